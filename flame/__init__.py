@@ -1,0 +1,3 @@
+"""FLAME: federated learning for advanced medical estimation."""
+
+__version__ = "0.1.0"

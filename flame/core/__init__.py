@@ -1,0 +1,1 @@
+"""The vocabulary: frozen types, errors, registries and configuration."""

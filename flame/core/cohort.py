@@ -1,0 +1,60 @@
+"""Patients and the cohort of one centre, which never leaves that centre."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flame.core.imaging import LabelMap, Scan, Sequence
+from flame.core.treatment import Treatment
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a patient; what is not known is None.
+
+    ``response`` is True for a responder; ``survival_days`` counts from the start of follow-up and
+    ``died`` is False where the patient was last seen alive.
+    """
+
+    response: bool | None = None
+    survival_days: float | None = None
+    died: bool | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Timepoint:
+    """The MRI of one day, counted from the start of radiotherapy.
+
+    ``brain`` and ``tumour`` are label maps in the same world space as the scans, or None.
+    """
+
+    day: int
+    scans: Mapping[Sequence, Scan]
+    brain: LabelMap | None = None
+    tumour: LabelMap | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """One pseudonymous patient; ``clinical`` holds numbers by name, NaN where missing."""
+
+    pseudonym: str
+    timepoints: tuple[Timepoint, ...] = ()
+    treatment: Treatment | None = None
+    clinical: Mapping[str, float] = field(default_factory=dict)
+    outcome: Outcome = Outcome()
+
+    @property
+    def baseline(self) -> Timepoint | None:
+        """The last imaging before radiotherapy, else the first there is."""
+        before = [t for t in self.timepoints if t.day <= 0]
+        return before[-1] if before else (self.timepoints[0] if self.timepoints else None)
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """The patients of one centre. ``manifest`` maps each source to its content hash."""
+
+    centre: str
+    patients: tuple[Patient, ...]
+    simulated: bool
+    manifest: Mapping[str, str] = field(default_factory=dict)

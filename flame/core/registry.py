@@ -1,0 +1,44 @@
+"""Named things that a configuration can choose from."""
+
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import Generic, TypeVar
+
+from flame.core.errors import BadInput
+
+T = TypeVar("T")
+
+
+def nearest(name: str, choices: list[str]) -> str:
+    """Return a hint such as ``did you mean 'fedavg'?`` and the choices."""
+    close = get_close_matches(name, choices, n=1, cutoff=0.5)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}Choices: {', '.join(sorted(choices))}"
+
+
+class Registry(Generic[T]):
+    """A mapping from a name to an entry; an unknown name is an error that lists the choices."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that files its argument under ``name``."""
+
+        def add(entry: T) -> T:
+            if name in self._entries:
+                raise ValueError(f"{self.kind} '{name}' is registered twice")
+            self._entries[name] = entry
+            return entry
+
+        return add
+
+    def __getitem__(self, name: str) -> T:
+        try:
+            return self._entries[name]
+        except KeyError:
+            raise BadInput(f"unknown {self.kind} '{name}': {nearest(name, list(self))}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._entries))

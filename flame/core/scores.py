@@ -1,0 +1,58 @@
+"""What models give back and how well it holds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Weights = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True, eq=False)
+class Update:
+    """What one site returns from a round: weights, the patients they rest on, training loss."""
+
+    centre: str
+    weights: Weights
+    patients: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Probability of response of one patient, with an interval where the model gives one."""
+
+    pseudonym: str
+    probability: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+@dataclass(frozen=True)
+class CentreScore:
+    """One figure of one model at one centre. Undefined figures are NaN and ``reason`` says why.
+
+    ``low`` and ``high`` bound a 95 % interval over patients; ``events`` counts the responders
+    (or, for the C-index, the deaths) among ``n`` patients.
+    """
+
+    model: str
+    trained_on: str
+    tested_on: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    events: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class GeneralisationReport:
+    """All scores of a run. Scores of centres stay apart: a mean AUC over centres is no AUC."""
+
+    centres: tuple[str, ...]
+    scores: tuple[CentreScore, ...]
+    simulated: bool

@@ -1,0 +1,1 @@
+"""Metrics with intervals, per-centre generalisation and reports."""

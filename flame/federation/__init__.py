@@ -1,0 +1,1 @@
+"""Strategies, sites, coordinator and the engines that run them."""

@@ -1,0 +1,124 @@
+"""A folder of DICOM files, sorted: what each series is taken as, or why it is refused."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from flame.core.imaging import Sequence
+from flame.io.geometry import Geometry, check_geometry
+from flame.io.headers import Instance, Series, UnreadableFile, group_series, read_headers
+from flame.io.radiotherapy import is_plan
+from flame.io.sequences import ABSTAIN_BELOW, Verdict, classify
+
+SIMULATED = "FLAME simulation"
+"""ImageComments (0020,4000) that the simulator writes into every image."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesReport:
+    """One series: its verdict, its geometry where that holds, and why it is refused if it is."""
+
+    patient_id: str
+    day: date | None
+    series: Series
+    verdict: Verdict
+    geometry: Geometry | None
+    refused: str
+
+    @property
+    def taken(self) -> bool:
+        """Whether the series is used."""
+        return not self.refused
+
+
+@dataclass(frozen=True, eq=False)
+class ImportReport:
+    """Everything found in a folder. ``radiotherapy`` are RT objects by PatientID."""
+
+    folder: Path
+    series: tuple[SeriesReport, ...]
+    radiotherapy: dict[str, list[Instance]]
+    unreadable: tuple[UnreadableFile, ...]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the images come from FLAME's simulator."""
+        return any(
+            str(s.series.header.get("ImageComments", "")).startswith(SIMULATED)
+            for s in self.series
+        )
+
+    def studies(self) -> dict[tuple[str, date | None], dict[Sequence, SeriesReport]]:
+        """Taken series by patient and study date; one series a sequence."""
+        found: dict[tuple[str, date | None], dict[Sequence, SeriesReport]] = defaultdict(dict)
+        for report in self.series:
+            if report.taken and report.verdict.sequence:
+                found[report.patient_id, report.day][report.verdict.sequence] = report
+        return dict(sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or date.min)))
+
+    def plans(self, patient_id: str) -> list[Instance]:
+        """RT Plan and RT Ion Plan files of a patient."""
+        return [i for i in self.radiotherapy.get(patient_id, []) if is_plan(i)]
+
+
+def inspect_folder(
+    folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> ImportReport:
+    """Read all headers below ``folder`` and judge every series. Reads no pixels."""
+    instances, unreadable = read_headers(folder, progress)
+    reports = _prefer_best([_judge(series) for series in group_series(instances)])
+    radiotherapy: dict[str, list[Instance]] = defaultdict(list)
+    for instance in instances:
+        if str(instance.header.get("Modality", "")).startswith("RT"):
+            radiotherapy[str(instance.header.get("PatientID", ""))].append(instance)
+    return ImportReport(folder, tuple(reports), dict(radiotherapy), tuple(unreadable))
+
+
+def _judge(series: Series) -> SeriesReport:
+    verdict = classify(series)
+    refused, geometry = "", None
+    if verdict.rule == "rejected":
+        refused = verdict.evidence
+    else:
+        checked = check_geometry(series)
+        if isinstance(checked, str):
+            refused = checked
+        else:
+            geometry = checked
+        if not refused and (verdict.sequence is None or verdict.score < ABSTAIN_BELOW):
+            refused = f"sequence unclear: {verdict.rule} ({verdict.evidence})"
+    patient_id = str(series.header.get("PatientID", ""))
+    return SeriesReport(patient_id, _study_day(series), series, verdict, geometry, refused)
+
+
+def _study_day(series: Series) -> date | None:
+    text = str(series.header.get("AcquisitionDate") or series.header.get("StudyDate") or "")
+    return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if len(text) == 8 else None
+
+
+def _quality(report: SeriesReport) -> tuple[float, float, int]:
+    """Order of candidates for one sequence: isotropic 3-D, thin slices, latest repeat."""
+    assert report.geometry is not None
+    number = int(report.series.header.get("SeriesNumber") or 0)
+    return (-round(max(report.geometry.spacing), 1), report.verdict.score, number)
+
+
+def _prefer_best(reports: list[SeriesReport]) -> list[SeriesReport]:
+    best: dict[tuple[object, ...], SeriesReport] = {}
+    for report in reports:
+        if report.taken:
+            key = (report.patient_id, report.day, report.verdict.sequence)
+            if key not in best or _quality(report) > _quality(best[key]):
+                best[key] = report
+    kept = set(map(id, best.values()))
+    return [
+        r
+        if not r.taken or id(r) in kept
+        else SeriesReport(
+            r.patient_id, r.day, r.series, r.verdict, r.geometry,
+            f"another {r.verdict.sequence} of that day is thinner, clearer or later",
+        )
+        for r in reports
+    ]  # fmt: skip

@@ -1,0 +1,129 @@
+"""Tables: a hospital's clinical table, treatments, and cohorts that are tables alone."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from flame.core.cohort import Cohort, Outcome, Patient
+from flame.core.errors import BadInput
+from flame.core.files import content_hash
+from flame.core.registry import nearest
+from flame.core.treatment import Phase, Radiation, Treatment
+
+OUTCOME_COLUMNS = ("response", "survival_days", "died")
+_SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
+
+
+def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
+    """Read a .csv or .tsv; BadInput names the file and the missing column."""
+    try:
+        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
+    except FileNotFoundError:
+        raise BadInput(f"no table at {path}") from None
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read as a table: {error}") from None
+    for column in required:
+        if column not in table:
+            hint = nearest(column, list(map(str, table.columns)))
+            raise BadInput(f"{path} has no column '{column}': {hint}")
+    return table
+
+
+def number(value: object, where: str) -> float:
+    """Return a table cell as a number; NaN where empty, 0/1 for sex. BadInput for other text."""
+    text = "" if value is None or value is pd.NA or value != value else str(value).strip()
+    if text.lower() in ("", "na", "n/a", "nan", "unknown"):
+        return float("nan")
+    try:
+        return _SEX[text.lower()] if text.lower() in _SEX else float(text)
+    except ValueError:
+        raise BadInput(f"{where}: '{text}' is not a number; code it as one or leave it empty") from None
+
+
+def outcome(row: Mapping[str, object], where: str) -> Outcome:
+    """Outcome from the columns response, survival_days and died, whichever there are."""
+    values = {c: number(row.get(c), f"{where}, column {c}") for c in OUTCOME_COLUMNS}
+    known = {c: v for c, v in values.items() if np.isfinite(v)}
+    return Outcome(
+        response=bool(known["response"]) if "response" in known else None,
+        survival_days=known.get("survival_days"),
+        died=bool(known["died"]) if "died" in known else None,
+    )
+
+
+def alive_at(days: float, survival: float, died: float) -> bool | None:
+    """Whether a patient lived past ``days``; None where censored before, as nobody knows.
+
+    A missing status counts as an event (stated with every result that uses it).
+    """
+    if not np.isfinite(survival):
+        return None
+    if survival > days:
+        return True
+    return None if died == 0 else False
+
+
+def read_treatments(path: Path) -> dict[str, Treatment]:
+    """Read treatments.tsv: patient_id, radiation, dose, fractions, start_day, biological."""
+    table = read_table(path, ("patient_id", "radiation", "dose", "fractions"))
+    found: dict[str, list[Phase]] = {}
+    for index, row in table.iterrows():
+        where = f"{path}, row {index}"
+        try:
+            phase = Phase(
+                Radiation(row["radiation"]),
+                number(row["dose"], where),
+                int(number(row["fractions"], where)),
+                int(np.nan_to_num(number(row.get("start_day"), where))),
+                biological=bool(np.nan_to_num(number(row.get("biological"), where))),
+            )
+        except ValueError as error:
+            raise BadInput(f"{where}: {error}") from None
+        found.setdefault(row["patient_id"], []).append(phase)
+    return {patient: Treatment(tuple(phases)) for patient, phases in found.items()}
+
+
+def treatment_rows(patient_id: str, treatment: Treatment | None) -> list[dict[str, object]]:
+    """Rows of treatments.tsv for one patient."""
+    return [
+        {
+            "patient_id": patient_id, "radiation": p.radiation.value, "dose": p.dose,
+            "fractions": p.fractions, "start_day": p.start_day, "biological": int(p.biological),
+        }
+        for p in (treatment.phases if treatment else ())
+    ]  # fmt: skip
+
+
+def read_table_cohort(
+    path: Path,
+    centre: str,
+    centre_column: str,
+    id_column: str,
+    features: list[str],
+    survival: tuple[str, str] | None,
+    horizon_days: float | None,
+) -> Cohort:
+    """Read one centre's rows of a table.
+
+    ``survival`` names the columns of days and status (1 died, 0 censored). With ``horizon_days``
+    the response is being alive then; otherwise it is the column ``response``.
+    """
+    table = read_table(path, [centre_column, id_column, *features, *(survival or ())])
+    rows = table[table[centre_column] == centre]
+    if rows.empty:
+        there = ", ".join(sorted(table[centre_column].dropna().unique()))
+        raise BadInput(f"{path} has no rows of centre '{centre}'; there are: {there}")
+    patients = []
+    for index, row in rows.iterrows():
+        where = f"{path}, row {index}"
+        clinical = {f: number(row[f], f"{where}, column {f}") for f in features}
+        if survival is None:
+            result = outcome(row, where)
+        else:
+            days, status = (number(row[c], where) for c in survival)
+            response = alive_at(horizon_days, days, status) if horizon_days else None
+            result = Outcome(response, days, not status == 0)
+        patients.append(Patient(str(row[id_column]), clinical=clinical, outcome=result))
+    return Cohort(centre, tuple(patients), False, {path.name: content_hash([path])})

@@ -1,0 +1,75 @@
+"""Heads: tissue fractions of the MNI152 brain with scalp and skull built around it."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from nilearn import datasets
+from numpy.typing import NDArray
+from scipy.ndimage import binary_closing, distance_transform_edt, gaussian_filter, map_coordinates
+
+TISSUES = ("csf", "grey", "white", "bone", "marrow", "muscle", "fat")
+SPACING = 2
+"""Spacing of the anatomical grid in mm, isotropic, axes RAS+."""
+_PADDING = ((10, 10), (10, 10), (16, 8))
+
+Volume = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Tissue fractions (tissue, x, y, z) in the order of TISSUES, brain mask and RAS+ affine."""
+
+    tissues: NDArray[np.float32]
+    brain: NDArray[np.bool_]
+    affine: NDArray[np.float64]
+
+
+@cache
+def template_head() -> Head:
+    """The MNI152 head at 2 mm: measured brain tissue, layers of bone, muscle and fat around it."""
+
+    def load(name: str) -> NDArray[np.float32]:
+        image = getattr(datasets, f"load_mni152_{name}")(resolution=SPACING)
+        return np.pad(image.get_fdata(dtype=np.float32), _PADDING)
+
+    grey, white, brain = load("gm_template"), load("wm_template"), load("brain_mask") > 0.5
+    grey, white = grey * brain, white * brain
+    csf = np.clip(1 - grey - white, 0, 1) * brain
+    outside = distance_transform_edt(~binary_closing(brain, iterations=4)) * SPACING
+
+    def layer(inner: float, outer: float) -> NDArray[np.float32]:
+        shell = (outside > inner) & (outside <= outer)
+        return gaussian_filter(shell.astype(np.float32), 0.5)
+
+    skull, marrow = layer(2, 8), layer(4, 6)
+    fat = layer(10, 14)
+    muscle = np.maximum(layer(8, 10), _neck(brain.shape, outside))
+    parts = [csf + layer(0, 2), grey, white, np.maximum(skull - marrow, 0), marrow, muscle, fat]
+    affine = np.array(datasets.load_mni152_brain_mask(resolution=SPACING).affine, float)
+    affine[:3, 3] -= SPACING * np.array([before for before, _ in _PADDING])
+    return Head(np.stack(parts).astype(np.float32), brain, affine)
+
+
+def _neck(shape: tuple[int, ...], outside: NDArray[np.float64]) -> NDArray[np.float32]:
+    i, j, k = np.indices(shape)
+    column = (i - shape[0] // 2) ** 2 + (j - 0.42 * shape[1]) ** 2 < 26**2
+    return (column & (k < 24) & (outside > 8)).astype(np.float32)
+
+
+def warped_head(rng: np.random.Generator) -> Head:
+    """A patient's head: the template under random scaling and a smooth random warp."""
+    head = template_head()
+    shape = head.brain.shape
+    scale = rng.uniform(0.86, 0.98, 3)
+    centre = (np.array(shape) - 1) / 2
+    grid = np.indices(shape, dtype=np.float32)
+    coordinates = np.empty_like(grid)
+    for axis in range(3):
+        field = gaussian_filter(rng.normal(size=[n // 4 + 1 for n in shape]), 3)
+        field *= rng.uniform(1.0, 2.5) / field.std() / SPACING
+        smooth = map_coordinates(field, grid / 4, order=1, mode="nearest")
+        coordinates[axis] = (grid[axis] - centre[axis]) / scale[axis] + centre[axis] + smooth
+    tissues = np.stack([map_coordinates(t, coordinates, order=1) for t in head.tissues])
+    brain = map_coordinates(head.brain.astype(np.float32), coordinates, order=1) > 0.5
+    return Head(tissues.astype(np.float32), brain, head.affine)

@@ -1,0 +1,153 @@
+"""Simulated radiotherapy objects: RT Structure Set, RT Dose, RT Plan or RT Ion Plan."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import contourpy
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.sequence import Sequence as Items
+from pydicom.uid import RTDoseStorage, RTStructureSetStorage
+
+from flame.core.treatment import Phase, Radiation, Treatment
+from flame.io.radiotherapy import RT_ION_PLAN, RT_PLAN
+from flame.simulation.dicom_images import Study, base_dataset, save, uid
+
+
+def _item(**values: object) -> Dataset:
+    dataset = Dataset()
+    for keyword, value in values.items():
+        setattr(dataset, keyword, value)
+    return dataset
+
+
+def _rt_object(study: Study, sop_class: str, modality: str, name: str) -> FileDataset:
+    dataset = base_dataset(study, sop_class, uid(study.study_uid, name), modality)
+    dataset.SeriesInstanceUID = uid(study.study_uid, name, "series")
+    dataset.SeriesNumber, dataset.SeriesDescription = 100, name
+    dataset.Manufacturer = "FLAME simulator"
+    dataset.OperatorsName = ""
+    return dataset
+
+
+def write_structures(
+    path: Path, study: Study, gtv: NDArray[np.bool_], affine: NDArray[np.float64]
+) -> None:
+    """Write the GTV (x, y, z) with RAS+ ``affine`` as closed planar contours in LPS mm."""
+    dataset = _rt_object(study, RTStructureSetStorage, "RTSTRUCT", "GTV")
+    dataset.StructureSetLabel, dataset.StructureSetDate = "GTV", dataset.StudyDate
+    dataset.StructureSetTime = "120000"
+    dataset.ReferencedFrameOfReferenceSequence = Items(
+        [_item(FrameOfReferenceUID=study.frame_uid)]
+    )
+    dataset.StructureSetROISequence = Items(
+        [
+            _item(
+                ROINumber=1, ROIName="GTV", ROIGenerationAlgorithm="AUTOMATIC",
+                ReferencedFrameOfReferenceUID=study.frame_uid,
+            )
+        ]
+    )  # fmt: skip
+    dataset.ROIContourSequence = Items(
+        [_item(ReferencedROINumber=1, ROIDisplayColor=[255, 0, 0], ContourSequence=Items([]))]
+    )
+    contours = dataset.ROIContourSequence[0].ContourSequence
+    for z in np.flatnonzero(gtv.any(axis=(0, 1))):
+        lines = contourpy.contour_generator(z=gtv[:, :, z].T.astype(float)).lines(0.5)
+        for line in lines:
+            index = np.column_stack([line[:-1], np.full(len(line) - 1, z)])
+            lps = (index @ affine[:3, :3].T + affine[:3, 3]) * [-1, -1, 1]
+            contours.append(
+                _item(
+                    ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(lps),
+                    ContourData=[f"{v:.2f}" for v in lps.ravel()],
+                )
+            )  # fmt: skip
+    dataset.RTROIObservationsSequence = Items(
+        [
+            _item(
+                ObservationNumber=1, ReferencedROINumber=1, RTROIInterpretedType="GTV",
+                ROIInterpreter="",
+            )
+        ]
+    )  # fmt: skip
+    save(dataset, path)
+
+
+def write_dose(
+    path: Path,
+    study: Study,
+    dose: NDArray[np.float32],
+    affine: NDArray[np.float64],
+    biological: bool,
+) -> None:
+    """Write ``dose`` (x, y, z) in Gy with an axis-aligned RAS+ ``affine`` as RT Dose."""
+    dataset = _rt_object(study, RTDoseStorage, "RTDOSE", "Dose")
+    lps_order = dose[::-1, ::-1]
+    origin = affine[:3, 3] + affine[:3, :3] @ (np.array(dose.shape) - 1) * [1, 1, 0]
+    spacing = np.diag(affine)[:3]
+    dataset.ImagePositionPatient = [f"{v:.4f}" for v in origin * [-1, -1, 1]]
+    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    dataset.PixelSpacing = [f"{spacing[1]:.4f}", f"{spacing[0]:.4f}"]
+    dataset.Columns, dataset.Rows, frames = dose.shape
+    dataset.NumberOfFrames, dataset.FrameIncrementPointer = frames, (0x3004, 0x000C)
+    dataset.GridFrameOffsetVector = [f"{z * spacing[2]:.4f}" for z in range(frames)]
+    dataset.SliceThickness = f"{spacing[2]:.4f}"
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 32, 32, 31
+    dataset.PixelRepresentation = 0
+    dataset.DoseUnits, dataset.DoseSummationType = "GY", "PLAN"
+    dataset.DoseType = "EFFECTIVE" if biological else "PHYSICAL"
+    scaling = 1e-4
+    dataset.DoseGridScaling = f"{scaling}"
+    dataset.PixelData = np.rint(lps_order.T / scaling).astype(np.uint32).tobytes()
+    save(dataset, path)
+
+
+def write_plans(folder: Path, study: Study, treatment: Treatment) -> None:
+    """Write one plan file a phase, each dated with the day its phase starts."""
+    for number, phase in enumerate(treatment.phases, 1):
+        ion = phase.radiation is not Radiation.PHOTON
+        name = f"Plan {number}"
+        dataset = _rt_object(study, RT_ION_PLAN if ion else RT_PLAN, "RTPLAN", name)
+        dataset.RTPlanLabel, dataset.RTPlanGeometry = name, "PATIENT"
+        dataset.RTPlanDate = f"{study.day + timedelta(phase.start_day):%Y%m%d}"
+        dataset.RTPlanTime = "120000"
+        dataset.DoseReferenceSequence = Items(
+            [
+                _item(
+                    DoseReferenceNumber=1, DoseReferenceStructureType="VOLUME",
+                    DoseReferenceType="TARGET", TargetPrescriptionDose=f"{phase.dose}",
+                )
+            ]
+        )  # fmt: skip
+        dataset.FractionGroupSequence = Items(
+            [
+                _item(
+                    FractionGroupNumber=1, NumberOfFractionsPlanned=phase.fractions,
+                    NumberOfBeams=1, NumberOfBrachyApplicationSetups=0,
+                    ReferencedBeamSequence=Items(
+                        [_item(ReferencedBeamNumber=1, BeamDose=phase.dose / phase.fractions)]
+                    ),
+                )
+            ]
+        )  # fmt: skip
+        beams = Items([_beam(phase)])
+        if ion:
+            dataset.IonBeamSequence = beams
+        else:
+            dataset.BeamSequence = beams
+        save(dataset, folder / f"RP{number}.dcm")
+
+
+def _beam(phase: Phase) -> Dataset:
+    beam = _item(
+        BeamNumber=1, BeamName="B1", BeamType="STATIC", TreatmentDeliveryType="TREATMENT",
+        RadiationType=phase.radiation.value.upper(), TreatmentMachineName="SIM",
+    )  # fmt: skip
+    if phase.radiation is Radiation.CARBON:
+        beam.RadiationType = "ION"
+        beam.RadiationMassNumber, beam.RadiationAtomicNumber = 12, 6
+        beam.RadiationChargeState = 6
+    return beam

@@ -1,0 +1,113 @@
+"""Hospitals: patients simulated, scanned and written as DICOM, with the truth written apart."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.imaging import Sequence
+from flame.simulation.anatomy import Head, warped_head
+from flame.simulation.dicom_images import Study, write_series
+from flame.simulation.dicom_radiotherapy import write_dose, write_plans, write_structures
+from flame.simulation.scanner import SCANNERS, Scanner, acquire, acquisition_grid, pose, signal
+from flame.simulation.tumour import ENHANCING_LABEL, NECROTIC_CORE, Course, labels, simulate_course
+
+DAY_ZERO = date(2020, 1, 6)
+
+
+@dataclass(frozen=True)
+class SimulatedPatient:
+    """One row of a hospital's clinical table and of the truth table."""
+
+    patient_id: str
+    clinical: dict[str, object]
+    truth: dict[str, object]
+
+
+def scanner_of(centre: int) -> Scanner:
+    """The scanner of the hospital numbered ``centre`` (from 0)."""
+    return SCANNERS[centre % len(SCANNERS)]
+
+
+def simulate_patient(
+    dicom: Path,
+    truth: Path,
+    centre: int,
+    number: int,
+    spacing: float,
+    imaging_days: tuple[int, ...],
+    seed: int,
+) -> SimulatedPatient:
+    """Simulate one patient and write DICOM under ``dicom`` and the truth under ``truth``."""
+    patient_seed = np.random.SeedSequence([seed, centre, number])
+    rng = np.random.default_rng(patient_seed)
+    patient_id = f"SIM-{centre + 1}-{number + 1:03d}"
+    head = warped_head(rng)
+    course = simulate_course(head, imaging_days, int(rng.integers(2**31)))
+    sex, age = str(rng.choice(["M", "F"])), int(np.clip(rng.normal(60, 11), 22, 88))
+    start = DAY_ZERO + timedelta(int(rng.integers(0, 700)))
+    truth_folder = truth / patient_id
+    truth_folder.mkdir(parents=True, exist_ok=True)
+    for order, day in enumerate(imaging_days, 1):
+        study = Study(patient_id, sex, age, start + timedelta(day), order)
+        folder = dicom / patient_id / f"{study.day:%Y%m%d}"
+        position = pose(rng, degrees=6, mm=8) @ head.affine
+        for sequence in Sequence:
+            _scan(folder, study, scanner_of(centre), head, course, day, sequence, position,
+                  spacing, rng)  # fmt: skip
+        found = labels(*course.densities[day])
+        nib.save(nib.Nifti1Image(found, position), truth_folder / f"day{day:+04d}_dseg.nii.gz")
+        if order == 1:
+            _treat(folder.parent / "radiotherapy", study, start, course, found, head.affine)
+    followed = int(rng.integers(250, 1100))
+    clinical = {
+        "patient_id": patient_id, "age": age, "sex": sex, "mgmt": int(course.methylated),
+        "radiotherapy_start": f"{start:%Y-%m-%d}", "response": int(course.rano != "PD"),
+        "survival_days": min(followed, course.survival_days),
+        "died": int(course.survival_days <= followed),
+    }  # fmt: skip
+    volumes = {f"enhancing_ml_day{d:+d}": round(v, 2) for d, v in course.volumes.items()}
+    return SimulatedPatient(
+        patient_id, clinical, {"patient_id": patient_id, "rano": course.rano, **volumes}
+    )
+
+
+def _scan(
+    folder: Path,
+    study: Study,
+    scanner: Scanner,
+    head: Head,
+    course: Course,
+    day: int,
+    sequence: Sequence,
+    position: NDArray[np.float64],
+    spacing: float,
+    rng: np.random.Generator,
+) -> None:
+    image = signal(head, *course.densities[day], sequence, scanner.contrast)
+    grid = acquisition_grid(scanner, head, spacing)
+    moved = pose(rng, degrees=1.5, mm=2) @ position
+    voxels = acquire(scanner, image, moved, grid, rng)
+    number = list(Sequence).index(sequence) + 2
+    write_series(folder / f"S{number:03d}", study, scanner, sequence, voxels, grid[0])
+
+
+def _treat(
+    folder: Path,
+    study: Study,
+    start: date,
+    course: Course,
+    found: NDArray[np.uint8],
+    affine: NDArray[np.float64],
+) -> None:
+    planning = Study(study.patient_id, study.sex, study.age, start, 90)
+    gtv = (found == ENHANCING_LABEL) | (found == NECROTIC_CORE)
+    write_structures(folder / "RS.dcm", planning, gtv, affine)
+    coarse = course.dose[::2, ::2, ::2]
+    grid = affine @ np.diag([2.0, 2.0, 2.0, 1.0])
+    biological = any(p.biological for p in course.treatment.phases)
+    write_dose(folder / "RD.dcm", planning, coarse, grid, biological)
+    write_plans(folder, planning, course.treatment)

@@ -1,0 +1,1 @@
+"""Response models, baselines, tumour growth and radiobiology."""

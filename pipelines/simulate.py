@@ -1,0 +1,78 @@
+"""``flame simulate``: hospitals as DICOM folders, with the truth beside them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from flame.core.config import as_toml
+from flame.core.errors import BadInput
+from flame.core.files import write_text
+
+
+@dataclass(frozen=True)
+class SimulateConfig:
+    """``imaging_days`` count from the start of radiotherapy; the first lies before it."""
+
+    out: str
+    centres: int = 3
+    patients: int = 8
+    spacing: float = 2.0
+    seed: int = 0
+    imaging_days: tuple[int, ...] = (-10, 75, 165)
+    jobs: int = 2
+
+
+def centre_names(centres: int) -> list[str]:
+    """Names of simulated hospitals: centre-1, centre-2, ..."""
+    return [f"centre-{n + 1}" for n in range(centres)]
+
+
+def run(
+    config: SimulateConfig, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Path:
+    """Write ``out/<centre>/dicom``, ``out/<centre>/clinical.tsv`` and ``out/truth/<centre>``.
+
+    Raises BadInput where ``out`` holds anything else. Same seed, same bytes.
+    """
+    from joblib import Parallel, delayed
+
+    from flame.simulation.hospital import SimulatedPatient, simulate_patient
+
+    _check(config)
+    out = Path(config.out)
+    names = centre_names(config.centres)
+    work = [(c, p) for c in range(config.centres) for p in range(config.patients)]
+    write_text(out / "simulate.toml", as_toml(config))
+    finished: dict[int, list[SimulatedPatient]] = {c: [] for c in range(config.centres)}
+    results = Parallel(n_jobs=config.jobs, return_as="generator")(
+        delayed(simulate_patient)(
+            out / names[c] / "dicom", out / "truth" / names[c], c, p,
+            config.spacing, config.imaging_days, config.seed,
+        )
+        for c, p in work
+    )  # fmt: skip
+    for done, ((centre, _), patient) in enumerate(zip(work, results, strict=True), 1):
+        finished[centre].append(patient)
+        progress(done, len(work))
+    for centre, patients in finished.items():
+        for path, rows in (
+            (out / names[centre] / "clinical.tsv", [p.clinical for p in patients]),
+            (out / "truth" / names[centre] / "truth.tsv", [p.truth for p in patients]),
+        ):
+            write_text(path, pd.DataFrame(rows).to_csv(sep="\t", index=False))
+    return out
+
+
+def _check(config: SimulateConfig) -> None:
+    out = Path(config.out)
+    if config.centres < 1 or config.patients < 1:
+        raise BadInput("simulate needs at least one centre and one patient")
+    if not 0.5 <= config.spacing <= 6:
+        raise BadInput(f"--spacing {config.spacing}: choose a spacing from 0.5 to 6 mm")
+    days = config.imaging_days
+    if not days or min(days) >= 0 or list(days) != sorted(set(days)):
+        raise BadInput("imaging_days must rise and start before day 0, for example [-10, 75]")
+    if out.exists() and any(out.iterdir()) and not (out / "simulate.toml").exists():
+        raise BadInput(f"{out} is not empty and holds no simulation; give a new folder")

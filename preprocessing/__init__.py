@@ -1,0 +1,1 @@
+"""Image stages, one a file, and population stages fitted from summaries."""

@@ -1,0 +1,74 @@
+"""Brain extraction by deepbet (Fisch 2024, doi:10.1016/j.compbiomed.2024.108845)."""
+
+import contextlib
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.processing import resample_from_to, resample_to_output
+
+from flame.core.cohort import Timepoint
+from flame.core.errors import StageFailed
+from flame.core.imaging import LabelMap, Scan
+from flame.preprocessing.stage import STAGES, Stage, reference
+
+VOLUME_ML = (900.0, 2000.0)
+"""Plausible intracranial volumes; outside them the extraction is refused."""
+
+
+@cache
+def _network() -> Any:
+    from deepbet.bet import BrainExtraction
+
+    return BrainExtraction(no_gpu=True)
+
+
+def _autocast() -> Any:
+    """bfloat16 where the processor has it: two to three times faster at the same Dice."""
+    import torch
+
+    native = "avx512_bf16" in torch.backends.cpu.get_cpu_capability().lower() or (
+        hasattr(torch.cpu, "_is_avx512_bf16_supported") and torch.cpu._is_avx512_bf16_supported()
+    )
+    return torch.autocast("cpu", torch.bfloat16) if native else contextlib.nullcontext()
+
+
+def extract_brain(scan: Scan) -> LabelMap:
+    """Return the brain mask of a whole-head T1 or T1C scan on the scan's own grid.
+
+    Raises StageFailed where no brain of plausible volume is found.
+    """
+    import torch
+
+    native = nib.Nifti1Image(scan.voxels, scan.affine)
+    # deepbet samples with nearest neighbour: it needs 1 mm to give a smooth mask.
+    isotropic = resample_to_output(native, 1.0, order=1)
+    try:
+        with torch.inference_mode(), _autocast():
+            _, found, _ = _network().run(isotropic)
+    except (AssertionError, ValueError, RuntimeError, IndexError) as error:
+        raise StageFailed("brain extraction found no brain in the image") from error
+    soft = nib.Nifti1Image(np.asarray(found.dataobj, np.float32), found.affine)
+    mask = resample_from_to(soft, native, order=1).get_fdata(dtype=np.float32) > 0.5
+    brain = LabelMap(mask.astype(np.uint8), scan.affine)
+    low, high = VOLUME_ML
+    if not low <= brain.volume <= high:
+        raise StageFailed(
+            f"brain extraction gave {brain.volume:.0f} ml, outside {low:.0f} to {high:.0f} ml: "
+            "is this a whole-head T1?"
+        )
+    return brain
+
+
+@STAGES.register("brain_extraction")
+def brain_extraction() -> Stage:
+    """Return a stage that finds the brain on the reference scan; voxels stay unmasked."""
+
+    def stage(timepoint: Timepoint) -> Timepoint:
+        brain = extract_brain(reference(timepoint))
+        scans = {s: v.after("brain_extraction") for s, v in timepoint.scans.items()}
+        return replace(timepoint, scans=scans, brain=brain)
+
+    return stage

@@ -1,0 +1,142 @@
+"""N4 bias-field estimation with the B-spline fit as separable matrix products.
+
+The algorithm of Tustison 2010 (doi:10.1109/TMI.2010.2046908) and its ITK implementation:
+sharpen the histogram of log intensities, fit the smooth difference by multilevel B-spline
+approximation (Lee 1997, doi:10.1109/2945.620490), repeat. On a regular grid the approximation
+is three small matrix products an axis, where ITK visits 64 control points a voxel.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Volume = NDArray[np.float64]
+
+_DEGREE = 3
+_BINS = 200
+_FWHM, _WIENER = 0.15, 0.01
+
+
+@dataclass(frozen=True)
+class BSplineField:
+    """A smooth field over an image: control points (i, j, k) of a uniform cubic B-spline."""
+
+    control: Volume
+
+    def sample(self, coordinates: list[Volume]) -> Volume:
+        """Evaluate on a grid, given by its coordinates an axis from 0 (first voxel) to 1 (last)."""
+        pairs = zip(coordinates, self.control.shape, strict=True)
+        return _separable(self.control, [_basis(u, c - _DEGREE) for u, c in pairs])
+
+
+def grid(shape: tuple[int, ...]) -> list[Volume]:
+    """Coordinates of an image of ``shape``, an axis each, from 0 to 1."""
+    return [np.linspace(0, 1, n) for n in shape]
+
+
+def _basis(coordinates: Volume, spans: int) -> Volume:
+    """Cubic B-spline values (point, control) of ``spans`` intervals at coordinates 0 to 1."""
+    u = coordinates * spans
+    first = np.minimum(u.astype(int), spans - 1)
+    t = u - first
+    values = np.stack(
+        [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3], axis=1
+    )
+    basis = np.zeros((len(u), spans + _DEGREE))
+    for offset in range(_DEGREE + 1):
+        basis[np.arange(len(u)), first + offset] = values[:, offset] / 6
+    return basis
+
+
+def _separable(values: Volume, matrices: list[Volume]) -> Volume:
+    for axis, matrix in enumerate(matrices):
+        values = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
+    return values
+
+
+def _fit(residual: Volume, weights: Volume, bases: list[Volume]) -> Volume:
+    """Control points of one level of scattered-data approximation, weighted by ``weights``."""
+    norm = _separable(np.ones((1, 1, 1)), [(b**2).sum(1)[:, None] for b in bases])
+    above = _separable(weights * residual / norm, [b.T**3 for b in bases])
+    below = _separable(weights, [b.T**2 for b in bases])
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 1e-12)
+
+
+def _sharpened(values: Volume) -> Volume:
+    """Expected true log intensity of each value after Wiener deconvolution of the histogram."""
+    low, high = values.min(), values.max()
+    width = (high - low) / (_BINS - 1)
+    position = (values - low) / width
+    index = np.minimum(position.astype(int), _BINS - 2)
+    share = position - index
+    histogram = np.bincount(index, 1 - share, _BINS) + np.bincount(index + 1, share, _BINS)
+    padded = 2 ** (int(np.ceil(np.log2(_BINS))) + 1)
+    offset = (padded - _BINS) // 2
+    spectrum = np.fft.fft(np.pad(histogram, (offset, padded - _BINS - offset)))
+    scaled = _FWHM / width
+    lag = np.minimum(np.arange(padded), padded - np.arange(padded))
+    gauss = np.fft.fft(
+        2 * np.sqrt(np.log(2) / np.pi) / scaled * np.exp(-4 * np.log(2) * lag**2 / scaled**2)
+    ).real
+    wiener = gauss / (gauss**2 + _WIENER)
+    true = np.maximum(np.fft.ifft(spectrum * wiener).real, 0)
+    centres = low + (np.arange(padded) - offset) * width
+    above = np.fft.ifft(np.fft.fft(centres * true) * gauss).real
+    below = np.fft.ifft(np.fft.fft(true) * gauss).real
+    expected = np.divide(above, below, out=np.zeros(padded), where=below != 0)[offset:][:_BINS]
+    return np.asarray(np.interp(values, centres[offset:][:_BINS], expected))
+
+
+def _converged(before: Volume, after: Volume, weights: Volume, tolerance: float) -> bool:
+    change = np.exp(after - before)[weights > 0]
+    return bool(change.std() / change.mean() < tolerance)
+
+
+def estimate_log_field(
+    image: Volume,
+    mask: NDArray[np.bool_],
+    spans: int = 1,
+    levels: int = 4,
+    iterations: int = 50,
+    tolerance: float = 1e-3,
+) -> BSplineField:
+    """Return the log bias field of a positive ``image`` (x, y, z) estimated within ``mask``.
+
+    The mesh has ``spans`` intervals an axis and doubles at each of ``levels``.
+    """
+    inside = mask & (image > 0)
+    weights = inside.astype(float)
+    log = np.where(inside, np.log(np.where(inside, image, 1)), 0)
+    control = np.zeros((spans + _DEGREE,) * 3)
+    for level in range(levels):
+        intervals = spans * 2**level
+        bases = [_basis(u, intervals) for u in grid(image.shape)]
+        if level:
+            control = _refine(control)
+        field = _separable(control, bases)
+        for _ in range(iterations):
+            corrected = (log - field)[inside]
+            residual = np.zeros_like(log)
+            residual[inside] = corrected - _sharpened(corrected)
+            control = control + _fit(residual, weights, bases)
+            updated = _separable(control, bases)
+            done = _converged(field, updated, weights, tolerance)
+            field = updated
+            if done:
+                break
+    return BSplineField(control)
+
+
+def _refine(control: Volume) -> Volume:
+    """The same field on a mesh of twice as many intervals (knot insertion, axis by axis)."""
+    matrices = []
+    for count in control.shape:
+        fine = 2 * (count - _DEGREE) + _DEGREE
+        matrix = np.zeros((fine, count))
+        for i in range(fine):
+            k, odd = divmod(i, 2)
+            weights = (1, 6, 1) if odd else (4, 4)
+            matrix[i, k : k + len(weights)] = np.array(weights) / 8
+        matrices.append(matrix)
+    return _separable(control, matrices)
