@@ -50,7 +50,8 @@ def run(
     out = Path(config.out)
     key = load_key(Path(config.key) if config.key else out.with_name(f"{out.name}.key"))
     clinical = _clinical(config.clinical)
-    write_text(out / "preprocess.toml", as_toml(config))
+    # Beside the folder, not in it: the DICOM path may name a patient, and OUT may be shared.
+    write_text(out.with_name(f"{out.name}.toml"), as_toml(config))
     studies = _studies(report, key, clinical)
     results: list[StudyResult] = []
     work = Parallel(n_jobs=config.jobs, return_as="generator")(

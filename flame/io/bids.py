@@ -89,7 +89,7 @@ def write_dataset_description(root: Path, name: str, simulated: bool) -> None:
         "Simulated": simulated,
     }
     write_text(root / "dataset_description.json", json.dumps(description, indent=2))
-    write_text(root / ".bidsignore", "treatments.tsv\nquality.tsv\nrefused.tsv\n*.toml\n")
+    write_text(root / ".bidsignore", "treatments.tsv\nquality.tsv\nrefused.tsv\n")
 
 
 def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoint:

@@ -1,0 +1,86 @@
+"""Per-centre generalisation: every model at every centre, and paired differences."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from flame.core.scores import CentreScore
+from flame.evaluation.metrics import (
+    Estimate,
+    auc_difference,
+    auc_estimate,
+    brier_estimate,
+    c_index_estimate,
+    calibration_estimates,
+)
+from flame.evaluation.predictions import LEFT_OUT, Predictions
+from flame.federation.plan import FEDERATED, LOCAL, POOLED
+from flame.models.inputs import Inputs
+
+
+def score(predictions: Predictions, inputs: Inputs) -> list[CentreScore]:
+    """AUC, Brier score, calibration and C-index of one model at one centre."""
+    response = inputs.response.astype(float)
+    slope, intercept = calibration_estimates(response, predictions.mean)
+    responders = int(response.sum())
+    deaths = int(np.nansum(inputs.died))
+    found: dict[str, tuple[Estimate, int]] = {
+        "auc": (auc_estimate(response, predictions.by_seed), responders),
+        "brier": (brier_estimate(response, predictions.by_seed), responders),
+        "calibration_slope": (slope, responders),
+        "calibration_intercept": (intercept, responders),
+        "c_index": (
+            c_index_estimate(inputs.survival_days, inputs.died, predictions.mean),
+            deaths,
+        ),
+    }
+    return [
+        CentreScore(
+            predictions.model, predictions.trained_on, predictions.tested_on, metric,
+            estimate.value, estimate.low, estimate.high, len(response), events, estimate.reason,
+        )
+        for metric, (estimate, events) in found.items()
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Difference:
+    """AUC of ``model`` minus AUC of ``against`` on the same patients of one centre."""
+
+    model: str
+    against: str
+    tested_on: str
+    value: float
+    low: float
+    high: float
+    reason: str
+
+
+def differences(predictions: Iterable[Predictions], cohort: list[Inputs]) -> list[Difference]:
+    """Federated against local and pooled, seen and unseen centre, patient by patient."""
+    by_name = {(p.model, p.trained_on, p.tested_on): p for p in predictions}
+    centres = [i.centre for i in cohort]
+    found = []
+    for inputs in cohort:
+        here, everyone = inputs.centre, "+".join(centres)
+        others = "+".join(c for c in centres if c != here)
+        pairs = [
+            ((FEDERATED, everyone), (LOCAL, here)),
+            ((FEDERATED, everyone), (POOLED, everyone)),
+            ((LEFT_OUT.format(FEDERATED), others), (LEFT_OUT.format(POOLED), others)),
+        ]
+        for first, second in pairs:
+            a, b = by_name.get((*first, here)), by_name.get((*second, here))
+            if a and b:
+                gap = auc_difference(inputs.response.astype(float), a.by_seed, b.by_seed)
+                found.append(
+                    Difference(a.model, b.model, here, gap.value, gap.low, gap.high, gap.reason)
+                )
+    return found
+
+
+def as_table(rows: Iterable[CentreScore | Difference]) -> pd.DataFrame:
+    """Scores or differences as a table, one row each."""
+    return pd.DataFrame([asdict(row) for row in rows])

@@ -1,0 +1,156 @@
+"""Metrics with 95 % intervals. What is undefined is NaN and says why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from lifelines.utils import concordance_index
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import rankdata
+
+Array = NDArray[np.float64]
+NAN = float("nan")
+Z = 1.959964
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with a 95 % interval; NaN with a reason where it is undefined."""
+
+    value: float
+    low: float = NAN
+    high: float = NAN
+    reason: str = ""
+
+
+def undefined(reason: str) -> Estimate:
+    """An estimate that does not exist."""
+    return Estimate(NAN, reason=reason)
+
+
+def auc(response: Array, probability: Array) -> float:
+    """Area under the ROC curve by ranks, ties counted half; NaN with one class only."""
+    positives = response > 0.5
+    n_pos, n_neg = int(positives.sum()), int((~positives).sum())
+    if not n_pos or not n_neg:
+        return NAN
+    ranks = rankdata(probability)
+    return float((ranks[positives].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
+
+
+def auc_interval(value: float, n_pos: int, n_neg: int) -> tuple[float, float]:
+    """Newcombe's method 5 (2006, doi:10.1002/sim.2324): sensible at AUC 1 and for few patients."""
+    size = (n_pos + n_neg) / 2 - 1
+
+    def half_width(theta: float) -> float:
+        spread = 1 + size * (1 - theta) / (2 - theta) + size * theta / (1 + theta)
+        return Z * float(np.sqrt(theta * (1 - theta) * spread / (n_pos * n_neg)))
+
+    def solve(low: float, high: float, sign: int) -> float:
+        def gap(theta: float) -> float:
+            return theta + sign * half_width(theta) - value
+
+        return float(brentq(gap, low, high)) if gap(low) * gap(high) < 0 else value
+
+    return solve(1e-9, value, 1), solve(value, 1 - 1e-9, -1)
+
+
+def auc_estimate(response: Array, by_seed: Array) -> Estimate:
+    """Mean AUC over seeds (rows of ``by_seed``) with an interval for its patients."""
+    if len(np.unique(response)) < 2:
+        kind = "responders" if response.size and response[0] > 0.5 else "non-responders"
+        return undefined(f"all {len(response)} patients are {kind}")
+    value = float(np.mean([auc(response, p) for p in by_seed]))
+    n_pos = int((response > 0.5).sum())
+    return Estimate(value, *auc_interval(value, n_pos, len(response) - n_pos))
+
+
+def _bootstrap(
+    statistic: Callable[[NDArray[np.intp]], float], patients: int, repeats: int, seed: int = 0
+) -> tuple[float, float]:
+    rng = np.random.default_rng(seed)
+    values = [statistic(rng.integers(0, patients, patients)) for _ in range(repeats)]
+    kept = [v for v in values if np.isfinite(v)]
+    if len(kept) < repeats / 2:
+        return NAN, NAN
+    low, high = np.quantile(kept, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def brier_estimate(response: Array, by_seed: Array) -> Estimate:
+    """Mean squared error of the probability, averaged over seeds; percentile bootstrap."""
+    if not len(response):
+        return undefined("no patients")
+    errors = ((by_seed - response) ** 2).mean(axis=0)
+    low, high = _bootstrap(lambda rows: float(errors[rows].mean()), len(response), 1000)
+    return Estimate(float(errors.mean()), low, high)
+
+
+def c_index_estimate(days: Array, died: Array, probability: Array) -> Estimate:
+    """Harrell's C of the predicted probability of response against survival; bootstrap."""
+    known = np.isfinite(days)
+    days, probability = days[known], probability[known]
+    event = np.nan_to_num(died[known], nan=1.0) > 0.5
+    if not event.any() or len(days) < 2:
+        return undefined("no deaths with a known survival time")
+
+    def statistic(rows: NDArray[np.intp]) -> float:
+        try:
+            return float(concordance_index(days[rows], probability[rows], event[rows]))
+        except ZeroDivisionError:
+            return NAN
+
+    value = statistic(np.arange(len(days)))
+    if not np.isfinite(value):
+        return undefined("no comparable pair of patients")
+    return Estimate(value, *_bootstrap(statistic, len(days), 200))
+
+
+def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate, Estimate]:
+    """Calibration slope and intercept (calibration in the large) with Wald intervals.
+
+    Slope from logit(y) = a + b logit(p); intercept from logit(y) = a + logit(p) (Cox 1958).
+    """
+    if len(np.unique(response)) < 2:
+        reason = "one class only"
+        return undefined(reason), undefined(reason)
+    clipped = np.clip(probability, 1e-6, 1 - 1e-6)
+    logit = np.log(clipped / (1 - clipped))
+    ones = np.ones_like(logit)
+    intercept = _newton(ones[:, None], response, logit)
+    if np.ptp(logit) < 1e-9:
+        return undefined("the prediction is constant"), intercept
+    return _newton(np.column_stack([logit, ones]), response, np.zeros_like(logit)), intercept
+
+
+def _newton(design: Array, response: Array, offset: Array) -> Estimate:
+    """First coefficient of a logistic regression with ``offset``, by Newton's method."""
+    beta = np.zeros(design.shape[1])
+    for _ in range(50):
+        p = 1 / (1 + np.exp(-np.clip(design @ beta + offset, -30, 30)))
+        hessian = design.T @ (design * (p * (1 - p))[:, None])
+        if np.linalg.cond(hessian) > 1e10 or np.abs(beta).max() > 50:
+            return undefined("responders and non-responders are separated")
+        step = np.linalg.solve(hessian, design.T @ (response - p))
+        beta = beta + step
+        if np.abs(step).max() < 1e-9:
+            break
+    error = float(np.sqrt(np.linalg.inv(hessian)[0, 0]))
+    value = float(beta[0])
+    return Estimate(value, value - Z * error, value + Z * error)
+
+
+def auc_difference(response: Array, first: Array, second: Array) -> Estimate:
+    """AUC of ``first`` minus that of ``second`` (seed, patient), paired bootstrap over patients."""
+    if len(np.unique(response)) < 2:
+        return undefined("one class only")
+
+    def statistic(rows: NDArray[np.intp]) -> float:
+        y = response[rows]
+        return float(
+            np.mean([auc(y, p[rows]) for p in first]) - np.mean([auc(y, p[rows]) for p in second])
+        )
+
+    everyone = np.arange(len(response))
+    return Estimate(statistic(everyone), *_bootstrap(statistic, len(response), 500))

@@ -1,0 +1,172 @@
+"""The report: one HTML file that needs nothing else."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from flame import __version__
+from flame.core.cohort import Cohort
+from flame.core.config import as_toml
+from flame.core.imaging import Scan
+from flame.core.scores import CentreScore, GeneralisationReport
+from flame.evaluation import figures
+from flame.evaluation.generalisation import Difference
+from flame.evaluation.predictions import Predictions
+from flame.federation.config import TrainConfig
+from flame.models.inputs import Inputs
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Everything a report is made from. ``case`` are scans to show, or empty."""
+
+    config: TrainConfig
+    report: GeneralisationReport
+    differences: list[Difference]
+    predictions: list[Predictions]
+    inputs: list[Inputs]
+    cohorts: list[Cohort]
+    case: tuple[Scan, ...] = ()
+
+
+def render(evaluation: Evaluation) -> str:
+    """Return the report as HTML."""
+    environment = Environment(
+        loader=PackageLoader("flame.evaluation", "."), undefined=StrictUndefined, autoescape=True
+    )
+    config, report = evaluation.config, evaluation.report
+    columns, rows = _cohort_table(evaluation)
+    return environment.get_template("report.html.j2").render(
+        title="Response to radiotherapy, hospital by hospital",
+        version=__version__,
+        engine={"flare": "NVIDIA FLARE, one process a site"}.get(
+            config.federation.engine, "in process"
+        ),
+        strategy=config.federation.strategy,
+        seeds=len(config.training.seeds),
+        simulated=report.simulated,
+        warnings=_warnings(evaluation),
+        centres=report.centres,
+        cohort_columns=columns,
+        cohort_rows=rows,
+        matrix=_matrix(report),
+        difference_rows=_difference_rows(evaluation),
+        calibration_rows=_calibration_rows(report),
+        roc=Markup(figures.roc_figure(evaluation.predictions, evaluation.inputs)),
+        calibration=Markup(figures.calibration_figure(evaluation.predictions, evaluation.inputs)),
+        survival=Markup(figures.survival_figure(evaluation.predictions, evaluation.inputs)),
+        case=Markup(figures.case_figure(evaluation.case)) if evaluation.case else "",
+        limits=_limits(evaluation),
+        configuration=as_toml(config),
+    )
+
+
+def _warnings(evaluation: Evaluation) -> list[str]:
+    small = [i.centre for i in evaluation.inputs if len(i.response) < 30]
+    if not small:
+        return []
+    return [
+        f"Fewer than 30 patients at {', '.join(small)}: intervals there are wide, and a difference "
+        "between models is more likely chance than not."
+    ]
+
+
+def _limits(evaluation: Evaluation) -> list[str]:
+    limits = [
+        "Intervals reflect the patients tested, not the choice of training patients or seeds; "
+        "with several seeds the value is the mean over seeds.",
+        "Patients whose outcome is unknown are left out and counted in the cohort table.",
+        "Kaplan-Meier and ROC curves of small groups show single patients; share them with care.",
+    ]
+    data = evaluation.config.data
+    if data.horizon_days:
+        limits.append(
+            f"Response means alive at {data.horizon_days:g} days. Patients censored before have "
+            "no label and are left out; a missing status is counted as a death."
+        )
+    return limits
+
+
+def _cohort_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    columns = ["centre", "patients", "outcome known", "responders", "deaths"]
+    ages = all("age" in p.clinical for c in evaluation.cohorts for p in c.patients)
+    treated = any(p.treatment for c in evaluation.cohorts for p in c.patients)
+    columns += ["median age"] * ages + ["radiotherapy"] * treated
+    rows = []
+    for cohort, inputs in zip(evaluation.cohorts, evaluation.inputs, strict=True):
+        n = len(inputs.response)
+        responders = int(inputs.response.sum())
+        row = [cohort.centre, str(len(cohort.patients)), str(n),
+               f"{responders} ({responders / n:.0%})", str(int(np.nansum(inputs.died)))]  # fmt: skip
+        if ages:
+            row.append(f"{np.nanmedian([p.clinical['age'] for p in cohort.patients]):.0f}")
+        if treated:
+            row.append(_radiations(cohort))
+        rows.append(row)
+    return columns, rows
+
+
+def _radiations(cohort: Cohort) -> str:
+    counts: dict[str, int] = {}
+    for patient in cohort.patients:
+        phases = patient.treatment.phases if patient.treatment else ()
+        name = " + ".join(dict.fromkeys(p.radiation.value for p in phases)) or "unknown"
+        counts[name] = counts.get(name, 0) + 1
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+
+
+def _matrix(report: GeneralisationReport) -> list[dict[str, Any]]:
+    """Rows of the matrix. Leave-one-out models share a row: each column has its own."""
+    rows: dict[tuple[str, str], dict[str, CentreScore]] = {}
+    for s in report.scores:
+        if s.metric == "auc":
+            everyone = len(s.trained_on.split("+")) == len(report.centres)
+            leaves_out = not everyone and s.model != "local"
+            origin = "all others" if leaves_out else "all" if everyone else s.trained_on
+            rows.setdefault((s.model, origin), {})[s.tested_on] = s
+    return [
+        {"model": model, "trained_on": origin, "cells": [_cell(by[c]) for c in report.centres]}
+        for (model, origin), by in rows.items()
+    ]
+
+
+def _cell(score: CentreScore) -> dict[str, Any]:
+    if not np.isfinite(score.value):
+        return {"value": None, "reason": score.reason}
+    strength = min(abs(score.value - 0.5) * 2, 1) * 0.75
+    tone = "31, 111, 178" if score.value >= 0.5 else "192, 57, 43"
+    return {
+        "value": f"{score.value:.2f}",
+        "interval": f"{score.low:.2f} to {score.high:.2f}",
+        "colour": f"rgba({tone}, {strength:.2f})",
+    }
+
+
+def _difference_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, str]] = {}
+    for d in evaluation.differences:
+        text = (
+            f"{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f})" if np.isfinite(d.value) else d.reason
+        )
+        rows.setdefault(f"{d.model} − {d.against}", {})[d.tested_on] = text
+    return [
+        {"name": name, "cells": [by.get(c, "") for c in evaluation.report.centres]}
+        for name, by in rows.items()
+    ]
+
+
+def _calibration_rows(report: GeneralisationReport) -> list[list[str]]:
+    wanted = ("calibration_slope", "calibration_intercept", "brier", "c_index")
+    table: dict[tuple[str, str], dict[str, str]] = {}
+    for s in report.scores:
+        if s.model.startswith(("federated", "pooled")):
+            text = (
+                f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})"
+                if np.isfinite(s.value)
+                else s.reason
+            )
+            table.setdefault((s.model, s.tested_on), {})[s.metric] = text
+    return [[*key, *(by[m] for m in wanted)] for key, by in table.items()]

@@ -1,0 +1,63 @@
+"""Rounds on disk: one .npz a training, replaced as a whole after every round."""
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flame.core.errors import FlameError
+from flame.core.files import atomic_path
+from flame.core.scores import Weights
+from flame.federation.strategy import State
+from flame.preprocessing.standardisation import Moments
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """State after ``round`` rounds, the standardisation in use and the history so far."""
+
+    round: int
+    state: State
+    moments: Moments
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+def checkpoint_path(run: Path, name: str) -> Path:
+    """Where the checkpoint, and in the end the model, of a training lies."""
+    return run / "models" / f"{name}.npz"
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write atomically: a killed run finds the round before or this one, never half of it."""
+    arrays: dict[str, Any] = {
+        "round": np.int64(checkpoint.round),
+        "history": np.array(json.dumps(checkpoint.history)),
+        "count": checkpoint.moments.count,
+        "mean": checkpoint.moments.mean,
+        "squares": checkpoint.moments.squares,
+    }
+    for name, weights in {"weights": checkpoint.state.weights, **checkpoint.state.memory}.items():
+        arrays |= {f"{name}.{i:04d}": w for i, w in enumerate(weights)}
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, **arrays)
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """Return the checkpoint at ``path``, or None where there is none."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path) as file:
+            arrays = {k: file[k] for k in file.files}
+    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        raise FlameError(f"{path} is damaged; delete it and run flame train again") from error
+    groups: dict[str, Weights] = {"weights": []}
+    for key in sorted(k for k in arrays if "." in k):
+        groups.setdefault(key.rsplit(".", 1)[0], []).append(arrays[key])
+    moments = Moments(arrays["count"], arrays["mean"], arrays["squares"])
+    weights = groups.pop("weights")
+    history = json.loads(str(arrays["history"]))
+    return Checkpoint(int(arrays["round"]), State(weights, groups), moments, history)

@@ -1,0 +1,172 @@
+"""The NVIDIA FLARE engine: one process a site, through the Collab API.
+
+The same Coordinator and Site objects as in process; this file only carries their calls. Exception
+texts of a site would reach the server, so a site logs its error and sends the kind alone.
+"""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from nvflare.collab import collab
+from nvflare.collab.recipe import CollabRecipe
+from nvflare.recipe.sim_env import SimEnv
+
+from flame.core.errors import FlameError
+from flame.core.files import write_text
+from flame.federation.config import TrainConfig, centres
+from flame.federation.coordinator import Coordinator, Progress
+from flame.federation.plan import FEDERATED, Federation, joint_trainings
+
+PROGRESS_FILE, ERROR_FILE, LOG_FILE = "progress.json", "flare-error.txt", "flare.log"
+
+
+def flare_plan(config: TrainConfig) -> list[Federation]:
+    """The trainings that need the federation: all centres, and all but each one."""
+    training = config.training
+    return joint_trainings(FEDERATED, centres(config.data), training.seeds, training.folds)
+
+
+class FlareServer:
+    """FLARE's server object: runs the coordinator over Collab calls."""
+
+    def __init__(self, config: str, run_folder: str) -> None:
+        self.config, self.run_folder = config, run_folder
+
+    @collab.main
+    def main(self) -> None:
+        """Train the plan; a failure is written where the command that waits finds it."""
+        run, config = Path(self.run_folder), TrainConfig.from_json(self.config)
+        timeout = config.federation.timeout_s
+
+        def call(method: str, names: tuple[str, ...], **arguments: Any) -> dict[str, Any]:
+            group = collab.get_clients(list(names))(timeout=timeout)
+            answers = getattr(group, method)(**arguments)
+            if answers.failures:
+                lost = {n: f"{e.cause_type}" for n, e in answers.failures.items()}
+                raise FlameError(
+                    f"{', '.join(f'{n} ({why})' for n, why in lost.items())} did not finish "
+                    f"'{method}'; see {LOG_FILE}, then run the same command again to go on"
+                )
+            return dict(answers)
+
+        def progress(done: int, total: int) -> None:
+            write_text(run / PROGRESS_FILE, json.dumps([done, total]))
+
+        try:
+            plan = flare_plan(config)
+            Coordinator(config, run, plan, progress).run(call, lambda f: f.centres)
+        except FlameError as error:
+            write_text(run / ERROR_FILE, str(error))
+            raise
+
+
+class FlareSite:
+    """FLARE's client object: a Site behind a lock, its data read at the first call."""
+
+    def __init__(self, config: str) -> None:
+        self.config = config
+        self._lock = threading.Lock()
+        self._site: Any = None
+
+    def _answer(self, method: str, **arguments: Any) -> dict[str, Any]:
+        with self._lock:
+            try:
+                if self._site is None:
+                    self._site = open_site(TrainConfig.from_json(self.config), collab.site_name)
+                answer: dict[str, Any] = getattr(self._site, method)(**arguments)
+            except Exception as error:
+                logging.getLogger(__name__).exception("call %s failed at this site", method)
+                raise RuntimeError(type(error).__name__) from None
+        return answer
+
+    @collab.publish
+    def describe(self) -> dict[str, Any]:
+        """See Site.describe."""
+        return self._answer("describe")
+
+    @collab.publish
+    def initial_weights(self, seed: int) -> dict[str, Any]:
+        """See Site.initial_weights."""
+        return self._answer("initial_weights", seed=seed)
+
+    @collab.publish
+    def summarise(self, seed: int, folds: int, fold: int, centres: list[str]) -> dict[str, Any]:
+        """See Site.summarise."""
+        return self._answer("summarise", seed=seed, folds=folds, fold=fold, centres=centres)
+
+    @collab.publish
+    def train(
+        self, name: str, number: int, weights: list[Any], moments: dict[str, Any], seed: int,
+        folds: int, fold: int, centres: list[str],
+    ) -> dict[str, Any]:  # fmt: skip
+        """See Site.train."""
+        return self._answer(
+            "train", name=name, number=number, weights=weights, moments=moments, seed=seed,
+            folds=folds, fold=fold, centres=centres,
+        )  # fmt: skip
+
+
+def open_site(config: TrainConfig, centre: str) -> Any:
+    """Return the Site of one centre with its data read."""
+    from flame.federation.data import load_cohort
+    from flame.federation.site import Site
+    from flame.models.inputs import build_inputs
+
+    return Site(config, [build_inputs(load_cohort(config, centre), config.model)])
+
+
+def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
+    """Run the federation in FLARE's simulator, a process a site, and wait for it.
+
+    Raises FlameError with the coordinator's reason, or the log's place, where it fails.
+    """
+    for stale in (PROGRESS_FILE, ERROR_FILE):
+        (run / stale).unlink(missing_ok=True)
+    with (run / LOG_FILE).open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "flame.federation.flare", str(run.resolve())],
+            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            assert process.stdin is not None
+            process.stdin.write(config.to_json().encode())
+            process.stdin.close()
+            while process.poll() is None:
+                time.sleep(0.2)
+                _report(run, progress)
+        finally:
+            process.terminate()
+            process.wait()
+    _report(run, progress)
+    if (run / ERROR_FILE).exists():
+        raise FlameError((run / ERROR_FILE).read_text())
+    if process.returncode != 0:
+        raise FlameError(f"NVIDIA FLARE ended with code {process.returncode}; see {run / LOG_FILE}")
+
+
+def _report(run: Path, progress: Progress) -> None:
+    path = run / PROGRESS_FILE
+    if path.exists():
+        progress(*json.loads(path.read_text()))
+
+
+def _simulate(run: Path, config: str) -> None:
+    names = list(centres(TrainConfig.from_json(config).data))
+    recipe = CollabRecipe(
+        job_name="flame",
+        server=FlareServer(config, str(run)),
+        client=FlareSite(config),
+        min_clients=len(names),
+        sync_task_timeout=300,
+    )
+    recipe.execute(SimEnv(clients=names, workspace_root=str(run / "flare")))
+
+
+if __name__ == "__main__":
+    _simulate(Path(sys.argv[1]), sys.stdin.read())

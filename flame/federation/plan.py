@@ -1,0 +1,69 @@
+"""Which trainings a run consists of, and who takes part in each."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Federation:
+    """One training: the centres whose patients it may see, and which fold is held out.
+
+    ``fold`` None means that nothing of these centres is held out.
+    """
+
+    model: str
+    centres: tuple[str, ...]
+    seed: int
+    folds: int
+    fold: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the training, unique in a run and fit for a file name."""
+        part = "all" if self.fold is None else f"fold-{self.fold}"
+        return f"{self.model}.seed-{self.seed}.{part}"
+
+
+FEDERATED, POOLED, LOCAL = "federated", "pooled", "local"
+
+
+def without(kind: str, centre: str) -> str:
+    """Name of the model of ``kind`` that never saw ``centre``."""
+    return f"{kind}-without-{centre}"
+
+
+def local(centre: str) -> str:
+    """Name of the model of one centre alone."""
+    return f"{LOCAL}-{centre}"
+
+
+def _with_folds(
+    model: str, centres: tuple[str, ...], seed: int, folds: int
+) -> list[Federation]:
+    everything = [Federation(model, centres, seed, folds)]
+    return everything + [Federation(model, centres, seed, folds, fold) for fold in range(folds)]
+
+
+def joint_trainings(
+    kind: str, centres: tuple[str, ...], seeds: tuple[int, ...], folds: int
+) -> list[Federation]:
+    """Trainings over several centres: all of them (whole and by fold), and all but each one."""
+    plan = []
+    for seed in seeds:
+        plan += _with_folds(kind, centres, seed, folds)
+        if len(centres) > 1:
+            for centre in centres:
+                others = tuple(c for c in centres if c != centre)
+                plan.append(Federation(without(kind, centre), others, seed, folds))
+    return plan
+
+
+def local_trainings(
+    centres: tuple[str, ...], seeds: tuple[int, ...], folds: int
+) -> list[Federation]:
+    """Trainings of each centre on its own patients."""
+    return [
+        training
+        for seed in seeds
+        for centre in centres
+        for training in _with_folds(local(centre), (centre,), seed, folds)
+    ]

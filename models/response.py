@@ -1,0 +1,153 @@
+"""Response classifier: 3-D image, clinical features and radiotherapy, each optional.
+
+Radiotherapy modulates the image features (FiLM, Perez 2018, arXiv:1709.07871): what a dose of a
+radiation does depends on the tumour it meets.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+from flame.core.scores import Weights
+from flame.models.inputs import TREATMENT_FEATURES, Inputs, ResponseModelConfig
+
+
+class ResponseModel:
+    """A Keras model with a training loop that is exactly repeatable.
+
+    Inputs are the arrays of ``Inputs`` with clinical features standardised; the output is the
+    logit of response. Batch normalisation is avoided: its statistics do not average over centres.
+    """
+
+    def __init__(
+        self, config: ResponseModelConfig, optimizer: str, learning_rate: float
+    ) -> None:
+        self.config = config
+        self.optimizer = keras.optimizers.get(optimizer)
+        self.optimizer.learning_rate = learning_rate
+        self.network: Any = None
+
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Weights:
+        """Create the network for images (x, y, z, sequence) and return its initial weights."""
+        if self.network is None:
+            self.network = _network(self.config, image_shape)
+            self.network.compile(
+                self.optimizer,
+                keras.losses.BinaryCrossentropy(from_logits=True),
+                jit_compile=False,
+            )
+            self.optimizer.build(self.network.trainable_variables)
+            self._fresh = [np.array(v) for v in self.optimizer.variables]
+        return _initial_weights(self.network, seed)
+
+    def fit(
+        self,
+        weights: Weights,
+        inputs: Inputs,
+        clinical: NDArray[np.float32],
+        epochs: int,
+        batch_size: int,
+        rng: np.random.Generator,
+    ) -> tuple[Weights, float]:
+        """Train from ``weights`` for ``epochs``; return new weights and the last epoch's loss.
+
+        The optimiser starts fresh, so a round depends on nothing but its arguments.
+        ``batch_size`` 0 means all patients in one batch.
+        """
+        self.network.set_weights(weights)
+        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        count = len(inputs.response)
+        size = min(batch_size or count, count)
+        losses = [0.0]
+        for _ in range(epochs):
+            order, losses = rng.permutation(count), []
+            for start in range(0, count, size):
+                rows = np.take(order, range(start, start + size), mode="wrap")
+                batch = self._arrays(inputs.take(rows), clinical[rows], rng)
+                losses.append(float(self.network.train_on_batch(batch, inputs.response[rows])))
+        return [np.asarray(w) for w in self.network.get_weights()], float(np.mean(losses))
+
+    def probability(
+        self, weights: Weights, inputs: Inputs, clinical: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Probability of response of each row of ``inputs``."""
+        self.network.set_weights(weights)
+        logits = self.network.predict_on_batch(self._arrays(inputs, clinical, None))
+        return np.asarray(1 / (1 + np.exp(-np.asarray(logits, float)[:, 0])))
+
+    def _arrays(
+        self, inputs: Inputs, clinical: NDArray[np.float32], rng: np.random.Generator | None
+    ) -> list[NDArray[np.float32]]:
+        image = inputs.image
+        if rng is not None and self.config.sequences and rng.random() < 0.5:
+            image = image[:, ::-1]  # left and right are alike
+        arrays = []
+        if self.config.sequences:
+            arrays.append(image)
+        if self.config.clinical:
+            arrays.append(clinical)
+        if self.config.treatment:
+            arrays.append(inputs.treatment)
+        return arrays
+
+
+def _network(config: ResponseModelConfig, image_shape: tuple[int, ...]) -> Any:
+    penalty = keras.regularizers.L2(config.l2)
+    inputs, features = [], []
+    dose = None
+    if config.sequences:
+        image = keras.Input(image_shape, name="image")
+        inputs.append(image)
+    if config.clinical:
+        clinical = keras.Input((len(config.clinical),), name="clinical")
+        inputs.append(clinical)
+        features.append(clinical)
+    if config.treatment:
+        dose = keras.Input((len(TREATMENT_FEATURES),), name="treatment")
+        inputs.append(dose)
+        features.append(dose)
+    if config.sequences:
+        features.append(_image_features(image, dose, config.filters, penalty))
+    if not features:
+        raise BadInput("the model has no input: set model.sequences, clinical or treatment")
+    joined = layers.Concatenate()(features) if len(features) > 1 else features[0]
+    if config.hidden:
+        joined = layers.Dense(config.hidden, "relu", kernel_regularizer=penalty)(joined)
+    return keras.Model(inputs, layers.Dense(1, kernel_regularizer=penalty)(joined))
+
+
+def _image_features(image: Any, dose: Any, filters: int, penalty: Any) -> Any:
+    x = image
+    for level in range(3):
+        width = filters * 2**level
+        x = layers.Conv3D(width, 3, 2, "same", kernel_regularizer=penalty)(x)
+        x = layers.GroupNormalization(4)(x)
+        if dose is not None and level == 2:
+            scale = layers.Reshape((1, 1, 1, width))(layers.Dense(width)(dose))
+            shift = layers.Reshape((1, 1, 1, width))(layers.Dense(width)(dose))
+            x = x + x * scale + shift
+        x = layers.Activation("relu")(x)
+    return layers.Concatenate()(
+        [layers.GlobalAveragePooling3D()(x), layers.GlobalMaxPooling3D()(x)]
+    )
+
+
+def _initial_weights(network: Any, seed: int) -> Weights:
+    """Glorot-uniform kernels, ones for normalisation scales, zeros elsewhere, from ``seed``."""
+    rng = np.random.default_rng(seed)
+    weights: Weights = []
+    for variable in network.weights:
+        shape = tuple(variable.shape)
+        if variable.name == "kernel":
+            receptive = int(np.prod(shape[:-2]))
+            limit = np.sqrt(6 / (receptive * (shape[-2] + shape[-1])))
+            weights.append(rng.uniform(-limit, limit, shape).astype(np.float32))
+        else:
+            fill = 1.0 if variable.name == "gamma" else 0.0
+            weights.append(np.full(shape, fill, np.float32))
+    return weights

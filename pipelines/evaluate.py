@@ -1,0 +1,71 @@
+"""``flame evaluate``: per-centre generalisation of a run, as tables and an offline report."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flame.core.cohort import Cohort
+from flame.core.errors import BadInput
+from flame.core.files import write_text
+from flame.core.imaging import Scan, Sequence
+from flame.core.scores import GeneralisationReport
+from flame.pipelines.train import load_run
+
+
+@dataclass(frozen=True)
+class EvaluateResult:
+    """Scores and where they were written."""
+
+    report: GeneralisationReport
+    scores: Path
+    html: Path
+
+
+def run(
+    run_folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> EvaluateResult:
+    """Write scores.csv, differences.csv and report.html into the run folder.
+
+    Raises BadInput where training has not finished, or where simulated and real patients mix.
+    """
+    from flame.evaluation.baselines import baseline_predictions
+    from flame.evaluation.generalisation import as_table, differences, score
+    from flame.evaluation.predictions import Predictor
+    from flame.evaluation.report import Evaluation, render
+    from flame.federation.data import load_cohort
+    from flame.models.inputs import build_inputs
+
+    config = load_run(run_folder)
+    cohorts = [load_cohort(config, centre) for centre in config.data.centres]
+    if len({c.simulated for c in cohorts}) > 1:
+        raise BadInput("simulated and real centres in one run: their figures must not be mixed")
+    inputs = [build_inputs(cohort, config.model) for cohort in cohorts]
+    predictions = Predictor(config, run_folder, inputs).all()
+    predictions += baseline_predictions(config, cohorts)
+    by_centre = {i.centre: i for i in inputs}
+    scores = []
+    for done, prediction in enumerate(predictions, 1):
+        scores += score(prediction, by_centre[prediction.tested_on])
+        progress(done, len(predictions))
+    report = GeneralisationReport(config.data.centres, tuple(scores), cohorts[0].simulated)
+    gaps = differences(predictions, inputs)
+    evaluation = Evaluation(
+        config, report, gaps, predictions, inputs, cohorts, _case(cohorts)
+    )
+    result = EvaluateResult(report, run_folder / "scores.csv", run_folder / "report.html")
+    write_text(result.scores, as_table(scores).to_csv(index=False, na_rep="nan"))
+    write_text(
+        run_folder / "differences.csv", as_table(gaps).to_csv(index=False, na_rep="nan")
+    )
+    write_text(result.html, render(evaluation))
+    return result
+
+
+def _case(cohorts: list[Cohort]) -> tuple[Scan, ...]:
+    """Scans of one case to show; only of a simulated patient, as images stay at their centre."""
+    for patient in cohorts[0].patients:
+        if cohorts[0].simulated and patient.baseline:
+            scans = patient.baseline.scans
+            order = (Sequence.FLAIR, Sequence.T2, Sequence.T1, Sequence.T1C)
+            return tuple(scans[s] for s in order if s in scans)
+    return ()

@@ -1,0 +1,52 @@
+"""A preprocessed centre, read back as a Cohort on the grid a model wants."""
+
+import json
+from pathlib import Path
+
+from flame.core.cohort import Cohort, Patient
+from flame.core.errors import BadInput
+from flame.core.files import content_hash
+from flame.io.bids import read_timepoint
+from flame.io.tables import number, outcome, read_table, read_treatments
+from flame.preprocessing.resampling import resampling
+
+_UNUSED = ("participant_id", "response", "survival_days", "died")
+
+
+def read_cohort(root: Path, centre: str, spacing: float | None) -> Cohort:
+    """Read the BIDS derivatives of ``centre`` below ``root``.
+
+    Scans are resampled to the atlas grid of ``spacing`` mm; with None no image is read.
+    Raises BadInput where ``flame preprocess`` has not finished there.
+    """
+    table, description = root / "participants.tsv", root / "dataset_description.json"
+    if not table.exists() or not description.exists():
+        raise BadInput(f"{root} is no finished cohort; run flame preprocess with this folder as OUT")
+    treatments = read_treatments(root / "treatments.tsv")
+    patients = []
+    for index, row in read_table(table, ["participant_id"]).iterrows():
+        subject = str(row["participant_id"]).removeprefix("sub-")
+        where = f"{table}, row {index}"
+        clinical = {
+            str(k): number(v, f"{where}, column {k}") for k, v in row.items() if k not in _UNUSED
+        }
+        timepoints = tuple(
+            resampling(spacing)(read_timepoint(root, subject, session, day))
+            for session, day in _sessions(root, subject)
+            if spacing is not None
+        )
+        patients.append(
+            Patient(subject, timepoints, treatments.get(subject), clinical, outcome(row, where))
+        )
+    simulated = bool(json.loads(description.read_text()).get("Simulated"))
+    manifest = {p.name: content_hash([p]) for p in (table, root / "treatments.tsv")}
+    return Cohort(centre, tuple(patients), simulated, manifest)
+
+
+def _sessions(root: Path, subject: str) -> list[tuple[str, int]]:
+    """Finished sessions of a subject and their days, in order."""
+    found = []
+    for path in sorted((root / f"sub-{subject}").glob("ses-*/anat/*_desc-brain_mask.json")):
+        day = int(json.loads(path.read_text())["Day"])
+        found.append((path.parent.parent.name.removeprefix("ses-"), day))
+    return sorted(found, key=lambda item: item[1])
