@@ -32,7 +32,7 @@ def diffusivity(white: Volume, grey: Volume, growth: Growth) -> Volume:
     return np.where(white + grey > 0.4, mixed, 0).astype(np.float32)
 
 
-@numba.njit(cache=True, fastmath=True)  # type: ignore[misc]
+@numba.njit(cache=True, fastmath=True)
 def _step(
     c: Volume, d: Volume, out: Volume, dt_h2: float, rho_dt: float, low: NDArray[np.int64],
     high: NDArray[np.int64],
@@ -46,7 +46,14 @@ def _step(
                     continue
                 # Harmonic-type face means: no flux into voxels without tissue.
                 flux = np.float32(0.0)
-                for a, b, e in ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)):
+                for a, b, e in (
+                    (1, 0, 0),
+                    (-1, 0, 0),
+                    (0, 1, 0),
+                    (0, -1, 0),
+                    (0, 0, 1),
+                    (0, 0, -1),
+                ):
                     dn = d[i + a, j + b, k + e]
                     if dn > 0.0:
                         flux += 0.5 * (dh + dn) * (c[i + a, j + b, k + e] - here)
@@ -57,7 +64,10 @@ def _box(c: Volume, margin: int = 4, floor: float = 1e-4) -> tuple[NDArray[np.in
     where = [np.flatnonzero((c > floor).any(axis=tuple({0, 1, 2} - {a}))) for a in range(3)]
     low = np.array([max(1, w[0] - margin) if len(w) else 1 for w in where])
     high = np.array(
-        [min(n - 1, w[-1] + 1 + margin) if len(w) else 1 for w, n in zip(where, c.shape, strict=True)]
+        [
+            min(n - 1, w[-1] + 1 + margin) if len(w) else 1
+            for w, n in zip(where, c.shape, strict=True)
+        ]
     )
     return low, high
 

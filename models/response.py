@@ -23,9 +23,7 @@ class ResponseModel:
     logit of response. Batch normalisation is avoided: its statistics do not average over centres.
     """
 
-    def __init__(
-        self, config: ResponseModelConfig, optimizer: str, learning_rate: float
-    ) -> None:
+    def __init__(self, config: ResponseModelConfig, optimizer: str, learning_rate: float) -> None:
         self.config = config
         self.optimizer = keras.optimizers.get(optimizer)
         self.optimizer.learning_rate = learning_rate
@@ -41,7 +39,7 @@ class ResponseModel:
                 jit_compile=False,
             )
             self.optimizer.build(self.network.trainable_variables)
-            self._fresh = [np.array(v) for v in self.optimizer.variables]
+            self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
         return _initial_weights(self.network, seed)
 
     def fit(

@@ -49,14 +49,10 @@ def run(
         progress(done, len(predictions))
     report = GeneralisationReport(config.data.centres, tuple(scores), cohorts[0].simulated)
     gaps = differences(predictions, inputs)
-    evaluation = Evaluation(
-        config, report, gaps, predictions, inputs, cohorts, _case(cohorts)
-    )
+    evaluation = Evaluation(config, report, gaps, predictions, inputs, cohorts, _case(cohorts))
     result = EvaluateResult(report, run_folder / "scores.csv", run_folder / "report.html")
     write_text(result.scores, as_table(scores).to_csv(index=False, na_rep="nan"))
-    write_text(
-        run_folder / "differences.csv", as_table(gaps).to_csv(index=False, na_rep="nan")
-    )
+    write_text(run_folder / "differences.csv", as_table(gaps).to_csv(index=False, na_rep="nan"))
     write_text(result.html, render(evaluation))
     return result
 

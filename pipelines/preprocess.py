@@ -55,8 +55,7 @@ def run(
     studies = _studies(report, key, clinical)
     results: list[StudyResult] = []
     work = Parallel(n_jobs=config.jobs, return_as="generator")(
-        delayed(preprocess_study)(out, study, config.spacing, config.jobs > 1)
-        for study in studies
+        delayed(preprocess_study)(out, study, config.spacing, config.jobs > 1) for study in studies
     )
     for result in work:
         results.append(result)

@@ -74,10 +74,12 @@ def run(
 
 def _resolve(config: TrainConfig) -> TrainConfig:
     """Return the config with every centre named and every path absolute."""
-    data = config.data
-    places = {k: str(Path(v).resolve()) for k in ("bids", "table") if (v := getattr(data, k))}
-    data = replace(data, **places, centres=centres(replace(data, **places)))
-    return replace(config, data=data)
+
+    def absolute(path: str) -> str:
+        return str(Path(path).resolve()) if path else ""
+
+    data = replace(config.data, bids=absolute(config.data.bids), table=absolute(config.data.table))
+    return replace(config, data=replace(data, centres=centres(data)))
 
 
 def _claim(out: Path, config: TrainConfig) -> None:
@@ -120,5 +122,3 @@ def load_run(run_folder: Path) -> TrainConfig:
     if not (run_folder / CONFIG_FILE).exists():
         raise BadInput(f"{run_folder} is no run folder (no {CONFIG_FILE}); run flame train first")
     return load_config(TrainConfig, run_folder / CONFIG_FILE, [])
-
-

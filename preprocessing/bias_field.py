@@ -34,7 +34,8 @@ def bias_field(grid_mm: float = 5.0) -> Stage:
             np.minimum(np.arange(n) / (s * max(m - 1, 1)), 1.0)
             for n, m, s in zip(scan.voxels.shape, coarse.shape, stride, strict=True)
         ]
-        return scan.after("bias_field", scan.voxels / np.exp(field.sample(at)).astype(np.float32))
+        gain = np.asarray(np.exp(field.sample(at)), np.float32)
+        return scan.after("bias_field", np.asarray(scan.voxels / gain))
 
     def stage(timepoint: Timepoint) -> Timepoint:
         return replace(timepoint, scans={s: correct(v) for s, v in timepoint.scans.items()})

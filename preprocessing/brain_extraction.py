@@ -8,10 +8,12 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nibabel.processing import resample_from_to, resample_to_output
+from scipy.ndimage import find_objects, label
 
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed
 from flame.core.imaging import LabelMap, Scan
+from flame.preprocessing.bias_field import head_mask
 from flame.preprocessing.stage import STAGES, Stage, reference
 
 VOLUME_ML = (900.0, 2000.0)
@@ -35,6 +37,16 @@ def _autocast() -> Any:
     return torch.autocast("cpu", torch.bfloat16) if native else contextlib.nullcontext()
 
 
+def _cropped(image: Any, margin: int = 10) -> Any:
+    """Cut the air around the head away: in a wide field of view the network loses the brain."""
+    found, _ = label(head_mask(np.asarray(image.dataobj, np.float32)))
+    sizes = np.bincount(found.ravel())[1:]
+    if not len(sizes):
+        raise StageFailed("brain extraction found no head in the image")
+    box = find_objects(found)[int(sizes.argmax())]
+    return image.slicer[tuple(slice(max(0, b.start - margin), b.stop + margin) for b in box)]
+
+
 def extract_brain(scan: Scan) -> LabelMap:
     """Return the brain mask of a whole-head T1 or T1C scan on the scan's own grid.
 
@@ -44,7 +56,7 @@ def extract_brain(scan: Scan) -> LabelMap:
 
     native = nib.Nifti1Image(scan.voxels, scan.affine)
     # deepbet samples with nearest neighbour: it needs 1 mm to give a smooth mask.
-    isotropic = resample_to_output(native, 1.0, order=1)
+    isotropic = _cropped(resample_to_output(native, 1.0, order=1))
     try:
         with torch.inference_mode(), _autocast():
             _, found, _ = _network().run(isotropic)

@@ -21,7 +21,7 @@ def read_cohort(root: Path, centre: str, spacing: float | None) -> Cohort:
     """
     table, description = root / "participants.tsv", root / "dataset_description.json"
     if not table.exists() or not description.exists():
-        raise BadInput(f"{root} is no finished cohort; run flame preprocess with this folder as OUT")
+        raise BadInput(f"{root} is no finished cohort; run flame preprocess with it as OUT")
     treatments = read_treatments(root / "treatments.tsv")
     patients = []
     for index, row in read_table(table, ["participant_id"]).iterrows():
@@ -36,7 +36,13 @@ def read_cohort(root: Path, centre: str, spacing: float | None) -> Cohort:
             if spacing is not None
         )
         patients.append(
-            Patient(subject, timepoints, treatments.get(subject), clinical, outcome(row, where))
+            Patient(
+                subject,
+                timepoints,
+                treatments.get(subject),
+                clinical,
+                outcome(row.to_dict(), where),
+            )
         )
     simulated = bool(json.loads(description.read_text()).get("Simulated"))
     manifest = {p.name: content_hash([p]) for p in (table, root / "treatments.tsv")}

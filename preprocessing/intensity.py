@@ -24,9 +24,7 @@ def zscore() -> Stage:
             spread = float(values.std())
             if not np.isfinite(spread) or spread <= 0:
                 raise StageFailed(f"{scan.sequence}: constant or not finite within the brain")
-            return scan.after(
-                "zscore", np.where(inside, (scan.voxels - values.mean()) / spread, 0)
-            )
+            return scan.after("zscore", np.where(inside, (scan.voxels - values.mean()) / spread, 0))
 
         return replace(timepoint, scans={s: normalise(v) for s, v in timepoint.scans.items()})
 

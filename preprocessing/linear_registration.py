@@ -45,7 +45,7 @@ def register(
     matrix = itk_to_affine(found)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 0.1:
         raise StageFailed("registration failed: it collapsed to a point")
-    return np.linalg.inv(matrix), -float(method.GetMetricValue())
+    return np.asarray(np.linalg.inv(matrix), float), -float(method.GetMetricValue())
 
 
 def _method(fixed: sitk.Image, mask: sitk.Image | None) -> sitk.ImageRegistrationMethod:

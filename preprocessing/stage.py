@@ -6,10 +6,9 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from flame.core.imaging import Sequence
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed
-from flame.core.imaging import Scan
+from flame.core.imaging import Scan, Sequence
 from flame.core.registry import Registry
 
 Stage = Callable[[Timepoint], Timepoint]

@@ -81,8 +81,10 @@ def _convert(kind: Any, value: Any, where: str, key: str) -> Any:
         return {k: _convert(args[1], v, where, f"{key}.{k}") for k, v in value.items()}
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if isinstance(kind, type) and isinstance(value, kind) and (kind is bool) == (
-        isinstance(value, bool)
+    if (
+        isinstance(kind, type)
+        and isinstance(value, kind)
+        and (kind is bool) == (isinstance(value, bool))
     ):
         return value
     wanted = getattr(kind, "__name__", str(kind))

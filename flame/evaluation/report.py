@@ -164,9 +164,7 @@ def _calibration_rows(report: GeneralisationReport) -> list[list[str]]:
     for s in report.scores:
         if s.model.startswith(("federated", "pooled")):
             text = (
-                f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})"
-                if np.isfinite(s.value)
-                else s.reason
+                f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})" if np.isfinite(s.value) else s.reason
             )
             table.setdefault((s.model, s.tested_on), {})[s.metric] = text
     return [[*key, *(by[m] for m in wanted)] for key, by in table.items()]

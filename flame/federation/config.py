@@ -107,5 +107,7 @@ def centres(config: DataConfig) -> tuple[str, ...]:
         raise BadInput(f"data.bids: no folder {root}")
     found = tuple(sorted(p.parent.name for p in root.glob("*/dataset_description.json")))
     if not found:
-        raise BadInput(f"data.bids: {root} holds no preprocessed centre; run flame preprocess first")
+        raise BadInput(
+            f"data.bids: {root} holds no preprocessed centre; run flame preprocess first"
+        )
     return found

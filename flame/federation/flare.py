@@ -44,8 +44,8 @@ class FlareServer:
         run, config = Path(self.run_folder), TrainConfig.from_json(self.config)
         timeout = config.federation.timeout_s
 
-        def call(method: str, names: tuple[str, ...], **arguments: Any) -> dict[str, Any]:
-            group = collab.get_clients(list(names))(timeout=timeout)
+        def call(method: str, sites: tuple[str, ...], **arguments: Any) -> dict[str, Any]:
+            group = collab.get_clients(list(sites))(timeout=timeout)
             answers = getattr(group, method)(**arguments)
             if answers.failures:
                 lost = {n: f"{e.cause_type}" for n, e in answers.failures.items()}

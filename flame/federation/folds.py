@@ -11,7 +11,7 @@ from flame.models.inputs import Inputs
 def fold_of(inputs: Inputs, seed: int, folds: int) -> NDArray[np.intp]:
     """Fold of each patient: responders and non-responders dealt out in turn, by a seeded hash."""
 
-    def rank(index: int) -> str:
+    def rank(index: np.intp) -> str:
         text = f"{seed}:{inputs.centre}:{inputs.pseudonyms[index]}"
         return hashlib.sha256(text.encode()).hexdigest()
 

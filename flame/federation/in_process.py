@@ -8,15 +8,15 @@ from flame.federation.coordinator import Call
 from flame.federation.site import Site
 
 
-def in_process_call(sites: Mapping[str, Site]) -> Call:
-    """Return a call that reaches ``sites`` directly.
+def in_process_call(here: Mapping[str, Site]) -> Call:
+    """Return a call that reaches the sites ``here`` directly.
 
     Arguments and answers are copied, as a network would, so that no array is ever shared.
     """
 
-    def call(method: str, names: tuple[str, ...], **arguments: Any) -> dict[str, Any]:
+    def call(method: str, sites: tuple[str, ...], **arguments: Any) -> dict[str, Any]:
         return {
-            name: deepcopy(getattr(sites[name], method)(**deepcopy(arguments))) for name in names
+            name: deepcopy(getattr(here[name], method)(**deepcopy(arguments))) for name in sites
         }
 
     return call

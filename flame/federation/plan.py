@@ -36,9 +36,7 @@ def local(centre: str) -> str:
     return f"{LOCAL}-{centre}"
 
 
-def _with_folds(
-    model: str, centres: tuple[str, ...], seed: int, folds: int
-) -> list[Federation]:
+def _with_folds(model: str, centres: tuple[str, ...], seed: int, folds: int) -> list[Federation]:
     everything = [Federation(model, centres, seed, folds)]
     return everything + [Federation(model, centres, seed, folds, fold) for fold in range(folds)]
 

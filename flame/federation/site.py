@@ -61,9 +61,7 @@ class Site:
 
         ``fold`` -1 holds nobody out.
         """
-        moments = merge(
-            [summarise(i.clinical) for i in self._training(seed, folds, fold, centres)]
-        )
+        moments = merge([summarise(i.clinical) for i in self._training(seed, folds, fold, centres)])
         return {"count": moments.count, "mean": moments.mean, "squares": moments.squares}
 
     def train(

@@ -64,10 +64,14 @@ def read_headers(
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "DICOMDIR")
     if not paths:
         raise BadInput(f"{folder} is empty; give the folder that holds the DICOM files")
-    instances, unreadable = [], []
+    instances: list[Instance] = []
+    unreadable: list[UnreadableFile] = []
     for done, path in enumerate(paths, 1):
         item = _read_header(path)
-        (instances if isinstance(item, Instance) else unreadable).append(item)  # type: ignore[arg-type]
+        if isinstance(item, Instance):
+            instances.append(item)
+        else:
+            unreadable.append(item)
         progress(done, len(paths))
     if not instances:
         raise BadInput(

@@ -46,8 +46,7 @@ class ImportReport:
     def simulated(self) -> bool:
         """Whether the images come from FLAME's simulator."""
         return any(
-            str(s.series.header.get("ImageComments", "")).startswith(SIMULATED)
-            for s in self.series
+            str(s.series.header.get("ImageComments", "")).startswith(SIMULATED) for s in self.series
         )
 
     def studies(self) -> dict[tuple[str, date | None], dict[Sequence, SeriesReport]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,10 +40,12 @@ def number(value: object, where: str) -> float:
     try:
         return _SEX[text.lower()] if text.lower() in _SEX else float(text)
     except ValueError:
-        raise BadInput(f"{where}: '{text}' is not a number; code it as one or leave it empty") from None
+        raise BadInput(
+            f"{where}: '{text}' is not a number; code it as one or leave it empty"
+        ) from None
 
 
-def outcome(row: Mapping[str, object], where: str) -> Outcome:
+def outcome(row: Mapping[Any, object], where: str) -> Outcome:
     """Outcome from the columns response, survival_days and died, whichever there are."""
     values = {c: number(row.get(c), f"{where}, column {c}") for c in OUTCOME_COLUMNS}
     known = {c: v for c, v in values.items() if np.isfinite(v)}
@@ -120,10 +123,10 @@ def read_table_cohort(
         where = f"{path}, row {index}"
         clinical = {f: number(row[f], f"{where}, column {f}") for f in features}
         if survival is None:
-            result = outcome(row, where)
+            result = outcome(row.to_dict(), where)
         else:
             days, status = (number(row[c], where) for c in survival)
             response = alive_at(horizon_days, days, status) if horizon_days else None
-            result = Outcome(response, days, not status == 0)
+            result = Outcome(response, days, status != 0)
         patients.append(Patient(str(row[id_column]), clinical=clinical, outcome=result))
     return Cohort(centre, tuple(patients), False, {path.name: content_hash([path])})

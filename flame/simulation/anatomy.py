@@ -31,7 +31,7 @@ def template_head() -> Head:
 
     def load(name: str) -> NDArray[np.float32]:
         image = getattr(datasets, f"load_mni152_{name}")(resolution=SPACING)
-        return np.pad(image.get_fdata(dtype=np.float32), _PADDING)
+        return np.asarray(np.pad(image.get_fdata(dtype=np.float32), _PADDING))
 
     grey, white, brain = load("gm_template"), load("wm_template"), load("brain_mask") > 0.5
     grey, white = grey * brain, white * brain
@@ -40,7 +40,7 @@ def template_head() -> Head:
 
     def layer(inner: float, outer: float) -> NDArray[np.float32]:
         shell = (outside > inner) & (outside <= outer)
-        return gaussian_filter(shell.astype(np.float32), 0.5)
+        return np.asarray(gaussian_filter(shell.astype(np.float32), 0.5))
 
     skull, marrow = layer(2, 8), layer(4, 6)
     fat = layer(10, 14)
@@ -54,7 +54,7 @@ def template_head() -> Head:
 def _neck(shape: tuple[int, ...], outside: NDArray[np.float64]) -> NDArray[np.float32]:
     i, j, k = np.indices(shape)
     column = (i - shape[0] // 2) ** 2 + (j - 0.42 * shape[1]) ** 2 < 26**2
-    return (column & (k < 24) & (outside > 8)).astype(np.float32)
+    return np.asarray(column & (k < 24) & (outside > 8), np.float32)
 
 
 def warped_head(rng: np.random.Generator) -> Head:

@@ -38,9 +38,7 @@ def write_structures(
     dataset = _rt_object(study, RTStructureSetStorage, "RTSTRUCT", "GTV")
     dataset.StructureSetLabel, dataset.StructureSetDate = "GTV", dataset.StudyDate
     dataset.StructureSetTime = "120000"
-    dataset.ReferencedFrameOfReferenceSequence = Items(
-        [_item(FrameOfReferenceUID=study.frame_uid)]
-    )
+    dataset.ReferencedFrameOfReferenceSequence = Items([_item(FrameOfReferenceUID=study.frame_uid)])
     dataset.StructureSetROISequence = Items(
         [
             _item(

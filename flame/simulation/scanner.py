@@ -76,16 +76,14 @@ def timing(sequence: Sequence) -> dict[str, float]:
     return _TIMING[sequence]
 
 
-def signal(
-    head: Head, live: Volume, dead: Volume, sequence: Sequence, contrast: float
-) -> Volume:
+def signal(head: Head, live: Volume, dead: Volume, sequence: Sequence, contrast: float) -> Volume:
     """Noise-free signal on the anatomical grid, tumour replacing the tissue it lies in."""
     table = np.asarray(_SIGNAL[sequence]) ** contrast
     tissue = np.tensordot(table[:7], head.tissues, axes=1)
     visible = np.clip(live + dead, 0, 1)
 
     def above(threshold: float) -> Volume:
-        return np.clip((visible - threshold) / 0.08 + 0.5, 0, 1)
+        return np.asarray(np.clip((visible - threshold) / 0.08 + 0.5, 0, 1), np.float32)
 
     for threshold, value in zip((OEDEMA, ENHANCING, NECROSIS), table[7:], strict=True):
         share = above(threshold)
@@ -96,16 +94,18 @@ def signal(
 def acquisition_grid(
     scanner: Scanner, head: Head, spacing: float
 ) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
-    """RAS+ affine (column, row, slice axes) and shape of the scanner's grid over the head."""
+    """RAS+ affine (column, row, slice axes) and shape of the scanner's field of view.
+
+    It spans the head and 15 mm around it.
+    """
     flip = np.diag([-1.0, -1.0, 1.0])
     row, column = (flip @ np.asarray(scanner.orientation).reshape(2, 3).T).T
     normal = np.cross(flip @ row, flip @ column) @ flip
     axes = np.stack([row, column, normal], axis=1)
     voxel = np.array([spacing, spacing, spacing * scanner.thickness])
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in head.brain.shape])).reshape(3, -1).T
-    world = corners @ head.affine[:3, :3].T + head.affine[:3, 3]
-    extent = world @ axes
-    low, high = extent.min(axis=0), extent.max(axis=0)
+    there = np.argwhere(head.tissues.sum(axis=0) > 0.1)
+    extent = (there @ head.affine[:3, :3].T + head.affine[:3, 3]) @ axes
+    low, high = extent.min(axis=0) - 15, extent.max(axis=0) + 15
     shape = np.ceil((high - low) / voxel).astype(int) + 1
     affine = np.eye(4)
     affine[:3, :3] = axes * voxel
@@ -148,4 +148,4 @@ def acquire(
     field = 1 + scanner.bias * field / np.ptp(field)
     noise = rng.normal(scale=scanner.noise, size=(2, *shape))
     measured = np.hypot(seen * field + noise[0], noise[1])
-    return np.clip(np.rint(measured * scanner.gain), 0, 4095).astype(np.uint16)
+    return np.asarray(np.clip(np.rint(measured * scanner.gain), 0, 4095), np.uint16)

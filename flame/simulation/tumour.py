@@ -79,8 +79,8 @@ def _grown_tumour(head: Head, rng: np.random.Generator) -> tuple[Volume, Volume,
     growth = Growth(diffusion=float(rng.uniform(0.03, 0.12)), rate=rate)
     d = diffusivity(white, grey, growth)
     depth = distance_transform_edt(head.brain) * SPACING
-    _, _, k = np.indices(d.shape, sparse=True)
-    seeds = np.argwhere((white > 0.7) & (depth > 12) & (k > d.shape[2] * 0.35))
+    above = np.arange(d.shape[2]) > d.shape[2] * 0.35  # not in the cerebellum
+    seeds = np.argwhere((white > 0.7) & (depth > 12) & above)
     seed = tuple(seeds[rng.integers(len(seeds))])
     cells = np.zeros_like(d)
     cells[tuple(slice(s - 1, s + 2) for s in seed)] = 0.8 * (

@@ -1,0 +1,214 @@
+"""The ``flame`` command: parses, calls a pipeline, prints."""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from flame.core.errors import FlameError
+from flame.core.scores import GeneralisationReport
+
+app = typer.Typer(
+    help="Federated learning from glioblastoma MRI: from DICOM folders to a per-centre report.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a key: section.key=value.")
+]
+
+
+def main() -> None:
+    """Run the command; a FlameError becomes one line and its exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+    logging.getLogger("nilearn").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore")
+    try:
+        app()
+    except FlameError as error:
+        err.print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        err.print("Stopped. Run the same command again to go on from here.")
+        raise SystemExit(1) from None
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars, one a stage, on standard error."""
+    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=err) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="New folder to write to.")],
+    centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
+    patients: Annotated[int, typer.Option(help="Patients a hospital.")] = 8,
+    spacing: Annotated[float, typer.Option(help="Voxel size of the scanners in mm.")] = 2.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Parallel processes.")] = 2,
+) -> None:
+    """Write simulated hospitals as DICOM folders, with the truth beside them."""
+    from flame.pipelines import simulate as pipeline
+
+    config = pipeline.SimulateConfig(str(folder), centres, patients, spacing, seed, jobs=jobs)
+    with _bars() as show:
+        pipeline.run(config, lambda done, total: show("simulate", done, total))
+    out.print(f"{centres} simulated hospitals in {folder}; the truth is in {folder / 'truth'}")
+
+
+@app.command()
+def inspect(
+    dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show what is in a DICOM folder, and what is refused and why."""
+    from flame.pipelines import inspect as pipeline
+
+    with _bars() as show:
+        report, rows = pipeline.run(dicom, lambda done, total: show("headers", done, total))
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+    else:
+        columns = ["patient", "date", "series", "taken as", "geometry", "why"]
+        _table(f"{dicom}", columns, [list(asdict(row).values()) for row in rows])
+        for file in report.unreadable[:20]:
+            out.print(f"passed over: {file.path}: {file.reason}", soft_wrap=True)
+        if len(report.unreadable) > 20:
+            out.print(f"... and {len(report.unreadable) - 20} more files passed over")
+    if not any(s.taken for s in report.series) and not report.radiotherapy:
+        raise SystemExit(2)
+
+
+@app.command()
+def preprocess(
+    dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of BIDS derivatives.")],
+    spacing: Annotated[float, typer.Option(help="Voxel size of the output in mm.")] = 1.0,
+    jobs: Annotated[int, typer.Option(help="Parallel processes.")] = 1,
+    clinical: Annotated[
+        Path | None, typer.Option(help="Table with a column patient_id (the DICOM PatientID).")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Pseudonym key; made beside OUT where there is none.")
+    ] = None,
+) -> None:
+    """Turn a DICOM folder into BIDS derivatives; run again, it skips what is done."""
+    from flame.pipelines import preprocess as pipeline
+
+    config = pipeline.PreprocessConfig(
+        str(dicom), str(folder), spacing, jobs, str(clinical) if clinical else None,
+        str(key) if key else None,
+    )  # fmt: skip
+    with _bars() as show:
+        results = pipeline.run(config, lambda done, total: show("preprocess", done, total))
+    columns = ["subject", "session", "day", "status", "sequences", "brain ml", "atlas Dice", "note"]
+    _table(f"{folder}", columns, [[str(v) for v in asdict(r).values()] for r in results])
+    failed = sum(r.status == "failed" for r in results)
+    if failed:
+        raise FlameError(f"{failed} of {len(results)} studies failed; the note says why")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML configuration.")],
+    folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
+    overrides: Overrides = None,
+) -> None:
+    """Train local, federated and pooled response models; a killed run goes on."""
+    from flame.core.config import load_config
+    from flame.federation.config import TrainConfig
+    from flame.pipelines import train as pipeline
+
+    settings = load_config(TrainConfig, config, overrides or [])
+    with _bars() as show:
+        result = pipeline.run(settings, folder, show)
+    rows = [[name, str(n), str(responders)] for name, n, responders in result.centres]
+    _table("Trained on", ["centre", "patients", "responders"], rows)
+    for warning in result.warnings:
+        out.print(f"[yellow]Warning:[/] {warning}", soft_wrap=True)
+    out.print(f"Models are in {folder}; now: flame evaluate {folder}")
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of flame train.")],
+) -> None:
+    """Show how every model holds at every centre; write scores.csv and report.html."""
+    from flame.pipelines import evaluate as pipeline
+
+    with _bars() as show:
+        result = pipeline.run(folder, lambda done, total: show("evaluate", done, total))
+    _print_matrix(result.report)
+    out.print(f"Report: {result.html}")
+
+
+def _print_matrix(report: GeneralisationReport) -> None:
+    kind = "SIMULATED patients" if report.simulated else "real patients"
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for s in report.scores:
+        if s.metric == "auc":
+            origin = s.trained_on if s.model == "local" else ""
+            text = f"{s.value:.2f} ({s.low:.2f}-{s.high:.2f})" if not s.reason else s.reason
+            rows.setdefault((s.model, origin), {})[s.tested_on] = text
+    _table(
+        f"AUC of response (95 % interval) by tested centre: {kind}",
+        ["model", "trained on", *report.centres],
+        [[*key, *(by.get(c, "") for c in report.centres)] for key, by in rows.items()],
+    )
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("flame-demo"),
+    centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
+    patients: Annotated[int, typer.Option(help="Patients a hospital.")] = 8,
+    seed: Annotated[int, typer.Option(help="Same seed, same patients.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Parallel processes.")] = 2,
+) -> None:
+    """Run everything on simulated hospitals: DICOM, preprocessing, FLARE, report."""
+    from flame.pipelines import demo as pipeline
+
+    config = pipeline.DemoConfig(str(folder), centres, patients, seed=seed, jobs=jobs)
+    with _bars() as show:
+        result = pipeline.run(config, show)
+    _print_matrix(result.evaluation.report)
+    rows = [[name, f"{s:.0f}", f"{gb:.1f}"] for name, s, gb in result.timing.stages]
+    _table("Stages", ["stage", "wall s", "largest process GB"], rows)
+    out.print("These patients are simulated; the figures say nothing about real ones.")
+    out.print(f"Report: {result.evaluation.html.resolve()}", soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""``flame inspect``: what is in a DICOM folder, and what is refused and why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flame.io.intake import ImportReport, inspect_folder
+from flame.io.radiotherapy import read_treatment
+
+
+@dataclass(frozen=True)
+class InspectRow:
+    """One series, or the radiotherapy objects of a patient, as shown."""
+
+    patient: str
+    day: str
+    series: str
+    verdict: str
+    geometry: str
+    reason: str
+
+
+def run(
+    dicom: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[ImportReport, list[InspectRow]]:
+    """Inspect ``dicom`` and return the report and its rows.
+
+    Patients are numbered in order of PatientID, so that the table can be shown to others.
+    """
+    report = inspect_folder(dicom, progress)
+    patients = sorted({s.patient_id for s in report.series} | set(report.radiotherapy))
+    number = {patient: f"P{n}" for n, patient in enumerate(patients, 1)}
+    rows = []
+    for s in sorted(report.series, key=lambda s: (s.patient_id, str(s.day), str(s.series.folder))):
+        geometry = ""
+        if s.geometry:
+            size = "×".join(map(str, s.geometry.shape))
+            geometry = f"{size}, {' × '.join(f'{v:.2g}' for v in s.geometry.spacing)} mm"
+        taken = s.taken and s.verdict.sequence
+        rows.append(
+            InspectRow(
+                number[s.patient_id], str(s.day or ""), s.series.description,
+                str(s.verdict.sequence) if taken else "refused", geometry,
+                s.verdict.evidence if taken else s.refused,
+            )
+        )  # fmt: skip
+    rows += [_radiotherapy_row(report, p, number[p]) for p in sorted(report.radiotherapy)]
+    return report, rows
+
+
+def _radiotherapy_row(report: ImportReport, patient_id: str, name: str) -> InspectRow:
+    kinds = sorted(str(i.header.Modality) for i in report.radiotherapy[patient_id])
+    treatment = read_treatment(report.plans(patient_id))
+    phases = treatment.phases if treatment else ()
+    course = " + ".join(f"{p.radiation} {p.dose:g} Gy / {p.fractions}" for p in phases)
+    return InspectRow(name, "", ", ".join(kinds), "radiotherapy", "", course or "no plan")

@@ -1,0 +1,122 @@
+"""What tests share: real data where it is, and DICOM series written on the spot."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from flame.federation.config import DataConfig, FederationConfig, TrainConfig, TrainingConfig
+from flame.models.inputs import ResponseModelConfig
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Callable[[str], Path]:
+    """Path of a file of the shared data; the test is skipped where it is absent."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(f"shared data {name} is not here")
+        return path
+
+    return find
+
+
+AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+
+
+def write_mr_series(
+    folder: Path,
+    slices: int = 12,
+    step: float = 2.0,
+    orientation: tuple[float, ...] = AXIAL,
+    positions: np.ndarray | None = None,
+    series: str = "1",
+    **tags: object,
+) -> list[Path]:
+    """Write a T1-like MR series of 8 rows and 6 columns; ``tags`` override attributes."""
+    row, column = np.reshape(orientation, (2, 3))
+    if positions is None:
+        positions = np.outer(np.arange(slices) * step, np.cross(row, column))
+    folder.mkdir(parents=True, exist_ok=True)
+    rng, paths = np.random.default_rng(0), []
+    for z, position in enumerate(positions):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = MRImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        d = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+        d.SOPClassUID, d.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+        d.Modality, d.PatientID, d.StudyDate = "MR", "patient", "20200101"
+        d.StudyInstanceUID, d.SeriesInstanceUID = "1.2.3", f"1.2.3.{series}"
+        d.SeriesDescription, d.ImageType = "t1", ["ORIGINAL", "PRIMARY"]
+        d.ScanningSequence, d.RepetitionTime, d.EchoTime, d.InversionTime = "GR", 8.0, 3.0, 900.0
+        d.ImageOrientationPatient = list(map(float, orientation))
+        d.ImagePositionPatient = [float(v) for v in position]
+        d.PixelSpacing, d.SliceThickness = [1.5, 1.25], step
+        d.Rows, d.Columns, d.SamplesPerPixel = 8, 6, 1
+        d.PhotometricInterpretation, d.PixelRepresentation = "MONOCHROME2", 0
+        d.BitsAllocated, d.BitsStored, d.HighBit = 16, 16, 15
+        d.PixelData = (rng.integers(0, 90, (8, 6)) + 100 * z).astype(np.uint16).tobytes()
+        for keyword, value in tags.items():
+            if value is None:
+                delattr(d, keyword)
+            else:
+                setattr(d, keyword, value)
+        path = folder / f"{series}-{slices - z:03d}.dcm"  # names run against the order in space
+        d.save_as(path, enforce_file_format=True)
+        paths.append(path)
+    return paths
+
+
+Make = Callable[..., TrainConfig]
+
+
+@pytest.fixture(scope="session")
+def table_config() -> Make:
+    """A run on the real table of three hospitals, clinical features."""
+
+    def make(table: Path, **changes: object) -> TrainConfig:
+        data = DataConfig(
+            table=str(table), centres=("UCSF", "UPENN", "TCGA"), id_column="subject",
+            survival=("survival_days", "survival_status"), horizon_days=365.0,
+            impute={"resection_status": 0.5},
+        )  # fmt: skip
+        config = TrainConfig(data, ResponseModelConfig(clinical=("age",)), baselines={})
+        return replace(config, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> TrainConfig:
+    """Two centres of a made-up table whose outcome depends on two features."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for centre, count in (("a", 24), ("b", 16)):
+        for n in range(count):
+            x = rng.normal(size=2)
+            response = int(x[0] - x[1] + rng.normal() > 0)
+            days, died = rng.integers(50, 900), rng.integers(0, 2)
+            rows.append((centre, f"{centre}{n}", *x, response, days, died))
+    columns = ["centre", "patient_id", "x", "y", "response", "survival_days", "died"]
+    table = tmp_path / "toy.csv"
+    pd.DataFrame(rows, columns=columns).to_csv(table, index=False)
+    return TrainConfig(
+        DataConfig(table=str(table)),
+        ResponseModelConfig(clinical=("x", "y"), l2=1e-3),
+        TrainingConfig(rounds=3, epochs=2, optimizer="sgd", learning_rate=0.3, folds=2),
+        FederationConfig(),
+        {"x only": ("x",)},
+    )

@@ -1,0 +1,21 @@
+import pytest
+
+from flame.core.errors import BadInput
+from flame.core.registry import Registry
+
+
+def test_unknown_name_lists_choices() -> None:
+    registry: Registry[int] = Registry("strategy")
+    registry.register("fedavg")(1)
+    registry.register("median")(2)
+    assert registry["fedavg"] == 1
+    assert list(registry) == ["fedavg", "median"]
+    with pytest.raises(BadInput, match=r"unknown strategy 'fedavgg': did you mean 'fedavg'\?.*med"):
+        registry["fedavgg"]
+
+
+def test_a_name_is_registered_once() -> None:
+    registry: Registry[int] = Registry("strategy")
+    registry.register("a")(1)
+    with pytest.raises(ValueError, match="twice"):
+        registry.register("a")(2)

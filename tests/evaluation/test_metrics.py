@@ -1,0 +1,101 @@
+"""Metrics against scikit-learn, lifelines, statsmodels-free closed forms and hand counts."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss, roc_auc_score
+
+from flame.evaluation.metrics import (
+    auc,
+    auc_difference,
+    auc_estimate,
+    auc_interval,
+    brier_estimate,
+    c_index_estimate,
+    calibration_estimates,
+)
+
+
+@settings(deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 6)), min_size=3, max_size=40).filter(
+        lambda rows: len({r[0] for r in rows}) == 2
+    )
+)
+def test_auc_equals_scikit_learn_with_ties(rows: list[tuple[int, int]]) -> None:
+    response, score = (np.array(c, float) for c in zip(*rows, strict=True))
+    assert auc(response, score) == pytest.approx(roc_auc_score(response, score))
+
+
+def test_auc_interval_properties() -> None:
+    low, high = auc_interval(0.75, 40, 60)
+    assert low < 0.75 < high
+    # Solved equation: |theta - auc| = z * se(theta) at both ends, checked by hand at one end.
+    size = 49
+    spread = 1 + size * (1 - low) / (2 - low) + size * low / (1 + low)
+    se = np.sqrt(low * (1 - low) * spread / 2400)
+    assert (0.75 - low) / se == pytest.approx(1.959964, abs=1e-4)
+    low, high = auc_interval(1.0, 3, 3)
+    assert 0.3 < low < 0.9  # six perfectly ranked patients prove little
+    assert high == 1.0
+
+
+def test_one_class_is_undefined_with_a_reason() -> None:
+    found = auc_estimate(np.ones(4), np.full((1, 4), 0.5))
+    assert np.isnan(found.value)
+    assert found.reason == "all 4 patients are responders"
+    slope, intercept = calibration_estimates(np.zeros(4), np.full(4, 0.2))
+    assert np.isnan(slope.value)
+    assert np.isnan(intercept.value)
+
+
+def test_mean_over_seeds() -> None:
+    response = np.array([0.0, 1.0, 0.0, 1.0])
+    by_seed = np.array([[0.1, 0.9, 0.2, 0.8], [0.9, 0.1, 0.8, 0.2]])
+    assert auc_estimate(response, by_seed).value == pytest.approx(0.5)  # (1 + 0) / 2
+
+
+def test_brier_equals_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    response, p = rng.integers(0, 2, 50).astype(float), rng.random(50)
+    found = brier_estimate(response, p[None])
+    assert found.value == pytest.approx(brier_score_loss(response, p))
+    assert found.low < found.value < found.high
+
+
+def test_calibration_slope_and_intercept_equal_unpenalised_logistic_regression() -> None:
+    rng = np.random.default_rng(1)
+    logit = rng.normal(size=400)
+    response = (rng.random(400) < 1 / (1 + np.exp(-(0.5 * logit + 0.3)))).astype(float)
+    p = 1 / (1 + np.exp(-logit))
+    slope, intercept = calibration_estimates(response, p)
+    reference = LogisticRegression(C=np.inf, tol=1e-10).fit(logit[:, None], response)
+    assert slope.value == pytest.approx(reference.coef_[0, 0], abs=1e-4)
+    assert slope.low < 0.5 < slope.high
+    # Calibration in the large: the fitted mean equals the observed mean.
+    shifted = 1 / (1 + np.exp(-(logit + intercept.value)))
+    assert shifted.mean() == pytest.approx(response.mean(), abs=1e-9)
+
+
+def test_separated_classes_have_no_slope() -> None:
+    slope, _ = calibration_estimates(np.array([0.0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]))
+    assert np.isnan(slope.value)
+    assert slope.reason == "responders and non-responders are separated"
+
+
+def test_c_index_by_hand() -> None:
+    # Comparable pairs: (1,2), (1,3), (2,3); the predictions order two of three rightly.
+    days, died = np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0, 0.0])
+    found = c_index_estimate(days, died, np.array([0.2, 0.1, 0.9]))
+    assert found.value == pytest.approx(2 / 3)
+    nobody = c_index_estimate(days, np.zeros(3), np.array([0.2, 0.1, 0.9]))
+    assert nobody.reason == "no deaths with a known survival time"
+
+
+def test_difference_of_a_model_with_itself_is_zero() -> None:
+    rng = np.random.default_rng(0)
+    response, p = np.arange(30) % 2.0, rng.random((2, 30))
+    found = auc_difference(response, p, p)
+    assert (found.value, found.low, found.high) == (0, 0, 0)

@@ -1,0 +1,245 @@
+"""Training end to end: closed forms, resuming, and both engines bit for bit."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flame.core.errors import BadInput, FlameError
+from flame.federation.checkpoint import checkpoint_path, load_checkpoint
+from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.coordinator import Coordinator
+from flame.federation.data import load_cohort
+from flame.federation.in_process import in_process_call
+from flame.federation.plan import FEDERATED, POOLED, Federation, joint_trainings
+from flame.federation.site import Site
+from flame.models.inputs import build_inputs
+from flame.pipelines import train
+
+
+def sites(config: TrainConfig) -> dict[str, Site]:
+    inputs = [build_inputs(load_cohort(config, c), config.model) for c in ("a", "b")]
+    return {**{i.centre: Site(config, [i]) for i in inputs}, POOLED: Site(config, inputs)}
+
+
+def weights(run: Path, name: str) -> list[np.ndarray]:
+    checkpoint = load_checkpoint(checkpoint_path(run, name))
+    assert checkpoint is not None
+    return checkpoint.state.weights
+
+
+def test_fedavg_of_one_full_batch_step_is_the_pooled_gradient_step(
+    toy: TrainConfig, tmp_path: Path
+) -> None:
+    config = replace(toy, training=replace(toy.training, epochs=1, rounds=5))
+    call = in_process_call(sites(config))
+    for kind, who in ((FEDERATED, ("a", "b")), (POOLED, (POOLED,))):
+        plan = [Federation(kind, ("a", "b"), 0, 2)]
+        Coordinator(config, tmp_path, plan).run(call, lambda f, who=who: who)
+    found, expected = (weights(tmp_path, f"{k}.seed-0.all") for k in (FEDERATED, POOLED))
+    for a, b in zip(found, expected, strict=True):
+        assert np.allclose(a, b, atol=1e-6)
+
+
+def test_logistic_regression_reaches_the_optimum_scikit_learn_finds(
+    toy: TrainConfig, tmp_path: Path
+) -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    from flame.federation.site import concatenate
+    from flame.preprocessing.standardisation import standardise, summarise
+
+    config = replace(
+        toy,
+        model=replace(toy.model, l2=0.05),
+        training=replace(toy.training, rounds=400, epochs=1, learning_rate=0.5),
+    )
+    plan = [Federation(FEDERATED, ("a", "b"), 0, 2)]
+    all_sites = sites(config)
+    Coordinator(config, tmp_path, plan).run(in_process_call(all_sites), lambda f: f.centres)
+    kernel, bias = weights(tmp_path, "federated.seed-0.all")
+    pooled = concatenate(all_sites[POOLED].inputs)
+    x = standardise(pooled.clinical, summarise(pooled.clinical))
+    # Keras: mean loss + l2 |w|^2; scikit-learn: C * sum of losses + |w|^2 / 2.
+    c = 1 / (2 * 0.05 * len(x))
+    reference = LogisticRegression(C=c, tol=1e-8).fit(x, pooled.response)
+    assert np.allclose(kernel[:, 0], reference.coef_[0], atol=1e-3)
+    assert bias[0] == pytest.approx(reference.intercept_[0], abs=1e-3)
+
+
+def test_a_killed_run_resumes_to_the_same_weights(toy: TrainConfig, tmp_path: Path) -> None:
+    train.run(toy, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(stage: str, done: int, total: int) -> None:
+        if stage == FEDERATED and done == 4:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train.run(toy, tmp_path / "resumed", kill)
+    train.run(toy, tmp_path / "resumed")
+    names = sorted(p.name for p in (tmp_path / "whole" / "models").iterdir())
+    assert names == sorted(p.name for p in (tmp_path / "resumed" / "models").iterdir())
+    for name in names:
+        name = name.removesuffix(".npz")
+        for a, b in zip(
+            weights(tmp_path / "whole", name), weights(tmp_path / "resumed", name), strict=True
+        ):
+            assert np.array_equal(a, b)
+    history = pd.read_csv(tmp_path / "resumed" / "history.csv")
+    assert not history.duplicated(["training", "round", "site"]).any()
+    federated = history[history.training == "federated.seed-0.all"]
+    assert sorted(set(federated["round"])) == [1, 2, 3]
+
+
+def test_run_with_another_config_is_refused(toy: TrainConfig, tmp_path: Path) -> None:
+    train.run(toy, tmp_path / "run")
+    with pytest.raises(BadInput, match="another configuration"):
+        train.run(replace(toy, training=replace(toy.training, rounds=4)), tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("keep")
+    with pytest.raises(BadInput, match="holds no run"):
+        train.run(toy, tmp_path / "other")
+
+
+def test_site_that_diverges_is_refused(toy: TrainConfig, tmp_path: Path) -> None:
+    config = replace(toy, training=replace(toy.training, learning_rate=1e30, epochs=20))
+    with pytest.raises(FlameError, match="not finite; lower training.learning_rate"):
+        train.run(config, tmp_path / "run")
+
+
+def test_site_of_another_version_is_refused(toy: TrainConfig, tmp_path: Path) -> None:
+    class OldSite(Site):
+        def describe(self) -> dict:
+            return {**super().describe(), "version": "0.0.1"}
+
+    site = OldSite(toy, [build_inputs(load_cohort(toy, "a"), toy.model)])
+    coordinator = Coordinator(toy, tmp_path, [Federation(FEDERATED, ("a",), 0, 2)])
+    with pytest.raises(FlameError, match=r"site a runs FLAME 0\.0\.1"):
+        coordinator.run(in_process_call({"a": site}), lambda f: f.centres)
+
+
+def test_nothing_but_weights_counts_and_sums_leaves_a_site(toy: TrainConfig) -> None:
+    site = sites(toy)["a"]
+    call = in_process_call({"a": site})
+    who = {"seed": 0, "folds": 2, "fold": 0, "centres": ["a"]}
+    described = call("describe", ("a",))["a"]
+    assert set(described) == {"version", "patients", "responders"}
+    moments = call("summarise", ("a",), **who)["a"]
+    assert {k: v.shape for k, v in moments.items()} == dict.fromkeys(
+        ("count", "mean", "squares"), (2,)
+    )
+    start = call("initial_weights", ("a",), seed=0)["a"]["weights"]
+    answer = call(
+        "train", ("a",), name="n", number=1, weights=start, moments=moments, **who
+    )["a"]  # fmt: skip
+    assert set(answer) == {"weights", "patients", "loss", "seconds", "round"}
+    assert [w.shape for w in answer["weights"]] == [(2, 1), (1,)]
+
+
+@pytest.mark.flare
+def test_flare_and_in_process_give_the_same_weights(toy: TrainConfig, tmp_path: Path) -> None:
+    train.run(toy, tmp_path / "here")
+    on_flare = replace(toy, federation=replace(toy.federation, engine="flare"))
+    train.run(on_flare, tmp_path / "flare")
+    assert (tmp_path / "flare" / "flare").is_dir()  # FLARE's workspace: it did run there
+    for training in joint_trainings(FEDERATED, ("a", "b"), (0,), 2):
+        for a, b in zip(
+            weights(tmp_path / "here", training.name),
+            weights(tmp_path / "flare", training.name),
+            strict=True,
+        ):
+            assert np.array_equal(a, b), training.name
+
+
+@pytest.mark.flare
+def test_a_site_that_fails_on_flare_is_named_without_its_data(
+    toy: TrainConfig, tmp_path: Path
+) -> None:
+    from flame.federation.flare import train_on_flare
+
+    table = Path(toy.data.table)
+    table.write_text(table.read_text().replace("b3,", "b3,secret", 1))
+    data = replace(toy.data, centres=("a", "b"))
+    config = replace(toy, data=data, federation=replace(toy.federation, engine="flare"))
+    with pytest.raises(FlameError, match="b .* did not finish 'describe'") as caught:
+        train_on_flare(config, tmp_path, lambda done, total: None)
+    assert "secret" not in str(caught.value)
+
+
+class TestBadData:
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"centres": ("a", "nowhere")}, "no rows of centre 'nowhere'; there are: a, b"),
+            ({"centre_column": "center"}, "no column 'center': did you mean 'centre'"),
+            ({"table": "none.csv"}, "no table at"),
+        ],
+    )
+    def test_table(self, toy: TrainConfig, tmp_path: Path, change: dict, message: str) -> None:
+        config = replace(toy, data=replace(toy.data, **change))
+        with pytest.raises(BadInput, match=message):
+            train.run(config, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_unknown_feature(self, toy: TrainConfig, tmp_path: Path) -> None:
+        config = replace(toy, model=replace(toy.model, clinical=("x", "yy")))
+        with pytest.raises(BadInput, match="no column 'yy'"):
+            train.run(config, tmp_path / "run")
+
+    def test_text_where_a_number_belongs(self, toy: TrainConfig, tmp_path: Path) -> None:
+        table = Path(toy.data.table)
+        table.write_text(table.read_text().replace("a,a0,", "a,a0,tall", 1))
+        with pytest.raises(BadInput, match=r"toy.csv, row 0, column x: 'tall.*' is not a number"):
+            train.run(toy, tmp_path / "run")
+
+    def test_centre_without_events_warns_and_trains(self, toy: TrainConfig, tmp_path: Path) -> None:
+        table = pd.read_csv(toy.data.table)
+        table.loc[table.centre == "b", "response"] = 1
+        table.to_csv(toy.data.table, index=False)
+        result = train.run(toy, tmp_path / "run")
+        (warning,) = result.warnings
+        assert "centre b has 16 responders among 16 patients" in warning
+
+    def test_nowhere_both_classes_is_refused(self, toy: TrainConfig, tmp_path: Path) -> None:
+        table = pd.read_csv(toy.data.table)
+        table["response"] = 0
+        table.to_csv(toy.data.table, index=False)
+        with pytest.raises(BadInput, match="nothing can be learnt"):
+            train.run(toy, tmp_path / "run")
+
+    def test_no_outcome_at_all(self, toy: TrainConfig, tmp_path: Path) -> None:
+        table = pd.read_csv(toy.data.table).drop(columns="response")
+        table.to_csv(toy.data.table, index=False)
+        with pytest.raises(BadInput, match="centre a: no patient has a known response"):
+            train.run(toy, tmp_path / "run")
+
+    def test_both_or_no_source(self) -> None:
+        with pytest.raises(BadInput, match="exactly one"):
+            TrainConfig(DataConfig())
+        with pytest.raises(BadInput, match="exactly one"):
+            TrainConfig(DataConfig(bids="a", table="b"))
+
+
+@pytest.mark.flare
+@pytest.mark.slow
+def test_real_hospitals_federated_is_not_below_pooled(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from flame.core.config import load_config
+    from flame.pipelines import evaluate
+
+    example = Path(__file__).resolve().parents[2] / "examples" / "gbm_table.toml"
+    table = shared("tables/gbm_four_centres.csv")
+    config = load_config(TrainConfig, example, [f"data.table={table}"])
+    train.run(config, tmp_path / "run")
+    evaluate.run(tmp_path / "run")
+    gaps = pd.read_csv(tmp_path / "run" / "differences.csv")
+    against_pooled = gaps[gaps.against.str.startswith("pooled")].value
+    assert len(against_pooled) == 6
+    assert against_pooled.mean() > -0.03

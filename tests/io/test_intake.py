@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
+from flame.io.intake import inspect_folder
+from flame.io.pixels import read_scan
+from tests.conftest import write_mr_series
+
+
+def test_empty_folder_no_folder_no_dicom(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is not a folder"):
+        inspect_folder(tmp_path / "none")
+    with pytest.raises(BadInput, match="is empty"):
+        inspect_folder(tmp_path)
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(BadInput, match="1 files but no DICOM"):
+        inspect_folder(tmp_path)
+
+
+def test_truncated_file_is_listed_and_its_gap_refuses_the_series(tmp_path: Path) -> None:
+    paths = write_mr_series(tmp_path, slices=14)
+    paths[6].write_bytes(paths[6].read_bytes()[:300])
+    report = inspect_folder(tmp_path)
+    assert [u.path for u in report.unreadable] == [paths[6]]
+    assert "missing" in report.series[0].refused
+
+
+def test_of_two_t1_the_thinner_is_taken(tmp_path: Path) -> None:
+    write_mr_series(tmp_path / "thick", step=5.0, series="1")
+    write_mr_series(tmp_path / "thin", step=1.0, series="2")
+    report = inspect_folder(tmp_path)
+    (taken,) = [s for s in report.series if s.taken]
+    assert taken.series.folder.name == "thin"
+    (refused,) = [s for s in report.series if not s.taken]
+    assert "another T1" in refused.refused
+
+
+def test_pixels_follow_positions_and_rescale(tmp_path: Path) -> None:
+    write_mr_series(tmp_path, RescaleSlope=2.0, RescaleIntercept=-10.0)
+    (study,) = inspect_folder(tmp_path).studies().values()
+    geometry = study[Sequence.T1].geometry
+    assert geometry is not None
+    scan = read_scan(geometry, Sequence.T1)
+    # The writer adds 100 a slice in space order; slope 2 and intercept -10 by hand.
+    means = scan.voxels.mean(axis=(0, 1))
+    assert (np.diff(means) > 100).all()
+    assert scan.voxels.min() >= -10
+    assert scan.voxels.shape == (6, 8, 12)
+
+
+def test_undecodable_pixels_name_the_file(tmp_path: Path) -> None:
+    paths = write_mr_series(tmp_path)
+    geometry = inspect_folder(tmp_path).series[0].geometry
+    assert geometry is not None
+    paths[3].write_bytes(paths[3].read_bytes()[:-40])
+    with pytest.raises(BadInput, match=paths[3].name):
+        read_scan(geometry, Sequence.T1)
+
+
+def test_two_days_and_two_patients_are_apart(tmp_path: Path) -> None:
+    write_mr_series(tmp_path / "a", series="1")
+    write_mr_series(tmp_path / "b", series="2", StudyDate="20200301")
+    write_mr_series(tmp_path / "c", series="3", PatientID="zzz")
+    keys = [(p, str(d)) for p, d in inspect_folder(tmp_path).studies()]
+    assert keys == [
+        ("patient", "2020-01-01"), ("patient", "2020-03-01"), ("zzz", "2020-01-01"),
+    ]  # fmt: skip

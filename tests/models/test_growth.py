@@ -1,0 +1,70 @@
+"""The growth solver against what the equation says in closed form."""
+
+import numpy as np
+import pytest
+
+from flame.models.growth import Growth, diffusivity, grow
+
+SHAPE = (41, 41, 41)
+
+
+def uniform(value: float) -> np.ndarray:
+    return np.full(SHAPE, value, np.float32)
+
+
+def seeded(width: int = 1, density: float = 0.5) -> np.ndarray:
+    cells = np.zeros(SHAPE, np.float32)
+    cells[tuple(slice(20 - width, 21 + width) for _ in range(3))] = density
+    return cells
+
+
+def test_without_growth_mass_is_conserved() -> None:
+    d = uniform(0.1)
+    cells, _ = grow(seeded(), uniform(0), d, Growth(0.1, 0.0), 1.0, days=20)
+    assert cells.sum() == pytest.approx(seeded().sum(), rel=2e-3)
+
+
+def test_without_diffusion_growth_is_logistic() -> None:
+    d = np.where(seeded() > 0, np.float32(1e-8), 0).astype(np.float32)
+    cells, _ = grow(seeded(density=0.1), uniform(0), d, Growth(1e-8, 0.05), 1.0, days=40)
+    expected = 1 / (1 + 9 * np.exp(-0.05 * 40))  # logistic from 0.1
+    assert cells[20, 20, 20] == pytest.approx(expected, rel=0.03)
+
+
+def test_front_moves_at_the_fisher_speed() -> None:
+    # 2 sqrt(D rho) = 0.2 mm/day along a slab that is uniform in y and z.
+    shape, growth = (160, 5, 5), Growth(0.1, 0.1)
+    cells = np.zeros(shape, np.float32)
+    cells[:10] = 1
+    d = np.full(shape, 0.1, np.float32)
+    none = np.zeros(shape, np.float32)
+    fronts = []
+    for _ in range(2):
+        cells, _ = grow(cells, none, d, growth, 1.0, days=150)
+        fronts.append(np.interp(-0.5, -cells[:, 2, 2], np.arange(160)))
+    speed = (fronts[1] - fronts[0]) / 150
+    assert speed == pytest.approx(0.2, rel=0.08)
+
+
+def test_growth_is_symmetric() -> None:
+    cells, _ = grow(seeded(), uniform(0), uniform(0.1), Growth(0.1, 0.05), 1.0, days=15)
+    assert np.allclose(cells, cells[::-1], atol=1e-6)
+    assert np.allclose(cells, cells.transpose(2, 1, 0), atol=1e-6)
+
+
+def test_a_fraction_kills_into_the_dead_compartment_which_clears() -> None:
+    growth = Growth(1e-8, 0.0, clearance_days=10)
+    d = np.where(seeded() > 0, np.float32(1e-8), 0).astype(np.float32)
+    kill = {0: uniform(0.6)}
+    live, dead = grow(seeded(), uniform(0), d, growth, 1.0, days=10, survival=kill)
+    assert live[20, 20, 20] == pytest.approx(0.5 * 0.6, rel=1e-4)
+    assert dead[20, 20, 20] == pytest.approx(0.5 * 0.4 * 0.5, rel=1e-4)  # one half-life
+
+
+def test_no_tissue_no_cells() -> None:
+    white, grey = uniform(0), uniform(0)
+    white[:20] = 1
+    d = diffusivity(white, grey, Growth(0.1, 0.05))
+    cells, _ = grow(seeded(), uniform(0), d, Growth(0.1, 0.05), 1.0, days=30)
+    assert not cells[21:].any()
+    assert cells[:20].any()

@@ -1,0 +1,114 @@
+"""Simulated hospitals as their users see them."""
+
+import hashlib
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from flame.core.errors import BadInput
+from flame.core.treatment import Radiation
+from flame.io.intake import inspect_folder
+from flame.io.radiotherapy import read_treatment
+from flame.pipelines.simulate import SimulateConfig, run
+
+
+def simulate(out: Path, **changes: object) -> Path:
+    settings = {"centres": 2, "patients": 2, "spacing": 5.0, "imaging_days": (-10, 60), "jobs": 1}
+    return run(SimulateConfig(str(out), **{**settings, **changes}))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def hospitals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return simulate(tmp_path_factory.mktemp("simulated") / "out")
+
+
+def digest(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".toml"):
+        total.update(str(path.relative_to(folder)).encode() + path.read_bytes())
+    return total.hexdigest()
+
+
+def test_same_seed_same_bytes_other_seed_other_bytes(hospitals: Path, tmp_path: Path) -> None:
+    assert digest(simulate(tmp_path / "again")) == digest(hospitals)
+    assert digest(simulate(tmp_path / "other", seed=1)) != digest(hospitals)
+
+
+def test_every_series_is_taken_as_what_it_is(hospitals: Path) -> None:
+    for centre in ("centre-1", "centre-2"):
+        report = inspect_folder(hospitals / centre / "dicom")
+        assert report.simulated
+        assert not report.unreadable
+        assert len(report.series) == 2 * 2 * 4
+        assert all(s.taken for s in report.series)
+        for study in report.studies().values():
+            assert set(study) == {"T1", "T1C", "T2", "FLAIR"}
+
+
+def test_scanners_differ(hospitals: Path) -> None:
+    first, second = (
+        inspect_folder(hospitals / c / "dicom").series[0] for c in ("centre-1", "centre-2")
+    )
+    assert first.series.header.Manufacturer != second.series.header.Manufacturer
+    assert first.series.description != second.series.description
+    assert abs(first.geometry.affine[2, 2]) == pytest.approx(5)  # axial slices
+    assert abs(second.geometry.affine[0, 2]) == pytest.approx(5)  # sagittal slices
+
+
+def test_plans_dose_and_structures_agree(hospitals: Path) -> None:
+    report = inspect_folder(hospitals / "centre-1" / "dicom")
+    for patient, objects in report.radiotherapy.items():
+        treatment = read_treatment(report.plans(patient))
+        prescribed = sum(p.dose for p in treatment.phases)
+        (dose,) = [i for i in objects if i.header.Modality == "RTDOSE"]
+        import pydicom
+
+        grid = pydicom.dcmread(dose.path)
+        peak = grid.pixel_array.max() * float(grid.DoseGridScaling)
+        assert peak == pytest.approx(prescribed, rel=1e-3)
+        (structures,) = [i for i in objects if i.header.Modality == "RTSTRUCT"]
+        points = np.array(
+            structures.header.ROIContourSequence[0].ContourSequence[0].ContourData, float
+        )
+        assert len(points) % 3 == 0
+        ion = any(p.radiation is not Radiation.PHOTON for p in treatment.phases)
+        assert (grid.DoseType == "EFFECTIVE") == ion
+
+
+def test_truth_is_apart_and_consistent(hospitals: Path) -> None:
+    truth = pd.read_csv(hospitals / "truth" / "centre-1" / "truth.tsv", sep="\t")
+    clinical = pd.read_csv(hospitals / "centre-1" / "clinical.tsv", sep="\t")
+    assert list(truth.patient_id) == list(clinical.patient_id)
+    assert ((truth.rano != "PD") == clinical.response.astype(bool)).all()
+    for row in truth.itertuples():
+        mask = nib.load(hospitals / "truth/centre-1" / row.patient_id / "day-010_dseg.nii.gz")
+        labels = np.asarray(mask.dataobj)
+        voxel = abs(np.linalg.det(mask.affine[:3, :3])) / 1000
+        enhancing = np.isin(labels, (1, 3)).sum() * voxel
+        assert enhancing == pytest.approx(row._3, abs=0.02)
+        ratio = row._5 / row._3
+        expected = "PD" if ratio >= 1.4 else "PR" if ratio <= 0.35 else "SD"
+        assert row.rano == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"centres": 0}, "at least one centre"),
+        ({"spacing": 0.0}, "choose a spacing"),
+        ({"imaging_days": (10, 20)}, "start before day 0"),
+    ],
+)
+def test_bad_settings(tmp_path: Path, change: dict, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        simulate(tmp_path / "out", **change)
+
+
+def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("keep")
+    with pytest.raises(BadInput, match="not empty"):
+        simulate(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]

@@ -1,0 +1,98 @@
+"""The structure that the documents promise: layers, packages, wheel."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LAYERS = [
+    {"core"}, {"io"}, {"preprocessing"}, {"models"}, {"simulation", "federation"}, {"streams"},
+    {"evaluation"}, {"pipelines"}, {"cli"},
+]  # fmt: skip
+FOLDERS = {"models": "models", "preprocessing": "preprocessing", "pipelines": "pipelines"}
+
+
+def layer(name: str) -> int:
+    return next(i for i, names in enumerate(LAYERS) if name in names)
+
+
+def sources() -> list[tuple[str, Path]]:
+    """(layer name, file) of every module of the package."""
+    found = []
+    for path in sorted((ROOT / "flame").rglob("*.py")):
+        part = path.relative_to(ROOT / "flame").parts[0]
+        if part not in ("__init__.py", *FOLDERS):
+            found.append((part.removesuffix(".py"), path))
+    for name in FOLDERS:
+        found += [(name, path) for path in sorted((ROOT / name).rglob("*.py"))]
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {n.split(".")[1] for n in names if n.startswith("flame.") and n.count(".")}
+
+
+@pytest.mark.parametrize(("name", "path"), sources(), ids=lambda v: str(v).split("/")[-1])
+def test_imports_point_inward_only(name: str, path: Path) -> None:
+    known = set().union(*LAYERS)
+    for other in imported(path) & known:
+        assert layer(other) <= layer(name), f"{path} imports flame.{other}"
+        if layer(other) == layer(name):
+            assert other == name, f"{path}: {name} and {other} are siblings"
+    if name == "models":
+        assert "preprocessing" not in imported(path)
+
+
+@pytest.mark.parametrize(("name", "path"), sources(), ids=lambda v: str(v).split("/")[-1])
+def test_only_the_adapter_imports_the_engine(name: str, path: Path) -> None:
+    if path.name != "flare.py":
+        assert "nvflare" not in path.read_text()
+
+
+def test_packages_listed_are_the_folders_there_are() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    there = {"flame"}
+    for base, prefix in [(ROOT / "flame", "flame"), *((ROOT / f, f"flame.{f}") for f in FOLDERS)]:
+        for init in base.rglob("__init__.py"):
+            relative = init.parent.relative_to(base).parts
+            if relative[:1] and relative[0] in FOLDERS:
+                continue
+            there.add(".".join([prefix, *relative]))
+    assert set(listed) == there
+
+
+def test_wheel_imports_outside_the_checkout(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path)]
+    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=False, system_site_packages=False)
+    python = tmp_path / "venv" / "bin" / "python"
+    site = next((tmp_path / "venv").rglob("site-packages"))
+    subprocess.run([sys.executable, "-m", "zipfile", "-e", str(wheel), str(site)], check=True)
+    # The dependencies come from the running environment; flame itself must come from the wheel.
+    dependencies = next(p for p in sys.path if p.endswith("site-packages"))
+    code = (
+        "import sys, pkgutil, importlib; sys.path.append(sys.argv[1]); import flame, pathlib\n"
+        "assert pathlib.Path(flame.__file__).is_relative_to(sys.argv[2]), flame.__file__\n"
+        "names = [m.name for m in pkgutil.walk_packages(flame.__path__, 'flame.')]\n"
+        "[importlib.import_module(n) for n in names]\n"
+        "print(len(names))"
+    )
+    done = subprocess.run(
+        [python, "-c", code, dependencies, str(tmp_path)],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert int(done.stdout.split()[-1]) > 40
