@@ -13,7 +13,7 @@ demo: $(READY)
 	$(BIN)/flame demo --out $(OUT)
 
 test: $(READY) lint
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow

@@ -45,6 +45,18 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
+def _import_keras_quietly() -> None:
+    """Import Keras with TensorFlow's start-up chatter, which no setting turns off, dropped."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
 @contextmanager
 def _bars() -> Iterator[Callable[[str, int, int], None]]:
     """Progress bars, one a stage, on standard error."""
@@ -152,6 +164,7 @@ def train(
     from flame.pipelines import train as pipeline
 
     settings = load_config(TrainConfig, config, overrides or [])
+    _import_keras_quietly()
     with _bars() as show:
         result = pipeline.run(settings, folder, show)
     rows = [[name, str(n), str(responders)] for name, n, responders in result.centres]
@@ -167,6 +180,8 @@ def evaluate(
 ) -> None:
     """Show how every model holds at every centre; write scores.csv and report.html."""
     from flame.pipelines import evaluate as pipeline
+
+    _import_keras_quietly()
 
     with _bars() as show:
         result = pipeline.run(folder, lambda done, total: show("evaluate", done, total))
@@ -199,6 +214,8 @@ def demo(
 ) -> None:
     """Run everything on simulated hospitals: DICOM, preprocessing, FLARE, report."""
     from flame.pipelines import demo as pipeline
+
+    _import_keras_quietly()
 
     config = pipeline.DemoConfig(str(folder), centres, patients, seed=seed, jobs=jobs)
     with _bars() as show:

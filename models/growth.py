@@ -32,6 +32,13 @@ def diffusivity(white: Volume, grey: Volume, growth: Growth) -> Volume:
     return np.where(white + grey > 0.4, mixed, 0).astype(np.float32)
 
 
+def _walled(d: Volume) -> Volume:
+    """No diffusion in the outermost voxels, so that every other one has its six neighbours."""
+    walled = np.zeros_like(d)
+    walled[1:-1, 1:-1, 1:-1] = d[1:-1, 1:-1, 1:-1]
+    return walled
+
+
 @numba.njit(cache=True, fastmath=True)
 def _step(
     c: Volume, d: Volume, out: Volume, dt_h2: float, rho_dt: float, low: NDArray[np.int64],
@@ -60,7 +67,7 @@ def _step(
                 out[i, j, k] = here + dt_h2 * flux + rho_dt * here * (1.0 - here)
 
 
-def _box(c: Volume, margin: int = 4, floor: float = 1e-4) -> tuple[NDArray[np.int64], ...]:
+def _box(c: Volume, margin: int = 4, floor: float = 1e-6) -> tuple[NDArray[np.int64], ...]:
     where = [np.flatnonzero((c > floor).any(axis=tuple({0, 1, 2} - {a}))) for a in range(3)]
     low = np.array([max(1, w[0] - margin) if len(w) else 1 for w in where])
     high = np.array(
@@ -91,6 +98,7 @@ def grow(
     ``cells`` and ``dead`` are densities 0..1 (x, y, z) with ``spacing`` mm; ``survival`` gives
     the surviving fraction map of each day (counted from the start of this call) with a fraction.
     """
+    d = _walled(d)
     peak = float(d.max())
     steps = int(np.ceil(1.0 / stable_step(peak, spacing))) if peak > 0 else 1
     dt_h2, rho_dt = 1 / steps / spacing**2, growth.rate / steps

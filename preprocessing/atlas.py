@@ -66,7 +66,7 @@ def atlas_registration() -> Stage:
             raise StageFailed("atlas registration needs the brain mask: run brain_extraction first")
         atlas, scan = mni152(), reference(timepoint)
         stripped = scan.voxels * timepoint.brain.voxels
-        matrix, _ = register(
+        matrix = register(
             to_itk(atlas.t1, atlas.affine), to_itk(stripped, scan.affine), "affine", moments=True
         )
         brain = replace(timepoint.brain, affine=matrix @ timepoint.brain.affine)

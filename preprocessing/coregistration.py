@@ -22,7 +22,7 @@ def coregistration() -> Stage:
         def align(scan: Scan) -> Scan:
             if scan is fixed:
                 return scan.after("coregistration")
-            matrix, _ = register(image, to_itk(scan.voxels, scan.affine), "rigid")
+            matrix = register(image, to_itk(scan.voxels, scan.affine), "rigid")
             return scan.after("coregistration", affine=matrix @ scan.affine)
 
         return replace(timepoint, scans={s: align(v) for s, v in timepoint.scans.items()})

@@ -103,8 +103,6 @@ def _run_stages(study: Study, spacing: float) -> tuple[Timepoint, float, float]:
 
 
 def _use_one_thread() -> None:
-    import SimpleITK as sitk
     import torch
 
     torch.set_num_threads(1)
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)

@@ -51,9 +51,13 @@ def auc_interval(value: float, n_pos: int, n_neg: int) -> tuple[float, float]:
         def gap(theta: float) -> float:
             return theta + sign * half_width(theta) - value
 
-        return float(brentq(gap, low, high)) if gap(low) * gap(high) < 0 else value
+        return float(brentq(gap, low, high))
 
-    return solve(1e-9, value, 1), solve(value, 1 - 1e-9, -1)
+    tiny = 1e-9
+    return (
+        solve(tiny, value - tiny, 1) if value > 2 * tiny else 0.0,
+        solve(value + tiny, 1 - tiny, -1) if value < 1 - 2 * tiny else 1.0,
+    )
 
 
 def auc_estimate(response: Array, by_seed: Array) -> Estimate:
@@ -136,6 +140,8 @@ def _newton(design: Array, response: Array, offset: Array) -> Estimate:
         beta = beta + step
         if np.abs(step).max() < 1e-9:
             break
+    else:
+        return undefined("responders and non-responders are separated")
     error = float(np.sqrt(np.linalg.inv(hessian)[0, 0]))
     value = float(beta[0])
     return Estimate(value, value - Z * error, value + Z * error)

@@ -99,8 +99,13 @@ def _cohort_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     for cohort, inputs in zip(evaluation.cohorts, evaluation.inputs, strict=True):
         n = len(inputs.response)
         responders = int(inputs.response.sum())
-        row = [cohort.centre, str(len(cohort.patients)), str(n),
-               f"{responders} ({responders / n:.0%})", str(int(np.nansum(inputs.died)))]  # fmt: skip
+        row = [
+            cohort.centre,
+            str(len(cohort.patients)),
+            str(n),
+            f"{responders} ({responders / n:.0%})",
+            str(int(np.nansum(inputs.died))),
+        ]
         if ages:
             row.append(f"{np.nanmedian([p.clinical['age'] for p in cohort.patients]):.0f}")
         if treated:
