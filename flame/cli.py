@@ -32,7 +32,6 @@ Overrides = Annotated[
 def main() -> None:
     """Run the command; a FlameError becomes one line and its exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
     logging.getLogger("nilearn").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore")
     try:

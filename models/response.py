@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import layers
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from flame.core.errors import BadInput
 from flame.core.scores import Weights
@@ -76,7 +77,7 @@ class ResponseModel:
         """Probability of response of each row of ``inputs``."""
         self.network.set_weights(weights)
         logits = self.network.predict_on_batch(self._arrays(inputs, clinical, None))
-        return np.asarray(1 / (1 + np.exp(-np.asarray(logits, float)[:, 0])))
+        return np.asarray(expit(np.asarray(logits, float)[:, 0]))
 
     def _arrays(
         self, inputs: Inputs, clinical: NDArray[np.float32], rng: np.random.Generator | None

@@ -9,7 +9,9 @@ from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.imaging import Scan, Sequence
 from flame.core.scores import GeneralisationReport
+from flame.federation.config import TrainConfig
 from flame.pipelines.train import load_run
+from flame.preprocessing.cohort import read_cohort
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ def run(
         progress(done, len(predictions))
     report = GeneralisationReport(config.data.centres, tuple(scores), cohorts[0].simulated)
     gaps = differences(predictions, inputs)
-    evaluation = Evaluation(config, report, gaps, predictions, inputs, cohorts, _case(cohorts))
+    evaluation = Evaluation(
+        config, report, gaps, predictions, inputs, cohorts, _case(config, cohorts[0])
+    )
     result = EvaluateResult(report, run_folder / "scores.csv", run_folder / "report.html")
     write_text(result.scores, as_table(scores).to_csv(index=False, na_rep="nan"))
     write_text(run_folder / "differences.csv", as_table(gaps).to_csv(index=False, na_rep="nan"))
@@ -57,11 +61,11 @@ def run(
     return result
 
 
-def _case(cohorts: list[Cohort]) -> tuple[Scan, ...]:
+def _case(config: TrainConfig, cohort: Cohort) -> tuple[Scan, ...]:
     """Scans of one case to show; only of a simulated patient, as images stay at their centre."""
-    for patient in cohorts[0].patients:
-        if cohorts[0].simulated and patient.baseline:
-            scans = patient.baseline.scans
-            order = (Sequence.FLAIR, Sequence.T2, Sequence.T1, Sequence.T1C)
-            return tuple(scans[s] for s in order if s in scans)
-    return ()
+    if not (cohort.simulated and config.model.sequences):
+        return ()
+    shown = read_cohort(Path(config.data.bids) / cohort.centre, cohort.centre, 2.0, limit=1)
+    baseline = shown.patients[0].baseline
+    order = (Sequence.FLAIR, Sequence.T2, Sequence.T1, Sequence.T1C)
+    return tuple(baseline.scans[s] for s in order if s in baseline.scans) if baseline else ()

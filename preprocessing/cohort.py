@@ -13,10 +13,11 @@ from flame.preprocessing.resampling import resampling
 _UNUSED = ("participant_id", "response", "survival_days", "died")
 
 
-def read_cohort(root: Path, centre: str, spacing: float | None) -> Cohort:
+def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | None = None) -> Cohort:
     """Read the BIDS derivatives of ``centre`` below ``root``.
 
     Scans are resampled to the atlas grid of ``spacing`` mm; with None no image is read.
+    ``limit`` stops after that many patients.
     Raises BadInput where ``flame preprocess`` has not finished there.
     """
     table, description = root / "participants.tsv", root / "dataset_description.json"
@@ -24,7 +25,7 @@ def read_cohort(root: Path, centre: str, spacing: float | None) -> Cohort:
         raise BadInput(f"{root} is no finished cohort; run flame preprocess with it as OUT")
     treatments = read_treatments(root / "treatments.tsv")
     patients = []
-    for index, row in read_table(table, ["participant_id"]).iterrows():
+    for index, row in read_table(table, ["participant_id"])[:limit].iterrows():
         subject = str(row["participant_id"]).removeprefix("sub-")
         where = f"{table}, row {index}"
         clinical = {

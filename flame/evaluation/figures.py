@@ -123,7 +123,8 @@ def case_figure(scans: SequenceOf[Scan]) -> str:
             axis = figure.add_subplot(3, len(scans), row * len(scans) + column + 1)
             plane = np.take(scan.voxels, centre[axis_index], axis=axis_index).T
             low, high = np.quantile(scan.voxels[scan.voxels != 0], [0.01, 0.995])
-            axis.imshow(plane, cmap="gray", origin="lower", vmin=low, vmax=high)
+            brain = np.ma.masked_equal(plane, 0)  # outside the brain stays black
+            axis.imshow(brain, cmap="gray", origin="lower", vmin=low, vmax=high)
             axis.set_axis_off()
             if row == 0:
                 axis.set_title(str(scan.sequence), color="white", fontsize=9)

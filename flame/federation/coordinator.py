@@ -1,5 +1,6 @@
 """The coordinator: runs trainings round by round over whatever engine carries its calls."""
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -75,17 +76,25 @@ class Coordinator:
     def _round(
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
     ) -> Checkpoint:
-        number = at.round + 1
+        number, started = at.round + 1, time.perf_counter()
         answers = call(
             "train", sites, name=federation.name, number=number, weights=at.state.weights,
             moments=asdict(at.moments), **_who(federation),
         )  # fmt: skip
+        wall = round(time.perf_counter() - started, 4)
         updates = [_checked(site, answers[site], at.state) for site in sites]
         history = [
-            {"training": federation.name, "round": number, "site": u.centre,
-             "patients": u.patients, "loss": u.loss, "seconds": round(u.seconds, 4)}
-            for u in updates
-        ]  # fmt: skip
+            {
+                "training": federation.name,
+                "round": number,
+                "site": update.centre,
+                "patients": update.patients,
+                "loss": update.loss,
+                "seconds": round(update.seconds, 4),
+                "round_seconds": wall,
+            }
+            for update in updates
+        ]
         state = self.strategy.aggregate(at.state, updates)
         return Checkpoint(number, state, at.moments, [*at.history, *history])
 

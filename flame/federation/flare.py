@@ -4,8 +4,10 @@ The same Coordinator and Site objects as in process; this file only carries thei
 texts of a site would reach the server, so a site logs its error and sends the kind alone.
 """
 
+import contextlib
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 from nvflare.collab import collab
 from nvflare.collab.recipe import CollabRecipe
 from nvflare.recipe.sim_env import SimEnv
@@ -128,21 +131,21 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
     """
     for stale in (PROGRESS_FILE, ERROR_FILE):
         (run / stale).unlink(missing_ok=True)
-    with (run / LOG_FILE).open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "flame.federation.flare", str(run.resolve())],
-            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+    command = [sys.executable, "-m", "flame.federation.flare", str(run.resolve())]
+    with (
+        (run / LOG_FILE).open("ab") as log,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True
+        ) as process,
+    ):
         try:
             assert process.stdin is not None
-            process.stdin.write(config.to_json().encode())
-            process.stdin.close()
+            print(config.to_json(), file=process.stdin, flush=True)
             while process.poll() is None:
                 time.sleep(0.2)
                 _report(run, progress)
         finally:
-            process.terminate()
-            process.wait()
+            _kill_tree(process.pid)
     _report(run, progress)
     if (run / ERROR_FILE).exists():
         raise FlameError((run / ERROR_FILE).read_text())
@@ -156,7 +159,26 @@ def _report(run: Path, progress: Progress) -> None:
         progress(*json.loads(path.read_text()))
 
 
+def _kill_tree(pid: int) -> None:
+    """Kill a process and all its descendants; FLARE puts its sites in sessions of their own."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for child in [*process.children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+
+
+def _die_with_parent() -> None:
+    """Kill this process tree when standard input closes: the command that waits is gone.
+
+    Sites that lived on would train beside those of the resumed run.
+    """
+    sys.stdin.read()
+    _kill_tree(os.getpid())
+
+
 def _simulate(run: Path, config: str) -> None:
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     names = list(centres(TrainConfig.from_json(config).data))
     recipe = CollabRecipe(
         job_name="flame",
@@ -169,4 +191,4 @@ def _simulate(run: Path, config: str) -> None:
 
 
 if __name__ == "__main__":
-    _simulate(Path(sys.argv[1]), sys.stdin.read())
+    _simulate(Path(sys.argv[1]), sys.stdin.readline())

@@ -110,7 +110,7 @@ def simulate_course(head: Head, imaging_days: tuple[int, ...], seed: int) -> Cou
     rng = np.random.default_rng(seed)
     treatment = sample_treatment(rng)
     methylated = bool(rng.random() < 0.4)
-    alpha = rng.normal(0.040 if methylated else 0.024, 0.005)
+    alpha = rng.normal(0.044 if methylated else 0.030, 0.006)
     cells, d, growth = _grown_tumour(head, rng)
     dead = np.zeros_like(cells)
     first = min(imaging_days)

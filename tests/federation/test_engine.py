@@ -243,3 +243,50 @@ def test_real_hospitals_federated_is_not_below_pooled(
     against_pooled = gaps[gaps.against.str.startswith("pooled")].value
     assert len(against_pooled) == 6
     assert against_pooled.mean() > -0.03
+
+
+@pytest.mark.flare
+def test_kill_9_on_flare_leaves_no_process_and_the_same_weights_in_the_end(
+    toy: TrainConfig, tmp_path: Path
+) -> None:
+    import signal
+    import subprocess
+    import sys
+    import time
+
+    from flame.core.config import as_toml
+
+    config = replace(
+        toy,
+        training=replace(toy.training, rounds=60),
+        federation=replace(toy.federation, engine="flare"),
+    )
+    (tmp_path / "c.toml").write_text(as_toml(config))
+    run = tmp_path / "killed"
+    command = [sys.executable, "-m", "flame.cli", "train", str(tmp_path / "c.toml"), "--out"]
+    process = subprocess.Popen([*command, str(run)], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (run / "progress.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+    def alive() -> list[str]:
+        commands = [p.read_bytes() for p in Path("/proc").glob("[0-9]*/cmdline") if p.exists()]
+        return [c.decode(errors="replace") for c in commands if str(run).encode() in c]
+
+    while alive() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not alive()
+    finished = [
+        c for p in (run / "models").glob("*.npz") if (c := load_checkpoint(p)) and c.round == 60
+    ]
+    assert len(finished) < len(joint_trainings(FEDERATED, ("a", "b"), (0,), 2))
+    train.run(config, run)
+    in_process = replace(config, federation=toy.federation)
+    train.run(in_process, tmp_path / "whole")
+    for path in (tmp_path / "whole" / "models").glob("*.npz"):
+        for a, b in zip(
+            weights(tmp_path / "whole", path.stem), weights(run, path.stem), strict=True
+        ):
+            assert np.array_equal(a, b), path.stem
