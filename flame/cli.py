@@ -220,8 +220,8 @@ def demo(
     with _bars() as show:
         result = pipeline.run(config, show)
     _print_matrix(result.evaluation.report)
-    rows = [[name, f"{s:.0f}", f"{gb:.1f}"] for name, s, gb in result.timing.stages]
-    _table("Stages", ["stage", "wall s", "largest process GB"], rows)
+    rows = [[s.name, f"{s.seconds:.0f}", f"{s.peak_gb:.1f}"] for s in result.timing.stages]
+    _table("Stages", ["stage", "wall s", "peak memory GB"], rows)
     out.print("These patients are simulated; the figures say nothing about real ones.")
     out.print(f"Report: {result.evaluation.html.resolve()}", soft_wrap=True)
 

@@ -1,16 +1,14 @@
 """``flame demo``: the whole way on simulated hospitals, from DICOM folders to the report."""
 
-import resource
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from flame.core.errors import FlameError
 from flame.federation.config import DataConfig, FederationConfig, TrainConfig, TrainingConfig
 from flame.models.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, inspect, preprocess, simulate, train
+from flame.pipelines.timing import Timing
 
 Progress = Callable[[str, int, int], None]
 
@@ -27,24 +25,6 @@ class DemoConfig:
     seed: int = 0
     jobs: int = 2
     engine: str = "flare"
-
-
-@dataclass
-class Timing:
-    """Wall seconds of a stage and peak memory of the largest process so far, in GB."""
-
-    stages: list[tuple[str, float, float]] = field(default_factory=list)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time the body under ``name``."""
-        started = time.perf_counter()
-        yield
-        peak = max(
-            resource.getrusage(who).ru_maxrss
-            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        )
-        self.stages.append((name, time.perf_counter() - started, peak / 1e6))
 
 
 @dataclass(frozen=True)

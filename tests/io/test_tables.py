@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flame.core.errors import BadInput
+from flame.core.treatment import Phase, Radiation
+from flame.io.tables import alive_at, number, outcome, read_treatments, treatment_rows
+
+
+@pytest.mark.parametrize(
+    ("days", "died", "expected"),
+    [
+        (400, 1, True),  # died later
+        (400, 0, True),  # seen alive later
+        (365, 1, False),  # died on the day: not past it
+        (100, 1, False),
+        (100, 0, None),  # censored before: nobody knows
+        (100, float("nan"), False),  # missing status counts as an event
+        (float("nan"), 1, None),
+    ],
+)
+def test_alive_at_a_horizon(days: float, died: float, expected: bool | None) -> None:
+    assert alive_at(365, days, died) is expected
+
+
+def test_numbers() -> None:
+    assert number("3.5", "here") == 3.5
+    assert (number("M", "here"), number("Female", "here")) == (0, 1)
+    assert all(np.isnan(number(v, "here")) for v in ("", "n/a", None, float("nan")))
+    with pytest.raises(BadInput, match="here: '3,5' is not a number"):
+        number("3,5", "here")
+
+
+def test_outcome_keeps_what_is_unknown_unknown() -> None:
+    found = outcome({"response": "1", "survival_days": "", "died": "0"}, "here")
+    assert found.response is True
+    assert found.survival_days is None
+    assert found.died is False
+
+
+def test_treatments_round_trip(tmp_path: Path) -> None:
+    phases = (
+        Phase(Radiation.PHOTON, 50.0, 25),
+        Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True),
+    )
+    import pandas as pd
+
+    from flame.core.treatment import Treatment
+
+    path = tmp_path / "treatments.tsv"
+    pd.DataFrame(treatment_rows("p", Treatment(phases))).to_csv(path, sep="\t", index=False)
+    assert read_treatments(path)["p"].phases == phases
+
+
+def test_unknown_radiation_names_the_row(tmp_path: Path) -> None:
+    path = tmp_path / "treatments.tsv"
+    path.write_text("patient_id\tradiation\tdose\tfractions\np\thelium\t60\t30\n")
+    with pytest.raises(BadInput, match=r"treatments.tsv, row 0: 'helium'"):
+        read_treatments(path)

@@ -1,0 +1,82 @@
+"""The response model with every combination of branches."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from flame.core.errors import BadInput
+from flame.models.inputs import Inputs, ResponseModelConfig
+from flame.models.response import ResponseModel
+
+SHAPE = (16, 12, 16, 2)
+
+
+def inputs(count: int = 12) -> Inputs:
+    rng = np.random.default_rng(0)
+    response = np.arange(count) % 2
+    image = (
+        rng.normal(size=(count, *SHAPE)).astype(np.float32) + response[:, None, None, None, None]
+    )
+    none = np.full(count, np.nan)
+    return Inputs(
+        "c", tuple(map(str, range(count))), image, rng.normal(size=(count, 3)),
+        rng.random((count, 4)).astype(np.float32), response.astype(np.float32), none, none,
+    )  # fmt: skip
+
+
+def config(image: bool, clinical: bool, treatment: bool) -> ResponseModelConfig:
+    return ResponseModelConfig(
+        sequences=("T1C", "FLAIR") if image else (), clinical=("a", "b", "c") if clinical else (),
+        treatment=treatment, filters=4,
+    )  # fmt: skip
+
+
+BRANCHES = [b for b in itertools.product((True, False), repeat=3) if any(b)]
+
+
+@pytest.mark.parametrize("branches", BRANCHES)
+def test_training_is_repeatable_and_learns(branches: tuple[bool, bool, bool]) -> None:
+    data = inputs()
+    clinical = data.clinical.astype(np.float32)
+    model = ResponseModel(config(*branches), "adam", 0.01)
+    start = model.build(SHAPE, seed=1)
+    fit = [
+        model.fit(start, data, clinical, 15, 4, np.random.default_rng(5)) for _ in range(2)
+    ]  # the second fit must not remember the first
+    for a, b in zip(fit[0][0], fit[1][0], strict=True):
+        assert np.array_equal(a, b)
+    assert fit[0][1] == fit[1][1]
+    first_loss = model.fit(start, data, clinical, 1, 4, np.random.default_rng(5))[1]
+    assert fit[0][1] < first_loss
+    probability = model.probability(fit[0][0], data, clinical)
+    assert probability.shape == (12,)
+    assert ((probability >= 0) & (probability <= 1)).all()
+
+
+def test_weights_depend_on_the_seed_alone() -> None:
+    one, other = (ResponseModel(config(True, True, True), "adam", 0.01) for _ in range(2))
+    same = zip(one.build(SHAPE, 3), other.build(SHAPE, 3), strict=True)
+    assert all(np.array_equal(a, b) for a, b in same)
+    assert any(
+        not np.array_equal(a, b)
+        for a, b in zip(one.build(SHAPE, 3), one.build(SHAPE, 4), strict=True)
+    )
+
+
+def test_radiotherapy_changes_the_prediction() -> None:
+    data = inputs()
+    clinical = data.clinical.astype(np.float32)
+    model = ResponseModel(config(True, False, True), "adam", 0.01)
+    weights, _ = model.fit(model.build(SHAPE, 0), data, clinical, 2, 4, np.random.default_rng(0))
+    swapped = Inputs(
+        data.centre, data.pseudonyms, data.image, data.clinical, data.treatment[:, ::-1],
+        data.response, data.survival_days, data.died,
+    )  # fmt: skip
+    before, after = (model.probability(weights, d, clinical) for d in (data, swapped))
+    assert np.abs(before - after).max() > 1e-3
+
+
+def test_no_branch_is_refused() -> None:
+    with pytest.raises(BadInput, match="no input"):
+        ResponseModel(ResponseModelConfig(), "adam", 0.01).build(SHAPE, 0)
