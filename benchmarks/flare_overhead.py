@@ -61,8 +61,8 @@ def main() -> None:
                 "name": "overhead of a FLARE round beyond the slowest site, 4 sites, 5 MB model",
                 "value": round(flare["overhead median s"], 3),
                 "unit": "s",
-                "baseline": "in process, where sites train one after the other",
-                "ratio": round(flare["round median s"] / here["round median s"], 3),
+                "baseline": "overhead of a round in process",
+                "ratio": round(flare["overhead median s"] / here["overhead median s"], 3),
                 "seeds": [SEED],
             }
         )
@@ -70,17 +70,22 @@ def main() -> None:
 
 
 def measure(engine: str, run: Path, total: float) -> dict[str, object]:
-    """Figures over all rounds in which all four sites took part, the first of each left out."""
+    """Figures over all rounds in which all four sites took part, the first of each left out.
+
+    On FLARE sites train at the same time, so the slowest sets the pace; in process one after the
+    other, so their sum does.
+    """
     history = pd.read_csv(run / "history.csv")
     joint = history[history.training.str.match(r"federated\.") & (history["round"] > 1)]
     rounds = joint.groupby(["training", "round"])
-    slowest, wall = rounds.seconds.max(), rounds.round_seconds.first()
-    overhead = wall - slowest
+    training = rounds.seconds.max() if engine == "flare" else rounds.seconds.sum()
+    wall = rounds.round_seconds.first()
+    overhead = wall - training
     return {
         "engine": engine,
         "rounds": len(wall),
         "round median s": wall.median(),
-        "slowest site median s": slowest.median(),
+        "training median s": training.median(),
         "overhead median s": overhead.median(),
         "overhead 95 % s": overhead.quantile(0.95),
         "whole command s": total,

@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         app()
     except FlameError as error:
-        err.print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         err.print("Stopped. Run the same command again to go on from here.")
@@ -72,12 +73,17 @@ def _bars() -> Iterator[Callable[[str, int, int], None]]:
         yield show
 
 
+def _warn(warnings_: Iterable[str]) -> None:
+    for warning in warnings_:
+        err.print(f"[yellow]Warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
+
+
 def _table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     out.print(table)
 
 
@@ -115,7 +121,7 @@ def inspect(
         columns = ["patient", "date", "series", "taken as", "geometry", "why"]
         _table(f"{dicom}", columns, [list(asdict(row).values()) for row in rows])
         for file in report.unreadable[:20]:
-            out.print(f"passed over: {file.path}: {file.reason}", soft_wrap=True)
+            out.print(f"passed over: {file.path}: {file.reason}", soft_wrap=True, markup=False)
         if len(report.unreadable) > 20:
             out.print(f"... and {len(report.unreadable) - 20} more files passed over")
     if not any(s.taken for s in report.series) and not report.radiotherapy:
@@ -143,12 +149,14 @@ def preprocess(
         str(key) if key else None,
     )  # fmt: skip
     with _bars() as show:
-        results = pipeline.run(config, lambda done, total: show("preprocess", done, total))
+        result = pipeline.run(config, lambda done, total: show("preprocess", done, total))
     columns = ["subject", "session", "day", "status", "sequences", "brain ml", "atlas Dice", "note"]
-    _table(f"{folder}", columns, [[str(v) for v in asdict(r).values()] for r in results])
-    failed = sum(r.status == "failed" for r in results)
+    rows = [[str(v) for v in asdict(r).values()] for r in result.studies]
+    _table(f"{folder}", columns, [[*row[:-2], " ".join(row[-2:]).strip()] for row in rows])
+    _warn(result.warnings)
+    failed = sum(r.status == "failed" for r in result.studies)
     if failed:
-        raise FlameError(f"{failed} of {len(results)} studies failed; the note says why")
+        raise FlameError(f"{failed} of {len(result.studies)} studies failed; the note says why")
 
 
 @app.command()
@@ -168,8 +176,7 @@ def train(
         result = pipeline.run(settings, folder, show)
     rows = [[name, str(n), str(responders)] for name, n, responders in result.centres]
     _table("Trained on", ["centre", "patients", "responders"], rows)
-    for warning in result.warnings:
-        out.print(f"[yellow]Warning:[/] {warning}", soft_wrap=True)
+    _warn(result.warnings)
     out.print(f"Models are in {folder}; now: flame evaluate {folder}")
 
 

@@ -1,6 +1,5 @@
 """Plain baselines every learned model is shown beside."""
 
-import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -11,10 +10,10 @@ from sklearn.preprocessing import StandardScaler
 Probability = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def prevalence(responses: NDArray[np.float32]) -> Probability:
+def prevalence(features: NDArray[np.float64], responses: NDArray[np.float32]) -> Probability:
     """Predict the share of responders in the training data for everyone."""
     share = float(np.mean(responses))
-    return lambda features: np.full(len(features), share)
+    return lambda tested: np.full(len(tested), share)
 
 
 def logistic(
@@ -26,7 +25,7 @@ def logistic(
     """
     usable = np.isfinite(features).any(axis=0)
     if len(np.unique(responses)) < 2 or not usable.any():
-        return prevalence(responses)
+        return prevalence(features, responses)
     mean = np.nanmean(features[:, usable], axis=0)
 
     def filled(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -34,7 +33,5 @@ def logistic(
 
     scaler = StandardScaler().fit(filled(features))
     model = LogisticRegression(C=c, max_iter=5000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(scaler.transform(filled(features)), responses)
+    model.fit(scaler.transform(filled(features)), responses)
     return lambda values: np.asarray(model.predict_proba(scaler.transform(filled(values)))[:, 1])

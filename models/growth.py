@@ -51,7 +51,7 @@ def _step(
                 if dh <= 0.0:
                     out[i, j, k] = 0.0
                     continue
-                # Harmonic-type face means: no flux into voxels without tissue.
+                # Mean coefficient at each face, and no flux into voxels without tissue.
                 flux = np.float32(0.0)
                 for a, b, e in (
                     (1, 0, 0),

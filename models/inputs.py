@@ -1,6 +1,6 @@
 """What a response model sees of a patient: image, clinical and radiotherapy arrays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +36,11 @@ class ResponseModelConfig:
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Arrays of the labelled patients of one centre, one row a patient.
+    """Arrays of the patients of one centre, one row a patient.
 
     ``image`` (n, x, y, z, sequence), ``clinical`` (n, feature; NaN missing), ``treatment``
-    (n, 4), ``response`` (n,) 1 for responders, ``survival_days`` and ``died`` (n,; NaN unknown).
+    (n, 4), ``response`` (n,) 1 for responders and NaN where unknown, ``survival_days`` (n,; NaN
+    unknown) and ``died`` (n,): a missing status counts as a death.
     """
 
     centre: str
@@ -51,13 +52,27 @@ class Inputs:
     survival_days: NDArray[np.float64]
     died: NDArray[np.float64]
 
+    @property
+    def labelled(self) -> NDArray[np.intp]:
+        """Rows whose response is known."""
+        return np.flatnonzero(np.isfinite(self.response))
+
     def take(self, index: NDArray[np.intp]) -> "Inputs":
         """Return the rows ``index``."""
-        return Inputs(
-            self.centre, tuple(self.pseudonyms[i] for i in index), self.image[index],
-            self.clinical[index], self.treatment[index], self.response[index],
-            self.survival_days[index], self.died[index],
-        )  # fmt: skip
+        names = tuple(self.pseudonyms[i] for i in index)
+        return replace(
+            self, pseudonyms=names, **{name: getattr(self, name)[index] for name in _ARRAYS}
+        )
+
+
+_ARRAYS = ("image", "clinical", "treatment", "response", "survival_days", "died")
+
+
+def concatenate(parts: list[Inputs]) -> Inputs:
+    """All rows of ``parts`` as one."""
+    arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
+    names = tuple(name for p in parts for name in p.pseudonyms)
+    return Inputs("+".join(p.centre for p in parts), names, **arrays)
 
 
 def treatment_vector(treatment: Treatment) -> NDArray[np.float32]:
@@ -70,35 +85,41 @@ def treatment_vector(treatment: Treatment) -> NDArray[np.float32]:
 
 
 def build_inputs(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-    """Turn the patients of ``cohort`` whose response is known into arrays.
+    """Turn the patients of ``cohort`` into arrays.
 
-    Raises BadInput where no response is known, or where a patient lacks what the model needs.
+    Patients of unknown response are kept for survival figures where the model can predict them.
+    Raises BadInput where no response is known, or where a labelled patient lacks what the model
+    needs.
     """
-    patients = [p for p in cohort.patients if p.outcome.response is not None]
-    if not patients:
+    if not any(p.outcome.response is not None for p in cohort.patients):
         raise BadInput(
             f"centre {cohort.centre}: no patient has a known response; fill the column "
-            "'response' of its clinical table, or set data.survival and data.horizon_days"
+            "'response', or set data.horizon_days where survival is known"
         )
     for name in config.clinical:
-        if name not in patients[0].clinical:
-            hint = nearest(name, list(patients[0].clinical))
+        if name not in cohort.patients[0].clinical:
+            hint = nearest(name, list(cohort.patients[0].clinical))
             raise BadInput(f"centre {cohort.centre}: no clinical feature '{name}': {hint}")
-    nothing = np.nan
+    rows = []
+    for patient in cohort.patients:
+        try:
+            image = _image(patient, config, cohort.centre)
+            rows.append((patient, image, _treatment(patient, config, cohort.centre)))
+        except BadInput:
+            if patient.outcome.response is not None:
+                raise
+    patients, images, treatments = zip(*rows, strict=True)
+    outcomes = [p.outcome for p in patients]
     return Inputs(
         cohort.centre,
         tuple(p.pseudonym for p in patients),
-        np.stack([_image(p, config, cohort.centre) for p in patients]),
+        np.stack(images),
         np.array([[p.clinical[f] for f in config.clinical] for p in patients], float),
-        np.stack([_treatment(p, config, cohort.centre) for p in patients]),
-        np.array([p.outcome.response for p in patients], np.float32),
-        np.array([_or(p.outcome.survival_days, nothing) for p in patients]),
-        np.array([_or(p.outcome.died, nothing) for p in patients], float),
+        np.stack(treatments),
+        np.array([np.nan if o.response is None else o.response for o in outcomes], np.float32),
+        np.array([np.nan if o.survival_days is None else o.survival_days for o in outcomes]),
+        np.array([o.died is not False and o.survival_days is not None for o in outcomes], float),
     )
-
-
-def _or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else float(value)
 
 
 def _image(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArray[np.float32]:
@@ -110,8 +131,8 @@ def _image(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArra
         scan = baseline.scans.get(Sequence(name)) if baseline else None
         if scan is None:
             raise BadInput(
-                f"centre {centre}: a patient has no {name} before radiotherapy; exclude the "
-                f"patient or train without it (--set 'model.sequences=[...]')"
+                f"centre {centre}: patient {patient.pseudonym} has no {name} before radiotherapy; "
+                "leave the response of this patient empty, or set model.sequences without it"
             )
         channels.append(scan.voxels)
     return np.stack(channels, axis=-1)
@@ -122,7 +143,7 @@ def _treatment(patient: Patient, config: ResponseModelConfig, centre: str) -> ND
         return np.zeros((0,), np.float32)
     if patient.treatment is None:
         raise BadInput(
-            f"centre {centre}: a patient has no radiotherapy plan; add it to treatments.tsv or "
-            "set model.treatment=false"
+            f"centre {centre}: patient {patient.pseudonym} has no radiotherapy plan; add it to "
+            "treatments.tsv or set model.treatment=false"
         )
     return treatment_vector(patient.treatment)

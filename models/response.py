@@ -26,7 +26,12 @@ class ResponseModel:
 
     def __init__(self, config: ResponseModelConfig, optimizer: str, learning_rate: float) -> None:
         self.config = config
-        self.optimizer = keras.optimizers.get(optimizer)
+        try:
+            self.optimizer = keras.optimizers.get(optimizer)
+        except ValueError:
+            raise BadInput(
+                f"training.optimizer '{optimizer}' is unknown to Keras; try adam or sgd"
+            ) from None
         self.optimizer.learning_rate = learning_rate
         self.network: Any = None
 
@@ -66,10 +71,12 @@ class ResponseModel:
         for _ in range(epochs):
             order, losses = rng.permutation(count), []
             for start in range(0, count, size):
-                rows = np.take(order, range(start, start + size), mode="wrap")
+                rows = order[start : start + size]
                 batch = self._arrays(inputs.take(rows), clinical[rows], rng)
-                losses.append(float(self.network.train_on_batch(batch, inputs.response[rows])))
-        return [np.asarray(w) for w in self.network.get_weights()], float(np.mean(losses))
+                self.network.reset_metrics()
+                loss = float(self.network.train_on_batch(batch, inputs.response[rows]))
+                losses.append(loss * len(rows))
+        return [np.asarray(w) for w in self.network.get_weights()], float(np.sum(losses) / count)
 
     def probability(
         self, weights: Weights, inputs: Inputs, clinical: NDArray[np.float32]

@@ -79,7 +79,7 @@ def run(config: DemoConfig, progress: Progress = lambda stage, done, total: None
                 ),
                 step(f"preprocess {name}"),
             )  # fmt: skip
-            failed = [r for r in results if r.status == "failed"]
+            failed = [r for r in results.studies if r.status == "failed"]
             if failed:
                 raise FlameError(f"{name}: {len(failed)} studies failed; {failed[0].note}")
     with timing.stage("train"):

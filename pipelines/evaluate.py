@@ -10,7 +10,7 @@ from flame.core.files import write_text
 from flame.core.imaging import Scan, Sequence
 from flame.core.scores import GeneralisationReport
 from flame.federation.config import TrainConfig
-from flame.pipelines.train import load_run
+from flame.pipelines.train import check_data, load_run
 from flame.preprocessing.cohort import read_cohort
 
 
@@ -39,6 +39,7 @@ def run(
 
     config = load_run(run_folder)
     cohorts = [load_cohort(config, centre) for centre in config.data.centres]
+    check_data(run_folder, cohorts)
     if len({c.simulated for c in cohorts}) > 1:
         raise BadInput("simulated and real centres in one run: their figures must not be mixed")
     inputs = [build_inputs(cohort, config.model) for cohort in cohorts]

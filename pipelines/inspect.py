@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flame.core.errors import BadInput
 from flame.io.intake import ImportReport, inspect_folder
 from flame.io.radiotherapy import read_treatment
 
@@ -25,7 +26,8 @@ def run(
 ) -> tuple[ImportReport, list[InspectRow]]:
     """Inspect ``dicom`` and return the report and its rows.
 
-    Patients are numbered in order of PatientID, so that the table can be shown to others.
+    Patients are numbered in order of PatientID. Descriptions and dates are shown as they are: the
+    table is for the hospital's own eyes.
     """
     report = inspect_folder(dicom, progress)
     patients = sorted({s.patient_id for s in report.series} | set(report.radiotherapy))
@@ -50,7 +52,10 @@ def run(
 
 def _radiotherapy_row(report: ImportReport, patient_id: str, name: str) -> InspectRow:
     kinds = sorted(str(i.header.Modality) for i in report.radiotherapy[patient_id])
-    treatment = read_treatment(report.plans(patient_id))
+    try:
+        treatment = read_treatment(report.plans(patient_id))
+    except BadInput as error:
+        return InspectRow(name, "", ", ".join(kinds), "refused", "", str(error))
     phases = treatment.phases if treatment else ()
     course = " + ".join(f"{p.radiation} {p.dose:g} Gy / {p.fractions}" for p in phases)
     return InspectRow(name, "", ", ".join(kinds), "radiotherapy", "", course or "no plan")

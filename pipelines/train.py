@@ -1,13 +1,15 @@
 """``flame train``: a response model by centre, federated and pooled."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
+from flame.core.cohort import Cohort
 from flame.core.config import as_toml, load_config
-from flame.core.errors import BadInput
+from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import TrainConfig, centres
@@ -15,14 +17,17 @@ from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.plan import (
     FEDERATED,
+    LOCAL,
     POOLED,
     Federation,
     joint_trainings,
     local_trainings,
 )
+from flame.federation.strategy import STRATEGIES
+from flame.models.inputs import Inputs, build_inputs
 
 Progress = Callable[[str, int, int], None]
-CONFIG_FILE = "run.toml"
+CONFIG_FILE, MANIFEST_FILE = "run.toml", "data.json"
 
 
 @dataclass(frozen=True)
@@ -44,28 +49,31 @@ def run(
     """
     from flame.federation.in_process import in_process_call
     from flame.federation.site import Site
-    from flame.models.inputs import build_inputs
 
     config = _resolve(config)
-    names = config.data.centres
-    inputs = [build_inputs(load_cohort(config, name), config.model) for name in names]
-    result = _describe(out, [(i.centre, len(i.response), int(i.response.sum())) for i in inputs])
-    _claim(out, config)
-    training = config.training
+    names, training = config.data.centres, config.training
+    STRATEGIES[config.federation.strategy]
+    cohorts = [load_cohort(config, name) for name in names]
+    inputs = [build_inputs(cohort, config.model) for cohort in cohorts]
+    result = _describe(out, inputs, training.folds)
+    sites = {i.centre: Site(config, [i]) for i in inputs}
+    sites[POOLED] = Site(config, inputs)
+    _claim(out, config, cohorts)
     federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
     if config.federation.engine == "flare" and not _finished(out, federated, training.rounds):
         from flame.federation.flare import train_on_flare
 
         train_on_flare(config, out, lambda done, total: progress(FEDERATED, done, total))
-    sites = {i.centre: Site(config, [i]) for i in inputs}
-    sites[POOLED] = Site(config, inputs)
+        if not _finished(out, federated, training.rounds):
+            raise FlameError("NVIDIA FLARE ended before the training did; run the command again")
 
     def in_process(stage: str, plan: list[Federation], pooled: bool) -> None:
         coordinator = Coordinator(config, out, plan, lambda d, t: progress(stage, d, t))
         coordinator.run(in_process_call(sites), lambda f: (POOLED,) if pooled else f.centres)
 
-    in_process(FEDERATED, federated, pooled=False)
-    in_process("local", local_trainings(names, training.seeds, training.folds), pooled=False)
+    if config.federation.engine == "in-process":
+        in_process(FEDERATED, federated, pooled=False)
+    in_process(LOCAL, local_trainings(names, training.seeds, training.folds), pooled=False)
     pooled_plan = joint_trainings(POOLED, names, training.seeds, training.folds)
     in_process(POOLED, pooled_plan, pooled=True)
     _write_history(out)
@@ -82,24 +90,48 @@ def _resolve(config: TrainConfig) -> TrainConfig:
     return replace(config, data=replace(data, centres=centres(data)))
 
 
-def _claim(out: Path, config: TrainConfig) -> None:
-    """Write the resolved config, or make sure that a run that is there has the same."""
+def _claim(out: Path, config: TrainConfig, cohorts: list[Cohort]) -> None:
+    """Write the resolved config and the data's hashes, or make sure that those there match."""
     path, text = out / CONFIG_FILE, as_toml(config)
-    if path.exists() and path.read_text() != text:
-        raise BadInput(f"{out} holds a run with another configuration; give a new folder to --out")
-    if not path.exists() and out.exists() and any(out.iterdir()):
+    if path.exists():
+        if path.read_text(encoding="utf-8") != text:
+            raise BadInput(f"{out} holds a run with another configuration; give a new --out")
+        check_data(out, cohorts)
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"{out} is not empty and holds no run; give a new folder to --out")
+    write_text(out / MANIFEST_FILE, _manifest(cohorts))
     write_text(path, text)
 
 
-def _describe(out: Path, counts: list[tuple[str, int, int]]) -> TrainResult:
-    warnings = [
-        f"centre {name} has {responders} responders among {patients} patients: its AUC is "
-        "undefined and its local model can only learn one answer"
-        for name, patients, responders in counts
-        if responders in (0, patients)
-    ]
-    if len(warnings) == len(counts):
+def _manifest(cohorts: list[Cohort]) -> str:
+    return json.dumps({c.centre: dict(c.manifest) for c in cohorts}, indent=1, sort_keys=True)
+
+
+def check_data(run_folder: Path, cohorts: list[Cohort]) -> None:
+    """Refuse a run whose data changed: its folds would no longer hold out the same patients."""
+    path = run_folder / MANIFEST_FILE
+    if not path.exists() or path.read_text(encoding="utf-8") != _manifest(cohorts):
+        raise BadInput(f"{run_folder}: the data changed since training began; train a new run")
+
+
+def _describe(out: Path, inputs: list[Inputs], folds: int) -> TrainResult:
+    counts, warnings = [], []
+    for centre in inputs:
+        patients = len(centre.labelled)
+        responders = int(centre.response[centre.labelled].sum())
+        counts.append((centre.centre, patients, responders))
+        if patients < folds:
+            raise BadInput(
+                f"centre {centre.centre} has {patients} patients with a known response, fewer than "
+                f"training.folds = {folds}; lower training.folds or leave the centre out"
+            )
+        if responders in (0, patients):
+            warnings.append(
+                f"centre {centre.centre} has {responders} responders among {patients} patients: "
+                "its AUC is undefined and its local model can only learn one answer"
+            )
+    if len(warnings) == len(inputs):
         raise BadInput("no centre has both responders and non-responders: nothing can be learnt")
     return TrainResult(out, tuple(counts), tuple(warnings))
 
@@ -111,7 +143,7 @@ def _finished(out: Path, plan: list[Federation], rounds: int) -> bool:
 
 def _write_history(out: Path) -> None:
     rows = []
-    for path in sorted((out / "models").glob("*.npz")):
+    for path in sorted((out / "models").glob("[!.]*.npz")):
         checkpoint = load_checkpoint(path)
         rows += checkpoint.history if checkpoint else []
     write_text(out / "history.csv", pd.DataFrame(rows).to_csv(index=False))

@@ -7,10 +7,10 @@ from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
 from flame.core.files import content_hash
 from flame.io.bids import read_timepoint
-from flame.io.tables import number, outcome, read_table, read_treatments
+from flame.io.tables import OUTCOME_COLUMNS, number, outcome, read_table, read_treatments
 from flame.preprocessing.resampling import resampling
 
-_UNUSED = ("participant_id", "response", "survival_days", "died")
+_SIDECARS = "sub-*/ses-*/anat/*_desc-brain_mask.json"
 
 
 def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | None = None) -> Cohort:
@@ -27,9 +27,11 @@ def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | Non
     patients = []
     for index, row in read_table(table, ["participant_id"])[:limit].iterrows():
         subject = str(row["participant_id"]).removeprefix("sub-")
-        where = f"{table}, row {index}"
+        where = f"{table}, line {int(str(index)) + 2}"
         clinical = {
-            str(k): number(v, f"{where}, column {k}") for k, v in row.items() if k not in _UNUSED
+            str(k): number(v, f"{where}, column {k}")
+            for k, v in row.items()
+            if k not in ("participant_id", *OUTCOME_COLUMNS)
         }
         timepoints = tuple(
             resampling(spacing)(read_timepoint(root, subject, session, day))
@@ -47,13 +49,17 @@ def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | Non
         )
     simulated = bool(json.loads(description.read_text()).get("Simulated"))
     manifest = {p.name: content_hash([p]) for p in (table, root / "treatments.tsv")}
+    manifest |= {
+        str(path.parent.parent.relative_to(root)): json.loads(path.read_text())["InputHash"]
+        for path in sorted(root.glob(_SIDECARS))
+    }
     return Cohort(centre, tuple(patients), simulated, manifest)
 
 
 def _sessions(root: Path, subject: str) -> list[tuple[str, int]]:
     """Finished sessions of a subject and their days, in order."""
     found = []
-    for path in sorted((root / f"sub-{subject}").glob("ses-*/anat/*_desc-brain_mask.json")):
+    for path in sorted(root.glob(_SIDECARS.replace("*", subject, 1))):
         day = int(json.loads(path.read_text())["Day"])
         found.append((path.parent.parent.name.removeprefix("ses-"), day))
     return sorted(found, key=lambda item: item[1])

@@ -47,5 +47,6 @@ def merge(summaries: list[Moments]) -> Moments:
 def standardise(features: NDArray[np.float64], fitted: Moments) -> NDArray[np.float32]:
     """Return z-scores; a missing value becomes 0 (the mean), so does a constant feature."""
     spread = np.sqrt(fitted.squares / np.maximum(fitted.count, 1))
-    scaled = (features - fitted.mean) / np.where(spread > 0, spread, np.inf)
+    varies = spread > 1e-9 * np.maximum(np.abs(fitted.mean), 1)  # else rounding of a constant
+    scaled = (features - fitted.mean) / np.where(varies, spread, np.inf)
     return np.nan_to_num(scaled).astype(np.float32)

@@ -93,7 +93,10 @@ def table_config() -> Make:
             survival=("survival_days", "survival_status"), horizon_days=365.0,
             impute={"resection_status": 0.5},
         )  # fmt: skip
-        config = TrainConfig(data, ResponseModelConfig(clinical=("age",)), baselines={})
+        clinical = ("age", "sex", "mgmt_status", "idh_status", "resection_status")
+        config = TrainConfig(
+            data, ResponseModelConfig(clinical=("age",)), baselines={"clinical": clinical}
+        )
         return replace(config, **changes)  # type: ignore[arg-type]
 
     return make

@@ -45,9 +45,9 @@ class Patient:
 
     @property
     def baseline(self) -> Timepoint | None:
-        """The last imaging before radiotherapy, else the first there is."""
+        """The last imaging before radiotherapy, or None: a later day is no stand-in for it."""
         before = [t for t in self.timepoints if t.day <= 0]
-        return before[-1] if before else (self.timepoints[0] if self.timepoints else None)
+        return before[-1] if before else None
 
 
 @dataclass(frozen=True, eq=False)

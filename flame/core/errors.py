@@ -1,5 +1,7 @@
 """Errors that the command line turns into exit codes."""
 
+from pathlib import Path
+
 
 class FlameError(Exception):
     """Work that failed; the message says what and what to do. Exit code 1."""
@@ -15,3 +17,11 @@ class BadInput(FlameError):
 
 class StageFailed(FlameError):
     """A preprocessing stage whose result cannot be trusted, so there is none."""
+
+
+class UnreadableImage(BadInput):
+    """Pixels that cannot be used. ``reason`` may be written anywhere, ``path`` stays local."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}; export the series again or remove it")
+        self.path, self.reason = path, reason

@@ -5,8 +5,8 @@ import numpy as np
 from flame.core.cohort import Cohort
 from flame.evaluation.predictions import Predictions
 from flame.federation.config import TrainConfig
-from flame.models.baselines import logistic
-from flame.models.inputs import ResponseModelConfig, build_inputs
+from flame.models.baselines import logistic, prevalence
+from flame.models.inputs import ResponseModelConfig, build_inputs, concatenate
 
 
 def baseline_predictions(config: TrainConfig, cohorts: list[Cohort]) -> list[Predictions]:
@@ -28,12 +28,11 @@ def _leave_one_out(
     inputs = [build_inputs(c, ResponseModelConfig(clinical=features)) for c in cohorts]
     found = []
     for tested in inputs:
-        others = [i for i in inputs if i is not tested]
+        others = [i.take(i.labelled) for i in inputs if i is not tested]
         if others:
-            fitted = logistic(
-                np.concatenate([i.clinical for i in others]),
-                np.concatenate([i.response for i in others]),
-            )
-            origin = "+".join(i.centre for i in others)
-            found.append(Predictions(name, origin, tested.centre, fitted(tested.clinical)[None]))
+            pooled = concatenate(others)
+            design = logistic if features else prevalence
+            probability = design(pooled.clinical, pooled.response)(tested.clinical)[None]
+            folds = np.zeros(probability.shape, int)
+            found.append(Predictions(name, pooled.centre, tested.centre, probability, folds))
     return found

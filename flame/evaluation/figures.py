@@ -54,9 +54,10 @@ def roc_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs])
     figure, axes = _panels(len(cohort))
     for axis, inputs in zip(axes, cohort, strict=True):
         axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
-        if len(np.unique(inputs.response)) > 1:
+        known = inputs.labelled
+        if len(np.unique(inputs.response[known])) > 1:
             for p in _shown(predictions, inputs.centre):
-                x, y, _ = roc_curve(inputs.response, p.mean)
+                x, y, _ = roc_curve(inputs.response[known], p.mean[known])
                 axis.plot(x, y, color=_COLOURS[p.model], lw=1.5, label=p.model)
             axis.legend(fontsize=6.5, loc="lower right", frameon=False)
         else:
@@ -71,7 +72,9 @@ def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[
     for axis, inputs in zip(axes, cohort, strict=True):
         axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
         for p in _shown(predictions, inputs.centre):
-            groups = np.array_split(np.argsort(p.mean), max(1, min(5, len(p.mean) // 8)))
+            known = inputs.labelled
+            ordered = known[np.argsort(p.mean[known])]
+            groups = np.array_split(ordered, max(1, min(5, len(ordered) // 8)))
             x = [p.mean[g].mean() for g in groups]
             y = [inputs.response[g].mean() for g in groups]
             axis.plot(x, y, "o-", color=_COLOURS[p.model], lw=1, ms=3.5, label=p.model)
@@ -92,10 +95,10 @@ def survival_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inp
         axis.set(title=inputs.centre, xlabel="days", ylabel="alive", ylim=(0, 1.02))
         p = next(p for p in predictions if p.model == chosen and p.tested_on == inputs.centre)
         others = [i for i in cohort if i is not inputs] or [inputs]
-        cut = float(np.concatenate([i.response for i in others]).mean())
+        cut = float(np.concatenate([i.response[i.labelled] for i in others]).mean())
         known = np.isfinite(inputs.survival_days)
         high = (p.mean >= cut)[known]
-        days, died = inputs.survival_days[known], np.nan_to_num(inputs.died[known], nan=1.0)
+        days, died = inputs.survival_days[known], inputs.died[known]
         if not known.any():
             axis.text(0.5, 0.5, "no survival times", ha="center", transform=axis.transAxes)
             continue

@@ -22,26 +22,27 @@ from flame.models.inputs import Inputs
 
 def score(predictions: Predictions, inputs: Inputs) -> list[CentreScore]:
     """AUC, Brier score, calibration and C-index of one model at one centre."""
-    response = inputs.response.astype(float)
-    slope, intercept = calibration_estimates(response, predictions.mean)
-    responders = int(response.sum())
-    deaths = int(np.nansum(inputs.died))
-    found: dict[str, tuple[Estimate, int]] = {
-        "auc": (auc_estimate(response, predictions.by_seed), responders),
-        "brier": (brier_estimate(response, predictions.by_seed), responders),
-        "calibration_slope": (slope, responders),
-        "calibration_intercept": (intercept, responders),
-        "c_index": (
-            c_index_estimate(inputs.survival_days, inputs.died, predictions.mean),
-            deaths,
-        ),
+    known = inputs.labelled
+    response = inputs.response[known].astype(float)
+    by_seed, folds = predictions.by_seed[:, known], predictions.folds[:, known]
+    slope, intercept = calibration_estimates(response, predictions.mean[known])
+    labelled = len(known), int(response.sum())
+    survival = np.isfinite(inputs.survival_days)
+    followed = int(survival.sum()), int(inputs.died[survival].sum())
+    c_index = c_index_estimate(inputs.survival_days, inputs.died, predictions.mean)
+    found: dict[str, tuple[Estimate, tuple[int, int]]] = {
+        "auc": (auc_estimate(response, by_seed, folds), labelled),
+        "brier": (brier_estimate(response, by_seed), labelled),
+        "calibration_slope": (slope, labelled),
+        "calibration_intercept": (intercept, labelled),
+        "c_index": (c_index, followed),
     }
     return [
         CentreScore(
             predictions.model, predictions.trained_on, predictions.tested_on, metric,
-            estimate.value, estimate.low, estimate.high, len(response), events, estimate.reason,
+            estimate.value, estimate.low, estimate.high, *counts, estimate.reason,
         )
-        for metric, (estimate, events) in found.items()
+        for metric, (estimate, counts) in found.items()
     ]  # fmt: skip
 
 
@@ -74,7 +75,12 @@ def differences(predictions: Iterable[Predictions], cohort: list[Inputs]) -> lis
         for first, second in pairs:
             a, b = by_name.get((*first, here)), by_name.get((*second, here))
             if a and b:
-                gap = auc_difference(inputs.response.astype(float), a.by_seed, b.by_seed)
+                known = inputs.labelled
+                gap = auc_difference(
+                    inputs.response[known].astype(float),
+                    (a.by_seed[:, known], a.folds[:, known]),
+                    (b.by_seed[:, known], b.folds[:, known]),
+                )
                 found.append(
                     Difference(a.model, b.model, here, gap.value, gap.low, gap.high, gap.reason)
                 )

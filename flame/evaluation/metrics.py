@@ -29,14 +29,28 @@ def undefined(reason: str) -> Estimate:
     return Estimate(NAN, reason=reason)
 
 
-def auc(response: Array, probability: Array) -> float:
-    """Area under the ROC curve by ranks, ties counted half; NaN with one class only."""
-    positives = response > 0.5
-    n_pos, n_neg = int(positives.sum()), int((~positives).sum())
-    if not n_pos or not n_neg:
-        return NAN
-    ranks = rankdata(probability)
-    return float((ranks[positives].sum() - n_pos * (n_pos + 1) / 2) / (n_pos * n_neg))
+def auc(response: Array, probability: Array, fold: NDArray[np.intp]) -> float:
+    """Area under the ROC curve, comparing patients of the same ``fold`` only; NaN without pairs.
+
+    Ties count half. Patients of different folds were predicted by different models; pairs across
+    folds bias the AUC of a model without skill below one half (Airola 2011,
+    doi:10.1016/j.csda.2010.11.018).
+    """
+    wins, pairs = 0.0, 0
+    for k in np.unique(fold):
+        here = fold == k
+        positives = response[here] > 0.5
+        n_pos, n_neg = int(positives.sum()), int((~positives).sum())
+        if n_pos and n_neg:
+            ranks = rankdata(probability[here])
+            wins += float(ranks[positives].sum()) - n_pos * (n_pos + 1) / 2
+            pairs += n_pos * n_neg
+    return wins / pairs if pairs else NAN
+
+
+def mean_auc(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> float:
+    """Mean over seeds of the AUC; ``by_seed`` and ``folds`` are (seed, patient)."""
+    return float(np.mean([auc(response, p, f) for p, f in zip(by_seed, folds, strict=True)]))
 
 
 def auc_interval(value: float, n_pos: int, n_neg: int) -> tuple[float, float]:
@@ -60,12 +74,16 @@ def auc_interval(value: float, n_pos: int, n_neg: int) -> tuple[float, float]:
     )
 
 
-def auc_estimate(response: Array, by_seed: Array) -> Estimate:
+def auc_estimate(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> Estimate:
     """Mean AUC over seeds (rows of ``by_seed``) with an interval for its patients."""
+    if not len(response):
+        return undefined("no patient with a known response")
     if len(np.unique(response)) < 2:
-        kind = "responders" if response.size and response[0] > 0.5 else "non-responders"
+        kind = "responders" if response[0] > 0.5 else "non-responders"
         return undefined(f"all {len(response)} patients are {kind}")
-    value = float(np.mean([auc(response, p) for p in by_seed]))
+    value = mean_auc(response, by_seed, folds)
+    if not np.isfinite(value):
+        return undefined("no fold holds both responders and non-responders")
     n_pos = int((response > 0.5).sum())
     return Estimate(value, *auc_interval(value, n_pos, len(response) - n_pos))
 
@@ -94,8 +112,7 @@ def brier_estimate(response: Array, by_seed: Array) -> Estimate:
 def c_index_estimate(days: Array, died: Array, probability: Array) -> Estimate:
     """Harrell's C of the predicted probability of response against survival; bootstrap."""
     known = np.isfinite(days)
-    days, probability = days[known], probability[known]
-    event = np.nan_to_num(died[known], nan=1.0) > 0.5
+    days, probability, event = days[known], probability[known], died[known] > 0.5
     if not event.any() or len(days) < 2:
         return undefined("no deaths with a known survival time")
 
@@ -147,16 +164,23 @@ def _newton(design: Array, response: Array, offset: Array) -> Estimate:
     return Estimate(value, value - Z * error, value + Z * error)
 
 
-def auc_difference(response: Array, first: Array, second: Array) -> Estimate:
-    """AUC of ``first`` minus that of ``second`` (seed, patient), paired bootstrap over patients."""
+def auc_difference(
+    response: Array,
+    first: tuple[Array, NDArray[np.intp]],
+    second: tuple[Array, NDArray[np.intp]],
+) -> Estimate:
+    """AUC of ``first`` minus that of ``second``, paired bootstrap over patients.
+
+    Both are predictions and folds, (seed, patient) each.
+    """
     if len(np.unique(response)) < 2:
         return undefined("one class only")
 
     def statistic(rows: NDArray[np.intp]) -> float:
-        y = response[rows]
-        return float(
-            np.mean([auc(y, p[rows]) for p in first]) - np.mean([auc(y, p[rows]) for p in second])
-        )
+        values = [mean_auc(response[rows], p[:, rows], f[:, rows]) for p, f in (first, second)]
+        return values[0] - values[1]
 
-    everyone = np.arange(len(response))
-    return Estimate(statistic(everyone), *_bootstrap(statistic, len(response), 500))
+    value = statistic(np.arange(len(response)))
+    if not np.isfinite(value):
+        return undefined("no fold holds both responders and non-responders")
+    return Estimate(value, *_bootstrap(statistic, len(response), 500))

@@ -20,12 +20,16 @@ LEFT_OUT = "{} leave-one-out"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Probabilities of one model at one centre: ``by_seed`` (seed, patient)."""
+    """Probabilities of one model at one centre: ``by_seed`` (seed, patient).
+
+    ``folds`` (seed, patient) tells which patients one and the same model predicted.
+    """
 
     model: str
     trained_on: str
     tested_on: str
     by_seed: NDArray[np.float64]
+    folds: NDArray[np.intp]
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -61,20 +65,22 @@ class Predictor:
     def _at(self, label: str, model: str, origin: list[str], inputs: Inputs) -> Predictions:
         """Out-of-fold where the model was trained at this centre, else the whole model."""
         training = self.config.training
-        rows = []
+        rows, folds = [], []
         for seed in training.seeds:
             if inputs.centre not in origin:
                 rows.append(self._one(Federation(model, tuple(origin), seed, 0), inputs))
+                folds.append(np.zeros(len(inputs.response), int))
                 continue
-            folds = fold_of(inputs, seed, training.folds)
+            fold = fold_of(inputs, seed, training.folds)
             probability = np.full(len(inputs.response), np.nan)
-            for fold in range(training.folds):
-                tested = np.flatnonzero(folds == fold)
-                federation = Federation(model, tuple(origin), seed, training.folds, fold)
+            for number in range(training.folds):
+                tested = np.flatnonzero(fold == number)
+                federation = Federation(model, tuple(origin), seed, training.folds, number)
                 if len(tested):
                     probability[tested] = self._one(federation, inputs.take(tested))
             rows.append(probability)
-        return Predictions(label, "+".join(origin), inputs.centre, np.array(rows))
+            folds.append(fold)
+        return Predictions(label, "+".join(origin), inputs.centre, np.array(rows), np.array(folds))
 
     def _one(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
         path = checkpoint_path(self.run, federation.name)

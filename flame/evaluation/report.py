@@ -1,6 +1,7 @@
 """The report: one HTML file that needs nothing else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,12 +61,20 @@ def render(evaluation: Evaluation) -> str:
         survival=Markup(figures.survival_figure(evaluation.predictions, evaluation.inputs)),
         case=Markup(figures.case_figure(evaluation.case)) if evaluation.case else "",
         limits=_limits(evaluation),
-        configuration=as_toml(config),
+        configuration=as_toml(_without_paths(config)),
     )
 
 
+def _without_paths(config: TrainConfig) -> TrainConfig:
+    """The configuration with file names only: a report travels further than its folder."""
+    data = replace(
+        config.data, bids=Path(config.data.bids).name, table=Path(config.data.table).name
+    )
+    return TrainConfig(data, config.model, config.training, config.federation, config.baselines)
+
+
 def _warnings(evaluation: Evaluation) -> list[str]:
-    small = [i.centre for i in evaluation.inputs if len(i.response) < 30]
+    small = [i.centre for i in evaluation.inputs if len(i.labelled) < 30]
     if not small:
         return []
     return [
@@ -77,15 +86,18 @@ def _warnings(evaluation: Evaluation) -> list[str]:
 def _limits(evaluation: Evaluation) -> list[str]:
     limits = [
         "Intervals reflect the patients tested, not the choice of training patients or seeds; "
-        "with several seeds the value is the mean over seeds.",
-        "Patients whose outcome is unknown are left out and counted in the cohort table.",
+        "with several seeds the AUC and Brier score are means over seeds. The ROC curves, "
+        "calibration and C-index are of the probability averaged over seeds.",
+        "The AUC compares patients predicted by the same model only (the same fold).",
+        "Patients of unknown response count in survival figures only. A missing status with a "
+        "known survival time counts as a death.",
         "Kaplan-Meier and ROC curves of small groups show single patients; share them with care.",
     ]
     data = evaluation.config.data
     if data.horizon_days:
         limits.append(
-            f"Response means alive at {data.horizon_days:g} days. Patients censored before have "
-            "no label and are left out; a missing status is counted as a death."
+            f"Response means alive at {data.horizon_days:g} days; patients censored before that "
+            "have no label."
         )
     return limits
 
@@ -97,14 +109,14 @@ def _cohort_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
     columns += ["median age"] * ages + ["radiotherapy"] * treated
     rows = []
     for cohort, inputs in zip(evaluation.cohorts, evaluation.inputs, strict=True):
-        n = len(inputs.response)
-        responders = int(inputs.response.sum())
+        n = len(inputs.labelled)
+        responders = int(inputs.response[inputs.labelled].sum())
         row = [
             cohort.centre,
             str(len(cohort.patients)),
             str(n),
             f"{responders} ({responders / n:.0%})",
-            str(int(np.nansum(inputs.died))),
+            str(int(inputs.died.sum())),
         ]
         if ages:
             row.append(f"{np.nanmedian([p.clinical['age'] for p in cohort.patients]):.0f}")

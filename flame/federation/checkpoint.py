@@ -52,7 +52,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     try:
         with np.load(path) as file:
             arrays = {k: file[k] for k in file.files}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FlameError(f"{path} is damaged; delete it and run flame train again") from error
     groups: dict[str, Weights] = {"weights": []}
     for key in sorted(k for k in arrays if "." in k):

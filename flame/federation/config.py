@@ -1,11 +1,14 @@
 """What a training run is: data, model, training and federation settings."""
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from flame.core.config import build
 from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
+from flame.io.tables import read_table
 from flame.models.inputs import ResponseModelConfig
 
 ENGINES = ("in-process", "flare")
@@ -16,8 +19,9 @@ class DataConfig:
     """Where the cohorts are: BIDS derivatives or one table; exactly one of the two.
 
     ``bids`` is a folder with one preprocessed folder a centre. ``table`` is a CSV with a column
-    of centres; ``survival`` names its columns of days and status, and with ``horizon_days`` the
-    response is being alive then. ``impute`` gives values for missing clinical features.
+    of centres; ``survival`` names its columns of days and status, ``simulated`` says whether its
+    patients are. With ``horizon_days`` the response is being alive then. ``impute`` gives values
+    for missing clinical features.
     """
 
     bids: str = ""
@@ -26,6 +30,7 @@ class DataConfig:
     centre_column: str = "centre"
     id_column: str = "patient_id"
     survival: tuple[str, ...] = ()
+    simulated: bool = False
     horizon_days: float | None = None
     impute: dict[str, float] = field(default_factory=dict)
 
@@ -67,16 +72,34 @@ class TrainConfig:
     baselines: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if bool(self.data.bids) == bool(self.data.table):
-            raise BadInput("set exactly one of data.bids and data.table")
-        if self.federation.engine not in ENGINES:
-            raise BadInput(f"federation.engine must be one of {', '.join(ENGINES)}")
-        if self.training.rounds < 1 or self.training.folds < 2 or not self.training.seeds:
-            raise BadInput("training needs rounds >= 1, folds >= 2 and at least one seed")
-        if self.data.table and self.model.sequences:
-            raise BadInput("a table has no images: leave model.sequences empty")
-        if len(self.data.survival) not in (0, 2):
-            raise BadInput("data.survival takes two columns: days and status (1 died, 0 censored)")
+        data, model, training = self.data, self.model, self.training
+        unknown = [n for n in model.sequences if n not in list(Sequence)]
+        rules = [
+            (bool(data.bids) != bool(data.table), "set exactly one of data.bids and data.table"),
+            (self.federation.engine in ENGINES, f"federation.engine: one of {', '.join(ENGINES)}"),
+            (
+                training.rounds >= 1 and training.epochs >= 1,
+                "training.rounds and epochs: 1 or more",
+            ),
+            (training.folds >= 2, "training.folds: 2 or more"),
+            (len(training.seeds) > 0, "training.seeds: at least one"),
+            (training.batch_size >= 0, "training.batch_size: 0 (all) or more"),
+            (training.learning_rate > 0, "training.learning_rate: above 0"),
+            (not unknown, f"model.sequences: {unknown} not among {', '.join(Sequence)}"),
+            (model.voxel_mm > 0, "model.voxel_mm: above 0"),
+            (not (data.table and model.sequences), "a table has no images: no model.sequences"),
+            (not (data.table and model.treatment), "a table has no plans: no model.treatment"),
+            (len(data.survival) in (0, 2), "data.survival: two columns, days and status"),
+            (not (data.bids and data.survival), "data.survival is for tables: see participants"),
+            (
+                not (data.table and data.horizon_days and not data.survival),
+                "data.horizon_days of a table needs data.survival",
+            ),
+            (set(data.impute) <= set(self.features()), "data.impute names an unused feature"),
+        ]
+        for holds, message in rules:
+            if not holds:
+                raise BadInput(message)
 
     def to_json(self) -> str:
         """The config as JSON, which is how it reaches sites."""
@@ -94,12 +117,18 @@ class TrainConfig:
 
 
 def centres(config: DataConfig) -> tuple[str, ...]:
-    """The centres named, else every one found; at least one."""
-    if config.centres:
-        return config.centres
-    if config.table:
-        from flame.io.tables import read_table
+    """The centres named, else every one found; at least one, each named once and plainly."""
+    names = config.centres or _found(config)
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
+            raise BadInput(f"centre '{name}': use letters, digits, - and _ only")
+    if len(set(names)) < len(names):
+        raise BadInput("data.centres names a centre twice")
+    return names
 
+
+def _found(config: DataConfig) -> tuple[str, ...]:
+    if config.table:
         table = read_table(Path(config.table), [config.centre_column])
         return tuple(sorted(table[config.centre_column].dropna().unique()))
     root = Path(config.bids)
@@ -107,7 +136,5 @@ def centres(config: DataConfig) -> tuple[str, ...]:
         raise BadInput(f"data.bids: no folder {root}")
     found = tuple(sorted(p.parent.name for p in root.glob("*/dataset_description.json")))
     if not found:
-        raise BadInput(
-            f"data.bids: {root} holds no preprocessed centre; run flame preprocess first"
-        )
+        raise BadInput(f"data.bids: {root} holds no preprocessed centre; run flame preprocess")
     return found

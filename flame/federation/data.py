@@ -1,33 +1,46 @@
 """The cohort of one centre, as the run configuration describes it."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from flame.core.cohort import Cohort
-from flame.core.errors import BadInput
+from flame.core.cohort import Cohort, Outcome
 from flame.federation.config import TrainConfig
-from flame.io.tables import read_table_cohort
+from flame.io.tables import alive_at, read_table_cohort
 from flame.preprocessing.cohort import read_cohort
 
 
 def load_cohort(config: TrainConfig, centre: str) -> Cohort:
-    """Read one centre's cohort and fill missing features that ``data.impute`` has values for."""
+    """Read one centre's cohort, its response and imputed features as the configuration says."""
     data = config.data
     if data.bids:
         spacing = config.model.voxel_mm if config.model.sequences else None
         cohort = read_cohort(Path(data.bids) / centre, centre, spacing)
     else:
-        survival = (data.survival[0], data.survival[1]) if data.survival else None
+        survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
         cohort = read_table_cohort(
             Path(data.table), centre, data.centre_column, data.id_column,
-            list(config.features()), survival, data.horizon_days,
+            list(config.features()), survival, data.simulated,
         )  # fmt: skip
-    for patient in cohort.patients:
-        assert isinstance(patient.clinical, dict)
-        for name, value in data.impute.items():
-            if np.isnan(patient.clinical.get(name, 0.0)):
-                patient.clinical[name] = value
-    if not cohort.patients:
-        raise BadInput(f"centre {centre} has no patients")
-    return cohort
+    patients = tuple(
+        replace(
+            patient,
+            clinical=_imputed(patient.clinical, data.impute),
+            outcome=_labelled(patient.outcome, data.horizon_days),
+        )
+        for patient in cohort.patients
+    )
+    return replace(cohort, patients=patients)
+
+
+def _imputed(clinical: Mapping[str, float], values: Mapping[str, float]) -> dict[str, float]:
+    missing = {k: v for k, v in values.items() if np.isnan(clinical.get(k, np.nan))}
+    return {**clinical, **missing}
+
+
+def _labelled(outcome: Outcome, horizon_days: float | None) -> Outcome:
+    if horizon_days is None:
+        return outcome
+    return replace(outcome, response=alive_at(horizon_days, outcome))

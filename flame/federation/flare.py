@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,9 @@ class FlareServer:
         except FlameError as error:
             write_text(run / ERROR_FILE, str(error))
             raise
+        except Exception as error:
+            write_text(run / ERROR_FILE, f"the server failed ({type(error).__name__})")
+            raise
 
 
 class FlareSite:
@@ -84,8 +88,10 @@ class FlareSite:
                     self._site = open_site(TrainConfig.from_json(self.config), collab.site_name)
                 answer: dict[str, Any] = getattr(self._site, method)(**arguments)
             except Exception as error:
-                logging.getLogger(__name__).exception("call %s failed at this site", method)
-                raise RuntimeError(type(error).__name__) from None
+                # Where it happened, not what it says: its text may hold a patient's data.
+                kind, where = type(error).__name__, traceback.format_tb(error.__traceback__)
+                logging.getLogger(__name__).error("%s: %s at\n%s", method, kind, "".join(where))
+                raise RuntimeError(kind) from None
         return answer
 
     @collab.publish

@@ -9,7 +9,7 @@ from flame.models.inputs import Inputs
 
 
 def fold_of(inputs: Inputs, seed: int, folds: int) -> NDArray[np.intp]:
-    """Fold of each patient: responders and non-responders dealt out in turn, by a seeded hash."""
+    """Fold of each patient: responders, non-responders and unknown dealt out by a seeded hash."""
 
     def rank(index: np.intp) -> str:
         text = f"{seed}:{inputs.centre}:{inputs.pseudonyms[index]}"
@@ -17,15 +17,17 @@ def fold_of(inputs: Inputs, seed: int, folds: int) -> NDArray[np.intp]:
 
     assigned = np.zeros(len(inputs.response), int)
     dealt = 0
-    for label in (0.0, 1.0):
-        for index in sorted(np.flatnonzero(inputs.response == label), key=rank):
+    unknown = np.isnan(inputs.response)
+    for group in (inputs.response == 0, inputs.response == 1, unknown):
+        for index in sorted(np.flatnonzero(group), key=rank):
             assigned[index] = dealt % folds
             dealt += 1
     return assigned
 
 
 def training_rows(inputs: Inputs, seed: int, folds: int, fold: int | None) -> NDArray[np.intp]:
-    """Rows a training may see: all but the held-out fold, or all where ``fold`` is None."""
+    """Labelled rows outside the held-out fold, or all labelled ones where ``fold`` is None."""
     if fold is None:
-        return np.arange(len(inputs.response))
-    return np.flatnonzero(fold_of(inputs, seed, folds) != fold)
+        return inputs.labelled
+    rows = inputs.labelled
+    return np.asarray(rows[fold_of(inputs, seed, folds)[rows] != fold])

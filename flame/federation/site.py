@@ -13,7 +13,7 @@ from flame import __version__
 from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
 from flame.federation.folds import training_rows
-from flame.models.inputs import Inputs
+from flame.models.inputs import Inputs, concatenate
 from flame.models.response import ResponseModel
 from flame.preprocessing.standardisation import Moments, merge, standardise, summarise
 
@@ -26,14 +26,6 @@ def derived_rng(*names: object) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
 
-def concatenate(parts: list[Inputs]) -> Inputs:
-    """All rows of ``parts`` as one."""
-    fields = ("image", "clinical", "treatment", "response", "survival_days", "died")
-    arrays = {f: np.concatenate([getattr(p, f) for p in parts]) for f in fields}
-    names = tuple(name for p in parts for name in p.pseudonyms)
-    return Inputs("+".join(p.centre for p in parts), names, **arrays)
-
-
 class Site:
     """Trains on the inputs of one centre; of several only where they may be pooled."""
 
@@ -44,13 +36,8 @@ class Site:
         self.model = ResponseModel(config.model, training.optimizer, training.learning_rate)
 
     def describe(self) -> Message:
-        """Counts that tell whether training makes sense here, and the version in use."""
-        responses = np.concatenate([i.response for i in self.inputs])
-        return {
-            "version": __version__,
-            "patients": len(responses),
-            "responders": int(responses.sum()),
-        }
+        """The version in use, so that sites of another one are found before training."""
+        return {"version": __version__}
 
     def initial_weights(self, seed: int) -> Message:
         """Initial weights of the model; the same at every site."""
@@ -90,7 +77,6 @@ class Site:
             "patients": len(inputs.response),
             "loss": loss,
             "seconds": time.perf_counter() - started,
-            "round": number,
         }
 
     def _training(self, seed: int, folds: int, fold: int, centres: list[str]) -> list[Inputs]:

@@ -41,8 +41,10 @@ class Geometry:
 def check_geometry(series: Series) -> Geometry | str:
     """Return the geometry of ``series``, or the reason why it is no trustworthy volume."""
     header = series.header
-    if str(header.get("SOPClassUID")) == _ENHANCED_MR or "NumberOfFrames" in header:
+    if str(header.get("SOPClassUID")) == _ENHANCED_MR or int(header.get("NumberOfFrames") or 1) > 1:
         return "enhanced multi-frame MR is not read yet; export it as classic MR"
+    if header.get("BurnedInAnnotation") == "YES":
+        return "burned-in annotation: the pixels may show the patient's name"
     if "MOSAIC" in (header.get("ImageType") or ()):
         return "mosaic: slices are tiled in one image; export it as single slices"
     patients = {str(i.header.get("PatientID", "")) for i in series.instances}

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from pydicom.dataset import Dataset
+
+from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
+from flame.io.dates import first_date
 from flame.io.geometry import Geometry, check_geometry
 from flame.io.headers import Instance, Series, UnreadableFile, group_series, read_headers
 from flame.io.radiotherapy import is_plan
@@ -44,18 +48,21 @@ class ImportReport:
 
     @property
     def simulated(self) -> bool:
-        """Whether the images come from FLAME's simulator."""
-        return any(
+        """Whether the images come from FLAME's simulator; BadInput where only some do."""
+        marked = {
             str(s.series.header.get("ImageComments", "")).startswith(SIMULATED) for s in self.series
-        )
+        }
+        if len(marked) > 1:
+            raise BadInput(f"{self.folder}: simulated and real images in one folder; part them")
+        return marked == {True}
 
-    def studies(self) -> dict[tuple[str, date | None], dict[Sequence, SeriesReport]]:
+    def studies(self) -> dict[tuple[str, date], dict[Sequence, SeriesReport]]:
         """Taken series by patient and study date; one series a sequence."""
-        found: dict[tuple[str, date | None], dict[Sequence, SeriesReport]] = defaultdict(dict)
+        found: dict[tuple[str, date], dict[Sequence, SeriesReport]] = defaultdict(dict)
         for report in self.series:
-            if report.taken and report.verdict.sequence:
+            if report.taken and report.day and report.verdict.sequence:
                 found[report.patient_id, report.day][report.verdict.sequence] = report
-        return dict(sorted(found.items(), key=lambda item: (item[0][0], item[0][1] or date.min)))
+        return dict(sorted(found.items()))
 
     def plans(self, patient_id: str) -> list[Instance]:
         """RT Plan and RT Ion Plan files of a patient."""
@@ -71,30 +78,34 @@ def inspect_folder(
     radiotherapy: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
         if str(instance.header.get("Modality", "")).startswith("RT"):
-            radiotherapy[str(instance.header.get("PatientID", ""))].append(instance)
+            radiotherapy[_patient_id(instance.header)].append(instance)
     return ImportReport(folder, tuple(reports), dict(radiotherapy), tuple(unreadable))
 
 
+def _patient_id(header: Dataset) -> str:
+    """PatientID (0010,0020); where it is empty the study, so that no two patients become one."""
+    return str(header.get("PatientID") or "").strip() or f"study {header.get('StudyInstanceUID')}"
+
+
 def _judge(series: Series) -> SeriesReport:
-    verdict = classify(series)
-    refused, geometry = "", None
-    if verdict.rule == "rejected":
+    patient_id = _patient_id(series.header)
+    day = first_date(series.header, "AcquisitionDate", "SeriesDate", "StudyDate")
+    try:
+        verdict, checked = classify(series), check_geometry(series)
+    except (ValueError, TypeError) as error:
+        verdict = Verdict(None, "rejected", "", 1.0)
+        checked = f"malformed header ({type(error).__name__})"
+    geometry = checked if isinstance(checked, Geometry) else None
+    refused = ""
+    if day is None:
+        refused = "no valid date (0008,0020): it cannot be placed before or after radiotherapy"
+    elif verdict.rule == "rejected" and verdict.evidence:
         refused = verdict.evidence
-    else:
-        checked = check_geometry(series)
-        if isinstance(checked, str):
-            refused = checked
-        else:
-            geometry = checked
-        if not refused and (verdict.sequence is None or verdict.score < ABSTAIN_BELOW):
-            refused = f"sequence unclear: {verdict.rule} ({verdict.evidence})"
-    patient_id = str(series.header.get("PatientID", ""))
-    return SeriesReport(patient_id, _study_day(series), series, verdict, geometry, refused)
-
-
-def _study_day(series: Series) -> date | None:
-    text = str(series.header.get("AcquisitionDate") or series.header.get("StudyDate") or "")
-    return date(int(text[:4]), int(text[4:6]), int(text[6:8])) if len(text) == 8 else None
+    elif isinstance(checked, str):
+        refused = checked
+    elif verdict.sequence is None or verdict.score < ABSTAIN_BELOW:
+        refused = f"sequence unclear: {verdict.rule} ({verdict.evidence})"
+    return SeriesReport(patient_id, day, series, verdict, geometry, refused)
 
 
 def _quality(report: SeriesReport) -> tuple[float, float, int]:

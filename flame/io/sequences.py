@@ -24,8 +24,12 @@ _REJECTED_WORDS = re.compile(
     r"mra|tof|angio|sub(traction)?|mip|bold|fmri)(?![a-z])", re.I
 )  # fmt: skip
 _CONTRAST_WORDS = re.compile(
-    r"\+ ?c(?![a-z])|(?<![a-z])(gd|gad\w*|post|km|ce|contrast)(?![a-z])", re.I
+    r"\+ ?c(?![a-z])|(?<![a-z])(gd|gad\w*|post(?![ _-]?(op|surg))|km|ce|contrast)(?![a-z])", re.I
 )
+_NO_CONTRAST_WORDS = re.compile(
+    r"(?<![a-z])(pre|non|no|native?|w/?o|without|ohne|unenhanced|plain)(?![a-z])", re.I
+)
+_FLAIR_WORDS = re.compile(r"(?<![a-z])(flair|dark[ _-]?fluid|tirm)(?![a-z])", re.I)
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,14 @@ def classify(series: Series) -> Verdict:
         return _by_description(series)
     if (tr or 0) > 4000 and ti is not None and 1600 <= ti <= 3000:
         return Verdict(Sequence.FLAIR, "FLAIR: long TR and TI", shown, 1.0)
-    if (tr or 0) > 2000 and (te or 0) > 60 and not ti:
+    if (tr or 0) > 4000 and (te or 0) > 60 and not ti and _FLAIR_WORDS.search(series.description):
+        return Verdict(Sequence.FLAIR, "FLAIR: long TR, and TI missing", f"{shown}; named so", 0.6)
+    if (
+        (tr or 0) > 2000
+        and (te or 0) > 60
+        and not ti
+        and "IR" not in _words(header, "ScanningSequence")
+    ):
         return Verdict(Sequence.T2, "T2: long TR and TE, no inversion", shown, 0.9)
     if _is_t1(header, tr, te, ti):
         return _t1_or_t1c(series, shown)
@@ -74,6 +85,8 @@ def _rejection(series: Series) -> str:
     types = _words(header, "ImageType") & _REJECTED_TYPES
     if types:
         return f"image type {', '.join(sorted(types))}"
+    if "EP" in _words(header, "ScanningSequence") or "DiffusionBValue" in header:
+        return "echo-planar or diffusion"
     word = _REJECTED_WORDS.search(series.description)
     if word:
         return f"description says '{word.group(0).strip()}'"
@@ -96,6 +109,10 @@ def _t1_or_t1c(series: Series, shown: str) -> Verdict:
     agent = str(series.header.get("ContrastBolusAgent") or "").strip()
     has_agent = agent.lower() not in ("", "none", "no", "n/a")
     word = _CONTRAST_WORDS.search(series.description)
+    denied = _NO_CONTRAST_WORDS.search(series.description)
+    if denied:
+        found = f"{shown}; description says '{denied.group(0).strip()}'"
+        return Verdict(Sequence.T1, "T1: before contrast", found, 0.7 if has_agent else 0.9)
     if word:
         found = f"{shown}; description says '{word.group(0).strip()}'"
         return Verdict(Sequence.T1C, "T1C: T1 with contrast", found, 1.0 if has_agent else 0.8)
@@ -117,6 +134,7 @@ def _by_description(series: Series) -> Verdict:
     if len(found) != 1:
         return Verdict(None, "no TR and TE, unclear description", f"'{series.description}'", 0.0)
     sequence = found[0]
-    if sequence is Sequence.T1 and _CONTRAST_WORDS.search(text):
+    contrast = _CONTRAST_WORDS.search(text) and not _NO_CONTRAST_WORDS.search(text)
+    if sequence is Sequence.T1 and contrast:
         sequence = Sequence.T1C
     return Verdict(sequence, "description only", f"'{series.description}'", 0.5)

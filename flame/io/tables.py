@@ -14,14 +14,16 @@ from flame.core.registry import nearest
 from flame.core.treatment import Phase, Radiation, Treatment
 
 OUTCOME_COLUMNS = ("response", "survival_days", "died")
+TREATMENT_COLUMNS = ("patient_id", "radiation", "dose", "fractions", "start_day", "biological")
 _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 
 
 def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
     """Read a .csv or .tsv; BadInput names the file and the missing column."""
     try:
-        table = pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str)
-    except FileNotFoundError:
+        separator = "\t" if path.suffix == ".tsv" else ","
+        table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
         raise BadInput(f"no table at {path}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read as a table: {error}") from None
@@ -46,8 +48,14 @@ def number(value: object, where: str) -> float:
 
 
 def outcome(row: Mapping[Any, object], where: str) -> Outcome:
-    """Outcome from the columns response, survival_days and died, whichever there are."""
+    """Outcome from the columns response, survival_days and died, whichever there are.
+
+    Raises BadInput where response or died is neither 0 nor 1 (RANO classes are no yes or no).
+    """
     values = {c: number(row.get(c), f"{where}, column {c}") for c in OUTCOME_COLUMNS}
+    for column in ("response", "died"):
+        if np.isfinite(values[column]) and values[column] not in (0, 1):
+            raise BadInput(f"{where}, column {column}: {values[column]:g} is neither 0 nor 1")
     known = {c: v for c, v in values.items() if np.isfinite(v)}
     return Outcome(
         response=bool(known["response"]) if "response" in known else None,
@@ -56,16 +64,16 @@ def outcome(row: Mapping[Any, object], where: str) -> Outcome:
     )
 
 
-def alive_at(days: float, survival: float, died: float) -> bool | None:
+def alive_at(days: float, known: Outcome) -> bool | None:
     """Whether a patient lived past ``days``; None where censored before, as nobody knows.
 
-    A missing status counts as an event (stated with every result that uses it).
+    A missing status counts as a death (stated with every result that uses it).
     """
-    if not np.isfinite(survival):
+    if known.survival_days is None:
         return None
-    if survival > days:
+    if known.survival_days > days:
         return True
-    return None if died == 0 else False
+    return None if known.died is False else False
 
 
 def read_treatments(path: Path) -> dict[str, Treatment]:
@@ -73,7 +81,7 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
     table = read_table(path, ("patient_id", "radiation", "dose", "fractions"))
     found: dict[str, list[Phase]] = {}
     for index, row in table.iterrows():
-        where = f"{path}, row {index}"
+        where = f"{path}, line {int(str(index)) + 2}"
         try:
             phase = Phase(
                 Radiation(row["radiation"]),
@@ -105,28 +113,29 @@ def read_table_cohort(
     centre_column: str,
     id_column: str,
     features: list[str],
-    survival: tuple[str, str] | None,
-    horizon_days: float | None,
+    survival: dict[str, str],
+    simulated: bool,
 ) -> Cohort:
-    """Read one centre's rows of a table.
+    """Read one centre's rows of a table, one a patient.
 
-    ``survival`` names the columns of days and status (1 died, 0 censored). With ``horizon_days``
-    the response is being alive then; otherwise it is the column ``response``.
+    ``survival`` maps ``survival_days`` and ``died`` to the table's columns; the response is the
+    column ``response`` where there is one. Raises BadInput for a patient who occurs twice.
     """
-    table = read_table(path, [centre_column, id_column, *features, *(survival or ())])
+    table = read_table(path, [centre_column, id_column, *features, *survival.values()])
     rows = table[table[centre_column] == centre]
     if rows.empty:
         there = ", ".join(sorted(table[centre_column].dropna().unique()))
         raise BadInput(f"{path} has no rows of centre '{centre}'; there are: {there}")
+    twice = rows[id_column][rows[id_column].duplicated()]
+    if len(twice):
+        line = int(twice.index[0]) + 2
+        raise BadInput(f"{path}, line {line}: this {id_column} occurs twice at centre '{centre}'")
     patients = []
     for index, row in rows.iterrows():
-        where = f"{path}, row {index}"
+        where = f"{path}, line {int(str(index)) + 2}"
         clinical = {f: number(row[f], f"{where}, column {f}") for f in features}
-        if survival is None:
-            result = outcome(row.to_dict(), where)
-        else:
-            days, status = (number(row[c], where) for c in survival)
-            response = alive_at(horizon_days, days, status) if horizon_days else None
-            result = Outcome(response, days, status != 0)
-        patients.append(Patient(str(row[id_column]), clinical=clinical, outcome=result))
-    return Cohort(centre, tuple(patients), False, {path.name: content_hash([path])})
+        known = row.to_dict() | {name: row[column] for name, column in survival.items()}
+        patients.append(
+            Patient(str(row[id_column]), clinical=clinical, outcome=outcome(known, where))
+        )
+    return Cohort(centre, tuple(patients), simulated, {path.name: content_hash([path])})

@@ -30,6 +30,7 @@ class Study:
     age: int
     day: date
     number: int
+    frame: int | None = None
 
     @property
     def study_uid(self) -> str:
@@ -38,8 +39,8 @@ class Study:
 
     @property
     def frame_uid(self) -> str:
-        """FrameOfReferenceUID of the day."""
-        return uid(self.patient_id, "frame", self.number)
+        """FrameOfReferenceUID: the day's own, or that of the study numbered ``frame``."""
+        return uid(self.patient_id, "frame", self.frame or self.number)
 
 
 def base_dataset(study: Study, sop_class: str, sop_uid: str, modality: str) -> FileDataset:

@@ -97,6 +97,11 @@ def write_dose(
     dataset.PixelRepresentation = 0
     dataset.DoseUnits, dataset.DoseSummationType = "GY", "PLAN"
     dataset.DoseType = "EFFECTIVE" if biological else "PHYSICAL"
+    plan = _item(
+        ReferencedSOPClassUID=RT_ION_PLAN if biological else RT_PLAN,
+        ReferencedSOPInstanceUID=uid(study.study_uid, "Plan 1"),
+    )
+    dataset.ReferencedRTPlanSequence = Items([plan])
     scaling = 1e-4
     dataset.DoseGridScaling = f"{scaling}"
     dataset.PixelData = np.rint(lps_order.T / scaling).astype(np.uint32).tobytes()

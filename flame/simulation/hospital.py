@@ -54,7 +54,9 @@ def simulate_patient(
     for order, day in enumerate(imaging_days, 1):
         study = Study(patient_id, sex, age, start + timedelta(day), order)
         folder = dicom / patient_id / f"{study.day:%Y%m%d}"
-        position = pose(rng, degrees=6, mm=8) @ head.affine
+        # The first day is the planning day: the dose lies in its frame of reference.
+        lie = np.eye(4) if order == 1 else pose(rng, degrees=6, mm=8)
+        position = lie @ head.affine
         for sequence in Sequence:
             _scan(folder, study, scanner_of(centre), head, course, day, sequence, position,
                   spacing, rng)  # fmt: skip
@@ -89,7 +91,8 @@ def _scan(
 ) -> None:
     image = signal(head, *course.densities[day], sequence, scanner.contrast)
     grid = acquisition_grid(scanner, head, spacing)
-    moved = pose(rng, degrees=1.5, mm=2) @ position
+    still = sequence is Sequence.T1C  # the reference; the head moves between the others
+    moved = position if still else pose(rng, degrees=1.5, mm=2) @ position
     voxels = acquire(scanner, image, moved, grid, rng)
     number = list(Sequence).index(sequence) + 2
     write_series(folder / f"S{number:03d}", study, scanner, sequence, voxels, grid[0])
@@ -103,7 +106,7 @@ def _treat(
     found: NDArray[np.uint8],
     affine: NDArray[np.float64],
 ) -> None:
-    planning = Study(study.patient_id, study.sex, study.age, start, 90)
+    planning = Study(study.patient_id, study.sex, study.age, start, 90, frame=study.number)
     gtv = (found == ENHANCING_LABEL) | (found == NECROTIC_CORE)
     write_structures(folder / "RS.dcm", planning, gtv, affine)
     coarse = course.dose[::2, ::2, ::2]

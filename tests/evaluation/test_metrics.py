@@ -26,7 +26,35 @@ from flame.evaluation.metrics import (
 )
 def test_auc_equals_scikit_learn_with_ties(rows: list[tuple[int, int]]) -> None:
     response, score = (np.array(c, float) for c in zip(*rows, strict=True))
-    assert auc(response, score) == pytest.approx(roc_auc_score(response, score))
+    assert auc(response, score, same(response)) == pytest.approx(roc_auc_score(response, score))
+
+
+def same(response: np.ndarray) -> np.ndarray:
+    """One fold for all: everyone was predicted by the same model."""
+    return np.zeros(response.shape, int)
+
+
+def test_auc_compares_within_folds_only() -> None:
+    # Within both folds the order is right; across them it is not: 4 of 4 pairs, not 6 of 8.
+    response = np.array([0.0, 1, 0, 1, 1, 0])
+    score = np.array([0.1, 0.2, 0.8, 0.9, 0.95, 0.7])
+    fold = np.array([0, 0, 1, 1, 1, 1])
+    assert auc(response, score, fold) == 1
+    assert auc(response, score, same(response)) == pytest.approx(7 / 9)
+
+
+def test_out_of_fold_auc_of_no_skill_is_one_half() -> None:
+    # Leave-some-out prevalence: the mean of the training labels, lower where the held-out fold
+    # holds more responders. Across folds that looks like negative skill; within folds it is none.
+    rng = np.random.default_rng(0)
+    pooled, within = [], []
+    for _ in range(300):
+        response, fold = rng.integers(0, 2, 16).astype(float), np.arange(16) % 4
+        score = np.array([response[fold != f].mean() for f in fold])
+        pooled.append(auc(response, score, same(response)))
+        within.append(auc(response, score, fold))
+    assert np.nanmean(pooled) < 0.45
+    assert np.nanmean(within) == pytest.approx(0.5)
 
 
 def test_auc_interval_properties() -> None:
@@ -43,7 +71,7 @@ def test_auc_interval_properties() -> None:
 
 
 def test_one_class_is_undefined_with_a_reason() -> None:
-    found = auc_estimate(np.ones(4), np.full((1, 4), 0.5))
+    found = auc_estimate(np.ones(4), np.full((1, 4), 0.5), np.zeros((1, 4), int))
     assert np.isnan(found.value)
     assert found.reason == "all 4 patients are responders"
     slope, intercept = calibration_estimates(np.zeros(4), np.full(4, 0.2))
@@ -54,7 +82,8 @@ def test_one_class_is_undefined_with_a_reason() -> None:
 def test_mean_over_seeds() -> None:
     response = np.array([0.0, 1.0, 0.0, 1.0])
     by_seed = np.array([[0.1, 0.9, 0.2, 0.8], [0.9, 0.1, 0.8, 0.2]])
-    assert auc_estimate(response, by_seed).value == pytest.approx(0.5)  # (1 + 0) / 2
+    found = auc_estimate(response, by_seed, same(by_seed))
+    assert found.value == pytest.approx(0.5)  # (1 + 0) / 2
 
 
 def test_brier_equals_scikit_learn() -> None:
@@ -97,5 +126,5 @@ def test_c_index_by_hand() -> None:
 def test_difference_of_a_model_with_itself_is_zero() -> None:
     rng = np.random.default_rng(0)
     response, p = np.arange(30) % 2.0, rng.random((2, 30))
-    found = auc_difference(response, p, p)
+    found = auc_difference(response, (p, same(p)), (p, same(p)))
     assert (found.value, found.low, found.high) == (0, 0, 0)

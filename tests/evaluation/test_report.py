@@ -3,14 +3,20 @@
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from flame.core.errors import BadInput
+from flame.evaluation.predictions import Predictor
 from flame.federation.config import TrainConfig
+from flame.federation.data import load_cohort
+from flame.federation.plan import Federation
+from flame.models.inputs import build_inputs
 from flame.pipelines import evaluate, train
 
 
@@ -46,21 +52,40 @@ def test_scores_and_report(run: Path) -> None:
                                                 flags=re.S)), "a patient is named"  # fmt: skip
 
 
-def test_out_of_fold_predictions_do_not_see_the_patient(
-    toy: TrainConfig,
-    tmp_path: Path,
-) -> None:
-    # Outcome random, features identify patients: in-sample AUC would be high, out-of-fold is not.
+def test_out_of_fold_predictions_do_not_see_the_patient(toy: TrainConfig, tmp_path: Path) -> None:
+    # Thirty random features and a random outcome: fitted patients would be told apart almost
+    # perfectly (checked below), held-out ones not at all.
     rng = np.random.default_rng(0)
     table = pd.read_csv(toy.data.table)
-    for extra in ("x", "y"):
-        table[extra] = rng.normal(size=len(table))
+    names = tuple(f"x{i}" for i in range(30))
+    table[list(names)] = rng.normal(size=(len(table), 30))
     table["response"] = rng.integers(0, 2, len(table))
     table.to_csv(toy.data.table, index=False)
-    train.run(toy, tmp_path / "run")
+    config = replace(
+        toy,
+        model=replace(toy.model, clinical=names, l2=0.0),
+        training=replace(toy.training, rounds=20, epochs=10),
+    )
+    train.run(config, tmp_path / "run")
     scores = pd.read_csv(evaluate.run(tmp_path / "run").scores)
     own = scores[(scores.metric == "auc") & (scores.model == "pooled")]
-    assert (own.low < 0.5).all()
+    assert (own.value < 0.8).all()
+    cohorts = [load_cohort(config, c) for c in "ab"]
+    inputs = [build_inputs(c, config.model) for c in cohorts]
+    predictor = Predictor(train.load_run(tmp_path / "run"), tmp_path / "run", inputs)
+    whole = Federation("pooled", ("a", "b"), 0, 2)
+    for centre in inputs:
+        fitted = predictor._one(whole, centre)
+        assert roc_auc_score(centre.response, fitted) > 0.9
+
+
+def test_changed_data_are_refused(run: Path, toy: TrainConfig) -> None:
+    table = Path(toy.data.table)
+    table.write_text(table.read_text().replace("\na,a0,", "\na,a99,", 1))
+    with pytest.raises(BadInput, match="the data changed since training began"):
+        evaluate.run(run)
+    with pytest.raises(BadInput, match="the data changed since training began"):
+        train.run(toy, run)
 
 
 def test_unfinished_training_is_refused(run: Path) -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -35,6 +37,12 @@ def test_folds_follow_the_patient_not_the_row() -> None:
     data = inputs([0, 1, 0, 1, 0, 1, 1])
     order = np.array([4, 2, 6, 0, 1, 3, 5])
     assert np.array_equal(fold_of(data.take(order), 0, 3), fold_of(data, 0, 3)[order])
+
+
+def test_unlabelled_patients_are_never_trained_on() -> None:
+    data = replace(inputs([0, 1, 0, 1]), response=np.array([0, np.nan, 0, 1], np.float32))
+    assert training_rows(data, 0, 2, None).tolist() == [0, 2, 3]
+    assert 1 not in np.concatenate([training_rows(data, 0, 2, k) for k in (0, 1)])
 
 
 def test_nothing_held_out() -> None:

@@ -44,11 +44,10 @@ def test_pixels_follow_positions_and_rescale(tmp_path: Path) -> None:
     geometry = study[Sequence.T1].geometry
     assert geometry is not None
     scan = read_scan(geometry, Sequence.T1)
-    # The writer adds 100 a slice in space order; slope 2 and intercept -10 by hand.
-    means = scan.voxels.mean(axis=(0, 1))
-    assert (np.diff(means) > 100).all()
-    assert scan.voxels.min() >= -10
-    assert scan.voxels.shape == (6, 8, 12)
+    # The writer's values: noise from 0 to 89, row by row, plus 100 a slice in space order.
+    rng = np.random.default_rng(0)
+    stored = [rng.integers(0, 90, (8, 6)).T + 100 * z for z in range(12)]
+    assert np.array_equal(scan.voxels, 2 * np.stack(stored, axis=-1) - 10)
 
 
 def test_undecodable_pixels_name_the_file(tmp_path: Path) -> None:
@@ -68,3 +67,30 @@ def test_two_days_and_two_patients_are_apart(tmp_path: Path) -> None:
     assert keys == [
         ("patient", "2020-01-01"), ("patient", "2020-03-01"), ("zzz", "2020-01-01"),
     ]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR DA")
+def test_series_without_a_date_is_refused(tmp_path: Path) -> None:
+    write_mr_series(tmp_path, StudyDate="XXXXXXXX")
+    (report,) = inspect_folder(tmp_path).series
+    assert "no valid date" in report.refused
+    assert not inspect_folder(tmp_path).studies()
+
+
+def test_without_patient_id_no_two_studies_become_one_patient(tmp_path: Path) -> None:
+    write_mr_series(tmp_path / "a", series="1", PatientID="")
+    write_mr_series(tmp_path / "b", series="2", PatientID="", StudyInstanceUID="1.2.4")
+    patients = {patient for patient, _ in inspect_folder(tmp_path).studies()}
+    assert patients == {"study 1.2.3", "study 1.2.4"}
+
+
+def test_burned_in_text_is_refused(tmp_path: Path) -> None:
+    write_mr_series(tmp_path, BurnedInAnnotation="YES")
+    assert "burned-in" in inspect_folder(tmp_path).series[0].refused
+
+
+def test_simulated_and_real_images_in_one_folder_are_refused(tmp_path: Path) -> None:
+    write_mr_series(tmp_path / "a", series="1")
+    write_mr_series(tmp_path / "b", series="2", ImageComments="FLAME simulation")
+    with pytest.raises(BadInput, match="simulated and real"):
+        assert inspect_folder(tmp_path).simulated

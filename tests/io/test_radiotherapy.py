@@ -1,5 +1,6 @@
 """Plans written by the simulator read back as the treatment they were written from."""
 
+from copy import deepcopy
 from datetime import date
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.io.headers import read_headers
+from flame.io.headers import Instance, read_headers
 from flame.io.radiotherapy import read_treatment
 from flame.simulation.dicom_images import Study
 from flame.simulation.dicom_radiotherapy import write_plans
@@ -50,3 +51,44 @@ def test_unusable_plans_name_the_file(tmp_path: Path, change, message: str) -> N
     change(plans[0].header)
     with pytest.raises(BadInput, match=f"RP1.dcm: .*{message}"):
         read_treatment(plans)
+
+
+def plan(tmp_path: Path) -> Instance:
+    write_plans(tmp_path, STUDY, Treatment((Phase(Radiation.PHOTON, 60.0, 30),)))
+    (found,), _ = read_headers(tmp_path)
+    return found
+
+
+def test_a_plan_exported_twice_counts_once_and_a_rejected_one_not_at_all(tmp_path: Path) -> None:
+    one = plan(tmp_path)
+    copy = Instance(tmp_path / "copy.dcm", one.header)
+    assert read_treatment([one, copy]) == Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
+    one.header.ApprovalStatus = "REJECTED"
+    assert read_treatment([one]) is None
+    one.header.ApprovalStatus, one.header.PlanIntent = "APPROVED", "VERIFICATION"
+    assert read_treatment([one]) is None
+
+
+def test_two_fraction_groups_share_the_prescription_by_their_beam_doses(tmp_path: Path) -> None:
+    found = plan(tmp_path)
+    first = found.header.FractionGroupSequence[0]
+    second = deepcopy(first)
+    first.NumberOfFractionsPlanned, second.NumberOfFractionsPlanned = 20, 10
+    found.header.FractionGroupSequence = [first, second]
+    phases = read_treatment([found]).phases
+    assert [(p.dose, p.fractions) for p in phases] == [(40.0, 20), (20.0, 10)]
+
+
+def test_dose_to_an_organ_at_risk_is_no_prescription(tmp_path: Path) -> None:
+    found = plan(tmp_path)
+    organ = deepcopy(found.header.DoseReferenceSequence[0])
+    organ.DoseReferenceType, organ.TargetPrescriptionDose = "ORGAN_AT_RISK", 99.0
+    found.header.DoseReferenceSequence = [*found.header.DoseReferenceSequence, organ]
+    assert read_treatment([found]).phases[0].dose == 60.0
+
+
+def test_plan_without_fraction_groups_names_the_file(tmp_path: Path) -> None:
+    found = plan(tmp_path)
+    del found.header.FractionGroupSequence
+    with pytest.raises(BadInput, match="RP1.dcm: no fraction group"):
+        read_treatment([found])

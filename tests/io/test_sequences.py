@@ -31,6 +31,11 @@ def series(description: str = "", slices: int = 20, **tags: object) -> Series:
         ("T1C", series("mprage", ContrastBolusAgent="Gadovist", **MPRAGE)),
         ("T1C", series("T1 POST GD FLAIR", RepetitionTime=2000, EchoTime=10, InversionTime=860)),
         ("T1", series("mprage", ContrastBolusAgent="none", **MPRAGE)),
+        ("T1", series("AX T1 PRE CONTRAST", **MPRAGE)),
+        ("T1", series("T1 without contrast", **MPRAGE)),
+        ("T1", series("t1 non-contrast", ContrastBolusAgent="stale", **MPRAGE)),
+        ("T1", series("T1 post op", **MPRAGE)),
+        ("FLAIR", series("AX FLAIR", RepetitionTime=9000, EchoTime=120)),
     ],
 )  # fmt: skip
 def test_rules(expected: str, given: Series) -> None:
@@ -48,6 +53,10 @@ def test_rules(expected: str, given: Series) -> None:
         (series("localizer", **MPRAGE), "localizer"),
         (series("t1", ImageType=["DERIVED", "PRIMARY"], **MPRAGE), "DERIVED"),
         (series("TOF 3D", **MPRAGE), "TOF"),
+        (
+            series("ep2d_b1000", ScanningSequence="EP", RepetitionTime=5000, EchoTime=90),
+            "echo-planar",
+        ),
     ],
 )
 def test_rejected(given: Series, evidence: str) -> None:

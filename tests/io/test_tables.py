@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from flame.core.cohort import Outcome
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation
 from flame.io.tables import alive_at, number, outcome, read_treatments, treatment_rows
@@ -11,17 +12,23 @@ from flame.io.tables import alive_at, number, outcome, read_treatments, treatmen
 @pytest.mark.parametrize(
     ("days", "died", "expected"),
     [
-        (400, 1, True),  # died later
-        (400, 0, True),  # seen alive later
-        (365, 1, False),  # died on the day: not past it
-        (100, 1, False),
-        (100, 0, None),  # censored before: nobody knows
-        (100, float("nan"), False),  # missing status counts as an event
-        (float("nan"), 1, None),
+        (400, True, True),  # died later
+        (400, False, True),  # seen alive later
+        (365, True, False),  # died on the day: not past it
+        (100, True, False),
+        (100, False, None),  # censored before: nobody knows
+        (100, None, False),  # missing status counts as a death
+        (None, True, None),
     ],
 )
-def test_alive_at_a_horizon(days: float, died: float, expected: bool | None) -> None:
-    assert alive_at(365, days, died) is expected
+def test_alive_at_a_horizon(days: float | None, died: bool | None, expected: bool | None) -> None:
+    assert alive_at(365, Outcome(None, days, died)) is expected
+
+
+def test_response_and_status_are_yes_or_no() -> None:
+    for column in ("response", "died"):
+        with pytest.raises(BadInput, match=f"column {column}: 2 is neither 0 nor 1"):
+            outcome({column: "2"}, "here")
 
 
 def test_numbers() -> None:
@@ -56,5 +63,5 @@ def test_treatments_round_trip(tmp_path: Path) -> None:
 def test_unknown_radiation_names_the_row(tmp_path: Path) -> None:
     path = tmp_path / "treatments.tsv"
     path.write_text("patient_id\tradiation\tdose\tfractions\np\thelium\t60\t30\n")
-    with pytest.raises(BadInput, match=r"treatments.tsv, row 0: 'helium'"):
+    with pytest.raises(BadInput, match=r"treatments.tsv, line 2: 'helium'"):
         read_treatments(path)

@@ -1,7 +1,9 @@
 """From DICOM to BIDS derivatives on simulated days, and on what hospitals get wrong."""
 
+import gzip
 import json
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +12,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flame.core.cohort import Timepoint
 from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
+from flame.io.intake import inspect_folder
+from flame.io.pixels import read_scan
 from flame.io.pseudonym import load_key, pseudonym
 from flame.pipelines.preprocess import PreprocessConfig, run
 from flame.pipelines.simulate import SimulateConfig
 from flame.pipelines.simulate import run as simulate
 from flame.preprocessing.cohort import read_cohort
+from flame.preprocessing.resampling import resample
+from flame.preprocessing.session import stages
 from tests.conftest import write_mr_series
 
 
@@ -28,8 +36,9 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def derivatives(hospital: Path) -> Path:
-    results = run(config(hospital, hospital / "bids"))
-    assert [r.status for r in results] == ["done", "done"]
+    result = run(config(hospital, hospital / "bids"))
+    assert [r.status for r in result.studies] == ["done", "done"]
+    assert not result.warnings
     return hospital / "bids"
 
 
@@ -44,7 +53,7 @@ def config(hospital: Path, out: Path, **changes: object) -> PreprocessConfig:
 
 
 def test_layout_days_and_tables(hospital: Path, derivatives: Path) -> None:
-    subject = pseudonym(load_key(hospital / "bids.key"), "SIM-1-001")
+    subject = pseudonym(load_key(hospital / "centre-1" / "dicom.key"), "SIM-1-001")
     anat = derivatives / f"sub-{subject}" / "ses-01" / "anat"
     stem = f"sub-{subject}_ses-01"
     space = "space-MNI152NLin2009aSym"
@@ -69,47 +78,107 @@ def test_layout_days_and_tables(hospital: Path, derivatives: Path) -> None:
     assert patient.outcome.response is not None
 
 
-def test_scans_are_aligned_with_the_truth(hospital: Path, derivatives: Path) -> None:
-    # Oedema is brightest on FLAIR: what is bright in atlas space must be tumour in the truth,
-    # compared by volume as the truth lies in the patient's own space.
-    path = next(derivatives.glob("sub-*/ses-01/anat/*FLAIR.nii.gz"))
-    brain = nib.load(next(derivatives.glob("sub-*/ses-01/anat/*mask.nii.gz")))
-    flair = nib.load(path).get_fdata()
-    inside = np.asarray(brain.dataobj) > 0
-    assert flair[inside].mean() == pytest.approx(0, abs=1e-3)
-    assert not flair[~inside].any()
-    assert np.allclose(brain.affine, nib.load(path).affine)
+def test_tumour_lands_where_the_truth_says(hospital: Path) -> None:
+    # The truth lies in the frame of the first day's T1C. Carried by the transform that the stages
+    # found, its enhancing rim must be bright on T1C and its oedema bright on FLAIR.
+    report = inspect_folder(hospital / "centre-1" / "dicom")
+    series = next(iter(report.studies().values()))
+    day = Timepoint(-10, {s: read_scan(r.geometry, s) for s, r in series.items()})
+    native = day.scans[Sequence.T1C].affine
+    *before, resampling, zscore = stages(2.0)
+    for stage in before:
+        day = stage(day)
+    matrix = day.scans[Sequence.T1C].affine @ np.linalg.inv(native)
+    final = zscore(resampling(day))
+    truth = nib.load(hospital / "truth/centre-1/SIM-1-001/day-010_dseg.nii.gz")
+    grid = final.scans[Sequence.T1C]
+    labels = resample(
+        np.asarray(truth.dataobj, np.float32), matrix @ truth.affine, grid.affine,
+        grid.voxels.shape, order=0,
+    )  # fmt: skip
+    brain = final.brain.voxels > 0
+    for sequence, label in ((Sequence.T1C, 3), (Sequence.FLAIR, 2)):
+        voxels = final.scans[sequence].voxels
+        assert (labels[brain] == label).sum() > 50
+        assert voxels[(labels == label) & brain].mean() > voxels[(labels == 0) & brain].mean() + 1
 
 
 def test_nothing_identifying_is_written(hospital: Path, derivatives: Path) -> None:
     files = [p for p in derivatives.rglob("*") if p.is_file()]
     assert len(files) > 20
+    header = inspect_folder(hospital / "centre-1" / "dicom").series[0].series.header
+    secrets = [
+        "SIM-1-001", "Simulated^Patient", str(hospital), header.SeriesInstanceUID,
+        header.StudyDate, f"{header.StudyDate[:4]}-{header.StudyDate[4:6]}-{header.StudyDate[6:]}",
+    ]  # fmt: skip
     for path in files:
-        text = path.read_bytes()
-        for secret in (b"SIM-1-001", b"Simulated^Patient", str(hospital).encode()):
-            assert secret not in text, path
-            assert secret.decode() not in str(path.relative_to(derivatives))
+        raw = path.read_bytes()
+        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
+        for secret in secrets:
+            assert secret.encode() not in content, path
+            assert secret not in str(path.relative_to(derivatives))
 
 
-def test_second_run_skips_and_a_new_spacing_does_not(hospital: Path, derivatives: Path) -> None:
+def test_second_run_skips(hospital: Path, derivatives: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in derivatives.rglob("*.nii.gz")}
-    assert [r.status for r in run(config(hospital, derivatives))] == ["skipped", "skipped"]
+    again = run(config(hospital, derivatives))
+    assert [r.status for r in again.studies] == ["skipped", "skipped"]
     assert before == {p: p.stat().st_mtime_ns for p in derivatives.rglob("*.nii.gz")}
 
 
-def test_one_failing_day_leaves_nothing_and_is_listed(hospital: Path, tmp_path: Path) -> None:
-    dicom = tmp_path / "centre-1" / "dicom"
+@pytest.fixture
+def copied(hospital: Path, derivatives: Path, tmp_path: Path) -> Path:
+    """A hospital of its own with a finished cohort beside it."""
     shutil.copytree(hospital / "centre-1", tmp_path / "centre-1")
+    shutil.copytree(derivatives, tmp_path / "bids")
+    return tmp_path
+
+
+def test_a_day_that_fails_leaves_nothing_not_even_the_older_session(copied: Path) -> None:
+    dicom = copied / "centre-1" / "dicom"
     first, second = sorted(p for p in (dicom / "SIM-1-001").iterdir() if p.name.isdigit())
     for number in (2, 3):  # without T1 and T1C there is nothing to find the brain on
         shutil.rmtree(first / f"S{number:03d}")
     shutil.rmtree(second)
-    (result,) = run(config(tmp_path, tmp_path / "bids"))
+    (result,) = run(config(copied, copied / "bids")).studies
     assert result.status == "failed"
     assert "T1 or T1C is needed" in result.note
-    assert not list((tmp_path / "bids").glob("sub-*"))
-    quality = pd.read_csv(tmp_path / "bids" / "quality.tsv", sep="\t")
+    assert not list((copied / "bids").glob("sub-*/ses-*"))
+    quality = pd.read_csv(copied / "bids" / "quality.tsv", sep="\t")
     assert list(quality.status) == ["failed"]
+
+
+def test_unreadable_pixels_are_shown_with_their_path_and_written_without(copied: Path) -> None:
+    dicom = copied / "centre-1" / "dicom"
+    days = sorted(p for p in (dicom / "SIM-1-001").iterdir() if p.name.isdigit())
+    shutil.rmtree(days[1])
+    slice_file = days[0] / "S004" / "IM0020.dcm"
+    slice_file.write_bytes(slice_file.read_bytes()[:-100])
+    (result,) = run(config(copied, copied / "bids")).studies
+    assert result.status == "failed"
+    assert result.path == str(slice_file)
+    assert "pixels of T2 cannot be decoded" in result.note
+    assert "SIM-1-001" not in (copied / "bids" / "quality.tsv").read_text()
+
+
+def test_patient_whose_images_are_gone_is_gone(copied: Path) -> None:
+    write_mr_series(copied / "centre-1" / "dicom" / "other", ImageComments="FLAME simulation")
+    shutil.rmtree(copied / "centre-1" / "dicom" / "SIM-1-001")
+    with pytest.raises(BadInput, match="no patient_id in it matches"):
+        run(config(copied, copied / "bids"))
+    assert len(list((copied / "bids").glob("sub-*/ses-*"))) == 2  # refused before anything changed
+    (result,) = run(config(copied, copied / "bids", clinical=None)).studies
+    assert result.status == "failed"  # a few noisy slices hold no brain
+    assert not list((copied / "bids").glob("sub-*/ses-*"))
+
+
+def test_output_inside_the_dicom_folder_and_foreign_folders_are_refused(copied: Path) -> None:
+    with pytest.raises(BadInput, match="inside the DICOM folder"):
+        run(config(copied, copied / "centre-1" / "dicom" / "out"))
+    (copied / "mine").mkdir()
+    (copied / "mine" / "thesis.doc").write_text("keep")
+    with pytest.raises(BadInput, match="holds other files"):
+        run(config(copied, copied / "mine"))
 
 
 def test_folder_without_usable_series_says_why(tmp_path: Path) -> None:
@@ -126,16 +195,13 @@ def test_unfinished_cohort_is_not_read(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_real_philips_head(shared: Callable[[str], Path], tmp_path: Path) -> None:
-    import gzip
-    import tarfile
-
     with tarfile.open(shared("dicom/philips_elitionX_T1_MPRAGE_dcm_qa_philips_enh.tar")) as archive:
         archive.extractall(tmp_path / "dicom", filter="data")
     for packed in (tmp_path / "dicom").rglob("*.gz"):
         packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
         packed.unlink()
-    (result,) = run(PreprocessConfig(str(tmp_path / "dicom"), str(tmp_path / "out"), 2.0))
+    (result,) = run(PreprocessConfig(str(tmp_path / "dicom"), str(tmp_path / "out"), 2.0)).studies
     assert result.status == "done"
-    assert result.note == "without T1C, T2, FLAIR"
+    assert result.note.startswith("without T1C, T2, FLAIR; day 0 is the first imaging")
     assert 1300 < result.brain_ml < 1800
     assert result.atlas_dice > 0.93

@@ -30,3 +30,9 @@ def test_missing_and_constant_become_zero() -> None:
     data = np.array([[1.0, 5.0], [3.0, 5.0]])
     scaled = standardise(np.array([[np.nan, 5.0], [3.0, 9.0]]), summarise(data))
     assert scaled.tolist() == [[0.0, 0.0], [1.0, 0.0]]
+
+
+def test_constant_of_several_centres_stays_constant() -> None:
+    # 0.3 is not exact in binary: the merged spread is rounding, not variation.
+    parts = [summarise(np.full((n, 1), 0.3)) for n in (7, 11)]
+    assert standardise(np.array([[1.0]]), merge(parts)).tolist() == [[0.0]]

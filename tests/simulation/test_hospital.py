@@ -6,6 +6,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 
 from flame.core.errors import BadInput
@@ -64,18 +65,27 @@ def test_plans_dose_and_structures_agree(hospitals: Path) -> None:
         treatment = read_treatment(report.plans(patient))
         prescribed = sum(p.dose for p in treatment.phases)
         (dose,) = [i for i in objects if i.header.Modality == "RTDOSE"]
-        import pydicom
-
         grid = pydicom.dcmread(dose.path)
         peak = grid.pixel_array.max() * float(grid.DoseGridScaling)
         assert peak == pytest.approx(prescribed, rel=1e-3)
         (structures,) = [i for i in objects if i.header.Modality == "RTSTRUCT"]
-        points = np.array(
-            structures.header.ROIContourSequence[0].ContourSequence[0].ContourData, float
-        )
-        assert len(points) % 3 == 0
+        inside = _dose_at(grid, structures.header)
+        assert inside.min() > 0.95 * prescribed  # every contour point lies in the treated volume
         ion = any(p.radiation is not Radiation.PHOTON for p in treatment.phases)
         assert (grid.DoseType == "EFFECTIVE") == ion
+
+
+def _dose_at(grid: pydicom.Dataset, structures: pydicom.Dataset) -> np.ndarray:
+    """Dose in Gy at every contour point, placed by the tags of the two files alone (LPS)."""
+    contours = structures.ROIContourSequence[0].ContourSequence
+    points = np.concatenate([np.reshape(c.ContourData, (-1, 3)) for c in contours]).astype(float)
+    row_mm, column_mm = map(float, grid.PixelSpacing)
+    step = np.diff(np.array(grid.GridFrameOffsetVector, float))[0]
+    origin = np.array(grid.ImagePositionPatient, float)
+    index = np.rint((points - origin) / [column_mm, row_mm, step]).astype(int)
+    dose = grid.pixel_array[index[:, 2], index[:, 1], index[:, 0]]
+    assert grid.FrameOfReferenceUID == structures.FrameOfReferenceUID
+    return dose * float(grid.DoseGridScaling)
 
 
 def test_truth_is_apart_and_consistent(hospitals: Path) -> None:

@@ -1,0 +1,73 @@
+"""A hospital's clinical table, joined to its DICOM patients and freed of what identifies them."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from flame.core.errors import BadInput
+from flame.io.tables import OUTCOME_COLUMNS, number, outcome, read_table
+
+ID, START = "patient_id", "radiotherapy_start"
+
+
+@dataclass(frozen=True)
+class ClinicalTable:
+    """Rows by PatientID, numbers only; ``dropped`` names the columns that held other text."""
+
+    rows: dict[str, dict[str, float]] = field(default_factory=dict)
+    starts: dict[str, date] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
+
+
+def read_clinical(path: Path | None) -> ClinicalTable:
+    """Read the table at ``path``; columns that are not numbers are dropped, as they may identify.
+
+    Raises BadInput for a patient who occurs twice, and for a date not written as YYYY-MM-DD.
+    """
+    if path is None:
+        return ClinicalTable()
+    table = read_table(path, [ID])
+    ids = table[ID].fillna("").str.strip()
+    twice = ids[ids.duplicated()]
+    if len(twice):
+        row = int(twice.index[0]) + 2
+        raise BadInput(f"{path}, line {row}: this {ID} occurs twice; keep one row a patient")
+    columns, dropped = {}, []
+    for column in (c for c in table.columns if c not in (ID, START)):
+        try:
+            columns[str(column)] = [number(v, f"{path}, column {column}") for v in table[column]]
+        except BadInput:
+            if column in OUTCOME_COLUMNS:
+                raise
+            dropped.append(str(column))
+    rows = {
+        patient: {name: values[i] for name, values in columns.items()}
+        for i, patient in enumerate(ids)
+    }
+    for line, values in enumerate(rows.values(), 2):
+        outcome(values, f"{path}, line {line}")
+    starts = _starts(list(table.get(START, [])), list(ids), path)
+    return ClinicalTable(rows, starts, tuple(dropped))
+
+
+def _starts(cells: list[object], ids: list[str], path: Path) -> dict[str, date]:
+    found = {}
+    for line, (patient, cell) in enumerate(zip(ids, cells, strict=False), 2):
+        if cell is None or cell != cell or not str(cell).strip():
+            continue
+        try:
+            found[patient] = date.fromisoformat(str(cell).strip())
+        except ValueError:
+            raise BadInput(
+                f"{path}, line {line}, column {START}: write dates as YYYY-MM-DD"
+            ) from None
+    return found
+
+
+def printable(value: float) -> object:
+    """A number as a table cell: integers without a point, missing as None."""
+    if not np.isfinite(value):
+        return None
+    return int(value) if value == int(value) else value
