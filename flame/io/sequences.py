@@ -85,7 +85,8 @@ def _rejection(series: Series) -> str:
     types = _words(header, "ImageType") & _REJECTED_TYPES
     if types:
         return f"image type {', '.join(sorted(types))}"
-    if "EP" in _words(header, "ScanningSequence") or "DiffusionBValue" in header:
+    b_value = _number(header, "DiffusionBValue") or 0  # some scanners write 0 into every series
+    if "EP" in _words(header, "ScanningSequence") or b_value > 0:
         return "echo-planar or diffusion"
     word = _REJECTED_WORDS.search(series.description)
     if word:
