@@ -24,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+_INTERRUPTED = 130
 out, err = Console(), Console(stderr=True)
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key: section.key=value.")
@@ -40,7 +41,15 @@ def main() -> None:
     except FlameError as error:
         err.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
+    except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        err.print("[bold red]Error:[/]", escape(str(error)), highlight=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    except OSError as error:
+        err.print("[bold red]Error:[/]", escape(str(error)), highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+    except SystemExit as stop:
+        if stop.code != _INTERRUPTED:
+            raise
         err.print("Stopped. Run the same command again to go on from here.")
         raise SystemExit(1) from None
 
@@ -93,8 +102,8 @@ def simulate(
     centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
     patients: Annotated[int, typer.Option(help="Patients a hospital.")] = 8,
     spacing: Annotated[float, typer.Option(help="Voxel size of the scanners in mm.")] = 2.0,
-    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 0,
-    jobs: Annotated[int, typer.Option(help="Parallel processes.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
 ) -> None:
     """Write simulated hospitals as DICOM folders, with the truth beside them."""
     from flame.pipelines import simulate as pipeline
@@ -133,7 +142,7 @@ def preprocess(
     dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of BIDS derivatives.")],
     spacing: Annotated[float, typer.Option(help="Voxel size of the output in mm.")] = 1.0,
-    jobs: Annotated[int, typer.Option(help="Parallel processes.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 1,
     clinical: Annotated[
         Path | None, typer.Option(help="Table with a column patient_id (the DICOM PatientID).")
     ] = None,
@@ -215,8 +224,8 @@ def demo(
     folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("flame-demo"),
     centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
     patients: Annotated[int, typer.Option(help="Patients a hospital.")] = 8,
-    seed: Annotated[int, typer.Option(help="Same seed, same patients.")] = 0,
-    jobs: Annotated[int, typer.Option(help="Parallel processes.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same patients.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
 ) -> None:
     """Run everything on simulated hospitals: DICOM, preprocessing, FLARE, report."""
     from flame.pipelines import demo as pipeline

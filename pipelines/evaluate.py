@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flame.core.cohort import Cohort
-from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.imaging import Scan, Sequence
 from flame.core.scores import GeneralisationReport
@@ -28,7 +27,7 @@ def run(
 ) -> EvaluateResult:
     """Write scores.csv, differences.csv and report.html into the run folder.
 
-    Raises BadInput where training has not finished, or where simulated and real patients mix.
+    Raises BadInput where training has not finished or the data changed since.
     """
     from flame.evaluation.baselines import baseline_predictions
     from flame.evaluation.generalisation import as_table, differences, score
@@ -40,8 +39,6 @@ def run(
     config = load_run(run_folder)
     cohorts = [load_cohort(config, centre) for centre in config.data.centres]
     check_data(run_folder, cohorts)
-    if len({c.simulated for c in cohorts}) > 1:
-        raise BadInput("simulated and real centres in one run: their figures must not be mixed")
     inputs = [build_inputs(cohort, config.model) for cohort in cohorts]
     predictions = Predictor(config, run_folder, inputs).all()
     predictions += baseline_predictions(config, cohorts)

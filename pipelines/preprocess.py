@@ -63,7 +63,11 @@ def run(
     simulated = report.simulated
     # The key stays with the DICOM files, never beside what may be shared.
     key = load_key(Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key"))
+    _same_source(out, pseudonym(key, str(dicom.resolve())))
     treatments, warnings = _treatments(report)
+    damaged = [u for u in report.unreadable if u.damaged]
+    if damaged:
+        warnings.append(f"{len(damaged)} damaged files, the first {damaged[0].path}")
     studies = _studies(report, key, clinical)
     warnings += _clinical_warnings(report, clinical, config.clinical)
     (out / "participants.tsv").unlink(missing_ok=True)  # its absence says: not finished
@@ -95,9 +99,22 @@ def _check(config: PreprocessConfig, dicom: Path, out: Path) -> None:
         raise BadInput(f"{out} holds other files; give a new folder")
 
 
+def _same_source(out: Path, source: str) -> None:
+    """OUT mirrors one DICOM folder; with another one the first one's sessions would be removed."""
+    marker = out / ".source"
+    if marker.exists() and marker.read_text(encoding="utf-8") != source:
+        raise BadInput(
+            f"{out} was made from another DICOM folder or with another key; give a new OUT, or "
+            "put all patients of the centre below one folder"
+        )
+    write_text(marker, source)
+
+
 def _ours(out: Path) -> bool:
-    known = (".partial-", "sub-", ".bidsignore", "dataset_", "participants", "treatments",
-             "quality", "refused", "preprocess.toml")  # fmt: skip
+    known = (
+        ".partial-", ".source", ".bidsignore", "sub-", "dataset_description.json",
+        "participants.tsv", "treatments.tsv", "quality.tsv", "refused.tsv", "preprocess.toml",
+    )  # fmt: skip
     return all(p.name.startswith(known) for p in out.iterdir())
 
 

@@ -1,7 +1,7 @@
 """``flame simulate``: hospitals as DICOM folders, with the truth beside them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -44,7 +44,7 @@ def run(
     out = Path(config.out)
     names = centre_names(config.centres)
     work = [(c, p) for c in range(config.centres) for p in range(config.patients)]
-    write_text(out / "simulate.toml", as_toml(config))
+    write_text(out / "simulate.toml", _settings(config))
     finished: dict[int, list[SimulatedPatient]] = {c: [] for c in range(config.centres)}
     results = Parallel(n_jobs=config.jobs, return_as="generator")(
         delayed(simulate_patient)(
@@ -65,6 +65,11 @@ def run(
     return out
 
 
+def _settings(config: SimulateConfig) -> str:
+    """What decides the bytes: neither the place nor the number of processes does."""
+    return as_toml(replace(config, out="", jobs=1))
+
+
 def _check(config: SimulateConfig) -> None:
     out = Path(config.out)
     if config.centres < 1 or config.patients < 1:
@@ -74,5 +79,9 @@ def _check(config: SimulateConfig) -> None:
     days = config.imaging_days
     if not days or min(days) >= 0 or list(days) != sorted(set(days)):
         raise BadInput("imaging_days must rise and start before day 0, for example [-10, 75]")
-    if out.exists() and any(out.iterdir()) and not (out / "simulate.toml").exists():
-        raise BadInput(f"{out} is not empty and holds no simulation; give a new folder")
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file; give a folder")
+    if out.exists() and any(out.iterdir()):
+        known = out / "simulate.toml"
+        if not known.exists() or known.read_text(encoding="utf-8") != _settings(config):
+            raise BadInput(f"{out} holds something else than this simulation; give a new folder")

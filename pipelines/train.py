@@ -54,6 +54,8 @@ def run(
     names, training = config.data.centres, config.training
     STRATEGIES[config.federation.strategy]
     cohorts = [load_cohort(config, name) for name in names]
+    if len({c.simulated for c in cohorts}) > 1:
+        raise BadInput("simulated and real centres in one run: their figures must not be mixed")
     inputs = [build_inputs(cohort, config.model) for cohort in cohorts]
     result = _describe(out, inputs, training.folds)
     sites = {i.centre: Site(config, [i]) for i in inputs}

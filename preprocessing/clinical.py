@@ -35,9 +35,9 @@ def read_clinical(path: Path | None) -> ClinicalTable:
         row = int(twice.index[0]) + 2
         raise BadInput(f"{path}, line {row}: this {ID} occurs twice; keep one row a patient")
     columns, dropped = {}, []
-    for column in (c for c in table.columns if c not in (ID, START)):
+    for column in (c for c in table.columns if c not in (ID, START, "participant_id")):
         try:
-            columns[str(column)] = [number(v, f"{path}, column {column}") for v in table[column]]
+            columns[str(column)] = [number(v, str(path), column) for v in table[column]]
         except BadInput:
             if column in OUTCOME_COLUMNS:
                 raise

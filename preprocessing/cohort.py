@@ -29,7 +29,7 @@ def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | Non
         subject = str(row["participant_id"]).removeprefix("sub-")
         where = f"{table}, line {int(str(index)) + 2}"
         clinical = {
-            str(k): number(v, f"{where}, column {k}")
+            str(k): number(v, where, str(k))
             for k, v in row.items()
             if k not in ("participant_id", *OUTCOME_COLUMNS)
         }

@@ -24,6 +24,8 @@ def load_config(kind: type[C], path: Path, overrides: list[str]) -> C:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(f"no configuration file at {path}") from None
+    except IsADirectoryError:
+        raise BadInput(f"{path} is a folder; give the configuration file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} is not valid TOML: {error}") from None
     for override in overrides:
@@ -34,7 +36,7 @@ def load_config(kind: type[C], path: Path, overrides: list[str]) -> C:
 def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
-        raise BadInput(f"--set {override}: write it as key=value, for example --set rounds=10")
+        raise BadInput(f"--set {override}: write key=value, such as training.rounds=10")
     try:
         value = tomllib.loads(f"v = {text}")["v"]
     except tomllib.TOMLDecodeError:
@@ -87,8 +89,9 @@ def _convert(kind: Any, value: Any, where: str, key: str) -> Any:
         and (kind is bool) == (isinstance(value, bool))
     ):
         return value
-    wanted = getattr(kind, "__name__", str(kind))
-    raise BadInput(f"{where}: '{key}' must be a {wanted}, not {value!r}")
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    wanted = "a list" if origin is tuple else names.get(kind, "a table of its own keys")
+    raise BadInput(f"{where}: '{key}' must be {wanted}, not {value!r}")
 
 
 def as_toml(config: Any) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from flame.core.config import build
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
+from flame.federation.plan import POOLED
 from flame.io.tables import read_table
 from flame.models.inputs import ResponseModelConfig
 
@@ -82,7 +83,15 @@ class TrainConfig:
                 "training.rounds and epochs: 1 or more",
             ),
             (training.folds >= 2, "training.folds: 2 or more"),
-            (len(training.seeds) > 0, "training.seeds: at least one"),
+            (
+                len(set(training.seeds)) == len(training.seeds) > 0 and min(training.seeds) >= 0,
+                "training.seeds: at least one, each once, 0 or more",
+            ),
+            (self.federation.timeout_s > 0, "federation.timeout_s: above 0"),
+            (model.filters >= 4 and model.filters % 4 == 0, "model.filters: a multiple of 4"),
+            (model.hidden >= 0 and model.l2 >= 0, "model.hidden and l2: 0 or more"),
+            (len(set(model.clinical)) == len(model.clinical), "model.clinical: each name once"),
+            (all(self.baselines.values()), "baselines: each needs a feature"),
             (training.batch_size >= 0, "training.batch_size: 0 (all) or more"),
             (training.learning_rate > 0, "training.learning_rate: above 0"),
             (not unknown, f"model.sequences: {unknown} not among {', '.join(Sequence)}"),
@@ -122,6 +131,8 @@ def centres(config: DataConfig) -> tuple[str, ...]:
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
             raise BadInput(f"centre '{name}': use letters, digits, - and _ only")
+        if name == POOLED:
+            raise BadInput(f"centre '{name}': this name is taken by the pooled model")
     if len(set(names)) < len(names):
         raise BadInput("data.centres names a centre twice")
     return names
@@ -134,7 +145,7 @@ def _found(config: DataConfig) -> tuple[str, ...]:
     root = Path(config.bids)
     if not root.is_dir():
         raise BadInput(f"data.bids: no folder {root}")
-    found = tuple(sorted(p.parent.name for p in root.glob("*/dataset_description.json")))
+    found = tuple(sorted({p.parent.name for p in root.glob("*/sub-*")}))
     if not found:
         raise BadInput(f"data.bids: {root} holds no preprocessed centre; run flame preprocess")
     return found

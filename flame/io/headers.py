@@ -46,10 +46,11 @@ class Series:
 
 @dataclass(frozen=True)
 class UnreadableFile:
-    """A file that was passed over, and why."""
+    """A file that was passed over, and why; ``damaged`` where it is, or was, DICOM."""
 
     path: Path
     reason: str
+    damaged: bool = False
 
 
 def read_headers(
@@ -89,12 +90,18 @@ def _read_header(path: Path) -> Instance | UnreadableFile:
                 header = pydicom.dcmread(path, stop_before_pixels=True)
             except InvalidDicomError:
                 header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-            if "SOPClassUID" not in header:
-                return UnreadableFile(path, "not DICOM")
             header.decode()
     except Exception as error:  # pydicom raises many kinds on damaged files; each is reported
-        return UnreadableFile(path, f"unreadable DICOM header ({type(error).__name__})")
+        return _unreadable(path, f"unreadable DICOM header ({type(error).__name__})")
+    if "SOPClassUID" not in header:
+        return _unreadable(path, "not DICOM")
     return Instance(path, header)
+
+
+def _unreadable(path: Path, reason: str) -> UnreadableFile:
+    with path.open("rb") as stream:
+        damaged = stream.read(132)[128:] == b"DICM"
+    return UnreadableFile(path, "damaged DICOM file" if damaged else reason, damaged)
 
 
 def _group_key(instance: Instance) -> tuple[object, ...]:

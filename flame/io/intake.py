@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -74,7 +74,9 @@ def inspect_folder(
 ) -> ImportReport:
     """Read all headers below ``folder`` and judge every series. Reads no pixels."""
     instances, unreadable = read_headers(folder, progress)
-    reports = _prefer_best([_judge(series) for series in group_series(instances)])
+    damaged = {u.path.parent for u in unreadable if u.damaged}
+    judged = [_refuse_beside(damaged, _judge(s)) for s in group_series(instances)]
+    reports = _prefer_best(judged)
     radiotherapy: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
         if str(instance.header.get("Modality", "")).startswith("RT"):
@@ -108,6 +110,14 @@ def _judge(series: Series) -> SeriesReport:
     return SeriesReport(patient_id, day, series, verdict, geometry, refused)
 
 
+def _refuse_beside(damaged: set[Path], report: SeriesReport) -> SeriesReport:
+    """Refuse a series with a damaged file in its folder: its end slices may be missing."""
+    folders = {i.path.parent for i in report.series.instances}
+    if not report.taken or not folders & damaged:
+        return report
+    return replace(report, refused="a damaged file lies beside it: slices may be missing")
+
+
 def _quality(report: SeriesReport) -> tuple[float, float, int]:
     """Order of candidates for one sequence: isotropic 3-D, thin slices, latest repeat."""
     assert report.geometry is not None
@@ -126,9 +136,8 @@ def _prefer_best(reports: list[SeriesReport]) -> list[SeriesReport]:
     return [
         r
         if not r.taken or id(r) in kept
-        else SeriesReport(
-            r.patient_id, r.day, r.series, r.verdict, r.geometry,
-            f"another {r.verdict.sequence} of that day is thinner, clearer or later",
+        else replace(
+            r, refused=f"another {r.verdict.sequence} of that day is thinner, clearer or later"
         )
         for r in reports
-    ]  # fmt: skip
+    ]

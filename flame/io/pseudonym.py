@@ -14,6 +14,8 @@ def load_key(path: Path) -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
         path.write_bytes(secrets.token_bytes(32))
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; name the file of the pseudonym key")
     key = path.read_bytes()
     if len(key) < 16:
         raise BadInput(f"{path} is no pseudonym key (under 16 bytes); restore it or name another")

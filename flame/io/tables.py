@@ -1,5 +1,6 @@
 """Tables: a hospital's clinical table, treatments, and cohorts that are tables alone."""
 
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,28 @@ _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 
 
 def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a .csv or .tsv; BadInput names the file and the missing column."""
+    """Read a table of text cells, separated by commas, semicolons or tabs.
+
+    Raises BadInput that names the file and the missing column, or the lines that do not fit.
+    """
     try:
-        separator = "\t" if path.suffix == ".tsv" else ","
-        table = pd.read_csv(path, sep=separator, dtype=str, encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as stream:
+            header = stream.readline()
+        separator = max(",;\t", key=header.count)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                path, sep=separator, dtype=str, encoding="utf-8-sig", index_col=False
+            )
     except (FileNotFoundError, IsADirectoryError):
         raise BadInput(f"no table at {path}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} cannot be read as a table: {error}") from None
+        raise BadInput(f"{path} cannot be read as a UTF-8 table: {error}") from None
+    except pd.errors.ParserWarning:
+        raise BadInput(
+            f"{path}: some lines have more cells than the header; look for decimal commas and "
+            "separators at the end of lines"
+        ) from None
     for column in required:
         if column not in table:
             hint = nearest(column, list(map(str, table.columns)))
@@ -34,16 +49,18 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
     return table
 
 
-def number(value: object, where: str) -> float:
-    """Return a table cell as a number; NaN where empty, 0/1 for sex. BadInput for other text."""
+def number(value: object, where: str, column: str = "") -> float:
+    """Return a table cell as a number; NaN where empty, 0/1 for M/F in a column of sex."""
     text = "" if value is None or value is pd.NA or value != value else str(value).strip()
     if text.lower() in ("", "na", "n/a", "nan", "unknown"):
         return float("nan")
+    if column.lower() in ("sex", "gender") and text.lower() in _SEX:
+        return _SEX[text.lower()]
     try:
-        return _SEX[text.lower()] if text.lower() in _SEX else float(text)
+        return float(text)
     except ValueError:
         raise BadInput(
-            f"{where}: '{text}' is not a number; code it as one or leave it empty"
+            f"{where}, column {column}: '{text}' is not a number; code it as one or leave it empty"
         ) from None
 
 
@@ -52,10 +69,12 @@ def outcome(row: Mapping[Any, object], where: str) -> Outcome:
 
     Raises BadInput where response or died is neither 0 nor 1 (RANO classes are no yes or no).
     """
-    values = {c: number(row.get(c), f"{where}, column {c}") for c in OUTCOME_COLUMNS}
+    values = {c: number(row.get(c), where, c) for c in OUTCOME_COLUMNS}
     for column in ("response", "died"):
         if np.isfinite(values[column]) and values[column] not in (0, 1):
             raise BadInput(f"{where}, column {column}: {values[column]:g} is neither 0 nor 1")
+    if values["survival_days"] < 0:
+        raise BadInput(f"{where}, column survival_days: {values['survival_days']:g} is below 0")
     known = {c: v for c, v in values.items() if np.isfinite(v)}
     return Outcome(
         response=bool(known["response"]) if "response" in known else None,
@@ -85,10 +104,10 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
         try:
             phase = Phase(
                 Radiation(row["radiation"]),
-                number(row["dose"], where),
-                int(number(row["fractions"], where)),
-                int(np.nan_to_num(number(row.get("start_day"), where))),
-                biological=bool(np.nan_to_num(number(row.get("biological"), where))),
+                number(row["dose"], where, "dose"),
+                int(number(row["fractions"], where, "fractions")),
+                int(np.nan_to_num(number(row.get("start_day"), where, "start_day"))),
+                biological=bool(np.nan_to_num(number(row.get("biological"), where, "biological"))),
             )
         except ValueError as error:
             raise BadInput(f"{where}: {error}") from None
@@ -133,7 +152,7 @@ def read_table_cohort(
     patients = []
     for index, row in rows.iterrows():
         where = f"{path}, line {int(str(index)) + 2}"
-        clinical = {f: number(row[f], f"{where}, column {f}") for f in features}
+        clinical = {f: number(row[f], where, f) for f in features}
         known = row.to_dict() | {name: row[column] for name, column in survival.items()}
         patients.append(
             Patient(str(row[id_column]), clinical=clinical, outcome=outcome(known, where))

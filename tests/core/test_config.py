@@ -36,7 +36,7 @@ def test_values_defaults_and_overrides(tmp_path: Path) -> None:
 
 def test_override_without_quotes_is_text(tmp_path: Path) -> None:
     assert build(Inner, {"names": ["x"]}, "here").names == ("x",)
-    with pytest.raises(BadInput, match="'rounds' must be a int, not 'many'"):
+    with pytest.raises(BadInput, match="'rounds' must be a whole number, not 'many'"):
         load(tmp_path, "rounds = 1", "rounds=many")
 
 
@@ -49,9 +49,9 @@ def test_unknown_key_names_the_nearest(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("", "'rounds' is required"),
-        ("rounds = true", "must be a int"),
+        ("rounds = true", "must be a whole number"),
         ("rounds = ", "not valid TOML"),
-        ("rounds = 1\ninner = 3", "must be a Inner"),
+        ("rounds = 1\ninner = 3", "'inner' must be a table"),
     ],
 )
 def test_bad_files_say_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:

@@ -247,6 +247,9 @@ class TestBadData:
             ("data", {"horizon_days": 365.0}, "needs data.survival"),
             ("data", {"centres": ("a", "a")}, "names a centre twice"),
             ("data", {"centres": ("../a",)}, "use letters, digits"),
+            ("data", {"centres": ("a", "pooled")}, "taken by the pooled model"),
+            ("training", {"seeds": (0, 0)}, "training.seeds"),
+            ("training", {"learning_rate": float("nan")}, "training.learning_rate"),
             ("model", {"sequences": ("T3",)}, "not among T1, T1C, T2, FLAIR"),
         ],
     )

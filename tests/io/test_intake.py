@@ -28,6 +28,13 @@ def test_truncated_file_is_listed_and_its_gap_refuses_the_series(tmp_path: Path)
     assert "missing" in report.series[0].refused
 
 
+def test_a_damaged_end_slice_refuses_the_series_though_the_rest_is_regular(tmp_path: Path) -> None:
+    paths = write_mr_series(tmp_path, slices=14)
+    paths[-1].write_bytes(paths[-1].read_bytes()[:300])
+    (report,) = inspect_folder(tmp_path).series
+    assert report.refused == "a damaged file lies beside it: slices may be missing"
+
+
 def test_of_two_t1_the_thinner_is_taken(tmp_path: Path) -> None:
     write_mr_series(tmp_path / "thick", step=5.0, series="1")
     write_mr_series(tmp_path / "thin", step=1.0, series="2")

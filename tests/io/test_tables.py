@@ -6,7 +6,7 @@ import pytest
 from flame.core.cohort import Outcome
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation
-from flame.io.tables import alive_at, number, outcome, read_treatments, treatment_rows
+from flame.io.tables import alive_at, number, outcome, read_table, read_treatments, treatment_rows
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,12 @@ def test_response_and_status_are_yes_or_no() -> None:
 
 def test_numbers() -> None:
     assert number("3.5", "here") == 3.5
-    assert (number("M", "here"), number("Female", "here")) == (0, 1)
+    assert (number("M", "here", "sex"), number("Female", "here", "Sex")) == (0, 1)
+    with pytest.raises(BadInput, match="column mgmt: 'M' is not a number"):  # methylated, say
+        number("M", "here", "mgmt")
     assert all(np.isnan(number(v, "here")) for v in ("", "n/a", None, float("nan")))
-    with pytest.raises(BadInput, match="here: '3,5' is not a number"):
-        number("3,5", "here")
+    with pytest.raises(BadInput, match="here, column age: '3,5' is not a number"):
+        number("3,5", "here", "age")
 
 
 def test_outcome_keeps_what_is_unknown_unknown() -> None:
@@ -65,3 +67,19 @@ def test_unknown_radiation_names_the_row(tmp_path: Path) -> None:
     path.write_text("patient_id\tradiation\tdose\tfractions\np\thelium\t60\t30\n")
     with pytest.raises(BadInput, match=r"treatments.tsv, line 2: 'helium'"):
         read_treatments(path)
+
+
+def test_separator_is_found_and_extra_cells_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a;b\n1;2,5\n")
+    assert read_table(path).to_dict("records") == [{"a": "1", "b": "2,5"}]
+    path.write_text("a,b\n1,2,5\n")
+    with pytest.raises(BadInput, match="t.csv.*(more cells|Expected 2 fields)"):
+        read_table(path)
+    path.write_text("a,b\n1,2,\n")  # a separator at the end of the line shifts nothing
+    assert read_table(path).to_dict("records") == [{"a": "1", "b": "2"}]
+
+
+def test_survival_below_zero_is_refused() -> None:
+    with pytest.raises(BadInput, match="column survival_days: -3 is below 0"):
+        outcome({"survival_days": "-3"}, "here")

@@ -131,6 +131,7 @@ def copied(hospital: Path, derivatives: Path, tmp_path: Path) -> Path:
     """A hospital of its own with a finished cohort beside it."""
     shutil.copytree(hospital / "centre-1", tmp_path / "centre-1")
     shutil.copytree(derivatives, tmp_path / "bids")
+    (tmp_path / "bids" / ".source").unlink()
     return tmp_path
 
 
@@ -170,6 +171,14 @@ def test_patient_whose_images_are_gone_is_gone(copied: Path) -> None:
     (result,) = run(config(copied, copied / "bids", clinical=None)).studies
     assert result.status == "failed"  # a few noisy slices hold no brain
     assert not list((copied / "bids").glob("sub-*/ses-*"))
+
+
+def test_a_second_dicom_folder_does_not_replace_the_first(copied: Path, hospital: Path) -> None:
+    run(config(copied, copied / "new"))
+    before = sorted(copied.rglob("new/**/*.nii.gz"))
+    with pytest.raises(BadInput, match="made from another DICOM folder"):
+        run(config(hospital, copied / "new"))
+    assert sorted(copied.rglob("new/**/*.nii.gz")) == before
 
 
 def test_output_inside_the_dicom_folder_and_foreign_folders_are_refused(copied: Path) -> None:

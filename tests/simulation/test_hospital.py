@@ -117,8 +117,15 @@ def test_bad_settings(tmp_path: Path, change: dict, message: str) -> None:
         simulate(tmp_path / "out", **change)
 
 
+def test_another_simulation_is_not_mixed_into_a_folder(hospitals: Path) -> None:
+    before = digest(hospitals)
+    with pytest.raises(BadInput, match="something else than this simulation"):
+        simulate(hospitals, seed=5)
+    assert digest(hospitals) == before
+
+
 def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("keep")
-    with pytest.raises(BadInput, match="not empty"):
+    with pytest.raises(BadInput, match="something else"):
         simulate(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
