@@ -152,13 +152,13 @@ def _newton(design: Array, response: Array, offset: Array) -> Estimate:
         p = 1 / (1 + np.exp(-np.clip(design @ beta + offset, -30, 30)))
         hessian = design.T @ (design * (p * (1 - p))[:, None])
         if np.linalg.cond(hessian) > 1e10 or np.abs(beta).max() > 50:
-            return undefined("responders and non-responders are separated")
+            return undefined("no finite fit: the groups are separated")
         step = np.linalg.solve(hessian, design.T @ (response - p))
         beta = beta + step
         if np.abs(step).max() < 1e-9:
             break
     else:
-        return undefined("responders and non-responders are separated")
+        return undefined("no finite fit: the groups are separated")
     error = float(np.sqrt(np.linalg.inv(hessian)[0, 0]))
     value = float(beta[0])
     return Estimate(value, value - Z * error, value + Z * error)

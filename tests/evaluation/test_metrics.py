@@ -111,7 +111,7 @@ def test_calibration_slope_and_intercept_equal_unpenalised_logistic_regression()
 def test_separated_classes_have_no_slope() -> None:
     slope, _ = calibration_estimates(np.array([0.0, 0, 1, 1]), np.array([0.1, 0.2, 0.8, 0.9]))
     assert np.isnan(slope.value)
-    assert slope.reason == "responders and non-responders are separated"
+    assert slope.reason == "no finite fit: the groups are separated"
 
 
 def test_c_index_by_hand() -> None:
