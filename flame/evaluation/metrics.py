@@ -53,13 +53,17 @@ def mean_auc(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> float:
     return float(np.mean([auc(response, p, f) for p, f in zip(by_seed, folds, strict=True)]))
 
 
-def auc_interval(value: float, n_pos: int, n_neg: int) -> tuple[float, float]:
-    """Newcombe's method 5 (2006, doi:10.1002/sim.2324): sensible at AUC 1 and for few patients."""
-    size = (n_pos + n_neg) / 2 - 1
+def auc_interval(value: float, n_pos: int, n_neg: int, folds: int = 1) -> tuple[float, float]:
+    """Newcombe's method 5 (2006, doi:10.1002/sim.2324): sensible at AUC 1 and for few patients.
+
+    An AUC within ``folds`` equal folds is the mean of that many AUCs of as many times fewer
+    patients each.
+    """
+    size = max((n_pos + n_neg) / 2 / folds - 1, 0)
 
     def half_width(theta: float) -> float:
         spread = 1 + size * (1 - theta) / (2 - theta) + size * theta / (1 + theta)
-        return Z * float(np.sqrt(theta * (1 - theta) * spread / (n_pos * n_neg)))
+        return Z * float(np.sqrt(theta * (1 - theta) * spread * folds / (n_pos * n_neg)))
 
     def solve(low: float, high: float, sign: int) -> float:
         def gap(theta: float) -> float:
@@ -85,7 +89,8 @@ def auc_estimate(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> Es
     if not np.isfinite(value):
         return undefined("no fold holds both responders and non-responders")
     n_pos = int((response > 0.5).sum())
-    return Estimate(value, *auc_interval(value, n_pos, len(response) - n_pos))
+    groups = len(np.unique(folds))
+    return Estimate(value, *auc_interval(value, n_pos, len(response) - n_pos, groups))
 
 
 def _bootstrap(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
@@ -65,6 +66,9 @@ def test_auc_interval_properties() -> None:
     spread = 1 + size * (1 - low) / (2 - low) + size * low / (1 + low)
     se = np.sqrt(low * (1 - low) * spread / 2400)
     assert (0.75 - low) / se == pytest.approx(1.959964, abs=1e-4)
+    folded = auc_interval(0.75, 40, 60, folds=5)
+    assert folded[0] < low
+    assert folded[1] > high
     low, high = auc_interval(1.0, 3, 3)
     assert 0.3 < low < 0.9  # six perfectly ranked patients prove little
     assert high == 1.0
@@ -128,3 +132,15 @@ def test_difference_of_a_model_with_itself_is_zero() -> None:
     response, p = np.arange(30) % 2.0, rng.random((2, 30))
     found = auc_difference(response, (p, same(p)), (p, same(p)))
     assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
+def test_interval_of_a_folded_auc_covers_the_truth() -> None:
+    # 40 patients in 4 folds, scores of responders shifted by 0.7 standard deviations: the true
+    # AUC is Phi(0.7 / sqrt 2). The 95 % interval must hold it in about 95 % of samples.
+    rng, truth, hits = np.random.default_rng(0), norm.cdf(0.7 / np.sqrt(2)), 0
+    for _ in range(400):
+        response, fold = np.arange(40) % 2.0, np.arange(40) // 2 % 4
+        score = rng.normal(size=40) + 0.7 * response
+        found = auc_estimate(response, score[None], fold[None])
+        hits += found.low <= truth <= found.high
+    assert 0.92 <= hits / 400 <= 0.985
