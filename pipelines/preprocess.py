@@ -18,6 +18,7 @@ from flame.io.intake import ImportReport, inspect_folder
 from flame.io.pseudonym import load_key, pseudonym
 from flame.io.radiotherapy import plan_date, read_treatment
 from flame.io.tables import TREATMENT_COLUMNS, treatment_rows
+from flame.pipelines.parallel import in_parallel
 from flame.preprocessing.clinical import ClinicalTable, printable, read_clinical
 from flame.preprocessing.session import Study, StudyResult, preprocess_study
 
@@ -51,8 +52,6 @@ def run(
     OUT mirrors the DICOM folder: sessions whose images are gone are removed. A study that fails
     leaves nothing and is listed with its reason in quality.tsv.
     """
-    from joblib import Parallel, delayed
-
     dicom, out = Path(config.dicom), Path(config.out)
     _check(config, dicom, out)
     clinical = read_clinical(Path(config.clinical) if config.clinical else None)
@@ -73,11 +72,8 @@ def run(
     (out / "participants.tsv").unlink(missing_ok=True)  # its absence says: not finished
     _remove_stale(out, studies)
     results = []
-    work = Parallel(n_jobs=config.jobs, return_as="generator")(
-        delayed(preprocess_study)(out, study, config.spacing, key, config.jobs > 1)
-        for study in studies
-    )
-    for result in work:
+    work = [(out, study, config.spacing, key, config.jobs > 1) for study in studies]
+    for result in in_parallel(preprocess_study, work, config.jobs):
         results.append(result)
         progress(len(results), len(studies))
     public = replace(config, dicom="", out="", clinical=None, key=None)

@@ -9,6 +9,7 @@ import pandas as pd
 from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import write_text
+from flame.pipelines.parallel import in_parallel
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,6 @@ def run(
 
     Raises BadInput where ``out`` holds anything else. Same seed, same bytes.
     """
-    from joblib import Parallel, delayed
-
     from flame.simulation.hospital import SimulatedPatient, simulate_patient
 
     _check(config)
@@ -46,13 +45,14 @@ def run(
     work = [(c, p) for c in range(config.centres) for p in range(config.patients)]
     write_text(out / "simulate.toml", _settings(config))
     finished: dict[int, list[SimulatedPatient]] = {c: [] for c in range(config.centres)}
-    results = Parallel(n_jobs=config.jobs, return_as="generator")(
-        delayed(simulate_patient)(
+    arguments = [
+        (
             out / names[c] / "dicom", out / "truth" / names[c], c, p,
             config.spacing, config.imaging_days, config.seed,
         )
         for c, p in work
-    )  # fmt: skip
+    ]  # fmt: skip
+    results = in_parallel(simulate_patient, arguments, config.jobs)
     for done, ((centre, _), patient) in enumerate(zip(work, results, strict=True), 1):
         finished[centre].append(patient)
         progress(done, len(work))
