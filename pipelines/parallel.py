@@ -11,6 +11,14 @@ from flame.core.errors import FlameError
 R = TypeVar("R")
 
 
+def _one_thread() -> None:
+    """One thread of linear algebra a process, so that processes do not crowd each other out."""
+    import numpy  # noqa: F401  (its libraries must be loaded to be limited)
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+
+
 def in_parallel(
     work: Callable[..., R], arguments: Iterable[tuple[Any, ...]], jobs: int
 ) -> Iterator[R]:
@@ -21,7 +29,7 @@ def in_parallel(
     if jobs == 1:
         yield from (work(*a) for a in arguments)
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread)
     try:
         for future in [pool.submit(work, *a) for a in arguments]:
             yield future.result()
