@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _INTERRUPTED = 130
+_BAD_PATH = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
 out, err = Console(), Console(stderr=True)
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key: section.key=value.")
@@ -41,12 +42,9 @@ def main() -> None:
     except FlameError as error:
         err.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(error.exit_code) from None
-    except (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        err.print("[bold red]Error:[/]", escape(str(error)), highlight=False, soft_wrap=True)
-        raise SystemExit(2) from None
     except OSError as error:
-        err.print("[bold red]Error:[/]", escape(str(error)), highlight=False, soft_wrap=True)
-        raise SystemExit(1) from None
+        err.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise SystemExit(2 if isinstance(error, _BAD_PATH) else 1) from None
     except SystemExit as stop:
         if stop.code != _INTERRUPTED:
             raise
@@ -147,7 +145,7 @@ def preprocess(
         Path | None, typer.Option(help="Table with a column patient_id (the DICOM PatientID).")
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(help="Pseudonym key; made beside OUT where there is none.")
+        Path | None, typer.Option(help="Pseudonym key; made beside DICOM if absent.")
     ] = None,
 ) -> None:
     """Turn a DICOM folder into BIDS derivatives; run again, it skips what is done."""

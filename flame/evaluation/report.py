@@ -70,7 +70,7 @@ def _without_paths(config: TrainConfig) -> TrainConfig:
     data = replace(
         config.data, bids=Path(config.data.bids).name, table=Path(config.data.table).name
     )
-    return TrainConfig(data, config.model, config.training, config.federation, config.baselines)
+    return replace(config, data=data)
 
 
 def _warnings(evaluation: Evaluation) -> list[str]:
