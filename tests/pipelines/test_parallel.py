@@ -1,4 +1,4 @@
-import os
+import operator
 import signal
 
 import numpy as np
@@ -7,23 +7,16 @@ import pytest
 from flame.core.errors import FlameError
 from flame.pipelines.parallel import in_parallel
 
-
-def square(number: int, ballast: np.ndarray) -> int:
-    return number * number + int(ballast[0])
-
-
-def die(number: int) -> int:
-    os.kill(os.getpid(), signal.SIGKILL)
-    return number
+# Only functions of the standard library: a spawned process cannot import a test module.
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_results_come_in_order_with_large_arguments(jobs: int) -> None:
-    ballast = np.zeros(1_000_000)
-    found = list(in_parallel(square, [(n, ballast) for n in range(6)], jobs))
-    assert found == [0, 1, 4, 9, 16, 25]
+    arrays = [np.full(1_000_000, n) for n in range(6)]
+    found = list(in_parallel(operator.getitem, [(array, -1) for array in arrays], jobs))
+    assert found == [0, 1, 2, 3, 4, 5]
 
 
 def test_a_killed_process_is_an_error_not_a_hang() -> None:
     with pytest.raises(FlameError, match="a working process was killed"):
-        list(in_parallel(die, [(1,), (2,)], 2))
+        list(in_parallel(signal.raise_signal, [(signal.SIGKILL,)] * 2, 2))
