@@ -1,0 +1,172 @@
+"""Known rigid and affine movements of real heads: FLAME's registration beside SimpleITK's.
+
+    python benchmarks/registration.py ../shared/data [--quick]
+
+Every case is a real image resampled under a random movement (seeded by its number), so that the
+truth is known; the header of the moved image hides the movement. The error of a case is the mean
+displacement left over the head in mm; a failure is more than one voxel diagonal plus 2 mm.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy.ndimage import affine_transform, gaussian_filter1d
+from scipy.spatial.transform import Rotation
+
+from flame.core.errors import StageFailed
+from flame.preprocessing.itk_registration import register as itk
+from flame.preprocessing.linear_registration import register as flame
+
+DEGREES, SHIFT_MM, SCALE = 40.0, 30.0, 0.15
+
+
+@dataclass(frozen=True)
+class Case:
+    """Fixed and moving image, and the movement that carries the moving into the fixed world."""
+
+    name: str
+    fixed: tuple[np.ndarray, np.ndarray]
+    moving: tuple[np.ndarray, np.ndarray]
+    truth: np.ndarray
+
+
+def read(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels (float32, from 0) and affine of a NIfTI file."""
+    image = nib.load(path)
+    voxels = np.squeeze(image.get_fdata(dtype=np.float32))
+    return voxels - voxels.min(), np.asarray(image.affine, float)
+
+
+def movement(rng: np.random.Generator, kind: str, centre: np.ndarray) -> np.ndarray:
+    """A random movement about ``centre``: to 40 degrees (affine 25) and 30 mm, 15 % scale."""
+    degrees = DEGREES if kind == "rigid" else 25.0
+    axis = rng.normal(size=3)
+    angle = np.radians(degrees) * rng.uniform(0.2, 1)
+    linear = Rotation.from_rotvec(axis / np.linalg.norm(axis) * angle).as_matrix()
+    if kind == "affine":
+        linear = linear @ (np.diag(rng.uniform(1 - SCALE, 1 + SCALE, 3)))
+    matrix = np.eye(4)
+    matrix[:3, :3] = linear
+    matrix[:3, 3] = centre - linear @ centre + rng.uniform(-SHIFT_MM, SHIFT_MM, 3)
+    return matrix
+
+
+def moved(
+    image: tuple[np.ndarray, np.ndarray], truth: np.ndarray, rng: np.random.Generator,
+    step: float = 0.0, bias: float = 0.0, slab: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """The image as a scanner sees it with the head moved by the inverse of ``truth``.
+
+    ``step`` makes slices this thick (mm), ``bias`` multiplies by a smooth field of this log
+    amplitude, ``slab`` keeps this share of the slices.
+    """
+    voxels, affine = image
+    shape = list(voxels.shape)
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    grid = affine.copy()
+    if step:
+        factor = step / spacing[2]
+        grid[:3, 2] *= factor
+        shape[2] = int(shape[2] / factor)
+        voxels = gaussian_filter1d(voxels, factor / 2.355, axis=2)
+    if slab < 1:
+        cut = int(shape[2] * (1 - slab) / 2)
+        grid[:3, 3] += grid[:3, 2] * cut
+        shape[2] -= 2 * cut
+    pull = np.linalg.inv(affine) @ truth @ grid
+    out = affine_transform(voxels, pull[:3, :3], pull[:3, 3], output_shape=shape, order=3)
+    ramp = np.indices(shape) / np.array(shape)[:, None, None, None] - 0.5
+    out *= np.exp(bias * (ramp[0] - ramp[1] + ramp[2] ** 2 * 2))
+    out += rng.normal(scale=0.02 * np.quantile(voxels, 0.98), size=shape)
+    return np.clip(out, 0, None).astype(np.float32), grid
+
+
+def cases(data: Path, kind: str, count: int) -> Iterator[Case]:
+    """Cases in turn: whole heads, tumours, pairs of sequences, thick slices, slabs, bias."""
+    brats18 = [data / f"imaging/brats2018/case_{n}" for n in (0, 2, 3, 5, 6, 7, 8)]
+    brats13 = sorted((data / "imaging/brats2013").iterdir())
+    head = data / "heads/t1_crop.nii.gz"
+    whole = data / "templates/brats_mni152_t1_1mm_unstripped.nii.gz"
+    recipes: list[tuple[str, Path, Path, dict[str, float]]] = [
+        ("head", head, head, {}),
+        ("head, bias", head, head, {"bias": 0.8}),
+        ("head, 5.5 mm slices", head, head, {"step": 5.5}),
+        ("head, half field of view", head, head, {"slab": 0.5}),
+        ("template head", whole, whole, {"bias": 0.4}),
+    ]
+    for a in brats18:
+        recipes += [
+            (f"{a.name} T1, FLAIR", a / "T1.nii.gz", a / "FLAIR.nii.gz", {}),
+            (f"{a.name} T1, FLAIR 5 mm", a / "T1.nii.gz", a / "FLAIR.nii.gz", {"step": 5.0}),
+        ]
+    for a in brats13:
+        t1c, flair = (a / f"{s}_subtrMeanDivStd.nii.gz" for s in ("T1c", "Flair"))
+        recipes += [("2013 T1c, FLAIR", t1c, flair, {}), ("2013 FLAIR, T1c", flair, t1c, {})]
+    for number in range(count):
+        name, fixed_path, moving_path, changes = recipes[number % len(recipes)]
+        rng = np.random.default_rng(number)
+        fixed, source = read(fixed_path), read(moving_path)
+        middle = source[1] @ [*(np.array(source[0].shape) / 2), 1]
+        truth = movement(rng, kind, middle[:3])
+        yield Case(name, fixed, moved(source, truth, rng, **changes), truth)
+
+
+def error(found: np.ndarray, case: Case) -> float:
+    """Mean displacement between found and true movement over the head in mm."""
+    voxels, affine = case.moving
+    index = np.argwhere(voxels > voxels.mean())[::97]
+    world = np.c_[index, np.ones(len(index))] @ affine.T
+    return float(np.linalg.norm((world @ (found - case.truth).T)[:, :3], axis=1).mean())
+
+
+def run(method: Callable[..., np.ndarray], case: Case, kind: str) -> tuple[float, float]:
+    """Error in mm (infinite where the method gave up) and CPU seconds."""
+    start = time.process_time()
+    try:
+        found = method(*case.fixed, *case.moving, kind)
+    except StageFailed:
+        return float("inf"), time.process_time() - start
+    return error(found, case), time.process_time() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--quick", action="store_true", help="5 cases of each kind")
+    parser.add_argument("--only-flame", action="store_true")
+    arguments = parser.parse_args()
+    count = 5 if arguments.quick else 30
+    methods = {"flame": flame} | ({} if arguments.only_flame else {"SimpleITK": itk})
+    warm = next(cases(arguments.data, "affine", 1))
+    flame(*warm.fixed, *warm.moving, "affine")  # compiled once, as the cache of a user is
+    figures = {}
+    for kind in ("rigid", "affine"):
+        table: dict[str, list[tuple[float, float, float]]] = {name: [] for name in methods}
+        for case in cases(arguments.data, kind, count):
+            voxel = float(np.linalg.norm(np.linalg.norm(case.moving[1][:3, :3], axis=0)))
+            line = f"{kind:7} {case.name:28}"
+            for name, method in methods.items():
+                mm, seconds = run(method, case, kind)
+                table[name].append((mm, seconds, mm > voxel + 2))
+                line += f"  {name} {mm:6.2f} mm {seconds:5.2f} s"
+            print(line, flush=True)
+        for name, rows in table.items():
+            good = [mm for mm, _, failed in rows if not failed]
+            figures[f"{kind} {name}"] = {
+                "median_mm": float(np.median(good)), "max_mm": float(np.max(good)),
+                "failures": int(sum(failed for *_, failed in rows)), "cases": len(rows),
+                "cpu_s": float(np.mean([s for _, s, _ in rows])),
+            }  # fmt: skip
+    for name, row in figures.items():
+        print(f"{name:18}", "  ".join(f"{k} {v:.2f}" for k, v in row.items()))
+    print(json.dumps({"unit": "mm and CPU-s a case", "seeds": count, "figures": figures}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Rigid and affine registration by SimpleITK: the reference, and a method to choose."""
+
+from typing import Any, Literal
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from flame.core.errors import StageFailed
+
+_LEVELS_MM = (6.0, 3.0, 2.0)
+_SAMPLES = (8_000, 8_000, 16_000)
+"""Points of the fixed image at which the metric is taken, level by level."""
+
+
+def register(
+    fixed: NDArray[np.float32],
+    fixed_affine: NDArray[np.float64],
+    moving: NDArray[np.float32],
+    moving_affine: NDArray[np.float64],
+    kind: Literal["rigid", "affine"],
+) -> NDArray[np.float64]:
+    """As ``linear_registration.register``, by SimpleITK from the centres of mass."""
+    a, b = to_itk(fixed, fixed_affine), to_itk(moving, moving_affine)
+    start = sitk.CenteredTransformInitializer(
+        a, b, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS
+    )
+    found = _optimise(a, b, start)
+    if kind == "affine":
+        rigid = sitk.Euler3DTransform(found.GetBackTransform())
+        affine = sitk.AffineTransform(3)
+        affine.SetCenter(rigid.GetCenter())
+        affine.SetMatrix(rigid.GetMatrix())
+        affine.SetTranslation(rigid.GetTranslation())
+        found = _optimise(a, b, affine)
+    matrix = itk_to_affine(found)
+    if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 0.1:
+        raise StageFailed("registration failed: it collapsed to a point")
+    return np.asarray(np.linalg.inv(matrix), float)
+
+
+def _optimise(fixed: sitk.Image, moving: sitk.Image, start: sitk.Transform) -> Any:
+    method = _method(fixed)
+    method.SetInitialTransform(start, inPlace=False)
+    # One thread: sums over threads differ in the last bits, and the same input must give the
+    # same output. Cases run in parallel instead.
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        return method.Execute(fixed, moving)
+    except RuntimeError as error:
+        raise StageFailed("registration failed: the images do not overlap") from error
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+
+
+def _method(fixed: sitk.Image) -> sitk.ImageRegistrationMethod:
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(32)
+    method.SetInterpolator(sitk.sitkLinear)
+    finest, voxels = min(fixed.GetSpacing()), float(np.prod(fixed.GetSize()))
+    shrink = [max(1, round(mm / finest / 2)) for mm in _LEVELS_MM]
+    shares = [min(1.0, n * f**3 / voxels) for n, f in zip(_SAMPLES, shrink, strict=True)]
+    method.SetMetricSamplingStrategy(method.RANDOM)
+    method.SetMetricSamplingPercentagePerLevel(shares, seed=1)
+    method.SetShrinkFactorsPerLevel(shrink)
+    method.SetSmoothingSigmasPerLevel([mm / 2 for mm in _LEVELS_MM])
+    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=2.0, minStep=1e-3, numberOfIterations=120, relaxationFactor=0.6
+    )
+    method.SetOptimizerScalesFromPhysicalShift()
+    return method
+
+
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def to_itk(voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> sitk.Image:
+    """Return a SimpleITK image (LPS) of voxels (x, y, z) with an RAS+ affine without shear."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T))
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    image.SetSpacing(spacing.tolist())
+    image.SetOrigin((_RAS_TO_LPS @ affine[:3, 3]).tolist())
+    image.SetDirection((_RAS_TO_LPS @ affine[:3, :3] / spacing).ravel().tolist())
+    return image
+
+
+def itk_to_affine(transform: sitk.Transform) -> NDArray[np.float64]:
+    """Return the 4x4 RAS+ matrix of a linear SimpleITK transform."""
+    points = np.vstack([np.zeros(3), np.eye(3)])
+    mapped = np.array([transform.TransformPoint(p) for p in (points @ _RAS_TO_LPS).tolist()])
+    mapped = mapped @ _RAS_TO_LPS
+    matrix = np.eye(4)
+    matrix[:3, 3] = mapped[0]
+    matrix[:3, :3] = (mapped[1:] - mapped[0]).T
+    return matrix
