@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flame.core.imaging import LabelMap, Scan, Sequence
+from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
 from flame.core.treatment import Treatment
 
 
@@ -24,13 +24,15 @@ class Outcome:
 class Timepoint:
     """The MRI of one day, counted from the start of radiotherapy.
 
-    ``brain`` and ``tumour`` are label maps in the same world space as the scans, or None.
+    ``brain`` and ``tumour`` (the gross tumour volume) are label maps and ``dose`` the dose of the
+    whole course, all in the same world space as the scans, or None.
     """
 
     day: int
     scans: Mapping[Sequence, Scan]
     brain: LabelMap | None = None
     tumour: LabelMap | None = None
+    dose: DoseMap | None = None
 
 
 @dataclass(frozen=True, eq=False)

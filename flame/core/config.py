@@ -15,13 +15,13 @@ from flame.core.registry import nearest
 C = TypeVar("C")
 
 
-def load_config(kind: type[C], path: Path, overrides: list[str]) -> C:
-    """Read ``path``, apply ``key.sub=value`` overrides and build ``kind``.
+def load_config(kind: type[C], path: Path | None, overrides: list[str]) -> C:
+    """Read ``path`` (None: nothing), apply ``key.sub=value`` overrides and build ``kind``.
 
     Raises BadInput for a missing file, broken TOML, an unknown key or a value of a wrong type.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
     except FileNotFoundError:
         raise BadInput(f"no configuration file at {path}") from None
     except IsADirectoryError:
@@ -30,7 +30,7 @@ def load_config(kind: type[C], path: Path, overrides: list[str]) -> C:
         raise BadInput(f"{path} is not valid TOML: {error}") from None
     for override in overrides:
         _apply(values, override)
-    return build(kind, values, str(path))
+    return build(kind, values, str(path or "--set"))
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

@@ -1,10 +1,13 @@
 """Files that are either whole or absent."""
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from flame.core.errors import FlameError
 
 
 @contextmanager
@@ -33,3 +36,20 @@ def content_hash(paths: Iterable[Path], *extra: str) -> str:
     for text in extra:
         digest.update(text.encode())
     return digest.hexdigest()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold ``path`` for one process; the system lets go of it even when the process is killed.
+
+    Raises FlameError where another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FlameError(
+                f"another run is writing to {path.parent}; wait for it, or give another folder"
+            ) from None
+        yield

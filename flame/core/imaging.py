@@ -78,3 +78,20 @@ class LabelMap:
         """Volume of all labelled voxels in ml."""
         voxel = abs(float(np.linalg.det(self.affine[:3, :3]))) / 1000.0
         return float(np.count_nonzero(self.voxels)) * voxel
+
+
+@dataclass(frozen=True, eq=False)
+class DoseMap:
+    """Dose of a course of radiotherapy: float32 Gy (x, y, z), RAS+ affine in mm.
+
+    ``biological`` says that it is RBE-weighted already (DICOM DoseType EFFECTIVE).
+    """
+
+    voxels: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    biological: bool
+
+    def __post_init__(self) -> None:
+        if self.voxels.ndim != 3 or self.voxels.dtype != np.float32:
+            raise ValueError("a dose must be a float32 array with axes (x, y, z)")
+        _check_affine(self.affine)

@@ -1,9 +1,11 @@
-"""BIDS derivatives: preprocessed sessions written, and read back as a cohort."""
+"""BIDS derivatives: preprocessed sessions written, and read back."""
 
 import gzip
 import json
 import os
 import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +16,43 @@ from numpy.typing import NDArray
 from flame import __version__
 from flame.core.cohort import Timepoint
 from flame.core.files import write_text
-from flame.core.imaging import LabelMap, Scan, Sequence
+from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
+from flame.io.transforms import itk_text
 
-_SUFFIX = {
-    Sequence.T1: "space-{space}_desc-preproc_T1w",
-    Sequence.T1C: "ce-gad_space-{space}_desc-preproc_T1w",
-    Sequence.T2: "space-{space}_desc-preproc_T2w",
-    Sequence.FLAIR: "space-{space}_desc-preproc_FLAIR",
+_NAMES = {
+    Sequence.T1: ("", "T1w"),
+    Sequence.T1C: ("ce-gad_", "T1w"),
+    Sequence.T2: ("", "T2w"),
+    Sequence.FLAIR: ("", "FLAIR"),
 }
-_BRAIN = "space-{space}_desc-brain_mask"
+_NATIVE = "orig"
+_BRAIN, _TUMOUR, _DOSE = "desc-brain_mask", "label-GTV_mask", "dose"
+_IGNORED = (
+    "treatments.tsv", "quality.tsv", "refused.tsv", "decisions.tsv", "quality.html",
+    "preprocess.toml", "**/*_xfm.txt", "**/*_dose.*", "**/*_slices.jpg",
+)  # fmt: skip
+_README = """Brain MRI of one centre, made by `flame preprocess`: see dataset_description.json.
+
+Names are keyed hashes and days count from the start of radiotherapy (sidecars: Day). `quality.html`
+shows every day. Files `*_xfm.txt` are ITK affine transforms from each scan's own space.
+"""
 BIDS_VERSION = "1.10.0"
+
+
+@dataclass(frozen=True, eq=False)
+class SessionFiles:
+    """What is written for a session.
+
+    ``moves`` are RAS+ matrices (mm) from each scan's native world into that of ``timepoint``;
+    ``native`` the corrected scans on their own grids; ``picture`` a JPEG; ``notes`` what was left
+    out.
+    """
+
+    timepoint: Timepoint
+    moves: Mapping[Sequence, NDArray[np.float64]] = field(default_factory=dict)
+    native: Timepoint | None = None
+    picture: bytes = b""
+    notes: list[str] = field(default_factory=list)
 
 
 def session_folder(root: Path, subject: str, session: str) -> Path:
@@ -31,33 +60,35 @@ def session_folder(root: Path, subject: str, session: str) -> Path:
     return root / f"sub-{subject}" / f"ses-{session}"
 
 
-def _anat(folder: Path, subject: str, session: str, entities: str, space: str) -> Path:
-    return folder / "anat" / f"sub-{subject}_ses-{session}_{entities.format(space=space)}"
+def picture_path(root: Path, subject: str, session: str) -> Path:
+    """The picture of a session."""
+    name = f"sub-{subject}_ses-{session}_slices.jpg"
+    return session_folder(root, subject, session) / "anat" / name
 
 
 def write_session(
     root: Path,
     subject: str,
     session: str,
-    timepoint: Timepoint,
+    files: SessionFiles,
     space: str,
-    sidecar: dict[str, Any],
+    sidecar: Mapping[str, Any],
 ) -> None:
-    """Write scans, brain mask and sidecars; the session folder appears only when whole."""
+    """Write a session; its folder appears only when whole."""
     final = session_folder(root, subject, session)
     partial = root / f".partial-{subject}-{session}-{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
+    stem = partial / "anat" / f"sub-{subject}_ses-{session}_"
     try:
-        (partial / "anat").mkdir(parents=True)
-        for sequence, scan in timepoint.scans.items():
-            stem = _anat(partial, subject, session, _SUFFIX[sequence], space)
-            _save(stem, scan.voxels, scan.affine)
-            meta = {**sidecar, "Sequence": str(sequence), "Stages": list(scan.history)}
-            Path(f"{stem}.json").write_text(json.dumps(meta, indent=2))
-        if timepoint.brain is not None:
-            stem = _anat(partial, subject, session, _BRAIN, space)
-            _save(stem, timepoint.brain.voxels, timepoint.brain.affine)
-            Path(f"{stem}.json").write_text(json.dumps({**sidecar, "Type": "Brain"}, indent=2))
+        stem.parent.mkdir(parents=True)
+        _write_images(f"{stem}", files.timepoint, space, sidecar)
+        if files.native is not None:
+            _write_images(f"{stem}", files.native, _NATIVE, sidecar)
+        for sequence, move in files.moves.items():
+            name = f"{stem}from-{sequence}_to-{space}_mode-image_xfm.txt"
+            Path(name).write_text(itk_text(move))
+        if files.picture:
+            Path(f"{stem}slices.jpg").write_bytes(files.picture)
         final.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(final, ignore_errors=True)
         os.replace(partial, final)
@@ -65,7 +96,31 @@ def write_session(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _save(stem: Path, voxels: NDArray[Any], affine: NDArray[np.float64]) -> None:
+def _write_images(stem: str, timepoint: Timepoint, space: str, sidecar: Mapping[str, Any]) -> None:
+    for sequence, scan in timepoint.scans.items():
+        agent, suffix = _NAMES[sequence]
+        meta = {
+            **sidecar, "Sequence": str(sequence), "Stages": list(scan.history),
+            "SkullStripped": space != _NATIVE,
+        }  # fmt: skip
+        name = f"{stem}{agent}space-{space}_desc-preproc_{suffix}"
+        _save(name, scan.voxels, scan.affine, meta)
+    if timepoint.brain is not None:
+        meta = {**sidecar, "Type": "Brain"}
+        _save(f"{stem}space-{space}_{_BRAIN}", timepoint.brain.voxels, timepoint.brain.affine, meta)
+    if timepoint.tumour is not None:
+        meta = {**sidecar, "Type": "Lesion"}
+        tumour = timepoint.tumour
+        _save(f"{stem}space-{space}_{_TUMOUR}", tumour.voxels, tumour.affine, meta)
+    if timepoint.dose is not None:
+        dose = timepoint.dose
+        meta = {**sidecar, "Units": "Gy", "RBEWeighted": dose.biological}
+        _save(f"{stem}space-{space}_{_DOSE}", dose.voxels, dose.affine, meta)
+
+
+def _save(
+    stem: str, voxels: NDArray[Any], affine: NDArray[np.float64], meta: Mapping[str, Any]
+) -> None:
     image = nib.Nifti1Image(voxels, affine)
     image.header.set_xyzt_units("mm", "sec")
     # Level 1 is five times faster than the default and hardly larger; no time stamp is written.
@@ -74,43 +129,62 @@ def _save(stem: Path, voxels: NDArray[Any], affine: NDArray[np.float64]) -> None
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as stream,
     ):
         stream.write(image.to_bytes())
+    Path(f"{stem}.json").write_text(json.dumps(dict(meta), indent=2))
 
 
 def session_sidecar(root: Path, subject: str, session: str) -> dict[str, Any] | None:
     """Return the sidecar of a finished session's brain mask, or None."""
     folder = session_folder(root, subject, session)
-    for path in sorted(folder.glob("anat/*_desc-brain_mask.json")):
+    for path in sorted(folder.glob(f"anat/*_{_BRAIN}.json")):
         content: dict[str, Any] = json.loads(path.read_text())
         return content
     return None
 
 
 def write_dataset_description(root: Path, name: str, simulated: bool) -> None:
-    """Write dataset_description.json and the ignore file for what BIDS has no name for."""
+    """Write dataset_description.json, README and the ignore file for what BIDS has no name for."""
     description = {
         "Name": name,
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": "derivative",
         "GeneratedBy": [{"Name": "FLAME", "Version": __version__}],
+        "SourceDatasets": [],
         "Simulated": simulated,
     }
     write_text(root / "dataset_description.json", json.dumps(description, indent=2))
-    write_text(root / ".bidsignore", "treatments.tsv\nquality.tsv\nrefused.tsv\n")
+    write_text(root / "README", _README)
+    write_text(root / ".bidsignore", "\n".join(_IGNORED) + "\n")
 
 
 def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoint:
-    """Read every preprocessed scan of a session, float32, on its own grid."""
-    folder = session_folder(root, subject, session)
+    """Read what was written of a session in the template's space, float32, on its own grid."""
+    stem = session_folder(root, subject, session) / "anat" / f"sub-{subject}_ses-{session}_"
     scans = {}
-    for sequence, suffix in _SUFFIX.items():
-        pattern = f"anat/sub-{subject}_ses-{session}_{suffix.format(space='*')}.nii.gz"
-        for path in sorted(folder.glob(pattern)):
-            image = nib.load(path)
-            scans[sequence] = Scan(
-                image.get_fdata(dtype=np.float32), image.affine, sequence, ("bids",)
-            )
-    brain = None
-    for path in sorted(folder.glob(f"anat/*_{_BRAIN.format(space='*')}.nii.gz")):
-        image = nib.load(path)
-        brain = LabelMap(np.asarray(image.dataobj, np.uint8), image.affine)
-    return Timepoint(day, scans, brain)
+    for sequence, (agent, suffix) in _NAMES.items():
+        found = _load(f"{stem}{agent}space-*_desc-preproc_{suffix}.nii.gz")
+        if found:
+            voxels, affine = found
+            scans[sequence] = Scan(voxels, affine, sequence, ("bids",))
+    brain, tumour = (_load(f"{stem}space-*_{name}.nii.gz") for name in (_BRAIN, _TUMOUR))
+    dose = _load(f"{stem}space-*_{_DOSE}.nii.gz")
+    return Timepoint(
+        day,
+        scans,
+        LabelMap(brain[0].astype(np.uint8), brain[1]) if brain else None,
+        LabelMap(tumour[0].astype(np.uint8), tumour[1]) if tumour else None,
+        DoseMap(*dose, biological=_biological(f"{stem}")) if dose else None,
+    )
+
+
+def _load(pattern: str) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+    path = Path(pattern)
+    for found in sorted(path.parent.glob(path.name)):
+        if f"space-{_NATIVE}_" not in found.name:
+            image = nib.load(found)
+            return image.get_fdata(dtype=np.float32), image.affine
+    return None
+
+
+def _biological(stem: str) -> bool:
+    path = Path(f"{stem}space-*_{_DOSE}.json")
+    return any(json.loads(p.read_text())["RBEWeighted"] for p in path.parent.glob(path.name))

@@ -5,29 +5,44 @@ sheared stack an orthogonal affine. Here a series is one regular stack or it is 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.io.headers import Instance, Series
+from flame.io.headers import Instance, Series, numbers
 
 STEP_SPREAD = 0.01
 """Largest relative deviation of a slice step from the median step."""
 IN_PLANE_DRIFT = 0.1
 """Largest sideways shift of a slice origin from the stack's normal, in mm a slice."""
 
-_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-_ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4.1"
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_NEEDED = {
+    "ImageOrientationPatient": 6, "ImagePositionPatient": 3, "PixelSpacing": 2, "Rows": 1,
+    "Columns": 1,
+}  # fmt: skip
+_AGAIN = "export the series again, whole and into an empty folder"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Where the pixels of a slice are, and how stored values become intensities."""
+
+    path: Path
+    frame: int | None
+    slope: float
+    intercept: float
 
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """A regular stack: instances in order along the normal; RAS+ affine in mm.
+    """A regular stack: slices in order along the normal; RAS+ affine in mm.
 
     Voxel axes are (column, row, slice).
     """
 
-    instances: tuple[Instance, ...]
+    slices: tuple[Slice, ...]
     affine: NDArray[np.float64]
     shape: tuple[int, int, int]
 
@@ -41,20 +56,28 @@ class Geometry:
 def check_geometry(series: Series) -> Geometry | str:
     """Return the geometry of ``series``, or the reason why it is no trustworthy volume."""
     header = series.header
-    if str(header.get("SOPClassUID")) == _ENHANCED_MR or int(header.get("NumberOfFrames") or 1) > 1:
-        return "enhanced multi-frame MR is not read yet; export it as classic MR"
+    if any(i.frame is None and _count(i, "NumberOfFrames") > 1 for i in series.instances):
+        return "multi-frame without functional groups: no frame has a place; export classic MR"
     if header.get("BurnedInAnnotation") == "YES":
         return "burned-in annotation: the pixels may show the patient's name"
     if "MOSAIC" in (header.get("ImageType") or ()):
         return "mosaic: slices are tiled in one image; export it as single slices"
+    if str(header.get("PhotometricInterpretation", "MONOCHROME2")) != "MONOCHROME2":
+        return f"pixels are {header.PhotometricInterpretation}, not MONOCHROME2: no MR intensities"
     patients = {str(i.header.get("PatientID", "")) for i in series.instances}
     if len(patients) > 1:
         return "files of two patients share one series; sort the folder by patient"
-    needed = ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "Rows", "Columns")
-    for keyword in needed:
-        if any(not i.header.get(keyword) for i in series.instances):
-            return f"{keyword} is missing"
+    for keyword, length in _NEEDED.items():
+        found = [numbers(i.header, keyword) for i in series.instances]
+        if any(len(v) != length or not np.isfinite(v).all() for v in found):
+            missing = any(i.header.get(keyword) in (None, "") for i in series.instances)
+            return f"{keyword} is {'missing' if missing else 'malformed'}; {_AGAIN}"
     return _check_stack(series)
+
+
+def _count(instance: Instance, keyword: str) -> int:
+    value = numbers(instance.header, keyword)
+    return int(value[0]) if value else 0
 
 
 def _check_stack(series: Series) -> Geometry | str:
@@ -72,16 +95,22 @@ def _check_stack(series: Series) -> Geometry | str:
         return "a single slice is no volume"
     steps = np.diff(positions @ normal)
     if (steps < 1e-3).any():
-        return f"{int((steps < 1e-3).sum())} slice positions occur twice"
+        return f"{int((steps < 1e-3).sum())} slice positions occur twice; {_AGAIN}"
     median = float(np.median(steps))
     uneven = np.abs(steps / median - 1) > STEP_SPREAD
     if uneven.any():
         missing = int(np.round(steps[uneven] / median - 1).clip(min=0).sum())
         what = f"{missing} slices are missing" if missing else "slice steps are uneven"
-        return f"{what}: steps from {steps.min():.2f} to {steps.max():.2f} mm"
+        return f"{what}: steps from {steps.min():.2f} to {steps.max():.2f} mm; {_AGAIN}"
     drift = np.diff(positions, axis=0) - np.outer(steps, normal)
     if np.linalg.norm(drift, axis=1).max() > IN_PLANE_DRIFT:
         return "the stack is sheared: slice origins drift sideways (gantry tilt or wrong header)"
+    declared = max(_count(i, "ImagesInAcquisition") for i in series.instances)
+    if not series.part and declared > len(positions):
+        return (
+            f"slices are missing: {declared} images are declared (0020,1002), "
+            f"{len(positions)} are here; {_AGAIN}"
+        )
     return _geometry(series, order, positions, row, column, spacings[0])
 
 
@@ -98,6 +127,14 @@ def _geometry(
     lps[:3, 1] = column * spacing[0]
     lps[:3, 2] = (positions[-1] - positions[0]) / (len(positions) - 1)
     lps[:3, 3] = positions[0]
-    instances = tuple(series.instances[i] for i in order)
-    shape = (int(series.header.Columns), int(series.header.Rows), len(instances))
-    return Geometry(instances, _LPS_TO_RAS @ lps, shape)
+    slices = tuple(_slice(series.instances[i]) for i in order)
+    shape = (int(series.header.Columns), int(series.header.Rows), len(slices))
+    return Geometry(slices, LPS_TO_RAS @ lps, shape)
+
+
+def _slice(instance: Instance) -> Slice:
+    slope, intercept = (numbers(instance.header, k) for k in ("RescaleSlope", "RescaleIntercept"))
+    return Slice(
+        instance.path, instance.frame,
+        (slope[0] if slope else 1.0) or 1.0, intercept[0] if intercept else 0.0,
+    )  # fmt: skip

@@ -1,7 +1,7 @@
 """A folder of DICOM files, sorted: what each series is taken as, or why it is refused."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -10,31 +10,25 @@ from pydicom.dataset import Dataset
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
+from flame.io.contrast_order import by_contrast_order
 from flame.io.dates import first_date
+from flame.io.duplicates import without_duplicates
 from flame.io.geometry import Geometry, check_geometry
-from flame.io.headers import Instance, Series, UnreadableFile, group_series, read_headers
+from flame.io.headers import (
+    Instance,
+    Series,
+    UnreadableFile,
+    group_series,
+    numbers,
+    read_headers,
+)  # fmt: skip
+from flame.io.overrides import read_overrides
 from flame.io.radiotherapy import is_plan
-from flame.io.sequences import ABSTAIN_BELOW, Verdict, classify
+from flame.io.sequences import ABSTAIN_BELOW, Verdict, classify, is_reformat
+from flame.io.series_report import SeriesReport
 
 SIMULATED = "FLAME simulation"
 """ImageComments (0020,4000) that the simulator writes into every image."""
-
-
-@dataclass(frozen=True, eq=False)
-class SeriesReport:
-    """One series: its verdict, its geometry where that holds, and why it is refused if it is."""
-
-    patient_id: str
-    day: date | None
-    series: Series
-    verdict: Verdict
-    geometry: Geometry | None
-    refused: str
-
-    @property
-    def taken(self) -> bool:
-        """Whether the series is used."""
-        return not self.refused
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +64,27 @@ class ImportReport:
 
 
 def inspect_folder(
-    folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    overrides: Path | None = None,
 ) -> ImportReport:
-    """Read all headers below ``folder`` and judge every series. Reads no pixels."""
+    """Read all headers below ``folder`` and judge every series. Reads no pixels.
+
+    ``overrides`` is a table by which a person names sequences (``flame.io.overrides``).
+    """
+    chosen = read_overrides(overrides)
     instances, unreadable = read_headers(folder, progress)
     damaged = {u.path.parent for u in unreadable if u.damaged}
-    judged = [_refuse_beside(damaged, _judge(s)) for s in group_series(instances)]
-    reports = _prefer_best(judged)
+    series = group_series(instances)
+    unknown = chosen.keys() - {s.uid for s in series}
+    if unknown:
+        uid = sorted(unknown)[0]
+        raise BadInput(f"{overrides}: no series {uid} in {folder}; see flame inspect --json")
+    judged = [_refuse_beside(damaged, _judge(s, chosen)) for s in series]
+    reports = _prefer_best(by_contrast_order(judged))
     radiotherapy: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
-        if str(instance.header.get("Modality", "")).startswith("RT"):
+        if str(instance.header.get("Modality", "")).startswith(("RT", "SEG")):
             radiotherapy[_patient_id(instance.header)].append(instance)
     return ImportReport(folder, tuple(reports), dict(radiotherapy), tuple(unreadable))
 
@@ -89,25 +94,28 @@ def _patient_id(header: Dataset) -> str:
     return str(header.get("PatientID") or "").strip() or f"study {header.get('StudyInstanceUID')}"
 
 
-def _judge(series: Series) -> SeriesReport:
+def _judge(series: Series, chosen: Mapping[str, Sequence | None]) -> SeriesReport:
     patient_id = _patient_id(series.header)
     day = first_date(series.header, "AcquisitionDate", "SeriesDate", "StudyDate")
-    try:
-        verdict, checked = classify(series), check_geometry(series)
-    except (ValueError, TypeError) as error:
-        verdict = Verdict(None, "rejected", "", 1.0)
-        checked = f"malformed header ({type(error).__name__})"
+    series, note = without_duplicates(series)
+    if series.uid in chosen:
+        verdict = Verdict(chosen[series.uid], "override", "named in the table of overrides", 1.0)
+    else:
+        verdict = classify(series)
+    checked = check_geometry(series)
     geometry = checked if isinstance(checked, Geometry) else None
     refused = ""
     if day is None:
         refused = "no valid date (0008,0020): it cannot be placed before or after radiotherapy"
-    elif verdict.rule == "rejected" and verdict.evidence:
+    elif verdict.rule == "rejected":
         refused = verdict.evidence
+    elif verdict.rule == "override" and verdict.sequence is None:
+        refused = "left out by the table of overrides"
     elif isinstance(checked, str):
         refused = checked
     elif verdict.sequence is None or verdict.score < ABSTAIN_BELOW:
-        refused = f"sequence unclear: {verdict.rule} ({verdict.evidence})"
-    return SeriesReport(patient_id, day, series, verdict, geometry, refused)
+        refused = f"sequence unclear: {verdict.rule} ({verdict.evidence}); name it with --sequences"
+    return SeriesReport(patient_id, day, series, verdict, geometry, refused, note)
 
 
 def _refuse_beside(damaged: set[Path], report: SeriesReport) -> SeriesReport:
@@ -118,11 +126,17 @@ def _refuse_beside(damaged: set[Path], report: SeriesReport) -> SeriesReport:
     return replace(report, refused="a damaged file lies beside it: slices may be missing")
 
 
-def _quality(report: SeriesReport) -> tuple[float, float, int]:
-    """Order of candidates for one sequence: isotropic 3-D, thin slices, latest repeat."""
+def _quality(report: SeriesReport) -> tuple[bool, bool, float, float, float]:
+    """Order of candidates for one sequence: chosen by hand, original, thin, clear, latest."""
     assert report.geometry is not None
-    number = int(report.series.header.get("SeriesNumber") or 0)
-    return (-round(max(report.geometry.spacing), 1), report.verdict.score, number)
+    number = numbers(report.series.header, "SeriesNumber")
+    return (
+        report.verdict.rule == "override",
+        not is_reformat(report.series),
+        -round(max(report.geometry.spacing), 1),
+        report.verdict.score,
+        number[0] if number else 0.0,
+    )
 
 
 def _prefer_best(reports: list[SeriesReport]) -> list[SeriesReport]:

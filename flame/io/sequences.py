@@ -5,20 +5,24 @@ Times are in ms, as in DICOM. Acquisition parameters beat text: descriptions suc
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
 from flame.core.imaging import Sequence
-from flame.io.headers import Series
+from flame.io.headers import Series, numbers
 
 MIN_SLICES = 10
 ABSTAIN_BELOW = 0.5
+AGENT_ONLY = "T1C: contrast agent in the header"
+"""Rule of a T1C that only ContrastBolusAgent speaks for; the tag may be stale."""
 
 _REJECTED_TYPES = {
     "LOCALIZER", "DERIVED", "SECONDARY", "PROJECTION IMAGE", "MPR", "MIP", "ADC", "DIFFUSION",
     "PERFUSION", "SWI", "SUBTRACTION", "PHASE", "P",
 }  # fmt: skip
+_REFORMAT_TYPES = {"MPR", "REFORMATTED"}
+_REFORMAT_SCORE = 0.6
 _REJECTED_WORDS = re.compile(
     r"(?<![a-z])(loc(alizer)?|scout|survey|dwi|dti|adc|trace|swi|perf(usion)?|dsc|dce|asl|"
     r"mra|tof|angio|sub(traction)?|mip|bold|fmri)(?![a-z])", re.I
@@ -42,9 +46,14 @@ class Verdict:
     score: float
 
 
+def is_reformat(series: Series) -> bool:
+    """Whether the series was computed from another one on a turned grid."""
+    return bool(_words(series.header, "ImageType") & _REFORMAT_TYPES)
+
+
 def _number(header: Dataset, keyword: str) -> float | None:
-    value = header.get(keyword)
-    return None if value in (None, "") else float(value)
+    values = numbers(header, keyword)
+    return values[0] if values else None
 
 
 def _words(header: Dataset, keyword: str) -> set[str]:
@@ -54,10 +63,19 @@ def _words(header: Dataset, keyword: str) -> set[str]:
 
 def classify(series: Series) -> Verdict:
     """Return the verdict on ``series``; ``sequence`` is None where it is rejected or unclear."""
-    header = series.header
     rejected = _rejection(series)
     if rejected:
         return Verdict(None, "rejected", rejected, 1.0)
+    verdict = _by_rules(series)
+    if verdict.sequence and is_reformat(series):
+        evidence = f"{verdict.evidence}; a reformat of another series"
+        score = min(verdict.score, _REFORMAT_SCORE)
+        return replace(verdict, evidence=evidence, score=score)
+    return verdict
+
+
+def _by_rules(series: Series) -> Verdict:
+    header = series.header
     tr, te, ti = (_number(header, k) for k in ("RepetitionTime", "EchoTime", "InversionTime"))
     shown = ", ".join(
         f"{n} {v:g} ms" for n, v in (("TR", tr), ("TE", te), ("TI", ti)) if v is not None
@@ -83,7 +101,7 @@ def classify(series: Series) -> Verdict:
 def _rejection(series: Series) -> str:
     header = series.header
     types = _words(header, "ImageType") & _REJECTED_TYPES
-    if types:
+    if types and not is_reformat(series):
         return f"image type {', '.join(sorted(types))}"
     b_value = _number(header, "DiffusionBValue") or 0  # some scanners write 0 into every series
     if "EP" in _words(header, "ScanningSequence") or b_value > 0:
@@ -119,7 +137,7 @@ def _t1_or_t1c(series: Series, shown: str) -> Verdict:
         return Verdict(Sequence.T1C, "T1C: T1 with contrast", found, 1.0 if has_agent else 0.8)
     if has_agent:
         found = f"{shown}; contrast agent in the header only"
-        return Verdict(Sequence.T1C, "T1C: T1 with contrast", found, 0.7)
+        return Verdict(Sequence.T1C, AGENT_ONLY, found, 0.7)
     return Verdict(Sequence.T1, "T1: short TR and TE or prepared gradient echo", shown, 0.9)
 
 

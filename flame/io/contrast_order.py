@@ -1,0 +1,50 @@
+"""Stale contrast tags: what the order of acquisition says against ContrastBolusAgent.
+
+Some scanners carry the agent in every series of an examination, also in those acquired before it
+was given. A series that nothing but this tag calls T1C is held against the series of its day that
+were named with contrast.
+"""
+
+from collections import defaultdict
+from dataclasses import replace
+
+from flame.core.imaging import Sequence
+from flame.io.sequences import AGENT_ONLY, Verdict
+from flame.io.series_report import SeriesReport
+
+
+def by_contrast_order(reports: list[SeriesReport]) -> list[SeriesReport]:
+    """Turn a T1C into T1 where it was acquired before the first T1C that is named so.
+
+    A T1 that says nothing of contrast becomes T1C where it was acquired after one.
+    """
+    given: dict[tuple[object, object], float] = defaultdict(lambda: float("inf"))
+    for report in reports:
+        named = report.taken and report.verdict.sequence is Sequence.T1C
+        if named and report.verdict.rule != AGENT_ONLY:
+            key = (report.patient_id, report.day)
+            given[key] = min(given[key], _time(report))
+    return [_reconsider(r, given[r.patient_id, r.day]) if r.taken else r for r in reports]
+
+
+def _reconsider(report: SeriesReport, given: float) -> SeriesReport:
+    verdict, time = report.verdict, _time(report)
+    if verdict.rule == AGENT_ONLY and time < given < float("inf"):
+        found = f"{verdict.evidence}, yet acquired before the first series named with contrast"
+        return replace(report, verdict=Verdict(Sequence.T1, "T1: stale contrast tag", found, 0.7))
+    silent = verdict.sequence is Sequence.T1 and verdict.rule.startswith("T1: short")
+    if silent and given < time < float("inf"):
+        found = f"{verdict.evidence}; acquired after a series with contrast"
+        return replace(report, verdict=Verdict(Sequence.T1C, "T1C: after contrast", found, 0.7))
+    return report
+
+
+def _time(report: SeriesReport) -> float:
+    """AcquisitionTime (0008,0032) of the first slice, else SeriesTime, as a number HHMMSS."""
+    for keyword in ("AcquisitionTime", "SeriesTime"):
+        text = str(report.series.header.get(keyword) or "")
+        try:
+            return float(text)
+        except ValueError:
+            continue
+    return float("inf")

@@ -1,0 +1,122 @@
+"""RT Dose files to a dose grid in Gy."""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from scipy.ndimage import affine_transform
+
+from flame.core.errors import UnreadableImage
+from flame.core.imaging import DoseMap
+from flame.io.geometry import LPS_TO_RAS, STEP_SPREAD
+from flame.io.headers import numbers
+from flame.io.radiotherapy import RT_PLAN
+
+
+def read_dose(paths: list[Path]) -> DoseMap:
+    """Return the dose of a whole course in Gy, summed over plans on the first one's grid.
+
+    A MULTI_PLAN sum goes before plans, plans before beams. A physical dose counts as RBE-weighted
+    only where it is a photon plan's (RBE 1). Raises UnreadableImage where the parts do not belong
+    together or cannot be trusted.
+    """
+    unique: dict[str, tuple[Path, Dataset]] = {}
+    for path in paths:
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        unique.setdefault(str(header.get("SOPInstanceUID")), (path, header))
+    parts = _whole_course(list(unique.values()))
+    kinds = {_biological(header) for _, header in parts}
+    if len(kinds - {None}) > 1:
+        raise UnreadableImage(
+            parts[0][0], "physical and RBE-weighted doses of one course cannot be summed"
+        )
+    first, *others = [_read(path, header) for path, header in parts]
+    total = first.voxels.copy()
+    for other in others:
+        pull = np.linalg.inv(other.affine) @ first.affine
+        total += affine_transform(
+            other.voxels, pull[:3, :3], pull[:3, 3], output_shape=total.shape, order=1
+        )
+    return DoseMap(total, first.affine, biological=(kinds - {None} or {False}) == {True})
+
+
+def _whole_course(found: list[tuple[Path, Dataset]]) -> list[tuple[Path, Dataset]]:
+    by_kind: dict[str, list[tuple[Path, Dataset]]] = {}
+    for path, header in found:
+        by_kind.setdefault(str(header.get("DoseSummationType", "")), []).append((path, header))
+    for kind in ("MULTI_PLAN", "PLAN", "BEAM"):
+        parts = by_kind.get(kind, [])
+        if not parts:
+            continue
+        plans = [(_plan(header), _beam(header)) for _, header in parts]
+        if len(set(plans)) < len(plans) or (kind == "MULTI_PLAN" and len(parts) > 1):
+            raise UnreadableImage(parts[0][0], f"two {kind} doses for one plan; keep one of them")
+        return parts
+    kinds = ", ".join(sorted(by_kind)) or "none"
+    raise UnreadableImage(
+        found[0][0], f"dose summation type {kinds} (3004,000A) is no dose of a plan"
+    )
+
+
+def _plan(header: Dataset) -> str:
+    plans = header.get("ReferencedRTPlanSequence") or []
+    return str(plans[0].get("ReferencedSOPInstanceUID", "")) if plans else ""
+
+
+def _beam(header: Dataset) -> str:
+    for plan in header.get("ReferencedRTPlanSequence") or []:
+        for group in plan.get("ReferencedFractionGroupSequence") or []:
+            for beam in group.get("ReferencedBeamSequence") or []:
+                return str(beam.get("ReferencedBeamNumber", ""))
+    return ""
+
+
+def _biological(header: Dataset) -> bool | None:
+    """Whether the dose is RBE-weighted; None for photons, where both are the same."""
+    if str(header.get("DoseType", "PHYSICAL")) == "EFFECTIVE":
+        return True
+    plans = header.get("ReferencedRTPlanSequence") or []
+    photon = plans and str(plans[0].get("ReferencedSOPClassUID")) == RT_PLAN
+    return None if photon else False
+
+
+def _read(path: Path, header: Dataset) -> DoseMap:
+    if header.get("DoseUnits") != "GY":
+        raise UnreadableImage(path, f"dose in {header.get('DoseUnits')}, not in Gy (3004,0002)")
+    scaling = numbers(header, "DoseGridScaling")
+    if not scaling or not scaling[0] > 0:
+        raise UnreadableImage(path, "no dose grid scaling (3004,000E)")
+    try:
+        stored = pydicom.dcmread(path, force=True).pixel_array
+    except Exception as error:
+        reason = f"the dose cannot be decoded ({type(error).__name__})"
+        raise UnreadableImage(path, reason) from error
+    affine, order = _grid(path, header)
+    planes = (stored if stored.ndim == 3 else stored[None])[order]
+    return DoseMap((planes.T * scaling[0]).astype(np.float32), affine, biological=False)
+
+
+def _grid(path: Path, header: Dataset) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """RAS+ affine of a dose grid and the order of its frames along the slice axis."""
+    cosines, origin, spacing, offsets = (
+        np.array(numbers(header, k))
+        for k in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
+                  "GridFrameOffsetVector")
+    )  # fmt: skip
+    if len(cosines) != 6 or len(origin) != 3 or len(spacing) != 2 or len(offsets) < 2:
+        raise UnreadableImage(path, "position, orientation or frame offsets are missing")
+    row, column = cosines.reshape(2, 3)
+    normal = np.cross(row, column)
+    if abs(offsets[0]) > 1e-6:  # absolute: coordinates of the planes (PS3.3 C.8.8.3.2)
+        offsets = offsets - origin @ normal
+    order = np.argsort(offsets, kind="stable")
+    steps = np.diff(offsets[order])
+    if (steps <= 0).any() or np.ptp(steps) > STEP_SPREAD * np.median(steps):
+        raise UnreadableImage(path, "the planes of the dose are not evenly spaced")
+    lps = np.eye(4)
+    lps[:3, 0], lps[:3, 1] = row * spacing[1], column * spacing[0]
+    lps[:3, 2] = normal * steps.mean()
+    lps[:3, 3] = origin + normal * offsets[order[0]]
+    return LPS_TO_RAS @ lps, order

@@ -1,0 +1,45 @@
+"""Slices that were exported twice."""
+
+import hashlib
+from dataclasses import replace
+
+import pydicom
+
+from flame.io.headers import Instance, Series, numbers
+
+
+def without_duplicates(series: Series) -> tuple[Series, str]:
+    """Return ``series`` with each SOP instance once, and a note on what was left out.
+
+    A copy is left out only where its place and its pixels are the same; copies that differ stay,
+    and the geometry check refuses them.
+    """
+    kept: dict[tuple[str, int | None], Instance] = {}
+    left: list[Instance] = []
+    for instance in series.instances:
+        key = (str(instance.header.get("SOPInstanceUID", id(instance))), instance.frame)
+        if key in kept and _same(kept[key], instance):
+            continue
+        if key in kept:
+            left.append(instance)
+        else:
+            kept[key] = instance
+    dropped = len(series.instances) - len(kept) - len(left)
+    if not dropped:
+        return series, ""
+    note = f"{dropped} slices were there twice, with the same pixels; one copy of each is used"
+    return replace(series, instances=(*kept.values(), *left)), note
+
+
+def _same(a: Instance, b: Instance) -> bool:
+    places = [numbers(i.header, "ImagePositionPatient") for i in (a, b)]
+    return places[0] == places[1] and (a.path == b.path or _digest(a) == _digest(b))
+
+
+def _digest(instance: Instance) -> str:
+    """SHA-256 of the encoded pixels; the path where there are none, which equals nothing."""
+    try:
+        pixels = pydicom.dcmread(instance.path, force=True).PixelData
+    except Exception:  # damaged: then it is no copy
+        return str(instance.path)
+    return hashlib.sha256(pixels).hexdigest()

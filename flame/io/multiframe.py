@@ -1,0 +1,80 @@
+"""Enhanced multi-frame MR: one classic header a frame, from the functional groups (PS3.3 C.7.6.16).
+
+What follows (grouping, geometry, sequence) then needs to know of classic headers only.
+"""
+
+from collections.abc import Iterator
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+
+ENHANCED_MR = {"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"}
+"""Enhanced MR Image Storage and Legacy Converted Enhanced MR Image Storage."""
+
+_GROUPS = {"SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"}
+_RENAMED = {
+    "EffectiveEchoTime": "EchoTime",
+    "InversionTimes": "InversionTime",
+    "FrameType": "ImageType",
+    "TemporalPositionIndex": "TemporalPositionIdentifier",
+    "FrameAcquisitionDateTime": "AcquisitionDateTime",
+}
+_KEPT = {
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
+    "RescaleSlope", "RescaleIntercept", "RepetitionTime", "FlipAngle", "EchoTime",
+    "InversionTime", "ImageType", "StackID", "DiffusionBValue", "TemporalPositionIdentifier",
+    "ContrastBolusAgent", "ScanningSequence", "SeriesDescription",
+}  # fmt: skip
+
+
+def frame_headers(header: Dataset) -> list[Dataset]:
+    """Return a classic header for every frame of an enhanced MR ``header``.
+
+    Raises ValueError where the functional groups do not fit the number of frames.
+    """
+    frames = header.get("PerFrameFunctionalGroupsSequence") or []
+    if len(frames) != int(header.get("NumberOfFrames") or 0):
+        raise ValueError("the functional groups do not fit the number of frames")
+    base = Dataset()
+    base.update({e.tag: e for e in header if e.keyword not in _GROUPS})
+    base.NumberOfFrames = 1
+    _set_scanning_sequence(base)
+    for shared in header.get("SharedFunctionalGroupsSequence") or []:
+        _copy(shared, base)
+    return [_frame(base, groups) for groups in frames]
+
+
+def _frame(base: Dataset, groups: Dataset) -> Dataset:
+    frame = Dataset()
+    frame.update(base)
+    _copy(groups, frame)
+    return frame
+
+
+def _copy(groups: Dataset, target: Dataset) -> None:
+    for element in _elements(groups):
+        keyword = _RENAMED.get(element.keyword, element.keyword)
+        value = element.value
+        if keyword not in _KEPT or value in (None, ""):
+            continue
+        single = element.keyword == "InversionTimes" and not isinstance(value, int | float)
+        setattr(target, keyword, value[0] if single else value)
+
+
+def _elements(groups: Dataset) -> Iterator[DataElement]:
+    for group in groups:
+        for item in group.value if group.VR == "SQ" else ():
+            yield from (e for e in item if e.VR != "SQ")
+
+
+def _set_scanning_sequence(base: Dataset) -> None:
+    """ScanningSequence (0018,0020) from the attributes that replace it in enhanced MR."""
+    kinds = {"GRADIENT": ["GR"], "SPIN": ["SE"], "BOTH": ["GR", "SE"]}
+    found = list(kinds.get(str(base.get("EchoPulseSequence", "")), []))
+    found += ["IR"] * (base.get("InversionRecovery") == "YES")
+    found += ["EP"] * (base.get("EchoPlanarPulseSequence") == "YES")
+    if found:
+        base.ScanningSequence = found
+    agents = base.get("ContrastBolusAgentSequence") or []
+    if agents:
+        base.ContrastBolusAgent = str(agents[0].get("CodeMeaning") or "contrast agent")

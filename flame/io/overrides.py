@@ -1,0 +1,34 @@
+"""A table by which a person says what a series is."""
+
+from pathlib import Path
+
+from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
+from flame.core.registry import nearest
+from flame.io.tables import read_table
+
+_NONE = "none"
+
+
+def read_overrides(path: Path | None) -> dict[str, Sequence | None]:
+    """Read a table with the columns ``series`` and ``sequence``.
+
+    ``series`` is a SeriesInstanceUID as ``flame inspect --json`` prints it; ``sequence`` one of
+    T1, T1C, T2, FLAIR, or none to leave the series out.
+    """
+    if path is None:
+        return {}
+    found: dict[str, Sequence | None] = {}
+    for index, row in read_table(path, ("series", "sequence")).iterrows():
+        where = f"{path}, line {int(str(index)) + 2}"
+        uid, name = str(row["series"]).strip(), str(row["sequence"]).strip()
+        choices = [*map(str, Sequence), _NONE]
+        if uid in found:
+            raise BadInput(f"{where}: this series occurs twice; keep one line of it")
+        if name.upper() in set(Sequence):
+            found[uid] = Sequence(name.upper())
+        elif name.lower() == _NONE:
+            found[uid] = None
+        else:
+            raise BadInput(f"{where}: unknown sequence '{name}': {nearest(name, choices)}")
+    return found

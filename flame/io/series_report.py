@@ -1,0 +1,29 @@
+"""The verdict on one series of a folder."""
+
+from dataclasses import dataclass
+from datetime import date
+
+from flame.io.geometry import Geometry
+from flame.io.headers import Series
+from flame.io.sequences import Verdict
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesReport:
+    """One series: its verdict, its geometry where that holds, and why it is refused if it is.
+
+    ``note`` is what was put right, such as slices that were there twice.
+    """
+
+    patient_id: str
+    day: date | None
+    series: Series
+    verdict: Verdict
+    geometry: Geometry | None
+    refused: str
+    note: str = ""
+
+    @property
+    def taken(self) -> bool:
+        """Whether the series is used."""
+        return not self.refused

@@ -1,0 +1,125 @@
+"""RT Structure Set regions to masks.
+
+A region is filled on a grid of its own, made of its contour planes, so that contours drawn on an
+oblique or differently spaced image keep their place; only then it goes to any other grid.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from matplotlib.path import Path as Polygon
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from flame.core.errors import UnreadableImage
+from flame.core.imaging import LabelMap
+
+_PIXELS = 400
+"""Pixels along a region's longer side, of 0.2 to 1 mm each."""
+_FLAT_MM = 0.1
+"""Largest distance of a contour point from its plane."""
+_LPS = np.array([-1.0, -1.0, 1.0])
+
+Points = NDArray[np.float64]
+
+
+def region_names(header: Dataset) -> dict[str, int]:
+    """ROI numbers of a structure set by name."""
+    regions = header.get("StructureSetROISequence") or []
+    return {str(r.get("ROIName", "")): int(r.ROINumber) for r in regions}
+
+
+def read_region(path: Path, name: str, frame_of_reference: str) -> LabelMap:
+    """Return the region ``name`` as a mask with an RAS+ affine in mm.
+
+    ``frame_of_reference`` is the UID of the images it is meant for. Contours inside others are
+    holes. Raises UnreadableImage for another frame of reference and for contours that are open
+    or not flat and parallel.
+    """
+    header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    number = region_names(header).get(name)
+    if number is None:
+        raise UnreadableImage(path, "the structure set has no such region")
+    for region in header.StructureSetROISequence:
+        drawn_on = str(region.get("ReferencedFrameOfReferenceUID", ""))
+        if int(region.ROINumber) == number and drawn_on != frame_of_reference:
+            raise UnreadableImage(path, "its frame of reference is not that of the images")
+    contours = [
+        _points(path, contour)
+        for item in header.get("ROIContourSequence") or []
+        if int(item.ReferencedROINumber) == number
+        for contour in item.get("ContourSequence") or []
+        if contour.ContourGeometricType != "POINT"
+    ]
+    if not contours:
+        raise UnreadableImage(path, "the region has no contour")
+    return _filled(path, contours)
+
+
+def _points(path: Path, contour: Dataset) -> Points:
+    if not str(contour.ContourGeometricType).startswith(("CLOSED_PLANAR", "CLOSEDPLANAR")):
+        raise UnreadableImage(path, f"contours are {contour.ContourGeometricType}, not closed")
+    points = np.array(contour.ContourData, float)
+    if points.size < 9 or points.size % 3 or not np.isfinite(points).all():
+        raise UnreadableImage(path, "a contour has fewer than three points")
+    return np.asarray(points.reshape(-1, 3) * _LPS)
+
+
+def _filled(path: Path, contours: list[Points]) -> LabelMap:
+    normal = _normal(contours)
+    basis = np.linalg.svd(normal[None])[2][1:]  # two in-plane directions
+    if np.linalg.det([*basis, normal]) < 0:
+        basis = basis[::-1]
+    heights = []
+    for points in contours:
+        along = points @ normal
+        if np.ptp(along) > 2 * _FLAT_MM:
+            raise UnreadableImage(path, "its contours are not flat, or not parallel to each other")
+        heights.append(float(along.mean()))
+    planes, step = _planes(path, np.array(heights))
+    flat = [points @ basis.T for points in contours]
+    low, high = np.vstack(flat).min(axis=0), np.vstack(flat).max(axis=0)
+    pixel = float(np.clip((high - low).max() / _PIXELS, 0.2, 1.0))
+    low = low - 0.5 * pixel
+    size = np.ceil((high - low) / pixel).astype(int)
+    voxels = np.zeros((*(size + 2), int(planes.max()) + 1), bool)
+    for points, plane in zip(flat, planes, strict=True):
+        voxels[:, :, plane] ^= _inside((points - low) / pixel, voxels.shape[:2])
+    affine = np.eye(4)
+    affine[:3, 0], affine[:3, 1] = basis[0] * pixel, basis[1] * pixel
+    affine[:3, 2] = normal * step
+    affine[:3, 3] = low @ basis + normal * min(heights)
+    return LabelMap(voxels.astype(np.uint8), affine)
+
+
+def _normal(contours: list[Points]) -> Points:
+    largest = max(contours, key=lambda p: float(np.ptp(p, axis=0).max()))
+    return np.asarray(np.linalg.svd(largest - largest.mean(axis=0))[2][2])
+
+
+def _planes(path: Path, heights: NDArray[np.float64]) -> tuple[NDArray[np.int_], float]:
+    """Plane number of each contour and the distance of planes in mm."""
+    levels = np.sort(heights)
+    gaps = np.diff(levels)
+    gaps = gaps[gaps > 2 * _FLAT_MM]
+    if not len(gaps):
+        raise UnreadableImage(path, "the region lies in one plane only and has no volume")
+    step = float(gaps.min())
+    planes = (heights - levels[0]) / step
+    if np.abs(planes - np.rint(planes)).max() > 0.1:
+        raise UnreadableImage(path, "its contour planes are not evenly spaced")
+    return np.rint(planes).astype(int), step
+
+
+def _inside(points: Points, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Even-odd filling of one closed contour given in pixels."""
+    low = np.floor(points.min(axis=0)).astype(int).clip(0)
+    high = np.ceil(points.max(axis=0)).astype(int) + 1
+    grid = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1)
+    found = np.zeros(shape, bool)
+    inner = Polygon(points, closed=False).contains_points(grid.reshape(-1, 2))
+    found[low[0] : high[0], low[1] : high[1]] = inner.reshape(grid.shape[:2])[
+        : shape[0] - low[0], : shape[1] - low[1]
+    ]
+    return found

@@ -1,0 +1,43 @@
+"""Linear transforms as ITK text files, which ANTs, 3D Slicer and SimpleITK read."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+
+_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def itk_text(matrix: NDArray[np.float64]) -> str:
+    """ITK transform file of ``matrix``, a 4x4 RAS+ map of points from source to target in mm.
+
+    By ITK's convention the file maps target points to source points (LPS), so that resampling
+    with it brings the source image onto the target.
+    """
+    pull = _LPS @ np.linalg.inv(matrix) @ _LPS
+    numbers = [*pull[:3, :3].ravel(), *pull[:3, 3]]
+    return "\n".join(
+        [
+            "#Insight Transform File V1.0", "#Transform 0",
+            "Transform: AffineTransform_double_3_3",
+            f"Parameters: {' '.join(repr(float(v)) for v in numbers)}",
+            "FixedParameters: 0 0 0", "",
+        ]
+    )  # fmt: skip
+
+
+def read_transform(path: Path) -> NDArray[np.float64]:
+    """Return the 4x4 RAS+ matrix (source to target points, mm) of a file by ``itk_text``."""
+    try:
+        fields = dict(line.split(": ", 1) for line in path.read_text().splitlines() if ": " in line)
+        numbers = np.array(fields["Parameters"].split(), float)
+        centre = np.array(fields["FixedParameters"].split(), float)
+        if len(numbers) != 12 or centre.any():
+            raise ValueError
+    except (OSError, ValueError, KeyError) as error:
+        raise BadInput(f"{path} is no affine transform that FLAME wrote") from error
+    pull = np.eye(4)
+    pull[:3, :3], pull[:3, 3] = numbers[:9].reshape(3, 3), numbers[9:]
+    return np.asarray(np.linalg.inv(_LPS @ pull @ _LPS))
