@@ -30,6 +30,10 @@ out, err = Console(), Console(stderr=True)
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key: section.key=value.")
 ]
+Sequences = Annotated[
+    Path | None,
+    typer.Option(help="Table of overrides: series (from inspect --json), sequence."),
+]
 
 
 def main() -> None:
@@ -116,17 +120,21 @@ def simulate(
 def inspect(
     dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    sequences: Sequences = None,
 ) -> None:
     """Show what is in a DICOM folder, and what is refused and why."""
     from flame.pipelines import inspect as pipeline
 
     with _bars() as show:
-        report, rows = pipeline.run(dicom, lambda done, total: show("headers", done, total))
+        report, rows = pipeline.run(
+            dicom, lambda done, total: show("headers", done, total), sequences
+        )
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     else:
         columns = ["patient", "date", "series", "taken as", "geometry", "why"]
-        _table(f"{dicom}", columns, [list(asdict(row).values()) for row in rows])
+        shown = [[r.patient, r.day, r.series, r.verdict, r.geometry, r.reason] for r in rows]
+        _table(f"{dicom}", columns, shown)
         for file in report.unreadable[:20]:
             out.print(f"passed over: {file.path}: {file.reason}", soft_wrap=True, markup=False)
         if len(report.unreadable) > 20:
@@ -139,31 +147,87 @@ def inspect(
 def preprocess(
     dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of BIDS derivatives.")],
-    spacing: Annotated[float, typer.Option(help="Voxel size of the output in mm.")] = 1.0,
+    spacing: Annotated[
+        float | None, typer.Option(help="Voxel size of the output in mm (1).")
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 1,
     clinical: Annotated[
         Path | None, typer.Option(help="Table with a column patient_id (the DICOM PatientID).")
     ] = None,
+    treatments: Annotated[
+        Path | None, typer.Option(help="Table of radiotherapy, instead of RT Plan files.")
+    ] = None,
     key: Annotated[
         Path | None, typer.Option(help="Pseudonym key; made beside DICOM if absent.")
     ] = None,
+    sequences: Sequences = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of brain masks PatientID_YYYYMMDD.nii.gz.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler, such as tcp://host:8786.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of stage parameters (docs/configuration.md).")
+    ] = None,
+    overrides: Overrides = None,
 ) -> None:
     """Turn a DICOM folder into BIDS derivatives; run again, it skips what is done."""
+    from flame.core.config import load_config
     from flame.pipelines import preprocess as pipeline
+    from flame.preprocessing.config import StageConfig
 
-    config = pipeline.PreprocessConfig(
-        str(dicom), str(folder), spacing, jobs, str(clinical) if clinical else None,
-        str(key) if key else None,
+    given = [f"spacing={spacing}"] * (spacing is not None)
+    stages = load_config(StageConfig, config, [*given, *(overrides or [])])
+
+    def text(path: Path | None) -> str | None:
+        return str(path) if path else None
+
+    settings = pipeline.PreprocessConfig(
+        str(dicom), str(folder), stages, jobs, text(clinical), text(treatments), text(key),
+        text(sequences), text(masks), scheduler,
     )  # fmt: skip
     with _bars() as show:
-        result = pipeline.run(config, lambda done, total: show("preprocess", done, total))
-    columns = ["subject", "session", "day", "status", "sequences", "brain ml", "atlas Dice", "note"]
+        result = pipeline.run(settings, lambda done, total: show("preprocess", done, total))
+    columns = [
+        "subject", "session", "day", "status", "sequences", "brain ml", "atlas Dice", "quality",
+        "note",
+    ]  # fmt: skip
     rows = [[str(v) for v in asdict(r).values()] for r in result.studies]
     _table(f"{folder}", columns, [[*row[:-2], " ".join(row[-2:]).strip()] for row in rows])
     _warn(result.warnings)
+    out.print(f"Look at the images: {result.html}", soft_wrap=True)
     failed = sum(r.status == "failed" for r in result.studies)
     if failed:
         raise FlameError(f"{failed} of {len(result.studies)} studies failed; the note says why")
+
+
+@app.command()
+def harmonise(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Folder of preprocessed centres, or a table.")
+    ],
+    target: Annotated[Path, typer.Option("--out", help="Landmarks (JSON), or the new table.")],
+    features: Annotated[
+        str, typer.Option(help="Columns of the table to harmonise, separated by commas.")
+    ] = "",
+    covariates: Annotated[
+        str, typer.Option(help="Columns whose effect is kept, such as age,sex.")
+    ] = "",
+    centre_column: Annotated[str, typer.Option(help="Column that names the centre.")] = "centre",
+) -> None:
+    """Make centres alike: Nyul landmarks for images, ComBat for the features of a table."""
+    from flame.pipelines import harmonise as pipeline
+
+    if source.is_dir():
+        result = pipeline.fit_landmarks(source, target)
+    else:
+        names = [
+            [n.strip() for n in text.split(",") if n.strip()] for text in (features, covariates)
+        ]
+        result = pipeline.harmonise_table(source, target, centre_column, *names)
+    _table(f"{source}", ["centre", "summarised"], [list(row) for row in result.rows])
+    out.print(f"Written: {result.path}", soft_wrap=True)
 
 
 @app.command()

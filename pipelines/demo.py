@@ -9,6 +9,7 @@ from flame.federation.config import DataConfig, FederationConfig, TrainConfig, T
 from flame.models.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, inspect, preprocess, simulate, train
 from flame.pipelines.timing import Timing
+from flame.preprocessing.config import StageConfig
 
 Progress = Callable[[str, int, int], None]
 
@@ -74,8 +75,8 @@ def run(config: DemoConfig, progress: Progress = lambda stage, done, total: None
         for name in names:
             results = preprocess.run(
                 preprocess.PreprocessConfig(
-                    str(hospitals / name / "dicom"), str(out / "bids" / name), 2.0, config.jobs,
-                    str(hospitals / name / "clinical.tsv"),
+                    str(hospitals / name / "dicom"), str(out / "bids" / name),
+                    StageConfig(spacing=2.0), config.jobs, str(hospitals / name / "clinical.tsv"),
                 ),
                 step(f"preprocess {name}"),
             )  # fmt: skip

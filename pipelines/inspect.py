@@ -11,7 +11,11 @@ from flame.io.radiotherapy import read_treatment
 
 @dataclass(frozen=True)
 class InspectRow:
-    """One series, or the radiotherapy objects of a patient, as shown."""
+    """One series, or the radiotherapy objects of a patient.
+
+    The table shows the first six; ``--json`` all, with the rule behind the verdict, its score
+    from 0 to 1, and the ``series_uid`` that a table of overrides names.
+    """
 
     patient: str
     day: str
@@ -19,17 +23,24 @@ class InspectRow:
     verdict: str
     geometry: str
     reason: str
+    rule: str = ""
+    score: float = float("nan")
+    series_uid: str = ""
+    slices: int = 0
+    folder: str = ""
 
 
 def run(
-    dicom: Path, progress: Callable[[int, int], None] = lambda done, total: None
+    dicom: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    sequences: Path | None = None,
 ) -> tuple[ImportReport, list[InspectRow]]:
     """Inspect ``dicom`` and return the report and its rows.
 
     Patients are numbered in order of PatientID. Descriptions and dates are shown as they are: the
     table is for the hospital's own eyes.
     """
-    report = inspect_folder(dicom, progress)
+    report = inspect_folder(dicom, progress, sequences)
     patients = sorted({s.patient_id for s in report.series} | set(report.radiotherapy))
     number = {patient: f"P{n}" for n, patient in enumerate(patients, 1)}
     rows = []
@@ -43,7 +54,9 @@ def run(
             InspectRow(
                 number[s.patient_id], str(s.day or ""), s.series.description,
                 str(s.verdict.sequence) if taken else "refused", geometry,
-                s.verdict.evidence if taken else s.refused,
+                "; ".join(filter(None, (s.verdict.evidence if taken else s.refused, s.note))),
+                s.verdict.rule, s.verdict.score, s.series.uid, len(s.series.instances),
+                str(s.series.folder),
             )
         )  # fmt: skip
     rows += [_radiotherapy_row(report, p, number[p]) for p in sorted(report.radiotherapy)]

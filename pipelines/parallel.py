@@ -1,14 +1,19 @@
-"""Work spread over processes, results in order."""
+"""Work spread over processes of this machine or over a Dask cluster, results in order."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
-from flame.core.errors import FlameError
+from flame.core.errors import BadInput, FlameError
 
 R = TypeVar("R")
+_KILLED = (
+    "a working process was killed, perhaps for want of memory; run the same command again "
+    "to go on, with fewer --jobs"
+)
 
 
 def _one_thread() -> None:
@@ -20,23 +25,62 @@ def _one_thread() -> None:
 
 
 def in_parallel(
-    work: Callable[..., R], arguments: Iterable[tuple[Any, ...]], jobs: int
+    work: Callable[..., R],
+    arguments: Iterable[tuple[Any, ...]],
+    jobs: int,
+    scheduler: str | None = None,
 ) -> Iterator[R]:
     """Yield ``work(*a)`` for each of ``arguments`` in order, computed by ``jobs`` processes.
 
-    Processes are spawned: forking one that holds threads of numerical libraries can hang.
+    ``scheduler`` is the address of a Dask scheduler whose workers do it instead; they need FLAME
+    and the same folders. Raises FlameError where a process or worker was killed.
     """
-    if jobs == 1:
+    if jobs == 1 and scheduler is None:
         yield from (work(*a) for a in arguments)
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread)
+    with _executor(jobs, scheduler) as pool:
+        try:
+            for future in [pool.submit(work, *a) for a in arguments]:
+                yield future.result()
+        except BrokenProcessPool:
+            raise FlameError(_KILLED) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _executor(jobs: int, scheduler: str | None) -> Iterator[Executor]:
+    if scheduler is None:
+        # Spawned: forking a process that holds threads of numerical libraries can hang.
+        yield ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_one_thread)
+        return
     try:
-        for future in [pool.submit(work, *a) for a in arguments]:
-            yield future.result()
-    except BrokenProcessPool:
-        raise FlameError(
-            "a working process was killed, perhaps for want of memory; run the same command again "
-            "to go on, with fewer --jobs"
-        ) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+        from distributed import Client
+        from distributed.scheduler import KilledWorker
+    except ImportError:
+        raise BadInput("--scheduler needs Dask: pip install 'flame-medical[dask]'") from None
+    try:
+        client: Any = Client(scheduler, timeout="10s", set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"no Dask scheduler at {scheduler}; start one, or check it") from error
+    with client:
+        try:
+            yield _DaskExecutor(client)
+        except KilledWorker:
+            raise FlameError(_KILLED) from None
+
+
+class _DaskExecutor(Executor):
+    """Dask futures that are not shared between equal calls, as work writes files."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._futures = client, list[Any]()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        future = self._client.submit(fn, *args, **kwargs, pure=False)
+        self._futures.append(future)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        if cancel_futures:
+            self._client.cancel(self._futures)

@@ -2,45 +2,60 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from datetime import date
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from flame.core.config import as_toml
 from flame.core.errors import BadInput
-from flame.core.files import write_text
+from flame.core.files import locked, write_text
 from flame.core.treatment import Treatment
 from flame.io.bids import session_folder, write_dataset_description
 from flame.io.intake import ImportReport, inspect_folder
 from flame.io.pseudonym import load_key, pseudonym
-from flame.io.radiotherapy import plan_date, read_treatment
-from flame.io.tables import TREATMENT_COLUMNS, treatment_rows
+from flame.io.radiotherapy import read_treatment
+from flame.io.tables import read_treatments
 from flame.pipelines.parallel import in_parallel
-from flame.preprocessing.clinical import ClinicalTable, printable, read_clinical
-from flame.preprocessing.session import Study, StudyResult, preprocess_study
+from flame.preprocessing.clinical import ClinicalTable, read_clinical
+from flame.preprocessing.cohort_tables import refused_rows, write_tables
+from flame.preprocessing.config import StageConfig
+from flame.preprocessing.decisions import read_decisions
+from flame.preprocessing.quality_report import write_quality_report
+from flame.preprocessing.session import CACHE, Study, StudyResult, preprocess_study
+from flame.preprocessing.studies import Context, find_studies
+
+_OURS = (
+    ".partial-", ".source", ".lock", ".bidsignore", CACHE, "sub-", "dataset_description.json",
+    "README", "participants.", "treatments.tsv", "quality.", "refused.tsv", "decisions.tsv",
+    "preprocess.toml",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """``clinical`` is a table keyed by the DICOM PatientID; ``key`` the pseudonym key file."""
+    """``clinical`` and ``treatments`` are tables keyed by the DICOM PatientID.
+
+    ``key`` is the pseudonym key file, ``sequences`` a table of overrides, ``masks`` a folder of
+    brain masks, ``scheduler`` the address of a Dask scheduler (None: processes of this machine).
+    """
 
     dicom: str
     out: str
-    spacing: float = 1.0
+    stages: StageConfig = field(default_factory=StageConfig)
     jobs: int = 1
     clinical: str | None = None
+    treatments: str | None = None
     key: str | None = None
+    sequences: str | None = None
+    masks: str | None = None
+    scheduler: str | None = None
 
 
 @dataclass(frozen=True)
 class PreprocessResult:
-    """Every study's result, and what the user should look at."""
+    """Every study's result, what the user should look at, and the quality report."""
 
     studies: tuple[StudyResult, ...]
     warnings: tuple[str, ...]
+    html: Path
 
 
 def run(
@@ -53,45 +68,59 @@ def run(
     leaves nothing and is listed with its reason in quality.tsv.
     """
     dicom, out = Path(config.dicom), Path(config.out)
-    _check(config, dicom, out)
-    clinical = read_clinical(Path(config.clinical) if config.clinical else None)
-    report = inspect_folder(dicom)
+    _check(dicom, out)
+    clinical = read_clinical(_path(config.clinical))
+    report = inspect_folder(dicom, overrides=_path(config.sequences))
     if not report.studies():
         reasons = sorted({s.refused for s in report.series}) or ["no MR series"]
         raise BadInput(f"{dicom}: no usable MR series ({'; '.join(reasons)})")
     simulated = report.simulated
-    # The key stays with the DICOM files, never beside what may be shared.
-    key = load_key(Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key"))
-    _same_source(out, pseudonym(key, str(dicom.resolve())))
-    treatments, warnings = _treatments(report)
+    treatments, warnings = _treatments(report, _path(config.treatments))
+    warnings += _clinical_warnings(report, clinical, config.clinical)
     damaged = [u for u in report.unreadable if u.damaged]
     if damaged:
         warnings.append(f"{len(damaged)} damaged files, the first {damaged[0].path}")
-    studies = _studies(report, key, clinical)
-    warnings += _clinical_warnings(report, clinical, config.clinical)
+    # The key stays with the DICOM files, never beside what may be shared.
+    key = load_key(_path(config.key) or dicom.with_name(f"{dicom.name}.key"))
+    decisions = read_decisions(out)
+    studies = find_studies(report, Context(key, clinical, decisions, _path(config.masks)))
+    with locked(out / ".lock"):
+        _same_source(out, pseudonym(key, str(dicom.resolve())))
+        results = _preprocess(config, out, studies, key, progress)
+        write_text(out / "preprocess.toml", config.stages.public_toml())
+        write_dataset_description(out, out.name, simulated)
+        html = write_quality_report(out, results, decisions, refused_rows(report, key), simulated)
+        write_tables(out, report, key, clinical, treatments, results)
+    return PreprocessResult(tuple(results), tuple(warnings), html)
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text) if text else None
+
+
+def _preprocess(
+    config: PreprocessConfig,
+    out: Path,
+    studies: list[Study],
+    key: bytes,
+    progress: Callable[[int, int], None],
+) -> list[StudyResult]:
     (out / "participants.tsv").unlink(missing_ok=True)  # its absence says: not finished
     _remove_stale(out, studies)
+    work = [(out.resolve(), study, config.stages, key) for study in studies]
     results = []
-    work = [(out, study, config.spacing, key, config.jobs > 1) for study in studies]
-    for result in in_parallel(preprocess_study, work, config.jobs):
+    for result in in_parallel(preprocess_study, work, config.jobs, config.scheduler):
         results.append(result)
         progress(len(results), len(studies))
-    public = replace(config, dicom="", out="", clinical=None, key=None)
-    write_text(out / "preprocess.toml", as_toml(public))
-    write_dataset_description(out, out.name, simulated)
-    _write_tables(out, report, key, clinical, treatments, results)
-    return PreprocessResult(tuple(results), tuple(warnings))
+    return results
 
 
-def _check(config: PreprocessConfig, dicom: Path, out: Path) -> None:
-    if not 0.5 <= config.spacing <= 6:
-        raise BadInput(f"--spacing {config.spacing}: choose a spacing from 0.5 to 6 mm")
+def _check(dicom: Path, out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file; give a folder")
     if out.resolve().is_relative_to(dicom.resolve()):
         raise BadInput(f"{out} lies inside the DICOM folder; give a folder outside it")
-    foreign = out.exists() and any(out.iterdir()) and not _ours(out)
-    if foreign:
+    if out.exists() and not all(p.name.startswith(_OURS) for p in out.iterdir()):
         raise BadInput(f"{out} holds other files; give a new folder")
 
 
@@ -106,17 +135,9 @@ def _same_source(out: Path, source: str) -> None:
     write_text(marker, source)
 
 
-def _ours(out: Path) -> bool:
-    known = (
-        ".partial-", ".source", ".bidsignore", "sub-", "dataset_description.json",
-        "participants.tsv", "treatments.tsv", "quality.tsv", "refused.tsv", "preprocess.toml",
-    )  # fmt: skip
-    return all(p.name.startswith(known) for p in out.iterdir())
-
-
-def _treatments(report: ImportReport) -> tuple[dict[str, Treatment], list[str]]:
-    """Treatment by PatientID; a plan that cannot be read costs its patient's treatment only."""
-    found, warnings = {}, []
+def _treatments(report: ImportReport, table: Path | None) -> tuple[dict[str, Treatment], list[str]]:
+    """Treatment by PatientID; the table goes before plans, of which a broken one costs its own."""
+    found, warnings = dict[str, Treatment](), list[str]()
     for patient_id in report.radiotherapy:
         try:
             treatment = read_treatment(report.plans(patient_id))
@@ -125,41 +146,20 @@ def _treatments(report: ImportReport) -> tuple[dict[str, Treatment], list[str]]:
             continue
         if treatment:
             found[patient_id] = treatment
-    return found, warnings
-
-
-def _studies(report: ImportReport, key: bytes, clinical: ClinicalTable) -> list[Study]:
-    studies, sessions = [], dict[str, int]()
-    for (patient_id, day), series in report.studies().items():
-        subject = pseudonym(key, patient_id)
-        sessions[subject] = sessions.get(subject, 0) + 1
-        start, note = _day_zero(report, patient_id, clinical)
-        uids = sorted(str(s.series.header.SeriesInstanceUID) for s in series.values())
-        geometries = {s: r.geometry for s, r in sorted(series.items()) if r.geometry}
-        studies.append(
-            Study(subject, f"{sessions[subject]:02d}", (day - start).days, geometries,
-                  tuple(pseudonym(key, u) for u in uids), note)
-        )  # fmt: skip
-    return studies
-
-
-def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) -> tuple[date, str]:
-    """First day of radiotherapy and how sure that is: table, then plans, then first imaging."""
-    if patient_id in clinical.starts:
-        return clinical.starts[patient_id], ""
-    dates = [d for p in report.plans(patient_id) if (d := plan_date(p.header))]
-    if dates:
-        return min(dates), "day 0 is the date of the first plan"
-    first = min(day for patient, day in report.studies() if patient == patient_id)
-    return first, "day 0 is the first imaging: no date of radiotherapy"
+    given = read_treatments(table) if table else {}
+    patients = {p for p, _ in report.studies()}
+    if table and not given.keys() & patients:
+        raise BadInput(f"{table}: no patient_id in it matches a DICOM PatientID (0010,0020)")
+    return found | given, warnings
 
 
 def _remove_stale(out: Path, studies: list[Study]) -> None:
     wanted = {session_folder(out, s.subject, s.session) for s in studies}
-    for folder in out.glob("sub-*/ses-*"):
-        if folder not in wanted:
+    cached = {out / CACHE / s.subject / s.session for s in studies}
+    for folder in [*out.glob("sub-*/ses-*"), *out.glob(f"{CACHE}/*/*")]:
+        if folder not in wanted | cached:
             shutil.rmtree(folder)
-    for folder in [*out.glob("sub-*"), *out.glob(".partial-*")]:
+    for folder in [*out.glob("sub-*"), *out.glob(".partial-*"), *out.glob(f"{CACHE}/*")]:
         if folder.name.startswith(".partial-") or not any(folder.iterdir()):
             shutil.rmtree(folder)
 
@@ -180,37 +180,3 @@ def _clinical_warnings(
         columns = ", ".join(clinical.dropped)
         warnings.append(f"{path}: columns that are not numbers were left out: {columns}")
     return warnings
-
-
-def _write_tables(
-    out: Path,
-    report: ImportReport,
-    key: bytes,
-    clinical: ClinicalTable,
-    treatments: dict[str, Treatment],
-    results: list[StudyResult],
-) -> None:
-    """Write what describes the cohort; participants.tsv last, as it marks a finished run."""
-    refused = [
-        {"patient": pseudonym(key, s.patient_id), "slices": len(s.series.instances),
-         "rule": "geometry" if s.verdict.sequence and not s.geometry else s.verdict.rule}
-        for s in report.series if s.refused
-    ]  # fmt: skip
-    _tsv(out / "refused.tsv", refused, ["patient", "slices", "rule"])
-    shown = [f.name for f in fields(StudyResult) if f.name != "path"]
-    _tsv(out / "quality.tsv", [{n: getattr(r, n) for n in shown} for r in results], shown)
-    courses: list[dict[str, object]] = []
-    participants: list[dict[str, object]] = []
-    for patient_id in dict.fromkeys(p for p, _ in report.studies()):
-        subject = pseudonym(key, patient_id)
-        courses += treatment_rows(subject, treatments.get(patient_id))
-        values = clinical.rows.get(patient_id, {})
-        cells = {name: printable(value) for name, value in values.items()}
-        participants.append({"participant_id": f"sub-{subject}", **cells})
-    _tsv(out / "treatments.tsv", courses, list(TREATMENT_COLUMNS))
-    _tsv(out / "participants.tsv", participants, ["participant_id"])
-
-
-def _tsv(path: Path, rows: list[dict[str, Any]], columns: list[str]) -> None:
-    table = pd.DataFrame(rows, dtype=object) if rows else pd.DataFrame(columns=columns)
-    write_text(path, table.to_csv(sep="\t", index=False, na_rep="n/a"))

@@ -1,49 +1,88 @@
-"""The MNI152 atlas that ships with nilearn, and affine registration to it."""
+"""Templates, and affine registration to one."""
 
+import importlib.util
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
-from nilearn import datasets
-from nilearn.image import resample_img
+from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes
 
 from flame.core.cohort import Timepoint
-from flame.core.errors import StageFailed
+from flame.core.errors import BadInput
+from flame.core.files import content_hash
 from flame.core.imaging import LabelMap
-from flame.preprocessing.linear_registration import register
-from flame.preprocessing.stage import STAGES, Stage, reference, to_itk
+from flame.preprocessing.interpolation import coarse_grid, resample, resample_labels
+from flame.preprocessing.linear_registration import Kind
+from flame.preprocessing.registration import REGISTRATIONS
+from flame.preprocessing.stage import STAGES, Estimate, Stage, brain_of, reference
 
-SPACE = "MNI152NLin2009aSym"
-MIN_OVERLAP = 0.85
-"""Least Dice of the registered brain with the atlas brain; below it the stage fails."""
+Source = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float64], str]
+"""T1, brain mask, affine and hash of a template's file."""
+MNI152 = "MNI152NLin2009aSym"
 
 
 @dataclass(frozen=True, eq=False)
-class Atlas:
-    """Skull-stripped T1 (float32) and brain mask (uint8) on one grid, RAS+ affine in mm."""
+class Template:
+    """Skull-stripped T1 (float32) and brain mask (uint8) on one grid, RAS+ affine in mm.
+
+    ``space`` is its name in BIDS file names, ``digest`` the hash of its source.
+    """
 
     t1: NDArray[np.float32]
     brain: NDArray[np.uint8]
     affine: NDArray[np.float64]
+    space: str
+    digest: str
 
 
 @cache
-def mni152(spacing: float = 2.0) -> Atlas:
-    """MNI ICBM 2009a symmetric template at ``spacing`` mm (Fonov 2011)."""
-    t1, brain = datasets.load_mni152_template(1), datasets.load_mni152_brain_mask(1)
-    if spacing != 1.0:
-        grid = np.diag([spacing] * 3)
-        t1 = resample_img(t1, grid, interpolation="linear")
-        brain = resample_img(brain, grid, interpolation="nearest")
-    return Atlas(
-        t1.get_fdata(dtype=np.float32),
-        (brain.get_fdata() > 0.5).astype(np.uint8),
-        np.asarray(t1.affine, float),
-    )
+def template(path: str = "", space: str = MNI152, spacing: float = 2.0) -> Template:
+    """MNI ICBM 2009a symmetric (Fonov 2011), or the skull-stripped T1 in ``path``.
+
+    Resampled to ``spacing`` mm; 0 keeps the grid of a file, such as SRI24 as BraTS uses it.
+    """
+    t1, brain, affine, source = _read(Path(path)) if path else _mni152()
+    if spacing and not np.allclose(np.linalg.norm(affine[:3, :3], axis=0), spacing):
+        grid, shape = coarse_grid(affine, t1.shape, spacing)
+        brain = resample_labels(LabelMap(brain, affine), grid, shape).voxels
+        t1, affine = resample(t1, affine, grid, shape), grid
+    return Template(t1, brain, affine, space, source)
 
 
-def overlap(brain: LabelMap, atlas: Atlas) -> float:
+@cache
+def _mni152() -> Source:
+    """The file that nilearn ships, as ``load_mni152_template`` and ``.._brain_mask`` give it.
+
+    Read here, as importing nilearn takes longer than a registration.
+    """
+    (package,) = importlib.util.find_spec("nilearn").submodule_search_locations  # type: ignore
+    path = Path(package) / "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+    image = nib.load(path)
+    t1 = image.get_fdata(dtype=np.float32)
+    t1 /= t1.max()
+    return t1, (t1 > 0.2).astype(np.uint8), np.asarray(image.affine, float), content_hash([path])
+
+
+def _read(path: Path) -> Source:
+    try:
+        image = nib.load(path)
+        voxels = np.squeeze(image.get_fdata(dtype=np.float32))
+    except (OSError, ImageFileError) as error:
+        raise BadInput(f"{path} is no readable NIfTI image; give a skull-stripped T1") from error
+    if voxels.ndim != 3:
+        raise BadInput(f"{path} has {voxels.ndim} axes; give one volume, a skull-stripped T1")
+    inside = binary_fill_holes(voxels > voxels.min())
+    if not 0.02 < inside.mean() < 0.6:
+        raise BadInput(f"{path} shows no brain on an empty background; give a skull-stripped T1")
+    affine = np.asarray(image.affine, float)
+    return voxels, inside.astype(np.uint8), affine, content_hash([path])
+
+
+def overlap(brain: LabelMap, atlas: Template) -> float:
     """Dice of a brain mask, in atlas world space, with the atlas brain."""
     ijk = np.argwhere(atlas.brain) @ atlas.affine[:3, :3].T + atlas.affine[:3, 3]
     inverse = np.linalg.inv(brain.affine)
@@ -55,31 +94,32 @@ def overlap(brain: LabelMap, atlas: Atlas) -> float:
 
 
 @STAGES.register("atlas_registration")
-def atlas_registration() -> Stage:
-    """Return a stage that moves all scans and the brain mask into MNI152 world space.
+def atlas_registration(
+    path: str = "", space: str = MNI152, method: str = "flame", kind: Kind = "affine"
+) -> Stage:
+    """Return a stage that moves all scans and the brain mask into the world of a template.
 
-    Affine, brain to brain. Only affines change. Raises StageFailed below MIN_OVERLAP.
+    Brain to brain; ``kind`` is affine, or rigid as in BraTS. Only affines change; the estimate is
+    the 4x4 RAS+ matrix in mm.
     """
+    register = REGISTRATIONS[method]
 
-    def stage(timepoint: Timepoint) -> Timepoint:
-        if timepoint.brain is None:
-            raise StageFailed("atlas registration needs the brain mask: run brain_extraction first")
-        atlas, scan = mni152(), reference(timepoint)
-        stripped = scan.voxels * timepoint.brain.voxels
-        matrix = register(
-            to_itk(atlas.t1, atlas.affine), to_itk(stripped, scan.affine), "affine", moments=True
-        )
-        brain = replace(timepoint.brain, affine=matrix @ timepoint.brain.affine)
-        dice = overlap(brain, atlas)
-        if dice < MIN_OVERLAP:
-            raise StageFailed(
-                f"atlas registration: the brain overlaps the atlas by Dice {dice:.2f} only, "
-                f"below {MIN_OVERLAP}; look at the images of this day"
-            )
+    def estimate(timepoint: Timepoint) -> Estimate:
+        inside = brain_of(timepoint, "atlas registration")
+        atlas, scan = template(path, space), reference(timepoint)
+        stripped = np.where(inside, scan.voxels, 0).astype(np.float32)
+        return {"matrix": register(atlas.t1, atlas.affine, stripped, scan.affine, kind)}
+
+    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
+        matrix = found["matrix"]
         scans = {
             s: v.after("atlas_registration", affine=matrix @ v.affine)
             for s, v in timepoint.scans.items()
         }
+        assert timepoint.brain is not None
+        brain = replace(timepoint.brain, affine=matrix @ timepoint.brain.affine)
         return replace(timepoint, scans=scans, brain=brain)
 
-    return stage
+    digest = template(path, space).digest
+    parameters = {"template": digest, "method": method, "kind": kind}
+    return Stage("atlas_registration", apply, estimate, parameters)

@@ -1,86 +1,87 @@
-"""Brain extraction by deepbet (Fisch 2024, doi:10.1016/j.compbiomed.2024.108845)."""
+"""Brain extraction on the reference scan, by the method of choice."""
 
-import contextlib
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from typing import Any
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from nibabel.processing import resample_from_to, resample_to_output
-from scipy.ndimage import find_objects, label
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes, label
 
 from flame.core.cohort import Timepoint
-from flame.core.errors import StageFailed
+from flame.core.errors import BadInput, StageFailed
+from flame.core.files import content_hash
 from flame.core.imaging import LabelMap, Scan
-from flame.preprocessing.bias_field import head_mask
-from flame.preprocessing.stage import STAGES, Stage, reference
+from flame.core.registry import Registry
+from flame.preprocessing.atlas_brain import atlas_brain
+from flame.preprocessing.deepbet_brain import deepbet_brain
+from flame.preprocessing.hd_bet_brain import hd_bet_brain
+from flame.preprocessing.interpolation import resample_labels
+from flame.preprocessing.stage import STAGES, Estimate, Stage, reference
 
-VOLUME_ML = (900.0, 2000.0)
-"""Plausible intracranial volumes; outside them the extraction is refused."""
+BRAIN_METHODS: Registry[Callable[[Scan], NDArray[np.bool_]]] = Registry("brain method")
+BRAIN_METHODS.register("deepbet")(deepbet_brain)
+BRAIN_METHODS.register("hd-bet")(hd_bet_brain)
+BRAIN_METHODS.register("atlas")(atlas_brain)
 
-
-@cache
-def _network() -> Any:
-    from deepbet.bet import BrainExtraction
-
-    return BrainExtraction(no_gpu=True)
-
-
-def _autocast() -> Any:
-    """bfloat16 where the processor has it: two to three times faster at the same Dice."""
-    import torch
-
-    native = "avx512_bf16" in torch.backends.cpu.get_cpu_capability().lower() or (
-        hasattr(torch.cpu, "_is_avx512_bf16_supported") and torch.cpu._is_avx512_bf16_supported()
-    )
-    return torch.autocast("cpu", torch.bfloat16) if native else contextlib.nullcontext()
+_EMPTY_BACKGROUND = 0.4
+"""Share of voxels with one and the same lowest value from which an image counts as stripped."""
+_BRAIN_ML = (700.0, 2200.0)
 
 
-def _cropped(image: Any, margin: int = 10) -> Any:
-    """Cut the air around the head away: in a wide field of view the network loses the brain."""
-    found, _ = label(head_mask(np.asarray(image.dataobj, np.float32)))
-    sizes = np.bincount(found.ravel())[1:]
-    if not len(sizes):
-        raise StageFailed("brain extraction found no head in the image")
-    box = find_objects(found)[int(sizes.argmax())]
-    return image.slicer[tuple(slice(max(0, b.start - margin), b.stop + margin) for b in box)]
+def stripped_brain(scan: Scan) -> NDArray[np.bool_] | None:
+    """The brain of a scan whose skull was removed already; None for a whole head.
 
-
-def extract_brain(scan: Scan) -> LabelMap:
-    """Return the brain mask of a whole-head T1 or T1C scan on the scan's own grid.
-
-    Raises StageFailed where no brain of plausible volume is found.
+    Such a scan has one compact object of the size of a brain on an exactly empty background.
     """
-    import torch
-
-    native = nib.Nifti1Image(scan.voxels, scan.affine)
-    # deepbet samples with nearest neighbour: it needs 1 mm to give a smooth mask.
-    isotropic = _cropped(resample_to_output(native, 1.0, order=1))
-    try:
-        with torch.inference_mode(), _autocast():
-            _, found, _ = _network().run(isotropic)
-    except (AssertionError, ValueError, RuntimeError, IndexError) as error:
-        raise StageFailed("brain extraction found no brain in the image") from error
-    soft = nib.Nifti1Image(np.asarray(found.dataobj, np.float32), found.affine)
-    mask = resample_from_to(soft, native, order=1).get_fdata(dtype=np.float32) > 0.5
-    brain = LabelMap(mask.astype(np.uint8), scan.affine)
-    low, high = VOLUME_ML
-    if not low <= brain.volume <= high:
-        raise StageFailed(
-            f"brain extraction gave {brain.volume:.0f} ml, outside {low:.0f} to {high:.0f} ml: "
-            "is this a whole-head T1?"
-        )
-    return brain
+    empty = scan.voxels == scan.voxels.min()
+    if empty.mean() < _EMPTY_BACKGROUND:
+        return None
+    found, count = label(~empty)
+    if not count:
+        return None
+    largest = binary_fill_holes(found == np.bincount(found.ravel())[1:].argmax() + 1)
+    volume = LabelMap(largest.astype(np.uint8), scan.affine).volume
+    return np.asarray(largest) if _BRAIN_ML[0] < volume < _BRAIN_ML[1] else None
 
 
 @STAGES.register("brain_extraction")
-def brain_extraction() -> Stage:
-    """Return a stage that finds the brain on the reference scan; voxels stay unmasked."""
+def brain_extraction(method: str = "deepbet", mask: str = "") -> Stage:
+    """Return a stage that finds the brain on the reference scan; voxels stay unmasked.
 
-    def stage(timepoint: Timepoint) -> Timepoint:
-        brain = extract_brain(reference(timepoint))
+    ``mask`` is a NIfTI mask in the reference scan's own space and goes before ``method``; a scan
+    without skull is its own mask. The estimate is the mask, uint8, on the reference's grid.
+    """
+    find = BRAIN_METHODS[method]
+
+    def estimate(timepoint: Timepoint) -> Estimate:
+        scan = reference(timepoint)
+        if mask:
+            return {"brain": _supplied(Path(mask), scan)}
+        found = stripped_brain(scan)
+        found = find(scan) if found is None else found
+        if not found.any():
+            raise StageFailed("brain extraction found no brain in the image")
+        return {"brain": found.astype(np.uint8)}
+
+    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
         scans = {s: v.after("brain_extraction") for s, v in timepoint.scans.items()}
+        brain = LabelMap(found["brain"], reference(timepoint).affine)
         return replace(timepoint, scans=scans, brain=brain)
 
-    return stage
+    source = content_hash([Path(mask)]) if mask else method
+    return Stage("brain_extraction", apply, estimate, {"method": source})
+
+
+def _supplied(path: Path, scan: Scan) -> NDArray[np.uint8]:
+    try:
+        image = nib.load(path)
+        voxels = np.squeeze(np.asarray(image.dataobj)) > 0.5
+    except (OSError, ImageFileError) as error:
+        raise BadInput(f"{path} is no readable NIfTI mask") from error
+    if voxels.ndim != 3:
+        raise BadInput(f"{path} has {voxels.ndim} axes; give one volume")
+    labels = LabelMap(voxels.astype(np.uint8), np.asarray(image.affine, float))
+    return resample_labels(labels, scan.affine, scan.voxels.shape).voxels

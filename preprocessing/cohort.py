@@ -8,7 +8,8 @@ from flame.core.errors import BadInput
 from flame.core.files import content_hash
 from flame.io.bids import read_timepoint
 from flame.io.tables import OUTCOME_COLUMNS, number, outcome, read_table, read_treatments
-from flame.preprocessing.resampling import resampling
+from flame.preprocessing.decisions import EXCLUDE, FILE, decision, read_decisions
+from flame.preprocessing.resampling import coarser
 
 _SIDECARS = "sub-*/ses-*/anat/*_desc-brain_mask.json"
 
@@ -16,17 +17,20 @@ _SIDECARS = "sub-*/ses-*/anat/*_desc-brain_mask.json"
 def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | None = None) -> Cohort:
     """Read the BIDS derivatives of ``centre`` below ``root``.
 
-    Scans are resampled to the atlas grid of ``spacing`` mm; with None no image is read.
-    ``limit`` stops after that many patients.
+    Scans are resampled to ``spacing`` mm on their grid; with None no image is read. ``limit``
+    stops after that many patients. Days, and patients, that decisions.tsv excludes are left out.
     Raises BadInput where ``flame preprocess`` has not finished there.
     """
     table, description = root / "participants.tsv", root / "dataset_description.json"
     if not table.exists() or not description.exists():
         raise BadInput(f"{root} is no finished cohort; run flame preprocess with it as OUT")
     treatments = read_treatments(root / "treatments.tsv")
+    decisions = read_decisions(root)
     patients = []
     for index, row in read_table(table, ["participant_id"])[:limit].iterrows():
         subject = str(row["participant_id"]).removeprefix("sub-")
+        if decision(decisions, subject, "") == EXCLUDE:
+            continue
         where = f"{table}, line {int(str(index)) + 2}"
         clinical = {
             str(k): number(v, where, str(k))
@@ -34,9 +38,9 @@ def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | Non
             if k not in ("participant_id", *OUTCOME_COLUMNS)
         }
         timepoints = tuple(
-            resampling(spacing)(read_timepoint(root, subject, session, day))
-            for session, day in _sessions(root, subject)
-            if spacing is not None
+            coarser(read_timepoint(root, subject, session, day), spacing)
+            for session, day in sessions(root, subject)
+            if spacing is not None and decision(decisions, subject, session) != EXCLUDE
         )
         patients.append(
             Patient(
@@ -53,10 +57,12 @@ def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | Non
         str(path.parent.parent.relative_to(root)): json.loads(path.read_text())["InputHash"]
         for path in sorted(root.glob(_SIDECARS))
     }
+    if decisions:
+        manifest[FILE] = content_hash([root / FILE])
     return Cohort(centre, tuple(patients), simulated, manifest)
 
 
-def _sessions(root: Path, subject: str) -> list[tuple[str, int]]:
+def sessions(root: Path, subject: str) -> list[tuple[str, int]]:
     """Finished sessions of a subject and their days, in order."""
     found = []
     for path in sorted(root.glob(_SIDECARS.replace("*", subject, 1))):

@@ -3,28 +3,34 @@
 from dataclasses import replace
 
 from flame.core.cohort import Timepoint
-from flame.core.imaging import Scan
-from flame.preprocessing.linear_registration import register
-from flame.preprocessing.stage import STAGES, Stage, reference, to_itk
+from flame.preprocessing.registration import REGISTRATIONS
+from flame.preprocessing.stage import STAGES, Estimate, Stage, reference
 
 
 @STAGES.register("coregistration")
-def coregistration() -> Stage:
+def coregistration(method: str = "flame") -> Stage:
     """Return a stage that moves every scan onto the reference (T1C, else T1).
 
-    Only affines change; voxels are interpolated once, at the end, by ``resampling``.
+    Only affines change; voxels are interpolated once, at the end, by ``resampling``. The estimate
+    is a 4x4 RAS+ matrix in mm a sequence.
     """
+    register = REGISTRATIONS[method]
 
-    def stage(timepoint: Timepoint) -> Timepoint:
+    def estimate(timepoint: Timepoint) -> Estimate:
         fixed = reference(timepoint)
-        image = to_itk(fixed.voxels, fixed.affine)
+        return {
+            str(s): register(fixed.voxels, fixed.affine, v.voxels, v.affine, "rigid")
+            for s, v in timepoint.scans.items()
+            if v is not fixed
+        }
 
-        def align(scan: Scan) -> Scan:
-            if scan is fixed:
-                return scan.after("coregistration")
-            matrix = register(image, to_itk(scan.voxels, scan.affine), "rigid")
-            return scan.after("coregistration", affine=matrix @ scan.affine)
+    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
+        scans = {
+            s: v.after(
+                "coregistration", affine=found[str(s)] @ v.affine if str(s) in found else v.affine
+            )
+            for s, v in timepoint.scans.items()
+        }
+        return replace(timepoint, scans=scans)
 
-        return replace(timepoint, scans={s: align(v) for s, v in timepoint.scans.items()})
-
-    return stage
+    return Stage("coregistration", apply, estimate, {"method": method})

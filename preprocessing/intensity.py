@@ -1,31 +1,37 @@
-"""Intensity normalisation in the brain; everything outside becomes 0."""
+"""Intensity normalisation of every scan within the brain; everything outside becomes 0."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed
-from flame.core.imaging import Scan
-from flame.preprocessing.stage import STAGES, Stage
+from flame.core.imaging import Scan, Sequence
+from flame.preprocessing.stage import Estimate, Stage, brain_of
+
+Values = NDArray[np.float32]
 
 
-@STAGES.register("zscore")
-def zscore() -> Stage:
-    """Return a stage: mean 0 and standard deviation 1 over the brain, 0 outside it."""
+def within_brain(
+    name: str,
+    normalise: Callable[[Values, Sequence], Values],
+    parameters: Mapping[str, object] | None = None,
+) -> Stage:
+    """Return a stage that maps the brain's intensities (n) of each scan by ``normalise``."""
 
-    def stage(timepoint: Timepoint) -> Timepoint:
-        if timepoint.brain is None:
-            raise StageFailed("z-score needs the brain mask: run brain_extraction first")
-        inside = timepoint.brain.voxels > 0
+    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
+        inside = brain_of(timepoint, name)
 
-        def normalise(scan: Scan) -> Scan:
+        def one(scan: Scan) -> Scan:
             values = scan.voxels[inside]
-            spread = float(values.std())
-            if not np.isfinite(spread) or spread <= 0:
+            if not values.size or not np.isfinite(values).all() or np.ptp(values) == 0:
                 raise StageFailed(f"{scan.sequence}: constant or not finite within the brain")
-            return scan.after("zscore", np.where(inside, (scan.voxels - values.mean()) / spread, 0))
+            voxels = np.zeros_like(scan.voxels)
+            voxels[inside] = normalise(values, scan.sequence)
+            return scan.after(name, voxels)
 
-        return replace(timepoint, scans={s: normalise(v) for s, v in timepoint.scans.items()})
+        return replace(timepoint, scans={s: one(v) for s, v in timepoint.scans.items()})
 
-    return stage
+    return Stage(name, apply, parameters=parameters or {})

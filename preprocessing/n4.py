@@ -27,7 +27,8 @@ class BSplineField:
     def sample(self, coordinates: list[Volume]) -> Volume:
         """Evaluate on a grid, given by its coordinates an axis from 0 (first voxel) to 1 (last)."""
         pairs = zip(coordinates, self.control.shape, strict=True)
-        return _separable(self.control, [_basis(u, c - _DEGREE) for u, c in pairs])
+        bases = [_basis(u, c - _DEGREE).astype(self.control.dtype) for u, c in pairs]
+        return _separable(self.control, bases)
 
 
 def grid(shape: tuple[int, ...]) -> list[Volume]:
@@ -126,6 +127,12 @@ def estimate_log_field(
             if done:
                 break
     return BSplineField(control)
+
+
+def fit_log_field(values: Volume, spans: int) -> BSplineField:
+    """Return the field of ``spans`` intervals an axis that is nearest to a log field on a grid."""
+    inverses = [np.asarray(np.linalg.pinv(_basis(u, spans)), float) for u in grid(values.shape)]
+    return BSplineField(_separable(values, inverses))
 
 
 def _refine(control: Volume) -> Volume:

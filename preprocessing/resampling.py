@@ -3,42 +3,34 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.ndimage import affine_transform, gaussian_filter
 
 from flame.core.cohort import Timepoint
-from flame.core.imaging import LabelMap, Scan
-from flame.preprocessing.atlas import mni152
-from flame.preprocessing.stage import STAGES, Stage
+from flame.core.imaging import Scan
+from flame.preprocessing.atlas import MNI152, template
+from flame.preprocessing.interpolation import coarse_grid, resample, resample_labels
+from flame.preprocessing.stage import STAGES, Estimate, Stage
 
 
-def resample(
-    voxels: NDArray[np.float32],
-    affine: NDArray[np.float64],
-    target_affine: NDArray[np.float64],
-    shape: tuple[int, ...],
-    order: int = 1,
-) -> NDArray[np.float32]:
-    """Sample ``voxels`` (affine RAS+) on the target grid; 0 outside the image.
-
-    Where the target is coarser the image is smoothed first, so that nothing aliases.
-    """
-    pull = np.linalg.inv(affine) @ target_affine
-    step = np.abs(pull[:3, :3]).max(axis=1)
-    if order > 0 and (step > 1.01).any():
-        voxels = gaussian_filter(voxels, 0.42 * np.sqrt(np.maximum(step**2 - 1, 0)))
-    sampled: NDArray[np.float32] = affine_transform(
-        voxels, pull[:3, :3], pull[:3, 3], output_shape=shape, order=order, output=np.float32
-    )
-    return sampled
+def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
+    """Return scans and brain mask, which share one grid, on that grid with ``spacing`` mm."""
+    scan = next(iter(timepoint.scans.values()), None)
+    if scan is None or np.allclose(scan.spacing, spacing):
+        return timepoint
+    affine, shape = coarse_grid(scan.affine, scan.voxels.shape, spacing)
+    scans = {
+        s: v.after("resampling", resample(v.voxels, v.affine, affine, shape), affine)
+        for s, v in timepoint.scans.items()
+    }
+    brain = timepoint.brain and resample_labels(timepoint.brain, affine, shape)
+    return replace(timepoint, scans=scans, brain=brain)
 
 
 @STAGES.register("resampling")
-def resampling(spacing: float = 1.0) -> Stage:
-    """Return a stage that puts scans and brain mask on the MNI152 grid of ``spacing`` mm."""
+def resampling(spacing: float = 1.0, path: str = "", space: str = MNI152) -> Stage:
+    """Return a stage that puts scans and brain mask on the template's grid of ``spacing`` mm."""
 
-    def stage(timepoint: Timepoint) -> Timepoint:
-        grid = mni152(spacing)
+    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
+        grid = template(path, space, spacing)
 
         def sample(scan: Scan) -> Scan:
             voxels = resample(scan.voxels, scan.affine, grid.affine, grid.t1.shape)
@@ -46,11 +38,9 @@ def resampling(spacing: float = 1.0) -> Stage:
 
         brain = timepoint.brain
         if brain is not None:
-            soft = resample(
-                brain.voxels.astype(np.float32), brain.affine, grid.affine, grid.t1.shape
-            )
-            brain = LabelMap((soft > 0.5).astype(np.uint8), grid.affine)
+            brain = resample_labels(brain, grid.affine, grid.t1.shape)
         scans = {s: sample(v) for s, v in timepoint.scans.items()}
         return replace(timepoint, scans=scans, brain=brain)
 
-    return stage
+    digest = template(path, space).digest
+    return Stage("resampling", apply, parameters={"spacing": spacing, "template": digest})

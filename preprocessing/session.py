@@ -1,41 +1,46 @@
 """One imaging day of one patient through all stages, written as a BIDS session."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
 
 from flame import __version__
 from flame.core.cohort import Timepoint
-from flame.core.errors import StageFailed, UnreadableImage
+from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
 from flame.core.imaging import Sequence
-from flame.io.bids import session_folder, session_sidecar, write_session
+from flame.io.bids import SessionFiles, session_folder, session_sidecar, write_session
 from flame.io.geometry import Geometry
 from flame.io.pixels import read_scan
-from flame.preprocessing.atlas import SPACE, atlas_registration, mni152, overlap
-from flame.preprocessing.bias_field import bias_field
-from flame.preprocessing.brain_extraction import brain_extraction
-from flame.preprocessing.coregistration import coregistration
-from flame.preprocessing.intensity import zscore
-from flame.preprocessing.resampling import resampling
-from flame.preprocessing.stage import Stage
+from flame.preprocessing.atlas import template
+from flame.preprocessing.config import StageConfig, stages
+from flame.preprocessing.estimate_cache import EstimateCache, stage_keys
+from flame.preprocessing.planned import Planned, planned_maps
+from flame.preprocessing.quality import (
+    Check,
+    QualityFailed,
+    brain_checks,
+    final_checks,
+    sequences_missing,
+    worst,
+)  # fmt: skip
+from flame.preprocessing.stage import Stage, reference
+from flame.preprocessing.thumbnails import picture
 
 NAN = float("nan")
-
-
-def stages(spacing: float) -> list[Stage]:
-    """The stages of structural MRI in order, ending on the atlas grid of ``spacing`` mm."""
-    return [
-        bias_field(), coregistration(), brain_extraction(), atlas_registration(),
-        resampling(spacing), zscore(),
-    ]  # fmt: skip
+CACHE = ".cache"
 
 
 @dataclass(frozen=True, eq=False)
 class Study:
     """One day of one patient, ready to be preprocessed.
 
-    ``sources`` are keyed hashes of UIDs, ``note`` what the user should know about the day.
+    ``sources`` are keyed hashes of UIDs, ``note`` what the user should know about the day,
+    ``mask`` a supplied brain mask, ``planned`` the radiotherapy drawn on one of its scans.
+    ``accepted`` says that a person looked at checks that failed and takes the day.
     """
 
     subject: str
@@ -44,13 +49,17 @@ class Study:
     series: dict[Sequence, Geometry]
     sources: tuple[str, ...]
     note: str = ""
+    mask: str = ""
+    planned: Planned = field(default_factory=Planned)
+    accepted: bool = False
 
 
 @dataclass(frozen=True)
 class StudyResult:
     """What became of a study: done, skipped (already there) or failed, and why.
 
-    ``path`` is a file at fault; it is shown, never written, as it may name the patient.
+    ``quality`` is the worst verdict of its checks. ``path`` is a file at fault; it is shown,
+    never written, as it may name the patient.
     """
 
     subject: str
@@ -60,67 +69,106 @@ class StudyResult:
     sequences: str
     brain_ml: float
     atlas_dice: float
+    quality: str
     note: str
     path: str = ""
 
 
-def preprocess_study(
-    out: Path, study: Study, spacing: float, key: bytes, one_thread: bool
-) -> StudyResult:
+def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -> StudyResult:
     """Run all stages and write the session, unless it is there from the same input already.
 
-    A stage that fails leaves no session, not even an older one; the result says why.
+    Stages whose input and parameters are unchanged are not estimated again. A day that fails
+    leaves no session, not even an older one; the result says why.
     """
-    paths = [i.path for g in study.series.values() for i in g.instances]
-    settings = f"{spacing} {study.day} {study.note} {__version__}"
-    identity = content_hash(paths, settings, key.hex())
-    known = session_sidecar(out, study.subject, study.session)
-
-    def result(status: str, ml: float, dice: float, note: str, path: str = "") -> StudyResult:
-        names = " ".join(study.series)
-        return StudyResult(
-            study.subject, study.session, study.day, status, names, ml, dice, note, path
-        )
-
-    if known and known.get("InputHash") == identity:
-        return result("skipped", known["BrainVolumeMl"], known["AtlasDice"], known["Note"])
-    shutil.rmtree(session_folder(out, study.subject, study.session), ignore_errors=True)
+    planned = study.planned.paths
+    paths = [p for g in study.series.values() for p in dict.fromkeys(s.path for s in g.slices)]
+    order = [f"{n} {len(g.slices)}" for n, g in study.series.items()]
+    images = content_hash(paths, key.hex(), *order)
+    result = _Outcome(study)
     try:
-        if one_thread:
-            _use_one_thread()
-        timepoint, ml, dice = _run_stages(study, spacing)
+        chain = stages(config, study.mask)
+        keys = stage_keys(images, chain)
+        settings = [str(study.day), study.note, str(config.native), str(study.accepted)]
+        identity = content_hash(planned, *keys.values(), *settings)
+        known = session_sidecar(out, study.subject, study.session)
+        if known and known.get("InputHash") == identity:
+            return result.of("skipped", [Check(**c) for c in known["Checks"]], known["Note"])
+        shutil.rmtree(session_folder(out, study.subject, study.session), ignore_errors=True)
+        cache = EstimateCache(out / CACHE / study.subject / study.session, keys)
+        with threadpool_limits(1):  # sums over threads differ in their last bits
+            files, checks = _run(study, config, chain, cache)
     except UnreadableImage as error:
-        return result("failed", NAN, NAN, error.reason, str(error.path))
+        return result.of("failed", [], error.reason, str(error.path))
+    except QualityFailed as error:
+        return result.of("failed", error.checks, str(error))
     except StageFailed as error:
-        return result("failed", NAN, NAN, str(error))
+        return result.of("failed", [], str(error))
+    except (FlameError, OSError):  # wrong use, or a full disk: no matter of this study alone
+        raise
     except Exception as error:  # one broken study must not cost the others; its text may leak
-        return result("failed", NAN, NAN, f"unexpected {type(error).__name__} in preprocessing")
-    missing = [s for s in Sequence if s not in study.series]
+        return result.of("failed", [], f"unexpected {type(error).__name__} in preprocessing")
+    missing = sequences_missing(study.series)
     notes = [f"without {', '.join(missing)}"] * bool(missing) + [study.note] * bool(study.note)
-    note = "; ".join(notes)
+    note = "; ".join(notes + [c.reason for c in checks if c.reason] + files.notes)
     sidecar = {
-        "Sources": list(study.sources), "InputHash": identity, "SpacingMm": spacing,
-        "FlameVersion": __version__, "BrainVolumeMl": round(ml, 1), "AtlasDice": round(dice, 4),
-        "Day": study.day, "Note": note,
+        "SourceSeries": list(study.sources), "InputHash": identity, "FlameVersion": __version__,
+        "Day": study.day, "Note": note, "Checks": [asdict(c) for c in checks],
+        "Parameters": {s.name: dict(s.parameters) for s in chain},
     }  # fmt: skip
-    write_session(out, study.subject, study.session, timepoint, SPACE, sidecar)
-    return result("done", round(ml, 1), round(dice, 4), note)
+    write_session(out, study.subject, study.session, files, config.space, sidecar)
+    return result.of("done", checks, note)
 
 
-def _run_stages(study: Study, spacing: float) -> tuple[Timepoint, float, float]:
-    """Return the preprocessed day, the native brain volume in ml and its Dice with the atlas."""
-    timepoint = Timepoint(study.day, {s: read_scan(g, s) for s, g in study.series.items()})
-    native_ml = NAN
-    for stage in stages(spacing):
-        timepoint = stage(timepoint)
-        if timepoint.brain is not None and native_ml != native_ml:
-            native_ml = timepoint.brain.volume
-    if timepoint.brain is None:
-        raise StageFailed("no stage found the brain")
-    return timepoint, native_ml, overlap(timepoint.brain, mni152())
+@dataclass(frozen=True)
+class _Outcome:
+    study: Study
+
+    def of(self, status: str, checks: list[Check], note: str, path: str = "") -> StudyResult:
+        values = {c.name: c.value for c in checks}
+        return StudyResult(
+            self.study.subject, self.study.session, self.study.day, status,
+            " ".join(self.study.series), values.get("brain_ml", NAN),
+            values.get("atlas_dice", NAN), "fail" if status == "failed" else worst(checks), note,
+            path,
+        )  # fmt: skip
 
 
-def _use_one_thread() -> None:
-    import torch
+def _run(
+    study: Study, config: StageConfig, chain: list[Stage], cache: EstimateCache
+) -> tuple[SessionFiles, list[Check]]:
+    first = Timepoint(study.day, {s: read_scan(g, s) for s, g in study.series.items()})
+    timepoint, checks = first, list[Check]()
+    corrected = before = whole = first
+    for stage in chain:
+        if stage.name == "resampling":
+            before = timepoint
+        timepoint = stage.apply(timepoint, cache.get(stage, timepoint))
+        if stage.name == "bias_field":
+            corrected = timepoint
+        if stage.name == "resampling":
+            whole = timepoint
+        if stage.name == "brain_extraction":
+            checks += brain_checks(timepoint)
+            _stop_at_failure(study, checks)
+    moves = {
+        s: before.scans[s].affine @ np.linalg.inv(scan.affine) for s, scan in first.scans.items()
+    }
+    grid = template(config.template, config.space, config.spacing)
+    tumour, dose, notes = planned_maps(study.planned, moves, grid.affine, grid.t1.shape)
+    timepoint = replace(timepoint, tumour=tumour, dose=dose)
+    checks += final_checks(timepoint, template(config.template, config.space))
+    _stop_at_failure(study, checks)
+    native = None
+    if config.native:
+        found = before.brain
+        assert found is not None
+        back = replace(found, affine=reference(first).affine)
+        native = replace(corrected, brain=back)
+    return SessionFiles(
+        timepoint, moves, native, picture(replace(whole, tumour=tumour)), notes
+    ), checks
 
-    torch.set_num_threads(1)
+
+def _stop_at_failure(study: Study, checks: list[Check]) -> None:
+    if worst(checks) == "fail" and not study.accepted:
+        raise QualityFailed(checks)

@@ -1,9 +1,10 @@
-"""What a stage is: a Timepoint in, a Timepoint out, or StageFailed."""
+"""What a stage is: an estimate from a Timepoint, and its application to that Timepoint."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
@@ -11,7 +12,33 @@ from flame.core.errors import StageFailed
 from flame.core.imaging import Scan, Sequence
 from flame.core.registry import Registry
 
-Stage = Callable[[Timepoint], Timepoint]
+Estimate = dict[str, NDArray[Any]]
+"""What a stage found, as named arrays small enough to keep: matrices, control points, a mask."""
+
+
+def nothing(timepoint: Timepoint) -> Estimate:
+    """Estimate of a stage that only applies its parameters."""
+    return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """``estimate`` is the slow part and is cached; ``apply`` is quick and done every time.
+
+    Neither changes its arguments. ``estimate`` raises StageFailed where nothing can be trusted.
+    ``parameters`` are all that the result depends on beside the images.
+    """
+
+    name: str
+    apply: Callable[[Timepoint, Estimate], Timepoint]
+    estimate: Callable[[Timepoint], Estimate] = nothing
+    parameters: Mapping[str, object] = field(default_factory=dict)
+
+    def __call__(self, timepoint: Timepoint) -> Timepoint:
+        """Estimate and apply."""
+        return self.apply(timepoint, self.estimate(timepoint))
+
+
 STAGES: Registry[Callable[..., Stage]] = Registry("preprocessing stage")
 """Factories of image stages by name: parameters in, stage out."""
 
@@ -27,25 +54,8 @@ def reference(timepoint: Timepoint) -> Scan:
     )
 
 
-_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
-
-
-def to_itk(voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> sitk.Image:
-    """Return a SimpleITK image (LPS) of voxels (x, y, z) with an RAS+ affine without shear."""
-    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T))
-    spacing = np.linalg.norm(affine[:3, :3], axis=0)
-    image.SetSpacing(spacing.tolist())
-    image.SetOrigin((_RAS_TO_LPS @ affine[:3, 3]).tolist())
-    image.SetDirection((_RAS_TO_LPS @ affine[:3, :3] / spacing).ravel().tolist())
-    return image
-
-
-def itk_to_affine(transform: sitk.Transform) -> NDArray[np.float64]:
-    """Return the 4x4 RAS+ matrix of a linear SimpleITK transform."""
-    points = np.vstack([np.zeros(3), np.eye(3)])
-    mapped = np.array([transform.TransformPoint(p) for p in (points @ _RAS_TO_LPS).tolist()])
-    mapped = mapped @ _RAS_TO_LPS
-    matrix = np.eye(4)
-    matrix[:3, 3] = mapped[0]
-    matrix[:3, :3] = (mapped[1:] - mapped[0]).T
-    return matrix
+def brain_of(timepoint: Timepoint, stage: str) -> NDArray[np.bool_]:
+    """The brain mask, which ``stage`` needs; StageFailed where there is none."""
+    if timepoint.brain is None:
+        raise StageFailed(f"{stage} needs the brain mask: run brain_extraction first")
+    return timepoint.brain.voxels > 0

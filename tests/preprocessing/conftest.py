@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from flame.core.cohort import Timepoint
-from flame.core.imaging import Scan, Sequence
+from flame.core.imaging import LabelMap, Scan, Sequence
+from flame.preprocessing.interpolation import resample_labels
 from flame.simulation.anatomy import template_head
 from flame.simulation.scanner import SCANNERS, acquire, signal
 
@@ -21,3 +22,12 @@ def head_day() -> Timepoint:
         voxels = acquire(SCANNERS[0], image, head.affine, (affine, shape), rng)
         scans[sequence] = Scan(voxels.astype(np.float32), affine, sequence)
     return Timepoint(0, scans)
+
+
+@pytest.fixture(scope="session")
+def day_with_brain(head_day: Timepoint) -> Timepoint:
+    """The same with the true brain mask."""
+    head, scan = template_head(), head_day.scans[Sequence.T1C]
+    whole = LabelMap(head.brain.astype(np.uint8), head.affine)
+    brain = resample_labels(whole, scan.affine, scan.voxels.shape)
+    return Timepoint(0, head_day.scans, brain)

@@ -1,30 +1,22 @@
 """What every registered image stage promises."""
 
+import json
+
 import numpy as np
 import pytest
 
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed
-from flame.core.imaging import LabelMap, Sequence
-from flame.preprocessing import session  # noqa: F401  (registers every stage)
-from flame.preprocessing.atlas import mni152
+from flame.core.imaging import Sequence
+from flame.preprocessing import config  # noqa: F401  (registers every stage)
+from flame.preprocessing.estimate_cache import NEEDS
 from flame.preprocessing.stage import STAGES
 
-Day = Timepoint
-
-
-@pytest.fixture(scope="session")
-def day_with_brain(head_day: Day) -> Day:
-    from flame.preprocessing.resampling import resample
-    from flame.simulation.anatomy import template_head
-
-    head, scan = template_head(), head_day.scans[Sequence.T1C]
-    soft = resample(head.brain.astype(np.float32), head.affine, scan.affine, scan.voxels.shape)
-    return Day(0, head_day.scans, LabelMap((soft > 0.5).astype(np.uint8), scan.affine))
+INTENSITIES = ["nyul", "percentile", "white_stripe", "zscore"]
 
 
 @pytest.mark.parametrize("name", list(STAGES))
-def test_stage(name: str, day_with_brain: Day) -> None:
+def test_stage(name: str, day_with_brain: Timepoint) -> None:
     before = {s: (v.voxels.copy(), v.affine.copy()) for s, v in day_with_brain.scans.items()}
     stage = STAGES[name]()
     once, again = stage(day_with_brain), stage(day_with_brain)
@@ -39,39 +31,32 @@ def test_stage(name: str, day_with_brain: Day) -> None:
     assert once.scans.keys() == day_with_brain.scans.keys()
 
 
-@pytest.mark.parametrize("name", ["atlas_registration", "zscore"])
-def test_stage_that_needs_the_brain_says_so(name: str, head_day: Day) -> None:
+@pytest.mark.parametrize("name", list(STAGES))
+def test_stage_describes_itself(name: str, day_with_brain: Timepoint) -> None:
+    stage = STAGES[name]()
+    assert stage.name == name
+    assert json.loads(json.dumps(dict(stage.parameters))) == dict(stage.parameters)
+    estimate = stage.estimate(day_with_brain)
+    assert bool(estimate) == (name in NEEDS), "an estimate that the cache does not know"
+    assert all(isinstance(v, np.ndarray) and np.isfinite(v).all() for v in estimate.values())
+
+
+@pytest.mark.parametrize("name", ["atlas_registration", *INTENSITIES])
+def test_stage_that_needs_the_brain_says_so(name: str, head_day: Timepoint) -> None:
     with pytest.raises(StageFailed, match="brain_extraction"):
         STAGES[name]()(head_day)
 
 
-def test_zscore_is_zero_one_in_the_brain(day_with_brain: Day) -> None:
-    scan = STAGES["zscore"]()(day_with_brain).scans[Sequence.T1C]
-    inside = day_with_brain.brain.voxels > 0
-    assert scan.voxels[inside].mean() == pytest.approx(0, abs=1e-5)
-    assert scan.voxels[inside].std() == pytest.approx(1, abs=1e-5)
-    assert not scan.voxels[~inside].any()
+@pytest.mark.parametrize("name", INTENSITIES)
+def test_outside_the_brain_is_zero(name: str, day_with_brain: Timepoint) -> None:
+    for scan in STAGES[name]()(day_with_brain).scans.values():
+        assert not scan.voxels[day_with_brain.brain.voxels == 0].any()
 
 
-def test_constant_scan_fails(day_with_brain: Day) -> None:
+@pytest.mark.parametrize("value", [1.0, np.nan])
+@pytest.mark.parametrize("name", INTENSITIES)
+def test_constant_or_broken_scan_fails(name: str, value: float, day_with_brain: Timepoint) -> None:
     scan = day_with_brain.scans[Sequence.T1C]
-    flat = scan.after("flat", np.ones_like(scan.voxels))
-    with pytest.raises(StageFailed, match="constant"):
-        STAGES["zscore"]()(Day(0, {Sequence.T1C: flat}, day_with_brain.brain))
-
-
-def test_resampling_is_exact_on_a_linear_image() -> None:
-    # A linear ramp in world space survives any linear resampling: value = x + 2y + 3z.
-    from flame.preprocessing.resampling import resample
-
-    source = np.array([[2, 0, 0, -140], [0, 2, 0, -180], [0, 0, 2, -120], [0, 0, 0, 1.0]])
-    index = np.indices((140, 160, 150)).reshape(3, -1).T
-    ramp = (index @ source[:3, :3].T + source[:3, 3]) @ [1, 2, 3]
-    grid = mni152(4.0)
-    found = resample(
-        ramp.reshape(140, 160, 150).astype(np.float32), source, grid.affine, grid.t1.shape
-    )
-    target = np.indices(grid.t1.shape).reshape(3, -1).T
-    expected = (target @ grid.affine[:3, :3].T + grid.affine[:3, 3]) @ [1, 2, 3]
-    inner = np.s_[3:-3, 3:-3, 3:-3]
-    assert np.allclose(found[inner], expected.reshape(grid.t1.shape)[inner], atol=0.5)
+    flat = scan.after("flat", np.full_like(scan.voxels, value))
+    with pytest.raises(StageFailed, match="constant or not finite"):
+        STAGES[name]()(Timepoint(0, {Sequence.T1C: flat}, day_with_brain.brain))

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from flame.preprocessing.n4 import BSplineField, _basis, _refine, estimate_log_field, grid
+from flame.preprocessing.n4 import (
+    BSplineField,
+    _basis,
+    _refine,
+    estimate_log_field,
+    fit_log_field,
+    grid,
+)
 
 
 def phantom(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -49,3 +56,10 @@ def test_flat_image_has_a_flat_field() -> None:
     image = rng.choice([50.0, 100.0, 150.0], size=(24, 24, 24)) + rng.normal(size=(24, 24, 24))
     log_field = estimate_log_field(image, np.ones(image.shape, bool)).sample(grid(image.shape))
     assert np.ptp(np.exp(log_field)) < 0.03
+
+
+def test_a_field_of_the_spline_space_is_fitted_exactly() -> None:
+    control = np.random.default_rng(0).normal(size=(11, 11, 11))
+    shape = (30, 25, 20)
+    values = BSplineField(control).sample(grid(shape))
+    assert np.allclose(fit_log_field(values, 8).sample(grid(shape)), values, atol=1e-9)

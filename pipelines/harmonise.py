@@ -1,0 +1,102 @@
+"""``flame harmonise``: what makes centres alike, fitted from a summary of each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from flame.core.errors import BadInput
+from flame.core.files import write_text
+from flame.core.imaging import Sequence
+from flame.io.bids import read_timepoint
+from flame.io.tables import number, read_table
+from flame.preprocessing import combat, nyul
+from flame.preprocessing.cohort import sessions
+
+
+@dataclass(frozen=True)
+class HarmoniseResult:
+    """Rows to show: centre and what it summarised; and what was written."""
+
+    rows: tuple[tuple[str, str], ...]
+    path: Path
+
+
+def fit_landmarks(root: Path, out: Path) -> HarmoniseResult:
+    """Fit Nyul's standard scales over the preprocessed centres below ``root``; write JSON.
+
+    Each centre gives a sum of landmarks and a count for each sequence, no image.
+    """
+    centres = sorted(p for p in root.iterdir() if (p / "participants.tsv").exists())
+    if not centres:
+        raise BadInput(f"{root} holds no preprocessed centre; run flame preprocess first")
+    sums: dict[Sequence, list[nyul.LandmarkSum]] = {}
+    rows = []
+    for centre in centres:
+        found = _centre_landmarks(centre)
+        rows.append((centre.name, ", ".join(f"{s.count} {q}" for q, s in found.items())))
+        for sequence, summary in found.items():
+            sums.setdefault(sequence, []).append(summary)
+    nyul.write_scales(out, {s: nyul.merge(parts) for s, parts in sorted(sums.items())})
+    return HarmoniseResult(tuple(rows), out)
+
+
+def _centre_landmarks(centre: Path) -> dict[Sequence, nyul.LandmarkSum]:
+    values: dict[Sequence, list[np.ndarray]] = {}
+    for folder in sorted(centre.glob("sub-*")):
+        subject = folder.name.removeprefix("sub-")
+        for session, day in sessions(centre, subject):
+            timepoint = read_timepoint(centre, subject, session, day)
+            if timepoint.brain is None:
+                continue
+            for sequence, scan in timepoint.scans.items():
+                inside = scan.voxels[timepoint.brain.voxels > 0]
+                values.setdefault(sequence, []).append(inside)
+    return {s: nyul.summarise(images, s) for s, images in sorted(values.items())}
+
+
+def harmonise_table(
+    table: Path, out: Path, centre_column: str, features: list[str], covariates: list[str]
+) -> HarmoniseResult:
+    """Write ``table`` with its ``features`` harmonised over centres by ComBat.
+
+    ``covariates`` are effects to keep, such as age. Gaps in features are filled by the centre's
+    mean for the fit and stay gaps in the output.
+    """
+    data = read_table(table, [centre_column, *features, *covariates])
+    if not features:
+        raise BadInput("name the features to harmonise with --features")
+    x, y = (_numbers(data, names, table) for names in (covariates, features))
+    groups = {
+        str(c): np.flatnonzero(data[centre_column] == c) for c in data[centre_column].unique()
+    }
+    if len(groups) < 2:
+        raise BadInput(f"{table}: one centre only in column {centre_column}; nothing to harmonise")
+    filled = {c: _filled(y[rows], f"{table}, centre {c}", features) for c, rows in groups.items()}
+    fitted = combat.merge(
+        [combat.summarise(filled[c], x[rows]) for c, rows in groups.items()], covariates
+    )
+    for centre, rows in groups.items():
+        own = combat.adjust(fitted, filled[centre], x[rows])
+        new = combat.harmonise(fitted, own, filled[centre], x[rows])
+        y[rows] = np.where(np.isnan(y[rows]), np.nan, new)
+    data[features] = y
+    write_text(out, data.to_csv(index=False))
+    return HarmoniseResult(tuple((c, f"{len(r)} patients") for c, r in groups.items()), out)
+
+
+def _numbers(data: pd.DataFrame, names: list[str], table: Path) -> np.ndarray:
+    rows = [
+        [number(v, f"{table}, line {i}", n) for n, v in zip(names, row, strict=True)]
+        for i, row in enumerate(data[names].itertuples(index=False), 2)
+    ]
+    return np.array(rows, float).reshape(len(data), len(names))
+
+
+def _filled(values: np.ndarray, where: str, names: list[str]) -> np.ndarray:
+    empty = np.isnan(values).all(axis=0)
+    if empty.any():
+        name = names[int(np.flatnonzero(empty)[0])]
+        raise BadInput(f"{where}: feature '{name}' is never known there; leave it out")
+    return np.where(np.isnan(values), np.nanmean(values, axis=0), values)

@@ -1,0 +1,66 @@
+"""The tables that describe a preprocessed cohort."""
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flame.core.files import write_text
+from flame.core.treatment import Treatment
+from flame.io.intake import ImportReport
+from flame.io.pseudonym import pseudonym
+from flame.io.tables import TREATMENT_COLUMNS, treatment_rows
+from flame.preprocessing.clinical import ClinicalTable, printable
+from flame.preprocessing.session import StudyResult
+
+REFUSED_COLUMNS = ("participant_id", "slices", "rule", "reason")
+
+
+def write_tables(
+    out: Path,
+    report: ImportReport,
+    key: bytes,
+    clinical: ClinicalTable,
+    treatments: dict[str, Treatment],
+    results: list[StudyResult],
+) -> None:
+    """Write what describes the cohort; participants.tsv last, as it marks a finished run."""
+    _tsv(out / "refused.tsv", refused_rows(report, key), list(REFUSED_COLUMNS))
+    shown = [f.name for f in fields(StudyResult) if f.name != "path"]
+    _tsv(out / "quality.tsv", [{n: getattr(r, n) for n in shown} for r in results], shown)
+    courses: list[dict[str, object]] = []
+    participants: list[dict[str, object]] = []
+    for patient_id in dict.fromkeys(p for p, _ in report.studies()):
+        subject = pseudonym(key, patient_id)
+        courses += treatment_rows(subject, treatments.get(patient_id))
+        values = clinical.rows.get(patient_id, {})
+        cells = {name: printable(value) for name, value in values.items()}
+        participants.append({"participant_id": f"sub-{subject}", **cells})
+    _tsv(out / "treatments.tsv", courses, list(TREATMENT_COLUMNS))
+    columns = list(dict.fromkeys(name for row in participants for name in row))
+    described = {
+        name: {"Description": "As the hospital's clinical table gives it"} for name in columns
+    } | {"participant_id": {"Description": "Keyed hash"}}
+    write_text(out / "participants.json", json.dumps(described, indent=2))
+    _tsv(out / "participants.tsv", participants, ["participant_id"])
+
+
+def refused_rows(report: ImportReport, key: bytes) -> list[dict[str, object]]:
+    """Refused series by pseudonym. Descriptions stay out, as they are free text."""
+    return [
+        {
+            "participant_id": f"sub-{pseudonym(key, s.patient_id)}",
+            "slices": len(s.series.instances),
+            "rule": "geometry" if s.verdict.sequence and not s.geometry else s.verdict.rule,
+            "reason": s.refused if s.geometry is None and s.verdict.rule != "rejected" else "",
+        }
+        for s in report.series
+        if s.refused
+    ]
+
+
+def _tsv(path: Path, rows: list[dict[str, Any]], columns: list[str]) -> None:
+    table = pd.DataFrame(rows, dtype=object) if rows else pd.DataFrame(columns=columns)
+    write_text(path, table.to_csv(sep="\t", index=False, na_rep="n/a"))

@@ -1,0 +1,90 @@
+"""What a user can choose about preprocessing, and the stages that follow from it."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tomli_w
+
+from flame.core.errors import BadInput
+from flame.core.registry import nearest
+from flame.preprocessing.atlas import MNI152, atlas_registration, template
+from flame.preprocessing.bias_field import bias_field
+from flame.preprocessing.brain_extraction import brain_extraction
+from flame.preprocessing.coregistration import coregistration
+from flame.preprocessing.linear_registration import Kind
+from flame.preprocessing.nyul import nyul, read_scales
+from flame.preprocessing.percentile import percentile
+from flame.preprocessing.resampling import resampling
+from flame.preprocessing.stage import Stage
+from flame.preprocessing.white_stripe import white_stripe
+from flame.preprocessing.zscore import zscore
+
+INTENSITIES: dict[str, Callable[[], Stage]] = {
+    "zscore": zscore, "percentile": percentile, "white_stripe": white_stripe, "nyul": nyul,
+}  # fmt: skip
+
+_KINDS: dict[str, Kind] = {"affine": "affine", "rigid": "rigid"}
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """Parameters of the stages.
+
+    ``spacing`` is the voxel size of the output in mm; ``template`` a skull-stripped T1 (empty:
+    MNI152) and ``space`` its name in file names; ``atlas_fit`` is affine or rigid; ``landmarks`` a
+    file of ``flame harmonise`` for intensity ``nyul``; ``native`` also writes the corrected scans
+    on their own grids.
+    """
+
+    spacing: float = 1.0
+    bias_field: str = "n4"
+    registration: str = "flame"
+    brain: str = "deepbet"
+    template: str = ""
+    atlas_fit: str = "affine"
+    space: str = MNI152
+    intensity: str = "zscore"
+    landmarks: str = ""
+    native: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.spacing <= 6:
+            raise BadInput(f"spacing {self.spacing}: choose a spacing from 0.5 to 6 mm")
+        if not (self.space.isascii() and self.space.isalnum()):
+            raise BadInput(f"space '{self.space}': use letters and digits only, as in SRI24")
+        if self.template and self.space == MNI152:
+            raise BadInput(f"template {self.template}: name its space too, as in space=SRI24")
+        if self.atlas_fit not in _KINDS:
+            hint = nearest(self.atlas_fit, list(_KINDS))
+            raise BadInput(f"unknown atlas fit '{self.atlas_fit}': {hint}")
+        if self.intensity not in INTENSITIES:
+            hint = nearest(self.intensity, list(INTENSITIES))
+            raise BadInput(f"unknown intensity normalisation '{self.intensity}': {hint}")
+        if (self.intensity == "nyul") != bool(self.landmarks):
+            raise BadInput(
+                "intensity=nyul goes with landmarks=FILE; flame harmonise makes the file"
+            )
+        stages(self)  # unknown methods and unreadable files show here
+
+    def public_toml(self) -> str:
+        """The parameters as TOML; of files only their names, as paths may tell too much."""
+        values = asdict(self)
+        for key in ("template", "landmarks"):
+            values[key] = Path(values[key]).name
+        return tomli_w.dumps(values)
+
+
+def stages(config: StageConfig, mask: str = "") -> list[Stage]:
+    """The stages of structural MRI in order; ``mask`` is a supplied brain mask of the day."""
+    at = {"path": config.template, "space": config.space}
+    template(**at)
+    bias = [] if config.bias_field == "none" else [bias_field(config.bias_field)]
+    last = INTENSITIES[config.intensity]()
+    if config.landmarks:
+        last = nyul(read_scales(Path(config.landmarks)))
+    return [
+        *bias, coregistration(config.registration), brain_extraction(config.brain, mask),
+        atlas_registration(method=config.registration, kind=_KINDS[config.atlas_fit], **at),
+        resampling(config.spacing, **at), last,
+    ]  # fmt: skip

@@ -1,0 +1,62 @@
+"""Brain mask by deepbet (Fisch 2024, doi:10.1016/j.compbiomed.2024.108845)."""
+
+import contextlib
+from functools import cache
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.processing import resample_from_to, resample_to_output
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
+
+from flame.core.errors import StageFailed
+from flame.core.imaging import Scan
+from flame.preprocessing.bias_field import head_mask
+
+
+@cache
+def _network() -> Any:
+    from deepbet.bet import BrainExtraction
+
+    return BrainExtraction(no_gpu=True)
+
+
+def _autocast() -> Any:
+    """bfloat16 where the processor has it: two to three times faster at the same Dice."""
+    import torch
+
+    native = "avx512_bf16" in torch.backends.cpu.get_cpu_capability().lower() or (
+        hasattr(torch.cpu, "_is_avx512_bf16_supported") and torch.cpu._is_avx512_bf16_supported()
+    )
+    return torch.autocast("cpu", torch.bfloat16) if native else contextlib.nullcontext()
+
+
+def _cropped(image: Any, margin: int = 10) -> Any:
+    """Cut the air around the head away: in a wide field of view the network loses the brain."""
+    found, _ = label(head_mask(np.asarray(image.dataobj, np.float32)))
+    sizes = np.bincount(found.ravel())[1:]
+    if not len(sizes):
+        raise StageFailed("brain extraction found no head in the image")
+    box = find_objects(found)[int(sizes.argmax())]
+    return image.slicer[tuple(slice(max(0, b.start - margin), b.stop + margin) for b in box)]
+
+
+def deepbet_brain(scan: Scan) -> NDArray[np.bool_]:
+    """Return the brain of a whole-head T1 or T1C scan on the scan's own grid."""
+    import torch
+
+    native = nib.Nifti1Image(scan.voxels, scan.affine)
+    # deepbet samples with nearest neighbour: it needs 1 mm to give a smooth mask.
+    isotropic = _cropped(resample_to_output(native, 1.0, order=1))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the same mask however many processors there are
+    try:
+        with torch.inference_mode(), _autocast():
+            _, found, _ = _network().run(isotropic)
+    except (AssertionError, ValueError, RuntimeError, IndexError) as error:
+        raise StageFailed("brain extraction found no brain in the image") from error
+    finally:
+        torch.set_num_threads(threads)
+    soft = nib.Nifti1Image(np.asarray(found.dataobj, np.float32), found.affine)
+    return np.asarray(resample_from_to(soft, native, order=1).get_fdata(dtype=np.float32) > 0.5)

@@ -1,0 +1,145 @@
+"""Quality checks of a preprocessed day: what fails, and what a person should look at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from flame.core.cohort import Timepoint
+from flame.core.errors import StageFailed
+from flame.core.imaging import LabelMap, Sequence
+from flame.preprocessing.atlas import Template, overlap
+from flame.preprocessing.stage import reference
+
+BRAIN_ML = (900.0, 2000.0)
+"""Plausible brain volumes of an adult in ml; outside them the day fails."""
+MIN_OVERLAP = 0.85
+"""Least Dice of the registered brain with the template's; below it the day fails."""
+MIN_SIMILARITY = 0.06
+"""Least similarity of a sequence with the reference; below it a person should look."""
+MAX_AT_BORDER = 0.02
+"""Largest share of the brain on the outermost slices of the field of view."""
+MIN_TARGET_INSIDE = 0.9
+"""Least share of the gross tumour volume inside the brain."""
+_BINS = 32
+
+Verdict = Literal["pass", "review", "fail"]
+
+
+class QualityFailed(StageFailed):
+    """A day whose checks failed; a person who looked at it can accept it all the same."""
+
+    def __init__(self, checks: "list[Check]") -> None:
+        super().__init__(next(c.reason for c in checks if c.verdict == "fail"))
+        self.checks = checks
+
+
+@dataclass(frozen=True)
+class Check:
+    """One measure of a day, its verdict, and what the verdict means."""
+
+    name: str
+    value: float
+    verdict: Verdict
+    reason: str = ""
+
+
+def brain_checks(timepoint: Timepoint) -> list[Check]:
+    """Volume of the brain in its native space, and whether the field of view cuts it."""
+    brain = timepoint.brain
+    assert brain is not None
+    low, high = BRAIN_ML
+    volume = Check("brain_ml", round(brain.volume, 1), "pass")
+    if not low <= brain.volume <= high:
+        reason = (
+            f"brain extraction gave {brain.volume:.0f} ml, outside {low:.0f} to {high:.0f} ml: "
+            "is this a whole-head T1?"
+        )
+        volume = replace(volume, verdict="fail", reason=reason)
+    cut = at_border(brain)
+    border = Check("brain_at_border", round(cut, 4), "pass")
+    if cut > MAX_AT_BORDER:
+        border = replace(border, verdict="review", reason="the field of view cuts the brain")
+    return [volume, border]
+
+
+def at_border(brain: LabelMap) -> float:
+    """Share of the brain's voxels that lie on the faces of the field of view, times its depth.
+
+    A brain cut through its middle has one slice of about its depth there: about 1; whole: 0.
+    """
+    inside = brain.voxels > 0
+    total = max(int(inside.sum()), 1)
+    shares = []
+    for axis in range(3):
+        depth = max(int(inside.any(axis=tuple({0, 1, 2} - {axis})).sum()), 1)
+        faces = np.take(inside, (0, -1), axis=axis).sum(axis=tuple({0, 1, 2} - {axis}))
+        shares.append(float(faces.max()) * depth / total)
+    return max(shares)
+
+
+def similarity(a: np.ndarray, b: np.ndarray) -> float:
+    """Normalised mutual information 2 I(a, b) / (H(a) + H(b)) of two samples, 0 to 1."""
+    edges = [np.quantile(v, np.linspace(0, 1, _BINS + 1)[1:-1]) for v in (a, b)]
+    rows, columns = (np.searchsorted(e, v) for e, v in zip(edges, (a, b), strict=True))
+    joint = np.bincount(rows * _BINS + columns, minlength=_BINS**2).reshape(_BINS, _BINS)
+    p = joint / joint.sum()
+
+    def entropy(q: np.ndarray) -> float:
+        q = q[q > 0]
+        return float(-(q * np.log(q)).sum())
+
+    each = entropy(p.sum(axis=0)) + entropy(p.sum(axis=1))
+    return 2 * (each - entropy(p.ravel())) / each if each > 0 else 0.0
+
+
+def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:
+    """Overlap with the template, likeness of the sequences, tumour inside the brain."""
+    brain = timepoint.brain
+    assert brain is not None
+    dice = overlap(brain, template)
+    atlas = Check("atlas_dice", round(dice, 4), "pass")
+    if not dice >= MIN_OVERLAP:
+        reason = (
+            f"the brain overlaps the template by Dice {dice:.2f} only, below {MIN_OVERLAP}; "
+            "look at the images of this day"
+        )
+        atlas = replace(atlas, verdict="fail", reason=reason)
+    checks = [atlas, *_likeness(timepoint, brain)]
+    if timepoint.tumour is not None:
+        tumour = timepoint.tumour.voxels > 0
+        share = float((brain.voxels > 0)[tumour].mean()) if tumour.any() else 0.0
+        target = Check("target_inside_brain", round(share, 4), "pass")
+        if share < MIN_TARGET_INSIDE:
+            reason = "the gross tumour volume leaves the brain: wrong plan, or a cut mask"
+            target = replace(target, verdict="review", reason=reason)
+        checks.append(target)
+    return checks
+
+
+def _likeness(timepoint: Timepoint, brain: LabelMap) -> list[Check]:
+    inside = brain.voxels > 0
+    fixed = reference(timepoint)
+    checks = []
+    for sequence, scan in timepoint.scans.items():
+        if scan is fixed:
+            continue
+        value = similarity(fixed.voxels[inside], scan.voxels[inside])
+        check = Check(f"similarity_{sequence}", round(value, 4), "pass")
+        if value < MIN_SIMILARITY:
+            reason = f"{sequence} is unlike {fixed.sequence}: co-registration may have failed"
+            check = replace(check, verdict="review", reason=reason)
+        checks.append(check)
+    return checks
+
+
+def worst(checks: list[Check]) -> Verdict:
+    """The worst verdict among ``checks``."""
+    order: Mapping[Verdict, int] = {"pass": 0, "review": 1, "fail": 2}
+    return max((c.verdict for c in checks), key=order.__getitem__, default="pass")
+
+
+def sequences_missing(scans: Mapping[Sequence, object]) -> list[str]:
+    """Names of the sequences of the protocol that are not there."""
+    return [str(s) for s in Sequence if s not in scans]

@@ -1,0 +1,109 @@
+"""The days of a DICOM folder that can be preprocessed, from its import report."""
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
+from flame.io.headers import Instance
+from flame.io.intake import ImportReport
+from flame.io.pseudonym import pseudonym
+from flame.io.radiotherapy import plan_date
+from flame.io.series_report import SeriesReport
+from flame.preprocessing.clinical import ClinicalTable
+from flame.preprocessing.decisions import ACCEPT, Key, decision
+from flame.preprocessing.planned import Planned
+from flame.preprocessing.session import Study
+
+_DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
+"""Scans that share a frame of reference may still differ by a movement: the likeliest is first."""
+
+Taken = dict[Sequence, SeriesReport]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a hospital adds to its DICOM folder; ``masks`` is a folder of brain masks or None."""
+
+    key: bytes
+    clinical: ClinicalTable = field(default_factory=ClinicalTable)
+    decisions: dict[Key, str] = field(default_factory=dict)
+    masks: Path | None = None
+
+
+def find_studies(report: ImportReport, context: Context) -> list[Study]:
+    """Every patient's days in order, sessions numbered from 01.
+
+    Raises BadInput where a folder of masks is given and none of its files fits a day.
+    """
+    studies, sessions = [], dict[str, int]()
+    for (patient_id, day), series in report.studies().items():
+        subject = pseudonym(context.key, patient_id)
+        sessions[subject] = sessions.get(subject, 0) + 1
+        session = f"{sessions[subject]:02d}"
+        start, note = _day_zero(report, patient_id, context.clinical)
+        uids = sorted(str(s.series.header.SeriesInstanceUID) for s in series.values())
+        put_right = [r.note for r in series.values() if r.note]
+        studies.append(
+            Study(
+                subject, session, (day - start).days,
+                {s: r.geometry for s, r in sorted(series.items()) if r.geometry},
+                tuple(pseudonym(context.key, u) for u in uids),
+                "; ".join([*([note] * bool(note)), *put_right]),
+                _mask(context.masks, patient_id, day),
+                _planned(report.radiotherapy.get(patient_id, []), series),
+                decision(context.decisions, subject, session) == ACCEPT,
+            )
+        )  # fmt: skip
+    if context.masks and not any(s.mask for s in studies):
+        raise BadInput(f"{context.masks}: no mask fits a day; name them PatientID_YYYYMMDD.nii.gz")
+    return studies
+
+
+def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) -> tuple[date, str]:
+    """First day of radiotherapy and how sure that is: table, then plans, then first imaging."""
+    if patient_id in clinical.starts:
+        return clinical.starts[patient_id], ""
+    dates = [d for p in report.plans(patient_id) if (d := plan_date(p.header))]
+    if dates:
+        return min(dates), "day 0 is the date of the first plan"
+    first = min(day for patient, day in report.studies() if patient == patient_id)
+    return first, "day 0 is the first imaging: no date of radiotherapy"
+
+
+def _mask(folder: Path | None, patient_id: str, day: date) -> str:
+    if folder is None:
+        return ""
+    found = folder / f"{patient_id}_{day:%Y%m%d}.nii.gz"
+    return str(found) if found.exists() else ""
+
+
+def _planned(objects: list[Instance], series: Taken) -> Planned:
+    """Radiotherapy objects drawn in the frame of reference of one of the day's scans."""
+    for sequence in _DRAWN_ON:
+        header = series[sequence].series.header if sequence in series else {}
+        frame = str(header.get("FrameOfReferenceUID", ""))
+        paths: dict[str, list[Path]] = {}
+        for item in objects:
+            if frame and frame in _frames(item):
+                paths.setdefault(str(item.header.Modality), []).append(item.path)
+        if paths.keys() & {"RTDOSE", "RTSTRUCT", "SEG"}:
+            return Planned(
+                frame, sequence,
+                *(tuple(paths.get(kind, ())) for kind in ("RTDOSE", "RTSTRUCT", "SEG")),
+            )  # fmt: skip
+    return Planned()
+
+
+def _frames(item: Instance) -> set[str]:
+    """Frames of reference that an object refers to."""
+    header = item.header
+    regions = header.get("StructureSetROISequence") or []
+    return {
+        str(d.get(k, ""))
+        for d, k in [
+            (header, "FrameOfReferenceUID"),
+            *((r, "ReferencedFrameOfReferenceUID") for r in regions),
+        ]
+    }

@@ -1,0 +1,45 @@
+"""One simulated hospital with one patient and two days, and what preprocessing makes of it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flame.pipelines.preprocess import PreprocessConfig, run
+from flame.pipelines.simulate import SimulateConfig
+from flame.pipelines.simulate import run as simulate
+from flame.preprocessing.config import StageConfig
+
+
+@pytest.fixture(scope="session")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("hospital") / "out"
+    simulate(SimulateConfig(str(out), 1, 1, 3.0, 4, (-10, 60), 1))
+    return out
+
+
+def config(hospital: Path, out: Path, **changes: object) -> PreprocessConfig:
+    centre = hospital / "centre-1"
+    settings = {"stages": StageConfig(spacing=3.0), "clinical": str(centre / "clinical.tsv")}
+    return PreprocessConfig(
+        str(centre / "dicom"),
+        str(out),
+        **{**settings, **changes},  # type: ignore[arg-type]
+    )
+
+
+@pytest.fixture(scope="session")
+def derivatives(hospital: Path) -> Path:
+    result = run(config(hospital, hospital / "bids"))
+    assert [r.status for r in result.studies] == ["done", "done"]
+    assert not result.warnings
+    return hospital / "bids"
+
+
+@pytest.fixture
+def copied(hospital: Path, derivatives: Path, tmp_path: Path) -> Path:
+    """A hospital of its own with a finished cohort beside it."""
+    shutil.copytree(hospital / "centre-1", tmp_path / "centre-1")
+    shutil.copytree(derivatives, tmp_path / "bids")
+    (tmp_path / "bids" / ".source").unlink()
+    return tmp_path

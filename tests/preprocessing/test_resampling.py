@@ -1,0 +1,66 @@
+import numpy as np
+
+from flame.core.cohort import Timepoint
+from flame.core.imaging import LabelMap, Scan, Sequence
+from flame.preprocessing.atlas import template
+from flame.preprocessing.interpolation import resample, resample_labels
+from flame.preprocessing.resampling import coarser
+
+
+def test_resampling_is_exact_on_a_linear_image() -> None:
+    # A linear ramp in world space survives any linear resampling: value = x + 2y + 3z.
+    source = np.array([[2, 0, 0, -140], [0, 2, 0, -180], [0, 0, 2, -120], [0, 0, 0, 1.0]])
+    index = np.indices((140, 160, 150)).reshape(3, -1).T
+    ramp = (index @ source[:3, :3].T + source[:3, 3]) @ [1, 2, 3]
+    grid = template(spacing=4.0)
+    found = resample(
+        ramp.reshape(140, 160, 150).astype(np.float32), source, grid.affine, grid.t1.shape
+    )
+    target = np.indices(grid.t1.shape).reshape(3, -1).T
+    expected = (target @ grid.affine[:3, :3].T + grid.affine[:3, 3]) @ [1, 2, 3]
+    inner = np.s_[3:-3, 3:-3, 3:-3]
+    assert np.allclose(found[inner], expected.reshape(grid.t1.shape)[inner], atol=0.5)
+
+
+def test_a_mask_keeps_its_volume_on_another_grid() -> None:
+    index = np.indices((60, 60, 60))
+    ball = (((index - 29.5) ** 2).sum(axis=0) < 20**2).astype(np.uint8)
+    labels = LabelMap(ball, np.eye(4))
+    other = np.diag([1.7, 1.3, 2.1, 1.0])
+    found = resample_labels(labels, other, (36, 47, 29))
+    assert abs(found.volume / labels.volume - 1) < 0.02
+
+
+def test_coarser_keeps_the_corner_and_the_mean() -> None:
+    voxels = np.random.default_rng(0).random((20, 24, 16)).astype(np.float32)
+    scan = Scan(voxels, np.diag([2.0, 2.0, 2.0, 1.0]), Sequence.T1)
+    brain = LabelMap(np.ones(voxels.shape, np.uint8), scan.affine)
+    found = coarser(Timepoint(0, {Sequence.T1: scan}, brain), 4.0).scans[Sequence.T1]
+    assert found.voxels.shape == (10, 12, 8)
+    corner = found.affine @ [-0.5, -0.5, -0.5, 1]
+    assert np.allclose(corner, scan.affine @ [-0.5, -0.5, -0.5, 1])
+    assert abs(found.voxels[1:-1, 1:-1, 1:-1].mean() - 0.5) < 0.02
+
+
+def test_coarser_leaves_the_same_spacing_alone() -> None:
+    scan = Scan(np.ones((4, 4, 4), np.float32), np.diag([2.0, 2.0, 2.0, 1.0]), Sequence.T1)
+    day = Timepoint(0, {Sequence.T1: scan})
+    assert coarser(day, 2.0) is day
+
+
+def test_template_is_that_of_nilearn() -> None:
+    from nilearn import datasets
+
+    found = template(spacing=1.0)
+    t1, brain = datasets.load_mni152_template(1), datasets.load_mni152_brain_mask(1)
+    assert np.array_equal(found.t1, t1.get_fdata(dtype=np.float32))
+    assert np.array_equal(found.brain, brain.get_fdata())
+    assert np.array_equal(found.affine, t1.affine)
+
+
+def test_coarser_template_keeps_volume_and_place() -> None:
+    fine, coarse = template(spacing=1.0), template(spacing=3.0)
+    a, b = LabelMap(fine.brain, fine.affine), LabelMap(coarse.brain, coarse.affine)
+    assert abs(b.volume / a.volume - 1) < 0.02
+    middle = [(m.affine @ [*np.argwhere(m.voxels).mean(axis=0), 1])[:3] for m in (a, b)]
+    assert np.allclose(*middle, atol=0.3)
