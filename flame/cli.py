@@ -193,7 +193,7 @@ def preprocess(
         "subject", "session", "day", "status", "sequences", "brain ml", "atlas Dice", "quality",
         "note",
     ]  # fmt: skip
-    rows = [[str(v) for v in asdict(r).values()] for r in result.studies]
+    rows = [[str(v) for v in asdict(r).values()][:-1] for r in result.studies]
     _table(f"{folder}", columns, [[*row[:-2], " ".join(row[-2:]).strip()] for row in rows])
     _warn(result.warnings)
     out.print(f"Look at the images: {result.html}", soft_wrap=True)

@@ -13,6 +13,7 @@ from flame.io.bids import read_timepoint
 from flame.io.tables import number, read_table
 from flame.preprocessing import combat, nyul
 from flame.preprocessing.cohort import sessions
+from flame.preprocessing.decisions import EXCLUDE, decision, read_decisions
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,12 @@ def fit_landmarks(root: Path, out: Path) -> HarmoniseResult:
 
 def _centre_landmarks(centre: Path) -> dict[Sequence, nyul.LandmarkSum]:
     values: dict[Sequence, list[np.ndarray]] = {}
+    decisions = read_decisions(centre)
     for folder in sorted(centre.glob("sub-*")):
         subject = folder.name.removeprefix("sub-")
         for session, day in sessions(centre, subject):
+            if decision(decisions, subject, session, day) == EXCLUDE:
+                continue
             timepoint = read_timepoint(centre, subject, session, day)
             if timepoint.brain is None:
                 continue
@@ -67,6 +71,8 @@ def harmonise_table(
     data = read_table(table, [centre_column, *features, *covariates])
     if not features:
         raise BadInput("name the features to harmonise with --features")
+    if set(features) & set(covariates):
+        raise BadInput("a column is either a feature to harmonise or a covariate to keep, not both")
     x, y = (_numbers(data, names, table) for names in (covariates, features))
     groups = {
         str(c): np.flatnonzero(data[centre_column] == c) for c in data[centre_column].unique()

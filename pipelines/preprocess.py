@@ -17,7 +17,7 @@ from flame.pipelines.parallel import in_parallel
 from flame.preprocessing.clinical import ClinicalTable, read_clinical
 from flame.preprocessing.cohort_tables import refused_rows, write_tables
 from flame.preprocessing.config import StageConfig
-from flame.preprocessing.decisions import read_decisions
+from flame.preprocessing.decisions import read_decisions, unmatched
 from flame.preprocessing.quality_report import write_quality_report
 from flame.preprocessing.session import CACHE, Study, StudyResult, preprocess_study
 from flame.preprocessing.studies import Context, find_studies
@@ -67,7 +67,7 @@ def run(
     OUT mirrors the DICOM folder: sessions whose images are gone are removed. A study that fails
     leaves nothing and is listed with its reason in quality.tsv.
     """
-    dicom, out = Path(config.dicom), Path(config.out)
+    dicom, out = Path(config.dicom).resolve(), Path(config.out)
     _check(dicom, out)
     clinical = read_clinical(_path(config.clinical))
     report = inspect_folder(dicom, overrides=_path(config.sequences))
@@ -84,6 +84,7 @@ def run(
     key = load_key(_path(config.key) or dicom.with_name(f"{dicom.name}.key"))
     decisions = read_decisions(out)
     studies = find_studies(report, Context(key, clinical, decisions, _path(config.masks)))
+    warnings += unmatched(decisions, [(s.subject, s.session) for s in studies])
     with locked(out / ".lock"):
         _same_source(out, pseudonym(key, str(dicom.resolve())))
         results = _preprocess(config, out, studies, key, progress)
@@ -107,7 +108,7 @@ def _preprocess(
 ) -> list[StudyResult]:
     (out / "participants.tsv").unlink(missing_ok=True)  # its absence says: not finished
     _remove_stale(out, studies)
-    work = [(out.resolve(), study, config.stages, key) for study in studies]
+    work = [(out.resolve(), study, config.stages.resolved(), key) for study in studies]
     results = []
     for result in in_parallel(preprocess_study, work, config.jobs, config.scheduler):
         results.append(result)
@@ -122,6 +123,8 @@ def _check(dicom: Path, out: Path) -> None:
         raise BadInput(f"{out} lies inside the DICOM folder; give a folder outside it")
     if out.exists() and not all(p.name.startswith(_OURS) for p in out.iterdir()):
         raise BadInput(f"{out} holds other files; give a new folder")
+    if any(out.glob("sub-*")) and not (out / ".source").exists():
+        raise BadInput(f"{out} holds a BIDS data set that FLAME did not make; give a new folder")
 
 
 def _same_source(out: Path, source: str) -> None:

@@ -39,12 +39,21 @@ class Template:
     digest: str
 
 
-@cache
 def template(path: str = "", space: str = MNI152, spacing: float = 2.0) -> Template:
     """MNI ICBM 2009a symmetric (Fonov 2011), or the skull-stripped T1 in ``path``.
 
     Resampled to ``spacing`` mm; 0 keeps the grid of a file, such as SRI24 as BraTS uses it.
     """
+    try:
+        found = Path(path).stat() if path else None
+    except OSError as error:
+        raise BadInput(f"{path} is no readable NIfTI image; give a skull-stripped T1") from error
+    return _template(path, space, spacing, (found.st_mtime_ns, found.st_size) if found else ())
+
+
+@cache
+def _template(path: str, space: str, spacing: float, stamp: tuple[int, ...]) -> Template:
+    """``stamp`` tells a file from what replaced it."""
     t1, brain, affine, source = _read(Path(path)) if path else _mni152()
     if spacing and not np.allclose(np.linalg.norm(affine[:3, :3], axis=0), spacing):
         grid, shape = coarse_grid(affine, t1.shape, spacing)

@@ -1,5 +1,6 @@
 """Brain extraction on the reference scan, by the method of choice."""
 
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_fill_holes, label
 
 from flame.core.cohort import Timepoint
-from flame.core.errors import BadInput, StageFailed
+from flame.core.errors import StageFailed, UnreadableImage
 from flame.core.files import content_hash
 from flame.core.imaging import LabelMap, Scan
 from flame.core.registry import Registry
@@ -79,9 +80,9 @@ def _supplied(path: Path, scan: Scan) -> NDArray[np.uint8]:
     try:
         image = nib.load(path)
         voxels = np.squeeze(np.asarray(image.dataobj)) > 0.5
-    except (OSError, ImageFileError) as error:
-        raise BadInput(f"{path} is no readable NIfTI mask") from error
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as error:
+        raise UnreadableImage(path, "the supplied mask is no readable NIfTI image") from error
     if voxels.ndim != 3:
-        raise BadInput(f"{path} has {voxels.ndim} axes; give one volume")
+        raise UnreadableImage(path, "the supplied mask is not one volume")
     labels = LabelMap(voxels.astype(np.uint8), np.asarray(image.affine, float))
     return resample_labels(labels, scan.affine, scan.voxels.shape).voxels

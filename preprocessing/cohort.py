@@ -29,7 +29,7 @@ def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | Non
     patients = []
     for index, row in read_table(table, ["participant_id"])[:limit].iterrows():
         subject = str(row["participant_id"]).removeprefix("sub-")
-        if decision(decisions, subject, "") == EXCLUDE:
+        if decision(decisions, subject, "", None) == EXCLUDE:
             continue
         where = f"{table}, line {int(str(index)) + 2}"
         clinical = {
@@ -40,7 +40,7 @@ def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | Non
         timepoints = tuple(
             coarser(read_timepoint(root, subject, session, day), spacing)
             for session, day in sessions(root, subject)
-            if spacing is not None and decision(decisions, subject, session) != EXCLUDE
+            if spacing is not None and decision(decisions, subject, session, day) != EXCLUDE
         )
         patients.append(
             Patient(
@@ -68,4 +68,4 @@ def sessions(root: Path, subject: str) -> list[tuple[str, int]]:
     for path in sorted(root.glob(_SIDECARS.replace("*", subject, 1))):
         day = int(json.loads(path.read_text())["Day"])
         found.append((path.parent.parent.name.removeprefix("ses-"), day))
-    return sorted(found, key=lambda item: item[1])
+    return sorted(set(found), key=lambda item: item[1])  # a native mask has a sidecar too

@@ -28,7 +28,7 @@ def write_tables(
 ) -> None:
     """Write what describes the cohort; participants.tsv last, as it marks a finished run."""
     _tsv(out / "refused.tsv", refused_rows(report, key), list(REFUSED_COLUMNS))
-    shown = [f.name for f in fields(StudyResult) if f.name != "path"]
+    shown = [f.name for f in fields(StudyResult) if f.name not in ("path", "checks")]
     _tsv(out / "quality.tsv", [{n: getattr(r, n) for n in shown} for r in results], shown)
     courses: list[dict[str, object]] = []
     participants: list[dict[str, object]] = []

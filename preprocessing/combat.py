@@ -128,7 +128,8 @@ def adjust(fitted: ComBat, features: Array, covariates: Array) -> Adjustment:
     scale_hat = z.var(axis=0, ddof=1)
     middle, width = scale_hat.mean(), _variance(scale_hat)
     if not width > 0:  # one feature, or all alike: nothing to borrow from
-        shift[fitted.varies], scale[fitted.varies] = shift_hat, scale_hat
+        shift[fitted.varies] = shift_hat
+        scale[fitted.varies] = np.where(scale_hat > 0, scale_hat, 1)
         return Adjustment(shift, scale)
     alpha = (2 * width + middle**2) / width
     beta = (middle * width + middle**3) / width

@@ -1,14 +1,14 @@
 """What a user can choose about preprocessing, and the stages that follow from it."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import tomli_w
 
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
-from flame.preprocessing.atlas import MNI152, atlas_registration, template
+from flame.preprocessing.atlas import MNI152, atlas_registration
 from flame.preprocessing.bias_field import bias_field
 from flame.preprocessing.brain_extraction import brain_extraction
 from flame.preprocessing.coregistration import coregistration
@@ -53,8 +53,10 @@ class StageConfig:
             raise BadInput(f"spacing {self.spacing}: choose a spacing from 0.5 to 6 mm")
         if not (self.space.isascii() and self.space.isalnum()):
             raise BadInput(f"space '{self.space}': use letters and digits only, as in SRI24")
-        if self.template and self.space == MNI152:
+        if self.template and self.space in (MNI152, "orig"):
             raise BadInput(f"template {self.template}: name its space too, as in space=SRI24")
+        if not self.template and self.space != MNI152:
+            raise BadInput(f"space {self.space}: give its template too; without one it is {MNI152}")
         if self.atlas_fit not in _KINDS:
             hint = nearest(self.atlas_fit, list(_KINDS))
             raise BadInput(f"unknown atlas fit '{self.atlas_fit}': {hint}")
@@ -67,6 +69,12 @@ class StageConfig:
             )
         stages(self)  # unknown methods and unreadable files show here
 
+    def resolved(self) -> "StageConfig":
+        """The same with absolute paths, for workers that run elsewhere."""
+        files = (self.template, self.landmarks)
+        template, landmarks = (str(Path(f).resolve()) if f else "" for f in files)
+        return replace(self, template=template, landmarks=landmarks)
+
     def public_toml(self) -> str:
         """The parameters as TOML; of files only their names, as paths may tell too much."""
         values = asdict(self)
@@ -78,7 +86,6 @@ class StageConfig:
 def stages(config: StageConfig, mask: str = "") -> list[Stage]:
     """The stages of structural MRI in order; ``mask`` is a supplied brain mask of the day."""
     at = {"path": config.template, "space": config.space}
-    template(**at)
     bias = [] if config.bias_field == "none" else [bias_field(config.bias_field)]
     last = INTENSITIES[config.intensity]()
     if config.landmarks:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "atlas_registration": ("bias_field", "brain_extraction"),
 }
 """Stages with an estimate worth keeping, and those whose results it is made from."""
+
+_DAMAGED = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile)
 
 
 def stage_keys(images: str, stages: list[Stage]) -> dict[str, str]:
@@ -46,7 +49,14 @@ class EstimateCache:
         try:
             with np.load(path) as arrays:
                 return dict(arrays)
-        except (OSError, ValueError, zipfile.BadZipFile):  # absent, or cut short by a crash
+        except (
+            OSError,
+            EOFError,
+            KeyError,
+            ValueError,
+            zlib.error,
+            zipfile.BadZipFile,
+        ):  # absent, or cut short by a crash
             found = stage.estimate(timepoint)
         for old in self._folder.glob(f"{stage.name}-*.npz"):
             old.unlink(missing_ok=True)

@@ -45,7 +45,9 @@ def averaged(voxels: Volume, affine: Matrix, factors: NDArray[np.int_]) -> tuple
     """Mean of blocks of ``factors`` voxels, and the affine of the smaller grid."""
     for axis, factor in enumerate(factors):
         if factor > 1:
-            length = voxels.shape[axis] // factor * factor
+            length = -(-voxels.shape[axis] // factor) * factor
+            spare = [(0, length - n if a == axis else 0) for a, n in enumerate(voxels.shape)]
+            voxels = np.pad(voxels, spare, mode="edge")
             parts = [
                 voxels[(slice(None),) * axis + (slice(i, length, factor),)] for i in range(factor)
             ]
@@ -67,5 +69,9 @@ def coarse_grid(
 
 def resample_labels(labels: LabelMap, target_affine: Matrix, shape: tuple[int, ...]) -> LabelMap:
     """Sample a mask of one label on the target grid, its edge where half the voxel is inside."""
-    soft = resample((labels.voxels > 0).astype(np.float32), labels.affine, target_affine, shape)
+    # Empty voxels around: what lies at the edge of a small mask must not be cut or drawn out.
+    mask = np.pad((labels.voxels > 0).astype(np.float32), 2)
+    affine = labels.affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ np.full(3, 2.0)
+    soft = resample(mask, affine, target_affine, shape)
     return LabelMap((soft > 0.5).astype(np.uint8), target_affine)

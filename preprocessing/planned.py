@@ -13,7 +13,7 @@ from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap, LabelMap, Sequence
 from flame.io.dose import read_dose
 from flame.io.segmentations import read_segments
-from flame.io.structures import read_region, region_names
+from flame.io.structures import read_region, regions
 from flame.preprocessing.interpolation import resample, resample_labels
 
 _GROSS_TUMOUR = re.compile(r"^\s*gtv", re.I)
@@ -23,13 +23,17 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Planned:
-    """RT Dose, RT Structure Set and SEG files in the frame of reference of one of the scans."""
+    """RT Dose, RT Structure Set and SEG files in the frame of reference of one of the scans.
+
+    ``plans`` are the SOPInstanceUIDs of the plans that were treated.
+    """
 
     frame_of_reference: str = ""
     sequence: Sequence | None = None
     doses: tuple[Path, ...] = ()
     structures: tuple[Path, ...] = ()
     segmentations: tuple[Path, ...] = ()
+    plans: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[Path]:
@@ -56,7 +60,7 @@ def planned_maps(
     dose = None
     if planned.doses:
         try:
-            found = read_dose(list(planned.doses))
+            found = read_dose(list(planned.doses), planned.plans)
             voxels = resample(found.voxels, move @ found.affine, affine, shape)
             dose = DoseMap(voxels, affine, found.biological)
         except UnreadableImage as error:
@@ -67,11 +71,15 @@ def planned_maps(
 def _tumours(planned: Planned, notes: list[str]) -> Iterable[LabelMap]:
     for path in planned.structures:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        for name in filter(_GROSS_TUMOUR.match, region_names(header)):
+        for number, name in regions(header):
+            if not _GROSS_TUMOUR.match(name):
+                continue
             try:
-                yield read_region(path, name, planned.frame_of_reference)
+                yield read_region(path, number, planned.frame_of_reference)
             except UnreadableImage as error:
                 notes.append(f"a GTV contour was left out: {error.reason}")
+            except (AttributeError, TypeError, ValueError):
+                notes.append("a GTV contour was left out: the structure set is malformed")
     for path in planned.segmentations:
         try:
             segments = read_segments(path, planned.frame_of_reference)

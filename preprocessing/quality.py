@@ -22,6 +22,8 @@ MAX_AT_BORDER = 0.02
 """Largest share of the brain on the outermost slices of the field of view."""
 MIN_TARGET_INSIDE = 0.9
 """Least share of the gross tumour volume inside the brain."""
+MIN_COVERAGE, LEAST_COVERAGE = 0.97, 0.8
+"""Share of the brain that a scan must show; below the first to be reviewed, the second fails."""
 _BINS = 32
 
 Verdict = Literal["pass", "review", "fail"]
@@ -130,6 +132,26 @@ def _likeness(timepoint: Timepoint, brain: LabelMap) -> list[Check]:
         if value < MIN_SIMILARITY:
             reason = f"{sequence} is unlike {fixed.sequence}: co-registration may have failed"
             check = replace(check, verdict="review", reason=reason)
+        checks.append(check)
+    return checks
+
+
+def coverage_checks(timepoint: Timepoint) -> list[Check]:
+    """Share of the brain within each scan's field of view, before anything is resampled."""
+    brain = timepoint.brain
+    assert brain is not None
+    index = np.argwhere(brain.voxels)[::50]
+    world = np.c_[index, np.ones(len(index))] @ brain.affine.T
+    checks = []
+    for sequence, scan in timepoint.scans.items():
+        at = (world @ np.linalg.inv(scan.affine).T)[:, :3]
+        inside = ((at > -0.5) & (at < np.array(scan.voxels.shape) - 0.5)).all(axis=1)
+        share = float(inside.mean()) if len(inside) else 0.0
+        check = Check(f"coverage_{sequence}", round(share, 4), "pass")
+        if share < MIN_COVERAGE:
+            verdict: Verdict = "fail" if share < LEAST_COVERAGE else "review"
+            reason = f"{sequence} shows {share:.0%} of the brain only"
+            check = replace(check, verdict=verdict, reason=reason)
         checks.append(check)
     return checks
 

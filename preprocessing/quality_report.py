@@ -8,12 +8,14 @@ from pathlib import Path
 import jinja2
 
 from flame.core.files import write_text
-from flame.io.bids import picture_path, session_sidecar
-from flame.preprocessing.decisions import Key, decision
+from flame.io.bids import picture_path
+from flame.preprocessing.decisions import Decision, Key, decision
 from flame.preprocessing.session import StudyResult
 
 _MEASURES = ("brain_ml", "atlas_dice", "brain_at_border", "target_inside_brain")
-_LIKENESS = "similarity_"
+_BY_SEQUENCE = ("similarity_", "coverage_")
+
+Shown = tuple[str, float, str]
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,15 @@ class Row:
 
     result: StudyResult
     decision: str
-    checks: list[tuple[str, float, str]]
-    likeness: list[tuple[str, float, str]]
+    checks: list[Shown]
+    likeness: list[Shown]
     picture: str
 
 
 def write_quality_report(
     out: Path,
     results: list[StudyResult],
-    decisions: dict[Key, str],
+    decisions: dict[Key, Decision],
     refused: list[dict[str, object]],
     simulated: bool,
 ) -> Path:
@@ -48,11 +50,15 @@ def write_quality_report(
     return out / "quality.html"
 
 
-def _row(out: Path, result: StudyResult, decisions: dict[Key, str]) -> Row:
-    sidecar = session_sidecar(out, result.subject, result.session) or {}
-    checks = [(c["name"], c["value"], c["verdict"]) for c in sidecar.get("Checks", ())]
-    likeness = [(n.removeprefix(_LIKENESS), v, c) for n, v, c in checks if n.startswith(_LIKENESS)]
+def _row(out: Path, result: StudyResult, decisions: dict[Key, Decision]) -> Row:
+    checks: list[Shown] = [(c.name, c.value, c.verdict) for c in result.checks]
+    likeness: list[Shown] = [
+        (name.replace("_", " of "), value, verdict)
+        for name, value, verdict in checks
+        if name.startswith(_BY_SEQUENCE)
+    ]
     path, uri = picture_path(out, result.subject, result.session), ""
     if path.exists():
         uri = f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
-    return Row(result, decision(decisions, result.subject, result.session), checks, likeness, uri)
+    word = decision(decisions, result.subject, result.session, result.day)
+    return Row(result, word, checks, likeness, uri)

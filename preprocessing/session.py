@@ -23,6 +23,7 @@ from flame.preprocessing.quality import (
     Check,
     QualityFailed,
     brain_checks,
+    coverage_checks,
     final_checks,
     sequences_missing,
     worst,
@@ -72,6 +73,7 @@ class StudyResult:
     quality: str
     note: str
     path: str = ""
+    checks: tuple[Check, ...] = ()
 
 
 def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -> StudyResult:
@@ -82,14 +84,27 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
     """
     planned = study.planned.paths
     paths = [p for g in study.series.values() for p in dict.fromkeys(s.path for s in g.slices)]
-    order = [f"{n} {len(g.slices)}" for n, g in study.series.items()]
-    images = content_hash(paths, key.hex(), *order)
+    order = [
+        repr((str(n), g.affine.tolist(), [(s.frame, s.slope, s.intercept) for s in g.slices]))
+        for n, g in study.series.items()
+    ]
     result = _Outcome(study)
+    try:
+        images = content_hash(paths, key.hex(), *order)
+        plans = content_hash(planned, *study.planned.plans)
+    except OSError as error:  # a file that is gone costs its own day
+        return result.of("failed", [], "a file of this day cannot be read", str(error.filename))
     try:
         chain = stages(config, study.mask)
         keys = stage_keys(images, chain)
-        settings = [str(study.day), study.note, str(config.native), str(study.accepted)]
-        identity = content_hash(planned, *keys.values(), *settings)
+        settings = [
+            str(study.day),
+            study.note,
+            str(config.native),
+            str(study.accepted),
+            config.space,
+        ]
+        identity = content_hash([], plans, *keys.values(), *map(str, settings))
         known = session_sidecar(out, study.subject, study.session)
         if known and known.get("InputHash") == identity:
             return result.of("skipped", [Check(**c) for c in known["Checks"]], known["Note"])
@@ -129,7 +144,7 @@ class _Outcome:
             self.study.subject, self.study.session, self.study.day, status,
             " ".join(self.study.series), values.get("brain_ml", NAN),
             values.get("atlas_dice", NAN), "fail" if status == "failed" else worst(checks), note,
-            path,
+            path, tuple(checks),
         )  # fmt: skip
 
 
@@ -150,6 +165,7 @@ def _run(
         if stage.name == "brain_extraction":
             checks += brain_checks(timepoint)
             _stop_at_failure(study, checks)
+    checks += coverage_checks(before)
     moves = {
         s: before.scans[s].affine @ np.linalg.inv(scan.affine) for s, scan in first.scans.items()
     }

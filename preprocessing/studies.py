@@ -9,10 +9,10 @@ from flame.core.imaging import Sequence
 from flame.io.headers import Instance
 from flame.io.intake import ImportReport
 from flame.io.pseudonym import pseudonym
-from flame.io.radiotherapy import plan_date
+from flame.io.radiotherapy import plan_date, treated_plans
 from flame.io.series_report import SeriesReport
 from flame.preprocessing.clinical import ClinicalTable
-from flame.preprocessing.decisions import ACCEPT, Key, decision
+from flame.preprocessing.decisions import ACCEPT, Decision, Key, decision
 from flame.preprocessing.planned import Planned
 from flame.preprocessing.session import Study
 
@@ -28,7 +28,7 @@ class Context:
 
     key: bytes
     clinical: ClinicalTable = field(default_factory=ClinicalTable)
-    decisions: dict[Key, str] = field(default_factory=dict)
+    decisions: dict[Key, Decision] = field(default_factory=dict)
     masks: Path | None = None
 
 
@@ -52,8 +52,8 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
                 tuple(pseudonym(context.key, u) for u in uids),
                 "; ".join([*([note] * bool(note)), *put_right]),
                 _mask(context.masks, patient_id, day),
-                _planned(report.radiotherapy.get(patient_id, []), series),
-                decision(context.decisions, subject, session) == ACCEPT,
+                _planned(report, patient_id, series),
+                decision(context.decisions, subject, session, (day - start).days) == ACCEPT,
             )
         )  # fmt: skip
     if context.masks and not any(s.mask for s in studies):
@@ -76,11 +76,13 @@ def _mask(folder: Path | None, patient_id: str, day: date) -> str:
     if folder is None:
         return ""
     found = folder / f"{patient_id}_{day:%Y%m%d}.nii.gz"
-    return str(found) if found.exists() else ""
+    return str(found.resolve()) if found.exists() else ""
 
 
-def _planned(objects: list[Instance], series: Taken) -> Planned:
+def _planned(report: ImportReport, patient_id: str, series: Taken) -> Planned:
     """Radiotherapy objects drawn in the frame of reference of one of the day's scans."""
+    objects = report.radiotherapy.get(patient_id, [])
+    plans = treated_plans(report.plans(patient_id))
     for sequence in _DRAWN_ON:
         header = series[sequence].series.header if sequence in series else {}
         frame = str(header.get("FrameOfReferenceUID", ""))
@@ -89,10 +91,8 @@ def _planned(objects: list[Instance], series: Taken) -> Planned:
             if frame and frame in _frames(item):
                 paths.setdefault(str(item.header.Modality), []).append(item.path)
         if paths.keys() & {"RTDOSE", "RTSTRUCT", "SEG"}:
-            return Planned(
-                frame, sequence,
-                *(tuple(paths.get(kind, ())) for kind in ("RTDOSE", "RTSTRUCT", "SEG")),
-            )  # fmt: skip
+            found = {kind: tuple(paths.get(kind, ())) for kind in ("RTDOSE", "RTSTRUCT", "SEG")}
+            return Planned(frame, sequence, found["RTDOSE"], found["RTSTRUCT"], found["SEG"], plans)
     return Planned()
 
 

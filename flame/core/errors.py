@@ -25,3 +25,6 @@ class UnreadableImage(BadInput):
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}; export the series again or remove it")
         self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[type["UnreadableImage"], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)

@@ -48,7 +48,7 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise FlameError(
                 f"another run is writing to {path.parent}; wait for it, or give another folder"
             ) from None

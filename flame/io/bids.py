@@ -136,7 +136,10 @@ def session_sidecar(root: Path, subject: str, session: str) -> dict[str, Any] | 
     """Return the sidecar of a finished session's brain mask, or None."""
     folder = session_folder(root, subject, session)
     for path in sorted(folder.glob(f"anat/*_{_BRAIN}.json")):
-        content: dict[str, Any] = json.loads(path.read_text())
+        try:
+            content: dict[str, Any] = json.loads(path.read_text())
+        except ValueError:  # cut short: the session does not count as finished
+            return None
         return content
     return None
 

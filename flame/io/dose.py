@@ -15,18 +15,19 @@ from flame.io.headers import numbers
 from flame.io.radiotherapy import RT_PLAN
 
 
-def read_dose(paths: list[Path]) -> DoseMap:
+def read_dose(paths: list[Path], treated: tuple[str, ...] = ()) -> DoseMap:
     """Return the dose of a whole course in Gy, summed over plans on the first one's grid.
 
-    A MULTI_PLAN sum goes before plans, plans before beams. A physical dose counts as RBE-weighted
-    only where it is a photon plan's (RBE 1). Raises UnreadableImage where the parts do not belong
-    together or cannot be trusted.
+    ``treated`` are the SOPInstanceUIDs of the treated plans; doses of other plans, such as
+    rejected alternatives, do not count. A MULTI_PLAN sum goes before plans, plans before beams. A
+    physical dose counts as RBE-weighted only where it is a photon plan's (RBE 1). Raises
+    UnreadableImage where the parts do not belong together or cannot be trusted.
     """
     unique: dict[str, tuple[Path, Dataset]] = {}
     for path in paths:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         unique.setdefault(str(header.get("SOPInstanceUID")), (path, header))
-    parts = _whole_course(list(unique.values()))
+    parts = _whole_course(list(unique.values()), treated)
     kinds = {_biological(header) for _, header in parts}
     if len(kinds - {None}) > 1:
         raise UnreadableImage(
@@ -42,22 +43,39 @@ def read_dose(paths: list[Path]) -> DoseMap:
     return DoseMap(total, first.affine, biological=(kinds - {None} or {False}) == {True})
 
 
-def _whole_course(found: list[tuple[Path, Dataset]]) -> list[tuple[Path, Dataset]]:
-    by_kind: dict[str, list[tuple[Path, Dataset]]] = {}
+def _whole_course(
+    found: list[tuple[Path, Dataset]], treated: tuple[str, ...]
+) -> list[tuple[Path, Dataset]]:
+    """The parts that add up to the course: each treated plan by its own dose, or by its beams."""
+    sums = [part for part in found if part[1].get("DoseSummationType") == "MULTI_PLAN"]
+    if len(sums) > 1:
+        raise UnreadableImage(sums[1][0], "two sums over plans; keep one of them")
+    if sums:
+        return sums
+    plans: dict[str, dict[str, list[tuple[Path, Dataset]]]] = {}
     for path, header in found:
-        by_kind.setdefault(str(header.get("DoseSummationType", "")), []).append((path, header))
-    for kind in ("MULTI_PLAN", "PLAN", "BEAM"):
-        parts = by_kind.get(kind, [])
-        if not parts:
-            continue
-        plans = [(_plan(header), _beam(header)) for _, header in parts]
-        if len(set(plans)) < len(plans) or (kind == "MULTI_PLAN" and len(parts) > 1):
-            raise UnreadableImage(parts[0][0], f"two {kind} doses for one plan; keep one of them")
-        return parts
-    kinds = ", ".join(sorted(by_kind)) or "none"
-    raise UnreadableImage(
-        found[0][0], f"dose summation type {kinds} (3004,000A) is no dose of a plan"
-    )
+        kind = str(header.get("DoseSummationType", ""))
+        if kind in ("PLAN", "BEAM"):
+            plans.setdefault(_plan(header), {}).setdefault(kind, []).append((path, header))
+    if not plans:
+        raise UnreadableImage(found[0][0], "no dose of a plan or of a beam (3004,000A)")
+    if treated:
+        plans = {uid: kinds for uid, kinds in plans.items() if uid in treated}
+        if not plans:
+            raise UnreadableImage(found[0][0], "no dose of a plan that was treated")
+    elif len(plans) > 1:
+        raise UnreadableImage(
+            found[0][0], "doses of several plans, and no plan files to say which were treated"
+        )
+    return [part for kinds in plans.values() for part in _of_plan(kinds)]
+
+
+def _of_plan(kinds: dict[str, list[tuple[Path, Dataset]]]) -> list[tuple[Path, Dataset]]:
+    parts = kinds.get("PLAN") or kinds["BEAM"]
+    beams = [_beam(header) for _, header in parts]
+    if len(set(beams)) < len(parts):
+        raise UnreadableImage(parts[1][0], "two doses for one plan or beam; keep one of them")
+    return parts
 
 
 def _plan(header: Dataset) -> str:
@@ -84,7 +102,7 @@ def _biological(header: Dataset) -> bool | None:
 
 def _read(path: Path, header: Dataset) -> DoseMap:
     if header.get("DoseUnits") != "GY":
-        raise UnreadableImage(path, f"dose in {header.get('DoseUnits')}, not in Gy (3004,0002)")
+        raise UnreadableImage(path, "the dose is not in Gy (3004,0002)")
     scaling = numbers(header, "DoseGridScaling")
     if not scaling or not scaling[0] > 0:
         raise UnreadableImage(path, "no dose grid scaling (3004,000E)")
@@ -94,7 +112,10 @@ def _read(path: Path, header: Dataset) -> DoseMap:
         reason = f"the dose cannot be decoded ({type(error).__name__})"
         raise UnreadableImage(path, reason) from error
     affine, order = _grid(path, header)
-    planes = (stored if stored.ndim == 3 else stored[None])[order]
+    planes = stored if stored.ndim == 3 else stored[None]
+    if len(planes) != len(order):
+        raise UnreadableImage(path, "the frame offsets do not fit the number of frames")
+    planes = planes[order]
     return DoseMap((planes.T * scaling[0]).astype(np.float32), affine, biological=False)
 
 
@@ -109,8 +130,10 @@ def _grid(path: Path, header: Dataset) -> tuple[NDArray[np.float64], NDArray[np.
         raise UnreadableImage(path, "position, orientation or frame offsets are missing")
     row, column = cosines.reshape(2, 3)
     normal = np.cross(row, column)
-    if abs(offsets[0]) > 1e-6:  # absolute: coordinates of the planes (PS3.3 C.8.8.3.2)
-        offsets = offsets - origin @ normal
+    if abs(offsets[0]) > 1e-6:  # absolute: z of the planes of an axial dose (PS3.3 C.8.8.3.2)
+        if abs(offsets[0] - origin[2]) > 0.01 or abs(abs(normal[2]) - 1) > 1e-4:
+            raise UnreadableImage(path, "the frame offsets are neither relative nor absolute")
+        offsets = (offsets - origin[2]) * normal[2]
     order = np.argsort(offsets, kind="stable")
     steps = np.diff(offsets[order])
     if (steps <= 0).any() or np.ptp(steps) > STEP_SPREAD * np.median(steps):

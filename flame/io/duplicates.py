@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import pydicom
 
@@ -16,9 +17,10 @@ def without_duplicates(series: Series) -> tuple[Series, str]:
     """
     kept: dict[tuple[str, int | None], Instance] = {}
     left: list[Instance] = []
+    digests: dict[Path, str] = {}
     for instance in series.instances:
         key = (str(instance.header.get("SOPInstanceUID", id(instance))), instance.frame)
-        if key in kept and _same(kept[key], instance):
+        if key in kept and _same(kept[key], instance, digests):
             continue
         if key in kept:
             left.append(instance)
@@ -31,15 +33,17 @@ def without_duplicates(series: Series) -> tuple[Series, str]:
     return replace(series, instances=(*kept.values(), *left)), note
 
 
-def _same(a: Instance, b: Instance) -> bool:
+def _same(a: Instance, b: Instance, digests: dict[Path, str]) -> bool:
     places = [numbers(i.header, "ImagePositionPatient") for i in (a, b)]
-    return places[0] == places[1] and (a.path == b.path or _digest(a) == _digest(b))
+    for path in (a.path, b.path):
+        digests[path] = digests.get(path) or _digest(path)
+    return places[0] == places[1] and digests[a.path] == digests[b.path]
 
 
-def _digest(instance: Instance) -> str:
+def _digest(path: Path) -> str:
     """SHA-256 of the encoded pixels; the path where there are none, which equals nothing."""
     try:
-        pixels = pydicom.dcmread(instance.path, force=True).PixelData
+        pixels = pydicom.dcmread(path, force=True).PixelData
     except Exception:  # damaged: then it is no copy
-        return str(instance.path)
+        return str(path)
     return hashlib.sha256(pixels).hexdigest()

@@ -63,7 +63,7 @@ def check_geometry(series: Series) -> Geometry | str:
     if "MOSAIC" in (header.get("ImageType") or ()):
         return "mosaic: slices are tiled in one image; export it as single slices"
     if str(header.get("PhotometricInterpretation", "MONOCHROME2")) != "MONOCHROME2":
-        return f"pixels are {header.PhotometricInterpretation}, not MONOCHROME2: no MR intensities"
+        return "pixels are not MONOCHROME2 (0028,0004): no MR intensities"
     patients = {str(i.header.get("PatientID", "")) for i in series.instances}
     if len(patients) > 1:
         return "files of two patients share one series; sort the folder by patient"

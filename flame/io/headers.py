@@ -161,9 +161,15 @@ def group_series(instances: list[Instance]) -> list[Series]:
     numbered = {
         id(s.instances): replace(s, part=n) if len(found) > 1 else s
         for found in parts.values()
-        for n, s in enumerate(found, 1)
+        for n, s in enumerate(sorted(found, key=_content), 1)  # file names may change, this not
     }
     return list(numbered.values())
+
+
+def _content(series: Series) -> tuple[object, ...]:
+    key = tuple(str(v) for v in _group_key(series.instances[0]))
+    echo = numbers(series.header, "EchoTime")
+    return echo or (0.0,), key, numbers(series.header, "ImageOrientationPatient")
 
 
 def _by_orientation(group: list[Instance]) -> list[list[Instance]]:

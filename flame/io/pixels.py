@@ -25,7 +25,7 @@ def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
     for path, members in groupby(numbered, key=lambda item: item[1].path):
         stored, padding = _decode(path, sequence)
         for z, at in members:
-            plane = stored[at.frame] if at.frame is not None else stored
+            plane = stored[at.frame] if at.frame is not None and stored.ndim == 3 else stored
             if plane.shape != geometry.shape[1::-1]:
                 raise UnreadableImage(path, f"pixels of {sequence} do not fit Rows and Columns")
             voxels[:, :, z] = np.where(padding(plane), np.nan, plane * at.slope + at.intercept).T

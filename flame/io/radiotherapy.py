@@ -46,6 +46,11 @@ def read_treatment(plans: list[Instance]) -> Treatment | None:
     return Treatment(tuple(phases)) if phases else None
 
 
+def treated_plans(plans: list[Instance]) -> tuple[str, ...]:
+    """SOPInstanceUIDs of the plans that count as treatment."""
+    return tuple(sorted(str(p.header.SOPInstanceUID) for p in plans if _was_treatment(p.header)))
+
+
 def _was_treatment(header: Dataset) -> bool:
     rejected = header.get("ApprovalStatus") == "REJECTED"
     return not rejected and header.get("PlanIntent") not in _NOT_TREATMENT

@@ -33,7 +33,7 @@ def read_segments(path: Path, frame_of_reference: str) -> dict[str, LabelMap]:
             reason = f"its frames are no regular stack ({type(error).__name__})"
             raise UnreadableImage(path, reason) from error
         array = np.asarray(volume.array)[..., 0] if volume.array.ndim == 4 else volume.array
-        masks[label] = LabelMap(
+        masks[f"{label} {number}" if label in masks else label] = LabelMap(
             (array > 0.5).astype(np.uint8), LPS_TO_RAS @ np.asarray(volume.affine, float)
         )
     return masks

@@ -18,10 +18,11 @@ AGENT_ONLY = "T1C: contrast agent in the header"
 """Rule of a T1C that only ContrastBolusAgent speaks for; the tag may be stale."""
 
 _REJECTED_TYPES = {
-    "LOCALIZER", "DERIVED", "SECONDARY", "PROJECTION IMAGE", "MPR", "MIP", "ADC", "DIFFUSION",
-    "PERFUSION", "SWI", "SUBTRACTION", "PHASE", "P",
+    "LOCALIZER", "DERIVED", "SECONDARY", "PROJECTION IMAGE", "MPR", "MIP", "MIN IP", "MAX IP",
+    "MINIP", "ADC", "DIFFUSION", "PERFUSION", "SWI", "SUBTRACTION", "PHASE", "P",
 }  # fmt: skip
 _REFORMAT_TYPES = {"MPR", "REFORMATTED"}
+_OF_REFORMATS = {"DERIVED", "SECONDARY", "MPR"}
 _REFORMAT_SCORE = 0.6
 _REJECTED_WORDS = re.compile(
     r"(?<![a-z])(loc(alizer)?|scout|survey|dwi|dti|adc|trace|swi|perf(usion)?|dsc|dce|asl|"
@@ -100,8 +101,9 @@ def _by_rules(series: Series) -> Verdict:
 
 def _rejection(series: Series) -> str:
     header = series.header
-    types = _words(header, "ImageType") & _REJECTED_TYPES
-    if types and not is_reformat(series):
+    allowed = _OF_REFORMATS if is_reformat(series) else set()
+    types = (_words(header, "ImageType") & _REJECTED_TYPES) - allowed
+    if types:
         return f"image type {', '.join(sorted(types))}"
     b_value = _number(header, "DiffusionBValue") or 0  # some scanners write 0 into every series
     if "EP" in _words(header, "ScanningSequence") or b_value > 0:

@@ -24,43 +24,52 @@ _LPS = np.array([-1.0, -1.0, 1.0])
 Points = NDArray[np.float64]
 
 
-def region_names(header: Dataset) -> dict[str, int]:
-    """ROI numbers of a structure set by name."""
-    regions = header.get("StructureSetROISequence") or []
-    return {str(r.get("ROIName", "")): int(r.ROINumber) for r in regions}
+def regions(header: Dataset) -> list[tuple[int, str]]:
+    """Number and name of each region of a structure set."""
+    found = header.get("StructureSetROISequence") or []
+    return [(int(r.get("ROINumber", -1)), str(r.get("ROIName", ""))) for r in found]
 
 
-def read_region(path: Path, name: str, frame_of_reference: str) -> LabelMap:
-    """Return the region ``name`` as a mask with an RAS+ affine in mm.
+def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
+    """Return region ``number`` as a mask with an RAS+ affine in mm.
 
     ``frame_of_reference`` is the UID of the images it is meant for. Contours inside others are
     holes. Raises UnreadableImage for another frame of reference and for contours that are open
     or not flat and parallel.
     """
     header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-    number = region_names(header).get(name)
-    if number is None:
+    drawn = [
+        str(r.get("ReferencedFrameOfReferenceUID", ""))
+        for r in header.get("StructureSetROISequence") or []
+        if r.get("ROINumber") == number
+    ]
+    if not drawn:
         raise UnreadableImage(path, "the structure set has no such region")
-    for region in header.StructureSetROISequence:
-        drawn_on = str(region.get("ReferencedFrameOfReferenceUID", ""))
-        if int(region.ROINumber) == number and drawn_on != frame_of_reference:
-            raise UnreadableImage(path, "its frame of reference is not that of the images")
+    if set(drawn) != {frame_of_reference}:
+        raise UnreadableImage(path, "its frame of reference is not that of the images")
     contours = [
         _points(path, contour)
         for item in header.get("ROIContourSequence") or []
-        if int(item.ReferencedROINumber) == number
+        if item.get("ReferencedROINumber") == number
         for contour in item.get("ContourSequence") or []
-        if contour.ContourGeometricType != "POINT"
+        if contour.get("ContourGeometricType") != "POINT"
     ]
     if not contours:
         raise UnreadableImage(path, "the region has no contour")
-    return _filled(path, contours)
+    return _filled(path, _once(contours))
+
+
+def _once(contours: list[Points]) -> list[Points]:
+    """Contours without exact copies, which would cut a hole where they were drawn."""
+    seen: set[bytes] = set()
+    return [c for c in contours if not (c.tobytes() in seen or seen.add(c.tobytes()))]  # type: ignore[func-returns-value]
 
 
 def _points(path: Path, contour: Dataset) -> Points:
-    if not str(contour.ContourGeometricType).startswith(("CLOSED_PLANAR", "CLOSEDPLANAR")):
-        raise UnreadableImage(path, f"contours are {contour.ContourGeometricType}, not closed")
-    points = np.array(contour.ContourData, float)
+    kind = str(contour.get("ContourGeometricType"))
+    if not kind.startswith(("CLOSED_PLANAR", "CLOSEDPLANAR")):
+        raise UnreadableImage(path, "its contours are not closed")
+    points = np.array(contour.get("ContourData") or [], float)
     if points.size < 9 or points.size % 3 or not np.isfinite(points).all():
         raise UnreadableImage(path, "a contour has fewer than three points")
     return np.asarray(points.reshape(-1, 3) * _LPS)
@@ -106,6 +115,8 @@ def _planes(path: Path, heights: NDArray[np.float64]) -> tuple[NDArray[np.int_],
     if not len(gaps):
         raise UnreadableImage(path, "the region lies in one plane only and has no volume")
     step = float(gaps.min())
+    if np.median(gaps) > 1.5 * step:
+        raise UnreadableImage(path, "most of its planes have no contour; draw every slice")
     planes = (heights - levels[0]) / step
     if np.abs(planes - np.rint(planes)).max() > 0.1:
         raise UnreadableImage(path, "its contour planes are not evenly spaced")

@@ -43,6 +43,28 @@ def test_another_day_says_nothing(tmp_path: Path) -> None:
     assert sequences(tmp_path) == {"early": "T1C", "late": "T1C"}
 
 
+def test_another_examination_of_the_day_says_nothing(tmp_path: Path) -> None:
+    write_mr_series(tmp_path / "navigation", series="1", AcquisitionTime="080000",
+                    SeriesDescription="t1 post gd")  # fmt: skip
+    write_mr_series(tmp_path / "evening", series="2", AcquisitionTime="160000",
+                    StudyInstanceUID="1.2.4")  # fmt: skip
+    assert sequences(tmp_path) == {"navigation": "T1C", "evening": "T1"}
+
+
+def test_a_verdict_by_order_is_noted(tmp_path: Path) -> None:
+    write_mr_series(tmp_path / "pre", series="1", AcquisitionTime="100000", **AGENT)
+    write_mr_series(tmp_path / "post", series="2", AcquisitionTime="101500",
+                    SeriesDescription="t1 +C", **AGENT)  # fmt: skip
+    notes = [s.note for s in inspect_folder(tmp_path).series if s.note]
+    assert notes == ["a T1 whose contrast tag was taken as stale, by the order of acquisition"]
+
+
+def test_a_subtraction_is_no_t1_even_as_a_reformat(tmp_path: Path) -> None:
+    write_mr_series(tmp_path, ImageType=["DERIVED", "SECONDARY", "MPR", "SUBTRACTION"])
+    (report,) = inspect_folder(tmp_path).series
+    assert report.refused == "image type SUBTRACTION"
+
+
 def test_a_reformat_is_kept_only_where_there_is_no_original(tmp_path: Path) -> None:
     reformat = ["DERIVED", "SECONDARY", "MPR"]
     write_mr_series(tmp_path / "mpr", series="1", ImageType=reformat)

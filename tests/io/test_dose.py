@@ -81,7 +81,7 @@ def test_descending_frames_are_put_in_order(tmp_path: Path) -> None:
 def test_two_plans_are_summed_on_the_first_grid(tmp_path: Path) -> None:
     first = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     second = referring_to(written(tmp_path / "b.dcm", ramp(0.5)), "2")
-    found = read_dose([first, second, first])  # a copy counts once
+    found = read_dose([first, second, first], ("1.2.9.1", "1.2.9.2"))  # a copy counts once
     assert np.allclose(found.voxels, 1.5 * read_dose([first]).voxels, atol=1e-3)
 
 
@@ -95,27 +95,59 @@ def test_photons_add_to_a_weighted_dose_but_unweighted_ions_do_not(tmp_path: Pat
     photon = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     carbon = written(tmp_path / "b.dcm", ramp(), DoseType="EFFECTIVE")
     referring_to(carbon, "2", RT_ION_PLAN)
-    assert read_dose([photon, carbon]).biological
+    assert read_dose([photon, carbon], ("1.2.9.1", "1.2.9.2")).biological
     proton = referring_to(written(tmp_path / "c.dcm", ramp()), "3", RT_ION_PLAN)
     assert not read_dose([proton]).biological
     with pytest.raises(UnreadableImage, match="physical and RBE-weighted"):
-        read_dose([proton, carbon])
+        read_dose([proton, carbon], ("1.2.9.2", "1.2.9.3"))
 
 
 @pytest.mark.parametrize(
     ("tags", "reason"),
     [
-        ({"DoseUnits": "RELATIVE"}, "dose in RELATIVE"),
+        ({"DoseUnits": "RELATIVE"}, "not in Gy"),
         ({"DoseGridScaling": 0}, "no dose grid scaling"),
         ({"GridFrameOffsetVector": [0, 4, 9, 12]}, "not evenly spaced"),
         ({"GridFrameOffsetVector": None}, "offsets are missing"),
-        ({"DoseSummationType": "FRACTION"}, "summation type FRACTION"),
+        ({"DoseSummationType": "FRACTION"}, "no dose of a plan"),
         ({"NumberOfFrames": 9}, "cannot be decoded"),
+        ({"GridFrameOffsetVector": [3, 7, 11, 15]}, "neither relative nor absolute"),
+        ({"GridFrameOffsetVector": [0, 4, 8, 12, 16]}, "do not fit the number of frames"),
     ],
 )
 def test_what_cannot_be_trusted_is_refused(tmp_path: Path, tags: dict, reason: str) -> None:
     with pytest.raises(UnreadableImage, match=reason):
         read_dose([written(tmp_path / "d.dcm", ramp(), **tags)])
+
+
+def test_only_treated_plans_count(tmp_path: Path) -> None:
+    first = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
+    second = referring_to(written(tmp_path / "b.dcm", ramp(0.5)), "2")
+    assert np.array_equal(read_dose([first, second], ("1.2.9.2",)).voxels,
+                          read_dose([second]).voxels)  # fmt: skip
+    with pytest.raises(UnreadableImage, match="no plan files to say which"):
+        read_dose([first, second])
+    with pytest.raises(UnreadableImage, match="no dose of a plan that was treated"):
+        read_dose([first], ("1.2.9.7",))
+
+
+def test_a_plan_given_by_its_beams_adds_to_one_given_whole(tmp_path: Path) -> None:
+    whole = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
+    beam = referring_to(written(tmp_path / "b.dcm", ramp(0.5), DoseSummationType="BEAM"), "2")
+    found = read_dose([whole, beam], ("1.2.9.1", "1.2.9.2"))
+    assert np.allclose(found.voxels, 1.5 * read_dose([whole]).voxels, atol=1e-3)
+
+
+def test_absolute_offsets_of_a_grid_that_looks_down(tmp_path: Path) -> None:
+    path = written(tmp_path / "d.dcm", ramp())
+    dataset = pydicom.dcmread(path)
+    z = float(dataset.ImagePositionPatient[2])
+    dataset.ImageOrientationPatient = [-1, 0, 0, 0, 1, 0]  # normal to the feet
+    dataset.GridFrameOffsetVector = [z + 4 * n for n in range(4)]
+    dataset.save_as(path)
+    found = read_dose([path])
+    heights = [(found.affine @ [0, 0, k, 1])[2] for k in range(4)]
+    assert sorted(heights) == pytest.approx([z, z + 4, z + 8, z + 12])
 
 
 def test_two_doses_of_one_plan_are_refused(tmp_path: Path) -> None:
@@ -124,7 +156,7 @@ def test_two_doses_of_one_plan_are_refused(tmp_path: Path) -> None:
     dataset = pydicom.dcmread(second)
     dataset.SOPInstanceUID = "1.2.3.77"
     dataset.save_as(second)
-    with pytest.raises(UnreadableImage, match="two PLAN doses for one plan"):
+    with pytest.raises(UnreadableImage, match="two doses for one plan"):
         read_dose([first, second])
 
 

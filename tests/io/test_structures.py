@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import LabelMap
-from flame.io.structures import read_region, region_names
+from flame.io.structures import read_region, regions
 
 FRAME = "1.2.3.4"
 
@@ -57,27 +57,27 @@ STACK = [3.0 * n for n in range(10)]
 
 
 def test_cylinder_has_its_volume_and_place(tmp_path: Path) -> None:
-    found = read_region(write(tmp_path / "s.dcm", [circle(15, z) for z in STACK]), "GTV 1", FRAME)
+    found = read_region(write(tmp_path / "s.dcm", [circle(15, z) for z in STACK]), 3, FRAME)
     assert found.volume == pytest.approx(np.pi * 15**2 * 30 / 1000, rel=0.01)
     assert centre(found) == pytest.approx([-12, 7, 13.5], abs=0.3)  # LPS to RAS
 
 
 def test_a_contour_inside_another_is_a_hole(tmp_path: Path) -> None:
     contours = [c for z in STACK for c in (circle(15, z), circle(8, z))]
-    found = read_region(write(tmp_path / "s.dcm", contours), "GTV 1", FRAME)
+    found = read_region(write(tmp_path / "s.dcm", contours), 3, FRAME)
     assert found.volume == pytest.approx(np.pi * (15**2 - 8**2) * 30 / 1000, rel=0.01)
 
 
 def test_two_parts_in_one_plane_are_both_filled(tmp_path: Path) -> None:
     contours = [c for z in STACK for c in (circle(6, z), circle(6, z) + [30, 0, 0])]
-    found = read_region(write(tmp_path / "s.dcm", contours), "GTV 1", FRAME)
+    found = read_region(write(tmp_path / "s.dcm", contours), 3, FRAME)
     assert found.volume == pytest.approx(2 * np.pi * 36 * 30 / 1000, rel=0.015)
 
 
 def test_oblique_planes_keep_volume_and_place(tmp_path: Path) -> None:
     turn = Rotation.from_euler("xyz", [20, -35, 10], degrees=True).as_matrix()
     contours = [circle(15, z) @ turn.T for z in STACK]
-    found = read_region(write(tmp_path / "s.dcm", contours), "GTV 1", FRAME)
+    found = read_region(write(tmp_path / "s.dcm", contours), 3, FRAME)
     assert found.volume == pytest.approx(np.pi * 15**2 * 30 / 1000, rel=0.01)
     expected = (turn @ [12, -7, 13.5]) * [-1, -1, 1]
     assert centre(found) == pytest.approx(expected, abs=0.3)
@@ -85,8 +85,20 @@ def test_oblique_planes_keep_volume_and_place(tmp_path: Path) -> None:
 
 def test_a_plane_without_contour_stays_empty(tmp_path: Path) -> None:
     contours = [circle(15, z) for z in STACK if z != 12]
-    found = read_region(write(tmp_path / "s.dcm", contours), "GTV 1", FRAME)
+    found = read_region(write(tmp_path / "s.dcm", contours), 3, FRAME)
     assert found.volume == pytest.approx(np.pi * 15**2 * 27 / 1000, rel=0.01)
+
+
+def test_a_contour_written_twice_is_no_hole(tmp_path: Path) -> None:
+    contours = [c for z in STACK for c in (circle(15, z), circle(15, z))]
+    found = read_region(write(tmp_path / "s.dcm", contours), 3, FRAME)
+    assert found.volume == pytest.approx(np.pi * 15**2 * 30 / 1000, rel=0.01)
+
+
+def test_contours_on_every_fourth_slice_are_refused(tmp_path: Path) -> None:
+    contours = [circle(15, z) for z in (0, 3, 15, 27, 39)]
+    with pytest.raises(UnreadableImage, match="most of its planes have no contour"):
+        read_region(write(tmp_path / "s.dcm", contours), 3, FRAME)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +107,7 @@ def test_a_plane_without_contour_stays_empty(tmp_path: Path) -> None:
         ([circle(15, 0)], "CLOSED_PLANAR", "one plane only"),
         ([circle(15, 0), circle(15, 3)], "OPEN_PLANAR", "not closed"),
         ([circle(15, 0), circle(15, 3)[:2]], "CLOSED_PLANAR", "fewer than three points"),
-        ([circle(15, 0), circle(15, 3), circle(15, 7)], "CLOSED_PLANAR", "not evenly spaced"),
+        ([circle(15, z) for z in (0, 3, 6, 10)], "CLOSED_PLANAR", "not evenly spaced"),
         ([circle(15, 0), circle(15, 9) * [1, 1, 0] + [0, 0, 9] + circle(15, 9) * [0, 0, 1] * 0
           + np.column_stack([np.zeros((200, 2)), np.linspace(0, 6, 200)])],
          "CLOSED_PLANAR", "not flat"),
@@ -107,21 +119,21 @@ def test_what_cannot_be_trusted_is_refused(
 ) -> None:
     path = write(tmp_path / "s.dcm", contours, kind)
     with pytest.raises(UnreadableImage, match=reason):
-        read_region(path, "GTV 1", FRAME)
+        read_region(path, 3, FRAME)
 
 
 def test_wrong_frame_of_reference_and_unknown_region(tmp_path: Path) -> None:
     path = write(tmp_path / "s.dcm", [circle(15, z) for z in STACK])
     with pytest.raises(UnreadableImage, match="not that of the images"):
-        read_region(path, "GTV 1", "9.9")
+        read_region(path, 3, "9.9")
     with pytest.raises(UnreadableImage, match="no such region"):
-        read_region(path, "CTV", FRAME)
+        read_region(path, 4, FRAME)
 
 
 def test_real_cube_of_a_phantom_plan(shared: Callable[[str], Path]) -> None:
     # A cube of 10 cm drawn on 21 planes 5 mm apart, each standing for 5 mm: 10 x 10 x 10.5 cm.
     (path,) = shared("rt/aptg_proton/plan03_ramp_full").glob("RS*.dcm")
     header = pydicom.dcmread(path)
-    assert "Cube101010" in region_names(header)
+    (number,) = [n for n, name in regions(header) if name == "Cube101010"]
     frame = str(header.StructureSetROISequence[0].ReferencedFrameOfReferenceUID)
-    assert read_region(path, "Cube101010", frame).volume == pytest.approx(1050, rel=0.01)
+    assert read_region(path, number, frame).volume == pytest.approx(1050, rel=0.01)

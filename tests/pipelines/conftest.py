@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flame.io.pseudonym import load_key, pseudonym
 from flame.pipelines.preprocess import PreprocessConfig, run
 from flame.pipelines.simulate import SimulateConfig
 from flame.pipelines.simulate import run as simulate
@@ -41,5 +42,7 @@ def copied(hospital: Path, derivatives: Path, tmp_path: Path) -> Path:
     """A hospital of its own with a finished cohort beside it."""
     shutil.copytree(hospital / "centre-1", tmp_path / "centre-1")
     shutil.copytree(derivatives, tmp_path / "bids")
-    (tmp_path / "bids" / ".source").unlink()
+    dicom = (tmp_path / "centre-1" / "dicom").resolve()
+    source = pseudonym(load_key(tmp_path / "centre-1" / "dicom.key"), str(dicom))
+    (tmp_path / "bids" / ".source").write_text(source)
     return tmp_path

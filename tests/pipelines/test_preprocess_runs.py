@@ -161,6 +161,17 @@ def test_decisions_are_obeyed(copied: Path) -> None:
     assert [t.day for t in patient.timepoints] == [-10]
     (bids / "decisions.tsv").write_text(header + f"{subject}\tn/a\texclude\n")
     assert not read_cohort(bids, "c", None).patients
+    (bids / "decisions.tsv").write_text(header + f"{subject}\t2\texclude\n")  # a spreadsheet's 02
+    assert len(read_cohort(bids, "c", 6.0).patients[0].timepoints) == 1
+    warned = run(config(copied, bids)).warnings
+    assert not warned
+    (bids / "decisions.tsv").write_text(
+        header.replace("\n", "\tday\n") + f"{subject}\tses-02\texclude\t61\n"
+    )
+    with pytest.raises(BadInput, match="ses-02 is day 60 now, not day 61"):
+        read_cohort(bids, "c", 6.0)
+    (bids / "decisions.tsv").write_text(header + f"{subject}\tses-09\texclude\n")
+    assert "no such day here" in run(config(copied, bids)).warnings[0]
     (bids / "decisions.tsv").write_text(header + f"{subject}\tses-01\tremove\n")
     with pytest.raises(BadInput, match="line 2: unknown decision 'remove'"):
         read_cohort(bids, "c", None)
@@ -220,8 +231,25 @@ def test_native_scans_keep_their_own_grids(copied: Path) -> None:
     assert np.allclose(image.affine, brain.affine)
     inside = np.asarray(brain.dataobj) > 0
     assert (image.get_fdata()[~inside] > 0).any()  # not masked
-    (cohort,) = [read_cohort(bids, "c", 6.0)]
-    assert cohort.patients[0].timepoints[0].scans  # and not mistaken for the atlas space
+    (patient,) = read_cohort(bids, "c", 6.0).patients
+    assert [t.day for t in patient.timepoints] == [-10, 60]  # each once
+    assert patient.timepoints[0].scans  # and not mistaken for the atlas space
+
+
+def test_a_bids_data_set_of_somebody_else_is_left_alone(copied: Path) -> None:
+    (copied / "raw" / "sub-01" / "ses-01").mkdir(parents=True)
+    (copied / "raw" / "dataset_description.json").write_text("{}")
+    with pytest.raises(BadInput, match="that FLAME did not make"):
+        run(config(copied, copied / "raw"))
+    assert (copied / "raw" / "sub-01" / "ses-01").exists()
+
+
+def test_a_damaged_estimate_is_made_again(copied: Path) -> None:
+    path = next((copied / "bids").glob(".cache/*/01/coregistration-*.npz"))
+    whole = path.read_bytes()
+    path.write_bytes(b"")
+    run(config(copied, copied / "bids", stages=StageConfig(spacing=4.0)))
+    assert len(path.read_bytes()) == len(whole)
 
 
 def test_output_passes_the_bids_validator(derivatives: Path) -> None:
@@ -258,6 +286,7 @@ def test_another_template_is_named_in_the_output(copied: Path) -> None:
         ({"template": "x.nii.gz"}, "name its space too"),
         ({"template": "x.nii.gz", "space": "SRI24"}, "x.nii.gz is no readable NIfTI"),
         ({"space": "a_b"}, "letters and digits only"),
+        ({"space": "SRI24"}, "give its template too"),
     ],
 )
 def test_wrong_settings_say_what_is_right(settings: dict[str, object], message: str) -> None:

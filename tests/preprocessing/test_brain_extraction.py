@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flame.core.cohort import Timepoint
-from flame.core.errors import BadInput, StageFailed
+from flame.core.errors import BadInput, StageFailed, UnreadableImage
 from flame.core.imaging import LabelMap, Scan, Sequence
 from flame.preprocessing.brain_extraction import BRAIN_METHODS, brain_extraction, stripped_brain
 from flame.preprocessing.quality import brain_checks
@@ -84,7 +84,7 @@ def test_a_supplied_mask_goes_before_the_method(
     assert day.brain is not None
     assert dice(day.brain.voxels > 0, brain) > 0.95
     path.write_text("no image")
-    with pytest.raises(BadInput, match="no readable NIfTI mask"):
+    with pytest.raises(UnreadableImage, match="mask is no readable NIfTI"):
         brain_extraction(mask=str(path))(Timepoint(0, {Sequence.T1: scan}))
 
 

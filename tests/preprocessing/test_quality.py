@@ -12,6 +12,7 @@ from flame.preprocessing.quality import (
     Check,
     at_border,
     brain_checks,
+    coverage_checks,
     final_checks,
     similarity,
     worst,
@@ -79,6 +80,15 @@ def test_tumour_outside_the_brain_is_to_be_reviewed() -> None:
     )  # fmt: skip
     assert found[-1].name == "target_inside_brain"
     assert found[-1].verdict == "review"
+
+
+def test_a_scan_that_shows_half_the_brain_fails() -> None:
+    brain = ball(33)
+    whole = Scan(np.ones(brain.voxels.shape, np.float32), brain.affine, Sequence.T1)
+    half = Scan(whole.voxels[:, :, :50].copy(), brain.affine, Sequence.T2)
+    found = coverage_checks(Timepoint(0, {Sequence.T1: whole, Sequence.T2: half}, brain))
+    assert [c.verdict for c in found] == ["pass", "fail"]
+    assert found[1].value == pytest.approx(0.5, abs=0.02)
 
 
 def test_worst() -> None:

@@ -31,6 +31,14 @@ def test_a_mask_keeps_its_volume_on_another_grid() -> None:
     assert abs(found.volume / labels.volume - 1) < 0.02
 
 
+def test_a_thin_mask_is_not_cut_on_a_coarser_grid() -> None:
+    mask = np.zeros((31, 31, 5), np.uint8)
+    mask[5:26, 5:26, 3:] = 1  # touches the last plane
+    labels = LabelMap(mask, np.diag([1.0, 1.0, 3.0, 1.0]))
+    found = resample_labels(labels, np.diag([3.0, 3.0, 3.0, 1.0]), (12, 12, 8))
+    assert abs(found.volume / labels.volume - 1) < 0.1
+
+
 def test_coarser_keeps_the_corner_and_the_mean() -> None:
     voxels = np.random.default_rng(0).random((20, 24, 16)).astype(np.float32)
     scan = Scan(voxels, np.diag([2.0, 2.0, 2.0, 1.0]), Sequence.T1)
