@@ -1,6 +1,6 @@
 """A four-sequence case to MNI 1 mm: CPU time of each stage, peak memory, and a cohort's throughput.
 
-    python benchmarks/preprocessing.py ../shared/data [--quick] [--brainles PYTHON --atlas FILE]
+    python benchmarks/preprocessing.py DATA [--quick] [--brainles PYTHON --atlas FILE]
 
 FLAME and plain SimpleITK run the same stages at equal degrees of freedom on the same real case
 (TCGA-DU-7294, slices of 2.5 and 5 mm, without skull), each as a fresh process. With --brainles

@@ -1,6 +1,6 @@
 """Known rigid and affine movements of real heads: FLAME's registration beside SimpleITK's.
 
-    python benchmarks/registration.py ../shared/data [--quick]
+    python benchmarks/registration.py DATA [--quick]
 
 Every case is a real image resampled under a random movement (seeded by its number), so that the
 truth is known; the header of the moved image hides the movement. The error of a case is the mean
