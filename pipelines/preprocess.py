@@ -150,7 +150,7 @@ def _treatments(report: ImportReport, table: Path | None) -> tuple[dict[str, Tre
         if treatment:
             found[patient_id] = treatment
     given = read_treatments(table) if table else {}
-    patients = {p for p, _ in report.studies()}
+    patients = {e.patient_id for e in report.studies()}
     if table and not given.keys() & patients:
         raise BadInput(f"{table}: no patient_id in it matches a DICOM PatientID (0010,0020)")
     return found | given, warnings
@@ -172,7 +172,7 @@ def _clinical_warnings(
 ) -> list[str]:
     if path is None:
         return []
-    patients = {p for p, _ in report.studies()}
+    patients = {e.patient_id for e in report.studies()}
     without = len(patients - clinical.rows.keys())
     warnings = []
     if without == len(patients):

@@ -28,11 +28,11 @@ def write_tables(
 ) -> None:
     """Write what describes the cohort; participants.tsv last, as it marks a finished run."""
     _tsv(out / "refused.tsv", refused_rows(report, key), list(REFUSED_COLUMNS))
-    shown = [f.name for f in fields(StudyResult) if f.name not in ("path", "checks")]
+    shown = [f.name for f in fields(StudyResult) if f.name not in ("path", "checks", "picture")]
     _tsv(out / "quality.tsv", [{n: getattr(r, n) for n in shown} for r in results], shown)
     courses: list[dict[str, object]] = []
     participants: list[dict[str, object]] = []
-    for patient_id in dict.fromkeys(p for p, _ in report.studies()):
+    for patient_id in dict.fromkeys(e.patient_id for e in report.studies()):
         subject = pseudonym(key, patient_id)
         courses += treatment_rows(subject, treatments.get(patient_id))
         values = clinical.rows.get(patient_id, {})

@@ -1,4 +1,4 @@
-"""Intensity normalisation of every scan within the brain; everything outside becomes 0."""
+"""Intensity normalisation of every scan within the brain; everything else becomes 0."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -25,11 +25,12 @@ def within_brain(
         inside = brain_of(timepoint, name)
 
         def one(scan: Scan) -> Scan:
-            values = scan.voxels[inside]
+            shown = inside & ~np.isnan(scan.voxels)  # NaN: beyond the scan's field of view
+            values = scan.voxels[shown]
             if not values.size or not np.isfinite(values).all() or np.ptp(values) == 0:
                 raise StageFailed(f"{scan.sequence}: constant or not finite within the brain")
             voxels = np.zeros_like(scan.voxels)
-            voxels[inside] = normalise(values, scan.sequence)
+            voxels[shown] = normalise(values, scan.sequence)
             return scan.after(name, voxels)
 
         return replace(timepoint, scans={s: one(v) for s, v in timepoint.scans.items()})

@@ -1,7 +1,7 @@
 """Images and masks on another grid."""
 
+import numba
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
@@ -12,9 +12,10 @@ Volume = NDArray[np.float32]
 
 
 def resample(
-    voxels: Volume, affine: Matrix, target_affine: Matrix, shape: tuple[int, ...]
-) -> Volume:
-    """Sample ``voxels`` (affine RAS+) linearly on the target grid; 0 outside the image.
+    voxels: Volume, affine: Matrix, target_affine: Matrix, shape: tuple[int, ...],
+    outside: float = 0.0,
+) -> Volume:  # fmt: skip
+    """Sample ``voxels`` (affine RAS+) linearly on the target grid; ``outside`` beyond the image.
 
     Where the target is coarser the image is averaged and smoothed first, so that nothing aliases.
     """
@@ -25,33 +26,46 @@ def resample(
     step = np.abs(pull[:3, :3]).max(axis=1)
     if (step > 1.4).any():
         voxels = gaussian_filter(voxels, 0.42 * np.sqrt(np.maximum(step**2 - 1, 0)))
-    return _sampled(voxels, pull, shape)
+    out = np.full(tuple(int(n) for n in shape), outside, np.float32, order="F")
+    _trilinear(voxels, pull, out)
+    return out
 
 
-def _sampled(voxels: Volume, pull: Matrix, shape: tuple[int, ...]) -> Volume:
-    """Trilinear values at ``pull`` (target index to source index) of every target voxel."""
-    transform = sitk.AffineTransform(3)
-    transform.SetMatrix(pull[:3, :3].ravel().tolist())
-    transform.SetTranslation(pull[:3, 3].tolist())
-    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T))  # axes x, y, z; spacing 1
-    sampled = sitk.Resample(
-        image, [int(n) for n in shape], transform, sitk.sitkLinear, (0.0, 0.0, 0.0),
-        (1.0, 1.0, 1.0), np.eye(3).ravel().tolist(), 0.0, sitk.sitkFloat32,
-    )  # fmt: skip
-    return np.asarray(sitk.GetArrayFromImage(sampled).T, np.float32)
+@numba.njit(cache=True)  # no fastmath: the same bytes from every process
+def _trilinear(source: Volume, pull: Matrix, out: Volume) -> None:
+    """Fill ``out`` (x, y, z) with ``source`` at ``pull`` (index to index); its edge reaches 0.5."""
+    nx, ny, nz = source.shape
+    for k in range(out.shape[2]):
+        for j in range(out.shape[1]):
+            x0, y0, z0 = pull[:3, 1] * j + pull[:3, 2] * k + pull[:3, 3]
+            for i in range(out.shape[0]):
+                x, y, z = x0 + pull[0, 0] * i, y0 + pull[1, 0] * i, z0 + pull[2, 0] * i
+                if not (-0.5 <= x < nx - 0.5 and -0.5 <= y < ny - 0.5 and -0.5 <= z < nz - 0.5):
+                    continue
+                x, y, z = min(max(x, 0), nx - 1), min(max(y, 0), ny - 1), min(max(z, 0), nz - 1)
+                a, b, c = int(x), int(y), int(z)
+                p, q, r = min(a + 1, nx - 1), min(b + 1, ny - 1), min(c + 1, nz - 1)
+                u, v, w = np.float32(x - a), np.float32(y - b), np.float32(z - c)
+                low0 = source[a, b, c] + u * (source[p, b, c] - source[a, b, c])
+                high0 = source[a, q, c] + u * (source[p, q, c] - source[a, q, c])
+                low1 = source[a, b, r] + u * (source[p, b, r] - source[a, b, r])
+                high1 = source[a, q, r] + u * (source[p, q, r] - source[a, q, r])
+                low, high = low0 + v * (high0 - low0), low1 + v * (high1 - low1)
+                out[i, j, k] = low + w * (high - low)
 
 
 def averaged(voxels: Volume, affine: Matrix, factors: NDArray[np.int_]) -> tuple[Volume, Matrix]:
     """Mean of blocks of ``factors`` voxels, and the affine of the smaller grid."""
     for axis, factor in enumerate(factors):
         if factor > 1:
-            length = -(-voxels.shape[axis] // factor) * factor
-            spare = [(0, length - n if a == axis else 0) for a, n in enumerate(voxels.shape)]
-            voxels = np.pad(voxels, spare, mode="edge")
-            parts = [
-                voxels[(slice(None),) * axis + (slice(i, length, factor),)] for i in range(factor)
-            ]
-            voxels = np.asarray(sum(parts[1:], parts[0]) / np.float32(factor))
+            ahead = np.moveaxis(voxels, axis, 0)
+            total = ahead[::factor].copy()
+            for i in range(1, factor):
+                part = ahead[i::factor]
+                total[: len(part)] += part
+                total[len(part) :] += ahead[-1]  # the edge fills an incomplete block
+            total /= np.float32(factor)
+            voxels = np.moveaxis(total, 0, axis)
     scaled = affine @ np.diag([*factors, 1.0])
     scaled[:3, 3] += affine[:3, :3] @ ((factors - 1) / 2)
     return voxels, scaled

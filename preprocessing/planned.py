@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ Matrix = NDArray[np.float64]
 class Planned:
     """RT Dose, RT Structure Set and SEG files in the frame of reference of one of the scans.
 
-    ``plans`` are the SOPInstanceUIDs of the plans that were treated.
+    ``plans`` are the treated plans, SOPInstanceUID to beam numbers; ``notes`` say what else there
+    is and is not used.
     """
 
     frame_of_reference: str = ""
@@ -33,7 +34,8 @@ class Planned:
     doses: tuple[Path, ...] = ()
     structures: tuple[Path, ...] = ()
     segmentations: tuple[Path, ...] = ()
-    plans: tuple[str, ...] = ()
+    plans: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[Path]:
@@ -50,8 +52,8 @@ def planned_maps(
     tumour; other names are free text and are not used.
     """
     if planned.sequence is None:
-        return None, None, []
-    move, notes = moves[planned.sequence], list[str]()
+        return None, None, list(planned.notes)
+    move, notes = moves[planned.sequence], list(planned.notes)
     masks = []
     for mask in _tumours(planned, notes):
         carried = LabelMap(mask.voxels, move @ mask.affine)

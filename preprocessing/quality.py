@@ -32,9 +32,9 @@ Verdict = Literal["pass", "review", "fail"]
 class QualityFailed(StageFailed):
     """A day whose checks failed; a person who looked at it can accept it all the same."""
 
-    def __init__(self, checks: "list[Check]") -> None:
+    def __init__(self, checks: "list[Check]", picture: bytes) -> None:
         super().__init__(next(c.reason for c in checks if c.verdict == "fail"))
-        self.checks = checks
+        self.checks, self.picture = checks, picture
 
 
 @dataclass(frozen=True)

@@ -57,8 +57,8 @@ def _row(out: Path, result: StudyResult, decisions: dict[Key, Decision]) -> Row:
         for name, value, verdict in checks
         if name.startswith(_BY_SEQUENCE)
     ]
-    path, uri = picture_path(out, result.subject, result.session), ""
-    if path.exists():
-        uri = f"data:image/jpeg;base64,{base64.b64encode(path.read_bytes()).decode()}"
+    path = picture_path(out, result.subject, result.session)
+    jpeg = path.read_bytes() if path.exists() else result.picture
+    uri = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else ""
     word = decision(decisions, result.subject, result.session, result.day)
     return Row(result, word, checks, likeness, uri)

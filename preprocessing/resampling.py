@@ -27,13 +27,16 @@ def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
 
 @STAGES.register("resampling")
 def resampling(spacing: float = 1.0, path: str = "", space: str = MNI152) -> Stage:
-    """Return a stage that puts scans and brain mask on the template's grid of ``spacing`` mm."""
+    """Return a stage that puts scans and brain mask on the template's grid of ``spacing`` mm.
+
+    What a scan does not show is NaN until the intensities are normalised.
+    """
 
     def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
         grid = template(path, space, spacing)
 
         def sample(scan: Scan) -> Scan:
-            voxels = resample(scan.voxels, scan.affine, grid.affine, grid.t1.shape)
+            voxels = resample(scan.voxels, scan.affine, grid.affine, grid.t1.shape, np.nan)
             return scan.after("resampling", voxels, grid.affine)
 
         brain = timepoint.brain

@@ -29,7 +29,7 @@ from flame.preprocessing.quality import (
     worst,
 )  # fmt: skip
 from flame.preprocessing.stage import Stage, reference
-from flame.preprocessing.thumbnails import picture
+from flame.preprocessing.thumbnails import picture, upright
 
 NAN = float("nan")
 CACHE = ".cache"
@@ -60,7 +60,8 @@ class StudyResult:
     """What became of a study: done, skipped (already there) or failed, and why.
 
     ``quality`` is the worst verdict of its checks. ``path`` is a file at fault; it is shown,
-    never written, as it may name the patient.
+    never written, as it may name the patient. ``picture`` is that of a day that failed a check;
+    the others have theirs in the session.
     """
 
     subject: str
@@ -74,6 +75,7 @@ class StudyResult:
     note: str
     path: str = ""
     checks: tuple[Check, ...] = ()
+    picture: bytes = b""
 
 
 def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -> StudyResult:
@@ -91,7 +93,7 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
     result = _Outcome(study)
     try:
         images = content_hash(paths, key.hex(), *order)
-        plans = content_hash(planned, *study.planned.plans)
+        plans = content_hash(planned, *_text(study.planned))
     except OSError as error:  # a file that is gone costs its own day
         return result.of("failed", [], "a file of this day cannot be read", str(error.filename))
     try:
@@ -115,7 +117,7 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
     except UnreadableImage as error:
         return result.of("failed", [], error.reason, str(error.path))
     except QualityFailed as error:
-        return result.of("failed", error.checks, str(error))
+        return replace(result.of("failed", error.checks, str(error)), picture=error.picture)
     except StageFailed as error:
         return result.of("failed", [], str(error))
     except (FlameError, OSError):  # wrong use, or a full disk: no matter of this study alone
@@ -164,7 +166,7 @@ def _run(
             whole = timepoint
         if stage.name == "brain_extraction":
             checks += brain_checks(timepoint)
-            _stop_at_failure(study, checks)
+            _stop_at_failure(study, checks, upright(timepoint))
     checks += coverage_checks(before)
     moves = {
         s: before.scans[s].affine @ np.linalg.inv(scan.affine) for s, scan in first.scans.items()
@@ -173,18 +175,22 @@ def _run(
     tumour, dose, notes = planned_maps(study.planned, moves, grid.affine, grid.t1.shape)
     timepoint = replace(timepoint, tumour=tumour, dose=dose)
     checks += final_checks(timepoint, template(config.template, config.space))
-    _stop_at_failure(study, checks)
+    whole = replace(whole, tumour=tumour)
+    _stop_at_failure(study, checks, whole)
     native = None
     if config.native:
         found = before.brain
         assert found is not None
         back = replace(found, affine=reference(first).affine)
         native = replace(corrected, brain=back)
-    return SessionFiles(
-        timepoint, moves, native, picture(replace(whole, tumour=tumour)), notes
-    ), checks
+    return SessionFiles(timepoint, moves, native, picture(whole), notes), checks
 
 
-def _stop_at_failure(study: Study, checks: list[Check]) -> None:
+def _text(planned: Planned) -> list[str]:
+    plans = [f"{uid} {sorted(beams)}" for uid, beams in sorted(planned.plans.items())]
+    return [*plans, *planned.notes]
+
+
+def _stop_at_failure(study: Study, checks: list[Check], shown: Timepoint) -> None:
     if worst(checks) == "fail" and not study.accepted:
-        raise QualityFailed(checks)
+        raise QualityFailed(checks, picture(shown))

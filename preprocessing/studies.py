@@ -7,7 +7,7 @@ from pathlib import Path
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.io.headers import Instance
-from flame.io.intake import ImportReport
+from flame.io.intake import Examination, ImportReport
 from flame.io.pseudonym import pseudonym
 from flame.io.radiotherapy import plan_date, treated_plans
 from flame.io.series_report import SeriesReport
@@ -18,6 +18,8 @@ from flame.preprocessing.session import Study
 
 _DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
 """Scans that share a frame of reference may still differ by a movement: the likeliest is first."""
+
+_DRAWN = ("RTDOSE", "RTSTRUCT", "SEG")
 
 Taken = dict[Sequence, SeriesReport]
 
@@ -38,20 +40,23 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
     Raises BadInput where a folder of masks is given and none of its files fits a day.
     """
     studies, sessions = [], dict[str, int]()
-    for (patient_id, day), series in report.studies().items():
+    for examination, series in report.studies().items():
+        patient_id, day, number = examination
         subject = pseudonym(context.key, patient_id)
         sessions[subject] = sessions.get(subject, 0) + 1
         session = f"{sessions[subject]:02d}"
         start, note = _day_zero(report, patient_id, context.clinical)
         uids = sorted(str(s.series.header.SeriesInstanceUID) for s in series.values())
         put_right = [r.note for r in series.values() if r.note]
+        if number:
+            put_right.append(f"examination {number + 1} of its day")
         studies.append(
             Study(
                 subject, session, (day - start).days,
                 {s: r.geometry for s, r in sorted(series.items()) if r.geometry},
                 tuple(pseudonym(context.key, u) for u in uids),
                 "; ".join([*([note] * bool(note)), *put_right]),
-                _mask(context.masks, patient_id, day),
+                _mask(context.masks, examination),
                 _planned(report, patient_id, series),
                 decision(context.decisions, subject, session, (day - start).days) == ACCEPT,
             )
@@ -68,21 +73,26 @@ def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) ->
     dates = [d for p in report.plans(patient_id) if (d := plan_date(p.header))]
     if dates:
         return min(dates), "day 0 is the date of the first plan"
-    first = min(day for patient, day in report.studies() if patient == patient_id)
+    first = min(e.day for e in report.studies() if e.patient_id == patient_id)
     return first, "day 0 is the first imaging: no date of radiotherapy"
 
 
-def _mask(folder: Path | None, patient_id: str, day: date) -> str:
+def _mask(folder: Path | None, examination: Examination) -> str:
     if folder is None:
         return ""
-    found = folder / f"{patient_id}_{day:%Y%m%d}.nii.gz"
+    patient_id, day, number = examination
+    again = f"-{number + 1}" if number else ""
+    found = folder / f"{patient_id}_{day:%Y%m%d}{again}.nii.gz"
     return str(found.resolve()) if found.exists() else ""
 
 
 def _planned(report: ImportReport, patient_id: str, series: Taken) -> Planned:
-    """Radiotherapy objects drawn in the frame of reference of one of the day's scans."""
+    """Radiotherapy objects drawn in the frame of reference of one of the day's scans.
+
+    Where several scans have some, the likeliest counts and the others are noted.
+    """
     objects = report.radiotherapy.get(patient_id, [])
-    plans = treated_plans(report.plans(patient_id))
+    drawn: dict[str, tuple[Sequence, dict[str, list[Path]]]] = {}
     for sequence in _DRAWN_ON:
         header = series[sequence].series.header if sequence in series else {}
         frame = str(header.get("FrameOfReferenceUID", ""))
@@ -90,10 +100,19 @@ def _planned(report: ImportReport, patient_id: str, series: Taken) -> Planned:
         for item in objects:
             if frame and frame in _frames(item):
                 paths.setdefault(str(item.header.Modality), []).append(item.path)
-        if paths.keys() & {"RTDOSE", "RTSTRUCT", "SEG"}:
-            found = {kind: tuple(paths.get(kind, ())) for kind in ("RTDOSE", "RTSTRUCT", "SEG")}
-            return Planned(frame, sequence, found["RTDOSE"], found["RTSTRUCT"], found["SEG"], plans)
-    return Planned()
+        if paths.keys() & set(_DRAWN):
+            drawn.setdefault(frame, (sequence, paths))
+    if not drawn:
+        return Planned()
+    (frame, (sequence, paths)), *others = drawn.items()
+    notes = tuple(
+        f"{', '.join(sorted(kinds.keys() & set(_DRAWN)))} drawn on {other} left out: those on "
+        f"{sequence} are used"
+        for _, (other, kinds) in others
+    )
+    dose, structures, segmentations = (tuple(paths.get(kind, ())) for kind in _DRAWN)
+    plans = treated_plans(report.plans(patient_id))
+    return Planned(frame, sequence, dose, structures, segmentations, plans, notes)
 
 
 def _frames(item: Instance) -> set[str]:

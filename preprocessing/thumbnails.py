@@ -3,11 +3,14 @@
 import io
 
 import numpy as np
+from nibabel.spaces import vox2out_vox
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import binary_erosion
 
 from flame.core.cohort import Timepoint
+from flame.preprocessing.interpolation import resample, resample_labels
+from flame.preprocessing.stage import reference
 
 _TILE = 150
 _MARGIN = 8
@@ -47,8 +50,18 @@ def picture(timepoint: Timepoint) -> bytes:
     return stream.getvalue()
 
 
+def upright(timepoint: Timepoint) -> Timepoint:
+    """The reference scan and its brain on a 1.5 mm grid along the axes of the world."""
+    scan, brain = reference(timepoint), timepoint.brain
+    assert brain is not None
+    shape, affine = vox2out_vox((scan.voxels.shape, scan.affine), (1.5, 1.5, 1.5))
+    moved = scan.after("upright", resample(scan.voxels, scan.affine, affine, shape), affine)
+    return Timepoint(timepoint.day, {scan.sequence: moved}, resample_labels(brain, affine, shape))
+
+
 def _grey(voxels: NDArray[np.float32], brain: Mask) -> NDArray[np.float32]:
     """Intensities from black (1st percentile of the brain) to white (its 99.5th)."""
+    voxels = np.nan_to_num(voxels)
     low, high = np.quantile(voxels[brain], (0.01, 0.995))
     scaled = np.clip((voxels - low) / max(float(high - low), 1e-9), 0, 1) * 255
     return np.asarray(scaled, np.float32)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from flame.core.imaging import Sequence
 from flame.io.sequences import AGENT_ONLY, Verdict
-from flame.io.series_report import SeriesReport
+from flame.io.series_report import SeriesReport, joined
 
 
 def by_contrast_order(reports: list[SeriesReport]) -> list[SeriesReport]:
@@ -23,40 +23,25 @@ def by_contrast_order(reports: list[SeriesReport]) -> list[SeriesReport]:
         named = report.taken and report.verdict.sequence is Sequence.T1C
         if named and report.verdict.rule != AGENT_ONLY:
             key = _study(report)
-            given[key] = min(given[key], _time(report))
+            given[key] = min(given[key], report.time)
     return [_reconsider(r, given[_study(r)]) if r.taken else r for r in reports]
 
 
 def _reconsider(report: SeriesReport, given: float) -> SeriesReport:
-    verdict, time = report.verdict, _time(report)
+    verdict, time = report.verdict, report.time
     if verdict.rule == AGENT_ONLY and time < given < float("inf"):
         found = f"{verdict.evidence}, yet acquired before the first series named with contrast"
         verdict = Verdict(Sequence.T1, "T1: stale contrast tag", found, 0.7)
         note = "a T1 whose contrast tag was taken as stale, by the order of acquisition"
-        return replace(report, verdict=verdict, note=_joined(report.note, note))
+        return replace(report, verdict=verdict, note=joined(report.note, note))
     silent = verdict.sequence is Sequence.T1 and verdict.rule.startswith("T1: short")
     if silent and given < time < float("inf"):
         found = f"{verdict.evidence}; acquired after a series with contrast"
         verdict = Verdict(Sequence.T1C, "T1C: after contrast", found, 0.7)
         note = "a T1 taken as T1C, as it was acquired after contrast"
-        return replace(report, verdict=verdict, note=_joined(report.note, note))
+        return replace(report, verdict=verdict, note=joined(report.note, note))
     return report
 
 
 def _study(report: SeriesReport) -> tuple[str, object]:
     return str(report.series.header.get("StudyInstanceUID", "")), report.day
-
-
-def _joined(*notes: str) -> str:
-    return "; ".join(filter(None, notes))
-
-
-def _time(report: SeriesReport) -> float:
-    """AcquisitionTime (0008,0032) of the first slice, else SeriesTime, as a number HHMMSS."""
-    for keyword in ("AcquisitionTime", "SeriesTime"):
-        text = str(report.series.header.get(keyword) or "")
-        try:
-            return float(text)
-        except ValueError:
-            continue
-    return float("inf")

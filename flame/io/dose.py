@@ -1,5 +1,6 @@
 """RT Dose files to a dose grid in Gy."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +15,23 @@ from flame.io.geometry import LPS_TO_RAS, STEP_SPREAD
 from flame.io.headers import numbers
 from flame.io.radiotherapy import RT_PLAN
 
+Plans = Mapping[str, frozenset[str]]
 
-def read_dose(paths: list[Path], treated: tuple[str, ...] = ()) -> DoseMap:
+
+def read_dose(paths: list[Path], treated: Plans | None = None) -> DoseMap:
     """Return the dose of a whole course in Gy, summed over plans on the first one's grid.
 
-    ``treated`` are the SOPInstanceUIDs of the treated plans; doses of other plans, such as
-    rejected alternatives, do not count. A MULTI_PLAN sum goes before plans, plans before beams. A
-    physical dose counts as RBE-weighted only where it is a photon plan's (RBE 1). Raises
-    UnreadableImage where the parts do not belong together or cannot be trusted.
+    ``treated`` are the treated plans, SOPInstanceUID to beam numbers; doses of other plans, such
+    as rejected alternatives, do not count, and doses of beams must be there for every beam. A
+    MULTI_PLAN sum goes before plans, plans before beams. A physical dose counts as RBE-weighted
+    only where it is a photon plan's (RBE 1). Raises UnreadableImage where the parts do not belong
+    together or cannot be trusted.
     """
     unique: dict[str, tuple[Path, Dataset]] = {}
     for path in paths:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         unique.setdefault(str(header.get("SOPInstanceUID")), (path, header))
-    parts = _whole_course(list(unique.values()), treated)
+    parts = _whole_course(list(unique.values()), treated or {})
     kinds = {_biological(header) for _, header in parts}
     if len(kinds - {None}) > 1:
         raise UnreadableImage(
@@ -43,9 +47,7 @@ def read_dose(paths: list[Path], treated: tuple[str, ...] = ()) -> DoseMap:
     return DoseMap(total, first.affine, biological=(kinds - {None} or {False}) == {True})
 
 
-def _whole_course(
-    found: list[tuple[Path, Dataset]], treated: tuple[str, ...]
-) -> list[tuple[Path, Dataset]]:
+def _whole_course(found: list[tuple[Path, Dataset]], treated: Plans) -> list[tuple[Path, Dataset]]:
     """The parts that add up to the course: each treated plan by its own dose, or by its beams."""
     sums = [part for part in found if part[1].get("DoseSummationType") == "MULTI_PLAN"]
     if len(sums) > 1:
@@ -67,12 +69,19 @@ def _whole_course(
         raise UnreadableImage(
             found[0][0], "doses of several plans, and no plan files to say which were treated"
         )
-    return [part for kinds in plans.values() for part in _of_plan(kinds)]
+    return [part for uid, kinds in plans.items() for part in _of_plan(kinds, treated.get(uid))]
 
 
-def _of_plan(kinds: dict[str, list[tuple[Path, Dataset]]]) -> list[tuple[Path, Dataset]]:
+def _of_plan(
+    kinds: dict[str, list[tuple[Path, Dataset]]], planned: frozenset[str] | None
+) -> list[tuple[Path, Dataset]]:
     parts = kinds.get("PLAN") or kinds["BEAM"]
     beams = [_beam(header) for _, header in parts]
+    if "PLAN" not in kinds and planned is None:
+        raise UnreadableImage(parts[0][0], "doses of beams, and no plan file to say of how many")
+    if "PLAN" not in kinds and planned and planned - set(beams):
+        there = len(planned & set(beams))
+        raise UnreadableImage(parts[0][0], f"doses of {there} of the plan's {len(planned)} beams")
     if len(set(beams)) < len(parts):
         raise UnreadableImage(parts[1][0], "two doses for one plan or beam; keep one of them")
     return parts

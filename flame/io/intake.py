@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import NamedTuple
 
 from pydicom.dataset import Dataset
 
@@ -13,6 +14,8 @@ from flame.core.imaging import Sequence
 from flame.io.contrast_order import by_contrast_order
 from flame.io.dates import first_date
 from flame.io.duplicates import without_duplicates
+from flame.io.end_slices import note_end_slices
+from flame.io.examinations import by_examination
 from flame.io.geometry import Geometry, check_geometry
 from flame.io.headers import (
     Instance,
@@ -29,6 +32,14 @@ from flame.io.series_report import SeriesReport
 
 SIMULATED = "FLAME simulation"
 """ImageComments (0020,4000) that the simulator writes into every image."""
+
+
+class Examination(NamedTuple):
+    """One imaging of a patient; ``number`` tells those of one day apart, 0 being the first."""
+
+    patient_id: str
+    day: date
+    number: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,12 +61,13 @@ class ImportReport:
             raise BadInput(f"{self.folder}: simulated and real images in one folder; part them")
         return marked == {True}
 
-    def studies(self) -> dict[tuple[str, date], dict[Sequence, SeriesReport]]:
-        """Taken series by patient and study date; one series a sequence."""
-        found: dict[tuple[str, date], dict[Sequence, SeriesReport]] = defaultdict(dict)
+    def studies(self) -> dict[Examination, dict[Sequence, SeriesReport]]:
+        """Taken series by examination; one series a sequence."""
+        found: dict[Examination, dict[Sequence, SeriesReport]] = defaultdict(dict)
         for report in self.series:
             if report.taken and report.day and report.verdict.sequence:
-                found[report.patient_id, report.day][report.verdict.sequence] = report
+                key = Examination(report.patient_id, report.day, report.examination)
+                found[key][report.verdict.sequence] = report
         return dict(sorted(found.items()))
 
     def plans(self, patient_id: str) -> list[Instance]:
@@ -81,7 +93,7 @@ def inspect_folder(
         uid = sorted(unknown)[0]
         raise BadInput(f"{overrides}: no series {uid} in {folder}; see flame inspect --json")
     judged = [_refuse_beside(damaged, _judge(s, chosen)) for s in series]
-    reports = _prefer_best(by_contrast_order(judged))
+    reports = note_end_slices(_prefer_best(by_examination(by_contrast_order(judged))))
     radiotherapy: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
         if str(instance.header.get("Modality", "")).startswith(("RT", "SEG")):
@@ -143,7 +155,7 @@ def _prefer_best(reports: list[SeriesReport]) -> list[SeriesReport]:
     best: dict[tuple[object, ...], SeriesReport] = {}
     for report in reports:
         if report.taken:
-            key = (report.patient_id, report.day, report.verdict.sequence)
+            key = (report.patient_id, report.day, report.examination, report.verdict.sequence)
             if key not in best or _quality(report) > _quality(best[key]):
                 best[key] = report
     kept = set(map(id, best.values()))
@@ -151,7 +163,8 @@ def _prefer_best(reports: list[SeriesReport]) -> list[SeriesReport]:
         r
         if not r.taken or id(r) in kept
         else replace(
-            r, refused=f"another {r.verdict.sequence} of that day is thinner, clearer or later"
+            r,
+            refused=f"another {r.verdict.sequence} then is thinner, clearer or later",
         )
         for r in reports
     ]

@@ -19,9 +19,9 @@ def read_overrides(path: Path | None) -> dict[str, Sequence | None]:
     if path is None:
         return {}
     found: dict[str, Sequence | None] = {}
-    for index, row in read_table(path, ("series", "sequence")).iterrows():
+    for index, row in read_table(path, ("series", "sequence")).fillna("").iterrows():
         where = f"{path}, line {int(str(index)) + 2}"
-        uid, name = str(row["series"]).strip(), str(row["sequence"]).strip()
+        uid, name = (str(row[k]).strip() for k in ("series", "sequence"))
         choices = [*map(str, Sequence), _NONE]
         if uid in found:
             raise BadInput(f"{where}: this series occurs twice; keep one line of it")

@@ -46,9 +46,20 @@ def read_treatment(plans: list[Instance]) -> Treatment | None:
     return Treatment(tuple(phases)) if phases else None
 
 
-def treated_plans(plans: list[Instance]) -> tuple[str, ...]:
-    """SOPInstanceUIDs of the plans that count as treatment."""
-    return tuple(sorted(str(p.header.SOPInstanceUID) for p in plans if _was_treatment(p.header)))
+def treated_plans(plans: list[Instance]) -> dict[str, frozenset[str]]:
+    """Plans that count as treatment: SOPInstanceUID to the numbers of their treatment beams."""
+    return {
+        str(p.header.SOPInstanceUID): frozenset(
+            str(b.get("BeamNumber", "")) for b in _treatment_beams(p.header)
+        )
+        for p in plans
+        if _was_treatment(p.header)
+    }
+
+
+def _treatment_beams(header: Dataset) -> list[Dataset]:
+    beams = header.get("IonBeamSequence") or header.get("BeamSequence") or []
+    return [b for b in beams if b.get("TreatmentDeliveryType", "TREATMENT") == "TREATMENT"]
 
 
 def _was_treatment(header: Dataset) -> bool:
@@ -84,9 +95,7 @@ def _prescription(header: Dataset) -> float:
 
 def _radiation(plan: Instance) -> Radiation:
     """Particle type of the first treatment beam; carbon by its atomic number (300A,0304)."""
-    header = plan.header
-    beams = header.get("IonBeamSequence") or header.get("BeamSequence") or []
-    beams = [b for b in beams if b.get("TreatmentDeliveryType", "TREATMENT") == "TREATMENT"]
+    beams = _treatment_beams(plan.header)
     if not beams:
         raise BadInput(f"{plan.path}: the plan has no treatment beam")
     kind = str(beams[0].get("RadiationType", ""))

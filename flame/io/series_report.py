@@ -12,7 +12,8 @@ from flame.io.sequences import Verdict
 class SeriesReport:
     """One series: its verdict, its geometry where that holds, and why it is refused if it is.
 
-    ``note`` is what was put right, such as slices that were there twice.
+    ``note`` is what was put right, such as slices that were there twice; ``examination`` tells
+    two of one day apart.
     """
 
     patient_id: str
@@ -22,8 +23,25 @@ class SeriesReport:
     geometry: Geometry | None
     refused: str
     note: str = ""
+    examination: int = 0
 
     @property
     def taken(self) -> bool:
         """Whether the series is used."""
         return not self.refused
+
+    @property
+    def time(self) -> float:
+        """AcquisitionTime (0008,0032) of the first slice, else SeriesTime, as a number HHMMSS."""
+        for keyword in ("AcquisitionTime", "SeriesTime"):
+            text = str(self.series.header.get(keyword) or "")
+            try:
+                return float(text)
+            except ValueError:
+                continue
+        return float("inf")
+
+
+def joined(*notes: str) -> str:
+    """Notes in one line."""
+    return "; ".join(filter(None, notes))

@@ -16,6 +16,7 @@ from flame.core.treatment import Phase, Radiation, Treatment
 
 OUTCOME_COLUMNS = ("response", "survival_days", "died")
 TREATMENT_COLUMNS = ("patient_id", "radiation", "dose", "fractions", "start_day", "biological")
+_EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
 _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 
 
@@ -31,8 +32,9 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(
-                path, sep=separator, dtype=str, encoding="utf-8-sig", index_col=False
-            )
+                path, sep=separator, dtype=str, encoding="utf-8-sig", index_col=False,
+                keep_default_na=False, na_values=_EMPTY,
+            )  # fmt: skip
     except (FileNotFoundError, IsADirectoryError):
         raise BadInput(f"no table at {path}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -52,7 +54,7 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
 def number(value: object, where: str, column: str = "") -> float:
     """Return a table cell as a number; NaN where empty, 0/1 for M/F in a column of sex."""
     text = "" if value is None or value is pd.NA or value != value else str(value).strip()
-    if text.lower() in ("", "na", "n/a", "nan", "unknown"):
+    if text.lower() in ("", "na", "n/a", "nan", "none", "unknown"):
         return float("nan")
     if column.lower() in ("sex", "gender") and text.lower() in _SEX:
         return _SEX[text.lower()]

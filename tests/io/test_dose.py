@@ -42,6 +42,11 @@ def referring_to(path: Path, plan: str, sop_class: str | None = None) -> Path:
     return path
 
 
+def plans(*numbers: str) -> dict[str, frozenset[str]]:
+    """Treated plans of one beam without a number, as the writer refers to it."""
+    return {f"1.2.9.{n}": frozenset({""}) for n in numbers}
+
+
 def at(dose, world: tuple[float, float, float]) -> float:
     index = np.rint(np.linalg.inv(dose.affine) @ [*world, 1])[:3].astype(int)
     return float(dose.voxels[tuple(index)])
@@ -81,7 +86,7 @@ def test_descending_frames_are_put_in_order(tmp_path: Path) -> None:
 def test_two_plans_are_summed_on_the_first_grid(tmp_path: Path) -> None:
     first = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     second = referring_to(written(tmp_path / "b.dcm", ramp(0.5)), "2")
-    found = read_dose([first, second, first], ("1.2.9.1", "1.2.9.2"))  # a copy counts once
+    found = read_dose([first, second, first], plans("1", "2"))  # a copy counts once
     assert np.allclose(found.voxels, 1.5 * read_dose([first]).voxels, atol=1e-3)
 
 
@@ -95,11 +100,11 @@ def test_photons_add_to_a_weighted_dose_but_unweighted_ions_do_not(tmp_path: Pat
     photon = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     carbon = written(tmp_path / "b.dcm", ramp(), DoseType="EFFECTIVE")
     referring_to(carbon, "2", RT_ION_PLAN)
-    assert read_dose([photon, carbon], ("1.2.9.1", "1.2.9.2")).biological
+    assert read_dose([photon, carbon], plans("1", "2")).biological
     proton = referring_to(written(tmp_path / "c.dcm", ramp()), "3", RT_ION_PLAN)
     assert not read_dose([proton]).biological
     with pytest.raises(UnreadableImage, match="physical and RBE-weighted"):
-        read_dose([proton, carbon], ("1.2.9.2", "1.2.9.3"))
+        read_dose([proton, carbon], plans("2", "3"))
 
 
 @pytest.mark.parametrize(
@@ -123,19 +128,27 @@ def test_what_cannot_be_trusted_is_refused(tmp_path: Path, tags: dict, reason: s
 def test_only_treated_plans_count(tmp_path: Path) -> None:
     first = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     second = referring_to(written(tmp_path / "b.dcm", ramp(0.5)), "2")
-    assert np.array_equal(read_dose([first, second], ("1.2.9.2",)).voxels,
+    assert np.array_equal(read_dose([first, second], plans("2")).voxels,
                           read_dose([second]).voxels)  # fmt: skip
     with pytest.raises(UnreadableImage, match="no plan files to say which"):
         read_dose([first, second])
     with pytest.raises(UnreadableImage, match="no dose of a plan that was treated"):
-        read_dose([first], ("1.2.9.7",))
+        read_dose([first], plans("7"))
 
 
 def test_a_plan_given_by_its_beams_adds_to_one_given_whole(tmp_path: Path) -> None:
     whole = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     beam = referring_to(written(tmp_path / "b.dcm", ramp(0.5), DoseSummationType="BEAM"), "2")
-    found = read_dose([whole, beam], ("1.2.9.1", "1.2.9.2"))
+    found = read_dose([whole, beam], plans("1", "2"))
     assert np.allclose(found.voxels, 1.5 * read_dose([whole]).voxels, atol=1e-3)
+
+
+def test_a_beam_without_its_dose_is_noticed(tmp_path: Path) -> None:
+    beam = referring_to(written(tmp_path / "b.dcm", ramp(), DoseSummationType="BEAM"), "2")
+    with pytest.raises(UnreadableImage, match="doses of 1 of the plan's 2 beams"):
+        read_dose([beam], {"1.2.9.2": frozenset({"", "2"})})
+    with pytest.raises(UnreadableImage, match="no plan file to say of how many"):
+        read_dose([beam])
 
 
 def test_absolute_offsets_of_a_grid_that_looks_down(tmp_path: Path) -> None:

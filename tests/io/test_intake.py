@@ -70,7 +70,7 @@ def test_two_days_and_two_patients_are_apart(tmp_path: Path) -> None:
     write_mr_series(tmp_path / "a", series="1")
     write_mr_series(tmp_path / "b", series="2", StudyDate="20200301")
     write_mr_series(tmp_path / "c", series="3", PatientID="zzz")
-    keys = [(p, str(d)) for p, d in inspect_folder(tmp_path).studies()]
+    keys = [(e.patient_id, str(e.day)) for e in inspect_folder(tmp_path).studies()]
     assert keys == [
         ("patient", "2020-01-01"), ("patient", "2020-03-01"), ("zzz", "2020-01-01"),
     ]  # fmt: skip
@@ -87,7 +87,7 @@ def test_series_without_a_date_is_refused(tmp_path: Path) -> None:
 def test_without_patient_id_no_two_studies_become_one_patient(tmp_path: Path) -> None:
     write_mr_series(tmp_path / "a", series="1", PatientID="")
     write_mr_series(tmp_path / "b", series="2", PatientID="", StudyInstanceUID="1.2.4")
-    patients = {patient for patient, _ in inspect_folder(tmp_path).studies()}
+    patients = {e.patient_id for e in inspect_folder(tmp_path).studies()}
     assert patients == {"study 1.2.3", "study 1.2.4"}
 
 

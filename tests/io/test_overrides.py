@@ -21,7 +21,7 @@ def test_a_person_names_and_leaves_out_series(tmp_path: Path) -> None:
     before = inspect_folder(tmp_path / "d")
     assert [s.taken for s in before.series] == [False, True]
     assert "name it with --sequences" in before.series[0].refused
-    chosen = table(tmp_path, "1.2.3.1,t2", "1.2.3.2,none")
+    chosen = table(tmp_path, "1.2.3.1,t2", "1.2.3.2,None")
     named, left = inspect_folder(tmp_path / "d", overrides=chosen).series
     assert named.verdict.sequence is Sequence.T2
     assert named.verdict.rule == "override"

@@ -1,5 +1,6 @@
 """Radiotherapy written on a scan lands where that scan lands."""
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -47,6 +48,13 @@ def test_what_cannot_be_used_is_left_out_with_a_note(planned: Planned) -> None:
     tumour, dose, notes = planned_maps(wrong, {Sequence.T1C: np.eye(4)}, AFFINE, SHAPE)
     assert (tumour, dose) == (None, None)
     assert notes == ["a GTV contour was left out: its frame of reference is not that of the images"]
+
+
+def test_notes_of_what_else_there_is_are_kept(planned: Planned) -> None:
+    noted = replace(planned, notes=("RTDOSE drawn on FLAIR left out",))
+    _, dose, notes = planned_maps(noted, {Sequence.T1C: np.eye(4)}, AFFINE, SHAPE)
+    assert dose is not None
+    assert notes == ["RTDOSE drawn on FLAIR left out"]
 
 
 def test_without_radiotherapy_there_is_nothing() -> None:

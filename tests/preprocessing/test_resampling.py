@@ -1,9 +1,10 @@
 import numpy as np
+import SimpleITK as sitk
 
 from flame.core.cohort import Timepoint
 from flame.core.imaging import LabelMap, Scan, Sequence
 from flame.preprocessing.atlas import template
-from flame.preprocessing.interpolation import resample, resample_labels
+from flame.preprocessing.interpolation import averaged, resample, resample_labels
 from flame.preprocessing.resampling import coarser
 
 
@@ -20,6 +21,34 @@ def test_resampling_is_exact_on_a_linear_image() -> None:
     expected = (target @ grid.affine[:3, :3].T + grid.affine[:3, 3]) @ [1, 2, 3]
     inner = np.s_[3:-3, 3:-3, 3:-3]
     assert np.allclose(found[inner], expected.reshape(grid.t1.shape)[inner], atol=0.5)
+
+
+def test_resampling_is_that_of_simpleitk() -> None:
+    rng = np.random.default_rng(0)
+    voxels = rng.random((40, 35, 30)).astype(np.float32)
+    pull = np.eye(4)
+    pull[:3, :3] += rng.normal(0, 0.1, (3, 3)) - 0.2 * np.eye(3)
+    pull[:3, 3] = -4, 2, -3
+    shape = (55, 50, 45)
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(pull[:3, :3].ravel().tolist())
+    transform.SetTranslation(pull[:3, 3].tolist())
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T))
+    expected = sitk.Resample(
+        image, shape, transform, sitk.sitkLinear, (0.0,) * 3, (1.0,) * 3,
+        np.eye(3).ravel().tolist(), -1.0,
+    )  # fmt: skip
+    found = resample(voxels, np.eye(4), pull, shape, -1.0)
+    assert np.allclose(found, sitk.GetArrayFromImage(expected).T, atol=1e-5)
+    assert 0.2 < (found == -1).mean() < 0.8
+
+
+def test_averaging_fills_the_last_block_with_its_edge() -> None:
+    voxels = np.arange(5, dtype=np.float32).reshape(5, 1, 1)
+    found, affine = averaged(voxels, np.eye(4), np.array([2, 1, 1]))
+    assert found.ravel().tolist() == [0.5, 2.5, 4.0]
+    assert affine[:3, 3].tolist() == [0.5, 0, 0]
+    assert voxels.ravel().tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_mask_keeps_its_volume_on_another_grid() -> None:

@@ -1,0 +1,80 @@
+"""Brain extraction of three whole heads: Dice with HD-BET and CPU time, for each method.
+
+    python benchmarks/brain_extraction.py DATA [--quick]
+
+Needs the extra hd-bet. The heads are a healthy T1, the unstripped MNI152 template and the T1 of a
+Philips scanner. The first call of a method loads its network and is not timed.
+"""
+
+import argparse
+import gzip
+import json
+import tarfile
+import tempfile
+import time
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from flame.core.imaging import LabelMap, Scan, Sequence
+from flame.io.intake import inspect_folder
+from flame.io.pixels import read_scan
+from flame.preprocessing.brain_extraction import BRAIN_METHODS
+
+PHILIPS = "dicom/philips_elitionX_T1_MPRAGE_dcm_qa_philips_enh.tar"
+REFERENCE = "hd-bet"
+
+
+def nifti(path: Path) -> Scan:
+    """A head of one volume; its lowest value becomes 0."""
+    image = nib.load(path)
+    voxels = np.squeeze(image.get_fdata(dtype=np.float32))
+    return Scan(voxels - voxels.min(), np.asarray(image.affine, float), Sequence.T1)
+
+
+def philips(archive: Path) -> Scan:
+    """The T1 of an archive of compressed DICOM files."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+        for packed in Path(folder).rglob("*.gz"):
+            packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+            packed.unlink()
+        (study,) = inspect_folder(Path(folder)).studies().values()
+        geometry = study[Sequence.T1].geometry
+        assert geometry is not None
+        return read_scan(geometry, Sequence.T1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--quick", action="store_true", help="the first head only")
+    arguments = parser.parse_args()
+    heads = {"healthy T1": nifti(arguments.data / "heads/t1_crop.nii.gz")}
+    if not arguments.quick:
+        mni = arguments.data / "templates/brats_mni152_t1_1mm_unstripped.nii.gz"
+        heads |= {"MNI152": nifti(mni), "Philips T1": philips(arguments.data / PHILIPS)}
+    for method in BRAIN_METHODS:
+        BRAIN_METHODS[method](next(iter(heads.values())))
+    figures = []
+    for head, scan in heads.items():
+        masks, seconds = {}, {}
+        for method in BRAIN_METHODS:
+            start = time.process_time()
+            masks[method] = BRAIN_METHODS[method](scan)
+            seconds[method] = time.process_time() - start
+        for method, mask in masks.items():
+            other = masks[REFERENCE]
+            dice = float(2 * (mask & other).sum() / (mask.sum() + other.sum()))
+            ml = LabelMap(mask.astype(np.uint8), scan.affine).volume
+            print(f"{head:12} {method:8} Dice {dice:.3f}  {ml:6.0f} ml  {seconds[method]:5.1f} s")
+            figures.append(
+                {"head": head, "method": method, "dice": dice, "ml": ml, "cpu_s": seconds[method]}
+            )
+    print(json.dumps({"unit": "Dice with HD-BET", "figures": figures}))
+
+
+if __name__ == "__main__":
+    main()
