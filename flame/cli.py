@@ -162,7 +162,7 @@ def preprocess(
     ] = None,
     sequences: Sequences = None,
     masks: Annotated[
-        Path | None, typer.Option(help="Folder of brain masks PatientID_YYYYMMDD.nii.gz.")
+        Path | None, typer.Option(help="Folder of brain masks PatientID_YYYYMMDD[-2].nii.gz.")
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler, such as tcp://host:8786.")
@@ -189,12 +189,13 @@ def preprocess(
     )  # fmt: skip
     with _bars() as show:
         result = pipeline.run(settings, lambda done, total: show("preprocess", done, total))
-    columns = [
-        "subject", "session", "day", "status", "sequences", "brain ml", "atlas Dice", "quality",
-        "note",
+    columns = ["subject", "session", "day", "status", "sequences", "brain ml", "quality", "note"]
+    rows = [
+        [r.subject, r.session, str(r.day), r.status, r.sequences, f"{r.brain_ml:.0f}", r.quality,
+         f"{r.note} {r.path}".strip()]
+        for r in result.studies
     ]  # fmt: skip
-    rows = [[str(v) for v in asdict(r).values()][:-1] for r in result.studies]
-    _table(f"{folder}", columns, [[*row[:-2], " ".join(row[-2:]).strip()] for row in rows])
+    _table(f"{folder}", columns, rows)
     _warn(result.warnings)
     out.print(f"Look at the images: {result.html}", soft_wrap=True)
     failed = sum(r.status == "failed" for r in result.studies)

@@ -13,7 +13,7 @@ from flame.preprocessing.decisions import Decision, Key, decision
 from flame.preprocessing.session import StudyResult
 
 _MEASURES = ("brain_ml", "atlas_dice", "brain_at_border", "target_inside_brain")
-_BY_SEQUENCE = ("similarity_", "coverage_")
+_BY_SEQUENCE = ("alignment_", "coverage_")
 
 Shown = tuple[str, float, str]
 
@@ -25,7 +25,7 @@ class Row:
     result: StudyResult
     decision: str
     checks: list[Shown]
-    likeness: list[Shown]
+    by_sequence: list[Shown]
     picture: str
 
 
@@ -52,7 +52,7 @@ def write_quality_report(
 
 def _row(out: Path, result: StudyResult, decisions: dict[Key, Decision]) -> Row:
     checks: list[Shown] = [(c.name, c.value, c.verdict) for c in result.checks]
-    likeness: list[Shown] = [
+    by_sequence: list[Shown] = [
         (name.replace("_", " of "), value, verdict)
         for name, value, verdict in checks
         if name.startswith(_BY_SEQUENCE)
@@ -61,4 +61,4 @@ def _row(out: Path, result: StudyResult, decisions: dict[Key, Decision]) -> Row:
     jpeg = path.read_bytes() if path.exists() else result.picture
     uri = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else ""
     word = decision(decisions, result.subject, result.session, result.day)
-    return Row(result, word, checks, likeness, uri)
+    return Row(result, word, checks, by_sequence, uri)

@@ -188,6 +188,7 @@ def test_a_day_that_failed_its_checks_can_be_accepted(
     assert first.studies[0].brain_ml > 1000
     page = first.html.read_text()
     assert "outside 10 to 20 ml" in page
+    assert page.count('src="data:image/jpeg;base64,') == 2  # what failed can be looked at
     subject = first.studies[0].subject
     (copied / "new" / "decisions.tsv").write_text(
         f"participant_id\tsession_id\tdecision\nsub-{subject}\tses-01\taccept\n"

@@ -14,7 +14,6 @@ from flame.preprocessing.quality import (
     brain_checks,
     coverage_checks,
     final_checks,
-    similarity,
     worst,
 )
 
@@ -45,13 +44,6 @@ def test_a_brain_cut_by_the_field_of_view_is_to_be_reviewed() -> None:
     assert [c.verdict for c in brain_checks(day(cut))] == ["pass", "review"]
 
 
-def test_similarity_of_equal_and_of_independent_samples() -> None:
-    rng = np.random.default_rng(0)
-    a, b = rng.normal(size=(2, 200_000))
-    assert similarity(a, a**3) == pytest.approx(1, abs=1e-6)  # a one-to-one map loses nothing
-    assert similarity(a, b) < 0.01
-
-
 def test_brain_far_from_the_template_and_unlike_sequences() -> None:
     atlas = template(spacing=4.0)
     rng = np.random.default_rng(0)
@@ -61,7 +53,7 @@ def test_brain_far_from_the_template_and_unlike_sequences() -> None:
     t2 = Scan(noise, atlas.affine, Sequence.T2)
     found = final_checks(Timepoint(0, {Sequence.T1: t1, Sequence.T2: t2}, brain), atlas)
     assert [(c.name, c.verdict) for c in found] == [
-        ("atlas_dice", "pass"), ("similarity_T2", "review"),
+        ("atlas_dice", "pass"), ("alignment_T2", "review"),
     ]  # fmt: skip
     away = atlas.affine.copy()
     away[0, 3] += 60
