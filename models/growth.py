@@ -2,8 +2,8 @@
 
 dc/dt = div(D grad c) + rho c (1 - c) on white and grey matter (Swanson 2000,
 doi:10.1046/j.1365-2184.2000.00177.x); at a fraction c is multiplied by the LQ survival S(d) and
-the killed cells go to a dead compartment that clears with a half-life. Explicit steps, zero flux
-at the border of the brain.
+the killed cells go to a dead compartment that clears with a half-life. Explicit steps in a box
+around the tumour that grows with it, zero flux at the border of the tissue.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Volume = NDArray[np.float32]
+Box = NDArray[np.int64]
+
+FLOOR = 1e-4
+"""Density below which the tumour ends: the box reaches a margin beyond it."""
+_MARGIN = 4
 
 
 @dataclass(frozen=True)
@@ -26,57 +31,10 @@ class Growth:
     clearance_days: float = 20.0
 
 
-def diffusivity(white: Volume, grey: Volume, growth: Growth) -> Volume:
+def diffusivity(white: Volume, grey: Volume, growth: Growth, least_tissue: float = 0.4) -> Volume:
     """Diffusion coefficient in mm2/day of each voxel from tissue fractions; 0 outside tissue."""
     mixed = growth.diffusion * (white + growth.grey_ratio * grey)
-    return np.where(white + grey > 0.4, mixed, 0).astype(np.float32)
-
-
-def _walled(d: Volume) -> Volume:
-    """No diffusion in the outermost voxels, so that every other one has its six neighbours."""
-    walled = np.zeros_like(d)
-    walled[1:-1, 1:-1, 1:-1] = d[1:-1, 1:-1, 1:-1]
-    return walled
-
-
-@numba.njit(cache=True, fastmath=True)
-def _step(
-    c: Volume, d: Volume, out: Volume, dt_h2: float, rho_dt: float, low: NDArray[np.int64],
-    high: NDArray[np.int64],
-) -> None:  # fmt: skip
-    for i in range(low[0], high[0]):
-        for j in range(low[1], high[1]):
-            for k in range(low[2], high[2]):
-                here, dh = c[i, j, k], d[i, j, k]
-                if dh <= 0.0:
-                    out[i, j, k] = 0.0
-                    continue
-                # Mean coefficient at each face, and no flux into voxels without tissue.
-                flux = np.float32(0.0)
-                for a, b, e in (
-                    (1, 0, 0),
-                    (-1, 0, 0),
-                    (0, 1, 0),
-                    (0, -1, 0),
-                    (0, 0, 1),
-                    (0, 0, -1),
-                ):
-                    dn = d[i + a, j + b, k + e]
-                    if dn > 0.0:
-                        flux += 0.5 * (dh + dn) * (c[i + a, j + b, k + e] - here)
-                out[i, j, k] = here + dt_h2 * flux + rho_dt * here * (1.0 - here)
-
-
-def _box(c: Volume, margin: int = 4, floor: float = 1e-6) -> tuple[NDArray[np.int64], ...]:
-    where = [np.flatnonzero((c > floor).any(axis=tuple({0, 1, 2} - {a}))) for a in range(3)]
-    low = np.array([max(1, w[0] - margin) if len(w) else 1 for w in where])
-    high = np.array(
-        [
-            min(n - 1, w[-1] + 1 + margin) if len(w) else 1
-            for w, n in zip(where, c.shape, strict=True)
-        ]
-    )
-    return low, high
+    return np.where(white + grey > least_tissue, mixed, 0).astype(np.float32)
 
 
 def stable_step(diffusion: float, spacing: float) -> float:
@@ -92,29 +50,105 @@ def grow(
     spacing: float,
     days: int,
     survival: Mapping[int, Volume] | None = None,
+    steps: int | None = None,
 ) -> tuple[Volume, Volume]:
     """Return live and dead cell density after ``days`` whole days.
 
-    ``cells`` and ``dead`` are densities 0..1 (x, y, z) with ``spacing`` mm; ``survival`` gives
-    the surviving fraction map of each day (counted from the start of this call) with a fraction.
+    ``cells`` and ``dead`` are densities 0..1 (x, y, z) with ``spacing`` mm; ``d`` is the diffusion
+    in mm2/day, 0 where there is no tissue, and the outermost voxels count as none; ``survival``
+    gives the surviving fraction map of each day (counted from the start of this call) with a
+    fraction. ``steps`` a day default to the fewest that are stable.
     """
-    d = _walled(d)
     peak = float(d.max())
-    steps = int(np.ceil(1.0 / stable_step(peak, spacing))) if peak > 0 else 1
-    dt_h2, rho_dt = 1 / steps / spacing**2, growth.rate / steps
-    decay = np.float32(0.5 ** (1 / growth.clearance_days))
-    cells, dead, spare = cells.copy(), dead.copy(), cells.copy()
-    low, high = _box(cells)
+    if steps is None:
+        steps = int(np.ceil(1.0 / stable_step(peak, spacing))) if peak > 0 else 1
+    faces = tuple(np.zeros(d.shape, np.float32) for _ in range(3))
+    cells, dead = np.array(cells, np.float32, order="C"), dead.copy()
+    _prepare(np.ascontiguousarray(d), np.float32(1 / steps / spacing**2), cells, *faces)
+    rate, decay = np.float32(growth.rate / steps), np.float32(0.5 ** (1 / growth.clearance_days))
+    spare, box = cells.copy(), _tumour_box(cells + dead, None)
     for day in range(days):
+        if day % 4 == 0:
+            box = _tumour_box(cells, box)
+        inside = tuple(slice(*span) for span in box.T)
         if survival is not None and day in survival:
-            killed = cells * (1 - survival[day])
-            cells -= killed
-            dead += killed
-            spare = cells.copy()
-        if day % 7 == 0:
-            low, high = _box(cells)
+            killed = cells[inside] * (1 - survival[day][inside])
+            cells[inside] -= killed
+            dead[inside] += killed
         for _ in range(steps):
-            _step(cells, d, spare, dt_h2, rho_dt, low, high)
+            _step(cells, spare, *faces, rate, box)
             cells, spare = spare, cells
-        dead *= decay
+        dead[inside] *= decay
     return cells, dead
+
+
+def _tumour_box(cells: Volume, last: Box | None) -> Box:
+    """First index and end by axis (2, 3) of densities above FLOOR, with a margin; never shrinks."""
+    offset = np.zeros(3, np.int64) if last is None else last[0]
+    seen = cells if last is None else cells[tuple(slice(*span) for span in last.T)]
+    if not seen.size:
+        return np.ones((2, 3), np.int64)
+    columns = seen.max(axis=2)
+    profiles = (columns.max(axis=1), columns.max(axis=0), seen.max(axis=(0, 1)))
+    where = [np.flatnonzero(p > FLOOR) for p in profiles]
+    if not len(where[0]):
+        return np.ones((2, 3), np.int64) if last is None else last
+    low = offset + [w[0] - _MARGIN for w in where]
+    high = offset + [w[-1] + 1 + _MARGIN for w in where]
+    if last is not None:
+        low, high = np.minimum(low, last[0]), np.maximum(high, last[1])
+    return np.stack([np.maximum(low, 1), np.minimum(high, np.array(cells.shape) - 1)])
+
+
+@numba.njit(cache=True, parallel=True)
+def _prepare(
+    d: Volume, scale: np.float32, cells: Volume, fx: Volume, fy: Volume, fz: Volume
+) -> None:
+    """Fill the mean coefficient at the face to the next voxel; 0 where either has no tissue.
+
+    The outermost voxels count as no tissue, so that every other one has its six neighbours.
+    Cells outside tissue are removed.
+    """
+    nx, ny, nz = d.shape
+    half = np.float32(0.5) * scale
+    for i in numba.prange(nx):
+        for j in range(ny):
+            for k in range(nz):
+                here = d[i, j, k]
+                walled = i == 0 or j == 0 or k == 0 or i == nx - 1 or j == ny - 1 or k == nz - 1
+                if walled or here <= 0:
+                    cells[i, j, k] = 0
+                    continue
+                if i < nx - 2 and d[i + 1, j, k] > 0:
+                    fx[i, j, k] = half * (here + d[i + 1, j, k])
+                if j < ny - 2 and d[i, j + 1, k] > 0:
+                    fy[i, j, k] = half * (here + d[i, j + 1, k])
+                if k < nz - 2 and d[i, j, k + 1] > 0:
+                    fz[i, j, k] = half * (here + d[i, j, k + 1])
+
+
+@numba.njit(cache=True, fastmath=True, parallel=True, nogil=True)
+def _step(
+    c: Volume, out: Volume, fx: Volume, fy: Volume, fz: Volume, rate: np.float32,
+    box: Box,
+) -> None:  # fmt: skip
+    # Rows are sliced first: indices that may be negative would keep the loop from vectorising.
+    a, b = box[0, 2], box[1, 2]
+    one = np.float32(1.0)
+    for i in numba.prange(box[0, 0], box[1, 0]):
+        for j in range(box[0, 1], box[1, 1]):
+            here, new = c[i, j, a:b], out[i, j, a:b]
+            up, down = c[i + 1, j, a:b], c[i - 1, j, a:b]
+            left, right = c[i, j + 1, a:b], c[i, j - 1, a:b]
+            front, back = c[i, j, a + 1 : b + 1], c[i, j, a - 1 : b - 1]
+            fu, fd = fx[i, j, a:b], fx[i - 1, j, a:b]
+            fl, fr = fy[i, j, a:b], fy[i, j - 1, a:b]
+            ff, fb = fz[i, j, a:b], fz[i, j, a - 1 : b - 1]
+            for k in range(b - a):
+                v = here[k]
+                flux = (
+                    fu[k] * (up[k] - v) + fd[k] * (down[k] - v)
+                    + fl[k] * (left[k] - v) + fr[k] * (right[k] - v)
+                    + ff[k] * (front[k] - v) + fb[k] * (back[k] - v)
+                )  # fmt: skip
+                new[k] = v + flux + rate * v * (one - v)
