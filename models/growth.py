@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Volume = NDArray[np.float32]
 Box = NDArray[np.int64]
 
-FLOOR = 1e-4
+FLOOR = 1e-5
 """Density below which the tumour ends: the box reaches a margin beyond it."""
 _MARGIN = 4
 
@@ -47,24 +47,25 @@ def grow(
     dead: Volume,
     d: Volume,
     growth: Growth,
-    spacing: float,
+    spacing: float | tuple[float, float, float],
     days: int,
     survival: Mapping[int, Volume] | None = None,
     steps: int | None = None,
 ) -> tuple[Volume, Volume]:
     """Return live and dead cell density after ``days`` whole days.
 
-    ``cells`` and ``dead`` are densities 0..1 (x, y, z) with ``spacing`` mm; ``d`` is the diffusion
-    in mm2/day, 0 where there is no tissue, and the outermost voxels count as none; ``survival``
-    gives the surviving fraction map of each day (counted from the start of this call) with a
-    fraction. ``steps`` a day default to the fewest that are stable.
+    ``cells`` and ``dead`` are densities 0..1 (x, y, z) with ``spacing`` mm, by axis where it
+    differs; ``d`` is the diffusion in mm2/day, 0 where there is no tissue, and the outermost
+    voxels count as none; ``survival`` gives the surviving fraction map of each day (counted from
+    the start of this call) with a fraction. ``steps`` a day default to the fewest that are stable.
     """
     peak = float(d.max())
     if steps is None:
-        steps = int(np.ceil(1.0 / stable_step(peak, spacing))) if peak > 0 else 1
+        steps = int(np.ceil(1.0 / stable_step(peak, float(np.min(spacing))))) if peak > 0 else 1
     faces = tuple(np.zeros(d.shape, np.float32) for _ in range(3))
     cells, dead = np.array(cells, np.float32, order="C"), dead.copy()
-    _prepare(np.ascontiguousarray(d), np.float32(1 / steps / spacing**2), cells, *faces)
+    scale = (1 / steps / np.broadcast_to(spacing, 3) ** 2).astype(np.float32)
+    _prepare(np.ascontiguousarray(d), scale, cells, *faces)
     rate, decay = np.float32(growth.rate / steps), np.float32(0.5 ** (1 / growth.clearance_days))
     spare, box = cells.copy(), _tumour_box(cells + dead, None)
     for day in range(days):
@@ -102,7 +103,7 @@ def _tumour_box(cells: Volume, last: Box | None) -> Box:
 
 @numba.njit(cache=True, parallel=True)
 def _prepare(
-    d: Volume, scale: np.float32, cells: Volume, fx: Volume, fy: Volume, fz: Volume
+    d: Volume, scale: NDArray[np.float32], cells: Volume, fx: Volume, fy: Volume, fz: Volume
 ) -> None:
     """Fill the mean coefficient at the face to the next voxel; 0 where either has no tissue.
 
@@ -120,11 +121,11 @@ def _prepare(
                     cells[i, j, k] = 0
                     continue
                 if i < nx - 2 and d[i + 1, j, k] > 0:
-                    fx[i, j, k] = half * (here + d[i + 1, j, k])
+                    fx[i, j, k] = half[0] * (here + d[i + 1, j, k])
                 if j < ny - 2 and d[i, j + 1, k] > 0:
-                    fy[i, j, k] = half * (here + d[i, j + 1, k])
+                    fy[i, j, k] = half[1] * (here + d[i, j + 1, k])
                 if k < nz - 2 and d[i, j, k + 1] > 0:
-                    fz[i, j, k] = half * (here + d[i, j, k + 1])
+                    fz[i, j, k] = half[2] * (here + d[i, j, k + 1])
 
 
 @numba.njit(cache=True, fastmath=True, parallel=True, nogil=True)

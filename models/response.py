@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from flame.core.errors import BadInput
 from flame.core.scores import Weights
+from flame.models.initial_weights import initial_weights
 from flame.models.inputs import TREATMENT_FEATURES, Inputs, ResponseModelConfig
 
 
@@ -46,7 +47,7 @@ class ResponseModel:
             )
             self.optimizer.build(self.network.trainable_variables)
             self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
-        return _initial_weights(self.network, seed)
+        return initial_weights(self.network, seed)
 
     def fit(
         self,
@@ -141,19 +142,3 @@ def _image_features(image: Any, dose: Any, filters: int, penalty: Any) -> Any:
     return layers.Concatenate()(
         [layers.GlobalAveragePooling3D()(x), layers.GlobalMaxPooling3D()(x)]
     )
-
-
-def _initial_weights(network: Any, seed: int) -> Weights:
-    """Glorot-uniform kernels, ones for normalisation scales, zeros elsewhere, from ``seed``."""
-    rng = np.random.default_rng(seed)
-    weights: Weights = []
-    for variable in network.weights:
-        shape = tuple(variable.shape)
-        if variable.name == "kernel":
-            receptive = int(np.prod(shape[:-2]))
-            limit = np.sqrt(6 / (receptive * (shape[-2] + shape[-1])))
-            weights.append(rng.uniform(-limit, limit, shape).astype(np.float32))
-        else:
-            fill = 1.0 if variable.name == "gamma" else 0.0
-            weights.append(np.full(shape, fill, np.float32))
-    return weights

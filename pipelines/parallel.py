@@ -17,11 +17,13 @@ _KILLED = (
 
 
 def _one_thread() -> None:
-    """One thread of linear algebra a process, so that processes do not crowd each other out."""
+    """One thread a process, so that processes do not crowd each other out."""
+    import numba
     import numpy  # noqa: F401  (its libraries must be loaded to be limited)
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1)
+    numba.set_num_threads(1)
 
 
 def in_parallel(

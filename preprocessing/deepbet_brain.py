@@ -12,6 +12,7 @@ from scipy.ndimage import find_objects, label
 
 from flame.core.errors import StageFailed
 from flame.core.imaging import Scan
+from flame.core.processor import native_bfloat16
 from flame.preprocessing.bias_field import head_mask
 from flame.preprocessing.interpolation import resample
 
@@ -24,13 +25,12 @@ def _network() -> Any:
 
 
 def _autocast() -> Any:
-    """bfloat16 where the processor has it: two to three times faster at the same Dice."""
+    """bfloat16 where the processor has it: the same Dice."""
     import torch
 
-    native = "avx512_bf16" in torch.backends.cpu.get_cpu_capability().lower() or (
-        hasattr(torch.cpu, "_is_avx512_bf16_supported") and torch.cpu._is_avx512_bf16_supported()
-    )
-    return torch.autocast("cpu", torch.bfloat16) if native else contextlib.nullcontext()
+    if native_bfloat16():
+        return torch.autocast("cpu", torch.bfloat16)
+    return contextlib.nullcontext()
 
 
 def _cropped(image: Any, margin: int = 10) -> Any:

@@ -8,7 +8,8 @@ from scipy.ndimage import affine_transform, gaussian_filter
 
 from flame.core.imaging import Sequence
 from flame.simulation.anatomy import Head
-from flame.simulation.tumour import ENHANCING, NECROSIS, OEDEMA
+from flame.simulation.tumour import visible
+from flame.simulation.world import WORLDS, World
 
 Volume = NDArray[np.float32]
 
@@ -76,16 +77,23 @@ def timing(sequence: Sequence) -> dict[str, float]:
     return _TIMING[sequence]
 
 
-def signal(head: Head, live: Volume, dead: Volume, sequence: Sequence, contrast: float) -> Volume:
+def signal(
+    head: Head,
+    live: Volume,
+    dead: Volume,
+    sequence: Sequence,
+    contrast: float,
+    world: World = WORLDS["a"],
+) -> Volume:
     """Noise-free signal on the anatomical grid, tumour replacing the tissue it lies in."""
     table = np.asarray(_SIGNAL[sequence]) ** contrast
     tissue = np.tensordot(table[:7], head.tissues, axes=1)
-    visible = np.clip(live + dead, 0, 1)
+    seen = visible(live, dead, world)
 
     def above(threshold: float) -> Volume:
-        return np.asarray(np.clip((visible - threshold) / 0.08 + 0.5, 0, 1), np.float32)
+        return np.asarray(np.clip((seen - threshold) / 0.08 + 0.5, 0, 1), np.float32)
 
-    for threshold, value in zip((OEDEMA, ENHANCING, NECROSIS), table[7:], strict=True):
+    for threshold, value in zip(world.thresholds, table[7:], strict=True):
         share = above(threshold)
         tissue = tissue * (1 - share) + value * share
     return np.asarray(tissue, np.float32)

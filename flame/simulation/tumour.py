@@ -4,21 +4,22 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import center_of_mass, distance_transform_edt, gaussian_filter, map_coordinates
 
-from flame.core.treatment import Phase, Radiation, Treatment
+from flame.core.treatment import Radiation, Treatment
 from flame.models.growth import Growth, diffusivity, grow
-from flame.models.radiobiology import surviving_fraction, weighted_dose
+from flame.models.radiobiology import fraction_days, surviving_fraction, weighted_dose
 from flame.simulation.anatomy import SPACING, TISSUES, Head
+from flame.simulation.world import WORLDS, World
 
 Volume = NDArray[np.float32]
-ENHANCING, OEDEMA, NECROSIS = 0.5, 0.2, 0.85
-"""Cell densities above which a voxel enhances, is oedematous, is necrotic."""
+Mask = NDArray[np.bool_]
 NECROTIC_CORE, OEDEMA_LABEL, ENHANCING_LABEL = 1, 2, 3
 LETHAL_ML = 130.0
 PROGRESSION, PARTIAL_RESPONSE = 1.4, 0.35
 """RANO 2.0 volume ratios to baseline: PD from +40 %, PR from -65 %."""
 RESPONSE_DAY = 165
+PENUMBRA_MM = {Radiation.PHOTON: 9.0, Radiation.PROTON: 5.0, Radiation.CARBON: 3.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,121 +39,172 @@ class Course:
     survival_days: int
 
 
-def labels(live: Volume, dead: Volume) -> NDArray[np.uint8]:
+def visible(live: Volume, dead: Volume, world: World) -> Volume:
+    """Cell density as it is seen: live and dead together, moved outward by the mass effect."""
+    density = np.asarray(np.clip(live + dead, 0, 1), np.float32)
+    core = density > world.thresholds[1]
+    if not world.mass_effect_mm or not core.any():
+        return density
+    radius = (3 * core.sum() / (4 * np.pi)) ** (1 / 3) * SPACING
+    reference = (3 * 30_000 / (4 * np.pi)) ** (1 / 3)  # a ball of 30 ml
+    centre = np.array(center_of_mass(core))[:, None, None, None]
+    offset = (np.indices(density.shape) - centre) * SPACING
+    distance = np.maximum(np.sqrt((offset**2).sum(axis=0)), 1e-3)
+    shift = world.mass_effect_mm * radius / reference * np.exp(-((distance - radius) ** 2) / 450)
+    shift *= np.minimum(distance / radius, 1)
+    at = np.indices(density.shape) - offset / distance * shift / SPACING
+    return np.asarray(map_coordinates(density, at, order=1), np.float32)
+
+
+def labels(live: Volume, dead: Volume, world: World = WORLDS["a"]) -> NDArray[np.uint8]:
     """Tumour labels: 1 necrotic core, 2 oedema, 3 enhancing (BraTS region order)."""
-    visible = np.clip(live + dead, 0, 1)
+    seen = visible(live, dead, world)
     found = np.zeros(live.shape, np.uint8)
-    found[visible > OEDEMA] = OEDEMA_LABEL
-    found[visible > ENHANCING] = ENHANCING_LABEL
-    found[visible > NECROSIS] = NECROTIC_CORE
+    for threshold, label in zip(
+        world.thresholds, (OEDEMA_LABEL, ENHANCING_LABEL, NECROTIC_CORE), strict=True
+    ):
+        found[seen > threshold] = label
     return found
 
 
-def _millilitres(mask: NDArray[np.bool_]) -> float:
+def delineate(live: Volume, dead: Volume, world: World, rng: np.random.Generator) -> Mask:
+    """The gross tumour volume as a reader draws it: enhancing tumour and necrosis."""
+    seen = visible(live, dead, world)
+    if world.reader_noise:
+        field = gaussian_filter(rng.normal(size=seen.shape), 4 / SPACING)
+        seen = seen + world.reader_noise * field / field.std()
+    return np.asarray(seen > world.thresholds[1])
+
+
+def millilitres(mask: Mask) -> float:
+    """Volume on the anatomical grid."""
     return float(np.count_nonzero(mask)) * SPACING**3 / 1000
 
 
-def enhancing_ml(live: Volume, dead: Volume) -> float:
+def enhancing_ml(live: Volume, dead: Volume, world: World) -> float:
     """Volume within the enhancing rim, necrotic core included, in ml."""
-    return _millilitres(np.clip(live + dead, 0, 1) > ENHANCING)
+    return millilitres(np.clip(live + dead, 0, 1) > world.thresholds[1])
 
 
-def sample_treatment(rng: np.random.Generator) -> Treatment:
+def sample_treatment(rng: np.random.Generator, world: World) -> Treatment:
     """Photon, proton or photon with a carbon boost, in schedules that are in use."""
-    choice = rng.choice(3, p=[0.5, 0.25, 0.25])
-    if choice == 0:
-        return Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
-    if choice == 1:
-        return Treatment((Phase(Radiation.PROTON, 60.0, 30, biological=True),))
-    return Treatment(
-        (
-            Phase(Radiation.PHOTON, 50.0, 25),
-            Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True),
-        )
-    )
+    return world.schedules[list(Radiation)[rng.choice(3, p=[0.5, 0.25, 0.25])]]
 
 
-def _grown_tumour(head: Head, rng: np.random.Generator) -> tuple[Volume, Volume, Growth]:
+@dataclass(frozen=True, eq=False)
+class Disease:
+    """A tumour as it is before radiotherapy; ``alpha`` is its radiosensitivity in 1/Gy."""
+
+    cells: Volume
+    d: Volume
+    growth: Growth
+    alpha: float
+    spacing: tuple[float, float, float]
+
+    def after(
+        self, live: Volume, dead: Volume, days: int, survival: dict[int, Volume] | None = None
+    ) -> tuple[Volume, Volume]:
+        """Live and dead density ``days`` later."""
+        return grow(live, dead, self.d, self.growth, self.spacing, days, survival)
+
+
+def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Generator) -> Disease:
     """Grow from a seed in white matter until the enhancing volume reaches a sampled size."""
     white, grey = head.tissues[TISSUES.index("white")], head.tissues[TISSUES.index("grey")]
-    rate = float(np.exp(rng.uniform(np.log(0.015), np.log(0.06))))
-    growth = Growth(diffusion=float(rng.uniform(0.03, 0.12)), rate=rate)
+    rate = float(np.exp(rng.uniform(np.log(0.008), np.log(0.04))))
+    diffusion = float(rng.uniform(0.03, 0.12))
+    growth = Growth(diffusion, rate, world.grey_ratio, world.clearance_days)
     d = diffusivity(white, grey, growth)
     depth = distance_transform_edt(head.brain) * SPACING
     above = np.arange(d.shape[2]) > d.shape[2] * 0.35  # not in the cerebellum
     seeds = np.argwhere((white > 0.7) & (depth > 12) & above)
-    seed = tuple(seeds[rng.integers(len(seeds))])
+    around = tuple(slice(s - 1, s + 2) for s in seeds[rng.integers(len(seeds))])
     cells = np.zeros_like(d)
-    cells[tuple(slice(s - 1, s + 2) for s in seed)] = 0.8 * (
-        d[tuple(slice(s - 1, s + 2) for s in seed)] > 0
-    )
+    cells[around] = 0.8 * (d[around] > 0)
+    x, y, z = (SPACING / np.sqrt(a) for a in world.anisotropy)
+    disease = Disease(cells, d, growth, alpha, (x, y, z))
     target, dead = rng.uniform(6, 32), np.zeros_like(d)
-    for _ in range(150):
-        cells, _ = grow(cells, dead, d, growth, SPACING, days=10)
-        if enhancing_ml(cells, dead) >= target:
+    for _ in range(250):
+        cells, _ = disease.after(cells, dead, 10)
+        if enhancing_ml(cells, dead, world) >= target:
             break
-    return cells, d, growth
+    return Disease(cells, d, growth, alpha, disease.spacing)
 
 
-def _dose_map(gtv: NDArray[np.bool_], treatment: Treatment) -> Volume:
-    """Prescribed dose within GTV + 15 mm and a penumbra outside, sharper for particles."""
+def dose_map(gtv: Mask, treatment: Treatment, sharp: bool = True) -> Volume:
+    """Prescribed dose within GTV + 15 mm and a penumbra outside, sharper for particles.
+
+    Without ``sharp`` every radiation has the penumbra of photons.
+    """
     distance = distance_transform_edt(~gtv) * SPACING - 15.0
     total = np.zeros(gtv.shape)
     for phase in treatment.phases:
-        width = {Radiation.PHOTON: 9.0, Radiation.PROTON: 5.0, Radiation.CARBON: 3.0}
-        fall = np.exp(-np.clip(distance, 0, None) / width[phase.radiation])
-        total += weighted_dose(phase) * fall
+        width = PENUMBRA_MM[phase.radiation if sharp else Radiation.PHOTON]
+        total += weighted_dose(phase) * np.exp(-np.clip(distance, 0, None) / width)
     return total.astype(np.float32)
 
 
-def simulate_course(head: Head, imaging_days: tuple[int, ...], seed: int) -> Course:
-    """Grow, treat and follow one tumour; deterministic in ``seed``."""
-    rng = np.random.default_rng(seed)
-    treatment = sample_treatment(rng)
-    methylated = bool(rng.random() < 0.4)
-    alpha = rng.normal(0.044 if methylated else 0.030, 0.006)
-    cells, d, growth = _grown_tumour(head, rng)
-    dead = np.zeros_like(cells)
-    first = min(imaging_days)
-    dose = _dose_map(np.clip(cells, 0, 1) > ENHANCING, treatment)
-    survival = _fraction_survival(dose, treatment, max(alpha, 0.008), -first)
-    stops = sorted({*imaging_days, RESPONSE_DAY})
-    densities, day = {first: (cells, dead)}, first
-    for stop in stops[1:]:
-        shifted = {k - (day - first): v for k, v in survival.items()}
-        cells, dead = grow(cells, dead, d, growth, SPACING, stop - day, shifted)
-        densities[stop], day = (cells, dead), stop
-    volumes = {k: enhancing_ml(*v) for k, v in densities.items()}
-    ratio = volumes[RESPONSE_DAY] / max(volumes[first], 1e-6)
-    rano = "PD" if ratio >= PROGRESSION else "PR" if ratio <= PARTIAL_RESPONSE else "SD"
-    death = _death_day(cells, dead, d, growth, day, rng)
-    return Course(densities, dose, treatment, volumes, rano, methylated, death)
-
-
-def _fraction_survival(
-    dose: Volume, treatment: Treatment, alpha: float, offset: int
+def survival_maps(
+    dose: Volume, treatment: Treatment, alpha: float, offset: int, world: World
 ) -> dict[int, Volume]:
-    """Survival maps by day (from the first imaging): five fractions a week, phase by phase."""
-    relative = dose / max(float(dose.max()), 1e-6)
+    """Surviving fraction by day, day 0 of radiotherapy being ``offset``."""
+    relative = np.asarray(dose, np.float64) / max(float(dose.max()), 1e-6)
     maps = {}
     for phase in treatment.phases:
-        per_fraction = weighted_dose(phase) / phase.fractions
-        levels = np.linspace(0, 1, 33)
-        curve = [surviving_fraction(x * per_fraction, alpha, alpha / 8) for x in levels]
-        survival = np.interp(relative, levels, curve).astype(np.float32)
-        for number in range(phase.fractions):
-            maps[offset + phase.start_day + number // 5 * 7 + number % 5] = survival
+        level = weighted_dose(phase) / phase.fractions * world.efficacy(phase)
+        survival = surviving_fraction(relative * level, alpha, alpha / world.alpha_beta)
+        for day in fraction_days(phase):
+            maps[offset + day] = survival.astype(np.float32)
     return maps
 
 
+def follow(
+    disease: Disease, treatment: Treatment, dose: Volume, days: tuple[int, ...], world: World
+) -> dict[int, tuple[Volume, Volume]]:
+    """Live and dead density on each of ``days``, the first being that of ``disease``."""
+    first, *stops = sorted(days)
+    live, dead = disease.cells, np.zeros_like(disease.cells)
+    densities, day = {first: (live, dead)}, first
+    survival = survival_maps(dose, treatment, disease.alpha, -first, world)
+    for stop in stops:
+        shifted = {k - (day - first): v for k, v in survival.items()}
+        live, dead = disease.after(live, dead, stop - day, shifted)
+        densities[stop], day = (live, dead), stop
+    return densities
+
+
+def simulate_course(
+    head: Head, imaging_days: tuple[int, ...], seed: int, world: World = WORLDS["a"]
+) -> Course:
+    """Grow, treat and follow one tumour; deterministic in ``seed``."""
+    rng = np.random.default_rng(seed)
+    treatment = sample_treatment(rng, world)
+    methylated = bool(rng.random() < 0.4)
+    alpha = max(rng.normal(0.032 if methylated else 0.022, 0.006), 0.008)
+    disease = sample_disease(head, world, alpha, rng)
+    first = min(imaging_days)
+    dose = dose_map(disease.cells > world.thresholds[1], treatment, sharp=not world.null)
+    densities = follow(disease, treatment, dose, (*imaging_days, RESPONSE_DAY), world)
+    volumes = {k: enhancing_ml(*v, world) for k, v in densities.items()}
+    ratio = volumes[RESPONSE_DAY] / max(volumes[first], 1e-6)
+    rano = "PD" if ratio >= PROGRESSION else "PR" if ratio <= PARTIAL_RESPONSE else "SD"
+    death = _death_day(disease, densities, world, rng)
+    return Course(densities, dose, treatment, volumes, rano, methylated, death)
+
+
 def _death_day(
-    cells: Volume, dead: Volume, d: Volume, growth: Growth, day: int, rng: np.random.Generator
+    disease: Disease,
+    densities: dict[int, tuple[Volume, Volume]],
+    world: World,
+    rng: np.random.Generator,
 ) -> int:
     """Day on which the visible tumour exceeds a lethal volume, within five years."""
+    day = max(densities)
+    live, dead = densities[day]
     lethal = LETHAL_ML * rng.uniform(0.7, 1.3)
     while day < 1500:
-        if _millilitres(cells + dead > OEDEMA) >= lethal:
+        if millilitres(live + dead > world.thresholds[0]) >= lethal:
             return day + int(rng.integers(0, 30))
-        cells, dead = grow(cells, dead, d, growth, SPACING, days=30)
+        live, dead = disease.after(live, dead, 30)
         day += 30
     return day

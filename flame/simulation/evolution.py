@@ -1,0 +1,119 @@
+"""Simulated patients as evolution cases, each followed under every radiation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import center_of_mass, gaussian_filter
+
+from flame.core.imaging import LabelMap, Sequence
+from flame.core.treatment import Radiation
+from flame.models.evolution import EvolutionCase
+from flame.preprocessing.interpolation import resample, resample_labels
+from flame.simulation.anatomy import SPACING, TISSUES, Head, template_head, warped_head
+from flame.simulation.scanner import SCANNERS, signal
+from flame.simulation.tumour import delineate, dose_map, follow, sample_disease
+from flame.simulation.world import World
+
+EARLIER, BASELINE, FOLLOW_UPS = -40, -10, (45, 90, 165)
+"""Days of imaging from the start of radiotherapy."""
+SIDE, VOXEL_MM = 40, 3.0
+CROSSED, CONFOUNDED = "crossed", "confounded"
+
+Matrix = NDArray[np.float64]
+Volume = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedEvolution:
+    """A patient as treated, and what each radiation would have done; ``under`` holds the truth."""
+
+    given: Radiation
+    under: dict[Radiation, EvolutionCase]
+
+    @property
+    def case(self) -> EvolutionCase:
+        """The patient as the hospital knows it."""
+        return self.under[self.given]
+
+
+def simulate_evolution(
+    world: World, design: str, centre: int, number: int, seed: int
+) -> SimulatedEvolution:
+    """Simulate one patient; deterministic in its arguments.
+
+    In the ``crossed`` design every centre gives every radiation, in the ``confounded`` one each
+    centre gives its own.
+    """
+    rng = np.random.default_rng(np.random.SeedSequence([seed, centre, number]))
+    head = warped_head(rng)
+    choice = int(rng.integers(3))
+    given = list(Radiation)[centre % 3 if design == CONFOUNDED else choice]
+    sensitivity = max(rng.normal(0.032 if rng.random() < 0.4 else 0.022, 0.006), 0.008)
+    disease = sample_disease(head, world, float(sensitivity), rng)
+    none = np.zeros_like(disease.cells)
+    before = delineate(disease.cells, none, world, rng)
+    live, _ = disease.after(disease.cells, none, BASELINE - EARLIER)
+    planned = delineate(live, none, world, rng)
+    grid = _grid(planned, head.affine)
+    images = _images(head, live, none, world, centre, rng, grid)
+    tissues = _tissues(grid)
+    start = type(disease)(live, disease.d, disease.growth, disease.alpha, disease.spacing)
+    reader = int(rng.integers(2**31))
+    under = {}
+    for radiation, treatment in world.schedules.items():
+        dose = dose_map(planned, treatment, sharp=not world.null)
+        seen = follow(start, treatment, dose, (BASELINE, *FOLLOW_UPS), world)
+        later = tuple(
+            (day, _crop(delineate(*seen[day], world, np.random.default_rng([reader, day])),
+                        head.affine, grid))
+            for day in FOLLOW_UPS
+        )  # fmt: skip
+        under[radiation] = EvolutionCase(
+            f"{centre + 1}-{number + 1:03d}", f"centre-{centre + 1}", VOXEL_MM, BASELINE,
+            _crop(planned, head.affine, grid), images, *tissues,
+            resample(dose, head.affine, grid, (SIDE,) * 3), treatment,
+            (EARLIER, _crop(before, head.affine, grid)), later,
+        )  # fmt: skip
+    return SimulatedEvolution(given, under)
+
+
+def _grid(mask: NDArray[np.bool_], affine: Matrix) -> Matrix:
+    """A cube of SIDE voxels of VOXEL_MM along the axes of the world around ``mask``."""
+    centre = affine @ [*center_of_mass(mask), 1]
+    grid = np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
+    grid[:3, 3] = centre[:3] - VOXEL_MM * (SIDE - 1) / 2
+    return grid
+
+
+def _crop(mask: NDArray[np.bool_], affine: Matrix, grid: Matrix) -> NDArray[np.bool_]:
+    labels = LabelMap(mask.astype(np.uint8), affine)
+    return np.asarray(resample_labels(labels, grid, (SIDE,) * 3).voxels, bool)
+
+
+def _tissues(grid: Matrix) -> tuple[Volume, Volume]:
+    """White and grey matter of the atlas: a hospital does not know the patient's own."""
+    atlas = template_head()
+    white, grey = (atlas.tissues[TISSUES.index(n)] for n in ("white", "grey"))
+    shape = (SIDE,) * 3
+    return resample(white, atlas.affine, grid, shape), resample(grey, atlas.affine, grid, shape)
+
+
+def _images(
+    head: Head, live: Volume, dead: Volume, world: World, centre: int, rng: np.random.Generator,
+    grid: Matrix,
+) -> Volume:  # fmt: skip
+    """T1C and FLAIR as the centre's scanner shows them, z-scored within the brain."""
+    scanner = SCANNERS[world.scanners[centre % len(world.scanners)]]
+    found = []
+    for sequence in (Sequence.T1C, Sequence.FLAIR):
+        clean = signal(head, live, dead, sequence, scanner.contrast, world)
+        field = gaussian_filter(rng.normal(size=[n // 8 + 1 for n in clean.shape]), 2)
+        field = np.kron(field / np.abs(field).max(), np.ones((8, 8, 8)))
+        field = gaussian_filter(field, 8 / SPACING)[tuple(slice(n) for n in clean.shape)]
+        measured = clean * (1 + 0.2 * scanner.bias * field)
+        measured += rng.normal(scale=scanner.noise, size=clean.shape)
+        inside = measured[head.brain]
+        scaled = np.where(head.brain, (measured - inside.mean()) / inside.std(), 0)
+        found.append(resample(scaled.astype(np.float32), head.affine, grid, (SIDE,) * 3))
+    return np.stack(found, axis=-1)

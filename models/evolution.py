@@ -1,0 +1,144 @@
+"""What an evolution model sees, what it gives back, and the registry of such models.
+
+A model predicts where the gross tumour volume will be on later days, for the radiotherapy given.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
+
+from flame.core.errors import BadInput
+from flame.core.registry import Registry
+from flame.core.treatment import Treatment
+
+Volume = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Samples = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class EvolutionCase:
+    """One patient on a cube of voxels of ``spacing`` mm around the tumour before radiotherapy.
+
+    ``day`` (at most 0) is that of ``tumour``; ``earlier`` an imaging before it, as day and mask.
+    ``images`` (x, y, z, c) are z-scored, ``white`` and ``grey`` tissue fractions, ``dose`` the
+    RBE-weighted dose of the whole course in Gy. ``later`` are the days that followed and their
+    masks.
+    """
+
+    pseudonym: str
+    centre: str
+    spacing: float
+    day: int
+    tumour: Mask
+    images: Volume
+    white: Volume
+    grey: Volume
+    dose: Volume
+    treatment: Treatment
+    earlier: tuple[int, Mask] | None = None
+    later: tuple[tuple[int, Mask], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.day > 0:
+            raise BadInput(f"{self.pseudonym}: the baseline lies after the start of radiotherapy")
+        if not self.tumour.any():
+            raise BadInput(f"{self.pseudonym}: no tumour mask before radiotherapy")
+        if not self.dose.max() > 0:
+            raise BadInput(f"{self.pseudonym}: the dose grid does not cover the tumour")
+        if any(day <= self.day for day, _ in self.later):
+            raise BadInput(f"{self.pseudonym}: a follow-up lies before the baseline")
+
+    def ml(self, mask: Mask) -> float:
+        """Volume of ``mask``."""
+        return float(np.count_nonzero(mask)) * self.spacing**3 / 1000
+
+    def under(self, treatment: Treatment, dose: Volume) -> "EvolutionCase":
+        """The same patient under another course."""
+        return replace(self, treatment=treatment, dose=dose, later=())
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Distribution of the tumour on ``day``.
+
+    ``probability`` (x, y, z) of each voxel being tumour; ``volumes`` are equally likely ml.
+    """
+
+    day: int
+    probability: Volume
+    volumes: Samples
+
+    @property
+    def mask(self) -> Mask:
+        """The most likely mask."""
+        return np.asarray(self.probability >= 0.5)
+
+    def interval(self, level: float) -> tuple[float, float]:
+        """Central interval of the volume in ml."""
+        low, high = np.quantile(self.volumes, [0.5 - level / 2, 0.5 + level / 2])
+        return float(low), float(high)
+
+
+class EvolutionModel(Protocol):
+    """Learns from cases with a later mask, forecasts for cases without."""
+
+    def fit(self, cases: list[EvolutionCase]) -> None:
+        """Learn from the cases of one or several centres."""
+
+    def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
+        """One forecast a day, under the treatment of ``case``."""
+
+
+EVOLUTION_MODELS: Registry[Callable[..., EvolutionModel]] = Registry("evolution model")
+
+
+def signed_distance(mask: Mask, spacing: float) -> Volume:
+    """Distance to the surface in mm, positive inside."""
+    if not mask.any():
+        return np.full(mask.shape, -np.inf, np.float32)
+    inside = distance_transform_edt(mask) - distance_transform_edt(~mask)
+    return np.asarray((inside - 0.5 * np.sign(inside)) * spacing, np.float32)
+
+
+def matched(mask: Mask, spacing: float, ml: float) -> Mask:
+    """``mask`` grown or shrunk evenly at its surface until it has a volume of ``ml``."""
+    voxels = round(ml * 1000 / spacing**3)
+    if voxels < 1 or not mask.any():
+        return np.zeros(mask.shape, bool)
+    distance = signed_distance(mask, spacing)
+    level = np.partition(distance.ravel(), -min(voxels, distance.size))[-min(voxels, distance.size)]
+    return np.asarray(distance >= level)
+
+
+def around(distance: Volume, width: float) -> Volume:
+    """Probability of being inside a surface that is uncertain by ``width`` mm."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(distance / width, -30, 30))), np.float32)
+
+
+@dataclass
+class VolumeErrors:
+    """Spread of log volume around a point prediction, learned by time since baseline.
+
+    A random walk: its variance grows with the days. ``spread`` is the standard deviation after
+    100 days.
+    """
+
+    spread: float = 0.3
+    quantiles: Samples = field(default_factory=lambda: np.linspace(-1, 1, 41))
+
+    def fit(self, errors: Samples, elapsed: Samples) -> None:
+        """Learn from log volume ratios (true over predicted) after ``elapsed`` days."""
+        scaled = errors / np.sqrt(np.maximum(elapsed, 1) / 100)
+        self.spread = float(np.sqrt(np.mean(scaled**2)))
+        ordered = np.quantile(scaled - np.median(scaled), np.linspace(0.0125, 0.9875, 40))
+        self.quantiles = ordered / max(self.spread, 1e-9)
+
+    def samples(self, ml: float, elapsed: float) -> Samples:
+        """Equally likely volumes around ``ml``."""
+        width = self.spread * np.sqrt(max(elapsed, 1) / 100)
+        return np.asarray(ml * np.exp(self.quantiles * width))

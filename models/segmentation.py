@@ -1,0 +1,194 @@
+"""Tumour masks from MRI: whole tumour, core and enhancing tumour by one 3-D U-Net.
+
+Any subset of the four sequences will do at prediction: in training whole sequences are left out at
+random. A case whose masks are known in part teaches what is known of it.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import label
+
+from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
+from flame.core.scores import Weights
+from flame.models.initial_weights import initial_weights
+from flame.models.unet import unet
+
+Volume = NDArray[np.float32]
+
+REGIONS = ("whole", "core", "enhancing")
+"""Nested regions of BraTS: all of the tumour, without its oedema, its enhancing part."""
+CHANNELS = tuple(Sequence)
+LEAST_ML = 0.5
+"""Smaller islands are left out of a predicted mask."""
+
+
+@dataclass(frozen=True)
+class SegmentationConfig:
+    """Images are sampled at ``voxel_mm``; patches have ``patch`` voxels a side."""
+
+    voxel_mm: float = 2.0
+    patch: int = 64
+    filters: int = 16
+    batch_size: int = 2
+    learning_rate: float = 2e-3
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentationCase:
+    """``images`` (x, y, z, 4) in the order T1, T1C, T2, FLAIR, z-scored within the brain.
+
+    0 outside the brain, and everywhere for a sequence that is not there. ``regions`` (x, y, z, 3)
+    are the masks of REGIONS as 0 and 1, -1 everywhere for one that is not known.
+    """
+
+    images: Volume
+    regions: Volume
+
+    @property
+    def present(self) -> NDArray[np.intp]:
+        """Channels that are there."""
+        return np.flatnonzero(np.abs(self.images).reshape(-1, len(CHANNELS)).max(axis=0) > 0)
+
+
+def masked_loss(known: Any, logits: Any) -> Any:
+    """Cross-entropy plus soft Dice loss over the voxels whose region is known (not -1)."""
+    weight = keras.ops.cast(known >= 0, "float32")
+    truth = keras.ops.maximum(known, 0.0)
+    axes = (0, 1, 2, 3)
+    entropy = keras.ops.maximum(logits, 0) - logits * truth
+    entropy += keras.ops.log1p(keras.ops.exp(-keras.ops.abs(logits)))
+    total = keras.ops.sum(weight, axes)
+    entropy = keras.ops.sum(entropy * weight, axes) / (total + 1.0)
+    p = keras.ops.sigmoid(logits) * weight
+    overlap = 2 * keras.ops.sum(p * truth, axes) + 1.0
+    dice = 1 - overlap / (keras.ops.sum(p, axes) + keras.ops.sum(truth * weight, axes) + 1.0)
+    shown = keras.ops.cast(total > 0, "float32")
+    return keras.ops.sum((entropy + dice) * shown) / (keras.ops.sum(shown) + 1e-6)
+
+
+class SegmentationModel:
+    """The network, its training from patches and its prediction by sliding windows."""
+
+    def __init__(self, config: SegmentationConfig) -> None:
+        if config.patch % 8:
+            raise BadInput(f"patch = {config.patch}: give a multiple of 8 voxels")
+        self.config = config
+        self.network: Any = unet(len(CHANNELS), len(REGIONS), config.filters)
+        self.optimizer = keras.optimizers.AdamW(config.learning_rate, clipnorm=1.0)
+        self.network.compile(self.optimizer, masked_loss, jit_compile=False)
+        self.optimizer.build(self.network.trainable_variables)
+        self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
+
+    def build(self, seed: int) -> Weights:
+        """Initial weights."""
+        return initial_weights(self.network, seed)
+
+    def fit(
+        self,
+        weights: Weights,
+        cases: list[SegmentationCase],
+        steps: int,
+        seed: int,
+        progress: Any = lambda done, total: None,
+    ) -> tuple[Weights, float]:
+        """Train from ``weights`` for ``steps`` batches; new weights and the mean loss.
+
+        The learning rate falls to zero along a cosine. The optimiser starts fresh.
+        """
+        self.network.set_weights(weights)
+        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        patches = _Patches(cases, self.config.patch, seed)
+        losses = []
+        for step in range(steps):
+            rate = self.config.learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
+            self.optimizer.learning_rate = rate
+            batch = [patches.draw() for _ in range(self.config.batch_size)]
+            images, regions = (np.stack(a) for a in zip(*batch, strict=True))
+            losses.append(float(self.network.train_on_batch(images, regions)))
+            progress(step + 1, steps)
+        found = [np.asarray(w) for w in self.network.get_weights()]
+        return found, float(np.mean(losses)) if losses else 0.0
+
+    def probability(self, weights: Weights, images: Volume) -> Volume:
+        """Probability (x, y, z, 3) of each region, mean of the images and their mirror image."""
+        self.network.set_weights(weights)
+        mirrored = self._windows(images[::-1])[::-1]
+        return np.asarray((self._windows(images) + mirrored) / 2, np.float32)
+
+    def _windows(self, images: Volume) -> Volume:
+        import torch
+        from monai.inferers import sliding_window_inference
+
+        def predict(windows: Any) -> Any:
+            moved = np.ascontiguousarray(np.moveaxis(windows.numpy(), 1, -1))
+            logits = np.asarray(self.network.predict_on_batch(moved), np.float32)
+            return torch.from_numpy(np.moveaxis(1 / (1 + np.exp(-logits)), -1, 1).copy())
+
+        whole = torch.from_numpy(np.moveaxis(images, -1, 0)[None].copy())
+        size = (self.config.patch,) * 3
+        found = sliding_window_inference(whole, size, 4, predict, overlap=0.5, mode="gaussian")
+        return np.moveaxis(found[0].numpy(), 0, -1)
+
+
+class _Patches:
+    """Random patches, half of them around tumour, with sequences left out at random."""
+
+    def __init__(self, cases: list[SegmentationCase], side: int, seed: int) -> None:
+        from monai import transforms
+
+        self.cases, self.rng = cases, np.random.default_rng(seed)
+        self.augment = transforms.Compose(
+            [
+                transforms.SpatialPadd(["images", "regions"], (side,) * 3),
+                transforms.RandCropByPosNegLabeld(
+                    ["images", "regions"], "tumour", (side,) * 3, pos=3, neg=1, num_samples=1,
+                    allow_smaller=True,
+                ),
+                transforms.RandFlipd(["images", "regions"], 0.5, 0),
+                transforms.RandRotated(
+                    ["images", "regions"], 0.2, 0.2, 0.2, 0.3, mode=("bilinear", "nearest")
+                ),
+            ]
+        )  # fmt: skip
+        self.augment.set_random_state(seed)
+
+    def draw(self) -> tuple[Volume, Volume]:
+        """Images (side, side, side, 4) and regions (side, side, side, 3) of one patch."""
+        case = self.cases[self.rng.integers(len(self.cases))]
+        known = case.regions.reshape(-1, len(REGIONS)).min(axis=0) >= 0
+        regions = np.moveaxis(case.regions, -1, 0)
+        tumour = regions.max(axis=0, keepdims=True) > 0
+        images = np.moveaxis(case.images, -1, 0)
+        (patch,) = self.augment({"images": images, "regions": regions, "tumour": tumour})
+        images, regions = (np.asarray(patch[k], np.float32) for k in ("images", "regions"))
+        scale, shift = (
+            self.rng.uniform(0.8, 1.2, (4, 1, 1, 1)),
+            self.rng.normal(0, 0.15, (4, 1, 1, 1)),
+        )
+        images = np.where(images != 0, images * scale + shift, 0).astype(np.float32)
+        images[self._left_out(case)] = 0
+        regions[~known] = -1
+        return np.moveaxis(images, 0, -1), np.moveaxis(regions, 0, -1)
+
+    def _left_out(self, case: SegmentationCase) -> NDArray[np.intp]:
+        """Each sequence with a chance of 1/4, but never the last one."""
+        present = case.present
+        gone = present[self.rng.random(len(present)) < 0.25]
+        return gone if len(gone) < len(present) else gone[:-1]
+
+
+def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:
+    """Voxels above one half, without islands smaller than LEAST_ML unless nothing else is left."""
+    mask = np.asarray(probability > 0.5)
+    found, count = label(mask)
+    if count < 2:
+        return mask
+    sizes = np.bincount(found.ravel())[1:] * voxel_ml
+    kept = np.flatnonzero((sizes >= LEAST_ML) | (sizes == sizes.max())) + 1
+    return np.isin(found, kept)

@@ -1,0 +1,66 @@
+"""3-D U-Net (Çiçek 2016, arXiv:1606.06650), its features modulated by numbers where there are any.
+
+Group normalisation instead of batch normalisation: batch statistics do not average over centres.
+"""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from flame.core.processor import native_bfloat16
+from flame.models.initial_weights import ZERO
+
+
+def unet(
+    channels: int, outputs: int, filters: int = 16, levels: int = 4, condition: int = 0
+) -> Any:
+    """Return a network from images (n, x, y, z, channels) to logits (n, x, y, z, outputs).
+
+    The sides must be multiples of 2^(levels - 1). The finest level has one convolution each way,
+    as it costs as much as all others. With ``condition`` the network takes a second input
+    (n, condition) that scales and shifts the features of each level (FiLM, Perez 2018,
+    arXiv:1709.07871).
+    """
+    precision = "mixed_bfloat16" if native_bfloat16() else "float32"
+    image = keras.Input((None, None, None, channels), name="image")
+    numbers = keras.Input((condition,), name="condition") if condition else None
+    block = _Block(filters, precision, numbers)
+    x, skips = image, []
+    for level in range(levels):
+        x = block(x, level, strides=1 if level == 0 else 2)
+        if level:
+            x = block(x, level)
+        skips.append(x)
+    for level in reversed(range(levels - 1)):
+        x = layers.UpSampling3D(2, dtype=precision)(x)
+        x = layers.Concatenate(dtype=precision)([x, skips[level]])
+        x = block(x, level)
+    logits = layers.Conv3D(outputs, 1, dtype="float32")(x)
+    return keras.Model([image, numbers] if condition else image, logits)
+
+
+class _Block:
+    """Convolution, group normalisation, modulation, ReLU."""
+
+    def __init__(self, filters: int, precision: str, numbers: Any) -> None:
+        self.filters, self.precision, self.numbers = filters, precision, numbers
+        self.count = 0
+
+    def __call__(self, x: Any, level: int, strides: int = 1) -> Any:
+        width = self.filters * 2**level
+        self.count += 1
+        x = layers.Conv3D(width, 3, strides, "same", use_bias=False, dtype=self.precision)(x)
+        x = layers.GroupNormalization(min(8, width), dtype=self.precision)(x)
+        if self.numbers is not None:
+            hidden = layers.Dense(32, "relu")(self.numbers)
+            scale, shift = (
+                layers.Reshape((1, 1, 1, width), dtype=self.precision)(
+                    layers.Dense(width, name=f"{ZERO}_{self.count}_{part}")(hidden)
+                )
+                for part in ("scale", "shift")
+            )
+            x = layers.Add(dtype=self.precision)(
+                [x, layers.Multiply(dtype=self.precision)([x, scale]), shift]
+            )
+        return layers.Activation("relu", dtype=self.precision)(x)
