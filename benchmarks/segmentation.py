@@ -1,6 +1,6 @@
 """Whole-tumour masks of real gliomas, cross-validated by patient: Dice, HD95 and training time.
 
-    python benchmarks/segmentation.py DATA [--quick] [--folds 3] [--steps 1400]
+    python benchmarks/segmentation.py DATA [--quick] [--folds 3] [--steps 900]
 
 The 7 high-grade gliomas of one centre in DATA/imaging/brats2018 (FLAIR and T1, masks by experts).
 Every patient is predicted by a network that was trained from scratch without that patient, with
@@ -65,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--folds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=1400)
+    parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--quick", action="store_true", help="one fold, 20 steps")
     arguments = parser.parse_args()
     config = SegmentationConfig()

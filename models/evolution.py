@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
@@ -107,12 +107,14 @@ def signed_distance(mask: Mask, spacing: float) -> Volume:
 
 def matched(mask: Mask, spacing: float, ml: float) -> Mask:
     """``mask`` grown or shrunk evenly at its surface until it has a volume of ``ml``."""
-    voxels = round(ml * 1000 / spacing**3)
+    voxels = min(round(ml * 1000 / spacing**3), mask.size)
     if voxels < 1 or not mask.any():
         return np.zeros(mask.shape, bool)
-    distance = signed_distance(mask, spacing)
-    level = np.partition(distance.ravel(), -min(voxels, distance.size))[-min(voxels, distance.size)]
-    return np.asarray(distance >= level)
+    # Voxels at one distance from the surface come in the order of how much tumour is around them.
+    order = signed_distance(mask, spacing) + gaussian_filter(mask.astype(np.float32), 1.5)
+    found = np.zeros(mask.size, bool)
+    found[np.argpartition(order.ravel(), -voxels)[-voxels:]] = True
+    return found.reshape(mask.shape)
 
 
 def around(distance: Volume, width: float) -> Volume:

@@ -8,17 +8,25 @@ second image before radiotherapy narrows it. What a centre adds to the EM is a s
 recorded RBE-weighted dose, ``efficacy``, is learned the same way, shrunk towards 1.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from scipy.stats import qmc
 
 from flame.core.treatment import Radiation
-from flame.models.evolution import EVOLUTION_MODELS, EvolutionCase, Forecast, signed_distance
+from flame.models.evolution import (
+    EVOLUTION_MODELS,
+    EvolutionCase,
+    Forecast,
+    around,
+    signed_distance,
+)
 from flame.models.growth import Growth, diffusivity, grow
-from flame.models.radiobiology import fraction_days, surviving_fraction, weighted_dose
+from flame.models.radiobiology import ALPHA_BETA, fraction_days, weighted_dose
 
 Array = NDArray[np.float64]
 Volume = NDArray[np.float32]
@@ -27,8 +35,8 @@ Efficacy = Mapping[Radiation, float]
 
 PAIRS, ALPHAS = 12, tuple(0.006 * 1.35**k for k in range(8))
 DIFFUSION, RATE, FASTEST_MM_DAY = (0.01, 0.25), (0.005, 0.06), 0.3
-CLEARANCE_DAYS = 55.0
-EFFICACIES = tuple(np.exp(np.linspace(-0.8, 0.8, 9)))
+CLEARANCE_DAYS, STEP_DAYS = 55.0, 3.5
+EFFICACIES = tuple(np.exp(np.linspace(-0.6, 0.6, 5)))
 SHRINKAGE = 0.25
 """Prior standard deviation of the log efficacy of a radiation."""
 VISIBLE, EDGE = 0.5, 0.06
@@ -48,72 +56,105 @@ def parameter_grid() -> Array:
     return np.array([(d[i], rho[i], a) for i in possible for a in ALPHAS])
 
 
-def initial_density(mask: Mask, spacing: float, growth: Growth) -> Volume:
-    """Density of a travelling wave whose contour at VISIBLE is the surface of ``mask``."""
-    width = np.clip(np.sqrt(growth.diffusion / growth.rate), 1.0, 8.0)
-    distance = signed_distance(mask, spacing)
-    return np.asarray(1 / (1 + np.exp(-np.clip(distance / width, -30, 30))), np.float32)
+class Course:
+    """A patient's course, simulated from the mask of the baseline for any parameter set.
 
+    The first density is that of a travelling wave whose contour at VISIBLE is the mask's surface.
+    Time runs in steps of STEP_DAYS and radiotherapy is given step by step.
+    """
 
-def simulate(
-    case: EvolutionCase, parameters: Array, days: tuple[int, ...], efficacy: Efficacy
-) -> list[Volume]:
-    """Visible density (live and dead) on each of ``days``, in order, from the baseline's mask."""
-    growth = Growth(float(parameters[0]), float(parameters[1]), clearance_days=CLEARANCE_DAYS)
-    d = diffusivity(case.white, case.grey, growth)
-    live = initial_density(case.tumour, case.spacing, growth)
-    d = np.where(case.tumour & (d <= 0), 0.1 * growth.diffusion, d).astype(np.float32)
-    dead, day, found = np.zeros_like(live), case.day, []
-    maps = survival_by_day(case, float(parameters[2]), efficacy)
-    for stop in days:
-        survival = {k - day: v for k, v in maps.items() if day <= k < stop}
-        live, dead = grow(live, dead, d, growth, case.spacing, stop - day, survival)
-        day = stop
-        found.append(np.minimum(live + dead, 1))
-    return found
+    def __init__(self, case: EvolutionCase, efficacy: Efficacy) -> None:
+        self.case, self.distance = case, signed_distance(case.tumour, case.spacing)
+        prescribed = sum(weighted_dose(p) for p in case.treatment.phases)
+        relative = case.dose / np.float32(prescribed)
+        self.kills: list[tuple[Volume, Counter[int]]] = []
+        for phase in case.treatment.phases:
+            level = weighted_dose(phase) / phase.fractions * efficacy.get(phase.radiation, 1.0)
+            dose = relative * np.float32(level)
+            steps = Counter(int((d - case.day) / STEP_DAYS) for d in fraction_days(phase))
+            self.kills.append((dose + dose**2 / np.float32(ALPHA_BETA), steps))
 
+    def seen(self, parameters: Array, days: tuple[int, ...]) -> list[Volume]:
+        """Visible density (live and dead) on each of ``days``, in order."""
+        case = self.case
+        diffusion, rate, alpha = (float(v) for v in parameters)
+        growth = Growth(
+            diffusion * STEP_DAYS, rate * STEP_DAYS, clearance_days=CLEARANCE_DAYS / STEP_DAYS
+        )
+        d = diffusivity(case.white, case.grey, growth)
+        d[case.tumour & (d <= 0)] = growth.grey_ratio * growth.diffusion
+        width = float(np.clip(np.sqrt(diffusion / rate), 1.0, 8.0))
+        live, survival = around(self.distance, width), self._survival(alpha)
+        dead, step, found = np.zeros_like(live), 0, []
+        for day in days:
+            stop = round((day - case.day) / STEP_DAYS)
+            ahead = {k - step: v for k, v in survival.items() if step <= k < stop}
+            live, dead = grow(live, dead, d, growth, case.spacing, stop - step, ahead)
+            step = stop
+            found.append(np.minimum(live + dead, 1))
+        return found
 
-def survival_by_day(case: EvolutionCase, alpha: float, efficacy: Efficacy) -> dict[int, Volume]:
-    """Surviving fraction of each day of radiotherapy."""
-    prescribed = sum(weighted_dose(p) for p in case.treatment.phases)
-    relative = np.asarray(case.dose, np.float64) / prescribed
-    maps: dict[int, Volume] = {}
-    for phase in case.treatment.phases:
-        level = weighted_dose(phase) / phase.fractions * efficacy.get(phase.radiation, 1.0)
-        survival = surviving_fraction(relative * level, alpha, alpha / 8).astype(np.float32)
-        for day in fraction_days(phase):
-            maps[day] = maps[day] * survival if day in maps else survival
-    return maps
+    def _survival(self, alpha: float) -> dict[int, Volume]:
+        """Surviving fraction by step: exp(-alpha n (d + d^2 / (alpha/beta))) of n fractions."""
+        maps: dict[int, Volume] = {}
+        for effect, steps in self.kills:
+            once = {n: np.exp(np.float32(-alpha * n) * effect) for n in set(steps.values())}
+            for step, n in steps.items():
+                maps[step] = maps[step] * once[n] if step in maps else once[n]
+        return maps
 
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """What a centre gives to one step of the EM: summed posteriors and the patients behind them."""
+    """What a centre gives to a step of the EM: summed posteriors and log marginal likelihoods."""
 
     posteriors: Array
-    patients: int
+    log_likelihood: float
 
     def __add__(self, other: "Statistics") -> "Statistics":
-        return Statistics(self.posteriors + other.posteriors, self.patients + other.patients)
+        return Statistics(
+            self.posteriors + other.posteriors, self.log_likelihood + other.log_likelihood
+        )
 
 
 def summarise(log_likelihoods: Array, weights: Array) -> Statistics:
-    """Posteriors of the patients of one centre (patient, set), summed."""
-    return Statistics(posterior(log_likelihoods, weights).sum(axis=0), len(log_likelihoods))
+    """Statistics of the patients of one centre, given their log likelihoods (patient, set)."""
+    joint = np.log(np.maximum(weights, 1e-300)) + log_likelihoods
+    marginal = float(logsumexp(joint, axis=1).sum())
+    return Statistics(posterior(log_likelihoods, weights).sum(axis=0), marginal)
 
 
 def posterior(log_likelihoods: Array, weights: Array) -> Array:
     """Weights of the parameter sets for each patient (patient, set)."""
     joint = np.log(np.maximum(weights, 1e-300)) + log_likelihoods
-    joint = np.exp(joint - joint.max(axis=-1, keepdims=True))
-    return np.asarray(joint / joint.sum(axis=-1, keepdims=True))
+    return np.asarray(np.exp(joint - logsumexp(joint, axis=-1, keepdims=True)))
 
 
 def merge(parts: list[Statistics]) -> Array:
-    """Weights after one step of the EM over all centres; no set is ever given up altogether."""
-    total = sum(parts[1:], parts[0])
-    smoothed = total.posteriors + 0.5 / len(total.posteriors)
-    return np.asarray(smoothed / smoothed.sum())
+    """Weights after one step of the EM over all centres.
+
+    Free over the pairs of D and rho, log-normal over alpha, and the two independent: a mixture
+    free over all sets would explain the effect of a radiation by other patients.
+    """
+    total = sum(parts[1:], parts[0]).posteriors.reshape(-1, len(ALPHAS))
+    pairs = total.sum(axis=1) + 0.5 / len(total)
+    pairs /= pairs.sum()
+    share = total.sum(axis=0) / total.sum()
+    index = np.arange(len(ALPHAS))
+    mean = share @ index
+    spread = max(share @ (index - mean) ** 2, 0.5)
+    alphas = np.exp(-((index - mean) ** 2) / (2 * spread))
+    return np.asarray(np.outer(pairs, alphas / alphas.sum()).ravel())
+
+
+def expectation_maximisation(by_centre: list[Array]) -> tuple[Array, float]:
+    """Mixture weights, and their log likelihood, from log likelihoods (patient, set) by centre."""
+    weights = np.full(by_centre[0].shape[1], 1 / by_centre[0].shape[1])
+    parts: list[Statistics] = []
+    for _ in range(_EM_STEPS):
+        parts = [summarise(rows, weights) for rows in by_centre]
+        weights = merge(parts)
+    return weights, sum(p.log_likelihood for p in parts)
 
 
 def likeness(case: EvolutionCase, seen: Volume, mask: Mask) -> float:
@@ -135,8 +176,9 @@ def before_radiotherapy(case: EvolutionCase, grid: Array) -> Array:
         case.pseudonym, case.centre, case.spacing, day, mask, case.images, case.white, case.grey,
         case.dose, case.treatment,
     )  # fmt: skip
+    course = Course(start, {})
     for pair in range(0, len(grid), len(ALPHAS)):
-        (seen,) = simulate(start, grid[pair], (case.day,), {})
+        (seen,) = course.seen(grid[pair], (case.day,))
         found[pair : pair + len(ALPHAS)] = likeness(case, seen, case.tumour)
     return found
 
@@ -145,9 +187,9 @@ def log_likelihoods(case: EvolutionCase, grid: Array, efficacy: Efficacy) -> Arr
     """Log likelihood by parameter set of all later masks of ``case``."""
     days = tuple(day for day, _ in case.later)
     found = np.zeros(len(grid))
+    course = Course(case, efficacy)
     for k, parameters in enumerate(grid):
-        for seen, (_, mask) in zip(simulate(case, parameters, days, efficacy), case.later,
-                                   strict=True):  # fmt: skip
+        for seen, (_, mask) in zip(course.seen(parameters, days), case.later, strict=True):
             found[k] += likeness(case, seen, mask)
     return found
 
@@ -162,20 +204,23 @@ class Mechanistic:
     efficacy: dict[Radiation, float] = field(default_factory=dict)
 
     def fit(self, cases: list[EvolutionCase]) -> None:
-        """Learn the mixture, then the efficacy of each ion, then the mixture again."""
+        """Learn the efficacy of each ion and the mixture."""
         early = np.array([before_radiotherapy(c, self.grid) for c in cases])
-        late = np.array([log_likelihoods(c, self.grid, {}) for c in cases])
-        self.weights = expectation_maximisation([early + late])
+        rows = early + np.array([log_likelihoods(c, self.grid, {}) for c in cases])
         for radiation in (Radiation.PROTON, Radiation.CARBON):
             treated = [i for i, c in enumerate(cases) if _has(c, radiation)]
-            totals = np.zeros(len(EFFICACIES))
-            for i in treated:
-                totals += efficacy_evidence(cases[i], self.grid, self.weights, early[i], radiation)
-            self.efficacy[radiation] = shrunken(totals)
-        for i, case in enumerate(cases):
-            if any(_has(case, r) for r in self.efficacy):
-                late[i] = log_likelihoods(case, self.grid, self.efficacy)
-        self.weights = expectation_maximisation([early + late])
+            tried, totals = {}, []
+            for efficacy in EFFICACIES if treated else ():
+                tried[efficacy] = rows.copy()
+                for i in treated:
+                    known = {**self.efficacy, radiation: efficacy}
+                    tried[efficacy][i] = early[i] + log_likelihoods(cases[i], self.grid, known)
+                totals.append(expectation_maximisation([tried[efficacy]])[1])
+            self.efficacy[radiation] = shrunken(np.array(totals)) if totals else 1.0
+            if self.efficacy[radiation] != 1.0:
+                for i in treated:
+                    rows[i] = early[i] + log_likelihoods(cases[i], self.grid, self.efficacy)
+        self.weights, _ = expectation_maximisation([rows])
 
     def ensemble(
         self, case: EvolutionCase, days: tuple[int, ...], kept: float = 0.99
@@ -185,7 +230,8 @@ class Mechanistic:
         order = np.argsort(-weights)
         most = int(np.searchsorted(np.cumsum(weights[order]), kept)) + 1
         chosen = order[:most]
-        seen = [simulate(case, self.grid[k], days, self.efficacy) for k in chosen]
+        course = Course(case, self.efficacy)
+        seen = [course.seen(self.grid[k], days) for k in chosen]
         return weights[chosen] / weights[chosen].sum(), seen
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
@@ -215,36 +261,19 @@ def _has(case: EvolutionCase, radiation: Radiation) -> bool:
     return any(p.radiation is radiation for p in case.treatment.phases)
 
 
-def expectation_maximisation(by_centre: list[Array]) -> Array:
-    """Mixture weights from log likelihoods (patient, set) of each centre."""
-    weights = np.full(by_centre[0].shape[1], 1 / by_centre[0].shape[1])
-    for _ in range(_EM_STEPS):
-        weights = merge([summarise(rows, weights) for rows in by_centre])
-    return weights
-
-
-def efficacy_evidence(
-    case: EvolutionCase, grid: Array, weights: Array, early: Array, radiation: Radiation
-) -> Array:
-    """Log marginal likelihood of a patient's later masks by EFFICACIES of ``radiation``."""
-    own = posterior(early[None], weights)[0]
-    middle = (np.arange(24) + 0.5) / 24
-    chosen, counts = np.unique(np.searchsorted(np.cumsum(own), middle), return_counts=True)
-    chosen = np.minimum(chosen, len(grid) - 1)
-    found = []
-    for efficacy in EFFICACIES:
-        rows = log_likelihoods(case, grid[chosen], {radiation: efficacy})
-        top = rows.max()
-        found.append(top + np.log(np.average(np.exp(rows - top), weights=counts)))
-    return np.array(found)
-
-
 def shrunken(totals: Array) -> float:
-    """Posterior mean efficacy under a normal prior of its logarithm around 0."""
+    """Efficacy of a radiation from the summed evidence by EFFICACIES.
+
+    Half of the prior lies on 1, half is normal in the logarithm. It is 1 unless the evidence
+    speaks for another, else the posterior mean of the others.
+    """
     steps = np.log(EFFICACIES)
-    joint = totals - 0.5 * (steps / SHRINKAGE) ** 2
-    weights = np.exp(joint - joint.max())
-    return float(np.exp(np.average(steps, weights=weights)))
+    prior = np.exp(-0.5 * (steps / SHRINKAGE) ** 2)
+    joint = prior / prior.sum() * np.exp(totals - totals.max())
+    same = float(np.exp(totals[np.argmin(np.abs(steps))] - totals.max()))
+    if joint.sum() <= same:
+        return 1.0
+    return float(np.exp(np.average(steps, weights=joint)))
 
 
 def _weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from flame.core.errors import BadInput
+from flame.core.errors import BadInput, FlameError
 from flame.core.imaging import Sequence
 from flame.core.scores import Weights
 from flame.models.initial_weights import initial_weights
@@ -111,6 +111,8 @@ class SegmentationModel:
             batch = [patches.draw() for _ in range(self.config.batch_size)]
             images, regions = (np.stack(a) for a in zip(*batch, strict=True))
             losses.append(float(self.network.train_on_batch(images, regions)))
+            if not np.isfinite(losses[-1]):
+                raise FlameError(f"training diverged at step {step + 1}; lower the learning rate")
             progress(step + 1, steps)
         found = [np.asarray(w) for w in self.network.get_weights()]
         return found, float(np.mean(losses)) if losses else 0.0

@@ -1,5 +1,6 @@
 """How well forecasts of a tumour hold: overlap, surface, volume, new growth and uncertainty."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -74,10 +75,12 @@ def surface(found: Mask, truth: Mask, spacing: float) -> tuple[float, float]:
     if not found.any() or not truth.any():
         return NAN, NAN
     a, b = (torch.from_numpy(m[None, None].astype(np.float32)) for m in (found, truth))
-    distance = compute_hausdorff_distance(
-        a, b, include_background=True, percentile=95, spacing=spacing
-    )
-    near = compute_surface_dice(a, b, [SURFACE_MM], include_background=True, spacing=spacing)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # MONAI calls its own old argument
+        distance = compute_hausdorff_distance(
+            a, b, include_background=True, percentile=95, spacing=spacing
+        )
+        near = compute_surface_dice(a, b, [SURFACE_MM], include_background=True, spacing=spacing)
     return float(distance), float(near)
 
 

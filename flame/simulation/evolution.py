@@ -1,6 +1,6 @@
 """Simulated patients as evolution cases, each followed under every radiation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,12 @@ from flame.models.evolution import EvolutionCase
 from flame.preprocessing.interpolation import resample, resample_labels
 from flame.simulation.anatomy import SPACING, TISSUES, Head, template_head, warped_head
 from flame.simulation.scanner import SCANNERS, signal
-from flame.simulation.tumour import delineate, dose_map, follow, sample_disease
+from flame.simulation.tumour import Disease, delineate, dose_map, follow, sample_disease
 from flame.simulation.world import World
 
 EARLIER, BASELINE, FOLLOW_UPS = -40, -10, (45, 90, 165)
 """Days of imaging from the start of radiotherapy."""
-SIDE, VOXEL_MM = 40, 3.0
+SIDE, VOXEL_MM, REACH_MM = 40, 3.0, 72.0
 CROSSED, CONFOUNDED = "crossed", "confounded"
 
 Matrix = NDArray[np.float64]
@@ -51,6 +51,7 @@ def simulate_evolution(
     given = list(Radiation)[centre % 3 if design == CONFOUNDED else choice]
     sensitivity = max(rng.normal(0.032 if rng.random() < 0.4 else 0.022, 0.006), 0.008)
     disease = sample_disease(head, world, float(sensitivity), rng)
+    head, disease = _around(head, disease)
     none = np.zeros_like(disease.cells)
     before = delineate(disease.cells, none, world, rng)
     live, _ = disease.after(disease.cells, none, BASELINE - EARLIER)
@@ -58,7 +59,7 @@ def simulate_evolution(
     grid = _grid(planned, head.affine)
     images = _images(head, live, none, world, centre, rng, grid)
     tissues = _tissues(grid)
-    start = type(disease)(live, disease.d, disease.growth, disease.alpha, disease.spacing)
+    start = replace(disease, cells=live)
     reader = int(rng.integers(2**31))
     under = {}
     for radiation, treatment in world.schedules.items():
@@ -76,6 +77,18 @@ def simulate_evolution(
             (EARLIER, _crop(before, head.affine, grid)), later,
         )  # fmt: skip
     return SimulatedEvolution(given, under)
+
+
+def _around(head: Head, disease: Disease) -> tuple[Head, Disease]:
+    """The part of the head within REACH_MM of the tumour, the rest being of no matter to it."""
+    middle = np.array(center_of_mass(disease.cells))
+    low = np.maximum(middle - REACH_MM / SPACING, 0).astype(int)
+    high = (middle + REACH_MM / SPACING).astype(int)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    affine = head.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ low
+    near = Head(head.tissues[(slice(None), *box)], head.brain[box], affine)
+    return near, replace(disease, cells=disease.cells[box], d=disease.d[box])
 
 
 def _grid(mask: NDArray[np.bool_], affine: Matrix) -> Matrix:

@@ -1,6 +1,6 @@
 """A simulated patient's disease: growth, radiotherapy, and what is true on each day."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Genera
         cells, _ = disease.after(cells, dead, 10)
         if enhancing_ml(cells, dead, world) >= target:
             break
-    return Disease(cells, d, growth, alpha, disease.spacing)
+    return replace(disease, cells=cells)
 
 
 def dose_map(gtv: Mask, treatment: Treatment, sharp: bool = True) -> Volume:

@@ -1,0 +1,37 @@
+"""The U-Net keeps shapes, and its modulation starts as none."""
+
+import numpy as np
+import pytest
+
+from flame.models.initial_weights import initial_weights
+from flame.models.unet import unet
+
+
+@pytest.mark.parametrize("shape", [(16, 16, 16), (24, 8, 32)])
+def test_logits_have_the_shape_of_the_image(shape: tuple[int, ...]) -> None:
+    network = unet(2, 3, filters=4, levels=4)
+    found = network.predict_on_batch(np.zeros((1, *shape, 2), np.float32))
+    assert found.shape == (1, *shape, 3)
+    assert found.dtype == np.float32
+
+
+def test_modulation_starts_without_effect_and_can_have_one() -> None:
+    network = unet(1, 1, filters=4, levels=3, condition=2)
+    weights = initial_weights(network, 0)
+    network.set_weights(weights)
+    image = np.random.default_rng(0).normal(size=(1, 8, 8, 8, 1)).astype(np.float32)
+
+    def out(numbers: list[float]) -> np.ndarray:
+        return np.asarray(network.predict_on_batch([image, np.array([numbers], np.float32)]))
+
+    assert np.array_equal(out([0, 0]), out([1, -3]))
+    moved = [w + 0.1 for w in weights]
+    network.set_weights(moved)
+    assert not np.allclose(out([0, 0]), out([1, -3]))
+
+
+def test_weights_depend_on_the_seed_alone() -> None:
+    first, second = (initial_weights(unet(1, 1, 4, 3), 7) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    other = initial_weights(unet(1, 1, 4, 3), 8)
+    assert not np.array_equal(first[0], other[0])
