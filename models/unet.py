@@ -20,7 +20,7 @@ def unet(
     The sides must be multiples of 2^(levels - 1). The finest level has one convolution each way,
     as it costs as much as all others. With ``condition`` the network takes a second input
     (n, condition) that scales and shifts the features of each level (FiLM, Perez 2018,
-    arXiv:1709.07871).
+    arXiv:1709.07871), and its output starts at zero: such a network corrects something.
     """
     # Narrow networks on a few voxels come out as NaN in bfloat16 on some processors.
     precision = "mixed_bfloat16" if filters >= 16 and native_bfloat16() else "float32"
@@ -37,7 +37,8 @@ def unet(
         x = layers.UpSampling3D(2, dtype=precision)(x)
         x = layers.Concatenate(dtype=precision)([x, skips[level]])
         x = block(x, level)
-    logits = layers.Conv3D(outputs, 1, dtype="float32")(x)
+    name = f"{ZERO}_output" if condition else "logits"
+    logits = layers.Conv3D(outputs, 1, dtype="float32", name=name)(x)
     return keras.Model([image, numbers] if condition else image, logits)
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.models import mechanistic, volume_baselines  # noqa: F401  (registers the models)
+from flame.models import evolution_unet, volume_baselines  # noqa: F401  (registers the models)
 from flame.models.evolution import (
     EVOLUTION_MODELS,
     EvolutionCase,
+    EvolutionModel,
     VolumeErrors,
     around,
     matched,
@@ -18,10 +19,16 @@ from tests.models.conftest import ball, tumour_case
 DAYS = (30, 90, 150)
 
 
+def model_of(name: str) -> EvolutionModel:
+    """A model of the registry, a learned one with few steps."""
+    learned = name in ("U-Net", "hybrid")
+    return EVOLUTION_MODELS[name](steps=3, filters=4) if learned else EVOLUTION_MODELS[name]()
+
+
 @pytest.mark.parametrize("name", list(EVOLUTION_MODELS))
 def test_evolution_model(name: str, cohort: list[EvolutionCase]) -> None:
     before = [(c.tumour.copy(), c.dose.copy()) for c in cohort]
-    first, second = EVOLUTION_MODELS[name](), EVOLUTION_MODELS[name]()
+    first, second = (model_of(name) for _ in range(2))
     first.fit(cohort[:4])
     second.fit(cohort[:4])
     case = cohort[4]
@@ -44,7 +51,7 @@ def test_evolution_model(name: str, cohort: list[EvolutionCase]) -> None:
 
 @pytest.mark.parametrize("name", list(EVOLUTION_MODELS))
 def test_uncertainty_grows_with_time(name: str, cohort: list[EvolutionCase]) -> None:
-    model = EVOLUTION_MODELS[name]()
+    model = model_of(name)
     model.fit(cohort[:4])
     soon, late = model.forecast(cohort[5], (5, 170))
     spread = [np.ptp(np.log(np.maximum(f.volumes, 1e-3))) for f in (soon, late)]
