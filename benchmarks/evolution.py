@@ -6,8 +6,8 @@ Simulated patients only. Three centres train, in the crossed design (every centr
 radiation), the confounded one (each its own) and a null world in which radiations differ in name
 only. The test world has other thresholds, mass effect, anisotropy, readers, scanners and RBE
 models. Every model is calibrated on a quarter of its training patients, from which it learns
-nothing else. Prints each model's figures by horizon and trend, differences to persistence with paired
-bootstrap intervals over patients, and the table of swapped radiations.
+nothing else. Prints each model's figures by horizon and trend, differences to persistence with
+paired bootstrap intervals over patients, and the table of swapped radiations.
 """
 
 import argparse

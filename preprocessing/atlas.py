@@ -68,12 +68,30 @@ def _mni152() -> Source:
 
     Read here, as importing nilearn takes longer than a registration.
     """
-    (package,) = importlib.util.find_spec("nilearn").submodule_search_locations  # type: ignore
-    path = Path(package) / "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+    path = _shipped("t1")
     image = nib.load(path)
     t1 = image.get_fdata(dtype=np.float32)
     t1 /= t1.max()
     return t1, (t1 > 0.2).astype(np.uint8), np.asarray(image.affine, float), content_hash([path])
+
+
+def _shipped(name: str) -> Path:
+    (package,) = importlib.util.find_spec("nilearn").submodule_search_locations  # type: ignore
+    return Path(package) / f"datasets/data/mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
+
+
+@cache
+def _tissue(name: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    image = nib.load(_shipped(name))
+    voxels = image.get_fdata(dtype=np.float32)
+    return voxels / voxels.max(), np.asarray(image.affine, float)
+
+
+def tissues(
+    affine: NDArray[np.float64], shape: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """White and grey matter fractions of the MNI152 brain on the grid asked for."""
+    return resample(*_tissue("wm"), affine, shape), resample(*_tissue("gm"), affine, shape)
 
 
 def _read(path: Path) -> Source:

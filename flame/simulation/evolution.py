@@ -6,18 +6,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, gaussian_filter
 
-from flame.core.imaging import LabelMap, Sequence
+from flame.core.imaging import LabelMap
 from flame.core.treatment import Radiation
 from flame.models.evolution import EvolutionCase
+from flame.models.evolution_cases import SEQUENCES, SIDE, VOXEL_MM, cube_around
+from flame.preprocessing.atlas import tissues
 from flame.preprocessing.interpolation import resample, resample_labels
-from flame.simulation.anatomy import SPACING, TISSUES, Head, template_head, warped_head
+from flame.simulation.anatomy import SPACING, Head, warped_head
 from flame.simulation.scanner import SCANNERS, signal
 from flame.simulation.tumour import Disease, delineate, dose_map, follow, sample_disease
 from flame.simulation.world import World
 
 EARLIER, BASELINE, FOLLOW_UPS = -40, -10, (45, 90, 165)
 """Days of imaging from the start of radiotherapy."""
-SIDE, VOXEL_MM, REACH_MM = 40, 3.0, 72.0
+REACH_MM = 72.0
 CROSSED, CONFOUNDED = "crossed", "confounded"
 
 Matrix = NDArray[np.float64]
@@ -56,9 +58,9 @@ def simulate_evolution(
     before = delineate(disease.cells, none, world, rng)
     live, _ = disease.after(disease.cells, none, BASELINE - EARLIER)
     planned = delineate(live, none, world, rng)
-    grid = _grid(planned, head.affine)
+    grid = cube_around(LabelMap(planned.astype(np.uint8), head.affine))
     images = _images(head, live, none, world, centre, rng, grid)
-    tissues = _tissues(grid)
+    atlas = tissues(grid, (SIDE,) * 3)  # a hospital does not know the patient's own
     start = replace(disease, cells=live)
     reader = int(rng.integers(2**31))
     under = {}
@@ -72,7 +74,7 @@ def simulate_evolution(
         )  # fmt: skip
         under[radiation] = EvolutionCase(
             f"{centre + 1}-{number + 1:03d}", f"centre-{centre + 1}", VOXEL_MM, BASELINE,
-            _crop(planned, head.affine, grid), images, *tissues,
+            _crop(planned, head.affine, grid), images, *atlas,
             resample(dose, head.affine, grid, (SIDE,) * 3), treatment,
             (EARLIER, _crop(before, head.affine, grid)), later,
         )  # fmt: skip
@@ -91,25 +93,9 @@ def _around(head: Head, disease: Disease) -> tuple[Head, Disease]:
     return near, replace(disease, cells=disease.cells[box], d=disease.d[box])
 
 
-def _grid(mask: NDArray[np.bool_], affine: Matrix) -> Matrix:
-    """A cube of SIDE voxels of VOXEL_MM along the axes of the world around ``mask``."""
-    centre = affine @ [*center_of_mass(mask), 1]
-    grid = np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
-    grid[:3, 3] = centre[:3] - VOXEL_MM * (SIDE - 1) / 2
-    return grid
-
-
 def _crop(mask: NDArray[np.bool_], affine: Matrix, grid: Matrix) -> NDArray[np.bool_]:
     labels = LabelMap(mask.astype(np.uint8), affine)
     return np.asarray(resample_labels(labels, grid, (SIDE,) * 3).voxels, bool)
-
-
-def _tissues(grid: Matrix) -> tuple[Volume, Volume]:
-    """White and grey matter of the atlas: a hospital does not know the patient's own."""
-    atlas = template_head()
-    white, grey = (atlas.tissues[TISSUES.index(n)] for n in ("white", "grey"))
-    shape = (SIDE,) * 3
-    return resample(white, atlas.affine, grid, shape), resample(grey, atlas.affine, grid, shape)
 
 
 def _images(
@@ -119,7 +105,7 @@ def _images(
     """T1C and FLAIR as the centre's scanner shows them, z-scored within the brain."""
     scanner = SCANNERS[world.scanners[centre % len(world.scanners)]]
     found = []
-    for sequence in (Sequence.T1C, Sequence.FLAIR):
+    for sequence in SEQUENCES:
         clean = signal(head, live, dead, sequence, scanner.contrast, world)
         field = gaussian_filter(rng.normal(size=[n // 8 + 1 for n in clean.shape]), 2)
         field = np.kron(field / np.abs(field).max(), np.ones((8, 8, 8)))

@@ -62,8 +62,11 @@ def simulate_patient(
                   spacing, rng)  # fmt: skip
         found = labels(*course.densities[day])
         nib.save(nib.Nifti1Image(found, position), truth_folder / f"day{day:+04d}_dseg.nii.gz")
+        gtv = (found == ENHANCING_LABEL) | (found == NECROTIC_CORE)
         if order == 1:
-            _treat(folder.parent / "radiotherapy", study, start, course, found, head.affine)
+            _treat(folder.parent / "radiotherapy", study, start, course, gtv, head.affine)
+        elif gtv.any():
+            write_structures(folder / "RS.dcm", study, gtv, position)
     followed = int(rng.integers(250, 1100))
     clinical = {
         "patient_id": patient_id, "age": age, "sex": sex, "mgmt": int(course.methylated),
@@ -103,11 +106,10 @@ def _treat(
     study: Study,
     start: date,
     course: Course,
-    found: NDArray[np.uint8],
+    gtv: NDArray[np.bool_],
     affine: NDArray[np.float64],
 ) -> None:
     planning = Study(study.patient_id, study.sex, study.age, start, 90, frame=study.number)
-    gtv = (found == ENHANCING_LABEL) | (found == NECROTIC_CORE)
     write_structures(folder / "RS.dcm", planning, gtv, affine)
     coarse = course.dose[::2, ::2, ::2]
     grid = affine @ np.diag([2.0, 2.0, 2.0, 1.0])

@@ -18,6 +18,7 @@ from flame.core.imaging import LabelMap, Sequence
 from flame.io.intake import inspect_folder
 from flame.io.pixels import read_scan
 from flame.io.pseudonym import load_key, pseudonym
+from flame.models.evolution_cases import evolution_case
 from flame.pipelines.preprocess import PreprocessConfig, run
 from flame.preprocessing.cohort import read_cohort
 from flame.preprocessing.config import StageConfig, stages
@@ -78,6 +79,18 @@ def test_tumour_lands_where_the_truth_says(hospital: Path) -> None:
         voxels = final.scans[sequence].voxels
         assert (found & brain).sum() > 50
         assert voxels[found & brain].mean() > voxels[~found & brain].mean() + 1
+
+
+def test_a_preprocessed_patient_is_an_evolution_case(derivatives: Path) -> None:
+    (patient,) = read_cohort(derivatives, "centre-1", 3.0).patients
+    case = evolution_case(patient, "centre-1")
+    assert (case.day, [d for d, _ in case.later]) == (-10, [60])
+    assert case.ml(case.tumour) == pytest.approx(patient.baseline.tumour.volume, rel=0.05)
+    assert 50 < case.dose[case.tumour].mean() < 75
+    assert (case.white + case.grey)[case.tumour].mean() > 0.5
+    # The contour of a later day was drawn on that day's scan, and lies where the tumour was.
+    (_, later) = case.later[0]
+    assert (later & case.tumour).sum() > 0.5 * min(later.sum(), case.tumour.sum())
 
 
 def test_second_run_skips(hospital: Path, derivatives: Path) -> None:

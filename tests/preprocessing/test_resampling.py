@@ -3,7 +3,7 @@ import SimpleITK as sitk
 
 from flame.core.cohort import Timepoint
 from flame.core.imaging import LabelMap, Scan, Sequence
-from flame.preprocessing.atlas import template
+from flame.preprocessing.atlas import template, tissues
 from flame.preprocessing.interpolation import averaged, resample, resample_labels
 from flame.preprocessing.resampling import coarser
 
@@ -93,6 +93,16 @@ def test_template_is_that_of_nilearn() -> None:
     assert np.array_equal(found.t1, t1.get_fdata(dtype=np.float32))
     assert np.array_equal(found.brain, brain.get_fdata())
     assert np.array_equal(found.affine, t1.affine)
+
+
+def test_tissues_are_those_of_nilearn() -> None:
+    from nilearn import datasets
+
+    grid = template(spacing=1.0)
+    white, grey = tissues(grid.affine, grid.t1.shape)
+    for found, name in ((white, "wm"), (grey, "gm")):
+        expected = getattr(datasets, f"load_mni152_{name}_template")(1)
+        assert np.allclose(found, expected.get_fdata(dtype=np.float32), atol=1e-4)
 
 
 def test_coarser_template_keeps_volume_and_place() -> None:

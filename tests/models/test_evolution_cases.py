@@ -1,0 +1,78 @@
+"""Evolution cases from patients whose tumour, dose and days are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flame.core.cohort import Patient, Timepoint
+from flame.core.errors import BadInput
+from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
+from flame.core.treatment import Phase, Radiation, Treatment
+from flame.models.evolution_cases import SIDE, VOXEL_MM, cube_around, evolution_case
+
+AFFINE = np.array([[2.0, 0, 0, -100], [0, 2, 0, -130], [0, 0, 2, -70], [0, 0, 0, 1]])
+SHAPE = (100, 116, 95)
+PROTONS = Treatment((Phase(Radiation.PROTON, 60.0, 30, biological=True),))
+
+
+def ball(radius_mm: float) -> LabelMap:
+    world = np.indices(SHAPE) * 2.0 + AFFINE[:3, 3][:, None, None, None]
+    centre = np.array([25.0, -10.0, 20.0])[:, None, None, None]
+    inside = ((world - centre) ** 2).sum(axis=0) < radius_mm**2
+    return LabelMap(inside.astype(np.uint8), AFFINE)
+
+
+def day(number: int, radius: float, dose: DoseMap | None = None) -> Timepoint:
+    scan = Scan(np.full(SHAPE, 0.5, np.float32), AFFINE, Sequence.FLAIR)
+    return Timepoint(number, {Sequence.FLAIR: scan}, None, ball(radius), dose)
+
+
+DOSE = DoseMap(np.full(SHAPE, 60, np.float32), AFFINE, biological=True)
+PATIENT = Patient(
+    "x", (day(-40, 12), day(-8, 14, DOSE), day(60, 16), day(150, 20)), PROTONS,
+)  # fmt: skip
+
+
+def test_days_masks_and_dose() -> None:
+    case = evolution_case(PATIENT, "c")
+    assert case.day == -8
+    assert case.earlier is not None
+    assert case.earlier[0] == -40
+    assert [d for d, _ in case.later] == [60, 150]
+    for mask, radius in ((case.tumour, 14), (case.later[1][1], 20)):
+        assert case.ml(mask) == pytest.approx(4 / 3 * np.pi * radius**3 / 1000, rel=0.08)
+    assert case.tumour[SIDE // 2, SIDE // 2, SIDE // 2]
+    assert case.dose[20, 20, 20] == pytest.approx(60)
+    assert not case.images[..., 0].any()  # no T1C
+    assert case.images[20, 20, 20, 1] == pytest.approx(0.5)
+    assert 0.3 < (case.white + case.grey)[case.tumour].mean() <= 1.05  # the place is brain
+
+
+def test_cube_is_centred_on_the_tumour() -> None:
+    grid = cube_around(ball(14))
+    middle = grid @ [*np.full(3, (SIDE - 1) / 2), 1]
+    assert middle[:3] == pytest.approx([25, -10, 20], abs=0.5)
+    assert np.allclose(np.diag(grid)[:3], VOXEL_MM)
+
+
+def test_physical_dose_of_ions_is_weighted_once() -> None:
+    physical = replace(DOSE, biological=False)
+    patient = replace(PATIENT, timepoints=(day(-8, 14, physical), day(60, 16)))
+    assert evolution_case(patient, "c").dose[20, 20, 20] == pytest.approx(66)  # RBE 1.1
+    photons = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
+    same = evolution_case(replace(patient, treatment=photons), "c")
+    assert same.dose[20, 20, 20] == pytest.approx(60)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"treatment": None}, "no radiotherapy plan"),
+        ({"timepoints": (day(60, 16),)}, "no tumour mask before radiotherapy"),
+        ({"timepoints": (day(-8, 14), day(60, 16))}, "no dose; add the RT Dose"),
+    ],
+)
+def test_what_is_missing_is_named(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(BadInput, match=f"centre c: patient x has {message}"):
+        evolution_case(replace(PATIENT, **changes), "c")  # type: ignore[arg-type]
