@@ -2,76 +2,52 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import center_of_mass
 
 from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
-from flame.core.imaging import DoseMap, LabelMap, Sequence
+from flame.core.imaging import DoseMap, Sequence
 from flame.core.treatment import Treatment
 from flame.models.evolution import EvolutionCase
 from flame.models.radiobiology import RBE, weighted_dose
-from flame.preprocessing.atlas import tissues
-from flame.preprocessing.interpolation import resample, resample_labels
 
-SIDE, VOXEL_MM = 40, 3.0
-"""A cube of 120 mm around the tumour."""
 SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
 
-Matrix = NDArray[np.float64]
+Volume = NDArray[np.float32]
 
 
-def evolution_case(patient: Patient, centre: str) -> EvolutionCase:
-    """Return the case of a ``patient`` in MNI space, on a cube around the tumour.
+def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -> EvolutionCase:
+    """Return the case of a ``patient`` whose images, masks and dose lie on one cube.
 
-    Raises BadInput that names the patient where radiotherapy, dose or the mask before it is not
-    there.
+    ``white`` and ``grey`` are the tissue fractions there. Raises BadInput that names the patient
+    where radiotherapy, its dose or the mask before it is not there.
     """
     name = f"centre {centre}: patient {patient.pseudonym}"
     if patient.treatment is None:
         raise BadInput(f"{name} has no radiotherapy plan; add it to treatments.tsv")
-    drawn = [t for t in patient.timepoints if t.tumour is not None and t.tumour.voxels.any()]
-    before = [t for t in drawn if t.day <= 0]
+    drawn = [(t, t.tumour) for t in patient.timepoints if t.tumour is not None]
+    before = [(t, m) for t, m in drawn if t.day <= 0 and m.voxels.any()]
     if not before:
         raise BadInput(f"{name} has no tumour mask before radiotherapy; draw a GTV, or predict one")
-    baseline = before[-1]
+    baseline, tumour = before[-1]
     dose = baseline.dose or next((t.dose for t in patient.timepoints if t.dose), None)
     if dose is None:
         raise BadInput(f"{name} has no dose; add the RT Dose of the plan to the DICOM folder")
-    assert baseline.tumour is not None
-    grid, shape = cube_around(baseline.tumour), (SIDE,) * 3
+    earlier = before[-2] if len(before) > 1 else None
+    spacing = float(np.linalg.norm(tumour.affine[:3, 0]))
     return EvolutionCase(
-        patient.pseudonym, centre, VOXEL_MM, baseline.day, _mask(baseline, grid),
-        _images(baseline, grid), *tissues(grid, shape),
-        resample(dose.voxels, dose.affine, grid, shape) * _weight(dose, patient.treatment),
-        patient.treatment,
-        (before[-2].day, _mask(before[-2], grid)) if len(before) > 1 else None,
-        tuple((t.day, _mask(t, grid)) for t in patient.timepoints
-              if t.tumour is not None and t.day > max(baseline.day, 0)),
+        patient.pseudonym, centre, spacing, baseline.day, tumour.voxels > 0, _images(baseline),
+        white, grey, dose.voxels * _weight(dose, patient.treatment), patient.treatment,
+        (earlier[0].day, earlier[1].voxels > 0) if earlier else None,
+        tuple((t.day, m.voxels > 0) for t, m in drawn if t.day > max(baseline.day, 0)),
     )  # fmt: skip
 
 
-def cube_around(mask: LabelMap) -> Matrix:
-    """RAS+ affine of a cube of SIDE voxels of VOXEL_MM along the axes of the world."""
-    centre = mask.affine @ [*center_of_mass(mask.voxels > 0), 1]
-    grid = np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
-    grid[:3, 3] = centre[:3] - VOXEL_MM * (SIDE - 1) / 2
-    return grid
-
-
-def _mask(timepoint: Timepoint, grid: Matrix) -> NDArray[np.bool_]:
-    assert timepoint.tumour is not None
-    return np.asarray(resample_labels(timepoint.tumour, grid, (SIDE,) * 3).voxels, bool)
-
-
-def _images(timepoint: Timepoint, grid: Matrix) -> NDArray[np.float32]:
+def _images(timepoint: Timepoint) -> Volume:
     """Sequences as last axis; zeros for one that is not there."""
-    found = []
-    for sequence in SEQUENCES:
-        scan = timepoint.scans.get(sequence)
-        shape = (SIDE,) * 3
-        empty = np.zeros(shape, np.float32)
-        found.append(resample(scan.voxels, scan.affine, grid, shape) if scan else empty)
-    return np.stack(found, axis=-1)
+    assert timepoint.tumour is not None
+    empty = np.zeros(timepoint.tumour.voxels.shape, np.float32)
+    scans = [timepoint.scans.get(s) for s in SEQUENCES]
+    return np.stack([empty if scan is None else scan.voxels for scan in scans], axis=-1)
 
 
 def _weight(dose: DoseMap, treatment: Treatment) -> np.float32:

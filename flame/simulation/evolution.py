@@ -9,9 +9,10 @@ from scipy.ndimage import center_of_mass, gaussian_filter
 from flame.core.imaging import LabelMap
 from flame.core.treatment import Radiation
 from flame.models.evolution import EvolutionCase
-from flame.models.evolution_cases import SEQUENCES, SIDE, VOXEL_MM, cube_around
+from flame.models.evolution_cases import SEQUENCES
 from flame.preprocessing.atlas import tissues
 from flame.preprocessing.interpolation import resample, resample_labels
+from flame.preprocessing.tumour_cube import SHAPE, VOXEL_MM, cube_around
 from flame.simulation.anatomy import SPACING, Head, warped_head
 from flame.simulation.scanner import SCANNERS, signal
 from flame.simulation.tumour import Disease, delineate, dose_map, follow, sample_disease
@@ -60,7 +61,7 @@ def simulate_evolution(
     planned = delineate(live, none, world, rng)
     grid = cube_around(LabelMap(planned.astype(np.uint8), head.affine))
     images = _images(head, live, none, world, centre, rng, grid)
-    atlas = tissues(grid, (SIDE,) * 3)  # a hospital does not know the patient's own
+    atlas = tissues(grid, SHAPE)  # a hospital does not know the patient's own
     start = replace(disease, cells=live)
     reader = int(rng.integers(2**31))
     under = {}
@@ -75,7 +76,7 @@ def simulate_evolution(
         under[radiation] = EvolutionCase(
             f"{centre + 1}-{number + 1:03d}", f"centre-{centre + 1}", VOXEL_MM, BASELINE,
             _crop(planned, head.affine, grid), images, *atlas,
-            resample(dose, head.affine, grid, (SIDE,) * 3), treatment,
+            resample(dose, head.affine, grid, SHAPE), treatment,
             (EARLIER, _crop(before, head.affine, grid)), later,
         )  # fmt: skip
     return SimulatedEvolution(given, under)
@@ -95,7 +96,7 @@ def _around(head: Head, disease: Disease) -> tuple[Head, Disease]:
 
 def _crop(mask: NDArray[np.bool_], affine: Matrix, grid: Matrix) -> NDArray[np.bool_]:
     labels = LabelMap(mask.astype(np.uint8), affine)
-    return np.asarray(resample_labels(labels, grid, (SIDE,) * 3).voxels, bool)
+    return np.asarray(resample_labels(labels, grid, SHAPE).voxels, bool)
 
 
 def _images(
@@ -114,5 +115,5 @@ def _images(
         measured += rng.normal(scale=scanner.noise, size=clean.shape)
         inside = measured[head.brain]
         scaled = np.where(head.brain, (measured - inside.mean()) / inside.std(), 0)
-        found.append(resample(scaled.astype(np.float32), head.affine, grid, (SIDE,) * 3))
+        found.append(resample(scaled.astype(np.float32), head.affine, grid, SHAPE))
     return np.stack(found, axis=-1)

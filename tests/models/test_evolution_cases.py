@@ -9,7 +9,11 @@ from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.models.evolution_cases import SIDE, VOXEL_MM, cube_around, evolution_case
+from flame.models.evolution import EvolutionCase
+from flame.models.evolution_cases import evolution_case
+from flame.preprocessing.atlas import tissues
+from flame.preprocessing.tumour_cube import SHAPE as CUBE
+from flame.preprocessing.tumour_cube import SIDE, VOXEL_MM, cube_around, on_cube
 
 AFFINE = np.array([[2.0, 0, 0, -100], [0, 2, 0, -130], [0, 0, 2, -70], [0, 0, 0, 1]])
 SHAPE = (100, 116, 95)
@@ -34,8 +38,14 @@ PATIENT = Patient(
 )  # fmt: skip
 
 
+def case_of(patient: Patient) -> EvolutionCase:
+    moved = on_cube(patient)
+    grid = moved.timepoints[0].tumour.affine
+    return evolution_case(moved, *tissues(grid, CUBE), "c")
+
+
 def test_days_masks_and_dose() -> None:
-    case = evolution_case(PATIENT, "c")
+    case = case_of(PATIENT)
     assert case.day == -8
     assert case.earlier is not None
     assert case.earlier[0] == -40
@@ -59,9 +69,9 @@ def test_cube_is_centred_on_the_tumour() -> None:
 def test_physical_dose_of_ions_is_weighted_once() -> None:
     physical = replace(DOSE, biological=False)
     patient = replace(PATIENT, timepoints=(day(-8, 14, physical), day(60, 16)))
-    assert evolution_case(patient, "c").dose[20, 20, 20] == pytest.approx(66)  # RBE 1.1
+    assert case_of(patient).dose[20, 20, 20] == pytest.approx(66)  # RBE 1.1
     photons = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
-    same = evolution_case(replace(patient, treatment=photons), "c")
+    same = case_of(replace(patient, treatment=photons))
     assert same.dose[20, 20, 20] == pytest.approx(60)
 
 
@@ -74,5 +84,11 @@ def test_physical_dose_of_ions_is_weighted_once() -> None:
     ],
 )
 def test_what_is_missing_is_named(changes: dict[str, object], message: str) -> None:
+    none = np.zeros(SHAPE, np.float32)
     with pytest.raises(BadInput, match=f"centre c: patient x has {message}"):
-        evolution_case(replace(PATIENT, **changes), "c")  # type: ignore[arg-type]
+        evolution_case(replace(PATIENT, **changes), none, none, "c")  # type: ignore[arg-type]
+
+
+def test_without_a_mask_there_is_no_cube() -> None:
+    with pytest.raises(BadInput, match="patient x has no tumour mask before radiotherapy"):
+        on_cube(replace(PATIENT, timepoints=(day(60, 16),)))

@@ -20,9 +20,11 @@ from flame.io.pixels import read_scan
 from flame.io.pseudonym import load_key, pseudonym
 from flame.models.evolution_cases import evolution_case
 from flame.pipelines.preprocess import PreprocessConfig, run
+from flame.preprocessing.atlas import tissues
 from flame.preprocessing.cohort import read_cohort
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.interpolation import resample_labels
+from flame.preprocessing.tumour_cube import SHAPE, on_cube
 from tests.conftest import write_mr_series
 from tests.pipelines.conftest import config
 
@@ -83,7 +85,8 @@ def test_tumour_lands_where_the_truth_says(hospital: Path) -> None:
 
 def test_a_preprocessed_patient_is_an_evolution_case(derivatives: Path) -> None:
     (patient,) = read_cohort(derivatives, "centre-1", 3.0).patients
-    case = evolution_case(patient, "centre-1")
+    moved = on_cube(patient)
+    case = evolution_case(moved, *tissues(moved.baseline.tumour.affine, SHAPE), "centre-1")
     assert (case.day, [d for d, _ in case.later]) == (-10, [60])
     assert case.ml(case.tumour) == pytest.approx(patient.baseline.tumour.volume, rel=0.05)
     assert 50 < case.dose[case.tumour].mean() < 75
