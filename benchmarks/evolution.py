@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flame.core.treatment import Radiation
 from flame.evaluation.evolution import (
     UNITS,
+    Swap,
     by_patient,
     evaluate,
     false_effects,
     gap,
     sign_accuracy,
-    swap,
+    swaps,
 )
 from flame.models import evolution_unet, volume_baselines  # noqa: F401  (registers them)
 from flame.models.calibrated import Calibrated
@@ -56,18 +56,14 @@ def cohort(world: str, design: str, patients: int, seed: int) -> list[SimulatedE
 
 def swaps_of(model, tested: list[SimulatedEvolution]) -> list:  # type: ignore[no-untyped-def]
     """Photons against each ion on the last day, for every patient."""
-    return [
-        swap(model, t.under[Radiation.PHOTON], t.under[r], FOLLOW_UPS[-1])
-        for t in tested
-        for r in (Radiation.PROTON, Radiation.CARBON)
-    ]
+    return [s for t in tested for s in swaps(model, t.under, FOLLOW_UPS[-1])]
 
 
 def one_seed(
     seed: int, train: int, test: int, names: list[str], designs: list[str]
 ) -> tuple[pd.DataFrame, list[dict]]:
     """Scores of every model in the crossed design, and its swaps in every design."""
-    scores, swaps = [], []
+    scores, swapped = [], []
     tested = {
         null: cohort("b", "null crossed" if null else "crossed", test, 1000 + seed)
         for null in {d.startswith("null") for d in designs}
@@ -84,12 +80,12 @@ def one_seed(
                 rows = evaluate(model, name, [t.case for t in tested[False]], seed)
                 scores.append(rows.assign(fit_cpu_s=seconds))
             found = swaps_of(model, tested[null])
-            swaps += [
+            swapped += [
                 {"model": name, "design": design, "seed": seed, "true": s.true,
                  "predicted": s.predicted} for s in found
             ]  # fmt: skip
             print(f"seed {seed}  {design:15} {name:14} {seconds:6.0f} CPU-s", flush=True)
-    return pd.concat(scores), swaps
+    return pd.concat(scores), swapped
 
 
 def table(rows: pd.DataFrame, title: str) -> None:
@@ -118,11 +114,11 @@ def main() -> None:
         one_seed(seed, train, test, arguments.models, arguments.designs) for seed in range(seeds)
     ]
     rows = pd.concat([f[0] for f in found])
-    swaps = pd.DataFrame([s for f in found for s in f[1]])
+    swapped = pd.DataFrame([s for f in found for s in f[1]])
     if arguments.out:
         arguments.out.mkdir(parents=True, exist_ok=True)
         rows.to_csv(arguments.out / "scores.csv", index=False)
-        swaps.to_csv(arguments.out / "swaps.csv", index=False)
+        swapped.to_csv(arguments.out / "swaps.csv", index=False)
     print("\nSimulated patients: trained in world a, tested in world b")
     table(rows, "All days")
     for column in ("horizon", "trend"):
@@ -136,8 +132,8 @@ def main() -> None:
             print(f"{name:14} {metric:13} {g.value:+.3f} ({g.low:+.3f} to {g.high:+.3f})")
             figures.append({"model": name, "metric": metric, **vars(g)})
     print("\nOther radiation against photons on the last day")
-    for (design, name), part in swaps.groupby(["design", "model"], sort=False):
-        pairs = [type("S", (), dict(r))() for r in part[["true", "predicted"]].to_dict("records")]
+    for (design, name), part in swapped.groupby(["design", "model"], sort=False):
+        pairs = [Swap(*row) for row in part[["true", "predicted"]].to_numpy()]
         share, n = sign_accuracy(pairs)
         error = float(np.abs(part.true - part.predicted).mean())
         wrong = false_effects(pairs)

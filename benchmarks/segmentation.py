@@ -14,10 +14,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from monai.metrics import compute_hausdorff_distance
 from numpy.typing import NDArray
 
 from flame.core.imaging import Sequence
+from flame.evaluation.evolution import dice, surface
 from flame.models.segmentation import (
     CHANNELS,
     SegmentationCase,
@@ -52,13 +52,7 @@ def read(folder: Path, voxel_mm: float) -> tuple[SegmentationCase, NDArray[np.bo
 
 def measures(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> tuple[float, float]:
     """Dice and 95th percentile of the Hausdorff distance in mm."""
-    dice = 2 * float((found & truth).sum()) / float(found.sum() + truth.sum())
-    one = [np.ascontiguousarray(m[None, None], np.float32) for m in (found, truth)]
-    import torch
-
-    distance = compute_hausdorff_distance(*map(torch.from_numpy, one), include_background=True,
-                                          percentile=95)  # fmt: skip
-    return dice, float(distance)
+    return dice(found, truth), surface(found, truth, spacing=1.0)[0]
 
 
 def main() -> None:
@@ -87,15 +81,15 @@ def main() -> None:
                 images[..., [i for i, s in enumerate(CHANNELS) if s not in kept]] = 0
                 p = model.probability(weights, images)[..., 0]
                 found = mask_of(resample(p, grid[0], *native), 1e-3)
-                dice, hd95 = measures(found, truth)
-                rows.append({"case": folders[index].name, "from": name, "dice": dice, "hd95": hd95,
+                both, hd95 = measures(found, truth)
+                rows.append({"case": folders[index].name, "from": name, "dice": both, "hd95": hd95,
                              "fold": fold, "train_wall_s": wall, "train_cpu_s": cpu})  # fmt: skip
-                print(f"fold {fold}  {folders[index].name}  {name:6} Dice {dice:.3f}  HD95 "
+                print(f"fold {fold}  {folders[index].name}  {name:6} Dice {both:.3f}  HD95 "
                       f"{hd95:5.1f} mm  trained in {wall:.0f} s", flush=True)  # fmt: skip
     for name in ("both", "FLAIR", "T1"):
         chosen = [r for r in rows if r["from"] == name]
-        dice, hd95 = (np.array([r[k] for r in chosen]) for k in ("dice", "hd95"))
-        print(f"{name:6} mean Dice {dice.mean():.3f} ({dice.min():.3f} to {dice.max():.3f})  "
+        both, hd95 = (np.array([r[k] for r in chosen]) for k in ("dice", "hd95"))
+        print(f"{name:6} mean Dice {both.mean():.3f} ({both.min():.3f} to {both.max():.3f})  "
               f"median HD95 {np.median(hd95):.1f} mm  of {len(chosen)} patients")  # fmt: skip
     print(json.dumps({"unit": "Dice, mm", "steps": steps, "folds": folds, "figures": rows}))
 

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from flame.core.errors import BadInput
-from flame.models.evolution import EvolutionCase, EvolutionModel, Forecast
+from flame.models.evolution import LEAST_ML, EvolutionCase, EvolutionModel, Forecast
 
 Array = NDArray[np.float64]
 
 LEVEL = 0.9
-LEAST_ML = 0.1
 _LEAST_CASES = 3
 
 

@@ -4,12 +4,13 @@ A model predicts where the gross tumour volume will be on later days, for the ra
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.special import expit
 
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
@@ -18,6 +19,9 @@ from flame.core.treatment import Treatment
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Samples = NDArray[np.float64]
+
+LEAST_ML = 0.1
+"""Volumes below it count as it wherever a logarithm is taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +60,6 @@ class EvolutionCase:
     def ml(self, mask: Mask) -> float:
         """Volume of ``mask``."""
         return float(np.count_nonzero(mask)) * self.spacing**3 / 1000
-
-    def under(self, treatment: Treatment, dose: Volume) -> "EvolutionCase":
-        """The same patient under another course."""
-        return replace(self, treatment=treatment, dose=dose, later=())
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ def matched(mask: Mask, spacing: float, ml: float) -> Mask:
 
 def around(distance: Volume, width: float) -> Volume:
     """Probability of being inside a surface that is uncertain by ``width`` mm."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(distance / width, -30, 30))), np.float32)
+    return np.asarray(expit(np.clip(distance / width, -30, 30)), np.float32)
 
 
 @dataclass

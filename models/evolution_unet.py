@@ -15,6 +15,7 @@ from flame.core.scores import Weights
 from flame.core.treatment import Radiation
 from flame.models.evolution import (
     EVOLUTION_MODELS,
+    LEAST_ML,
     EvolutionCase,
     Forecast,
     VolumeErrors,
@@ -31,7 +32,6 @@ Volume = NDArray[np.float32]
 CHANNELS = ("tumour", "distance", "growth", "T1C", "FLAIR", "dose", "white", "prior")
 NUMBERS = 3 + len(Radiation) + 2
 _FAR_MM, _LOGIT = 20.0, 4.0
-_LEAST_ML = 0.1
 
 
 def channels(case: EvolutionCase, prior: Volume) -> Volume:
@@ -53,7 +53,7 @@ def numbers(case: EvolutionCase, day: int) -> Volume:
     for phase in case.treatment.phases:
         doses[phase.radiation] += weighted_dose(phase)
     total = sum(doses.values())
-    size = np.log(max(case.ml(case.tumour), _LEAST_ML)) / 4
+    size = np.log(max(case.ml(case.tumour), LEAST_ML)) / 4
     return np.array(
         [(day - case.day) / 100, day / 100, size, *(d / total for d in doses.values()),
          bed(case.treatment) / 100, total / 60], np.float32,
@@ -103,8 +103,8 @@ class LearnedEvolution:
         for case in cases:
             found = self._probabilities(case, tuple(d for d, _ in case.later))
             for (day, mask), p in zip(case.later, found, strict=True):
-                expected = max(self._ml(case, p), _LEAST_ML)
-                errors.append(np.log(max(case.ml(mask), _LEAST_ML) / expected))
+                expected = max(self._ml(case, p), LEAST_ML)
+                errors.append(np.log(max(case.ml(mask), LEAST_ML) / expected))
                 elapsed.append(day - case.day)
         self.errors.fit(np.array(errors), np.array(elapsed, float))
 
@@ -142,7 +142,7 @@ class LearnedEvolution:
         """One forecast a day."""
         found = []
         for day, p in zip(days, self._probabilities(case, days), strict=True):
-            samples = self.errors.samples(max(self._ml(case, p), _LEAST_ML), day - case.day)
+            samples = self.errors.samples(max(self._ml(case, p), LEAST_ML), day - case.day)
             found.append(Forecast(day, p, samples))
         return found
 
@@ -171,8 +171,8 @@ class Hybrid(LearnedEvolution):
         corrected = self._corrected(case, days, [_prior_logit(f) for f in mechanics])
         found = []
         for forecast, p in zip(mechanics, corrected, strict=True):
-            before = max(float(np.median(forecast.volumes)), _LEAST_ML)
-            ratio = max(self._ml(case, p), _LEAST_ML) / before
+            before = max(float(np.median(forecast.volumes)), LEAST_ML)
+            ratio = max(self._ml(case, p), LEAST_ML) / before
             found.append(Forecast(forecast.day, p, forecast.volumes * ratio))
         return found
 

@@ -20,6 +20,7 @@ from scipy.stats import qmc
 from flame.core.treatment import Radiation
 from flame.models.evolution import (
     EVOLUTION_MODELS,
+    LEAST_ML,
     EvolutionCase,
     Forecast,
     around,
@@ -43,7 +44,6 @@ VISIBLE, EDGE = 0.5, 0.06
 """Density at the contour, and how softly it is drawn."""
 VOLUME_SPREAD, DICE_SCALE = 0.2, 0.15
 """How a mask differs from the truth of the model: log volume, and overlap."""
-_LEAST_ML = 0.1
 _EM_STEPS = 60
 
 
@@ -161,7 +161,7 @@ def likeness(case: EvolutionCase, seen: Volume, mask: Mask) -> float:
     """Log likelihood of a drawn ``mask`` where the model has density ``seen``."""
     drawn = seen > VISIBLE
     there, expected = case.ml(mask), case.ml(drawn)
-    error = np.log(max(there, _LEAST_ML) / max(expected, _LEAST_ML))
+    error = np.log(max(there, LEAST_ML) / max(expected, LEAST_ML))
     dice = 2 * case.ml(drawn & mask) / max(there + expected, 1e-9)
     return float(-0.5 * (error / VOLUME_SPREAD) ** 2 - (1 - dice) / DICE_SCALE)
 
@@ -241,7 +241,7 @@ class Mechanistic:
         for n, day in enumerate(days):
             soft = [1 / (1 + np.exp(-(s[n] - VISIBLE) / EDGE)) for s in seen]
             probability = np.tensordot(weights, np.array(soft), axes=1).astype(np.float32)
-            ml = np.array([max(case.ml(s[n] > VISIBLE), _LEAST_ML / 10) for s in seen])
+            ml = np.array([max(case.ml(s[n] > VISIBLE), LEAST_ML / 10) for s in seen])
             found.append(Forecast(day, probability, _draws(ml, weights)))
         return found
 

@@ -12,6 +12,7 @@ from scipy.optimize import least_squares
 from flame.core.treatment import Radiation
 from flame.models.evolution import (
     EVOLUTION_MODELS,
+    LEAST_ML,
     EvolutionCase,
     Forecast,
     VolumeErrors,
@@ -22,7 +23,6 @@ from flame.models.evolution import (
 from flame.models.radiobiology import bed, weighted_dose
 
 Array = NDArray[np.float64]
-_LEAST_ML = 0.1
 
 
 class VolumeBaseline(ABC):
@@ -42,7 +42,7 @@ class VolumeBaseline(ABC):
         """Learn from cases with later masks."""
         self.learn(cases)
         rows = [
-            (np.log(max(c.ml(m), _LEAST_ML) / max(self.ml(c, d), _LEAST_ML)), d - c.day)
+            (np.log(max(c.ml(m), LEAST_ML) / max(self.ml(c, d), LEAST_ML)), d - c.day)
             for c in cases
             for d, m in c.later
         ]
@@ -55,7 +55,7 @@ class VolumeBaseline(ABC):
         for day in days:
             ml, elapsed = self.ml(case, day), day - case.day
             samples = self.errors.samples(ml, elapsed)
-            radius = (3 * max(ml, _LEAST_ML) * 1000 / (4 * np.pi)) ** (1 / 3)
+            radius = (3 * max(ml, LEAST_ML) * 1000 / (4 * np.pi)) ** (1 / 3)
             relative = self.errors.spread * np.sqrt(max(elapsed, 1) / 100) / 3
             mask = matched(case.tumour, case.spacing, ml)
             distance = signed_distance(mask, case.spacing)
@@ -76,7 +76,7 @@ class Persistence(VolumeBaseline):
 def _log_ratios(cases: list[EvolutionCase]) -> tuple[Array, Array]:
     """Days since baseline and log volume ratio of every later mask."""
     rows = [
-        (d - c.day, np.log(max(c.ml(m), _LEAST_ML) / c.ml(c.tumour)))
+        (d - c.day, np.log(max(c.ml(m), LEAST_ML) / c.ml(c.tumour)))
         for c in cases
         for d, m in c.later
     ]
@@ -107,7 +107,7 @@ class LastRate(CohortRate):
         if case.earlier is None:
             return super().ml(case, day)
         then, mask = case.earlier
-        growth = np.log(case.ml(case.tumour) / max(case.ml(mask), _LEAST_ML))
+        growth = np.log(case.ml(case.tumour) / max(case.ml(mask), LEAST_ML))
         rate = float(np.clip(growth / (case.day - then), -0.02, 0.02))
         return case.ml(case.tumour) * float(np.exp(rate * (day - case.day)))
 
@@ -119,7 +119,7 @@ class Gompertz(VolumeBaseline):
     def learn(self, cases: list[EvolutionCase]) -> None:
         """Learn the volume over time."""
         rows = [
-            (c.ml(c.tumour), d - c.day, max(c.ml(m), _LEAST_ML)) for c in cases for d, m in c.later
+            (c.ml(c.tumour), d - c.day, max(c.ml(m), LEAST_ML)) for c in cases for d, m in c.later
         ]
         start, days, end = np.array(rows, float).T
 
@@ -130,7 +130,7 @@ class Gompertz(VolumeBaseline):
 
         guess = np.array([np.log(end).mean(), np.log(0.01)])
         self.capacity, self.log_a = least_squares(
-            misfit, guess, bounds=([np.log(_LEAST_ML), -12], [np.log(2000), 0])
+            misfit, guess, bounds=([np.log(LEAST_ML), -12], [np.log(2000), 0])
         ).x
 
     def ml(self, case: EvolutionCase, day: int) -> float:
@@ -152,7 +152,7 @@ class Dilation(VolumeBaseline):
         ]
         size, last = np.log(case.ml(case.tumour)), 0.0
         if case.earlier is not None:
-            last = (size - np.log(max(case.ml(case.earlier[1]), _LEAST_ML))) / (
+            last = (size - np.log(max(case.ml(case.earlier[1]), LEAST_ML))) / (
                 (case.day - case.earlier[0]) / 100
             )
         shares = np.array(doses[1:]) / sum(doses)

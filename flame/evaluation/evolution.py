@@ -1,7 +1,7 @@
 """How well forecasts of a tumour hold: overlap, surface, volume, new growth and uncertainty."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from flame.core.treatment import Radiation
 from flame.models.evolution import EvolutionCase, EvolutionModel, Forecast
 
 Mask = NDArray[np.bool_]
@@ -151,8 +152,8 @@ class Swap:
     predicted: float
 
 
-def swap(model: EvolutionModel, photon: EvolutionCase, other: EvolutionCase, day: int) -> Swap:
-    """Relative difference of volume on ``day``; volumes below 1 ml count as 1 ml."""
+def swaps(model: EvolutionModel, under: Mapping[Radiation, EvolutionCase], day: int) -> list[Swap]:
+    """Each ion against photons for one patient on ``day``; volumes below 1 ml count as 1 ml."""
 
     def truth(case: EvolutionCase) -> float:
         return max(case.ml(dict(case.later)[day]), 1.0)
@@ -161,7 +162,12 @@ def swap(model: EvolutionModel, photon: EvolutionCase, other: EvolutionCase, day
         (forecast,) = model.forecast(case, (day,))
         return max(float(np.median(forecast.volumes)), 1.0)
 
-    return Swap(truth(other) / truth(photon) - 1, expected(other) / expected(photon) - 1)
+    true, predicted = truth(under[Radiation.PHOTON]), expected(under[Radiation.PHOTON])
+    return [
+        Swap(truth(case) / true - 1, expected(case) / predicted - 1)
+        for radiation, case in under.items()
+        if radiation is not Radiation.PHOTON
+    ]
 
 
 def sign_accuracy(swaps: list[Swap], least: float = 0.1) -> tuple[float, int]:
@@ -174,6 +180,3 @@ def sign_accuracy(swaps: list[Swap], least: float = 0.1) -> tuple[float, int]:
 def false_effects(swaps: list[Swap], least: float = 0.1) -> float:
     """Share of swaps predicted to differ by ``least`` in a cohort where none does."""
     return float(np.mean([abs(s.predicted) > least for s in swaps])) if swaps else NAN
-
-
-Fit = Callable[[list[EvolutionCase]], EvolutionModel]
