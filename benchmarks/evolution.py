@@ -1,24 +1,28 @@
 """Tumour evolution: every model trained in one simulated world and tested in another.
 
-    python benchmarks/evolution.py [--quick] [--seeds 5] [--train 36] [--test 30] [--out FOLDER]
+    python benchmarks/evolution.py [--quick] [--seeds 0 1 2 3 4] [--train 45] [--test 24]
+    python benchmarks/evolution.py --out FOLDER    also keeps every row; --from FOLDER shows them
 
 Simulated patients only. Three centres train, in the crossed design (every centre gives every
 radiation), the confounded one (each its own) and a null world in which radiations differ in name
 only. The test world has other thresholds, mass effect, anisotropy, readers, scanners and RBE
-models. Every model is calibrated on a quarter of its training patients, from which it learns
-nothing else. Prints each model's figures by horizon and trend, differences to persistence with
-paired bootstrap intervals over patients, and the table of swapped radiations.
+models. Every model is calibrated on a third of its training patients, from which it learns nothing
+else. Prints each model's figures by horizon and trend, two ceilings that know the truth,
+differences to persistence and to the best baseline with paired bootstrap intervals over patients,
+and the table of swapped radiations. The U-Net alone is trained in the crossed designs only.
 """
 
 import argparse
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from flame.evaluation.ceilings import CEILINGS
 from flame.evaluation.evolution import (
     UNITS,
     Swap,
@@ -44,34 +48,41 @@ from flame.simulation.world import WORLDS
 
 CENTRES = 3
 DESIGNS = ("crossed", "confounded", "null crossed", "null confounded")
+BASELINES = ("persistence", "cohort rate", "last rate", "Gompertz", "dilation")
 
 
-def cohort(world: str, design: str, patients: int, seed: int) -> list[SimulatedEvolution]:
+def cohort(
+    world: str, design: str, patients: int, seed: int, counterfactual: bool
+) -> list[SimulatedEvolution]:
     """``patients`` spread over the centres; the null designs have no effect of radiation."""
     chosen = replace(WORLDS[world], null=design.startswith("null"))
     kind = CONFOUNDED if design.endswith(CONFOUNDED) else CROSSED
-    work = [(chosen, kind, n % CENTRES, n // CENTRES, seed) for n in range(patients)]
-    return list(in_parallel(simulate_evolution, work, jobs=2))
+    return [
+        simulate_evolution(chosen, kind, n % CENTRES, n // CENTRES, seed, counterfactual)
+        for n in range(patients)
+    ]
 
 
-def swaps_of(model, tested: list[SimulatedEvolution]) -> list:  # type: ignore[no-untyped-def]
-    """Photons against each ion on the last day, for every patient."""
-    return [s for t in tested for s in swaps(model, t.under, FOLLOW_UPS[-1])]
+def trained(design: str) -> Iterator[str]:
+    """Models of a design: those that cannot tell radiations apart show nothing beyond crossed."""
+    for name in EVOLUTION_MODELS:
+        learns = name in ("dilation", "mechanistic", "hybrid")
+        if design == "crossed" or learns or (name == "U-Net" and design == "null crossed"):
+            yield name
 
 
 def one_seed(
-    seed: int, train: int, test: int, names: list[str], designs: list[str]
-) -> tuple[pd.DataFrame, list[dict]]:
+    seed: int, train: int, test: int, designs: list[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores of every model in the crossed design, and its swaps in every design."""
     scores, swapped = [], []
     tested = {
-        null: cohort("b", "null crossed" if null else "crossed", test, 1000 + seed)
+        null: cohort("b", "null crossed" if null else "crossed", test, 1000 + seed, True)
         for null in {d.startswith("null") for d in designs}
     }
     for design in designs:
-        cases = [s.case for s in cohort("a", design, train, seed)]
-        null = design.startswith("null")
-        for name in names:
+        cases = [s.case for s in cohort("a", design, train, seed, False)]
+        for name in trained(design):
             start = time.process_time()
             model = Calibrated(EVOLUTION_MODELS[name]())
             model.fit(cases)
@@ -79,13 +90,16 @@ def one_seed(
             if design == "crossed":
                 rows = evaluate(model, name, [t.case for t in tested[False]], seed)
                 scores.append(rows.assign(fit_cpu_s=seconds))
-            found = swaps_of(model, tested[null])
             swapped += [
                 {"model": name, "design": design, "seed": seed, "true": s.true,
-                 "predicted": s.predicted} for s in found
+                 "predicted": s.predicted}
+                for t in tested[design.startswith("null")]
+                for s in swaps(model, t.under, FOLLOW_UPS[-1])
             ]  # fmt: skip
-            print(f"seed {seed}  {design:15} {name:14} {seconds:6.0f} CPU-s", flush=True)
-    return pd.concat(scores), swapped
+    if "crossed" in designs:
+        known = [t.case for t in tested[False]]
+        scores += [evaluate(CEILINGS[name], name, known, seed) for name in CEILINGS]
+    return pd.concat(scores), pd.DataFrame(swapped)
 
 
 def table(rows: pd.DataFrame, title: str) -> None:
@@ -98,50 +112,85 @@ def table(rows: pd.DataFrame, title: str) -> None:
     print(pd.DataFrame(shown).T.round(3).to_string())
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--train", type=int, default=36)
-    parser.add_argument("--test", type=int, default=30)
-    parser.add_argument("--quick", action="store_true", help="one seed, few patients")
-    parser.add_argument("--out", type=Path, help="folder for the rows behind the tables")
-    parser.add_argument("--designs", nargs="*", default=list(DESIGNS), choices=DESIGNS)
-    parser.add_argument("--models", nargs="*", default=list(EVOLUTION_MODELS))
-    arguments = parser.parse_args()
-    seeds = 1 if arguments.quick else arguments.seeds
-    train, test = (12, 4) if arguments.quick else (arguments.train, arguments.test)
-    found = [
-        one_seed(seed, train, test, arguments.models, arguments.designs) for seed in range(seeds)
-    ]
-    rows = pd.concat([f[0] for f in found])
-    swapped = pd.DataFrame([s for f in found for s in f[1]])
-    if arguments.out:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        rows.to_csv(arguments.out / "scores.csv", index=False)
-        swapped.to_csv(arguments.out / "swaps.csv", index=False)
-    print("\nSimulated patients: trained in world a, tested in world b")
-    table(rows, "All days")
-    for column in ("horizon", "trend"):
-        for value, part in rows.groupby(column):
-            table(part, str(value))
+def differences(rows: pd.DataFrame) -> list[dict]:
+    """Each learned model against persistence and the best baseline, patient by patient."""
+    means = {b: by_patient(rows[rows.model == b], "changed dice").mean() for b in BASELINES}
+    best, figures = max(means, key=lambda b: means[b]), []
+    for name in ("mechanistic", "U-Net", "hybrid"):
+        for against in dict.fromkeys(("persistence", best)):
+            for metric in ("changed dice", "dice", "crps"):
+                g = gap(rows, name, against, metric)
+                print(f"{name:12} - {against:12} {metric:13} {g.value:+.3f} "
+                      f"({g.low:+.3f} to {g.high:+.3f})")  # fmt: skip
+                figures.append({"model": name, "against": against, "metric": metric, **vars(g)})
+    return figures
+
+
+def swap_table(swapped: pd.DataFrame) -> list[dict]:
+    """Sign accuracy where radiations differ, false effects where they do not."""
     figures = []
-    print("\nDifference to persistence, mean over patients with 95 % interval")
-    for name in rows.model.unique():
-        for metric in ("dice", "changed dice", "crps"):
-            g = gap(rows, name, "persistence", metric)
-            print(f"{name:14} {metric:13} {g.value:+.3f} ({g.low:+.3f} to {g.high:+.3f})")
-            figures.append({"model": name, "metric": metric, **vars(g)})
-    print("\nOther radiation against photons on the last day")
     for (design, name), part in swapped.groupby(["design", "model"], sort=False):
         pairs = [Swap(*row) for row in part[["true", "predicted"]].to_numpy()]
         share, n = sign_accuracy(pairs)
         error = float(np.abs(part.true - part.predicted).mean())
         wrong = false_effects(pairs)
-        text = f"false effects {wrong:.3f}" if design.startswith("null") else (
+        text = f"false effects {wrong:.3f} of {len(pairs)}" if design.startswith("null") else (
             f"sign accuracy {share:.3f} of {n}  mean error {error:.3f}")  # fmt: skip
-        print(f"{design:15} {name:14} {text}")
+        print(f"{design:15} {name:12} {text}")
         figures.append({"design": design, "model": name, "sign_accuracy": share, "n": n,
                         "false_effects": wrong, "error": error})  # fmt: skip
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--train", type=int, default=45)
+    parser.add_argument("--test", type=int, default=24)
+    parser.add_argument("--quick", action="store_true", help="one seed, few patients, crossed")
+    parser.add_argument("--out", type=Path, help="folder for the rows behind the tables")
+    parser.add_argument("--from", dest="kept", type=Path, help="show the rows kept in a folder")
+    parser.add_argument("--designs", nargs="*", default=list(DESIGNS), choices=DESIGNS)
+    parser.add_argument("--jobs", type=int, default=2)
+    arguments = parser.parse_args()
+    if arguments.kept:
+        scores = [pd.read_csv(p) for p in sorted(arguments.kept.glob("scores-*.csv"))]
+        swapped = [pd.read_csv(p) for p in sorted(arguments.kept.glob("swaps-*.csv"))]
+    else:
+        scores, swapped = simulated(arguments)
+    show(pd.concat(scores), pd.concat(swapped))
+
+
+def simulated(arguments: argparse.Namespace) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+    """Rows of all seeds, which are kept as they come."""
+    quick = arguments.quick
+    seeds, designs = (arguments.seeds[:1], ["crossed"]) if quick else (
+        arguments.seeds, arguments.designs)  # fmt: skip
+    size = (9, 3) if quick else (arguments.train, arguments.test)
+    work = [(seed, *size, designs) for seed in seeds]
+    scores, swapped = [], []
+    for seed, found in zip(seeds, in_parallel(one_seed, work, arguments.jobs), strict=True):
+        for kept, name, rows in zip((scores, swapped), ("scores", "swaps"), found, strict=True):
+            kept.append(rows)
+            if arguments.out:
+                arguments.out.mkdir(parents=True, exist_ok=True)
+                rows.to_csv(arguments.out / f"{name}-{seed}.csv", index=False)
+        print(f"seed {seed} done", flush=True)
+    return scores, swapped
+
+
+def show(rows: pd.DataFrame, swapped: pd.DataFrame) -> None:
+    """Print the tables and, as the last line, the figures."""
+    print("\nSimulated patients: trained in world a, tested in world b")
+    table(rows, "All days")
+    for column in ("horizon", "trend"):
+        for value, part in rows.groupby(column):
+            table(part, str(value))
+    print("\nDifferences, mean over patients with 95 % interval")
+    figures = differences(rows)
+    print("\nOther radiation against photons on the last day")
+    figures += swap_table(swapped)
+    seeds = sorted(int(s) for s in rows.seed.unique())
     print(json.dumps({"unit": "mean over patients", "seeds": seeds, "figures": figures}))
 
 

@@ -18,13 +18,8 @@ from numpy.typing import NDArray
 
 from flame.core.imaging import Sequence
 from flame.evaluation.evolution import dice, surface
-from flame.models.segmentation import (
-    CHANNELS,
-    SegmentationCase,
-    SegmentationConfig,
-    SegmentationModel,
-    mask_of,
-)
+from flame.models.segmentation import SegmentationModel, mask_of
+from flame.models.segmentation_cases import CHANNELS, SegmentationCase, SegmentationConfig
 from flame.preprocessing.interpolation import coarse_grid, resample
 
 Volume = NDArray[np.float32]

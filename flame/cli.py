@@ -25,6 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _INTERRUPTED = 130
+_METRICS = {"auc": "AUC of response", "dice": "Dice", "changed dice": "Dice of changed voxels"}
 _BAD_PATH = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
 out, err = Console(), Console(stderr=True)
 Overrides = Annotated[
@@ -237,7 +238,7 @@ def train(
     folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
     overrides: Overrides = None,
 ) -> None:
-    """Train local, federated and pooled response models; a killed run goes on."""
+    """Train local, federated and pooled models; a killed run goes on."""
     from flame.core.config import load_config
     from flame.federation.config import TrainConfig
     from flame.pipelines import train as pipeline
@@ -246,8 +247,8 @@ def train(
     _import_keras_quietly()
     with _bars() as show:
         result = pipeline.run(settings, folder, show)
-    rows = [[name, str(n), str(responders)] for name, n, responders in result.centres]
-    _table("Trained on", ["centre", "patients", "responders"], rows)
+    columns = list(result.centres[0])
+    _table("Trained on", columns, [[str(row[c]) for c in columns] for row in result.centres])
     _warn(result.warnings)
     out.print(f"Models are in {folder}; now: flame evaluate {folder}")
 
@@ -263,20 +264,20 @@ def evaluate(
 
     with _bars() as show:
         result = pipeline.run(folder, lambda done, total: show("evaluate", done, total))
-    _print_matrix(result.report)
+    _print_matrix(result.report, result.metric)
     out.print(f"Report: {result.html}")
 
 
-def _print_matrix(report: GeneralisationReport) -> None:
+def _print_matrix(report: GeneralisationReport, metric: str = "auc") -> None:
     kind = "SIMULATED patients" if report.simulated else "real patients"
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for s in report.scores:
-        if s.metric == "auc":
+        if s.metric == metric:
             origin = s.trained_on if s.model == "local" else ""
             text = f"{s.value:.2f} ({s.low:.2f}-{s.high:.2f})" if not s.reason else s.reason
             rows.setdefault((s.model, origin), {})[s.tested_on] = text
     _table(
-        f"AUC of response (95 % interval) by tested centre: {kind}",
+        f"{_METRICS.get(metric, metric)} (95 % interval) by tested centre: {kind}",
         ["model", "trained on", *report.centres],
         [[*key, *(by.get(c, "") for c in report.centres)] for key, by in rows.items()],
     )

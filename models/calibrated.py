@@ -1,16 +1,17 @@
 """Split-conformal calibration of any evolution model on patients it did not learn from.
 
-Volume intervals are stretched about their median, in the logarithm, until the 90 % interval covers
-as many calibration patients as it says (Vovk 2005; Romano 2019, arXiv:1905.03222), and the voxel
-probability is tempered (Guo 2017, arXiv:1706.04599). With n calibration cases the coverage of a
-new exchangeable one lies between 90 % and 90 % + 1/(n + 1).
+Volume intervals are stretched about their median, in the logarithm, until the 90 % band covers the
+whole course of as many calibration patients as it says (Vovk 2005; Romano 2019, arXiv:1905.03222),
+and the voxel probability is tempered (Guo 2017, arXiv:1706.04599). The course of a new patient who
+is exchangeable with them lies within the band with a chance of 90 % or more, a single day more
+often. Both come from sums over patients, on a grid, so that sums over centres give what pooled
+patients would.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 
 from flame.core.errors import BadInput
 from flame.models.evolution import LEAST_ML, EvolutionCase, EvolutionModel, Forecast
@@ -18,7 +19,63 @@ from flame.models.evolution import LEAST_ML, EvolutionCase, EvolutionModel, Fore
 Array = NDArray[np.float64]
 
 LEVEL = 0.9
+STRETCHES = np.exp(np.linspace(np.log(0.05), np.log(50), 300))
+TEMPERATURES = np.exp(np.linspace(-2.0, 2.5, 46))
 _LEAST_CASES = 3
+_LEAST_SPREAD = 0.02
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Factor on log volumes about their median, and divisor of the voxel logit."""
+
+    stretch: float = 1.0
+    temperature: float = 1.0
+
+    def apply(self, forecast: Forecast, largest_ml: float) -> Forecast:
+        """The forecast, calibrated; volumes between nothing and ``largest_ml``."""
+        logs = _logs(forecast)
+        volumes = np.exp(np.median(logs) + self.stretch * (logs - np.median(logs)))
+        volumes = np.where(volumes <= LEAST_ML, np.minimum(forecast.volumes, volumes), volumes)
+        p = 1 / (1 + np.exp(-_logit(forecast.probability) / self.temperature))
+        return replace(
+            forecast, volumes=np.minimum(volumes, largest_ml), probability=p.astype(np.float32)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What patients add to a calibration: patients by the stretch they need, and cross-entropy.
+
+    ``counts`` (stretch,) and ``entropy`` (temperature,) over the voxels in doubt.
+    """
+
+    counts: Array
+    entropy: Array
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(self.counts + other.counts, self.entropy + other.entropy)
+
+    def calibration(self) -> Calibration:
+        """The least stretch that covers LEVEL of the patients, the likeliest temperature."""
+        n = int(self.counts.sum())
+        rank = min(int(np.ceil((n + 1) * LEVEL)), n)
+        stretch = STRETCHES[int(np.searchsorted(np.cumsum(self.counts), rank))]
+        return Calibration(float(stretch), float(TEMPERATURES[int(self.entropy.argmin())]))
+
+
+def summed(model: EvolutionModel, cases: list[EvolutionCase]) -> Sums:
+    """Sums over ``cases``, from none of which the model learned."""
+    counts, entropy = np.zeros(len(STRETCHES)), np.zeros(len(TEMPERATURES))
+    for case in cases:
+        forecasts, needed = model.forecast(case, tuple(d for d, _ in case.later)), 0.0
+        for forecast, (_, mask) in zip(forecasts, case.later, strict=True):
+            needed = max(needed, score(forecast, case.ml(mask)))
+            logit = _logit(forecast.probability)
+            doubt = np.abs(logit) < 4
+            entropy += entropies(logit[doubt], mask[doubt])
+        counts[min(int(np.searchsorted(STRETCHES, needed)), len(STRETCHES) - 1)] += 1
+    return Sums(counts, entropy)
 
 
 @dataclass
@@ -26,9 +83,8 @@ class Calibrated:
     """``model`` learns from all cases but every ``one_in``-th, which calibrate it."""
 
     model: EvolutionModel
-    one_in: int = 4
-    stretch: float = 1.0
-    temperature: float = 1.0
+    one_in: int = 3
+    calibration: Calibration = field(default_factory=Calibration)
 
     def fit(self, cases: list[EvolutionCase]) -> None:
         """Learn, then calibrate; raises BadInput where too few cases are left to calibrate."""
@@ -39,36 +95,12 @@ class Calibrated:
                 f"{_LEAST_CASES * self.one_in} or more"
             )
         self.model.fit([c for n, c in enumerate(cases) if n % self.one_in])
-        self.calibrate(held)
-
-    def calibrate(self, cases: list[EvolutionCase]) -> None:
-        """Learn stretch and temperature from ``cases``, none of which the model learned from."""
-        scores, logits, truths = [], list[Array](), list[NDArray[np.bool_]]()
-        for case in cases:
-            forecasts = self.model.forecast(case, tuple(d for d, _ in case.later))
-            for forecast, (_, mask) in zip(forecasts, case.later, strict=True):
-                scores.append(score(forecast, case.ml(mask)))
-                logit = _logit(forecast.probability)
-                doubt = np.abs(logit) < 4
-                logits.append(logit[doubt])
-                truths.append(mask[doubt])
-        n = len(scores)
-        rank = min(int(np.ceil((n + 1) * LEVEL)), n)
-        self.stretch = float(np.sort(scores)[rank - 1])
-        self.temperature = fitted_temperature(np.concatenate(logits), np.concatenate(truths))
+        self.calibration = summed(self.model, held).calibration()
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """The model's forecasts, calibrated."""
-        found = []
-        for forecast in self.model.forecast(case, days):
-            logs = np.log(np.maximum(forecast.volumes, LEAST_ML))
-            middle = np.median(logs)
-            volumes = np.exp(middle + self.stretch * _least_spread(logs - middle))
-            probability = 1 / (1 + np.exp(-_logit(forecast.probability) / self.temperature))
-            found.append(
-                replace(forecast, volumes=volumes, probability=probability.astype(np.float32))
-            )
-        return found
+        largest = case.ml(np.ones_like(case.tumour))
+        return [self.calibration.apply(f, largest) for f in self.model.forecast(case, days)]
 
 
 def _logit(probability: NDArray[np.float32]) -> Array:
@@ -76,30 +108,25 @@ def _logit(probability: NDArray[np.float32]) -> Array:
     return np.asarray(np.log(p / (1 - p)))
 
 
-def _least_spread(deviations: Array, least: float = 0.02) -> Array:
-    """Deviations of a sample; where all are the same, evenly over ``least`` instead."""
-    if np.ptp(deviations) > 2 * least:
-        return deviations
-    return np.linspace(-least, least, len(deviations))
+def _logs(forecast: Forecast) -> Array:
+    """Log volumes; where all are the same, evenly about it instead."""
+    logs = np.log(np.maximum(forecast.volumes, LEAST_ML))
+    if np.ptp(logs) > 2 * _LEAST_SPREAD:
+        return np.asarray(logs)
+    return np.median(logs) + np.linspace(-_LEAST_SPREAD, _LEAST_SPREAD, len(logs))
 
 
 def score(forecast: Forecast, ml: float) -> float:
     """How far the interval of LEVEL must stretch about its median to reach the truth."""
-    logs = np.log(np.maximum(forecast.volumes, LEAST_ML))
+    logs = _logs(forecast)
     middle = np.median(logs)
-    low, high = np.quantile(_least_spread(logs - middle), [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+    low, high = np.quantile(logs - middle, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
     error = float(np.log(max(ml, LEAST_ML)) - middle)
-    return float(error / (high if error > 0 else low))
+    side = max(high, _LEAST_SPREAD) if error > 0 else min(low, -_LEAST_SPREAD)
+    return float(error / side)
 
 
-def fitted_temperature(logits: Array, truth: NDArray[np.bool_]) -> float:
-    """Temperature of least cross-entropy."""
-    if not len(logits):
-        return 1.0
-
-    def entropy(log_temperature: float) -> float:
-        scaled = logits / np.exp(log_temperature)
-        return float(np.mean(np.logaddexp(0, scaled) - scaled * truth))
-
-    found = minimize_scalar(entropy, bounds=(-2.0, 2.5), method="bounded")
-    return float(np.exp(found.x))
+def entropies(logits: Array, truth: NDArray[np.bool_]) -> Array:
+    """Summed cross-entropy at each of TEMPERATURES."""
+    scaled = logits[None] / TEMPERATURES[:, None]
+    return np.asarray((np.logaddexp(0, scaled) - scaled * truth[None]).sum(axis=1))

@@ -20,8 +20,26 @@ Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Samples = NDArray[np.float64]
 
-LEAST_ML = 0.1
-"""Volumes below it count as it wherever a logarithm is taken."""
+LEAST_ML = 1.0
+"""Volumes below it count as it wherever a logarithm is taken: less is not measurable on MRI."""
+LEVELS = (np.arange(40) + 0.5) / 40
+"""Probabilities at which volumes of a distribution are given."""
+
+
+@dataclass(frozen=True)
+class EvolutionConfig:
+    """``model`` is mechanistic, U-Net or hybrid; the latter two learn ``steps`` batches in all.
+
+    Every ``calibration``-th patient is kept to calibrate. ``latest_day`` is the last day from the
+    start of radiotherapy that is learned from and forecast.
+    """
+
+    model: str = "hybrid"
+    steps: int = 300
+    batch_size: int = 4
+    filters: int = 8
+    calibration: int = 3
+    latest_day: int = 400
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +49,7 @@ class EvolutionCase:
     ``day`` (at most 0) is that of ``tumour``; ``earlier`` an imaging before it, as day and mask.
     ``images`` (x, y, z, c) are z-scored, ``white`` and ``grey`` tissue fractions, ``dose`` the
     RBE-weighted dose of the whole course in Gy. ``later`` are the days that followed and their
-    masks.
+    masks. ``methylated`` is that of the MGMT promoter: 1, 0, or NaN where it is not known.
     """
 
     pseudonym: str
@@ -46,6 +64,7 @@ class EvolutionCase:
     treatment: Treatment
     earlier: tuple[int, Mask] | None = None
     later: tuple[tuple[int, Mask], ...] = ()
+    methylated: float = float("nan")
 
     def __post_init__(self) -> None:
         if self.day > 0:
@@ -97,6 +116,17 @@ class EvolutionModel(Protocol):
 EVOLUTION_MODELS: Registry[Callable[..., EvolutionModel]] = Registry("evolution model")
 
 
+def volumes_of(probability: Volume, spacing: float) -> Samples:
+    """Equally likely volumes in ml of masks that lie within each other and have ``probability``.
+
+    Such a mask is the set of voxels above a level, and each level is as likely as any other. A
+    voxel within 0.01 of a level counts in part, so that small differences are not lost.
+    """
+    possible = probability[probability > 0.002].astype(np.float64)
+    inside = np.clip((possible - (1 - LEVELS)[:, None]) / 0.02 + 0.5, 0, 1)
+    return np.asarray(inside.sum(axis=1) * spacing**3 / 1000)
+
+
 def signed_distance(mask: Mask, spacing: float) -> Volume:
     """Distance to the surface in mm, positive inside."""
     if not mask.any():
@@ -137,7 +167,7 @@ class VolumeErrors:
         """Learn from log volume ratios (true over predicted) after ``elapsed`` days."""
         scaled = errors / np.sqrt(np.maximum(elapsed, 1) / 100)
         self.spread = float(np.sqrt(np.mean(scaled**2)))
-        ordered = np.quantile(scaled - np.median(scaled), np.linspace(0.0125, 0.9875, 40))
+        ordered = np.quantile(scaled - np.median(scaled), LEVELS)
         self.quantiles = ordered / max(self.spread, 1e-9)
 
     def samples(self, ml: float, elapsed: float) -> Samples:

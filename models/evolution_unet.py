@@ -1,9 +1,14 @@
-"""Learned forecasts: a U-Net modulated by radiotherapy and time, alone or correcting mechanics.
+"""Learned forecasts: a U-Net modulated by numbers, alone or correcting the mechanistic forecast.
 
-The network adds to a prior logit and starts at zero, so that before training it is the prior: the
-last mask for the U-Net alone, the mechanistic forecast for the hybrid.
+The network adds to a prior logit and starts at zero, so that before training it is the prior. Alone
+it sees the radiotherapy: the RBE-weighted dose map, the share of each radiation and the BED. In the
+hybrid the mechanistic forecast carries the radiotherapy and the network sees none of it: what it
+learns of a patient holds for every course, so that it cannot invent an effect of a radiation from
+the centres that happen to give it.
 """
 
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -12,52 +17,66 @@ from numpy.typing import NDArray
 
 from flame.core.errors import FlameError
 from flame.core.scores import Weights
-from flame.core.treatment import Radiation
+from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution import (
     EVOLUTION_MODELS,
     LEAST_ML,
     EvolutionCase,
     Forecast,
-    VolumeErrors,
     signed_distance,
+    volumes_of,
 )
 from flame.models.initial_weights import initial_weights
-from flame.models.mechanistic import Mechanistic
+from flame.models.mechanistic import VISIBLE, Mechanistic
 from flame.models.radiobiology import bed, weighted_dose
 from flame.models.segmentation import masked_loss
 from flame.models.unet import unet
 
 Volume = NDArray[np.float32]
 
-CHANNELS = ("tumour", "distance", "growth", "T1C", "FLAIR", "dose", "white", "prior")
-NUMBERS = 3 + len(Radiation) + 2
-_FAR_MM, _LOGIT = 20.0, 4.0
+REFERENCE = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
+"""The course under which a hybrid's network sees the mechanistic forecast, whatever is given."""
+_FAR_MM, _LOGIT, _SOFT = 20.0, 4.0, 0.1
 
 
-def channels(case: EvolutionCase, prior: Volume) -> Volume:
-    """What the network sees (x, y, z, channel); ``prior`` is a logit."""
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a network sees of a patient and a day.
+
+    ``image`` (x, y, z, channel) and ``numbers`` go in; ``prior`` (x, y, z) is the logit that the
+    network's answer is added to.
+    """
+
+    image: Volume
+    numbers: Volume
+    prior: Volume
+
+
+def anatomy(case: EvolutionCase) -> list[Volume]:
+    """Tumour, how it grew, images and white matter."""
     distance = np.clip(signed_distance(case.tumour, case.spacing) / _FAR_MM, -1, 1)
     growth = np.zeros_like(distance)
     if case.earlier is not None and case.earlier[1].any():
         before = np.clip(signed_distance(case.earlier[1], case.spacing) / _FAR_MM, -1, 1)
         growth = (distance - before) * 30 / (case.day - case.earlier[0])
     images = np.clip(case.images, -4, 4)
-    parts = [case.tumour, distance, growth, images[..., 0], images[..., 1], case.dose / 60,
-             case.white, prior / _LOGIT]  # fmt: skip
-    return np.stack([np.asarray(p, np.float32) for p in parts], axis=-1)
+    return [case.tumour, distance, growth, images[..., 0], images[..., 1], case.white]
 
 
-def numbers(case: EvolutionCase, day: int) -> Volume:
-    """Time, size and radiotherapy: what modulates the network."""
+def patient(case: EvolutionCase, day: int) -> list[float]:
+    """Time in units of 100 days, size and MGMT promoter methylation (0 where unknown)."""
+    size = np.log(max(case.ml(case.tumour), LEAST_ML)) / 4
+    methylated = 0.0 if np.isnan(case.methylated) else 2 * case.methylated - 1
+    return [(day - case.day) / 100, day / 100, float(size), methylated]
+
+
+def radiotherapy(treatment: Treatment) -> list[float]:
+    """Share of each radiation in the RBE-weighted dose, BED / 100 Gy and dose / 60 Gy."""
     doses = dict.fromkeys(Radiation, 0.0)
-    for phase in case.treatment.phases:
+    for phase in treatment.phases:
         doses[phase.radiation] += weighted_dose(phase)
     total = sum(doses.values())
-    size = np.log(max(case.ml(case.tumour), LEAST_ML)) / 4
-    return np.array(
-        [(day - case.day) / 100, day / 100, size, *(d / total for d in doses.values()),
-         bed(case.treatment) / 100, total / 60], np.float32,
-    )  # fmt: skip
+    return [*(d / total for d in doses.values()), bed(treatment) / 100, total / 60]
 
 
 def corrected_loss(known: Any, added: Any) -> Any:
@@ -65,91 +84,111 @@ def corrected_loss(known: Any, added: Any) -> Any:
     return masked_loss(known[..., :1], added + known[..., 1:])
 
 
-@EVOLUTION_MODELS.register("U-Net")
-class LearnedEvolution:
-    """Corrects the last mask; ``steps`` batches of ``batch_size`` follow-ups are learned."""
+class LearnedEvolution(ABC):
+    """A prior and a network that corrects it; ``steps`` batches of ``batch_size`` are learned."""
+
+    channels: int
+    numbers: int
 
     def __init__(
         self, steps: int = 300, batch_size: int = 4, filters: int = 8, seed: int = 0
     ) -> None:
         self.steps, self.batch_size, self.seed = steps, batch_size, seed
-        self.network: Any = unet(len(CHANNELS), 1, filters, levels=3, condition=NUMBERS)
+        self.network: Any = unet(self.channels, 1, filters, levels=3, condition=self.numbers)
         self.optimizer = keras.optimizers.AdamW(2e-3, clipnorm=1.0)
         self.network.compile(self.optimizer, corrected_loss, jit_compile=False)
+        self.optimizer.build(self.network.trainable_variables)
+        self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
         self.weights: Weights = initial_weights(self.network, seed)
-        self.errors = VolumeErrors()
 
-    def prepare(self, cases: list[EvolutionCase]) -> None:
-        """Learn the prior."""
-
-    def prior(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Volume]:
-        """Logits of the last mask, the less certain the later."""
-        distance = signed_distance(case.tumour, case.spacing)
-        widths = [1.0 + (day - case.day) / 50 for day in days]
-        return [np.clip(distance / w, -_LOGIT, _LOGIT) for w in widths]
+    @abstractmethod
+    def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
+        """What the network sees on each of ``days``."""
 
     def fit(self, cases: list[EvolutionCase]) -> None:
-        """Learn the prior, then the correction, then how far volumes are off."""
-        self.prepare(cases)
-        rows = [
-            (channels(c, prior), numbers(c, day), mask[..., None].astype(np.float32), prior)
-            for c in cases
-            for (day, mask), prior in zip(
-                c.later, self.prior(c, tuple(d for d, _ in c.later)), strict=True
+        """Learn from the cases of one or several centres."""
+        rng = np.random.default_rng(self.seed)
+        self.train(self.examples(cases), self.steps, (0.0, 1.0), rng)
+
+    def examples(self, cases: list[EvolutionCase]) -> list[tuple[Seen, Volume]]:
+        """What there is to learn from: every later day and its mask."""
+        return [
+            (seen, mask[..., None].astype(np.float32))
+            for case in cases
+            for seen, (_, mask) in zip(
+                self.seen(case, tuple(d for d, _ in case.later)), case.later, strict=True
             )
         ]
-        self._train(rows)
-        errors, elapsed = [], []
-        for case in cases:
-            found = self._probabilities(case, tuple(d for d, _ in case.later))
-            for (day, mask), p in zip(case.later, found, strict=True):
-                expected = max(self._ml(case, p), LEAST_ML)
-                errors.append(np.log(max(case.ml(mask), LEAST_ML) / expected))
-                elapsed.append(day - case.day)
-        self.errors.fit(np.array(errors), np.array(elapsed, float))
 
-    def _train(self, rows: list[tuple[Volume, Volume, Volume, Volume]]) -> None:
-        rng = np.random.default_rng(self.seed)
+    def train(
+        self,
+        examples: list[tuple[Seen, Volume]],
+        steps: int,
+        part: tuple[float, float],
+        rng: np.random.Generator,
+    ) -> float:
+        """Train ``steps`` batches and return the mean loss.
+
+        The learning rate falls along the ``part`` of a cosine; the optimiser starts fresh.
+        """
         self.network.set_weights(self.weights)
-        for step in range(self.steps):
-            self.optimizer.learning_rate = 1e-3 * (1 + np.cos(np.pi * step / self.steps))
-            batch = [rows[i] for i in rng.integers(len(rows), size=self.batch_size)]
-            flip = slice(None, None, -1 if rng.random() < 0.5 else 1)
-            image, number, mask, prior = (np.stack(a) for a in zip(*batch, strict=True))
-            known = np.concatenate([mask[:, flip], prior[:, flip, ..., None]], axis=-1)
-            loss = float(self.network.train_on_batch([image[:, flip], number], known))
-            if not np.isfinite(loss):
-                raise FlameError(f"training diverged at step {step + 1}")
+        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
+            variable.assign(value)
+        losses = []
+        for rate in 1e-3 * (1 + np.cos(np.pi * np.linspace(*part, steps, endpoint=False))):
+            self.optimizer.learning_rate = float(rate)
+            chosen = [examples[i] for i in rng.integers(len(examples), size=self.batch_size)]
+            flips = tuple(slice(None, None, -1 if f else 1) for f in rng.random(3) < 0.5)
+            image = np.stack([seen.image[flips] for seen, _ in chosen])
+            numbers = np.stack([seen.numbers for seen, _ in chosen])
+            known = np.stack(
+                [np.concatenate([m, s.prior[..., None]], axis=-1)[flips] for s, m in chosen]
+            )
+            losses.append(float(self.network.train_on_batch([image, numbers], known)))
+            if not np.isfinite(losses[-1]):
+                raise FlameError(f"training diverged at step {len(losses)}")
         self.weights = [np.asarray(w) for w in self.network.get_weights()]
-
-    def _probabilities(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Volume]:
-        return self._corrected(case, days, self.prior(case, days))
-
-    def _corrected(
-        self, case: EvolutionCase, days: tuple[int, ...], priors: list[Volume]
-    ) -> list[Volume]:
-        self.network.set_weights(self.weights)
-        image = np.stack([channels(case, p) for p in priors])
-        number = np.stack([numbers(case, day) for day in days])
-        added = np.asarray(self.network.predict_on_batch([image, number]))[..., 0]
-        logits = added + np.stack(priors)
-        return list((1 / (1 + np.exp(-logits))).astype(np.float32))
-
-    def _ml(self, case: EvolutionCase, probability: Volume) -> float:
-        return case.ml(probability >= 0.5)
+        return float(np.mean(losses)) if losses else 0.0
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """One forecast a day."""
+        """One forecast a day; its volumes are those of masks that have the voxel probability."""
+        self.network.set_weights(self.weights)
+        seen = self.seen(case, days)
+        arrays = [np.stack([s.image for s in seen]), np.stack([s.numbers for s in seen])]
+        added = np.asarray(self.network.predict_on_batch(arrays))[..., 0]
         found = []
-        for day, p in zip(days, self._probabilities(case, days), strict=True):
-            samples = self.errors.samples(max(self._ml(case, p), LEAST_ML), day - case.day)
-            found.append(Forecast(day, p, samples))
+        for day, one, correction in zip(days, seen, added, strict=True):
+            p = (1 / (1 + np.exp(-correction - one.prior))).astype(np.float32)
+            found.append(Forecast(day, p, volumes_of(p, case.spacing)))
+        return found
+
+
+def _stacked(parts: list[Volume]) -> Volume:
+    return np.stack([np.asarray(p, np.float32) for p in parts], axis=-1)
+
+
+@EVOLUTION_MODELS.register("U-Net")
+class UNetEvolution(LearnedEvolution):
+    """Corrects the last mask, from all that is known of patient and radiotherapy."""
+
+    channels, numbers = 8, 4 + len(Radiation) + 2
+
+    def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
+        """The prior is the last mask, the less certain the later."""
+        distance, fixed = signed_distance(case.tumour, case.spacing), anatomy(case)
+        course, found = radiotherapy(case.treatment), []
+        for day in days:
+            prior = np.clip(distance / (1.0 + (day - case.day) / 50), -_LOGIT, _LOGIT)
+            image = _stacked([*fixed, prior / _LOGIT, case.dose / 60])
+            found.append(Seen(image, np.array([*patient(case, day), *course], np.float32), prior))
         return found
 
 
 @EVOLUTION_MODELS.register("hybrid")
 class Hybrid(LearnedEvolution):
-    """Corrects the mechanistic forecast, whose spread of volumes it keeps."""
+    """Corrects the mechanistic forecast from all that is known of the patient."""
+
+    channels, numbers = 7, 4
 
     def __init__(
         self, steps: int = 300, batch_size: int = 4, filters: int = 8, seed: int = 0
@@ -157,26 +196,27 @@ class Hybrid(LearnedEvolution):
         super().__init__(steps, batch_size, filters, seed)
         self.mechanistic = Mechanistic()
 
-    def prepare(self, cases: list[EvolutionCase]) -> None:
-        """Learn the mechanistic mixture."""
+    def fit(self, cases: list[EvolutionCase]) -> None:
+        """Learn the mechanistic mixture, then its correction."""
         self.mechanistic.fit(cases)
+        super().fit(cases)
 
-    def prior(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Volume]:
-        """Logits of the mechanistic forecast."""
-        return [_prior_logit(f) for f in self.mechanistic.forecast(case, days)]
+    def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
+        """The prior is the mechanistic forecast; the network sees that of REFERENCE."""
+        dose = np.full_like(case.dose, REFERENCE.phases[0].dose)
+        reference = self._priors(replace(case, treatment=REFERENCE, dose=dose), days)
+        given, fixed = self._priors(case, days), anatomy(case)
+        return [
+            Seen(
+                _stacked([*fixed, usual / _LOGIT]), np.array(patient(case, day), np.float32), prior
+            )
+            for day, usual, prior in zip(days, reference, given, strict=True)
+        ]
 
-    def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """One forecast a day."""
-        mechanics = self.mechanistic.forecast(case, days)
-        corrected = self._corrected(case, days, [_prior_logit(f) for f in mechanics])
-        found = []
-        for forecast, p in zip(mechanics, corrected, strict=True):
-            before = max(float(np.median(forecast.volumes)), LEAST_ML)
-            ratio = max(self._ml(case, p), LEAST_ML) / before
-            found.append(Forecast(forecast.day, p, forecast.volumes * ratio))
-        return found
-
-
-def _prior_logit(forecast: Forecast) -> Volume:
-    p = np.clip(forecast.probability, 1e-3, 1 - 1e-3)
-    return np.asarray(np.clip(np.log(p / (1 - p)), -_LOGIT, _LOGIT), np.float32)
+    def _priors(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Volume]:
+        """Logits from the expected density, which an effect of dose changes everywhere."""
+        weights, seen = self.mechanistic.ensemble(case, days)
+        return [
+            np.asarray((np.tensordot(weights, s, axes=1) - VISIBLE) / _SOFT, np.float32)
+            for s in (np.array(by_day) for by_day in zip(*seen, strict=True))
+        ]

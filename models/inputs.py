@@ -57,6 +57,11 @@ class Inputs:
         """Rows whose response is known."""
         return np.flatnonzero(np.isfinite(self.response))
 
+    @property
+    def groups(self) -> NDArray[np.intp]:
+        """0 for non-responders, 1 for responders, 2 for unknown."""
+        return np.where(np.isnan(self.response), 2, self.response > 0).astype(int)
+
     def take(self, index: NDArray[np.intp]) -> "Inputs":
         """Return the rows ``index``."""
         names = tuple(self.pseudonyms[i] for i in index)

@@ -4,7 +4,6 @@ Any subset of the four sequences will do at prediction: in training whole sequen
 random. A case whose masks are known in part teaches what is known of it.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -13,46 +12,20 @@ from numpy.typing import NDArray
 from scipy.ndimage import label
 
 from flame.core.errors import BadInput, FlameError
-from flame.core.imaging import Sequence
 from flame.core.scores import Weights
 from flame.models.initial_weights import initial_weights
+from flame.models.segmentation_cases import (
+    CHANNELS,
+    REGIONS,
+    SegmentationCase,
+    SegmentationConfig,
+)
 from flame.models.unet import unet
 
 Volume = NDArray[np.float32]
 
-REGIONS = ("whole", "core", "enhancing")
-"""Nested regions of BraTS: all of the tumour, without its oedema, its enhancing part."""
-CHANNELS = tuple(Sequence)
 LEAST_ML = 0.5
 """Smaller islands are left out of a predicted mask."""
-
-
-@dataclass(frozen=True)
-class SegmentationConfig:
-    """Images are sampled at ``voxel_mm``; patches have ``patch`` voxels a side."""
-
-    voxel_mm: float = 2.0
-    patch: int = 64
-    filters: int = 16
-    batch_size: int = 2
-    learning_rate: float = 2e-3
-
-
-@dataclass(frozen=True, eq=False)
-class SegmentationCase:
-    """``images`` (x, y, z, 4) in the order T1, T1C, T2, FLAIR, z-scored within the brain.
-
-    0 outside the brain, and everywhere for a sequence that is not there. ``regions`` (x, y, z, 3)
-    are the masks of REGIONS as 0 and 1, -1 everywhere for one that is not known.
-    """
-
-    images: Volume
-    regions: Volume
-
-    @property
-    def present(self) -> NDArray[np.intp]:
-        """Channels that are there."""
-        return np.flatnonzero(np.abs(self.images).reshape(-1, len(CHANNELS)).max(axis=0) > 0)
 
 
 def masked_loss(known: Any, logits: Any) -> Any:
@@ -94,26 +67,27 @@ class SegmentationModel:
         cases: list[SegmentationCase],
         steps: int,
         seed: int,
-        progress: Any = lambda done, total: None,
+        part: tuple[float, float] = (0.0, 1.0),
     ) -> tuple[Weights, float]:
         """Train from ``weights`` for ``steps`` batches; new weights and the mean loss.
 
-        The learning rate falls to zero along a cosine. The optimiser starts fresh.
+        The learning rate falls along the ``part`` of a cosine. The optimiser starts fresh.
         """
         self.network.set_weights(weights)
         for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
             variable.assign(value)
         patches = _Patches(cases, self.config.patch, seed)
         losses = []
-        for step in range(steps):
-            rate = self.config.learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
-            self.optimizer.learning_rate = rate
+        for at in np.linspace(*part, steps, endpoint=False):
+            rate = self.config.learning_rate * 0.5 * (1 + np.cos(np.pi * at))
+            self.optimizer.learning_rate = float(rate)
             batch = [patches.draw() for _ in range(self.config.batch_size)]
             images, regions = (np.stack(a) for a in zip(*batch, strict=True))
             losses.append(float(self.network.train_on_batch(images, regions)))
             if not np.isfinite(losses[-1]):
-                raise FlameError(f"training diverged at step {step + 1}; lower the learning rate")
-            progress(step + 1, steps)
+                raise FlameError(
+                    f"training diverged at step {len(losses)}; lower the learning rate"
+                )
         found = [np.asarray(w) for w in self.network.get_weights()]
         return found, float(np.mean(losses)) if losses else 0.0
 
@@ -122,6 +96,13 @@ class SegmentationModel:
         self.network.set_weights(weights)
         mirrored = self._windows(images[::-1])[::-1]
         return np.asarray((self._windows(images) + mirrored) / 2, np.float32)
+
+    def masks(self, weights: Weights, images: Volume) -> NDArray[np.bool_]:
+        """Masks (x, y, z, 3) of the regions, each within the one before."""
+        probability = self.probability(weights, images)
+        voxel_ml = self.config.voxel_mm**3 / 1000
+        found = [mask_of(probability[..., n], voxel_ml) for n in range(len(REGIONS))]
+        return np.stack(np.logical_and.accumulate(found), axis=-1)
 
     def _windows(self, images: Volume) -> Volume:
         import torch

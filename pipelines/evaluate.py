@@ -10,35 +10,44 @@ from flame.core.imaging import Scan, Sequence
 from flame.core.scores import GeneralisationReport
 from flame.federation.config import TrainConfig
 from flame.pipelines.train import check_data, load_run
-from flame.preprocessing.cohort import read_cohort
+from flame.preprocessing.cohort import at_spacing, read_cohort
+
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """Scores and where they were written."""
+    """Scores and where they were written; ``metric`` is the one to show first."""
 
     report: GeneralisationReport
     scores: Path
     html: Path
+    metric: str = "auc"
 
 
-def run(
-    run_folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
-) -> EvaluateResult:
+def run(run_folder: Path, progress: Progress = lambda done, total: None) -> EvaluateResult:
     """Write scores.csv, differences.csv and report.html into the run folder.
 
     Raises BadInput where training has not finished or the data changed since.
     """
-    from flame.evaluation.baselines import baseline_predictions
-    from flame.evaluation.generalisation import as_table, differences, score
-    from flame.evaluation.predictions import Predictor
-    from flame.evaluation.report import Evaluation, render
     from flame.federation.data import load_cohort
-    from flame.models.inputs import build_inputs
 
     config = load_run(run_folder)
     cohorts = [load_cohort(config, centre) for centre in config.data.centres]
     check_data(run_folder, cohorts)
+    evaluate = _response if config.task == "response" else _images
+    return evaluate(config, run_folder, cohorts, progress)
+
+
+def _response(
+    config: TrainConfig, run_folder: Path, cohorts: list[Cohort], progress: Progress
+) -> EvaluateResult:
+    from flame.evaluation.baselines import baseline_predictions
+    from flame.evaluation.generalisation import as_table, differences, score
+    from flame.evaluation.predictions import Predictor
+    from flame.evaluation.report import Evaluation, render
+    from flame.models.inputs import build_inputs
+
     inputs = [build_inputs(cohort, config.model) for cohort in cohorts]
     predictions = Predictor(config, run_folder, inputs).all()
     predictions += baseline_predictions(config, cohorts)
@@ -52,10 +61,43 @@ def run(
     evaluation = Evaluation(
         config, report, gaps, predictions, inputs, cohorts, _case(config, cohorts[0])
     )
-    result = EvaluateResult(report, run_folder / "scores.csv", run_folder / "report.html")
-    write_text(result.scores, as_table(scores).to_csv(index=False, na_rep="nan"))
-    write_text(run_folder / "differences.csv", as_table(gaps).to_csv(index=False, na_rep="nan"))
-    write_text(result.html, render(evaluation))
+    return _written(run_folder, report, as_table(gaps).to_csv(index=False, na_rep="nan"),
+                    render(evaluation), "auc")  # fmt: skip
+
+
+def _images(
+    config: TrainConfig, run_folder: Path, cohorts: list[Cohort], progress: Progress
+) -> EvaluateResult:
+    from flame.evaluation.generalisation import as_table
+    from flame.evaluation.image_report import ImageEvaluation, render
+    from flame.evaluation.image_tasks import METRICS, differences, patient_scores, scores
+    from flame.federation.describe import describe
+    from flame.federation.task import open_task
+
+    task = open_task(config)
+    by_centre = [task.patients(cohort) for cohort in cohorts]
+    rows = patient_scores(config, run_folder, by_centre, progress)
+    report = GeneralisationReport(
+        config.data.centres, tuple(scores(config.task, rows)), cohorts[0].simulated
+    )
+    gaps = differences(config.task, rows)
+    counts, warnings = describe(config, cohorts, by_centre)
+    evaluation = ImageEvaluation(config, report, gaps, rows, tuple(counts), tuple(warnings))
+    shown = "dice" if config.task == "segmentation" else "changed dice"
+    assert shown in METRICS[config.task]
+    return _written(run_folder, report, as_table(gaps).to_csv(index=False, na_rep="nan"),
+                    render(evaluation), next(iter(METRICS[config.task])))  # fmt: skip
+
+
+def _written(
+    folder: Path, report: GeneralisationReport, gaps: str, html: str, metric: str
+) -> EvaluateResult:
+    from flame.evaluation.generalisation import as_table
+
+    result = EvaluateResult(report, folder / "scores.csv", folder / "report.html", metric)
+    write_text(result.scores, as_table(report.scores).to_csv(index=False, na_rep="nan"))
+    write_text(folder / "differences.csv", gaps)
+    write_text(result.html, html)
     return result
 
 
@@ -63,7 +105,9 @@ def _case(config: TrainConfig, cohort: Cohort) -> tuple[Scan, ...]:
     """Scans of one case to show; only of a simulated patient, as images stay at their centre."""
     if not (cohort.simulated and config.model.sequences):
         return ()
-    shown = read_cohort(Path(config.data.bids) / cohort.centre, cohort.centre, 2.0, limit=1)
+    shown = read_cohort(
+        Path(config.data.bids) / cohort.centre, cohort.centre, at_spacing(2.0), limit=1
+    )
     baseline = shown.patients[0].baseline
     order = (Sequence.FLAIR, Sequence.T2, Sequence.T1, Sequence.T1C)
     return tuple(baseline.scans[s] for s in order if s in baseline.scans) if baseline else ()

@@ -1,4 +1,4 @@
-"""``flame train``: a response model by centre, federated and pooled."""
+"""``flame train``: a model of response, tumour masks or evolution by centre, federated, pooled."""
 
 import json
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
+from flame.federation.describe import Row, describe
 from flame.federation.plan import (
     FEDERATED,
     LOCAL,
@@ -24,18 +25,18 @@ from flame.federation.plan import (
     local_trainings,
 )
 from flame.federation.strategy import STRATEGIES
-from flame.models.inputs import Inputs, build_inputs
+from flame.federation.task import open_task
 
 Progress = Callable[[str, int, int], None]
-CONFIG_FILE, MANIFEST_FILE = "run.toml", "data.json"
+CONFIG_FILE, MANIFEST_FILE, WARNINGS_FILE = "run.toml", "data.json", "warnings.txt"
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The run folder, rows of patients and responders by centre, and warnings."""
+    """The run folder, a row of counts by centre, and warnings."""
 
     run: Path
-    centres: tuple[tuple[str, int, int], ...]
+    centres: tuple[Row, ...]
     warnings: tuple[str, ...]
 
 
@@ -56,21 +57,24 @@ def run(
     cohorts = [load_cohort(config, name) for name in names]
     if len({c.simulated for c in cohorts}) > 1:
         raise BadInput("simulated and real centres in one run: their figures must not be mixed")
-    inputs = [build_inputs(cohort, config.model) for cohort in cohorts]
-    result = _describe(out, inputs, training.folds)
-    sites = {i.centre: Site(config, [i]) for i in inputs}
-    sites[POOLED] = Site(config, inputs)
+    task = open_task(config)
+    patients = [task.patients(cohort) for cohort in cohorts]
+    rows, warnings = describe(config, cohorts, patients)
+    result = TrainResult(out, tuple(rows), tuple(warnings))
+    sites = {p.centre: Site(task, [p]) for p in patients}
+    sites[POOLED] = Site(task, patients)
     _claim(out, config, cohorts)
+    write_text(out / WARNINGS_FILE, "\n".join(warnings))
     federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
-    if config.federation.engine == "flare" and not _finished(out, federated, training.rounds):
+    if config.federation.engine == "flare" and not _finished(out, federated):
         from flame.federation.flare import train_on_flare
 
         train_on_flare(config, out, lambda done, total: progress(FEDERATED, done, total))
-        if not _finished(out, federated, training.rounds):
+        if not _finished(out, federated):
             raise FlameError("NVIDIA FLARE ended before the training did; run the command again")
 
     def in_process(stage: str, plan: list[Federation], pooled: bool) -> None:
-        coordinator = Coordinator(config, out, plan, lambda d, t: progress(stage, d, t))
+        coordinator = Coordinator(config, task, out, plan, lambda d, t: progress(stage, d, t))
         coordinator.run(in_process_call(sites), lambda f: (POOLED,) if pooled else f.centres)
 
     if config.federation.engine == "in-process":
@@ -117,30 +121,9 @@ def check_data(run_folder: Path, cohorts: list[Cohort]) -> None:
         raise BadInput(f"{run_folder}: the data changed since training began; train a new run")
 
 
-def _describe(out: Path, inputs: list[Inputs], folds: int) -> TrainResult:
-    counts, warnings = [], []
-    for centre in inputs:
-        patients = len(centre.labelled)
-        responders = int(centre.response[centre.labelled].sum())
-        counts.append((centre.centre, patients, responders))
-        if patients < folds:
-            raise BadInput(
-                f"centre {centre.centre} has {patients} patients with a known response, fewer than "
-                f"training.folds = {folds}; lower training.folds or leave the centre out"
-            )
-        if responders in (0, patients):
-            warnings.append(
-                f"centre {centre.centre} has {responders} responders among {patients} patients: "
-                "its AUC is undefined and its local model can only learn one answer"
-            )
-    if len(warnings) == len(inputs):
-        raise BadInput("no centre has both responders and non-responders: nothing can be learnt")
-    return TrainResult(out, tuple(counts), tuple(warnings))
-
-
-def _finished(out: Path, plan: list[Federation], rounds: int) -> bool:
+def _finished(out: Path, plan: list[Federation]) -> bool:
     loaded = (load_checkpoint(checkpoint_path(out, f.name)) for f in plan)
-    return all(c is not None and c.round >= rounds for c in loaded)
+    return all(c is not None and c.finished for c in loaded)
 
 
 def _write_history(out: Path) -> None:

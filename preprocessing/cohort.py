@@ -1,6 +1,8 @@
 """A preprocessed centre, read back as a Cohort on the grid a model wants."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from flame.core.cohort import Cohort, Patient
@@ -14,11 +16,25 @@ from flame.preprocessing.resampling import coarser
 _SIDECARS = "sub-*/ses-*/anat/*_desc-brain_mask.json"
 
 
-def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | None = None) -> Cohort:
+View = Callable[[Patient], Patient]
+
+
+def at_spacing(spacing: float) -> View:
+    """A view of patients whose images are sampled at ``spacing`` mm."""
+
+    def view(patient: Patient) -> Patient:
+        timepoints = tuple(coarser(t, spacing) for t in patient.timepoints)
+        return replace(patient, timepoints=timepoints)
+
+    return view
+
+
+def read_cohort(root: Path, centre: str, view: View | None, limit: int | None = None) -> Cohort:
     """Read the BIDS derivatives of ``centre`` below ``root``.
 
-    Scans are resampled to ``spacing`` mm on their grid; with None no image is read. ``limit``
-    stops after that many patients. Days, and patients, that decisions.tsv excludes are left out.
+    Each patient is reduced to its ``view`` as soon as it is read; with None no image is read.
+    ``limit`` stops after that many patients. Days, and patients, that decisions.tsv excludes are
+    left out.
     Raises BadInput where ``flame preprocess`` has not finished there.
     """
     table, description = root / "participants.tsv", root / "dataset_description.json"
@@ -38,19 +54,14 @@ def read_cohort(root: Path, centre: str, spacing: float | None, limit: int | Non
             if k not in ("participant_id", *OUTCOME_COLUMNS)
         }
         timepoints = tuple(
-            coarser(read_timepoint(root, subject, session, day), spacing)
+            read_timepoint(root, subject, session, day)
             for session, day in sessions(root, subject)
-            if spacing is not None and decision(decisions, subject, session, day) != EXCLUDE
+            if view and decision(decisions, subject, session, day) != EXCLUDE
         )
-        patients.append(
-            Patient(
-                subject,
-                timepoints,
-                treatments.get(subject),
-                clinical,
-                outcome(row.to_dict(), where),
-            )
+        patient = Patient(
+            subject, timepoints, treatments.get(subject), clinical, outcome(row.to_dict(), where)
         )
+        patients.append(view(patient) if view else patient)
     simulated = bool(json.loads(description.read_text()).get("Simulated"))
     manifest = {p.name: content_hash([p]) for p in (table, root / "treatments.tsv")}
     manifest |= {

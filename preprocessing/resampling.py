@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 
 from flame.core.cohort import Timepoint
-from flame.core.imaging import Scan
+from flame.core.imaging import DoseMap, Scan
 from flame.preprocessing.atlas import MNI152, template
 from flame.preprocessing.interpolation import coarse_grid, resample, resample_labels
 from flame.preprocessing.stage import STAGES, Estimate, Stage
 
 
 def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
-    """Return scans and brain mask, which share one grid, on that grid with ``spacing`` mm."""
+    """Return all images of a day, which share one grid, on that grid with ``spacing`` mm."""
     scan = next(iter(timepoint.scans.values()), None)
     if scan is None or np.allclose(scan.spacing, spacing):
         return timepoint
@@ -21,8 +21,12 @@ def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
         s: v.after("resampling", resample(v.voxels, v.affine, affine, shape), affine)
         for s, v in timepoint.scans.items()
     }
-    brain = timepoint.brain and resample_labels(timepoint.brain, affine, shape)
-    return replace(timepoint, scans=scans, brain=brain)
+    brain, tumour = (m and resample_labels(m, affine, shape)
+                     for m in (timepoint.brain, timepoint.tumour))  # fmt: skip
+    dose = timepoint.dose
+    if dose is not None:
+        dose = DoseMap(resample(dose.voxels, dose.affine, affine, shape), affine, dose.biological)
+    return replace(timepoint, scans=scans, brain=brain, tumour=tumour, dose=dose)
 
 
 @STAGES.register("resampling")

@@ -45,6 +45,14 @@ def on_cube(patient: Patient) -> Patient:
     return replace(patient, timepoints=tuple(_moved(t, grid) for t in patient.timepoints))
 
 
+def around_tumour(patient: Patient) -> Patient:
+    """As ``on_cube``; without images where there is no mask to put a cube around."""
+    try:
+        return on_cube(patient)
+    except BadInput:
+        return replace(patient, timepoints=())
+
+
 def _moved(timepoint: Timepoint, grid: Matrix) -> Timepoint:
     scans = {
         s: v.after("tumour cube", resample(v.voxels, v.affine, grid, SHAPE), grid)

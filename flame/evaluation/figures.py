@@ -6,6 +6,7 @@ from collections.abc import Sequence as SequenceOf
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import logrank_test
 from matplotlib.axes import Axes
@@ -13,7 +14,8 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from flame.core.imaging import Scan
-from flame.evaluation.predictions import LEFT_OUT, Predictions
+from flame.evaluation.held_out import LEFT_OUT
+from flame.evaluation.predictions import Predictions
 from flame.federation.plan import FEDERATED, LOCAL, POOLED
 from flame.models.inputs import Inputs
 
@@ -138,3 +140,22 @@ def _smooth(voxels: np.ndarray) -> np.ndarray:
     from scipy.ndimage import gaussian_filter
 
     return np.asarray(gaussian_filter(voxels, 2))
+
+
+def dots_figure(rows: pd.DataFrame, metric: str, title: str) -> str:
+    """A dot a patient and the mean, by model, a panel a centre; ``rows`` as of patient_scores."""
+    centres = list(dict.fromkeys(rows.tested_on))
+    figure, axes = _panels(len(centres))
+    for axis, centre in zip(axes, centres, strict=True):
+        here = rows[(rows.tested_on == centre)]
+        here = here[(here.model != LOCAL) | (here.trained_on == centre)]
+        groups = here.groupby("model", sort=False)
+        for place, (_, part) in enumerate(groups):
+            values = part.groupby("patient")[metric].mean().dropna().to_numpy()
+            spread = np.linspace(-0.15, 0.15, len(values))
+            axis.plot(place + spread, values, ".", color="#1f6fb2", ms=4, alpha=0.7)
+            if len(values):
+                axis.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color="#1c2733", lw=1.5)
+        axis.set_xticks(range(len(groups)), list(groups.groups), rotation=60, fontsize=6.5)
+        axis.set(title=centre, ylabel=title)
+    return to_svg(figure, "dots")

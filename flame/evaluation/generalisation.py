@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from flame.core.scores import CentreScore
+from flame.evaluation.held_out import LEFT_OUT
 from flame.evaluation.metrics import (
     Estimate,
     auc_difference,
@@ -15,7 +16,7 @@ from flame.evaluation.metrics import (
     c_index_estimate,
     calibration_estimates,
 )
-from flame.evaluation.predictions import LEFT_OUT, Predictions
+from flame.evaluation.predictions import Predictions
 from flame.federation.plan import FEDERATED, LOCAL, POOLED
 from flame.models.inputs import Inputs
 
@@ -48,11 +49,12 @@ def score(predictions: Predictions, inputs: Inputs) -> list[CentreScore]:
 
 @dataclass(frozen=True)
 class Difference:
-    """AUC of ``model`` minus AUC of ``against`` on the same patients of one centre."""
+    """``metric`` of ``model`` minus that of ``against`` on the same patients of one centre."""
 
     model: str
     against: str
     tested_on: str
+    metric: str
     value: float
     low: float
     high: float
@@ -82,7 +84,9 @@ def differences(predictions: Iterable[Predictions], cohort: list[Inputs]) -> lis
                     (b.by_seed[:, known], b.folds[:, known]),
                 )
                 found.append(
-                    Difference(a.model, b.model, here, gap.value, gap.low, gap.high, gap.reason)
+                    Difference(
+                        a.model, b.model, here, "auc", gap.value, gap.low, gap.high, gap.reason
+                    )
                 )
     return found
 

@@ -105,6 +105,14 @@ def _bootstrap(
     return float(low), float(high)
 
 
+def mean_estimate(values: Array, missing: str) -> Estimate:
+    """Mean over patients with a percentile bootstrap; ``missing`` says why where there is none."""
+    if not len(values):
+        return undefined(missing)
+    low, high = _bootstrap(lambda rows: float(values[rows].mean()), len(values), 1000)
+    return Estimate(float(values.mean()), low, high)
+
+
 def brier_estimate(response: Array, by_seed: Array) -> Estimate:
     """Mean squared error of the probability, averaged over seeds; percentile bootstrap."""
     if not len(response):

@@ -6,16 +6,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput
-from flame.federation.checkpoint import checkpoint_path, load_checkpoint
+from flame.evaluation.held_out import HeldOut, held_out
+from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
-from flame.federation.folds import fold_of
-from flame.federation.plan import FEDERATED, LOCAL, POOLED, Federation, local, without
+from flame.federation.plan import Federation
 from flame.models.inputs import Inputs
 from flame.models.response import ResponseModel
-from flame.preprocessing.standardisation import standardise
-
-LEFT_OUT = "{} leave-one-out"
+from flame.preprocessing.standardisation import Moments, standardise
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,44 +45,25 @@ class Predictor:
 
     def all(self) -> list[Predictions]:
         """Local, federated and pooled models, and those that never saw the tested centre."""
-        centres = [i.centre for i in self.inputs]
-        found = []
-        for inputs in self.inputs:
-            here = inputs.centre
-            for origin in centres:
-                found.append(self._at(LOCAL, local(origin), [origin], inputs))
-            for kind in (FEDERATED, POOLED):
-                found.append(self._at(kind, kind, centres, inputs))
-                others = [c for c in centres if c != here]
-                if others:
-                    name = LEFT_OUT.format(kind)
-                    found.append(self._at(name, without(kind, here), others, inputs))
-        return found
-
-    def _at(self, label: str, model: str, origin: list[str], inputs: Inputs) -> Predictions:
-        """Out-of-fold where the model was trained at this centre, else the whole model."""
         training = self.config.training
-        rows, folds = [], []
-        for seed in training.seeds:
-            if inputs.centre not in origin:
-                rows.append(self._one(Federation(model, tuple(origin), seed, 0), inputs))
-                folds.append(np.zeros(len(inputs.response), int))
-                continue
-            fold = fold_of(inputs, seed, training.folds)
-            probability = np.full(len(inputs.response), np.nan)
-            for number in range(training.folds):
-                tested = np.flatnonzero(fold == number)
-                federation = Federation(model, tuple(origin), seed, training.folds, number)
-                if len(tested):
-                    probability[tested] = self._one(federation, inputs.take(tested))
-            rows.append(probability)
-            folds.append(fold)
-        return Predictions(label, "+".join(origin), inputs.centre, np.array(rows), np.array(folds))
+        groups: dict[tuple[str, str, str], list[HeldOut]] = {}
+        for held in held_out(training, self.inputs):
+            key = (held.model, held.trained_on, held.patients.centre)
+            groups.setdefault(key, []).append(held)
+        return [self._together(key, parts) for key, parts in groups.items()]
+
+    def _together(self, key: tuple[str, str, str], parts: list[HeldOut]) -> Predictions:
+        seeds = self.config.training.seeds
+        shape = (len(seeds), len(parts[0].patients.pseudonyms))
+        probability, folds = np.full(shape, np.nan), np.zeros(shape, int)
+        for held in parts:
+            row = seeds.index(held.federation.seed)
+            inputs = held.patients.take(held.rows)
+            probability[row, held.rows] = self._one(held.federation, inputs)
+            folds[row, held.rows] = held.federation.fold or 0
+        return Predictions(*key, probability, folds)
 
     def _one(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
-        path = checkpoint_path(self.run, federation.name)
-        checkpoint = load_checkpoint(path)
-        if checkpoint is None or checkpoint.round < self.config.training.rounds:
-            raise BadInput(f"{self.run}: training has not finished; run flame train again to go on")
-        clinical = standardise(inputs.clinical, checkpoint.moments)
+        checkpoint = finished(self.run, federation.name)
+        clinical = standardise(inputs.clinical, Moments(**checkpoint.shared))
         return self.model.probability(checkpoint.state.weights, inputs, clinical)

@@ -1,20 +1,17 @@
-"""The report: one HTML file that needs nothing else."""
+"""The report of a run on response."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from flame import __version__
 from flame.core.cohort import Cohort
-from flame.core.config import as_toml
 from flame.core.imaging import Scan
 from flame.core.scores import CentreScore, GeneralisationReport
 from flame.evaluation import figures
 from flame.evaluation.generalisation import Difference
+from flame.evaluation.page import page
 from flame.evaluation.predictions import Predictions
 from flame.federation.config import TrainConfig
 from flame.models.inputs import Inputs
@@ -35,42 +32,22 @@ class Evaluation:
 
 def render(evaluation: Evaluation) -> str:
     """Return the report as HTML."""
-    environment = Environment(
-        loader=PackageLoader("flame.evaluation", "."), undefined=StrictUndefined, autoescape=True
-    )
-    config, report = evaluation.config, evaluation.report
     columns, rows = _cohort_table(evaluation)
-    return environment.get_template("report.html.j2").render(
+    return page(
+        "report.html.j2", evaluation.config, evaluation.report,
         title="Response to radiotherapy, hospital by hospital",
-        version=__version__,
-        engine={"flare": "NVIDIA FLARE, one process a site"}.get(
-            config.federation.engine, "in process"
-        ),
-        strategy=config.federation.strategy,
-        seeds=len(config.training.seeds),
-        simulated=report.simulated,
         warnings=_warnings(evaluation),
-        centres=report.centres,
         cohort_columns=columns,
         cohort_rows=rows,
-        matrix=_matrix(report),
+        matrix=_matrix(evaluation.report),
         difference_rows=_difference_rows(evaluation),
-        calibration_rows=_calibration_rows(report),
+        calibration_rows=_calibration_rows(evaluation.report),
         roc=Markup(figures.roc_figure(evaluation.predictions, evaluation.inputs)),
         calibration=Markup(figures.calibration_figure(evaluation.predictions, evaluation.inputs)),
         survival=Markup(figures.survival_figure(evaluation.predictions, evaluation.inputs)),
         case=Markup(figures.case_figure(evaluation.case)) if evaluation.case else "",
         limits=_limits(evaluation),
-        configuration=as_toml(_without_paths(config)),
-    )
-
-
-def _without_paths(config: TrainConfig) -> TrainConfig:
-    """The configuration with file names only: a report travels further than its folder."""
-    data = replace(
-        config.data, bids=Path(config.data.bids).name, table=Path(config.data.table).name
-    )
-    return replace(config, data=data)
+    )  # fmt: skip
 
 
 def _warnings(evaluation: Evaluation) -> list[str]:

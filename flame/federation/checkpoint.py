@@ -8,21 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from flame.core.errors import FlameError
+from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path
 from flame.core.scores import Weights
 from flame.federation.strategy import State
-from flame.preprocessing.standardisation import Moments
+from flame.federation.task import Shared
+
+_SHARED = "shared."
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """State after ``round`` rounds, the standardisation in use and the history so far."""
+    """State after ``round`` rounds, what all sites share and the history so far.
+
+    ``finished`` once the task has nothing more to ask.
+    """
 
     round: int
     state: State
-    moments: Moments
+    shared: Shared
     history: list[dict[str, Any]] = field(default_factory=list)
+    finished: bool = False
 
 
 def checkpoint_path(run: Path, name: str) -> Path:
@@ -35,10 +41,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays: dict[str, Any] = {
         "round": np.int64(checkpoint.round),
         "history": np.array(json.dumps(checkpoint.history)),
-        "count": checkpoint.moments.count,
-        "mean": checkpoint.moments.mean,
-        "squares": checkpoint.moments.squares,
+        "finished": np.bool_(checkpoint.finished),
     }
+    arrays |= {f"{_SHARED}{name}": array for name, array in checkpoint.shared.items()}
     for name, weights in {"weights": checkpoint.state.weights, **checkpoint.state.memory}.items():
         arrays |= {f"{name}.{i:04d}": w for i, w in enumerate(weights)}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
@@ -55,9 +60,18 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FlameError(f"{path} is damaged; delete it and run flame train again") from error
     groups: dict[str, Weights] = {"weights": []}
+    shared = {k.removeprefix(_SHARED): arrays.pop(k) for k in list(arrays) if k.startswith(_SHARED)}
     for key in sorted(k for k in arrays if "." in k):
         groups.setdefault(key.rsplit(".", 1)[0], []).append(arrays[key])
-    moments = Moments(arrays["count"], arrays["mean"], arrays["squares"])
     weights = groups.pop("weights")
     history = json.loads(str(arrays["history"]))
-    return Checkpoint(int(arrays["round"]), State(weights, groups), moments, history)
+    state = State(weights, groups)
+    return Checkpoint(int(arrays["round"]), state, shared, history, bool(arrays["finished"]))
+
+
+def finished(run: Path, name: str) -> Checkpoint:
+    """The checkpoint of a training that is done; BadInput where it is not."""
+    found = load_checkpoint(checkpoint_path(run, name))
+    if found is None or not found.finished:
+        raise BadInput(f"{run}: training has not finished; run flame train again to go on")
+    return found

@@ -10,9 +10,12 @@ from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.federation.plan import POOLED
 from flame.io.tables import read_table
+from flame.models.evolution import EvolutionConfig
 from flame.models.inputs import ResponseModelConfig
+from flame.models.segmentation_cases import SegmentationConfig
 
 ENGINES = ("in-process", "flare")
+TASK_NAMES = ("response", "segmentation", "evolution")
 
 
 @dataclass(frozen=True)
@@ -64,17 +67,26 @@ class FederationConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """The whole run. ``baselines`` maps a name to the clinical features of a plain baseline."""
+    """The whole run.
+
+    ``task`` is response, segmentation or evolution; ``model`` are the settings of a response model,
+    the other tasks have sections of their own. ``baselines`` maps a name to the clinical features
+    of a plain baseline of response.
+    """
 
     data: DataConfig
     model: ResponseModelConfig = ResponseModelConfig()
     training: TrainingConfig = TrainingConfig()
     federation: FederationConfig = FederationConfig()
     baselines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    task: str = "response"
+    segmentation: SegmentationConfig = SegmentationConfig()
+    evolution: EvolutionConfig = EvolutionConfig()
 
     def __post_init__(self) -> None:
         data, model, training = self.data, self.model, self.training
         unknown = [n for n in model.sequences if n not in list(Sequence)]
+        evolution, segmentation = self.evolution, self.segmentation
         rules = [
             (bool(data.bids) != bool(data.table), "set exactly one of data.bids and data.table"),
             (self.federation.engine in ENGINES, f"federation.engine: one of {', '.join(ENGINES)}"),
@@ -88,6 +100,24 @@ class TrainConfig:
                 "training.seeds: at least one, each once, 0 or more",
             ),
             (self.federation.timeout_s > 0, "federation.timeout_s: above 0"),
+            (self.task in TASK_NAMES, f"task: one of {', '.join(TASK_NAMES)}"),
+            (self.task == "response" or data.bids, f"task {self.task} needs images: set data.bids"),
+            (
+                evolution.calibration >= 2 and evolution.latest_day > 0,
+                "evolution.calibration: 2 or more; latest_day: above 0",
+            ),
+            (
+                min(evolution.steps, evolution.batch_size, evolution.filters) >= 1,
+                "evolution.steps, batch_size and filters: 1 or more",
+            ),
+            (
+                segmentation.patch % 8 == 0 and min(segmentation.patch, segmentation.steps) > 0,
+                "segmentation.patch: a multiple of 8 voxels; steps: 1 or more",
+            ),
+            (
+                segmentation.voxel_mm > 0 and segmentation.learning_rate > 0,
+                "segmentation.voxel_mm and learning_rate: above 0",
+            ),
             (model.filters >= 4 and model.filters % 4 == 0, "model.filters: a multiple of 4"),
             (model.hidden >= 0 and model.l2 >= 0, "model.hidden and l2: 0 or more"),
             (len(set(model.clinical)) == len(model.clinical), "model.clinical: each name once"),

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from flame import __version__
 from flame.core.errors import FlameError
-from flame.core.scores import Update
+from flame.core.scores import Update, Weights
 from flame.federation import fedavg  # noqa: F401  (registers itself)
 from flame.federation.checkpoint import (
     Checkpoint,
@@ -21,7 +21,7 @@ from flame.federation.checkpoint import (
 from flame.federation.config import TrainConfig
 from flame.federation.plan import Federation
 from flame.federation.strategy import STRATEGIES, State
-from flame.preprocessing.standardisation import Moments, merge
+from flame.federation.task import Ask, Message, Shared, Task
 
 Progress = Callable[[int, int], None]
 
@@ -41,10 +41,14 @@ class Coordinator:
     """Trains every federation of a plan; what is on disk already is not trained again."""
 
     def __init__(
-        self, config: TrainConfig, run: Path, plan: list[Federation], progress: Progress = _nothing
+        self,
+        config: TrainConfig,
+        task: Task[Any],
+        run: Path,
+        plan: list[Federation],
+        progress: Progress = _nothing,
     ) -> None:
-        self.config, self.run_folder, self.plan, self.progress = config, run, plan, progress
-        self.rounds = config.training.rounds
+        self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
         self.strategy = STRATEGIES[config.federation.strategy]
 
     def run(self, call: Call, sites: Callable[[Federation], tuple[str, ...]]) -> None:
@@ -60,18 +64,25 @@ class Coordinator:
         self, federation: Federation, sites: tuple[str, ...], call: Call, index: int
     ) -> None:
         path = checkpoint_path(self.run_folder, federation.name)
-        at = load_checkpoint(path) or self._start(federation, sites, call)
-        while at.round < self.rounds:
-            at = self._round(federation, sites, call, at)
-            save_checkpoint(path, at)
-            self.progress(index * self.rounds + at.round, len(self.plan) * self.rounds)
-        self.progress((index + 1) * self.rounds, len(self.plan) * self.rounds)
+        at, steps = load_checkpoint(path), self.task.rounds + 2
+        ask = _asking(call, sites, _who(federation))
 
-    def _start(self, federation: Federation, sites: tuple[str, ...], call: Call) -> Checkpoint:
-        first = call("initial_weights", sites[:1], seed=federation.seed)[sites[0]]
-        summaries = call("summarise", sites, **_who(federation))
-        moments = merge([Moments(**summaries[site]) for site in sites])
-        return Checkpoint(0, State(first["weights"]), moments)
+        def save(done: int) -> None:
+            assert at is not None
+            save_checkpoint(path, at)
+            self.progress(index * steps + done, len(self.plan) * steps)
+
+        if at is None:
+            first = call("initial_weights", sites[:1], seed=federation.seed)[sites[0]]
+            at = Checkpoint(0, State(first["weights"]), self.task.prepare(ask))
+            save(1)
+        while at.round < self.task.rounds:
+            at = self._round(federation, sites, call, at)
+            save(1 + at.round)
+        if not at.finished:
+            shared = self.task.finish(ask, at.state.weights, at.shared)
+            at = replace(at, shared=shared, finished=True)
+        save(steps)
 
     def _round(
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
@@ -79,7 +90,7 @@ class Coordinator:
         number, started = at.round + 1, time.perf_counter()
         answers = call(
             "train", sites, name=federation.name, number=number, weights=at.state.weights,
-            moments=asdict(at.moments), **_who(federation),
+            shared=at.shared, who=_who(federation),
         )  # fmt: skip
         wall = round(time.perf_counter() - started, 4)
         updates = [_checked(site, answers[site], at.state) for site in sites]
@@ -96,10 +107,27 @@ class Coordinator:
             for update in updates
         ]
         state = self.strategy.aggregate(at.state, updates)
-        return Checkpoint(number, state, at.moments, [*at.history, *history])
+        return Checkpoint(number, state, at.shared, [*at.history, *history])
 
 
-def _who(federation: Federation) -> dict[str, Any]:
+def _asking(call: Call, sites: tuple[str, ...], who: Message) -> Ask:
+    def ask(
+        question: str,
+        given: Message,
+        weights: Weights = (),  # type: ignore[assignment]
+        shared: Shared | None = None,
+        calibrating: bool = False,
+    ) -> list[Message]:
+        answers = call(
+            "answer", sites, question=question, given=given, weights=list(weights),
+            shared=shared or {}, calibrating=calibrating, who=who,
+        )  # fmt: skip
+        return [answers[site] for site in sites]
+
+    return ask
+
+
+def _who(federation: Federation) -> Message:
     fold = -1 if federation.fold is None else federation.fold
     return {
         "seed": federation.seed, "folds": federation.folds, "fold": fold,

@@ -9,15 +9,15 @@ import numpy as np
 from flame.core.cohort import Cohort, Outcome
 from flame.federation.config import TrainConfig
 from flame.io.tables import alive_at, read_table_cohort
-from flame.preprocessing.cohort import read_cohort
+from flame.preprocessing.cohort import View, at_spacing, read_cohort
+from flame.preprocessing.tumour_cube import around_tumour
 
 
 def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     """Read one centre's cohort, its response and imputed features as the configuration says."""
     data = config.data
     if data.bids:
-        spacing = config.model.voxel_mm if config.model.sequences else None
-        cohort = read_cohort(Path(data.bids) / centre, centre, spacing)
+        cohort = read_cohort(Path(data.bids) / centre, centre, _view(config))
     else:
         survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
         cohort = read_table_cohort(
@@ -33,6 +33,15 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
         for patient in cohort.patients
     )
     return replace(cohort, patients=patients)
+
+
+def _view(config: TrainConfig) -> View | None:
+    """What of a patient's images the task needs."""
+    if config.task == "evolution":
+        return around_tumour
+    if config.task == "segmentation":
+        return at_spacing(config.segmentation.voxel_mm)
+    return at_spacing(config.model.voxel_mm) if config.model.sequences else None
 
 
 def _imputed(clinical: Mapping[str, float], values: Mapping[str, float]) -> dict[str, float]:

@@ -26,6 +26,7 @@ from flame.core.files import write_text
 from flame.federation.config import TrainConfig, centres
 from flame.federation.coordinator import Coordinator, Progress
 from flame.federation.plan import FEDERATED, Federation, joint_trainings
+from flame.federation.task import open_task
 
 PROGRESS_FILE, ERROR_FILE, LOG_FILE = "progress.json", "flare-error.txt", "flare.log"
 
@@ -63,8 +64,8 @@ class FlareServer:
             write_text(run / PROGRESS_FILE, json.dumps([done, total]))
 
         try:
-            plan = flare_plan(config)
-            Coordinator(config, run, plan, progress).run(call, lambda f: f.centres)
+            coordinator = Coordinator(config, open_task(config), run, flare_plan(config), progress)
+            coordinator.run(call, lambda f: f.centres)
         except FlameError as error:
             write_text(run / ERROR_FILE, str(error))
             raise
@@ -105,29 +106,34 @@ class FlareSite:
         return self._answer("initial_weights", seed=seed)
 
     @collab.publish
-    def summarise(self, seed: int, folds: int, fold: int, centres: list[str]) -> dict[str, Any]:
-        """See Site.summarise."""
-        return self._answer("summarise", seed=seed, folds=folds, fold=fold, centres=centres)
+    def answer(
+        self, question: str, given: dict[str, Any], weights: list[Any], shared: dict[str, Any],
+        calibrating: bool, who: dict[str, Any],
+    ) -> dict[str, Any]:  # fmt: skip
+        """See Site.answer."""
+        return self._answer(
+            "answer", question=question, given=given, weights=weights, shared=shared,
+            calibrating=calibrating, who=who,
+        )  # fmt: skip
 
     @collab.publish
     def train(
-        self, name: str, number: int, weights: list[Any], moments: dict[str, Any], seed: int,
-        folds: int, fold: int, centres: list[str],
+        self, name: str, number: int, weights: list[Any], shared: dict[str, Any],
+        who: dict[str, Any],
     ) -> dict[str, Any]:  # fmt: skip
         """See Site.train."""
         return self._answer(
-            "train", name=name, number=number, weights=weights, moments=moments, seed=seed,
-            folds=folds, fold=fold, centres=centres,
-        )  # fmt: skip
+            "train", name=name, number=number, weights=weights, shared=shared, who=who
+        )
 
 
 def open_site(config: TrainConfig, centre: str) -> Any:
     """Return the Site of one centre with its data read."""
     from flame.federation.data import load_cohort
     from flame.federation.site import Site
-    from flame.models.inputs import build_inputs
 
-    return Site(config, [build_inputs(load_cohort(config, centre), config.model)])
+    task = open_task(config)
+    return Site(task, [task.patients(load_cohort(config, centre))])
 
 
 def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:

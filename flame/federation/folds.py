@@ -5,29 +5,35 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.models.inputs import Inputs
+from flame.federation.task import Patients
 
 
-def fold_of(inputs: Inputs, seed: int, folds: int) -> NDArray[np.intp]:
-    """Fold of each patient: responders, non-responders and unknown dealt out by a seeded hash."""
+def fold_of(patients: Patients, seed: int, folds: int, purpose: str = "") -> NDArray[np.intp]:
+    """Fold of each patient: the patients of each group in turn, dealt out by a seeded hash."""
 
     def rank(index: np.intp) -> str:
-        text = f"{seed}:{inputs.centre}:{inputs.pseudonyms[index]}"
+        text = f"{purpose}{seed}:{patients.centre}:{patients.pseudonyms[index]}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    assigned = np.zeros(len(inputs.response), int)
-    dealt = 0
-    unknown = np.isnan(inputs.response)
-    for group in (inputs.response == 0, inputs.response == 1, unknown):
-        for index in sorted(np.flatnonzero(group), key=rank):
+    groups = patients.groups
+    assigned, dealt = np.zeros(len(groups), int), 0
+    for group in np.unique(groups):
+        for index in sorted(np.flatnonzero(groups == group), key=rank):
             assigned[index] = dealt % folds
             dealt += 1
     return assigned
 
 
-def training_rows(inputs: Inputs, seed: int, folds: int, fold: int | None) -> NDArray[np.intp]:
+def training_rows(patients: Patients, seed: int, folds: int, fold: int | None) -> NDArray[np.intp]:
     """Labelled rows outside the held-out fold, or all labelled ones where ``fold`` is None."""
+    rows = patients.labelled
     if fold is None:
-        return inputs.labelled
-    rows = inputs.labelled
-    return np.asarray(rows[fold_of(inputs, seed, folds)[rows] != fold])
+        return rows
+    return np.asarray(rows[fold_of(patients, seed, folds)[rows] != fold])
+
+
+def calibration_rows(patients: Patients, seed: int, one_in: int) -> NDArray[np.bool_]:
+    """Which of the patients of a training calibrate it: every ``one_in``-th, 0 nobody."""
+    if not one_in:
+        return np.zeros(len(patients.pseudonyms), bool)
+    return np.asarray(fold_of(patients, seed, one_in, "calibration ") == 0)

@@ -1,4 +1,4 @@
-"""A site: holds the cohort of its centre and answers the coordinator. Knows no engine.
+"""A site: holds the patients of its centre and answers the coordinator. Knows no engine.
 
 Only what the methods return leaves the site: weights, counts and sums.
 """
@@ -11,13 +11,8 @@ import numpy as np
 
 from flame import __version__
 from flame.core.scores import Weights
-from flame.federation.config import TrainConfig
-from flame.federation.folds import training_rows
-from flame.models.inputs import Inputs, concatenate
-from flame.models.response import ResponseModel
-from flame.preprocessing.standardisation import Moments, merge, standardise, summarise
-
-Message = dict[str, Any]
+from flame.federation.folds import calibration_rows, training_rows
+from flame.federation.task import Message, Patients, Shared, Task
 
 
 def derived_rng(*names: object) -> np.random.Generator:
@@ -27,13 +22,11 @@ def derived_rng(*names: object) -> np.random.Generator:
 
 
 class Site:
-    """Trains on the inputs of one centre; of several only where they may be pooled."""
+    """Trains on the patients of one centre; of several only where they may be pooled."""
 
-    def __init__(self, config: TrainConfig, inputs: list[Inputs]) -> None:
-        self.config = config
-        self.inputs = inputs
-        training = config.training
-        self.model = ResponseModel(config.model, training.optimizer, training.learning_rate)
+    def __init__(self, task: Task[Any], patients: list[Any]) -> None:
+        self.task = task
+        self.patients: list[Patients] = patients
 
     def describe(self) -> Message:
         """The version in use, so that sites of another one are found before training."""
@@ -41,48 +34,44 @@ class Site:
 
     def initial_weights(self, seed: int) -> Message:
         """Initial weights of the model; the same at every site."""
-        return {"weights": self.model.build(self.inputs[0].image.shape[1:], seed)}
+        return {"weights": self.task.initial_weights(self.patients[0], seed)}
 
-    def summarise(self, seed: int, folds: int, fold: int, centres: list[str]) -> Message:
-        """Counts, means and sums of squares of the clinical features of the training patients.
-
-        ``fold`` -1 holds nobody out.
-        """
-        moments = merge([summarise(i.clinical) for i in self._training(seed, folds, fold, centres)])
-        return {"count": moments.count, "mean": moments.mean, "squares": moments.squares}
+    def answer(
+        self,
+        question: str,
+        given: Message,
+        weights: Weights,
+        shared: Shared,
+        calibrating: bool,
+        who: Message,
+    ) -> Message:
+        """Sums over the patients that ``who`` names (see ``_chosen``)."""
+        chosen = self._chosen(**who, calibrating=calibrating)
+        return self.task.answer(chosen, question, given, weights, shared)
 
     def train(
-        self,
-        name: str,
-        number: int,
-        weights: Weights,
-        moments: Message,
-        seed: int,
-        folds: int,
-        fold: int,
-        centres: list[str],
+        self, name: str, number: int, weights: Weights, shared: Shared, who: Message
     ) -> Message:
         """Train round ``number`` of the training ``name`` from ``weights``."""
         started = time.perf_counter()
-        inputs = concatenate(self._training(seed, folds, fold, centres))
-        clinical = standardise(inputs.clinical, Moments(**moments))
-        self.model.build(inputs.image.shape[1:], seed)
-        training = self.config.training
-        updated, loss = self.model.fit(
-            weights, inputs, clinical, training.epochs, training.batch_size,
-            derived_rng(name, number, inputs.centre),
-        )  # fmt: skip
+        patients = self._chosen(**who, calibrating=False)
+        rng = derived_rng(name, number, "+".join(p.centre for p in patients))
+        updated, loss = self.task.train(patients, weights, shared, number, rng)
         return {
             "weights": updated,
-            "patients": len(inputs.response),
+            "patients": sum(len(p.pseudonyms) for p in patients),
             "loss": loss,
             "seconds": time.perf_counter() - started,
         }
 
-    def _training(self, seed: int, folds: int, fold: int, centres: list[str]) -> list[Inputs]:
-        held_out = None if fold < 0 else fold
-        return [
-            i.take(training_rows(i, seed, folds, held_out))
-            for i in self.inputs
-            if i.centre in centres
-        ]
+    def _chosen(
+        self, seed: int, folds: int, fold: int, centres: list[str], calibrating: bool
+    ) -> list[Patients]:
+        """Patients of ``centres`` outside ``fold`` (-1 holds nobody out)."""
+        found = []
+        for patients in self.patients:
+            if patients.centre in centres:
+                rows = training_rows(patients, seed, folds, None if fold < 0 else fold)
+                kept = calibration_rows(patients.take(rows), seed, self.task.calibration)
+                found.append(patients.take(rows[kept == calibrating]))
+        return found

@@ -41,18 +41,19 @@ class SimulatedEvolution:
 
 
 def simulate_evolution(
-    world: World, design: str, centre: int, number: int, seed: int
+    world: World, design: str, centre: int, number: int, seed: int, counterfactual: bool = True
 ) -> SimulatedEvolution:
     """Simulate one patient; deterministic in its arguments.
 
     In the ``crossed`` design every centre gives every radiation, in the ``confounded`` one each
-    centre gives its own.
+    centre gives its own. Without ``counterfactual`` the patient is followed as treated only.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, centre, number]))
     head = warped_head(rng)
     choice = int(rng.integers(3))
     given = list(Radiation)[centre % 3 if design == CONFOUNDED else choice]
-    sensitivity = max(rng.normal(0.032 if rng.random() < 0.4 else 0.022, 0.006), 0.008)
+    methylated = bool(rng.random() < 0.4)
+    sensitivity = max(rng.normal(0.032 if methylated else 0.022, 0.006), 0.008)
     disease = sample_disease(head, world, float(sensitivity), rng)
     head, disease = _around(head, disease)
     none = np.zeros_like(disease.cells)
@@ -66,6 +67,8 @@ def simulate_evolution(
     reader = int(rng.integers(2**31))
     under = {}
     for radiation, treatment in world.schedules.items():
+        if not (counterfactual or radiation is given):
+            continue
         dose = dose_map(planned, treatment, sharp=not world.null)
         seen = follow(start, treatment, dose, (BASELINE, *FOLLOW_UPS), world)
         later = tuple(
@@ -77,7 +80,7 @@ def simulate_evolution(
             f"{centre + 1}-{number + 1:03d}", f"centre-{centre + 1}", VOXEL_MM, BASELINE,
             _crop(planned, head.affine, grid), images, *atlas,
             resample(dose, head.affine, grid, SHAPE), treatment,
-            (EARLIER, _crop(before, head.affine, grid)), later,
+            (EARLIER, _crop(before, head.affine, grid)), later, float(methylated),
         )  # fmt: skip
     return SimulatedEvolution(given, under)
 

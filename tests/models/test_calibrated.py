@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.models.calibrated import Calibrated, fitted_temperature, score
+from flame.models.calibrated import (
+    STRETCHES,
+    TEMPERATURES,
+    Calibrated,
+    Sums,
+    entropies,
+    score,
+    summed,
+)
 from flame.models.evolution import EvolutionCase, Forecast
 from tests.models.conftest import SIDE, tumour_case
 
@@ -57,8 +65,25 @@ def test_temperature_of_logits_that_are_twice_too_sure() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, 50_000)
     truth = rng.random(50_000) < 1 / (1 + np.exp(-logits))
-    assert fitted_temperature(2 * logits, truth) == pytest.approx(2, rel=0.05)
-    assert fitted_temperature(np.empty(0), np.empty(0, bool)) == 1
+    found = Sums(np.ones(len(STRETCHES)), entropies(2 * logits, truth)).calibration()
+    assert found.temperature == pytest.approx(2, rel=0.06)  # the grid has steps of 10 %
+
+
+def test_centres_together_calibrate_as_pooled_patients_would() -> None:
+    rng = np.random.default_rng(3)
+    cases = [patient(v) for v in 20 * np.exp(rng.normal(0, 0.5, 12))]
+    apart = summed(Overconfident(), cases[:5]) + summed(Overconfident(), cases[5:])
+    pooled = summed(Overconfident(), cases)
+    assert np.array_equal(apart.counts, pooled.counts)
+    assert apart.calibration() == pooled.calibration()
+
+
+def test_stretch_is_the_conformal_quantile() -> None:
+    # Ranks of 19 scores: the 18th of (19 + 1) * 0.9; on a grid of steps of 2.3 %.
+    scores = np.arange(1, 20) / 4
+    counts = np.bincount(np.searchsorted(STRETCHES, scores), minlength=len(STRETCHES))
+    found = Sums(counts, np.zeros(len(TEMPERATURES))).calibration()
+    assert 18 / 4 <= found.stretch <= 18 / 4 * 1.024
 
 
 def test_too_few_patients_to_calibrate() -> None:

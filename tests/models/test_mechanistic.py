@@ -1,25 +1,20 @@
-"""The mixture of mechanistic courses: exact over centres, right on courses of its own making."""
+"""Mechanistic courses: physics in closed form, parameters found on courses of its own making."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution import EvolutionCase
 from flame.models.mechanistic import (
     ALPHAS,
-    EFFICACIES,
     FASTEST_MM_DAY,
     Course,
     Mechanistic,
-    expectation_maximisation,
     parameter_grid,
-    posterior,
-    shrunken,
 )
+from flame.models.mixture import GROUPS, Mixture
 from tests.models.conftest import tumour_case
 
 DAYS = (50, 120)
@@ -39,24 +34,6 @@ def test_grid_keeps_fronts_slow() -> None:
     assert len(np.unique(grid, axis=0)) == len(grid)
 
 
-@settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 1000), sizes=st.lists(st.integers(1, 5), min_size=2, max_size=4))
-def test_mixture_of_centres_is_the_pooled_one(seed: int, sizes: list[int]) -> None:
-    rows = np.random.default_rng(seed).normal(0, 3, (sum(sizes), 3 * len(ALPHAS)))
-    parts = np.split(rows, np.cumsum(sizes)[:-1])
-    (apart, apart_likelihood), (pooled, likelihood) = (
-        expectation_maximisation(p) for p in (parts, [rows])
-    )
-    assert np.allclose(apart, pooled, atol=1e-12)
-    assert apart_likelihood == pytest.approx(likelihood, rel=1e-12)
-
-
-def test_posterior_by_hand() -> None:
-    # Prior 1/4, 3/4 and likelihoods 3, 1: 3/4 against 3/4.
-    found = posterior(np.log([[3.0, 1.0]]), np.array([0.25, 0.75]))
-    assert found == pytest.approx(np.array([[0.5, 0.5]]))
-
-
 def test_without_diffusion_a_course_of_photons_leaves_the_lq_fraction() -> None:
     # Growth off: exp(-0.02 * 30 * (2 + 2^2 / 8)) of the cells live on, and the dead clear.
     case = tumour_case(radius=30.0)
@@ -68,8 +45,7 @@ def test_without_diffusion_a_course_of_photons_leaves_the_lq_fraction() -> None:
 def test_finds_the_parameters_that_made_a_course() -> None:
     grid = parameter_grid()
     true = grid[3 * len(ALPHAS) + 4]
-    model = Mechanistic()
-    model.weights = np.full(len(grid), 1 / len(grid))
+    model = Mechanistic(Mixture(np.full((GROUPS, len(grid)), 1 / len(grid))))
     found = model.parameters(made_by(true, tumour_case(radius=18.0)))
     for name, value in zip(("diffusion", "rate", "alpha"), true, strict=True):
         _, low, high = found[name]
@@ -88,14 +64,23 @@ def test_efficacy_of_an_ion_is_learned_and_not_invented() -> None:
         ]
         model = Mechanistic()
         model.fit(photons + carbons)
-        assert model.efficacy[Radiation.PROTON] == 1.0  # nobody had protons
+        assert model.mixture.efficacy[Radiation.PROTON] == 1.0  # nobody had protons
         if true == 1.0:
-            assert model.efficacy[Radiation.CARBON] == 1.0
+            assert model.mixture.efficacy[Radiation.CARBON] == 1.0
         else:
-            assert 1.2 < model.efficacy[Radiation.CARBON] < 1.9
+            assert 1.2 < model.mixture.efficacy[Radiation.CARBON] < 1.9
 
 
-def test_efficacy_stays_at_one_without_evidence() -> None:
-    assert shrunken(np.zeros(len(EFFICACIES))) == 1.0
-    strong = -50 * (np.log(EFFICACIES) - 0.3) ** 2
-    assert shrunken(strong) == pytest.approx(np.exp(0.3), rel=0.05)
+def test_methylated_tumours_are_found_to_be_more_sensitive() -> None:
+    grid = parameter_grid()
+    cases = [
+        replace(made_by(grid[k * len(ALPHAS) + 3 + 3 * m], tumour_case(f"{k}{m}", 14.0 + k)),
+                methylated=float(m))
+        for k in range(3) for m in (0, 1)
+    ]  # fmt: skip
+    model = Mechanistic()
+    model.fit(cases)
+    by_alpha = model.mixture.weights.reshape(GROUPS, -1, len(ALPHAS)).sum(axis=1)
+    unmethylated, methylated, unknown = by_alpha @ np.arange(len(ALPHAS))
+    assert unmethylated + 1 < methylated
+    assert unmethylated < unknown < methylated

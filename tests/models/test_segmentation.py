@@ -5,15 +5,8 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.models.segmentation import (
-    CHANNELS,
-    SegmentationCase,
-    SegmentationConfig,
-    SegmentationModel,
-    _Patches,
-    mask_of,
-    masked_loss,
-)
+from flame.models.segmentation import SegmentationModel, _Patches, mask_of, masked_loss
+from flame.models.segmentation_cases import CHANNELS, SegmentationCase, SegmentationConfig
 
 CONFIG = SegmentationConfig(patch=16, filters=4, batch_size=2, learning_rate=1e-2)
 

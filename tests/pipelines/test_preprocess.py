@@ -21,7 +21,7 @@ from flame.io.pseudonym import load_key, pseudonym
 from flame.models.evolution_cases import evolution_case
 from flame.pipelines.preprocess import PreprocessConfig, run
 from flame.preprocessing.atlas import tissues
-from flame.preprocessing.cohort import read_cohort
+from flame.preprocessing.cohort import at_spacing, read_cohort
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.interpolation import resample_labels
 from flame.preprocessing.tumour_cube import SHAPE, on_cube
@@ -48,7 +48,7 @@ def test_layout_days_and_tables(hospital: Path, derivatives: Path) -> None:
         for p in sorted(derivatives.glob("sub-*/ses-*/anat/*T2w.json"))
     ]
     assert days == [-10, 60]
-    (cohort,) = [read_cohort(derivatives, "centre-1", 6.0)]
+    (cohort,) = [read_cohort(derivatives, "centre-1", at_spacing(6.0))]
     (patient,) = cohort.patients
     assert cohort.simulated
     assert patient.treatment is not None
@@ -84,7 +84,7 @@ def test_tumour_lands_where_the_truth_says(hospital: Path) -> None:
 
 
 def test_a_preprocessed_patient_is_an_evolution_case(derivatives: Path) -> None:
-    (patient,) = read_cohort(derivatives, "centre-1", 3.0).patients
+    (patient,) = read_cohort(derivatives, "centre-1", at_spacing(3.0)).patients
     moved = on_cube(patient)
     case = evolution_case(moved, *tissues(moved.baseline.tumour.affine, SHAPE), "centre-1")
     assert (case.day, [d for d, _ in case.later]) == (-10, [60])

@@ -17,7 +17,7 @@ from flame.core.errors import BadInput, FlameError
 from flame.core.files import locked
 from flame.io.bids import session_sidecar
 from flame.pipelines.preprocess import PreprocessConfig, run
-from flame.preprocessing.cohort import read_cohort
+from flame.preprocessing.cohort import at_spacing, read_cohort
 from flame.preprocessing.config import StageConfig
 from tests.pipelines.conftest import config
 
@@ -157,19 +157,19 @@ def test_decisions_are_obeyed(copied: Path) -> None:
     subject = next(bids.glob("sub-*")).name
     header = "participant_id\tsession_id\tdecision\n"
     (bids / "decisions.tsv").write_text(header + f"{subject}\tses-02\texclude\n")
-    (patient,) = read_cohort(bids, "c", 6.0).patients
+    (patient,) = read_cohort(bids, "c", at_spacing(6.0)).patients
     assert [t.day for t in patient.timepoints] == [-10]
     (bids / "decisions.tsv").write_text(header + f"{subject}\tn/a\texclude\n")
     assert not read_cohort(bids, "c", None).patients
     (bids / "decisions.tsv").write_text(header + f"{subject}\t2\texclude\n")  # a spreadsheet's 02
-    assert len(read_cohort(bids, "c", 6.0).patients[0].timepoints) == 1
+    assert len(read_cohort(bids, "c", at_spacing(6.0)).patients[0].timepoints) == 1
     warned = run(config(copied, bids)).warnings
     assert not warned
     (bids / "decisions.tsv").write_text(
         header.replace("\n", "\tday\n") + f"{subject}\tses-02\texclude\t61\n"
     )
     with pytest.raises(BadInput, match="ses-02 is day 60 now, not day 61"):
-        read_cohort(bids, "c", 6.0)
+        read_cohort(bids, "c", at_spacing(6.0))
     (bids / "decisions.tsv").write_text(header + f"{subject}\tses-09\texclude\n")
     assert "no such day here" in run(config(copied, bids)).warnings[0]
     (bids / "decisions.tsv").write_text(header + f"{subject}\tses-01\tremove\n")
@@ -232,7 +232,7 @@ def test_native_scans_keep_their_own_grids(copied: Path) -> None:
     assert np.allclose(image.affine, brain.affine)
     inside = np.asarray(brain.dataobj) > 0
     assert (image.get_fdata()[~inside] > 0).any()  # not masked
-    (patient,) = read_cohort(bids, "c", 6.0).patients
+    (patient,) = read_cohort(bids, "c", at_spacing(6.0)).patients
     assert [t.day for t in patient.timepoints] == [-10, 60]  # each once
     assert patient.timepoints[0].scans  # and not mistaken for the atlas space
 

@@ -1,0 +1,150 @@
+"""Masks and forecasts of a run, patient by patient, and how they hold centre by centre."""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flame.core.scores import CentreScore
+from flame.evaluation.evolution import UNITS, dice, evaluate, surface
+from flame.evaluation.generalisation import Difference
+from flame.evaluation.held_out import LEFT_OUT, HeldOut, held_out
+from flame.evaluation.metrics import Estimate, mean_estimate
+from flame.federation.checkpoint import finished
+from flame.federation.config import TrainConfig
+from flame.federation.plan import FEDERATED, LOCAL, POOLED
+from flame.federation.task import open_task
+from flame.models.cases import Cases
+from flame.models.segmentation_cases import REGIONS, SegmentationCase
+from flame.models.volume_baselines import Persistence
+
+METRICS = {
+    "segmentation": {"dice": "", "hd95": "mm"},
+    "evolution": UNITS,
+}  # fmt: skip
+"""What is measured of each task, and its unit; the first is shown first."""
+PERSISTENCE = "last mask again"
+
+
+def patient_scores(
+    config: TrainConfig, run: Path, by_centre: list[Cases[Any]],
+    progress: Callable[[int, int], None],
+) -> pd.DataFrame:  # fmt: skip
+    """One row a model, patient, seed and day: where it was trained and tested, and its figures."""
+    task, parts = open_task(config), list(held_out(config.training, by_centre))
+    found = []
+    for done, held in enumerate(parts, 1):
+        rows = _forecasts(task, run, held) if config.task == "evolution" else (
+            _masks(task, run, held))  # fmt: skip
+        found.append(rows.assign(trained_on=held.trained_on, tested_on=held.patients.centre))
+        progress(done, len(parts))
+    if config.task == "evolution":
+        found += [_persistence(cases, config.training.seeds) for cases in by_centre]
+    return pd.concat(found, ignore_index=True)
+
+
+def _forecasts(task: Any, run: Path, held: HeldOut) -> pd.DataFrame:
+    checkpoint = finished(run, held.federation.name)
+    model = task.load(checkpoint.state.weights, checkpoint.shared)
+    return evaluate(model, held.model, held.patients.take(held.rows).flat, held.federation.seed)
+
+
+def _persistence(cases: Cases[Any], seeds: tuple[int, ...]) -> pd.DataFrame:
+    rows = [evaluate(Persistence(), PERSISTENCE, cases.flat, seed) for seed in seeds]
+    return pd.concat(rows).assign(trained_on="nothing", tested_on=cases.centre)
+
+
+def _masks(task: Any, run: Path, held: HeldOut) -> pd.DataFrame:
+    """Dice and HD95 in mm of the regions that were drawn, on the grid of the network."""
+    weights, rows = finished(run, held.federation.name).state.weights, []
+    patients, spacing = held.patients.take(held.rows), task.config.voxel_mm
+    for name, cases in zip(patients.pseudonyms, patients.cases, strict=True):
+        for day, case in enumerate(cases):
+            found = task.model.masks(weights, case.images)
+            for region in _drawn(case):
+                truth = case.regions[..., region] > 0.5
+                rows.append(
+                    {"model": held.model, "patient": name, "seed": held.federation.seed,
+                     "day": day, "region": REGIONS[region],
+                     "dice": dice(found[..., region], truth),
+                     "hd95": surface(found[..., region], truth, spacing)[0]}
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _drawn(case: SegmentationCase) -> list[int]:
+    return [n for n in range(len(REGIONS)) if case.regions[..., n].min() >= 0]
+
+
+def scores(task: str, rows: pd.DataFrame) -> list[CentreScore]:
+    """The mean over patients of every metric, with a bootstrap interval; days in ``events``."""
+    found = []
+    for (model, trained, tested), part in rows.groupby(
+        ["model", "trained_on", "tested_on"], sort=False
+    ):
+        for metric in METRICS[task]:
+            estimate = _estimate(by_patient(part, metric))
+            days = int(part[metric].notna().sum())
+            found.append(
+                CentreScore(
+                    str(model), str(trained), str(tested), metric, estimate.value, estimate.low,
+                    estimate.high, part.patient.nunique(), days, estimate.reason,
+                )
+            )  # fmt: skip
+    return found
+
+
+def by_patient(rows: pd.DataFrame, metric: str) -> pd.Series:
+    """One value a patient: the mean over the seeds and days that have one."""
+    return rows.groupby("patient")[metric].mean().dropna()
+
+
+def _estimate(values: pd.Series) -> Estimate:
+    return mean_estimate(values.to_numpy(float), "no patient has it")
+
+
+def differences(task: str, rows: pd.DataFrame) -> list[Difference]:
+    """Federated against local and pooled, seen and unseen centre, on the same patients."""
+    pairs = [(FEDERATED, LOCAL), (FEDERATED, POOLED),
+             (LEFT_OUT.format(FEDERATED), LEFT_OUT.format(POOLED)),
+             (FEDERATED, PERSISTENCE)]  # fmt: skip
+    found = []
+    for centre, here in rows.groupby("tested_on", sort=False):
+        for metric in METRICS[task]:
+            for first, second in pairs:
+                a, b = (_own(here, m, str(centre), metric) for m in (first, second))
+                if len(a) and len(b):
+                    gap = _estimate((a - b).dropna())
+                    found.append(
+                        Difference(first, second, str(centre), metric, gap.value, gap.low,
+                                   gap.high, gap.reason)
+                    )  # fmt: skip
+    return found
+
+
+def _own(rows: pd.DataFrame, model: str, centre: str, metric: str) -> pd.Series:
+    """Values of a model at a centre; of the local ones that of the centre itself."""
+    chosen = rows[rows.model == model]
+    if model == LOCAL:
+        chosen = chosen[chosen.trained_on == centre]
+    return by_patient(chosen, metric)
+
+
+def strata(rows: pd.DataFrame, columns: Iterable[str]) -> list[tuple[str, str, int, float, float]]:
+    """Changed Dice and Dice of the federated model within each value of ``columns``.
+
+    (column, value, patients, changed Dice, Dice); one value a patient.
+    """
+    chosen = rows[rows.model == FEDERATED]
+    return [
+        (column, str(value), part.patient.nunique(), _mean(part, "changed dice"),
+         _mean(part, "dice"))
+        for column in columns
+        for value, part in chosen.groupby(column)
+    ]  # fmt: skip
+
+
+def _mean(rows: pd.DataFrame, metric: str) -> float:
+    values = by_patient(rows, metric)
+    return float(values.mean()) if len(values) else float("nan")

@@ -1,0 +1,171 @@
+"""Tumour evolution: the mixture by sums, the network by rounds, the calibration by sums again."""
+
+from typing import Any
+
+import numpy as np
+
+from flame.core.cohort import Cohort
+from flame.core.errors import BadInput
+from flame.core.scores import Weights
+from flame.core.treatment import Radiation
+from flame.federation.config import TrainConfig
+from flame.federation.task import TASKS, Ask, Message, Shared
+from flame.models.calibrated import Calibrated, Calibration, Sums, summed
+from flame.models.cases import Cases
+from flame.models.evolution import EvolutionCase
+from flame.models.evolution_cases import evolution_case
+from flame.models.mechanistic import ALPHAS, Mechanistic
+from flame.models.mixture import Mixture, Trial, learned
+from flame.preprocessing.atlas import tissues
+from flame.preprocessing.tumour_cube import SHAPE
+
+LEARNED = {"mechanistic": ("mixture",), "U-Net": ("network",), "hybrid": ("mixture", "network")}
+"""What each model that can be trained over centres consists of."""
+IONS = (Radiation.PROTON, Radiation.CARBON)
+
+
+@TASKS.register("evolution")
+class EvolutionTask:
+    """See ``flame.models.mechanistic`` and ``flame.models.evolution_unet``.
+
+    ``shared`` are the mixture and the ions' efficacy, the calibration, and the last day followed.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config.evolution
+        if self.config.model not in LEARNED:
+            raise BadInput(f"evolution.model: one of {', '.join(LEARNED)}")
+        self.calibration = self.config.calibration
+        self.parts = LEARNED[self.config.model]
+        self.rounds = config.training.rounds if "network" in self.parts else 0
+        self._model: Any = None
+        self._examples: tuple[Any, Any] = (None, None)
+
+    @property
+    def model(self) -> Any:
+        """The model; Keras is imported where it is used, which is not at the coordinator."""
+        if self._model is None:
+            self._model = Mechanistic() if self.rounds == 0 else self._network()
+        return self._model
+
+    def _network(self) -> Any:
+        from flame.models.evolution_unet import Hybrid, UNetEvolution
+
+        kind = Hybrid if "mixture" in self.parts else UNetEvolution
+        return kind(self.config.steps, self.config.batch_size, self.config.filters)
+
+    def patients(self, cohort: Cohort) -> Cases[EvolutionCase]:
+        """A case of every patient who has what it takes; BadInput where nobody has."""
+        cases, left_out = [], []
+        for patient in cohort.patients:
+            try:
+                grid = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
+                case = evolution_case(patient, *tissues(grid, SHAPE), cohort.centre)
+            except (StopIteration, BadInput) as error:
+                reason = str(error) or f"patient {patient.pseudonym} has no tumour mask"
+                left_out.append(reason)
+                cases.append(())
+                continue
+            followed = any(day <= self.config.latest_day for day, _ in case.later)
+            cases.append((case,) if followed else ())
+            if not followed:
+                left_out.append(f"patient {patient.pseudonym} has no mask after radiotherapy")
+        if not any(cases):
+            reasons = "; ".join(sorted(set(left_out))[:3]) or "no patients"
+            raise BadInput(f"centre {cohort.centre}: nobody to learn from ({reasons})")
+        names = tuple(p.pseudonym for p in cohort.patients)
+        return Cases(cohort.centre, names, tuple(cases), tuple(left_out))
+
+    def initial_weights(self, patients: Cases[EvolutionCase], seed: int) -> Weights:
+        """Weights of the network; none for the mechanistic model."""
+        if self.rounds == 0:
+            return []
+        from flame.models.initial_weights import initial_weights
+
+        return initial_weights(self.model.network, seed)
+
+    def load(self, weights: Weights, shared: Shared) -> Calibrated:
+        """The model as trained, calibrated."""
+        if "mixture" in self.parts and "mixture" in shared:
+            efficacy = dict(zip(IONS, map(float, shared["efficacy"]), strict=True))
+            mechanistic = self.model if self.rounds == 0 else self.model.mechanistic
+            mechanistic.mixture = Mixture(np.asarray(shared["mixture"]), efficacy)
+        if self.rounds:
+            self.model.weights = list(weights)
+        calibration = Calibration(*map(float, shared.get("calibration", (1.0, 1.0))))
+        return Calibrated(self.model, self.calibration, calibration)
+
+    def answer(
+        self,
+        patients: list[Cases[EvolutionCase]],
+        question: str,
+        given: Message,
+        weights: Weights,
+        shared: Shared,
+    ) -> Message:
+        """Sums of the EM, of the calibration, or what radiotherapy was given and until when."""
+        cases = [case for p in patients for case in p.flat]
+        if question == "mixture":
+            trials = [Trial(_by_ion(t["efficacy"]), t.get("weights")) for t in given["trials"]]
+            return {"sums": [Mechanistic().answer(cases, trials)] if cases else []}
+        if question == "calibration":
+            sums = summed(self.load(weights, shared).model, cases)
+            return {"counts": sums.counts, "entropy": sums.entropy}
+        if question == "followed":
+            return {"day": max((day for c in cases for day, _ in c.later), default=0)}
+        raise BadInput(f"a site was asked for '{question}', which it does not answer")
+
+    def train(
+        self,
+        patients: list[Cases[EvolutionCase]],
+        weights: Weights,
+        shared: Shared,
+        number: int,
+        rng: np.random.Generator,
+    ) -> tuple[Weights, float]:
+        """One part of ``evolution.steps``, along the learning rate's cosine."""
+        self.load(weights, shared)
+        cases = [case for p in patients for case in p.flat]
+        key = (tuple(map(id, cases)), {k: v.tobytes() for k, v in shared.items()})
+        if self._examples[0] != key:  # the mechanistic forecasts cost more than a round
+            self._examples = (key, self.model.examples(cases))
+        part = ((number - 1) / self.rounds, number / self.rounds)
+        steps = round(part[1] * self.config.steps) - round(part[0] * self.config.steps)
+        loss = self.model.train(self._examples[1], steps, part, rng)
+        return self.model.weights, loss
+
+    def prepare(self, ask: Ask) -> Shared:
+        """The mixture over all centres, where the model has one."""
+        shared = {"last_day": np.array(max(a["day"] for a in ask("followed", {})))}
+        if "mixture" not in self.parts:
+            return shared
+
+        def put(trials: list[Trial]) -> list[list[Any]]:
+            answers = ask("mixture", {"trials": [_as_message(t) for t in trials]})
+            return [sums for answer in answers for sums in answer["sums"]]
+
+        found = learned(put, len(ALPHAS))
+        efficacy = np.array([found.efficacy[r] for r in IONS])
+        return {**shared, "mixture": found.weights, "efficacy": efficacy}
+
+    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
+        """The calibration over all centres."""
+        answers = ask("calibration", {}, weights, shared, calibrating=True)
+        first, *rest = [Sums(a["counts"], a["entropy"]) for a in answers]
+        total = sum(rest, first)
+        if not total.counts.sum():
+            raise BadInput(
+                "nobody is left to calibrate the forecasts; lower evolution.calibration or add "
+                "patients with follow-up"
+            )
+        found = total.calibration()
+        return {**shared, "calibration": np.array([found.stretch, found.temperature])}
+
+
+def _by_ion(efficacy: dict[str, float]) -> dict[Radiation, float]:
+    return {Radiation(name): float(value) for name, value in efficacy.items()}
+
+
+def _as_message(trial: Trial) -> Message:
+    message: Message = {"efficacy": {str(r): e for r, e in trial.efficacy.items()}}
+    return message if trial.weights is None else {**message, "weights": trial.weights}

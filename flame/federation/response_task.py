@@ -1,0 +1,82 @@
+"""Response to radiotherapy: a classifier on features standardised over all centres."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from flame.core.cohort import Cohort
+from flame.core.scores import Weights
+from flame.federation.config import TrainConfig
+from flame.federation.task import TASKS, Ask, Message, Shared
+from flame.models.inputs import Inputs, build_inputs, concatenate
+from flame.preprocessing.standardisation import Moments, merge, standardise, summarise
+
+
+@TASKS.register("response")
+class ResponseTask:
+    """See ``flame.models.response``; ``shared`` are the moments of the clinical features."""
+
+    calibration = 0
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config, self.rounds = config, config.training.rounds
+        self._model: Any = None
+
+    @property
+    def model(self) -> Any:
+        """The model; Keras is imported where it is used, which is not at the coordinator."""
+        if self._model is None:
+            from flame.models.response import ResponseModel
+
+            training = self.config.training
+            self._model = ResponseModel(
+                self.config.model, training.optimizer, training.learning_rate
+            )
+        return self._model
+
+    def patients(self, cohort: Cohort) -> Inputs:
+        """Arrays of all patients."""
+        assert self.model is not None  # an unknown optimizer is refused before any training
+        return build_inputs(cohort, self.config.model)
+
+    def initial_weights(self, patients: Inputs, seed: int) -> Weights:
+        """Weights of the network for images of this shape."""
+        weights: Weights = self.model.build(patients.image.shape[1:], seed)
+        return weights
+
+    def answer(
+        self,
+        patients: list[Inputs],
+        question: str,
+        given: Message,
+        weights: Weights,
+        shared: Shared,
+    ) -> Message:
+        """Counts, means and sums of squares of the clinical features."""
+        return asdict(merge([summarise(p.clinical) for p in patients]))
+
+    def train(
+        self,
+        patients: list[Inputs],
+        weights: Weights,
+        shared: Shared,
+        number: int,
+        rng: np.random.Generator,
+    ) -> tuple[Weights, float]:
+        """One round of ``training.epochs``."""
+        inputs, training = concatenate(patients), self.config.training
+        self.initial_weights(inputs, 0)
+        clinical = standardise(inputs.clinical, Moments(**shared))
+        updated: tuple[Weights, float] = self.model.fit(
+            weights, inputs, clinical, training.epochs, training.batch_size, rng
+        )
+        return updated
+
+    def prepare(self, ask: Ask) -> Shared:
+        """Moments over all centres."""
+        return asdict(merge([Moments(**answer) for answer in ask("moments", {})]))
+
+    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
+        """Nothing is added."""
+        return shared

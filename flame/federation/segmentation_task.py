@@ -1,0 +1,93 @@
+"""Tumour masks: the U-Net of ``flame.models.segmentation``, by rounds."""
+
+from typing import Any
+
+import numpy as np
+
+from flame.core.cohort import Cohort
+from flame.core.errors import BadInput
+from flame.core.scores import Weights
+from flame.federation.config import TrainConfig
+from flame.federation.task import TASKS, Ask, Message, Shared
+from flame.models.cases import Cases
+from flame.models.segmentation_cases import SegmentationCase, segmentation_case
+
+
+@TASKS.register("segmentation")
+class SegmentationTask:
+    """Every day with a drawn tumour is a case; nothing but the weights is shared."""
+
+    calibration = 0
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config, self.rounds = config.segmentation, config.training.rounds
+        self._model: Any = None
+
+    @property
+    def model(self) -> Any:
+        """The model; Keras is imported where it is used, which is not at the coordinator."""
+        if self._model is None:
+            from flame.models.segmentation import SegmentationModel
+
+            self._model = SegmentationModel(self.config)
+        return self._model
+
+    def patients(self, cohort: Cohort) -> Cases[SegmentationCase]:
+        """The days with a drawn tumour; BadInput where nobody has one."""
+        cases = tuple(
+            tuple(segmentation_case(t) for t in p.timepoints if t.tumour is not None and t.scans)
+            for p in cohort.patients
+        )
+        if not any(cases):
+            raise BadInput(
+                f"centre {cohort.centre}: no drawn tumour to learn from; add RT Structure Sets or "
+                "SEG files with a GTV to its DICOM folder"
+            )
+        names = tuple(p.pseudonym for p in cohort.patients)
+        left_out = tuple(
+            f"patient {name} has no drawn tumour"
+            for name, own in zip(names, cases, strict=True)
+            if not own
+        )
+        return Cases(cohort.centre, names, cases, left_out)
+
+    def initial_weights(self, patients: Cases[SegmentationCase], seed: int) -> Weights:
+        """Weights of the network."""
+        weights: Weights = self.model.build(seed)
+        return weights
+
+    def answer(
+        self,
+        patients: list[Cases[SegmentationCase]],
+        question: str,
+        given: Message,
+        weights: Weights,
+        shared: Shared,
+    ) -> Message:
+        """Nothing is asked."""
+        raise BadInput(f"a site was asked for '{question}', which it does not answer")
+
+    def train(
+        self,
+        patients: list[Cases[SegmentationCase]],
+        weights: Weights,
+        shared: Shared,
+        number: int,
+        rng: np.random.Generator,
+    ) -> tuple[Weights, float]:
+        """One part of ``segmentation.steps``, along the learning rate's cosine."""
+        cases = [case for p in patients for case in p.flat]
+        part = ((number - 1) / self.rounds, number / self.rounds)
+        steps = round(part[1] * self.config.steps) - round(part[0] * self.config.steps)
+        trained: tuple[Weights, float] = self.model.fit(
+            weights, cases, steps, int(rng.integers(2**31)), part
+        )
+        return trained
+
+    def prepare(self, ask: Ask) -> Shared:
+        """Nothing is shared."""
+        return {}
+
+    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
+        """Nothing is shared."""
+        return shared

@@ -1,0 +1,112 @@
+"""What a federation can learn: a task's half at the sites, and its half at the coordinator.
+
+Sites train weights, which a strategy averages, and answer questions with sums over their patients.
+The coordinator asks before the first round and after the last; what it learns from the answers is
+``shared``, arrays by name that every site gets back.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.cohort import Cohort
+from flame.core.registry import Registry
+from flame.core.scores import Weights
+from flame.federation.config import TrainConfig
+
+Message = dict[str, Any]
+Shared = dict[str, NDArray[Any]]
+
+
+class Patients(Protocol):
+    """The patients of one centre as a task sees them, one row a patient."""
+
+    @property
+    def centre(self) -> str:
+        """Name of the centre."""
+
+    @property
+    def pseudonyms(self) -> tuple[str, ...]:
+        """Name of each row."""
+
+    @property
+    def labelled(self) -> NDArray[np.intp]:
+        """Rows that can be learned from."""
+
+    @property
+    def groups(self) -> NDArray[np.intp]:
+        """Group of each row; folds are balanced over them."""
+
+    def take(self, index: NDArray[np.intp]) -> Self:
+        """Return the rows ``index``."""
+
+
+P = TypeVar("P", bound=Patients)
+
+
+class Ask(Protocol):
+    """Puts ``question`` to the sites of a training; their answers in order of name.
+
+    With ``calibrating`` a site answers from the patients kept to calibrate, else from those it
+    trains on.
+    """
+
+    def __call__(
+        self,
+        question: str,
+        given: Message,
+        weights: Weights = ...,
+        shared: Shared = ...,
+        calibrating: bool = False,
+    ) -> list[Message]:
+        """Answers in order of site name."""
+
+
+class Task(Protocol[P]):
+    """``rounds`` of training; every ``calibration``-th patient is kept to calibrate, 0: nobody."""
+
+    rounds: int
+    calibration: int
+
+    def patients(self, cohort: Cohort) -> P:
+        """What the task sees of a cohort."""
+
+    def initial_weights(self, patients: P, seed: int) -> Weights:
+        """Weights that training starts from; the same at every site."""
+
+    def answer(
+        self, patients: list[P], question: str, given: Message, weights: Weights, shared: Shared
+    ) -> Message:
+        """Sums over ``patients``, at a site."""
+
+    def train(
+        self,
+        patients: list[P],
+        weights: Weights,
+        shared: Shared,
+        number: int,
+        rng: np.random.Generator,
+    ) -> tuple[Weights, float]:
+        """Train round ``number`` (from 1) and return new weights and the loss, at a site."""
+
+    def prepare(self, ask: Ask) -> Shared:
+        """What is learned before the first round, at the coordinator."""
+
+    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
+        """``shared`` with what is learned after the last round, at the coordinator."""
+
+
+TASKS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("task")
+
+
+def open_task(config: TrainConfig) -> Task[Any]:
+    """Return the task of a run."""
+    from flame.federation import (  # noqa: F401  (they register themselves, and import this)
+        evolution_task,
+        response_task,
+        segmentation_task,
+    )
+
+    return TASKS[config.task](config)

@@ -1,0 +1,42 @@
+"""The patients of one centre, each with the cases that a model learns from."""
+
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, eq=False)
+class Cases(Generic[C]):
+    """``cases`` of each of ``pseudonyms``; ``left_out`` says who has none and why."""
+
+    centre: str
+    pseudonyms: tuple[str, ...]
+    cases: tuple[tuple[C, ...], ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def labelled(self) -> NDArray[np.intp]:
+        """Rows with something to learn from."""
+        return np.flatnonzero([len(c) > 0 for c in self.cases])
+
+    @property
+    def groups(self) -> NDArray[np.intp]:
+        """Folds are balanced over nothing."""
+        return np.zeros(len(self.pseudonyms), int)
+
+    def take(self, index: NDArray[np.intp]) -> "Cases[C]":
+        """Return the rows ``index``."""
+        return replace(
+            self,
+            pseudonyms=tuple(self.pseudonyms[i] for i in index),
+            cases=tuple(self.cases[i] for i in index),
+        )
+
+    @property
+    def flat(self) -> list[C]:
+        """All cases."""
+        return [case for patient in self.cases for case in patient]
