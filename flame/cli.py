@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -281,6 +281,54 @@ def _print_matrix(report: GeneralisationReport, metric: str = "auc") -> None:
         ["model", "trained on", *report.centres],
         [[*key, *(by.get(c, "") for c in report.centres)] for key, by in rows.items()],
     )
+
+
+@app.command()
+def predict(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder on evolution.")],
+    subject: Annotated[
+        Path, typer.Argument(metavar="SUBJECT", help="Folder sub-.. of a preprocessed centre.")
+    ],
+    target: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+    radiation: Annotated[
+        list[str] | None, typer.Option(help="photon, proton or carbon; repeat it (all three).")
+    ] = None,
+    day: Annotated[
+        list[int] | None, typer.Option(help="Day from the start of radiotherapy; repeat it.")
+    ] = None,
+    response: Annotated[
+        Path | None, typer.Option(help="Run folder on response, for its probability.")
+    ] = None,
+    dicom: Annotated[
+        Path | None, typer.Option(help="The hospital's DICOM folder, to write SEG files.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option(help="Its pseudonym key (DICOM.key).")] = None,
+) -> None:
+    """Forecast a patient's tumour under each radiation; NIfTI, DICOM SEG and prediction.html."""
+    from flame.pipelines import predict as pipeline
+
+    def text(path: Path | None) -> str | None:
+        return str(path) if path else None
+
+    default = pipeline.PredictConfig(str(folder), str(subject), str(target))
+    config = replace(
+        default, radiations=tuple(radiation or default.radiations), days=tuple(day or ()),
+        response=text(response), dicom=text(dicom), key=text(key),
+    )  # fmt: skip
+    _import_keras_quietly()
+    with _bars() as show:
+        result = pipeline.run(config, lambda done, total: show("forecast", done, total))
+    columns = ["radiation", "day", "ml", "90 % band"]
+    rows = [
+        [str(r.radiation), str(r.day), f"{r.median_ml:.1f}", f"{r.low_ml:.1f} to {r.high_ml:.1f}"]
+        for r in result.volumes.itertuples()
+    ]
+    _table(f"{subject.name}: gross tumour volume", columns, rows)
+    if result.response is not None:
+        out.print(f"Probability of response: {result.response:.2f}")
+    _warn(result.warnings)
+    out.print("Research software: not for decisions about patients.")
+    out.print(f"Look at it: {result.html}", soft_wrap=True)
 
 
 @app.command()

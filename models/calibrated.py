@@ -113,7 +113,7 @@ def _logs(forecast: Forecast) -> Array:
     logs = np.log(np.maximum(forecast.volumes, LEAST_ML))
     if np.ptp(logs) > 2 * _LEAST_SPREAD:
         return np.asarray(logs)
-    return np.median(logs) + np.linspace(-_LEAST_SPREAD, _LEAST_SPREAD, len(logs))
+    return np.asarray(np.median(logs) + np.linspace(-_LEAST_SPREAD, _LEAST_SPREAD, len(logs)))
 
 
 def score(forecast: Forecast, ml: float) -> float:

@@ -8,6 +8,7 @@ the centres that happen to give it.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,7 +53,7 @@ class Seen:
     prior: Volume
 
 
-def anatomy(case: EvolutionCase) -> list[Volume]:
+def anatomy(case: EvolutionCase) -> list[NDArray[Any]]:
     """Tumour, how it grew, images and white matter."""
     distance = np.clip(signed_distance(case.tumour, case.spacing) / _FAR_MM, -1, 1)
     growth = np.zeros_like(distance)
@@ -163,7 +164,7 @@ class LearnedEvolution(ABC):
         return found
 
 
-def _stacked(parts: list[Volume]) -> Volume:
+def _stacked(parts: Sequence[NDArray[Any]]) -> Volume:
     return np.stack([np.asarray(p, np.float32) for p in parts], axis=-1)
 
 

@@ -101,22 +101,43 @@ def build_inputs(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
             f"centre {cohort.centre}: no patient has a known response; fill the column "
             "'response', or set data.horizon_days where survival is known"
         )
+    _named(cohort, config)
+    rows = []
+    for patient in cohort.patients:
+        try:
+            rows.append(_row(patient, config, cohort.centre))
+        except BadInput:
+            if patient.outcome.response is not None:
+                raise
+    return _stacked(cohort.centre, config, rows)
+
+
+def inputs_of(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
+    """Turn patients whose response is to be predicted into arrays; BadInput where one cannot be."""
+    _named(cohort, config)
+    rows = [_row(patient, config, cohort.centre) for patient in cohort.patients]
+    return _stacked(cohort.centre, config, rows)
+
+
+def _named(cohort: Cohort, config: ResponseModelConfig) -> None:
     for name in config.clinical:
         if name not in cohort.patients[0].clinical:
             hint = nearest(name, list(cohort.patients[0].clinical))
             raise BadInput(f"centre {cohort.centre}: no clinical feature '{name}': {hint}")
-    rows = []
-    for patient in cohort.patients:
-        try:
-            image = _image(patient, config, cohort.centre)
-            rows.append((patient, image, _treatment(patient, config, cohort.centre)))
-        except BadInput:
-            if patient.outcome.response is not None:
-                raise
+
+
+Row = tuple[Patient, NDArray[np.float32], NDArray[np.float32]]
+
+
+def _row(patient: Patient, config: ResponseModelConfig, centre: str) -> Row:
+    return patient, _image(patient, config, centre), _treatment(patient, config, centre)
+
+
+def _stacked(centre: str, config: ResponseModelConfig, rows: list[Row]) -> Inputs:
     patients, images, treatments = zip(*rows, strict=True)
     outcomes = [p.outcome for p in patients]
     return Inputs(
-        cohort.centre,
+        centre,
         tuple(p.pseudonym for p in patients),
         np.stack(images),
         np.array([[p.clinical[f] for f in config.clinical] for p in patients], float),

@@ -73,7 +73,7 @@ def step(answers: list[Array], alphas: int) -> tuple[Array, float]:
     Free over the pairs, log-normal over the radiosensitivities, and the two independent: a mixture
     free over all sets would explain the effect of a radiation by other patients.
     """
-    total = np.sum(answers, axis=0)
+    total = np.sum(np.array(answers), axis=0)
     counts = total[:, :-1].reshape(GROUPS, -1, alphas)
     pairs = counts.sum(axis=(0, 2)) + 0.5 / counts.shape[1]
     pairs /= pairs.sum()
@@ -88,8 +88,9 @@ def step(answers: list[Array], alphas: int) -> tuple[Array, float]:
 def _log_normal(share: Array) -> Array:
     """The log-normal of the same mean and spread over a geometric grid."""
     index = np.arange(len(share))
-    mean = share @ index
-    density = np.exp(-((index - mean) ** 2) / (2 * max(share @ (index - mean) ** 2, 0.5)))
+    mean = float(share @ index)
+    variance = max(float(share @ (index - mean) ** 2), 0.5)
+    density = np.exp(-((index - mean) ** 2) / (2 * variance))
     return np.asarray(density / density.sum())
 
 

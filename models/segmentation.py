@@ -102,7 +102,7 @@ class SegmentationModel:
         probability = self.probability(weights, images)
         voxel_ml = self.config.voxel_mm**3 / 1000
         found = [mask_of(probability[..., n], voxel_ml) for n in range(len(REGIONS))]
-        return np.stack(np.logical_and.accumulate(found), axis=-1)
+        return np.asarray(np.moveaxis(np.logical_and.accumulate(found), 0, -1))
 
     def _windows(self, images: Volume) -> Volume:
         import torch

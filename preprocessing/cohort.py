@@ -29,12 +29,18 @@ def at_spacing(spacing: float) -> View:
     return view
 
 
-def read_cohort(root: Path, centre: str, view: View | None, limit: int | None = None) -> Cohort:
+def read_cohort(
+    root: Path,
+    centre: str,
+    view: View | None,
+    limit: int | None = None,
+    only: str = "",
+) -> Cohort:
     """Read the BIDS derivatives of ``centre`` below ``root``.
 
     Each patient is reduced to its ``view`` as soon as it is read; with None no image is read.
-    ``limit`` stops after that many patients. Days, and patients, that decisions.tsv excludes are
-    left out.
+    ``limit`` stops after that many patients, ``only`` names the one wanted. Days, and patients,
+    that decisions.tsv excludes are left out.
     Raises BadInput where ``flame preprocess`` has not finished there.
     """
     table, description = root / "participants.tsv", root / "dataset_description.json"
@@ -45,7 +51,7 @@ def read_cohort(root: Path, centre: str, view: View | None, limit: int | None = 
     patients = []
     for index, row in read_table(table, ["participant_id"])[:limit].iterrows():
         subject = str(row["participant_id"]).removeprefix("sub-")
-        if decision(decisions, subject, "", None) == EXCLUDE:
+        if decision(decisions, subject, "", None) == EXCLUDE or only not in ("", subject):
             continue
         where = f"{table}, line {int(str(index)) + 2}"
         clinical = {

@@ -10,6 +10,7 @@ from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.federation.config import TrainConfig
 from flame.federation.task import Patients
+from flame.models.courses import main_radiation
 from flame.models.inputs import Inputs
 
 Row = dict[str, str | int]
@@ -71,12 +72,8 @@ def _followed(task: str, cohorts: list[Cohort], patients: list[Any]) -> tuple[li
 
 
 def radiations(patients: tuple[Patient, ...]) -> Counter[Radiation]:
-    """Patients by radiation; whoever had an ion in any phase counts for the last ion."""
-    found: Counter[Radiation] = Counter()
-    for treatment in (p.treatment for p in patients if p.treatment):
-        ions = [p.radiation for p in treatment.phases if p.radiation is not Radiation.PHOTON]
-        found[ions[-1] if ions else Radiation.PHOTON] += 1
-    return found
+    """Patients by the radiation that their course is named after."""
+    return Counter(main_radiation(p.treatment) for p in patients if p.treatment)
 
 
 def confounding(cohorts: list[Cohort]) -> list[str]:

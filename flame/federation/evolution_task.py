@@ -1,5 +1,6 @@
 """Tumour evolution: the mixture by sums, the network by rounds, the calibration by sums again."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,14 @@ from flame.models.evolution import EvolutionCase
 from flame.models.evolution_cases import evolution_case
 from flame.models.mechanistic import ALPHAS, Mechanistic
 from flame.models.mixture import Mixture, Trial, learned
+from flame.models.novelty import FEATURES, features, radiation_counts
 from flame.preprocessing.atlas import tissues
+from flame.preprocessing.standardisation import Moments, merge, summarise
 from flame.preprocessing.tumour_cube import SHAPE
 
 LEARNED = {"mechanistic": ("mixture",), "U-Net": ("network",), "hybrid": ("mixture", "network")}
 """What each model that can be trained over centres consists of."""
+_WIDTH = len(FEATURES)
 IONS = (Radiation.PROTON, Radiation.CARBON)
 
 
@@ -28,7 +32,8 @@ IONS = (Radiation.PROTON, Radiation.CARBON)
 class EvolutionTask:
     """See ``flame.models.mechanistic`` and ``flame.models.evolution_unet``.
 
-    ``shared`` are the mixture and the ions' efficacy, the calibration, and the last day followed.
+    ``shared`` are the mixture and the ions' efficacy, the calibration, and what the training
+    patients were like: the last day followed, radiations, moments of ``novelty.FEATURES``.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -56,7 +61,7 @@ class EvolutionTask:
 
     def patients(self, cohort: Cohort) -> Cases[EvolutionCase]:
         """A case of every patient who has what it takes; BadInput where nobody has."""
-        cases, left_out = [], []
+        cases, left_out = list[tuple[EvolutionCase, ...]](), list[str]()
         for patient in cohort.patients:
             try:
                 grid = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
@@ -111,8 +116,10 @@ class EvolutionTask:
         if question == "calibration":
             sums = summed(self.load(weights, shared).model, cases)
             return {"counts": sums.counts, "entropy": sums.entropy}
-        if question == "followed":
-            return {"day": max((day for c in cases for day, _ in c.later), default=0)}
+        if question == "described":
+            moments = asdict(summarise(np.array([features(c) for c in cases]).reshape(-1, _WIDTH)))
+            last = max((day for c in cases for day, _ in c.later), default=0)
+            return {**moments, "radiations": radiation_counts(cases), "last_day": last}
         raise BadInput(f"a site was asked for '{question}', which it does not answer")
 
     def train(
@@ -136,7 +143,7 @@ class EvolutionTask:
 
     def prepare(self, ask: Ask) -> Shared:
         """The mixture over all centres, where the model has one."""
-        shared = {"last_day": np.array(max(a["day"] for a in ask("followed", {})))}
+        shared = _description(ask("described", {}))
         if "mixture" not in self.parts:
             return shared
 
@@ -160,6 +167,14 @@ class EvolutionTask:
             )
         found = total.calibration()
         return {**shared, "calibration": np.array([found.stretch, found.temperature])}
+
+
+def _description(answers: list[Message]) -> Shared:
+    """What the training patients of all centres were like."""
+    moments = merge([Moments(a["count"], a["mean"], a["squares"]) for a in answers])
+    radiations = np.sum([a["radiations"] for a in answers], axis=0)
+    last_day = np.array(max(a["last_day"] for a in answers))
+    return {**asdict(moments), "radiations": radiations, "last_day": last_day}
 
 
 def _by_ion(efficacy: dict[str, float]) -> dict[Radiation, float]:

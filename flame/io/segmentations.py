@@ -1,12 +1,15 @@
-"""DICOM Segmentation (SEG) files to masks, one a segment, so that overlaps are kept."""
+"""DICOM Segmentation (SEG) files to masks and back, one a segment, so that overlaps are kept."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pydicom
 
+from flame import __version__
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import LabelMap
-from flame.io.geometry import LPS_TO_RAS
+from flame.io.geometry import LPS_TO_RAS, Geometry
 
 
 def read_segments(path: Path, frame_of_reference: str) -> dict[str, LabelMap]:
@@ -37,3 +40,37 @@ def read_segments(path: Path, frame_of_reference: str) -> dict[str, LabelMap]:
             (array > 0.5).astype(np.uint8), LPS_TO_RAS @ np.asarray(volume.affine, float)
         )
     return masks
+
+
+def write_segments(
+    path: Path, geometry: Geometry, masks: Mapping[str, LabelMap], description: str
+) -> None:
+    """Write masks on the grid of a series, one a segment, as a SEG that refers to its images.
+
+    The file carries the patient's identity, as its images do.
+    """
+    import highdicom
+    from highdicom.sr.coding import Code
+    from pydicom.sr.codedict import codes
+
+    images = [pydicom.dcmread(p) for p in dict.fromkeys(s.path for s in geometry.slices)]
+    algorithm = highdicom.AlgorithmIdentificationSequence(
+        "FLAME", Code("123110", "DCM", "Artificial Intelligence"), __version__
+    )
+    segments = [
+        highdicom.seg.SegmentDescription(
+            number, label[:64], codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm,
+            highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC, algorithm,
+        )
+        for number, label in enumerate(masks, 1)
+    ]  # fmt: skip
+    stacked = np.stack([m.voxels.transpose(2, 1, 0) for m in masks.values()], axis=-1)
+    if len(images) == 1 and geometry.slices[0].frame is not None:  # in the order of its frames
+        stacked = stacked[np.argsort([s.frame or 0 for s in geometry.slices])]
+    found = highdicom.seg.Segmentation(
+        images, (stacked > 0).astype(np.uint8), highdicom.seg.SegmentationTypeValues.BINARY,
+        segments, highdicom.UID(), 9000, highdicom.UID(), 1, "FLAME", "flame predict",
+        __version__, "none", series_description=description[:64],
+    )  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found.save_as(path)

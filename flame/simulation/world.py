@@ -8,19 +8,9 @@ from dataclasses import dataclass
 
 from flame.core.registry import Registry
 from flame.core.treatment import Phase, Radiation, Treatment
+from flame.models.courses import COURSES
 from flame.models.radiobiology import RBE, rbe
 
-SCHEDULES = {
-    Radiation.PHOTON: Treatment((Phase(Radiation.PHOTON, 60.0, 30),)),
-    Radiation.PROTON: Treatment((Phase(Radiation.PROTON, 60.0, 30, biological=True),)),
-    Radiation.CARBON: Treatment(
-        (
-            Phase(Radiation.PHOTON, 50.0, 25),
-            Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True),
-        )
-    ),
-}
-"""Courses in use; ion doses are RBE-weighted as they are prescribed."""
 SAME_COURSE = {r: Treatment((Phase(r, 60.0, 30, biological=True),)) for r in Radiation}
 """Courses that differ in the name of the radiation only."""
 
@@ -54,7 +44,7 @@ class World:
     @property
     def schedules(self) -> dict[Radiation, Treatment]:
         """The course of each radiation."""
-        return SAME_COURSE if self.null else SCHEDULES
+        return SAME_COURSE if self.null else COURSES
 
     def efficacy(self, phase: Phase) -> float:
         """True over recorded RBE-weighted dose of ``phase``."""

@@ -1,0 +1,215 @@
+"""``flame predict``: how a patient's tumour will evolve under each radiation, and the response."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from flame.core.cohort import Cohort
+from flame.core.errors import BadInput
+from flame.core.files import write_text
+from flame.core.registry import nearest
+from flame.core.treatment import Radiation
+from flame.federation.config import TrainConfig
+from flame.pipelines.train import WARNINGS_FILE, load_run
+
+if TYPE_CHECKING:
+    from flame.evaluation.prediction import Prediction
+    from flame.federation.checkpoint import Checkpoint
+    from flame.models.evolution import EvolutionCase
+    from flame.preprocessing.cohort import View
+
+Progress = Callable[[int, int], None]
+PAGE = "prediction.html"
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """``subject`` is a folder sub-.. of a preprocessed centre; ``out`` is new or FLAME's own.
+
+    ``response`` is a run on response, ``dicom`` the hospital's DICOM folder, for SEG files, and
+    ``key`` its pseudonym key (beside the folder by default). ``days`` count from the start of
+    radiotherapy; none: every 30 days as far as the training patients were followed.
+    """
+
+    run: str
+    subject: str
+    out: str
+    radiations: tuple[str, ...] = tuple(Radiation)
+    days: tuple[int, ...] = ()
+    response: str | None = None
+    dicom: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class PredictResult:
+    """Rows of the volume curve, probability of response or None, warnings, and the files."""
+
+    volumes: pd.DataFrame
+    response: float | None
+    warnings: tuple[str, ...]
+    html: Path
+    segmentations: tuple[Path, ...]
+
+
+def run(config: PredictConfig, progress: Progress = lambda done, total: None) -> PredictResult:
+    """Forecast, and write maps (NIfTI), curves (TSV), SEG files and prediction.html into ``out``.
+
+    Raises BadInput that names what is missing: a mask before radiotherapy, a plan, a dose, or a
+    day that training did not reach.
+    """
+    from flame.evaluation.prediction import write_maps, write_segmentations
+    from flame.evaluation.prediction_page import render
+    from flame.preprocessing.source_series import source_series
+
+    out, (root, name) = Path(config.out), _subject(Path(config.subject))
+    _check_free(out)
+    prediction, session = _predict(config, root, name, progress)
+    source = None
+    if config.dicom:
+        dicom = Path(config.dicom).resolve()
+        key = Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key")
+        source = source_series(root, name, session, dicom, key)
+    for path in out.glob("sub-*"):
+        path.unlink()
+    out.mkdir(parents=True, exist_ok=True)
+    write_maps(out, prediction)
+    segmentations = write_segmentations(out, prediction, source) if source else ()
+    write_text(out / PAGE, render(prediction))
+    return PredictResult(
+        prediction.volumes(), prediction.response, prediction.warnings, out / PAGE, segmentations
+    )
+
+
+def _predict(
+    config: PredictConfig, root: Path, name: str, progress: Progress
+) -> tuple["Prediction", str]:
+    """The forecasts, and the session they start from."""
+    from flame.evaluation.prediction import Prediction
+    from flame.federation.evolution_task import EvolutionTask
+    from flame.io.bids import read_timepoint
+    from flame.models.courses import under
+    from flame.models.evolution_cases import evolution_case
+    from flame.preprocessing.atlas import tissues
+    from flame.preprocessing.cohort import sessions
+    from flame.preprocessing.tumour_cube import SHAPE, on_cube
+
+    trained = load_run(Path(config.run))
+    if trained.task != "evolution":
+        raise BadInput(f"{config.run} is a run on {trained.task}; give one on evolution")
+    radiations = _radiations(config.radiations)
+    checkpoint = _federated(Path(config.run), trained, trained.training.seeds[0])
+    days = _days(config.days, int(checkpoint.shared["last_day"]))
+    cohort = _one(root, name, on_cube)
+    (patient,) = cohort.patients
+    affine = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
+    case = evolution_case(patient, *tissues(affine, SHAPE), cohort.centre)
+    model = EvolutionTask(trained).load(checkpoint.state.weights, checkpoint.shared)
+    forecasts = {}
+    for done, radiation in enumerate(radiations, 1):
+        forecasts[radiation] = model.forecast(under(case, radiation), days)
+        progress(done, len(radiations))
+    session = next(s for s, day in sessions(root, name) if day == case.day)
+    prediction = Prediction(
+        name, case, affine, read_timepoint(root, name, session, case.day), forecasts,
+        _response(Path(config.response), root, name) if config.response else None,
+        tuple(_warnings(Path(config.run), checkpoint, case, radiations)), cohort.simulated,
+    )  # fmt: skip
+    return prediction, session
+
+
+def _radiations(names: tuple[str, ...]) -> tuple[Radiation, ...]:
+    for name in names:
+        if name not in list(Radiation):
+            raise BadInput(f"unknown radiation '{name}': {nearest(name, list(Radiation))}")
+    return tuple(Radiation(n) for n in names)
+
+
+def _days(days: tuple[int, ...], last: int) -> tuple[int, ...]:
+    if not days:
+        return tuple(sorted({*range(30, last + 1, 30), last}))
+    wrong = [day for day in days if not 1 <= day <= last]
+    if wrong:
+        raise BadInput(
+            f"day {wrong[0]} cannot be forecast: the training patients were followed until day "
+            f"{last} from the start of radiotherapy; choose days from 1 to {last}"
+        )
+    return tuple(sorted(set(days)))
+
+
+def _subject(folder: Path) -> tuple[Path, str]:
+    if not folder.is_dir() or not folder.name.startswith("sub-"):
+        raise BadInput(
+            f"{folder} is no folder of a subject; give CENTRE/sub-.. of flame preprocess"
+        )
+    return folder.parent, folder.name.removeprefix("sub-")
+
+
+def _one(root: Path, name: str, view: "View | None") -> Cohort:
+    from flame.preprocessing.cohort import read_cohort
+
+    cohort = read_cohort(root, root.name, view, only=name)
+    if not cohort.patients:
+        raise BadInput(
+            f"{root}: sub-{name} is not in participants.tsv, or decisions.tsv excludes it"
+        )
+    return cohort
+
+
+def _federated(run_folder: Path, trained: TrainConfig, seed: int) -> "Checkpoint":
+    from flame.federation.checkpoint import finished
+    from flame.federation.plan import FEDERATED, Federation
+
+    return finished(run_folder, Federation(FEDERATED, trained.data.centres, seed, 0).name)
+
+
+def _warnings(
+    run_folder: Path,
+    checkpoint: "Checkpoint",
+    case: "EvolutionCase",
+    radiations: tuple[Radiation, ...],
+) -> list[str]:
+    from flame.models.novelty import unknown_radiations, unlike
+    from flame.preprocessing.standardisation import Moments
+
+    path, shared = run_folder / WARNINGS_FILE, checkpoint.shared
+    recorded = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    moments = Moments(shared["count"], shared["mean"], shared["squares"])
+    spread = np.sqrt(moments.squares / np.maximum(moments.count - 1, 1))
+    return [
+        *(f"training: {line}" for line in recorded if "left out" not in line),
+        *unlike(case, moments.mean, spread),
+        *unknown_radiations(shared["radiations"], radiations),
+    ]
+
+
+def _response(run_folder: Path, root: Path, name: str) -> float:
+    """Probability of response by the federated model, the mean over its seeds."""
+    from flame.federation.response_task import ResponseTask
+    from flame.models.inputs import inputs_of
+    from flame.preprocessing.cohort import at_spacing
+    from flame.preprocessing.standardisation import Moments, standardise
+
+    trained = load_run(run_folder)
+    if trained.task != "response" or not trained.data.bids:
+        raise BadInput(f"{run_folder} is no run on the response of preprocessed patients")
+    view = at_spacing(trained.model.voxel_mm) if trained.model.sequences else None
+    inputs = inputs_of(_one(root, name, view), trained.model)
+    task, found = ResponseTask(trained), []
+    for seed in trained.training.seeds:
+        checkpoint = _federated(run_folder, trained, seed)
+        task.initial_weights(inputs, seed)
+        clinical = standardise(inputs.clinical, Moments(**checkpoint.shared))
+        found.append(task.model.probability(checkpoint.state.weights, inputs, clinical)[0])
+    return float(np.mean(found))
+
+
+def _check_free(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file; give a folder")
+    if out.exists() and any(out.iterdir()) and not (out / PAGE).exists():
+        raise BadInput(f"{out} is not empty and holds no prediction; give a new folder to --out")
