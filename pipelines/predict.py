@@ -143,9 +143,7 @@ def _days(days: tuple[int, ...], last: int) -> tuple[int, ...]:
 
 def _subject(folder: Path) -> tuple[Path, str]:
     if not folder.is_dir() or not folder.name.startswith("sub-"):
-        raise BadInput(
-            f"{folder} is no folder of a subject; give CENTRE/sub-.. of flame preprocess"
-        )
+        raise BadInput(f"{folder} is no subject's folder; give CENTRE/sub-.. of flame preprocess")
     return folder.parent, folder.name.removeprefix("sub-")
 
 
@@ -154,9 +152,7 @@ def _one(root: Path, name: str, view: "View | None") -> Cohort:
 
     cohort = read_cohort(root, root.name, view, only=name)
     if not cohort.patients:
-        raise BadInput(
-            f"{root}: sub-{name} is not in participants.tsv, or decisions.tsv excludes it"
-        )
+        raise BadInput(f"{root}: sub-{name} is not in participants.tsv, or is excluded")
     return cohort
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from flame.core.cohort import Cohort
+from flame.core.errors import BadInput
 from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
 from flame.federation.task import TASKS, Ask, Message, Shared
@@ -54,6 +55,8 @@ class ResponseTask:
         shared: Shared,
     ) -> Message:
         """Counts, means and sums of squares of the clinical features."""
+        if question != "moments":
+            raise BadInput(f"a site was asked for '{question}', which it does not answer")
         return asdict(merge([summarise(p.clinical) for p in patients]))
 
     def train(

@@ -1,0 +1,176 @@
+"""What every task promises, and that federated sums are exactly the pooled ones."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flame.core.cohort import Cohort
+from flame.core.errors import BadInput
+from flame.core.treatment import Phase, Radiation, Treatment
+from flame.federation.checkpoint import finished
+from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.coordinator import Coordinator
+from flame.federation.data import load_cohort
+from flame.federation.describe import confounding, cramers_v
+from flame.federation.in_process import in_process_call
+from flame.federation.plan import FEDERATED, POOLED, Federation
+from flame.federation.site import Site
+from flame.federation.task import TASKS, Task, open_task
+from flame.models.cases import Cases
+from flame.models.evolution import EvolutionConfig
+from flame.models.segmentation_cases import SegmentationCase, SegmentationConfig
+from tests.models.conftest import tumour_case
+
+open_task(TrainConfig(DataConfig(table="t")))  # registers all
+IMAGES = TrainConfig(
+    DataConfig(bids="nowhere"),
+    evolution=EvolutionConfig("hybrid", steps=4, batch_size=2, filters=4, calibration=2),
+    segmentation=SegmentationConfig(patch=16, filters=4, steps=4),
+)
+IMAGES = replace(IMAGES, training=replace(IMAGES.training, rounds=2, folds=2))
+CARBON = Treatment((Phase(Radiation.CARBON, 60.0, 30, biological=True),))
+
+
+def evolution_cases(centre: str) -> Cases:
+    names = tuple(f"{centre}{n}" for n in range(4))
+    cases = tuple(
+        (tumour_case(name, 12.0 + n + 2 * (centre == "b"), centre=centre, methylated=float(n % 2),
+                     **({"treatment": CARBON} if n == 3 else {})),)
+        for n, name in enumerate(names)
+    )  # fmt: skip
+    return Cases(centre, names, cases)
+
+
+def segmentation_cases(centre: str) -> Cases:
+    rng = np.random.default_rng(len(centre))
+    found = []
+    for _ in range(4):
+        regions = np.full((20, 20, 20, 3), -1, np.float32)
+        regions[..., 1] = 0
+        regions[6:14, 6:14, 6:14, 1] = 1
+        images = rng.normal(size=(20, 20, 20, 4)).astype(np.float32)
+        found.append((SegmentationCase(images + regions[..., 1:2], regions),))
+    return Cases(centre, tuple(f"{centre}{n}" for n in range(4)), tuple(found))
+
+
+Made = tuple[TrainConfig, Task, dict[str, Any]]
+
+
+@pytest.fixture(params=list(TASKS))
+def made(request: pytest.FixtureRequest, toy: TrainConfig) -> Made:
+    """A small configuration, its task, and the patients of centres a and b."""
+    if request.param == "response":
+        config = replace(toy, training=replace(toy.training, rounds=2))
+        task = open_task(config)
+        return config, task, {c: task.patients(load_cohort(config, c)) for c in "ab"}
+    config = replace(IMAGES, task=request.param)
+    make = evolution_cases if request.param == "evolution" else segmentation_cases
+    return config, open_task(config), {c: make(c) for c in "ab"}
+
+
+def trained(made: Made, run: Path, kind: str, who: tuple[str, ...]) -> Any:
+    config, task, patients = made
+    sites = {c: Site(task, [p]) for c, p in patients.items()}
+    sites[POOLED] = Site(task, list(patients.values()))
+    federation = Federation(kind, ("a", "b"), 0, 2)
+    Coordinator(config, task, run, [federation]).run(in_process_call(sites), lambda f: who)
+    return finished(run, federation.name)
+
+
+def test_same_seed_same_weights_and_resumes(made: Made, tmp_path: Path) -> None:
+    first = trained(made, tmp_path / "one", FEDERATED, ("a", "b"))
+    again = trained(made, tmp_path / "two", FEDERATED, ("a", "b"))
+    for a, b in zip(first.state.weights, again.state.weights, strict=True):
+        assert np.array_equal(a, b)
+    assert first.round == made[1].rounds
+    assert len(first.history) == 2 * first.round
+
+
+def test_what_is_shared_is_what_pooled_patients_give(made: Made, tmp_path: Path) -> None:
+    federated = trained(made, tmp_path, FEDERATED, ("a", "b")).shared
+    pooled = trained(made, tmp_path, POOLED, (POOLED,)).shared
+    assert federated.keys() == pooled.keys()
+    for name in federated:
+        if name != "calibration":  # of other weights
+            assert np.allclose(federated[name], pooled[name], atol=1e-9), name
+
+
+def test_answers_have_the_same_shape_whoever_is_asked(made: Made) -> None:
+    """No axis of an answer is one of patients, so none of them leaves its site."""
+    _, task, patients = made
+    shapes = []
+    for rows in (np.arange(2), np.arange(4)):
+        site = Site(task, [patients["a"].take(rows)])
+        seen: list[Any] = []
+
+        def ask(
+            question: str, given: dict, weights: Any = (), shared: Any = None,
+            calibrating: bool = False, site: Site = site, seen: list = seen,
+        ) -> list[dict]:  # fmt: skip
+            who = {"seed": 0, "folds": 2, "fold": -1, "centres": ["a"]}
+            found = site.answer(question, given, weights, shared or {}, calibrating, who)
+            seen.append({k: np.shape(v) for k, v in found.items()})
+            return [found]
+
+        task.prepare(ask)
+        shapes.append(seen[:1])
+    assert shapes[0] == shapes[1]
+
+
+def test_an_unknown_question_is_refused(made: Made) -> None:
+    _, task, patients = made
+    with pytest.raises(BadInput, match="does not answer"):
+        task.answer([patients["a"]], "everything", {}, [], {})
+
+
+def test_a_centre_without_images_says_what_to_add() -> None:
+    for name, message in (("segmentation", "no drawn tumour"), ("evolution", "nobody to learn")):
+        task = open_task(replace(IMAGES, task=name))
+        with pytest.raises(BadInput, match=message):
+            task.patients(Cohort("c", (), False))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "survival"}, "task: one of response, segmentation, evolution"),
+        ({"data": DataConfig(table="t")}, "task evolution needs images"),
+        ({"evolution": EvolutionConfig("Gompertz")}, "evolution.model: one of mechanistic, U-Net"),
+        ({"evolution": EvolutionConfig(calibration=1)}, "evolution.calibration: 2 or more"),
+        ({"segmentation": SegmentationConfig(patch=20)}, "segmentation.patch: a multiple of 8"),
+    ],
+)
+def test_settings(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        open_task(replace(IMAGES, **{"task": "evolution", **changes}))
+
+
+def test_confounding_by_hand(patients_given: Callable[..., list[Cohort]]) -> None:
+    # chi2 = n for a perfect 2 x 2 association, 0 for none (Cramér 1946).
+    assert cramers_v(np.array([[5, 0], [0, 5]])) == pytest.approx(1)
+    assert cramers_v(np.array([[5, 5], [3, 3]])) == pytest.approx(0)
+    (warning,) = confounding(patients_given([5, 0, 0], [0, 5, 0]))
+    assert "confounded" in warning
+    assert not confounding(patients_given([5, 5, 5], [4, 4, 4]))
+    (warning,) = confounding(patients_given([5, 0, 0], [4, 0, 0]))
+    assert "one radiation" in warning
+
+
+@pytest.fixture
+def patients_given() -> Callable[..., list[Cohort]]:
+    from flame.core.cohort import Patient
+    from flame.models.courses import COURSES
+
+    def make(*counts: list[int]) -> list[Cohort]:
+        return [
+            Cohort(f"c{i}", tuple(Patient(f"{r}{n}", treatment=COURSES[r])
+                                  for r, count in zip(Radiation, row, strict=True)
+                                  for n in range(count)), False)
+            for i, row in enumerate(counts)
+        ]  # fmt: skip
+
+    return make

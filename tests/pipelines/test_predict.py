@@ -1,0 +1,214 @@
+"""Forecasts of a simulated patient: files, page, SEG on the source series, and bad input."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import highdicom
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pydicom
+import pytest
+
+from flame.core.config import as_toml
+from flame.core.errors import BadInput
+from flame.core.treatment import Radiation
+from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
+from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.strategy import State
+from flame.io.segmentations import read_segments
+from flame.io.structures import read_region, regions
+from flame.models.evolution import EvolutionConfig
+from flame.models.mechanistic import parameter_grid
+from flame.models.mixture import GROUPS
+from flame.models.novelty import FEATURES
+from flame.pipelines.predict import PredictConfig, run
+
+SETS = len(parameter_grid())
+CONFIG = TrainConfig(
+    DataConfig(bids="bids", centres=("centre-1",)), task="evolution",
+    evolution=EvolutionConfig("mechanistic"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A run whose mixture is one slow and sensitive set, as training might have left it."""
+    weights = np.full((GROUPS, SETS), 1e-6)
+    weights[:, 12] = 1
+    shared = {
+        "mixture": weights / weights.sum(axis=1, keepdims=True), "efficacy": np.ones(2),
+        "calibration": np.array([1.0, 1.0]), "last_day": np.array(90),
+        "radiations": np.array([5.0, 5.0, 0.0]), "count": np.full(len(FEATURES), 10.0),
+        "mean": np.zeros(len(FEATURES)), "squares": np.full(len(FEATURES), 9e6),
+    }  # fmt: skip
+    folder = tmp_path / "run"
+    name = "federated.seed-0.all"
+    save_checkpoint(checkpoint_path(folder, name), Checkpoint(0, State([]), shared, [], True))
+    (folder / "run.toml").write_text(as_toml(CONFIG))
+    (folder / "warnings.txt").write_text("radiation and centre are confounded (told)")
+    return folder
+
+
+def config(trained: Path, bids: Path, **changes: object) -> PredictConfig:
+    (subject,) = bids.glob("sub-*")
+    return replace(
+        PredictConfig(str(trained), str(subject), str(trained.parent / "out")),
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+def test_maps_curves_and_page(trained: Path, derivatives: Path) -> None:
+    result = run(config(trained, derivatives, days=(30, 90)))
+    out = trained.parent / "out"
+    assert set(result.volumes.radiation) == set(map(str, Radiation))
+    assert (result.volumes.low_ml <= result.volumes.median_ml).all()
+    (table,) = out.glob("*_volumes.tsv")
+    assert len(pd.read_csv(table, sep="\t")) == 6
+    drawn = nib.load(next(derivatives.glob("sub-*/ses-01/anat/*label-GTV_mask.nii.gz")))
+    soon = nib.load(next(out.glob("*radiation-photon_day-030_mask.nii.gz")))
+    assert nib.aff2axcodes(soon.affine) == ("R", "A", "S")
+    # The forecast lies where the tumour was drawn: centres in mm, in the template's space.
+    centres = [
+        nib.affines.apply_affine(i.affine, np.argwhere(np.asarray(i.dataobj) > 0)).mean(axis=0)
+        for i in (drawn, soon)
+    ]
+    assert np.linalg.norm(centres[0] - centres[1]) < 4
+    p = nib.load(next(out.glob("*radiation-carbon_day-090_probability.nii.gz"))).get_fdata()
+    assert 0 <= p.min() <= p.max() <= 1
+    html = result.html.read_text()
+    assert "not a medical device" in html
+    assert "Simulated patient" in html
+    assert "//cdn" not in html
+    assert 'src="http' not in html
+    assert html.count("<canvas") == 3
+
+
+def test_warnings_reach_the_user(trained: Path, derivatives: Path) -> None:
+    found = run(config(trained, derivatives, days=(30,))).warnings
+    assert any("confounded" in w for w in found)
+    assert any("no training patient was given carbon" in w for w in found)
+    assert not any("unlike" in w for w in found)
+    path = checkpoint_path(trained, "federated.seed-0.all")
+    with np.load(path) as file:
+        arrays = {k: file[k] for k in file.files}
+    arrays["shared.squares"] = np.full(len(FEATURES), 1e-6)
+    np.savez(path, **arrays)
+    found = run(config(trained, derivatives, days=(30,))).warnings
+    assert any("tumour volume is" in w and "unlike" in w for w in found)
+
+
+def test_seg_refers_to_the_series_and_lies_on_its_tumour(
+    trained: Path, hospital: Path, derivatives: Path
+) -> None:
+    dicom = hospital / "centre-1" / "dicom"
+    asked = {"days": (5,), "dicom": str(dicom), "radiations": ("photon",)}
+    result = run(config(trained, derivatives, **asked))
+    (path,) = result.segmentations
+    seg = highdicom.seg.segread(path)
+    assert list(seg.segment_numbers) == [1]
+    referenced = str(seg.ReferencedSeriesSequence[0].SeriesInstanceUID)
+    series = [d for d in map(_header, dicom.rglob("*.dcm")) if d.Modality == "MR"]
+    (source,) = {d.SeriesDescription for d in series if d.SeriesInstanceUID == referenced}
+    frame = str(seg.FrameOfReferenceUID)
+    structures = [
+        p
+        for p in dicom.rglob("RS.dcm")
+        if frame in str(pydicom.dcmread(p).get("ReferencedFrameOfReferenceSequence"))
+    ]
+    assert structures, f"no contours in the frame of {source}"
+    number = regions(pydicom.dcmread(structures[0]))[0][0]
+    drawn = read_region(structures[0], number, frame)
+    (mask,) = read_segments(path, frame).values()
+    # After 15 days a slow tumour is where it was drawn; its voxels are 3 mm.
+    world = [nib.affines.apply_affine(m.affine, np.argwhere(m.voxels)) for m in (drawn, mask)]
+    assert np.linalg.norm(world[0].mean(axis=0) - world[1].mean(axis=0)) < 3
+    assert mask.volume == pytest.approx(drawn.volume, rel=0.3)
+
+
+def _header(path: Path) -> pydicom.Dataset:
+    return pydicom.dcmread(path, stop_before_pixels=True)
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"radiations": ("neutron",)}, "unknown radiation 'neutron': .*Choices: carbon"),
+            ({"days": (91,)}, "day 91 cannot be forecast: .* followed until day 90"),
+            ({"days": (0,)}, "day 0 cannot be forecast"),
+            ({"subject": "nowhere/sub-1"}, "is no subject's folder"),
+            ({"run": "nowhere"}, "nowhere is no run folder"),
+        ],
+    )
+    def test_said_before_anything_is_written(
+        self, trained: Path, derivatives: Path, changes: dict, message: str
+    ) -> None:
+        with pytest.raises(BadInput, match=message):
+            run(config(trained, derivatives, **changes))
+        assert not (trained.parent / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("file", "message"),
+        [("label-GTV_mask.nii.gz", "no tumour mask before radiotherapy"),
+         ("dose.nii.gz", "has no dose; add the RT Dose")],
+    )  # fmt: skip
+    def test_a_patient_without(self, trained: Path, copied: Path, file: str, message: str) -> None:
+        for path in (copied / "bids").glob(f"sub-*/ses-*/anat/*{file}"):
+            path.unlink()
+        with pytest.raises(BadInput, match=message):
+            run(config(trained, copied / "bids", days=(30,)))
+
+    def test_a_patient_without_a_plan(self, trained: Path, copied: Path) -> None:
+        (copied / "bids" / "treatments.tsv").write_text("participant_id\tradiation\n")
+        with pytest.raises(BadInput, match="has no radiotherapy plan|treatments.tsv"):
+            run(config(trained, copied / "bids", days=(30,)))
+
+    def test_dose_grid_beside_the_tumour(self, trained: Path, copied: Path) -> None:
+        for path in (copied / "bids").glob("sub-*/ses-*/anat/*dose.nii.gz"):
+            image = nib.load(path)
+            moved = image.affine.copy()
+            moved[:3, 3] += 500
+            nib.Nifti1Image(image.get_fdata(dtype=np.float32), moved).to_filename(path)
+        with pytest.raises(BadInput, match="dose grid does not cover the tumour"):
+            run(config(trained, copied / "bids", days=(30,)))
+
+    def test_a_folder_of_somebody_else_is_left_alone(
+        self, trained: Path, derivatives: Path
+    ) -> None:
+        out = trained.parent / "out"
+        out.mkdir()
+        (out / "mine.txt").write_text("keep")
+        with pytest.raises(BadInput, match="holds no prediction"):
+            run(config(trained, derivatives))
+        assert (out / "mine.txt").read_text() == "keep"
+
+    def test_dicom_without_the_key_or_the_series(
+        self, trained: Path, copied: Path, tmp_path: Path
+    ) -> None:
+        settings = config(trained, copied / "bids", days=(30,), dicom=str(tmp_path / "other"))
+        shutil.copytree(copied / "centre-1" / "dicom", tmp_path / "other")
+        with pytest.raises(BadInput, match="no pseudonym key"):
+            run(settings)
+        (tmp_path / "other.key").write_bytes(b"another hospital's key")
+        with pytest.raises(BadInput, match="holds no series that sub-.* was made from"):
+            run(settings)
+
+    def test_a_run_on_response(self, trained: Path, derivatives: Path) -> None:
+        response = replace(CONFIG, task="response")
+        (trained / "run.toml").write_text(as_toml(response))
+        with pytest.raises(BadInput, match="is a run on response; give one on evolution"):
+            run(config(trained, derivatives))
+
+
+def test_no_name_of_the_patient_in_what_may_be_shared(
+    trained: Path, hospital: Path, derivatives: Path
+) -> None:
+    run(config(trained, derivatives, days=(30,)))
+    truth = pd.read_csv(hospital / "truth" / "centre-1" / "truth.tsv", sep="\t")
+    patient_id = str(truth.iloc[0, 0])
+    for path in (trained.parent / "out").rglob("*"):
+        assert patient_id not in path.name
+        if path.suffix in (".html", ".tsv"):
+            assert patient_id not in path.read_text()
