@@ -165,6 +165,9 @@ def preprocess(
     masks: Annotated[
         Path | None, typer.Option(help="Folder of brain masks PatientID_YYYYMMDD[-2].nii.gz.")
     ] = None,
+    tumours: Annotated[
+        Path | None, typer.Option(help="Folder of tumour masks, named alike, on the T1c's grid.")
+    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler, such as tcp://host:8786.")
     ] = None,
@@ -186,7 +189,7 @@ def preprocess(
 
     settings = pipeline.PreprocessConfig(
         str(dicom), str(folder), stages, jobs, text(clinical), text(treatments), text(key),
-        text(sequences), text(masks), scheduler,
+        text(sequences), text(masks), scheduler, text(tumours),
     )  # fmt: skip
     with _bars() as show:
         result = pipeline.run(settings, lambda done, total: show("preprocess", done, total))
@@ -281,6 +284,24 @@ def _print_matrix(report: GeneralisationReport, metric: str = "auc") -> None:
         ["model", "trained on", *report.centres],
         [[*key, *(by.get(c, "") for c in report.centres)] for key, by in rows.items()],
     )
+
+
+@app.command()
+def segment(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder on segmentation.")],
+    centre: Annotated[Path, typer.Argument(metavar="CENTRE", help="A preprocessed centre.")],
+) -> None:
+    """Predict the tumour of every day on which nobody drew one."""
+    from flame.models.segmentation_cases import REGIONS
+    from flame.pipelines import segment as pipeline
+
+    _import_keras_quietly()
+    with _bars() as show:
+        rows = pipeline.run(folder, centre, lambda done, total: show("segment", done, total))
+    columns = ["subject", "session", *(f"{r} ml" for r in REGIONS)]
+    shown = [[r.subject, r.session, *(f"{ml:.1f}" for ml in r.ml)] for r in rows]
+    _table(f"{centre}: predicted masks", columns, shown)
+    out.print("Drawn tumours are left as they are. Look at the masks before you use them.")
 
 
 @app.command()

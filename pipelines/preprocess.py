@@ -34,7 +34,8 @@ class PreprocessConfig:
     """``clinical`` and ``treatments`` are tables keyed by the DICOM PatientID.
 
     ``key`` is the pseudonym key file, ``sequences`` a table of overrides, ``masks`` a folder of
-    brain masks, ``scheduler`` the address of a Dask scheduler (None: processes of this machine).
+    brain masks, ``tumours`` one of tumour masks, ``scheduler`` the address of a Dask scheduler
+    (None: processes of this machine).
     """
 
     dicom: str
@@ -47,6 +48,7 @@ class PreprocessConfig:
     sequences: str | None = None
     masks: str | None = None
     scheduler: str | None = None
+    tumours: str | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ def run(
     # The key stays with the DICOM files, never beside what may be shared.
     key = load_key(_path(config.key) or dicom.with_name(f"{dicom.name}.key"))
     decisions = read_decisions(out)
-    studies = find_studies(report, Context(key, clinical, decisions, _path(config.masks)))
+    studies = find_studies(
+        report, Context(key, clinical, decisions, _path(config.masks), _path(config.tumours))
+    )
     warnings += unmatched(decisions, [(s.subject, s.session) for s in studies])
     with locked(out / ".lock"):
         _same_source(out, pseudonym(key, str(dicom.resolve())))

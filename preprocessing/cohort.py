@@ -8,7 +8,7 @@ from pathlib import Path
 from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
 from flame.core.files import content_hash
-from flame.io.bids import read_timepoint
+from flame.io.bids import PREDICTED_MASKS, read_timepoint
 from flame.io.tables import OUTCOME_COLUMNS, number, outcome, read_table, read_treatments
 from flame.preprocessing.decisions import EXCLUDE, FILE, decision, read_decisions
 from flame.preprocessing.resampling import coarser
@@ -73,6 +73,10 @@ def read_cohort(
     manifest |= {
         str(path.parent.parent.relative_to(root)): json.loads(path.read_text())["InputHash"]
         for path in sorted(root.glob(_SIDECARS))
+    }
+    manifest |= {
+        str(path.relative_to(root)): content_hash([path])
+        for path in sorted(root.glob(PREDICTED_MASKS))
     }
     if decisions:
         manifest[FILE] = content_hash([root / FILE])

@@ -1,6 +1,6 @@
 """The days of a DICOM folder that can be preprocessed, from its import report."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
@@ -26,18 +26,23 @@ Taken = dict[Sequence, SeriesReport]
 
 @dataclass(frozen=True)
 class Context:
-    """What a hospital adds to its DICOM folder; ``masks`` is a folder of brain masks or None."""
+    """What a hospital adds to its DICOM folder.
+
+    ``masks`` is a folder of brain masks, ``tumours`` one of tumour masks, or None.
+    """
 
     key: bytes
     clinical: ClinicalTable = field(default_factory=ClinicalTable)
     decisions: dict[Key, Decision] = field(default_factory=dict)
     masks: Path | None = None
+    tumours: Path | None = None
 
 
 def find_studies(report: ImportReport, context: Context) -> list[Study]:
     """Every patient's days in order, sessions numbered from 01.
 
-    Raises BadInput where a folder of masks is given and none of its files fits a day.
+    Raises BadInput where a folder of masks is given and none of its files fits a day. A tumour mask
+    lies in the world of the day's T1c, or the next best scan.
     """
     studies, sessions = [], dict[str, int]()
     for examination, series in report.studies().items():
@@ -57,13 +62,26 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
                 tuple(pseudonym(context.key, u) for u in uids),
                 "; ".join([*([note] * bool(note)), *put_right]),
                 _mask(context.masks, examination),
-                _planned(report, patient_id, series),
+                _with_tumour(
+                    _planned(report, patient_id, series), series,
+                    _mask(context.tumours, examination),
+                ),
                 decision(context.decisions, subject, session, (day - start).days) == ACCEPT,
             )
         )  # fmt: skip
-    if context.masks and not any(s.mask for s in studies):
-        raise BadInput(f"{context.masks}: no mask fits a day; name them PatientID_YYYYMMDD.nii.gz")
+    for folder, used in (
+        (context.masks, any(s.mask for s in studies)),
+        (context.tumours, any(s.planned.tumour for s in studies)),
+    ):
+        if folder and not used:
+            raise BadInput(f"{folder}: no mask fits a day; name them PatientID_YYYYMMDD.nii.gz")
     return studies
+
+
+def _with_tumour(planned: Planned, series: Taken, mask: str) -> Planned:
+    if not mask:
+        return planned
+    return replace(planned, tumour=Path(mask), drawn_on=next(s for s in _DRAWN_ON if s in series))
 
 
 def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) -> tuple[date, str]:

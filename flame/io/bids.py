@@ -27,6 +27,7 @@ _NAMES = {
 }
 _NATIVE = "orig"
 _BRAIN, _TUMOUR, _DOSE = "desc-brain_mask", "label-GTV_mask", "dose"
+_PREDICTED = "label-{}_desc-predicted_mask"
 _IGNORED = (
     "treatments.tsv", "quality.tsv", "refused.tsv", "decisions.tsv", "quality.html",
     "preprocess.toml", "**/*_xfm.txt", "**/*_dose.*", "**/*_slices.jpg",
@@ -36,6 +37,7 @@ _README = """Brain MRI of one centre, made by `flame preprocess`: see dataset_de
 Names are keyed hashes and days count from the start of radiotherapy (sidecars: Day). `quality.html`
 shows every day. Files `*_xfm.txt` are ITK affine transforms from each scan's own space.
 """
+PREDICTED_MASKS = "sub-*/ses-*/anat/*_desc-predicted_mask.nii.gz"
 BIDS_VERSION = "1.10.0"
 
 
@@ -160,7 +162,10 @@ def write_dataset_description(root: Path, name: str, simulated: bool) -> None:
 
 
 def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoint:
-    """Read what was written of a session in the template's space, float32, on its own grid."""
+    """Read what was written of a session in the template's space, float32, on its own grid.
+
+    The tumour is the drawn one; where none was drawn, the core that a model predicted.
+    """
     stem = session_folder(root, subject, session) / "anat" / f"sub-{subject}_ses-{session}_"
     scans = {}
     for sequence, (agent, suffix) in _NAMES.items():
@@ -168,7 +173,11 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
         if found:
             voxels, affine = found
             scans[sequence] = Scan(voxels, affine, sequence, ("bids",))
-    brain, tumour = (_load(f"{stem}space-*_{name}.nii.gz") for name in (_BRAIN, _TUMOUR))
+    brain, drawn, predicted = (
+        _load(f"{stem}space-*_{name}.nii.gz")
+        for name in (_BRAIN, _TUMOUR, _PREDICTED.format("core"))
+    )
+    tumour = drawn or predicted
     dose = _load(f"{stem}space-*_{_DOSE}.nii.gz")
     return Timepoint(
         day,
@@ -177,6 +186,23 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
         LabelMap(tumour[0].astype(np.uint8), tumour[1]) if tumour else None,
         DoseMap(*dose, biological=_biological(f"{stem}")) if dose else None,
     )
+
+
+def has_drawn_tumour(root: Path, subject: str, session: str) -> bool:
+    """Whether a person drew the tumour of a session."""
+    return any(session_folder(root, subject, session).glob(f"anat/*_{_TUMOUR}.nii.gz"))
+
+
+def write_predicted_masks(
+    root: Path, subject: str, session: str, masks: Mapping[str, LabelMap], model: str
+) -> None:
+    """Write masks that a model predicted, by region, beside the session's images."""
+    folder = session_folder(root, subject, session) / "anat"
+    (brain,) = (p for p in folder.glob(f"*_{_BRAIN}.nii.gz") if f"space-{_NATIVE}_" not in p.name)
+    for region, mask in masks.items():
+        name = brain.name.replace(f"{_BRAIN}.nii.gz", _PREDICTED.format(region))
+        meta = {"Type": "Lesion", "Predicted": True, "Model": model, "FlameVersion": __version__}
+        _save(str(folder / name), mask.voxels, mask.affine, meta)
 
 
 def _load(pattern: str) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:

@@ -1,0 +1,112 @@
+"""Tumour masks predicted for days without a drawn one, and masks given as NIfTI."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from flame.core.config import as_toml
+from flame.core.errors import BadInput, UnreadableImage
+from flame.core.imaging import Sequence
+from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
+from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.strategy import State
+from flame.io.bids import read_timepoint
+from flame.io.intake import inspect_folder
+from flame.io.transforms import read_transform
+from flame.models.segmentation import SegmentationModel
+from flame.models.segmentation_cases import SegmentationConfig
+from flame.pipelines import preprocess, segment
+from flame.preprocessing.cohort import read_cohort, sessions
+from flame.preprocessing.planned import read_tumour
+from tests.pipelines.conftest import config
+
+SMALL = SegmentationConfig(voxel_mm=6.0, patch=16, filters=4)
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    """A run whose network calls every voxel tumour."""
+    settings = TrainConfig(
+        DataConfig(bids="bids", centres=("c",)), task="segmentation", segmentation=SMALL
+    )
+    weights = SegmentationModel(SMALL).build(0)
+    weights[-1] = np.full_like(weights[-1], 50.0)  # the bias of the logits
+    folder = tmp_path / "run"
+    path = checkpoint_path(folder, "federated.seed-0.all")
+    save_checkpoint(path, Checkpoint(20, State(weights), {}, [], True))
+    (folder / "run.toml").write_text(as_toml(settings))
+    return folder
+
+
+def test_only_days_without_a_drawn_tumour_are_predicted(trained: Path, copied: Path) -> None:
+    bids = copied / "bids"
+    (drawn,) = bids.glob("sub-*/ses-01/anat/*label-GTV_mask.nii.gz")
+    before = drawn.read_bytes()
+    for path in bids.glob("sub-*/ses-02/anat/*label-GTV*"):
+        path.unlink()
+    manifest = read_cohort(bids, "c", None).manifest
+    (day,) = segment.run(trained, bids)
+    assert day.session == "02"
+    assert day.ml[0] > 1000  # every voxel
+    assert drawn.read_bytes() == before
+    (subject,) = (p.name.removeprefix("sub-") for p in bids.glob("sub-*"))
+    first, second = (read_timepoint(bids, subject, s, d) for s, d in sessions(bids, subject))
+    assert first.tumour is not None
+    assert 1 < first.tumour.volume < 200
+    assert second.tumour is not None
+    assert second.tumour.volume == pytest.approx(day.ml[1])
+    assert read_cohort(bids, "c", None).manifest != manifest  # a run on it is another run
+    assert [d.session for d in segment.run(trained, bids)] == ["02"]  # again, by a newer model
+
+
+def test_a_run_on_something_else(trained: Path, derivatives: Path) -> None:
+    with pytest.raises(BadInput, match="no finished cohort"):
+        segment.run(trained, trained)
+    text = (trained / "run.toml").read_text().replace('"segmentation"', '"response"')
+    (trained / "run.toml").write_text(text)
+    with pytest.raises(BadInput, match="is a run on response"):
+        segment.run(trained, derivatives)
+
+
+def test_brats_labels_without_the_oedema(tmp_path: Path) -> None:
+    labels = np.zeros((6, 6, 6), np.uint8)
+    labels[:3], labels[3], labels[4] = 2, 1, 4
+    nib.Nifti1Image(labels, np.eye(4)).to_filename(tmp_path / "brats.nii.gz")
+    assert np.flatnonzero(read_tumour(tmp_path / "brats.nii.gz").voxels.any((1, 2))).tolist() == [
+        3, 4,
+    ]  # fmt: skip
+    nib.Nifti1Image((labels > 0).astype(np.uint8), np.eye(4)).to_filename(tmp_path / "one.nii.gz")
+    assert read_tumour(tmp_path / "one.nii.gz").voxels.any((1, 2)).sum() == 5
+    nib.Nifti1Image(labels * 50.0, np.eye(4)).to_filename(tmp_path / "grey.nii.gz")
+    with pytest.raises(UnreadableImage, match="labels 0 to 4"):
+        read_tumour(tmp_path / "grey.nii.gz")
+
+
+def test_a_nifti_mask_goes_before_contours(hospital: Path, tmp_path: Path) -> None:
+    dicom = hospital / "centre-1" / "dicom"
+    examination, series = next(iter(inspect_folder(dicom).studies().items()))
+    grid = series[Sequence.T1C].geometry
+    assert grid is not None
+    mask = np.zeros(grid.shape, np.uint8)
+    index = tuple(slice(n // 2, n // 2 + 8) for n in grid.shape)
+    mask[index] = 1
+    tumours = tmp_path / "tumours"
+    tumours.mkdir()
+    given = tumours / f"{examination.patient_id}_{examination.day:%Y%m%d}.nii.gz"
+    nib.Nifti1Image(mask, grid.affine).to_filename(given)
+    settings = replace(config(hospital, tmp_path / "bids"), tumours=str(tumours))
+    preprocess.run(settings)
+    (move,) = (tmp_path / "bids").glob("sub-*/ses-01/anat/*from-T1C_to*xfm.txt")
+    expected = nib.affines.apply_affine(
+        read_transform(move) @ grid.affine, np.argwhere(mask).mean(axis=0)
+    )
+    found = nib.load(next((tmp_path / "bids").glob("sub-*/ses-01/anat/*label-GTV_mask.nii.gz")))
+    inside = np.argwhere(np.asarray(found.dataobj) > 0)
+    centre = nib.affines.apply_affine(found.affine, inside).mean(axis=0)
+    assert np.linalg.norm(centre - expected) < 1.5  # voxels of 3 mm
+    given.rename(tumours / "nobody_20200101.nii.gz")
+    with pytest.raises(BadInput, match="no mask fits a day"):
+        preprocess.run(settings)
