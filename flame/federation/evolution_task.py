@@ -1,6 +1,6 @@
 """Tumour evolution: the mixture by sums, the network by rounds, the calibration by sums again."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -71,9 +71,9 @@ class EvolutionTask:
                 left_out.append(reason)
                 cases.append(())
                 continue
-            followed = any(day <= self.config.latest_day for day, _ in case.later)
-            cases.append((case,) if followed else ())
-            if not followed:
+            later = tuple(x for x in case.later if x[0] <= self.config.latest_day)
+            cases.append((replace(case, later=later),) if later else ())
+            if not later:
                 left_out.append(f"patient {patient.pseudonym} has no mask after radiotherapy")
         if not any(cases):
             reasons = "; ".join(sorted(set(left_out))[:3]) or "no patients"
