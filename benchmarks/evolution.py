@@ -99,7 +99,7 @@ def one_seed(
     if "crossed" in designs:
         known = [t.case for t in tested[False]]
         scores += [evaluate(CEILINGS[name], name, known, seed) for name in CEILINGS]
-    return pd.concat(scores), pd.DataFrame(swapped)
+    return pd.concat(scores) if scores else pd.DataFrame(), pd.DataFrame(swapped)
 
 
 def table(rows: pd.DataFrame, title: str) -> None:

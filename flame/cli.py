@@ -292,14 +292,14 @@ def segment(
     centre: Annotated[Path, typer.Argument(metavar="CENTRE", help="A preprocessed centre.")],
 ) -> None:
     """Predict the tumour of every day on which nobody drew one."""
-    from flame.models.segmentation_cases import REGIONS
     from flame.pipelines import segment as pipeline
 
     _import_keras_quietly()
     with _bars() as show:
         rows = pipeline.run(folder, centre, lambda done, total: show("segment", done, total))
-    columns = ["subject", "session", *(f"{r} ml" for r in REGIONS)]
-    shown = [[r.subject, r.session, *(f"{ml:.1f}" for ml in r.ml)] for r in rows]
+    regions = list(rows[0].ml) if rows else []
+    columns = ["subject", "session", *(f"{region} ml" for region in regions)]
+    shown = [[r.subject, r.session, *(f"{r.ml[region]:.1f}" for region in regions)] for r in rows]
     _table(f"{centre}: predicted masks", columns, shown)
     out.print("Drawn tumours are left as they are. Look at the masks before you use them.")
 

@@ -25,8 +25,8 @@ class Cases(Generic[C]):
 
     @property
     def groups(self) -> NDArray[np.intp]:
-        """Folds are balanced over nothing."""
-        return np.zeros(len(self.pseudonyms), int)
+        """0 for patients with cases, 1 for those without, so that folds share both."""
+        return np.array([int(not c) for c in self.cases])
 
     def take(self, index: NDArray[np.intp]) -> "Cases[C]":
         """Return the rows ``index``."""

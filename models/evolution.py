@@ -73,6 +73,8 @@ class EvolutionCase:
             raise BadInput(f"{self.pseudonym}: no tumour mask before radiotherapy")
         if not self.dose.max() > 0:
             raise BadInput(f"{self.pseudonym}: the dose grid does not cover the tumour")
+        if self.earlier is not None and self.earlier[0] >= self.day:
+            raise BadInput(f"{self.pseudonym}: the earlier image is not before the baseline")
         if any(day <= self.day for day, _ in self.later):
             raise BadInput(f"{self.pseudonym}: a follow-up lies before the baseline")
 

@@ -32,7 +32,7 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
     dose = baseline.dose or next((t.dose for t in patient.timepoints if t.dose), None)
     if dose is None:
         raise BadInput(f"{name} has no dose; add the RT Dose of the plan to the DICOM folder")
-    earlier = before[-2] if len(before) > 1 else None
+    earlier = next(((t, m) for t, m in reversed(before) if t.day < baseline.day), None)
     spacing = float(np.linalg.norm(tumour.affine[:3, 0]))
     return EvolutionCase(
         patient.pseudonym, centre, spacing, baseline.day, tumour.voxels > 0, _images(baseline),

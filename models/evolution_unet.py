@@ -28,8 +28,9 @@ from flame.models.evolution import (
     volumes_of,
 )
 from flame.models.initial_weights import initial_weights
+from flame.models.inputs import treatment_vector
 from flame.models.mechanistic import VISIBLE, Mechanistic
-from flame.models.radiobiology import bed, weighted_dose
+from flame.models.radiobiology import weighted_dose
 from flame.models.segmentation import masked_loss
 from flame.models.unet import unet
 
@@ -73,11 +74,8 @@ def patient(case: EvolutionCase, day: int) -> list[float]:
 
 def radiotherapy(treatment: Treatment) -> list[float]:
     """Share of each radiation in the RBE-weighted dose, BED / 100 Gy and dose / 60 Gy."""
-    doses = dict.fromkeys(Radiation, 0.0)
-    for phase in treatment.phases:
-        doses[phase.radiation] += weighted_dose(phase)
-    total = sum(doses.values())
-    return [*(d / total for d in doses.values()), bed(treatment) / 100, total / 60]
+    total = sum(weighted_dose(phase) for phase in treatment.phases)
+    return [*map(float, treatment_vector(treatment)), total / 60]
 
 
 def corrected_loss(known: Any, added: Any) -> Any:

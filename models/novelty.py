@@ -18,6 +18,8 @@ FEATURES = {
     "contrast of the tumour on FLAIR": "standard deviations",
 }
 """What is compared, and its unit."""
+_LEAST_SPREAD = np.array([0.3, 0.1, 3.0, 0.3, 0.3])
+"""What a feature varies by at least: training patients may all be alike."""
 FAR = 3.0
 """Standard deviations beyond which a patient is called unlike the others."""
 
@@ -35,15 +37,22 @@ def features(case: EvolutionCase) -> Array:
     return np.array([np.log(case.ml(case.tumour)), growth, bed(case.treatment), *contrast])
 
 
-def unlike(case: EvolutionCase, mean: Array, spread: Array) -> list[str]:
-    """A sentence for each feature that lies far from the mean of the training patients."""
+def unlike(case: EvolutionCase, count: Array, mean: Array, squares: Array) -> list[str]:
+    """A sentence for each feature that lies far from the training patients.
+
+    ``count``, ``mean`` and summed ``squares`` of deviations are theirs, by feature.
+    """
     found = []
-    for (name, unit), value, middle, width in zip(
-        FEATURES.items(), features(case), mean, spread, strict=True
+    spread = np.maximum(np.sqrt(squares / np.maximum(count - 1, 1)), _LEAST_SPREAD)
+    for (name, unit), value, known, middle, width in zip(
+        FEATURES.items(), features(case), count, mean, spread, strict=True
     ):
         if not np.isfinite(value):
             continue
-        distance = abs(value - middle) / max(width, 1e-6)
+        if known < 2:
+            found.append(f"{name} is not known of the training patients")
+            continue
+        distance = abs(value - middle) / width
         if distance > FAR:
             found.append(
                 f"{name} is {value:.2f} ({unit}), {min(distance, 99):.0f} standard deviations from "

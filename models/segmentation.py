@@ -97,12 +97,18 @@ class SegmentationModel:
         mirrored = self._windows(images[::-1])[::-1]
         return np.asarray((self._windows(images) + mirrored) / 2, np.float32)
 
-    def masks(self, weights: Weights, images: Volume) -> NDArray[np.bool_]:
-        """Masks (x, y, z, 3) of the regions, each within the one before."""
+    def masks(
+        self, weights: Weights, images: Volume, taught: tuple[str, ...] = REGIONS
+    ) -> dict[str, NDArray[np.bool_]]:
+        """Masks (x, y, z) of the regions that were ``taught``, each within the one before."""
         probability = self.probability(weights, images)
-        voxel_ml = self.config.voxel_mm**3 / 1000
-        found = [mask_of(probability[..., n], voxel_ml) for n in range(len(REGIONS))]
-        return np.asarray(np.moveaxis(np.logical_and.accumulate(found), 0, -1))
+        voxel_ml, found = self.config.voxel_mm**3 / 1000, dict[str, NDArray[np.bool_]]()
+        around = np.ones(images.shape[:3], bool)
+        for n, region in enumerate(REGIONS):
+            if region in taught:
+                around = around & mask_of(probability[..., n], voxel_ml)
+                found[region] = around
+        return found
 
     def _windows(self, images: Volume) -> Volume:
         import torch

@@ -63,3 +63,8 @@ def segmentation_case(timepoint: Timepoint) -> SegmentationCase:
     if timepoint.tumour is not None:
         regions[..., REGIONS.index("core")] = timepoint.tumour.voxels > 0
     return SegmentationCase(images, regions)
+
+
+def shown(case: SegmentationCase) -> NDArray[np.float64]:
+    """1 for each of REGIONS that is known, else 0."""
+    return np.asarray(case.regions.reshape(-1, len(REGIONS)).min(axis=0) >= 0, float)

@@ -1,5 +1,7 @@
 """``flame predict``: how a patient's tumour will evolve under each radiation, and the response."""
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from flame.core.cohort import Cohort
+from flame.core.cohort import Cohort, Timepoint
 from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.registry import nearest
 from flame.core.treatment import Radiation
 from flame.federation.config import TrainConfig
-from flame.pipelines.train import WARNINGS_FILE, load_run
+from flame.pipelines.train import MANIFEST_FILE, WARNINGS_FILE, load_run
 
 if TYPE_CHECKING:
     from flame.evaluation.prediction import Prediction
@@ -67,22 +69,27 @@ def run(config: PredictConfig, progress: Progress = lambda done, total: None) ->
     from flame.preprocessing.source_series import source_series
 
     out, (root, name) = Path(config.out), _subject(Path(config.subject))
-    _check_free(out)
+    _check_free(out, config.dicom)
     prediction, session = _predict(config, root, name, progress)
-    source = None
-    if config.dicom:
-        dicom = Path(config.dicom).resolve()
-        key = Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key")
-        source = source_series(root, name, session, dicom, key)
-    for path in out.glob("sub-*"):
-        path.unlink()
-    out.mkdir(parents=True, exist_ok=True)
-    write_maps(out, prediction)
-    segmentations = write_segmentations(out, prediction, source) if source else ()
-    write_text(out / PAGE, render(prediction))
+    partial = out.with_name(f".{out.name}.partial")  # an error leaves what was there before
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        write_maps(partial, prediction)
+        if config.dicom:
+            dicom = Path(config.dicom).resolve()
+            key = Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key")
+            source = source_series(root, name, session, dicom, key)
+            write_segmentations(partial, prediction, source)
+        write_text(partial / PAGE, render(prediction))
+        shutil.rmtree(out, ignore_errors=True)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return PredictResult(
-        prediction.volumes(), prediction.response, prediction.warnings, out / PAGE, segmentations
-    )
+        prediction.volumes(), prediction.response, prediction.warnings, out / PAGE,
+        tuple(sorted(out.glob("seg/*.dcm"))),
+    )  # fmt: skip
 
 
 def _predict(
@@ -91,11 +98,9 @@ def _predict(
     """The forecasts, and the session they start from."""
     from flame.evaluation.prediction import Prediction
     from flame.federation.evolution_task import EvolutionTask
-    from flame.io.bids import read_timepoint
     from flame.models.courses import under
     from flame.models.evolution_cases import evolution_case
     from flame.preprocessing.atlas import tissues
-    from flame.preprocessing.cohort import sessions
     from flame.preprocessing.tumour_cube import SHAPE, on_cube
 
     trained = load_run(Path(config.run))
@@ -113,13 +118,29 @@ def _predict(
     for done, radiation in enumerate(radiations, 1):
         forecasts[radiation] = model.forecast(under(case, radiation), days)
         progress(done, len(radiations))
-    session = next(s for s, day in sessions(root, name) if day == case.day)
+    session, baseline = _baseline(root, name, case.day)
     prediction = Prediction(
-        name, case, affine, read_timepoint(root, name, session, case.day), forecasts,
+        name, case, affine, baseline, forecasts,
         _response(Path(config.response), root, name) if config.response else None,
-        tuple(_warnings(Path(config.run), checkpoint, case, radiations)), cohort.simulated,
+        tuple(_warnings(Path(config.run), checkpoint, case, radiations, baseline)),
+        cohort.simulated,
     )  # fmt: skip
     return prediction, session
+
+
+def _baseline(root: Path, name: str, day: int) -> tuple[str, Timepoint]:
+    """The session that the forecast starts from: the last of its day with a tumour."""
+    from flame.io.bids import read_timepoint
+    from flame.preprocessing.cohort import sessions
+    from flame.preprocessing.decisions import EXCLUDE, decision, read_decisions
+
+    decisions = read_decisions(root)
+    found = [
+        (session, read_timepoint(root, name, session, day))
+        for session, at in sessions(root, name)
+        if at == day and decision(decisions, name, session, day) != EXCLUDE
+    ]
+    return [item for item in found if item[1].tumour is not None][-1]
 
 
 def _radiations(names: tuple[str, ...]) -> tuple[Radiation, ...]:
@@ -168,23 +189,25 @@ def _warnings(
     checkpoint: "Checkpoint",
     case: "EvolutionCase",
     radiations: tuple[Radiation, ...],
+    baseline: Timepoint,
 ) -> list[str]:
     from flame.models.novelty import unknown_radiations, unlike
-    from flame.preprocessing.standardisation import Moments
 
     path, shared = run_folder / WARNINGS_FILE, checkpoint.shared
     recorded = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    moments = Moments(shared["count"], shared["mean"], shared["squares"])
-    spread = np.sqrt(moments.squares / np.maximum(moments.count - 1, 1))
-    return [
-        *(f"training: {line}" for line in recorded if "left out" not in line),
-        *unlike(case, moments.mean, spread),
-        *unknown_radiations(shared["radiations"], radiations),
-    ]
+    manifest = json.loads((run_folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    found = [f"training: {line}" for line in recorded if "left out" not in line]
+    if any(n.startswith(f"sub-{case.pseudonym}/") for names in manifest.values() for n in names):
+        found.append("this patient was in training: the forecast looks better than it would be")
+    if baseline.predicted:
+        found.append("a model, not a person, drew the tumour that the forecast starts from")
+    found += unlike(case, shared["count"], shared["mean"], shared["squares"])
+    return found + unknown_radiations(shared["radiations"], radiations)
 
 
 def _response(run_folder: Path, root: Path, name: str) -> float:
     """Probability of response by the federated model, the mean over its seeds."""
+    from flame.federation.data import prepared
     from flame.federation.response_task import ResponseTask
     from flame.models.inputs import inputs_of
     from flame.preprocessing.cohort import at_spacing
@@ -194,7 +217,7 @@ def _response(run_folder: Path, root: Path, name: str) -> float:
     if trained.task != "response" or not trained.data.bids:
         raise BadInput(f"{run_folder} is no run on the response of preprocessed patients")
     view = at_spacing(trained.model.voxel_mm) if trained.model.sequences else None
-    inputs = inputs_of(_one(root, name, view), trained.model)
+    inputs = inputs_of(prepared(_one(root, name, view), trained.data), trained.model)
     task, found = ResponseTask(trained), []
     for seed in trained.training.seeds:
         checkpoint = _federated(run_folder, trained, seed)
@@ -204,8 +227,10 @@ def _response(run_folder: Path, root: Path, name: str) -> float:
     return float(np.mean(found))
 
 
-def _check_free(out: Path) -> None:
+def _check_free(out: Path, dicom: str | None) -> None:
     if out.exists() and not out.is_dir():
         raise BadInput(f"{out} is a file; give a folder")
+    if dicom and out.resolve().is_relative_to(Path(dicom).resolve()):
+        raise BadInput(f"{out} lies inside the DICOM folder; give a folder outside it")
     if out.exists() and any(out.iterdir()) and not (out / PAGE).exists():
         raise BadInput(f"{out} is not empty and holds no prediction; give a new folder to --out")

@@ -8,29 +8,28 @@ import numpy as np
 
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap
-from flame.models.segmentation_cases import REGIONS
 from flame.pipelines.train import load_run
 
 
 @dataclass(frozen=True)
 class SegmentedDay:
-    """Volumes of REGIONS in ml on one day."""
+    """Volumes in ml on one day, by region."""
 
     subject: str
     session: str
-    ml: tuple[float, ...]
+    ml: dict[str, float]
 
 
 def run(
     run_folder: Path, centre: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> list[SegmentedDay]:
-    """Write whole tumour, core and enhancing tumour beside the images, by the federated model.
+    """Write the regions that the federated model was taught beside the images.
 
     What reads the centre afterwards takes the core where no tumour is drawn.
     """
     from flame.federation.checkpoint import finished
     from flame.federation.plan import FEDERATED, Federation
-    from flame.federation.segmentation_task import SegmentationTask
+    from flame.federation.segmentation_task import SegmentationTask, taught
     from flame.io.bids import has_drawn_tumour, read_timepoint, write_predicted_masks
     from flame.models.segmentation_cases import images_of
     from flame.preprocessing.cohort import sessions
@@ -43,7 +42,7 @@ def run(
     if not (centre / "participants.tsv").exists():
         raise BadInput(f"{centre} is no finished cohort; run flame preprocess with it as OUT")
     name = Federation(FEDERATED, trained.data.centres, trained.training.seeds[0], 0).name
-    weights, model = finished(run_folder, name).state.weights, SegmentationTask(trained).model
+    checkpoint, model = finished(run_folder, name), SegmentationTask(trained).model
     days = [
         (subject, session, day)
         for subject in sorted(p.name.removeprefix("sub-") for p in centre.glob("sub-*"))
@@ -56,15 +55,13 @@ def run(
         seen = coarser(whole, trained.segmentation.voxel_mm)
         grid = next(iter(seen.scans.values())).affine
         target = next(iter(whole.scans.values()))
-        masks = model.masks(weights, images_of(seen)).astype(np.float32)
-        labels = {
-            region: LabelMap(
-                (resample(masks[..., n], grid, target.affine, target.voxels.shape) >= 0.5)
-                .astype(np.uint8), target.affine,
-            )
-            for n, region in enumerate(REGIONS)
-        }  # fmt: skip
+        masks = model.masks(checkpoint.state.weights, images_of(seen), taught(checkpoint.shared))
+        labels = {}
+        for region, mask in masks.items():
+            voxels = resample(mask.astype(np.float32), grid, target.affine, target.voxels.shape)
+            labels[region] = LabelMap((voxels >= 0.5).astype(np.uint8), target.affine)
         write_predicted_masks(centre, subject, session, labels, run_folder.name)
-        found.append(SegmentedDay(subject, session, tuple(m.volume for m in labels.values())))
+        volumes = {region: mask.volume for region, mask in labels.items()}
+        found.append(SegmentedDay(subject, session, volumes))
         progress(done, len(days))
     return found

@@ -8,7 +8,7 @@ from pathlib import Path
 from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
 from flame.core.files import content_hash
-from flame.io.bids import PREDICTED_MASKS, read_timepoint
+from flame.io.bids import PREDICTED, read_timepoint
 from flame.io.tables import OUTCOME_COLUMNS, number, outcome, read_table, read_treatments
 from flame.preprocessing.decisions import EXCLUDE, FILE, decision, read_decisions
 from flame.preprocessing.resampling import coarser
@@ -76,7 +76,7 @@ def read_cohort(
     }
     manifest |= {
         str(path.relative_to(root)): content_hash([path])
-        for path in sorted(root.glob(PREDICTED_MASKS))
+        for path in sorted(root.glob(f"sub-*/ses-*/anat/*{PREDICTED}"))
     }
     if decisions:
         manifest[FILE] = content_hash([root / FILE])

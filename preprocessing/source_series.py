@@ -25,11 +25,6 @@ class SourceSeries:
     geometry: Geometry
     move: NDArray[np.float64]
 
-    @property
-    def paths(self) -> list[Path]:
-        """Files in order along the stack."""
-        return list(dict.fromkeys(s.path for s in self.geometry.slices))
-
     def mask(self, probability: NDArray[np.float32], affine: NDArray[np.float64]) -> LabelMap:
         """Voxels of the series where ``probability`` (RAS+ ``affine``) is one half or more."""
         grid = self.move @ self.geometry.affine
@@ -46,17 +41,18 @@ def source_series(root: Path, subject: str, session: str, dicom: Path, key: Path
         raise BadInput(f"no pseudonym key at {key}; give the one of flame preprocess with --key")
     sidecar = session_sidecar(root, subject, session) or {}
     wanted, secret = set(sidecar.get("SourceSeries", ())), load_key(key)
-    found: dict[Sequence, Geometry] = {}
-    for report in inspect_folder(dicom).series:
-        uid = pseudonym(secret, str(report.series.header.SeriesInstanceUID))
-        if report.geometry and report.verdict.sequence and uid in wanted:
-            found[report.verdict.sequence] = report.geometry
+    folder = session_folder(root, subject, session) / "anat"
+    moves = {s: next(folder.glob(f"*_from-{s}_to-*_mode-image_xfm.txt"), None) for s in ORDER}
+    found: dict[Sequence, SourceSeries] = {}
+    for series in inspect_folder(dicom).studies().values():
+        for sequence, report in series.items():
+            uid = pseudonym(secret, str(report.series.header.SeriesInstanceUID))
+            move = moves[sequence]
+            if report.geometry and uid in wanted and move:
+                found[sequence] = SourceSeries(report.geometry, read_transform(move))
     if not found:
         raise BadInput(
             f"{dicom} holds no series that sub-{subject} was made from; give the hospital's DICOM "
             "folder and the key that flame preprocess used"
         )
-    sequence = next(s for s in ORDER if s in found)
-    folder = session_folder(root, subject, session) / "anat"
-    (path,) = folder.glob(f"*_from-{sequence}_to-*_mode-image_xfm.txt")
-    return SourceSeries(found[sequence], read_transform(path))
+    return next(found[s] for s in ORDER if s in found)

@@ -64,4 +64,4 @@ def _moved(timepoint: Timepoint, grid: Matrix) -> Timepoint:
     if dose is not None:
         voxels = resample(dose.voxels, dose.affine, grid, SHAPE)
         dose = DoseMap(voxels, grid, dose.biological)
-    return Timepoint(timepoint.day, scans, brain, tumour, dose)
+    return replace(timepoint, scans=scans, brain=brain, tumour=tumour, dose=dose)

@@ -25,7 +25,8 @@ class Timepoint:
     """The MRI of one day, counted from the start of radiotherapy.
 
     ``brain`` and ``tumour`` (the gross tumour volume) are label maps and ``dose`` the dose of the
-    whole course, all in the same world space as the scans, or None.
+    whole course, all in the same world space as the scans, or None. ``predicted`` says that a model
+    made the tumour, where nobody drew one.
     """
 
     day: int
@@ -33,6 +34,7 @@ class Timepoint:
     brain: LabelMap | None = None
     tumour: LabelMap | None = None
     dose: DoseMap | None = None
+    predicted: bool = False
 
 
 @dataclass(frozen=True, eq=False)

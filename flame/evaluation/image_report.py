@@ -30,7 +30,7 @@ _SHOWN = {
 _LIMITS = {
     "segmentation": [
         "Masks are compared on the network's grid, where a contour of the drawn mask is rounded "
-        "to whole voxels.",
+        "to whole voxels. A day whose tumour was missed altogether has a Dice of 0 and no HD95.",
     ],
     "evolution": [
         "Forecasts are of the radiotherapy that was given; what another one would have done "

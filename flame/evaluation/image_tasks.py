@@ -14,9 +14,10 @@ from flame.evaluation.metrics import Estimate, mean_estimate
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.plan import FEDERATED, LOCAL, POOLED
+from flame.federation.segmentation_task import taught
 from flame.federation.task import open_task
 from flame.models.cases import Cases
-from flame.models.segmentation_cases import REGIONS, SegmentationCase
+from flame.models.segmentation_cases import REGIONS
 from flame.models.volume_baselines import Persistence
 
 METRICS = {
@@ -51,30 +52,30 @@ def _forecasts(task: Any, run: Path, held: HeldOut) -> pd.DataFrame:
 
 
 def _persistence(cases: Cases[Any], seeds: tuple[int, ...]) -> pd.DataFrame:
+    """Its mask only: it has learned no spread of volumes to be measured."""
     rows = [evaluate(Persistence(), PERSISTENCE, cases.flat, seed) for seed in seeds]
-    return pd.concat(rows).assign(trained_on="nothing", tested_on=cases.centre)
+    nothing = dict.fromkeys(("crps", "covered 50", "covered 90", "new growth AP"), float("nan"))
+    return pd.concat(rows).assign(trained_on="nothing", tested_on=cases.centre, **nothing)
 
 
 def _masks(task: Any, run: Path, held: HeldOut) -> pd.DataFrame:
     """Dice and HD95 in mm of the regions that were drawn, on the grid of the network."""
-    weights, rows = finished(run, held.federation.name).state.weights, []
+    checkpoint, rows = finished(run, held.federation.name), []
     patients, spacing = held.patients.take(held.rows), task.config.voxel_mm
     for name, cases in zip(patients.pseudonyms, patients.cases, strict=True):
-        for day, case in enumerate(cases):
-            found = task.model.masks(weights, case.images)
-            for region in _drawn(case):
-                truth = case.regions[..., region] > 0.5
-                rows.append(
-                    {"model": held.model, "patient": name, "seed": held.federation.seed,
-                     "day": day, "region": REGIONS[region],
-                     "dice": dice(found[..., region], truth),
-                     "hd95": surface(found[..., region], truth, spacing)[0]}
-                )  # fmt: skip
+        for case in cases:
+            masks = task.model.masks(
+                checkpoint.state.weights, case.images, taught(checkpoint.shared)
+            )
+            for region, found in masks.items():
+                truth = case.regions[..., REGIONS.index(region)]
+                if truth.min() >= 0:
+                    rows.append(
+                        {"model": held.model, "patient": name, "seed": held.federation.seed,
+                         "region": region, "dice": dice(found, truth > 0.5),
+                         "hd95": surface(found, truth > 0.5, spacing)[0]}
+                    )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-def _drawn(case: SegmentationCase) -> list[int]:
-    return [n for n in range(len(REGIONS)) if case.regions[..., n].min() >= 0]
 
 
 def scores(task: str, rows: pd.DataFrame) -> list[CentreScore]:
@@ -101,7 +102,7 @@ def by_patient(rows: pd.DataFrame, metric: str) -> pd.Series:
 
 
 def _estimate(values: pd.Series) -> Estimate:
-    return mean_estimate(values.to_numpy(float), "no patient has it")
+    return mean_estimate(values.to_numpy(float), "no patient has one")
 
 
 def differences(task: str, rows: pd.DataFrame) -> list[Difference]:

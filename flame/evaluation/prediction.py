@@ -64,14 +64,17 @@ def write_maps(out: Path, prediction: Prediction) -> None:
 def write_segmentations(
     out: Path, prediction: Prediction, source: SourceSeries
 ) -> tuple[Path, ...]:
-    """One SEG a radiation, a segment a day, on the series that the patient was planned on."""
+    """One SEG a radiation, a segment a day, on a series of the images before radiotherapy.
+
+    They carry the patient's name, so theirs do not carry the pseudonym.
+    """
     written = []
     for radiation, forecasts in prediction.forecasts.items():
         masks = {
-            f"GTV {radiation} day {f.day}": source.mask(f.probability, prediction.affine)
+            f"forecast {radiation} day {f.day}": source.mask(f.probability, prediction.affine)
             for f in forecasts
         }
-        path = out / f"sub-{prediction.subject}_radiation-{radiation}_seg.dcm"
+        path = out / "seg" / f"radiation-{radiation}_seg.dcm"
         write_segments(path, source.geometry, masks, f"FLAME forecast, {radiation}")
         written.append(path)
     return tuple(written)

@@ -107,8 +107,12 @@ class TrainConfig:
                 "evolution.calibration: 2 or more; latest_day: above 0",
             ),
             (
-                min(evolution.steps, evolution.batch_size, evolution.filters) >= 1,
-                "evolution.steps, batch_size and filters: 1 or more",
+                min(evolution.steps, evolution.batch_size) >= 1 and _wide(evolution.filters),
+                "evolution.steps and batch_size: 1 or more; filters: 4 or a multiple of 8",
+            ),
+            (
+                segmentation.batch_size >= 1 and _wide(segmentation.filters),
+                "segmentation.batch_size: 1 or more; filters: 4 or a multiple of 8",
             ),
             (
                 segmentation.patch % 8 == 0 and min(segmentation.patch, segmentation.steps) > 0,
@@ -153,6 +157,10 @@ class TrainConfig:
         """Every clinical feature that the model or a baseline uses, in order, once each."""
         named = [self.model.clinical, *self.baselines.values()]
         return tuple(dict.fromkeys(f for group in named for f in group))
+
+
+def _wide(filters: int) -> bool:
+    return filters == 4 or (filters > 0 and filters % 8 == 0)
 
 
 def centres(config: DataConfig) -> tuple[str, ...]:

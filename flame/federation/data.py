@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from flame.core.cohort import Cohort, Outcome
-from flame.federation.config import TrainConfig
+from flame.federation.config import DataConfig, TrainConfig
+from flame.io.bids import PREDICTED
 from flame.io.tables import alive_at, read_table_cohort
 from flame.preprocessing.cohort import View, at_spacing, read_cohort
 from flame.preprocessing.tumour_cube import around_tumour
@@ -24,6 +25,16 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
             Path(data.table), centre, data.centre_column, data.id_column,
             list(config.features()), survival, data.simulated,
         )  # fmt: skip
+    manifest = {
+        name: digest
+        for name, digest in cohort.manifest.items()
+        if config.task == "evolution" or not name.endswith(PREDICTED)
+    }
+    return replace(prepared(cohort, data), manifest=manifest)
+
+
+def prepared(cohort: Cohort, data: DataConfig) -> Cohort:
+    """The cohort with missing features imputed and responses labelled as a run says."""
     patients = tuple(
         replace(
             patient,

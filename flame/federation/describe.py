@@ -4,16 +4,22 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from flame.core.cohort import Cohort, Patient
+from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.federation.config import TrainConfig
 from flame.federation.task import Patients
-from flame.models.courses import main_radiation
+from flame.models.cases import Cases
+from flame.models.evolution import EvolutionCase
 from flame.models.inputs import Inputs
+from flame.models.novelty import radiation_counts
 
 Row = dict[str, str | int]
+_LEAST_TRAINING = 2
+_CALIBRATING = 9
+"""Patients of whom a 90 % quantile exists."""
 _CONFOUNDED = 0.5
 """Cramér's V of centre and radiation above which a run is said to be confounded."""
 
@@ -24,9 +30,18 @@ def describe(
     """Rows of a table, one a centre, and warnings; BadInput where nothing can be learnt."""
     for centre in patients:
         _enough(centre, config.training.folds)
+        if config.task == "evolution":
+            _enough_to_calibrate(centre, config.training.folds)
     if config.task == "response":
         return _responders(patients)
-    return _followed(config.task, cohorts, patients)
+    rows, warnings = _followed(config.task, cohorts, patients)
+    known = sum(len(p.labelled) for p in patients)
+    if config.task == "evolution" and known // config.evolution.calibration < _CALIBRATING:
+        warnings.append(
+            f"{known // config.evolution.calibration} patients calibrate the 90 % band of the "
+            f"federated model: with fewer than {_CALIBRATING} it can cover less"
+        )
+    return rows, warnings
 
 
 def _enough(patients: Patients, folds: int) -> None:
@@ -35,6 +50,15 @@ def _enough(patients: Patients, folds: int) -> None:
         raise BadInput(
             f"centre {patients.centre} has {known} patients to learn from, fewer than "
             f"training.folds = {folds}; lower training.folds or leave the centre out"
+        )
+
+
+def _enough_to_calibrate(patients: Patients, folds: int) -> None:
+    known = len(patients.labelled)
+    if known - -(-known // folds) < _LEAST_TRAINING:
+        raise BadInput(
+            f"centre {patients.centre} has {known} patients with follow-up: with a fold held out "
+            f"fewer than {_LEAST_TRAINING} are left to train and to calibrate; leave the centre out"
         )
 
 
@@ -59,38 +83,41 @@ def _followed(task: str, cohorts: list[Cohort], patients: list[Any]) -> tuple[li
     for cohort, centre in zip(cohorts, patients, strict=True):
         row: Row = {"centre": centre.centre, "patients": len(centre.labelled),
                     "left out": len(centre.left_out)}  # fmt: skip
-        if centre.left_out:
-            reasons = "; ".join(sorted(set(centre.left_out))[:3])
-            warnings.append(f"centre {centre.centre}: {len(centre.left_out)} left out ({reasons})")
+        for reason, count in Counter(centre.left_out).items():
+            warnings.append(f"centre {centre.centre}: {count} patients left out: {reason}")
         if task == "evolution":
-            given = radiations(cohort.patients)
-            row |= {str(r): given[r] for r in Radiation}
+            row |= {str(r): int(n) for r, n in zip(Radiation, _given(centre), strict=True)}
+            days = sum(t.predicted for p in cohort.patients for t in p.timepoints)
+            if days:
+                warnings.append(f"centre {centre.centre}: a model, not a person, drew {days} days")
         rows.append(row)
     if task == "evolution":
-        warnings += confounding(cohorts)
+        warnings += confounding(np.array([_given(p) for p in patients]))
     return rows, warnings
 
 
-def radiations(patients: tuple[Patient, ...]) -> Counter[Radiation]:
-    """Patients by the radiation that their course is named after."""
-    return Counter(main_radiation(p.treatment) for p in patients if p.treatment)
+def _given(patients: Cases[EvolutionCase]) -> NDArray[np.float64]:
+    """Patients by Radiation."""
+    return radiation_counts(patients.flat)
 
 
-def confounding(cohorts: list[Cohort]) -> list[str]:
-    """A warning where the centre tells the radiation, or where there is one radiation only."""
-    table = np.array([[radiations(c.patients)[r] for r in Radiation] for c in cohorts], float)
+def confounding(table: NDArray[np.float64]) -> list[str]:
+    """A warning where the centre tells the radiation, or where there is one radiation only.
+
+    ``table`` counts patients by centre and Radiation.
+    """
     given = table.sum(axis=0) > 0
     if given.sum() < 2:
         return ["all patients had one radiation: forecasts under another are extrapolated from "
                 "physics alone"]  # fmt: skip
-    if len(cohorts) < 2 or cramers_v(table[:, given]) <= _CONFOUNDED:
+    if len(table) < 2 or cramers_v(table[:, given]) <= _CONFOUNDED:
         return []
     return ["radiation and centre are confounded (one centre gives mostly one radiation): what "
             "differs between centres may pass for an effect of radiation; do not trust forecasts "
             "under another radiation than the one given"]  # fmt: skip
 
 
-def cramers_v(table: np.ndarray) -> float:
+def cramers_v(table: NDArray[Any]) -> float:
     """Association of the rows and columns of a table of counts, 0 to 1 (Cramér 1946)."""
     total = table.sum()
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / total

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from flame.core.cohort import Cohort
+from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
 from flame.core.scores import Weights
 from flame.core.treatment import Radiation
 from flame.federation.config import TrainConfig
-from flame.federation.task import TASKS, Ask, Message, Shared
+from flame.federation.task import TASKS, Ask, Message, Shared, share_of
 from flame.models.calibrated import Calibrated, Calibration, Sums, summed
 from flame.models.cases import Cases
 from flame.models.evolution import EvolutionCase
@@ -44,7 +44,7 @@ class EvolutionTask:
         self.parts = LEARNED[self.config.model]
         self.rounds = config.training.rounds if "network" in self.parts else 0
         self._model: Any = None
-        self._examples: tuple[Any, Any] = (None, None)
+        self._examples: dict[Any, Any] = {}
 
     @property
     def model(self) -> Any:
@@ -63,23 +63,30 @@ class EvolutionTask:
         """A case of every patient who has what it takes; BadInput where nobody has."""
         cases, left_out = list[tuple[EvolutionCase, ...]](), list[str]()
         for patient in cohort.patients:
-            try:
-                grid = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
-                case = evolution_case(patient, *tissues(grid, SHAPE), cohort.centre)
-            except (StopIteration, BadInput) as error:
-                reason = str(error) or f"patient {patient.pseudonym} has no tumour mask"
+            case, reason = self._case(patient, cohort.centre)
+            cases.append((case,) if case else ())
+            if reason:
                 left_out.append(reason)
-                cases.append(())
-                continue
-            later = tuple(x for x in case.later if x[0] <= self.config.latest_day)
-            cases.append((replace(case, later=later),) if later else ())
-            if not later:
-                left_out.append(f"patient {patient.pseudonym} has no mask after radiotherapy")
         if not any(cases):
-            reasons = "; ".join(sorted(set(left_out))[:3]) or "no patients"
+            reasons = "; ".join(sorted(set(left_out))) or "no patients"
             raise BadInput(f"centre {cohort.centre}: nobody to learn from ({reasons})")
         names = tuple(p.pseudonym for p in cohort.patients)
         return Cases(cohort.centre, names, tuple(cases), tuple(left_out))
+
+    def _case(self, patient: Patient, centre: str) -> tuple[EvolutionCase | None, str]:
+        """The patient's case, or why there is none; the reason names nobody."""
+        drawn = [t.tumour.affine for t in patient.timepoints if t.tumour is not None]
+        if not drawn:
+            return None, "no tumour mask before radiotherapy"
+        try:
+            case = evolution_case(patient, *tissues(drawn[0], SHAPE), centre)
+        except BadInput as error:
+            return None, str(error).split(patient.pseudonym)[-1].strip(" :")
+        last = self.config.latest_day
+        later = tuple(x for x in case.later if x[0] <= last)
+        if not later:
+            return None, f"no tumour mask after radiotherapy until day {last}"
+        return replace(case, later=later), ""
 
     def initial_weights(self, patients: Cases[EvolutionCase], seed: int) -> Weights:
         """Weights of the network; none for the mechanistic model."""
@@ -133,12 +140,16 @@ class EvolutionTask:
         """One part of ``evolution.steps``, along the learning rate's cosine."""
         self.load(weights, shared)
         cases = [case for p in patients for case in p.flat]
-        key = (tuple(map(id, cases)), {k: v.tobytes() for k, v in shared.items()})
-        if self._examples[0] != key:  # the mechanistic forecasts cost more than a round
-            self._examples = (key, self.model.examples(cases))
-        part = ((number - 1) / self.rounds, number / self.rounds)
-        steps = round(part[1] * self.config.steps) - round(part[0] * self.config.steps)
-        loss = self.model.train(self._examples[1], steps, part, rng)
+        if not cases:  # all of this site's patients calibrate
+            return list(weights), 0.0
+        learned = tuple(shared[k].tobytes() for k in ("mixture", "efficacy") if k in shared)
+        key = (learned, *map(id, cases))
+        if key not in self._examples:  # the mechanistic forecasts cost more than a round
+            if not any(known[0] == learned for known in self._examples):
+                self._examples.clear()  # another training
+            self._examples[key] = self.model.examples(cases)
+        steps, part = share_of(self.config.steps, number, self.rounds)
+        loss = self.model.train(self._examples[key], steps, part, rng)
         return self.model.weights, loss
 
     def prepare(self, ask: Ask) -> Shared:

@@ -8,14 +8,19 @@ from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
-from flame.federation.task import TASKS, Ask, Message, Shared
+from flame.federation.task import TASKS, Ask, Message, Shared, share_of
 from flame.models.cases import Cases
-from flame.models.segmentation_cases import SegmentationCase, segmentation_case
+from flame.models.segmentation_cases import (
+    REGIONS,
+    SegmentationCase,
+    segmentation_case,
+    shown,
+)
 
 
 @TASKS.register("segmentation")
 class SegmentationTask:
-    """Every day with a drawn tumour is a case; nothing but the weights is shared."""
+    """Every day with a drawn tumour is a case; ``shared`` counts those that show each region."""
 
     calibration = 0
 
@@ -35,7 +40,11 @@ class SegmentationTask:
     def patients(self, cohort: Cohort) -> Cases[SegmentationCase]:
         """The days with a drawn tumour; BadInput where nobody has one."""
         cases = tuple(
-            tuple(segmentation_case(t) for t in p.timepoints if t.tumour is not None and t.scans)
+            tuple(
+                segmentation_case(t)
+                for t in p.timepoints
+                if t.tumour is not None and t.scans and not t.predicted
+            )
             for p in cohort.patients
         )
         if not any(cases):
@@ -44,11 +53,7 @@ class SegmentationTask:
                 "SEG files with a GTV to its DICOM folder"
             )
         names = tuple(p.pseudonym for p in cohort.patients)
-        left_out = tuple(
-            f"patient {name} has no drawn tumour"
-            for name, own in zip(names, cases, strict=True)
-            if not own
-        )
+        left_out = tuple("no drawn tumour" for own in cases if not own)
         return Cases(cohort.centre, names, cases, left_out)
 
     def initial_weights(self, patients: Cases[SegmentationCase], seed: int) -> Weights:
@@ -64,7 +69,10 @@ class SegmentationTask:
         weights: Weights,
         shared: Shared,
     ) -> Message:
-        """Nothing is asked."""
+        """How many cases show each region."""
+        if question == "regions":
+            cases = [case for p in patients for case in p.flat]
+            return {"cases": sum((shown(c) for c in cases), np.zeros(len(REGIONS)))}
         raise BadInput(f"a site was asked for '{question}', which it does not answer")
 
     def train(
@@ -77,17 +85,21 @@ class SegmentationTask:
     ) -> tuple[Weights, float]:
         """One part of ``segmentation.steps``, along the learning rate's cosine."""
         cases = [case for p in patients for case in p.flat]
-        part = ((number - 1) / self.rounds, number / self.rounds)
-        steps = round(part[1] * self.config.steps) - round(part[0] * self.config.steps)
+        steps, part = share_of(self.config.steps, number, self.rounds)
         trained: tuple[Weights, float] = self.model.fit(
             weights, cases, steps, int(rng.integers(2**31)), part
         )
         return trained
 
     def prepare(self, ask: Ask) -> Shared:
-        """Nothing is shared."""
-        return {}
+        """How many cases show each region, over all centres."""
+        return {"cases": np.sum([answer["cases"] for answer in ask("regions", {})], axis=0)}
 
     def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
-        """Nothing is shared."""
+        """Nothing is added."""
         return shared
+
+
+def taught(shared: Shared) -> tuple[str, ...]:
+    """The regions that a training has seen; nothing is known of the others."""
+    return tuple(r for r, cases in zip(REGIONS, shared["cases"], strict=True) if cases)

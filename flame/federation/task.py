@@ -98,6 +98,12 @@ class Task(Protocol[P]):
         """``shared`` with what is learned after the last round, at the coordinator."""
 
 
+def share_of(steps: int, number: int, rounds: int) -> tuple[int, tuple[float, float]]:
+    """Steps of round ``number`` (from 1) of ``rounds``, and its part of the whole, 0 to 1."""
+    part = ((number - 1) / rounds, number / rounds)
+    return round(part[1] * steps) - round(part[0] * steps), part
+
+
 TASKS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("task")
 
 

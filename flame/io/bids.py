@@ -37,7 +37,8 @@ _README = """Brain MRI of one centre, made by `flame preprocess`: see dataset_de
 Names are keyed hashes and days count from the start of radiotherapy (sidecars: Day). `quality.html`
 shows every day. Files `*_xfm.txt` are ITK affine transforms from each scan's own space.
 """
-PREDICTED_MASKS = "sub-*/ses-*/anat/*_desc-predicted_mask.nii.gz"
+PREDICTED = "_desc-predicted_mask.nii.gz"
+"""How the names of masks end that a model made."""
 BIDS_VERSION = "1.10.0"
 
 
@@ -185,6 +186,7 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
         LabelMap(brain[0].astype(np.uint8), brain[1]) if brain else None,
         LabelMap(tumour[0].astype(np.uint8), tumour[1]) if tumour else None,
         DoseMap(*dose, biological=_biological(f"{stem}")) if dose else None,
+        predicted=bool(predicted and not drawn),
     )
 
 

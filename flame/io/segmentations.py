@@ -7,7 +7,7 @@ import numpy as np
 import pydicom
 
 from flame import __version__
-from flame.core.errors import UnreadableImage
+from flame.core.errors import BadInput, UnreadableImage
 from flame.core.imaging import LabelMap
 from flame.io.geometry import LPS_TO_RAS, Geometry
 
@@ -42,6 +42,12 @@ def read_segments(path: Path, frame_of_reference: str) -> dict[str, LabelMap]:
     return masks
 
 
+_COPIED = (
+    "AccessionNumber", "PatientBirthDate", "PatientID", "PatientName", "PatientSex",
+    "ReferringPhysicianName", "SliceThickness", "StudyDate", "StudyID", "StudyTime",
+)  # fmt: skip
+
+
 def write_segments(
     path: Path, geometry: Geometry, masks: Mapping[str, LabelMap], description: str
 ) -> None:
@@ -53,7 +59,10 @@ def write_segments(
     from highdicom.sr.coding import Code
     from pydicom.sr.codedict import codes
 
-    images = [pydicom.dcmread(p) for p in dict.fromkeys(s.path for s in geometry.slices)]
+    images = [_image(p) for p in dict.fromkeys(s.path for s in geometry.slices)]
+    frames = int(images[0].get("NumberOfFrames", 1)) if len(images) == 1 else len(images)
+    if frames != len(geometry.slices):
+        raise BadInput(f"{geometry.slices[0].path.parent}: no SEG of a part of a multi-frame file")
     algorithm = highdicom.AlgorithmIdentificationSequence(
         "FLAME", Code("123110", "DCM", "Artificial Intelligence"), __version__
     )
@@ -74,3 +83,12 @@ def write_segments(
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     found.save_as(path)
+
+
+def _image(path: Path) -> pydicom.Dataset:
+    """An image with the attributes that a SEG copies, empty where an export has lost them."""
+    image = pydicom.dcmread(path)
+    for keyword in _COPIED:
+        if keyword not in image:
+            setattr(image, keyword, None)
+    return image

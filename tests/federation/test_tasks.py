@@ -1,6 +1,5 @@
 """What every task promises, and that federated sums are exactly the pooled ones."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,15 @@ from flame.federation.checkpoint import finished
 from flame.federation.config import DataConfig, TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
-from flame.federation.describe import confounding, cramers_v
+from flame.federation.describe import confounding, cramers_v, describe
 from flame.federation.in_process import in_process_call
 from flame.federation.plan import FEDERATED, POOLED, Federation
+from flame.federation.segmentation_task import taught
 from flame.federation.site import Site
 from flame.federation.task import TASKS, Task, open_task
 from flame.models.cases import Cases
 from flame.models.evolution import EvolutionConfig
+from flame.models.segmentation import mask_of
 from flame.models.segmentation_cases import SegmentationCase, SegmentationConfig
 from tests.models.conftest import tumour_case
 
@@ -149,28 +150,41 @@ def test_settings(changes: dict[str, Any], message: str) -> None:
         open_task(replace(IMAGES, **{"task": "evolution", **changes}))
 
 
-def test_confounding_by_hand(patients_given: Callable[..., list[Cohort]]) -> None:
+def test_confounding_by_hand() -> None:
     # chi2 = n for a perfect 2 x 2 association, 0 for none (Cramér 1946).
     assert cramers_v(np.array([[5, 0], [0, 5]])) == pytest.approx(1)
     assert cramers_v(np.array([[5, 5], [3, 3]])) == pytest.approx(0)
-    (warning,) = confounding(patients_given([5, 0, 0], [0, 5, 0]))
+    (warning,) = confounding(np.array([[5.0, 0, 0], [0, 5, 0]]))
     assert "confounded" in warning
-    assert not confounding(patients_given([5, 5, 5], [4, 4, 4]))
-    (warning,) = confounding(patients_given([5, 0, 0], [4, 0, 0]))
+    assert not confounding(np.array([[5.0, 5, 5], [4, 4, 4]]))
+    (warning,) = confounding(np.array([[5.0, 0, 0], [4, 0, 0]]))
     assert "one radiation" in warning
 
 
-@pytest.fixture
-def patients_given() -> Callable[..., list[Cohort]]:
-    from flame.core.cohort import Patient
-    from flame.models.courses import COURSES
+def test_what_is_said_of_a_run_names_nobody() -> None:
+    config = replace(IMAGES, task="evolution")
+    cases = evolution_cases("a")
+    cases = replace(cases, left_out=("no tumour mask before radiotherapy",) * 2)
+    rows, warnings = describe(config, [Cohort("a", (), False)], [cases])
+    assert rows == [
+        {"centre": "a", "patients": 4, "left out": 2, "photon": 3, "proton": 0, "carbon": 1}
+    ]
+    assert "centre a: 2 patients left out: no tumour mask before radiotherapy" in warnings
+    assert any("2 patients calibrate" in w for w in warnings)
+    few = cases.take(np.arange(2))
+    with pytest.raises(BadInput, match="fewer than 2 are left to train and to calibrate"):
+        describe(config, [Cohort("a", (), False)], [few])
 
-    def make(*counts: list[int]) -> list[Cohort]:
-        return [
-            Cohort(f"c{i}", tuple(Patient(f"{r}{n}", treatment=COURSES[r])
-                                  for r, count in zip(Radiation, row, strict=True)
-                                  for n in range(count)), False)
-            for i, row in enumerate(counts)
-        ]  # fmt: skip
 
-    return make
+def test_only_taught_regions_are_predicted(tmp_path: Path) -> None:
+    config = replace(IMAGES, task="segmentation")
+    made = (config, open_task(config), {c: segmentation_cases(c) for c in "ab"})
+    checkpoint = trained(made, tmp_path, FEDERATED, ("a", "b"))
+    assert checkpoint.shared["cases"].tolist() == [0, 8, 0]
+    assert taught(checkpoint.shared) == ("core",)
+    case = made[2]["a"].flat[0]
+    task: Any = made[1]
+    masks = task.model.masks(checkpoint.state.weights, case.images, ("core",))
+    assert list(masks) == ["core"]
+    core = mask_of(task.model.probability(checkpoint.state.weights, case.images)[..., 1], 0.008)
+    assert np.array_equal(masks["core"], core)  # no other channel cuts it

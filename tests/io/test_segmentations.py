@@ -9,7 +9,11 @@ import pytest
 from highdicom.sr.coding import CodedConcept
 
 from flame.core.errors import UnreadableImage
-from flame.io.segmentations import read_segments
+from flame.core.imaging import LabelMap, Sequence
+from flame.io.geometry import check_geometry
+from flame.io.headers import group_series, read_headers
+from flame.io.segmentations import read_segments, write_segments
+from flame.preprocessing.planned import Planned, planned_maps
 from tests.conftest import write_mr_series
 
 FRAME = "1.2.3.4"
@@ -60,3 +64,23 @@ def test_wrong_frame_of_reference_and_junk_are_refused(
     (tmp_path / "junk.dcm").write_bytes(b"junk")
     with pytest.raises(UnreadableImage, match="cannot be read"):
         read_segments(tmp_path / "junk.dcm", FRAME)
+
+
+def test_written_on_an_anonymised_series_and_not_taken_for_a_contour(tmp_path: Path) -> None:
+    write_mr_series(tmp_path / "mr", FrameOfReferenceUID=FRAME)  # without StudyID and the like
+    (series,) = group_series(read_headers(tmp_path / "mr")[0])
+    grid = check_geometry(series)
+    assert not isinstance(grid, str)
+    mask = np.zeros(grid.shape, np.uint8)
+    mask[1:4, 2:5, 3:7] = 1
+    labels = {"forecast photon day 30": LabelMap(mask, grid.affine)}
+    write_segments(tmp_path / "seg.dcm", grid, labels, "forecast")
+    (found,) = read_segments(tmp_path / "seg.dcm", FRAME).values()
+    at, expected = (
+        (np.argwhere(m.voxels) @ m.affine[:3, :3].T + m.affine[:3, 3]).round(2).tolist()
+        for m in (found, labels["forecast photon day 30"])
+    )
+    assert sorted(map(tuple, at)) == sorted(map(tuple, expected))
+    planned = Planned(FRAME, Sequence.T1, segmentations=(tmp_path / "seg.dcm",))
+    tumour, _, _ = planned_maps(planned, {Sequence.T1: np.eye(4)}, grid.affine, grid.shape)
+    assert tumour is None

@@ -66,6 +66,7 @@ def test_uncertainty_grows_with_time(name: str, cohort: list[EvolutionCase]) -> 
         ({"day": 3}, "baseline lies after the start"),
         ({"dose": np.zeros((24, 24, 24), np.float32)}, "dose grid does not cover"),
         ({"later": ((-20, ball(15)),)}, "follow-up lies before the baseline"),
+        ({"earlier": (-10, ball(12))}, "earlier image is not before the baseline"),
     ],
 )
 def test_what_cannot_be_forecast_says_so(changes: dict[str, object], message: str) -> None:

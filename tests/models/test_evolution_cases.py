@@ -92,3 +92,11 @@ def test_what_is_missing_is_named(changes: dict[str, object], message: str) -> N
 def test_without_a_mask_there_is_no_cube() -> None:
     with pytest.raises(BadInput, match="patient x has no tumour mask before radiotherapy"):
         on_cube(replace(PATIENT, timepoints=(day(60, 16),)))
+
+
+def test_two_examinations_of_a_day_are_no_growth() -> None:
+    before, after = day(-8, 14, DOSE), day(-8, 10, DOSE)  # before and after an operation
+    patient = replace(PATIENT, timepoints=(before, after, day(60, 16)))
+    case = case_of(patient)
+    assert case.earlier is None
+    assert case.ml(case.tumour) == pytest.approx(4 / 3 * np.pi * 1.0**3, rel=0.15)  # the latter

@@ -22,11 +22,16 @@ def test_features_by_hand() -> None:
 
 def test_far_away_is_said_and_near_is_not() -> None:
     case = tumour_case()
-    mean, spread = np.nan_to_num(features(case)), np.ones(len(FEATURES))
-    assert unlike(case, mean, spread) == []
-    (sentence,) = unlike(case, mean + [4, 0, 0, 0, 0], spread)
+    mean, count = np.nan_to_num(features(case)), np.full(len(FEATURES), 10.0)
+    squares = np.full(len(FEATURES), 9.0)  # a standard deviation of 1
+    assert unlike(case, count, mean, squares) == []
+    (sentence,) = unlike(case, count, mean + [4, 0, 0, 0, 0], squares)
     assert sentence.startswith("tumour volume is")
     assert "4 standard deviations" in sentence
+    # Patients who are all alike still vary a little: 2 Gy more is nothing.
+    assert unlike(case, count, mean + [0, 0, 2, 0, 0], 0 * squares) == []
+    (sentence,) = unlike(case, count * [1, 0, 1, 1, 1], mean, squares)
+    assert sentence == "growth before radiotherapy is not known of the training patients"
 
 
 def test_radiations_never_seen() -> None:

@@ -47,6 +47,7 @@ def trained(tmp_path: Path) -> Path:
     name = "federated.seed-0.all"
     save_checkpoint(checkpoint_path(folder, name), Checkpoint(0, State([]), shared, [], True))
     (folder / "run.toml").write_text(as_toml(CONFIG))
+    (folder / "data.json").write_text('{"centre-1": {"sub-another/ses-01": ""}}')
     (folder / "warnings.txt").write_text("radiation and centre are confounded (told)")
     return folder
 
@@ -89,14 +90,18 @@ def test_warnings_reach_the_user(trained: Path, derivatives: Path) -> None:
     found = run(config(trained, derivatives, days=(30,))).warnings
     assert any("confounded" in w for w in found)
     assert any("no training patient was given carbon" in w for w in found)
-    assert not any("unlike" in w for w in found)
+    assert not any("unlike" in w or "in training" in w for w in found)
+    (subject,) = derivatives.glob("sub-*")
+    (trained / "data.json").write_text(f'{{"centre-1": {{"{subject.name}/ses-01": ""}}}}')
+    found = run(config(trained, derivatives, days=(30,))).warnings
+    assert any("this patient was in training" in w for w in found)
     path = checkpoint_path(trained, "federated.seed-0.all")
     with np.load(path) as file:
         arrays = {k: file[k] for k in file.files}
     arrays["shared.squares"] = np.full(len(FEATURES), 1e-6)
     np.savez(path, **arrays)
     found = run(config(trained, derivatives, days=(30,))).warnings
-    assert any("tumour volume is" in w and "unlike" in w for w in found)
+    assert any("BED is 75.00" in w and "unlike" in w for w in found)
 
 
 def test_seg_refers_to_the_series_and_lies_on_its_tumour(
@@ -140,11 +145,14 @@ class TestBadInput:
             ({"days": (0,)}, "day 0 cannot be forecast"),
             ({"subject": "nowhere/sub-1"}, "is no subject's folder"),
             ({"run": "nowhere"}, "nowhere is no run folder"),
+            ({"dicom": "."}, "lies inside the DICOM folder"),
         ],
     )
     def test_said_before_anything_is_written(
         self, trained: Path, derivatives: Path, changes: dict, message: str
     ) -> None:
+        if "dicom" in changes:
+            changes = {"dicom": str(trained.parent)}
         with pytest.raises(BadInput, match=message):
             run(config(trained, derivatives, **changes))
         assert not (trained.parent / "out").exists()

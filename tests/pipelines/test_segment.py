@@ -36,7 +36,7 @@ def trained(tmp_path: Path) -> Path:
     weights[-1] = np.full_like(weights[-1], 50.0)  # the bias of the logits
     folder = tmp_path / "run"
     path = checkpoint_path(folder, "federated.seed-0.all")
-    save_checkpoint(path, Checkpoint(20, State(weights), {}, [], True))
+    save_checkpoint(path, Checkpoint(20, State(weights), {"cases": np.array([3, 3, 0])}, [], True))
     (folder / "run.toml").write_text(as_toml(settings))
     return folder
 
@@ -50,14 +50,17 @@ def test_only_days_without_a_drawn_tumour_are_predicted(trained: Path, copied: P
     manifest = read_cohort(bids, "c", None).manifest
     (day,) = segment.run(trained, bids)
     assert day.session == "02"
-    assert day.ml[0] > 1000  # every voxel
+    assert list(day.ml) == ["whole", "core"]  # nobody taught the enhancing tumour
+    assert day.ml["whole"] > 1000  # every voxel
     assert drawn.read_bytes() == before
     (subject,) = (p.name.removeprefix("sub-") for p in bids.glob("sub-*"))
     first, second = (read_timepoint(bids, subject, s, d) for s, d in sessions(bids, subject))
     assert first.tumour is not None
     assert 1 < first.tumour.volume < 200
     assert second.tumour is not None
-    assert second.tumour.volume == pytest.approx(day.ml[1])
+    assert second.tumour.volume == pytest.approx(day.ml["core"])
+    assert second.predicted
+    assert not first.predicted
     assert read_cohort(bids, "c", None).manifest != manifest  # a run on it is another run
     assert [d.session for d in segment.run(trained, bids)] == ["02"]  # again, by a newer model
 
