@@ -1,0 +1,104 @@
+"""Scores of masks and forecasts by hand, and who predicts whom."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flame.evaluation.ceilings import CEILINGS
+from flame.evaluation.evolution import UNITS, changed_dice, dice
+from flame.evaluation.figures import dots_figure
+from flame.evaluation.held_out import held_out
+from flame.evaluation.image_tasks import differences, scores, strata
+from flame.federation.config import TrainingConfig
+from flame.federation.folds import training_rows
+from flame.models.cases import Cases
+from tests.models.conftest import tumour_case
+
+
+def rows_of(values: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
+    """Dice by model and where it was trained, a patient a value, all tested at centre a."""
+    return pd.DataFrame(
+        [
+            {"model": model, "trained_on": trained, "tested_on": "a", "patient": f"p{n}",
+             "seed": 0, "dice": value, "hd95": np.nan}
+            for (model, trained), row in values.items()
+            for n, value in enumerate(row)
+        ]
+    )  # fmt: skip
+
+
+ROWS = rows_of(
+    {
+        ("federated", "a+b"): [0.9, 0.7],
+        ("local", "a"): [0.8, 0.7],
+        ("local", "b"): [0.1, 0.1],
+        ("pooled", "a+b"): [0.9, 0.8],
+    }
+)
+
+
+def test_scores_are_means_over_patients() -> None:
+    twice = pd.concat([ROWS, ROWS.assign(seed=1, dice=ROWS.dice - 0.2)])
+    found = {(s.model, s.trained_on, s.metric): s for s in scores("segmentation", twice)}
+    federated = found[("federated", "a+b", "dice")]
+    assert federated.value == pytest.approx((0.8 + 0.6) / 2)  # of each patient over the seeds
+    assert federated.low <= federated.value <= federated.high
+    assert (federated.n, federated.events) == (2, 4)
+    missing = found[("federated", "a+b", "hd95")]
+    assert np.isnan(missing.value)
+    assert missing.reason == "no patient has one"
+
+
+def test_differences_are_paired_and_local_is_the_centres_own() -> None:
+    found = {(d.model, d.against): d for d in differences("segmentation", ROWS)
+             if d.metric == "dice"}  # fmt: skip
+    assert found[("federated", "local")].value == pytest.approx((0.1 + 0.0) / 2)
+    assert found[("federated", "pooled")].value == pytest.approx((0.0 - 0.1) / 2)
+
+
+def test_strata_by_hand() -> None:
+    rows = ROWS.assign(trend=["grow", "shrink"] * 4, **{"changed dice": ROWS.dice / 2})
+    found = {(c, v): (n, changed, overlap) for c, v, n, changed, overlap in strata(rows, ["trend"])}
+    assert found[("trend", "grow")] == pytest.approx((1, 0.45, 0.9))
+    assert found[("trend", "shrink")] == pytest.approx((1, 0.35, 0.7))
+
+
+def test_dots_have_a_panel_a_centre() -> None:
+    svg = dots_figure(pd.concat([ROWS, ROWS.assign(tested_on="b")]), "dice", "Dice")
+    assert svg.startswith("<svg")
+
+
+def test_nobody_is_predicted_by_a_model_that_saw_the_patient() -> None:
+    training = TrainingConfig(folds=3, seeds=(0, 1))
+    centres = [
+        Cases(c, tuple(f"{c}{n}" for n in range(size)), tuple(() if n == 1 else (n,)
+              for n in range(size)))
+        for c, size in (("a", 7), ("b", 5), ("c", 4))
+    ]  # fmt: skip
+    predicted: dict[tuple[str, str, str, int], list[int]] = {}
+    for held in held_out(training, centres):
+        federation, patients = held.federation, held.patients
+        if patients.centre in federation.centres:
+            seen = training_rows(patients, federation.seed, federation.folds, federation.fold)
+            assert not set(seen) & set(held.rows)
+        key = (held.model, held.trained_on, patients.centre, federation.seed)
+        predicted.setdefault(key, []).extend(held.rows.tolist())
+    sizes = {p.centre: len(p.pseudonyms) for p in centres}
+    for (_, _, centre, _), rows in predicted.items():
+        assert sorted(rows) == list(range(sizes[centre]))  # everybody, once
+    # Three local models and four joint ones at each of three centres, twice.
+    assert len(predicted) == 3 * 7 * 2
+
+
+@pytest.mark.parametrize("name", list(CEILINGS))
+def test_ceilings_know_the_truth(name: str) -> None:
+    case = tumour_case()
+    (day, truth), *_ = case.later
+    (found,) = CEILINGS[name].forecast(case, (day,))
+    assert 0.5 < dice(found.mask, truth) <= 1
+    if name == "oracle volume":
+        assert case.ml(found.mask) == pytest.approx(case.ml(truth))
+        assert changed_dice(case.tumour, truth, found.mask) > 0.9  # a ball grows to a ball
+    else:
+        assert np.array_equal(found.mask[1:], truth[:-1])
+    assert set(UNITS) >= {"dice", "changed dice", "crps"}
