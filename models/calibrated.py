@@ -1,11 +1,11 @@
 """Split-conformal calibration of any evolution model on patients it did not learn from.
 
-Volume intervals are stretched about their median, in the logarithm, until the 90 % band covers the
-whole course of as many calibration patients as it says (Vovk 2005; Romano 2019, arXiv:1905.03222),
-and the voxel probability is tempered (Guo 2017, arXiv:1706.04599). The course of a new patient who
-is exchangeable with them lies within the band with a chance of 90 % or more, a single day more
-often. Both come from sums over patients, on a grid, so that sums over centres give what pooled
-patients would.
+Volume intervals are stretched about their median, in the logarithm and on either side apart, until
+the 90 % band covers the whole course of as many calibration patients as it says (Vovk 2005; Romano
+2019, arXiv:1905.03222), and the voxel probability is tempered (Guo 2017, arXiv:1706.04599). The
+course of a new patient who is exchangeable with them lies within the band with a chance of 90 % or
+more, a single day more often. Both come from sums over patients, on a grid, so that sums over
+centres give what pooled patients would.
 """
 
 from dataclasses import dataclass, field, replace
@@ -27,15 +27,17 @@ _LEAST_SPREAD = 0.02
 
 @dataclass(frozen=True)
 class Calibration:
-    """Factor on log volumes about their median, and divisor of the voxel logit."""
+    """Factors on log volumes below and above their median, and divisor of the voxel logit."""
 
-    stretch: float = 1.0
+    low: float = 1.0
+    high: float = 1.0
     temperature: float = 1.0
 
     def apply(self, forecast: Forecast, largest_ml: float) -> Forecast:
         """The forecast, calibrated; volumes between nothing and ``largest_ml``."""
         logs = _logs(forecast)
-        volumes = np.exp(np.median(logs) + self.stretch * (logs - np.median(logs)))
+        away = logs - np.median(logs)
+        volumes = np.exp(np.median(logs) + np.where(away < 0, self.low, self.high) * away)
         volumes = np.where(volumes <= LEAST_ML, np.minimum(forecast.volumes, volumes), volumes)
         p = 1 / (1 + np.exp(-_logit(forecast.probability) / self.temperature))
         return replace(
@@ -47,7 +49,8 @@ class Calibration:
 class Sums:
     """What patients add to a calibration: patients by the stretch they need, and cross-entropy.
 
-    ``counts`` (stretch,) and ``entropy`` (temperature,) over the voxels in doubt.
+    ``counts`` (side, stretch), the sides below and above the median, and ``entropy``
+    (temperature,) over the voxels in doubt.
     """
 
     counts: Array
@@ -57,24 +60,28 @@ class Sums:
         return Sums(self.counts + other.counts, self.entropy + other.entropy)
 
     def calibration(self) -> Calibration:
-        """The least stretch that covers LEVEL of the patients, the likeliest temperature."""
-        n = int(self.counts.sum())
-        rank = min(int(np.ceil((n + 1) * LEVEL)), n)
-        stretch = STRETCHES[int(np.searchsorted(np.cumsum(self.counts), rank))]
-        return Calibration(float(stretch), float(TEMPERATURES[int(self.entropy.argmin())]))
+        """The least stretches that cover LEVEL of the patients, the likeliest temperature."""
+        n = int(self.counts[0].sum())
+        rank = min(int(np.ceil((n + 1) * (1 + LEVEL) / 2)), n)
+        low, high = (
+            float(STRETCHES[int(np.searchsorted(np.cumsum(side), rank))]) for side in self.counts
+        )
+        return Calibration(low, high, float(TEMPERATURES[int(self.entropy.argmin())]))
 
 
 def summed(model: EvolutionModel, cases: list[EvolutionCase]) -> Sums:
     """Sums over ``cases``, from none of which the model learned."""
-    counts, entropy = np.zeros(len(STRETCHES)), np.zeros(len(TEMPERATURES))
+    counts, entropy = np.zeros((2, len(STRETCHES))), np.zeros(len(TEMPERATURES))
     for case in cases:
-        forecasts, needed = model.forecast(case, tuple(d for d, _ in case.later)), 0.0
+        forecasts, needed = model.forecast(case, tuple(d for d, _ in case.later)), [0.0, 0.0]
         for forecast, (_, mask) in zip(forecasts, case.later, strict=True):
-            needed = max(needed, score(forecast, case.ml(mask)))
+            above, stretch = score(forecast, case.ml(mask))
+            needed[above] = max(needed[above], stretch)
             logit = _logit(forecast.probability)
             doubt = np.abs(logit) < 4
             entropy += entropies(logit[doubt], mask[doubt])
-        counts[min(int(np.searchsorted(STRETCHES, needed)), len(STRETCHES) - 1)] += 1
+        for side, stretch in zip(counts, needed, strict=True):
+            side[min(int(np.searchsorted(STRETCHES, stretch)), len(STRETCHES) - 1)] += 1
     return Sums(counts, entropy)
 
 
@@ -116,14 +123,14 @@ def _logs(forecast: Forecast) -> Array:
     return np.asarray(np.median(logs) + np.linspace(-_LEAST_SPREAD, _LEAST_SPREAD, len(logs)))
 
 
-def score(forecast: Forecast, ml: float) -> float:
-    """How far the interval of LEVEL must stretch about its median to reach the truth."""
+def score(forecast: Forecast, ml: float) -> tuple[bool, float]:
+    """Whether the truth lies above the median, and the stretch of that side that reaches it."""
     logs = _logs(forecast)
     middle = np.median(logs)
     low, high = np.quantile(logs - middle, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
     error = float(np.log(max(ml, LEAST_ML)) - middle)
     side = max(high, _LEAST_SPREAD) if error > 0 else min(low, -_LEAST_SPREAD)
-    return float(error / side)
+    return error > 0, float(error / side)
 
 
 def entropies(logits: Array, truth: NDArray[np.bool_]) -> Array:

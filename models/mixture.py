@@ -23,6 +23,10 @@ GROUPS = 3
 EFFICACIES = (0.7, 1.0, 1 / 0.7)
 SHRINKAGE = 0.25
 """Prior standard deviation of the log efficacy of a radiation."""
+DISCOUNT, STRONG = 5.0, 20.0
+"""How much less a log likelihood says of an efficacy than it seems to, as masks of one patient are
+not independent and the sets are few; and the Bayes factor from which an effect is believed (Kass
+1995, doi:10.1080/01621459.1995.10476572)."""
 _STEPS, _CONVERGED = 60, 1e-3
 _BORROWED = 2.0
 """Patients of all groups that each group counts beside its own."""
@@ -127,15 +131,14 @@ def learned(ask: Ask, alphas: int) -> Mixture:
 
 
 def shrunken(totals: Array) -> float:
-    """Efficacy of a radiation from the summed evidence by EFFICACIES.
+    """Efficacy of a radiation from the summed log likelihoods by EFFICACIES.
 
-    Half of the prior lies on 1, half is normal in the logarithm. It is 1 unless the evidence
-    speaks for another, else the posterior mean of the others.
+    Half of the prior lies on 1, half is normal in the logarithm. It is 1 unless the discounted
+    evidence for another is strong, else the posterior mean of the others.
     """
-    steps = np.log(EFFICACIES)
+    steps, evidence = np.log(EFFICACIES), (totals - totals.max()) / DISCOUNT
     prior = np.exp(-0.5 * (steps / SHRINKAGE) ** 2)
-    joint = prior / prior.sum() * np.exp(totals - totals.max())
-    same = float(np.exp(totals[np.argmin(np.abs(steps))] - totals.max()))
-    if joint.sum() <= same:
+    joint = prior / prior.sum() * np.exp(evidence)
+    if joint.sum() <= STRONG * float(np.exp(evidence[np.argmin(np.abs(steps))])):
         return 1.0
     return float(np.exp(np.average(steps, weights=joint)))

@@ -18,8 +18,8 @@ from flame.models.novelty import radiation_counts
 
 Row = dict[str, str | int]
 _LEAST_TRAINING = 2
-_CALIBRATING = 9
-"""Patients of whom a 90 % quantile exists."""
+_CALIBRATING = 19
+"""Patients of whom a 5 % and a 95 % quantile exist."""
 _CONFOUNDED = 0.5
 """Cramér's V of centre and radiation above which a run is said to be confounded."""
 

@@ -104,7 +104,7 @@ class EvolutionTask:
             mechanistic.mixture = Mixture(np.asarray(shared["mixture"]), efficacy)
         if self.rounds:
             self.model.weights = list(weights)
-        calibration = Calibration(*map(float, shared.get("calibration", (1.0, 1.0))))
+        calibration = Calibration(*map(float, shared.get("calibration", (1.0, 1.0, 1.0))))
         return Calibrated(self.model, self.calibration, calibration)
 
     def answer(
@@ -177,7 +177,7 @@ class EvolutionTask:
                 "patients with follow-up"
             )
         found = total.calibration()
-        return {**shared, "calibration": np.array([found.stretch, found.temperature])}
+        return {**shared, "calibration": np.array([found.low, found.high, found.temperature])}
 
 
 def _description(answers: list[Message]) -> Shared:

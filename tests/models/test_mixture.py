@@ -62,7 +62,9 @@ def test_step_borrows_from_other_groups() -> None:
 
 def test_efficacy_stays_at_one_without_evidence() -> None:
     assert shrunken(np.zeros(len(EFFICACIES))) == 1.0
-    strong = -50 * (np.log(EFFICACIES) - 0.3) ** 2
+    weak = np.array([0.0, 0.0, 8.0])  # what a few patients give by chance
+    assert shrunken(weak) == 1.0
+    strong = -1000 * (np.log(EFFICACIES) - 0.3) ** 2
     assert shrunken(strong) == pytest.approx(EFFICACIES[2], rel=0.05)
 
 
@@ -71,3 +73,24 @@ def test_nobody_with_an_ion_says_nothing_of_it() -> None:
     groups = np.zeros(6, int)
     found = learned(lambda trials: [[answer(rows, groups, t) for t in trials]], ALPHAS)
     assert found.efficacy == {Radiation.PROTON: 1.0, Radiation.CARBON: 1.0}
+
+
+@pytest.mark.parametrize(("true", "patients"), [(1 / 0.7, 40), (1.0, 40), (1 / 0.7, 2)])
+def test_efficacy_is_learned_from_many_and_not_from_few(true: float, patients: int) -> None:
+    # Patients whose log likelihood peaks at the radiosensitivity that made them; every second one
+    # had carbon, which moves the peak by the log of its efficacy over the step of the grid.
+    step_of_grid, groups = 0.3, np.zeros(2 * patients, int)
+    made = 3 + np.arange(2 * patients) % 2 * np.log(true) / step_of_grid
+
+    def rows(efficacy: float) -> np.ndarray:
+        moved = np.arange(2 * patients) % 2 * np.log(efficacy) / step_of_grid
+        index = np.tile(np.arange(8), 2)
+        return -0.5 * ((index + moved[:, None] - made[:, None]) / 0.3) ** 2
+
+    def ask(trials: list[Trial]) -> list[list[np.ndarray]]:
+        return [[answer(rows(t.efficacy.get(Radiation.CARBON, 1.0)), groups, t) for t in trials]]
+
+    found = learned(ask, 8).efficacy
+    assert found[Radiation.PROTON] == 1.0
+    expected = true if patients > 2 else 1.0
+    assert found[Radiation.CARBON] == pytest.approx(expected, rel=0.05)

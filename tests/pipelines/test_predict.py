@@ -39,7 +39,7 @@ def trained(tmp_path: Path) -> Path:
     weights[:, 12] = 1
     shared = {
         "mixture": weights / weights.sum(axis=1, keepdims=True), "efficacy": np.ones(2),
-        "calibration": np.array([1.0, 1.0]), "last_day": np.array(90),
+        "calibration": np.array([1.0, 1.0, 1.0]), "last_day": np.array(90),
         "radiations": np.array([5.0, 5.0, 0.0]), "count": np.full(len(FEATURES), 10.0),
         "mean": np.zeros(len(FEATURES)), "squares": np.full(len(FEATURES), 9e6),
     }  # fmt: skip
