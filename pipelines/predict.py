@@ -118,12 +118,14 @@ def _predict(
     for done, radiation in enumerate(radiations, 1):
         forecasts[radiation] = model.forecast(under(case, radiation), days)
         progress(done, len(radiations))
+    mechanistic = EvolutionTask.mechanistic(model.model)
     session, baseline = _baseline(root, name, case.day)
     prediction = Prediction(
         name, case, affine, baseline, forecasts,
         _response(Path(config.response), root, name) if config.response else None,
         tuple(_warnings(Path(config.run), checkpoint, case, radiations, baseline)),
         cohort.simulated,
+        mechanistic.parameters(case) if mechanistic else {},
     )  # fmt: skip
     return prediction, session
 

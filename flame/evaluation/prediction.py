@@ -1,7 +1,7 @@
 """A patient's forecasts under each radiation, and the files they are written to."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class Prediction:
 
     ``case`` lies on a cube with the RAS+ ``affine`` (mm), ``baseline`` are the images before
     radiotherapy on their own grid. ``response`` is a probability, or None where no model was given.
+    ``parameters`` are those of the mechanistic model where there is one: median and 90 % interval.
     """
 
     subject: str
@@ -33,6 +34,7 @@ class Prediction:
     response: float | None
     warnings: tuple[str, ...]
     simulated: bool
+    parameters: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
 
     def volumes(self) -> pd.DataFrame:
         """Median and 90 % band of the volume in ml by radiation and day."""

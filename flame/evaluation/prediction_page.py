@@ -40,6 +40,7 @@ def render(prediction: Prediction) -> str:
         baseline_ml=f"{prediction.case.ml(prediction.case.tumour):.1f}",
         curve=Markup(_curve(prediction)),
         days=days,
+        parameters=_parameters(prediction),
         radiations=[str(r) for r in prediction.forecasts],
         volume_rows=_volume_rows(prediction),
         data=Markup(json.dumps(_volumes(prediction))),
@@ -51,6 +52,19 @@ def _course(prediction: Prediction) -> str:
         f"{p.radiation} {p.dose:g} Gy{'(RBE)' if p.biological else ''} in {p.fractions}"
         for p in prediction.case.treatment.phases
     )
+
+
+def _parameters(prediction: Prediction) -> list[list[str]]:
+    """Name, unit, median and interval."""
+    names = {
+        "diffusion": ("diffusion in white matter", "mm²/day"),
+        "rate": ("proliferation rate", "1/day"),
+        "alpha": ("radiosensitivity α", "1/Gy"),
+    }
+    return [
+        [*names[key], f"{middle:.3g}", f"{low:.3g} to {high:.3g}"]
+        for key, (middle, low, high) in prediction.parameters.items()
+    ]
 
 
 def _curve(prediction: Prediction) -> str:

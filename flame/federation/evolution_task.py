@@ -96,12 +96,19 @@ class EvolutionTask:
 
         return initial_weights(self.model.network, seed)
 
+    @staticmethod
+    def mechanistic(model: Any) -> Mechanistic | None:
+        """The mechanistic part of a model, which is itself, or None."""
+        part = getattr(model, "mechanistic", model)
+        return part if isinstance(part, Mechanistic) else None
+
     def load(self, weights: Weights, shared: Shared) -> Calibrated:
         """The model as trained, calibrated."""
         if "mixture" in self.parts and "mixture" in shared:
             efficacy = dict(zip(IONS, map(float, shared["efficacy"]), strict=True))
-            mechanistic = self.model if self.rounds == 0 else self.model.mechanistic
-            mechanistic.mixture = Mixture(np.asarray(shared["mixture"]), efficacy)
+            part = self.mechanistic(self.model)
+            assert part is not None
+            part.mixture = Mixture(np.asarray(shared["mixture"]), efficacy)
         if self.rounds:
             self.model.weights = list(weights)
         calibration = Calibration(*map(float, shared.get("calibration", (1.0, 1.0, 1.0))))

@@ -84,6 +84,9 @@ def test_maps_curves_and_page(trained: Path, derivatives: Path) -> None:
     assert "//cdn" not in html
     assert 'src="http' not in html
     assert html.count("<canvas") == 3
+    # The mixture of the fixture is one set of parameters: its values are the medians.
+    for value in parameter_grid()[12]:
+        assert f"<td>{value:.3g}</td>" in html
 
 
 def test_warnings_reach_the_user(trained: Path, derivatives: Path) -> None:
