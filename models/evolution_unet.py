@@ -27,6 +27,7 @@ from flame.models.evolution import (
     signed_distance,
     volumes_of,
 )
+from flame.models.fresh_optimizer import FreshOptimizer
 from flame.models.initial_weights import initial_weights
 from flame.models.inputs import treatment_vector
 from flame.models.mechanistic import VISIBLE, Mechanistic
@@ -96,8 +97,7 @@ class LearnedEvolution(ABC):
         self.network: Any = unet(self.channels, 1, filters, levels=3, condition=self.numbers)
         self.optimizer = keras.optimizers.AdamW(2e-3, clipnorm=1.0)
         self.network.compile(self.optimizer, corrected_loss, jit_compile=False)
-        self.optimizer.build(self.network.trainable_variables)
-        self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
+        self._fresh = FreshOptimizer(self.network)
         self.weights: Weights = initial_weights(self.network, seed)
 
     @abstractmethod
@@ -131,8 +131,7 @@ class LearnedEvolution(ABC):
         The learning rate falls along the ``part`` of a cosine; the optimiser starts fresh.
         """
         self.network.set_weights(self.weights)
-        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
-            variable.assign(value)
+        self._fresh.restart()
         losses = []
         for rate in 1e-3 * (1 + np.cos(np.pi * np.linspace(*part, steps, endpoint=False))):
             self.optimizer.learning_rate = float(rate)

@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from flame.core.errors import BadInput
 from flame.core.scores import Weights
+from flame.models.fresh_optimizer import FreshOptimizer
 from flame.models.initial_weights import initial_weights
 from flame.models.inputs import TREATMENT_FEATURES, Inputs, ResponseModelConfig
 
@@ -45,8 +46,7 @@ class ResponseModel:
                 keras.losses.BinaryCrossentropy(from_logits=True),
                 jit_compile=False,
             )
-            self.optimizer.build(self.network.trainable_variables)
-            self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
+            self._fresh = FreshOptimizer(self.network)
         return initial_weights(self.network, seed)
 
     def fit(
@@ -64,8 +64,7 @@ class ResponseModel:
         ``batch_size`` 0 means all patients in one batch.
         """
         self.network.set_weights(weights)
-        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
-            variable.assign(value)
+        self._fresh.restart()
         count = len(inputs.response)
         size = min(batch_size or count, count)
         losses = [0.0]

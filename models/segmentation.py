@@ -13,12 +13,14 @@ from scipy.ndimage import label
 
 from flame.core.errors import BadInput, FlameError
 from flame.core.scores import Weights
+from flame.models.fresh_optimizer import FreshOptimizer
 from flame.models.initial_weights import initial_weights
 from flame.models.segmentation_cases import (
     CHANNELS,
     REGIONS,
     SegmentationCase,
     SegmentationConfig,
+    shown,
 )
 from flame.models.unet import unet
 
@@ -40,8 +42,8 @@ def masked_loss(known: Any, logits: Any) -> Any:
     p = keras.ops.sigmoid(logits) * weight
     overlap = 2 * keras.ops.sum(p * truth, axes) + 1.0
     dice = 1 - overlap / (keras.ops.sum(p, axes) + keras.ops.sum(truth * weight, axes) + 1.0)
-    shown = keras.ops.cast(total > 0, "float32")
-    return keras.ops.sum((entropy + dice) * shown) / (keras.ops.sum(shown) + 1e-6)
+    there = keras.ops.cast(total > 0, "float32")
+    return keras.ops.sum((entropy + dice) * there) / (keras.ops.sum(there) + 1e-6)
 
 
 class SegmentationModel:
@@ -54,8 +56,7 @@ class SegmentationModel:
         self.network: Any = unet(len(CHANNELS), len(REGIONS), config.filters)
         self.optimizer = keras.optimizers.AdamW(config.learning_rate, clipnorm=1.0)
         self.network.compile(self.optimizer, masked_loss, jit_compile=False)
-        self.optimizer.build(self.network.trainable_variables)
-        self._fresh = [keras.ops.convert_to_numpy(v) for v in self.optimizer.variables]
+        self._fresh = FreshOptimizer(self.network)
 
     def build(self, seed: int) -> Weights:
         """Initial weights."""
@@ -74,8 +75,7 @@ class SegmentationModel:
         The learning rate falls along the ``part`` of a cosine. The optimiser starts fresh.
         """
         self.network.set_weights(weights)
-        for variable, value in zip(self.optimizer.variables, self._fresh, strict=True):
-            variable.assign(value)
+        self._fresh.restart()
         patches = _Patches(cases, self.config.patch, seed)
         losses = []
         for at in np.linspace(*part, steps, endpoint=False):
@@ -150,7 +150,7 @@ class _Patches:
     def draw(self) -> tuple[Volume, Volume]:
         """Images (side, side, side, 4) and regions (side, side, side, 3) of one patch."""
         case = self.cases[self.rng.integers(len(self.cases))]
-        known = case.regions.reshape(-1, len(REGIONS)).min(axis=0) >= 0
+        known = shown(case) > 0
         regions = np.moveaxis(case.regions, -1, 0)
         tumour = regions.max(axis=0, keepdims=True) > 0
         images = np.moveaxis(case.images, -1, 0)

@@ -15,8 +15,7 @@ from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.registry import nearest
 from flame.core.treatment import Radiation
-from flame.federation.config import TrainConfig
-from flame.pipelines.train import MANIFEST_FILE, WARNINGS_FILE, load_run
+from flame.pipelines.train import MANIFEST_FILE, WARNINGS_FILE, federated_model, load_run
 
 if TYPE_CHECKING:
     from flame.evaluation.prediction import Prediction
@@ -107,7 +106,7 @@ def _predict(
     if trained.task != "evolution":
         raise BadInput(f"{config.run} is a run on {trained.task}; give one on evolution")
     radiations = _radiations(config.radiations)
-    checkpoint = _federated(Path(config.run), trained, trained.training.seeds[0])
+    checkpoint = federated_model(Path(config.run), trained, trained.training.seeds[0])
     days = _days(config.days, int(checkpoint.shared["last_day"]))
     cohort = _one(root, name, on_cube)
     (patient,) = cohort.patients
@@ -179,13 +178,6 @@ def _one(root: Path, name: str, view: "View | None") -> Cohort:
     return cohort
 
 
-def _federated(run_folder: Path, trained: TrainConfig, seed: int) -> "Checkpoint":
-    from flame.federation.checkpoint import finished
-    from flame.federation.plan import FEDERATED, Federation
-
-    return finished(run_folder, Federation(FEDERATED, trained.data.centres, seed, 0).name)
-
-
 def _warnings(
     run_folder: Path,
     checkpoint: "Checkpoint",
@@ -222,7 +214,7 @@ def _response(run_folder: Path, root: Path, name: str) -> float:
     inputs = inputs_of(prepared(_one(root, name, view), trained.data), trained.model)
     task, found = ResponseTask(trained), []
     for seed in trained.training.seeds:
-        checkpoint = _federated(run_folder, trained, seed)
+        checkpoint = federated_model(run_folder, trained, seed)
         task.initial_weights(inputs, seed)
         clinical = standardise(inputs.clinical, Moments(**checkpoint.shared))
         found.append(task.model.probability(checkpoint.state.weights, inputs, clinical)[0])

@@ -8,7 +8,7 @@ import numpy as np
 
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap
-from flame.pipelines.train import load_run
+from flame.pipelines.train import federated_model, load_run
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,6 @@ def run(
 
     What reads the centre afterwards takes the core where no tumour is drawn.
     """
-    from flame.federation.checkpoint import finished
-    from flame.federation.plan import FEDERATED, Federation
     from flame.federation.segmentation_task import SegmentationTask, taught
     from flame.io.bids import has_drawn_tumour, read_timepoint, write_predicted_masks
     from flame.models.segmentation_cases import images_of
@@ -41,8 +39,8 @@ def run(
         raise BadInput(f"{run_folder} is a run on {trained.task}; give one on segmentation")
     if not (centre / "participants.tsv").exists():
         raise BadInput(f"{centre} is no finished cohort; run flame preprocess with it as OUT")
-    name = Federation(FEDERATED, trained.data.centres, trained.training.seeds[0], 0).name
-    checkpoint, model = finished(run_folder, name), SegmentationTask(trained).model
+    checkpoint = federated_model(run_folder, trained, trained.training.seeds[0])
+    model = SegmentationTask(trained).model
     days = [
         (subject, session, day)
         for subject in sorted(p.name.removeprefix("sub-") for p in centre.glob("sub-*"))

@@ -11,7 +11,7 @@ from flame.core.cohort import Cohort
 from flame.core.config import as_toml, load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
-from flame.federation.checkpoint import checkpoint_path, load_checkpoint
+from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, load_checkpoint
 from flame.federation.config import TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
@@ -139,3 +139,8 @@ def load_run(run_folder: Path) -> TrainConfig:
     if not (run_folder / CONFIG_FILE).exists():
         raise BadInput(f"{run_folder} is no run folder (no {CONFIG_FILE}); run flame train first")
     return load_config(TrainConfig, run_folder / CONFIG_FILE, [])
+
+
+def federated_model(run_folder: Path, config: TrainConfig, seed: int) -> Checkpoint:
+    """Return the federated model of a run that learned from all patients."""
+    return finished(run_folder, Federation(FEDERATED, config.data.centres, seed, 0).name)

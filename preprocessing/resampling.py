@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
 from flame.core.imaging import DoseMap, Scan
@@ -17,8 +18,15 @@ def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
     if scan is None or np.allclose(scan.spacing, spacing):
         return timepoint
     affine, shape = coarse_grid(scan.affine, scan.voxels.shape, spacing)
+    return on_grid(timepoint, affine, shape, "resampling")
+
+
+def on_grid(
+    timepoint: Timepoint, affine: NDArray[np.float64], shape: tuple[int, ...], stage: str
+) -> Timepoint:
+    """Return all images of a day on one grid (RAS+ ``affine``), with ``stage`` in their history."""
     scans = {
-        s: v.after("resampling", resample(v.voxels, v.affine, affine, shape), affine)
+        s: v.after(stage, resample(v.voxels, v.affine, affine, shape), affine)
         for s, v in timepoint.scans.items()
     }
     brain, tumour = (m and resample_labels(m, affine, shape)

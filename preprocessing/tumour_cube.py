@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass
 
-from flame.core.cohort import Patient, Timepoint
+from flame.core.cohort import Patient
 from flame.core.errors import BadInput
-from flame.core.imaging import DoseMap, LabelMap
-from flame.preprocessing.interpolation import resample, resample_labels
+from flame.core.imaging import LabelMap
+from flame.preprocessing.resampling import on_grid
 
 SIDE, VOXEL_MM = 40, 3.0
 """A cube of 120 mm."""
@@ -42,7 +42,10 @@ def on_cube(patient: Patient) -> Patient:
             "predict one"
         )
     grid = cube_around(before[-1])
-    return replace(patient, timepoints=tuple(_moved(t, grid) for t in patient.timepoints))
+    return replace(
+        patient,
+        timepoints=tuple(on_grid(t, grid, SHAPE, "tumour cube") for t in patient.timepoints),
+    )
 
 
 def around_tumour(patient: Patient) -> Patient:
@@ -51,17 +54,3 @@ def around_tumour(patient: Patient) -> Patient:
         return on_cube(patient)
     except BadInput:
         return replace(patient, timepoints=())
-
-
-def _moved(timepoint: Timepoint, grid: Matrix) -> Timepoint:
-    scans = {
-        s: v.after("tumour cube", resample(v.voxels, v.affine, grid, SHAPE), grid)
-        for s, v in timepoint.scans.items()
-    }
-    brain, tumour = (m and resample_labels(m, grid, SHAPE)
-                     for m in (timepoint.brain, timepoint.tumour))  # fmt: skip
-    dose = timepoint.dose
-    if dose is not None:
-        voxels = resample(dose.voxels, dose.affine, grid, SHAPE)
-        dose = DoseMap(voxels, grid, dose.biological)
-    return replace(timepoint, scans=scans, brain=brain, tumour=tumour, dose=dose)
