@@ -15,6 +15,8 @@ from typing import Any
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, logit, ndtri
 
 from flame.core.errors import FlameError
 from flame.core.scores import Weights
@@ -22,15 +24,18 @@ from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution import (
     EVOLUTION_MODELS,
     LEAST_ML,
+    LEVELS,
     EvolutionCase,
     Forecast,
+    Samples,
     signed_distance,
+    soft_voxels,
     volumes_of,
 )
 from flame.models.fresh_optimizer import FreshOptimizer
 from flame.models.initial_weights import initial_weights
 from flame.models.inputs import treatment_vector
-from flame.models.mechanistic import VISIBLE, Mechanistic
+from flame.models.mechanistic import Mechanistic, drawn_volumes
 from flame.models.radiobiology import weighted_dose
 from flame.models.segmentation import masked_loss
 from flame.models.unet import unet
@@ -39,7 +44,15 @@ Volume = NDArray[np.float32]
 
 REFERENCE = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
 """The course under which a hybrid's network sees the mechanistic forecast, whatever is given."""
-_FAR_MM, _LOGIT, _SOFT = 20.0, 4.0, 0.1
+_FAR_MM, _LOGIT, _LARGEST = 20.0, 4.0, 6.0
+_USUAL_GROWTH = np.log([0.05, 0.02])
+"""Of D in mm2/day and rho in 1/day."""
+_MOST = 3.0
+"""Largest effect of a course on the logit."""
+_NETWORK_ERROR = 0.2
+"""Log volume by which the network itself is off, beside the course of the disease."""
+_FEW = 30.0
+"""Voxels by which the Dice of what has changed is kept from turning on a handful."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +60,18 @@ class Seen:
     """What a network sees of a patient and a day.
 
     ``image`` (x, y, z, channel) and ``numbers`` go in; ``prior`` (x, y, z) is the logit that the
-    network's answer is added to.
+    network's answer is added to. ``spread`` are cube roots of the prior's volumes about their
+    median: a network knows where the edge will be, and not how unsure the course of the disease is.
+    ``effect`` is how much of the prior comes from the course given instead of the usual one, and
+    ``ratio`` how it changes the volume.
     """
 
     image: Volume
     numbers: Volume
     prior: Volume
+    spread: Samples
+    effect: np.float32 = np.float32(0)
+    ratio: float = 1.0
 
 
 def anatomy(case: EvolutionCase) -> list[NDArray[Any]]:
@@ -80,8 +99,18 @@ def radiotherapy(treatment: Treatment) -> list[float]:
 
 
 def corrected_loss(known: Any, added: Any) -> Any:
-    """Loss of the prior logit, which comes beside the mask, plus what the network adds."""
-    return masked_loss(known[..., :1], added + known[..., 1:])
+    """Loss of a prior logit plus what the network ``added``.
+
+    ``known`` holds the mask, the prior and the tumour before. To cross-entropy and Dice of the mask
+    comes the soft Dice of what has changed since, without which stable parts outweigh it.
+    """
+    mask, prior, before = known[..., :1], known[..., 1:2], known[..., 2:]
+    p = keras.ops.sigmoid(added + prior)
+    expected, changed = (before * (1 - m) + (1 - before) * m for m in (p, mask))
+    each = (1, 2, 3, 4)
+    overlap = 2 * keras.ops.sum(expected * changed, each) + _FEW
+    total = keras.ops.sum(expected, each) + keras.ops.sum(changed, each) + _FEW
+    return masked_loss(mask, added + prior) + keras.ops.mean(1 - overlap / total)
 
 
 class LearnedEvolution(ABC):
@@ -91,7 +120,7 @@ class LearnedEvolution(ABC):
     numbers: int
 
     def __init__(
-        self, steps: int = 300, batch_size: int = 4, filters: int = 8, seed: int = 0
+        self, steps: int = 600, batch_size: int = 4, filters: int = 8, seed: int = 0
     ) -> None:
         self.steps, self.batch_size, self.seed = steps, batch_size, seed
         self.network: Any = unet(self.channels, 1, filters, levels=3, condition=self.numbers)
@@ -140,7 +169,10 @@ class LearnedEvolution(ABC):
             image = np.stack([seen.image[flips] for seen, _ in chosen])
             numbers = np.stack([seen.numbers for seen, _ in chosen])
             known = np.stack(
-                [np.concatenate([m, s.prior[..., None]], axis=-1)[flips] for s, m in chosen]
+                [
+                    np.concatenate([m, s.prior[..., None], s.image[..., :1]], axis=-1)[flips]
+                    for s, m in chosen
+                ]
             )
             losses.append(float(self.network.train_on_batch([image, numbers], known)))
             if not np.isfinite(losses[-1]):
@@ -149,16 +181,31 @@ class LearnedEvolution(ABC):
         return float(np.mean(losses)) if losses else 0.0
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """One forecast a day; its volumes are those of masks that have the voxel probability."""
+        """One forecast a day; its volumes spread about that of the mask as the prior's do."""
         self.network.set_weights(self.weights)
         seen = self.seen(case, days)
         arrays = [np.stack([s.image for s in seen]), np.stack([s.numbers for s in seen])]
         added = np.asarray(self.network.predict_on_batch(arrays))[..., 0]
         found = []
         for day, one, correction in zip(days, seen, added, strict=True):
-            p = (1 / (1 + np.exp(-correction - one.prior))).astype(np.float32)
-            found.append(Forecast(day, p, volumes_of(p, case.spacing)))
+            usual = correction + (one.prior - one.effect)
+            p = expit(usual + shift(usual, one.ratio * soft_voxels(expit(usual))))
+            ml = max(soft_voxels(p) * case.spacing**3 / 1000, LEAST_ML)
+            found.append(Forecast(day, p, spread_around(ml, one.spread)))
         return found
+
+
+def _about_the_median(volumes: Samples) -> Samples:
+    """Cube roots, which the edge of a tumour moves by: log volumes would carry the spread of a
+    tumour that is about to vanish over to one that is not."""
+    roots = np.cbrt(volumes)
+    return np.asarray(roots - np.median(roots))
+
+
+def spread_around(ml: float, spread: Samples) -> Samples:
+    """Equally likely volumes about ``ml``: ``spread``, and how far a network is off."""
+    own = _NETWORK_ERROR / 3 * np.cbrt(ml) * ndtri(LEVELS)
+    return np.asarray(np.maximum(np.cbrt(ml) + np.sign(own) * np.hypot(spread, own), 0) ** 3)
 
 
 def _stacked(parts: Sequence[NDArray[Any]]) -> Volume:
@@ -178,7 +225,9 @@ class UNetEvolution(LearnedEvolution):
         for day in days:
             prior = np.clip(distance / (1.0 + (day - case.day) / 50), -_LOGIT, _LOGIT)
             image = _stacked([*fixed, prior / _LOGIT, case.dose / 60])
-            found.append(Seen(image, np.array([*patient(case, day), *course], np.float32), prior))
+            numbers = np.array([*patient(case, day), *course], np.float32)
+            spread = _about_the_median(volumes_of(expit(prior), case.spacing))
+            found.append(Seen(image, numbers, prior, spread))
         return found
 
 
@@ -186,10 +235,10 @@ class UNetEvolution(LearnedEvolution):
 class Hybrid(LearnedEvolution):
     """Corrects the mechanistic forecast from all that is known of the patient."""
 
-    channels, numbers = 7, 4
+    channels, numbers = 7, 6
 
     def __init__(
-        self, steps: int = 300, batch_size: int = 4, filters: int = 8, seed: int = 0
+        self, steps: int = 600, batch_size: int = 4, filters: int = 8, seed: int = 0
     ) -> None:
         super().__init__(steps, batch_size, filters, seed)
         self.mechanistic = Mechanistic()
@@ -200,21 +249,42 @@ class Hybrid(LearnedEvolution):
         super().fit(cases)
 
     def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
-        """The prior is the mechanistic forecast; the network sees that of REFERENCE."""
+        """The network sees the mechanistic forecast of REFERENCE; the course given shifts it."""
         dose = np.full_like(case.dose, REFERENCE.phases[0].dose)
-        reference = self._priors(replace(case, treatment=REFERENCE, dose=dose), days)
-        given, fixed = self._priors(case, days), anatomy(case)
-        return [
-            Seen(
-                _stacked([*fixed, usual / _LOGIT]), np.array(patient(case, day), np.float32), prior
-            )
-            for day, usual, prior in zip(days, reference, given, strict=True)
-        ]
+        reference = self._expected(replace(case, treatment=REFERENCE, dose=dose), days)
+        growth = self.mechanistic.growth_before(case) - _USUAL_GROWTH
+        fixed, found = anatomy(case), []
+        for day, (usual, _), (density, spread) in zip(
+            days, reference, self._expected(case, days), strict=True
+        ):
+            prior = np.clip(logit(usual), -_LARGEST, _LARGEST).astype(np.float32)
+            numbers = np.array([*patient(case, day), *growth], np.float32)
+            image = _stacked([*fixed, prior / _LOGIT])
+            there, usually = soft_voxels(density), soft_voxels(usual)
+            least = LEAST_ML * 1000 / case.spacing**3
+            ratio = (there + least) / (usually + least)
+            effect = shift(prior, there)
+            found.append(Seen(image, numbers, prior + effect, spread, effect, ratio))
+        return found
 
-    def _priors(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Volume]:
-        """Logits from the expected density, which an effect of dose changes everywhere."""
+    def _expected(self, case: EvolutionCase, days: tuple[int, ...]) -> list[tuple[Volume, Samples]]:
+        """Expected density on each day, and the spread of the volumes."""
         weights, seen = self.mechanistic.ensemble(case, days)
         return [
-            np.asarray((np.tensordot(weights, s, axes=1) - VISIBLE) / _SOFT, np.float32)
-            for s in (np.array(by_day) for by_day in zip(*seen, strict=True))
+            (
+                np.tensordot(weights, np.array(by_set), axes=1),
+                _about_the_median(drawn_volumes(case, weights, by_set)),
+            )
+            for by_set in zip(*seen, strict=True)
         ]
+
+
+def shift(prior: Volume, wanted: float) -> np.float32:
+    """What to add to a logit ``prior`` for ``wanted`` voxels to be inside, one number for all."""
+
+    def excess(added: float) -> float:
+        return soft_voxels(expit(prior + added)) - wanted
+
+    if excess(-_MOST) >= 0 or excess(_MOST) <= 0:
+        return np.float32(np.copysign(_MOST, -excess(0.0)))
+    return np.float32(brentq(excess, -_MOST, _MOST, xtol=1e-4))

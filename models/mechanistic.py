@@ -7,7 +7,7 @@ before radiotherapy narrows it.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from weakref import WeakKeyDictionary
@@ -23,25 +23,30 @@ from flame.models.evolution import (
     LEVELS,
     EvolutionCase,
     Forecast,
-    around,
     signed_distance,
+    soft_voxels,
 )
 from flame.models.growth import Growth, diffusivity, grow
 from flame.models.mixture import GROUPS, Mixture, Trial, answer, learned, posterior
 from flame.models.radiobiology import ALPHA_BETA, fraction_days, weighted_dose
+from flame.models.wave_front import flair_likeness, front, local_diffusion, radius_of
 
 Array = NDArray[np.float64]
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Efficacy = Mapping[Radiation, float]
 
-PAIRS, ALPHAS = 12, tuple(0.006 * 1.35**k for k in range(8))
+PAIRS, ALPHAS = 48, tuple(0.006 * 1.35**k for k in range(8))
 DIFFUSION, RATE, FASTEST_MM_DAY = (0.01, 0.25), (0.005, 0.06), 0.3
+WIDTHS_MM = (0.5, 8.0)
 CLEARANCE_DAYS, STEP_DAYS = 55.0, 3.5
 VISIBLE, EDGE = 0.5, 0.06
 """Density at the contour, and how softly it is drawn."""
-VOLUME_SPREAD, DICE_SCALE = 0.2, 0.15
-"""How a mask differs from the truth of the model: log volume, and overlap."""
+VOLUME_SPREAD, EARLY_SPREAD, DICE_SCALE = 0.2, 0.05, 0.15
+"""How a mask differs from the truth of the model: log volume after and before radiotherapy, and
+overlap."""
+_HOPELESS = 6.0
+"""Sets that the images before radiotherapy make e^6 times less likely than the best are not run."""
 _FREEDOM = 2.0
 """Degrees of freedom of the log volume's error: one mask far off must not decide alone."""
 
@@ -65,6 +70,7 @@ class Course:
 
     def __init__(self, case: EvolutionCase, efficacy: Efficacy) -> None:
         self.case, self.distance = case, signed_distance(case.tumour, case.spacing)
+        self.local = local_diffusion(case, self.distance)
         prescribed = sum(weighted_dose(p) for p in case.treatment.phases)
         relative = case.dose / np.float32(prescribed)
         self.kills: list[tuple[Volume, Counter[int]]] = []
@@ -73,6 +79,15 @@ class Course:
             dose = relative * np.float32(level)
             steps = Counter(int((d - case.day) / STEP_DAYS) for d in fraction_days(phase))
             self.kills.append((dose + dose**2 / np.float32(ALPHA_BETA), steps))
+
+    def width(self, parameters: Array) -> float:
+        """Width of the wave in mm where this tumour grows."""
+        width = np.sqrt(self.local * parameters[0] / parameters[1])
+        return float(np.clip(width, *WIDTHS_MM))
+
+    def cells(self, parameters: Array) -> Volume:
+        """Density on the first day."""
+        return front(self.distance, self.width(parameters), radius_of(self.case))
 
     def seen(self, parameters: Array, days: tuple[int, ...]) -> list[Volume]:
         """Visible density (live and dead) on each of ``days``, in order."""
@@ -83,8 +98,7 @@ class Course:
         )
         d = diffusivity(case.white, case.grey, growth)
         d[case.tumour & (d <= 0)] = growth.grey_ratio * growth.diffusion
-        width = float(np.clip(np.sqrt(diffusion / rate), 1.0, 8.0))
-        live, survival = around(self.distance, width), self._survival(alpha)
+        live, survival = self.cells(parameters), self._survival(alpha)
         dead, step, found = np.zeros_like(live), 0, []
         for day in days:
             stop = round((day - case.day) / STEP_DAYS)
@@ -104,11 +118,11 @@ class Course:
         return maps
 
 
-def likeness(case: EvolutionCase, seen: Volume, mask: Mask) -> float:
+def likeness(case: EvolutionCase, seen: Volume, mask: Mask, spread: float = VOLUME_SPREAD) -> float:
     """Log likelihood of a drawn ``mask`` where the model has density ``seen``."""
     drawn = seen > VISIBLE
     there, expected = case.ml(mask), case.ml(drawn)
-    error = np.log(max(there, LEAST_ML) / max(expected, LEAST_ML)) / VOLUME_SPREAD
+    error = np.log(max(there, LEAST_ML) / max(expected, LEAST_ML)) / spread
     volume = -0.5 * (_FREEDOM + 1) * np.log1p(error**2 / _FREEDOM)
     if there < LEAST_ML:
         return float(volume)
@@ -124,7 +138,11 @@ _ALL: WeakKeyDictionary[EvolutionCase, dict[tuple[float, ...], Array]] = WeakKey
 def early(case: EvolutionCase) -> Array:
     """Log likelihood by parameter set of the baseline's mask, grown from an earlier one."""
     if case not in _EARLY:
-        _EARLY[case] = _grown_to_the_baseline(case, parameter_grid())
+        grid = parameter_grid()
+        course = Course(case, {})
+        widths = np.array([course.width(p) for p in grid[:: len(ALPHAS)]])
+        shown = np.repeat(flair_likeness(case, widths), len(ALPHAS))
+        _EARLY[case] = shown + _grown_to_the_baseline(case, grid)
     return _EARLY[case]
 
 
@@ -145,17 +163,18 @@ def _grown_to_the_baseline(case: EvolutionCase, grid: Array) -> Array:
     course = Course(replace(case, day=day, tumour=mask, earlier=None, later=()), {})
     for pair in range(0, len(grid), len(ALPHAS)):
         (seen,) = course.seen(grid[pair], (case.day,))
-        found[pair : pair + len(ALPHAS)] = likeness(case, seen, case.tumour)
+        found[pair : pair + len(ALPHAS)] = likeness(case, seen, case.tumour, EARLY_SPREAD)
     return found
 
 
 def _followed(case: EvolutionCase, grid: Array, efficacy: Efficacy) -> Array:
     days = tuple(day for day, _ in case.later)
     found = np.zeros(len(grid))
-    course = Course(case, efficacy)
-    for k, parameters in enumerate(grid):
-        for seen, (_, mask) in zip(course.seen(parameters, days), case.later, strict=True):
+    course, possible = Course(case, efficacy), early(case) > early(case).max() - _HOPELESS
+    for k in np.flatnonzero(possible):
+        for seen, (_, mask) in zip(course.seen(grid[k], days), case.later, strict=True):
             found[k] += likeness(case, seen, mask)
+    found[~possible] = found[possible].min()
     return found
 
 
@@ -186,7 +205,7 @@ class Mechanistic:
         self, case: EvolutionCase, days: tuple[int, ...], kept: float = 0.99
     ) -> tuple[Array, list[list[Volume]]]:
         """The likeliest parameter sets' weights and visible densities [set][day]."""
-        weights = posterior(early(case)[None], self.mixture.weights[group(case)][None])[0]
+        weights = self._weights(case, early(case))
         order = np.argsort(-weights)
         most = int(np.searchsorted(np.cumsum(weights[order]), kept)) + 1
         chosen = order[:most]
@@ -201,15 +220,22 @@ class Mechanistic:
         for n, day in enumerate(days):
             soft = [1 / (1 + np.exp(-(s[n] - VISIBLE) / EDGE)) for s in seen]
             probability = np.tensordot(weights, np.array(soft), axes=1).astype(np.float32)
-            ml = np.array([case.ml(s[n] > VISIBLE) for s in seen])
-            found.append(Forecast(day, probability, _draws(ml, weights)))
+            volumes = drawn_volumes(case, weights, [s[n] for s in seen])
+            found.append(Forecast(day, probability, volumes))
         return found
+
+    def growth_before(self, case: EvolutionCase) -> Array:
+        """Mean log D and log rho, from what was seen before radiotherapy."""
+        return np.asarray(self._weights(case, early(case)) @ np.log(parameter_grid()[:, :2]))
+
+    def _weights(self, case: EvolutionCase, log_likelihoods: Array) -> Array:
+        prior = self.mixture.weights[group(case)]
+        return np.asarray(posterior(log_likelihoods[None], prior[None])[0])
 
     def parameters(self, case: EvolutionCase) -> dict[str, tuple[float, float, float]]:
         """Median and 90 % interval of D, rho and alpha of a patient."""
         efficacy = self.mixture.efficacy
-        rows = likelihoods(case, efficacy) if case.later else early(case)
-        weights = posterior(rows[None], self.mixture.weights[group(case)][None])[0]
+        weights = self._weights(case, likelihoods(case, efficacy) if case.later else early(case))
         found = {}
         for name, column in zip(("diffusion", "rate", "alpha"), parameter_grid().T, strict=True):
             low, middle, high = _weighted_quantiles(column, weights, np.array([0.05, 0.5, 0.95]))
@@ -223,8 +249,9 @@ def _weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
     return np.asarray(np.interp(levels, cumulative, values[order]))
 
 
-def _draws(ml: Array, weights: Array) -> Array:
-    """Equally likely volumes: those of the parameter sets, and how a reader would draw them."""
+def drawn_volumes(case: EvolutionCase, weights: Array, seen: Sequence[Volume]) -> Array:
+    """Equally likely ml: those of the sets' visible densities, as different readers draw them."""
+    ml = np.array([soft_voxels(s) for s in seen]) * case.spacing**3 / 1000
     noise = np.exp(VOLUME_SPREAD / 2 * np.array([-1.5, -0.5, 0.5, 1.5]))
     values, each = np.outer(ml, noise).ravel(), np.repeat(weights / 4, 4)
     return _weighted_quantiles(values, each, LEVELS)

@@ -15,7 +15,7 @@ from flame.models.mechanistic import (
     parameter_grid,
 )
 from flame.models.mixture import GROUPS, Mixture
-from tests.models.conftest import tumour_case
+from tests.models.conftest import ball, tumour_case
 
 DAYS = (50, 120)
 
@@ -50,6 +50,15 @@ def test_finds_the_parameters_that_made_a_course() -> None:
     for name, value in zip(("diffusion", "rate", "alpha"), true, strict=True):
         _, low, high = found[name]
         assert low * 0.7 <= value <= high * 1.4, name
+
+
+def test_growth_is_told_from_what_came_before_radiotherapy() -> None:
+    grid = parameter_grid()
+    model = Mechanistic(Mixture(np.full((GROUPS, len(grid)), 1 / len(grid))))
+    slow, fast = (tumour_case(radius=18.0, earlier=(-40, ball(r))) for r in (17.0, 12.0))
+    assert (model.growth_before(slow) < model.growth_before(fast)).all()
+    later = replace(slow, later=((60, ball(40.0)),))
+    assert np.array_equal(model.growth_before(slow), model.growth_before(later))
 
 
 def test_no_effect_of_an_ion_is_invented() -> None:

@@ -35,7 +35,7 @@ CONFIG = TrainConfig(
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
     """A run whose mixture is one slow and sensitive set, as training might have left it."""
-    weights = np.full((GROUPS, SETS), 1e-6)
+    weights = np.full((GROUPS, SETS), 1e-200)
     weights[:, 12] = 1
     shared = {
         "mixture": weights / weights.sum(axis=1, keepdims=True), "efficacy": np.ones(2),
