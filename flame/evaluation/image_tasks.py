@@ -22,7 +22,7 @@ from flame.models.volume_baselines import Persistence
 
 METRICS = {
     "segmentation": {"dice": "", "hd95": "mm"},
-    "evolution": UNITS,
+    "evolution": {"changed dice": "", **UNITS},
 }  # fmt: skip
 """What is measured of each task, and its unit; the first is shown first."""
 PERSISTENCE = "last mask again"
