@@ -78,9 +78,14 @@ class EvolutionCase:
         if any(day <= self.day for day, _ in self.later):
             raise BadInput(f"{self.pseudonym}: a follow-up lies before the baseline")
 
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of a voxel."""
+        return self.spacing**3 / 1000
+
     def ml(self, mask: Mask) -> float:
         """Volume of ``mask``."""
-        return float(np.count_nonzero(mask)) * self.spacing**3 / 1000
+        return float(np.count_nonzero(mask)) * self.voxel_ml
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +141,11 @@ def soft_voxels(values: Volume) -> float:
     across a contour, so that differences of less than a voxel are not lost.
     """
     return float(np.clip((values - 0.35) / 0.3, 0, 1).sum(dtype=np.float64))
+
+
+def ball_radius(ml: float) -> float:
+    """Radius in mm of a ball of ``ml``."""
+    return float((3000 * ml / (4 * np.pi)) ** (1 / 3))
 
 
 def signed_distance(mask: Mask, spacing: float) -> Volume:

@@ -190,14 +190,17 @@ class LearnedEvolution(ABC):
         for day, one, correction in zip(days, seen, added, strict=True):
             usual = correction + (one.prior - one.effect)
             p = expit(usual + shift(usual, one.ratio * soft_voxels(expit(usual))))
-            ml = max(soft_voxels(p) * case.spacing**3 / 1000, LEAST_ML)
+            ml = max(soft_voxels(p) * case.voxel_ml, LEAST_ML)
             found.append(Forecast(day, p, spread_around(ml, one.spread)))
         return found
 
 
 def _about_the_median(volumes: Samples) -> Samples:
-    """Cube roots, which the edge of a tumour moves by: log volumes would carry the spread of a
-    tumour that is about to vanish over to one that is not."""
+    """Cube roots of volumes about their median.
+
+    They move as the edge of a tumour does. Logarithms would carry the spread of a tumour that is
+    about to vanish over to one that is not.
+    """
     roots = np.cbrt(volumes)
     return np.asarray(roots - np.median(roots))
 
@@ -251,32 +254,21 @@ class Hybrid(LearnedEvolution):
     def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
         """The network sees the mechanistic forecast of REFERENCE; the course given shifts it."""
         dose = np.full_like(case.dose, REFERENCE.phases[0].dose)
-        reference = self._expected(replace(case, treatment=REFERENCE, dose=dose), days)
+        reference = replace(case, treatment=REFERENCE, dose=dose)
+        weights, sets = self.mechanistic.likely_sets(case)
+        courses = (self.mechanistic.densities(c, sets, days) for c in (reference, case))
         growth = self.mechanistic.growth_before(case) - _USUAL_GROWTH
-        fixed, found = anatomy(case), []
-        for day, (usual, _), (density, spread) in zip(
-            days, reference, self._expected(case, days), strict=True
-        ):
+        fixed, least, found = anatomy(case), LEAST_ML / case.voxel_ml, []
+        for day, by_set, given in zip(days, *(zip(*c, strict=True) for c in courses), strict=True):
+            usual, density = (np.tensordot(weights, np.array(d), axes=1) for d in (by_set, given))
             prior = np.clip(logit(usual), -_LARGEST, _LARGEST).astype(np.float32)
             numbers = np.array([*patient(case, day), *growth], np.float32)
+            there = soft_voxels(density)
+            effect, ratio = shift(prior, there), (there + least) / (soft_voxels(usual) + least)
+            spread = _about_the_median(drawn_volumes(case, weights, given))
             image = _stacked([*fixed, prior / _LOGIT])
-            there, usually = soft_voxels(density), soft_voxels(usual)
-            least = LEAST_ML * 1000 / case.spacing**3
-            ratio = (there + least) / (usually + least)
-            effect = shift(prior, there)
             found.append(Seen(image, numbers, prior + effect, spread, effect, ratio))
         return found
-
-    def _expected(self, case: EvolutionCase, days: tuple[int, ...]) -> list[tuple[Volume, Samples]]:
-        """Expected density on each day, and the spread of the volumes."""
-        weights, seen = self.mechanistic.ensemble(case, days)
-        return [
-            (
-                np.tensordot(weights, np.array(by_set), axes=1),
-                _about_the_median(drawn_volumes(case, weights, by_set)),
-            )
-            for by_set in zip(*seen, strict=True)
-        ]
 
 
 def shift(prior: Volume, wanted: float) -> np.float32:
@@ -285,6 +277,8 @@ def shift(prior: Volume, wanted: float) -> np.float32:
     def excess(added: float) -> float:
         return soft_voxels(expit(prior + added)) - wanted
 
+    if excess(0.0) == 0:
+        return np.float32(0)
     if excess(-_MOST) >= 0 or excess(_MOST) <= 0:
         return np.float32(np.copysign(_MOST, -excess(0.0)))
     return np.float32(brentq(excess, -_MOST, _MOST, xtol=1e-4))

@@ -23,17 +23,20 @@ from flame.models.evolution import (
     LEVELS,
     EvolutionCase,
     Forecast,
+    around,
+    ball_radius,
     signed_distance,
     soft_voxels,
 )
 from flame.models.growth import Growth, diffusivity, grow
 from flame.models.mixture import GROUPS, Mixture, Trial, answer, learned, posterior
 from flame.models.radiobiology import ALPHA_BETA, fraction_days, weighted_dose
-from flame.models.wave_front import flair_likeness, front, local_diffusion, radius_of
+from flame.models.wave_front import flair_likeness, front, local_diffusion
 
 Array = NDArray[np.float64]
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Sets = NDArray[np.intp]
 Efficacy = Mapping[Radiation, float]
 
 PAIRS, ALPHAS = 48, tuple(0.006 * 1.35**k for k in range(8))
@@ -71,6 +74,7 @@ class Course:
     def __init__(self, case: EvolutionCase, efficacy: Efficacy) -> None:
         self.case, self.distance = case, signed_distance(case.tumour, case.spacing)
         self.local = local_diffusion(case, self.distance)
+        self.radius = ball_radius(case.ml(case.tumour))
         prescribed = sum(weighted_dose(p) for p in case.treatment.phases)
         relative = case.dose / np.float32(prescribed)
         self.kills: list[tuple[Volume, Counter[int]]] = []
@@ -87,7 +91,7 @@ class Course:
 
     def cells(self, parameters: Array) -> Volume:
         """Density on the first day."""
-        return front(self.distance, self.width(parameters), radius_of(self.case))
+        return front(self.distance, self.width(parameters), self.radius)
 
     def seen(self, parameters: Array, days: tuple[int, ...]) -> list[Volume]:
         """Visible density (live and dead) on each of ``days``, in order."""
@@ -201,24 +205,33 @@ class Mechanistic:
             answer(np.array([likelihoods(c, t.efficacy) for c in cases]), groups, t) for t in trials
         ]
 
-    def ensemble(
-        self, case: EvolutionCase, days: tuple[int, ...], kept: float = 0.99
-    ) -> tuple[Array, list[list[Volume]]]:
-        """The likeliest parameter sets' weights and visible densities [set][day]."""
+    def likely_sets(self, case: EvolutionCase, kept: float = 0.99) -> tuple[Array, Sets]:
+        """Weights and indices of the likeliest parameter sets, which no treatment changes."""
         weights = self._weights(case, early(case))
         order = np.argsort(-weights)
-        most = int(np.searchsorted(np.cumsum(weights[order]), kept)) + 1
-        chosen = order[:most]
-        course, grid = Course(case, self.mixture.efficacy), parameter_grid()
-        seen = [course.seen(grid[k], days) for k in chosen]
-        return weights[chosen] / weights[chosen].sum(), seen
+        chosen = order[: int(np.searchsorted(np.cumsum(weights[order]), kept)) + 1]
+        return weights[chosen] / weights[chosen].sum(), chosen
+
+    def densities(
+        self, case: EvolutionCase, sets: Sets, days: tuple[int, ...]
+    ) -> list[list[Volume]]:
+        """Visible densities [set][day] under the treatment of ``case``."""
+        course = Course(case, self.mixture.efficacy)
+        return [course.seen(parameter_grid()[k], days) for k in sets]
+
+    def ensemble(
+        self, case: EvolutionCase, days: tuple[int, ...]
+    ) -> tuple[Array, list[list[Volume]]]:
+        """The likeliest parameter sets' weights and visible densities [set][day]."""
+        weights, sets = self.likely_sets(case)
+        return weights, self.densities(case, sets, days)
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """One forecast a day, in order of ``days``."""
         weights, seen = self.ensemble(case, days)
         found = []
         for n, day in enumerate(days):
-            soft = [1 / (1 + np.exp(-(s[n] - VISIBLE) / EDGE)) for s in seen]
+            soft = [around(s[n] - VISIBLE, EDGE) for s in seen]
             probability = np.tensordot(weights, np.array(soft), axes=1).astype(np.float32)
             volumes = drawn_volumes(case, weights, [s[n] for s in seen])
             found.append(Forecast(day, probability, volumes))
@@ -251,7 +264,7 @@ def _weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
 
 def drawn_volumes(case: EvolutionCase, weights: Array, seen: Sequence[Volume]) -> Array:
     """Equally likely ml: those of the sets' visible densities, as different readers draw them."""
-    ml = np.array([soft_voxels(s) for s in seen]) * case.spacing**3 / 1000
+    ml = np.array([soft_voxels(s) for s in seen]) * case.voxel_ml
     noise = np.exp(VOLUME_SPREAD / 2 * np.array([-1.5, -0.5, 0.5, 1.5]))
     values, each = np.outer(ml, noise).ravel(), np.repeat(weights / 4, 4)
     return _weighted_quantiles(values, each, LEVELS)

@@ -17,6 +17,7 @@ from flame.models.evolution import (
     Forecast,
     VolumeErrors,
     around,
+    ball_radius,
     matched,
     signed_distance,
 )
@@ -55,7 +56,7 @@ class VolumeBaseline(ABC):
         for day in days:
             ml, elapsed = self.ml(case, day), day - case.day
             samples = self.errors.samples(ml, elapsed)
-            radius = (3 * max(ml, LEAST_ML) * 1000 / (4 * np.pi)) ** (1 / 3)
+            radius = ball_radius(max(ml, LEAST_ML))
             relative = self.errors.spread * np.sqrt(max(elapsed, 1) / 100) / 3
             mask = matched(case.tumour, case.spacing, ml)
             distance = signed_distance(mask, case.spacing)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.imaging import Sequence
-from flame.models.evolution import EvolutionCase, signed_distance
+from flame.models.evolution import EvolutionCase, around, ball_radius, signed_distance
 from flame.models.evolution_cases import SEQUENCES
 from flame.models.growth import Growth
 
@@ -44,11 +44,6 @@ def reach(density: float, width: float, radius: float) -> float:
     return float(np.interp(-density, -profile, away))
 
 
-def radius_of(case: EvolutionCase) -> float:
-    """Radius in mm of a ball as large as the tumour."""
-    return float((3000 * case.ml(case.tumour) / (4 * np.pi)) ** (1 / 3))
-
-
 def local_diffusion(case: EvolutionCase, distance: Volume) -> float:
     """Diffusion around the contour relative to that of white matter."""
     near, ratio = np.abs(distance) < _SHELL_MM, Growth.grey_ratio
@@ -67,10 +62,10 @@ def flair_likeness(case: EvolutionCase, widths: Array) -> Array:
     if len(image) < _VOXELS or not image.std() > 0:
         return np.zeros(len(widths))
     tissue = np.stack([np.ones(len(image)), case.white[near], case.grey[near]], axis=1)
-    left, radius = [], radius_of(case)
+    left, radius = [], ball_radius(case.ml(case.tumour))
     for width in widths:
         inside = distance[near] + reach(FLAIR_DENSITY, width, radius)
-        step = 1 / (1 + np.exp(-4 * inside / case.spacing))
+        step = around(inside, case.spacing / 4)
         columns = np.column_stack([tissue, step])
         fit = np.linalg.lstsq(columns, image, rcond=None)[0]
         left.append(np.mean((image - columns @ fit) ** 2))

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from flame.models.evolution import ball_radius
 from flame.models.growth import Growth, diffusivity, grow
 from flame.models.wave_front import (
     FLAIR_DENSITY,
     flair_likeness,
     front,
     local_diffusion,
-    radius_of,
     reach,
 )
 from tests.models.conftest import SIDE, SPACING, ball, tumour_case
@@ -67,7 +67,7 @@ def test_the_width_that_flair_shows_is_the_likeliest(gain: float, offset: float)
     rng = np.random.default_rng(0)
     widths, true = np.array([0.5, 3.0, 6.0]), 3.0
     case = tumour_case(radius=20.0)
-    edge = 20.0 + reach(FLAIR_DENSITY, true, radius_of(case))
+    edge = 20.0 + reach(FLAIR_DENSITY, true, ball_radius(case.ml(case.tumour)))
     image = ball(edge) + 0.3 * rng.normal(size=(SIDE,) * 3)
     images = np.stack([np.zeros_like(image), gain * image + offset], axis=-1).astype(np.float32)
     found = flair_likeness(replace(case, images=images), widths)
@@ -79,4 +79,5 @@ def test_without_flair_every_width_is_as_likely() -> None:
 
 
 def test_radius_of_a_ball() -> None:
-    assert radius_of(tumour_case(radius=20.0)) == pytest.approx(20.0, rel=0.02)
+    case = tumour_case(radius=20.0)
+    assert ball_radius(case.ml(case.tumour)) == pytest.approx(20.0, rel=0.02)
