@@ -20,7 +20,6 @@ from flame.models.segmentation_cases import (
     REGIONS,
     SegmentationCase,
     SegmentationConfig,
-    shown,
 )
 from flame.models.unet import unet
 
@@ -132,11 +131,14 @@ class _Patches:
         from monai import transforms
 
         self.cases, self.rng = cases, np.random.default_rng(seed)
+        pad = transforms.SpatialPadd(["images", "regions", "tumour"], (side,) * 3)
+        places = transforms.FgBgToIndicesd("tumour")
+        self.padded = [places(pad(_by_channel(c))) for c in cases]
         self.augment = transforms.Compose(
             [
-                transforms.SpatialPadd(["images", "regions"], (side,) * 3),
                 transforms.RandCropByPosNegLabeld(
                     ["images", "regions"], "tumour", (side,) * 3, pos=3, neg=1, num_samples=1,
+                    fg_indices_key="tumour_fg_indices", bg_indices_key="tumour_bg_indices",
                     allow_smaller=True,
                 ),
                 transforms.RandFlipd(["images", "regions"], 0.5, 0),
@@ -149,12 +151,9 @@ class _Patches:
 
     def draw(self) -> tuple[Volume, Volume]:
         """Images (side, side, side, 4) and regions (side, side, side, 3) of one patch."""
-        case = self.cases[self.rng.integers(len(self.cases))]
-        known = shown(case) > 0
-        regions = np.moveaxis(case.regions, -1, 0)
-        tumour = regions.max(axis=0, keepdims=True) > 0
-        images = np.moveaxis(case.images, -1, 0)
-        (patch,) = self.augment({"images": images, "regions": regions, "tumour": tumour})
+        chosen = self.rng.integers(len(self.cases))
+        case = self.cases[chosen]
+        (patch,) = self.augment(self.padded[chosen])
         images, regions = (np.asarray(patch[k], np.float32) for k in ("images", "regions"))
         scale, shift = (
             self.rng.uniform(0.8, 1.2, (4, 1, 1, 1)),
@@ -162,7 +161,7 @@ class _Patches:
         )
         images = np.where(images != 0, images * scale + shift, 0).astype(np.float32)
         images[self._left_out(case)] = 0
-        regions[~known] = -1
+        regions[~case.known] = -1
         return np.moveaxis(images, 0, -1), np.moveaxis(regions, 0, -1)
 
     def _left_out(self, case: SegmentationCase) -> NDArray[np.intp]:
@@ -170,6 +169,12 @@ class _Patches:
         present = case.present
         gone = present[self.rng.random(len(present)) < 0.25]
         return gone if len(gone) < len(present) else gone[:-1]
+
+
+def _by_channel(case: SegmentationCase) -> dict[str, Any]:
+    """Images and regions with channels first, as MONAI has them, and where any tumour is."""
+    images, regions = (np.moveaxis(a, -1, 0) for a in (case.images, case.regions))
+    return {"images": images, "regions": regions, "tumour": regions.max(axis=0)[None] > 0}
 
 
 def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:

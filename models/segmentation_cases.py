@@ -1,6 +1,7 @@
 """What the segmentation model sees of an imaging day, and its settings."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +42,15 @@ class SegmentationCase:
     images: Volume
     regions: Volume
 
-    @property
+    @cached_property
     def present(self) -> NDArray[np.intp]:
         """Channels that are there."""
         return np.flatnonzero(np.abs(self.images).reshape(-1, len(CHANNELS)).max(axis=0) > 0)
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        """Which of REGIONS have a mask."""
+        return np.asarray(self.regions.reshape(-1, len(REGIONS)).min(axis=0) >= 0)
 
 
 def images_of(timepoint: Timepoint) -> Volume:
@@ -63,8 +69,3 @@ def segmentation_case(timepoint: Timepoint) -> SegmentationCase:
     if timepoint.tumour is not None:
         regions[..., REGIONS.index("core")] = timepoint.tumour.voxels > 0
     return SegmentationCase(images, regions)
-
-
-def shown(case: SegmentationCase) -> NDArray[np.float64]:
-    """1 for each of REGIONS that is known, else 0."""
-    return np.asarray(case.regions.reshape(-1, len(REGIONS)).min(axis=0) >= 0, float)

@@ -14,7 +14,6 @@ from flame.models.segmentation_cases import (
     REGIONS,
     SegmentationCase,
     segmentation_case,
-    shown,
 )
 
 
@@ -72,7 +71,7 @@ class SegmentationTask:
         """How many cases show each region."""
         if question == "regions":
             cases = [case for p in patients for case in p.flat]
-            return {"cases": sum((shown(c) for c in cases), np.zeros(len(REGIONS)))}
+            return {"cases": sum((c.known for c in cases), np.zeros(len(REGIONS)))}
         raise BadInput(f"a site was asked for '{question}', which it does not answer")
 
     def train(
