@@ -171,7 +171,7 @@ class _Patches:
         return gone if len(gone) < len(present) else gone[:-1]
 
 
-def _by_channel(case: SegmentationCase) -> dict[str, Any]:
+def _by_channel(case: SegmentationCase) -> dict[Any, Any]:
     """Images and regions with channels first, as MONAI has them, and where any tumour is."""
     images, regions = (np.moveaxis(a, -1, 0) for a in (case.images, case.regions))
     return {"images": images, "regions": regions, "tumour": regions.max(axis=0)[None] > 0}
