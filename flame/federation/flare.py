@@ -147,9 +147,10 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
     with (
         (run / LOG_FILE).open("ab") as log,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True
+            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True,
+            env=_shared_cores(len(centres(config.data))),
         ) as process,
-    ):
+    ):  # fmt: skip
         try:
             assert process.stdin is not None
             print(config.to_json(), file=process.stdin, flush=True)
@@ -163,6 +164,12 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
         raise FlameError((run / ERROR_FILE).read_text())
     if process.returncode != 0:
         raise FlameError(f"NVIDIA FLARE ended with code {process.returncode}; see {run / LOG_FILE}")
+
+
+def _shared_cores(sites: int) -> dict[str, str]:
+    """Environment in which sites share the cores: numba's idle threads spin, and slow others."""
+    threads = max(1, (os.cpu_count() or 1) // sites)
+    return {"NUMBA_NUM_THREADS": str(threads)} | os.environ
 
 
 def _report(run: Path, progress: Progress) -> None:
