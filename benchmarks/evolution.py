@@ -1,7 +1,7 @@
 """Tumour evolution: every model trained in one simulated world and tested in another.
 
     python benchmarks/evolution.py [--quick] [--seeds 0 1 2 3 4] [--train 45] [--test 24]
-    python benchmarks/evolution.py --out FOLDER    also keeps every row; --from FOLDER shows them
+    python benchmarks/evolution.py --out FOLDER    also keeps every row, and goes on from those kept
 
 Simulated patients only. Three centres train, in the crossed design (every centre gives every
 radiation), the confounded one (each its own) and a null world in which radiations differ in name
@@ -17,11 +17,14 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
+from flame.core.files import write_text
 from flame.evaluation.ceilings import CEILINGS
 from flame.evaluation.evolution import (
     UNITS,
@@ -71,35 +74,29 @@ def trained(design: str) -> Iterator[str]:
             yield name
 
 
-def one_seed(
-    seed: int, train: int, test: int, designs: list[str]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores of every model in the crossed design, and its swaps in every design."""
+def one_run(seed: int, design: str, train: int, test: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Swaps of every model, and its scores where the design is the crossed one."""
     scores, swapped = [], []
-    tested = {
-        null: cohort("b", "null crossed" if null else "crossed", test, 1000 + seed, True)
-        for null in {d.startswith("null") for d in designs}
-    }
-    for design in designs:
-        cases = [s.case for s in cohort("a", design, train, seed, False)]
-        for name in trained(design):
-            start = time.process_time()
-            model = Calibrated(EVOLUTION_MODELS[name]())
-            model.fit(cases)
-            seconds = time.process_time() - start
-            if design == "crossed":
-                rows = evaluate(model, name, [t.case for t in tested[False]], seed)
-                scores.append(rows.assign(fit_cpu_s=seconds))
-            swapped += [
-                {"model": name, "design": design, "seed": seed, "true": s.true,
-                 "predicted": s.predicted}
-                for t in tested[design.startswith("null")]
-                for s in swaps(model, t.under, FOLLOW_UPS[-1])
-            ]  # fmt: skip
-    if "crossed" in designs:
-        known = [t.case for t in tested[False]]
+    null = design.startswith("null")
+    tested = cohort("b", "null crossed" if null else "crossed", test, 1000 + seed, True)
+    known = [t.case for t in tested]
+    cases = [s.case for s in cohort("a", design, train, seed, False)]
+    for name in trained(design):
+        start = time.process_time()
+        model = Calibrated(EVOLUTION_MODELS[name]())
+        model.fit(cases)
+        seconds = time.process_time() - start
+        if design == "crossed":
+            scores.append(evaluate(model, name, known, seed).assign(fit_cpu_s=seconds))
+        swapped += [
+            {"model": name, "design": design, "seed": seed, "true": s.true,
+             "predicted": s.predicted}
+            for t in tested
+            for s in swaps(model, t.under, FOLLOW_UPS[-1])
+        ]  # fmt: skip
+    if design == "crossed":
         scores += [evaluate(CEILINGS[name], name, known, seed) for name in CEILINGS]
-    return pd.concat(scores) if scores else pd.DataFrame(), pd.DataFrame(swapped)
+    return pd.concat(scores) if scores else pd.DataFrame(columns=["seed"]), pd.DataFrame(swapped)
 
 
 def table(rows: pd.DataFrame, title: str) -> None:
@@ -149,48 +146,50 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=24)
     parser.add_argument("--quick", action="store_true", help="one seed, few patients, crossed")
     parser.add_argument("--out", type=Path, help="folder for the rows behind the tables")
-    parser.add_argument("--from", dest="kept", type=Path, help="show the rows kept in a folder")
     parser.add_argument("--designs", nargs="*", default=list(DESIGNS), choices=DESIGNS)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
-    if arguments.kept:
-        scores = [pd.read_csv(p) for p in sorted(arguments.kept.glob("scores-*.csv"))]
-        swapped = [pd.read_csv(p) for p in sorted(arguments.kept.glob("swaps-*.csv"))]
+    if arguments.quick:
+        arguments.seeds, arguments.designs = arguments.seeds[:1], ["crossed"]
+        arguments.train, arguments.test = 9, 3
+    if arguments.out:
+        show(*kept_rows(arguments, arguments.out))
     else:
-        scores, swapped = simulated(arguments)
-    show(pd.concat(scores), pd.concat(swapped))
+        with TemporaryDirectory() as folder:
+            show(*kept_rows(arguments, Path(folder)))
 
 
-def simulated(arguments: argparse.Namespace) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
-    """Rows of all seeds, which are kept as they come."""
-    quick = arguments.quick
-    seeds, designs = (arguments.seeds[:1], ["crossed"]) if quick else (
-        arguments.seeds, arguments.designs)  # fmt: skip
-    size = (9, 3) if quick else (arguments.train, arguments.test)
-    work = [(seed, *size, designs) for seed in seeds]
-    scores, swapped = [], []
-    for seed, found in zip(seeds, in_parallel(one_seed, work, arguments.jobs), strict=True):
-        for kept, name, rows in zip((scores, swapped), ("scores", "swaps"), found, strict=True):
-            kept.append(rows)
-            if arguments.out:
-                arguments.out.mkdir(parents=True, exist_ok=True)
-                rows.to_csv(arguments.out / f"{name}-{seed}.csv", index=False)
-        print(f"seed {seed} done", flush=True)
-    return scores, swapped
+def kept_rows(arguments: argparse.Namespace, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores and swaps of all runs, each written to ``out`` once it is done."""
+    out.mkdir(parents=True, exist_ok=True)
+    runs = product(arguments.seeds, arguments.designs, [arguments.train], [arguments.test])
+    files = {
+        run: [out / f"{kind} {' '.join(map(str, run))}.csv" for kind in ("scores", "swaps")]
+        for run in runs
+    }
+    left = [run for run, (_, last) in files.items() if not last.exists()]
+    for run, found in zip(left, in_parallel(one_run, left, arguments.jobs), strict=True):
+        for path, rows in zip(files[run], found, strict=True):
+            write_text(path, rows.to_csv(index=False))
+        print(f"done: seed {run[0]}, {run[1]}", flush=True)
+    scores, swapped = ([pd.read_csv(p) for p in kind] for kind in zip(*files.values(), strict=True))
+    return pd.concat(scores), pd.concat(swapped)
 
 
 def show(rows: pd.DataFrame, swapped: pd.DataFrame) -> None:
     """Print the tables and, as the last line, the figures."""
     print("\nSimulated patients: trained in world a, tested in world b")
-    table(rows, "All days")
-    for column in ("horizon", "trend"):
-        for value, part in rows.groupby(column):
-            table(part, str(value))
-    print("\nDifferences, mean over patients with 95 % interval")
-    figures = differences(rows)
+    figures = []
+    if len(rows):
+        table(rows, "All days")
+        for column in ("horizon", "trend"):
+            for value, part in rows.groupby(column):
+                table(part, str(value))
+        print("\nDifferences, mean over patients with 95 % interval")
+        figures += differences(rows)
     print("\nOther radiation against photons on the last day")
     figures += swap_table(swapped)
-    seeds = sorted(int(s) for s in rows.seed.unique())
+    seeds = sorted(int(s) for s in swapped.seed.unique())
     print(json.dumps({"unit": "mean over patients", "seeds": seeds, "figures": figures}))
 
 

@@ -28,7 +28,7 @@ class SegmentationConfig:
     filters: int = 16
     batch_size: int = 2
     learning_rate: float = 2e-3
-    steps: int = 900
+    steps: int = 1600
 
 
 @dataclass(frozen=True, eq=False)
