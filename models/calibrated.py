@@ -8,6 +8,7 @@ more, a single day more often. Both come from sums over patients, on a grid, so 
 centres give what pooled patients would.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -87,7 +88,7 @@ def summed(model: EvolutionModel, cases: list[EvolutionCase]) -> Sums:
 
 @dataclass
 class Calibrated:
-    """``model`` learns from all cases but every ``one_in``-th, which calibrate it."""
+    """``model`` learns from all cases but every ``one_in``-th of a centre, which calibrate it."""
 
     model: EvolutionModel
     one_in: int = 3
@@ -95,14 +96,23 @@ class Calibrated:
 
     def fit(self, cases: list[EvolutionCase]) -> None:
         """Learn, then calibrate; raises BadInput where too few cases are left to calibrate."""
-        held = cases[:: self.one_in]
+        learning, held = self.split(cases)
         if len(held) < _LEAST_CASES:
             raise BadInput(
                 f"{len(cases)} patients are too few to learn from and to calibrate; give "
                 f"{_LEAST_CASES * self.one_in} or more"
             )
-        self.model.fit([c for n, c in enumerate(cases) if n % self.one_in])
+        self.model.fit(learning)
         self.calibration = summed(self.model, held).calibration()
+
+    def split(self, cases: list[EvolutionCase]) -> tuple[list[EvolutionCase], list[EvolutionCase]]:
+        """The cases to learn from, and every ``one_in``-th of each centre, which calibrate."""
+        ordered, place = sorted(cases, key=lambda c: c.centre), Counter[str]()
+        learning, held = list[EvolutionCase](), list[EvolutionCase]()
+        for case in ordered:
+            (learning if place[case.centre] % self.one_in else held).append(case)
+            place[case.centre] += 1
+        return learning, held
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """The model's forecasts, calibrated."""

@@ -22,6 +22,7 @@ Samples = NDArray[np.float64]
 
 LEAST_ML = 1.0
 """Volumes below it count as it wherever a logarithm is taken: less is not measurable on MRI."""
+_LEAST_COVERED = 0.95
 LEVELS = (np.arange(40) + 0.5) / 40
 """Probabilities at which volumes of a distribution are given."""
 
@@ -71,8 +72,12 @@ class EvolutionCase:
             raise BadInput(f"{self.pseudonym}: the baseline lies after the start of radiotherapy")
         if not self.tumour.any():
             raise BadInput(f"{self.pseudonym}: no tumour mask before radiotherapy")
-        if not self.dose.max() > 0:
-            raise BadInput(f"{self.pseudonym}: the dose grid does not cover the tumour")
+        covered = float((self.dose[self.tumour] > 0).mean())
+        if covered < _LEAST_COVERED:
+            raise BadInput(
+                f"{self.pseudonym}: the dose grid covers {covered:.0%} of the tumour; give the "
+                "dose of the whole course, on a grid around all of it"
+            )
         if self.earlier is not None and self.earlier[0] >= self.day:
             raise BadInput(f"{self.pseudonym}: the earlier image is not before the baseline")
         if any(day <= self.day for day, _ in self.later):
@@ -86,6 +91,10 @@ class EvolutionCase:
     def ml(self, mask: Mask) -> float:
         """Volume of ``mask``."""
         return float(np.count_nonzero(mask)) * self.voxel_ml
+
+    def log_ml(self, mask: Mask) -> float:
+        """Log volume of ``mask``, at least that of LEAST_ML."""
+        return float(np.log(max(self.ml(mask), LEAST_ML)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,9 @@ SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
 
 Volume = NDArray[np.float32]
 
+_OPERATED = 1.5
+"""A tumour so many times larger before was operated on, and the rest tells nothing of growth."""
+
 
 def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -> EvolutionCase:
     """Return the case of a ``patient`` whose images, masks and dose lie on one cube.
@@ -33,6 +36,8 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
     if dose is None:
         raise BadInput(f"{name} has no dose; add the RT Dose of the plan to the DICOM folder")
     earlier = next(((t, m) for t, m in reversed(before) if t.day < baseline.day), None)
+    if earlier and earlier[1].volume > _OPERATED * tumour.volume:
+        earlier = None
     spacing = float(np.linalg.norm(tumour.affine[:3, 0]))
     return EvolutionCase(
         patient.pseudonym, centre, spacing, baseline.day, tumour.voxels > 0, _images(baseline),

@@ -87,9 +87,9 @@ def anatomy(case: EvolutionCase) -> list[NDArray[Any]]:
 
 def patient(case: EvolutionCase, day: int) -> list[float]:
     """Time in units of 100 days, size and MGMT promoter methylation (0 where unknown)."""
-    size = np.log(max(case.ml(case.tumour), LEAST_ML)) / 4
+    size = case.log_ml(case.tumour) / 4
     methylated = 0.0 if np.isnan(case.methylated) else 2 * case.methylated - 1
-    return [(day - case.day) / 100, day / 100, float(size), methylated]
+    return [(day - case.day) / 100, day / 100, size, methylated]
 
 
 def radiotherapy(treatment: Treatment) -> list[float]:
@@ -261,7 +261,8 @@ class Hybrid(LearnedEvolution):
         fixed, least, found = anatomy(case), LEAST_ML / case.voxel_ml, []
         for day, by_set, given in zip(days, *(zip(*c, strict=True) for c in courses), strict=True):
             usual, density = (np.tensordot(weights, np.array(d), axes=1) for d in (by_set, given))
-            prior = np.clip(logit(usual), -_LARGEST, _LARGEST).astype(np.float32)
+            # Weights that sum to 1 and a rounding error would have no logit.
+            prior = logit(np.clip(usual, 0, 1)).clip(-_LARGEST, _LARGEST).astype(np.float32)
             numbers = np.array([*patient(case, day), *growth], np.float32)
             there = soft_voxels(density)
             effect, ratio = shift(prior, there), (there + least) / (soft_voxels(usual) + least)

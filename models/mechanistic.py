@@ -14,8 +14,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
+from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.models.evolution import (
     EVOLUTION_MODELS,
@@ -50,14 +50,19 @@ VOLUME_SPREAD, EARLY_SPREAD, DICE_SCALE = 0.2, 0.05, 0.15
 overlap."""
 _HOPELESS = 6.0
 """Sets that the images before radiotherapy make e^6 times less likely than the best are not run."""
+_PLASTIC = 1.324717957244746
 _FREEDOM = 2.0
 """Degrees of freedom of the log volume's error: one mask far off must not decide alone."""
 
 
 @cache
 def parameter_grid() -> Array:
-    """Sets (D mm2/day, rho 1/day, alpha 1/Gy): Sobol points of D and rho, each with all alphas."""
-    points = qmc.Sobol(2, seed=0).random(64)
+    """Sets (D mm2/day, rho 1/day, alpha 1/Gy): even points of D and rho, each with all alphas.
+
+    Sites and checkpoints name sets by their place here: the points (Roberts' R2, multiples of
+    powers of the plastic number) come out the same with any version of any library.
+    """
+    points = (0.5 + np.outer(np.arange(1, 65), [1 / _PLASTIC, 1 / _PLASTIC**2])) % 1
     d = np.exp(np.log(DIFFUSION[0]) + points[:, 0] * np.log(DIFFUSION[1] / DIFFUSION[0]))
     rho = np.exp(np.log(RATE[0]) + points[:, 1] * np.log(RATE[1] / RATE[0]))
     possible = np.flatnonzero(2 * np.sqrt(d * rho) <= FASTEST_MM_DAY)[:PAIRS]
@@ -94,8 +99,10 @@ class Course:
         return front(self.distance, self.width(parameters), self.radius)
 
     def seen(self, parameters: Array, days: tuple[int, ...]) -> list[Volume]:
-        """Visible density (live and dead) on each of ``days``, in order."""
+        """Visible density (live and dead) on each of ``days``, which must ascend."""
         case = self.case
+        if list(days) != sorted(days):
+            raise BadInput("days to forecast must ascend")
         diffusion, rate, alpha = (float(v) for v in parameters)
         growth = Growth(
             diffusion * STEP_DAYS, rate * STEP_DAYS, clearance_days=CLEARANCE_DAYS / STEP_DAYS
@@ -126,7 +133,7 @@ def likeness(case: EvolutionCase, seen: Volume, mask: Mask, spread: float = VOLU
     """Log likelihood of a drawn ``mask`` where the model has density ``seen``."""
     drawn = seen > VISIBLE
     there, expected = case.ml(mask), case.ml(drawn)
-    error = np.log(max(there, LEAST_ML) / max(expected, LEAST_ML)) / spread
+    error = (case.log_ml(mask) - case.log_ml(drawn)) / spread
     volume = -0.5 * (_FREEDOM + 1) * np.log1p(error**2 / _FREEDOM)
     if there < LEAST_ML:
         return float(volume)

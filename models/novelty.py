@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from flame.core.treatment import Radiation
 from flame.models.courses import main_radiation
-from flame.models.evolution import LEAST_ML, EvolutionCase
+from flame.models.evolution import EvolutionCase
 from flame.models.radiobiology import bed
 
 Array = NDArray[np.float64]
@@ -28,13 +28,13 @@ def features(case: EvolutionCase) -> Array:
     """Values of FEATURES; NaN where there is no earlier image or no such sequence."""
     growth = np.nan
     if case.earlier is not None:
-        ratio = case.ml(case.tumour) / max(case.ml(case.earlier[1]), LEAST_ML)
-        growth = np.log(max(ratio, 1e-3)) * 30 / (case.day - case.earlier[0])
+        then, mask = case.earlier
+        growth = (case.log_ml(case.tumour) - case.log_ml(mask)) * 30 / (case.day - then)
     contrast = [
         float(case.images[..., n][case.tumour].mean()) if case.images[..., n].any() else np.nan
         for n in range(case.images.shape[-1])
     ]
-    return np.array([np.log(case.ml(case.tumour)), growth, bed(case.treatment), *contrast])
+    return np.array([case.log_ml(case.tumour), growth, bed(case.treatment), *contrast])
 
 
 def unlike(case: EvolutionCase, count: Array, mean: Array, squares: Array) -> list[str]:

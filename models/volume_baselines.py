@@ -43,7 +43,7 @@ class VolumeBaseline(ABC):
         """Learn from cases with later masks."""
         self.learn(cases)
         rows = [
-            (np.log(max(c.ml(m), LEAST_ML) / max(self.ml(c, d), LEAST_ML)), d - c.day)
+            (c.log_ml(m) - np.log(max(self.ml(c, d), LEAST_ML)), d - c.day)
             for c in cases
             for d, m in c.later
         ]
@@ -76,11 +76,7 @@ class Persistence(VolumeBaseline):
 
 def _log_ratios(cases: list[EvolutionCase]) -> tuple[Array, Array]:
     """Days since baseline and log volume ratio of every later mask."""
-    rows = [
-        (d - c.day, np.log(max(c.ml(m), LEAST_ML) / c.ml(c.tumour)))
-        for c in cases
-        for d, m in c.later
-    ]
+    rows = [(d - c.day, c.log_ml(m) - c.log_ml(c.tumour)) for c in cases for d, m in c.later]
     days, ratios = np.array(rows, float).T
     return days, ratios
 
@@ -108,7 +104,7 @@ class LastRate(CohortRate):
         if case.earlier is None:
             return super().ml(case, day)
         then, mask = case.earlier
-        growth = np.log(case.ml(case.tumour) / max(case.ml(mask), LEAST_ML))
+        growth = case.log_ml(case.tumour) - case.log_ml(mask)
         rate = float(np.clip(growth / (case.day - then), -0.02, 0.02))
         return case.ml(case.tumour) * float(np.exp(rate * (day - case.day)))
 
@@ -119,24 +115,20 @@ class Gompertz(VolumeBaseline):
 
     def learn(self, cases: list[EvolutionCase]) -> None:
         """Learn the volume over time."""
-        rows = [
-            (c.ml(c.tumour), d - c.day, max(c.ml(m), LEAST_ML)) for c in cases for d, m in c.later
-        ]
+        rows = [(c.log_ml(c.tumour), d - c.day, c.log_ml(m)) for c in cases for d, m in c.later]
         start, days, end = np.array(rows, float).T
 
         def misfit(p: Array) -> Array:
-            return np.asarray(
-                p[0] + (np.log(start) - p[0]) * np.exp(-np.exp(p[1]) * days) - np.log(end)
-            )
+            return np.asarray(p[0] + (start - p[0]) * np.exp(-np.exp(p[1]) * days) - end)
 
-        guess = np.array([np.log(end).mean(), np.log(0.01)])
+        guess = np.array([end.mean(), np.log(0.01)])
         self.capacity, self.log_a = least_squares(
             misfit, guess, bounds=([np.log(LEAST_ML), -12], [np.log(2000), 0])
         ).x
 
     def ml(self, case: EvolutionCase, day: int) -> float:
         """Volume on ``day`` in ml."""
-        start = np.log(case.ml(case.tumour))
+        start = case.log_ml(case.tumour)
         left = np.exp(-np.exp(self.log_a) * (day - case.day))
         return float(np.exp(self.capacity + (start - self.capacity) * left))
 
@@ -151,11 +143,10 @@ class Dilation(VolumeBaseline):
             sum(weighted_dose(p) for p in case.treatment.phases if p.radiation is r)
             for r in Radiation
         ]
-        size, last = np.log(case.ml(case.tumour)), 0.0
+        size, last = case.log_ml(case.tumour), 0.0
         if case.earlier is not None:
-            last = (size - np.log(max(case.ml(case.earlier[1]), LEAST_ML))) / (
-                (case.day - case.earlier[0]) / 100
-            )
+            then, mask = case.earlier
+            last = (size - case.log_ml(mask)) / ((case.day - then) / 100)
         shares = np.array(doses[1:]) / sum(doses)
         return np.array([t, t**2, size, t * size, last, t * last, bed(case.treatment) / 100,
                          *shares, *(shares * t)])  # fmt: skip

@@ -20,6 +20,7 @@ from flame.pipelines.train import MANIFEST_FILE, WARNINGS_FILE, federated_model,
 if TYPE_CHECKING:
     from flame.evaluation.prediction import Prediction
     from flame.federation.checkpoint import Checkpoint
+    from flame.federation.config import TrainConfig
     from flame.models.evolution import EvolutionCase
     from flame.preprocessing.cohort import View
 
@@ -67,7 +68,7 @@ def run(config: PredictConfig, progress: Progress = lambda done, total: None) ->
     from flame.evaluation.prediction_page import render
     from flame.preprocessing.source_series import source_series
 
-    out, (root, name) = Path(config.out), _subject(Path(config.subject))
+    out, (root, name) = Path(config.out).resolve(), _subject(Path(config.subject))
     _check_free(out, config.dicom)
     prediction, session = _predict(config, root, name, progress)
     partial = out.with_name(f".{out.name}.partial")  # an error leaves what was there before
@@ -96,11 +97,9 @@ def _predict(
 ) -> tuple["Prediction", str]:
     """The forecasts, and the session they start from."""
     from flame.evaluation.prediction import Prediction
-    from flame.federation.evolution_task import EvolutionTask
+    from flame.federation.evolution_task import EvolutionTask, case_of
     from flame.models.courses import under
-    from flame.models.evolution_cases import evolution_case
-    from flame.preprocessing.atlas import tissues
-    from flame.preprocessing.tumour_cube import SHAPE, on_cube
+    from flame.preprocessing.tumour_cube import on_cube
 
     trained = load_run(Path(config.run))
     if trained.task != "evolution":
@@ -110,8 +109,8 @@ def _predict(
     days = _days(config.days, int(checkpoint.shared["last_day"]))
     cohort = _one(root, name, on_cube)
     (patient,) = cohort.patients
+    case = case_of(patient, cohort.centre)
     affine = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
-    case = evolution_case(patient, *tissues(affine, SHAPE), cohort.centre)
     model = EvolutionTask(trained).load(checkpoint.state.weights, checkpoint.shared)
     forecasts = {}
     for done, radiation in enumerate(radiations, 1):
@@ -122,7 +121,7 @@ def _predict(
     prediction = Prediction(
         name, case, affine, baseline, forecasts,
         _response(Path(config.response), root, name) if config.response else None,
-        tuple(_warnings(Path(config.run), checkpoint, case, radiations, baseline)),
+        tuple(_warnings(Path(config.run), trained, checkpoint, case, radiations, baseline)),
         cohort.simulated,
         mechanistic.parameters(case) if mechanistic else {},
     )  # fmt: skip
@@ -180,6 +179,7 @@ def _one(root: Path, name: str, view: "View | None") -> Cohort:
 
 def _warnings(
     run_folder: Path,
+    trained: "TrainConfig",
     checkpoint: "Checkpoint",
     case: "EvolutionCase",
     radiations: tuple[Radiation, ...],
@@ -191,7 +191,9 @@ def _warnings(
     recorded = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     manifest = json.loads((run_folder / MANIFEST_FILE).read_text(encoding="utf-8"))
     found = [f"training: {line}" for line in recorded if "left out" not in line]
-    if any(n.startswith(f"sub-{case.pseudonym}/") for names in manifest.values() for n in names):
+    sources = {name.split("/")[0] for centre in manifest.values() for name in centre}
+    followed = any(day <= trained.evolution.latest_day for day, _ in case.later)
+    if followed and f"sub-{case.pseudonym}" in sources:
         found.append("this patient was in training: the forecast looks better than it would be")
     if baseline.predicted:
         found.append("a model, not a person, drew the tumour that the forecast starts from")

@@ -89,4 +89,5 @@ def sessions(root: Path, subject: str) -> list[tuple[str, int]]:
     for path in sorted(root.glob(_SIDECARS.replace("*", subject, 1))):
         day = int(json.loads(path.read_text())["Day"])
         found.append((path.parent.parent.name.removeprefix("ses-"), day))
-    return sorted(set(found), key=lambda item: item[1])  # a native mask has a sidecar too
+    # A native mask has a sidecar too.
+    return sorted(set(found), key=lambda item: (item[1], item[0]))

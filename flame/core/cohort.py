@@ -26,7 +26,7 @@ class Timepoint:
 
     ``brain`` and ``tumour`` (the gross tumour volume) are label maps and ``dose`` the dose of the
     whole course, all in the same world space as the scans, or None. ``predicted`` says that a model
-    made the tumour, where nobody drew one.
+    made the tumour, where nobody drew one. ``space`` names the template that the day lies on.
     """
 
     day: int
@@ -35,17 +35,22 @@ class Timepoint:
     tumour: LabelMap | None = None
     dose: DoseMap | None = None
     predicted: bool = False
+    space: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class Patient:
-    """One pseudonymous patient; ``clinical`` holds numbers by name, NaN where missing."""
+    """One pseudonymous patient; ``clinical`` holds numbers by name, NaN where missing.
+
+    ``left_out`` says what kept the images from being read, and names nobody.
+    """
 
     pseudonym: str
     timepoints: tuple[Timepoint, ...] = ()
     treatment: Treatment | None = None
     clinical: Mapping[str, float] = field(default_factory=dict)
     outcome: Outcome = Outcome()
+    left_out: str = ""
 
     @property
     def baseline(self) -> Timepoint | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from flame.core.treatment import Radiation
-from flame.models.evolution import EvolutionCase, EvolutionModel, Forecast
+from flame.models.evolution import LEAST_ML, EvolutionCase, EvolutionModel, Forecast
 
 Mask = NDArray[np.bool_]
 Array = NDArray[np.float64]
@@ -89,10 +89,10 @@ def measures(case: EvolutionCase, truth: Mask, forecast: Forecast) -> dict[str, 
     """All figures of one forecast. An empty truth has no overlap or surface: NaN."""
     found, ml = forecast.mask, case.ml(truth)
     hd95, near = surface(found, truth, case.spacing)
-    covered = {}
+    covered, seen = {}, max(ml, LEAST_ML)  # as for calibration
     for level in (0.5, 0.9):
-        low, high = forecast.interval(level)
-        covered[level] = float(low <= ml <= high)
+        low, high = np.maximum(forecast.interval(level), LEAST_ML)
+        covered[level] = float(low <= seen <= high)
     return {
         "dice": dice(found, truth) if truth.any() else NAN,
         "changed dice": changed_dice(case.tumour, truth, found),
@@ -148,23 +148,24 @@ def gap(rows: pd.DataFrame, model: str, against: str, metric: str) -> Gap:
 class Swap:
     """Volume under another course relative to that under photons, true and predicted."""
 
+    radiation: Radiation
     true: float
     predicted: float
 
 
 def swaps(model: EvolutionModel, under: Mapping[Radiation, EvolutionCase], day: int) -> list[Swap]:
-    """Each ion against photons for one patient on ``day``; volumes below 1 ml count as 1 ml."""
+    """Each ion against photons for one patient on ``day``; volumes below LEAST_ML count as it."""
 
     def truth(case: EvolutionCase) -> float:
-        return max(case.ml(dict(case.later)[day]), 1.0)
+        return max(case.ml(dict(case.later)[day]), LEAST_ML)
 
     def expected(case: EvolutionCase) -> float:
         (forecast,) = model.forecast(case, (day,))
-        return max(float(np.median(forecast.volumes)), 1.0)
+        return max(float(np.median(forecast.volumes)), LEAST_ML)
 
     true, predicted = truth(under[Radiation.PHOTON]), expected(under[Radiation.PHOTON])
     return [
-        Swap(truth(case) / true - 1, expected(case) / predicted - 1)
+        Swap(radiation, truth(case) / true - 1, expected(case) / predicted - 1)
         for radiation, case in under.items()
         if radiation is not Radiation.PHOTON
     ]

@@ -28,6 +28,12 @@ _WIDTH = len(FEATURES)
 IONS = (Radiation.PROTON, Radiation.CARBON)
 
 
+def case_of(patient: Patient, centre: str) -> EvolutionCase:
+    """The case of a patient on a tumour cube; BadInput, which names the patient, without one."""
+    affine = next((t.tumour.affine for t in patient.timepoints if t.tumour is not None), np.eye(4))
+    return evolution_case(patient, *tissues(affine, SHAPE), centre)
+
+
 @TASKS.register("evolution")
 class EvolutionTask:
     """See ``flame.models.mechanistic`` and ``flame.models.evolution_unet``.
@@ -63,7 +69,7 @@ class EvolutionTask:
         """A case of every patient who has what it takes; BadInput where nobody has."""
         cases, left_out = list[tuple[EvolutionCase, ...]](), list[str]()
         for patient in cohort.patients:
-            case, reason = self._case(patient, cohort.centre)
+            case, reason = self._followed(patient, cohort.centre)
             cases.append((case,) if case else ())
             if reason:
                 left_out.append(reason)
@@ -73,19 +79,18 @@ class EvolutionTask:
         names = tuple(p.pseudonym for p in cohort.patients)
         return Cases(cohort.centre, names, tuple(cases), tuple(left_out))
 
-    def _case(self, patient: Patient, centre: str) -> tuple[EvolutionCase | None, str]:
+    def _followed(self, patient: Patient, centre: str) -> tuple[EvolutionCase | None, str]:
         """The patient's case, or why there is none; the reason names nobody."""
-        drawn = [t.tumour.affine for t in patient.timepoints if t.tumour is not None]
-        if not drawn:
-            return None, "no tumour mask before radiotherapy"
+        if patient.left_out:
+            return None, patient.left_out
         try:
-            case = evolution_case(patient, *tissues(drawn[0], SHAPE), centre)
+            case = case_of(patient, centre)
         except BadInput as error:
             return None, str(error).split(patient.pseudonym)[-1].strip(" :")
         last = self.config.latest_day
         later = tuple(x for x in case.later if x[0] <= last)
         if not later:
-            return None, f"no tumour mask after radiotherapy until day {last}"
+            return None, f"no tumour mask after the baseline and until day {last}"
         return replace(case, later=later), ""
 
     def initial_weights(self, patients: Cases[EvolutionCase], seed: int) -> Weights:
@@ -149,7 +154,7 @@ class EvolutionTask:
         cases = [case for p in patients for case in p.flat]
         if not cases:  # all of this site's patients calibrate
             return list(weights), 0.0
-        learned = tuple(shared[k].tobytes() for k in ("mixture", "efficacy") if k in shared)
+        learned = tuple(shared[k].tobytes() for k in sorted(shared))
         key = (learned, *map(id, cases))
         if key not in self._examples:  # the mechanistic forecasts cost more than a round
             if not any(known[0] == learned for known in self._examples):

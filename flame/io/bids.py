@@ -187,6 +187,7 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
         LabelMap(tumour[0].astype(np.uint8), tumour[1]) if tumour else None,
         DoseMap(*dose, biological=_biological(f"{stem}")) if dose else None,
         predicted=bool(predicted and not drawn),
+        space=_space(f"{stem}"),
     )
 
 
@@ -214,6 +215,12 @@ def _load(pattern: str) -> tuple[NDArray[np.float32], NDArray[np.float64]] | Non
             image = nib.load(found)
             return image.get_fdata(dtype=np.float32), image.affine
     return None
+
+
+def _space(stem: str) -> str:
+    path = Path(f"{stem}space-*_{_BRAIN}.nii.gz")
+    names = (p.name.split("space-")[1].split("_")[0] for p in path.parent.glob(path.name))
+    return next((name for name in sorted(names) if name != _NATIVE), "")
 
 
 def _biological(stem: str) -> bool:

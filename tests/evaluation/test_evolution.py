@@ -116,7 +116,8 @@ def test_gap_is_paired() -> None:
 
 
 def test_swaps() -> None:
-    swaps = [Swap(-0.5, -0.1), Swap(0.3, -0.2), Swap(0.05, -0.9), Swap(-0.2, -0.01)]
+    pairs = ((-0.5, -0.1), (0.3, -0.2), (0.05, -0.9), (-0.2, -0.01))
+    swaps = [Swap(Radiation.CARBON, *pair) for pair in pairs]
     assert sign_accuracy(swaps) == (pytest.approx(2 / 3), 3)  # 0.05 is no true difference
     assert false_effects(swaps) == 0.5
     assert np.isnan(sign_accuracy([])[0])

@@ -1,5 +1,7 @@
 """Conformal calibration covers what it says, on patients it has not seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,16 @@ def test_covers_new_patients_as_it_says() -> None:
             covered.append(low <= ml <= high)
     # 20 calibration cases: 90 % or more; 400 new ones have a standard error of 1.5 %.
     assert 0.86 <= np.mean(covered) <= 0.98
+
+
+def test_every_centre_both_learns_and_calibrates() -> None:
+    # Patients that come in turn from three centres: counting through them all, every third one
+    # would be of one centre.
+    cases = [replace(patient(10.0), centre=f"c{n % 3}") for n in range(18)]
+    learning, held = Calibrated(Overconfident(), one_in=3).split(cases)
+    assert [sum(c.centre == f"c{k}" for c in held) for k in range(3)] == [2, 2, 2]
+    assert [sum(c.centre == f"c{k}" for c in learning) for k in range(3)] == [4, 4, 4]
+    assert not {id(c) for c in learning} & {id(c) for c in held}
 
 
 def test_score_is_one_at_the_edge_of_the_interval() -> None:

@@ -64,7 +64,11 @@ def test_uncertainty_grows_with_time(name: str, cohort: list[EvolutionCase]) -> 
     [
         ({"tumour": np.zeros((24, 24, 24), bool)}, "no tumour mask before radiotherapy"),
         ({"day": 3}, "baseline lies after the start"),
-        ({"dose": np.zeros((24, 24, 24), np.float32)}, "dose grid does not cover"),
+        ({"dose": np.zeros((24, 24, 24), np.float32)}, "covers 0% of the tumour"),
+        (
+            {"dose": np.where(np.arange(24) < 12, 2, 0) * np.ones((24, 24, 24), np.float32)},
+            "covers 5.% of the tumour",
+        ),
         ({"later": ((-20, ball(15)),)}, "follow-up lies before the baseline"),
         ({"earlier": (-10, ball(12))}, "earlier image is not before the baseline"),
     ],

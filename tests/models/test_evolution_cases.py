@@ -13,7 +13,7 @@ from flame.models.evolution import EvolutionCase
 from flame.models.evolution_cases import evolution_case
 from flame.preprocessing.atlas import tissues
 from flame.preprocessing.tumour_cube import SHAPE as CUBE
-from flame.preprocessing.tumour_cube import SIDE, VOXEL_MM, cube_around, on_cube
+from flame.preprocessing.tumour_cube import SIDE, VOXEL_MM, around_tumour, cube_around, on_cube
 
 AFFINE = np.array([[2.0, 0, 0, -100], [0, 2, 0, -130], [0, 0, 2, -70], [0, 0, 0, 1]])
 SHAPE = (100, 116, 95)
@@ -92,6 +92,28 @@ def test_what_is_missing_is_named(changes: dict[str, object], message: str) -> N
 def test_without_a_mask_there_is_no_cube() -> None:
     with pytest.raises(BadInput, match="patient x has no tumour mask before radiotherapy"):
         on_cube(replace(PATIENT, timepoints=(day(60, 16),)))
+
+
+def test_a_tumour_that_was_operated_on_did_not_shrink() -> None:
+    patient = replace(PATIENT, timepoints=(day(-40, 22), day(-8, 14, DOSE), day(60, 16)))
+    assert case_of(patient).earlier is None
+
+
+def test_a_tumour_beyond_the_cube_is_not_cut_off() -> None:
+    far = day(60, 16)
+    moved = far.tumour.affine.copy()
+    moved[0, 3] += 55  # a ball of 16 mm, 5 mm of the cube's 60 are left
+    far = replace(far, tumour=LabelMap(far.tumour.voxels, moved))
+    patient = replace(PATIENT, timepoints=(day(-8, 14, DOSE), far))
+    with pytest.raises(BadInput, match="patient x has a tumour that reaches beyond the cube"):
+        on_cube(patient)
+    assert "x" not in around_tumour(patient).left_out.replace("exclude", "")
+
+
+def test_tissues_are_known_on_one_template_only() -> None:
+    elsewhere = replace(day(-8, 14, DOSE), space="SRI24")
+    with pytest.raises(BadInput, match="images on SRI24, but .* without a template"):
+        on_cube(replace(PATIENT, timepoints=(elsewhere, day(60, 16))))
 
 
 def test_two_examinations_of_a_day_are_no_growth() -> None:

@@ -12,7 +12,7 @@ from flame.models.evolution import soft_voxels
 from flame.models.evolution_unet import Hybrid, UNetEvolution, corrected_loss, shift
 from flame.models.mechanistic import VISIBLE
 from flame.models.segmentation import masked_loss
-from tests.models.conftest import tumour_case
+from tests.models.conftest import SIDE, tumour_case
 
 
 def test_before_learning_it_is_the_last_mask() -> None:
@@ -29,6 +29,17 @@ def test_before_learning_the_hybrid_is_the_expected_density() -> None:
     for n, forecast in enumerate(hybrid.forecast(cases[0], (40, 90))):
         density = sum(w * s[n] for w, s in zip(weights, seen, strict=True))
         assert np.array_equal(forecast.mask, density >= VISIBLE)
+
+
+def test_a_tumour_that_is_all_cells_has_a_logit(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = np.array([0.5, 0.5 + 2**-52])  # as rounding leaves them: a little over 1 together
+    full = np.ones((SIDE,) * 3, np.float32)
+    hybrid = Hybrid(steps=0, filters=4)
+    monkeypatch.setattr(hybrid.mechanistic, "likely_sets", lambda c: (weights, np.arange(2)))
+    monkeypatch.setattr(hybrid.mechanistic, "densities", lambda c, s, d: [[full]] * 2)
+    monkeypatch.setattr(hybrid.mechanistic, "growth_before", lambda c: np.zeros(2))
+    (forecast,) = hybrid.forecast(tumour_case(), (60,))
+    assert forecast.mask.all()
 
 
 def test_the_networks_part_of_a_hybrid_is_the_same_for_every_radiation() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution import EvolutionCase
 from flame.models.mechanistic import (
@@ -18,6 +19,8 @@ from flame.models.mixture import GROUPS, Mixture
 from tests.models.conftest import ball, tumour_case
 
 DAYS = (50, 120)
+SETS = len(parameter_grid())
+EVEN = Mixture(np.full((GROUPS, SETS), 1 / SETS))
 
 
 def made_by(parameters: np.ndarray, case: EvolutionCase, efficacy: float = 1.0) -> EvolutionCase:
@@ -34,6 +37,23 @@ def test_grid_keeps_fronts_slow() -> None:
     assert len(np.unique(grid, axis=0)) == len(grid)
 
 
+def test_grid_is_spread_evenly_and_known_by_its_place() -> None:
+    # First point of the sequence, from its definition: 0.5 + 1/g and 0.5 + 1/g^2 modulo 1 with
+    # g^3 = g + 1, on the logarithmic ranges.
+    g = np.roots([1, 0, -1, -1]).real.max()
+    place = (0.5 + np.array([1 / g, 1 / g**2])) % 1
+    expected = [0.01 * 25 ** place[0], 0.005 * 12 ** place[1]]
+    assert parameter_grid()[0, :2] == pytest.approx(expected)
+    logs = np.log(parameter_grid()[:: len(ALPHAS), :2])
+    nearest = [np.sort(np.linalg.norm(logs - p, axis=1))[1] for p in logs]
+    assert min(nearest) > 0.1
+
+
+def test_days_out_of_order_are_refused() -> None:
+    with pytest.raises(BadInput, match="must ascend"):
+        Mechanistic(EVEN).forecast(tumour_case(), (90, 30))
+
+
 def test_without_diffusion_a_course_of_photons_leaves_the_lq_fraction() -> None:
     # Growth off: exp(-0.02 * 30 * (2 + 2^2 / 8)) of the cells live on, and the dead clear.
     case = tumour_case(radius=30.0)
@@ -45,7 +65,7 @@ def test_without_diffusion_a_course_of_photons_leaves_the_lq_fraction() -> None:
 def test_finds_the_parameters_that_made_a_course() -> None:
     grid = parameter_grid()
     true = grid[3 * len(ALPHAS) + 4]
-    model = Mechanistic(Mixture(np.full((GROUPS, len(grid)), 1 / len(grid))))
+    model = Mechanistic(EVEN)
     found = model.parameters(made_by(true, tumour_case(radius=18.0)))
     for name, value in zip(("diffusion", "rate", "alpha"), true, strict=True):
         _, low, high = found[name]
@@ -53,8 +73,7 @@ def test_finds_the_parameters_that_made_a_course() -> None:
 
 
 def test_growth_is_told_from_what_came_before_radiotherapy() -> None:
-    grid = parameter_grid()
-    model = Mechanistic(Mixture(np.full((GROUPS, len(grid)), 1 / len(grid))))
+    model = Mechanistic(EVEN)
     slow, fast = (tumour_case(radius=18.0, earlier=(-40, ball(r))) for r in (17.0, 12.0))
     assert (model.growth_before(slow) < model.growth_before(fast)).all()
     later = replace(slow, later=((60, ball(40.0)),))

@@ -183,7 +183,7 @@ class TestBadInput:
             moved = image.affine.copy()
             moved[:3, 3] += 500
             nib.Nifti1Image(image.get_fdata(dtype=np.float32), moved).to_filename(path)
-        with pytest.raises(BadInput, match="dose grid does not cover the tumour"):
+        with pytest.raises(BadInput, match="dose grid covers 0% of the tumour"):
             run(config(trained, copied / "bids", days=(30,)))
 
     def test_a_folder_of_somebody_else_is_left_alone(
