@@ -38,9 +38,10 @@ from flame.evaluation.evolution import (
     sign_accuracy,
     swaps,
 )
-from flame.models import evolution_unet, volume_baselines  # noqa: F401  (registers them)
+from flame.models import evolution_unet  # noqa: F401  (registers them)
 from flame.models.calibrated import Calibrated
 from flame.models.evolution import EVOLUTION_MODELS
+from flame.models.volume_baselines import BASELINES
 from flame.pipelines.parallel import in_parallel
 from flame.simulation.evolution import (
     CONFOUNDED,
@@ -54,7 +55,6 @@ from flame.simulation.world import WORLDS
 CENTRES = 3
 DESIGNS = ("crossed", "confounded", "null crossed", "null confounded")
 LEARNED = ("mechanistic", "U-Net", "hybrid")
-BASELINES = ("persistence", "cohort rate", "last rate", "Gompertz", "dilation")
 
 
 def cohort(

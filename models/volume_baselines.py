@@ -25,6 +25,8 @@ from flame.models.radiobiology import bed, weighted_dose
 
 Array = NDArray[np.float64]
 
+BASELINES = ("persistence", "cohort rate", "last rate", "Gompertz", "dilation")
+
 
 class VolumeBaseline(ABC):
     """``fit`` learns the volume over time, and how far it is off, from all cases."""

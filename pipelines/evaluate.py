@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from flame.core.cohort import Cohort
 from flame.core.files import write_text
 from flame.core.imaging import Scan, Sequence
@@ -28,6 +30,7 @@ class EvaluateResult:
 def run(run_folder: Path, progress: Progress = lambda done, total: None) -> EvaluateResult:
     """Write scores.csv, differences.csv and report.html into the run folder.
 
+    Of forecasts also strata.csv: every figure by horizon and trend.
     Raises BadInput where training has not finished or the data changed since.
     """
     from flame.federation.data import load_cohort
@@ -70,7 +73,7 @@ def _images(
 ) -> EvaluateResult:
     from flame.evaluation.generalisation import as_table
     from flame.evaluation.image_report import ImageEvaluation, render
-    from flame.evaluation.image_tasks import METRICS, differences, patient_scores, scores
+    from flame.evaluation.image_tasks import METRICS, differences, patient_scores, scores, strata
     from flame.federation.describe import describe
     from flame.federation.task import open_task
 
@@ -82,7 +85,10 @@ def _images(
     )
     gaps = differences(config.task, rows)
     counts, warnings = describe(config, cohorts, by_centre)
-    evaluation = ImageEvaluation(config, report, gaps, rows, tuple(counts), tuple(warnings))
+    parts = strata(rows, ("horizon", "trend")) if config.task == "evolution" else pd.DataFrame()
+    if len(parts):
+        write_text(run_folder / "strata.csv", parts.to_csv(index=False, na_rep="nan"))
+    evaluation = ImageEvaluation(config, report, gaps, rows, parts, tuple(counts), tuple(warnings))
     return _written(run_folder, report, as_table(gaps).to_csv(index=False, na_rep="nan"),
                     render(evaluation), next(iter(METRICS[config.task])))  # fmt: skip
 

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from flame.core.scores import CentreScore, GeneralisationReport
 from flame.evaluation.figures import dots_figure
 from flame.evaluation.generalisation import Difference
-from flame.evaluation.image_tasks import METRICS, strata
+from flame.evaluation.image_tasks import METRICS
 from flame.evaluation.page import page
 from flame.federation.config import TrainConfig
 from flame.federation.describe import Row
@@ -36,19 +36,24 @@ _LIMITS = {
         "Forecasts are of the radiotherapy that was given; what another one would have done "
         "cannot be seen in patients.",
         "The 90 % band is calibrated on patients kept from training: it should cover the whole "
-        "course of 90 % of new patients like them, and less of patients unlike them.",
+        "course of 90 % of new patients like them, and less of patients unlike them. Those of the "
+        "baselines (persistence is the last mask again) are their errors on training patients.",
     ],
 }
 
 
 @dataclass(frozen=True, eq=False)
 class ImageEvaluation:
-    """Everything the report is made from; ``counts`` are the rows of ``flame train``."""
+    """Everything the report is made from; ``counts`` are the rows of ``flame train``.
+
+    ``strata`` are the figures by horizon and trend, of masks none.
+    """
 
     config: TrainConfig
     report: GeneralisationReport
     differences: list[Difference]
     rows: pd.DataFrame
+    strata: pd.DataFrame
     counts: tuple[Row, ...]
     warnings: tuple[str, ...]
 
@@ -65,7 +70,8 @@ def render(evaluation: ImageEvaluation) -> str:
         cohort_rows=[list(map(str, row.values())) for row in evaluation.counts],
         matrices=[_matrix(report, metric) for metric in shown],
         difference_rows=_differences(evaluation, shown),
-        strata=_strata(evaluation),
+        strata=_strata(evaluation, shown),
+        strata_columns=["", "", "model", "patients", *(_SHOWN[metric][0] for metric in shown)],
         dots=Markup(dots_figure(evaluation.rows, shown[0], _SHOWN[shown[0]][0])),
         limits=[*_LIMITS[config.task], "Dots show single patients; share them with care."],
     )  # fmt: skip
@@ -115,12 +121,9 @@ def _differences(evaluation: ImageEvaluation, shown: list[str]) -> list[dict[str
     ]  # fmt: skip
 
 
-def _strata(evaluation: ImageEvaluation) -> list[list[str]]:
-    if evaluation.config.task != "evolution":
-        return []
+def _strata(evaluation: ImageEvaluation, shown: list[str]) -> list[list[str]]:
     return [
-        [column, value, str(patients), f"{changed:.2f}", f"{overlap:.2f}"]
-        for column, value, patients, changed, overlap in strata(
-            evaluation.rows, ("horizon", "trend")
-        )
-    ]
+        [row["by"], row["value"], row["model"], str(row["patients"]),
+         *(f"{row[metric]:.2f}" for metric in shown)]
+        for row in evaluation.strata.to_dict("records")
+    ]  # fmt: skip

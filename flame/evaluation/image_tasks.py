@@ -1,9 +1,11 @@
 """Masks and forecasts of a run, patient by patient, and how they hold centre by centre."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from flame.core.scores import CentreScore
@@ -12,20 +14,22 @@ from flame.evaluation.generalisation import Difference
 from flame.evaluation.held_out import LEFT_OUT, HeldOut, held_out
 from flame.evaluation.metrics import Estimate, mean_estimate
 from flame.federation.checkpoint import finished
-from flame.federation.config import TrainConfig
+from flame.federation.config import TrainConfig, TrainingConfig
+from flame.federation.folds import fold_of, training_rows
 from flame.federation.plan import FEDERATED, LOCAL, POOLED
 from flame.federation.segmentation_task import taught
 from flame.federation.task import open_task
 from flame.models.cases import Cases
+from flame.models.evolution import EVOLUTION_MODELS
 from flame.models.segmentation_cases import REGIONS
-from flame.models.volume_baselines import Persistence
+from flame.models.volume_baselines import BASELINES
 
 METRICS = {
     "segmentation": {"dice": "", "hd95": "mm"},
     "evolution": {"changed dice": "", **UNITS},
 }  # fmt: skip
 """What is measured of each task, and its unit; the first is shown first."""
-PERSISTENCE = "last mask again"
+PERSISTENCE = BASELINES[0]
 
 
 def patient_scores(
@@ -41,7 +45,7 @@ def patient_scores(
         found.append(rows.assign(trained_on=held.trained_on, tested_on=held.patients.centre))
         progress(done, len(parts))
     if config.task == "evolution":
-        found += [_persistence(cases, config.training.seeds) for cases in by_centre]
+        found += baseline_scores(config.training, by_centre)
     return pd.concat(found, ignore_index=True)
 
 
@@ -51,11 +55,24 @@ def _forecasts(task: Any, run: Path, held: HeldOut) -> pd.DataFrame:
     return evaluate(model, held.model, held.patients.take(held.rows).flat, held.federation.seed)
 
 
-def _persistence(cases: Cases[Any], seeds: tuple[int, ...]) -> pd.DataFrame:
-    """Its mask only: it has learned no spread of volumes to be measured."""
-    rows = [evaluate(Persistence(), PERSISTENCE, cases.flat, seed) for seed in seeds]
-    nothing = dict.fromkeys(("crps", "covered 50", "covered 90", "new growth AP"), float("nan"))
-    return pd.concat(rows).assign(trained_on="nothing", tested_on=cases.centre, **nothing)
+def baseline_scores(
+    training: TrainingConfig, by_centre: list[Cases[Any]]
+) -> Iterator[pd.DataFrame]:
+    """All of BASELINES, each learned from all patients of all centres but those of a fold."""
+    trained_on = "+".join(cases.centre for cases in by_centre)
+    for seed, fold in product(training.seeds, range(training.folds)):
+        learning = [
+            case
+            for cases in by_centre
+            for case in cases.take(training_rows(cases, seed, training.folds, fold)).flat
+        ]
+        for name in BASELINES:
+            model = EVOLUTION_MODELS[name]()
+            model.fit(learning)
+            for cases in by_centre:
+                rows = np.flatnonzero(fold_of(cases, seed, training.folds) == fold)
+                found = evaluate(model, name, cases.take(rows).flat, seed)
+                yield found.assign(trained_on=trained_on, tested_on=cases.centre)
 
 
 def _masks(task: Any, run: Path, held: HeldOut) -> pd.DataFrame:
@@ -85,7 +102,7 @@ def scores(task: str, rows: pd.DataFrame) -> list[CentreScore]:
         ["model", "trained_on", "tested_on"], sort=False
     ):
         for metric in METRICS[task]:
-            estimate = _estimate(by_patient(part, metric))
+            estimate = _estimate(_by_patient(part, metric))
             days = int(part[metric].notna().sum())
             found.append(
                 CentreScore(
@@ -96,9 +113,9 @@ def scores(task: str, rows: pd.DataFrame) -> list[CentreScore]:
     return found
 
 
-def by_patient(rows: pd.DataFrame, metric: str) -> pd.Series:
+def _by_patient(rows: pd.DataFrame, metric: str) -> pd.Series:
     """One value a patient: the mean over the seeds and days that have one."""
-    return rows.groupby("patient")[metric].mean().dropna()
+    return rows.groupby(["tested_on", "patient"])[metric].mean().dropna()
 
 
 def _estimate(values: pd.Series) -> Estimate:
@@ -106,10 +123,14 @@ def _estimate(values: pd.Series) -> Estimate:
 
 
 def differences(task: str, rows: pd.DataFrame) -> list[Difference]:
-    """Federated against local and pooled, seen and unseen centre, on the same patients."""
+    """Federated against local and pooled, seen and unseen centre, on the same patients.
+
+    Forecasts also against persistence and the baseline that does best on these very patients.
+    """
     pairs = [(FEDERATED, LOCAL), (FEDERATED, POOLED),
-             (LEFT_OUT.format(FEDERATED), LEFT_OUT.format(POOLED)),
-             (FEDERATED, PERSISTENCE)]  # fmt: skip
+             (LEFT_OUT.format(FEDERATED), LEFT_OUT.format(POOLED))]  # fmt: skip
+    if task == "evolution":
+        pairs += [(FEDERATED, name) for name in dict.fromkeys((PERSISTENCE, best_baseline(rows)))]
     found = []
     for centre, here in rows.groupby("tested_on", sort=False):
         for metric in METRICS[task]:
@@ -129,23 +150,26 @@ def _own(rows: pd.DataFrame, model: str, centre: str, metric: str) -> pd.Series:
     chosen = rows[rows.model == model]
     if model == LOCAL:
         chosen = chosen[chosen.trained_on == centre]
-    return by_patient(chosen, metric)
+    return _by_patient(chosen, metric)
 
 
-def strata(rows: pd.DataFrame, columns: Iterable[str]) -> list[tuple[str, str, int, float, float]]:
-    """Changed Dice and Dice of the federated model within each value of ``columns``.
+def best_baseline(rows: pd.DataFrame) -> str:
+    """The baseline of the highest mean Dice of changed voxels."""
+    means = {b: _by_patient(rows[rows.model == b], "changed dice").mean() for b in BASELINES}
+    return max(means, key=lambda name: np.nan_to_num(means[name], nan=-1.0))
 
-    (column, value, patients, changed Dice, Dice); one value a patient.
+
+def strata(rows: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """Mean over patients of all figures of the joint models and baselines, by ``columns``.
+
+    A row for each column, value of it, and model.
     """
-    chosen = rows[rows.model == FEDERATED]
-    return [
-        (column, str(value), part.patient.nunique(), _mean(part, "changed dice"),
-         _mean(part, "dice"))
-        for column in columns
-        for value, part in chosen.groupby(column)
-    ]  # fmt: skip
-
-
-def _mean(rows: pd.DataFrame, metric: str) -> float:
-    values = by_patient(rows, metric)
-    return float(values.mean()) if len(values) else float("nan")
+    found = []
+    for column in columns:
+        for (value, model), part in rows.groupby([column, "model"], sort=False):
+            if model in (FEDERATED, POOLED, *BASELINES):
+                means = {m: _by_patient(part, m).mean() for m in METRICS["evolution"]}
+                patients = len(part.groupby(["tested_on", "patient"]))
+                found.append({"by": column, "value": value, "model": model,
+                              "patients": patients, **means})  # fmt: skip
+    return pd.DataFrame(found).sort_values(["by", "value"], kind="stable", ignore_index=True)

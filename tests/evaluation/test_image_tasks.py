@@ -8,11 +8,12 @@ from flame.evaluation.ceilings import CEILINGS
 from flame.evaluation.evolution import UNITS, changed_dice, dice
 from flame.evaluation.figures import dots_figure
 from flame.evaluation.held_out import held_out
-from flame.evaluation.image_tasks import differences, scores, strata
+from flame.evaluation.image_tasks import baseline_scores, differences, scores, strata
 from flame.federation.config import TrainingConfig
-from flame.federation.folds import training_rows
+from flame.federation.folds import fold_of, training_rows
 from flame.models.cases import Cases
-from tests.models.conftest import tumour_case
+from flame.models.volume_baselines import BASELINES
+from tests.models.conftest import ball, tumour_case
 
 
 def rows_of(values: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
@@ -57,10 +58,45 @@ def test_differences_are_paired_and_local_is_the_centres_own() -> None:
 
 
 def test_strata_by_hand() -> None:
-    rows = ROWS.assign(trend=["grow", "shrink"] * 4, **{"changed dice": ROWS.dice / 2})
-    found = {(c, v): (n, changed, overlap) for c, v, n, changed, overlap in strata(rows, ["trend"])}
-    assert found[("trend", "grow")] == pytest.approx((1, 0.45, 0.9))
-    assert found[("trend", "shrink")] == pytest.approx((1, 0.35, 0.7))
+    rows = ROWS.reindex(columns=[*ROWS, *(m for m in UNITS if m not in ROWS)])
+    rows = rows.assign(trend=["grow", "shrink"] * 4, **{"changed dice": ROWS.dice / 2})
+    twins = pd.concat([rows, rows.assign(tested_on="b", dice=rows.dice - 0.2)])
+    found = strata(twins, ["trend"]).set_index(["by", "value", "model"])
+    grown = found.loc[("trend", "grow", "federated")]
+    assert grown.patients == 2  # p0 of centre a and p0 of centre b
+    assert grown["changed dice"] == pytest.approx(0.45)
+    assert grown.dice == pytest.approx((0.9 + 0.7) / 2)
+    assert found.loc[("trend", "shrink", "pooled")].dice == pytest.approx((0.8 + 0.6) / 2)
+    assert "local" not in found.index.get_level_values("model")
+
+
+def test_baselines_learn_from_other_folds_of_all_centres() -> None:
+    training = TrainingConfig(folds=2, seeds=(0,))
+    centres = [
+        Cases(c, tuple(f"{c}{n}" for n in range(3)),
+              tuple((tumour_case(f"{c}{n}", 10.0 + n, later=((60, ball(12.0 + n + k)),)),)
+                    for n in range(3)))
+        for k, c in enumerate(("a", "b"))
+    ]  # fmt: skip
+    rows = pd.concat(baseline_scores(training, centres))
+    assert set(rows.model) == set(BASELINES)
+    assert (rows.groupby(["model", "tested_on", "patient"]).size() == 1).all()
+    assert len(rows) == 6 * len(BASELINES)
+    assert (rows[rows.model == "persistence"]["changed dice"] == 0).all()
+    # By hand: all follow-ups are equally late, so that the cohort's rate is the mean log ratio.
+    left_out = rows[rows.model == "cohort rate"].iloc[0]
+    fold = {c.centre: fold_of(c, 0, 2) for c in centres}
+    own = fold[left_out.tested_on][int(left_out.patient[1])]
+    ratios = [
+        np.log(case.ml(case.later[0][1]) / case.ml(case.tumour))
+        for c in centres
+        for n, (case,) in enumerate(c.cases)
+        if fold[c.centre][n] != own
+    ]
+    (case,) = centres["ab".index(left_out.tested_on)].cases[int(left_out.patient[1])]
+    expected = case.ml(case.tumour) * np.exp(np.mean(ratios))
+    error = abs(expected / case.ml(case.later[0][1]) - 1)
+    assert left_out["volume error"] == pytest.approx(error, abs=0.02)
 
 
 def test_dots_have_a_panel_a_centre() -> None:

@@ -15,6 +15,7 @@ from flame.io.bids import SessionFiles, write_dataset_description, write_session
 from flame.models.evolution import EvolutionConfig
 from flame.models.segmentation_cases import SegmentationConfig
 from flame.pipelines import evaluate, train
+from flame.preprocessing.atlas import MNI152
 
 SIDE, SPACING = 40, 3.0
 AFFINE = np.diag([SPACING, SPACING, SPACING, 1.0])
@@ -43,7 +44,14 @@ def write_centre(root: Path, patients: int, radiation: str) -> None:
                 DoseMap(np.full(mask.shape, 60, np.float32), AFFINE, True),
             )  # fmt: skip
             sidecar = {"Day": day, "InputHash": f"{subject}{day}", "SourceSeries": []}
-            write_session(root, subject, f"{session:02d}", SessionFiles(timepoint), "MNI", sidecar)
+            write_session(
+                root,
+                subject,
+                f"{session:02d}",
+                SessionFiles(timepoint),
+                "MNI152NLin2009aSym",
+                sidecar,
+            )
     write_dataset_description(root, root.name, True)
     names = [f"{root.name[-1]}{n}" for n in range(patients)]
     (root / "participants.tsv").write_text(
