@@ -60,6 +60,6 @@ def _weight(dose: DoseMap, treatment: Treatment) -> np.float32:
     """RBE-weighted over recorded dose: 1 where the dose map is weighted already."""
     if dose.biological:
         return np.float32(1)
-    weighted = [weighted_dose(p) for p in treatment.phases]
-    physical = [w / RBE[p.radiation] for w, p in zip(weighted, treatment.phases, strict=True)]
-    return np.float32(sum(weighted) / sum(physical))
+    phases = treatment.phases
+    physical = (p.dose / RBE[p.radiation] if p.biological else p.dose for p in phases)
+    return np.float32(sum(map(weighted_dose, phases)) / sum(physical))

@@ -19,7 +19,9 @@ Array = NDArray[np.float64]
 ALPHA_BETA = 8.0
 """alpha/beta of glioblastoma in Gy (fits range over 5 to 10.8)."""
 RBE = {Radiation.PHOTON: 1.0, Radiation.PROTON: 1.1, Radiation.CARBON: 3.0}
-"""Fixed RBE, where no model is asked for or the LET is unknown."""
+"""Fixed RBE, where the LET is unknown."""
+RBE_MODEL = {Radiation.PROTON: "mcnamara", Radiation.CARBON: "mkm"}
+"""RBE model where the LET is known."""
 
 RBE_LIMITS: Registry[Callable[[float, float], tuple[float, float]]] = Registry("RBE model")
 """LETd in keV/um and alpha/beta in Gy in, RBE in the limits of no and of large dose out."""
@@ -70,11 +72,12 @@ def rbe(dose: Array | float, let: float, alpha_beta: float, model: str) -> Array
 
 
 def weighted_dose(phase: Phase, alpha_beta: float = ALPHA_BETA, model: str = "") -> float:
-    """RBE-weighted dose of a phase in Gy(RBE); fixed RBE without a ``model`` or a LET."""
+    """RBE-weighted dose of a phase in Gy(RBE), by ``model`` or RBE_MODEL where the LET is known."""
     if phase.biological or phase.radiation is Radiation.PHOTON:
         return phase.dose
-    if not model or phase.let is None:
+    if phase.let is None:
         return phase.dose * RBE[phase.radiation]
+    model = model or RBE_MODEL[phase.radiation]
     return phase.dose * float(rbe(phase.dose / phase.fractions, phase.let, alpha_beta, model))
 
 

@@ -32,6 +32,8 @@ class Phase:
     def __post_init__(self) -> None:
         if not self.dose > 0 or self.fractions < 1:
             raise ValueError("a phase needs a positive dose and at least one fraction")
+        if self.let is not None and not self.let > 0:
+            raise ValueError("the LET of a phase must be above 0 keV/um, or empty")
 
 
 @dataclass(frozen=True)

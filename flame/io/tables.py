@@ -15,7 +15,9 @@ from flame.core.registry import nearest
 from flame.core.treatment import Phase, Radiation, Treatment
 
 OUTCOME_COLUMNS = ("response", "survival_days", "died")
-TREATMENT_COLUMNS = ("patient_id", "radiation", "dose", "fractions", "start_day", "biological")
+TREATMENT_COLUMNS = (
+    "patient_id", "radiation", "dose", "fractions", "start_day", "biological", "let",
+)  # fmt: skip
 _EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
 _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 
@@ -98,18 +100,20 @@ def alive_at(days: float, known: Outcome) -> bool | None:
 
 
 def read_treatments(path: Path) -> dict[str, Treatment]:
-    """Read treatments.tsv: patient_id, radiation, dose, fractions, start_day, biological."""
+    """Read treatments.tsv, see TREATMENT_COLUMNS; the last three may be missing or empty."""
     table = read_table(path, ("patient_id", "radiation", "dose", "fractions"))
     found: dict[str, list[Phase]] = {}
     for index, row in table.iterrows():
         where = f"{path}, line {int(str(index)) + 2}"
         try:
+            let = number(row.get("let"), where, "let")
             phase = Phase(
                 Radiation(row["radiation"]),
                 number(row["dose"], where, "dose"),
                 int(number(row["fractions"], where, "fractions")),
                 int(np.nan_to_num(number(row.get("start_day"), where, "start_day"))),
-                biological=bool(np.nan_to_num(number(row.get("biological"), where, "biological"))),
+                None if np.isnan(let) else let,
+                bool(np.nan_to_num(number(row.get("biological"), where, "biological"))),
             )
         except ValueError as error:
             raise BadInput(f"{where}: {error}") from None
@@ -123,6 +127,7 @@ def treatment_rows(patient_id: str, treatment: Treatment | None) -> list[dict[st
         {
             "patient_id": patient_id, "radiation": p.radiation.value, "dose": p.dose,
             "fractions": p.fractions, "start_day": p.start_day, "biological": int(p.biological),
+            "let": p.let,
         }
         for p in (treatment.phases if treatment else ())
     ]  # fmt: skip

@@ -49,7 +49,7 @@ def write_centre(root: Path, patients: int, radiation: str) -> None:
                 subject,
                 f"{session:02d}",
                 SessionFiles(timepoint),
-                "MNI152NLin2009aSym",
+                MNI152,
                 sidecar,
             )
     write_dataset_description(root, root.name, True)

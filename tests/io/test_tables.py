@@ -52,6 +52,7 @@ def test_treatments_round_trip(tmp_path: Path) -> None:
     phases = (
         Phase(Radiation.PHOTON, 50.0, 25),
         Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True),
+        Phase(Radiation.PROTON, 10.0, 5, start_day=50, let=3.5),
     )
     import pandas as pd
 
@@ -62,10 +63,20 @@ def test_treatments_round_trip(tmp_path: Path) -> None:
     assert read_treatments(path)["p"].phases == phases
 
 
-def test_unknown_radiation_names_the_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("helium\t60\t30\t", "'helium'"),
+        ("photon\t\t30\t", "positive dose"),
+        ("photon\t0\t30\t", "positive dose"),
+        ("photon\t60\t0\t", "at least one fraction"),
+        ("proton\t60\t30\t-1", "LET of a phase must be above 0"),
+    ],
+)
+def test_a_wrong_treatment_names_its_row(tmp_path: Path, row: str, message: str) -> None:
     path = tmp_path / "treatments.tsv"
-    path.write_text("patient_id\tradiation\tdose\tfractions\np\thelium\t60\t30\n")
-    with pytest.raises(BadInput, match=r"treatments.tsv, line 2: 'helium'"):
+    path.write_text(f"patient_id\tradiation\tdose\tfractions\tlet\np\t{row}\n")
+    with pytest.raises(BadInput, match=rf"treatments.tsv, line 2: .*{message}"):
         read_treatments(path)
 
 

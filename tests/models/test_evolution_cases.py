@@ -11,6 +11,7 @@ from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution import EvolutionCase
 from flame.models.evolution_cases import evolution_case
+from flame.models.radiobiology import rbe
 from flame.preprocessing.atlas import tissues
 from flame.preprocessing.tumour_cube import SHAPE as CUBE
 from flame.preprocessing.tumour_cube import SIDE, VOXEL_MM, around_tumour, cube_around, on_cube
@@ -70,6 +71,9 @@ def test_physical_dose_of_ions_is_weighted_once() -> None:
     physical = replace(DOSE, biological=False)
     patient = replace(PATIENT, timepoints=(day(-8, 14, physical), day(60, 16)))
     assert case_of(patient).dose[20, 20, 20] == pytest.approx(66)  # RBE 1.1
+    known = Treatment((Phase(Radiation.PROTON, 60.0, 30, let=4.0),))
+    weighted = case_of(replace(patient, treatment=known)).dose[20, 20, 20]
+    assert weighted == pytest.approx(60 * float(rbe(2.0, 4.0, 8, "mcnamara")))
     photons = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
     same = case_of(replace(patient, treatment=photons))
     assert same.dose[20, 20, 20] == pytest.approx(60)

@@ -89,6 +89,10 @@ def test_rbe_is_never_applied_twice() -> None:
     assert weighted_dose(Phase(PROTON, 50, 25, let=4.0), 10, "mcnamara") == pytest.approx(
         50 * float(rbe(2.0, 4.0, 10, "mcnamara"))
     )
+    for radiation, model in ((PROTON, "mcnamara"), (CARBON, "mkm")):  # where the LET is known
+        assert weighted_dose(Phase(radiation, 50, 25, let=30.0)) == pytest.approx(
+            50 * float(rbe(2.0, 30.0, 8, model))
+        )
     for radiation in Radiation:
         given_biological = Phase(radiation, 50, 25, let=50.0, biological=True)
         assert weighted_dose(given_biological, 8, "mkm") == 50
