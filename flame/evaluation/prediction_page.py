@@ -85,6 +85,9 @@ def _curve(prediction: Prediction) -> str:
         axis.plot(day, middle, "o-", color=colour, ms=3.5, label=str(radiation))
         axis.fill_between(day, low, high, color=colour, alpha=0.13, lw=0)
     axis.plot(*zip(*known, strict=True), "ks-", ms=4, label="known")
+    if case.later:
+        seen = [(day, case.ml(mask)) for day, mask in case.later]
+        axis.plot(*zip(*seen, strict=True), "ks", mfc="white", ms=4, label="seen later, not used")
     axis.axvline(0, color="#888888", lw=0.8, ls=":")
     axis.set(xlabel="day from the start of radiotherapy", ylabel="gross tumour volume (ml)")
     axis.set_ylim(bottom=0)
