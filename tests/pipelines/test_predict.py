@@ -98,6 +98,10 @@ def test_warnings_reach_the_user(trained: Path, derivatives: Path) -> None:
     (trained / "data.json").write_text(f'{{"centre-1": {{"{subject.name}/ses-01": ""}}}}')
     found = run(config(trained, derivatives, days=(30,))).warnings
     assert any("this patient was in training" in w for w in found)
+    late = replace(CONFIG, evolution=EvolutionConfig("mechanistic", latest_day=1))
+    (trained / "run.toml").write_text(as_toml(late))  # followed too late to be learned from
+    found = run(config(trained, derivatives, days=(30,))).warnings
+    assert not any("in training" in w for w in found)
     path = checkpoint_path(trained, "federated.seed-0.all")
     with np.load(path) as file:
         arrays = {k: file[k] for k in file.files}
