@@ -42,6 +42,12 @@ Efficacy = Mapping[Radiation, float]
 PAIRS, ALPHAS = 48, tuple(0.006 * 1.35**k for k in range(8))
 DIFFUSION, RATE, FASTEST_MM_DAY = (0.01, 0.25), (0.005, 0.06), 0.3
 WIDTHS_MM = (0.5, 8.0)
+PARAMETERS = ("diffusion", "rate", "alpha")
+_LOG_STEPS = (
+    np.log(DIFFUSION[1] / DIFFUSION[0]) / PAIRS**0.5, np.log(RATE[1] / RATE[0]) / PAIRS**0.5,
+    np.log(1.35),
+)  # fmt: skip
+"""From one set to the next, in the logarithm of each of PARAMETERS."""
 CLEARANCE_DAYS, STEP_DAYS = 55.0, 3.5
 VISIBLE, EDGE = 0.5, 0.06
 """Density at the contour, and how softly it is drawn."""
@@ -253,12 +259,17 @@ class Mechanistic:
         return np.asarray(posterior(log_likelihoods[None], prior[None])[0])
 
     def parameters(self, case: EvolutionCase) -> dict[str, tuple[float, float, float]]:
-        """Median and 90 % interval of D, rho and alpha of a patient."""
+        """Median and 90 % interval of D, rho and alpha of a patient.
+
+        A set stands for all values nearer to it than to the next one: no interval is narrower.
+        """
         efficacy = self.mixture.efficacy
         weights = self._weights(case, likelihoods(case, efficacy) if case.later else early(case))
-        found = {}
-        for name, column in zip(("diffusion", "rate", "alpha"), parameter_grid().T, strict=True):
-            low, middle, high = _weighted_quantiles(column, weights, np.array([0.05, 0.5, 0.95]))
+        within, found = np.linspace(-0.5, 0.5, 11), {}
+        each, levels = np.repeat(weights / 11, 11), np.array([0.05, 0.5, 0.95])
+        for name, column, step in zip(PARAMETERS, parameter_grid().T, _LOG_STEPS, strict=True):
+            values = np.outer(column, np.exp(step * within)).ravel()
+            low, middle, high = _weighted_quantiles(values, each, levels)
             found[name] = (float(middle), float(low), float(high))
         return found
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flame.federation.config import TrainConfig
     from flame.models.evolution import EvolutionCase
     from flame.preprocessing.cohort import View
+    from flame.preprocessing.source_series import SourceSeries
 
 Progress = Callable[[int, int], None]
 PAGE = "prediction.html"
@@ -66,20 +67,16 @@ def run(config: PredictConfig, progress: Progress = lambda done, total: None) ->
     """
     from flame.evaluation.prediction import write_maps, write_segmentations
     from flame.evaluation.prediction_page import render
-    from flame.preprocessing.source_series import source_series
 
     out, (root, name) = Path(config.out).resolve(), _subject(Path(config.subject))
     _check_free(out, config.dicom)
-    prediction, session = _predict(config, root, name, progress)
+    prediction, source = _predict(config, root, name, progress)
     partial = out.with_name(f".{out.name}.partial")  # an error leaves what was there before
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         write_maps(partial, prediction)
-        if config.dicom:
-            dicom = Path(config.dicom).resolve()
-            key = Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key")
-            source = source_series(root, name, session, dicom, key)
+        if source:
             write_segmentations(partial, prediction, source)
         write_text(partial / PAGE, render(prediction))
         shutil.rmtree(out, ignore_errors=True)
@@ -94,8 +91,8 @@ def run(config: PredictConfig, progress: Progress = lambda done, total: None) ->
 
 def _predict(
     config: PredictConfig, root: Path, name: str, progress: Progress
-) -> tuple["Prediction", str]:
-    """The forecasts, and the session they start from."""
+) -> tuple["Prediction", "SourceSeries | None"]:
+    """The forecasts, and the series that SEG files refer to."""
     from flame.evaluation.prediction import Prediction
     from flame.federation.evolution_task import EvolutionTask, case_of
     from flame.models.courses import under
@@ -111,13 +108,14 @@ def _predict(
     (patient,) = cohort.patients
     case = case_of(patient, cohort.centre)
     affine = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
+    session, baseline = _baseline(root, name, case.day)
+    source = _source(config, root, name, session) if config.dicom else None
     model = EvolutionTask(trained).load(checkpoint.state.weights, checkpoint.shared)
     forecasts = {}
     for done, radiation in enumerate(radiations, 1):
         forecasts[radiation] = model.forecast(under(case, radiation), days)
         progress(done, len(radiations))
     mechanistic = EvolutionTask.mechanistic(model.model)
-    session, baseline = _baseline(root, name, case.day)
     prediction = Prediction(
         name, case, affine, baseline, forecasts,
         _response(Path(config.response), root, name) if config.response else None,
@@ -125,7 +123,15 @@ def _predict(
         cohort.simulated,
         mechanistic.parameters(case) if mechanistic else {},
     )  # fmt: skip
-    return prediction, session
+    return prediction, source
+
+
+def _source(config: PredictConfig, root: Path, name: str, session: str) -> "SourceSeries":
+    from flame.preprocessing.source_series import source_series
+
+    dicom = Path(str(config.dicom)).resolve()
+    key = Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key")
+    return source_series(root, name, session, dicom, key)
 
 
 def _baseline(root: Path, name: str, day: int) -> tuple[str, Timepoint]:

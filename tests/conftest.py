@@ -16,6 +16,7 @@ from flame.models.inputs import ResponseModelConfig
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+os.environ.setdefault("NUMBA_NUM_THREADS", "1")  # pytest -n has a process a core already
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -72,6 +72,16 @@ def test_finds_the_parameters_that_made_a_course() -> None:
         assert low * 0.7 <= value <= high * 1.4, name
 
 
+def test_no_interval_is_narrower_than_the_grid() -> None:
+    weights = np.full((GROUPS, SETS), 1e-200)
+    weights[:, 12] = 1
+    found = Mechanistic(Mixture(weights)).parameters(tumour_case(earlier=None, later=()))
+    middle, low, high = found["alpha"]
+    assert middle == pytest.approx(ALPHAS[12 % len(ALPHAS)])
+    # Uniform over a factor of 1.35 about it: 5 % lie below 1.35^-0.45.
+    assert (low / middle, high / middle) == pytest.approx((1.35**-0.45, 1.35**0.45), rel=0.02)
+
+
 def test_growth_is_told_from_what_came_before_radiotherapy() -> None:
     model = Mechanistic(EVEN)
     slow, fast = (tumour_case(radius=18.0, earlier=(-40, ball(r))) for r in (17.0, 12.0))
