@@ -18,7 +18,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import product
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -48,13 +48,20 @@ from flame.simulation.evolution import (
     CROSSED,
     FOLLOW_UPS,
     SimulatedEvolution,
-    simulate_evolution,
+    Untreated,
+    treated,
+    untreated,
 )
 from flame.simulation.world import WORLDS
 
 CENTRES = 3
 DESIGNS = ("crossed", "confounded", "null crossed", "null confounded")
 LEARNED = ("mechanistic", "U-Net", "hybrid")
+
+
+@cache
+def _patient(world: str, centre: int, number: int, seed: int) -> Untreated:
+    return untreated(WORLDS[world], centre, number, seed)
 
 
 def cohort(
@@ -64,7 +71,7 @@ def cohort(
     chosen = replace(WORLDS[world], null=design.startswith("null"))
     kind = CONFOUNDED if design.endswith(CONFOUNDED) else CROSSED
     return [
-        simulate_evolution(chosen, kind, n % CENTRES, n // CENTRES, seed, counterfactual)
+        treated(_patient(world, n % CENTRES, n // CENTRES, seed), chosen, kind, counterfactual)
         for n in range(patients)
     ]
 
@@ -95,7 +102,7 @@ def one_run(seed: int, design: str, train: int, test: int) -> tuple[pd.DataFrame
             scores.append(evaluate(model.model, name, unseen, seed).assign(world="a"))
         swapped += [
             {"model": name, "design": design, "seed": seed, "radiation": str(s.radiation),
-             "true": s.true, "predicted": s.predicted}
+             "true": s.true, "predicted": s.predicted, "covered": s.covered}
             for t in tested
             for s in swaps(model, t.under, FOLLOW_UPS[-1])
         ]  # fmt: skip
@@ -136,20 +143,22 @@ def swap_table(swapped: pd.DataFrame) -> list[dict]:
     """Sign accuracy where radiations differ, false effects where they do not."""
     figures = []
     for (design, name), part in swapped.groupby(["design", "model"], sort=False):
-        pairs = [Swap(Radiation(s.radiation), s.true, s.predicted) for s in part.itertuples()]
+        pairs = [
+            Swap(Radiation(s.radiation), s.true, s.predicted, s.covered) for s in part.itertuples()
+        ]
         share, n = sign_accuracy(pairs)
         each = (
             (r, *sign_accuracy([s for s in pairs if s.radiation is r]))
             for r in (Radiation.PROTON, Radiation.CARBON)
         )
         error = float(np.abs(part.true - part.predicted).mean())
-        wrong = false_effects(pairs)
+        wrong, covered = false_effects(pairs), float(part.covered.mean())
         text = f"false effects {wrong:.3f} of {len(pairs)}" if design.startswith("null") else (
             f"sign accuracy {share:.3f} of {n}  mean error {error:.3f}  "
             + ", ".join(f"{r} {right:.3f} of {m}" for r, right, m in each))  # fmt: skip
-        print(f"{design:15} {name:12} {text}")
+        print(f"{design:15} {name:12} covered 90 {covered:.3f}  {text}")
         figures.append({"design": design, "model": name, "sign_accuracy": share, "n": n,
-                        "false_effects": wrong, "error": error})  # fmt: skip
+                        "false_effects": wrong, "error": error, "covered_90": covered})  # fmt: skip
     return figures
 
 
@@ -173,20 +182,30 @@ def main() -> None:
             show(*kept_rows(arguments, Path(folder)))
 
 
+def files(out: Path, seed: int, design: str, train: int, test: int) -> list[Path]:
+    """Where the scores and the swaps of a run are kept."""
+    return [out / f"{kind} {seed} {design} {train} {test}.csv" for kind in ("scores", "swaps")]
+
+
+def one_seed(seed: int, designs: list[str], train: int, test: int, out: Path) -> None:
+    """Run the designs that are not kept yet: they share their patients before radiotherapy."""
+    for design in designs:
+        kept = files(out, seed, design, train, test)
+        if not kept[-1].exists():
+            for path, rows in zip(kept, one_run(seed, design, train, test), strict=True):
+                write_text(path, rows.to_csv(index=False))
+    _patient.cache_clear()
+
+
 def kept_rows(arguments: argparse.Namespace, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores and swaps of all runs, each written to ``out`` once it is done."""
     out.mkdir(parents=True, exist_ok=True)
-    runs = product(arguments.seeds, arguments.designs, [arguments.train], [arguments.test])
-    files = {
-        run: [out / f"{kind} {' '.join(map(str, run))}.csv" for kind in ("scores", "swaps")]
-        for run in runs
-    }
-    left = [run for run, (_, last) in files.items() if not last.exists()]
-    for run, found in zip(left, in_parallel(one_run, left, arguments.jobs), strict=True):
-        for path, rows in zip(files[run], found, strict=True):
-            write_text(path, rows.to_csv(index=False))
-        print(f"done: seed {run[0]}, {run[1]}", flush=True)
-    scores, swapped = ([pd.read_csv(p) for p in kind] for kind in zip(*files.values(), strict=True))
+    designs, size = arguments.designs, (arguments.train, arguments.test)
+    work = [(seed, designs, *size, out) for seed in arguments.seeds]
+    for seed, _ in zip(arguments.seeds, in_parallel(one_seed, work, arguments.jobs), strict=True):
+        print(f"done: seed {seed}", flush=True)
+    kept = [files(out, seed, d, *size) for seed in arguments.seeds for d in designs]
+    scores, swapped = ([pd.read_csv(p) for p in kind] for kind in zip(*kept, strict=True))
     return pd.concat(scores), pd.concat(swapped)
 
 

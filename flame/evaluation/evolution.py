@@ -146,11 +146,15 @@ def gap(rows: pd.DataFrame, model: str, against: str, metric: str) -> Gap:
 
 @dataclass(frozen=True)
 class Swap:
-    """Volume under another course relative to that under photons, true and predicted."""
+    """Volume under another course relative to that under photons, true and predicted.
+
+    ``covered`` says whether the true volume lies within the 90 % band under that course.
+    """
 
     radiation: Radiation
     true: float
     predicted: float
+    covered: bool
 
 
 def swaps(model: EvolutionModel, under: Mapping[Radiation, EvolutionCase], day: int) -> list[Swap]:
@@ -159,16 +163,17 @@ def swaps(model: EvolutionModel, under: Mapping[Radiation, EvolutionCase], day: 
     def truth(case: EvolutionCase) -> float:
         return max(case.ml(dict(case.later)[day]), LEAST_ML)
 
-    def expected(case: EvolutionCase) -> float:
-        (forecast,) = model.forecast(case, (day,))
-        return max(float(np.median(forecast.volumes)), LEAST_ML)
-
-    true, predicted = truth(under[Radiation.PHOTON]), expected(under[Radiation.PHOTON])
-    return [
-        Swap(radiation, truth(case) / true - 1, expected(case) / predicted - 1)
-        for radiation, case in under.items()
-        if radiation is not Radiation.PHOTON
-    ]
+    forecasts = {r: model.forecast(case, (day,))[0] for r, case in under.items()}
+    true = {r: truth(case) for r, case in under.items()}
+    middle = {r: max(float(np.median(f.volumes)), LEAST_ML) for r, f in forecasts.items()}
+    photon, found = Radiation.PHOTON, []
+    for ion in (r for r in under if r is not photon):
+        low, high = np.maximum(forecasts[ion].interval(0.9), LEAST_ML)
+        covered = bool(low <= true[ion] <= high)
+        found.append(
+            Swap(ion, true[ion] / true[photon] - 1, middle[ion] / middle[photon] - 1, covered)
+        )
+    return found
 
 
 def sign_accuracy(swaps: list[Swap], least: float = 0.1) -> tuple[float, int]:

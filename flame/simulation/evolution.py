@@ -8,6 +8,7 @@ from scipy.ndimage import center_of_mass, gaussian_filter
 
 from flame.core.imaging import LabelMap
 from flame.core.treatment import Radiation
+from flame.models.courses import COURSES
 from flame.models.evolution import EvolutionCase
 from flame.models.evolution_cases import SEQUENCES
 from flame.preprocessing.atlas import tissues
@@ -40,6 +41,24 @@ class SimulatedEvolution:
         return self.under[self.given]
 
 
+@dataclass(frozen=True, eq=False)
+class Untreated:
+    """A patient before radiotherapy: the ``case`` still without course, dose and follow-up.
+
+    ``disease`` and the ``planned`` target lie on a grid with ``affine``, the case on ``grid``.
+    ``choice`` is the radiation of the crossed design, ``reader`` the seed of who draws.
+    """
+
+    case: EvolutionCase
+    centre: int
+    choice: int
+    disease: Disease
+    planned: NDArray[np.bool_]
+    affine: Matrix
+    grid: Matrix
+    reader: int
+
+
 def simulate_evolution(
     world: World, design: str, centre: int, number: int, seed: int, counterfactual: bool = True
 ) -> SimulatedEvolution:
@@ -48,10 +67,14 @@ def simulate_evolution(
     In the ``crossed`` design every centre gives every radiation, in the ``confounded`` one each
     centre gives its own. Without ``counterfactual`` the patient is followed as treated only.
     """
+    return treated(untreated(world, centre, number, seed), world, design, counterfactual)
+
+
+def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
+    """The patient before radiotherapy, the same in every design and whether ``world`` is null."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, centre, number]))
     head = warped_head(rng)
     choice = int(rng.integers(3))
-    given = list(Radiation)[centre % 3 if design == CONFOUNDED else choice]
     methylated = bool(rng.random() < 0.4)
     sensitivity = max(rng.normal(0.032 if methylated else 0.022, 0.006), 0.008)
     disease = sample_disease(head, world, float(sensitivity), rng)
@@ -62,26 +85,38 @@ def simulate_evolution(
     planned = delineate(live, none, world, rng)
     grid = cube_around(LabelMap(planned.astype(np.uint8), head.affine))
     images = _images(head, live, none, world, centre, rng, grid)
-    atlas = tissues(grid, SHAPE)  # a hospital does not know the patient's own
-    start = replace(disease, cells=live)
+    white, grey = tissues(grid, SHAPE)  # a hospital does not know the patient's own
+    case = EvolutionCase(
+        f"{centre + 1}-{number + 1:03d}", f"centre-{centre + 1}", VOXEL_MM, BASELINE,
+        _crop(planned, head.affine, grid), images, white, grey,
+        np.ones(SHAPE, np.float32), COURSES[Radiation.PHOTON],
+        (EARLIER, _crop(before, head.affine, grid)), (), float(methylated),
+    )  # fmt: skip
     reader = int(rng.integers(2**31))
+    return Untreated(case, centre, choice, replace(disease, cells=live), planned, head.affine,
+                     grid, reader)  # fmt: skip
+
+
+def treated(
+    patient: Untreated, world: World, design: str, counterfactual: bool = True
+) -> SimulatedEvolution:
+    """What became of the patient; see ``simulate_evolution``."""
+    affine, grid = patient.affine, patient.grid
+    given = list(Radiation)[patient.centre % 3 if design == CONFOUNDED else patient.choice]
     under = {}
     for radiation, treatment in world.schedules.items():
         if not (counterfactual or radiation is given):
             continue
-        dose = dose_map(planned, treatment, sharp=not world.null)
-        seen = follow(start, treatment, dose, (BASELINE, *FOLLOW_UPS), world)
+        dose = dose_map(patient.planned, treatment, sharp=not world.null)
+        seen = follow(patient.disease, treatment, dose, (BASELINE, *FOLLOW_UPS), world)
         later = tuple(
-            (day, _crop(delineate(*seen[day], world, np.random.default_rng([reader, day])),
-                        head.affine, grid))
+            (day, _crop(delineate(*seen[day], world, np.random.default_rng([patient.reader, day])),
+                        affine, grid))
             for day in FOLLOW_UPS
         )  # fmt: skip
-        under[radiation] = EvolutionCase(
-            f"{centre + 1}-{number + 1:03d}", f"centre-{centre + 1}", VOXEL_MM, BASELINE,
-            _crop(planned, head.affine, grid), images, *atlas,
-            resample(dose, head.affine, grid, SHAPE), treatment,
-            (EARLIER, _crop(before, head.affine, grid)), later, float(methylated),
-        )  # fmt: skip
+        under[radiation] = replace(
+            patient.case, dose=resample(dose, affine, grid, SHAPE), treatment=treatment, later=later
+        )
     return SimulatedEvolution(given, under)
 
 

@@ -18,9 +18,11 @@ from flame.evaluation.evolution import (
     new_growth_precision,
     sign_accuracy,
     surface,
+    swaps,
 )
 from flame.models.evolution import EvolutionCase, Forecast
 from flame.models.volume_baselines import Persistence
+from tests.models.conftest import tumour_case
 
 
 def cube(low: int, high: int, side: int = 16) -> np.ndarray:
@@ -115,9 +117,33 @@ def test_gap_is_paired() -> None:
     assert found.patients == 3
 
 
-def test_swaps() -> None:
+def test_swaps_by_hand() -> None:
+    """True 20, 10 and 5 ml under photons, protons and carbon; forecast 20, 15 and 2 ml."""
+
+    class Known:
+        def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
+            middle = {Radiation.PHOTON: 20, Radiation.PROTON: 15, Radiation.CARBON: 2}[
+                case.treatment.phases[0].radiation
+            ]
+            volumes = middle * np.linspace(0.5, 1.5, 41)
+            return [Forecast(day, np.zeros((24,) * 3, np.float32), volumes) for day in days]
+
+    def treated(radiation: Radiation, voxels: int) -> EvolutionCase:
+        mask = np.zeros(24**3, bool)
+        mask[:voxels] = True  # of 0.064 ml
+        return tumour_case(treatment=Treatment((Phase(radiation, 60.0, 30),)),
+                           later=((50, mask.reshape((24,) * 3)),))  # fmt: skip
+
+    under = {r: treated(r, n) for r, n in zip(Radiation, (312, 156, 78), strict=True)}
+    proton, carbon = swaps(Known(), under, 50)
+    assert (proton.true, carbon.true) == pytest.approx((-0.5, -0.75))
+    assert (proton.predicted, carbon.predicted) == pytest.approx((-0.25, -0.9))
+    assert (proton.covered, carbon.covered) == (True, False)  # 10 within 8.25-21.75, 5 above 2.9
+
+
+def test_signs_and_false_effects() -> None:
     pairs = ((-0.5, -0.1), (0.3, -0.2), (0.05, -0.9), (-0.2, -0.01))
-    swaps = [Swap(Radiation.CARBON, *pair) for pair in pairs]
-    assert sign_accuracy(swaps) == (pytest.approx(2 / 3), 3)  # 0.05 is no true difference
-    assert false_effects(swaps) == 0.5
+    found = [Swap(Radiation.CARBON, *pair, covered=True) for pair in pairs]
+    assert sign_accuracy(found) == (pytest.approx(2 / 3), 3)  # 0.05 is no true difference
+    assert false_effects(found) == 0.5
     assert np.isnan(sign_accuracy([])[0])

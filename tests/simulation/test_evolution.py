@@ -14,6 +14,8 @@ from flame.simulation.evolution import (
     EARLIER,
     FOLLOW_UPS,
     simulate_evolution,
+    treated,
+    untreated,
 )
 from flame.simulation.world import WORLDS, World
 
@@ -32,6 +34,19 @@ def test_same_seed_same_patient(patients: dict) -> None:
         assert np.array_equal(a.tumour, b.tumour)
         assert np.array_equal(a.images, b.images)
         assert all(np.array_equal(m, n) for (_, m), (_, n) in zip(a.later, b.later, strict=True))
+
+
+def test_designs_share_the_patient_before_radiotherapy() -> None:
+    world, null = WORLDS["a"], replace(WORLDS["a"], null=True)
+    patient = untreated(world, 1, 2, 7)
+    for kind, chosen in ((CROSSED, world), (CONFOUNDED, world), (CROSSED, null)):
+        shared = treated(patient, chosen, kind, counterfactual=False)
+        own = simulate_evolution(chosen, kind, 1, 2, 7, counterfactual=False)
+        assert shared.given == own.given
+        assert list(shared.under) == [own.given]
+        for a, b in ((shared.case.images, own.case.images), (shared.case.dose, own.case.dose),
+                     (shared.case.later[-1][1], own.case.later[-1][1])):  # fmt: skip
+            assert np.array_equal(a, b)
 
 
 def test_days_and_units(patients: dict) -> None:
