@@ -8,8 +8,9 @@ more, a single day more often. Both come from sums over patients, on a grid, so 
 centres give what pooled patients would.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ LEVEL = 0.9
 STRETCHES = np.exp(np.linspace(np.log(0.05), np.log(50), 300))
 TEMPERATURES = np.exp(np.linspace(-2.0, 2.5, 46))
 _LEAST_CASES = 3
+_centre = attrgetter("centre")
 _LEAST_SPREAD = 0.02
 
 
@@ -107,12 +109,10 @@ class Calibrated:
 
     def split(self, cases: list[EvolutionCase]) -> tuple[list[EvolutionCase], list[EvolutionCase]]:
         """The cases to learn from, and every ``one_in``-th of each centre, which calibrate."""
-        ordered, place = sorted(cases, key=lambda c: c.centre), Counter[str]()
-        learning, held = list[EvolutionCase](), list[EvolutionCase]()
-        for case in ordered:
-            (learning if place[case.centre] % self.one_in else held).append(case)
-            place[case.centre] += 1
-        return learning, held
+        by_centre = groupby(sorted(cases, key=_centre), key=_centre)
+        placed = [item for _, own in by_centre for item in enumerate(own)]
+        learning = [case for n, case in placed if n % self.one_in]
+        return learning, [case for n, case in placed if not n % self.one_in]
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """The model's forecasts, calibrated."""

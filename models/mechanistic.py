@@ -45,7 +45,7 @@ WIDTHS_MM = (0.5, 8.0)
 PARAMETERS = ("diffusion", "rate", "alpha")
 _LOG_STEPS = (
     np.log(DIFFUSION[1] / DIFFUSION[0]) / PAIRS**0.5, np.log(RATE[1] / RATE[0]) / PAIRS**0.5,
-    np.log(1.35),
+    np.log(ALPHAS[1] / ALPHAS[0]),
 )  # fmt: skip
 """From one set to the next, in the logarithm of each of PARAMETERS."""
 CLEARANCE_DAYS, STEP_DAYS = 55.0, 3.5

@@ -41,7 +41,7 @@ def around_tumour(patient: Patient) -> Patient:
     ]
     if not before:
         return _without(patient, "no tumour mask before radiotherapy: draw a GTV, or predict one")
-    *_, baseline = before
+    baseline = before[-1]
     if baseline.space not in ("", MNI152):
         return _without(
             patient, f"images on {baseline.space}, but tissues are known on {MNI152} only: "

@@ -85,14 +85,16 @@ def surface(found: Mask, truth: Mask, spacing: float) -> tuple[float, float]:
     return float(distance), float(near)
 
 
+def covers(forecast: Forecast, ml: float, level: float) -> bool:
+    """Whether the central interval holds the volume; as for calibration, at least LEAST_ML each."""
+    low, high = np.maximum(forecast.interval(level), LEAST_ML)
+    return bool(low <= max(ml, LEAST_ML) <= high)
+
+
 def measures(case: EvolutionCase, truth: Mask, forecast: Forecast) -> dict[str, float]:
     """All figures of one forecast. An empty truth has no overlap or surface: NaN."""
     found, ml = forecast.mask, case.ml(truth)
     hd95, near = surface(found, truth, case.spacing)
-    covered, seen = {}, max(ml, LEAST_ML)  # as for calibration
-    for level in (0.5, 0.9):
-        low, high = np.maximum(forecast.interval(level), LEAST_ML)
-        covered[level] = float(low <= seen <= high)
     return {
         "dice": dice(found, truth) if truth.any() else NAN,
         "changed dice": changed_dice(case.tumour, truth, found),
@@ -101,8 +103,8 @@ def measures(case: EvolutionCase, truth: Mask, forecast: Forecast) -> dict[str, 
         "volume error": abs(float(np.median(forecast.volumes)) / ml - 1) if ml > 1 else NAN,
         "new growth AP": new_growth_precision(case.tumour, truth, forecast),
         "crps": crps(forecast.volumes, ml),
-        "covered 50": covered[0.5],
-        "covered 90": covered[0.9],
+        "covered 50": float(covers(forecast, ml, 0.5)),
+        "covered 90": float(covers(forecast, ml, 0.9)),
     }
 
 
@@ -168,8 +170,7 @@ def swaps(model: EvolutionModel, under: Mapping[Radiation, EvolutionCase], day: 
     middle = {r: max(float(np.median(f.volumes)), LEAST_ML) for r, f in forecasts.items()}
     photon, found = Radiation.PHOTON, []
     for ion in (r for r in under if r is not photon):
-        low, high = np.maximum(forecasts[ion].interval(0.9), LEAST_ML)
-        covered = bool(low <= true[ion] <= high)
+        covered = covers(forecasts[ion], true[ion], 0.9)
         found.append(
             Swap(ion, true[ion] / true[photon] - 1, middle[ion] / middle[photon] - 1, covered)
         )

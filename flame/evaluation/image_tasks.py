@@ -66,12 +66,15 @@ def baseline_scores(
             for cases in by_centre
             for case in cases.take(training_rows(cases, seed, training.folds, fold)).flat
         ]
+        tested = [
+            cases.take(np.flatnonzero(fold_of(cases, seed, training.folds) == fold))
+            for cases in by_centre
+        ]
         for name in BASELINES:
             model = EVOLUTION_MODELS[name]()
             model.fit(learning)
-            for cases in by_centre:
-                rows = np.flatnonzero(fold_of(cases, seed, training.folds) == fold)
-                found = evaluate(model, name, cases.take(rows).flat, seed)
+            for cases in tested:
+                found = evaluate(model, name, cases.flat, seed)
                 yield found.assign(trained_on=trained_on, tested_on=cases.centre)
 
 

@@ -208,19 +208,24 @@ def write_predicted_masks(
         _save(str(folder / name), mask.voxels, mask.affine, meta)
 
 
-def _load(pattern: str) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+def _find(pattern: str) -> Path | None:
+    """The first file in the space of a template."""
     path = Path(pattern)
-    for found in sorted(path.parent.glob(path.name)):
-        if f"space-{_NATIVE}_" not in found.name:
-            image = nib.load(found)
-            return image.get_fdata(dtype=np.float32), image.affine
-    return None
+    found = sorted(path.parent.glob(path.name))
+    return next((p for p in found if f"space-{_NATIVE}_" not in p.name), None)
+
+
+def _load(pattern: str) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
+    path = _find(pattern)
+    if path is None:
+        return None
+    image = nib.load(path)
+    return image.get_fdata(dtype=np.float32), image.affine
 
 
 def _space(stem: str) -> str:
-    path = Path(f"{stem}space-*_{_BRAIN}.nii.gz")
-    names = (p.name.split("space-")[1].split("_")[0] for p in path.parent.glob(path.name))
-    return next((name for name in sorted(names) if name != _NATIVE), "")
+    path = _find(f"{stem}space-*_{_BRAIN}.nii.gz")
+    return path.name.split("space-")[1].split("_")[0] if path else ""
 
 
 def _biological(stem: str) -> bool:
