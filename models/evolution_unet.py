@@ -26,6 +26,7 @@ from flame.models.evolution import (
     LEAST_ML,
     LEVELS,
     EvolutionCase,
+    EvolutionConfig,
     Forecast,
     Samples,
     signed_distance,
@@ -120,7 +121,11 @@ class LearnedEvolution(ABC):
     numbers: int
 
     def __init__(
-        self, steps: int = 600, batch_size: int = 4, filters: int = 8, seed: int = 0
+        self,
+        steps: int = EvolutionConfig.steps,
+        batch_size: int = EvolutionConfig.batch_size,
+        filters: int = EvolutionConfig.filters,
+        seed: int = 0,
     ) -> None:
         self.steps, self.batch_size, self.seed = steps, batch_size, seed
         self.network: Any = unet(self.channels, 1, filters, levels=3, condition=self.numbers)
@@ -241,7 +246,11 @@ class Hybrid(LearnedEvolution):
     channels, numbers = 7, 6
 
     def __init__(
-        self, steps: int = 600, batch_size: int = 4, filters: int = 8, seed: int = 0
+        self,
+        steps: int = EvolutionConfig.steps,
+        batch_size: int = EvolutionConfig.batch_size,
+        filters: int = EvolutionConfig.filters,
+        seed: int = 0,
     ) -> None:
         super().__init__(steps, batch_size, filters, seed)
         self.mechanistic = Mechanistic()
@@ -259,7 +268,7 @@ class Hybrid(LearnedEvolution):
         courses = (self.mechanistic.densities(c, sets, days) for c in (reference, case))
         growth = self.mechanistic.growth_before(case) - _USUAL_GROWTH
         fixed, least, found = anatomy(case), LEAST_ML / case.voxel_ml, []
-        for day, by_set, given in zip(days, *(zip(*c, strict=True) for c in courses), strict=True):
+        for day, by_set, given in zip(days, *courses, strict=True):
             usual, density = (np.tensordot(weights, np.array(d), axes=1) for d in (by_set, given))
             # Weights that sum to 1 and a rounding error would have no logit.
             prior = logit(np.clip(usual, 0, 1)).clip(-_LARGEST, _LARGEST).astype(np.float32)

@@ -227,26 +227,26 @@ class Mechanistic:
 
     def densities(
         self, case: EvolutionCase, sets: Sets, days: tuple[int, ...]
-    ) -> list[list[Volume]]:
-        """Visible densities [set][day] under the treatment of ``case``."""
+    ) -> list[tuple[Volume, ...]]:
+        """Visible densities [day][set] under the treatment of ``case``."""
         course = Course(case, self.mixture.efficacy)
-        return [course.seen(parameter_grid()[k], days) for k in sets]
+        return list(zip(*(course.seen(parameter_grid()[k], days) for k in sets), strict=True))
 
     def ensemble(
         self, case: EvolutionCase, days: tuple[int, ...]
-    ) -> tuple[Array, list[list[Volume]]]:
-        """The likeliest parameter sets' weights and visible densities [set][day]."""
+    ) -> tuple[Array, list[tuple[Volume, ...]]]:
+        """The likeliest parameter sets' weights and visible densities [day][set]."""
         weights, sets = self.likely_sets(case)
         return weights, self.densities(case, sets, days)
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """One forecast a day, in order of ``days``."""
-        weights, seen = self.ensemble(case, days)
+        weights, densities = self.ensemble(case, days)
         found = []
-        for n, day in enumerate(days):
-            soft = [around(s[n] - VISIBLE, EDGE) for s in seen]
+        for day, by_set in zip(days, densities, strict=True):
+            soft = [around(s - VISIBLE, EDGE) for s in by_set]
             probability = np.tensordot(weights, np.array(soft), axes=1).astype(np.float32)
-            volumes = drawn_volumes(case, weights, [s[n] for s in seen])
+            volumes = drawn_volumes(case, weights, by_set)
             found.append(Forecast(day, probability, volumes))
         return found
 

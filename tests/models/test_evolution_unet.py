@@ -25,9 +25,10 @@ def test_before_learning_the_hybrid_is_the_expected_density() -> None:
     cases = [tumour_case(f"p{n}", 13.0 + n) for n in range(3)]
     hybrid = Hybrid(steps=0, filters=4)
     hybrid.fit(cases)
-    weights, seen = hybrid.mechanistic.ensemble(cases[0], (40, 90))
-    for n, forecast in enumerate(hybrid.forecast(cases[0], (40, 90))):
-        density = sum(w * s[n] for w, s in zip(weights, seen, strict=True))
+    weights, densities = hybrid.mechanistic.ensemble(cases[0], (40, 90))
+    forecasts = hybrid.forecast(cases[0], (40, 90))
+    for forecast, by_set in zip(forecasts, densities, strict=True):
+        density = sum(w * d for w, d in zip(weights, by_set, strict=True))
         assert np.array_equal(forecast.mask, density >= VISIBLE)
 
 
@@ -36,7 +37,7 @@ def test_a_tumour_that_is_all_cells_has_a_logit(monkeypatch: pytest.MonkeyPatch)
     full = np.ones((SIDE,) * 3, np.float32)
     hybrid = Hybrid(steps=0, filters=4)
     monkeypatch.setattr(hybrid.mechanistic, "likely_sets", lambda c: (weights, np.arange(2)))
-    monkeypatch.setattr(hybrid.mechanistic, "densities", lambda c, s, d: [[full]] * 2)
+    monkeypatch.setattr(hybrid.mechanistic, "densities", lambda c, s, d: [(full, full)])
     monkeypatch.setattr(hybrid.mechanistic, "growth_before", lambda c: np.zeros(2))
     (forecast,) = hybrid.forecast(tumour_case(), (60,))
     assert forecast.mask.all()
