@@ -15,6 +15,7 @@ from flame.core.errors import BadInput, FlameError
 from flame.core.scores import Weights
 from flame.models.fresh_optimizer import FreshOptimizer
 from flame.models.initial_weights import initial_weights
+from flame.models.patches import Patches
 from flame.models.segmentation_cases import (
     CHANNELS,
     REGIONS,
@@ -75,7 +76,7 @@ class SegmentationModel:
         """
         self.network.set_weights(weights)
         self._fresh.restart()
-        patches = _Patches(cases, self.config.patch, seed)
+        patches = Patches(cases, self.config.patch, seed)
         losses = []
         for at in np.linspace(*part, steps, endpoint=False):
             rate = self.config.learning_rate * 0.5 * (1 + np.cos(np.pi * at))
@@ -122,59 +123,6 @@ class SegmentationModel:
         size = (self.config.patch,) * 3
         found = sliding_window_inference(whole, size, 4, predict, overlap=0.5, mode="gaussian")
         return np.moveaxis(found[0].numpy(), 0, -1)
-
-
-class _Patches:
-    """Random patches, half of them around tumour, with sequences left out at random."""
-
-    def __init__(self, cases: list[SegmentationCase], side: int, seed: int) -> None:
-        from monai import transforms
-
-        self.cases, self.rng = cases, np.random.default_rng(seed)
-        pad = transforms.SpatialPadd(["images", "regions", "tumour"], (side,) * 3)
-        places = transforms.FgBgToIndicesd("tumour")
-        self.padded = [places(pad(_by_channel(c))) for c in cases]
-        self.augment = transforms.Compose(
-            [
-                transforms.RandCropByPosNegLabeld(
-                    ["images", "regions"], "tumour", (side,) * 3, pos=3, neg=1, num_samples=1,
-                    fg_indices_key="tumour_fg_indices", bg_indices_key="tumour_bg_indices",
-                    allow_smaller=True,
-                ),
-                transforms.RandFlipd(["images", "regions"], 0.5, 0),
-                transforms.RandRotated(
-                    ["images", "regions"], 0.2, 0.2, 0.2, 0.3, mode=("bilinear", "nearest")
-                ),
-            ]
-        )  # fmt: skip
-        self.augment.set_random_state(seed)
-
-    def draw(self) -> tuple[Volume, Volume]:
-        """Images (side, side, side, 4) and regions (side, side, side, 3) of one patch."""
-        chosen = self.rng.integers(len(self.cases))
-        case = self.cases[chosen]
-        (patch,) = self.augment(self.padded[chosen])
-        images, regions = (np.asarray(patch[k], np.float32) for k in ("images", "regions"))
-        scale, shift = (
-            self.rng.uniform(0.8, 1.2, (4, 1, 1, 1)),
-            self.rng.normal(0, 0.15, (4, 1, 1, 1)),
-        )
-        images = np.where(images != 0, images * scale + shift, 0).astype(np.float32)
-        images[self._left_out(case)] = 0
-        regions[~case.known] = -1
-        return np.moveaxis(images, 0, -1), np.moveaxis(regions, 0, -1)
-
-    def _left_out(self, case: SegmentationCase) -> NDArray[np.intp]:
-        """Each sequence with a chance of 1/4, but never the last one."""
-        present = case.present
-        gone = present[self.rng.random(len(present)) < 0.25]
-        return gone if len(gone) < len(present) else gone[:-1]
-
-
-def _by_channel(case: SegmentationCase) -> dict[Any, Any]:
-    """Images and regions with channels first, as MONAI has them, and where any tumour is."""
-    images, regions = (np.moveaxis(a, -1, 0) for a in (case.images, case.regions))
-    return {"images": images, "regions": regions, "tumour": regions.max(axis=0)[None] > 0}
 
 
 def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:

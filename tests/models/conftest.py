@@ -5,6 +5,7 @@ import pytest
 
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution import EvolutionCase
+from flame.models.segmentation_cases import CHANNELS, SegmentationCase
 
 SIDE, SPACING = 24, 4.0
 PHOTONS = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
@@ -26,6 +27,21 @@ def tumour_case(name: str = "p", radius: float = 15.0, **changes: object) -> Evo
         "later": ((50, ball(radius + 2)), (120, ball(radius + 6))),
     }  # fmt: skip
     return EvolutionCase(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def bright_ball(seed: int, side: int = 24) -> SegmentationCase:
+    """FLAIR and T1 of noise with a ball that is bright on FLAIR; T2 and T1C are not there."""
+    rng = np.random.default_rng(seed)
+    centre = rng.uniform(9, side - 9, 3)
+    index = np.indices((side,) * 3)
+    ball = ((index - centre[:, None, None, None]) ** 2).sum(axis=0) < 36
+    images = np.zeros((side,) * 3 + (4,), np.float32)
+    for name, contrast in (("FLAIR", 3.0), ("T1", -0.5)):
+        noise = rng.normal(0, 0.5, ball.shape)
+        images[..., CHANNELS.index(name)] = noise + contrast * ball
+    regions = np.full((*ball.shape, 3), -1, np.float32)
+    regions[..., 0] = ball
+    return SegmentationCase(images, regions)
 
 
 @pytest.fixture(scope="session")

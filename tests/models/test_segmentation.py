@@ -1,29 +1,15 @@
-"""Tumour masks: the loss by hand, patches as promised, and a bright ball that is found."""
+"""Tumour masks: the loss by hand, and a bright ball that is found."""
 
 import keras
 import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.models.segmentation import SegmentationModel, _Patches, mask_of, masked_loss
-from flame.models.segmentation_cases import CHANNELS, SegmentationCase, SegmentationConfig
+from flame.models.segmentation import SegmentationModel, mask_of, masked_loss
+from flame.models.segmentation_cases import CHANNELS, SegmentationConfig
+from tests.models.conftest import bright_ball
 
 CONFIG = SegmentationConfig(patch=16, filters=4, batch_size=2, learning_rate=1e-2)
-
-
-def bright_ball(seed: int, side: int = 24) -> SegmentationCase:
-    """FLAIR and T1 of noise with a ball that is bright on FLAIR; T2 and T1C are not there."""
-    rng = np.random.default_rng(seed)
-    centre = rng.uniform(9, side - 9, 3)
-    index = np.indices((side,) * 3)
-    ball = ((index - centre[:, None, None, None]) ** 2).sum(axis=0) < 36
-    images = np.zeros((side,) * 3 + (4,), np.float32)
-    for name, contrast in (("FLAIR", 3.0), ("T1", -0.5)):
-        noise = rng.normal(0, 0.5, ball.shape)
-        images[..., CHANNELS.index(name)] = noise + contrast * ball
-    regions = np.full((*ball.shape, 3), -1, np.float32)
-    regions[..., 0] = ball
-    return SegmentationCase(images, regions)
 
 
 def test_loss_by_hand() -> None:
@@ -33,21 +19,6 @@ def test_loss_by_hand() -> None:
     logits = np.array([0, 5, 0, -5], np.float32).reshape(1, 2, 1, 1, 2)
     found = float(masked_loss(*map(keras.ops.convert_to_tensor, (known, logits))))
     assert found == pytest.approx(np.log(2) * 2 / 3 + 1 - 2 / 3, abs=1e-5)
-
-
-def test_patches_keep_what_is_unknown_and_never_lose_every_sequence() -> None:
-    patches = _Patches([bright_ball(0)], 16, seed=0)
-    shown = set()
-    for _ in range(30):
-        images, regions = patches.draw()
-        assert images.shape == (16, 16, 16, 4)
-        assert set(np.unique(regions[..., 0])) <= {0.0, 1.0}
-        assert (regions[..., 1:] == -1).all()
-        present = tuple(np.abs(images).reshape(-1, 4).max(axis=0) > 0)
-        assert any(present)
-        assert not present[CHANNELS.index("T2")]
-        shown.add(present)
-    assert len(shown) > 1  # sequences are left out at times
 
 
 def test_finds_a_bright_ball_with_and_without_the_other_sequence() -> None:
