@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
 from flame.core.imaging import Sequence
+from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
 
 Volume = NDArray[np.float32]
 
-REGIONS = ("whole", "core", "enhancing")
+REGIONS = (WHOLE, CORE, ENHANCING)
 """Nested regions of BraTS: all of the tumour, without its oedema, its enhancing part."""
 CHANNELS = tuple(Sequence)
 
@@ -63,9 +64,12 @@ def images_of(timepoint: Timepoint) -> Volume:
 
 
 def segmentation_case(timepoint: Timepoint) -> SegmentationCase:
-    """The day's scans and drawn gross tumour volume, which is known to be the core."""
+    """The day's scans and what was drawn; the gross tumour volume is the core."""
     images = images_of(timepoint)
     regions = np.full((*images.shape[:3], len(REGIONS)), -1, np.float32)
+    drawn = dict(timepoint.regions)
     if timepoint.tumour is not None:
-        regions[..., REGIONS.index("core")] = timepoint.tumour.voxels > 0
+        drawn[CORE] = timepoint.tumour
+    for name, mask in drawn.items():
+        regions[..., REGIONS.index(name)] = mask.voxels > 0
     return SegmentationCase(images, regions)

@@ -8,6 +8,7 @@ import tomli_w
 
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
+from flame.io.tumour_masks import CONVENTIONS
 from flame.preprocessing.atlas import MNI152, atlas_registration
 from flame.preprocessing.bias_field import bias_field
 from flame.preprocessing.brain_extraction import brain_extraction
@@ -34,7 +35,7 @@ class StageConfig:
     ``spacing`` is the voxel size of the output in mm; ``template`` a skull-stripped T1 (empty:
     MNI152) and ``space`` its name in file names; ``atlas_fit`` is affine or rigid; ``landmarks`` a
     file of ``flame harmonise`` for intensity ``nyul``; ``native`` also writes the corrected scans
-    on their own grids.
+    on their own grids; ``tumour_labels`` says what the labels of given tumour masks mean.
     """
 
     spacing: float = 1.0
@@ -47,6 +48,7 @@ class StageConfig:
     intensity: str = "zscore"
     landmarks: str = ""
     native: bool = False
+    tumour_labels: str = "brats"
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.spacing <= 6:
@@ -67,6 +69,9 @@ class StageConfig:
             raise BadInput(
                 "intensity=nyul goes with landmarks=FILE; flame harmonise makes the file"
             )
+        if self.tumour_labels not in CONVENTIONS:
+            hint = nearest(self.tumour_labels, list(CONVENTIONS))
+            raise BadInput(f"unknown tumour labels '{self.tumour_labels}': {hint}")
         stages(self)  # unknown methods and unreadable files show here
 
     def resolved(self) -> "StageConfig":

@@ -5,10 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 import pydicom
-from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from flame.core.errors import UnreadableImage
@@ -16,9 +14,9 @@ from flame.core.imaging import DoseMap, LabelMap, Sequence
 from flame.io.dose import read_dose
 from flame.io.segmentations import read_segments
 from flame.io.structures import read_region, regions
+from flame.io.tumour_masks import CORE, read_regions
 from flame.preprocessing.interpolation import resample, resample_labels
 
-_OEDEMA = 2
 _GROSS_TUMOUR = re.compile(r"^\s*gtv", re.I)
 
 Matrix = NDArray[np.float64]
@@ -51,50 +49,44 @@ class Planned:
 
 
 def planned_maps(
-    planned: Planned, moves: Mapping[Sequence, Matrix], affine: Matrix, shape: tuple[int, ...]
-) -> tuple[LabelMap | None, DoseMap | None, list[str]]:
-    """Return gross tumour volume and dose (Gy) on the final grid, and notes on what was left out.
+    planned: Planned,
+    moves: Mapping[Sequence, Matrix],
+    affine: Matrix,
+    shape: tuple[int, ...],
+    convention: str = "brats",
+) -> tuple[dict[str, LabelMap], DoseMap | None, list[str]]:
+    """Return drawn regions and dose (Gy) on the final grid, and notes on what was left out.
 
     ``moves`` carries each scan's native world into the final one. Regions named GTV.. make up the
-    tumour; other names are free text and are not used.
+    core; other names are free text and are not used. ``convention`` says what labels of a NIfTI
+    mask mean.
     """
-    masks, notes = [], list(planned.notes)
-    for mask, drawn_on in _tumours(planned, notes):
+    notes, drawn = list(planned.notes), dict[str, list[NDArray[np.uint8]]]()
+    for region, mask, drawn_on in _tumours(planned, convention, notes):
         carried = LabelMap(mask.voxels, moves[drawn_on] @ mask.affine)
-        masks.append(resample_labels(carried, affine, shape).voxels)
-    tumour = LabelMap(np.maximum.reduce(masks), affine) if masks else None
+        drawn.setdefault(region, []).append(resample_labels(carried, affine, shape).voxels)
+    found = {r: LabelMap(np.maximum.reduce(masks), affine) for r, masks in drawn.items()}
     dose = None
     if planned.doses and planned.sequence is not None:
         move = moves[planned.sequence]
         try:
-            found = read_dose(list(planned.doses), planned.plans)
-            voxels = resample(found.voxels, move @ found.affine, affine, shape)
-            dose = DoseMap(voxels, affine, found.biological)
+            read = read_dose(list(planned.doses), planned.plans)
+            voxels = resample(read.voxels, move @ read.affine, affine, shape)
+            dose = DoseMap(voxels, affine, read.biological)
         except UnreadableImage as error:
             notes.append(f"dose left out: {error.reason}")
-    return tumour, dose, notes
+    return found, dose, notes
 
 
-def _tumours(planned: Planned, notes: list[str]) -> Iterable[tuple[LabelMap, Sequence]]:
-    """Masks of the tumour, each with the scan in whose world it lies."""
+def _tumours(
+    planned: Planned, convention: str, notes: list[str]
+) -> Iterable[tuple[str, LabelMap, Sequence]]:
+    """Regions by name, each with the scan in whose world it lies."""
     if planned.tumour and planned.drawn_on:
-        yield read_tumour(planned.tumour), planned.drawn_on
+        for region, mask in read_regions(planned.tumour, convention).items():
+            yield region, mask, planned.drawn_on
     elif planned.sequence is not None:
-        yield from ((mask, planned.sequence) for mask in _contoured(planned, notes))
-
-
-def read_tumour(path: Path) -> LabelMap:
-    """The gross tumour volume of a NIfTI mask; of BraTS labels all but the oedema (2)."""
-    try:
-        image = nib.load(path)
-        labels = np.squeeze(np.asarray(image.dataobj))
-    except (OSError, ImageFileError) as error:
-        raise UnreadableImage(path, "the tumour mask is no readable NIfTI image") from error
-    if labels.ndim != 3 or not np.isin(np.unique(labels), range(5)).all():
-        raise UnreadableImage(path, "a tumour mask has one volume of labels 0 to 4")
-    whole = labels > 0
-    core = whole & (labels != _OEDEMA) if len(np.unique(labels[whole])) > 1 else whole
-    return LabelMap(core.astype(np.uint8), np.asarray(image.affine, float))
+        yield from ((CORE, mask, planned.sequence) for mask in _contoured(planned, notes))
 
 
 def _contoured(planned: Planned, notes: list[str]) -> Iterable[LabelMap]:

@@ -34,7 +34,8 @@ def on_grid(
     dose = timepoint.dose
     if dose is not None:
         dose = DoseMap(resample(dose.voxels, dose.affine, affine, shape), affine, dose.biological)
-    return replace(timepoint, scans=scans, brain=brain, tumour=tumour, dose=dose)
+    regions = {r: resample_labels(m, affine, shape) for r, m in timepoint.regions.items()}
+    return replace(timepoint, scans=scans, brain=brain, tumour=tumour, dose=dose, regions=regions)
 
 
 @STAGES.register("resampling")

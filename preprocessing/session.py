@@ -15,6 +15,7 @@ from flame.core.imaging import Sequence
 from flame.io.bids import SessionFiles, session_folder, session_sidecar, write_session
 from flame.io.geometry import Geometry
 from flame.io.pixels import read_scan
+from flame.io.tumour_masks import CORE
 from flame.preprocessing.atlas import template
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.estimate_cache import EstimateCache, stage_keys
@@ -172,8 +173,11 @@ def _run(
         s: before.scans[s].affine @ np.linalg.inv(scan.affine) for s, scan in first.scans.items()
     }
     grid = template(config.template, config.space, config.spacing)
-    tumour, dose, notes = planned_maps(study.planned, moves, grid.affine, grid.t1.shape)
-    timepoint = replace(timepoint, tumour=tumour, dose=dose)
+    regions, dose, notes = planned_maps(
+        study.planned, moves, grid.affine, grid.t1.shape, config.tumour_labels
+    )
+    tumour = regions.pop(CORE, None)
+    timepoint = replace(timepoint, tumour=tumour, regions=regions, dose=dose)
     checks += final_checks(timepoint, template(config.template, config.space))
     whole = replace(whole, tumour=tumour)
     _stop_at_failure(study, checks, whole)

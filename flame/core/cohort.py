@@ -25,7 +25,8 @@ class Timepoint:
     """The MRI of one day, counted from the start of radiotherapy.
 
     ``brain`` and ``tumour`` (the gross tumour volume) are label maps and ``dose`` the dose of the
-    whole course, all in the same world space as the scans, or None. ``predicted`` says that a model
+    whole course, all in the same world space as the scans, or None. ``regions`` are what else was
+    drawn: the whole tumour with its oedema, the enhancing one. ``predicted`` says that a model
     made the tumour, where nobody drew one. ``space`` names the template that the day lies on.
     """
 
@@ -34,6 +35,7 @@ class Timepoint:
     brain: LabelMap | None = None
     tumour: LabelMap | None = None
     dose: DoseMap | None = None
+    regions: Mapping[str, LabelMap] = field(default_factory=dict)
     predicted: bool = False
     space: str = ""
 

@@ -18,6 +18,7 @@ from flame.core.cohort import Timepoint
 from flame.core.files import write_text
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
 from flame.io.transforms import itk_text
+from flame.io.tumour_masks import ENHANCING, WHOLE
 
 _NAMES = {
     Sequence.T1: ("", "T1w"),
@@ -27,7 +28,7 @@ _NAMES = {
 }
 _NATIVE = "orig"
 _BRAIN, _TUMOUR, _DOSE = "desc-brain_mask", "label-GTV_mask", "dose"
-_PREDICTED = "label-{}_desc-predicted_mask"
+_REGION, _PREDICTED = "label-{}_mask", "label-{}_desc-predicted_mask"
 _IGNORED = (
     "treatments.tsv", "quality.tsv", "refused.tsv", "decisions.tsv", "quality.html",
     "preprocess.toml", "**/*_xfm.txt", "**/*_dose.*", "**/*_slices.jpg",
@@ -111,10 +112,12 @@ def _write_images(stem: str, timepoint: Timepoint, space: str, sidecar: Mapping[
     if timepoint.brain is not None:
         meta = {**sidecar, "Type": "Brain"}
         _save(f"{stem}space-{space}_{_BRAIN}", timepoint.brain.voxels, timepoint.brain.affine, meta)
+    drawn = {_REGION.format(region): mask for region, mask in timepoint.regions.items()}
     if timepoint.tumour is not None:
+        drawn[_TUMOUR] = timepoint.tumour
+    for name, mask in drawn.items():
         meta = {**sidecar, "Type": "Lesion"}
-        tumour = timepoint.tumour
-        _save(f"{stem}space-{space}_{_TUMOUR}", tumour.voxels, tumour.affine, meta)
+        _save(f"{stem}space-{space}_{name}", mask.voxels, mask.affine, meta)
     if timepoint.dose is not None:
         dose = timepoint.dose
         meta = {**sidecar, "Units": "Gy", "RBEWeighted": dose.biological}
@@ -179,6 +182,7 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
         for name in (_BRAIN, _TUMOUR, _PREDICTED.format("core"))
     )
     tumour = drawn or predicted
+    regions = {r: _load(f"{stem}space-*_{_REGION.format(r)}.nii.gz") for r in (WHOLE, ENHANCING)}
     dose = _load(f"{stem}space-*_{_DOSE}.nii.gz")
     return Timepoint(
         day,
@@ -186,6 +190,7 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
         LabelMap(brain[0].astype(np.uint8), brain[1]) if brain else None,
         LabelMap(tumour[0].astype(np.uint8), tumour[1]) if tumour else None,
         DoseMap(*dose, biological=_biological(f"{stem}")) if dose else None,
+        {r: LabelMap(m[0].astype(np.uint8), m[1]) for r, m in regions.items() if m},
         predicted=bool(predicted and not drawn),
         space=_space(f"{stem}"),
     )

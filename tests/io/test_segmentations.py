@@ -82,5 +82,5 @@ def test_written_on_an_anonymised_series_and_not_taken_for_a_contour(tmp_path: P
     )
     assert sorted(map(tuple, at)) == sorted(map(tuple, expected))
     planned = Planned(FRAME, Sequence.T1, segmentations=(tmp_path / "seg.dcm",))
-    tumour, _, _ = planned_maps(planned, {Sequence.T1: np.eye(4)}, grid.affine, grid.shape)
-    assert tumour is None
+    regions, _, _ = planned_maps(planned, {Sequence.T1: np.eye(4)}, grid.affine, grid.shape)
+    assert not regions

@@ -7,8 +7,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from flame.core.cohort import Timepoint
 from flame.core.config import as_toml
-from flame.core.errors import BadInput, UnreadableImage
+from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import DataConfig, TrainConfig
@@ -17,10 +18,9 @@ from flame.io.bids import read_timepoint
 from flame.io.intake import inspect_folder
 from flame.io.transforms import read_transform
 from flame.models.segmentation import SegmentationModel
-from flame.models.segmentation_cases import SegmentationConfig
+from flame.models.segmentation_cases import SegmentationConfig, segmentation_case
 from flame.pipelines import preprocess, segment
 from flame.preprocessing.cohort import read_cohort, sessions
-from flame.preprocessing.planned import read_tumour
 from tests.pipelines.conftest import config
 
 SMALL = SegmentationConfig(voxel_mm=6.0, patch=16, filters=4)
@@ -74,18 +74,9 @@ def test_a_run_on_something_else(trained: Path, derivatives: Path) -> None:
         segment.run(trained, derivatives)
 
 
-def test_brats_labels_without_the_oedema(tmp_path: Path) -> None:
-    labels = np.zeros((6, 6, 6), np.uint8)
-    labels[:3], labels[3], labels[4] = 2, 1, 4
-    nib.Nifti1Image(labels, np.eye(4)).to_filename(tmp_path / "brats.nii.gz")
-    assert np.flatnonzero(read_tumour(tmp_path / "brats.nii.gz").voxels.any((1, 2))).tolist() == [
-        3, 4,
-    ]  # fmt: skip
-    nib.Nifti1Image((labels > 0).astype(np.uint8), np.eye(4)).to_filename(tmp_path / "one.nii.gz")
-    assert read_tumour(tmp_path / "one.nii.gz").voxels.any((1, 2)).sum() == 5
-    nib.Nifti1Image(labels * 50.0, np.eye(4)).to_filename(tmp_path / "grey.nii.gz")
-    with pytest.raises(UnreadableImage, match="labels 0 to 4"):
-        read_tumour(tmp_path / "grey.nii.gz")
+def _first_day(bids: Path) -> Timepoint:
+    (subject,) = (p.name.removeprefix("sub-") for p in bids.glob("sub-*"))
+    return read_timepoint(bids, subject, "01", 0)
 
 
 def test_a_nifti_mask_goes_before_contours(hospital: Path, tmp_path: Path) -> None:
@@ -94,8 +85,10 @@ def test_a_nifti_mask_goes_before_contours(hospital: Path, tmp_path: Path) -> No
     grid = series[Sequence.T1C].geometry
     assert grid is not None
     mask = np.zeros(grid.shape, np.uint8)
-    index = tuple(slice(n // 2, n // 2 + 8) for n in grid.shape)
-    mask[index] = 1
+    around, index = (
+        tuple(slice(n // 2 - more, n // 2 + 8 + more) for n in grid.shape) for more in (2, 0)
+    )
+    mask[around], mask[index] = 2, 4  # an enhancing tumour in its oedema
     tumours = tmp_path / "tumours"
     tumours.mkdir()
     given = tumours / f"{examination.patient_id}_{examination.day:%Y%m%d}.nii.gz"
@@ -104,12 +97,17 @@ def test_a_nifti_mask_goes_before_contours(hospital: Path, tmp_path: Path) -> No
     preprocess.run(settings)
     (move,) = (tmp_path / "bids").glob("sub-*/ses-01/anat/*from-T1C_to*xfm.txt")
     expected = nib.affines.apply_affine(
-        read_transform(move) @ grid.affine, np.argwhere(mask).mean(axis=0)
+        read_transform(move) @ grid.affine, np.argwhere(mask == 4).mean(axis=0)
     )
     found = nib.load(next((tmp_path / "bids").glob("sub-*/ses-01/anat/*label-GTV_mask.nii.gz")))
     inside = np.argwhere(np.asarray(found.dataobj) > 0)
     centre = nib.affines.apply_affine(found.affine, inside).mean(axis=0)
     assert np.linalg.norm(centre - expected) < 1.5  # voxels of 3 mm
+    day = segmentation_case(_first_day(tmp_path / "bids"))
+    assert day.known.all()
+    whole, core, enhancing = (int(day.regions[..., n].sum()) for n in range(3))
+    assert whole > 1.5 * core
+    assert enhancing == core
     given.rename(tumours / "nobody_20200101.nii.gz")
     with pytest.raises(BadInput, match="no mask fits a day"):
         preprocess.run(settings)

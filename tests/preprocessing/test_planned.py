@@ -33,8 +33,9 @@ def test_gtv_and_dose_move_with_their_scan(planned: Planned) -> None:
     move = pose(np.random.default_rng(0), 15, 20)
     grid = AFFINE.copy()
     grid[:3, 3] = (move @ AFFINE @ [29.5, 29.5, 29.5, 1])[:3] - 80
-    tumour, dose, notes = planned_maps(planned, {Sequence.T1C: move}, grid, (80, 80, 80))
+    regions, dose, notes = planned_maps(planned, {Sequence.T1C: move}, grid, (80, 80, 80))
     assert not notes
+    (tumour,) = regions.values()
     assert dose.biological
     assert tumour.volume == pytest.approx(4 / 3 * np.pi * 16**3 / 1000, rel=0.05)
     middle = grid @ [*np.argwhere(tumour.voxels).mean(axis=0), 1]
@@ -45,8 +46,8 @@ def test_gtv_and_dose_move_with_their_scan(planned: Planned) -> None:
 
 def test_what_cannot_be_used_is_left_out_with_a_note(planned: Planned) -> None:
     wrong = Planned("9.9", Sequence.T1C, (), planned.structures)
-    tumour, dose, notes = planned_maps(wrong, {Sequence.T1C: np.eye(4)}, AFFINE, SHAPE)
-    assert (tumour, dose) == (None, None)
+    regions, dose, notes = planned_maps(wrong, {Sequence.T1C: np.eye(4)}, AFFINE, SHAPE)
+    assert (regions, dose) == ({}, None)
     assert notes == ["a GTV contour was left out: its frame of reference is not that of the images"]
 
 
@@ -58,4 +59,4 @@ def test_notes_of_what_else_there_is_are_kept(planned: Planned) -> None:
 
 
 def test_without_radiotherapy_there_is_nothing() -> None:
-    assert planned_maps(Planned(), {}, AFFINE, SHAPE) == (None, None, [])
+    assert planned_maps(Planned(), {}, AFFINE, SHAPE) == ({}, None, [])
