@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from flame.core.cohort import Cohort
 from flame.core.files import write_text
 from flame.core.imaging import Scan, Sequence
@@ -30,7 +28,7 @@ class EvaluateResult:
 def run(run_folder: Path, progress: Progress = lambda done, total: None) -> EvaluateResult:
     """Write scores.csv, differences.csv and report.html into the run folder.
 
-    Of forecasts also strata.csv: every figure by horizon and trend.
+    Of forecasts also strata.csv, every figure by horizon and trend; of masks by region.
     Raises BadInput where training has not finished or the data changed since.
     """
     from flame.federation.data import load_cohort
@@ -85,9 +83,8 @@ def _images(
     )
     gaps = differences(config.task, rows)
     counts, warnings = describe(config, cohorts, by_centre)
-    parts = strata(rows, ("horizon", "trend")) if config.task == "evolution" else pd.DataFrame()
-    if len(parts):
-        write_text(run_folder / "strata.csv", parts.to_csv(index=False, na_rep="nan"))
+    parts = strata(config.task, rows)
+    write_text(run_folder / "strata.csv", parts.to_csv(index=False, na_rep="nan"))
     evaluation = ImageEvaluation(config, report, gaps, rows, parts, tuple(counts), tuple(warnings))
     return _written(run_folder, report, as_table(gaps).to_csv(index=False, na_rep="nan"),
                     render(evaluation), next(iter(METRICS[config.task])))  # fmt: skip

@@ -20,7 +20,7 @@ TITLES = {
     "evolution": "Tumour evolution, hospital by hospital",
 }
 _SHOWN = {
-    "dice": ("Dice", "Overlap with the drawn mask."),
+    "dice": ("Dice", "Overlap with the drawn mask; of a patient the mean over days and regions."),
     "hd95": ("HD95 (mm)", "95th percentile of the surface distance."),
     "changed dice": ("Dice of changed voxels", "Overlap of what changed with what was said to; 0 "
                      "for the last mask again."),
@@ -46,7 +46,7 @@ _LIMITS = {
 class ImageEvaluation:
     """Everything the report is made from; ``counts`` are the rows of ``flame train``.
 
-    ``strata`` are the figures by horizon and trend, of masks none.
+    ``strata`` are the figures by horizon and trend, of masks by region.
     """
 
     config: TrainConfig
@@ -65,6 +65,7 @@ def render(evaluation: ImageEvaluation) -> str:
     return page(
         "image_report.html.j2", config, report,
         title=TITLES[config.task],
+        task=config.task,
         warnings=list(evaluation.warnings),
         cohort_columns=list(evaluation.counts[0]),
         cohort_rows=[list(map(str, row.values())) for row in evaluation.counts],

@@ -1,6 +1,6 @@
 """Masks and forecasts of a run, patient by patient, and how they hold centre by centre."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ METRICS = {
     "evolution": {"changed dice": "", **UNITS},
 }  # fmt: skip
 """What is measured of each task, and its unit; the first is shown first."""
+STRATA = {"segmentation": ("region",), "evolution": ("horizon", "trend")}
+"""Columns by whose values figures are given apart."""
 PERSISTENCE = BASELINES[0]
 
 
@@ -162,16 +164,16 @@ def best_baseline(rows: pd.DataFrame) -> str:
     return max(means, key=lambda name: np.nan_to_num(means[name], nan=-1.0))
 
 
-def strata(rows: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """Mean over patients of all figures of the joint models and baselines, by ``columns``.
+def strata(task: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean over patients of all figures of the joint models and baselines, by STRATA.
 
     A row for each column, value of it, and model.
     """
     found = []
-    for column in columns:
+    for column in STRATA[task]:
         for (value, model), part in rows.groupby([column, "model"], sort=False):
             if model in (FEDERATED, POOLED, *BASELINES):
-                means = {m: _by_patient(part, m).mean() for m in METRICS["evolution"]}
+                means = {m: _by_patient(part, m).mean() for m in METRICS[task]}
                 patients = len(part.groupby(["tested_on", "patient"]))
                 found.append({"by": column, "value": value, "model": model,
                               "patients": patients, **means})  # fmt: skip

@@ -59,15 +59,24 @@ def test_differences_are_paired_and_local_is_the_centres_own() -> None:
 
 def test_strata_by_hand() -> None:
     rows = ROWS.reindex(columns=[*ROWS, *(m for m in UNITS if m not in ROWS)])
-    rows = rows.assign(trend=["grow", "shrink"] * 4, **{"changed dice": ROWS.dice / 2})
+    rows = rows.assign(
+        trend=["grow", "shrink"] * 4, horizon="late", **{"changed dice": ROWS.dice / 2}
+    )
     twins = pd.concat([rows, rows.assign(tested_on="b", dice=rows.dice - 0.2)])
-    found = strata(twins, ["trend"]).set_index(["by", "value", "model"])
+    found = strata("evolution", twins).set_index(["by", "value", "model"])
     grown = found.loc[("trend", "grow", "federated")]
     assert grown.patients == 2  # p0 of centre a and p0 of centre b
     assert grown["changed dice"] == pytest.approx(0.45)
     assert grown.dice == pytest.approx((0.9 + 0.7) / 2)
     assert found.loc[("trend", "shrink", "pooled")].dice == pytest.approx((0.8 + 0.6) / 2)
     assert "local" not in found.index.get_level_values("model")
+
+
+def test_regions_are_shown_apart() -> None:
+    both = pd.concat([ROWS.assign(region="core"), ROWS.assign(region="whole", dice=0.5)])
+    found = strata("segmentation", both).set_index(["value", "model"]).dice
+    assert found["core", "pooled"] == pytest.approx(0.85)
+    assert found["whole", "pooled"] == 0.5
 
 
 def test_baselines_learn_from_other_folds_of_all_centres() -> None:
