@@ -1,6 +1,7 @@
 """What a response model sees of a patient: image, clinical and radiotherapy arrays."""
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ class Inputs:
         """0 for non-responders, 1 for responders, 2 for unknown."""
         return np.where(np.isnan(self.response), 2, self.response > 0).astype(int)
 
-    def take(self, index: NDArray[np.intp]) -> "Inputs":
+    def take(self, index: NDArray[np.intp]) -> Self:
         """Return the rows ``index``."""
         names = tuple(self.pseudonyms[i] for i in index)
         return replace(
@@ -77,7 +78,37 @@ def concatenate(parts: list[Inputs]) -> Inputs:
     """All rows of ``parts`` as one."""
     arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
     names = tuple(name for p in parts for name in p.pseudonyms)
-    return Inputs("+".join(p.centre for p in parts), names, **arrays)
+    return type(parts[0])("+".join(p.centre for p in parts), names, **arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class Followed(Inputs):
+    """Patients whose survival, not response, is to be learned."""
+
+    @property
+    def labelled(self) -> NDArray[np.intp]:
+        """Rows whose survival time is known."""
+        return np.flatnonzero(np.isfinite(self.survival_days))
+
+    @property
+    def groups(self) -> NDArray[np.intp]:
+        """0 for the censored, 1 for the dead, 2 for unknown."""
+        return np.where(np.isnan(self.survival_days), 2, self.died > 0).astype(int)
+
+    @property
+    def features(self) -> NDArray[np.float64]:
+        """Clinical features and radiotherapy (n, p)."""
+        return np.hstack([self.clinical, self.treatment])
+
+
+def followed(cohort: Cohort, config: ResponseModelConfig) -> Followed:
+    """Turn the patients of ``cohort`` into arrays; BadInput where no survival time is known."""
+    if not any(p.outcome.survival_days is not None for p in cohort.patients):
+        raise BadInput(
+            f"centre {cohort.centre}: no patient has a known survival time; fill the column "
+            "'survival_days', or name the columns of a table in data.survival"
+        )
+    return Followed(**vars(inputs_of(cohort, config)))
 
 
 def treatment_vector(treatment: Treatment) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from flame.core.cohort import Cohort
 from flame.core.files import write_text
 from flame.core.imaging import Scan, Sequence
 from flame.core.scores import GeneralisationReport
-from flame.federation.config import TrainConfig
+from flame.federation.config import TABULAR, TrainConfig
 from flame.pipelines.train import check_data, load_run
 from flame.preprocessing.cohort import at_spacing, read_cohort
 
@@ -36,20 +36,21 @@ def run(run_folder: Path, progress: Progress = lambda done, total: None) -> Eval
     config = load_run(run_folder)
     cohorts = [load_cohort(config, centre) for centre in config.data.centres]
     check_data(run_folder, cohorts)
-    evaluate = _response if config.task == "response" else _images
+    evaluate = _tabular if config.task in TABULAR else _images
     return evaluate(config, run_folder, cohorts, progress)
 
 
-def _response(
+def _tabular(
     config: TrainConfig, run_folder: Path, cohorts: list[Cohort], progress: Progress
 ) -> EvaluateResult:
     from flame.evaluation.baselines import baseline_predictions
     from flame.evaluation.generalisation import as_table, differences, score
     from flame.evaluation.predictions import Predictor
-    from flame.evaluation.report import Evaluation, render
-    from flame.models.inputs import build_inputs
+    from flame.evaluation.report import METRIC, Evaluation, render
+    from flame.federation.task import open_task
 
-    inputs = [build_inputs(cohort, config.model) for cohort in cohorts]
+    task = open_task(config)
+    inputs = [task.patients(cohort) for cohort in cohorts]
     predictions = Predictor(config, run_folder, inputs).all()
     predictions += baseline_predictions(config, cohorts)
     by_centre = {i.centre: i for i in inputs}
@@ -63,7 +64,7 @@ def _response(
         config, report, gaps, predictions, inputs, cohorts, _case(config, cohorts[0])
     )
     return _written(run_folder, report, as_table(gaps).to_csv(index=False, na_rep="nan"),
-                    render(evaluation), "auc")  # fmt: skip
+                    render(evaluation), METRIC[config.task])  # fmt: skip
 
 
 def _images(

@@ -213,7 +213,6 @@ def _response(run_folder: Path, root: Path, name: str) -> float:
     from flame.federation.response_task import ResponseTask
     from flame.models.inputs import inputs_of
     from flame.preprocessing.cohort import at_spacing
-    from flame.preprocessing.standardisation import Moments, standardise
 
     trained = load_run(run_folder)
     if trained.task != "response" or not trained.data.bids:
@@ -223,9 +222,7 @@ def _response(run_folder: Path, root: Path, name: str) -> float:
     task, found = ResponseTask(trained), []
     for seed in trained.training.seeds:
         checkpoint = federated_model(run_folder, trained, seed)
-        task.initial_weights(inputs, seed)
-        clinical = standardise(inputs.clinical, Moments(**checkpoint.shared))
-        found.append(task.model.probability(checkpoint.state.weights, inputs, clinical)[0])
+        found.append(task.predict(inputs, checkpoint.state.weights, checkpoint.shared)[0])
     return float(np.mean(found))
 
 

@@ -44,9 +44,9 @@ def merge(summaries: list[Moments]) -> Moments:
     return total
 
 
-def standardise(features: NDArray[np.float64], fitted: Moments) -> NDArray[np.float32]:
+def standardise(features: NDArray[np.float64], fitted: Moments) -> NDArray[np.float64]:
     """Return z-scores; a missing value becomes 0 (the mean), so does a constant feature."""
     spread = np.sqrt(fitted.squares / np.maximum(fitted.count, 1))
     varies = spread > 1e-9 * np.maximum(np.abs(fitted.mean), 1)  # else rounding of a constant
     scaled = (features - fitted.mean) / np.where(varies, spread, np.inf)
-    return np.nan_to_num(scaled).astype(np.float32)
+    return np.nan_to_num(scaled)

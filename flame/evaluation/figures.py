@@ -17,7 +17,7 @@ from flame.core.imaging import Scan
 from flame.evaluation.held_out import LEFT_OUT
 from flame.evaluation.predictions import Predictions
 from flame.federation.plan import FEDERATED, LOCAL, POOLED
-from flame.models.inputs import Inputs
+from flame.models.inputs import Followed, Inputs
 
 _COLOURS = {
     LOCAL: "#b58900", FEDERATED: "#1f6fb2", POOLED: "#777777",
@@ -89,22 +89,24 @@ def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[
 def survival_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
     """Kaplan-Meier curves of predicted groups, by the model that never saw the centre.
 
-    The cut is the share of responders in the training centres, so it is fixed on other patients.
+    The cut is fixed on other patients: the share of responders in the training centres, or their
+    mean risk.
     """
     figure, axes = _panels(len(cohort))
     chosen = LEFT_OUT.format(FEDERATED) if len(cohort) > 1 else FEDERATED
+    survival = isinstance(cohort[0], Followed)
     for axis, inputs in zip(axes, cohort, strict=True):
         axis.set(title=inputs.centre, xlabel="days", ylabel="alive", ylim=(0, 1.02))
         p = next(p for p in predictions if p.model == chosen and p.tested_on == inputs.centre)
-        others = [i for i in cohort if i is not inputs] or [inputs]
-        cut = float(np.concatenate([i.response[i.labelled] for i in others]).mean())
+        cut = _cut([i for i in cohort if i is not inputs] or [inputs])
         known = np.isfinite(inputs.survival_days)
         high = (p.mean >= cut)[known]
         days, died = inputs.survival_days[known], inputs.died[known]
         if not known.any():
             axis.text(0.5, 0.5, "no survival times", ha="center", transform=axis.transAxes)
             continue
-        for group, label, colour in ((high, "response", "#1f6fb2"), (~high, "none", "#c0392b")):
+        better, worse = ("low risk", "high risk") if survival else ("response", "none")
+        for group, label, colour in ((high, better, "#1f6fb2"), (~high, worse, "#c0392b")):
             if group.any():
                 fitter = KaplanMeierFitter().fit(days[group], died[group])
                 curve = fitter.survival_function_.iloc[:, 0]
@@ -116,6 +118,12 @@ def survival_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inp
                       transform=axis.transAxes)  # fmt: skip
         axis.legend(fontsize=6.5, loc="upper right", frameon=False)
     return to_svg(figure, "survival")
+
+
+def _cut(training: SequenceOf[Inputs]) -> float:
+    if isinstance(training[0], Followed):
+        return 0.0  # features are standardised over the training centres
+    return float(np.concatenate([i.response[i.labelled] for i in training]).mean())
 
 
 def case_figure(scans: SequenceOf[Scan]) -> str:

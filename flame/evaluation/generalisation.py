@@ -13,31 +13,25 @@ from flame.evaluation.metrics import (
     auc_difference,
     auc_estimate,
     brier_estimate,
+    c_index_difference,
     c_index_estimate,
     calibration_estimates,
 )
 from flame.evaluation.predictions import Predictions
 from flame.federation.plan import FEDERATED, LOCAL, POOLED
-from flame.models.inputs import Inputs
+from flame.models.inputs import Followed, Inputs
+
+Counted = dict[str, tuple[Estimate, tuple[int, int]]]
+"""Estimates by metric, with how many patients and events they rest on."""
 
 
 def score(predictions: Predictions, inputs: Inputs) -> list[CentreScore]:
-    """AUC, Brier score, calibration and C-index of one model at one centre."""
-    known = inputs.labelled
-    response = inputs.response[known].astype(float)
-    by_seed, folds = predictions.by_seed[:, known], predictions.folds[:, known]
-    slope, intercept = calibration_estimates(response, predictions.mean[known])
-    labelled = len(known), int(response.sum())
-    survival = np.isfinite(inputs.survival_days)
-    followed = int(survival.sum()), int(inputs.died[survival].sum())
-    c_index = c_index_estimate(inputs.survival_days, inputs.died, predictions.mean)
-    found: dict[str, tuple[Estimate, tuple[int, int]]] = {
-        "auc": (auc_estimate(response, by_seed, folds), labelled),
-        "brier": (brier_estimate(response, by_seed), labelled),
-        "calibration_slope": (slope, labelled),
-        "calibration_intercept": (intercept, labelled),
-        "c_index": (c_index, followed),
-    }
+    """Of a response model AUC, Brier score, calibration and C-index; of survival the C-index."""
+    found = {} if isinstance(inputs, Followed) else _of_response(predictions, inputs)
+    rows = np.flatnonzero(np.isfinite(inputs.survival_days))
+    days, died = inputs.survival_days[rows], inputs.died[rows]
+    c_index = c_index_estimate(days, died, predictions.by_seed[:, rows], predictions.folds[:, rows])
+    found["c_index"] = c_index, (len(rows), int(died.sum()))
     return [
         CentreScore(
             predictions.model, predictions.trained_on, predictions.tested_on, metric,
@@ -45,6 +39,20 @@ def score(predictions: Predictions, inputs: Inputs) -> list[CentreScore]:
         )
         for metric, (estimate, counts) in found.items()
     ]  # fmt: skip
+
+
+def _of_response(predictions: Predictions, inputs: Inputs) -> Counted:
+    known = inputs.labelled
+    response = inputs.response[known].astype(float)
+    by_seed, folds = predictions.by_seed[:, known], predictions.folds[:, known]
+    slope, intercept = calibration_estimates(response, predictions.mean[known])
+    labelled = len(known), int(response.sum())
+    return {
+        "auc": (auc_estimate(response, by_seed, folds), labelled),
+        "brier": (brier_estimate(response, by_seed), labelled),
+        "calibration_slope": (slope, labelled),
+        "calibration_intercept": (intercept, labelled),
+    }
 
 
 @dataclass(frozen=True)
@@ -77,18 +85,23 @@ def differences(predictions: Iterable[Predictions], cohort: list[Inputs]) -> lis
         for first, second in pairs:
             a, b = by_name.get((*first, here)), by_name.get((*second, here))
             if a and b:
-                known = inputs.labelled
-                gap = auc_difference(
-                    inputs.response[known].astype(float),
-                    (a.by_seed[:, known], a.folds[:, known]),
-                    (b.by_seed[:, known], b.folds[:, known]),
-                )
+                metric, gap = _gap(inputs, a, b)
                 found.append(
                     Difference(
-                        a.model, b.model, here, "auc", gap.value, gap.low, gap.high, gap.reason
+                        a.model, b.model, here, metric, gap.value, gap.low, gap.high, gap.reason
                     )
                 )
     return found
+
+
+def _gap(inputs: Inputs, first: Predictions, second: Predictions) -> tuple[str, Estimate]:
+    """The metric of the task, and the difference in it."""
+    known = inputs.labelled
+    a, b = ((p.by_seed[:, known], p.folds[:, known]) for p in (first, second))
+    if isinstance(inputs, Followed):
+        days, died = inputs.survival_days[known], inputs.died[known]
+        return "c_index", c_index_difference(days, died, a, b)
+    return "auc", auc_difference(inputs.response[known].astype(float), a, b)
 
 
 def as_table(rows: Iterable[CentreScore | Difference]) -> pd.DataFrame:

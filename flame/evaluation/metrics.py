@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from lifelines.utils import concordance_index
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import rankdata
@@ -122,23 +121,60 @@ def brier_estimate(response: Array, by_seed: Array) -> Estimate:
     return Estimate(float(errors.mean()), low, high)
 
 
-def c_index_estimate(days: Array, died: Array, probability: Array) -> Estimate:
-    """Harrell's C of the predicted probability of response against survival; bootstrap."""
-    known = np.isfinite(days)
-    days, probability, event = days[known], probability[known], died[known] > 0.5
-    if not event.any() or len(days) < 2:
+class Concordance:
+    """Harrell's C of scores (the higher, the longer alive) of patients whose survival is known.
+
+    Pairs within a fold only, as for the AUC; ties of scores count half; the mean over seeds.
+    ``by_seed`` and ``folds`` are (seed, patient).
+    """
+
+    def __init__(self, days: Array, died: Array, by_seed: Array, folds: NDArray[np.intp]) -> None:
+        dead = died > 0.5
+        same_day = (days[:, None] == days) & ~dead
+        first = dead[:, None] & ((days[:, None] < days) | same_day)
+        self.pairs = [first & (fold[:, None] == fold) for fold in folds]
+        self.wins = [
+            pairs * ((s[:, None] < s) + 0.5 * (s[:, None] == s))
+            for pairs, s in zip(self.pairs, by_seed, strict=True)
+        ]
+
+    def of(self, rows: NDArray[np.intp]) -> float:
+        """C of the patients ``rows``, some of them several times; NaN without a pair."""
+        times = np.bincount(rows, minlength=self.pairs[0].shape[0]).astype(float)
+        counted = [times @ pairs @ times for pairs in self.pairs]
+        if min(counted) == 0:
+            return NAN
+        won = (times @ wins @ times for wins in self.wins)
+        return float(np.mean([w / n for w, n in zip(won, counted, strict=True)]))
+
+
+def c_index_estimate(days: Array, died: Array, by_seed: Array, folds: NDArray[np.intp]) -> Estimate:
+    """Harrell's C, see Concordance; percentile bootstrap over patients."""
+    if not (died > 0.5).any() or len(days) < 2:
         return undefined("no deaths with a known survival time")
+    statistic = Concordance(days, died, by_seed, folds).of
+    value = statistic(np.arange(len(days)))
+    if not np.isfinite(value):
+        return undefined("no comparable pair of patients")
+    return Estimate(value, *_bootstrap(statistic, len(days), 500))
+
+
+def c_index_difference(
+    days: Array,
+    died: Array,
+    first: tuple[Array, NDArray[np.intp]],
+    second: tuple[Array, NDArray[np.intp]],
+) -> Estimate:
+    """C-index of ``first`` minus that of ``second``, paired bootstrap over patients."""
+    a, b = (Concordance(days, died, *scores) for scores in (first, second))
 
     def statistic(rows: NDArray[np.intp]) -> float:
-        try:
-            return float(concordance_index(days[rows], probability[rows], event[rows]))
-        except ZeroDivisionError:
-            return NAN
+        return a.of(rows) - b.of(rows)
 
     value = statistic(np.arange(len(days)))
     if not np.isfinite(value):
         return undefined("no comparable pair of patients")
-    return Estimate(value, *_bootstrap(statistic, len(days), 200))
+    return Estimate(value, *_bootstrap(statistic, len(days), 500))
 
 
 def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate, Estimate]:

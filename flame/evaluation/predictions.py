@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +11,8 @@ from flame.evaluation.held_out import HeldOut, held_out
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.plan import Federation
+from flame.federation.task import open_task
 from flame.models.inputs import Inputs
-from flame.models.response import ResponseModel
-from flame.preprocessing.standardisation import Moments, standardise
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +39,7 @@ class Predictor:
 
     def __init__(self, config: TrainConfig, run: Path, inputs: list[Inputs]) -> None:
         self.config, self.run, self.inputs = config, run, inputs
-        training = config.training
-        self.model = ResponseModel(config.model, training.optimizer, training.learning_rate)
-        self.model.build(inputs[0].image.shape[1:], seed=0)
+        self.task: Any = open_task(config)
 
     def all(self) -> list[Predictions]:
         """Local, federated and pooled models, and those that never saw the tested centre."""
@@ -65,5 +63,7 @@ class Predictor:
 
     def _one(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
         checkpoint = finished(self.run, federation.name)
-        clinical = standardise(inputs.clinical, Moments(**checkpoint.shared))
-        return self.model.probability(checkpoint.state.weights, inputs, clinical)
+        found: NDArray[np.float64] = self.task.predict(
+            inputs, checkpoint.state.weights, checkpoint.shared
+        )
+        return found

@@ -1,4 +1,4 @@
-"""The report of a run on response."""
+"""The report of a run on response or survival."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,14 @@ from flame.evaluation.page import page
 from flame.evaluation.predictions import Predictions
 from flame.federation.config import TrainConfig
 from flame.models.inputs import Inputs
+
+METRIC = {"response": "auc", "survival": "c_index"}
+"""The metric shown first."""
+_TITLES = {
+    "response": "Response to radiotherapy, hospital by hospital",
+    "survival": "Survival, hospital by hospital",
+}
+_NAMES = {"auc": "AUC of response", "c_index": "C-index of survival"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,18 +41,21 @@ class Evaluation:
 def render(evaluation: Evaluation) -> str:
     """Return the report as HTML."""
     columns, rows = _cohort_table(evaluation)
+    task, predictions, inputs = evaluation.config.task, evaluation.predictions, evaluation.inputs
     return page(
         "report.html.j2", evaluation.config, evaluation.report,
-        title="Response to radiotherapy, hospital by hospital",
+        title=_TITLES[task],
+        metric=_NAMES[METRIC[task]],
         warnings=_warnings(evaluation),
         cohort_columns=columns,
         cohort_rows=rows,
-        matrix=_matrix(evaluation.report),
+        matrix=_matrix(evaluation.report, METRIC[task]),
         difference_rows=_difference_rows(evaluation),
         calibration_rows=_calibration_rows(evaluation.report),
-        roc=Markup(figures.roc_figure(evaluation.predictions, evaluation.inputs)),
-        calibration=Markup(figures.calibration_figure(evaluation.predictions, evaluation.inputs)),
-        survival=Markup(figures.survival_figure(evaluation.predictions, evaluation.inputs)),
+        roc=Markup(figures.roc_figure(predictions, inputs)) if task == "response" else "",
+        calibration=Markup(figures.calibration_figure(predictions, inputs))
+        if task == "response" else "",
+        survival=Markup(figures.survival_figure(predictions, inputs)),
         case=Markup(figures.case_figure(evaluation.case)) if evaluation.case else "",
         limits=_limits(evaluation),
     )  # fmt: skip
@@ -63,13 +74,14 @@ def _warnings(evaluation: Evaluation) -> list[str]:
 def _limits(evaluation: Evaluation) -> list[str]:
     limits = [
         "Intervals reflect the patients tested, not the choice of training patients or seeds; "
-        "with several seeds the AUC and Brier score are means over seeds. The ROC curves, "
-        "calibration and C-index are of the probability averaged over seeds.",
-        "The AUC compares patients predicted by the same model only (the same fold).",
-        "Patients of unknown response count in survival figures only. A missing status with a "
-        "known survival time counts as a death.",
-        "Kaplan-Meier and ROC curves of small groups show single patients; share them with care.",
+        "with several seeds AUC, C-index and Brier score are means over seeds. Curves and "
+        "calibration are of the prediction averaged over seeds.",
+        "AUC and C-index compare patients predicted by the same model only (the same fold).",
+        "A missing status with a known survival time counts as a death.",
+        "Curves of small groups show single patients; share them with care.",
     ]
+    if evaluation.config.task == "response":
+        limits.append("Patients of unknown response count in survival figures only.")
     data = evaluation.config.data
     if data.horizon_days:
         limits.append(
@@ -80,21 +92,19 @@ def _limits(evaluation: Evaluation) -> list[str]:
 
 
 def _cohort_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
-    columns = ["centre", "patients", "outcome known", "responders", "deaths"]
+    response = evaluation.config.task == "response"
+    columns = ["centre", "patients", "outcome known", *["responders"] * response, "deaths"]
     ages = all("age" in p.clinical for c in evaluation.cohorts for p in c.patients)
     treated = any(p.treatment for c in evaluation.cohorts for p in c.patients)
     columns += ["median age"] * ages + ["radiotherapy"] * treated
     rows = []
     for cohort, inputs in zip(evaluation.cohorts, evaluation.inputs, strict=True):
         n = len(inputs.labelled)
-        responders = int(inputs.response[inputs.labelled].sum())
-        row = [
-            cohort.centre,
-            str(len(cohort.patients)),
-            str(n),
-            f"{responders} ({responders / n:.0%})",
-            str(int(inputs.died.sum())),
-        ]
+        row = [cohort.centre, str(len(cohort.patients)), str(n)]
+        if response:
+            responders = int(inputs.response[inputs.labelled].sum())
+            row.append(f"{responders} ({responders / n:.0%})")
+        row.append(str(int(inputs.died.sum())))
         if ages:
             row.append(f"{np.nanmedian([p.clinical['age'] for p in cohort.patients]):.0f}")
         if treated:
@@ -112,11 +122,11 @@ def _radiations(cohort: Cohort) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
 
 
-def _matrix(report: GeneralisationReport) -> list[dict[str, Any]]:
+def _matrix(report: GeneralisationReport, metric: str) -> list[dict[str, Any]]:
     """Rows of the matrix. Leave-one-out models share a row: each column has its own."""
     rows: dict[tuple[str, str], dict[str, CentreScore]] = {}
     for s in report.scores:
-        if s.metric == "auc":
+        if s.metric == metric:
             everyone = len(s.trained_on.split("+")) == len(report.centres)
             leaves_out = not everyone and s.model != "local"
             origin = "all others" if leaves_out else "all" if everyone else s.trained_on
@@ -161,4 +171,4 @@ def _calibration_rows(report: GeneralisationReport) -> list[list[str]]:
                 f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})" if np.isfinite(s.value) else s.reason
             )
             table.setdefault((s.model, s.tested_on), {})[s.metric] = text
-    return [[*key, *(by[m] for m in wanted)] for key, by in table.items()]
+    return [[*key, *(by.get(m, "") for m in wanted)] for key, by in table.items()]

@@ -15,7 +15,8 @@ from flame.models.inputs import ResponseModelConfig
 from flame.models.segmentation_cases import SegmentationConfig
 
 ENGINES = ("in-process", "flare")
-TASK_NAMES = ("response", "segmentation", "evolution")
+TASK_NAMES = ("response", "survival", "segmentation", "evolution")
+TABULAR = ("response", "survival")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,19 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class SurvivalConfig:
+    """A Cox model on the clinical features and radiotherapy of ``model``.
+
+    ``stratified`` by centre, each has a hazard of its own and gives sums only. Without, all are at
+    risk together, for which a centre gives its times of death and sums at each. ``penalizer`` is
+    that of lifelines.
+    """
+
+    stratified: bool = True
+    penalizer: float = 0.01
+
+
+@dataclass(frozen=True)
 class FederationConfig:
     """Engine and aggregation. ``timeout_s`` bounds one call to a site."""
 
@@ -69,9 +83,9 @@ class FederationConfig:
 class TrainConfig:
     """The whole run.
 
-    ``task`` is response, segmentation or evolution; ``model`` are the settings of a response model,
-    the other tasks have sections of their own. ``baselines`` maps a name to the clinical features
-    of a plain baseline of response.
+    ``task`` is response, survival, segmentation or evolution; ``model`` are the settings of a
+    response model and the features of a survival model, the other tasks have sections of their own.
+    ``baselines`` maps a name to the clinical features of a plain baseline.
     """
 
     data: DataConfig
@@ -80,6 +94,7 @@ class TrainConfig:
     federation: FederationConfig = FederationConfig()
     baselines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     task: str = "response"
+    survival: SurvivalConfig = SurvivalConfig()
     segmentation: SegmentationConfig = SegmentationConfig()
     evolution: EvolutionConfig = EvolutionConfig()
 
@@ -101,7 +116,17 @@ class TrainConfig:
             ),
             (self.federation.timeout_s > 0, "federation.timeout_s: above 0"),
             (self.task in TASK_NAMES, f"task: one of {', '.join(TASK_NAMES)}"),
-            (self.task == "response" or data.bids, f"task {self.task} needs images: set data.bids"),
+            (self.task in TABULAR or data.bids, f"task {self.task} needs images: set data.bids"),
+            (self.survival.penalizer >= 0, "survival.penalizer: 0 or more"),
+            (
+                self.task != "survival"
+                or ((model.clinical or model.treatment) and not model.sequences),
+                "task survival: set model.clinical or treatment, and no model.sequences",
+            ),
+            (
+                not set(self.features()) & {*data.survival, "survival_days", "died", "response"},
+                "model.clinical or baselines hold an outcome: it would be known to the model",
+            ),
             (
                 evolution.calibration >= 2 and evolution.latest_day > 0,
                 "evolution.calibration: 2 or more; latest_day: above 0",

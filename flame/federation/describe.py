@@ -13,7 +13,7 @@ from flame.federation.config import TrainConfig
 from flame.federation.task import Patients
 from flame.models.cases import Cases
 from flame.models.evolution import EvolutionCase
-from flame.models.inputs import Inputs
+from flame.models.inputs import Followed, Inputs
 from flame.models.novelty import radiation_counts
 
 Row = dict[str, str | int]
@@ -34,6 +34,8 @@ def describe(
             _enough_to_calibrate(centre, config.training.folds)
     if config.task == "response":
         return _responders(patients)
+    if config.task == "survival":
+        return _survivors(cohorts, patients)
     rows, warnings = _followed(config.task, cohorts, patients)
     known = sum(len(p.labelled) for p in patients)
     if config.task == "evolution" and known // config.evolution.calibration < _CALIBRATING:
@@ -75,6 +77,25 @@ def _responders(inputs: list[Inputs]) -> tuple[list[Row], list[str]]:
             )
     if len(warnings) == len(inputs):
         raise BadInput("no centre has both responders and non-responders: nothing can be learnt")
+    return rows, warnings
+
+
+def _survivors(cohorts: list[Cohort], inputs: list[Followed]) -> tuple[list[Row], list[str]]:
+    rows, warnings = list[Row](), []
+    for cohort, centre in zip(cohorts, inputs, strict=True):
+        deaths = int(centre.died[centre.labelled].sum())
+        rows.append({"centre": centre.centre, "patients": len(centre.labelled), "deaths": deaths})
+        known = [p.outcome for p in cohort.patients if p.outcome.survival_days is not None]
+        unknown = sum(outcome.died is None for outcome in known)
+        if unknown:
+            warnings.append(
+                f"centre {centre.centre}: it is not known whether {unknown} patients died; they "
+                "count as dead"
+            )
+        if not deaths:
+            warnings.append(f"centre {centre.centre}: nobody died: its C-index is undefined")
+    if not any(row["deaths"] for row in rows):
+        raise BadInput("nobody died at any centre: nothing can be learnt of survival")
     return rows, warnings
 
 

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
@@ -70,11 +71,19 @@ class ResponseTask:
         """One round of ``training.epochs``."""
         inputs, training = concatenate(patients), self.config.training
         self.initial_weights(inputs, 0)
-        clinical = standardise(inputs.clinical, Moments(**shared))
+        clinical = _standardised(inputs, shared)
         updated: tuple[Weights, float] = self.model.fit(
             weights, inputs, clinical, training.epochs, training.batch_size, rng
         )
         return updated
+
+    def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> NDArray[np.float64]:
+        """Probability (n,) that each patient responds."""
+        self.initial_weights(patients, 0)
+        found: NDArray[np.float64] = self.model.probability(
+            weights, patients, _standardised(patients, shared)
+        )
+        return found
 
     def prepare(self, ask: Ask) -> Shared:
         """Moments over all centres."""
@@ -83,3 +92,7 @@ class ResponseTask:
     def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
         """Nothing is added."""
         return shared
+
+
+def _standardised(inputs: Inputs, shared: Shared) -> NDArray[np.float32]:
+    return standardise(inputs.clinical, Moments(**shared)).astype(np.float32)

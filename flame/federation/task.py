@@ -113,6 +113,7 @@ def open_task(config: TrainConfig) -> Task[Any]:
         evolution_task,
         response_task,
         segmentation_task,
+        survival_task,
     )
 
     return TASKS[config.task](config)

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lifelines.utils import concordance_index
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from flame.evaluation.metrics import (
+    Concordance,
     auc,
     auc_difference,
     auc_estimate,
@@ -121,10 +123,30 @@ def test_separated_classes_have_no_slope() -> None:
 def test_c_index_by_hand() -> None:
     # Comparable pairs: (1,2), (1,3), (2,3); the predictions order two of three rightly.
     days, died = np.array([1.0, 2.0, 3.0]), np.array([1.0, 1.0, 0.0])
-    found = c_index_estimate(days, died, np.array([0.2, 0.1, 0.9]))
+    scores, one_fold = np.array([[0.2, 0.1, 0.9]]), np.zeros((1, 3), int)
+    found = c_index_estimate(days, died, scores, one_fold)
     assert found.value == pytest.approx(2 / 3)
-    nobody = c_index_estimate(days, np.zeros(3), np.array([0.2, 0.1, 0.9]))
+    nobody = c_index_estimate(days, np.zeros(3), scores, one_fold)
     assert nobody.reason == "no deaths with a known survival time"
+    apart = c_index_estimate(days, died, scores, np.array([[0, 1, 0]]))
+    assert apart.value == 1.0  # of (1,3) alone
+    alone = c_index_estimate(days, died, scores, np.array([[0, 1, 2]]))
+    assert alone.reason == "no comparable pair of patients"
+
+
+@given(st.integers(0, 10**6))
+def test_c_index_is_that_of_lifelines(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    days, died = rng.integers(1, 9, 30).astype(float), rng.integers(0, 2, 30).astype(float)
+    scores = rng.integers(0, 5, 30) / 4
+    died[0], days[0] = 1, 0
+    found = Concordance(days, died, scores[None], np.zeros((1, 30), int))
+    expected = concordance_index(days, scores, died)
+    assert found.of(np.arange(30)) == pytest.approx(expected, abs=1e-12)
+    rows = rng.integers(0, 30, 30)
+    if died[rows].any() and np.ptp(days[rows]):
+        again = concordance_index(days[rows], scores[rows], died[rows])
+        assert found.of(rows) == pytest.approx(again, abs=1e-12)
 
 
 def test_difference_of_a_model_with_itself_is_zero() -> None:

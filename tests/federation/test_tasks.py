@@ -64,8 +64,8 @@ Made = tuple[TrainConfig, Task, dict[str, Any]]
 @pytest.fixture(params=list(TASKS))
 def made(request: pytest.FixtureRequest, toy: TrainConfig) -> Made:
     """A small configuration, its task, and the patients of centres a and b."""
-    if request.param == "response":
-        config = replace(toy, training=replace(toy.training, rounds=2))
+    if request.param in ("response", "survival"):
+        config = replace(toy, task=request.param, training=replace(toy.training, rounds=2))
         task = open_task(config)
         return config, task, {c: task.patients(load_cohort(config, c)) for c in "ab"}
     config = replace(IMAGES, task=request.param)
@@ -138,7 +138,7 @@ def test_a_centre_without_images_says_what_to_add() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "survival"}, "task: one of response, segmentation, evolution"),
+        ({"task": "growth"}, "task: one of response, survival, segmentation, evolution"),
         ({"data": DataConfig(table="t")}, "task evolution needs images"),
         ({"evolution": EvolutionConfig("Gompertz")}, "evolution.model: one of mechanistic, U-Net"),
         ({"evolution": EvolutionConfig(calibration=1)}, "evolution.calibration: 2 or more"),

@@ -1,0 +1,66 @@
+"""Cox regression from sums: by hand, and against lifelines with ties, strata and penalties."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lifelines import CoxPHFitter
+
+from flame.models.cox import death_times, likelihood, risk_sums
+from flame.models.newton import Likelihood, maximise
+
+
+def test_three_patients_by_hand() -> None:
+    # Deaths on days 1 and 2 with x = 1 and 0, the third (x = 2) censored on day 3, beta = 0:
+    # log(1/3) + log(1/2); gradient (1 - 1) + (0 - 1); information 2/3 + 1.
+    x, days, died = np.array([[1.0], [0.0], [2.0]]), np.array([1.0, 2, 3]), np.array([1.0, 1, 0])
+    beta, times = np.zeros(1), death_times(days, died)
+    found = likelihood(risk_sums(x, days, died, beta, times), beta)
+    assert times.tolist() == [1, 2]
+    assert found.value == pytest.approx(np.log(1 / 3) + np.log(1 / 2))
+    assert found.gradient == pytest.approx([-1.0])
+    assert found.information == pytest.approx(np.array([[2 / 3 + 1]]))
+
+
+def test_tied_deaths_by_hand() -> None:
+    # Two of three die on one day, beta = 0: Efron's terms are log 3 and log(3 - 1/2 * 2).
+    x, days, died = np.zeros((3, 1)), np.array([1.0, 1, 2]), np.array([1.0, 1, 0])
+    beta = np.zeros(1)
+    found = likelihood(risk_sums(x, days, died, beta, np.array([1.0])), beta)
+    assert found.value == pytest.approx(-np.log(3) - np.log(2))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.booleans(), st.sampled_from([0.001, 0.1]))
+def test_centres_together_find_what_lifelines_finds_on_pooled_patients(
+    seed: int, stratified: bool, penalizer: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    centre = rng.permutation(np.repeat([0, 1, 2], [40, 20, 7]))
+    x = rng.normal(size=(67, 3))
+    days = np.ceil(rng.exponential(np.exp(-x @ [0.8, -0.5, 0.0])) * 6)  # many ties
+    died = (rng.random(67) < 0.7).astype(float)
+    died[np.unique(centre, return_index=True)[1]] = 1
+    scaled = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
+    parts = [(scaled[centre == c], days[centre == c], died[centre == c]) for c in range(3)]
+
+    def strata(beta: np.ndarray) -> Likelihood:
+        each = [likelihood(risk_sums(*p, beta, death_times(*p[1:])), beta) for p in parts]
+        return each[0] + each[1] + each[2]
+
+    def together(beta: np.ndarray) -> Likelihood:
+        each = [risk_sums(*p, beta, death_times(days, died)) for p in parts]
+        return likelihood(each[0] + each[1] + each[2], beta)
+
+    beta, _ = maximise(strata if stratified else together, np.full(3, penalizer * 67))
+    table = pd.DataFrame(x, columns=["x", "y", "z"]).assign(days=days, died=died, centre=centre)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = CoxPHFitter(penalizer=penalizer).fit(
+            table, "days", "died", strata=["centre"] if stratified else None,
+            formula="x + y + z", fit_options={"precision": 1e-12},
+        )  # fmt: skip
+    assert beta / x.std(axis=0, ddof=1) == pytest.approx(expected.params_.to_numpy(), abs=1e-6)
