@@ -72,7 +72,7 @@ def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> 
 def likelihood(sums: RiskSums, beta: Array) -> Likelihood:
     """Log partial likelihood from sums over everyone at risk at the same times."""
     times = np.repeat(np.arange(len(sums.deaths)), sums.deaths.astype(int))
-    before = np.concatenate([np.arange(d) / d for d in sums.deaths.astype(int) if d])
+    before = np.concatenate([np.zeros(0), *(np.arange(d) / d for d in sums.deaths.astype(int))])
     risk, tied = sums.at_risk, sums.dying
     zeroth = risk.zeroth[times] - before * tied.zeroth[times]
     mean = (risk.first[times] - before[:, None] * tied.first[times]) / zeroth[:, None]

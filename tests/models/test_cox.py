@@ -33,6 +33,14 @@ def test_tied_deaths_by_hand() -> None:
     assert found.value == pytest.approx(-np.log(3) - np.log(2))
 
 
+def test_a_centre_where_nobody_died_adds_nothing() -> None:
+    x, days, died, beta = np.ones((3, 2)), np.arange(3.0), np.zeros(3), np.ones(2)
+    found = likelihood(risk_sums(x, days, died, beta, death_times(days, died)), beta)
+    assert found.value == 0
+    assert not found.gradient.any()
+    assert not found.information.any()
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10**6), st.booleans(), st.sampled_from([0.001, 0.1]))
 def test_centres_together_find_what_lifelines_finds_on_pooled_patients(
