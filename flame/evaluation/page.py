@@ -22,7 +22,7 @@ def page(template: str, config: TrainConfig, report: GeneralisationReport, **val
     return environment.get_template(template).render(
         version=__version__,
         engine=_ENGINES.get(config.federation.engine, "in process"),
-        strategy=config.federation.strategy,
+        strategy="exact sums" if config.task == "survival" else config.federation.strategy,
         seeds=len(config.training.seeds),
         simulated=report.simulated,
         centres=report.centres,
