@@ -12,13 +12,14 @@ from lifelines.utils import concordance_index
 
 from flame.core.errors import BadInput
 from flame.federation.checkpoint import finished
-from flame.federation.config import SurvivalConfig, TrainConfig
+from flame.federation.config import DataConfig, SurvivalConfig, TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.in_process import in_process_call
 from flame.federation.plan import FEDERATED, Federation, joint_trainings
 from flame.federation.site import Site
 from flame.federation.task import Shared, open_task
+from flame.models.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, train
 
 CLINICAL = ("age", "sex", "mgmt_status", "idh_status", "resection_status", "tumor_volume")
@@ -70,15 +71,11 @@ def test_six_regions_of_tcga_brca_in_ten_rounds(
     features = tuple(table.columns[1:40])
     training, tested = (table[table.fold == part] for part in ("train", "test"))
     training.to_csv(tmp_path / "brca.csv", index=False)
-    config = TrainConfig(
-        data=replace(
-            TrainConfig.from_json('{"data": {"table": "x"}}').data,
-            table=str(tmp_path / "brca.csv"), id_column="pid", survival=("T", "E"),
-            centres=tuple(sorted(table.centre.unique())),
-        ),
-        task="survival",
+    data = DataConfig(
+        table=str(tmp_path / "brca.csv"), id_column="pid", survival=("T", "E"),
+        centres=tuple(sorted(table.centre.unique())),
     )  # fmt: skip
-    config = replace(config, model=replace(config.model, clinical=features))
+    config = TrainConfig(data, ResponseModelConfig(clinical=features), task="survival")
     found = federated(config, tmp_path)
     assert found["asked"] <= 10
     risk = tested[list(features)].to_numpy(float) @ coefficients(found)
