@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
+from flame.models.additive import Additive
 from flame.models.evolution import LEAST_ML, EvolutionCase, EvolutionModel, Forecast
 
 Array = NDArray[np.float64]
@@ -49,7 +50,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class Sums(Additive):
     """What patients add to a calibration: patients by the stretch they need, and cross-entropy.
 
     ``counts`` (side, stretch), the sides below and above the median, and ``entropy``
@@ -58,9 +59,6 @@ class Sums:
 
     counts: Array
     entropy: Array
-
-    def __add__(self, other: "Sums") -> "Sums":
-        return Sums(self.counts + other.counts, self.entropy + other.entropy)
 
     def calibration(self) -> Calibration:
         """The least stretches that cover LEVEL of the patients, the likeliest temperature."""

@@ -9,27 +9,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.models.additive import Additive
 from flame.models.newton import Likelihood
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Powers:
+class Powers(Additive):
     """Sums of exp(x beta) (t,), x exp(x beta) (t, p) and x x' exp(x beta) (t, p, p) at t times."""
 
     zeroth: Array
     first: Array
     second: Array
 
-    def __add__(self, other: "Powers") -> "Powers":
-        return Powers(
-            self.zeroth + other.zeroth, self.first + other.first, self.second + other.second
-        )
-
 
 @dataclass(frozen=True, eq=False)
-class RiskSums:
+class RiskSums(Additive):
     """At each time: ``deaths`` (t,), who is ``at_risk`` and who is ``dying``.
 
     ``covariates`` (p,) is the sum of x over everyone who died.
@@ -39,14 +35,6 @@ class RiskSums:
     at_risk: Powers
     dying: Powers
     covariates: Array
-
-    def __add__(self, other: "RiskSums") -> "RiskSums":
-        return RiskSums(
-            self.deaths + other.deaths,
-            self.at_risk + other.at_risk,
-            self.dying + other.dying,
-            self.covariates + other.covariates,
-        )
 
 
 def death_times(days: Array, died: Array) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.errors import FlameError
+from flame.models.additive import Additive
 
 Array = NDArray[np.float64]
 
@@ -14,19 +15,12 @@ _MOST_STEPS, _PRECISION, _SHORTEST = 50, 1e-9, 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Likelihood:
+class Likelihood(Additive):
     """Log likelihood, its gradient (p,) and its negative Hessian (p, p)."""
 
     value: float
     gradient: Array
     information: Array
-
-    def __add__(self, other: "Likelihood") -> "Likelihood":
-        return Likelihood(
-            self.value + other.value,
-            self.gradient + other.gradient,
-            self.information + other.information,
-        )
 
     def penalised(self, beta: Array, penalty: Array) -> "Likelihood":
         """Less ``penalty`` (p,) times half the squares of ``beta``."""

@@ -51,7 +51,7 @@ def render(evaluation: Evaluation) -> str:
         cohort_rows=rows,
         matrix=_matrix(evaluation.report, METRIC[task]),
         difference_rows=_difference_rows(evaluation),
-        calibration_rows=_calibration_rows(evaluation.report),
+        calibration_rows=_calibration_rows(evaluation.report) if task == "response" else [],
         roc=Markup(figures.roc_figure(predictions, inputs)) if task == "response" else "",
         calibration=Markup(figures.calibration_figure(predictions, inputs))
         if task == "response" else "",
@@ -171,4 +171,4 @@ def _calibration_rows(report: GeneralisationReport) -> list[list[str]]:
                 f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})" if np.isfinite(s.value) else s.reason
             )
             table.setdefault((s.model, s.tested_on), {})[s.metric] = text
-    return [[*key, *(by.get(m, "") for m in wanted)] for key, by in table.items()]
+    return [[*key, *(by[m] for m in wanted)] for key, by in table.items()]

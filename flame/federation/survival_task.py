@@ -1,6 +1,8 @@
 """Survival: a Cox model whose coefficients are exactly those of pooled patients, from sums."""
 
 from dataclasses import asdict
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -69,11 +71,11 @@ class SurvivalTask:
             return {"times": np.unique(np.concatenate([_times(p) for p in known]))}
         if question == "stratum":
             strata = [_stratum(p, shared, np.asarray(given["beta"])) for p in known]
-            return asdict(sum(strata[1:], strata[0]))
+            return asdict(reduce(add, strata))
         if question == "risk":
             at = np.asarray(given["beta"]), np.asarray(given["times"])
             sums = [_sums(p, shared, *at) for p in known]
-            return asdict(sum(sums[1:], sums[0]))
+            return asdict(reduce(add, sums))
         raise BadInput(f"a site was asked for '{question}', which it does not answer")
 
     def prepare(self, ask: Ask) -> Shared:
@@ -98,7 +100,7 @@ class SurvivalTask:
     def _stratified(self, ask: Ask, shared: Shared) -> Any:
         def total(beta: Array) -> Likelihood:
             parts = [Likelihood(**a) for a in ask("stratum", {"beta": beta}, shared=shared)]
-            return sum(parts[1:], parts[0])
+            return reduce(add, parts)
 
         return total
 
@@ -108,7 +110,7 @@ class SurvivalTask:
         def total(beta: Array) -> Likelihood:
             given = {"beta": beta, "times": times}
             parts = [_risk(answer) for answer in ask("risk", given, shared=shared)]
-            return likelihood(sum(parts[1:], parts[0]), beta)
+            return likelihood(reduce(add, parts), beta)
 
         return total
 

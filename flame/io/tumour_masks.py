@@ -43,11 +43,12 @@ def read_regions(path: Path, convention: str = "brats") -> dict[str, LabelMap]:
     if labels.ndim != 3 or not there <= {1, 2, 3, 4}:
         raise UnreadableImage(path, "a tumour mask has one volume of labels 0 to 4")
     meaning = CONVENTIONS[convention]
-    core = np.isin(labels, meaning.core) if len(there) > 1 else labels > 0
-    masks = {CORE: core}
-    if len(there) > 1 and OEDEMA in there:
-        masks[WHOLE] = core | (labels == OEDEMA)
-    if len(there) > 1 and meaning.enhancing in there:
-        masks[ENHANCING] = labels == meaning.enhancing
+    masks = {CORE: labels > 0}
+    if len(there) > 1:
+        masks[CORE] = np.isin(labels, meaning.core)
+        if OEDEMA in there:
+            masks[WHOLE] = masks[CORE] | (labels == OEDEMA)
+        if meaning.enhancing in there:
+            masks[ENHANCING] = labels == meaning.enhancing
     affine = np.asarray(image.affine, float)
     return {name: LabelMap(mask.astype(np.uint8), affine) for name, mask in masks.items()}
