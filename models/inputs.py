@@ -13,6 +13,8 @@ from flame.core.registry import nearest
 from flame.core.treatment import Radiation, Treatment
 from flame.models.radiobiology import bed, weighted_dose
 
+MODEL_KINDS = ("network", "logistic")
+MISSING = ("mean", "indicator")
 TREATMENT_FEATURES = ("photon share", "proton share", "carbon share", "BED / 100 Gy")
 
 
@@ -20,12 +22,16 @@ TREATMENT_FEATURES = ("photon share", "proton share", "carbon share", "BED / 100
 class ResponseModelConfig:
     """Which branches a response model has, and their size.
 
+    ``kind`` is a network, or a logistic regression from exact sums. A ``missing`` clinical value
+    is put at the mean; with indicator, columns beside it also say what is missing.
     ``sequences`` empty means no image branch, ``clinical`` empty no clinical branch. Images are
     sampled at ``voxel_mm``; ``filters`` is the width of the first convolution; ``hidden`` the
     width of the layer before the output (0: none, so that clinical features alone give a
     logistic regression); ``l2`` the penalty on all kernels.
     """
 
+    kind: str = "network"
+    missing: str = "mean"
     sequences: tuple[str, ...] = ()
     voxel_mm: float = 6.0
     clinical: tuple[str, ...] = ()
@@ -33,6 +39,12 @@ class ResponseModelConfig:
     filters: int = 8
     hidden: int = 0
     l2: float = 1e-3
+
+    @property
+    def clinical_columns(self) -> tuple[str, ...]:
+        """Names of the clinical columns of ``Inputs``."""
+        missing = self.clinical if self.missing == "indicator" else ()
+        return (*self.clinical, *(f"{name} missing" for name in missing))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +74,11 @@ class Inputs:
     def groups(self) -> NDArray[np.intp]:
         """0 for non-responders, 1 for responders, 2 for unknown."""
         return np.where(np.isnan(self.response), 2, self.response > 0).astype(int)
+
+    @property
+    def features(self) -> NDArray[np.float64]:
+        """Clinical features and radiotherapy (n, p)."""
+        return np.hstack([self.clinical, self.treatment])
 
     def take(self, index: NDArray[np.intp]) -> Self:
         """Return the rows ``index``."""
@@ -94,11 +111,6 @@ class Followed(Inputs):
     def groups(self) -> NDArray[np.intp]:
         """0 for the censored, 1 for the dead, 2 for unknown."""
         return np.where(np.isnan(self.survival_days), 2, self.died > 0).astype(int)
-
-    @property
-    def features(self) -> NDArray[np.float64]:
-        """Clinical features and radiotherapy (n, p)."""
-        return np.hstack([self.clinical, self.treatment])
 
 
 def followed(cohort: Cohort, config: ResponseModelConfig) -> Followed:
@@ -167,11 +179,14 @@ def _row(patient: Patient, config: ResponseModelConfig, centre: str) -> Row:
 def _stacked(centre: str, config: ResponseModelConfig, rows: list[Row]) -> Inputs:
     patients, images, treatments = zip(*rows, strict=True)
     outcomes = [p.outcome for p in patients]
+    clinical = np.array([[p.clinical[f] for f in config.clinical] for p in patients], float)
+    if config.missing == "indicator":
+        clinical = np.hstack([clinical, np.isnan(clinical)])
     return Inputs(
         centre,
         tuple(p.pseudonym for p in patients),
         np.stack(images),
-        np.array([[p.clinical[f] for f in config.clinical] for p in patients], float),
+        clinical,
         np.stack(treatments),
         np.array([np.nan if o.response is None else o.response for o in outcomes], np.float32),
         np.array([np.nan if o.survival_days is None else o.survival_days for o in outcomes]),

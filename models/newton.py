@@ -1,6 +1,6 @@
 """Newton's method on a likelihood that is a sum over centres: its maximum is the pooled one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,35 +22,64 @@ class Likelihood(Additive):
     gradient: Array
     information: Array
 
-    def penalised(self, beta: Array, penalty: Array) -> "Likelihood":
-        """Less ``penalty`` (p,) times half the squares of ``beta``."""
+
+@dataclass(frozen=True, eq=False)
+class Penalty:
+    """``weight`` (p,) times half the squares of how far coefficients are from ``prior`` (p,)."""
+
+    weight: Array
+    prior: Array
+
+    def taken_from(self, at: Likelihood, beta: Array) -> Likelihood:
+        """The likelihood at ``beta`` less this penalty."""
+        away = beta - self.prior
         return Likelihood(
-            self.value - float(penalty @ beta**2) / 2,
-            self.gradient - penalty * beta,
-            self.information + np.diag(penalty),
+            at.value - float(self.weight @ away**2) / 2,
+            at.gradient - self.weight * away,
+            at.information + np.diag(self.weight),
         )
 
 
-def maximise(likelihood: Callable[[Array], Likelihood], penalty: Array) -> tuple[Array, int]:
-    """Coefficients (p,) of the highest penalised likelihood, and how often it was asked for.
+def maximise(
+    likelihoods: Callable[[dict[int, Array]], list[Likelihood]], penalties: list[Penalty]
+) -> tuple[list[Array], int]:
+    """Coefficients (p,) of the highest penalised likelihood of each problem, climbed together.
 
-    A step that overshoots is halved. Raises FlameError where there is no finite maximum.
+    ``likelihoods`` is given coefficients by number of the problem, for those not done yet, and
+    answers in their order. Returns also how often it was asked. Raises FlameError where a problem
+    has no finite maximum.
     """
-    beta, asked, length = np.zeros(len(penalty)), 1, 1.0
-    at = likelihood(beta).penalised(beta, penalty)
-    while asked < _MOST_STEPS and length > _SHORTEST:
+    climbs = {i: _climb(penalty) for i, penalty in enumerate(penalties)}
+    at, best, asked = {i: next(climb) for i, climb in climbs.items()}, dict[int, Array](), 0
+    while at:
+        answers, asked = dict(zip(at, likelihoods(at), strict=True)), asked + 1
+        for i, answer in answers.items():
+            try:
+                at[i] = climbs[i].send(answer)
+            except StopIteration as done:
+                best[i] = done.value
+                del at[i]
+    return [best[i] for i in range(len(penalties))], asked
+
+
+def _climb(penalty: Penalty) -> Generator[Array, Likelihood, Array]:
+    """Yields coefficients, is sent the likelihood there; a step that overshoots is halved."""
+    beta, length = penalty.prior, 1.0
+    at = penalty.taken_from((yield beta), beta)
+    for _ in range(_MOST_STEPS):
         try:
             step = length * np.linalg.solve(at.information, at.gradient)
         except np.linalg.LinAlgError:
             break
         if np.abs(step).max(initial=0) < _PRECISION:
-            return beta + step, asked
-        ahead = likelihood(beta + step).penalised(beta + step, penalty)
-        asked += 1
+            return beta + step
+        ahead = penalty.taken_from((yield beta + step), beta + step)
         if np.isfinite(ahead.value) and ahead.value >= at.value - 1e-9 * abs(at.value):
             beta, at, length = beta + step, ahead, 1.0
         else:
             length /= 2
+        if length < _SHORTEST:
+            break
     raise FlameError(
         "no finite coefficients fit best: features tell the outcome apart or repeat each other; "
         "use fewer, or a larger penalty"

@@ -110,7 +110,7 @@ def _network(config: ResponseModelConfig, image_shape: tuple[int, ...]) -> Any:
         image = keras.Input(image_shape, name="image")
         inputs.append(image)
     if config.clinical:
-        clinical = keras.Input((len(config.clinical),), name="clinical")
+        clinical = keras.Input((len(config.clinical_columns),), name="clinical")
         inputs.append(clinical)
         features.append(clinical)
     if config.treatment:

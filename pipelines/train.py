@@ -19,10 +19,12 @@ from flame.federation.describe import Row, describe
 from flame.federation.plan import (
     FEDERATED,
     LOCAL,
+    PERSONALISED,
     POOLED,
     Federation,
     joint_trainings,
     local_trainings,
+    personalised_trainings,
 )
 from flame.federation.strategy import STRATEGIES
 from flame.federation.task import open_task
@@ -80,6 +82,9 @@ def run(
     if config.federation.engine == "in-process":
         in_process(FEDERATED, federated, pooled=False)
     in_process(LOCAL, local_trainings(names, training.seeds, training.folds), pooled=False)
+    if training.personalised:
+        own = personalised_trainings(names, training.seeds, training.folds)
+        in_process(PERSONALISED, own, pooled=False)
     pooled_plan = joint_trainings(POOLED, names, training.seeds, training.folds)
     in_process(POOLED, pooled_plan, pooled=True)
     _write_history(out)

@@ -9,7 +9,16 @@ from numpy.typing import NDArray
 
 from flame.federation.config import TrainingConfig
 from flame.federation.folds import fold_of
-from flame.federation.plan import FEDERATED, LOCAL, POOLED, Federation, local, without
+from flame.federation.plan import (
+    FEDERATED,
+    LOCAL,
+    PERSONALISED,
+    POOLED,
+    Federation,
+    local,
+    personalised,
+    without,
+)
 from flame.federation.task import Patients
 
 LEFT_OUT = "{} leave-one-out"
@@ -32,6 +41,8 @@ def held_out(training: TrainingConfig, by_centre: list[Any]) -> Iterator[HeldOut
     for patients in by_centre:
         others = [c for c in centres if c != patients.centre]
         models = [(LOCAL, local(origin), [origin]) for origin in centres]
+        if training.personalised:
+            models.append((PERSONALISED, personalised(patients.centre), [patients.centre]))
         for kind in (FEDERATED, POOLED):
             models.append((kind, kind, centres))
             if others:

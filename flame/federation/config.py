@@ -11,7 +11,7 @@ from flame.core.imaging import Sequence
 from flame.federation.plan import POOLED
 from flame.io.tables import read_table
 from flame.models.evolution import EvolutionConfig
-from flame.models.inputs import ResponseModelConfig
+from flame.models.inputs import MISSING, MODEL_KINDS, ResponseModelConfig
 from flame.models.segmentation_cases import SegmentationConfig
 
 ENGINES = ("in-process", "flare")
@@ -45,7 +45,8 @@ class TrainingConfig:
     """Local training in each round, and how often everything is repeated.
 
     ``batch_size`` 0 takes all patients in one batch. ``folds`` cross-validation folds within
-    each centre; ``seeds`` repeat folds and initial weights.
+    each centre; ``seeds`` repeat folds and initial weights. With ``personalised`` every centre
+    goes on from the federated model with its own patients.
     """
 
     rounds: int = 20
@@ -55,19 +56,22 @@ class TrainingConfig:
     learning_rate: float = 1e-2
     folds: int = 5
     seeds: tuple[int, ...] = (0,)
+    personalised: bool = False
 
 
 @dataclass(frozen=True)
-class SurvivalConfig:
-    """A Cox model on the clinical features and radiotherapy of ``model``.
+class RegressionConfig:
+    """A Cox or logistic regression on the clinical features and radiotherapy of ``model``.
 
-    ``stratified`` by centre, each has a hazard of its own and gives sums only. Without, all are at
-    risk together, for which a centre gives its times of death and sums at each. ``penalizer`` is
-    that of lifelines.
+    ``penalizer`` is that of lifelines, 1 / (C n) of scikit-learn; where it is not given,
+    cross-validation in ``inner_folds`` within the training patients chooses it. A Cox model
+    ``stratified`` by centre has a hazard for each and centres give sums only. Without, all are at
+    risk together, for which a centre gives its times of death and sums at each.
     """
 
+    penalizer: float | None = None
+    inner_folds: int = 5
     stratified: bool = True
-    penalizer: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ class TrainConfig:
     federation: FederationConfig = FederationConfig()
     baselines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     task: str = "response"
-    survival: SurvivalConfig = SurvivalConfig()
+    regression: RegressionConfig = RegressionConfig()
     segmentation: SegmentationConfig = SegmentationConfig()
     evolution: EvolutionConfig = EvolutionConfig()
 
@@ -117,11 +121,17 @@ class TrainConfig:
             (self.federation.timeout_s > 0, "federation.timeout_s: above 0"),
             (self.task in TASK_NAMES, f"task: one of {', '.join(TASK_NAMES)}"),
             (self.task in TABULAR or data.bids, f"task {self.task} needs images: set data.bids"),
-            (self.survival.penalizer >= 0, "survival.penalizer: 0 or more"),
             (
-                self.task != "survival"
+                self.regression.penalizer is None or self.regression.penalizer >= 0,
+                "regression.penalizer: 0 or more, or not given",
+            ),
+            (self.regression.inner_folds >= 2, "regression.inner_folds: 2 or more"),
+            (model.kind in MODEL_KINDS, f"model.kind: one of {', '.join(MODEL_KINDS)}"),
+            (model.missing in MISSING, f"model.missing: one of {', '.join(MISSING)}"),
+            (
+                not self.is_regression
                 or ((model.clinical or model.treatment) and not model.sequences),
-                "task survival: set model.clinical or treatment, and no model.sequences",
+                "a regression: set model.clinical or treatment, and no model.sequences",
             ),
             (
                 not set(self.features()) & {*data.survival, "survival_days", "died", "response"},
@@ -177,6 +187,17 @@ class TrainConfig:
     def from_json(text: str) -> "TrainConfig":
         """The inverse of ``to_json``."""
         return build(TrainConfig, json.loads(text), "run configuration")
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the model is learned from sums alone, not in rounds."""
+        return self.learner in ("survival", "logistic")
+
+    @property
+    def learner(self) -> str:
+        """Name of what learns: the task, or the kind of the response model."""
+        logistic = self.task == "response" and self.model.kind == "logistic"
+        return "logistic" if logistic else self.task
 
     def features(self) -> tuple[str, ...]:
         """Every clinical feature that the model or a baseline uses, in order, once each."""

@@ -15,6 +15,7 @@ from flame.federation import fedavg  # noqa: F401  (registers itself)
 from flame.federation.checkpoint import (
     Checkpoint,
     checkpoint_path,
+    finished,
     load_checkpoint,
     save_checkpoint,
 )
@@ -73,8 +74,8 @@ class Coordinator:
             self.progress(index * steps + done, len(self.plan) * steps)
 
         if at is None:
-            first = call("initial_weights", sites[:1], seed=federation.seed)[sites[0]]
-            at = Checkpoint(0, State(first["weights"]), self.task.prepare(ask))
+            weights, shared = self._start(federation, sites, call)
+            at = Checkpoint(0, State(weights), self.task.prepare(ask, shared))
             save(1)
         while at.round < self.task.rounds:
             at = self._round(federation, sites, call, at)
@@ -83,6 +84,15 @@ class Coordinator:
             shared = self.task.finish(ask, at.state.weights, at.shared)
             at = replace(at, shared=shared, finished=True)
         save(steps)
+
+    def _start(
+        self, federation: Federation, sites: tuple[str, ...], call: Call
+    ) -> tuple[Weights, Shared]:
+        if federation.start:
+            start = finished(self.run_folder, federation.start)
+            return start.state.weights, start.shared
+        first = call("initial_weights", sites[:1], seed=federation.seed)[sites[0]]
+        return first["weights"], {}
 
     def _round(
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint

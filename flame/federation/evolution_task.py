@@ -164,8 +164,10 @@ class EvolutionTask:
         loss = self.model.train(self._examples[key], steps, part, rng)
         return self.model.weights, loss
 
-    def prepare(self, ask: Ask) -> Shared:
+    def prepare(self, ask: Ask, start: Shared) -> Shared:
         """The mixture over all centres, where the model has one."""
+        if start:
+            return start
         shared = _description(ask("described", {}))
         if "mixture" not in self.parts:
             return shared

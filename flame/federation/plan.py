@@ -1,13 +1,14 @@
 """Which trainings a run consists of, and who takes part in each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
 class Federation:
     """One training: the centres whose patients it may see, and which fold is held out.
 
-    ``fold`` None means that nothing of these centres is held out.
+    ``fold`` None means that nothing of these centres is held out. ``start`` names the training
+    whose model this one goes on from; empty: it begins anew.
     """
 
     model: str
@@ -15,6 +16,7 @@ class Federation:
     seed: int
     folds: int
     fold: int | None = None
+    start: str = ""
 
     @property
     def name(self) -> str:
@@ -24,6 +26,7 @@ class Federation:
 
 
 FEDERATED, POOLED, LOCAL = "federated", "pooled", "local"
+PERSONALISED = "personalised"
 
 
 def without(kind: str, centre: str) -> str:
@@ -34,6 +37,11 @@ def without(kind: str, centre: str) -> str:
 def local(centre: str) -> str:
     """Name of the model of one centre alone."""
     return f"{LOCAL}-{centre}"
+
+
+def personalised(centre: str) -> str:
+    """Name of the federated model that went on at one centre."""
+    return f"{PERSONALISED}-{centre}"
 
 
 def _with_folds(model: str, centres: tuple[str, ...], seed: int, folds: int) -> list[Federation]:
@@ -65,3 +73,16 @@ def local_trainings(
         for centre in centres
         for training in _with_folds(local(centre), (centre,), seed, folds)
     ]
+
+
+def personalised_trainings(
+    centres: tuple[str, ...], seeds: tuple[int, ...], folds: int
+) -> list[Federation]:
+    """Trainings of each centre that go on from the federated model of the same fold."""
+    plan = []
+    for seed in seeds:
+        starts = _with_folds(FEDERATED, centres, seed, folds)
+        for centre in centres:
+            own = _with_folds(personalised(centre), (centre,), seed, folds)
+            plan += [replace(t, start=s.name) for t, s in zip(own, starts, strict=True)]
+    return plan

@@ -85,9 +85,9 @@ class ResponseTask:
         )
         return found
 
-    def prepare(self, ask: Ask) -> Shared:
+    def prepare(self, ask: Ask, start: Shared) -> Shared:
         """Moments over all centres."""
-        return asdict(merge([Moments(**answer) for answer in ask("moments", {})]))
+        return start or asdict(merge([Moments(**answer) for answer in ask("moments", {})]))
 
     def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
         """Nothing is added."""

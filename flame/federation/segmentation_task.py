@@ -90,9 +90,11 @@ class SegmentationTask:
         )
         return trained
 
-    def prepare(self, ask: Ask) -> Shared:
+    def prepare(self, ask: Ask, start: Shared) -> Shared:
         """How many cases show each region, over all centres."""
-        return {"cases": np.sum([answer["cases"] for answer in ask("regions", {})], axis=0)}
+        return start or {
+            "cases": np.sum([answer["cases"] for answer in ask("regions", {})], axis=0)
+        }
 
     def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
         """Nothing is added."""

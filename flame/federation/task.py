@@ -91,8 +91,11 @@ class Task(Protocol[P]):
     ) -> tuple[Weights, float]:
         """Train round ``number`` (from 1) and return new weights and the loss, at a site."""
 
-    def prepare(self, ask: Ask) -> Shared:
-        """What is learned before the first round, at the coordinator."""
+    def prepare(self, ask: Ask, start: Shared) -> Shared:
+        """What is learned before the first round, at the coordinator.
+
+        ``start`` is what was learned of the model to go on from, or empty.
+        """
 
     def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
         """``shared`` with what is learned after the last round, at the coordinator."""
@@ -111,9 +114,10 @@ def open_task(config: TrainConfig) -> Task[Any]:
     """Return the task of a run."""
     from flame.federation import (  # noqa: F401  (they register themselves, and import this)
         evolution_task,
+        logistic_task,
         response_task,
         segmentation_task,
         survival_task,
     )
 
-    return TASKS[config.task](config)
+    return TASKS[config.learner](config)

@@ -12,7 +12,7 @@ from lifelines.utils import concordance_index
 
 from flame.core.errors import BadInput
 from flame.federation.checkpoint import finished
-from flame.federation.config import DataConfig, SurvivalConfig, TrainConfig
+from flame.federation.config import DataConfig, RegressionConfig, TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.in_process import in_process_call
@@ -47,7 +47,7 @@ def test_three_real_hospitals(
     config = replace(
         config, task="survival", model=replace(config.model, clinical=CLINICAL), baselines={},
         data=replace(config.data, horizon_days=None),
-        survival=SurvivalConfig(stratified=stratified, penalizer=0.1),
+        regression=RegressionConfig(stratified=stratified, penalizer=0.1),
     )  # fmt: skip
     found = federated(config, tmp_path)
     table = pd.read_csv(config.data.table)
@@ -75,7 +75,10 @@ def test_six_regions_of_tcga_brca_in_ten_rounds(
         table=str(tmp_path / "brca.csv"), id_column="pid", survival=("T", "E"),
         centres=tuple(sorted(table.centre.unique())),
     )  # fmt: skip
-    config = TrainConfig(data, ResponseModelConfig(clinical=features), task="survival")
+    config = TrainConfig(
+        data, ResponseModelConfig(clinical=features), task="survival",
+        regression=RegressionConfig(penalizer=0.01),
+    )  # fmt: skip
     found = federated(config, tmp_path)
     assert found["asked"] <= 10
     risk = tested[list(features)].to_numpy(float) @ coefficients(found)
@@ -92,7 +95,7 @@ def test_flare_and_in_process_find_the_same(
 
     config = replace(
         toy, task="survival", data=replace(toy.data, centres=("a", "b")),
-        survival=SurvivalConfig(stratified=stratified),
+        regression=RegressionConfig(stratified=stratified),
     )  # fmt: skip
     train.run(config, tmp_path / "here")
     (tmp_path / "flare").mkdir()

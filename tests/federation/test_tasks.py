@@ -64,8 +64,11 @@ Made = tuple[TrainConfig, Task, dict[str, Any]]
 @pytest.fixture(params=list(TASKS))
 def made(request: pytest.FixtureRequest, toy: TrainConfig) -> Made:
     """A small configuration, its task, and the patients of centres a and b."""
-    if request.param in ("response", "survival"):
-        config = replace(toy, task=request.param, training=replace(toy.training, rounds=2))
+    if request.param in ("response", "logistic", "survival"):
+        config = replace(toy, training=replace(toy.training, rounds=2))
+        kind = "logistic" if request.param == "logistic" else "network"
+        task = "survival" if request.param == "survival" else "response"
+        config = replace(config, task=task, model=replace(toy.model, kind=kind))
         task = open_task(config)
         return config, task, {c: task.patients(load_cohort(config, c)) for c in "ab"}
     config = replace(IMAGES, task=request.param)
@@ -117,7 +120,7 @@ def test_answers_have_the_same_shape_whoever_is_asked(made: Made) -> None:
             seen.append({k: np.shape(v) for k, v in found.items()})
             return [found]
 
-        task.prepare(ask)
+        task.prepare(ask, {})
         shapes.append(seen[:1])
     assert shapes[0] == shapes[1]
 

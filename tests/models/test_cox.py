@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lifelines import CoxPHFitter
 
 from flame.models.cox import death_times, likelihood, risk_sums
-from flame.models.newton import Likelihood, maximise
+from flame.models.newton import Likelihood, Penalty, maximise
 
 
 def test_three_patients_by_hand() -> None:
@@ -63,7 +63,9 @@ def test_centres_together_find_what_lifelines_finds_on_pooled_patients(
         each = [risk_sums(*p, beta, death_times(days, died)) for p in parts]
         return likelihood(each[0] + each[1] + each[2], beta)
 
-    beta, _ = maximise(strata if stratified else together, np.full(3, penalizer * 67))
+    at = strata if stratified else together
+    penalty = Penalty(np.full(3, penalizer * 67), np.zeros(3))
+    (beta,), _ = maximise(lambda betas: [at(b) for b in betas.values()], [penalty])
     table = pd.DataFrame(x, columns=["x", "y", "z"]).assign(days=days, died=died, centre=centre)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
