@@ -25,7 +25,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 _INTERRUPTED = 130
-_METRICS = {"auc": "AUC of response", "dice": "Dice", "changed dice": "Dice of changed voxels"}
 _BAD_PATH = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
 out, err = Console(), Console(stderr=True)
 Overrides = Annotated[
@@ -267,20 +266,22 @@ def evaluate(
 
     with _bars() as show:
         result = pipeline.run(folder, lambda done, total: show("evaluate", done, total))
-    _print_matrix(result.report, result.metric)
+    _print_matrix(result.report)
     out.print(f"Report: {result.html}")
 
 
-def _print_matrix(report: GeneralisationReport, metric: str = "auc") -> None:
+def _print_matrix(report: GeneralisationReport) -> None:
+    from flame.evaluation.measures import MEASURES
+
     kind = "SIMULATED patients" if report.simulated else "real patients"
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for s in report.scores:
-        if s.metric == metric:
+        if s.metric == report.metric:
             origin = s.trained_on if s.model == "local" else ""
             text = f"{s.value:.2f} ({s.low:.2f}-{s.high:.2f})" if not s.reason else s.reason
             rows.setdefault((s.model, origin), {})[s.tested_on] = text
     _table(
-        f"{_METRICS.get(metric, metric)} (95 % interval) by tested centre: {kind}",
+        f"{MEASURES[report.metric].title} (95 % interval) by tested centre: {kind}",
         ["model", "trained on", *report.centres],
         [[*key, *(by.get(c, "") for c in report.centres)] for key, by in rows.items()],
     )

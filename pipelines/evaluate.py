@@ -3,76 +3,117 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from flame.core.cohort import Cohort
 from flame.core.files import write_text
 from flame.core.imaging import Scan, Sequence
 from flame.core.scores import GeneralisationReport
-from flame.federation.config import TABULAR, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.pipelines.train import check_data, load_run
 from flame.preprocessing.cohort import at_spacing, read_cohort
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from flame.evaluation.page import Section
+    from flame.evaluation.report import Evaluation
+
+    Evaluated = tuple[Evaluation, dict[str, pd.DataFrame]]
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """Scores and where they were written; ``metric`` is the one to show first."""
+    """Scores and where they were written."""
 
     report: GeneralisationReport
     scores: Path
     html: Path
-    metric: str = "auc"
 
 
 def run(run_folder: Path, progress: Progress = lambda done, total: None) -> EvaluateResult:
-    """Write scores.csv, differences.csv and report.html into the run folder.
+    """Write what is known of a run into its folder, and report.html to look at it.
 
-    Of forecasts also strata.csv, every figure by horizon and trend; of masks by region.
+    scores.csv has every model at every centre, differences.csv the paired differences,
+    generalisation.csv a row a centre held out, over_centres.csv a row a model over all centres.
+    Of forecasts and masks also strata.csv, of response and survival subgroups.csv.
     Raises BadInput where training has not finished or the data changed since.
     """
+    from flame.evaluation.generalisation import as_table, by_centre, over_centres_table
+    from flame.evaluation.model_card import model_card
+    from flame.evaluation.report import render
     from flame.federation.data import load_cohort
 
     config = load_run(run_folder)
     cohorts = [load_cohort(config, centre) for centre in config.data.centres]
     check_data(run_folder, cohorts)
-    evaluate = _tabular if config.task in TABULAR else _images
-    return evaluate(config, run_folder, cohorts, progress)
+    evaluate = _outcomes if config.is_tabular else _images
+    evaluation, extra = evaluate(config, run_folder, cohorts, progress)
+    report = evaluation.report
+    tables = {
+        "scores": as_table(report.scores),
+        "differences": as_table(report.differences),
+        "generalisation": by_centre(report, config.evaluation.margin),
+        "over_centres": over_centres_table(report),
+        **extra,
+    }
+    for name, table in tables.items():
+        write_text(run_folder / f"{name}.csv", table.to_csv(index=False, na_rep="nan"))
+    write_text(run_folder / "model_card.md", model_card(evaluation))
+    result = EvaluateResult(report, run_folder / "scores.csv", run_folder / "report.html")
+    write_text(result.html, render(evaluation))
+    return result
 
 
-def _tabular(
+def _outcomes(
     config: TrainConfig, run_folder: Path, cohorts: list[Cohort], progress: Progress
-) -> EvaluateResult:
+) -> "Evaluated":
     from flame.evaluation.baselines import baseline_predictions
-    from flame.evaluation.generalisation import as_table, differences, score
+    from flame.evaluation.effects import feature_effects
+    from flame.evaluation.outcome_report import cohort_rows, limits, outcome_sections
+    from flame.evaluation.outcome_scores import OUTCOMES, differences, scores
     from flame.evaluation.predictions import Predictor
-    from flame.evaluation.report import METRIC, Evaluation, render
+    from flame.evaluation.report import Evaluation
+    from flame.evaluation.shortcut import probe
+    from flame.evaluation.subgroups import subgroups
+    from flame.federation.describe import describe
     from flame.federation.task import open_task
 
     task = open_task(config)
     inputs = [task.patients(cohort) for cohort in cohorts]
     predictions = Predictor(config, run_folder, inputs).all()
-    predictions += baseline_predictions(config, cohorts)
-    by_centre = {i.centre: i for i in inputs}
-    scores = []
+    baselines = baseline_predictions(config, cohorts)
+    predictions += baselines
+    found = []
     for done, prediction in enumerate(predictions, 1):
-        scores += score(prediction, by_centre[prediction.tested_on])
+        found += scores(config.task, prediction, inputs)
         progress(done, len(predictions))
-    report = GeneralisationReport(config.data.centres, tuple(scores), cohorts[0].simulated)
-    gaps = differences(predictions, inputs)
-    evaluation = Evaluation(
-        config, report, gaps, predictions, inputs, cohorts, _case(config, cohorts[0])
-    )
-    return _written(run_folder, report, as_table(gaps).to_csv(index=False, na_rep="nan"),
-                    render(evaluation), METRIC[config.task])  # fmt: skip
+    gaps = differences(config.task, predictions, inputs, dict.fromkeys(b.model for b in baselines))
+    report = GeneralisationReport(
+        config.data.centres, tuple(found), tuple(gaps), OUTCOMES[config.task].metric,
+        cohorts[0].simulated,
+    )  # fmt: skip
+    counts, warnings = describe(config, cohorts, inputs)
+    groups = subgroups(config.task, predictions, inputs, cohorts)
+    sections = outcome_sections(
+        config, predictions, inputs, groups, probe(config.task, predictions, inputs),
+        feature_effects(config, run_folder, inputs),
+    )  # fmt: skip
+    sections += _case_section(config, cohorts[0])
+    rows = cohort_rows(counts, cohorts)
+    return Evaluation(config, report, rows, sections, limits(config), warnings), {
+        "subgroups": groups
+    }
 
 
 def _images(
     config: TrainConfig, run_folder: Path, cohorts: list[Cohort], progress: Progress
-) -> EvaluateResult:
-    from flame.evaluation.generalisation import as_table
-    from flame.evaluation.image_report import ImageEvaluation, render
+) -> "Evaluated":
+    from flame.evaluation.image_report import LIMITS, image_sections
     from flame.evaluation.image_tasks import METRICS, differences, patient_scores, scores, strata
+    from flame.evaluation.report import Evaluation
     from flame.federation.describe import describe
     from flame.federation.task import open_task
 
@@ -80,27 +121,29 @@ def _images(
     by_centre = [task.patients(cohort) for cohort in cohorts]
     rows = patient_scores(config, run_folder, by_centre, progress)
     report = GeneralisationReport(
-        config.data.centres, tuple(scores(config.task, rows)), cohorts[0].simulated
-    )
-    gaps = differences(config.task, rows)
+        config.data.centres, tuple(scores(config.task, rows)),
+        tuple(differences(config.task, rows)), METRICS[config.task][0], cohorts[0].simulated,
+    )  # fmt: skip
     counts, warnings = describe(config, cohorts, by_centre)
     parts = strata(config.task, rows)
-    write_text(run_folder / "strata.csv", parts.to_csv(index=False, na_rep="nan"))
-    evaluation = ImageEvaluation(config, report, gaps, rows, parts, tuple(counts), tuple(warnings))
-    return _written(run_folder, report, as_table(gaps).to_csv(index=False, na_rep="nan"),
-                    render(evaluation), next(iter(METRICS[config.task])))  # fmt: skip
+    sections = image_sections(config.task, rows, parts)
+    return Evaluation(config, report, counts, sections, LIMITS[config.task], warnings), {
+        "strata": parts
+    }
 
 
-def _written(
-    folder: Path, report: GeneralisationReport, gaps: str, html: str, metric: str
-) -> EvaluateResult:
-    from flame.evaluation.generalisation import as_table
+def _case_section(config: TrainConfig, cohort: Cohort) -> "list[Section]":
+    from markupsafe import Markup
 
-    result = EvaluateResult(report, folder / "scores.csv", folder / "report.html", metric)
-    write_text(result.scores, as_table(report.scores).to_csv(index=False, na_rep="nan"))
-    write_text(folder / "differences.csv", gaps)
-    write_text(result.html, html)
-    return result
+    from flame.evaluation.figures import case_figure
+    from flame.evaluation.page import Section
+
+    scans = _case(config, cohort)
+    if not scans:
+        return []
+    note = "Preprocessed images of one simulated patient before radiotherapy, in MNI152 space."
+    figure = Markup(case_figure(scans))
+    return [Section("case", "A case as the model sees it", note, figure=figure)]
 
 
 def _case(config: TrainConfig, cohort: Cohort) -> tuple[Scan, ...]:

@@ -50,9 +50,28 @@ class CentreScore:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """``metric`` of ``model`` minus that of ``against`` on the same patients of one centre."""
+
+    model: str
+    against: str
+    tested_on: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class GeneralisationReport:
-    """All scores of a run. Scores of centres stay apart: a mean AUC over centres is no AUC."""
+    """All scores of a run. Scores of centres stay apart: a mean AUC over centres is no AUC.
+
+    ``metric`` is the one that the run is about.
+    """
 
     centres: tuple[str, ...]
     scores: tuple[CentreScore, ...]
+    differences: tuple[Difference, ...]
+    metric: str
     simulated: bool

@@ -7,25 +7,15 @@ from collections.abc import Sequence as SequenceOf
 import matplotlib
 import numpy as np
 import pandas as pd
-from lifelines import KaplanMeierFitter
-from lifelines.statistics import logrank_test
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
 
 from flame.core.imaging import Scan
-from flame.evaluation.held_out import LEFT_OUT
-from flame.evaluation.predictions import Predictions
-from flame.federation.plan import FEDERATED, LOCAL, POOLED
-from flame.models.inputs import Followed, Inputs
-
-_COLOURS = {
-    LOCAL: "#b58900", FEDERATED: "#1f6fb2", POOLED: "#777777",
-    LEFT_OUT.format(FEDERATED): "#c0392b",
-}  # fmt: skip
+from flame.federation.plan import LOCAL
 
 
-def _panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
+def panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
+    """A figure with that many axes side by side; ``height`` in inches."""
     figure = Figure(figsize=(3.4 * count, height), layout="constrained")
     return figure, [figure.add_subplot(1, count, i + 1) for i in range(count)]
 
@@ -38,92 +28,6 @@ def to_svg(figure: Figure, name: str) -> str:
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
     return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-
-
-def _shown(predictions: SequenceOf[Predictions], centre: str) -> list[Predictions]:
-    """The models drawn at a centre: its own local one, federated, left-out and pooled."""
-    return [
-        p
-        for p in predictions
-        if p.tested_on == centre
-        and p.model in _COLOURS
-        and (p.model != LOCAL or p.trained_on == centre)
-    ]
-
-
-def roc_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
-    """ROC curves per centre."""
-    figure, axes = _panels(len(cohort))
-    for axis, inputs in zip(axes, cohort, strict=True):
-        axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
-        known = inputs.labelled
-        if len(np.unique(inputs.response[known])) > 1:
-            for p in _shown(predictions, inputs.centre):
-                x, y, _ = roc_curve(inputs.response[known], p.mean[known])
-                axis.plot(x, y, color=_COLOURS[p.model], lw=1.5, label=p.model)
-            axis.legend(fontsize=6.5, loc="lower right", frameon=False)
-        else:
-            axis.text(0.5, 0.5, "one class only", ha="center")
-        axis.set(title=inputs.centre, xlabel="1 − specificity", ylabel="sensitivity")
-    return to_svg(figure, "roc")
-
-
-def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
-    """Observed share of responders against predicted probability, in up to five groups."""
-    figure, axes = _panels(len(cohort))
-    for axis, inputs in zip(axes, cohort, strict=True):
-        axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
-        for p in _shown(predictions, inputs.centre):
-            known = inputs.labelled
-            ordered = known[np.argsort(p.mean[known])]
-            groups = np.array_split(ordered, max(1, min(5, len(ordered) // 8)))
-            x = [p.mean[g].mean() for g in groups]
-            y = [inputs.response[g].mean() for g in groups]
-            axis.plot(x, y, "o-", color=_COLOURS[p.model], lw=1, ms=3.5, label=p.model)
-        axis.legend(fontsize=6.5, loc="upper left", frameon=False)
-        axis.set(title=inputs.centre, xlabel="predicted", ylabel="observed", xlim=(0, 1),
-                 ylim=(-0.02, 1.02))  # fmt: skip
-    return to_svg(figure, "calibration")
-
-
-def survival_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
-    """Kaplan-Meier curves of predicted groups, by the model that never saw the centre.
-
-    The cut is fixed on other patients: the share of responders in the training centres, or their
-    mean risk.
-    """
-    figure, axes = _panels(len(cohort))
-    chosen = LEFT_OUT.format(FEDERATED) if len(cohort) > 1 else FEDERATED
-    survival = isinstance(cohort[0], Followed)
-    for axis, inputs in zip(axes, cohort, strict=True):
-        axis.set(title=inputs.centre, xlabel="days", ylabel="alive", ylim=(0, 1.02))
-        p = next(p for p in predictions if p.model == chosen and p.tested_on == inputs.centre)
-        cut = _cut([i for i in cohort if i is not inputs] or [inputs])
-        known = np.isfinite(inputs.survival_days)
-        high = (p.mean >= cut)[known]
-        days, died = inputs.survival_days[known], inputs.died[known]
-        if not known.any():
-            axis.text(0.5, 0.5, "no survival times", ha="center", transform=axis.transAxes)
-            continue
-        better, worse = ("low risk", "high risk") if survival else ("response", "none")
-        for group, label, colour in ((high, better, "#1f6fb2"), (~high, worse, "#c0392b")):
-            if group.any():
-                fitter = KaplanMeierFitter().fit(days[group], died[group])
-                curve = fitter.survival_function_.iloc[:, 0]
-                axis.step(curve.index, curve, where="post", color=colour,
-                          label=f"predicted {label} (n={int(group.sum())})")  # fmt: skip
-        if high.any() and (~high).any():
-            test = logrank_test(days[high], days[~high], died[high], died[~high])
-            axis.text(0.97, 0.6, f"log-rank p = {test.p_value:.2g}", ha="right", fontsize=7,
-                      transform=axis.transAxes)  # fmt: skip
-        axis.legend(fontsize=6.5, loc="upper right", frameon=False)
-    return to_svg(figure, "survival")
-
-
-def _cut(training: SequenceOf[Inputs]) -> float:
-    if isinstance(training[0], Followed):
-        return 0.0  # features are standardised over the training centres
-    return float(np.concatenate([i.response[i.labelled] for i in training]).mean())
 
 
 def case_figure(scans: SequenceOf[Scan]) -> str:
@@ -153,7 +57,7 @@ def _smooth(voxels: np.ndarray) -> np.ndarray:
 def dots_figure(rows: pd.DataFrame, metric: str, title: str) -> str:
     """A dot a patient and the mean, by model, a panel a centre; ``rows`` as of patient_scores."""
     centres = list(dict.fromkeys(rows.tested_on))
-    figure, axes = _panels(len(centres))
+    figure, axes = panels(len(centres))
     for axis, centre in zip(axes, centres, strict=True):
         here = rows[(rows.tested_on == centre)]
         here = here[(here.model != LOCAL) | (here.trained_on == centre)]

@@ -1,107 +1,118 @@
-"""Per-centre generalisation: every model at every centre, and paired differences."""
+"""How a run generalises, whatever its task: centre by centre, the worst, and a new one."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit
 
-from flame.core.scores import CentreScore
+from flame.core.scores import CentreScore, Difference, GeneralisationReport
 from flame.evaluation.held_out import LEFT_OUT
-from flame.evaluation.metrics import (
-    Estimate,
-    auc_difference,
-    auc_estimate,
-    brier_estimate,
-    c_index_difference,
-    c_index_estimate,
-    calibration_estimates,
+from flame.evaluation.measures import MEASURES, Measure
+from flame.evaluation.metrics import Z
+from flame.evaluation.random_effects import RandomEffects, random_effects
+from flame.federation.plan import FEDERATED, LOCAL, PERSONALISED, POOLED
+
+UNSEEN = LEFT_OUT.format(FEDERATED)
+PAIRS = (
+    (FEDERATED, LOCAL),
+    (FEDERATED, POOLED),
+    (UNSEEN, LEFT_OUT.format(POOLED)),
+    (PERSONALISED, FEDERATED),
 )
-from flame.evaluation.predictions import Predictions
-from flame.federation.plan import FEDERATED, LOCAL, POOLED
-from flame.models.inputs import Followed, Inputs
-
-Counted = dict[str, tuple[Estimate, tuple[int, int]]]
-"""Estimates by metric, with how many patients and events they rest on."""
+"""Models that are compared, patient by patient."""
+NOT_WORSE, WORSE, UNDECIDED = "not worse", "worse", "undecided"
 
 
-def score(predictions: Predictions, inputs: Inputs) -> list[CentreScore]:
-    """Of a response model AUC, Brier score, calibration and C-index; of survival the C-index."""
-    found = {} if isinstance(inputs, Followed) else _of_response(predictions, inputs)
-    rows = np.flatnonzero(np.isfinite(inputs.survival_days))
-    days, died = inputs.survival_days[rows], inputs.died[rows]
-    c_index = c_index_estimate(days, died, predictions.by_seed[:, rows], predictions.folds[:, rows])
-    found["c_index"] = c_index, (len(rows), int(died.sum()))
-    return [
-        CentreScore(
-            predictions.model, predictions.trained_on, predictions.tested_on, metric,
-            estimate.value, estimate.low, estimate.high, *counts, estimate.reason,
-        )
-        for metric, (estimate, counts) in found.items()
-    ]  # fmt: skip
-
-
-def _of_response(predictions: Predictions, inputs: Inputs) -> Counted:
-    known = inputs.labelled
-    response = inputs.response[known].astype(float)
-    by_seed, folds = predictions.by_seed[:, known], predictions.folds[:, known]
-    slope, intercept = calibration_estimates(response, predictions.mean[known])
-    labelled = len(known), int(response.sum())
+def at_centre(report: GeneralisationReport, metric: str, centre: str) -> dict[str, CentreScore]:
+    """Scores by model at one centre; of the local models that of the centre itself."""
     return {
-        "auc": (auc_estimate(response, by_seed, folds), labelled),
-        "brier": (brier_estimate(response, by_seed), labelled),
-        "calibration_slope": (slope, labelled),
-        "calibration_intercept": (intercept, labelled),
+        s.model: s
+        for s in report.scores
+        if s.metric == metric
+        and s.tested_on == centre
+        and (s.model != LOCAL or s.trained_on == centre)
     }
 
 
+def by_centre(report: GeneralisationReport, margin: float | None) -> pd.DataFrame:
+    """A row a centre held out: n, events, every model's figure, differences and verdicts."""
+    rows = []
+    for centre in report.centres:
+        scores = at_centre(report, report.metric, centre)
+        most = max(scores.values(), key=lambda s: s.n)
+        row: dict[str, object] = {"centre": centre, "n": most.n, "events": most.events}
+        for model, s in scores.items():
+            row |= {model: s.value, f"{model} low": s.low, f"{model} high": s.high}
+        for d in report.differences:
+            if d.tested_on == centre and d.metric == report.metric:
+                name = f"{d.model} - {d.against}"
+                row |= {name: d.value, f"{name} low": d.low, f"{name} high": d.high,
+                        f"{name} verdict": verdict(d, margin)}  # fmt: skip
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def verdict(difference: Difference, margin: float | None = None) -> str:
+    """Whether the first model is worse than the second by more than the margin."""
+    measure = MEASURES[difference.metric]
+    margin = measure.margin if margin is None else margin
+    bounds = [difference.low, difference.high]
+    low, high = bounds if measure.higher else sorted(-b for b in bounds)
+    if not np.isfinite(low):
+        return ""
+    return NOT_WORSE if low > -margin else WORSE if high < -margin else UNDECIDED
+
+
 @dataclass(frozen=True)
-class Difference:
-    """``metric`` of ``model`` minus that of ``against`` on the same patients of one centre."""
+class OverCentres:
+    """A model over all centres: the ``worst`` one, and random effects."""
 
     model: str
-    against: str
-    tested_on: str
-    metric: str
-    value: float
-    low: float
-    high: float
-    reason: str
+    worst: str
+    worst_value: float
+    effects: RandomEffects
 
 
-def differences(predictions: Iterable[Predictions], cohort: list[Inputs]) -> list[Difference]:
-    """Federated against local and pooled, seen and unseen centre, patient by patient."""
-    by_name = {(p.model, p.trained_on, p.tested_on): p for p in predictions}
-    centres = [i.centre for i in cohort]
-    found = []
-    for inputs in cohort:
-        here, everyone = inputs.centre, "+".join(centres)
-        others = "+".join(c for c in centres if c != here)
-        pairs = [
-            ((FEDERATED, everyone), (LOCAL, here)),
-            ((FEDERATED, everyone), (POOLED, everyone)),
-            ((LEFT_OUT.format(FEDERATED), others), (LEFT_OUT.format(POOLED), others)),
-        ]
-        for first, second in pairs:
-            a, b = by_name.get((*first, here)), by_name.get((*second, here))
-            if a and b:
-                metric, gap = _gap(inputs, a, b)
-                found.append(
-                    Difference(
-                        a.model, b.model, here, metric, gap.value, gap.low, gap.high, gap.reason
-                    )
-                )
+def over_centres(report: GeneralisationReport) -> list[OverCentres]:
+    """Every model that has a figure at each centre, in the metric of the run."""
+    measure, found = MEASURES[report.metric], []
+    scores = [at_centre(report, report.metric, centre) for centre in report.centres]
+    for model in scores[0]:
+        each = [s[model] for s in scores if model in s and np.isfinite(s[model].value)]
+        if len(each) == len(scores):
+            worst = (min if measure.higher else max)(each, key=lambda s: s.value)
+            found.append(OverCentres(model, worst.tested_on, worst.value, _effects(each, measure)))
     return found
 
 
-def _gap(inputs: Inputs, first: Predictions, second: Predictions) -> tuple[str, Estimate]:
-    """The metric of the task, and the difference in it."""
-    known = inputs.labelled
-    a, b = ((p.by_seed[:, known], p.folds[:, known]) for p in (first, second))
-    if isinstance(inputs, Followed):
-        days, died = inputs.survival_days[known], inputs.died[known]
-        return "c_index", c_index_difference(days, died, a, b)
-    return "auc", auc_difference(inputs.response[known].astype(float), a, b)
+def _effects(scores: list[CentreScore], measure: Measure) -> RandomEffects:
+    """Random effects; of what lies between 0 and 1 on the logit scale (Snell 2018)."""
+    table = np.array([(s.value, s.low, s.high) for s in scores])
+    if not np.isfinite(table).all():
+        return RandomEffects(np.nan, reason="a centre has no interval")
+    if not measure.bounded:
+        return random_effects(table[:, 0], (table[:, 2] - table[:, 1]) / (2 * Z))
+    if not ((table > 0) & (table < 1)).all():
+        return RandomEffects(np.nan, reason="a centre is at the end of the scale")
+    scaled = logit(table)
+    found = random_effects(scaled[:, 0], (scaled[:, 2] - scaled[:, 1]) / (2 * Z))
+    back: dict[str, Any] = {n: float(expit(getattr(found, n)))
+            for n in ("mean", "low", "high", "new_low", "new_high")}  # fmt: skip
+    return replace(found, **back)
+
+
+def over_centres_table(report: GeneralisationReport) -> pd.DataFrame:
+    """``over_centres`` as a table, a row a model."""
+    return pd.DataFrame(
+        [
+            {"model": o.model, "metric": report.metric, "worst centre": o.worst,
+             "worst": o.worst_value, **asdict(o.effects)}
+            for o in over_centres(report)
+        ]
+    )  # fmt: skip
 
 
 def as_table(rows: Iterable[CentreScore | Difference]) -> pd.DataFrame:

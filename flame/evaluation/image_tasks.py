@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flame.core.scores import CentreScore
+from flame.core.scores import CentreScore, Difference
 from flame.evaluation.evolution import UNITS, dice, evaluate, surface
-from flame.evaluation.generalisation import Difference
-from flame.evaluation.held_out import LEFT_OUT, HeldOut, held_out
+from flame.evaluation.generalisation import PAIRS
+from flame.evaluation.held_out import HeldOut, held_out
 from flame.evaluation.metrics import Estimate, mean_estimate
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig, TrainingConfig
@@ -25,10 +25,10 @@ from flame.models.segmentation_cases import REGIONS
 from flame.models.volume_baselines import BASELINES
 
 METRICS = {
-    "segmentation": {"dice": "", "hd95": "mm"},
-    "evolution": {"changed dice": "", **UNITS},
-}  # fmt: skip
-"""What is measured of each task, and its unit; the first is shown first."""
+    "segmentation": ("dice", "hd95"),
+    "evolution": ("changed dice", *UNITS),
+}
+"""What is measured of each task."""
 STRATA = {"segmentation": ("region",), "evolution": ("horizon", "trend")}
 """Columns by whose values figures are given apart."""
 PERSISTENCE = BASELINES[0]
@@ -128,12 +128,11 @@ def _estimate(values: pd.Series) -> Estimate:
 
 
 def differences(task: str, rows: pd.DataFrame) -> list[Difference]:
-    """Federated against local and pooled, seen and unseen centre, on the same patients.
+    """See ``PAIRS``, on the same patients.
 
     Forecasts also against persistence and the baseline that does best on these very patients.
     """
-    pairs = [(FEDERATED, LOCAL), (FEDERATED, POOLED),
-             (LEFT_OUT.format(FEDERATED), LEFT_OUT.format(POOLED))]  # fmt: skip
+    pairs = list(PAIRS)
     if task == "evolution":
         pairs += [(FEDERATED, name) for name in dict.fromkeys((PERSISTENCE, best_baseline(rows)))]
     found = []

@@ -7,6 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score
+
+from flame.core.errors import FlameError
+from flame.models import cox, logistic
+from flame.models.newton import Likelihood, Penalty, maximise
 
 Array = NDArray[np.float64]
 NAN = float("nan")
@@ -121,6 +126,51 @@ def brier_estimate(response: Array, by_seed: Array) -> Estimate:
     return Estimate(float(errors.mean()), low, high)
 
 
+def auprc_estimate(response: Array, by_seed: Array) -> Estimate:
+    """Average precision, mean over seeds; percentile bootstrap over patients."""
+    if not (response > 0.5).any():
+        return undefined("no responders")
+
+    def statistic(rows: NDArray[np.intp]) -> float:
+        if not (response[rows] > 0.5).any():
+            return NAN
+        return float(np.mean([average_precision_score(response[rows], p[rows]) for p in by_seed]))
+
+    value = statistic(np.arange(len(response)))
+    return Estimate(value, *_bootstrap(statistic, len(response), 200))
+
+
+def balanced_accuracy_estimate(response: Array, called: NDArray[np.bool_]) -> Estimate:
+    """Mean of sensitivity and specificity of who was ``called`` a responder (seed, patient)."""
+    positive = response > 0.5
+    right = np.where(positive, called, ~called).mean(axis=0)
+
+    def statistic(rows: NDArray[np.intp]) -> float:
+        here = positive[rows]
+        if here.all() or not here.any():
+            return NAN
+        return float((right[rows][here].mean() + right[rows][~here].mean()) / 2)
+
+    value = statistic(np.arange(len(response))) if len(response) else NAN
+    if not np.isfinite(value):
+        return undefined("one class only")
+    return Estimate(value, *_bootstrap(statistic, len(response), 1000))
+
+
+def survival_slope(days: Array, died: Array, score: Array) -> Estimate:
+    """Slope of a Cox model of survival on the predicted log risk, ``-score``; 1 is ideal."""
+    if not (died > 0.5).any():
+        return undefined("no deaths with a known survival time")
+    if np.ptp(score) < 1e-9:
+        return undefined("the prediction is constant")
+    risk, times = -score[:, None], cox.death_times(days, died)
+
+    def at(beta: Array) -> Likelihood:
+        return cox.likelihood(cox.risk_sums(risk, days, died, beta, times), beta)
+
+    return _wald(at, 1)
+
+
 class Concordance:
     """Harrell's C of scores (the higher, the longer alive) of patients whose survival is known.
 
@@ -188,27 +238,21 @@ def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate
     clipped = np.clip(probability, 1e-6, 1 - 1e-6)
     logit = np.log(clipped / (1 - clipped))
     ones = np.ones_like(logit)
-    intercept = _newton(ones[:, None], response, logit)
+    alone, both = ones[:, None], np.column_stack([logit, ones])
+    intercept = _wald(lambda beta: logistic.likelihood(alone, response, beta, logit), 1)
     if np.ptp(logit) < 1e-9:
         return undefined("the prediction is constant"), intercept
-    return _newton(np.column_stack([logit, ones]), response, np.zeros_like(logit)), intercept
+    return _wald(lambda beta: logistic.likelihood(both, response, beta), 2), intercept
 
 
-def _newton(design: Array, response: Array, offset: Array) -> Estimate:
-    """First coefficient of a logistic regression with ``offset``, by Newton's method."""
-    beta = np.zeros(design.shape[1])
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(design @ beta + offset, -30, 30)))
-        hessian = design.T @ (design * (p * (1 - p))[:, None])
-        if np.linalg.cond(hessian) > 1e10 or np.abs(beta).max() > 50:
-            return undefined("no finite fit: the groups are separated")
-        step = np.linalg.solve(hessian, design.T @ (response - p))
-        beta = beta + step
-        if np.abs(step).max() < 1e-9:
-            break
-    else:
+def _wald(at: Callable[[Array], Likelihood], coefficients: int) -> Estimate:
+    """The first coefficient of the highest likelihood, with its Wald interval."""
+    free = Penalty(np.zeros(coefficients), np.zeros(coefficients))
+    try:
+        (beta,), _ = maximise(lambda betas: [at(b) for b in betas.values()], [free])
+    except FlameError:
         return undefined("no finite fit: the groups are separated")
-    error = float(np.sqrt(np.linalg.inv(hessian)[0, 0]))
+    error = float(np.sqrt(np.linalg.inv(at(beta).information)[0, 0]))
     value = float(beta[0])
     return Estimate(value, value - Z * error, value + Z * error)
 

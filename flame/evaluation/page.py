@@ -1,37 +1,69 @@
-"""What every report has around its results: one HTML file that needs nothing else."""
+"""One HTML file that needs nothing else: sections of text, tables and figures."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from flame import __version__
 from flame.core.config import as_toml
-from flame.core.scores import GeneralisationReport
 from flame.federation.config import TrainConfig
 
 _ENGINES = {"flare": "NVIDIA FLARE, one process a site"}
 
 
-def page(template: str, config: TrainConfig, report: GeneralisationReport, **values: Any) -> str:
-    """Return ``template``, which extends page.html.j2, filled with ``values``."""
+@dataclass(frozen=True)
+class Cell:
+    """A figure of a table, its interval, and a background; ``empty`` where there is none."""
+
+    text: str
+    interval: str = ""
+    colour: str = ""
+    empty: bool = False
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title with a note, and a table or an SVG ``figure`` or both; ``folded`` until opened."""
+
+    id: str
+    title: str
+    note: str = ""
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str | Cell]] = field(default_factory=list)
+    figure: Markup = Markup("")
+    folded: bool = False
+
+
+def page(
+    config: TrainConfig,
+    title: str,
+    simulated: bool,
+    warnings: list[str],
+    sections: list[Section],
+    limits: list[str],
+) -> str:
+    """Return page.html.j2 filled."""
     environment = Environment(
         loader=PackageLoader("flame.evaluation", "."), undefined=StrictUndefined, autoescape=True
     )
-    return environment.get_template(template).render(
+    return environment.get_template("page.html.j2").render(
         version=__version__,
+        title=title,
         engine=_ENGINES.get(config.federation.engine, "in process"),
-        strategy="exact sums" if config.task == "survival" else config.federation.strategy,
+        strategy="exact sums" if config.is_regression else config.federation.strategy,
         seeds=len(config.training.seeds),
-        simulated=report.simulated,
-        centres=report.centres,
-        configuration=as_toml(_without_paths(config)),
-        **values,
+        simulated=simulated,
+        warnings=warnings,
+        sections=sections,
+        limits=limits,
+        configuration=as_toml(without_paths(config)),
     )
 
 
-def _without_paths(config: TrainConfig) -> TrainConfig:
+def without_paths(config: TrainConfig) -> TrainConfig:
     """The configuration with file names only: a report travels further than its folder."""
     data = replace(
         config.data, bids=Path(config.data.bids).name, table=Path(config.data.table).name

@@ -57,11 +57,12 @@ class Predictor:
         for held in parts:
             row = seeds.index(held.federation.seed)
             inputs = held.patients.take(held.rows)
-            probability[row, held.rows] = self._one(held.federation, inputs)
+            probability[row, held.rows] = self.of(held.federation, inputs)
             folds[row, held.rows] = held.federation.fold or 0
         return Predictions(*key, probability, folds)
 
-    def _one(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
+    def of(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
+        """What the model of a training predicts (n,)."""
         checkpoint = finished(self.run, federation.name)
         found: NDArray[np.float64] = self.task.predict(
             inputs, checkpoint.state.weights, checkpoint.shared

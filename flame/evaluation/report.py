@@ -1,174 +1,179 @@
-"""The report of a run on response or survival."""
+"""The report of a run, whatever its task: who was there, how it holds, and what to know."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
-from markupsafe import Markup
 
-from flame.core.cohort import Cohort
-from flame.core.imaging import Scan
-from flame.core.scores import CentreScore, GeneralisationReport
-from flame.evaluation import figures
-from flame.evaluation.generalisation import Difference
-from flame.evaluation.page import page
-from flame.evaluation.predictions import Predictions
+from flame.core.scores import CentreScore, Difference, GeneralisationReport
+from flame.evaluation.checklist import checklist
+from flame.evaluation.generalisation import UNSEEN, at_centre, over_centres, verdict
+from flame.evaluation.held_out import LEFT_OUT
+from flame.evaluation.measures import MEASURES, SHOWN, Measure
+from flame.evaluation.page import Cell, Section, page
 from flame.federation.config import TrainConfig
-from flame.models.inputs import Inputs
+from flame.federation.describe import Row
+from flame.federation.plan import FEDERATED, LOCAL, PERSONALISED, POOLED
 
-METRIC = {"response": "auc", "survival": "c_index"}
-"""The metric shown first."""
-_TITLES = {
+TITLES = {
     "response": "Response to radiotherapy, hospital by hospital",
     "survival": "Survival, hospital by hospital",
+    "segmentation": "Tumour masks, hospital by hospital",
+    "evolution": "Tumour evolution, hospital by hospital",
 }
-_NAMES = {"auc": "AUC of response", "c_index": "C-index of survival"}
+_ORDER = (UNSEEN, FEDERATED, PERSONALISED, LOCAL, LEFT_OUT.format(POOLED), POOLED)
+_COHORTS, _FEW = "cohorts", 30
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Everything a report is made from. ``case`` are scans to show, or empty."""
+    """Everything a report is made from; ``counts`` is a row a centre, ``sections`` the task's."""
 
     config: TrainConfig
     report: GeneralisationReport
-    differences: list[Difference]
-    predictions: list[Predictions]
-    inputs: list[Inputs]
-    cohorts: list[Cohort]
-    case: tuple[Scan, ...] = ()
+    counts: list[Row]
+    sections: list[Section] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
 def render(evaluation: Evaluation) -> str:
     """Return the report as HTML."""
-    columns, rows = _cohort_table(evaluation)
-    task, predictions, inputs = evaluation.config.task, evaluation.predictions, evaluation.inputs
+    config, report, counts = evaluation.config, evaluation.report, evaluation.counts
+    rows = [[str(v) for v in row.values()] for row in counts]
+    matrices = [_matrix(report, metric) for metric in SHOWN[config.task]]
     return page(
-        "report.html.j2", evaluation.config, evaluation.report,
-        title=_TITLES[task],
-        metric=_NAMES[METRIC[task]],
-        warnings=_warnings(evaluation),
-        cohort_columns=columns,
-        cohort_rows=rows,
-        matrix=_matrix(evaluation.report, METRIC[task]),
-        difference_rows=_difference_rows(evaluation),
-        calibration_rows=_calibration_rows(evaluation.report) if task == "response" else [],
-        roc=Markup(figures.roc_figure(predictions, inputs)) if task == "response" else "",
-        calibration=Markup(figures.calibration_figure(predictions, inputs))
-        if task == "response" else "",
-        survival=Markup(figures.survival_figure(predictions, inputs)),
-        case=Markup(figures.case_figure(evaluation.case)) if evaluation.case else "",
-        limits=_limits(evaluation),
+        config, TITLES[config.task], report.simulated, [*evaluation.warnings, *_few(counts)],
+        [
+            Section(_COHORTS, "Cohorts", "", list(counts[0]), rows),
+            held_out_table(report),
+            *matrices[:1],
+            _differences(report, config.evaluation.margin),
+            *evaluation.sections,
+            *matrices[1:],
+            checklist(config, report, counts),
+        ],
+        [*evaluation.limits, "Intervals reflect the patients tested, not the choice of training "
+         "patients or seeds.", "Curves and dots of small groups show single patients; share them "
+         "with care."],
     )  # fmt: skip
 
 
-def _warnings(evaluation: Evaluation) -> list[str]:
-    small = [i.centre for i in evaluation.inputs if len(i.labelled) < 30]
+def _few(counts: list[Row]) -> list[str]:
+    small = [str(row["centre"]) for row in counts if int(row["patients"]) < _FEW]
     if not small:
         return []
     return [
-        f"Fewer than 30 patients at {', '.join(small)}: intervals there are wide, and a difference "
-        "between models is more likely chance than not."
+        f"Fewer than {_FEW} patients at {', '.join(small)}: intervals there are wide, and a "
+        "difference between models is more likely chance than not."
     ]
 
 
-def _limits(evaluation: Evaluation) -> list[str]:
-    limits = [
-        "Intervals reflect the patients tested, not the choice of training patients or seeds; "
-        "with several seeds AUC, C-index and Brier score are means over seeds. Curves and "
-        "calibration are of the prediction averaged over seeds.",
-        "AUC and C-index compare patients predicted by the same model only (the same fold).",
-        "A missing status with a known survival time counts as a death.",
-        "Curves of small groups show single patients; share them with care.",
-    ]
-    if evaluation.config.task == "response":
-        limits.append("Patients of unknown response count in survival figures only.")
-    data = evaluation.config.data
-    if data.horizon_days:
-        limits.append(
-            f"Response means alive at {data.horizon_days:g} days; patients censored before that "
-            "have no label."
-        )
-    return limits
+def models_of(report: GeneralisationReport, metric: str) -> list[str]:
+    """Models in the order of the tables: unseen, federated, own, then plain baselines."""
+    found = [m for c in report.centres for m in at_centre(report, metric, c)]
+    named = dict.fromkeys([m for m in _ORDER if m in found] + found)
+    return list(named)
 
 
-def _cohort_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
-    response = evaluation.config.task == "response"
-    columns = ["centre", "patients", "outcome known", *["responders"] * response, "deaths"]
-    ages = all("age" in p.clinical for c in evaluation.cohorts for p in c.patients)
-    treated = any(p.treatment for c in evaluation.cohorts for p in c.patients)
-    columns += ["median age"] * ages + ["radiotherapy"] * treated
-    rows = []
-    for cohort, inputs in zip(evaluation.cohorts, evaluation.inputs, strict=True):
-        n = len(inputs.labelled)
-        row = [cohort.centre, str(len(cohort.patients)), str(n)]
-        if response:
-            responders = int(inputs.response[inputs.labelled].sum())
-            row.append(f"{responders} ({responders / n:.0%})")
-        row.append(str(int(inputs.died.sum())))
-        if ages:
-            row.append(f"{np.nanmedian([p.clinical['age'] for p in cohort.patients]):.0f}")
-        if treated:
-            row.append(_radiations(cohort))
-        rows.append(row)
-    return columns, rows
+def held_out_table(report: GeneralisationReport) -> Section:
+    """A row a centre, then what holds over centres: the table that a reviewer asks for first."""
+    measure, models = MEASURES[report.metric], models_of(report, report.metric)
+    rows: list[list[str | Cell]] = []
+    for centre in report.centres:
+        scores = at_centre(report, report.metric, centre)
+        most = max(scores.values(), key=lambda s: s.n)
+        cells = [_cell(scores.get(model), measure) for model in models]
+        rows.append([centre, str(most.n), str(most.events), *cells])
+    over = {o.model: o for o in over_centres(report)}
+    texts: dict[str, list[Cell]] = {
+        "worst centre": [
+            Cell(f"{over[m].worst_value:.2f}", over[m].worst) if m in over else _NONE
+            for m in models
+        ],
+        "mean over centres": [_pooled(over[m].effects, "") if m in over else _NONE for m in models],
+        "a new centre": [_pooled(over[m].effects, "new_") if m in over else _NONE for m in models],
+        "I² / τ²": [_spread(over[m].effects) if m in over else _NONE for m in models],
+    }
+    rows += [[name, "", "", *cells] for name, cells in texts.items()]
+    note = (
+        f"{measure.title} with its 95 % interval. {measure.note} A column is a model: leave-one-"
+        "out models never saw the centre of the row; others were trained there too and predict "
+        "their patients by cross-validation. Pooled training moves data between hospitals: it is "
+        "the yardstick, not a way of working. Mean, I², τ² and the 95 % prediction interval of a "
+        "new centre are random effects (DerSimonian and Laird"
+        f"{', on the logit scale' if measure.bounded else ''}); few centres say little about "
+        "another one."
+    )
+    columns = ["centre", "n", "events", *models]
+    return Section("generalisation", "Does it hold at each hospital?", note, columns, rows)
 
 
-def _radiations(cohort: Cohort) -> str:
-    counts: dict[str, int] = {}
-    for patient in cohort.patients:
-        phases = patient.treatment.phases if patient.treatment else ()
-        name = " + ".join(dict.fromkeys(p.radiation.value for p in phases)) or "unknown"
-        counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
+_NONE = Cell("", empty=True)
 
 
-def _matrix(report: GeneralisationReport, metric: str) -> list[dict[str, Any]]:
-    """Rows of the matrix. Leave-one-out models share a row: each column has its own."""
+def _pooled(effects: object, prefix: str) -> Cell:
+    mean, low, high = (getattr(effects, n) for n in ("mean", f"{prefix}low", f"{prefix}high"))
+    if not np.isfinite(low):
+        return Cell(getattr(effects, "reason", ""), empty=True)
+    if prefix:
+        return Cell(f"{low:.2f} to {high:.2f}")
+    return Cell(f"{mean:.2f}", f"{low:.2f} to {high:.2f}")
+
+
+def _spread(effects: object) -> Cell:
+    i2, tau2 = getattr(effects, "i2", np.nan), getattr(effects, "tau2", np.nan)
+    return Cell(f"{i2:.0%}", f"{tau2:.3f}") if np.isfinite(i2) else _NONE
+
+
+def _matrix(report: GeneralisationReport, metric: str) -> Section:
+    """Trained on, tested on. Leave-one-out models share a row: each column has its own."""
+    measure = MEASURES[metric]
     rows: dict[tuple[str, str], dict[str, CentreScore]] = {}
     for s in report.scores:
         if s.metric == metric:
             everyone = len(s.trained_on.split("+")) == len(report.centres)
-            leaves_out = not everyone and s.model != "local"
-            origin = "all others" if leaves_out else "all" if everyone else s.trained_on
+            own = s.model == PERSONALISED
+            origin = "all, then itself" if own else "all" if everyone else "all others"
+            origin = s.trained_on if s.model == LOCAL else origin
             rows.setdefault((s.model, origin), {})[s.tested_on] = s
-    return [
-        {"model": model, "trained_on": origin, "cells": [_cell(by[c]) for c in report.centres]}
-        for (model, origin), by in rows.items()
-    ]
+    return Section(
+        f"matrix-{metric.replace(' ', '-')}", f"{measure.title}: trained on, tested on",
+        f"{measure.note} Every model at every centre; rows say where it was trained.",
+        ["model", "trained on", *report.centres],
+        [[*key, *(_cell(by.get(c), measure) for c in report.centres)] for key, by in rows.items()],
+        folded=metric != report.metric,
+    )  # fmt: skip
 
 
-def _cell(score: CentreScore) -> dict[str, Any]:
-    if not np.isfinite(score.value):
-        return {"value": None, "reason": score.reason}
-    strength = min(abs(score.value - 0.5) * 2, 1) * 0.75
-    tone = "31, 111, 178" if score.value >= 0.5 else "192, 57, 43"
-    return {
-        "value": f"{score.value:.2f}",
-        "interval": f"{score.low:.2f} to {score.high:.2f}",
-        "colour": f"rgba({tone}, {strength:.2f})",
-    }
+def _cell(score: CentreScore | None, measure: Measure) -> Cell:
+    if score is None or not np.isfinite(score.value):
+        return Cell(score.reason if score else "", empty=True)
+    colour = ""
+    if measure.chance is not None:
+        strength = min(abs(score.value - measure.chance) * 2, 1) * 0.75
+        tone = "31, 111, 178" if score.value >= measure.chance else "192, 57, 43"
+        colour = f"rgba({tone}, {strength:.2f})"
+    return Cell(f"{score.value:.2f}", f"{score.low:.2f} to {score.high:.2f}", colour)
 
 
-def _difference_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    rows: dict[str, dict[str, str]] = {}
-    for d in evaluation.differences:
-        text = (
-            f"{d.value:+.3f} ({d.low:+.3f} to {d.high:+.3f})" if np.isfinite(d.value) else d.reason
-        )
-        rows.setdefault(f"{d.model} − {d.against}", {})[d.tested_on] = text
-    return [
-        {"name": name, "cells": [by.get(c, "") for c in evaluation.report.centres]}
-        for name, by in rows.items()
-    ]
+def _differences(report: GeneralisationReport, margin: float | None) -> Section:
+    rows: dict[tuple[str, str], dict[str, Cell]] = {}
+    for d in report.differences:
+        key = f"{d.model} − {d.against}", MEASURES[d.metric].title
+        rows.setdefault(key, {})[d.tested_on] = _gap(d, margin)
+    margin = MEASURES[report.metric].margin if margin is None else margin
+    note = (
+        "The first model less the second on the same patients, bootstrap over patients. Not worse: "
+        f"the interval stays within a margin of {margin:g} ({MEASURES[report.metric].title}), "
+        "fixed before training; worse: all of it lies beyond."
+    )
+    return Section(
+        "differences", "Paired differences", note, ["comparison", "measure", *report.centres],
+        [[*key, *(by.get(c, _NONE) for c in report.centres)] for key, by in rows.items()],
+    )  # fmt: skip
 
 
-def _calibration_rows(report: GeneralisationReport) -> list[list[str]]:
-    wanted = ("calibration_slope", "calibration_intercept", "brier", "c_index")
-    table: dict[tuple[str, str], dict[str, str]] = {}
-    for s in report.scores:
-        if s.model.startswith(("federated", "pooled")):
-            text = (
-                f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})" if np.isfinite(s.value) else s.reason
-            )
-            table.setdefault((s.model, s.tested_on), {})[s.metric] = text
-    return [[*key, *(by[m] for m in wanted)] for key, by in table.items()]
+def _gap(d: Difference, margin: float | None) -> Cell:
+    if not np.isfinite(d.value):
+        return Cell(d.reason, empty=True)
+    return Cell(f"{d.value:+.3f}", f"{d.low:+.3f} to {d.high:+.3f}, {verdict(d, margin)}")

@@ -84,6 +84,16 @@ class FederationConfig:
 
 
 @dataclass(frozen=True)
+class EvaluationConfig:
+    """``margin`` by which a model may be worse and still be called not worse.
+
+    Not given, it is that of ``flame.evaluation.measures``.
+    """
+
+    margin: float | None = None
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """The whole run.
 
@@ -99,6 +109,7 @@ class TrainConfig:
     baselines: dict[str, tuple[str, ...]] = field(default_factory=dict)
     task: str = "response"
     regression: RegressionConfig = RegressionConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
     segmentation: SegmentationConfig = SegmentationConfig()
     evolution: EvolutionConfig = EvolutionConfig()
 
@@ -120,10 +131,14 @@ class TrainConfig:
             ),
             (self.federation.timeout_s > 0, "federation.timeout_s: above 0"),
             (self.task in TASK_NAMES, f"task: one of {', '.join(TASK_NAMES)}"),
-            (self.task in TABULAR or data.bids, f"task {self.task} needs images: set data.bids"),
+            (self.is_tabular or data.bids, f"task {self.task} needs images: set data.bids"),
             (
                 self.regression.penalizer is None or self.regression.penalizer >= 0,
                 "regression.penalizer: 0 or more, or not given",
+            ),
+            (
+                self.evaluation.margin is None or self.evaluation.margin > 0,
+                "evaluation.margin: above 0, or not given",
             ),
             (self.regression.inner_folds >= 2, "regression.inner_folds: 2 or more"),
             (model.kind in MODEL_KINDS, f"model.kind: one of {', '.join(MODEL_KINDS)}"),
@@ -187,6 +202,11 @@ class TrainConfig:
     def from_json(text: str) -> "TrainConfig":
         """The inverse of ``to_json``."""
         return build(TrainConfig, json.loads(text), "run configuration")
+
+    @property
+    def is_tabular(self) -> bool:
+        """Whether a row a patient is what is learned from."""
+        return self.task in TABULAR
 
     @property
     def is_regression(self) -> bool:

@@ -1,9 +1,11 @@
 """Metrics against scikit-learn, lifelines, statsmodels-free closed forms and hand counts."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lifelines import CoxPHFitter
 from lifelines.utils import concordance_index
 from scipy.stats import norm
 from sklearn.linear_model import LogisticRegression
@@ -15,9 +17,12 @@ from flame.evaluation.metrics import (
     auc_difference,
     auc_estimate,
     auc_interval,
+    auprc_estimate,
+    balanced_accuracy_estimate,
     brier_estimate,
     c_index_estimate,
     calibration_estimates,
+    survival_slope,
 )
 
 
@@ -166,3 +171,30 @@ def test_interval_of_a_folded_auc_covers_the_truth() -> None:
         found = auc_estimate(response, score[None], fold[None])
         hits += found.low <= truth <= found.high
     assert 0.92 <= hits / 400 <= 0.985
+
+
+def test_balanced_accuracy_by_hand() -> None:
+    # Sensitivity 1/2 and 1, specificity 2/3 and 1/3 in two seeds: mean (3/4 + 1/2) / 2.
+    response = np.array([1.0, 1, 0, 0, 0])
+    called = np.array([[1, 0, 1, 0, 0], [1, 1, 1, 1, 0]], bool)
+    assert balanced_accuracy_estimate(response, called).value == pytest.approx(0.625)
+    assert balanced_accuracy_estimate(np.ones(2), called[:, :2]).reason == "one class only"
+
+
+def test_auprc_by_hand() -> None:
+    # Ranked yes, no, yes: precision 1 at recall 1/2 and 2/3 at recall 1.
+    found = auprc_estimate(np.array([1.0, 0, 1]), np.array([[0.9, 0.5, 0.3]]))
+    assert found.value == pytest.approx(0.5 * 1 + 0.5 * 2 / 3)
+    assert auprc_estimate(np.zeros(2), np.zeros((1, 2))).reason == "no responders"
+
+
+def test_survival_slope_is_that_of_lifelines() -> None:
+    rng = np.random.default_rng(0)
+    score = rng.normal(size=80)
+    days = np.ceil(rng.exponential(np.exp(0.7 * score)) * 20)
+    died = (rng.random(80) < 0.7).astype(float)
+    table = pd.DataFrame({"risk": -score, "days": days, "died": died})
+    expected = CoxPHFitter().fit(table, "days", "died", fit_options={"precision": 1e-10})
+    found = survival_slope(days, died, score)
+    assert found.value == pytest.approx(expected.params_.iloc[0], abs=1e-6)
+    assert found.low == pytest.approx(expected.confidence_intervals_.iloc[0, 0], abs=1e-4)

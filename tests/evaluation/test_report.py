@@ -45,6 +45,12 @@ def test_scores_and_report(run: Path) -> None:
     defined = aucs[aucs.value.notna()]
     assert ((defined.low <= defined.value) & (defined.value <= defined.high)).all()
     html = result.html.read_text()
+    folder = result.html.parent
+    assert pd.read_csv(folder / "generalisation.csv").centre.tolist() == ["a", "b"]
+    assert {"federated", "pooled"} <= set(pd.read_csv(folder / "over_centres.csv").model)
+    card = (folder / "model_card.md").read_text()
+    assert "real patients" in card
+    assert str(folder) not in card + html
     assert "Real patients" in html
     assert "Simulated patients" not in html
     assert not re.search(r"""(src|href)=["'](https?:)?//""", html), "needs the network"
@@ -75,7 +81,7 @@ def test_out_of_fold_predictions_do_not_see_the_patient(toy: TrainConfig, tmp_pa
     predictor = Predictor(train.load_run(tmp_path / "run"), tmp_path / "run", inputs)
     whole = Federation("pooled", ("a", "b"), 0, 2)
     for centre in inputs:
-        fitted = predictor._one(whole, centre)
+        fitted = predictor.of(whole, centre)
         assert roc_auc_score(centre.response, fitted) > 0.9
 
 
@@ -110,8 +116,8 @@ def test_report_opens_in_chromium(run: Path) -> None:
         [chromium, *flags, "--dump-dom", html.as_uri()],
         capture_output=True, text=True, timeout=120, check=True,
     ).stdout  # fmt: skip
-    assert shown.count("<svg") == 3
-    assert 'id="generalisation-matrix"' in shown
+    assert shown.count("<svg") == 5
+    assert 'id="generalisation-table"' in shown
     picture = run / "report.png"
     subprocess.run(
         [chromium, *flags, f"--screenshot={picture}", "--window-size=1200,2400", html.as_uri()],

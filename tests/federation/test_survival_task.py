@@ -113,7 +113,8 @@ def test_evaluation_and_report(toy: TrainConfig, tmp_path: Path) -> None:
     train.run(config, tmp_path / "run")
     result = evaluate.run(tmp_path / "run")
     scores = pd.read_csv(result.scores)
-    assert set(scores.metric) == {"c_index"}
+    assert set(scores.metric) == {"c_index", "calibration slope"}
+    scores = scores[scores.metric == "c_index"]
     assert {"federated", "local", "pooled", "Cox, x only"} <= set(scores.model)
     # The sums are exact, so that pooling adds nothing.
     each, pooled = (scores[scores.model == m].value.tolist() for m in ("federated", "pooled"))
@@ -121,7 +122,7 @@ def test_evaluation_and_report(toy: TrainConfig, tmp_path: Path) -> None:
     assert each == pooled
     html = result.html.read_text()
     assert "C-index of survival" in html
-    assert html.count("<svg") == 1
+    assert html.count("<svg") == 2
 
 
 class TestBadInput:
