@@ -19,6 +19,11 @@ class Cases(Generic[C]):
     left_out: tuple[str, ...] = ()
 
     @property
+    def persons(self) -> tuple[str, ...]:
+        """Whose row each is: everyone has one."""
+        return self.pseudonyms
+
+    @property
     def labelled(self) -> NDArray[np.intp]:
         """Rows with something to learn from."""
         return np.flatnonzero([len(c) > 0 for c in self.cases])

@@ -53,7 +53,8 @@ class Inputs:
 
     ``image`` (n, x, y, z, sequence), ``clinical`` (n, feature; NaN missing), ``treatment``
     (n, 4), ``response`` (n,) 1 for responders and NaN where unknown, ``survival_days`` (n,; NaN
-    unknown) and ``died`` (n,): a missing status counts as a death.
+    unknown) and ``died`` (n,): a missing status counts as a death. ``persons`` says whose row it
+    is, with a row a person those of ``pseudonyms``.
     """
 
     centre: str
@@ -64,6 +65,7 @@ class Inputs:
     response: NDArray[np.float32]
     survival_days: NDArray[np.float64]
     died: NDArray[np.float64]
+    persons: tuple[str, ...] = ()
 
     @property
     def labelled(self) -> NDArray[np.intp]:
@@ -83,9 +85,9 @@ class Inputs:
     def take(self, index: NDArray[np.intp]) -> Self:
         """Return the rows ``index``."""
         names = tuple(self.pseudonyms[i] for i in index)
-        return replace(
-            self, pseudonyms=names, **{name: getattr(self, name)[index] for name in _ARRAYS}
-        )
+        persons = tuple(self.persons[i] for i in index) if self.persons else ()
+        arrays = {name: getattr(self, name)[index] for name in _ARRAYS}
+        return replace(self, pseudonyms=names, persons=persons, **arrays)
 
 
 _ARRAYS = ("image", "clinical", "treatment", "response", "survival_days", "died")
@@ -95,7 +97,8 @@ def concatenate(parts: list[Inputs]) -> Inputs:
     """All rows of ``parts`` as one."""
     arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
     names = tuple(name for p in parts for name in p.pseudonyms)
-    return type(parts[0])("+".join(p.centre for p in parts), names, **arrays)
+    persons = tuple(name for p in parts for name in p.persons)
+    return type(parts[0])("+".join(p.centre for p in parts), names, **arrays, persons=persons)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,6 +194,7 @@ def _stacked(centre: str, config: ResponseModelConfig, rows: list[Row]) -> Input
         np.array([np.nan if o.response is None else o.response for o in outcomes], np.float32),
         np.array([np.nan if o.survival_days is None else o.survival_days for o in outcomes]),
         np.array([o.died is not False and o.survival_days is not None for o in outcomes], float),
+        tuple(p.person or p.pseudonym for p in patients),
     )
 
 

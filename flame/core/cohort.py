@@ -44,6 +44,7 @@ class Timepoint:
 class Patient:
     """One pseudonymous patient; ``clinical`` holds numbers by name, NaN where missing.
 
+    ``person`` is whose row this is where a person has several, such as visits; else empty.
     ``left_out`` says what kept the images from being read, and names nobody.
     """
 
@@ -53,6 +54,7 @@ class Patient:
     clinical: Mapping[str, float] = field(default_factory=dict)
     outcome: Outcome = Outcome()
     left_out: str = ""
+    person: str = ""
 
     @property
     def baseline(self) -> Timepoint | None:

@@ -26,7 +26,8 @@ class DataConfig:
     ``bids`` is a folder with one preprocessed folder a centre. ``table`` is a CSV with a column
     of centres; ``survival`` names its columns of days and status, ``simulated`` says whether its
     patients are. With ``horizon_days`` the response is being alive then. ``impute`` gives values
-    for missing clinical features.
+    for missing clinical features. ``person_column`` tells whose row it is where a person has
+    several: they share a fold.
     """
 
     bids: str = ""
@@ -34,6 +35,7 @@ class DataConfig:
     centres: tuple[str, ...] = ()
     centre_column: str = "centre"
     id_column: str = "patient_id"
+    person_column: str = ""
     survival: tuple[str, ...] = ()
     simulated: bool = False
     horizon_days: float | None = None

@@ -23,7 +23,7 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
         survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
         cohort = read_table_cohort(
             Path(data.table), centre, data.centre_column, data.id_column,
-            list(config.features()), survival, data.simulated,
+            list(config.features()), survival, data.simulated, data.person_column,
         )  # fmt: skip
     manifest = {
         name: digest

@@ -20,6 +20,8 @@ Row = dict[str, str | int]
 _LEAST_TRAINING = 2
 _CALIBRATING = 19
 """Patients of whom a 5 % and a 95 % quantile exist."""
+_TELLING = 4
+"""Different values in a row from which on two alike are hardly a coincidence."""
 _CONFOUNDED = 0.5
 """Cramér's V of centre and radiation above which a run is said to be confounded."""
 
@@ -32,10 +34,10 @@ def describe(
         _enough(centre, config.training.folds)
         if config.task == "evolution":
             _enough_to_calibrate(centre, config.training.folds)
-    if config.task == "response":
-        return _responders(patients)
-    if config.task == "survival":
-        return _survivors(cohorts, patients)
+    if config.is_tabular:
+        outcome = _responders if config.task == "response" else _survivors
+        rows, warnings = outcome(patients)
+        return rows, [*_unknown_status(cohorts), *warnings, *twins(patients)]
     rows, warnings = _followed(config.task, cohorts, patients)
     known = sum(len(p.labelled) for p in patients)
     if config.task == "evolution" and known // config.evolution.calibration < _CALIBRATING:
@@ -80,18 +82,45 @@ def _responders(inputs: list[Inputs]) -> tuple[list[Row], list[str]]:
     return rows, warnings
 
 
-def _survivors(cohorts: list[Cohort], inputs: list[Followed]) -> tuple[list[Row], list[str]]:
-    rows, warnings = list[Row](), []
-    for cohort, centre in zip(cohorts, inputs, strict=True):
-        deaths = int(centre.died[centre.labelled].sum())
-        rows.append({"centre": centre.centre, "patients": len(centre.labelled), "deaths": deaths})
+def _unknown_status(cohorts: list[Cohort]) -> list[str]:
+    warnings = []
+    for cohort in cohorts:
         known = [p.outcome for p in cohort.patients if p.outcome.survival_days is not None]
         unknown = sum(outcome.died is None for outcome in known)
         if unknown:
             warnings.append(
-                f"centre {centre.centre}: it is not known whether {unknown} patients died; they "
+                f"centre {cohort.centre}: it is not known whether {unknown} patients died; they "
                 "count as dead"
             )
+    return warnings
+
+
+def twins(inputs: list[Inputs]) -> list[str]:
+    """A warning where rows of two persons agree in everything, as those of one patient would."""
+    seen: dict[bytes, tuple[str, str]] = {}
+    found = Counter[tuple[str, str]]()
+    for centre in inputs:
+        names = centre.persons or centre.pseudonyms
+        values = np.column_stack([centre.features, centre.survival_days, centre.died])
+        for name, row in zip(names, values, strict=True):
+            known = row[np.isfinite(row)]
+            if len(np.unique(known)) >= _TELLING:
+                first = seen.setdefault(row.tobytes(), (centre.centre, name))
+                if first != (centre.centre, name):
+                    found[first[0], centre.centre] += 1
+    return [
+        f"{count} patients of {' and '.join(dict.fromkeys(pair))} agree in every feature and in "
+        "survival with another one: if they are the same people, they are on both sides of a "
+        "split; keep one of each"
+        for pair, count in found.items()
+    ]
+
+
+def _survivors(inputs: list[Followed]) -> tuple[list[Row], list[str]]:
+    rows, warnings = list[Row](), []
+    for centre in inputs:
+        deaths = int(centre.died[centre.labelled].sum())
+        rows.append({"centre": centre.centre, "patients": len(centre.labelled), "deaths": deaths})
         if not deaths:
             warnings.append(f"centre {centre.centre}: nobody died: its C-index is undefined")
     if not any(row["deaths"] for row in rows):

@@ -9,19 +9,22 @@ from flame.federation.task import Patients
 
 
 def fold_of(patients: Patients, seed: int, folds: int, purpose: str = "") -> NDArray[np.intp]:
-    """Fold of each patient: the patients of each group in turn, dealt out by a seeded hash."""
+    """Fold of each row: the persons of each group in turn, dealt out by a seeded hash.
 
-    def rank(index: np.intp) -> str:
-        text = f"{purpose}{seed}:{patients.centre}:{patients.pseudonyms[index]}"
+    All rows of a person share a fold; the highest group among them is the person's.
+    """
+
+    def rank(name: str) -> str:
+        text = f"{purpose}{seed}:{patients.centre}:{name}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    groups = patients.groups
-    assigned, dealt = np.zeros(len(groups), int), 0
-    for group in np.unique(groups):
-        for index in sorted(np.flatnonzero(groups == group), key=rank):
-            assigned[index] = dealt % folds
-            dealt += 1
-    return assigned
+    persons = patients.persons or patients.pseudonyms
+    group_of: dict[str, int] = {}
+    for name, group in zip(persons, patients.groups.tolist(), strict=True):
+        group_of[name] = max(group, group_of.get(name, group))
+    dealt = sorted(group_of, key=lambda name: (group_of[name], rank(name)))
+    fold = {name: place % folds for place, name in enumerate(dealt)}
+    return np.array([fold[name] for name in persons], int)
 
 
 def training_rows(patients: Patients, seed: int, folds: int, fold: int | None) -> NDArray[np.intp]:

@@ -32,6 +32,10 @@ class Patients(Protocol):
         """Name of each row."""
 
     @property
+    def persons(self) -> tuple[str, ...]:
+        """Whose row each is; empty where everyone has one."""
+
+    @property
     def labelled(self) -> NDArray[np.intp]:
         """Rows that can be learned from."""
 

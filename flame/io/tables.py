@@ -141,13 +141,16 @@ def read_table_cohort(
     features: list[str],
     survival: dict[str, str],
     simulated: bool,
+    person_column: str = "",
 ) -> Cohort:
     """Read one centre's rows of a table, one a patient.
 
     ``survival`` maps ``survival_days`` and ``died`` to the table's columns; the response is the
-    column ``response`` where there is one. Raises BadInput for a patient who occurs twice.
+    column ``response`` where there is one; ``person_column`` tells whose row it is where there are
+    several a person. Raises BadInput for an id that occurs twice.
     """
-    table = read_table(path, [centre_column, id_column, *features, *survival.values()])
+    named = [person_column] if person_column else []
+    table = read_table(path, [centre_column, id_column, *features, *survival.values(), *named])
     rows = table[table[centre_column] == centre]
     if rows.empty:
         there = ", ".join(sorted(table[centre_column].dropna().unique()))
@@ -155,13 +158,19 @@ def read_table_cohort(
     twice = rows[id_column][rows[id_column].duplicated()]
     if len(twice):
         line = int(twice.index[0]) + 2
-        raise BadInput(f"{path}, line {line}: this {id_column} occurs twice at centre '{centre}'")
+        raise BadInput(
+            f"{path}, line {line}: this {id_column} occurs twice at centre '{centre}'; keep one "
+            "row a patient, or give rows ids of their own and set data.person_column"
+        )
     patients = []
     for index, row in rows.iterrows():
         where = f"{path}, line {int(str(index)) + 2}"
         clinical = {f: number(row[f], where, f) for f in features}
         known = row.to_dict() | {name: row[column] for name, column in survival.items()}
+        person = str(row[person_column]) if person_column else ""
         patients.append(
-            Patient(str(row[id_column]), clinical=clinical, outcome=outcome(known, where))
+            Patient(
+                str(row[id_column]), clinical=clinical, outcome=outcome(known, where), person=person
+            )
         )
     return Cohort(centre, tuple(patients), simulated, {path.name: content_hash([path])})

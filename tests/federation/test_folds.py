@@ -54,3 +54,15 @@ def test_seeds_give_different_folds() -> None:
     assert any(
         not np.array_equal(fold_of(data, 0, 3), fold_of(data, seed, 3)) for seed in range(1, 4)
     )
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=30), st.integers(2, 4))
+def test_rows_of_a_person_share_a_fold(owners: list[int], folds: int) -> None:
+    data = replace(inputs([n % 2 for n in range(len(owners))]), persons=tuple(map(str, owners)))
+    fold = fold_of(data, 0, folds)
+    for owner in set(owners):
+        assert len(set(fold[np.array(owners) == owner])) == 1
+    # Persons are dealt out evenly.
+    sizes = np.bincount([fold[owners.index(o)] for o in set(owners)], minlength=folds)
+    assert sizes.max() - sizes.min() <= 1

@@ -147,6 +147,20 @@ class TestBadInput:
         with pytest.raises(BadInput, match="nobody died"):
             train.run(replace(toy, task="survival"), tmp_path / "run")
 
+    def test_a_patient_at_two_centres_is_noticed(self, toy: TrainConfig, tmp_path: Path) -> None:
+        table = pd.read_csv(toy.data.table)
+        copied = table[table.centre == "a"].head(2).assign(centre="b", patient_id=["b90", "b91"])
+        pd.concat([table, copied]).to_csv(toy.data.table, index=False)
+        (warning,) = train.run(replace(toy, task="survival"), tmp_path / "run").warnings
+        assert "2 patients of a and b agree in every feature" in warning
+        assert "both sides of a split" in warning
+
+    def test_an_id_that_occurs_twice_is_refused(self, toy: TrainConfig, tmp_path: Path) -> None:
+        table = pd.read_csv(toy.data.table)
+        pd.concat([table, table.head(1)]).to_csv(toy.data.table, index=False)
+        with pytest.raises(BadInput, match=r"occurs twice at centre 'a'.*data\.person_column"):
+            train.run(replace(toy, task="survival"), tmp_path / "run")
+
     def test_unknown_status_is_named(self, toy: TrainConfig, tmp_path: Path) -> None:
         table = pd.read_csv(toy.data.table)
         table["died"] = table.died.where(table.centre == "a")
