@@ -306,6 +306,32 @@ def segment(
 
 
 @app.command()
+def assess(
+    centre: Annotated[Path, typer.Argument(metavar="CENTRE", help="A preprocessed centre.")],
+    criteria: Annotated[
+        str, typer.Option(help="rano-2.0-volume, rano-2.0 or rano-2010.")
+    ] = "rano-2.0-volume",
+) -> None:
+    """Rate every day with a tumour mask by RANO, with its reason; progression-free survival."""
+    from flame.pipelines import assess as pipeline
+
+    with _bars() as show:
+        result = pipeline.run(centre, criteria, lambda done, total: show("assess", done, total))
+    rows = [
+        [name, str(a.burden.day), f"{a.burden.size:g}", str(a.rating), a.why]
+        for name, found in result.ratings.items()
+        for a in found
+    ]
+    _table(f"{centre}: {criteria}", ["subject", "day", "size", "rating", "why"], rows)
+    _warn(f"{name}: {reason}" for name, reason in result.left_out.items())
+    progressed = sum(end.progressed for end in result.progressions.values())
+    out.print(
+        f"{progressed} of {len(result.progressions)} progressed or died. Steroids and clinical "
+        f"state are not known and do not count. Written: {centre}/response.tsv, progression.tsv"
+    )
+
+
+@app.command()
 def predict(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder on evolution.")],
     subject: Annotated[

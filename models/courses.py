@@ -6,7 +6,7 @@ import numpy as np
 
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution import EvolutionCase
-from flame.models.radiobiology import weighted_dose
+from flame.models.radiobiology import fraction_days, weighted_dose
 
 COURSES = {
     Radiation.PHOTON: Treatment((Phase(Radiation.PHOTON, 60.0, 30),)),
@@ -25,6 +25,12 @@ def main_radiation(treatment: Treatment) -> Radiation:
     """The radiation that a course is named after: its last ion, or photons."""
     ions = [p.radiation for p in treatment.phases if p.radiation is not Radiation.PHOTON]
     return ions[-1] if ions else Radiation.PHOTON
+
+
+def last_day(treatment: Treatment | None) -> int:
+    """Day of the last fraction; where no course is known, of 30 fractions on weekdays."""
+    phases = (treatment or COURSES[Radiation.PHOTON]).phases
+    return max(day for phase in phases for day in fraction_days(phase))
 
 
 def under(case: EvolutionCase, radiation: Radiation) -> EvolutionCase:

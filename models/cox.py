@@ -57,10 +57,42 @@ def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> 
     return RiskSums(dying.sum(axis=1), powers(at_risk), powers(dying), x[dead].sum(axis=0))
 
 
+def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
+    """The log partial likelihood of patients who are at risk among themselves alone.
+
+    What ``likelihood`` of their sums is, in a fraction of the time: the second powers are not
+    summed at each time.
+    """
+    times = death_times(days, died)
+    weight, dead = np.exp(x @ beta), died > 0.5
+    at_risk = (days[None] >= times[:, None]).astype(float)
+    dying = ((days[None] == times[:, None]) & dead).astype(float)
+    counts = dying.sum(axis=1).astype(int)
+    term, before = _terms(counts)
+    # Who counts how much in each term of Efron's: those at risk, less a share of those dying.
+    zeroth = (at_risk @ weight)[term] - before * (dying @ weight)[term]
+    first = (at_risk @ (x * weight[:, None]))[term]
+    mean = (first - before[:, None] * (dying @ (x * weight[:, None]))[term]) / zeroth[:, None]
+    inverse = np.bincount(term, 1 / zeroth, len(times))
+    reduced = np.bincount(term, before / zeroth, len(times))
+    counted = weight * (inverse @ at_risk - reduced @ dying)
+    covariates = x[dead].sum(axis=0)
+    return Likelihood(
+        float(covariates @ beta - np.log(zeroth).sum()),
+        covariates - mean.sum(axis=0),
+        x.T @ (x * counted[:, None]) - mean.T @ mean,
+    )
+
+
+def _terms(deaths: NDArray[np.intp]) -> tuple[NDArray[np.intp], Array]:
+    """Efron's terms: the time of each death, the share of those dying then who went first."""
+    before = np.concatenate([np.zeros(0), *(np.arange(d) / d for d in deaths)])
+    return np.repeat(np.arange(len(deaths)), deaths), before
+
+
 def likelihood(sums: RiskSums, beta: Array) -> Likelihood:
     """Log partial likelihood from sums over everyone at risk at the same times."""
-    times = np.repeat(np.arange(len(sums.deaths)), sums.deaths.astype(int))
-    before = np.concatenate([np.zeros(0), *(np.arange(d) / d for d in sums.deaths.astype(int))])
+    times, before = _terms(sums.deaths.astype(int))
     risk, tied = sums.at_risk, sums.dying
     zeroth = risk.zeroth[times] - before * tied.zeroth[times]
     mean = (risk.first[times] - before[:, None] * tied.first[times]) / zeroth[:, None]

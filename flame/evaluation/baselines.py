@@ -1,4 +1,7 @@
-"""Plain baselines of a run, each trained on the other centres and tested on the one left out."""
+"""Plain baselines of a run, each trained on the other centres and tested on the one left out.
+
+Where there is one centre alone, they are cross-validated in the folds of the run.
+"""
 
 from collections.abc import Callable
 
@@ -6,7 +9,8 @@ import numpy as np
 
 from flame.core.cohort import Cohort
 from flame.evaluation.predictions import Predictions
-from flame.federation.config import TrainConfig
+from flame.federation.config import TrainConfig, TrainingConfig
+from flame.federation.folds import fold_of, training_rows
 from flame.models.baselines import Probability, cox, logistic, prevalence
 from flame.models.inputs import (
     Followed,
@@ -29,26 +33,39 @@ def baseline_predictions(config: TrainConfig, cohorts: list[Cohort]) -> list[Pre
     return [
         prediction
         for name, features in designs.items()
-        for prediction in _leave_one_out(name, features, cohorts, make)
+        for prediction in _tested(config, name, features, cohorts, make)
     ]
 
 
-def _leave_one_out(
+def _tested(
+    config: TrainConfig,
     name: str,
     features: tuple[str, ...],
     cohorts: list[Cohort],
     make: Callable[[Cohort, ResponseModelConfig], Inputs],
 ) -> list[Predictions]:
     inputs = [make(c, ResponseModelConfig(clinical=features)) for c in cohorts]
+    if len(inputs) == 1:
+        return [_cross_validated(config.training, name, inputs[0])]
     found = []
     for tested in inputs:
-        others = [i.take(i.labelled) for i in inputs if i is not tested]
-        if others:
-            pooled = concatenate(others)
-            scores = _fitted(pooled)(tested.clinical)[None]
-            folds = np.zeros(scores.shape, int)
-            found.append(Predictions(name, pooled.centre, tested.centre, scores, folds))
+        pooled = concatenate([i.take(i.labelled) for i in inputs if i is not tested])
+        scores = _fitted(pooled)(tested.clinical)[None]
+        folds = np.zeros(scores.shape, int)
+        found.append(Predictions(name, pooled.centre, tested.centre, scores, folds))
     return found
+
+
+def _cross_validated(training: TrainingConfig, name: str, inputs: Inputs) -> Predictions:
+    shape = len(training.seeds), len(inputs.pseudonyms)
+    scores, folds = np.full(shape, np.nan), np.zeros(shape, int)
+    for place, seed in enumerate(training.seeds):
+        folds[place] = fold_of(inputs, seed, training.folds)
+        for fold in range(training.folds):
+            known = inputs.take(training_rows(inputs, seed, training.folds, fold))
+            rows = folds[place] == fold
+            scores[place, rows] = _fitted(known)(inputs.clinical[rows])
+    return Predictions(name, inputs.centre, inputs.centre, scores, folds)
 
 
 def _fitted(pooled: Inputs) -> Probability:

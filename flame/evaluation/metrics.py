@@ -163,12 +163,7 @@ def survival_slope(days: Array, died: Array, score: Array) -> Estimate:
         return undefined("no deaths with a known survival time")
     if np.ptp(score) < 1e-9:
         return undefined("the prediction is constant")
-    risk, times = -score[:, None], cox.death_times(days, died)
-
-    def at(beta: Array) -> Likelihood:
-        return cox.likelihood(cox.risk_sums(risk, days, died, beta, times), beta)
-
-    return _wald(at, 1)
+    return _wald(lambda beta: cox.stratum(-score[:, None], days, died, beta), 1)
 
 
 class Concordance:

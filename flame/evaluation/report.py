@@ -158,7 +158,7 @@ def _cell(score: CentreScore | None, measure: Measure) -> Cell:
 
 def _differences(report: GeneralisationReport, margin: float | None) -> Section:
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
-    for d in report.differences:
+    for d in (d for d in report.differences if d.metric in MEASURES):
         key = f"{d.model} − {d.against}", MEASURES[d.metric].title
         rows.setdefault(key, {})[d.tested_on] = _gap(d, margin)
     margin = MEASURES[report.metric].margin if margin is None else margin

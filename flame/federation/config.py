@@ -15,6 +15,7 @@ from flame.models.inputs import MISSING, MODEL_KINDS, ResponseModelConfig
 from flame.models.segmentation_cases import SegmentationConfig
 
 ENGINES = ("in-process", "flare")
+ENDPOINTS = ("overall", "progression-free")
 TASK_NAMES = ("response", "survival", "segmentation", "evolution")
 TABULAR = ("response", "survival")
 
@@ -27,7 +28,8 @@ class DataConfig:
     of centres; ``survival`` names its columns of days and status, ``simulated`` says whether its
     patients are. With ``horizon_days`` the response is being alive then. ``impute`` gives values
     for missing clinical features. ``person_column`` tells whose row it is where a person has
-    several: they share a fold.
+    several: they share a fold. ``endpoint`` is overall survival, or progression-free survival by
+    the ratings of ``flame assess``.
     """
 
     bids: str = ""
@@ -36,6 +38,7 @@ class DataConfig:
     centre_column: str = "centre"
     id_column: str = "patient_id"
     person_column: str = ""
+    endpoint: str = "overall"
     survival: tuple[str, ...] = ()
     simulated: bool = False
     horizon_days: float | None = None
@@ -184,6 +187,11 @@ class TrainConfig:
             (model.voxel_mm > 0, "model.voxel_mm: above 0"),
             (not (data.table and model.sequences), "a table has no images: no model.sequences"),
             (not (data.table and model.treatment), "a table has no plans: no model.treatment"),
+            (data.endpoint in ENDPOINTS, f"data.endpoint: one of {', '.join(ENDPOINTS)}"),
+            (
+                data.bids or data.endpoint == ENDPOINTS[0],
+                "data.endpoint is for images: name the columns of a table in data.survival",
+            ),
             (len(data.survival) in (0, 2), "data.survival: two columns, days and status"),
             (not (data.bids and data.survival), "data.survival is for tables: see participants"),
             (

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from flame.core.cohort import Cohort, Outcome
+from flame.core.files import content_hash
 from flame.federation.config import DataConfig, TrainConfig
+from flame.io.assessments import PROGRESSIONS, read_progressions
 from flame.io.bids import PREDICTED
 from flame.io.tables import alive_at, read_table_cohort
 from flame.preprocessing.cohort import View, at_spacing, read_cohort
@@ -18,7 +20,9 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     """Read one centre's cohort, its response and imputed features as the configuration says."""
     data = config.data
     if data.bids:
-        cohort = read_cohort(Path(data.bids) / centre, centre, _view(config))
+        cohort = _with_endpoint(
+            read_cohort(Path(data.bids) / centre, centre, _view(config)), config
+        )
     else:
         survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
         cohort = read_table_cohort(
@@ -31,6 +35,20 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
         if config.task == "evolution" or not name.endswith(PREDICTED)
     }
     return replace(prepared(cohort, data), manifest=manifest)
+
+
+def _with_endpoint(cohort: Cohort, config: TrainConfig) -> Cohort:
+    if config.data.endpoint == "overall":
+        return cohort
+    root = Path(config.data.bids) / cohort.centre
+    ends = read_progressions(root)
+    patients = []
+    for patient in cohort.patients:
+        days, progressed = ends.get(patient.pseudonym, (None, None))
+        known = replace(patient.outcome, survival_days=days, died=progressed)
+        patients.append(replace(patient, outcome=known))
+    manifest = {**cohort.manifest, PROGRESSIONS: content_hash([root / PROGRESSIONS])}
+    return replace(cohort, patients=tuple(patients), manifest=manifest)
 
 
 def prepared(cohort: Cohort, data: DataConfig) -> Cohort:

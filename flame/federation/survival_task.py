@@ -11,7 +11,7 @@ from flame.core.cohort import Cohort
 from flame.core.scores import Weights
 from flame.federation.regression_task import RegressionTask, standardised
 from flame.federation.task import TASKS, Ask, Message, Shared
-from flame.models.cox import Powers, RiskSums, death_times, likelihood, risk_sums
+from flame.models.cox import Powers, RiskSums, death_times, likelihood, risk_sums, stratum
 from flame.models.inputs import Followed, Inputs, followed
 from flame.models.newton import Likelihood
 
@@ -52,10 +52,10 @@ class SurvivalTask(RegressionTask):
 
     def sums(self, patients: Inputs, x: Array, beta: Array, common: Message) -> Any:
         """A likelihood of the centre alone, or sums over those at risk."""
-        stratified = self.settings.stratified
-        times = _times(patients) if stratified else np.asarray(common["times"])
-        found = risk_sums(x, patients.survival_days, patients.died, beta, times)
-        return likelihood(found, beta) if stratified else found
+        if self.settings.stratified:
+            return stratum(x, patients.survival_days, patients.died, beta)
+        times = np.asarray(common["times"])
+        return risk_sums(x, patients.survival_days, patients.died, beta, times)
 
     def total(self, answers: list[Message]) -> Any:
         """Their sum."""

@@ -30,8 +30,9 @@ _NATIVE = "orig"
 _BRAIN, _TUMOUR, _DOSE = "desc-brain_mask", "label-GTV_mask", "dose"
 _REGION, _PREDICTED = "label-{}_mask", "label-{}_desc-predicted_mask"
 _IGNORED = (
-    "treatments.tsv", "quality.tsv", "refused.tsv", "decisions.tsv", "quality.html",
-    "preprocess.toml", "**/*_xfm.txt", "**/*_dose.*", "**/*_slices.jpg",
+    "treatments.tsv", "response.tsv", "progression.tsv", "quality.tsv", "refused.tsv",
+    "decisions.tsv", "quality.html", "preprocess.toml", "**/*_xfm.txt", "**/*_dose.*",
+    "**/*_slices.jpg",
 )  # fmt: skip
 _README = """Brain MRI of one centre, made by `flame preprocess`: see dataset_description.json.
 

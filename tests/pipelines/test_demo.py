@@ -16,7 +16,7 @@ def test_small_demo(tmp_path: Path) -> None:
     ]  # fmt: skip
     html = result.evaluation.html.read_text()
     assert "Simulated patients" in html
-    assert html.count("<svg") == 4  # with the case
+    assert html.count("<svg") == 6  # with the case
     assert result.evaluation.report.simulated
     again = run(config)
     preprocess = again.timing.stages[2]

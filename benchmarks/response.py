@@ -1,0 +1,202 @@
+"""Response and survival on real patients: how the federated models hold at each hospital.
+
+    python benchmarks/response.py TABLES [--quick] [--out FOLDER]
+
+TABLES holds gbm_four_centres.csv, lumiere_visits.csv and fed_tcga_brca/. Prints a table each and
+one JSON object as its last line. FLamby's figures are those it ships with its results.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from lifelines.utils import concordance_index
+
+from flame.core.config import load_config
+from flame.federation.config import DataConfig, RegressionConfig, TrainConfig
+from flame.federation.plan import FEDERATED, Federation
+from flame.models.inputs import ResponseModelConfig
+from flame.pipelines import evaluate, train
+from flame.pipelines.train import finished
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+SHOWN = ("federated leave-one-out", "federated", "personalised", "local", "pooled")
+FLAMBY = {"FedAvg": 0.735, "FedAdam": 0.842, "pooled": 0.704, "best local": 0.728}
+"""C-index on the pooled test patients of fed_tcga_brca, 100 rounds, mean of 5 seeds."""
+RATINGS = "PD", "SD", "PR", "CR"
+CLINICAL = "age", "sex", "mgmt_status", "idh_status", "resection_status"
+Figures = dict[str, Any]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tables", type=Path)
+    parser.add_argument("--quick", action="store_true", help="one seed")
+    parser.add_argument("--out", type=Path, help="folder of runs to keep")
+    arguments = parser.parse_args()
+    seeds = (0,) if arguments.quick else (0, 1, 2, 3, 4)
+    with tempfile.TemporaryDirectory() as scratch:
+        out = arguments.out or Path(scratch)
+        figures = {
+            **three_hospitals(arguments.tables / "gbm_four_centres.csv", out, seeds),
+            **lumiere(arguments.tables / "lumiere_visits.csv", out, seeds),
+            **tcga_brca(arguments.tables / "fed_tcga_brca", out),
+        }
+    print(json.dumps({"name": "response", "seeds": list(seeds), "figures": figures}))
+
+
+def run(config: TrainConfig, folder: Path) -> pd.DataFrame:
+    """Train and evaluate; the scores."""
+    train.run(config, folder)
+    evaluate.run(folder)
+    return pd.read_csv(folder / "scores.csv")
+
+
+def three_hospitals(table: Path, out: Path, seeds: tuple[int, ...]) -> Figures:
+    """Alive at 365 days and survival, from clinical features, and with radiomics."""
+    example = load_config(TrainConfig, EXAMPLES / "gbm_table.toml", [f"data.table={table}"])
+    example = replace(
+        example, federation=replace(example.federation, engine="in-process"),
+        training=replace(example.training, seeds=seeds, personalised=True),
+        baselines={"clinical only": CLINICAL},
+    )  # fmt: skip
+    figures: Figures = {}
+    for task, metrics in (("response", ("auc", "brier", "calibration slope")),
+                          ("survival", ("c_index", "calibration slope"))):  # fmt: skip
+        for name, features in (("clinical", CLINICAL), ("radiomics", example.model.clinical)):
+            model = ResponseModelConfig(kind="logistic", clinical=tuple(features))
+            data = replace(example.data, horizon_days=365.0 if task == "response" else None)
+            config = replace(example, task=task, model=model, data=data)
+            scores = run(config, out / f"{task}-{name}")
+            for metric in metrics:
+                title = f"{task}, {name}, {metric}"
+                figures[title] = by_model(scores, metric)
+                show(title, figures[title], config.data.centres)
+    return figures
+
+
+def by_model(scores: pd.DataFrame, metric: str) -> Figures:
+    """Figures with their intervals by model and centre; of the local ones each centre's own."""
+    own = (scores.model != "local") | (scores.trained_on == scores.tested_on)
+    rows = scores[(scores.metric == metric) & own]
+    return {
+        str(model): {r.tested_on: [round(v, 3) for v in (r.value, r.low, r.high)]
+                     for r in part.itertuples()}
+        for model, part in rows.groupby("model", sort=False)
+        if model in SHOWN or ", " in str(model) or model == "prevalence"
+    }  # fmt: skip
+
+
+def show(title: str, figures: Figures, centres: tuple[str, ...]) -> None:
+    print(f"\n{title} (95 % interval); real patients\n\n| model | {' | '.join(centres)} |")
+    print("|---|" + "---|" * len(centres))
+    for model, by in figures.items():
+        cells = (f"{v:.3f} ({low:.3f}-{high:.3f})" for v, low, high in (by[c] for c in centres))
+        print(f"| {model} | {' | '.join(cells)} |")
+    sys.stdout.flush()
+
+
+def lumiere(table: Path, out: Path, seeds: tuple[int, ...]) -> Figures:
+    """Whether the next rating is PD, from the visits before it; one centre, split by patient."""
+    visits = next_ratings(pd.read_csv(table))
+    out.mkdir(parents=True, exist_ok=True)
+    visits.to_csv(out / "lumiere.csv", index=False)
+    known = ["visit", "patient", "centre", "response"]
+    shape = tuple(c for c in visits.columns if c not in known)
+    data = DataConfig(
+        table=str(out / "lumiere.csv"), id_column="visit", person_column="patient",
+        centres=("LUMIERE",),
+    )  # fmt: skip
+    config = TrainConfig(
+        data, ResponseModelConfig(kind="logistic", clinical=shape, missing="indicator"),
+        replace(TrainConfig(data).training, seeds=seeds),
+        baselines={"last rating": ("PD now",), "volume": ("volume", "growth")},
+    )  # fmt: skip
+    scores = run(config, out / "lumiere")
+    responders = int(visits.response.sum())
+    print(f"\nLUMIERE: {len(visits)} visits of {visits.patient.nunique()} patients, "
+          f"{responders} followed by PD")  # fmt: skip
+    figures = {}
+    for metric in ("auc", "balanced accuracy", "brier"):
+        figures[f"next rating PD, {metric}"] = by_model(scores, metric)
+        show(f"next rating PD, {metric}", figures[f"next rating PD, {metric}"], ("LUMIERE",))
+    return figures
+
+
+def next_ratings(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a visit with a rated one after it: what was known by then, and what came next."""
+    rows = []
+    for patient, visits in table.sort_values("week").groupby("Patient"):
+        volume = (
+            36
+            * np.pi
+            / (visits["original_shape_SurfaceVolumeRatio"] * visits["original_shape_Sphericity"])
+            ** 3
+        )
+        visits = visits.assign(volume=volume / 1000, rating=visits.Rating.str.strip())
+        for now, (_, later) in enumerate(list(visits.iterrows())[1:]):
+            seen, here = visits.iloc[: now + 1], visits.iloc[now]
+            if later.rating in RATINGS:
+                rows.append({
+                    "visit": f"{patient} {here.Timepoint}", "patient": patient, "centre": "LUMIERE",
+                    "response": int(later.rating == "PD"), **_known(seen, here, later),
+                })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _known(seen: pd.DataFrame, here: pd.Series, later: pd.Series) -> Figures:
+    before = seen.iloc[-2] if len(seen) > 1 else None
+    coded = {"methylated": 1.0, "not methylated": 0.0, "WT": 0.0}
+    shape = {c.split("_")[-1]: here[c] for c in seen.columns if c.startswith("original_shape")}
+    return {
+        "PD now": float(here.rating == "PD"), "rated": float(here.rating in RATINGS),
+        "PD before": float((seen.rating == "PD").sum()), "week": here.week,
+        "weeks to next": later.week - here.week, "volume": here.volume,
+        "growth": np.log(here.volume / before.volume) if before is not None else np.nan,
+        "over the nadir": np.log(here.volume / seen.volume.min()),
+        "age": pd.to_numeric(here["Age.at.surgery..years."], errors="coerce"),
+        "mgmt": coded.get(str(here.MGMT), np.nan), **shape,
+    }  # fmt: skip
+
+
+def tcga_brca(folder: Path, out: Path) -> Figures:
+    """The exact federated Cox model on FLamby's split, against the results it ships."""
+    table = pd.read_csv(folder / "brca.csv").merge(
+        pd.read_csv(folder / "train_test_split.csv"), on="pid"
+    )
+    table["centre"] = "region-" + table.fold2.str[-1]
+    features = tuple(table.columns[1:40])
+    training, tested = (table[table.fold == part] for part in ("train", "test"))
+    training.to_csv(out / "brca.csv", index=False)
+    centres = tuple(sorted(table.centre.unique()))
+    data = DataConfig(table=str(out / "brca.csv"), id_column="pid", survival=("T", "E"),
+                      centres=centres)  # fmt: skip
+    config = TrainConfig(
+        data, ResponseModelConfig(clinical=features), task="survival",
+        training=replace(TrainConfig(data).training, folds=2),
+        regression=RegressionConfig(penalizer=0.01),
+    )  # fmt: skip
+    train.run(config, out / "brca")
+    shared = finished(out / "brca", Federation(FEDERATED, centres, 0, 2).name).shared
+    beta = shared["beta"] / np.sqrt(shared["squares"] / shared["count"])
+    score = pd.Series(-tested[list(features)].to_numpy(float) @ beta, tested.index)
+    figures = {"FLAME, all regions": concordance_index(tested["T"], score, tested["E"])}
+    for centre, part in tested.groupby("centre"):
+        figures[f"FLAME, {centre}"] = concordance_index(part["T"], score[part.index], part["E"])
+    figures = {name: round(float(value), 3) for name, value in figures.items()}
+    steps = int(shared["asked"])
+    print(f"\nfed_tcga_brca, FLamby's split: C-index, the exact federated Cox model after {steps} "
+          "rounds\n\n| model | C-index |\n|---|---|")  # fmt: skip
+    for name, value in {**figures, **{f"FLamby's {k}": v for k, v in FLAMBY.items()}}.items():
+        print(f"| {name} | {value:.3f} |")
+    return {"fed_tcga_brca": {**figures, "rounds": steps, "FLamby": FLAMBY}}
+
+
+if __name__ == "__main__":
+    main()

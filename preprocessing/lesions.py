@@ -1,0 +1,97 @@
+"""Lesions of a mask as RANO measures them: volume, and the bidimensional product of diameters."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, generate_binary_structure, label
+from scipy.spatial import ConvexHull, QhullError
+from scipy.spatial.distance import cdist
+
+from flame.core.imaging import LabelMap
+
+MEASURABLE_MM, MEASURABLE_SLICES = 10.0, 2
+NEAR_MM = 5.0
+"""How far from an earlier lesion a later one still counts as the same."""
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A connected part of a mask: volume in ml, and where its product is largest its two diameters.
+
+    ``slices`` counts the axial slices on which both diameters are at least 10 mm. ``new`` says that
+    nothing lay near on an earlier day.
+    """
+
+    volume: float
+    diameter: float
+    perpendicular: float
+    slices: int
+    new: bool = False
+
+    @property
+    def product(self) -> float:
+        """Of the largest diameter and the largest one at right angles to it, mm²."""
+        return self.diameter * self.perpendicular
+
+    @property
+    def measurable(self) -> bool:
+        """At least 10 by 10 mm on two slices (Wen 2010, doi:10.1200/JCO.2009.26.3541)."""
+        return self.slices >= MEASURABLE_SLICES
+
+
+def lesions(mask: LabelMap, earlier: NDArray[np.bool_] | None = None) -> list[Lesion]:
+    """Lesions of ``mask`` (x, y, z; axial slices along z), the largest product first.
+
+    ``earlier`` is where there was any lesion before, on the same grid.
+    """
+    parts, count = label(mask.voxels > 0, generate_binary_structure(3, 3))
+    spacing = np.linalg.norm(mask.affine[:3, :3], axis=0)
+    known = None if earlier is None else _widened(earlier, spacing)
+    found = [_measured(parts == n, spacing, known) for n in range(1, count + 1)]
+    return sorted(found, key=lambda lesion: -lesion.product)
+
+
+def _widened(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> NDArray[np.bool_]:
+    steps = int(np.ceil(NEAR_MM / spacing.min()))
+    return np.asarray(binary_dilation(mask, iterations=steps)) if mask.any() else mask
+
+
+def _measured(
+    part: NDArray[np.bool_], spacing: NDArray[np.float64], known: NDArray[np.bool_] | None
+) -> Lesion:
+    best, slices = (0.0, 0.0), 0
+    for z in np.flatnonzero(part.any(axis=(0, 1))):
+        pair = diameters(part[:, :, z], spacing[:2])
+        slices += min(pair) >= MEASURABLE_MM
+        best = max(best, pair, key=lambda p: p[0] * p[1])
+    new = known is not None and not (part & known).any()
+    return Lesion(float(part.sum() * spacing.prod() / 1000), *best, int(slices), new)
+
+
+def diameters(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[float, float]:
+    """Largest diameter of a slice (x, y) in mm, and the largest chord at right angles to it.
+
+    Measured between the centres of voxels, and one voxel more for their width.
+    """
+    points = np.argwhere(part) * spacing
+    width = float(spacing.mean())
+    outline = _outline(points)
+    distances = cdist(outline, outline)
+    i, j = np.unravel_index(int(distances.argmax()), distances.shape)
+    longest = float(distances[i, j])
+    if longest == 0:
+        return width, width
+    along = (outline[j] - outline[i]) / longest
+    across = np.array([-along[1], along[0]])
+    place = np.round(points @ along / width)
+    reach = points @ across
+    chords = [np.ptp(reach[place == p]) for p in np.unique(place)]
+    return longest + width, float(max(chords)) + width
+
+
+def _outline(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    try:
+        return np.asarray(points[ConvexHull(points).vertices])
+    except (QhullError, ValueError):  # fewer than three, or all on a line
+        return points

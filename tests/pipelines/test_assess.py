@@ -1,0 +1,102 @@
+"""Ratings of a preprocessed centre: from masks to progression-free survival in a run."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from flame.cli import app
+from flame.core.cohort import Timepoint
+from flame.core.errors import BadInput
+from flame.core.imaging import LabelMap
+from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.data import load_cohort
+from flame.io.bids import SessionFiles, write_dataset_description, write_session
+from flame.pipelines import assess
+
+GRID = np.diag([2.0, 2, 2, 1])
+
+
+def box(side: int, at: int = 8) -> LabelMap:
+    """A cube of ``side`` voxels of 2 mm, 0.008 ml each."""
+    voxels = np.zeros((40, 40, 40), np.uint8)
+    voxels[at : at + side, at : at + side, at : at + side] = 1
+    return LabelMap(voxels, GRID)
+
+
+def centre_with(folder: Path, courses: dict[str, dict[int, LabelMap]], **columns: list) -> Path:
+    """A finished cohort of patients with masks by day, photons of 60 Gy in 30 fractions."""
+    write_dataset_description(folder, "c", False)
+    table = pd.DataFrame({"participant_id": [f"sub-{n}" for n in courses], **columns})
+    table.to_csv(folder / "participants.tsv", sep="\t", index=False)
+    header = "patient_id\tradiation\tdose\tfractions\n"
+    rows = "".join(f"{n}\tphoton\t60\t30\n" for n in courses)
+    (folder / "treatments.tsv").write_text(header + rows)
+    for name, days in courses.items():
+        for number, (day, mask) in enumerate(days.items(), 1):
+            made = Timepoint(day, {}, brain=box(30, 4), tumour=mask)
+            sidecar = {"Day": day, "InputHash": "x"}
+            write_session(folder, name, f"{number:02d}", SessionFiles(made), "MNI", sidecar)
+    return folder
+
+
+@pytest.fixture
+def centre(tmp_path: Path) -> Path:
+    # 10 voxels a side are 8 ml; 7 are 2.7 ml, -66 %; 12 are 13.8 ml, five times the nadir.
+    first = {-5: box(9), 60: box(10), 150: box(7), 240: box(12)}
+    second = {-5: box(9), 60: box(10), 200: box(10)}
+    return centre_with(
+        tmp_path / "bids" / "c", {"p1": first, "p2": second, "p3": {-5: box(9)}},
+        survival_days=["400", "500", "90"], died=["1", "0", "1"],
+    )  # fmt: skip
+
+
+def test_ratings_by_hand(centre: Path) -> None:
+    result = assess.run(centre, "rano-2.0-volume")
+    ratings = {n: [str(a.rating) for a in found] for n, found in result.ratings.items()}
+    assert ratings == {
+        "p1": ["before baseline", "baseline", "PR", "PD"],
+        "p2": ["before baseline", "baseline", "SD"],
+    }
+    assert result.left_out == {"p3": "fewer than two days with a tumour mask"}
+    table = pd.read_csv(centre / "response.tsv", sep="\t")
+    (worst,) = table[table.rating == "PD"].to_dict("records")
+    assert (worst["day"], worst["size"], worst["nadir"]) == (240, 13.824, 2.744)
+    assert worst["why"] == "+404% from the nadir (PD from +40%)"
+
+
+def test_products_of_boxes(centre: Path) -> None:
+    assess.run(centre, "rano-2010")
+    table = pd.read_csv(centre / "response.tsv", sep="\t").set_index(["participant_id", "day"])
+    # Between the centres of voxels the diagonal of 9 by 9 is 16 * sqrt 2, and a voxel more.
+    assert table.loc[("p1", -5), "size"] == pytest.approx((16 * 2**0.5 + 2) ** 2, rel=0.1)
+    assert table.loc[("p1", -5), "rating"] == "baseline"
+
+
+def test_progression_free_survival_is_an_endpoint(centre: Path) -> None:
+    data = DataConfig(bids=str(centre.parent), endpoint="progression-free", horizon_days=180)
+    with pytest.raises(BadInput, match="run flame assess"):
+        load_cohort(TrainConfig(data), "c")
+    assess.run(centre, "rano-2.0-volume")
+    cohort = load_cohort(TrainConfig(data), "c")
+    found = {p.pseudonym: p.outcome for p in cohort.patients}
+    assert (found["p1"].survival_days, found["p1"].died) == (240, True)
+    assert (found["p2"].survival_days, found["p2"].died) == (200, False)
+    assert found["p3"].survival_days is None
+    assert [found[n].response for n in ("p1", "p2", "p3")] == [True, True, None]
+    assert "progression.tsv" in cohort.manifest
+
+
+def test_the_command(centre: Path) -> None:
+    shown = CliRunner().invoke(app, ["assess", str(centre)])
+    assert shown.exit_code == 0
+    assert "1 of 2 progressed or died" in shown.stdout
+
+
+def test_bad_input(centre: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="unknown criteria 'rano'"):
+        assess.run(centre, "rano")
+    with pytest.raises(BadInput, match="no finished cohort"):
+        assess.run(tmp_path, "rano-2.0")
