@@ -206,6 +206,53 @@ def preprocess(
         raise FlameError(f"{failed} of {len(result.studies)} studies failed; the note says why")
 
 
+@app.command("import")
+def import_(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET",
+            help="cfb-gbm, lumiere, sailor, mu-glioma-post, ucsf-alptdg, upenn-gbm or brats.",
+        ),
+    ],
+    download: Annotated[Path, typer.Argument(metavar="DOWNLOAD", help="Its folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder a centre goes here.")],
+    spacing: Annotated[float, typer.Option(help="Voxel size of the output in mm.")] = 1.0,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
+    centre: Annotated[list[str] | None, typer.Option(help="Only this one; repeat it.")] = None,
+    check: Annotated[bool, typer.Option(help="Say what is there and what is missing.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Preprocess a downloaded public data set into one folder a centre."""
+    from flame.core.config import load_config
+    from flame.pipelines import import_dataset as pipeline
+    from flame.preprocessing.config import StageConfig
+
+    if check:
+        out.print(pipeline.as_json(pipeline.read(name, download)), highlight=False)
+        return
+    stages = load_config(StageConfig, None, [f"spacing={spacing}", *(overrides or [])])
+    config = pipeline.ImportConfig(
+        name, str(download), str(folder), stages, jobs, tuple(centre or ())
+    )
+    with _bars() as show:
+        result = pipeline.run(config, lambda done, total: show("import", done, total))
+    _warn(result.missing)
+    rows = [
+        [c, r.subject, r.session, str(r.day), r.status, r.note]
+        for c, found in result.studies.items()
+        for r in found
+        if r.status == "failed"
+    ]
+    if rows:
+        _table("Days that failed", ["centre", "subject", "session", "day", "status", "why"], rows)
+    kept = sum(r.status != "failed" for found in result.studies.values() for r in found)
+    out.print(f"{kept} days of {len(result.studies)} centres are in {folder}.")
+    out.print(f"Cite: {result.source}. Licence: {result.licence}.")
+    if not kept:
+        raise SystemExit(1)
+
+
 @app.command()
 def harmonise(
     source: Annotated[

@@ -1,6 +1,5 @@
 """``flame preprocess``: a DICOM folder to BIDS derivatives, resumable, in parallel."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from flame.core.errors import BadInput
 from flame.core.files import locked, write_text
 from flame.core.treatment import Treatment
-from flame.io.bids import session_folder, write_dataset_description
+from flame.io.bids import write_dataset_description
 from flame.io.intake import ImportReport, inspect_folder
 from flame.io.pseudonym import load_key, pseudonym
 from flame.io.radiotherapy import read_treatment
@@ -19,7 +18,13 @@ from flame.preprocessing.cohort_tables import refused_rows, write_tables
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.decisions import read_decisions, unmatched
 from flame.preprocessing.quality_report import write_quality_report
-from flame.preprocessing.session import CACHE, Study, StudyResult, preprocess_study
+from flame.preprocessing.session import (
+    CACHE,
+    Study,
+    StudyResult,
+    preprocess_study,
+    remove_stale,
+)
 from flame.preprocessing.studies import Context, find_studies
 
 _OURS = (
@@ -111,7 +116,7 @@ def _preprocess(
     progress: Callable[[int, int], None],
 ) -> list[StudyResult]:
     (out / "participants.tsv").unlink(missing_ok=True)  # its absence says: not finished
-    _remove_stale(out, studies)
+    remove_stale(out, studies)
     work = [(out.resolve(), study, config.stages.resolved(), key) for study in studies]
     results = []
     for result in in_parallel(preprocess_study, work, config.jobs, config.scheduler):
@@ -158,17 +163,6 @@ def _treatments(report: ImportReport, table: Path | None) -> tuple[dict[str, Tre
     if table and not given.keys() & patients:
         raise BadInput(f"{table}: no patient_id in it matches a DICOM PatientID (0010,0020)")
     return found | given, warnings
-
-
-def _remove_stale(out: Path, studies: list[Study]) -> None:
-    wanted = {session_folder(out, s.subject, s.session) for s in studies}
-    cached = {out / CACHE / s.subject / s.session for s in studies}
-    for folder in [*out.glob("sub-*/ses-*"), *out.glob(f"{CACHE}/*/*")]:
-        if folder not in wanted | cached:
-            shutil.rmtree(folder)
-    for folder in [*out.glob("sub-*"), *out.glob(".partial-*"), *out.glob(f"{CACHE}/*")]:
-        if folder.name.startswith(".partial-") or not any(folder.iterdir()):
-            shutil.rmtree(folder)
 
 
 def _clinical_warnings(

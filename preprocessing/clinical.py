@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from flame.core.errors import BadInput
-from flame.io.tables import OUTCOME_COLUMNS, number, outcome, read_table
+from flame.io.tables import numeric_columns, outcome, read_table
 
 ID, START = "patient_id", "radiotherapy_start"
 
@@ -34,14 +34,8 @@ def read_clinical(path: Path | None) -> ClinicalTable:
     if len(twice):
         row = int(twice.index[0]) + 2
         raise BadInput(f"{path}, line {row}: this {ID} occurs twice; keep one row a patient")
-    columns, dropped = {}, []
-    for column in (c for c in table.columns if c not in (ID, START, "participant_id")):
-        try:
-            columns[str(column)] = [number(v, str(path), column) for v in table[column]]
-        except BadInput:
-            if column in OUTCOME_COLUMNS:
-                raise
-            dropped.append(str(column))
+    other = [c for c in table.columns if c not in (ID, START, "participant_id")]
+    columns, dropped = numeric_columns(table[other], str(path))
     rows = {
         patient: {name: values[i] for name, values in columns.items()}
         for i, patient in enumerate(ids)

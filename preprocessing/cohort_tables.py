@@ -1,6 +1,7 @@
 """The tables that describe a preprocessed cohort."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -28,21 +29,39 @@ def write_tables(
 ) -> None:
     """Write what describes the cohort; participants.tsv last, as it marks a finished run."""
     _tsv(out / "refused.tsv", refused_rows(report, key), list(REFUSED_COLUMNS))
+    write_quality(out, results)
+    names = {p: pseudonym(key, p) for p in dict.fromkeys(e.patient_id for e in report.studies())}
+    write_participants(
+        out, {s: clinical.rows.get(p, {}) for p, s in names.items()},
+        {s: treatments[p] for p, s in names.items() if p in treatments},
+        "As the hospital's clinical table gives it", "Keyed hash",
+    )  # fmt: skip
+
+
+def write_quality(out: Path, results: list[StudyResult]) -> None:
+    """Write quality.tsv, a row a day."""
     shown = [f.name for f in fields(StudyResult) if f.name not in ("path", "checks", "picture")]
     _tsv(out / "quality.tsv", [{n: getattr(r, n) for n in shown} for r in results], shown)
+
+
+def write_participants(
+    out: Path,
+    clinical: Mapping[str, Mapping[str, float]],
+    treatments: Mapping[str, Treatment],
+    origin: str,
+    naming: str = "Name in the data set",
+) -> None:
+    """Write treatments.tsv and participants.tsv by subject; the latter last."""
     courses: list[dict[str, object]] = []
     participants: list[dict[str, object]] = []
-    for patient_id in dict.fromkeys(e.patient_id for e in report.studies()):
-        subject = pseudonym(key, patient_id)
-        courses += treatment_rows(subject, treatments.get(patient_id))
-        values = clinical.rows.get(patient_id, {})
+    for subject, values in clinical.items():
+        courses += treatment_rows(subject, treatments.get(subject))
         cells = {name: printable(value) for name, value in values.items()}
         participants.append({"participant_id": f"sub-{subject}", **cells})
     _tsv(out / "treatments.tsv", courses, list(TREATMENT_COLUMNS))
     columns = list(dict.fromkeys(name for row in participants for name in row))
-    described = {
-        name: {"Description": "As the hospital's clinical table gives it"} for name in columns
-    } | {"participant_id": {"Description": "Keyed hash"}}
+    described = {name: {"Description": origin} for name in columns}
+    described["participant_id"] = {"Description": naming}
     write_text(out / "participants.json", json.dumps(described, indent=2))
     _tsv(out / "participants.tsv", participants, ["participant_id"])
 

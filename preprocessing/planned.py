@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap, LabelMap, Sequence
 from flame.io.dose import read_dose
+from flame.io.nifti import read_dose_map
 from flame.io.segmentations import read_segments
 from flame.io.structures import read_region, regions
 from flame.io.tumour_masks import CORE, read_regions
@@ -28,7 +29,7 @@ class Planned:
 
     ``plans`` are the treated plans, SOPInstanceUID to beam numbers; ``notes`` say what else there
     is and is not used. ``tumour`` is a NIfTI mask in the world of the scan ``drawn_on``; it goes
-    before contours.
+    before contours, as ``dose_map``, a NIfTI dose in the same world, goes before RT Dose.
     """
 
     frame_of_reference: str = ""
@@ -40,11 +41,12 @@ class Planned:
     notes: tuple[str, ...] = ()
     tumour: Path | None = None
     drawn_on: Sequence | None = None
+    dose_map: Path | None = None
 
     @property
     def paths(self) -> list[Path]:
         """All files."""
-        given = [self.tumour] if self.tumour else []
+        given = (path for path in (self.tumour, self.dose_map) if path)
         return [*self.doses, *self.structures, *self.segmentations, *given]
 
 
@@ -66,16 +68,26 @@ def planned_maps(
         carried = LabelMap(mask.voxels, moves[drawn_on] @ mask.affine)
         drawn.setdefault(region, []).append(resample_labels(carried, affine, shape).voxels)
     found = {r: LabelMap(np.maximum.reduce(masks), affine) for r, masks in drawn.items()}
-    dose = None
-    if planned.doses and planned.sequence is not None:
-        move = moves[planned.sequence]
-        try:
+    return found, _dose(planned, moves, affine, shape, notes), notes
+
+
+def _dose(
+    planned: Planned, moves: Mapping[Sequence, Matrix], affine: Matrix, shape: tuple[int, ...],
+    notes: list[str],
+) -> DoseMap | None:  # fmt: skip
+    try:
+        if planned.dose_map and planned.drawn_on:
+            read, move = read_dose_map(planned.dose_map), moves[planned.drawn_on]
+        elif planned.doses and planned.sequence is not None:
             read = read_dose(list(planned.doses), planned.plans)
-            voxels = resample(read.voxels, move @ read.affine, affine, shape)
-            dose = DoseMap(voxels, affine, read.biological)
-        except UnreadableImage as error:
-            notes.append(f"dose left out: {error.reason}")
-    return found, dose, notes
+            move = moves[planned.sequence]
+        else:
+            return None
+    except UnreadableImage as error:
+        notes.append(f"dose left out: {error.reason}")
+        return None
+    return DoseMap(resample(read.voxels, move @ read.affine, affine, shape), affine,
+                   read.biological)  # fmt: skip
 
 
 def _tumours(

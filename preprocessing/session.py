@@ -13,8 +13,7 @@ from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
 from flame.core.imaging import Sequence
 from flame.io.bids import SessionFiles, session_folder, session_sidecar, write_session
-from flame.io.geometry import Geometry
-from flame.io.pixels import read_scan
+from flame.io.sources import Source, read_source, source_layout, source_paths
 from flame.io.tumour_masks import CORE
 from flame.preprocessing.atlas import template
 from flame.preprocessing.config import StageConfig, stages
@@ -48,7 +47,7 @@ class Study:
     subject: str
     session: str
     day: int
-    series: dict[Sequence, Geometry]
+    series: dict[Sequence, Source]
     sources: tuple[str, ...]
     note: str = ""
     mask: str = ""
@@ -86,11 +85,8 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
     leaves no session, not even an older one; the result says why.
     """
     planned = study.planned.paths
-    paths = [p for g in study.series.values() for p in dict.fromkeys(s.path for s in g.slices)]
-    order = [
-        repr((str(n), g.affine.tolist(), [(s.frame, s.slope, s.intercept) for s in g.slices]))
-        for n, g in study.series.items()
-    ]
+    paths = [p for source in study.series.values() for p in source_paths(source)]
+    order = [f"{n} {source_layout(source)}" for n, source in study.series.items()]
     result = _Outcome(study)
     try:
         images = content_hash(paths, key.hex(), *order)
@@ -137,6 +133,18 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
     return result.of("done", checks, note)
 
 
+def remove_stale(out: Path, studies: list[Study]) -> None:
+    """Remove sessions of ``out`` that are none of ``studies``, and what a kill left half done."""
+    wanted = {session_folder(out, s.subject, s.session) for s in studies}
+    cached = {out / CACHE / s.subject / s.session for s in studies}
+    for folder in [*out.glob("sub-*/ses-*"), *out.glob(f"{CACHE}/*/*")]:
+        if folder not in wanted | cached:
+            shutil.rmtree(folder)
+    for folder in [*out.glob("sub-*"), *out.glob(".partial-*"), *out.glob(f"{CACHE}/*")]:
+        if folder.name.startswith(".partial-") or not any(folder.iterdir()):
+            shutil.rmtree(folder)
+
+
 @dataclass(frozen=True)
 class _Outcome:
     study: Study
@@ -154,7 +162,7 @@ class _Outcome:
 def _run(
     study: Study, config: StageConfig, chain: list[Stage], cache: EstimateCache
 ) -> tuple[SessionFiles, list[Check]]:
-    first = Timepoint(study.day, {s: read_scan(g, s) for s, g in study.series.items()})
+    first = Timepoint(study.day, {s: read_source(g, s) for s, g in study.series.items()})
     timepoint, checks = first, list[Check]()
     corrected = before = whole = first
     for stage in chain:

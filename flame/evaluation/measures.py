@@ -24,7 +24,7 @@ MEASURES = {
     "auprc": Measure("AUPRC of response", "Area under the precision-recall curve; without skill "
                      "it is the share of responders."),
     "balanced accuracy": Measure("Balanced accuracy", "Mean of sensitivity and specificity, cut at "
-                                 "the share of responders of the other centres.", chance=0.5),
+                                 "the share of responders in training.", chance=0.5),
     "brier": Measure("Brier score", "Squared error of the probability.", higher=False, margin=0.02),
     "calibration slope": Measure("Calibration slope", "1 is ideal; below, predictions are too "
                                  "extreme.", bounded=False),

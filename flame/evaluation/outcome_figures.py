@@ -111,14 +111,14 @@ def survival_figure(
 ) -> str:
     """Kaplan-Meier curves of predicted groups, by the model that never saw the centre.
 
-    The cut is fixed on other patients, see ``Outcome.cut``.
+    The cut is fixed on other patients, see ``Outcome.cuts``.
     """
     figure, axes = panels(len(cohort))
     chosen = UNSEEN if len(cohort) > 1 else FEDERATED
     for axis, inputs in zip(axes, cohort, strict=True):
         axis.set(title=inputs.centre, xlabel="days", ylabel="alive", ylim=(0, 1.02))
         p = next(p for p in predictions if p.model == chosen and p.tested_on == inputs.centre)
-        cut = OUTCOMES[task].cut([i for i in cohort if i is not inputs] or [inputs])
+        cut = OUTCOMES[task].cuts(p, list(cohort)).mean(axis=0)
         known = np.isfinite(inputs.survival_days)
         if known.any():
             high = (p.mean >= cut)[known]

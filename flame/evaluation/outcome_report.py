@@ -70,7 +70,7 @@ def outcome_sections(
     cut = "the share of responders in" if task == "response" else "the mean risk of"
     sections = [
         Section("survival", "Survival of predicted groups", "By the federated model that never "
-                f"saw the centre; the cut is {cut} the other centres.",
+                f"saw the centre; the cut is {cut} the centres it was trained on.",
                 figure=Markup(figures.survival_figure(task, predictions, inputs))),
         _subgroups(task, groups),
         *([_shortcut(task, shortcut)] if shortcut else []),

@@ -36,10 +36,13 @@ class Outcome(Protocol):
     metric: str
     groups: tuple[str, str]
 
-    def cut(self, others: list[Inputs]) -> float:
-        """Prediction from which on a patient is in the first of ``groups``, by other centres."""
+    def cuts(self, predictions: Predictions, cohort: list[Inputs]) -> NDArray[np.float64]:
+        """Prediction (seed, patient) from which on a patient is in the first of ``groups``.
 
-    def figures(self, predictions: Predictions, inputs: Inputs, cut: float) -> Counted:
+        By those whom the model was trained on, never the patient.
+        """
+
+    def figures(self, predictions: Predictions, cohort: list[Inputs]) -> Counted:
         """All figures at one centre."""
 
     def estimate(self, inputs: Inputs, scored: Scored) -> Estimate:
@@ -55,12 +58,22 @@ class Response:
     metric = "auc"
     groups = "response", "none"
 
-    def cut(self, others: list[Inputs]) -> float:
+    def cuts(self, predictions: Predictions, cohort: list[Inputs]) -> NDArray[np.float64]:
         """The share of responders."""
-        return float(np.concatenate([i.response[i.labelled] for i in others]).mean())
+        trained = [i for i in cohort if i.centre in predictions.trained_on.split("+")]
+        here = [i for i in trained if i.centre == predictions.tested_on]
+        others = [i.response[i.labelled] for i in trained if i.centre != predictions.tested_on]
+        found = np.empty(predictions.folds.shape)
+        for seed, folds in enumerate(predictions.folds):
+            for fold in np.unique(folds):
+                own = [i.response[(folds != fold) & np.isfinite(i.response)] for i in here]
+                found[seed, folds == fold] = np.concatenate([*others, *own]).mean()
+        return found
 
-    def figures(self, predictions: Predictions, inputs: Inputs, cut: float) -> Counted:
+    def figures(self, predictions: Predictions, cohort: list[Inputs]) -> Counted:
         """Discrimination, calibration, and the C-index of those whose survival is known."""
+        inputs = _tested(predictions, cohort)
+        called = predictions.by_seed >= self.cuts(predictions, cohort)
         known = inputs.labelled
         response = inputs.response[known].astype(float)
         by_seed, folds = predictions.by_seed[:, known], predictions.folds[:, known]
@@ -68,7 +81,7 @@ class Response:
         found = {
             "auc": auc_estimate(response, by_seed, folds),
             "auprc": auprc_estimate(response, by_seed),
-            "balanced accuracy": balanced_accuracy_estimate(response, by_seed >= cut),
+            "balanced accuracy": balanced_accuracy_estimate(response, called[:, known]),
             "brier": brier_estimate(response, by_seed),
             "calibration slope": slope,
             "calibration intercept": intercept,
@@ -91,12 +104,13 @@ class Survival:
     metric = "c_index"
     groups = "low risk", "high risk"
 
-    def cut(self, others: list[Inputs]) -> float:
+    def cuts(self, predictions: Predictions, cohort: list[Inputs]) -> NDArray[np.float64]:
         """0, the mean risk: features are standardised over the training centres."""
-        return 0.0
+        return np.zeros(predictions.folds.shape)
 
-    def figures(self, predictions: Predictions, inputs: Inputs, cut: float) -> Counted:
+    def figures(self, predictions: Predictions, cohort: list[Inputs]) -> Counted:
         """C-index, and the slope of a Cox model of the outcome on the predicted log risk."""
+        inputs = _tested(predictions, cohort)
         found = _survival(predictions, inputs)
         rows = np.flatnonzero(np.isfinite(inputs.survival_days))
         slope = survival_slope(
@@ -116,6 +130,10 @@ class Survival:
 OUTCOMES: dict[str, Outcome] = {"response": Response(), "survival": Survival()}
 
 
+def _tested(predictions: Predictions, cohort: list[Inputs]) -> Inputs:
+    return next(i for i in cohort if i.centre == predictions.tested_on)
+
+
 def _survival(predictions: Predictions, inputs: Inputs) -> Counted:
     rows = np.flatnonzero(np.isfinite(inputs.survival_days))
     days, died = inputs.survival_days[rows], inputs.died[rows]
@@ -125,17 +143,12 @@ def _survival(predictions: Predictions, inputs: Inputs) -> Counted:
 
 def scores(task: str, predictions: Predictions, cohort: list[Inputs]) -> list[CentreScore]:
     """All figures of one model at one centre."""
-    inputs = next(i for i in cohort if i.centre == predictions.tested_on)
-    others = [i for i in cohort if i is not inputs] or [inputs]
-    outcome = OUTCOMES[task]
     return [
         CentreScore(
             predictions.model, predictions.trained_on, predictions.tested_on, metric,
             estimate.value, estimate.low, estimate.high, *counts, estimate.reason,
         )
-        for metric, (estimate, counts) in outcome.figures(
-            predictions, inputs, outcome.cut(others)
-        ).items()
+        for metric, (estimate, counts) in OUTCOMES[task].figures(predictions, cohort).items()
     ]  # fmt: skip
 
 

@@ -68,6 +68,22 @@ def number(value: object, where: str, column: str = "") -> float:
         ) from None
 
 
+def numeric_columns(table: pd.DataFrame, where: str) -> tuple[dict[str, list[float]], list[str]]:
+    """Columns as numbers, and the names of those that hold other text.
+
+    Raises BadInput for an outcome that is no number.
+    """
+    columns, dropped = {}, []
+    for column in map(str, table.columns):
+        try:
+            columns[column] = [number(value, where, column) for value in table[column]]
+        except BadInput:
+            if column in OUTCOME_COLUMNS:
+                raise
+            dropped.append(column)
+    return columns, dropped
+
+
 def outcome(row: Mapping[Any, object], where: str) -> Outcome:
     """Outcome from the columns response, survival_days and died, whichever there are.
 

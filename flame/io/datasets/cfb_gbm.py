@@ -1,0 +1,68 @@
+"""CFB-GBM: glioblastoma before and after photon radiotherapy, with tumour and dose."""
+
+from pathlib import Path
+
+from flame.core.imaging import Sequence
+from flame.core.treatment import Phase, Radiation, Treatment
+from flame.io.datasets.layout import (
+    DATASETS,
+    NOMINAL_DAYS,
+    PublicData,
+    Visit,
+    clinical_table,
+    gaps,
+    number_in,
+    one,
+    scans_in,
+    visits_like,
+)
+from flame.io.tables import number, read_table
+
+SCANS = {
+    Sequence.T1: ("*_t1.nii.gz",), Sequence.T1C: ("*_t1gd.nii.gz",),
+    Sequence.T2: ("*_t2.nii.gz",), Sequence.FLAIR: ("*_flair.nii.gz",),
+}  # fmt: skip
+_KEY, _TREATMENT = "id_patient", "CFB-GBM_treatment_data*.tsv"
+
+
+class CfbGbm:
+    """``<patient>/<t0..t2>/<patient>_<t>_{t1gd,gtv,brain_mask,rtdose}.nii.gz`` and tables."""
+
+    source = "CFB-GBM, The Cancer Imaging Archive"
+    licence = "see its page at The Cancer Imaging Archive"
+
+    def read(self, root: Path) -> PublicData:
+        """See ``Layout``."""
+        visits = []
+        for folder in visits_like(root, "*/t[0-9]/", "<patient>/t0/<patient>_t0_t1gd.nii.gz"):
+            order = number_in(folder.name)
+            visits.append(
+                Visit(
+                    folder.parent.name, folder.name, NOMINAL_DAYS * order, scans_in(folder, SCANS),
+                    one(folder, "*_gtv.nii.gz"), None, one(folder, "*_rtdose.nii.gz"),
+                    one(folder, "*_brain_mask.nii.gz"), "the day is nominal",
+                )
+            )  # fmt: skip
+        missing = gaps(visits)
+        pattern = "CFB-GBM_clinical_data*.tsv"
+        clinical = clinical_table(root, pattern, _KEY, {}, missing)
+        treatments = self._treatments(root, missing)
+        return PublicData(visits, "brats", clinical, treatments, {}, missing)
+
+    def _treatments(self, root: Path, missing: list[str]) -> dict[str, Treatment]:
+        path = one(root, _TREATMENT, f"**/{_TREATMENT}")
+        if path is None:
+            missing.append(f"no table {_TREATMENT}: no courses of radiotherapy")
+            return {}
+        dose, fractions = "dose (Gy)", "fractions_number"
+        found = {}
+        for index, row in read_table(path, [_KEY, dose, fractions]).iterrows():
+            where = f"{path}, line {int(str(index)) + 2}"
+            given = [number(row[c], where, c) for c in (dose, fractions)]
+            if given[0] > 0 and given[1] >= 1:
+                phase = Phase(Radiation.PHOTON, given[0], int(given[1]))
+                found[str(row[_KEY])] = Treatment((phase,))
+        return found
+
+
+DATASETS.register("cfb-gbm")(CfbGbm())

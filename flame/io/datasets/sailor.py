@@ -1,0 +1,68 @@
+"""SAILOR: glioblastoma through chemoradiotherapy, masks by session, dose."""
+
+from itertools import accumulate
+from pathlib import Path
+
+from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
+from flame.io.datasets.layout import (
+    DATASETS,
+    NOMINAL_DAYS,
+    PublicData,
+    Visit,
+    gaps,
+    one,
+    scans_in,
+    visits_like,
+)
+
+SCANS = {
+    Sequence.T1: ("T1.nii.gz",), Sequence.T1C: ("T1c.nii.gz",), Sequence.T2: ("T2.nii.gz",),
+    Sequence.FLAIR: ("Flair.nii.gz",),
+}  # fmt: skip
+
+
+class Sailor:
+    """``sub-01/ses-01/{T1,T1c,Flair,T2,ContrastEnhancedMask-CL,EdemaMask-CL}.nii.gz``.
+
+    The first session is before radiotherapy; ``intervals-days.txt`` of a patient has the days from
+    each session to the next. ``DoseMap.nii.gz`` lies with the patient or the session.
+    """
+
+    source = "SAILOR, Sidibe and others, a longitudinal MRI data set of glioblastoma"
+    licence = "see its publishers"
+
+    def read(self, root: Path) -> PublicData:
+        """See ``Layout``."""
+        visits = []
+        for patient in visits_like(root, "sub-*/", "sub-01/ses-01/T1c.nii.gz"):
+            sessions = visits_like(patient, "ses-*/", "ses-01/T1c.nii.gz")
+            days, note = _days(patient, len(sessions))
+            for folder, day in zip(sessions, days, strict=True):
+                visits.append(
+                    Visit(
+                        patient.name, folder.name, day, scans_in(folder, SCANS),
+                        one(folder, "ContrastEnhancedMask-CL.nii.gz"),
+                        one(folder, "EdemaMask-CL.nii.gz"),
+                        one(folder, "DoseMap.nii.gz") or one(patient, "DoseMap.nii.gz"), None, note,
+                    )
+                )  # fmt: skip
+        return PublicData(visits, missing=gaps(visits))
+
+
+def _days(patient: Path, sessions: int) -> tuple[list[int], str]:
+    path = patient / "intervals-days.txt"
+    if not path.exists():
+        return [NOMINAL_DAYS * n for n in range(sessions)], "the day is nominal"
+    try:
+        steps = [int(float(word)) for word in path.read_text().replace(",", " ").split()]
+    except ValueError:
+        raise BadInput(f"{path}: numbers of days are wanted, and nothing else") from None
+    if len(steps) == sessions and steps[0] == 0:
+        steps = steps[1:]
+    if len(steps) != sessions - 1:
+        raise BadInput(f"{path} has {len(steps)} intervals for {sessions} sessions")
+    return [0, *accumulate(steps)], ""
+
+
+DATASETS.register("sailor")(Sailor())

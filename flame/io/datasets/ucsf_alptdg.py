@@ -1,0 +1,42 @@
+"""UCSF-ALPTDG: post-treatment diffuse glioma, two timepoints a patient."""
+
+from pathlib import Path
+
+from flame.core.imaging import Sequence
+from flame.io.datasets.layout import (
+    DATASETS,
+    NOMINAL_DAYS,
+    PublicData,
+    Visit,
+    gaps,
+    one,
+    scans_in,
+    visits_like,
+)
+
+_SUFFIXES = {Sequence.T1: "t1", Sequence.T1C: "t1ce", Sequence.T2: "t2", Sequence.FLAIR: "flair"}
+
+
+class UcsfAlptdg:
+    """``100001/100001_time1_{t1,t1ce,t2,flair,seg}.nii.gz``, and time2."""
+
+    source = "UCSF-ALPTDG, Fields 2024"
+    licence = "see its publishers"
+
+    def read(self, root: Path) -> PublicData:
+        """See ``Layout``."""
+        visits = []
+        for folder in visits_like(root, "[0-9]*/", "100001/100001_time1_t1ce.nii.gz"):
+            for order in (1, 2):
+                stem = f"*_time{order}_"
+                names = {s: (f"{stem}{suffix}.nii.gz",) for s, suffix in _SUFFIXES.items()}
+                scans = scans_in(folder, names)
+                if scans:
+                    visits.append(
+                        Visit(folder.name, f"time{order}", NOMINAL_DAYS * (order - 1), scans,
+                              one(folder, f"{stem}seg*.nii.gz"), note="the day is nominal")
+                    )  # fmt: skip
+        return PublicData(visits, missing=gaps(visits))
+
+
+DATASETS.register("ucsf-alptdg")(UcsfAlptdg())
