@@ -335,6 +335,26 @@ def _print_matrix(report: GeneralisationReport) -> None:
 
 
 @app.command()
+def describe(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="As of flame train.")],
+    folder: Annotated[Path, typer.Option("--out", help="New folder to write to.")],
+    overrides: Overrides = None,
+) -> None:
+    """Say what the centres are like, from counts and sums: survival, features one by one."""
+    from flame.core.config import load_config
+    from flame.federation.config import TrainConfig
+    from flame.pipelines import describe as pipeline
+
+    with _bars() as show:
+        result = pipeline.run(load_config(TrainConfig, config, overrides or []), folder,
+                              lambda done, total: show("describe", done, total))  # fmt: skip
+    rows = [[f"{v:.0f}" if isinstance(v, float) else str(v) for v in row]
+            for row in result.centres.itertuples(index=False)]  # fmt: skip
+    _table("Centres", list(result.centres.columns), rows)
+    out.print(f"Page: {result.html}")
+
+
+@app.command()
 def segment(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder on segmentation.")],
     centre: Annotated[Path, typer.Argument(metavar="CENTRE", help="A preprocessed centre.")],

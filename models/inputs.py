@@ -116,6 +116,16 @@ class Followed(Inputs):
         return np.where(np.isnan(self.survival_days), 2, self.died > 0).astype(int)
 
 
+@dataclass(frozen=True, eq=False)
+class Everyone(Inputs):
+    """Patients of whom something is to be said, whatever is known of them."""
+
+    @property
+    def labelled(self) -> NDArray[np.intp]:
+        """All rows."""
+        return np.arange(len(self.pseudonyms))
+
+
 def followed(cohort: Cohort, config: ResponseModelConfig) -> Followed:
     """Turn the patients of ``cohort`` into arrays; BadInput where no survival time is known."""
     if not any(p.outcome.survival_days is not None for p in cohort.patients):

@@ -53,7 +53,9 @@ def run(
     from flame.federation.in_process import in_process_call
     from flame.federation.site import Site
 
-    config = _resolve(config)
+    if config.task == "statistics":
+        raise BadInput("task statistics trains nothing; run flame describe")
+    config = resolve(config)
     names, training = config.data.centres, config.training
     STRATEGIES[config.federation.strategy]
     cohorts = [load_cohort(config, name) for name in names]
@@ -63,9 +65,10 @@ def run(
     patients = [task.patients(cohort) for cohort in cohorts]
     rows, warnings = describe(config, cohorts, patients)
     result = TrainResult(out, tuple(rows), tuple(warnings))
-    sites = {p.centre: Site(task, [p]) for p in patients}
+    least = config.privacy.least_patients
+    sites = {p.centre: Site(task, [p], least) for p in patients}
     sites[POOLED] = Site(task, patients)
-    _claim(out, config, cohorts)
+    claim(out, config, cohorts)
     write_text(out / WARNINGS_FILE, "\n".join(warnings))
     federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
     if config.federation.engine == "flare" and not _finished(out, federated):
@@ -91,7 +94,7 @@ def run(
     return result
 
 
-def _resolve(config: TrainConfig) -> TrainConfig:
+def resolve(config: TrainConfig) -> TrainConfig:
     """Return the config with every centre named and every path absolute."""
 
     def absolute(path: str) -> str:
@@ -101,7 +104,7 @@ def _resolve(config: TrainConfig) -> TrainConfig:
     return replace(config, data=replace(data, centres=centres(data)))
 
 
-def _claim(out: Path, config: TrainConfig, cohorts: list[Cohort]) -> None:
+def claim(out: Path, config: TrainConfig, cohorts: list[Cohort]) -> None:
     """Write the resolved config and the data's hashes, or make sure that those there match."""
     path, text = out / CONFIG_FILE, as_toml(config)
     if path.exists():

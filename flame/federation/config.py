@@ -16,8 +16,8 @@ from flame.models.segmentation_cases import SegmentationConfig
 
 ENGINES = ("in-process", "flare")
 ENDPOINTS = ("overall", "progression-free")
-TASK_NAMES = ("response", "survival", "segmentation", "evolution")
-TABULAR = ("response", "survival")
+TASK_NAMES = ("response", "survival", "segmentation", "evolution", "statistics")
+TABULAR = ("response", "survival", "statistics")
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,17 @@ class FederationConfig:
 
 
 @dataclass(frozen=True)
+class PrivacyConfig:
+    """``least_patients`` of a centre behind any sum of a training; fewer, and it refuses.
+
+    ``least_count`` of a centre's patients behind any number of a description.
+    """
+
+    least_patients: int = 1
+    least_count: int = 5
+
+
+@dataclass(frozen=True)
 class EvaluationConfig:
     """``margin`` by which a model may be worse and still be called not worse.
 
@@ -115,6 +126,7 @@ class TrainConfig:
     task: str = "response"
     regression: RegressionConfig = RegressionConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
     segmentation: SegmentationConfig = SegmentationConfig()
     evolution: EvolutionConfig = EvolutionConfig()
 
@@ -144,6 +156,10 @@ class TrainConfig:
             (
                 self.evaluation.margin is None or self.evaluation.margin > 0,
                 "evaluation.margin: above 0, or not given",
+            ),
+            (
+                min(self.privacy.least_patients, self.privacy.least_count) >= 1,
+                "privacy.least_patients and least_count: 1 or more",
             ),
             (self.regression.inner_folds >= 2, "regression.inner_folds: 2 or more"),
             (model.kind in MODEL_KINDS, f"model.kind: one of {', '.join(MODEL_KINDS)}"),

@@ -34,6 +34,8 @@ PROGRESS_FILE, ERROR_FILE, LOG_FILE = "progress.json", "flare-error.txt", "flare
 def flare_plan(config: TrainConfig) -> list[Federation]:
     """The trainings that need the federation: all centres, and all but each one."""
     training = config.training
+    if config.task == "statistics":
+        return [Federation(FEDERATED, centres(config.data), 0, 2)]
     return joint_trainings(FEDERATED, centres(config.data), training.seeds, training.folds)
 
 
@@ -133,7 +135,8 @@ def open_site(config: TrainConfig, centre: str) -> Any:
     from flame.federation.site import Site
 
     task = open_task(config)
-    return Site(task, [task.patients(load_cohort(config, centre))])
+    patients = task.patients(load_cohort(config, centre))
+    return Site(task, [patients], config.privacy.least_patients)
 
 
 def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:

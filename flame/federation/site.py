@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from flame import __version__
+from flame.core.errors import FlameError
 from flame.core.scores import Weights
 from flame.federation.folds import calibration_rows, training_rows
 from flame.federation.task import Message, Patients, Shared, Task
@@ -22,10 +23,13 @@ def derived_rng(*names: object) -> np.random.Generator:
 
 
 class Site:
-    """Trains on the patients of one centre; of several only where they may be pooled."""
+    """Trains on the patients of one centre; of several only where they may be pooled.
 
-    def __init__(self, task: Task[Any], patients: list[Any]) -> None:
-        self.task = task
+    With fewer than ``least`` patients to answer for, it refuses.
+    """
+
+    def __init__(self, task: Task[Any], patients: list[Any], least: int = 1) -> None:
+        self.task, self.least = task, least
         self.patients: list[Patients] = patients
 
     def describe(self) -> Message:
@@ -74,4 +78,9 @@ class Site:
                 rows = training_rows(patients, seed, folds, None if fold < 0 else fold)
                 kept = calibration_rows(patients.take(rows), seed, self.task.calibration)
                 found.append(patients.take(rows[kept == calibrating]))
+                if len(found[-1].pseudonyms) < self.least:
+                    raise FlameError(
+                        f"centre {patients.centre} refuses to answer for fewer than "
+                        f"privacy.least_patients = {self.least} patients"
+                    )
         return found

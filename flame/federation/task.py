@@ -121,6 +121,7 @@ def open_task(config: TrainConfig) -> Task[Any]:
         logistic_task,
         response_task,
         segmentation_task,
+        statistics_task,
         survival_task,
     )
 

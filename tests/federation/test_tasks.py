@@ -11,7 +11,7 @@ from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.federation.checkpoint import finished
-from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.config import DataConfig, PrivacyConfig, TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.describe import confounding, cramers_v, describe
@@ -64,11 +64,12 @@ Made = tuple[TrainConfig, Task, dict[str, Any]]
 @pytest.fixture(params=list(TASKS))
 def made(request: pytest.FixtureRequest, toy: TrainConfig) -> Made:
     """A small configuration, its task, and the patients of centres a and b."""
-    if request.param in ("response", "logistic", "survival"):
+    if request.param in ("response", "logistic", "survival", "statistics"):
         config = replace(toy, training=replace(toy.training, rounds=2))
         kind = "logistic" if request.param == "logistic" else "network"
-        task = "survival" if request.param == "survival" else "response"
-        config = replace(config, task=task, model=replace(toy.model, kind=kind))
+        task = request.param if request.param in ("survival", "statistics") else "response"
+        privacy = PrivacyConfig(least_count=1)
+        config = replace(config, task=task, model=replace(toy.model, kind=kind), privacy=privacy)
         task = open_task(config)
         return config, task, {c: task.patients(load_cohort(config, c)) for c in "ab"}
     config = replace(IMAGES, task=request.param)
@@ -141,7 +142,10 @@ def test_a_centre_without_images_says_what_to_add() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "growth"}, "task: one of response, survival, segmentation, evolution"),
+        (
+            {"task": "growth"},
+            "task: one of response, survival, segmentation, evolution",
+        ),
         ({"data": DataConfig(table="t")}, "task evolution needs images"),
         ({"evolution": EvolutionConfig("Gompertz")}, "evolution.model: one of mechanistic, U-Net"),
         ({"evolution": EvolutionConfig(calibration=1)}, "evolution.calibration: 2 or more"),

@@ -1,0 +1,93 @@
+"""AUC and C-index with intervals, from counts and sums that centres can add."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.models.additive import Additive
+from flame.models.survival_curves import blocks
+
+Array = NDArray[np.float64]
+NAN = float("nan")
+Z = 1.959964
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreCounts:
+    """Patients with (``yes``) and without (``no``) an outcome at ascending ``scores`` (s,)."""
+
+    scores: Array
+    yes: Array
+    no: Array
+
+
+def score_counts(scores: Array, outcome: Array, least: int = 1) -> ScoreCounts:
+    """Counts of patients, each score shared by at least ``least`` neighbours (their median)."""
+    order = np.argsort(scores, kind="stable")
+    shared = blocks(scores[order], least)
+    if not len(shared):
+        return ScoreCounts(shared, shared, shared)
+    values, place = np.unique(shared, return_inverse=True)
+    yes = outcome[order] > 0.5
+    each = (np.bincount(place, who.astype(float), len(values)) for who in (yes, ~yes))
+    counts = [np.asarray(c, np.float64) for c in each]
+    return ScoreCounts(values, *counts)
+
+
+def auc_of(parts: list[ScoreCounts]) -> tuple[float, float, float]:
+    """AUC over all patients, and its 95 % interval after DeLong (1988, doi:10.2307/2531595)."""
+    values = np.unique(np.concatenate([p.scores for p in parts]))
+    yes, no = np.zeros(len(values)), np.zeros(len(values))
+    for part in parts:
+        at = np.searchsorted(values, part.scores)
+        yes[at] += part.yes
+        no[at] += part.no
+    if not yes.sum() or not no.sum():
+        return NAN, NAN, NAN
+    # Share of the others that each patient is placed above (below), ties half.
+    above = (np.cumsum(no) - no / 2) / no.sum()
+    below = (np.cumsum(yes[::-1])[::-1] - yes / 2) / yes.sum()
+    value = float(yes @ above / yes.sum())
+    variance = sum(
+        float(count @ (placed - value) ** 2) / max(count.sum() - 1, 1) / count.sum()
+        for count, placed in ((yes, above), (no, below))
+    )
+    half = Z * float(np.sqrt(variance))
+    return value, max(value - half, 0.0), min(value + half, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs(Additive):
+    """Pairs of patients of whom one is known to have lived longer: how many, how many are told.
+
+    The others are sums over patients of both, squared and multiplied, for the variance.
+    """
+
+    pairs: float
+    told: float
+    pairs_squared: float
+    told_squared: float
+    product: float
+
+
+def pairs_of(scores: Array, days: Array, died: Array) -> Pairs:
+    """Pairs among these patients alone; scores are the higher the longer alive, ties half."""
+    dead = died > 0.5
+    first = dead[:, None] & ((days[:, None] < days) | ((days[:, None] == days) & ~dead))
+    won = first * ((scores[:, None] < scores) + 0.5 * (scores[:, None] == scores))
+    each, told = (m.sum(axis=0) + m.sum(axis=1) for m in (first.astype(float), won))
+    return Pairs(
+        float(first.sum()), float(won.sum()), float(each @ each), float(told @ told),
+        float(each @ told),
+    )  # fmt: skip
+
+
+def c_index_of(pairs: Pairs) -> tuple[float, float, float]:
+    """C-index, and its 95 % interval by the infinitesimal jackknife over patients."""
+    if not pairs.pairs:
+        return NAN, NAN, NAN
+    value = pairs.told / pairs.pairs
+    squares = pairs.told_squared - 2 * value * pairs.product + value**2 * pairs.pairs_squared
+    half = Z * float(np.sqrt(max(squares, 0.0))) / pairs.pairs
+    return value, max(value - half, 0.0), min(value + half, 1.0)
