@@ -28,6 +28,7 @@ from flame.federation.plan import (
 )
 from flame.federation.strategy import STRATEGIES
 from flame.federation.task import open_task
+from flame.preprocessing.radiomics import expanded
 
 Progress = Callable[[str, int, int], None]
 CONFIG_FILE, MANIFEST_FILE, WARNINGS_FILE = "run.toml", "data.json", "warnings.txt"
@@ -95,13 +96,16 @@ def run(
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
-    """Return the config with every centre named and every path absolute."""
+    """Return the config with centres and features named one by one and every path absolute."""
 
     def absolute(path: str) -> str:
         return str(Path(path).resolve()) if path else ""
 
     data = replace(config.data, bids=absolute(config.data.bids), table=absolute(config.data.table))
-    return replace(config, data=replace(data, centres=centres(data)))
+    model = replace(config.model, clinical=expanded(config.model.clinical))
+    baselines = {name: expanded(features) for name, features in config.baselines.items()}
+    data = replace(data, centres=centres(data))
+    return replace(config, data=data, model=model, baselines=baselines)
 
 
 def claim(out: Path, config: TrainConfig, cohorts: list[Cohort]) -> None:

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from flame.core.cohort import Cohort, Outcome
+from flame.core.cohort import Cohort, Outcome, Patient
 from flame.core.files import content_hash
 from flame.federation.config import DataConfig, TrainConfig
 from flame.io.assessments import PROGRESSIONS, read_progressions
 from flame.io.bids import PREDICTED
 from flame.io.tables import alive_at, read_table_cohort
 from flame.preprocessing.cohort import View, at_spacing, read_cohort
+from flame.preprocessing.radiomics import FAMILY_OF, measured
 from flame.preprocessing.tumour_cube import around_tumour
 
 
@@ -70,7 +71,15 @@ def _view(config: TrainConfig) -> View | None:
         return around_tumour
     if config.task == "segmentation":
         return at_spacing(config.segmentation.voxel_mm)
-    return at_spacing(config.model.voxel_mm) if config.model.sequences else None
+    images = at_spacing(config.model.voxel_mm) if config.model.sequences else None
+    families = dict.fromkeys(FAMILY_OF[n] for n in config.features() if n in FAMILY_OF)
+    if not families:
+        return images
+    return lambda patient: (images or _without_images)(measured(families)(patient))
+
+
+def _without_images(patient: Patient) -> Patient:
+    return replace(patient, timepoints=())
 
 
 def _imputed(clinical: Mapping[str, float], values: Mapping[str, float]) -> dict[str, float]:

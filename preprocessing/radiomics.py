@@ -1,0 +1,168 @@
+"""Numbers of the tumour before radiotherapy: volumes, shape, grey values, texture, dose.
+
+Definitions are those of SimpleITK (shape) and of the Image Biomarker Standardisation Initiative
+(Zwanenburg 2020, doi:10.1148/radiol.2020191145) by MIRP (texture). Grey values are those of the
+preprocessed scans, so that they compare between scanners as far as the normalisation goes.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy.stats import kurtosis, skew
+
+from flame.core.cohort import Patient, Timepoint
+from flame.core.errors import BadInput
+from flame.core.imaging import LabelMap, Scan, Sequence
+from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
+
+REGIONS = (CORE, WHOLE, ENHANCING)
+SHAPE = {
+    "surface": "GetPerimeter", "roundness": "GetRoundness", "elongation": "GetElongation",
+    "flatness": "GetFlatness", "diameter": "GetFeretDiameter",
+}  # fmt: skip
+"""Surface in mm², longest diameter in mm, the others are ratios; methods of SimpleITK."""
+GREY = ("mean", "sd", "p10", "p90", "skewness", "kurtosis", "entropy")
+TEXTURE = (
+    "cm_contrast", "cm_corr", "cm_energy", "cm_inv_diff", "cm_joint_entr", "rlm_sre", "rlm_lre",
+    "rlm_gl_var", "szm_zsnu_norm", "ngt_coarseness", "ngt_busyness", "ngt_strength",
+)  # fmt: skip
+"""Names of MIRP, averaged over directions in three dimensions, 32 grey levels."""
+DOSE = ("mean", "d2", "d98")
+"""Gy in the tumour: mean, and what its hottest 2 % and 98 % of it get at least (ICRU 83)."""
+_LEVELS, _BINS = 32, 32
+NAN = float("nan")
+
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "volume": tuple(f"{region}_ml" for region in REGIONS),
+    "shape": tuple(f"core_{name}" for name in SHAPE),
+    "first-order": tuple(f"{s}_core_{name}" for s in Sequence for name in GREY),
+    "texture": tuple(f"{s}_core_{name}" for s in Sequence for name in TEXTURE),
+    "dose": tuple(f"dose_{name}" for name in DOSE),
+}
+"""Names of features by family."""
+FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}
+PREFIX = "radiomics."
+
+
+def expanded(names: Iterable[str]) -> tuple[str, ...]:
+    """``names`` with ``radiomics.shape`` and so on replaced by the features of that family."""
+    found: list[str] = []
+    for name in names:
+        family = name.removeprefix(PREFIX)
+        if not name.startswith(PREFIX):
+            found.append(name)
+        elif family in FAMILIES:
+            found += FAMILIES[family]
+        else:
+            raise BadInput(f"no features '{name}': radiomics. and one of {', '.join(FAMILIES)}")
+    return tuple(dict.fromkeys(found))
+
+
+def measured(families: Iterable[str]) -> Callable[[Patient], Patient]:
+    """A view of patients that adds features of the last day before radiotherapy to ``clinical``.
+
+    What cannot be measured is NaN: no such mask, scan or dose.
+    """
+    chosen = tuple(families)
+
+    def view(patient: Patient) -> Patient:
+        found = radiomics(patient.baseline, chosen)
+        return replace(patient, clinical={**patient.clinical, **found})
+
+    return view
+
+
+def radiomics(day: Timepoint | None, families: Iterable[str]) -> dict[str, float]:
+    """Features of ``families`` by name."""
+    names = [name for family in families for name in FAMILIES[family]]
+    found = dict.fromkeys(names, NAN)
+    if day is None or day.tumour is None or not day.tumour.voxels.any():
+        return found
+    for family in families:
+        found |= {n: v for n, v in _FAMILY[family](day, day.tumour).items() if n in found}
+    return found
+
+
+def _volumes(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
+    masks: Mapping[str, LabelMap] = {CORE: tumour, **day.regions}
+    return {f"{region}_ml": mask.volume for region, mask in masks.items()}
+
+
+def _shape(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
+    image = sitk.GetImageFromArray(np.ascontiguousarray(tumour.voxels.T > 0).astype(np.uint8))
+    image.SetSpacing(np.linalg.norm(tumour.affine[:3, :3], axis=0).tolist())
+    statistics = sitk.LabelShapeStatisticsImageFilter()
+    statistics.ComputeFeretDiameterOn()
+    statistics.Execute(image)
+    return {f"core_{name}": float(getattr(statistics, call)(1)) for name, call in SHAPE.items()}
+
+
+def _grey(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
+    found = {}
+    for sequence, scan in day.scans.items():
+        values = scan.voxels[tumour.voxels > 0].astype(float)
+        for name, value in zip(GREY, grey_values(values), strict=True):
+            found[f"{sequence}_core_{name}"] = value
+    return found
+
+
+def grey_values(values: NDArray[np.float64]) -> tuple[float, ...]:
+    """GREY of voxels; kurtosis is 0 for a normal distribution, entropy in bits of 32 bins."""
+    counts = np.histogram(values, _BINS)[0] / len(values)
+    entropy = -float(sum(p * np.log2(p) for p in counts if p > 0))
+    low, high = np.quantile(values, [0.1, 0.9])
+    flat = np.ptp(values) == 0
+    shape = (0.0, 0.0) if flat else (float(skew(values)), float(kurtosis(values)))
+    return float(values.mean()), float(values.std()), float(low), float(high), *shape, entropy
+
+
+def _dose(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
+    if day.dose is None:
+        return {}
+    values = day.dose.voxels[tumour.voxels > 0]
+    most, least = np.quantile(values, [0.98, 0.02])
+    return {"dose_mean": float(values.mean()), "dose_d2": float(most), "dose_d98": float(least)}
+
+
+def _texture(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
+    found = {}
+    for sequence, scan in day.scans.items():
+        values = _mirp(scan, tumour)
+        for name in TEXTURE:
+            # After its name MIRP says how directions were joined, and the grey levels.
+            (column,) = (c for c in values if re.match(f"{name}_(d1_)?3d", c))
+            found[f"{sequence}_core_{name}"] = float(values[column])
+    return found
+
+
+def _mirp(scan: Scan, tumour: LabelMap) -> Mapping[str, Any]:
+    try:
+        from mirp import extract_features
+    except ImportError:
+        raise BadInput(
+            "texture features need MIRP: pip install 'flame-medical[radiomics]', or leave out "
+            "radiomics.texture"
+        ) from None
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        (table,) = extract_features(
+            image=scan.voxels.T, mask=tumour.voxels.T > 0,
+            base_discretisation_method="fixed_bin_number", base_discretisation_n_bins=_LEVELS,
+            base_feature_families=["cm", "rlm", "szm", "ngtdm"], by_slice=False,
+        )  # fmt: skip
+    finally:
+        logging.disable(before)
+    row: Mapping[str, Any] = table.iloc[0].to_dict()
+    return row
+
+
+_FAMILY = {
+    "volume": _volumes, "shape": _shape, "first-order": _grey, "texture": _texture, "dose": _dose,
+}  # fmt: skip

@@ -1,0 +1,34 @@
+"""What a run makes of its configuration, on preprocessed images."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.data import load_cohort
+from flame.io.bids import read_timepoint
+from flame.models.inputs import ResponseModelConfig
+from flame.pipelines import train
+from flame.preprocessing.cohort import sessions
+
+
+def test_features_of_images_are_measured(derivatives: Path, tmp_path: Path) -> None:
+    shutil.copytree(derivatives, tmp_path / "bids" / "c")
+    model = ResponseModelConfig(
+        kind="logistic", clinical=("age", "radiomics.volume", "radiomics.dose")
+    )
+    config = train.resolve(TrainConfig(DataConfig(bids=str(tmp_path / "bids")), model))
+    assert config.model.clinical == (
+        "age", "core_ml", "whole_ml", "enhancing_ml", "dose_mean", "dose_d2", "dose_d98",
+    )  # fmt: skip
+    (patient,) = load_cohort(config, "c").patients
+    root = tmp_path / "bids" / "c"
+    session, day = sessions(root, patient.pseudonym)[0]
+    first = read_timepoint(root, patient.pseudonym, session, day)
+    assert first.tumour is not None
+    assert patient.clinical["core_ml"] == pytest.approx(first.tumour.volume)
+    assert np.isfinite(patient.clinical["age"])
+    assert patient.clinical["dose_mean"] > 40
+    assert patient.timepoints == ()  # what is measured is enough
