@@ -24,6 +24,7 @@ class ResponseModelConfig:
 
     ``kind`` is a network, or a logistic regression from exact sums. A ``missing`` clinical value
     is put at the mean; with indicator, columns beside it also say what is missing.
+    ``encoder`` is a run on segmentation whose network reads the images here, too.
     ``sequences`` empty means no image branch, ``clinical`` empty no clinical branch. Images are
     sampled at ``voxel_mm``; ``filters`` is the width of the first convolution; ``hidden`` the
     width of the layer before the output (0: none, so that clinical features alone give a
@@ -32,6 +33,7 @@ class ResponseModelConfig:
 
     kind: str = "network"
     missing: str = "mean"
+    encoder: str = ""
     sequences: tuple[str, ...] = ()
     voxel_mm: float = 6.0
     clinical: tuple[str, ...] = ()
@@ -221,7 +223,13 @@ def _image(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArra
                 "leave the response of this patient empty, or set model.sequences without it"
             )
         channels.append(scan.voxels)
-    return np.stack(channels, axis=-1)
+    if not config.encoder:
+        return np.stack(channels, axis=-1)
+    # The network of a segmentation run has a channel for each sequence, 0 where there is none.
+    image = np.zeros((*channels[0].shape, len(Sequence)), np.float32)
+    for name, voxels in zip(config.sequences, channels, strict=True):
+        image[..., list(Sequence).index(Sequence(name))] = voxels
+    return image
 
 
 def _treatment(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArray[np.float32]:

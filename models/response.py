@@ -17,6 +17,9 @@ from flame.core.scores import Weights
 from flame.models.fresh_optimizer import FreshOptimizer
 from flame.models.initial_weights import initial_weights
 from flame.models.inputs import TREATMENT_FEATURES, Inputs, ResponseModelConfig
+from flame.models.unet import encoder
+
+ENCODER = "encoder"
 
 
 class ResponseModel:
@@ -48,6 +51,20 @@ class ResponseModel:
             )
             self._fresh = FreshOptimizer(self.network)
         return initial_weights(self.network, seed)
+
+    def pretrained(self, weights: Weights, unet: Weights) -> Weights:
+        """``weights`` of the network with its encoder as a U-Net of masks has it."""
+        reading = self.network.get_layer(ENCODER).weights
+        place = {id(variable): i for i, variable in enumerate(self.network.weights)}
+        found = list(weights)
+        for variable, learned in zip(reading, unet, strict=False):
+            if tuple(variable.shape) != learned.shape:
+                raise BadInput(
+                    "model.encoder: its network has another width; set model.filters to "
+                    "segmentation.filters of that run"
+                )
+            found[place[id(variable)]] = learned
+        return found
 
     def fit(
         self,
@@ -117,7 +134,11 @@ def _network(config: ResponseModelConfig, image_shape: tuple[int, ...]) -> Any:
         dose = keras.Input((len(TREATMENT_FEATURES),), name="treatment")
         inputs.append(dose)
         features.append(dose)
-    if config.sequences:
+    if config.encoder:
+        reading = encoder(image_shape[-1], config.filters)
+        reading.name = ENCODER
+        features.append(_pooled(reading(image)))
+    elif config.sequences:
         features.append(_image_features(image, dose, config.filters, penalty))
     if not features:
         raise BadInput("the model has no input: set model.sequences, clinical or treatment")
@@ -138,6 +159,10 @@ def _image_features(image: Any, dose: Any, filters: int, penalty: Any) -> Any:
             shift = layers.Reshape((1, 1, 1, width))(layers.Dense(width)(dose))
             x = x + x * scale + shift
         x = layers.Activation("relu")(x)
+    return _pooled(x)
+
+
+def _pooled(x: Any) -> Any:
     return layers.Concatenate()(
         [layers.GlobalAveragePooling3D()(x), layers.GlobalMaxPooling3D()(x)]
     )

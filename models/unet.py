@@ -30,12 +30,8 @@ def unet(
     image = keras.Input((None, None, None, channels), name="image")
     numbers = keras.Input((condition,), name="condition") if condition else None
     block = _Block(filters, precision, numbers)
-    x, skips = image, []
-    for level in range(levels):
-        x = block(x, level, strides=1 if level == 0 else 2)
-        if level:
-            x = block(x, level)
-        skips.append(x)
+    skips = _down(block, image, levels)
+    x = skips[-1]
     for level in reversed(range(levels - 1)):
         x = layers.UpSampling3D(2, dtype=precision)(x)
         x = layers.Concatenate(dtype=precision)([x, skips[level]])
@@ -45,6 +41,28 @@ def unet(
     if condition:
         return keras.Model([image, numbers], layers.Rescaling(GAIN)(logits))
     return keras.Model(image, logits)
+
+
+def encoder(channels: int, filters: int = 16, levels: int = 4) -> Any:
+    """The way down of ``unet``: a network from images to the features of its coarsest level.
+
+    Its weights are the first ones of the U-Net's, in the same order.
+    """
+    precision = "mixed_bfloat16" if filters >= 16 and native_bfloat16() else "float32"
+    image = keras.Input((None, None, None, channels), name="image")
+    coarsest = _down(_Block(filters, precision, None), image, levels)[-1]
+    return keras.Model(image, layers.Activation("linear", dtype="float32")(coarsest))
+
+
+def _down(block: "_Block", image: Any, levels: int) -> list[Any]:
+    """Features of every level, from fine to coarse."""
+    x, skips = image, []
+    for level in range(levels):
+        x = block(x, level, strides=1 if level == 0 else 2)
+        if level:
+            x = block(x, level)
+        skips.append(x)
+    return skips
 
 
 class _Block:

@@ -1,16 +1,18 @@
 """``flame evaluate``: per-centre generalisation of a run, as tables and an offline report."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from flame.core.cohort import Cohort
 from flame.core.files import write_text
 from flame.core.imaging import Scan, Sequence
 from flame.core.scores import GeneralisationReport
 from flame.federation.config import TrainConfig
-from flame.pipelines.train import check_data, load_run
+from flame.pipelines.train import check_data, federated_model, load_run
 from flame.preprocessing.cohort import at_spacing, read_cohort
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ def _outcomes(
         config, predictions, inputs, groups, probe(config.task, predictions, inputs),
         feature_effects(config, run_folder, inputs),
     )  # fmt: skip
-    sections += _case_section(config, cohorts[0])
+    sections += _case_section(config, run_folder, cohorts[0])
     rows = cohort_rows(counts, cohorts)
     return Evaluation(config, report, rows, sections, limits(config), warnings), {
         "subgroups": groups
@@ -132,27 +134,44 @@ def _images(
     }
 
 
-def _case_section(config: TrainConfig, cohort: Cohort) -> "list[Section]":
+def _case_section(config: TrainConfig, run_folder: Path, cohort: Cohort) -> "list[Section]":
+    """One case with what the model looks at; a simulated one, as images stay at their centre."""
     from markupsafe import Markup
 
     from flame.evaluation.figures import case_figure
     from flame.evaluation.page import Section
 
-    scans = _case(config, cohort)
-    if not scans:
-        return []
-    note = "Preprocessed images of one simulated patient before radiotherapy, in MNI152 space."
-    figure = Markup(case_figure(scans))
-    return [Section("case", "A case as the model sees it", note, figure=figure)]
-
-
-def _case(config: TrainConfig, cohort: Cohort) -> tuple[Scan, ...]:
-    """Scans of one case to show; only of a simulated patient, as images stay at their centre."""
     if not (cohort.simulated and config.model.sequences):
-        return ()
+        return []
     shown = read_cohort(
         Path(config.data.bids) / cohort.centre, cohort.centre, at_spacing(2.0), limit=1
     )
     baseline = shown.patients[0].baseline
     order = (Sequence.FLAIR, Sequence.T2, Sequence.T1, Sequence.T1C)
-    return tuple(baseline.scans[s] for s in order if s in baseline.scans) if baseline else ()
+    scans = [baseline.scans[s] for s in order if s in baseline.scans] if baseline else []
+    if not scans:
+        return []
+    relevance = _relevance(config, run_folder, cohort)
+    note = (
+        "Preprocessed images of one simulated patient before radiotherapy, in MNI152 space. "
+        f"Colours: red where hiding the image lowers the probability of response, by "
+        f"{np.abs(relevance.voxels).max():.3f} at most, blue where it raises it."
+    )
+    figure = Markup(case_figure(scans, relevance))
+    return [Section("case", "A case as the model sees it", note, figure=figure)]
+
+
+def _relevance(config: TrainConfig, run_folder: Path, cohort: Cohort) -> Scan:
+    from flame.evaluation.occlusion import occlusion
+    from flame.federation.task import open_task
+
+    task: Any = open_task(config)
+    inputs = task.patients(replace(cohort, patients=cohort.patients[:1]))
+    checkpoint = federated_model(run_folder, config, config.training.seeds[0])
+    found = occlusion(
+        lambda p: task.predict(p, checkpoint.state.weights, checkpoint.shared), inputs
+    )
+    baseline = cohort.patients[0].baseline
+    assert baseline is not None
+    scan = next(iter(baseline.scans.values()))
+    return replace(scan, voxels=found)

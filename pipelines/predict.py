@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -209,17 +209,17 @@ def _warnings(
 
 def _response(run_folder: Path, root: Path, name: str) -> float:
     """Probability of response by the federated model, the mean over its seeds."""
-    from flame.federation.data import prepared
-    from flame.federation.response_task import ResponseTask
+    from flame.federation.data import prepared, view_of
+    from flame.federation.task import open_task
     from flame.models.inputs import inputs_of
-    from flame.preprocessing.cohort import at_spacing
 
     trained = load_run(run_folder)
     if trained.task != "response" or not trained.data.bids:
         raise BadInput(f"{run_folder} is no run on the response of preprocessed patients")
-    view = at_spacing(trained.model.voxel_mm) if trained.model.sequences else None
-    inputs = inputs_of(prepared(_one(root, name, view), trained.data), trained.model)
-    task, found = ResponseTask(trained), []
+    cohort = prepared(_one(root, name, view_of(trained)), trained.data)
+    inputs = inputs_of(cohort, trained.model)
+    task: Any = open_task(trained)
+    found = []
     for seed in trained.training.seeds:
         checkpoint = federated_model(run_folder, trained, seed)
         found.append(task.predict(inputs, checkpoint.state.weights, checkpoint.shared)[0])

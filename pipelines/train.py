@@ -102,7 +102,10 @@ def resolve(config: TrainConfig) -> TrainConfig:
         return str(Path(path).resolve()) if path else ""
 
     data = replace(config.data, bids=absolute(config.data.bids), table=absolute(config.data.table))
-    model = replace(config.model, clinical=expanded(config.model.clinical))
+    model = replace(
+        config.model, clinical=expanded(config.model.clinical),
+        encoder=absolute(config.model.encoder),
+    )  # fmt: skip
     baselines = {name: expanded(features) for name, features in config.baselines.items()}
     data = replace(data, centres=centres(data))
     return replace(config, data=data, model=model, baselines=baselines)

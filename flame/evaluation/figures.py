@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from flame.core.imaging import Scan
 from flame.federation.plan import LOCAL
+from flame.preprocessing.interpolation import resample
 
 
 def panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
@@ -30,8 +31,11 @@ def to_svg(figure: Figure, name: str) -> str:
     return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
 
 
-def case_figure(scans: SequenceOf[Scan]) -> str:
-    """Axial, coronal and sagittal slices of one case through its brightest enhancement."""
+def case_figure(scans: SequenceOf[Scan], relevance: Scan | None = None) -> str:
+    """Axial, coronal and sagittal slices of one case through its brightest enhancement.
+
+    ``relevance`` is drawn over all scans: red where hiding the image lowers the prediction.
+    """
     figure = Figure(figsize=(2.2 * len(scans), 6.2), layout="constrained", facecolor="black")
     contrast = scans[-1].voxels
     centre = np.unravel_index(int(np.argmax(_smooth(contrast))), contrast.shape)
@@ -42,10 +46,21 @@ def case_figure(scans: SequenceOf[Scan]) -> str:
             low, high = np.quantile(scan.voxels[scan.voxels != 0], [0.01, 0.995])
             brain = np.ma.masked_equal(plane, 0)  # outside the brain stays black
             axis.imshow(brain, cmap="gray", origin="lower", vmin=low, vmax=high)
+            if relevance is not None:
+                on_grid = resample(
+                    relevance.voxels, relevance.affine, scan.affine, scan.voxels.shape
+                )
+                _overlay(axis, np.take(on_grid, centre[axis_index], axis=axis_index).T, on_grid)
             axis.set_axis_off()
             if row == 0:
                 axis.set_title(str(scan.sequence), color="white", fontsize=9)
     return to_svg(figure, "case")
+
+
+def _overlay(axis: Axes, plane: np.ndarray, whole: np.ndarray) -> None:
+    most = float(np.abs(whole).max()) or 1.0
+    axis.imshow(plane, cmap="RdBu_r", origin="lower", vmin=-most, vmax=most,
+                alpha=np.clip(np.abs(plane) / most, 0, 0.6))  # fmt: skip
 
 
 def _smooth(voxels: np.ndarray) -> np.ndarray:

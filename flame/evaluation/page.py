@@ -68,4 +68,5 @@ def without_paths(config: TrainConfig) -> TrainConfig:
     data = replace(
         config.data, bids=Path(config.data.bids).name, table=Path(config.data.table).name
     )
-    return replace(config, data=data)
+    model = replace(config.model, encoder=Path(config.model.encoder).name)
+    return replace(config, data=data, model=model)

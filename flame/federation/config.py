@@ -162,6 +162,10 @@ class TrainConfig:
                 "privacy.least_patients and least_count: 1 or more",
             ),
             (self.regression.inner_folds >= 2, "regression.inner_folds: 2 or more"),
+            (
+                bool(model.sequences) or not model.encoder,
+                "model.encoder reads images: name model.sequences",
+            ),
             (model.kind in MODEL_KINDS, f"model.kind: one of {', '.join(MODEL_KINDS)}"),
             (model.missing in MISSING, f"model.missing: one of {', '.join(MISSING)}"),
             (
@@ -237,7 +241,7 @@ class TrainConfig:
     @property
     def is_regression(self) -> bool:
         """Whether the model is learned from sums alone, not in rounds."""
-        return self.learner in ("survival", "logistic")
+        return self.learner in ("survival", "logistic", "statistics")
 
     @property
     def learner(self) -> str:

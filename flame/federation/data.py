@@ -22,7 +22,7 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     data = config.data
     if data.bids:
         cohort = _with_endpoint(
-            read_cohort(Path(data.bids) / centre, centre, _view(config)), config
+            read_cohort(Path(data.bids) / centre, centre, view_of(config)), config
         )
     else:
         survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
@@ -65,7 +65,7 @@ def prepared(cohort: Cohort, data: DataConfig) -> Cohort:
     return replace(cohort, patients=patients)
 
 
-def _view(config: TrainConfig) -> View | None:
+def view_of(config: TrainConfig) -> View | None:
     """What of a patient's images the task needs."""
     if config.task == "evolution":
         return around_tumour

@@ -1,15 +1,19 @@
 """Response to radiotherapy: a classifier on features standardised over all centres."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
+from flame.core.config import load_config
 from flame.core.errors import BadInput
 from flame.core.scores import Weights
+from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
+from flame.federation.plan import FEDERATED, Federation
 from flame.federation.task import TASKS, Ask, Message, Shared
 from flame.models.inputs import Inputs, build_inputs, concatenate
 from flame.preprocessing.standardisation import Moments, merge, standardise, summarise
@@ -43,9 +47,26 @@ class ResponseTask:
         return build_inputs(cohort, self.config.model)
 
     def initial_weights(self, patients: Inputs, seed: int) -> Weights:
-        """Weights of the network for images of this shape."""
+        """Weights of the network for images of this shape, its encoder pre-trained if named."""
         weights: Weights = self.model.build(patients.image.shape[1:], seed)
+        if self.config.model.encoder:
+            return list(self.model.pretrained(weights, self._unet()))
         return weights
+
+    def _unet(self) -> Weights:
+        run = Path(self.config.model.encoder)
+        path = run / "run.toml"
+        if not path.exists():
+            raise BadInput(f"model.encoder: {run} is no run folder of flame train")
+        trained = load_config(TrainConfig, path, [])
+        seen, wanted = trained.segmentation.voxel_mm, self.config.model.voxel_mm
+        if trained.task != "segmentation" or seen != wanted:
+            raise BadInput(
+                f"model.encoder: {run} is a run on {trained.task} at {seen:g} mm; give one on "
+                f"segmentation, and its segmentation.voxel_mm to model.voxel_mm (now {wanted:g})"
+            )
+        name = Federation(FEDERATED, trained.data.centres, trained.training.seeds[0], 0).name
+        return finished(run, name).state.weights
 
     def answer(
         self,
@@ -70,7 +91,7 @@ class ResponseTask:
     ) -> tuple[Weights, float]:
         """One round of ``training.epochs``."""
         inputs, training = concatenate(patients), self.config.training
-        self.initial_weights(inputs, 0)
+        self.model.build(inputs.image.shape[1:], 0)
         clinical = _standardised(inputs, shared)
         updated: tuple[Weights, float] = self.model.fit(
             weights, inputs, clinical, training.epochs, training.batch_size, rng
@@ -79,7 +100,7 @@ class ResponseTask:
 
     def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> NDArray[np.float64]:
         """Probability (n,) that each patient responds."""
-        self.initial_weights(patients, 0)
+        self.model.build(patients.image.shape[1:], 0)
         found: NDArray[np.float64] = self.model.probability(
             weights, patients, _standardised(patients, shared)
         )

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
+from flame.models.initial_weights import initial_weights
 from flame.models.inputs import Inputs, ResponseModelConfig
 from flame.models.response import ResponseModel
+from flame.models.unet import unet
 
 SHAPE = (16, 12, 16, 2)
 
@@ -80,3 +82,18 @@ def test_radiotherapy_changes_the_prediction() -> None:
 def test_no_branch_is_refused() -> None:
     with pytest.raises(BadInput, match="no input"):
         ResponseModel(ResponseModelConfig(), "adam", 0.01).build(SHAPE, 0)
+
+
+def test_an_encoder_starts_as_that_of_the_masks() -> None:
+    settings = ResponseModelConfig(sequences=("T1C",), encoder="runs/masks", filters=4)
+    model = ResponseModel(settings, "adam", 0.01)
+    start = model.build((16, 16, 16, 4), 0)
+    masks = initial_weights(unet(4, 3, filters=4), 7)
+    found = model.pretrained(start, masks)
+    reading = model.network.get_layer("encoder")
+    model.network.set_weights(found)
+    assert all(np.array_equal(a, b) for a, b in zip(reading.get_weights(), masks, strict=False))
+    changed = [not np.array_equal(a, b) for a, b in zip(start, found, strict=True)]
+    assert 0 < sum(changed) < len(start)  # the rest stays as it was drawn
+    with pytest.raises(BadInput, match=r"set model.filters to segmentation.filters"):
+        model.pretrained(start, initial_weights(unet(4, 3, filters=8), 7))

@@ -1,10 +1,11 @@
 """The U-Net keeps shapes, and its modulation starts as none."""
 
+import keras
 import numpy as np
 import pytest
 
 from flame.models.initial_weights import initial_weights
-from flame.models.unet import unet
+from flame.models.unet import encoder, unet
 
 
 @pytest.mark.parametrize("shape", [(16, 16, 16), (24, 8, 32)])
@@ -35,3 +36,19 @@ def test_weights_depend_on_the_seed_alone() -> None:
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     other = initial_weights(unet(1, 1, 4, 3), 8)
     assert not np.array_equal(first[0], other[0])
+
+
+def test_the_encoder_is_the_way_down_of_the_unet() -> None:
+    whole, down = unet(4, 3, filters=4), encoder(4, filters=4)
+    weights = initial_weights(whole, 3)
+    down.set_weights(weights[: len(down.weights)])
+    whole.set_weights(weights)
+    image = np.random.default_rng(0).normal(size=(1, 16, 16, 16, 4)).astype(np.float32)
+    coarsest = keras.Model(whole.input, whole.layers[_coarsest(whole)].output)
+    assert np.allclose(down(image), coarsest(image), atol=1e-5)
+
+
+def _coarsest(network: keras.Model) -> int:
+    """The last layer before anything is sampled up again."""
+    kinds = [type(layer).__name__ for layer in network.layers]
+    return kinds.index("UpSampling3D") - 1
