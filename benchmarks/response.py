@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from lifelines.utils import concordance_index
+from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
 from flame.core.config import load_config
 from flame.federation.config import DataConfig, RegressionConfig, TrainConfig
 from flame.federation.plan import FEDERATED, Federation
 from flame.models.inputs import ResponseModelConfig
+from flame.models.rano import CRITERIA, Burden, Rating, assess
 from flame.pipelines import evaluate, train
 from flame.pipelines.train import finished
 
@@ -46,6 +48,7 @@ def main() -> None:
         figures = {
             **three_hospitals(arguments.tables / "gbm_four_centres.csv", out, seeds),
             **lumiere(arguments.tables / "lumiere_visits.csv", out, seeds),
+            **agreement(pd.read_csv(arguments.tables / "lumiere_visits.csv")),
             **tcga_brca(arguments.tables / "fed_tcga_brca", out),
         }
     print(json.dumps({"name": "response", "seeds": list(seeds), "figures": figures}))
@@ -132,14 +135,7 @@ def lumiere(table: Path, out: Path, seeds: tuple[int, ...]) -> Figures:
 def next_ratings(table: pd.DataFrame) -> pd.DataFrame:
     """A row a visit with a rated one after it: what was known by then, and what came next."""
     rows = []
-    for patient, visits in table.sort_values("week").groupby("Patient"):
-        volume = (
-            36
-            * np.pi
-            / (visits["original_shape_SurfaceVolumeRatio"] * visits["original_shape_Sphericity"])
-            ** 3
-        )
-        visits = visits.assign(volume=volume / 1000, rating=visits.Rating.str.strip())
+    for patient, visits in sized(table).groupby("Patient"):
         for now, (_, later) in enumerate(list(visits.iterrows())[1:]):
             seen, here = visits.iloc[: now + 1], visits.iloc[now]
             if later.rating in RATINGS:
@@ -148,6 +144,69 @@ def next_ratings(table: pd.DataFrame) -> pd.DataFrame:
                     "response": int(later.rating == "PD"), **_known(seen, here, later),
                 })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def sized(table: pd.DataFrame) -> pd.DataFrame:
+    """Visits in order with the volume (ml) and the product of diameters (mm²) that they imply.
+
+    The table has no volumes. Those of a body follow from its sphericity and its surface to volume;
+    here both are means over several segmentations, so that the volume is near, not exact.
+    """
+    inverse = table["original_shape_SurfaceVolumeRatio"] * table["original_shape_Sphericity"]
+    product = (
+        table["original_shape_Maximum2DDiameterSlice"] * table["original_shape_MinorAxisLength"]
+    )
+    made = table.assign(
+        volume=36 * np.pi / inverse**3 / 1000, product=product, rating=table.Rating.str.strip()
+    )
+    return made.sort_values(["Patient", "week"])
+
+
+END_OF_RADIOTHERAPY = 70
+"""Day from the first image: LUMIERE gives no dates of radiotherapy; four weeks after surgery."""
+
+
+def agreement(table: pd.DataFrame) -> Figures:
+    """RANO by FLAME against the expert ratings of LUMIERE, visit by visit."""
+    visits, figures = sized(table).dropna(subset=["volume"]), {}
+    print("\nLUMIERE: RANO from sizes against the expert (95 % interval, bootstrap over patients)\n"
+          "\n| criteria | visits | PD or not: balanced accuracy | kappa | CR, PR, SD, PD: accuracy "
+          "|\n|---|---|---|---|---|")  # fmt: skip
+    for name in ("rano-2.0-volume", "rano-2.0", "rano-2010"):
+        rules, rows = CRITERIA[name], []
+        for patient, part in visits.groupby("Patient"):
+            size = part.volume if rules.unit == "ml" else part["product"]
+            days = [Burden(int(7 * w), round(v, 3)) for w, v in zip(part.week, size, strict=True)]
+            for found, expert in zip(assess(days, END_OF_RADIOTHERAPY, rules), part.rating,
+                                     strict=True):  # fmt: skip
+                if expert in RATINGS and found.rating not in (Rating.BEFORE, Rating.BASELINE):
+                    said = "PD" if found.rating is Rating.UNCONFIRMED else str(found.rating)
+                    rows.append((patient, "SD" if said == Rating.NOT_PD else said, expert))
+        made = pd.DataFrame(rows, columns=["patient", "flame", "expert"])
+        figures[f"RANO agreement, {name}"] = row = {"visits": len(made), **_intervals(made)}
+        cells = (f"{v:.3f} ({low:.3f}-{high:.3f})" for v, low, high in list(row.values())[1:])
+        print(f"| {name} | {len(made)} | {' | '.join(cells)} |")
+    return figures
+
+
+def _intervals(rows: pd.DataFrame) -> Figures:
+    def of(part: pd.DataFrame) -> list[float]:
+        pd_said, pd_true = part.flame == "PD", part.expert == "PD"
+        return [balanced_accuracy_score(pd_true, pd_said), cohen_kappa_score(pd_true, pd_said),
+                float((part.flame == part.expert).mean())]  # fmt: skip
+
+    by_patient = [part for _, part in rows.groupby("patient")]
+    rng = np.random.default_rng(0)
+    drawn = [
+        of(pd.concat([by_patient[i] for i in rng.integers(0, len(by_patient), len(by_patient))]))
+        for _ in range(500)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
+    names = ("balanced accuracy", "kappa", "accuracy of four")
+    return {
+        name: [round(float(v), 3) for v in values]
+        for name, *values in zip(names, of(rows), low, high, strict=True)
+    }
 
 
 def _known(seen: pd.DataFrame, here: pd.Series, later: pd.Series) -> Figures:

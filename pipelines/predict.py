@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from flame.core.treatment import Radiation
 from flame.pipelines.train import MANIFEST_FILE, WARNINGS_FILE, federated_model, load_run
 
 if TYPE_CHECKING:
+    from flame.core.imaging import Scan
     from flame.evaluation.prediction import Prediction
     from flame.federation.checkpoint import Checkpoint
     from flame.federation.config import TrainConfig
@@ -116,12 +117,16 @@ def _predict(
         forecasts[radiation] = model.forecast(under(case, radiation), days)
         progress(done, len(radiations))
     mechanistic = EvolutionTask.mechanistic(model.model)
+    response, relevance = (
+        _response(Path(config.response), root, name) if config.response else (None, None)
+    )
     prediction = Prediction(
         name, case, affine, baseline, forecasts,
-        _response(Path(config.response), root, name) if config.response else None,
+        response,
         tuple(_warnings(Path(config.run), trained, checkpoint, case, radiations, baseline)),
         cohort.simulated,
         mechanistic.parameters(case) if mechanistic else {},
+        relevance,
     )  # fmt: skip
     return prediction, source
 
@@ -207,8 +212,12 @@ def _warnings(
     return found + unknown_radiations(shared["radiations"], radiations)
 
 
-def _response(run_folder: Path, root: Path, name: str) -> float:
-    """Probability of response by the federated model, the mean over its seeds."""
+def _response(run_folder: Path, root: Path, name: str) -> tuple[float, "Scan | None"]:
+    """Probability of response by the federated models, the mean over seeds, and what matters.
+
+    Where the image matters is told of models that see one.
+    """
+    from flame.evaluation.occlusion import occlusion
     from flame.federation.data import prepared, view_of
     from flame.federation.task import open_task
     from flame.models.inputs import inputs_of
@@ -219,11 +228,17 @@ def _response(run_folder: Path, root: Path, name: str) -> float:
     cohort = prepared(_one(root, name, view_of(trained)), trained.data)
     inputs = inputs_of(cohort, trained.model)
     task: Any = open_task(trained)
-    found = []
-    for seed in trained.training.seeds:
-        checkpoint = federated_model(run_folder, trained, seed)
-        found.append(task.predict(inputs, checkpoint.state.weights, checkpoint.shared)[0])
-    return float(np.mean(found))
+    models = [federated_model(run_folder, trained, seed) for seed in trained.training.seeds]
+
+    def probability(patients: Any) -> Any:
+        found = [task.predict(patients, m.state.weights, m.shared) for m in models]
+        return np.mean(found, axis=0)
+
+    baseline = cohort.patients[0].baseline
+    if not trained.model.sequences or baseline is None:
+        return float(probability(inputs)[0]), None
+    scan = next(iter(baseline.scans.values()))
+    return float(probability(inputs)[0]), replace(scan, voxels=occlusion(probability, inputs))
 
 
 def _check_free(out: Path, dicom: str | None) -> None:

@@ -10,7 +10,7 @@ import pytest
 from flame.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMANDS = [c.callback.__name__ for c in app.registered_commands if c.callback]
+COMMANDS = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
 
 
 def flame(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
+from flame.core.imaging import Scan
 from flame.core.treatment import Radiation
 from flame.io.segmentations import write_segments
 from flame.models.evolution import EvolutionCase, Forecast
@@ -24,6 +25,7 @@ class Prediction:
     ``case`` lies on a cube with the RAS+ ``affine`` (mm), ``baseline`` are the images before
     radiotherapy on their own grid. ``response`` is a probability, or None where no model was given.
     ``parameters`` are those of the mechanistic model where there is one: median and 90 % interval.
+    ``relevance`` says where the image matters to the response, see ``occlusion``.
     """
 
     subject: str
@@ -35,6 +37,7 @@ class Prediction:
     warnings: tuple[str, ...]
     simulated: bool
     parameters: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    relevance: Scan | None = None
 
     def volumes(self) -> pd.DataFrame:
         """Median and 90 % band of the volume in ml by radiation and day."""
@@ -59,6 +62,9 @@ def write_maps(out: Path, prediction: Prediction) -> None:
             for kind, voxels in parts.items():
                 image = nib.Nifti1Image(voxels, prediction.affine)
                 image.to_filename(out / f"{stem}_{kind}.nii.gz")
+    if prediction.relevance is not None:
+        image = nib.Nifti1Image(prediction.relevance.voxels, prediction.relevance.affine)
+        image.to_filename(out / f"sub-{prediction.subject}_response-relevance.nii.gz")
     table = prediction.volumes()
     table.to_csv(out / f"sub-{prediction.subject}_volumes.tsv", sep="\t", index=False)
 

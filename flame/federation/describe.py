@@ -22,6 +22,8 @@ _CALIBRATING = 19
 """Patients of whom a 5 % and a 95 % quantile exist."""
 _TELLING = 4
 """Different values in a row from which on two alike are hardly a coincidence."""
+_FAR = 1000.0
+"""Quartile ranges from the median from which on a value is no measurement like the others."""
 _CONFOUNDED = 0.5
 """Cramér's V of centre and radiation above which a run is said to be confounded."""
 
@@ -37,7 +39,8 @@ def describe(
     if config.is_tabular:
         outcome = _responders if config.task == "response" else _survivors
         rows, warnings = outcome(patients)
-        return rows, [*_unknown_status(cohorts), *warnings, *twins(patients)]
+        found = [*warnings, *twins(patients), *far_out(patients, config.model.clinical)]
+        return rows, [*_unknown_status(cohorts), *found]
     rows, warnings = _followed(config.task, cohorts, patients)
     known = sum(len(p.labelled) for p in patients)
     if config.task == "evolution" and known // config.evolution.calibration < _CALIBRATING:
@@ -114,6 +117,22 @@ def twins(inputs: list[Inputs]) -> list[str]:
         "split; keep one of each"
         for pair, count in found.items()
     ]
+
+
+def far_out(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
+    """A warning for values that no other patient comes near, as codes for 'not computed' do."""
+    everyone, warnings = np.concatenate([centre.clinical for centre in inputs]), []
+    for column, name in enumerate(names):
+        low, middle, high = np.nanquantile(everyone[:, column], [0.25, 0.5, 0.75])
+        for centre in inputs:
+            away = np.abs(centre.clinical[:, column] - middle)
+            count = int((away > _FAR * (high - low)).sum()) if high > low else 0
+            if count:
+                warnings.append(
+                    f"centre {centre.centre}: {count} patients have a '{name}' more than {_FAR:g} "
+                    "times as far out as others: a code for 'not known'? leave such cells empty"
+                )
+    return warnings
 
 
 def _survivors(inputs: list[Followed]) -> tuple[list[Row], list[str]]:

@@ -155,6 +155,13 @@ class TestBadInput:
         assert "2 patients of a and b agree in every feature" in warning
         assert "both sides of a split" in warning
 
+    def test_a_code_for_not_known_is_noticed(self, toy: TrainConfig, tmp_path: Path) -> None:
+        table = pd.read_csv(toy.data.table)
+        table.loc[3, "y"] = 1e6
+        table.to_csv(toy.data.table, index=False)
+        (warning,) = train.run(replace(toy, task="survival"), tmp_path / "run").warnings
+        assert "centre a: 1 patients have a 'y' more than 1000 times as far out" in warning
+
     def test_an_id_that_occurs_twice_is_refused(self, toy: TrainConfig, tmp_path: Path) -> None:
         table = pd.read_csv(toy.data.table)
         pd.concat([table, table.head(1)]).to_csv(toy.data.table, index=False)

@@ -20,9 +20,11 @@ from flame.federation.strategy import State
 from flame.io.segmentations import read_segments
 from flame.io.structures import read_region, regions
 from flame.models.evolution import EvolutionConfig
+from flame.models.inputs import ResponseModelConfig
 from flame.models.mechanistic import parameter_grid
 from flame.models.mixture import GROUPS
 from flame.models.novelty import FEATURES
+from flame.models.response import ResponseModel
 from flame.pipelines.predict import PredictConfig, run
 
 SETS = len(parameter_grid())
@@ -141,6 +143,26 @@ def test_seg_refers_to_the_series_and_lies_on_its_tumour(
 
 def _header(path: Path) -> pydicom.Dataset:
     return pydicom.dcmread(path, stop_before_pixels=True)
+
+
+def test_response_and_where_the_image_matters(
+    trained: Path, derivatives: Path, tmp_path: Path
+) -> None:
+    model = ResponseModelConfig(sequences=("T1C",), voxel_mm=12.0, filters=4)
+    data = DataConfig(bids="bids", centres=("centre-1",))
+    shared = {n: np.zeros(0) for n in ("count", "mean", "squares")}
+    weights = ResponseModel(model, "adam", 0.01).build((16, 16, 16, 1), 0)
+    path = checkpoint_path(tmp_path / "response", "federated.seed-0.all")
+    save_checkpoint(path, Checkpoint(20, State(weights), shared, [], True))
+    (tmp_path / "response" / "run.toml").write_text(as_toml(TrainConfig(data, model)))
+    settings = config(trained, derivatives, days=(30,), response=str(tmp_path / "response"))
+    result = run(settings)
+    assert result.response is not None
+    assert 0 < result.response < 1
+    (relevance,) = (trained.parent / "out").glob("*_response-relevance.nii.gz")
+    image = nib.load(relevance)
+    assert np.allclose(np.linalg.norm(image.affine[:3, :3], axis=0), 12)
+    assert 0 < np.abs(image.get_fdata()).max() <= 1
 
 
 class TestBadInput:
