@@ -68,7 +68,7 @@ def main() -> None:
         model = SegmentationModel(config)
         start, used = time.perf_counter(), time.process_time()
         training = [c for i, (c, *_) in enumerate(read_cases) if i not in tested]
-        weights, _ = model.fit(model.build(fold), training, steps, seed=fold)
+        weights, *_ = model.fit(model.build(fold), training, steps, seed=fold)
         wall, cpu = time.perf_counter() - start, time.process_time() - used
         for index in tested:
             case, truth, (grid, native) = read_cases[index]

@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtri
 
 from flame.core.errors import FlameError
-from flame.core.scores import Weights
+from flame.core.scores import Correction, Weights
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution import (
     EVOLUTION_MODELS,
@@ -33,9 +33,9 @@ from flame.models.evolution import (
     soft_voxels,
     volumes_of,
 )
-from flame.models.fresh_optimizer import FreshOptimizer
 from flame.models.initial_weights import initial_weights
 from flame.models.inputs import treatment_vector
+from flame.models.local_optimizer import LocalOptimizer
 from flame.models.mechanistic import Mechanistic, drawn_volumes
 from flame.models.radiobiology import weighted_dose
 from flame.models.segmentation import masked_loss
@@ -131,7 +131,7 @@ class LearnedEvolution(ABC):
         self.network: Any = unet(self.channels, 1, filters, levels=3, condition=self.numbers)
         self.optimizer = keras.optimizers.AdamW(2e-3, clipnorm=1.0)
         self.network.compile(self.optimizer, corrected_loss, jit_compile=False)
-        self._fresh = FreshOptimizer(self.network)
+        self._local = LocalOptimizer(self.network)
         self.weights: Weights = initial_weights(self.network, seed)
 
     @abstractmethod
@@ -159,13 +159,13 @@ class LearnedEvolution(ABC):
         steps: int,
         part: tuple[float, float],
         rng: np.random.Generator,
+        correction: Correction | None = None,
     ) -> float:
         """Train ``steps`` batches and return the mean loss.
 
         The learning rate falls along the ``part`` of a cosine; the optimiser starts fresh.
         """
-        self.network.set_weights(self.weights)
-        self._fresh.restart()
+        self._local.restart(self.weights, correction)
         losses = []
         for rate in 1e-3 * (1 + np.cos(np.pi * np.linspace(*part, steps, endpoint=False))):
             self.optimizer.learning_rate = float(rate)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from flame.core.errors import BadInput
-from flame.core.scores import Weights
-from flame.models.fresh_optimizer import FreshOptimizer
+from flame.core.scores import Correction, Trained, Weights
 from flame.models.initial_weights import initial_weights
 from flame.models.inputs import TREATMENT_FEATURES, Inputs, ResponseModelConfig
+from flame.models.local_optimizer import LocalOptimizer
 from flame.models.unet import encoder
 
 ENCODER = "encoder"
@@ -49,7 +49,7 @@ class ResponseModel:
                 keras.losses.BinaryCrossentropy(from_logits=True),
                 jit_compile=False,
             )
-            self._fresh = FreshOptimizer(self.network)
+            self._local = LocalOptimizer(self.network)
         return initial_weights(self.network, seed)
 
     def pretrained(self, weights: Weights, unet: Weights) -> Weights:
@@ -74,17 +74,17 @@ class ResponseModel:
         epochs: int,
         batch_size: int,
         rng: np.random.Generator,
-    ) -> tuple[Weights, float]:
-        """Train from ``weights`` for ``epochs``; return new weights and the last epoch's loss.
+        correction: Correction | None = None,
+    ) -> Trained:
+        """Train from ``weights`` for ``epochs``; new weights, the last epoch's loss, all batches.
 
         The optimiser starts fresh, so a round depends on nothing but its arguments.
         ``batch_size`` 0 means all patients in one batch.
         """
-        self.network.set_weights(weights)
-        self._fresh.restart()
+        self._local.restart(weights, correction)
         count = len(inputs.response)
         size = min(batch_size or count, count)
-        losses = [0.0]
+        losses, steps = [0.0], 0
         for _ in range(epochs):
             order, losses = rng.permutation(count), []
             for start in range(0, count, size):
@@ -93,7 +93,9 @@ class ResponseModel:
                 self.network.reset_metrics()
                 loss = float(self.network.train_on_batch(batch, inputs.response[rows]))
                 losses.append(loss * len(rows))
-        return [np.asarray(w) for w in self.network.get_weights()], float(np.sum(losses) / count)
+                steps += 1
+        found = [np.asarray(w) for w in self.network.get_weights()]
+        return Trained(found, float(np.sum(losses) / count), steps)
 
     def probability(
         self, weights: Weights, inputs: Inputs, clinical: NDArray[np.float32]

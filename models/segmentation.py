@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import label
 
 from flame.core.errors import BadInput, FlameError
-from flame.core.scores import Weights
-from flame.models.fresh_optimizer import FreshOptimizer
+from flame.core.scores import Correction, Trained, Weights
 from flame.models.initial_weights import initial_weights
+from flame.models.local_optimizer import LocalOptimizer
 from flame.models.patches import Patches
 from flame.models.segmentation_cases import (
     CHANNELS,
@@ -56,7 +56,7 @@ class SegmentationModel:
         self.network: Any = unet(len(CHANNELS), len(REGIONS), config.filters)
         self.optimizer = keras.optimizers.AdamW(config.learning_rate, clipnorm=1.0)
         self.network.compile(self.optimizer, masked_loss, jit_compile=False)
-        self._fresh = FreshOptimizer(self.network)
+        self._local = LocalOptimizer(self.network)
 
     def build(self, seed: int) -> Weights:
         """Initial weights."""
@@ -69,13 +69,13 @@ class SegmentationModel:
         steps: int,
         seed: int,
         part: tuple[float, float] = (0.0, 1.0),
-    ) -> tuple[Weights, float]:
+        correction: Correction | None = None,
+    ) -> Trained:
         """Train from ``weights`` for ``steps`` batches; new weights and the mean loss.
 
         The learning rate falls along the ``part`` of a cosine. The optimiser starts fresh.
         """
-        self.network.set_weights(weights)
-        self._fresh.restart()
+        self._local.restart(weights, correction)
         patches = Patches(cases, self.config.patch, seed)
         losses = []
         for at in np.linspace(*part, steps, endpoint=False):
@@ -89,7 +89,7 @@ class SegmentationModel:
                     f"training diverged at step {len(losses)}; lower the learning rate"
                 )
         found = [np.asarray(w) for w in self.network.get_weights()]
-        return found, float(np.mean(losses)) if losses else 0.0
+        return Trained(found, float(np.mean(losses)) if losses else 0.0, len(losses))
 
     def probability(self, weights: Weights, images: Volume) -> Volume:
         """Probability (x, y, z, 3) of each region, mean of the images and their mirror image."""

@@ -13,7 +13,7 @@ from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, load_checkpoint
 from flame.federation.config import TrainConfig, centres
-from flame.federation.coordinator import Coordinator
+from flame.federation.coordinator import Coordinator, strategy_of
 from flame.federation.data import load_cohort
 from flame.federation.describe import Row, describe
 from flame.federation.plan import (
@@ -26,7 +26,6 @@ from flame.federation.plan import (
     local_trainings,
     personalised_trainings,
 )
-from flame.federation.strategy import STRATEGIES
 from flame.federation.task import open_task
 from flame.preprocessing.radiomics import expanded
 
@@ -58,7 +57,7 @@ def run(
         raise BadInput("task statistics trains nothing; run flame describe")
     config = resolve(config)
     names, training = config.data.centres, config.training
-    STRATEGIES[config.federation.strategy]
+    strategy_of(config)
     cohorts = [load_cohort(config, name) for name in names]
     if len({c.simulated for c in cohorts}) > 1:
         raise BadInput("simulated and real centres in one run: their figures must not be mixed")

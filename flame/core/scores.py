@@ -1,22 +1,49 @@
 """What models give back and how well it holds."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
-Weights = list[NDArray[np.float32]]
+Weights = list[NDArray[Any]]
+"""Arrays of a network; of a strategy also float64."""
 
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What one site returns from a round: weights, the patients they rest on, training loss."""
+    """What one site returns from a round: weights, the patients they rest on, training loss.
+
+    ``steps`` counts the batches that were learned.
+    """
 
     centre: str
     weights: Weights
     patients: int
     loss: float
     seconds: float
+    steps: int = 1
+
+
+class Trained(NamedTuple):
+    """What local training gives: new weights, the mean loss, and how many batches were learned."""
+
+    weights: Weights
+    loss: float
+    steps: int
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """How gradients g at weights w are changed before a step: g + linear + proximal (w - towards).
+
+    ``linear`` and ``towards`` have the shapes of the weights, or are empty: nothing, and the
+    weights that training starts from. Arrays that are ``frozen`` do not move at all.
+    """
+
+    linear: Weights = field(default_factory=list)
+    proximal: float = 0.0
+    towards: Weights = field(default_factory=list)
+    frozen: list[bool] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flame.evaluation.held_out import HeldOut, held_out
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
+from flame.federation.coordinator import strategy_of
 from flame.federation.plan import Federation
 from flame.federation.task import open_task
 from flame.models.inputs import Inputs
@@ -40,6 +41,7 @@ class Predictor:
     def __init__(self, config: TrainConfig, run: Path, inputs: list[Inputs]) -> None:
         self.config, self.run, self.inputs = config, run, inputs
         self.task: Any = open_task(config)
+        self.strategy = strategy_of(config)
 
     def all(self) -> list[Predictions]:
         """Local, federated and pooled models, and those that never saw the tested centre."""
@@ -64,7 +66,6 @@ class Predictor:
     def of(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
         """What the model of a training predicts (n,)."""
         checkpoint = finished(self.run, federation.name)
-        found: NDArray[np.float64] = self.task.predict(
-            inputs, checkpoint.state.weights, checkpoint.shared
-        )
+        weights = self.strategy.weights_for(checkpoint.state, inputs.centre)
+        found: NDArray[np.float64] = self.task.predict(inputs, weights, checkpoint.shared)
         return found

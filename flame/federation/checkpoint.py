@@ -11,7 +11,7 @@ import numpy as np
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path
 from flame.core.scores import Weights
-from flame.federation.strategy import State
+from flame.federation.strategies.strategy import State
 from flame.federation.task import Shared
 
 _SHARED = "shared."
@@ -42,6 +42,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "round": np.int64(checkpoint.round),
         "history": np.array(json.dumps(checkpoint.history)),
         "finished": np.bool_(checkpoint.finished),
+        "names": np.array(json.dumps(checkpoint.state.names)),
     }
     arrays |= {f"{_SHARED}{name}": array for name, array in checkpoint.shared.items()}
     for name, weights in {"weights": checkpoint.state.weights, **checkpoint.state.memory}.items():
@@ -65,7 +66,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         groups.setdefault(key.rsplit(".", 1)[0], []).append(arrays[key])
     weights = groups.pop("weights")
     history = json.loads(str(arrays["history"]))
-    state = State(weights, groups)
+    state = State(weights, groups, tuple(json.loads(str(arrays["names"]))))
     return Checkpoint(int(arrays["round"]), state, shared, history, bool(arrays["finished"]))
 
 

@@ -81,10 +81,14 @@ class RegressionConfig:
 
 @dataclass(frozen=True)
 class FederationConfig:
-    """Engine and aggregation. ``timeout_s`` bounds one call to a site."""
+    """Engine and aggregation, whose ``options`` are those of the strategy.
+
+    ``timeout_s`` bounds one call to a site.
+    """
 
     engine: str = "in-process"
     strategy: str = "fedavg"
+    options: dict[str, float] = field(default_factory=dict)
     timeout_s: float = 600.0
 
 

@@ -1,7 +1,7 @@
 """The coordinator: runs trainings round by round over whatever engine carries its calls."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,9 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from flame import __version__
-from flame.core.errors import FlameError
+from flame.core.errors import BadInput, FlameError
 from flame.core.scores import Update, Weights
-from flame.federation import fedavg  # noqa: F401  (registers itself)
 from flame.federation.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -21,7 +20,27 @@ from flame.federation.checkpoint import (
 )
 from flame.federation.config import TrainConfig
 from flame.federation.plan import Federation
-from flame.federation.strategy import STRATEGIES, State
+from flame.federation.strategies import (  # noqa: F401  (they register themselves)
+    bulyan,
+    centred_clipping,
+    fedadagrad,
+    fedadam,
+    fedavg,
+    fedavgm,
+    fedbn,
+    feddyn,
+    fednova,
+    fedprox,
+    fedrep,
+    fedyogi,
+    geometric_median,
+    krum,
+    median,
+    qffl,
+    scaffold,
+    trimmed_mean,
+)
+from flame.federation.strategies.strategy import State, Strategy, open_strategy
 from flame.federation.task import Ask, Message, Shared, Task
 
 Progress = Callable[[int, int], None]
@@ -30,12 +49,30 @@ Progress = Callable[[int, int], None]
 class Call(Protocol):
     """Calls ``method`` at each of ``sites`` and returns every answer, or raises FlameError."""
 
-    def __call__(self, method: str, sites: tuple[str, ...], **arguments: Any) -> dict[str, Any]:
-        """Answers by site name."""
+    def __call__(
+        self,
+        method: str,
+        sites: tuple[str, ...],
+        each: Mapping[str, Message] | None = None,
+        **arguments: Any,
+    ) -> dict[str, Any]:
+        """Answers by site name; ``each`` are arguments that only the site named is given."""
 
 
 def _nothing(done: int, total: int) -> None:
     """No progress shown."""
+
+
+def strategy_of(config: TrainConfig) -> Strategy:
+    """The strategy of a run; BadInput for one that its training does not fit."""
+    federation, training = config.federation, config.training
+    found = open_strategy(federation.strategy, federation.options, training.learning_rate)
+    if found.plain_gradients and (config.task != "response" or training.optimizer != "sgd"):
+        raise BadInput(
+            f"federation.strategy {federation.strategy} counts on plain gradient steps: set "
+            "training.optimizer = 'sgd', on task response"
+        )
+    return found
 
 
 class Coordinator:
@@ -50,7 +87,7 @@ class Coordinator:
         progress: Progress = _nothing,
     ) -> None:
         self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
-        self.strategy = STRATEGIES[config.federation.strategy]
+        self.strategy = strategy_of(config)
 
     def run(self, call: Call, sites: Callable[[Federation], tuple[str, ...]]) -> None:
         """Run the plan; ``sites`` says which sites hold the centres of a federation."""
@@ -74,8 +111,8 @@ class Coordinator:
             self.progress(index * steps + done, len(self.plan) * steps)
 
         if at is None:
-            weights, shared = self._start(federation, sites, call)
-            at = Checkpoint(0, State(weights), self.task.prepare(ask, shared))
+            state, shared = self._start(federation, sites, call)
+            at = Checkpoint(0, state, self.task.prepare(ask, shared))
             save(1)
         while at.round < self.task.rounds:
             at = self._round(federation, sites, call, at)
@@ -87,20 +124,28 @@ class Coordinator:
 
     def _start(
         self, federation: Federation, sites: tuple[str, ...], call: Call
-    ) -> tuple[Weights, Shared]:
+    ) -> tuple[State, Shared]:
         if federation.start:
             start = finished(self.run_folder, federation.start)
-            return start.state.weights, start.shared
+            weights = self.strategy.weights_for(start.state, federation.centres[0])
+            return State(weights, {}, start.state.names), start.shared
         first = call("initial_weights", sites[:1], seed=federation.seed)[sites[0]]
-        return first["weights"], {}
+        return State(first["weights"], {}, tuple(first["names"])), {}
 
     def _round(
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
     ) -> Checkpoint:
         number, started = at.round + 1, time.perf_counter()
+        each = {
+            site: {
+                "weights": self.strategy.weights_for(at.state, site),
+                "corrections": [vars(c) for c in self.strategy.corrections(at.state, site)],
+            }
+            for site in sites
+        }
         answers = call(
-            "train", sites, name=federation.name, number=number, weights=at.state.weights,
-            shared=at.shared, who=_who(federation),
+            "train", sites, each, name=federation.name, number=number, shared=at.shared,
+            who=_who(federation),
         )  # fmt: skip
         wall = round(time.perf_counter() - started, 4)
         updates = [_checked(site, answers[site], at.state) for site in sites]
@@ -155,4 +200,5 @@ def _checked(site: str, answer: dict[str, Any], state: State) -> Update:
             f"site {site} sent weights or a loss that are not finite; lower "
             "training.learning_rate and look at the site's data"
         )
-    return Update(site, weights, answer["patients"], answer["loss"], answer["seconds"])
+    counts = answer["patients"], answer["loss"], answer["seconds"], answer["steps"]
+    return Update(site, weights, *counts)

@@ -7,7 +7,7 @@ import numpy as np
 
 from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
-from flame.core.scores import Weights
+from flame.core.scores import Correction, Trained, Weights
 from flame.core.treatment import Radiation
 from flame.federation.config import TrainConfig
 from flame.federation.task import TASKS, Ask, Message, Shared, share_of
@@ -101,6 +101,10 @@ class EvolutionTask:
 
         return initial_weights(self.model.network, seed)
 
+    def weight_names(self) -> tuple[str, ...]:
+        """Paths of the network's variables."""
+        return tuple(v.path for v in self.model.network.weights) if self.rounds else ()
+
     @staticmethod
     def mechanistic(model: Any) -> Mechanistic | None:
         """The mechanistic part of a model, which is itself, or None."""
@@ -148,12 +152,13 @@ class EvolutionTask:
         shared: Shared,
         number: int,
         rng: np.random.Generator,
-    ) -> tuple[Weights, float]:
+        correction: Correction,
+    ) -> Trained:
         """One part of ``evolution.steps``, along the learning rate's cosine."""
         self.load(weights, shared)
         cases = [case for p in patients for case in p.flat]
         if not cases:  # all of this site's patients calibrate
-            return list(weights), 0.0
+            return Trained(list(weights), 0.0, 0)
         learned = tuple(shared[k].tobytes() for k in sorted(shared))
         key = (learned, *map(id, cases))
         if key not in self._examples:  # the mechanistic forecasts cost more than a round
@@ -161,8 +166,8 @@ class EvolutionTask:
                 self._examples.clear()  # another training
             self._examples[key] = self.model.examples(cases)
         steps, part = share_of(self.config.steps, number, self.rounds)
-        loss = self.model.train(self._examples[key], steps, part, rng)
-        return self.model.weights, loss
+        loss = self.model.train(self._examples[key], steps, part, rng, correction)
+        return Trained(self.model.weights, loss, steps)
 
     def prepare(self, ask: Ask, start: Shared) -> Shared:
         """The mixture over all centres, where the model has one."""

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,16 +52,28 @@ class FlareServer:
         run, config = Path(self.run_folder), TrainConfig.from_json(self.config)
         timeout = config.federation.timeout_s
 
-        def call(method: str, sites: tuple[str, ...], **arguments: Any) -> dict[str, Any]:
-            group = collab.get_clients(list(sites))(timeout=timeout)
-            answers = getattr(group, method)(**arguments)
-            if answers.failures:
-                lost = {n: f"{e.cause_type}" for n, e in answers.failures.items()}
+        def start(sites: Iterable[str], method: str, arguments: dict[str, Any]) -> Any:
+            group = collab.get_clients(list(sites))(blocking=False, timeout=timeout)
+            return getattr(group, method)(**arguments)
+
+        def call(
+            method: str,
+            sites: tuple[str, ...],
+            each: Mapping[str, dict[str, Any]] | None = None,
+            **arguments: Any,
+        ) -> dict[str, Any]:
+            if each is None:
+                parts = [start(sites, method, arguments)]
+            else:  # what one site is given must not reach another: a call for each, side by side
+                parts = [start([s], method, {**arguments, **each[s]}) for s in sites]
+            answers = {name: value for part in parts for name, value in dict(part).items()}
+            lost = {n: str(e.cause_type) for part in parts for n, e in part.failures.items()}
+            if lost:
                 raise FlameError(
                     f"{', '.join(f'{n} ({why})' for n, why in lost.items())} did not finish "
                     f"'{method}'; see {LOG_FILE}, then run the same command again to go on"
                 )
-            return dict(answers)
+            return answers
 
         def progress(done: int, total: int) -> None:
             write_text(run / PROGRESS_FILE, json.dumps([done, total]))
@@ -121,12 +134,13 @@ class FlareSite:
     @collab.publish
     def train(
         self, name: str, number: int, weights: list[Any], shared: dict[str, Any],
-        who: dict[str, Any],
+        who: dict[str, Any], corrections: list[dict[str, Any]],
     ) -> dict[str, Any]:  # fmt: skip
         """See Site.train."""
         return self._answer(
-            "train", name=name, number=number, weights=weights, shared=shared, who=who
-        )
+            "train", name=name, number=number, weights=weights, shared=shared, who=who,
+            corrections=corrections,
+        )  # fmt: skip
 
 
 def open_site(config: TrainConfig, centre: str) -> Any:

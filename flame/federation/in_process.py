@@ -6,6 +6,7 @@ from typing import Any
 
 from flame.federation.coordinator import Call
 from flame.federation.site import Site
+from flame.federation.task import Message
 
 
 def in_process_call(here: Mapping[str, Site]) -> Call:
@@ -14,9 +15,16 @@ def in_process_call(here: Mapping[str, Site]) -> Call:
     Arguments and answers are copied, as a network would, so that no array is ever shared.
     """
 
-    def call(method: str, sites: tuple[str, ...], **arguments: Any) -> dict[str, Any]:
-        return {
-            name: deepcopy(getattr(here[name], method)(**deepcopy(arguments))) for name in sites
-        }
+    def call(
+        method: str,
+        sites: tuple[str, ...],
+        each: Mapping[str, Message] | None = None,
+        **arguments: Any,
+    ) -> dict[str, Any]:
+        answers = {}
+        for name in sites:
+            given = deepcopy({**arguments, **(each or {}).get(name, {})})
+            answers[name] = deepcopy(getattr(here[name], method)(**given))
+        return answers
 
     return call

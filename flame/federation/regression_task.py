@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.errors import BadInput, FlameError
-from flame.core.scores import Weights
+from flame.core.scores import Correction, Trained, Weights
 from flame.federation.config import TrainConfig
 from flame.federation.folds import fold_of
 from flame.federation.task import Ask, Message, Shared
@@ -65,6 +65,10 @@ class RegressionTask:
         """None: what is learned is in ``shared``."""
         return []
 
+    def weight_names(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def train(
         self,
         patients: list[Any],
@@ -72,7 +76,8 @@ class RegressionTask:
         shared: Shared,
         number: int,
         rng: np.random.Generator,
-    ) -> tuple[Weights, float]:
+        correction: Correction,
+    ) -> Trained:
         """Never asked for."""
         raise FlameError("a regression is learned from sums, not in rounds")
 

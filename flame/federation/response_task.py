@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from flame.core.cohort import Cohort
 from flame.core.config import load_config
 from flame.core.errors import BadInput
-from flame.core.scores import Weights
+from flame.core.scores import Correction, Trained, Weights
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.plan import FEDERATED, Federation
@@ -68,6 +68,10 @@ class ResponseTask:
         name = Federation(FEDERATED, trained.data.centres, trained.training.seeds[0], 0).name
         return finished(run, name).state.weights
 
+    def weight_names(self) -> tuple[str, ...]:
+        """Paths of the network's variables."""
+        return tuple(v.path for v in self.model.network.weights)
+
     def answer(
         self,
         patients: list[Inputs],
@@ -88,13 +92,14 @@ class ResponseTask:
         shared: Shared,
         number: int,
         rng: np.random.Generator,
-    ) -> tuple[Weights, float]:
+        correction: Correction,
+    ) -> Trained:
         """One round of ``training.epochs``."""
         inputs, training = concatenate(patients), self.config.training
         self.model.build(inputs.image.shape[1:], 0)
         clinical = _standardised(inputs, shared)
-        updated: tuple[Weights, float] = self.model.fit(
-            weights, inputs, clinical, training.epochs, training.batch_size, rng
+        updated: Trained = self.model.fit(
+            weights, inputs, clinical, training.epochs, training.batch_size, rng, correction
         )
         return updated
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
-from flame.core.scores import Weights
+from flame.core.scores import Correction, Trained, Weights
 from flame.federation.config import TrainConfig
 from flame.federation.task import TASKS, Ask, Message, Shared, share_of
 from flame.models.cases import Cases
@@ -60,6 +60,10 @@ class SegmentationTask:
         weights: Weights = self.model.build(seed)
         return weights
 
+    def weight_names(self) -> tuple[str, ...]:
+        """Paths of the network's variables."""
+        return tuple(v.path for v in self.model.network.weights)
+
     def answer(
         self,
         patients: list[Cases[SegmentationCase]],
@@ -81,13 +85,13 @@ class SegmentationTask:
         shared: Shared,
         number: int,
         rng: np.random.Generator,
-    ) -> tuple[Weights, float]:
+        correction: Correction,
+    ) -> Trained:
         """One part of ``segmentation.steps``, along the learning rate's cosine."""
         cases = [case for p in patients for case in p.flat]
         steps, part = share_of(self.config.steps, number, self.rounds)
-        trained: tuple[Weights, float] = self.model.fit(
-            weights, cases, steps, int(rng.integers(2**31)), part
-        )
+        seed = int(rng.integers(2**31))
+        trained: Trained = self.model.fit(weights, cases, steps, seed, part, correction)
         return trained
 
     def prepare(self, ask: Ask, start: Shared) -> Shared:

@@ -11,7 +11,7 @@ import numpy as np
 
 from flame import __version__
 from flame.core.errors import FlameError
-from flame.core.scores import Weights
+from flame.core.scores import Correction, Weights
 from flame.federation.folds import calibration_rows, training_rows
 from flame.federation.task import Message, Patients, Shared, Task
 
@@ -37,8 +37,9 @@ class Site:
         return {"version": __version__}
 
     def initial_weights(self, seed: int) -> Message:
-        """Initial weights of the model; the same at every site."""
-        return {"weights": self.task.initial_weights(self.patients[0], seed)}
+        """Initial weights of the model, and where each belongs; the same at every site."""
+        weights = self.task.initial_weights(self.patients[0], seed)
+        return {"weights": weights, "names": list(self.task.weight_names())}
 
     def answer(
         self,
@@ -54,18 +55,29 @@ class Site:
         return self.task.answer(chosen, question, given, weights, shared)
 
     def train(
-        self, name: str, number: int, weights: Weights, shared: Shared, who: Message
+        self,
+        name: str,
+        number: int,
+        weights: Weights,
+        shared: Shared,
+        who: Message,
+        corrections: list[Message],
     ) -> Message:
-        """Train round ``number`` of the training ``name`` from ``weights``."""
+        """Train round ``number`` of the training ``name`` from ``weights``, once a correction."""
         started = time.perf_counter()
         patients = self._chosen(**who, calibrating=False)
         rng = derived_rng(name, number, "+".join(p.centre for p in patients))
-        updated, loss = self.task.train(patients, weights, shared, number, rng)
+        steps, loss = 0, 0.0
+        for correction in corrections:
+            how = Correction(**correction)
+            weights, loss, made = self.task.train(patients, weights, shared, number, rng, how)
+            steps += made
         return {
-            "weights": updated,
+            "weights": weights,
             "patients": sum(len(p.pseudonyms) for p in patients),
             "loss": loss,
             "seconds": time.perf_counter() - started,
+            "steps": steps,
         }
 
     def _chosen(

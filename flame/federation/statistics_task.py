@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput, FlameError
-from flame.core.scores import Weights
+from flame.core.scores import Correction, Trained, Weights
 from flame.federation.config import TrainConfig
 from flame.federation.task import TASKS, Ask, Message, Shared
 from flame.models.discrimination import (
@@ -53,6 +53,10 @@ class StatisticsTask:
         """None."""
         return []
 
+    def weight_names(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
     def train(
         self,
         patients: list[Any],
@@ -60,7 +64,8 @@ class StatisticsTask:
         shared: Shared,
         number: int,
         rng: np.random.Generator,
-    ) -> tuple[Weights, float]:
+        correction: Correction,
+    ) -> Trained:
         """Never asked for."""
         raise FlameError("statistics are sums, nothing is trained")
 

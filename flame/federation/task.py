@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
 from flame.core.registry import Registry
-from flame.core.scores import Weights
+from flame.core.scores import Correction, Trained, Weights
 from flame.federation.config import TrainConfig
 
 Message = dict[str, Any]
@@ -80,6 +80,9 @@ class Task(Protocol[P]):
     def initial_weights(self, patients: P, seed: int) -> Weights:
         """Weights that training starts from; the same at every site."""
 
+    def weight_names(self) -> tuple[str, ...]:
+        """Where in the network each array of the weights belongs, after ``initial_weights``."""
+
     def answer(
         self, patients: list[P], question: str, given: Message, weights: Weights, shared: Shared
     ) -> Message:
@@ -92,8 +95,9 @@ class Task(Protocol[P]):
         shared: Shared,
         number: int,
         rng: np.random.Generator,
-    ) -> tuple[Weights, float]:
-        """Train round ``number`` (from 1) and return new weights and the loss, at a site."""
+        correction: Correction,
+    ) -> Trained:
+        """Train round ``number`` (from 1), at a site."""
 
     def prepare(self, ask: Ask, start: Shared) -> Shared:
         """What is learned before the first round, at the coordinator.

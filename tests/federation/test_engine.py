@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from flame.core.errors import BadInput, FlameError
-from flame.federation.checkpoint import checkpoint_path, load_checkpoint
+from flame.core.scores import Correction
+from flame.federation.checkpoint import checkpoint_path, finished, load_checkpoint
 from flame.federation.config import DataConfig, TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
@@ -18,7 +19,7 @@ from flame.federation.plan import FEDERATED, POOLED, Federation, joint_trainings
 from flame.federation.site import Site
 from flame.federation.task import open_task
 from flame.models.inputs import concatenate
-from flame.pipelines import train
+from flame.pipelines import evaluate, train
 
 
 def sites(config: TrainConfig) -> dict[str, Site]:
@@ -140,9 +141,10 @@ def test_nothing_but_weights_counts_and_sums_leaves_a_site(toy: TrainConfig) -> 
     )
     start = call("initial_weights", ("a",), seed=0)["a"]["weights"]
     answer = call(
-        "train", ("a",), name="n", number=1, weights=start, shared=moments, **who
+        "train", ("a",), {"a": {"weights": start, "corrections": [vars(Correction())]}}, name="n",
+        number=1, shared=moments, **who,
     )["a"]  # fmt: skip
-    assert set(answer) == {"weights", "patients", "loss", "seconds"}
+    assert set(answer) == {"weights", "patients", "loss", "seconds", "steps"}
     assert [w.shape for w in answer["weights"]] == [(2, 1), (1,)]
 
 
@@ -340,3 +342,31 @@ def test_kill_9_on_flare_leaves_no_process_and_the_same_weights_in_the_end(
             weights(tmp_path / "whole", path.stem), weights(run, path.stem), strict=True
         ):
             assert np.array_equal(a, b), path.stem
+
+
+@pytest.mark.flare
+@pytest.mark.parametrize("strategy", ["scaffold", "fedrep"])
+def test_what_is_told_to_one_site_alone_gives_the_same_on_flare(
+    toy: TrainConfig, tmp_path: Path, strategy: str
+) -> None:
+    from flame.federation.flare import train_on_flare
+
+    model = replace(toy.model, hidden=3)
+    config = replace(toy, data=replace(toy.data, centres=("a", "b")), model=model)
+    config = replace(config, federation=replace(config.federation, strategy=strategy))
+    train.run(config, tmp_path / "here")
+    on_flare = replace(config, federation=replace(config.federation, engine="flare"))
+    (tmp_path / "flare").mkdir()
+    train_on_flare(on_flare, tmp_path / "flare", lambda done, total: None)
+    for training in joint_trainings(FEDERATED, ("a", "b"), (0,), 2):
+        one, other = (
+            finished(tmp_path / engine, training.name).state for engine in ("here", "flare")
+        )
+        assert one.memory.keys() == other.memory.keys() != set()
+        for key in ("weights", *one.memory):
+            pairs = zip(one.weights if key == "weights" else one.memory[key],
+                        other.weights if key == "weights" else other.memory[key],
+                        strict=True)  # fmt: skip
+            assert all(np.array_equal(a, b) for a, b in pairs)
+    scores = pd.read_csv(evaluate.run(tmp_path / "here").scores)
+    assert scores[scores.metric == "auc"].value.notna().any()

@@ -8,10 +8,11 @@ import pytest
 
 from flame.core.config import as_toml
 from flame.core.errors import BadInput
+from flame.core.scores import Correction
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import DataConfig, TrainConfig
 from flame.federation.response_task import ResponseTask
-from flame.federation.strategy import State
+from flame.federation.strategies.strategy import State
 from flame.models.inputs import Inputs, ResponseModelConfig
 from flame.models.segmentation import SegmentationModel
 from flame.models.segmentation_cases import SegmentationConfig
@@ -45,7 +46,9 @@ def test_training_starts_from_the_encoder_of_the_masks(masks: Path) -> None:
     expected = SegmentationModel(SMALL).build(5)[0]
     assert any(w.shape == expected.shape and np.array_equal(w, expected) for w in start)
     shared = {n: np.zeros(0) for n in ("count", "mean", "squares")}
-    after, loss = task.train([patients()], start, shared, 1, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    after, loss, steps = task.train([patients()], start, shared, 1, rng, Correction())
+    assert steps == 1
     assert np.isfinite(loss)
     assert not all(np.array_equal(a, b) for a, b in zip(start, after, strict=True))
     assert task.predict(patients(), after, shared).shape == (2,)

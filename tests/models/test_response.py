@@ -70,7 +70,7 @@ def test_radiotherapy_changes_the_prediction() -> None:
     data = inputs()
     clinical = data.clinical.astype(np.float32)
     model = ResponseModel(config(True, False, True), "adam", 0.01)
-    weights, _ = model.fit(model.build(SHAPE, 0), data, clinical, 2, 4, np.random.default_rng(0))
+    weights, *_ = model.fit(model.build(SHAPE, 0), data, clinical, 2, 4, np.random.default_rng(0))
     swapped = Inputs(
         data.centre, data.pseudonyms, data.image, data.clinical, data.treatment[:, ::-1],
         data.response, data.survival_days, data.died,

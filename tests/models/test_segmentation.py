@@ -24,8 +24,8 @@ def test_loss_by_hand() -> None:
 def test_finds_a_bright_ball_with_and_without_the_other_sequence() -> None:
     model = SegmentationModel(CONFIG)
     cases = [bright_ball(n) for n in range(4)]
-    weights, loss = model.fit(model.build(0), cases, 60, seed=0)
-    again, loss_again = model.fit(model.build(0), cases, 60, seed=0)
+    weights, loss, _ = model.fit(model.build(0), cases, 60, seed=0)
+    again, loss_again, _ = model.fit(model.build(0), cases, 60, seed=0)
     assert loss == loss_again
     assert all(np.array_equal(a, b) for a, b in zip(weights, again, strict=True))
     tested = bright_ball(9)

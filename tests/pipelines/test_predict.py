@@ -16,7 +16,7 @@ from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import DataConfig, TrainConfig
-from flame.federation.strategy import State
+from flame.federation.strategies.strategy import State
 from flame.io.segmentations import read_segments
 from flame.io.structures import read_region, regions
 from flame.models.evolution import EvolutionConfig

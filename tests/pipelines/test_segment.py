@@ -13,7 +13,7 @@ from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import DataConfig, TrainConfig
-from flame.federation.strategy import State
+from flame.federation.strategies.strategy import State
 from flame.io.bids import read_timepoint
 from flame.io.intake import inspect_folder
 from flame.io.transforms import read_transform

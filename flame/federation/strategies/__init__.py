@@ -1,0 +1,1 @@
+"""Aggregation strategies, one a file: pure functions on arrays, registered by name."""

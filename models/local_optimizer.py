@@ -1,0 +1,61 @@
+"""An optimiser that can start again and whose gradients can be corrected.
+
+What training does then depends on its arguments alone.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from flame.core.scores import Correction, Weights
+
+ops = keras.ops
+
+
+class LocalOptimizer:
+    """Builds the optimiser of a compiled ``network`` and remembers how it started."""
+
+    def __init__(self, network: Any) -> None:
+        self.network, self.optimizer = network, network.optimizer
+        self.optimizer.build(network.trainable_variables)
+        self._start = [ops.convert_to_numpy(v) for v in self.optimizer.variables]
+        trained = network.trainable_variables
+        self._linear, self._towards = (
+            [keras.Variable(np.zeros(v.shape, np.float32), trainable=False) for v in trained]
+            for _ in range(2)
+        )
+        self._proximal = keras.Variable(0.0, trainable=False)
+        self._moving = [keras.Variable(1.0, trainable=False) for _ in trained]
+        self._apply = self.optimizer.apply
+        self.optimizer.apply = self._corrected
+
+    def restart(self, weights: Weights, correction: Correction | None = None) -> None:
+        """Put ``weights`` into the network, forget all steps, and correct gradients from now on."""
+        self.network.set_weights(weights)
+        for variable, value in zip(self.optimizer.variables, self._start, strict=True):
+            variable.assign(value)
+        how = correction or Correction()
+        place = {id(v): i for i, v in enumerate(self.network.weights)}
+        self._proximal.assign(how.proximal)
+        for n, variable in enumerate(self.network.trainable_variables):
+            at = place[id(variable)]
+            zeros = np.zeros(variable.shape, np.float32)
+            self._linear[n].assign(how.linear[at] if how.linear else zeros)
+            centre = how.towards[at] if how.towards else weights[at]
+            self._towards[n].assign(centre if how.proximal else zeros)
+            self._moving[n].assign(0.0 if how.frozen and how.frozen[at] else 1.0)
+
+    def _corrected(self, gradients: Any, variables: Any = None) -> Any:
+        trained = self.network.trainable_variables if variables is None else variables
+        before = [ops.copy(v) for v in trained]
+        found = [
+            ops.cast(g, "float32") + linear + self._proximal * (v - centre)
+            for g, linear, v, centre in zip(
+                gradients, self._linear, trained, self._towards, strict=True
+            )
+        ]
+        result = self._apply(found, variables)
+        for variable, old, moving in zip(trained, before, self._moving, strict=True):
+            variable.assign(ops.where(moving > 0, variable, old))
+        return result
