@@ -141,7 +141,7 @@ def next_ratings(table: pd.DataFrame) -> pd.DataFrame:
             if later.rating in RATINGS:
                 rows.append({
                     "visit": f"{patient} {here.Timepoint}", "patient": patient, "centre": "LUMIERE",
-                    "response": int(later.rating == "PD"), **_known(seen, here, later),
+                    "response": int(later.rating == "PD"), **_known(seen, here),
                 })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -209,14 +209,13 @@ def _intervals(rows: pd.DataFrame) -> Figures:
     }
 
 
-def _known(seen: pd.DataFrame, here: pd.Series, later: pd.Series) -> Figures:
+def _known(seen: pd.DataFrame, here: pd.Series) -> Figures:
     before = seen.iloc[-2] if len(seen) > 1 else None
     coded = {"methylated": 1.0, "not methylated": 0.0, "WT": 0.0}
     shape = {c.split("_")[-1]: here[c] for c in seen.columns if c.startswith("original_shape")}
     return {
         "PD now": float(here.rating == "PD"), "rated": float(here.rating in RATINGS),
-        "PD before": float((seen.rating == "PD").sum()), "week": here.week,
-        "weeks to next": later.week - here.week, "volume": here.volume,
+        "PD before": float((seen.rating == "PD").sum()), "week": here.week, "volume": here.volume,
         "growth": np.log(here.volume / before.volume) if before is not None else np.nan,
         "over the nadir": np.log(here.volume / seen.volume.min()),
         "age": pd.to_numeric(here["Age.at.surgery..years."], errors="coerce"),

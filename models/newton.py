@@ -74,7 +74,7 @@ def _climb(penalty: Penalty) -> Generator[Array, Likelihood, Array]:
         if np.abs(step).max(initial=0) < _PRECISION:
             return beta + step
         ahead = penalty.taken_from((yield beta + step), beta + step)
-        if np.isfinite(ahead.value) and ahead.value >= at.value - 1e-9 * abs(at.value):
+        if np.isfinite(ahead.value) and ahead.value >= at.value - 1e-9 * (1 + abs(at.value)):
             beta, at, length = beta + step, ahead, 1.0
         else:
             length /= 2

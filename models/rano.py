@@ -29,9 +29,9 @@ class Rating(StrEnum):
 class Burden:
     """The tumour of one ``day`` from the start of radiotherapy.
 
-    ``size`` is what the criteria measure (ml or mm²) of measurable lesions, ``rest`` says that
-    there is any lesion at all, ``new`` that a measurable one is where there was none, and ``flair``
-    is the volume of the whole abnormality in ml or None.
+    ``size`` is what the criteria measure (ml or mm²) of target lesions, ``rest`` says that there is
+    any lesion at all, ``new`` that a measurable one is where there was none at baseline, and
+    ``flair`` is the volume of the whole abnormality in ml or None.
     """
 
     day: int
@@ -103,12 +103,22 @@ class Progression:
     progressed: bool
 
 
+def baseline_of(days: Sequence[int], end_of_radiotherapy: int, rules: Criteria) -> int | None:
+    """The day of the baseline: the first after radiotherapy, or the last before it began."""
+    if rules.after_radiotherapy:
+        return min((d for d in days if d > end_of_radiotherapy), default=None)
+    return max((d for d in days if d <= 0), default=None)
+
+
 def assess(days: Sequence[Burden], end_of_radiotherapy: int, rules: Criteria) -> list[Assessment]:
-    """A rating of every day, in order; PD that a later look confirms or not is rated then."""
-    after = [b for b in days if (b.day > end_of_radiotherapy) == rules.after_radiotherapy]
-    if not after:
+    """A rating of every day, in order; PD that a later look confirms or not is rated then.
+
+    CR and PR are as seen on their day: whether they hold for four weeks is not asked.
+    """
+    start = baseline_of([b.day for b in days], end_of_radiotherapy, rules)
+    if start is None:
         return [Assessment(b, Rating.BEFORE, why="no day to serve as baseline") for b in days]
-    baseline = after[0] if rules.after_radiotherapy else after[-1]
+    baseline = next(b for b in days if b.day == start)
     found, nadir, flair = list[Assessment](), baseline.size, baseline.flair
     for burden in days:
         if burden.day < baseline.day:
@@ -182,14 +192,14 @@ def _resolved(found: list[Assessment], rated: Assessment, rules: Criteria) -> li
 
 
 def progression(found: Sequence[Assessment], death: float | None = None) -> Progression | None:
-    """Time to the first confirmed PD or to ``death``; None where nothing was looked at.
+    """Time to the first confirmed PD or to ``death``; None where nothing is known after baseline.
 
     Without either it is censored at the last day looked at.
     """
-    looks = [a for a in found if a.rating is not Rating.BEFORE]
-    if not looks:
-        return None
-    events = [a.burden.day for a in looks if a.rating is Rating.PD]
+    looks = [a.burden.day for a in found if a.rating not in (Rating.BEFORE, Rating.BASELINE)]
+    events = [a.burden.day for a in found if a.rating is Rating.PD]
     if death is not None:
         events.append(int(death))
-    return Progression(min(events), True) if events else Progression(looks[-1].burden.day, False)
+    if events:
+        return Progression(min(events), True)
+    return Progression(looks[-1], False) if looks else None

@@ -107,7 +107,13 @@ class LogRank:
 
 
 def log_rank(groups: list[Exits]) -> LogRank:
-    """Whether groups have one hazard (Mantel 1966), by the hypergeometric variance."""
+    """Whether groups have one hazard (Mantel 1966), by the hypergeometric variance.
+
+    Groups of nobody are left out.
+    """
+    groups = [g for g in groups if len(g.times)]
+    if len(groups) < 2:
+        return LogRank(float("nan"), max(len(groups) - 1, 0), float("nan"))
     times = np.unique(np.concatenate([g.times for g in groups]))
     each = [g.on(times) for g in groups]
     n, d = (np.array([getattr(g, name) for g in each]) for name in ("at_risk", "deaths"))

@@ -39,9 +39,8 @@ def run(
     from flame.federation.in_process import in_process_call
     from flame.federation.site import Site
 
-    config = resolve(replace(config, task=STATISTICS))
-    if config.model.sequences:
-        config = replace(config, model=replace(config.model, sequences=()))
+    model = replace(config.model, sequences=(), encoder="")
+    config = resolve(replace(config, task=STATISTICS, model=model))
     names = config.data.centres
     cohorts = [load_cohort(config, name) for name in names]
     if len({c.simulated for c in cohorts}) > 1:

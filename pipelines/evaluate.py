@@ -86,7 +86,9 @@ def _outcomes(
     task = open_task(config)
     inputs = [task.patients(cohort) for cohort in cohorts]
     predictions = Predictor(config, run_folder, inputs).all()
-    baselines = baseline_predictions(config, cohorts)
+    baselines = baseline_predictions(
+        config, [_of(c, i) for c, i in zip(cohorts, inputs, strict=True)]
+    )
     predictions += baselines
     found = []
     for done, prediction in enumerate(predictions, 1):
@@ -108,6 +110,12 @@ def _outcomes(
     return Evaluation(config, report, rows, sections, limits(config), warnings), {
         "subgroups": groups
     }
+
+
+def _of(cohort: Cohort, inputs: Any) -> Cohort:
+    """The patients of a cohort that a task took, row by row as in its inputs."""
+    by_name = {p.pseudonym: p for p in cohort.patients}
+    return replace(cohort, patients=tuple(by_name[name] for name in inputs.pseudonyms))
 
 
 def _images(
@@ -164,9 +172,10 @@ def _case_section(config: TrainConfig, run_folder: Path, cohort: Cohort) -> "lis
 def _relevance(config: TrainConfig, run_folder: Path, cohort: Cohort) -> Scan:
     from flame.evaluation.occlusion import occlusion
     from flame.federation.task import open_task
+    from flame.models.inputs import inputs_of
 
     task: Any = open_task(config)
-    inputs = task.patients(replace(cohort, patients=cohort.patients[:1]))
+    inputs = inputs_of(replace(cohort, patients=cohort.patients[:1]), config.model)
     checkpoint = federated_model(run_folder, config, config.training.seeds[0])
     found = occlusion(
         lambda p: task.predict(p, checkpoint.state.weights, checkpoint.shared), inputs

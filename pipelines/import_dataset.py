@@ -8,9 +8,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from nibabel.filebasedimages import ImageFileError
 
-from flame.core.errors import BadInput, UnreadableImage
-from flame.core.files import atomic_path, locked, write_text
+from flame.core.errors import BadInput
+from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.core.imaging import Sequence
 from flame.io.bids import write_dataset_description
 from flame.io.datasets import (  # noqa: F401  (they register themselves)
@@ -95,11 +96,12 @@ def _centre(
     progress: Callable[[int], None],
 ) -> list[StudyResult]:  # fmt: skip
     marker = out / ".source"
-    if any(out.glob("sub-*")) and not (marker.exists() and marker.read_text() == config.name):
-        raise BadInput(f"{out} holds something else than an import of {config.name}; another OUT")
+    source = f"{config.name} {content_hash([], str(Path(config.download).resolve()))}"
+    if any(out.glob("sub-*")) and not (marker.exists() and marker.read_text() == source):
+        raise BadInput(f"{out} holds something else than an import of this download; another OUT")
     decisions = read_decisions(out)
     with locked(out / ".lock"):
-        write_text(marker, config.name)
+        write_text(marker, source)
         (out / "participants.tsv").unlink(missing_ok=True)  # its absence says: not finished
         studies = [
             replace(s, accepted=decision(decisions, s.subject, s.session, s.day) == ACCEPT)
@@ -145,17 +147,25 @@ def _studies(out: Path, visits: list[Visit]) -> Iterator[Study]:
 
 
 def _tumour(visit: Visit, path: Path) -> Path | None:
-    """The label map of a day; what enhances and the oedema are joined into one."""
+    """The label map of a day; what enhances and the oedema are joined into one.
+
+    Files that cannot be joined give a file that is no mask, so that the day fails, and it alone.
+    """
     if visit.tumour is None or visit.oedema is None:
         return visit.tumour
-    enhancing, oedema = (nib.load(p) for p in (visit.tumour, visit.oedema))
-    if enhancing.shape != oedema.shape or not np.allclose(enhancing.affine, oedema.affine):
-        raise UnreadableImage(visit.oedema, "it lies on another grid than what enhances")
-    labels = np.where(np.asarray(oedema.dataobj) > 0, _OEDEMA, 0)
-    labels = np.where(np.asarray(enhancing.dataobj) > 0, _ENHANCING, labels)
+    try:
+        enhancing, oedema = (nib.load(p) for p in (visit.tumour, visit.oedema))
+        alike = enhancing.shape == oedema.shape and np.allclose(enhancing.affine, oedema.affine)
+        labels = np.where(np.asarray(oedema.dataobj) > 0, _OEDEMA, 0)
+        labels = np.where(np.asarray(enhancing.dataobj) > 0, _ENHANCING, labels)
+    except (OSError, EOFError, ValueError, ImageFileError):
+        alike = False
     with atomic_path(path) as temporary:
         whole = temporary.with_name(f"{temporary.name}.nii.gz")
-        nib.save(nib.Nifti1Image(labels.astype(np.uint8), enhancing.affine), whole)
+        if alike:
+            nib.save(nib.Nifti1Image(labels.astype(np.uint8), enhancing.affine), whole)
+        else:
+            whole.write_bytes(b"")
         whole.replace(temporary)
     return path
 

@@ -1,5 +1,6 @@
 """Lesions of a mask as RANO measures them: volume, and the bidimensional product of diameters."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,19 +16,19 @@ NEAR_MM = 5.0
 """How far from an earlier lesion a later one still counts as the same."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lesion:
     """A connected part of a mask: volume in ml, and where its product is largest its two diameters.
 
-    ``slices`` counts the axial slices on which both diameters are at least 10 mm. ``new`` says that
-    nothing lay near on an earlier day.
+    ``slices`` counts the axial slices on which both diameters are at least 10 mm; ``voxels``
+    (x, y, z) is where it lies.
     """
 
     volume: float
     diameter: float
     perpendicular: float
     slices: int
-    new: bool = False
+    voxels: NDArray[np.bool_]
 
     @property
     def product(self) -> float:
@@ -40,33 +41,30 @@ class Lesion:
         return self.slices >= MEASURABLE_SLICES
 
 
-def lesions(mask: LabelMap, earlier: NDArray[np.bool_] | None = None) -> list[Lesion]:
-    """Lesions of ``mask`` (x, y, z; axial slices along z), the largest product first.
-
-    ``earlier`` is where there was any lesion before, on the same grid.
-    """
+def lesions(mask: LabelMap) -> list[Lesion]:
+    """Lesions of ``mask`` (x, y, z; axial slices along z), the largest product first."""
     parts, count = label(mask.voxels > 0, generate_binary_structure(3, 3))
     spacing = np.linalg.norm(mask.affine[:3, :3], axis=0)
-    known = None if earlier is None else _widened(earlier, spacing)
-    found = [_measured(parts == n, spacing, known) for n in range(1, count + 1)]
+    found = [_measured(parts == n, spacing) for n in range(1, count + 1)]
     return sorted(found, key=lambda lesion: -lesion.product)
 
 
-def _widened(mask: NDArray[np.bool_], spacing: NDArray[np.float64]) -> NDArray[np.bool_]:
+def near(found: Iterable[Lesion], spacing: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+    """Voxels within NEAR_MM of any of the lesions; None where there is none."""
+    parts = [lesion.voxels for lesion in found]
+    if not parts:
+        return None
     steps = int(np.ceil(NEAR_MM / spacing.min()))
-    return np.asarray(binary_dilation(mask, iterations=steps)) if mask.any() else mask
+    return np.asarray(binary_dilation(np.logical_or.reduce(parts), iterations=steps))
 
 
-def _measured(
-    part: NDArray[np.bool_], spacing: NDArray[np.float64], known: NDArray[np.bool_] | None
-) -> Lesion:
+def _measured(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> Lesion:
     best, slices = (0.0, 0.0), 0
     for z in np.flatnonzero(part.any(axis=(0, 1))):
         pair = diameters(part[:, :, z], spacing[:2])
         slices += min(pair) >= MEASURABLE_MM
         best = max(best, pair, key=lambda p: p[0] * p[1])
-    new = known is not None and not (part & known).any()
-    return Lesion(float(part.sum() * spacing.prod() / 1000), *best, int(slices), new)
+    return Lesion(float(part.sum() * spacing.prod() / 1000), *best, int(slices), part)
 
 
 def diameters(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[float, float]:

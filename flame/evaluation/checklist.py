@@ -72,11 +72,13 @@ def _items(
 
 def outcome_text(config: TrainConfig) -> str:
     """What is predicted, in a sentence."""
+    days, free = config.data.horizon_days, config.data.endpoint == "progression-free"
     if config.task == "response":
-        days = config.data.horizon_days
-        return f"alive at {days:g} days" if days else "the column 'response'"
+        state = "alive without progression" if free else "alive"
+        return f"{state} at {days:g} days" if days else "the column 'response'"
+    event = "progression (flame assess) or death" if free else "death"
     return {
-        "survival": "time to death; a missing status counts as a death",
+        "survival": f"time to {event}; a missing status counts as a death",
         "segmentation": "regions drawn by readers",
         "evolution": "gross tumour volume drawn on later days",
     }[config.task]

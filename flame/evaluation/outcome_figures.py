@@ -116,7 +116,7 @@ def survival_figure(
     figure, axes = panels(len(cohort))
     chosen = UNSEEN if len(cohort) > 1 else FEDERATED
     for axis, inputs in zip(axes, cohort, strict=True):
-        axis.set(title=inputs.centre, xlabel="days", ylabel="alive", ylim=(0, 1.02))
+        axis.set(title=inputs.centre, xlabel="days", ylabel="free of the event", ylim=(0, 1.02))
         p = next(p for p in predictions if p.model == chosen and p.tested_on == inputs.centre)
         cut = OUTCOMES[task].cuts(p, list(cohort)).mean(axis=0)
         known = np.isfinite(inputs.survival_days)

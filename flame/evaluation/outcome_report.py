@@ -26,6 +26,11 @@ def limits(config: TrainConfig) -> list[str]:
         "AUC and C-index compare patients predicted by the same model only (the same fold).",
         "A missing status with a known survival time counts as a death.",
     ]
+    if config.data.person_column:
+        found.append(
+            "Persons have several rows here, and all intervals and counts are of rows: they are "
+            "narrower than those of persons would be."
+        )
     if config.task == "response":
         found.append("Patients of unknown response count in survival figures only.")
     if config.data.horizon_days:

@@ -38,6 +38,8 @@ def random_effects(values: Array, errors: Array) -> RandomEffects:
     k = len(values)
     if k < 2:
         return RandomEffects(NAN, reason="fewer than two centres have a figure")
+    if (errors <= 0).any():
+        return RandomEffects(NAN, reason="a centre's interval has no width")
     weight = 1 / errors**2
     fixed = weight @ values / weight.sum()
     q = float(weight @ (values - fixed) ** 2)

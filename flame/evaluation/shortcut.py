@@ -47,7 +47,7 @@ def probe(task: str, predictions: list[Predictions], cohort: list[Inputs]) -> Sh
     def of(scored: Scored) -> Estimate:
         return outcome.estimate(everyone.take(rows), (scored[0][:, rows], scored[1][:, rows]))
 
-    alone = _centre_rates(everyone, rows, centre, together)
+    alone = _centre_rates(task, everyone, rows, centre, together)
     return Shortcut(
         of((alone, together)) if np.isfinite(alone).all() else undefined("no rate of a centre"),
         of((scores, together)), of((scores, apart)), _telling(everyone, centre), 1 / len(cohort),
@@ -60,19 +60,18 @@ def _federated(predictions: list[Predictions], cohort: list[Inputs]) -> list[Pre
 
 
 def _centre_rates(
-    inputs: Inputs, rows: np.ndarray, centre: np.ndarray, folds: np.ndarray
+    task: str, inputs: Inputs, rows: np.ndarray, centre: np.ndarray, folds: np.ndarray
 ) -> np.ndarray:
     """The share of responders, or the years lived a death, of a patient's centre (seed, patient).
 
     Of patients outside the fold, as a model would know it.
     """
     rates, labelled = np.full(folds.shape, np.nan), np.isin(np.arange(len(centre)), rows)
-    by_response = np.isfinite(inputs.response[rows]).all()
     for seed, fold in np.ndindex(len(folds), int(folds.max()) + 1):
         for c in np.unique(centre):
             there = (centre == c) & labelled
             known = there & (folds[seed] != fold)
-            if by_response:
+            if task == "response":
                 rate = inputs.response[known].mean()
             else:
                 rate = inputs.survival_days[known].sum() / max(inputs.died[known].sum(), 0.5)

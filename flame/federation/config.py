@@ -165,6 +165,11 @@ class TrainConfig:
                 min(self.privacy.least_patients, self.privacy.least_count) >= 1,
                 "privacy.least_patients and least_count: 1 or more",
             ),
+            (
+                self.regression.stratified or self.privacy.least_patients == 1,
+                "regression.stratified = false sends sums at each death, which are those of single "
+                "patients: not with privacy.least_patients above 1",
+            ),
             (self.regression.inner_folds >= 2, "regression.inner_folds: 2 or more"),
             (
                 bool(model.sequences) or not model.encoder,

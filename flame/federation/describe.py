@@ -52,7 +52,8 @@ def describe(
 
 
 def _enough(patients: Patients, folds: int) -> None:
-    known = len(patients.labelled)
+    persons = patients.persons or patients.pseudonyms
+    known = len({persons[i] for i in patients.labelled})
     if known < folds:
         raise BadInput(
             f"centre {patients.centre} has {known} patients to learn from, fewer than "

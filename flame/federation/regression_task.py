@@ -94,6 +94,7 @@ class RegressionTask:
         if question == "moments":
             return asdict(merge([summarise(p.features) for p in known]))
         folds = [fold_of(p, 0, self.settings.inner_folds, "penalty ") for p in known]
+        self._enough(known, folds)
         if question == "counts":
             counts = [np.bincount(f, minlength=self.settings.inner_folds) for f in folds]
             return {"patients": np.sum(counts, axis=0)}
@@ -106,6 +107,20 @@ class RegressionTask:
                 for out, beta in zip(given["out"], given["beta"], strict=True)
             ]}  # fmt: skip
         raise BadInput(f"a site was asked for '{question}', which it does not answer")
+
+    def _enough(self, patients: list[Any], folds: list[NDArray[np.intp]]) -> None:
+        """Everyone's sums less those without a fold are those of the fold: it must be enough."""
+        least = self.config.privacy.least_patients
+        if least == 1 or self.settings.penalizer is not None:
+            return
+        for centre, fold in zip(patients, folds, strict=True):
+            sizes = np.bincount(fold, minlength=self.settings.inner_folds)
+            if min(sizes.min(), len(fold) - sizes.max()) < least:
+                raise BadInput(
+                    f"centre {centre.centre}: an inner fold has fewer patients than "
+                    f"privacy.least_patients = {least}; give regression.penalizer, or fewer "
+                    "inner_folds"
+                )
 
     def _sums(self, patients: Inputs, shared: Shared, beta: Any, common: Message) -> Any:
         return self.sums(patients, self.design(patients, shared), np.asarray(beta), common)

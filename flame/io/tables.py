@@ -56,7 +56,7 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
 def number(value: object, where: str, column: str = "") -> float:
     """Return a table cell as a number; NaN where empty, 0/1 for M/F in a column of sex."""
     text = "" if value is None or value is pd.NA or value != value else str(value).strip()
-    if text.lower() in ("", "na", "n/a", "nan", "none", "unknown"):
+    if text.lower() in ("", "na", "n/a", "nan", "none", "unknown", "not available"):
         return float("nan")
     if column.lower() in ("sex", "gender") and text.lower() in _SEX:
         return _SEX[text.lower()]

@@ -31,8 +31,8 @@ enhance, 3 does, and 4 is a cavity, no tumour."""
 def read_regions(path: Path, convention: str = "brats") -> dict[str, LabelMap]:
     """Regions of a NIfTI mask by name, always the core; raises UnreadableImage.
 
-    One label alone is the core. The whole tumour is known where there is oedema, the enhancing
-    one where its label occurs: what is not labelled may not have been looked for.
+    Where 1 is the only label it is the core. The whole tumour is known where there is oedema, the
+    enhancing one where its label occurs: what is not labelled may not have been looked for.
     """
     try:
         image = nib.load(path)
@@ -44,7 +44,7 @@ def read_regions(path: Path, convention: str = "brats") -> dict[str, LabelMap]:
         raise UnreadableImage(path, "a tumour mask has one volume of labels 0 to 4")
     meaning = CONVENTIONS[convention]
     masks = {CORE: labels > 0}
-    if len(there) > 1:
+    if there - {1}:
         masks[CORE] = np.isin(labels, meaning.core)
         if OEDEMA in there:
             masks[WHOLE] = masks[CORE] | (labels == OEDEMA)

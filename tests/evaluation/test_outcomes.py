@@ -9,6 +9,7 @@ import pytest
 from scipy.special import expit
 
 from flame.core.cohort import Cohort, Patient
+from flame.core.errors import BadInput
 from flame.evaluation.effects import feature_effects
 from flame.evaluation.outcome_figures import net_benefit
 from flame.evaluation.predictions import Predictions
@@ -20,7 +21,7 @@ from flame.federation.data import load_cohort
 from flame.federation.plan import Federation
 from flame.federation.task import open_task
 from flame.models.inputs import Inputs
-from flame.pipelines import train
+from flame.pipelines import evaluate, train
 
 
 def inputs_of(centre: str, response: list[float], features: list[float]) -> Inputs:
@@ -103,3 +104,17 @@ def test_effects_of_a_logistic_regression_by_its_formula(toy: TrainConfig, tmp_p
     at_a = (high - low)[table.centre == "a"].mean()
     assert found["x"].by_centre[0] == pytest.approx(at_a, abs=1e-9)
     assert found["x"].mean > 0 > found["y"].mean
+
+
+def test_baselines_see_the_rows_that_the_task_took() -> None:
+    patients = tuple(Patient(name) for name in ("a0", "x", "a1"))
+    taken = evaluate._of(Cohort("a", patients, False), inputs_of("a", [1, 0], [0, 0]))
+    assert [p.pseudonym for p in taken.patients] == ["a0", "a1"]
+
+
+def test_folds_need_as_many_persons(toy: TrainConfig, tmp_path: Path) -> None:
+    table = pd.read_csv(toy.data.table).assign(person="one")
+    table.to_csv(toy.data.table, index=False)
+    data = replace(toy.data, person_column="person")
+    with pytest.raises(BadInput, match="centre a has 1 patients to learn from, fewer than"):
+        train.run(replace(toy, data=data), tmp_path / "run")

@@ -38,3 +38,8 @@ def test_moves_and_scales_with_the_values(values: list[float], move: float, scal
     assert other.mean == pytest.approx(move + scale * one.mean, abs=1e-6)
     assert other.tau2 == pytest.approx(scale**2 * one.tau2, abs=1e-6)
     assert other.i2 == pytest.approx(one.i2, abs=1e-6)
+
+
+def test_an_interval_without_width_says_so() -> None:
+    found = random_effects(np.ones(3), np.array([1.0, 0, 1]))
+    assert (np.isnan(found.mean), found.reason) == (True, "a centre's interval has no width")

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from flame.core.errors import BadInput, FlameError
 from flame.federation.checkpoint import finished
-from flame.federation.config import DataConfig, PrivacyConfig, TrainConfig
+from flame.federation.config import DataConfig, PrivacyConfig, RegressionConfig, TrainConfig
 from flame.federation.data import load_cohort
 from flame.federation.plan import FEDERATED, Federation
 from flame.federation.task import Shared, open_task
@@ -143,6 +143,20 @@ def test_a_site_refuses_to_train_on_too_few(toy: TrainConfig, tmp_path: Path) ->
     config = replace(toy, privacy=PrivacyConfig(least_patients=20))
     with pytest.raises(FlameError, match=r"refuses to answer for fewer than .*least_patients = 20"):
         train.run(config, tmp_path / "run")
+
+
+def test_sums_at_each_death_need_a_limit_of_one(toy: TrainConfig) -> None:
+    with pytest.raises(BadInput, match="those of single patients"):
+        replace(toy, task="survival", privacy=PrivacyConfig(least_patients=5),
+                regression=RegressionConfig(stratified=False))  # fmt: skip
+
+
+def test_inner_folds_hold_enough_patients_too(toy: TrainConfig, tmp_path: Path) -> None:
+    model = replace(toy.model, kind="logistic")
+    config = replace(toy, model=model, privacy=PrivacyConfig(least_patients=5))
+    with pytest.raises(BadInput, match=r"an inner fold has fewer patients than .* = 5"):
+        train.run(config, tmp_path / "run")
+    train.run(replace(config, regression=RegressionConfig(penalizer=0.1)), tmp_path / "given")
 
 
 def test_statistics_are_not_trained(toy: TrainConfig, tmp_path: Path) -> None:

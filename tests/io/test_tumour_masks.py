@@ -36,9 +36,20 @@ def test_what_is_not_labelled_is_not_known(tmp_path: Path) -> None:
     assert planes(written(tmp_path, 0, 1, 2)) == {"core": [1], "whole": [1, 2]}
 
 
-@pytest.mark.parametrize("label", [1, 2, 4])
-def test_one_label_alone_is_the_core(tmp_path: Path, label: int) -> None:
-    assert planes(written(tmp_path, 0, label)) == {"core": [1]}
+@pytest.mark.parametrize(
+    ("label", "convention", "expected"),
+    [
+        (1, "brats", {"core": [1]}),
+        (2, "brats", {"core": [], "whole": [1]}),  # oedema alone is no gross tumour
+        (4, "brats", {"core": [1], "enhancing": [1]}),
+        (3, "brats-2023", {"core": [1], "enhancing": [1]}),
+        (4, "brats-2023", {"core": []}),  # a cavity
+    ],
+)
+def test_one_label_alone_means_what_it_says(
+    tmp_path: Path, label: int, convention: str, expected: dict[str, list[int]]
+) -> None:
+    assert planes(written(tmp_path, 0, label), convention) == expected
 
 
 def test_other_values_are_refused(tmp_path: Path) -> None:

@@ -49,3 +49,14 @@ def test_without_a_finite_maximum_it_says_so() -> None:
 
     with pytest.raises(FlameError, match="a larger penalty"):
         maximise(rising, [Penalty(np.zeros(1), np.zeros(1))])
+
+
+def test_a_likelihood_of_almost_nothing_is_no_trouble() -> None:
+    # Near a maximum at 0 rounding alone makes some steps look worse.
+    def tiny(at: dict[int, np.ndarray]) -> list[Likelihood]:
+        b = at[0][0]
+        return [Likelihood(-1e-7 * (b - 1) ** 2 - 4e-12 * (b != 0), -2e-7 * (at[0] - 1),
+                           np.array([[2e-7]]))]  # fmt: skip
+
+    (beta,), _ = maximise(tiny, [Penalty(np.zeros(1), np.zeros(1))])
+    assert beta == pytest.approx([1.0])

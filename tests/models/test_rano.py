@@ -41,6 +41,8 @@ GOLDEN = [
     # Days before the baseline are not rated; RANO 2010 starts before radiotherapy.
     (VOLUME, [(-3, 30), (50, 10), (150, 10)], ["before baseline", "baseline", "SD"]),
     (OLD, [(-3, 400), (50, 190), (150, 400)], ["baseline", "PR", "PD"]),
+    # A scan during radiotherapy is no baseline: 900 on day 21 is not what 1000 is compared with.
+    (OLD, [(-5, 400), (21, 400), (160, 1000)], ["baseline", "SD", "PD"]),
 ]  # fmt: skip
 
 
@@ -88,6 +90,8 @@ def test_no_day_after_radiotherapy() -> None:
         ([(50, 10), (150, 10)], 300.0, Progression(300, True)),
         ([(50, 10), (150, 20)], 300.0, Progression(150, True)),
         ([(50, 10), (110, 15)], None, Progression(110, False)),  # unconfirmed is no event
+        ([(-3, 10), (50, 10)], None, None),  # nothing was seen after the baseline
+        ([(-3, 10)], 100.0, Progression(100, True)),  # nobody looked, and the patient died
     ],
 )
 def test_progression_free_survival(sizes: list, death: float | None, expected: Progression) -> None:

@@ -69,3 +69,10 @@ def test_blocks_by_hand() -> None:
     # Neighbours in time: 1, 2 at 1.5; 5, 7, 9 at 7, as one alone would be left.
     assert found.times.tolist() == [1.5, 7]
     assert (found.deaths.tolist(), found.censored.tolist()) == ([1, 3], [1, 0])
+
+
+def test_a_group_of_nobody_is_left_out() -> None:
+    days, died, group = people(0, 40, 2)
+    two = [exits(days[group == g], died[group == g]) for g in range(2)]
+    nobody = exits(np.zeros(0), np.zeros(0))
+    assert log_rank([*two, nobody]) == log_rank(two)

@@ -67,6 +67,46 @@ def test_ratings_by_hand(centre: Path) -> None:
     assert worst["why"] == "+404% from the nadir (PD from +40%)"
 
 
+def rated(folder: Path, days: dict[int, Timepoint]) -> list[str]:
+    """Ratings of one patient by volume."""
+    made = centre_with(folder, {"p": {}})
+    for number, (day, timepoint) in enumerate(days.items(), 1):
+        sidecar = {"Day": day, "InputHash": "x"}
+        write_session(made, "p", f"{number:02d}", SessionFiles(timepoint), "MNI", sidecar)
+    return [str(a.rating) for a in assess.run(made, "rano-2.0-volume").ratings["p"]]
+
+
+def joined(*masks: LabelMap) -> LabelMap:
+    return LabelMap(np.maximum.reduce([m.voxels for m in masks]), GRID)
+
+
+def test_what_stops_to_enhance_is_gone_though_a_core_is_left(tmp_path: Path) -> None:
+    def day(number: int, core: int, enhancing: int) -> Timepoint:
+        regions = {"enhancing": box(enhancing)} if enhancing else {}
+        return Timepoint(number, {}, brain=box(30, 4), tumour=box(core), regions=regions)
+
+    found = rated(tmp_path / "c", {60: day(60, 12, 8), 150: day(150, 12, 0)})
+    assert found == ["baseline", "CR"]
+
+
+def test_a_target_that_becomes_small_is_still_measured(tmp_path: Path) -> None:
+    # 6 voxels of 2 mm a side are measurable, 5 by 5 by 4 (8 to 10 mm) are not: -54 % is no PR.
+    small = box(5)
+    small.voxels[:, :, 12:] = 0
+    days = {60: box(6), 150: small, 240: box(6)}
+    found = rated(tmp_path / "c", {d: Timepoint(d, {}, brain=box(30, 4), tumour=m)
+                                   for d, m in days.items()})  # fmt: skip
+    assert found == ["baseline", "SD", "PD"]  # 1.728 ml, 0.8 ml, and more than +40 % again
+
+
+def test_a_new_lesion_that_stays_confirms_itself(tmp_path: Path) -> None:
+    both = joined(box(10), box(7, 26))
+    days = {60: box(10), 100: both, 140: both}
+    found = rated(tmp_path / "c", {d: Timepoint(d, {}, brain=box(30, 4), tumour=m)
+                                   for d, m in days.items()})  # fmt: skip
+    assert found == ["baseline", "PD", "PD"]
+
+
 def test_products_of_boxes(centre: Path) -> None:
     assess.run(centre, "rano-2010")
     table = pd.read_csv(centre / "response.tsv", sep="\t").set_index(["participant_id", "day"])

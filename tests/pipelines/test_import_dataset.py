@@ -1,5 +1,6 @@
 """A public data set from its folders to a cohort that a run can be trained on."""
 
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -83,3 +84,16 @@ def test_bad_use(download: Path, tmp_path: Path) -> None:
     config = ImportConfig("sailor", str(download), str(tmp_path / "o"), centres=("north",))
     with pytest.raises(BadInput, match="no centre north: sailor"):
         import_dataset.run(config)
+
+
+def test_a_damaged_mask_costs_its_own_day(download: Path, tmp_path: Path) -> None:
+    (download / "sub-01" / "ses-02" / "EdemaMask-CL.nii.gz").write_bytes(b"cut short")
+    config = ImportConfig("sailor", str(download), str(tmp_path / "bids"), StageConfig(spacing=3.0))
+    first, second = import_dataset.run(config).studies["sailor"]
+    assert (first.status, second.status) == ("done", "failed")
+    assert "tumour mask is no readable NIfTI" in second.note
+    other = ImportConfig("sailor", str(tmp_path / "copy"), config.out, config.stages)
+    shutil.copytree(download, tmp_path / "copy")
+    with pytest.raises(BadInput, match="something else than an import of this download"):
+        import_dataset.run(other)
+    assert (tmp_path / "bids" / "sailor" / "sub-sub01").exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flame.core.imaging import LabelMap
-from flame.preprocessing.lesions import diameters, lesions
+from flame.preprocessing.lesions import diameters, lesions, near
 
 GRID = np.diag([1.0, 1, 2, 1])
 
@@ -42,7 +42,6 @@ def test_two_lesions_by_hand() -> None:
     assert 30 * 20 <= large.product <= 31 * 21  # a voxel of 1 mm
     assert large.measurable
     assert not small.measurable  # 8 mm
-    assert not large.new
 
 
 def test_one_slice_is_not_measurable() -> None:
@@ -52,11 +51,14 @@ def test_one_slice_is_not_measurable() -> None:
     assert (found.slices, found.measurable) == (1, False)
 
 
-def test_what_was_not_near_before_is_new() -> None:
-    earlier = ellipsoid((15, 10, 8), (25, 25, 10))
-    voxels = ellipsoid((9, 9, 8), (28, 28, 10)) | ellipsoid((8, 8, 8), (60, 60, 20))
-    found = lesions(LabelMap(voxels.astype(np.uint8), GRID), earlier)
-    assert [lesion.new for lesion in found] == [False, True]
+def test_near_is_within_five_millimetres() -> None:
+    dot = np.zeros((30, 30, 30), np.uint8)
+    dot[15, 15, 15] = 1
+    around = near(lesions(LabelMap(dot, np.eye(4))), np.ones(3))
+    assert around is not None
+    assert around[20, 15, 15]
+    assert not around[21, 15, 15]
+    assert near([], np.ones(3)) is None
 
 
 def test_an_empty_mask_has_none() -> None:

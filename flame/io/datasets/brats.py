@@ -1,10 +1,14 @@
 """BraTS and FeTS: pre-operative glioma; FeTS tells the centre of every patient."""
 
+import re
 from pathlib import Path
+
+import pandas as pd
 
 from flame.core.imaging import Sequence
 from flame.io.datasets.layout import (
     DATASETS,
+    NOMINAL_DAYS,
     PublicData,
     Visit,
     clinical_table,
@@ -41,13 +45,18 @@ class Brats:
         example = "BraTS-GLI-00000-000/BraTS-GLI-00000-000-t1c.nii.gz"
         contrast = visits_like(root, "**/*[-_]t1c*.nii.gz", example)
         recent = contrast[0].name.endswith("-t1c.nii.gz")
-        visits = [
-            Visit(
-                folder.name, "01", _BEFORE_SURGERY, scans_in(folder, NEW if recent else OLD),
-                one(folder, "*-seg.nii.gz" if recent else "*_seg.nii.gz"),
-            )
-            for folder in dict.fromkeys(path.parent for path in contrast)
-        ]  # fmt: skip
+        visits = []
+        for folder in dict.fromkeys(path.parent for path in contrast):
+            patient, order = _patient(folder.name)
+            later = NOMINAL_DAYS * order
+            visits.append(
+                Visit(
+                    patient, f"{order:03d}", later or _BEFORE_SURGERY,
+                    scans_in(folder, NEW if recent else OLD),
+                    one(folder, "*-seg.nii.gz" if recent else "*_seg.nii.gz"),
+                    note="the day is nominal" if later else "",
+                )
+            )  # fmt: skip
         missing = gaps(visits)
         centres = self._centres(root, [v.patient for v in visits], missing)
         return PublicData(
@@ -61,8 +70,8 @@ class Brats:
             missing.append(f"no table {_PARTITIONS}: all patients are one centre")
             return {}
         table = read_table(path, ["Partition_ID", "Subject_ID"])
-        found = {str(s): f"centre-{p}" for s, p in zip(table.Subject_ID, table.Partition_ID,
-                                                       strict=True)}  # fmt: skip
+        pairs = zip(table.Subject_ID, table.Partition_ID, strict=True)
+        found = {_patient(str(subject))[0]: f"centre-{partition}" for subject, partition in pairs}
         without = sum(p not in found for p in patients)
         if without:
             missing.append(f"{path.name} has no row for {without} of {len(patients)} patients")
@@ -75,7 +84,26 @@ class Brats:
             return {}
         header = list(read_table(path).columns)
         renamed = {"Survival": "survival_days", "Age": "age"}
-        return clinical_table(path.parent, path.name, header[0], renamed, missing)
+        found = clinical_table(path.parent, path.name, header[0], renamed, missing, _survived)
+        return {_patient(name)[0]: row for name, row in found.items()}
+
+
+def _patient(name: str) -> tuple[str, int]:
+    """The patient and the number of the visit: ``BraTS-GLI-00013-001`` is the second of 00013."""
+    found = re.fullmatch(r"(BraTS-\w+-\d+)-(\d+)", name)
+    return (found[1], int(found[2])) if found else (name, 0)
+
+
+def _survived(table: pd.DataFrame) -> pd.DataFrame:
+    """Days and status of survival; ``ALIVE (361 days later)`` is 361 and alive."""
+    columns = [c for c in table.columns if c.startswith("Survival")]
+    if not columns:
+        return table
+    text = table[columns[0]].astype("string")
+    alive = text.str.contains("alive", case=False, na=False)
+    days = text.str.extract(r"(\d+(?:\.\d+)?)")[0]
+    died = alive.map({True: "0", False: "1"}).where(days.notna())
+    return table.assign(**{columns[0]: days, "died": died})
 
 
 DATASETS.register("brats")(Brats())

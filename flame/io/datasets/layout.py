@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -109,18 +109,26 @@ def gaps(visits: Iterable[Visit], tumours: bool = True) -> list[str]:
 
 
 def clinical_table(
-    root: Path, pattern: str, key: str, renamed: Mapping[str, str], missing: list[str]
+    root: Path,
+    pattern: str,
+    key: str,
+    renamed: Mapping[str, str],
+    missing: list[str],
+    coded: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
 ) -> dict[str, dict[str, float]]:
     """Numbers by patient of the table that fits ``pattern``; what is amiss goes to ``missing``.
 
-    ``renamed`` gives columns that begin like its keys FLAME's own names.
+    ``renamed`` gives columns that begin like its keys FLAME's own names; ``coded`` makes numbers of
+    what is text.
     """
     path = one(root, pattern, f"**/{pattern}")
     if path is None:
         missing.append(f"no table {pattern}: no clinical variables")
         return {}
-    table = read_table(path, [key])
-    columns, _ = numeric_columns(table.drop(columns=key), str(path))
+    table = coded(read_table(path, [key]))
+    columns, dropped = numeric_columns(table.drop(columns=key), str(path))
+    if dropped:
+        missing.append(f"{path.name}: columns of text are left out: {', '.join(dropped)}")
     names = {c: next((n for k, n in renamed.items() if c.startswith(k)), c) for c in columns}
     return {
         str(patient): {names[c]: values[i] for c, values in columns.items()}

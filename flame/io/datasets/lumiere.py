@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.io.datasets.layout import (
     DATASETS,
@@ -37,7 +38,10 @@ class Lumiere:
         base = root / "Imaging" if (root / "Imaging").is_dir() else root
         visits = []
         for folder in visits_like(base, "Patient-*/week-*/", "Patient-001/week-000-1/CT1.nii.gz"):
-            week, again = re.fullmatch(r"week-(\d+)(?:-(\d+))?", folder.name).groups()  # type: ignore[union-attr]
+            found = re.fullmatch(r"week-(\d+)(?:-(\d+))?", folder.name)
+            if found is None:
+                raise BadInput(f"{folder}: days are named like week-000-1 or week-044")
+            week, again = found.groups()
             day = 7 * int(week) + (int(again) - 1 if again else 0)
             visits.append(
                 Visit(folder.parent.name, folder.name, day, scans_in(folder, SCANS),

@@ -18,7 +18,10 @@ _SUFFIXES = {Sequence.T1: "t1", Sequence.T1C: "t1ce", Sequence.T2: "t2", Sequenc
 
 
 class UcsfAlptdg:
-    """``100001/100001_time1_{t1,t1ce,t2,flair,seg}.nii.gz``, and time2."""
+    """``100001/100001_time1_{t1,t1ce,t2,flair,seg}.nii.gz``, and time2.
+
+    Masks: 3 enhancing, 4 resection cavity.
+    """
 
     source = "UCSF-ALPTDG, Fields 2024"
     licence = "see its publishers"
@@ -36,7 +39,7 @@ class UcsfAlptdg:
                         Visit(folder.name, f"time{order}", NOMINAL_DAYS * (order - 1), scans,
                               one(folder, f"{stem}seg*.nii.gz"), note="the day is nominal")
                     )  # fmt: skip
-        return PublicData(visits, missing=gaps(visits))
+        return PublicData(visits, "brats-2023", missing=gaps(visits))
 
 
 DATASETS.register("ucsf-alptdg")(UcsfAlptdg())

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from flame.core.imaging import Sequence
 from flame.io.datasets.layout import (
     DATASETS,
@@ -41,8 +43,19 @@ class UpennGbm:
             visits.append(Visit(folder.name, "11", _BEFORE_SURGERY, scans, mask))
         missing = gaps(visits)
         renamed = {"Survival_from_surgery_days": "survival_days", "Age_at_scan": "age"}
-        clinical = clinical_table(root, "UPENN-GBM_clinical_info*.csv", "ID", renamed, missing)
+        pattern = "UPENN-GBM_clinical_info*.csv"
+        clinical = clinical_table(root, pattern, "ID", renamed, missing, _with_status)
         return PublicData(visits, "brats", clinical, {}, {}, missing)
+
+
+def _with_status(table: pd.DataFrame) -> pd.DataFrame:
+    """Whether a patient died, from the column of status in words; empty where it is not told."""
+    words = {"deceased": "1", "dead": "1", "alive": "0", "lost to follow-up": "0"}
+    found = [c for c in table.columns if c.startswith("Survival_Status")]
+    if not found:
+        return table
+    status = table[found[0]].astype("string").str.strip().str.lower()
+    return table.drop(columns=found).assign(died=status.map(words))
 
 
 DATASETS.register("upenn-gbm")(UpennGbm())

@@ -74,7 +74,8 @@ def brats(root: Path) -> None:
         touch(root, *(f"{name}/{name}-{kind}.nii.gz" for kind in kinds))
     rows = "Partition_ID,Subject_ID\n1,BraTS-GLI-00000-000\n2,BraTS-GLI-00002-000\n"
     (root / "partitioning_1.csv").write_text(rows)
-    (root / "survival_info.csv").write_text("ID,Age,Survival_days\nBraTS-GLI-00000-000,60,289\n")
+    text = "ID,Age,Survival_days\nBraTS-GLI-00000-000,60,289\nBraTS-GLI-00002-000,50,"
+    (root / "survival_info.csv").write_text(f"{text}ALIVE (361 days later)\n")
 
 
 MAKERS = {
@@ -152,7 +153,7 @@ def test_intervals_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 def test_conventions_of_labels(tmp_path: Path) -> None:
     labels = {name: made(name, tmp_path / name).labels for name in MAKERS}
     assert {n for n, convention in labels.items() if convention == "brats-2023"} == {
-        "mu-glioma-post", "brats",
+        "mu-glioma-post", "ucsf-alptdg", "brats",
     }  # fmt: skip
 
 
@@ -162,10 +163,33 @@ def test_survival_of_upenn_and_brats_and_centres_of_fets(tmp_path: Path) -> None
         "Gender": 0.0, "age": 63.5, "survival_days": 341.0,
     }  # fmt: skip
     fets = made("brats", tmp_path / "brats")
-    assert fets.clinical["BraTS-GLI-00000-000"] == {"age": 60.0, "survival_days": 289.0}
-    assert fets.centres == {
-        "BraTS-GLI-00000-000": "centre-1", "BraTS-GLI-00002-000": "centre-2",
-    }  # fmt: skip
+    assert fets.clinical == {
+        "BraTS-GLI-00000": {"age": 60.0, "survival_days": 289.0, "died": 1.0},
+        "BraTS-GLI-00002": {"age": 50.0, "survival_days": 361.0, "died": 0.0},
+    }
+    assert fets.centres == {"BraTS-GLI-00000": "centre-1", "BraTS-GLI-00002": "centre-2"}
+
+
+def test_visits_of_brats_are_one_patient(tmp_path: Path) -> None:
+    for name in ("BraTS-GLI-00013-000", "BraTS-GLI-00013-001"):
+        touch(tmp_path, *(f"{name}/{name}-{kind}.nii.gz" for kind in ("t1n", "t1c", "t2w", "t2f")))
+    first, second = DATASETS["brats"].read(tmp_path).visits
+    assert (first.patient, first.day) == ("BraTS-GLI-00013", -1)
+    assert (second.patient, second.day, second.note) == (
+        "BraTS-GLI-00013", 90, "the day is nominal",
+    )  # fmt: skip
+
+
+def test_status_of_upenn(tmp_path: Path) -> None:
+    upenn_gbm(tmp_path)
+    name = "UPENN-GBM-00001_11"
+    header = "ID,Survival_from_surgery_days_UPDATED,Survival_Status,Note"
+    text = f"{header}\n{name},Not Available,Lost to Follow-up,as told\n"
+    (tmp_path / "UPENN-GBM_clinical_info_v2.1.csv").write_text(text)
+    data = DATASETS["upenn-gbm"].read(tmp_path)
+    assert data.clinical[name]["died"] == 0
+    assert np.isnan(data.clinical[name]["survival_days"])
+    assert "UPENN-GBM_clinical_info_v2.1.csv: columns of text are left out: Note" in data.missing
 
 
 def test_older_names_of_brats(tmp_path: Path) -> None:
@@ -175,6 +199,12 @@ def test_older_names_of_brats(tmp_path: Path) -> None:
     data = DATASETS["brats"].read(tmp_path)
     assert (data.labels, data.visits[0].patient) == ("brats", name)
     assert "no table partitioning_1.csv: all patients are one centre" in data.missing
+
+
+def test_a_week_of_another_name(tmp_path: Path) -> None:
+    touch(tmp_path, "Imaging/Patient-001/week-x/CT1.nii.gz")
+    with pytest.raises(BadInput, match="days are named like week-000-1"):
+        DATASETS["lumiere"].read(tmp_path)
 
 
 def test_two_files_for_one_scan_are_refused(tmp_path: Path) -> None:
