@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.models.additive import Additive
-from flame.models.survival_curves import blocks
+from flame.models.survival_curves import Z, blocks
 
 Array = NDArray[np.float64]
 NAN = float("nan")
-Z = 1.959964
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from scipy.stats import chi2
 Array = NDArray[np.float64]
 
 Z = 1.959964
+"""Standard deviations to either side of a 95 % interval."""
 
 
 @dataclass(frozen=True, eq=False)

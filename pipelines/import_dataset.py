@@ -12,7 +12,6 @@ from nibabel.filebasedimages import ImageFileError
 
 from flame.core.errors import BadInput
 from flame.core.files import atomic_path, content_hash, locked, write_text
-from flame.core.imaging import Sequence
 from flame.io.bids import write_dataset_description
 from flame.io.datasets import (  # noqa: F401  (they register themselves)
     brats,
@@ -31,8 +30,8 @@ from flame.preprocessing.decisions import ACCEPT, decision, read_decisions
 from flame.preprocessing.planned import Planned
 from flame.preprocessing.quality_report import write_quality_report
 from flame.preprocessing.session import Study, StudyResult, preprocess_study, remove_stale
+from flame.preprocessing.studies import DRAWN_ON
 
-_DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
 _PUBLIC = b"public"
 _ENHANCING, _OEDEMA = 4, 2
 """Labels of the BraTS convention, in which masks of two files are joined."""
@@ -137,7 +136,7 @@ def _studies(out: Path, visits: list[Visit]) -> Iterator[Study]:
         subject = subject_of(visit.patient)
         numbers[subject] = number = numbers.get(subject, 0) + 1
         session = f"{number:02d}"
-        drawn_on = next((s for s in _DRAWN_ON if s in visit.scans), None)
+        drawn_on = next((s for s in DRAWN_ON if s in visit.scans), None)
         labels = out / ".labels" / f"{subject}_{session}.nii.gz"
         planned = Planned(tumour=_tumour(visit, labels), drawn_on=drawn_on, dose_map=visit.dose)
         yield Study(

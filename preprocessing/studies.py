@@ -16,7 +16,7 @@ from flame.preprocessing.decisions import ACCEPT, Decision, Key, decision
 from flame.preprocessing.planned import Planned
 from flame.preprocessing.session import Study
 
-_DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
+DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
 """Scans that share a frame of reference may still differ by a movement: the likeliest is first."""
 
 _DRAWN = ("RTDOSE", "RTSTRUCT", "SEG")
@@ -81,7 +81,7 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
 def _with_tumour(planned: Planned, series: Taken, mask: str) -> Planned:
     if not mask:
         return planned
-    return replace(planned, tumour=Path(mask), drawn_on=next(s for s in _DRAWN_ON if s in series))
+    return replace(planned, tumour=Path(mask), drawn_on=next(s for s in DRAWN_ON if s in series))
 
 
 def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) -> tuple[date, str]:
@@ -111,7 +111,7 @@ def _planned(report: ImportReport, patient_id: str, series: Taken) -> Planned:
     """
     objects = report.radiotherapy.get(patient_id, [])
     drawn: dict[str, tuple[Sequence, dict[str, list[Path]]]] = {}
-    for sequence in _DRAWN_ON:
+    for sequence in DRAWN_ON:
         header = series[sequence].series.header if sequence in series else {}
         frame = str(header.get("FrameOfReferenceUID", ""))
         paths: dict[str, list[Path]] = {}

@@ -11,9 +11,9 @@ from scipy.special import expit, logit
 from flame.core.scores import CentreScore, Difference, GeneralisationReport
 from flame.evaluation.held_out import LEFT_OUT
 from flame.evaluation.measures import MEASURES, Measure
-from flame.evaluation.metrics import Z
 from flame.evaluation.random_effects import RandomEffects, random_effects
 from flame.federation.plan import FEDERATED, LOCAL, PERSONALISED, POOLED
+from flame.models.survival_curves import Z
 
 UNSEEN = LEFT_OUT.format(FEDERATED)
 PAIRS = (

@@ -12,10 +12,10 @@ from sklearn.metrics import average_precision_score
 from flame.core.errors import FlameError
 from flame.models import cox, logistic
 from flame.models.newton import Likelihood, Penalty, maximise
+from flame.models.survival_curves import Z
 
 Array = NDArray[np.float64]
 NAN = float("nan")
-Z = 1.959964
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from flame.evaluation.metrics import NAN, Z
+from flame.evaluation.metrics import NAN
+from flame.models.survival_curves import Z
 
 Array = NDArray[np.float64]
 
