@@ -57,7 +57,8 @@ def run(
         raise BadInput("task statistics trains nothing; run flame describe")
     config = resolve(config)
     names, training = config.data.centres, config.training
-    strategy_of(config)
+    for kind in (FEDERATED, *config.federation.compare):
+        strategy_of(config, kind)
     cohorts = [load_cohort(config, name) for name in names]
     if len({c.simulated for c in cohorts}) > 1:
         raise BadInput("simulated and real centres in one run: their figures must not be mixed")
@@ -79,12 +80,18 @@ def run(
             raise FlameError("NVIDIA FLARE ended before the training did; run the command again")
 
     def in_process(stage: str, plan: list[Federation], pooled: bool) -> None:
-        coordinator = Coordinator(config, task, out, plan, lambda d, t: progress(stage, d, t))
+        def show(done: int, total: int) -> None:
+            progress(stage, done, total)
+
+        coordinator = Coordinator(config, task, out, plan, show, stage)
         coordinator.run(in_process_call(sites), lambda f: (POOLED,) if pooled else f.centres)
 
     if config.federation.engine == "in-process":
         in_process(FEDERATED, federated, pooled=False)
     in_process(LOCAL, local_trainings(names, training.seeds, training.folds), pooled=False)
+    for name in config.federation.compare:
+        others = joint_trainings(name, names, training.seeds, training.folds)
+        in_process(name, others, pooled=False)
     if training.personalised:
         own = personalised_trainings(names, training.seeds, training.folds)
         in_process(PERSONALISED, own, pooled=False)

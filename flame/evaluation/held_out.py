@@ -35,15 +35,20 @@ class HeldOut:
     rows: NDArray[np.intp]
 
 
-def held_out(training: TrainingConfig, by_centre: list[Any]) -> Iterator[HeldOut]:
-    """Local, federated and pooled models at every centre, and those that never saw it."""
+def held_out(
+    training: TrainingConfig, by_centre: list[Any], compared: tuple[str, ...] = ()
+) -> Iterator[HeldOut]:
+    """Local, federated and pooled models at every centre, and those that never saw it.
+
+    ``compared`` are further strategies.
+    """
     centres = [p.centre for p in by_centre]
     for patients in by_centre:
         others = [c for c in centres if c != patients.centre]
         models = [(LOCAL, local(origin), [origin]) for origin in centres]
         if training.personalised:
             models.append((PERSONALISED, personalised(patients.centre), [patients.centre]))
-        for kind in (FEDERATED, POOLED):
+        for kind in (FEDERATED, *compared, POOLED):
             models.append((kind, kind, centres))
             if others:
                 models.append((LEFT_OUT.format(kind), without(kind, patients.centre), others))

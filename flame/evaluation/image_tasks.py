@@ -39,7 +39,10 @@ def patient_scores(
     progress: Callable[[int, int], None],
 ) -> pd.DataFrame:  # fmt: skip
     """One row a model, patient, seed and day: where it was trained and tested, and its figures."""
-    task, parts = open_task(config), list(held_out(config.training, by_centre))
+    task, parts = (
+        open_task(config),
+        list(held_out(config.training, by_centre, config.federation.compare)),
+    )
     found = []
     for done, held in enumerate(parts, 1):
         rows = _forecasts(task, run, held) if config.task == "evolution" else (

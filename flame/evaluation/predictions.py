@@ -41,13 +41,12 @@ class Predictor:
     def __init__(self, config: TrainConfig, run: Path, inputs: list[Inputs]) -> None:
         self.config, self.run, self.inputs = config, run, inputs
         self.task: Any = open_task(config)
-        self.strategy = strategy_of(config)
 
     def all(self) -> list[Predictions]:
         """Local, federated and pooled models, and those that never saw the tested centre."""
         training = self.config.training
         groups: dict[tuple[str, str, str], list[HeldOut]] = {}
-        for held in held_out(training, self.inputs):
+        for held in held_out(training, self.inputs, self.config.federation.compare):
             key = (held.model, held.trained_on, held.patients.centre)
             groups.setdefault(key, []).append(held)
         return [self._together(key, parts) for key, parts in groups.items()]
@@ -66,6 +65,7 @@ class Predictor:
     def of(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
         """What the model of a training predicts (n,)."""
         checkpoint = finished(self.run, federation.name)
-        weights = self.strategy.weights_for(checkpoint.state, inputs.centre)
+        strategy = strategy_of(self.config, federation.model.split("-without-")[0])
+        weights = strategy.weights_for(checkpoint.state, inputs.centre)
         found: NDArray[np.float64] = self.task.predict(inputs, weights, checkpoint.shared)
         return found

@@ -83,12 +83,14 @@ class RegressionConfig:
 class FederationConfig:
     """Engine and aggregation, whose ``options`` are those of the strategy.
 
+    Strategies to ``compare`` are trained beside it, in process, with their usual options.
     ``timeout_s`` bounds one call to a site.
     """
 
     engine: str = "in-process"
     strategy: str = "fedavg"
     options: dict[str, float] = field(default_factory=dict)
+    compare: tuple[str, ...] = ()
     timeout_s: float = 600.0
 
 
@@ -169,6 +171,14 @@ class TrainConfig:
                 self.regression.stratified or self.privacy.least_patients == 1,
                 "regression.stratified = false sends sums at each death, which are those of single "
                 "patients: not with privacy.least_patients above 1",
+            ),
+            (
+                not (self.federation.compare and self.is_regression),
+                "federation.compare: a regression from sums has no strategy",
+            ),
+            (
+                self.federation.strategy not in self.federation.compare,
+                "federation.compare: the strategy itself is there already",
             ),
             (self.regression.inner_folds >= 2, "regression.inner_folds: 2 or more"),
             (

@@ -19,7 +19,7 @@ from flame.federation.checkpoint import (
     save_checkpoint,
 )
 from flame.federation.config import TrainConfig
-from flame.federation.plan import Federation
+from flame.federation.plan import FEDERATED, Federation
 from flame.federation.strategies import (  # noqa: F401  (they register themselves)
     bulyan,
     centred_clipping,
@@ -63,13 +63,19 @@ def _nothing(done: int, total: int) -> None:
     """No progress shown."""
 
 
-def strategy_of(config: TrainConfig) -> Strategy:
-    """The strategy of a run; BadInput for one that its training does not fit."""
+def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
+    """The strategy of a run, or that of a ``kind`` of model in ``federation.compare``.
+
+    BadInput for one that its training does not fit.
+    """
     federation, training = config.federation, config.training
-    found = open_strategy(federation.strategy, federation.options, training.learning_rate)
+    compared = kind in federation.compare
+    name = kind if compared else federation.strategy
+    options = {} if compared else federation.options
+    found = open_strategy(name, options, training.learning_rate)
     if found.plain_gradients and (config.task != "response" or training.optimizer != "sgd"):
         raise BadInput(
-            f"federation.strategy {federation.strategy} counts on plain gradient steps: set "
+            f"federation.strategy {name} counts on plain gradient steps: set "
             "training.optimizer = 'sgd', on task response"
         )
     return found
@@ -85,9 +91,10 @@ class Coordinator:
         run: Path,
         plan: list[Federation],
         progress: Progress = _nothing,
+        kind: str = FEDERATED,
     ) -> None:
         self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
-        self.strategy = strategy_of(config)
+        self.strategy = strategy_of(config, kind)
 
     def run(self, call: Call, sites: Callable[[Federation], tuple[str, ...]]) -> None:
         """Run the plan; ``sites`` says which sites hold the centres of a federation."""

@@ -370,3 +370,25 @@ def test_what_is_told_to_one_site_alone_gives_the_same_on_flare(
             assert all(np.array_equal(a, b) for a, b in pairs)
     scores = pd.read_csv(evaluate.run(tmp_path / "here").scores)
     assert scores[scores.metric == "auc"].value.notna().any()
+
+
+def test_strategies_to_compare_are_columns_of_the_report(toy: TrainConfig, tmp_path: Path) -> None:
+    federation = replace(toy.federation, compare=("fedprox", "median"))
+    config = replace(toy, federation=federation)
+    train.run(config, tmp_path / "run")
+    table = pd.read_csv(evaluate.run(tmp_path / "run").scores.parent / "generalisation.csv")
+    for name in ("federated", "fedprox", "median"):
+        assert table[name].between(0, 1).all()
+        assert f"{name} leave-one-out" in table
+    alone = tmp_path / "alone"
+    train.run(replace(toy, federation=replace(toy.federation, strategy="fedprox")), alone)
+    for a, b in zip(
+        weights(tmp_path / "run", "fedprox.seed-0.all"), weights(alone, "federated.seed-0.all"),
+        strict=True,
+    ):  # fmt: skip
+        assert np.allclose(a, b, atol=1e-6)
+    with pytest.raises(BadInput, match="is there already"):
+        replace(toy, federation=replace(federation, compare=("fedavg",)))
+    bad = replace(toy, federation=replace(federation, compare=("fedporx",)))
+    with pytest.raises(BadInput, match="unknown strategy 'fedporx'"):
+        train.run(bad, tmp_path / "bad")
