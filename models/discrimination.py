@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.models.additive import Additive
-from flame.models.survival_curves import Z, blocks
+from flame.models.survival_curves import Z, blocks, in_blocks
 
 Array = NDArray[np.float64]
 NAN = float("nan")
@@ -70,16 +70,58 @@ class Pairs(Additive):
     product: float
 
 
-def pairs_of(scores: Array, days: Array, died: Array) -> Pairs:
-    """Pairs among these patients alone; scores are the higher the longer alive, ties half."""
+def lived_longer(days: Array, died: Array) -> NDArray[np.bool_]:
+    """Pairs (n, n) in which the second patient is known to have lived longer than the first."""
     dead = died > 0.5
-    first = dead[:, None] & ((days[:, None] < days) | ((days[:, None] == days) & ~dead))
+    longer = (days[:, None] < days) | ((days[:, None] == days) & ~dead)
+    return np.asarray(dead[:, None] & longer)
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """``counts`` (g,) of patients with one score, one last day and one status (g,)."""
+
+    scores: Array
+    days: Array
+    died: Array
+    counts: Array
+
+
+def groups_of(scores: Array, days: Array, died: Array, least: int = 1) -> Groups:
+    """Patients with at least ``least`` neighbours, in time and then in score, of the same medians.
+
+    Those of a group who died and those who did not are counted apart. Fewer patients than
+    ``least`` count for nothing.
+    """
+    found: list[tuple[float, ...]] = []
+    if not 0 < len(days) >= least:
+        return Groups(*np.zeros((4, 0)))
+    slab = least * max(int(np.sqrt(len(days) / least)), 1)
+    for late in in_blocks(np.argsort(days, kind="stable"), slab):
+        for near in in_blocks(late[np.argsort(scores[late], kind="stable")], least):
+            dead = float((died[near] > 0.5).sum())
+            medians = np.median(scores[near]), np.median(days[near])
+            found += [(*medians, 1.0, dead), (*medians, 0.0, len(near) - dead)]
+    rows = np.array(found)
+    return Groups(*rows[rows[:, 3] > 0].T)
+
+
+def pairs_of(groups: Groups) -> Pairs:
+    """Pairs among these patients alone; scores are the higher the longer alive, ties half."""
+    scores, counts = groups.scores, groups.counts
+    first = lived_longer(groups.days, groups.died).astype(float)
     won = first * ((scores[:, None] < scores) + 0.5 * (scores[:, None] == scores))
-    each, told = (m.sum(axis=0) + m.sum(axis=1) for m in (first.astype(float), won))
+    each, told = (m @ counts + counts @ m for m in (first, won))
     return Pairs(
-        float(first.sum()), float(won.sum()), float(each @ each), float(told @ told),
-        float(each @ told),
+        float(counts @ first @ counts), float(counts @ won @ counts), float(counts @ each**2),
+        float(counts @ told**2), float(counts @ (each * told)),
     )  # fmt: skip
+
+
+def pairs_across(parts: list[Groups]) -> Pairs:
+    """Pairs among the patients of all centres, also those of two of them."""
+    fields = zip(*(vars(p).values() for p in parts), strict=True)
+    return pairs_of(Groups(*(np.concatenate(f) for f in fields)))
 
 
 def c_index_of(pairs: Pairs) -> tuple[float, float, float]:

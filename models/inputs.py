@@ -11,11 +11,13 @@ from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.core.registry import nearest
 from flame.core.treatment import Radiation, Treatment
-from flame.models.radiobiology import bed, weighted_dose
+from flame.models.radiobiology import LATE_BRAIN, bed, eqd2, weighted_dose
 
 MODEL_KINDS = ("network", "logistic")
 MISSING = ("mean", "indicator")
-TREATMENT_FEATURES = ("photon share", "proton share", "carbon share", "BED / 100 Gy")
+TREATMENT_FEATURES = (
+    "photon share", "proton share", "carbon share", "BED / 100 Gy", "EQD2 of brain / 100 Gy",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Inputs:
     """Arrays of the patients of one centre, one row a patient.
 
     ``image`` (n, x, y, z, sequence), ``clinical`` (n, feature; NaN missing), ``treatment``
-    (n, 4), ``response`` (n,) 1 for responders and NaN where unknown, ``survival_days`` (n,; NaN
+    (n, 5), ``response`` (n,) 1 for responders and NaN where unknown, ``survival_days`` (n,; NaN
     unknown) and ``died`` (n,): a missing status counts as a death. ``persons`` says whose row it
     is, with a row a person those of ``pseudonyms``.
     """
@@ -240,4 +242,6 @@ def _treatment(patient: Patient, config: ResponseModelConfig, centre: str) -> ND
             f"centre {centre}: patient {patient.pseudonym} has no radiotherapy plan; add it to "
             "treatments.tsv or set model.treatment=false"
         )
-    return treatment_vector(patient.treatment)
+    # With both, the model can tell a course of large fractions from one of a larger dose.
+    brain = np.float32(eqd2(patient.treatment, LATE_BRAIN) / 100)
+    return np.append(treatment_vector(patient.treatment), brain)

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 ALPHA_BETA = 8.0
 """alpha/beta of glioblastoma in Gy (fits range over 5 to 10.8)."""
+LATE_BRAIN = 3.0
+"""That of late reactions of the brain in Gy (Lawrence 2010, doi:10.1016/j.ijrobp.2009.02.091)."""
 RBE = {Radiation.PHOTON: 1.0, Radiation.PROTON: 1.1, Radiation.CARBON: 3.0}
 """Fixed RBE, where the LET is unknown."""
 RBE_MODEL = {Radiation.PROTON: "mcnamara", Radiation.CARBON: "mkm"}

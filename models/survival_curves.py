@@ -1,6 +1,7 @@
 """Kaplan-Meier curves and log-rank tests from counts of deaths and censorings at times."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,9 +59,14 @@ def blocks(ordered: Array, least: int) -> Array:
     """
     if len(ordered) < least:
         return ordered[:0]
-    starts = range(0, len(ordered) - least + 1, max(least, 1))
-    parts = np.split(ordered, list(starts)[1:])
+    parts = in_blocks(ordered, least)
     return np.concatenate([ordered[:0], *(np.full(len(p), np.median(p)) for p in parts)])
+
+
+def in_blocks(ordered: NDArray[Any], least: int) -> list[NDArray[Any]]:
+    """Neighbours together, at least ``least`` of them where there are so many."""
+    starts = range(0, len(ordered) - least + 1, least)
+    return np.split(ordered, list(starts)[1:])
 
 
 def together(groups: list[Exits]) -> Exits:

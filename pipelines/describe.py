@@ -83,7 +83,7 @@ def _features(config: TrainConfig, shared: Shared) -> pd.DataFrame:
         {"feature": names, "known": shared["count"].astype(int), "mean": shared["mean"],
          "sd": spread}
     )  # fmt: skip
-    for metric in ("auc", "c_index"):
+    for metric in ("auc", "c_index", "c_index_across"):
         for place, part in enumerate((metric, f"{metric} low", f"{metric} high")):
             table[part] = shared[metric][:, place]
     return table

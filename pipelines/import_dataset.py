@@ -23,13 +23,13 @@ from flame.io.datasets import (  # noqa: F401  (they register themselves)
     upenn_gbm,
 )
 from flame.io.datasets.layout import DATASETS, PublicData, Visit
-from flame.pipelines.parallel import in_parallel
+from flame.pipelines.preprocess import run_studies
 from flame.preprocessing.cohort_tables import write_participants, write_quality
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.decisions import ACCEPT, decision, read_decisions
 from flame.preprocessing.planned import Planned
 from flame.preprocessing.quality_report import write_quality_report
-from flame.preprocessing.session import Study, StudyResult, preprocess_study, remove_stale
+from flame.preprocessing.session import Study, StudyResult
 from flame.preprocessing.studies import DRAWN_ON
 
 _PUBLIC = b"public"
@@ -83,7 +83,7 @@ def run(
     total, found = sum(map(len, chosen.values())), dict[str, list[StudyResult]]()
     for centre, visits in chosen.items():
 
-        def show(count: int, before: int = sum(map(len, found.values()))) -> None:
+        def show(count: int, here: int, before: int = sum(map(len, found.values()))) -> None:
             progress(before + count, total)
 
         found[centre] = _centre(out / centre, visits, data, replace(config, stages=stages), show)
@@ -92,7 +92,7 @@ def run(
 
 def _centre(
     out: Path, visits: list[Visit], data: PublicData, config: ImportConfig,
-    progress: Callable[[int], None],
+    progress: Callable[[int, int], None],
 ) -> list[StudyResult]:  # fmt: skip
     marker = out / ".source"
     source = f"{config.name} {content_hash([], str(Path(config.download).resolve()))}"
@@ -101,17 +101,11 @@ def _centre(
     decisions = read_decisions(out)
     with locked(out / ".lock"):
         write_text(marker, source)
-        (out / "participants.tsv").unlink(missing_ok=True)  # its absence says: not finished
         studies = [
             replace(s, accepted=decision(decisions, s.subject, s.session, s.day) == ACCEPT)
             for s in _studies(out, visits)
         ]
-        remove_stale(out, studies)
-        work = [(out.resolve(), study, config.stages.resolved(), _PUBLIC) for study in studies]
-        results = []
-        for result in in_parallel(preprocess_study, work, config.jobs, None):
-            results.append(result)
-            progress(len(results))
+        results = run_studies(out, studies, config.stages, _PUBLIC, config.jobs, None, progress)
         write_text(out / "preprocess.toml", config.stages.public_toml())
         write_dataset_description(out, out.name, simulated=False)
         write_quality_report(out, results, decisions, [], simulated=False)

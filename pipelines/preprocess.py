@@ -96,7 +96,9 @@ def run(
     warnings += unmatched(decisions, [(s.subject, s.session) for s in studies])
     with locked(out / ".lock"):
         _same_source(out, pseudonym(key, str(dicom.resolve())))
-        results = _preprocess(config, out, studies, key, progress)
+        results = run_studies(
+            out, studies, config.stages, key, config.jobs, config.scheduler, progress
+        )
         write_text(out / "preprocess.toml", config.stages.public_toml())
         write_dataset_description(out, out.name, simulated)
         html = write_quality_report(out, results, decisions, refused_rows(report, key), simulated)
@@ -108,18 +110,21 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _preprocess(
-    config: PreprocessConfig,
+def run_studies(
     out: Path,
     studies: list[Study],
+    stages: StageConfig,
     key: bytes,
+    jobs: int,
+    scheduler: str | None,
     progress: Callable[[int, int], None],
 ) -> list[StudyResult]:
+    """Preprocess ``studies`` into ``out``; sessions of others there are removed."""
     (out / "participants.tsv").unlink(missing_ok=True)  # its absence says: not finished
     remove_stale(out, studies)
-    work = [(out.resolve(), study, config.stages.resolved(), key) for study in studies]
+    work = [(out.resolve(), study, stages.resolved(), key) for study in studies]
     results = []
-    for result in in_parallel(preprocess_study, work, config.jobs, config.scheduler):
+    for result in in_parallel(preprocess_study, work, jobs, scheduler):
         results.append(result)
         progress(len(results), len(studies))
     return results

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from flame.evaluation.figures import to_svg
-from flame.evaluation.page import Cell, Section, page
+from flame.evaluation.page import Cell, Section, figure_cell, page
 from flame.federation.config import TrainConfig
 
 
@@ -34,14 +34,15 @@ def render(
                 "Kaplan-Meier with its 95 % band, from counts of deaths and censorings.",
                 figure=Markup(_survival(curve))),
         Section("features", "Features", "AUC tells the response over all patients (DeLong), the "
-                "C-index survival over pairs within a centre (jackknife): below one half, high "
-                "values go with no response, or with early death.",
-                ["feature", "known", "mean", "SD", "AUC", "C-index"],
+                "C-index survival (jackknife), over pairs within a centre and over all: below one "
+                "half, high values go with no response, or with early death.",
+                ["feature", "known", "mean", "SD", "AUC", "C-index", "C-index over centres"],
                 [_row(r) for r in features.to_dict("records")]),
     ]  # fmt: skip
     limits = [
         f"Nothing here rests on fewer than {least} patients of a centre: neighbours in time or in "
-        "a feature are counted together, which moves curves and AUC a little. With "
+        "a feature are counted together, which moves curves, AUC and the C-index over centres a "
+        "little. With "
         "privacy.least_count = 1 they are those of pooled patients.",
         "A missing status with a known survival time counts as a death.",
     ]
@@ -51,13 +52,11 @@ def render(
 
 def _row(r: Mapping[Any, Any]) -> list[str | Cell]:
     return [str(r["feature"]), str(r["known"]), f"{r['mean']:.3g}", f"{r['sd']:.3g}",
-            _figure(r, "auc"), _figure(r, "c_index")]  # fmt: skip
+            *(_figure(r, name) for name in ("auc", "c_index", "c_index_across"))]  # fmt: skip
 
 
 def _figure(r: Mapping[Any, Any], name: str) -> Cell:
-    if not np.isfinite(r[name]):
-        return Cell("", empty=True)
-    return Cell(f"{r[name]:.2f}", f"{r[f'{name} low']:.2f} to {r[f'{name} high']:.2f}")
+    return figure_cell(r[name], r[f"{name} low"], r[f"{name} high"])
 
 
 def _survival(curve: pd.DataFrame) -> str:

@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from flame.core.errors import FlameError
 from flame.models import cox, logistic
+from flame.models.discrimination import lived_longer
 from flame.models.newton import Likelihood, Penalty, maximise
 from flame.models.survival_curves import Z
 
@@ -174,9 +175,7 @@ class Concordance:
     """
 
     def __init__(self, days: Array, died: Array, by_seed: Array, folds: NDArray[np.intp]) -> None:
-        dead = died > 0.5
-        same_day = (days[:, None] == days) & ~dead
-        first = dead[:, None] & ((days[:, None] < days) | same_day)
+        first = lived_longer(days, died)
         self.pairs = [first & (fold[:, None] == fold) for fold in folds]
         self.wins = [
             pairs * ((s[:, None] < s) + 0.5 * (s[:, None] == s))

@@ -10,7 +10,7 @@ from flame.evaluation.effects import HIGH, LOW, Effect
 from flame.evaluation.measures import MEASURES
 from flame.evaluation.metrics import Estimate
 from flame.evaluation.outcome_scores import OUTCOMES
-from flame.evaluation.page import Cell, Section
+from flame.evaluation.page import Cell, Section, figure_cell
 from flame.evaluation.predictions import Predictions
 from flame.evaluation.shortcut import Shortcut
 from flame.federation.config import TrainConfig
@@ -140,6 +140,4 @@ def _effects(task: str, effects: list[Effect]) -> Section:
 
 
 def _cell(estimate: Estimate) -> Cell:
-    if not np.isfinite(estimate.value):
-        return Cell(str(estimate.reason), empty=True)
-    return Cell(f"{estimate.value:.2f}", f"{estimate.low:.2f} to {estimate.high:.2f}")
+    return figure_cell(estimate.value, estimate.low, estimate.high, str(estimate.reason))

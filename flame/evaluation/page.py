@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -22,6 +23,13 @@ class Cell:
     interval: str = ""
     colour: str = ""
     empty: bool = False
+
+
+def figure_cell(value: float, low: float, high: float, reason: str = "", colour: str = "") -> Cell:
+    """A figure with its interval, or the reason why there is none."""
+    if not np.isfinite(value):
+        return Cell(reason, empty=True)
+    return Cell(f"{value:.2f}", f"{low:.2f} to {high:.2f}", colour)
 
 
 @dataclass(frozen=True)

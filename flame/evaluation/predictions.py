@@ -1,6 +1,7 @@
 """Predictions of every model of a run at every centre, no patient predicted by a model it made."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ class Predictor:
     def __init__(self, config: TrainConfig, run: Path, inputs: list[Inputs]) -> None:
         self.config, self.run, self.inputs = config, run, inputs
         self.task: Any = open_task(config)
+        self._checkpoint = lru_cache(maxsize=16)(lambda name: finished(run, name))
 
     def all(self) -> list[Predictions]:
         """Local, federated and pooled models, and those that never saw the tested centre."""
@@ -64,7 +66,7 @@ class Predictor:
 
     def of(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
         """What the model of a training predicts (n,)."""
-        checkpoint = finished(self.run, federation.name)
+        checkpoint = self._checkpoint(federation.name)
         strategy = strategy_of(self.config, federation.model.split("-without-")[0])
         weights = strategy.weights_for(checkpoint.state, inputs.centre)
         found: NDArray[np.float64] = self.task.predict(inputs, weights, checkpoint.shared)

@@ -9,7 +9,7 @@ from flame.evaluation.checklist import checklist
 from flame.evaluation.generalisation import UNSEEN, at_centre, over_centres, verdict
 from flame.evaluation.held_out import LEFT_OUT
 from flame.evaluation.measures import MEASURES, SHOWN, Measure
-from flame.evaluation.page import Cell, Section, page
+from flame.evaluation.page import Cell, Section, figure_cell, page
 from flame.federation.config import TrainConfig
 from flame.federation.describe import Row
 from flame.federation.plan import FEDERATED, LOCAL, PERSONALISED, POOLED
@@ -153,7 +153,7 @@ def _cell(score: CentreScore | None, measure: Measure) -> Cell:
         strength = min(abs(score.value - measure.chance) * 2, 1) * 0.75
         tone = "31, 111, 178" if score.value >= measure.chance else "192, 57, 43"
         colour = f"rgba({tone}, {strength:.2f})"
-    return Cell(f"{score.value:.2f}", f"{score.low:.2f} to {score.high:.2f}", colour)
+    return figure_cell(score.value, score.low, score.high, score.reason, colour)
 
 
 def _differences(report: GeneralisationReport, margin: float | None) -> Section:

@@ -41,7 +41,7 @@ def probe(task: str, predictions: list[Predictions], cohort: list[Inputs]) -> Sh
     everyone, outcome = concatenate(cohort), OUTCOMES[task]
     rows = everyone.labelled
     scores, apart = pooled_scores(predictions, cohort, FEDERATED)
-    together = np.hstack([p.folds for p in _federated(predictions, cohort)])
+    _, together = pooled_scores(predictions, cohort, FEDERATED, across=True)
     centre = np.concatenate([np.full(len(i.pseudonyms), n) for n, i in enumerate(cohort)])
 
     def of(scored: Scored) -> Estimate:
@@ -52,11 +52,6 @@ def probe(task: str, predictions: list[Predictions], cohort: list[Inputs]) -> Sh
         of((alone, together)) if np.isfinite(alone).all() else undefined("no rate of a centre"),
         of((scores, together)), of((scores, apart)), _telling(everyone, centre), 1 / len(cohort),
     )  # fmt: skip
-
-
-def _federated(predictions: list[Predictions], cohort: list[Inputs]) -> list[Predictions]:
-    found = {p.tested_on: p for p in predictions if p.model == FEDERATED}
-    return [found[i.centre] for i in cohort]
 
 
 def _centre_rates(

@@ -17,11 +17,14 @@ _APART = 10_000
 _AGE = 65
 
 
-def pooled_scores(predictions: list[Predictions], cohort: list[Inputs], model: str) -> Scored:
-    """Predictions and folds of one model at all centres; pairs stay within a centre."""
+def pooled_scores(
+    predictions: list[Predictions], cohort: list[Inputs], model: str, across: bool = False
+) -> Scored:
+    """Predictions and folds of a model at all centres; pairs stay within one, or go ``across``."""
     by_centre = {p.tested_on: p for p in predictions if p.model == model}
     each = [by_centre[i.centre] for i in cohort]
-    folds = [p.folds + _APART * place for place, p in enumerate(each)]
+    apart = 0 if across else _APART
+    folds = [p.folds + apart * place for place, p in enumerate(each)]
     return np.hstack([p.by_seed for p in each]), np.hstack(folds)
 
 

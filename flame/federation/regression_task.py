@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput, FlameError
-from flame.core.scores import Correction, Trained, Weights
+from flame.core.errors import BadInput
+from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
 from flame.federation.folds import fold_of
-from flame.federation.task import Ask, Message, Shared
+from flame.federation.task import Answered, Ask, Message, Shared
 from flame.models.inputs import Inputs
 from flame.models.newton import Likelihood, Penalty, maximise
 from flame.preprocessing.standardisation import Moments, merge, standardise, summarise
@@ -25,14 +25,12 @@ PENALIZERS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 EVERYONE = -1
 
 
-class RegressionTask:
+class RegressionTask(Answered):
     """What regressions share; see ``LogisticTask`` and ``SurvivalTask``.
 
     ``shared`` are the moments of the features, the coefficients ``beta`` of the standardised ones,
     the ``penalizer`` and how often sites were ``asked``. Nothing is learned in rounds.
     """
-
-    rounds = calibration = 0
 
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.settings = config, config.regression
@@ -60,26 +58,6 @@ class RegressionTask:
     def before(self, ask: Ask, shared: Shared) -> Message:
         """What sites are told with every question."""
         return {}
-
-    def initial_weights(self, patients: Inputs, seed: int) -> Weights:
-        """None: what is learned is in ``shared``."""
-        return []
-
-    def weight_names(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def train(
-        self,
-        patients: list[Any],
-        weights: Weights,
-        shared: Shared,
-        number: int,
-        rng: np.random.Generator,
-        correction: Correction,
-    ) -> Trained:
-        """Never asked for."""
-        raise FlameError("a regression is learned from sums, not in rounds")
 
     def answer(
         self,
@@ -173,10 +151,6 @@ class RegressionTask:
         rest = sums_of([out for _, out in problems], betas)
         gains = np.array([a.value - b.value for a, b in zip(whole, rest, strict=True)])
         return PENALIZERS[int(np.argmax(gains.reshape(len(PENALIZERS), -1).sum(axis=1)))]
-
-    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
-        """Nothing is added."""
-        return shared
 
 
 def standardised(patients: Inputs, shared: Shared) -> Array:

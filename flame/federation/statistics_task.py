@@ -4,21 +4,23 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from functools import reduce
 from operator import add
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
-from flame.core.errors import BadInput, FlameError
-from flame.core.scores import Correction, Trained, Weights
+from flame.core.errors import BadInput
+from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
-from flame.federation.task import TASKS, Ask, Message, Shared
+from flame.federation.task import TASKS, Answered, Ask, Message, Shared
 from flame.models.discrimination import (
+    Groups,
     Pairs,
     ScoreCounts,
     auc_of,
     c_index_of,
+    groups_of,
+    pairs_across,
     pairs_of,
     score_counts,
 )
@@ -30,17 +32,16 @@ Array = NDArray[np.float64]
 
 
 @TASKS.register("statistics")
-class StatisticsTask:
+class StatisticsTask(Answered):
     """Features, Kaplan-Meier, log-rank over centres, and how each feature alone tells the outcome.
 
     ``shared`` holds ``patients`` and ``deaths`` by centre, the moments of the features, the curve
     of all patients (``times``, ``alive``, ``low``, ``high``), ``medians`` and ``log_rank`` over
-    centres, ``auc`` (feature, 3) over all patients and ``c_index`` (feature, 3) over pairs within a
-    centre, each with its interval. Counts of fewer than ``privacy.least_count`` patients of a
-    centre are not sent: neighbours are counted together.
+    centres, ``auc`` (feature, 3) over all patients, ``c_index`` (feature, 3) over pairs within a
+    centre and ``c_index_across`` over all pairs, each with its interval. Counts of
+    fewer than ``privacy.least_count`` patients of a centre are not sent: neighbours are counted
+    together.
     """
-
-    rounds = calibration = 0
 
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.least = config, config.privacy.least_count
@@ -48,26 +49,6 @@ class StatisticsTask:
     def patients(self, cohort: Cohort) -> Everyone:
         """Arrays of all patients, whatever is known of them."""
         return Everyone(**vars(inputs_of(cohort, self.config.model)))
-
-    def initial_weights(self, patients: Inputs, seed: int) -> Weights:
-        """None."""
-        return []
-
-    def weight_names(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def train(
-        self,
-        patients: list[Any],
-        weights: Weights,
-        shared: Shared,
-        number: int,
-        rng: np.random.Generator,
-        correction: Correction,
-    ) -> Trained:
-        """Never asked for."""
-        raise FlameError("statistics are sums, nothing is trained")
 
     def answer(
         self,
@@ -101,7 +82,8 @@ class StatisticsTask:
     def _features(self, patients: Inputs) -> Message:
         return {
             "auc": [asdict(c) for c in self._scores(patients)],
-            "pairs": [asdict(p) for p in self._pairs(patients)],
+            "pairs": [asdict(pairs_of(groups_of(*f))) for f in self._followed(patients)],
+            "groups": [asdict(groups_of(*f, self.least)) for f in self._followed(patients)],
         }
 
     def _scores(self, patients: Inputs) -> Iterator[ScoreCounts]:
@@ -110,12 +92,12 @@ class StatisticsTask:
             response = patients.response[known].astype(float)
             yield score_counts(column[known], response, self.least)
 
-    def _pairs(self, patients: Inputs) -> Iterator[Pairs]:
+    def _followed(self, patients: Inputs) -> Iterator[tuple[Array, Array, Array]]:
         for column in patients.features.T:
             known = np.isfinite(column) & np.isfinite(patients.survival_days)
             if known.sum() < self.least:
                 known[:] = False
-            yield pairs_of(column[known], patients.survival_days[known], patients.died[known])
+            yield column[known], patients.survival_days[known], patients.died[known]
 
     def prepare(self, ask: Ask, start: Shared) -> Shared:
         """Everything that is asked."""
@@ -130,6 +112,10 @@ class StatisticsTask:
             c_index_of(reduce(add, [Pairs(**f["pairs"][i]) for f in features.values()]))
             for i in each
         ]
+        across = [
+            c_index_of(pairs_across([Groups(**f["groups"][i]) for f in features.values()]))
+            for i in each
+        ]
         return {
             **asdict(merge([Moments(**answer) for answer in moments.values()])),
             "patients": np.array([(e.deaths + e.censored).sum() for e in leaving]),
@@ -138,11 +124,8 @@ class StatisticsTask:
             "medians": np.array([kaplan_meier(e).median for e in leaving]),
             "log_rank": np.array([test.chi2, test.freedom, test.p]),
             "auc": np.array(aucs).reshape(-1, 3), "c_index": np.array(c_indices).reshape(-1, 3),
+            "c_index_across": np.array(across).reshape(-1, 3),
         }  # fmt: skip
-
-    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
-        """Nothing is added."""
-        return shared
 
 
 def _by_centre(answers: list[Message]) -> dict[str, Message]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
+from flame.core.errors import FlameError
 from flame.core.registry import Registry
 from flame.core.scores import Correction, Trained, Weights
 from flame.federation.config import TrainConfig
@@ -107,6 +108,36 @@ class Task(Protocol[P]):
 
     def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
         """``shared`` with what is learned after the last round, at the coordinator."""
+
+
+class Answered:
+    """The part of a task whose sites only answer: no weights, no rounds, nothing to calibrate."""
+
+    rounds = calibration = 0
+
+    def initial_weights(self, patients: Any, seed: int) -> Weights:
+        """None: what is learned is shared."""
+        return []
+
+    def weight_names(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def train(
+        self,
+        patients: list[Any],
+        weights: Weights,
+        shared: Shared,
+        number: int,
+        rng: np.random.Generator,
+        correction: Correction,
+    ) -> Trained:
+        """Never asked for."""
+        raise FlameError("this task is learned from sums, not in rounds")
+
+    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
+        """Nothing is added."""
+        return shared
 
 
 def share_of(steps: int, number: int, rounds: int) -> tuple[int, tuple[float, float]]:

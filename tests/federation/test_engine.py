@@ -10,7 +10,7 @@ import pytest
 
 from flame.core.errors import BadInput, FlameError
 from flame.core.scores import Correction
-from flame.federation.checkpoint import checkpoint_path, finished, load_checkpoint
+from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import DataConfig, TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
@@ -20,6 +20,7 @@ from flame.federation.site import Site
 from flame.federation.task import open_task
 from flame.models.inputs import concatenate
 from flame.pipelines import evaluate, train
+from tests.federation.conftest import on_both_engines
 
 
 def sites(config: TrainConfig) -> dict[str, Site]:
@@ -349,19 +350,11 @@ def test_kill_9_on_flare_leaves_no_process_and_the_same_weights_in_the_end(
 def test_what_is_told_to_one_site_alone_gives_the_same_on_flare(
     toy: TrainConfig, tmp_path: Path, strategy: str
 ) -> None:
-    from flame.federation.flare import train_on_flare
-
     model = replace(toy.model, hidden=3)
-    config = replace(toy, data=replace(toy.data, centres=("a", "b")), model=model)
+    config = replace(toy, model=model)
     config = replace(config, federation=replace(config.federation, strategy=strategy))
-    train.run(config, tmp_path / "here")
-    on_flare = replace(config, federation=replace(config.federation, engine="flare"))
-    (tmp_path / "flare").mkdir()
-    train_on_flare(on_flare, tmp_path / "flare", lambda done, total: None)
-    for training in joint_trainings(FEDERATED, ("a", "b"), (0,), 2):
-        one, other = (
-            finished(tmp_path / engine, training.name).state for engine in ("here", "flare")
-        )
+    for here, there in on_both_engines(config, tmp_path):
+        one, other = here.state, there.state
         assert one.memory.keys() == other.memory.keys() != set()
         for key in ("weights", *one.memory):
             pairs = zip(one.weights if key == "weights" else one.memory[key],

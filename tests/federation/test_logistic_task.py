@@ -16,12 +16,13 @@ from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.folds import fold_of
 from flame.federation.in_process import in_process_call
-from flame.federation.plan import FEDERATED, Federation, joint_trainings
+from flame.federation.plan import FEDERATED, Federation
 from flame.federation.regression_task import PENALIZERS
 from flame.federation.site import Site
 from flame.federation.task import Shared, open_task
 from flame.models.inputs import Inputs, ResponseModelConfig
 from flame.pipelines import evaluate, train
+from tests.federation.conftest import on_both_engines
 
 
 def federated(config: TrainConfig, run: Path) -> tuple[Shared, list[Inputs]]:
@@ -97,18 +98,9 @@ def test_nested_cross_validation_chooses_what_pooled_scikit_learn_would(
 
 @pytest.mark.flare
 def test_flare_and_in_process_find_the_same(toy: TrainConfig, tmp_path: Path) -> None:
-    from flame.federation.flare import train_on_flare
-
     config = replace(toy, model=replace(toy.model, kind="logistic"))
-    config = replace(config, data=replace(config.data, centres=("a", "b")))
-    train.run(config, tmp_path / "here")
-    (tmp_path / "flare").mkdir()
-    on_flare = replace(config, federation=replace(config.federation, engine="flare"))
-    train_on_flare(on_flare, tmp_path / "flare", lambda done, total: None)
-    for training in joint_trainings(FEDERATED, ("a", "b"), (0,), 2):
-        here, there = (
-            finished(tmp_path / engine, training.name).shared for engine in ("here", "flare")
-        )
+    for one, other in on_both_engines(config, tmp_path):
+        here, there = one.shared, other.shared
         assert all(np.array_equal(here[name], there[name]) for name in here)
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
+from lifelines.utils import concordance_index
 from lifelines.utils.concordance import _concordance_summary_statistics
 from sklearn.metrics import roc_auc_score
 
@@ -50,6 +51,8 @@ def agrees(shared: Shared, table: pd.DataFrame, features: tuple[str, ...]) -> No
         ]
         right, tied, pairs = reduce(np.add, [part[:3] for part in parts])
         assert shared["c_index"][place, 0] == pytest.approx((right + tied / 2) / pairs, abs=1e-6)
+        pooled = concordance_index(there.days, there[feature], there.died)
+        assert shared["c_index_across"][place, 0] == pytest.approx(pooled, abs=1e-6)
     assert shared["mean"] == pytest.approx(table[list(features)].mean().to_numpy(), abs=1e-6)
 
 

@@ -16,11 +16,12 @@ from flame.federation.config import DataConfig, RegressionConfig, TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.in_process import in_process_call
-from flame.federation.plan import FEDERATED, Federation, joint_trainings
+from flame.federation.plan import FEDERATED, Federation
 from flame.federation.site import Site
 from flame.federation.task import Shared, open_task
 from flame.models.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, train
+from tests.federation.conftest import on_both_engines
 
 CLINICAL = ("age", "sex", "mgmt_status", "idh_status", "resection_status", "tumor_volume")
 
@@ -91,20 +92,9 @@ def test_six_regions_of_tcga_brca_in_ten_rounds(
 def test_flare_and_in_process_find_the_same(
     toy: TrainConfig, tmp_path: Path, stratified: bool
 ) -> None:
-    from flame.federation.flare import train_on_flare
-
-    config = replace(
-        toy, task="survival", data=replace(toy.data, centres=("a", "b")),
-        regression=RegressionConfig(stratified=stratified),
-    )  # fmt: skip
-    train.run(config, tmp_path / "here")
-    (tmp_path / "flare").mkdir()
-    on_flare = replace(config, federation=replace(config.federation, engine="flare"))
-    train_on_flare(on_flare, tmp_path / "flare", lambda done, total: None)
-    for training in joint_trainings(FEDERATED, ("a", "b"), (0,), 2):
-        here, there = (
-            finished(tmp_path / engine, training.name).shared for engine in ("here", "flare")
-        )
+    config = replace(toy, task="survival", regression=RegressionConfig(stratified=stratified))
+    for one, other in on_both_engines(config, tmp_path):
+        here, there = one.shared, other.shared
         assert all(np.array_equal(here[name], there[name]) for name in here)
 
 

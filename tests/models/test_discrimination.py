@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 from lifelines.utils import concordance_index
 from sklearn.metrics import roc_auc_score
 
-from flame.models.discrimination import auc_of, c_index_of, pairs_of, score_counts
+from flame.models.discrimination import (
+    Pairs,
+    auc_of,
+    c_index_of,
+    groups_of,
+    pairs_across,
+    score_counts,
+)
+from flame.models.discrimination import pairs_of as pairs_of_groups
+
+Array = np.ndarray
+
+
+def pairs_of(scores: Array, days: Array, died: Array) -> Pairs:
+    return pairs_of_groups(groups_of(scores, days, died))
 
 
 @settings(max_examples=25, deadline=None)
@@ -66,6 +80,40 @@ def test_pairs_of_centres_add_up_and_never_cross() -> None:
     value, *_ = c_index_of(reduce(add, [a, b]))
     assert value == 0.5
     assert np.isnan(c_index_of(pairs_of(np.ones(1), np.ones(1), np.ones(1)))[0])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(9, 60))
+def test_c_index_across_centres_is_that_of_lifelines_on_pooled_patients(seed: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, days = rng.integers(0, 9, n) * 1.0, rng.integers(1, 20, n) * 1.0
+    died, centre = (rng.random(n) < 0.7) * 1.0, np.arange(n) % 3
+    died[np.argmin(days)] = 1
+    days[np.argmax(days)] += 1
+    parts = [groups_of(*(v[centre == c] for v in (scores, days, died))) for c in range(3)]
+    value, low, high = c_index_of(pairs_across(parts))
+    assert value == pytest.approx(concordance_index(days, scores, died), abs=1e-9)
+    assert (value, low, high) == pytest.approx(c_index_of(pairs_of(scores, days, died)))
+
+
+@given(st.integers(0, 10**6), st.integers(0, 60), st.integers(1, 6))
+def test_no_group_is_of_fewer_than_asked(seed: int, n: int, least: int) -> None:
+    rng = np.random.default_rng(seed)
+    found = groups_of(rng.normal(size=n), rng.exponential(size=n), rng.integers(0, 2, n), least)
+    sizes = dict.fromkeys(zip(found.scores, found.days, strict=True), 0.0)
+    for key, count in zip(zip(found.scores, found.days, strict=True), found.counts, strict=True):
+        sizes[key] += count
+    assert all(size >= least for size in sizes.values())
+    assert found.counts.sum() == (n if n >= least else 0)
+
+
+def test_groups_of_five_keep_a_c_index_within_three_hundredths() -> None:
+    rng = np.random.default_rng(0)
+    risk = rng.normal(size=600)
+    days, died = rng.exponential(np.exp(-risk)), (rng.random(600) < 0.8) * 1.0
+    exact = concordance_index(days, -risk, died)
+    parts = [groups_of(-risk[c::3], days[c::3], died[c::3], 5) for c in range(3)]
+    assert c_index_of(pairs_across(parts))[0] == pytest.approx(exact, abs=0.03)
 
 
 def test_the_interval_of_a_c_index_covers_the_truth() -> None:

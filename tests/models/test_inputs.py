@@ -17,6 +17,14 @@ def test_treatment_vector_by_hand() -> None:
     assert treatment_vector(mixed) == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_model_tells_large_fractions_from_a_large_dose() -> None:
+    # 40.05 Gy in 15: BED8 = 40.05 * (1 + 2.67 / 8), EQD2 at 3 = 40.05 * (2.67 + 3) / 5.
+    short = patient("a", True, treatment=Treatment((Phase(Radiation.PHOTON, 40.05, 15),)))
+    found = build_inputs(Cohort("c", (short,), False), ResponseModelConfig(treatment=True))
+    expected = [1, 0, 0, 0.4005 * (1 + 2.67 / 8), 0.4005 * (2.67 + 3) / 5]
+    assert found.treatment[0] == pytest.approx(expected, abs=1e-6)
+
+
 def day(number: int, value: float) -> Timepoint:
     voxels = np.full((2, 3, 4), value, np.float32)
     return Timepoint(number, {Sequence.T1C: Scan(voxels, np.eye(4), Sequence.T1C)})

@@ -23,7 +23,7 @@ def inputs(count: int = 12) -> Inputs:
     none = np.full(count, np.nan)
     return Inputs(
         "c", tuple(map(str, range(count))), image, rng.normal(size=(count, 3)),
-        rng.random((count, 4)).astype(np.float32), response.astype(np.float32), none, none,
+        rng.random((count, 5)).astype(np.float32), response.astype(np.float32), none, none,
     )  # fmt: skip
 
 
