@@ -48,7 +48,7 @@ def run(
     claim(out, config, cohorts)
     training = Federation(FEDERATED, names, 0, 2)
     if config.federation.engine == "flare":
-        from flame.federation.flare import train_on_flare
+        from flame.federation.flare.simulator import train_on_flare
 
         train_on_flare(config, out, progress)
     else:

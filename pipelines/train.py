@@ -73,7 +73,7 @@ def run(
     write_text(out / WARNINGS_FILE, "\n".join(warnings))
     federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
     if config.federation.engine == "flare" and not _finished(out, federated):
-        from flame.federation.flare import train_on_flare
+        from flame.federation.flare.simulator import train_on_flare
 
         train_on_flare(config, out, lambda done, total: progress(FEDERATED, done, total))
         if not _finished(out, federated):

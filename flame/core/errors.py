@@ -15,6 +15,10 @@ class BadInput(FlameError):
     exit_code = 2
 
 
+class Refusal(FlameError):
+    """What a centre does not do, by its own policy. Its text may leave the centre."""
+
+
 class StageFailed(FlameError):
     """A preprocessing stage whose result cannot be trusted, so there is none."""
 

@@ -14,6 +14,7 @@ from flame.core.scores import Weights
 from flame.federation.strategies.strategy import State
 from flame.federation.task import Shared
 
+MODELS = "models"
 _SHARED = "shared."
 
 
@@ -33,7 +34,7 @@ class Checkpoint:
 
 def checkpoint_path(run: Path, name: str) -> Path:
     """Where the checkpoint, and in the end the model, of a training lies."""
-    return run / "models" / f"{name}.npz"
+    return run / MODELS / f"{name}.npz"
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:

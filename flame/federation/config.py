@@ -17,6 +17,7 @@ from flame.models.segmentation_cases import SegmentationConfig
 ENGINES = ("in-process", "flare")
 ENDPOINTS = ("overall", "progression-free")
 TASK_NAMES = ("response", "survival", "segmentation", "evolution", "statistics")
+LEARNERS = (*TASK_NAMES, "logistic")
 TABULAR = ("response", "survival", "statistics")
 
 
@@ -84,7 +85,8 @@ class FederationConfig:
     """Engine and aggregation, whose ``options`` are those of the strategy.
 
     Strategies to ``compare`` are trained beside it, in process, with their usual options.
-    ``timeout_s`` bounds one call to a site.
+    A site has ``timeout_s`` to finish what it is asked, and is lost after ``silence_s`` without a
+    sign of life. A round needs ``min_sites`` of its sites, 0: all of them.
     """
 
     engine: str = "in-process"
@@ -92,6 +94,8 @@ class FederationConfig:
     options: dict[str, float] = field(default_factory=dict)
     compare: tuple[str, ...] = ()
     timeout_s: float = 600.0
+    silence_s: float = 60.0
+    min_sites: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,11 @@ class TrainConfig:
                 len(set(training.seeds)) == len(training.seeds) > 0 and min(training.seeds) >= 0,
                 "training.seeds: at least one, each once, 0 or more",
             ),
-            (self.federation.timeout_s > 0, "federation.timeout_s: above 0"),
+            (
+                min(self.federation.timeout_s, self.federation.silence_s) > 0,
+                "federation.timeout_s and silence_s: above 0",
+            ),
+            (self.federation.min_sites >= 0, "federation.min_sites: 0 (all) or more"),
             (self.task in TASK_NAMES, f"task: one of {', '.join(TASK_NAMES)}"),
             (self.is_tabular or data.bids, f"task {self.task} needs images: set data.bids"),
             (

@@ -1,16 +1,17 @@
 """The coordinator: runs trainings round by round over whatever engine carries its calls."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from flame import __version__
 from flame.core.errors import BadInput, FlameError
 from flame.core.scores import Update, Weights
+from flame.federation.calls import Answers, Call, said
 from flame.federation.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -46,19 +47,6 @@ from flame.federation.task import Ask, Message, Shared, Task
 Progress = Callable[[int, int], None]
 
 
-class Call(Protocol):
-    """Calls ``method`` at each of ``sites`` and returns every answer, or raises FlameError."""
-
-    def __call__(
-        self,
-        method: str,
-        sites: tuple[str, ...],
-        each: Mapping[str, Message] | None = None,
-        **arguments: Any,
-    ) -> dict[str, Any]:
-        """Answers by site name; ``each`` are arguments that only the site named is given."""
-
-
 def _nothing(done: int, total: int) -> None:
     """No progress shown."""
 
@@ -82,7 +70,10 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
 
 
 class Coordinator:
-    """Trains every federation of a plan; what is on disk already is not trained again."""
+    """Trains every federation of a plan; what is on disk already is not trained again.
+
+    ``latest`` are the rows of the history that the last round added.
+    """
 
     def __init__(
         self,
@@ -94,12 +85,13 @@ class Coordinator:
         kind: str = FEDERATED,
     ) -> None:
         self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
-        self.strategy = strategy_of(config, kind)
+        self.strategy, self.min_sites = strategy_of(config, kind), config.federation.min_sites
+        self.latest: list[dict[str, Any]] = []
 
     def run(self, call: Call, sites: Callable[[Federation], tuple[str, ...]]) -> None:
         """Run the plan; ``sites`` says which sites hold the centres of a federation."""
         everyone = tuple(sorted({s for f in self.plan for s in sites(f)}))
-        for site, answer in call("describe", everyone).items():
+        for site, answer in call("describe", everyone).all("describe").items():
             if answer["version"] != __version__:
                 raise FlameError(f"site {site} runs FLAME {answer['version']}, not {__version__}")
         for index, federation in enumerate(self.plan):
@@ -136,7 +128,8 @@ class Coordinator:
             start = finished(self.run_folder, federation.start)
             weights = self.strategy.weights_for(start.state, federation.centres[0])
             return State(weights, {}, start.state.names), start.shared
-        first = call("initial_weights", sites[:1], seed=federation.seed)[sites[0]]
+        answers = call("initial_weights", sites[:1], seed=federation.seed)
+        first = answers.all("initial_weights")[sites[0]]
         return State(first["weights"], {}, tuple(first["names"])), {}
 
     def _round(
@@ -155,21 +148,20 @@ class Coordinator:
             who=_who(federation),
         )  # fmt: skip
         wall = round(time.perf_counter() - started, 4)
-        updates = [_checked(site, answers[site], at.state) for site in sites]
-        history = [
-            {
-                "training": federation.name,
-                "round": number,
-                "site": update.centre,
-                "patients": update.patients,
-                "loss": update.loss,
-                "seconds": round(update.seconds, 4),
-                "round_seconds": wall,
-            }
-            for update in updates
+        updates, lost = _checked(answers, at.state)
+        if len(updates) < min(self.min_sites or len(sites), len(sites)):
+            raise FlameError(f"round {number} of {federation.name}: {said(lost)}")
+        at_round = {"training": federation.name, "round": number, "round_seconds": wall}
+        self.latest = [
+            {**at_round, "site": u.centre, "patients": u.patients, "loss": u.loss,
+             "seconds": round(u.seconds, 4), "lost": ""}
+            for u in updates
+        ]  # fmt: skip
+        self.latest += [
+            {**at_round, "site": s, "patients": 0, "lost": why} for s, why in lost.items()
         ]
         state = self.strategy.aggregate(at.state, updates)
-        return Checkpoint(number, state, at.shared, [*at.history, *history])
+        return Checkpoint(number, state, at.shared, [*at.history, *self.latest])
 
 
 def _asking(call: Call, sites: tuple[str, ...], who: Message) -> Ask:
@@ -183,7 +175,7 @@ def _asking(call: Call, sites: tuple[str, ...], who: Message) -> Ask:
         answers = call(
             "answer", sites, question=question, given=given, weights=list(weights),
             shared=shared or {}, calibrating=calibrating, who=who,
-        )  # fmt: skip
+        ).all(question)  # fmt: skip
         return [answers[site] for site in sites]
 
     return ask
@@ -197,15 +189,26 @@ def _who(federation: Federation) -> Message:
     }  # fmt: skip
 
 
-def _checked(site: str, answer: dict[str, Any], state: State) -> Update:
-    """Return the update of a site, or refuse one that would spoil the model."""
+def _checked(answers: Answers, state: State) -> tuple[list[Update], dict[str, str]]:
+    """Updates in order of site, and why the others are lost: one may not spoil the model."""
+    updates, lost = [], dict(answers.lost)
+    for site, answer in sorted(answers.got.items()):
+        why = _spoilt(answer, state)
+        if why:
+            lost[site] = why
+            continue
+        counts = answer["patients"], answer["loss"], answer["seconds"], answer["steps"]
+        updates.append(Update(site, answer["weights"], *counts))
+    return updates, lost
+
+
+def _spoilt(answer: dict[str, Any], state: State) -> str:
     weights = answer["weights"]
     if [np.shape(w) for w in weights] != [w.shape for w in state.weights]:
-        raise FlameError(f"site {site} sent weights of another shape: do versions differ?")
+        return "sent weights of another shape: do versions differ?"
     if not all(np.isfinite(w).all() for w in weights) or not np.isfinite(answer["loss"]):
-        raise FlameError(
-            f"site {site} sent weights or a loss that are not finite; lower "
-            "training.learning_rate and look at the site's data"
+        return (
+            "sent weights or a loss that are not finite; lower training.learning_rate and look at "
+            "the site's data"
         )
-    counts = answer["patients"], answer["loss"], answer["seconds"], answer["steps"]
-    return Update(site, weights, *counts)
+    return ""

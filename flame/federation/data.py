@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from flame.core.cohort import Cohort, Outcome, Patient
+from flame.core.errors import BadInput
 from flame.core.files import content_hash
 from flame.federation.config import DataConfig, TrainConfig
 from flame.io.assessments import PROGRESSIONS, read_progressions
@@ -22,7 +23,7 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     data = config.data
     if data.bids:
         cohort = _with_endpoint(
-            read_cohort(Path(data.bids) / centre, centre, view_of(config)), config
+            read_cohort(centre_folder(data, centre), centre, view_of(config)), config
         )
     else:
         survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
@@ -38,10 +39,26 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     return replace(prepared(cohort, data), manifest=manifest)
 
 
+def at_site(config: TrainConfig, data: str) -> TrainConfig:
+    """The configuration with a hospital's own folder or table for ``data``, if it names one."""
+    if not data:
+        return config
+    if not Path(data).exists():
+        raise BadInput(f"no data at {data}; give flame join the folder or table of this hospital")
+    bids, table = (data, "") if Path(data).is_dir() else ("", data)
+    return replace(config, data=replace(config.data, bids=bids, table=table))
+
+
+def centre_folder(data: DataConfig, centre: str) -> Path:
+    """The BIDS derivatives of one centre: below ``data.bids``, or at a hospital that itself."""
+    root = Path(data.bids)
+    return root if (root / "dataset_description.json").exists() else root / centre
+
+
 def _with_endpoint(cohort: Cohort, config: TrainConfig) -> Cohort:
     if config.data.endpoint == "overall":
         return cohort
-    root = Path(config.data.bids) / cohort.centre
+    root = centre_folder(config.data, cohort.centre)
     ends = read_progressions(root)
     patients = []
     for patient in cohort.patients:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from flame.federation.coordinator import Call
+from flame.federation.calls import Answers, Call
 from flame.federation.site import Site
 from flame.federation.task import Message
 
@@ -20,11 +20,11 @@ def in_process_call(here: Mapping[str, Site]) -> Call:
         sites: tuple[str, ...],
         each: Mapping[str, Message] | None = None,
         **arguments: Any,
-    ) -> dict[str, Any]:
-        answers = {}
+    ) -> Answers:
+        answers: dict[str, Any] = {}
         for name in sites:
             given = deepcopy({**arguments, **(each or {}).get(name, {})})
             answers[name] = deepcopy(getattr(here[name], method)(**given))
-        return answers
+        return Answers(answers)
 
     return call

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from flame import __version__
-from flame.core.errors import FlameError
+from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
 from flame.federation.folds import calibration_rows, training_rows
 from flame.federation.task import Message, Patients, Shared, Task
@@ -91,8 +91,8 @@ class Site:
                 kept = calibration_rows(patients.take(rows), seed, self.task.calibration)
                 found.append(patients.take(rows[kept == calibrating]))
                 if len(found[-1].pseudonyms) < self.least:
-                    raise FlameError(
-                        f"centre {patients.centre} refuses to answer for fewer than "
+                    raise Refusal(
+                        f"{patients.centre} refuses to answer for fewer than "
                         f"privacy.least_patients = {self.least} patients"
                     )
         return found

@@ -12,7 +12,7 @@ from flame.pipelines import train
 
 def on_both_engines(config: TrainConfig, folder: Path) -> Iterator[tuple[Checkpoint, Checkpoint]]:
     """Every federated training of centres a and b: in process in ``folder``/here, and on FLARE."""
-    from flame.federation.flare import train_on_flare
+    from flame.federation.flare.simulator import train_on_flare
 
     config = replace(config, data=replace(config.data, centres=("a", "b")))
     train.run(config, folder / "here")

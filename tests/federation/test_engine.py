@@ -134,24 +134,24 @@ def test_nothing_but_weights_counts_and_sums_leaves_a_site(toy: TrainConfig) -> 
     site = sites(toy)["a"]
     call = in_process_call({"a": site})
     who = {"who": {"seed": 0, "folds": 2, "fold": 0, "centres": ["a"]}}
-    assert set(call("describe", ("a",))["a"]) == {"version"}
+    assert set(call("describe", ("a",)).got["a"]) == {"version"}
     nothing = {"given": {}, "weights": [], "shared": {}, "calibrating": False}
-    moments = call("answer", ("a",), question="moments", **nothing, **who)["a"]
+    moments = call("answer", ("a",), question="moments", **nothing, **who).got["a"]
     assert {k: v.shape for k, v in moments.items()} == dict.fromkeys(
         ("count", "mean", "squares"), (2,)
     )
-    start = call("initial_weights", ("a",), seed=0)["a"]["weights"]
+    start = call("initial_weights", ("a",), seed=0).got["a"]["weights"]
     answer = call(
         "train", ("a",), {"a": {"weights": start, "corrections": [vars(Correction())]}}, name="n",
         number=1, shared=moments, **who,
-    )["a"]  # fmt: skip
+    ).got["a"]  # fmt: skip
     assert set(answer) == {"weights", "patients", "loss", "seconds", "steps"}
     assert [w.shape for w in answer["weights"]] == [(2, 1), (1,)]
 
 
 @pytest.mark.flare
 def test_flare_and_in_process_give_the_same_weights(toy: TrainConfig, tmp_path: Path) -> None:
-    from flame.federation.flare import train_on_flare
+    from flame.federation.flare.simulator import train_on_flare
 
     train.run(toy, tmp_path / "here")
     data = replace(toy.data, centres=("a", "b"))
@@ -171,13 +171,15 @@ def test_flare_and_in_process_give_the_same_weights(toy: TrainConfig, tmp_path: 
 def test_a_site_that_fails_on_flare_is_named_without_its_data(
     toy: TrainConfig, tmp_path: Path
 ) -> None:
-    from flame.federation.flare import train_on_flare
+    from flame.federation.flare.simulator import train_on_flare
 
     table = Path(toy.data.table)
     table.write_text(table.read_text().replace("b3,", "b3,secret", 1))
     data = replace(toy.data, centres=("a", "b"))
     config = replace(toy, data=data, federation=replace(toy.federation, engine="flare"))
-    with pytest.raises(FlameError, match="b .* did not finish 'describe'") as caught:
+    with pytest.raises(
+        FlameError, match=r"'describe' was not finished: site b failed \(BadInput\)"
+    ) as caught:
         train_on_flare(config, tmp_path, lambda done, total: None)
     assert "secret" not in str(caught.value)
 

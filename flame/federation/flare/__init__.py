@@ -1,0 +1,1 @@
+"""NVIDIA FLARE as the engine: its server, its sites, its simulator, and real federations."""

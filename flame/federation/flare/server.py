@@ -1,0 +1,80 @@
+"""FLARE's server object: the coordinator, and what the command that waits is shown of it."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from nvflare.collab import collab
+
+from flame.core.errors import FlameError
+from flame.core.files import write_text
+from flame.federation.checkpoint import MODELS
+from flame.federation.config import TrainConfig, centres
+from flame.federation.coordinator import Coordinator
+from flame.federation.flare.calls import Calls
+from flame.federation.plan import FEDERATED, Federation, joint_trainings, local_trainings
+from flame.federation.task import open_task
+
+PROGRESS_FILE, ERROR_FILE = "progress.json", "flare-error.txt"
+RUNS, RESULT, PROGRESS = "flame-runs", "flame", "flame.progress"
+"""Folder of runs at the server, folder of results in a job, and the command for its progress."""
+
+
+def flare_plan(config: TrainConfig, alone: bool = False) -> list[Federation]:
+    """The trainings that need the federation: all centres, all but each one, each ``alone``."""
+    training, names = config.training, centres(config.data)
+    if config.task == "statistics":
+        return [Federation(FEDERATED, names, 0, 2)]
+    plan = joint_trainings(FEDERATED, names, training.seeds, training.folds)
+    return plan + (local_trainings(names, training.seeds, training.folds) if alone else [])
+
+
+class FlareServer:
+    """Runs the coordinator in ``run_folder``; a plain name is a folder of the server's kit.
+
+    There rounds outlive the job, which a later job of the same name goes on from.
+    """
+
+    def __init__(self, config: str, run_folder: str) -> None:
+        self.config, self.run_folder = config, run_folder
+
+    @collab.main
+    def main(self) -> None:
+        """Train the plan; a failure is written where the command that waits finds it."""
+        config = TrainConfig.from_json(self.config)
+        run, provisioned = Path(self.run_folder), not Path(self.run_folder).is_absolute()
+        if provisioned:
+            run = Path(collab.workspace.get_root_dir()) / RUNS / run
+        told: dict[str, Any] = {"done": 0, "total": 1, "latest": []}
+
+        def progress(done: int, total: int) -> None:
+            told.update(done=done, total=total, latest=coordinator.latest)
+            write_text(run / PROGRESS_FILE, json.dumps([done, total]))
+
+        collab.fl_ctx.get_engine().register_app_command(PROGRESS, lambda *_: told)
+        job = Path(collab.workspace.get_run_dir(collab.fl_ctx.get_job_id()))
+        try:
+            calls = Calls(centres(config.data), config.federation.timeout_s,
+                          config.federation.silence_s)  # fmt: skip
+            plan = flare_plan(config, alone=provisioned)
+            coordinator = Coordinator(config, open_task(config), run, plan, progress)
+            coordinator.run(calls, lambda f: f.centres)
+        except FlameError as error:
+            write_text(run / ERROR_FILE, str(error))
+            raise
+        except Exception as error:
+            write_text(run / ERROR_FILE, f"the server failed ({type(error).__name__})")
+            raise
+        finally:
+            if provisioned:
+                hand_over(run, job / RESULT)
+
+
+def hand_over(run: Path, result: Path) -> None:
+    """Copy what is done so far to where a job's results are fetched from."""
+    if (run / MODELS).is_dir():
+        shutil.copytree(run / MODELS, result / MODELS, ignore=shutil.ignore_patterns(".*"))
+    if (run / ERROR_FILE).exists():
+        result.mkdir(parents=True, exist_ok=True)
+        shutil.copy(run / ERROR_FILE, result)

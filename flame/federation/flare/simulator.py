@@ -1,0 +1,100 @@
+"""FLARE's simulator: a federation on this machine, one process a site."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+from nvflare.collab.recipe import CollabRecipe
+from nvflare.recipe.sim_env import SimEnv
+
+from flame.core.errors import FlameError
+from flame.federation.config import TrainConfig, centres
+from flame.federation.coordinator import Progress
+from flame.federation.flare.server import ERROR_FILE, PROGRESS_FILE, FlareServer
+from flame.federation.flare.site import FlareSite
+
+LOG_FILE = "flare.log"
+
+
+def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
+    """Run the federation in FLARE's simulator, a process a site, and wait for it.
+
+    Raises FlameError with the coordinator's reason, or the log's place, where it fails.
+    """
+    for stale in (PROGRESS_FILE, ERROR_FILE):
+        (run / stale).unlink(missing_ok=True)
+    command = [sys.executable, "-m", "flame.federation.flare.simulator", str(run.resolve())]
+    with (
+        (run / LOG_FILE).open("ab") as log,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True,
+            env=_shared_cores(len(centres(config.data))),
+        ) as process,
+    ):  # fmt: skip
+        try:
+            assert process.stdin is not None
+            print(config.to_json(), file=process.stdin, flush=True)
+            while process.poll() is None:
+                time.sleep(0.2)
+                _report(run, progress)
+        finally:
+            kill_tree(process.pid)
+    _report(run, progress)
+    if (run / ERROR_FILE).exists():
+        reason = (run / ERROR_FILE).read_text()
+        raise FlameError(f"{reason} (see {LOG_FILE}; run the same command again to go on)")
+    if process.returncode != 0:
+        raise FlameError(f"NVIDIA FLARE ended with code {process.returncode}; see {run / LOG_FILE}")
+
+
+def _shared_cores(sites: int) -> dict[str, str]:
+    """Environment in which sites share the cores: numba's idle threads spin, and slow others."""
+    threads = max(1, (os.cpu_count() or 1) // sites)
+    return {"NUMBA_NUM_THREADS": str(threads)} | os.environ
+
+
+def _report(run: Path, progress: Progress) -> None:
+    path = run / PROGRESS_FILE
+    if path.exists():
+        progress(*json.loads(path.read_text()))
+
+
+def kill_tree(pid: int) -> None:
+    """Kill a process and all its descendants; FLARE puts its sites in sessions of their own."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for child in [*process.children(recursive=True), process]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+
+
+def _die_with_parent() -> None:
+    """Kill this process tree when standard input closes: the command that waits is gone.
+
+    Sites that lived on would train beside those of the resumed run.
+    """
+    sys.stdin.read()
+    kill_tree(os.getpid())
+
+
+def _simulate(run: Path, config: str) -> None:
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    names = list(centres(TrainConfig.from_json(config).data))
+    recipe = CollabRecipe(
+        job_name="flame",
+        server=FlareServer(config, str(run)),
+        client=FlareSite(config),
+        min_clients=len(names),
+        sync_task_timeout=300,
+    )
+    recipe.execute(SimEnv(clients=names, workspace_root=str(run / "flare")))
+
+
+if __name__ == "__main__":
+    _simulate(Path(sys.argv[1]), sys.stdin.readline())

@@ -1,0 +1,127 @@
+"""FLARE's client object: a Site whose answers pass its policy and its audit log.
+
+What was asked is asked again where an answer was lost on its way, and then costs nothing. Texts of
+errors would reach the server: it is told the kind alone, but for refusals, which name nobody.
+"""
+
+import logging
+import os
+import threading
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nvflare.collab import collab
+
+from flame.core.errors import Refusal
+from flame.federation.audit import AUDIT_FILE, AuditLog
+from flame.federation.config import TrainConfig
+from flame.federation.policy import POLICY_FILE, SitePolicy, read_policy
+from flame.federation.task import Message, open_task
+
+DATA_VARIABLE = "FLAME_DATA"
+"""Names a site's own folder or table; without, data are where the configuration says."""
+BUSY, UNKNOWN = {"busy": True}, {"unknown": True}
+
+
+class FlareSite:
+    """Works on one call at a time, its data read at the first."""
+
+    def __init__(self, config: str) -> None:
+        self.config = config
+        self._lock, self._pool = threading.Lock(), ThreadPoolExecutor(1)
+        self._call = ""
+        self._answer: Future[Message] = Future()
+        self._site: Any = None
+
+    @collab.publish
+    def alive(self) -> bool:
+        """Whether anyone is there."""
+        return True
+
+    @collab.publish
+    def call(self, number: str, method: str, arguments: dict[str, Any], wait: float) -> Message:
+        """Do what is asked, once for each ``number``, and answer as ``again`` does."""
+        with self._lock:
+            if number != self._call:
+                self._answer.cancel()
+                here = _Here.now()
+                self._call = number
+                self._answer = self._pool.submit(self._work, here, method, arguments)
+        answer: Message = self.again(number, wait)
+        return answer
+
+    @collab.publish
+    def again(self, number: str, wait: float) -> Message:
+        """The answer to call ``number``, that it is not ready after ``wait`` s, or not known."""
+        with self._lock:
+            if number != self._call:
+                return UNKNOWN
+            answer = self._answer
+        try:
+            return answer.result(timeout=wait)
+        except TimeoutError:
+            return BUSY
+
+    def _work(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
+        with _only_kinds(method) as failed:
+            if self._site is None:
+                self._site = here.open_site(TrainConfig.from_json(self.config))
+            here.policy.check_question(arguments.get("question", ""))
+            answer: Message = getattr(self._site, method)(**arguments)
+            here.log(method, arguments, answer)
+            return answer
+        with _only_kinds(method):
+            here.log(method, arguments, failed)
+        return failed
+
+
+class _Here:
+    """What a site has of its own: name, data, policy and audit log."""
+
+    def __init__(self, centre: str, kit: Path, local: Path) -> None:
+        self.centre, self.data = centre, os.environ.get(DATA_VARIABLE, "")
+        given = local / POLICY_FILE
+        self.policy = read_policy(given) if self.data else SitePolicy((), (), 1, 1)
+        self.audit = AuditLog(kit / AUDIT_FILE) if self.data else None
+
+    @staticmethod
+    def now() -> "_Here":
+        """Read within a call of FLARE's, which alone knows the site."""
+        workspace = collab.workspace
+        return _Here(
+            collab.site_name, Path(workspace.get_root_dir()), Path(workspace.get_site_config_dir())
+        )
+
+    def open_site(self, config: TrainConfig) -> Any:
+        """The Site with its data read."""
+        from flame.federation.data import at_site, load_cohort
+        from flame.federation.site import Site
+
+        config = at_site(self.policy.applied(config), self.data)
+        task = open_task(config)
+        patients = task.patients(load_cohort(config, self.centre))
+        return Site(task, [patients], config.privacy.least_patients)
+
+    def log(self, method: str, arguments: dict[str, Any], answer: Message) -> None:
+        """Write down what is about to leave."""
+        if self.audit:
+            self.audit.write(method, arguments, answer)
+
+
+@contextmanager
+def _only_kinds(method: str) -> Iterator[Message]:
+    """Turn an error into what may be sent of it."""
+    failed: Message = {}
+    try:
+        yield failed
+    except Refusal as refusal:
+        failed["refused"] = str(refusal)
+    except Exception as error:
+        # Where it happened, not what it says: its text may hold a patient's data.
+        kind, where = type(error).__name__, traceback.format_tb(error.__traceback__)
+        logging.getLogger(__name__).error("%s: %s at\n%s", method, kind, "".join(where))
+        failed["failed"] = kind

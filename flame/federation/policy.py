@@ -1,0 +1,57 @@
+"""What a hospital lets out of its site: its own file, which no server can change."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flame.core.config import load_config
+from flame.core.errors import BadInput, Refusal
+from flame.core.registry import nearest
+from flame.federation.config import LEARNERS, TrainConfig
+
+POLICY_FILE = "policy.toml"
+
+
+@dataclass(frozen=True)
+class SitePolicy:
+    """The policy of one site; the stricter of it and of the run's settings holds.
+
+    ``learners`` that may learn here, and ``questions`` whose sums may be sent; empty: every one.
+    ``least_patients`` behind any sum or update, ``least_count`` behind any number of a
+    description.
+    """
+
+    learners: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    least_patients: int = 5
+    least_count: int = 5
+
+    def applied(self, config: TrainConfig) -> TrainConfig:
+        """The configuration as this site follows it; Refusal where it does not take part."""
+        if self.learners and config.learner not in self.learners:
+            raise Refusal(f"does not take part in {config.learner}: its policy does not list it")
+        privacy = config.privacy
+        stricter = replace(
+            privacy,
+            least_patients=max(privacy.least_patients, self.least_patients),
+            least_count=max(privacy.least_count, self.least_count),
+        )
+        if stricter.least_patients > 1 and not config.regression.stratified:
+            raise Refusal(
+                "sends no sums at single deaths: set regression.stratified = true, or ask it to "
+                "set least_patients = 1 in its policy"
+            )
+        return replace(config, privacy=stricter)
+
+    def check_question(self, question: str) -> None:
+        """Refusal of a question that the policy does not list."""
+        if self.questions and question not in self.questions:
+            raise Refusal(f"does not answer '{question}': its policy does not list it")
+
+
+def read_policy(path: Path) -> SitePolicy:
+    """The policy at ``path``; BadInput for one that is absent or broken."""
+    policy = load_config(SitePolicy, path, [])
+    for name in policy.learners:
+        if name not in LEARNERS:
+            raise BadInput(f"{path}: unknown learner '{name}': {nearest(name, list(LEARNERS))}")
+    return policy
