@@ -97,7 +97,7 @@ def run(
         in_process(PERSONALISED, own, pooled=False)
     pooled_plan = joint_trainings(POOLED, names, training.seeds, training.folds)
     in_process(POOLED, pooled_plan, pooled=True)
-    _write_history(out)
+    write_history(out)
     return result
 
 
@@ -108,13 +108,16 @@ def resolve(config: TrainConfig) -> TrainConfig:
         return str(Path(path).resolve()) if path else ""
 
     data = replace(config.data, bids=absolute(config.data.bids), table=absolute(config.data.table))
-    model = replace(
-        config.model, clinical=expanded(config.model.clinical),
-        encoder=absolute(config.model.encoder),
-    )  # fmt: skip
-    baselines = {name: expanded(features) for name, features in config.baselines.items()}
+    model = replace(config.model, encoder=absolute(config.model.encoder))
     data = replace(data, centres=centres(data))
-    return replace(config, data=data, model=model, baselines=baselines)
+    return with_features(replace(config, data=data, model=model))
+
+
+def with_features(config: TrainConfig) -> TrainConfig:
+    """Return the config with features named one by one."""
+    model = replace(config.model, clinical=expanded(config.model.clinical))
+    baselines = {name: expanded(features) for name, features in config.baselines.items()}
+    return replace(config, model=model, baselines=baselines)
 
 
 def claim(out: Path, config: TrainConfig, cohorts: list[Cohort]) -> None:
@@ -147,7 +150,8 @@ def _finished(out: Path, plan: list[Federation]) -> bool:
     return all(c is not None and c.finished for c in loaded)
 
 
-def _write_history(out: Path) -> None:
+def write_history(out: Path) -> None:
+    """Write history.csv: a row a round and site of every training."""
     rows = []
     for path in sorted((out / "models").glob("[!.]*.npz")):
         checkpoint = load_checkpoint(path)

@@ -11,7 +11,7 @@ import numpy as np
 from flame.core.errors import Refusal
 from flame.federation.task import Message
 
-AUDIT_FILE = "audit.log"
+AUDIT_FILE = "sent.log"
 
 
 class AuditLog:

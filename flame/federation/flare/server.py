@@ -46,10 +46,12 @@ class FlareServer:
         run, provisioned = Path(self.run_folder), not Path(self.run_folder).is_absolute()
         if provisioned:
             run = Path(collab.workspace.get_root_dir()) / RUNS / run
-        told: dict[str, Any] = {"done": 0, "total": 1, "latest": []}
+        told: dict[str, Any] = {"done": 0, "total": 1, "latest": [], "silent": []}
 
         def progress(done: int, total: int) -> None:
-            told.update(done=done, total=total, latest=coordinator.latest)
+            told.update(
+                done=done, total=total, latest=coordinator.latest, silent=sorted(calls.silent)
+            )
             write_text(run / PROGRESS_FILE, json.dumps([done, total]))
 
         collab.fl_ctx.get_engine().register_app_command(PROGRESS, lambda *_: told)

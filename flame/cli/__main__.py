@@ -1,0 +1,5 @@
+"""``python -m flame.cli``."""
+
+from flame.cli import main
+
+main()

@@ -1,0 +1,86 @@
+"""What commands print with: tables, bars, warnings; and the application they belong to."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from flame.core.scores import GeneralisationReport
+
+app = typer.Typer(
+    help="Federated learning from glioblastoma MRI: from DICOM folders to a per-centre report.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(), Console(stderr=True)
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="Override a key: section.key=value.")
+]
+
+
+def import_keras_quietly() -> None:
+    """Import Keras with TensorFlow's start-up chatter, which no setting turns off, dropped."""
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import keras  # noqa: F401
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+@contextmanager
+def bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Progress bars, one a stage, on standard error."""
+    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    with Progress(*columns, console=err) as progress:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total)
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+def warn(warnings_: Iterable[str]) -> None:
+    """Print each warning on standard error."""
+    for warning in warnings_:
+        err.print(f"[yellow]Warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table."""
+    shown = Table(title=escape(title), title_justify="left")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*map(escape, row))
+    out.print(shown)
+
+
+def print_matrix(report: GeneralisationReport) -> None:
+    """Print the measure that a run is about, by model and tested centre."""
+    from flame.evaluation.measures import MEASURES
+
+    kind = "SIMULATED patients" if report.simulated else "real patients"
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for s in report.scores:
+        if s.metric == report.metric:
+            origin = s.trained_on if s.model == "local" else ""
+            text = f"{s.value:.2f} ({s.low:.2f}-{s.high:.2f})" if not s.reason else s.reason
+            rows.setdefault((s.model, origin), {})[s.tested_on] = text
+    table(
+        f"{MEASURES[report.metric].title} (95 % interval) by tested centre: {kind}",
+        ["model", "trained on", *report.centres],
+        [[*key, *(by.get(c, "") for c in report.centres)] for key, by in rows.items()],
+    )

@@ -1,0 +1,225 @@
+"""Commands on images and tables of a hospital."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flame.cli.console import Overrides, app, bars, out, table, warn
+from flame.core.errors import FlameError
+
+Sequences = Annotated[
+    Path | None,
+    typer.Option(help="Table of overrides: series (from inspect --json), sequence."),
+]
+
+
+@app.command()
+def simulate(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="New folder to write to.")],
+    centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
+    patients: Annotated[int, typer.Option(help="Patients a hospital.")] = 8,
+    spacing: Annotated[float, typer.Option(help="Voxel size of the scanners in mm.")] = 2.0,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
+) -> None:
+    """Write simulated hospitals as DICOM folders, with the truth beside them."""
+    from flame.pipelines import simulate as pipeline
+
+    config = pipeline.SimulateConfig(str(folder), centres, patients, spacing, seed, jobs=jobs)
+    with bars() as show:
+        pipeline.run(config, lambda done, total: show("simulate", done, total))
+    out.print(f"{centres} simulated hospitals in {folder}; the truth is in {folder / 'truth'}")
+
+
+@app.command()
+def inspect(
+    dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    sequences: Sequences = None,
+) -> None:
+    """Show what is in a DICOM folder, and what is refused and why."""
+    from flame.pipelines import inspect as pipeline
+
+    with bars() as show:
+        report, rows = pipeline.run(
+            dicom, lambda done, total: show("headers", done, total), sequences
+        )
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+    else:
+        columns = ["patient", "date", "series", "taken as", "geometry", "why"]
+        shown = [[r.patient, r.day, r.series, r.verdict, r.geometry, r.reason] for r in rows]
+        table(f"{dicom}", columns, shown)
+        for file in report.unreadable[:20]:
+            out.print(f"passed over: {file.path}: {file.reason}", soft_wrap=True, markup=False)
+        if len(report.unreadable) > 20:
+            out.print(f"... and {len(report.unreadable) - 20} more files passed over")
+    if not any(s.taken for s in report.series) and not report.radiotherapy:
+        raise SystemExit(2)
+
+
+@app.command()
+def preprocess(
+    dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of BIDS derivatives.")],
+    spacing: Annotated[
+        float | None, typer.Option(help="Voxel size of the output in mm (1).")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 1,
+    clinical: Annotated[
+        Path | None, typer.Option(help="Table with a column patient_id (the DICOM PatientID).")
+    ] = None,
+    treatments: Annotated[
+        Path | None, typer.Option(help="Table of radiotherapy, instead of RT Plan files.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Pseudonym key; made beside DICOM if absent.")
+    ] = None,
+    sequences: Sequences = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="Folder of brain masks PatientID_YYYYMMDD[-2].nii.gz.")
+    ] = None,
+    tumours: Annotated[
+        Path | None, typer.Option(help="Folder of tumour masks, named alike, on the T1c's grid.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Dask scheduler, such as tcp://host:8786.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of stage parameters (docs/configuration.md).")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Turn a DICOM folder into BIDS derivatives; run again, it skips what is done."""
+    from flame.core.config import load_config
+    from flame.pipelines import preprocess as pipeline
+    from flame.preprocessing.config import StageConfig
+
+    given = [f"spacing={spacing}"] * (spacing is not None)
+    stages = load_config(StageConfig, config, [*given, *(overrides or [])])
+
+    def text(path: Path | None) -> str | None:
+        return str(path) if path else None
+
+    settings = pipeline.PreprocessConfig(
+        str(dicom), str(folder), stages, jobs, text(clinical), text(treatments), text(key),
+        text(sequences), text(masks), scheduler, text(tumours),
+    )  # fmt: skip
+    with bars() as show:
+        result = pipeline.run(settings, lambda done, total: show("preprocess", done, total))
+    columns = ["subject", "session", "day", "status", "sequences", "brain ml", "quality", "note"]
+    rows = [
+        [r.subject, r.session, str(r.day), r.status, r.sequences, f"{r.brain_ml:.0f}", r.quality,
+         f"{r.note} {r.path}".strip()]
+        for r in result.studies
+    ]  # fmt: skip
+    table(f"{folder}", columns, rows)
+    warn(result.warnings)
+    out.print(f"Look at the images: {result.html}", soft_wrap=True)
+    failed = sum(r.status == "failed" for r in result.studies)
+    if failed:
+        raise FlameError(f"{failed} of {len(result.studies)} studies failed; the note says why")
+
+
+@app.command("import")
+def import_(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET",
+            help="cfb-gbm, lumiere, sailor, mu-glioma-post, ucsf-alptdg, upenn-gbm or brats.",
+        ),
+    ],
+    download: Annotated[Path, typer.Argument(metavar="DOWNLOAD", help="Its folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder a centre goes here.")],
+    spacing: Annotated[float, typer.Option(help="Voxel size of the output in mm.")] = 1.0,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
+    centre: Annotated[list[str] | None, typer.Option(help="Only this one; repeat it.")] = None,
+    check: Annotated[bool, typer.Option(help="Say what is there and what is missing.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Preprocess a downloaded public data set into one folder a centre."""
+    from flame.core.config import load_config
+    from flame.pipelines import import_dataset as pipeline
+    from flame.preprocessing.config import StageConfig
+
+    if check:
+        out.print(pipeline.as_json(pipeline.read(name, download)), highlight=False)
+        return
+    stages = load_config(StageConfig, None, [f"spacing={spacing}", *(overrides or [])])
+    config = pipeline.ImportConfig(
+        name, str(download), str(folder), stages, jobs, tuple(centre or ())
+    )
+    with bars() as show:
+        result = pipeline.run(config, lambda done, total: show("import", done, total))
+    warn(result.missing)
+    rows = [
+        [c, r.subject, r.session, str(r.day), r.status, r.note]
+        for c, found in result.studies.items()
+        for r in found
+        if r.status == "failed"
+    ]
+    if rows:
+        table("Days that failed", ["centre", "subject", "session", "day", "status", "why"], rows)
+    kept = sum(r.status != "failed" for found in result.studies.values() for r in found)
+    out.print(f"{kept} days of {len(result.studies)} centres are in {folder}.")
+    out.print(f"Cite: {result.source}. Licence: {result.licence}.")
+    if not kept:
+        raise SystemExit(1)
+
+
+@app.command()
+def harmonise(
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="Folder of preprocessed centres, or a table.")
+    ],
+    target: Annotated[Path, typer.Option("--out", help="Landmarks (JSON), or the new table.")],
+    features: Annotated[
+        str, typer.Option(help="Columns of the table to harmonise, separated by commas.")
+    ] = "",
+    covariates: Annotated[
+        str, typer.Option(help="Columns whose effect is kept, such as age,sex.")
+    ] = "",
+    centre_column: Annotated[str, typer.Option(help="Column that names the centre.")] = "centre",
+) -> None:
+    """Make centres alike: Nyul landmarks for images, ComBat for the features of a table."""
+    from flame.pipelines import harmonise as pipeline
+
+    if source.is_dir():
+        result = pipeline.fit_landmarks(source, target)
+    else:
+        names = [
+            [n.strip() for n in text.split(",") if n.strip()] for text in (features, covariates)
+        ]
+        result = pipeline.harmonise_table(source, target, centre_column, *names)
+    table(f"{source}", ["centre", "summarised"], [list(row) for row in result.rows])
+    out.print(f"Written: {result.path}", soft_wrap=True)
+
+
+@app.command()
+def assess(
+    centre: Annotated[Path, typer.Argument(metavar="CENTRE", help="A preprocessed centre.")],
+    criteria: Annotated[
+        str, typer.Option(help="rano-2.0-volume, rano-2.0 or rano-2010.")
+    ] = "rano-2.0-volume",
+) -> None:
+    """Rate every day with a tumour mask by RANO, with its reason; progression-free survival."""
+    from flame.pipelines import assess as pipeline
+
+    with bars() as show:
+        result = pipeline.run(centre, criteria, lambda done, total: show("assess", done, total))
+    rows = [
+        [name, str(a.burden.day), f"{a.burden.size:g}", str(a.rating), a.why]
+        for name, found in result.ratings.items()
+        for a in found
+    ]
+    table(f"{centre}: {criteria}", ["subject", "day", "size", "rating", "why"], rows)
+    warn(f"{name}: {reason}" for name, reason in result.left_out.items())
+    progressed = sum(end.progressed for end in result.progressions.values())
+    out.print(
+        f"{progressed} of {len(result.progressions)} progressed or died. Steroids and clinical "
+        f"state are not known and do not count. Written: {centre}/response.tsv, progression.tsv"
+    )

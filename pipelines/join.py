@@ -1,0 +1,28 @@
+"""``flame join``: the site of one hospital, in the foreground."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flame.core.errors import BadInput
+from flame.federation.audit import AUDIT_FILE
+from flame.federation.policy import POLICY_FILE, read_policy
+
+
+def run(kit: Path, data: Path, say: Callable[[str], None]) -> None:
+    """Run the site of ``kit`` on ``data``, its BIDS derivatives or table, until it is stopped.
+
+    BadInput for data or a policy that cannot be used, before anything is connected.
+    """
+    from flame.federation.flare.node import SITE, check_kit, keep_running, server_of
+    from flame.federation.flare.site import DATA_VARIABLE
+
+    kit = check_kit(kit, SITE)
+    if data.is_dir() and not (data / "dataset_description.json").exists():
+        raise BadInput(f"{data} holds no BIDS derivatives; give the OUT of flame preprocess")
+    if not data.exists():
+        raise BadInput(f"no data at {data}: a folder of flame preprocess, or a CSV table")
+    if kit in data.resolve().parents:
+        raise BadInput(f"{data} is inside the kit, which others can list; keep data elsewhere")
+    read_policy(kit / "local" / POLICY_FILE)
+    say(f"joining {server_of(kit)}; what is sent is written to {kit / AUDIT_FILE}")
+    keep_running(kit, {DATA_VARIABLE: str(data.resolve())}, say)

@@ -1,0 +1,67 @@
+"""``flame submit``: train a configuration in a real federation."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flame.core.config import as_toml
+from flame.core.errors import BadInput
+from flame.core.files import write_text
+from flame.federation.config import TrainConfig, centres
+from flame.federation.coordinator import strategy_of
+from flame.pipelines.train import CONFIG_FILE, with_features, write_history
+
+NAME_FILE = "run-name.txt"
+
+
+def run(
+    config: TrainConfig,
+    kit: Path,
+    out: Path,
+    show: Callable[[dict[str, Any]], None],
+    say: Callable[[str], None],
+    patience_s: float = 600.0,
+) -> Path:
+    """Train at the connected sites, or those named, and write their models into ``out``.
+
+    Run again with the same ``out`` it goes on from the last round. Where data lie is each site's
+    own affair: of ``data.bids`` or ``data.table`` only counts which of the two is given.
+    """
+    from flame.federation.flare.lead import Federation
+    from flame.federation.flare.node import LEAD, check_kit
+
+    federation = Federation(check_kit(kit, LEAD), patience_s)
+    if config.federation.compare or config.training.personalised:
+        raise BadInput("federation.compare and training.personalised are for flame train")
+    strategy_of(config)
+    if not config.data.centres:
+        config = replace(config, data=replace(config.data, centres=federation.sites()))
+    config = with_features(config)
+    config = _without_paths(config)
+    name = _claim(out, config)
+    federation.run(config, name, out, show, say)
+    write_history(out)
+    return out
+
+
+def _without_paths(config: TrainConfig) -> TrainConfig:
+    """No path of this machine is told to anyone."""
+    bids, table = ("at-each-site", "") if config.data.bids else ("", "at-each-site")
+    data = replace(config.data, bids=bids, table=table, centres=centres(config.data))
+    return replace(config, data=data, federation=replace(config.federation, engine="flare"))
+
+
+def _claim(out: Path, config: TrainConfig) -> str:
+    path, text = out / CONFIG_FILE, as_toml(config)
+    if path.exists():
+        if path.read_text(encoding="utf-8") != text or not (out / NAME_FILE).exists():
+            raise BadInput(f"{out} holds another run; give a new --out")
+        return (out / NAME_FILE).read_text(encoding="utf-8")
+    if out.exists() and any(out.iterdir()):
+        raise BadInput(f"{out} is not empty and holds no run; give a new folder to --out")
+    name = f"flame-{secrets.token_hex(6)}"
+    write_text(out / NAME_FILE, name)
+    write_text(path, text)
+    return name
