@@ -46,6 +46,7 @@ class FlareServer:
         run, provisioned = Path(self.run_folder), not Path(self.run_folder).is_absolute()
         if provisioned:
             run = Path(collab.workspace.get_root_dir()) / RUNS / run
+        (run / ERROR_FILE).unlink(missing_ok=True)
         told: dict[str, Any] = {"done": 0, "total": 1, "latest": [], "silent": []}
 
         def progress(done: int, total: int) -> None:

@@ -1,0 +1,154 @@
+"""A real federation of two hospitals on this machine: processes, folders, sockets, certificates."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from flame.core.config import as_toml
+from flame.federation.checkpoint import load_checkpoint
+from flame.federation.config import TrainConfig
+
+FLAME = (sys.executable, "-m", "flame.cli")
+SITES, PERSON = ("a", "b"), "person-of-"
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def until(what: Callable[[], bool], seconds: float = 180) -> None:
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, f"not so after {seconds} s"
+        time.sleep(0.2)
+
+
+class Hospitals:
+    """Server, lead and a site for each of a and b, each with its own copy of its kit."""
+
+    def __init__(self, root: Path, toy: TrainConfig) -> None:
+        self.root, self.config = root, toy
+        self.port, admin = free_ports(2)
+        (root / "project.toml").write_text(
+            f'name = "toy"\nhost = "localhost"\nsites = ["a", "b"]\nport = {self.port}\n'
+            f"admin_port = {admin}\n"
+        )
+        command = [*FLAME, "provision", str(root / "project.toml"), "--out", str(root / "kits")]
+        subprocess.run(command, check=True, capture_output=True)
+        table = pd.read_csv(toy.data.table)
+        table["patient_id"] = PERSON + table.patient_id
+        table.to_csv(toy.data.table, index=False)
+        for name in SITES:
+            (root / name).mkdir()
+            (root / "kits" / name).rename(root / name / "kit")
+            table[table.centre == name].to_csv(root / name / "patients.csv", index=False)
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def kit(self, name: str) -> Path:
+        return self.root / name / "kit" if name in SITES else self.root / "kits" / name
+
+    def start(self, *names: str) -> None:
+        for name in names:
+            command = [*FLAME, "serve", str(self.kit(name))]
+            if name in SITES:
+                data = self.root / name / "patients.csv"
+                command = [*FLAME, "join", str(self.kit(name)), "--data", str(data)]
+            with (self.root / f"{name}.out").open("ab") as out:
+                self.running[name] = subprocess.Popen(command, stdout=out, stderr=out)
+
+    def kill(self, name: str) -> None:
+        """As a power cut would: everything at once."""
+        for process in self.family(name):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.running.pop(name).wait()
+
+    def family(self, name: str) -> list[psutil.Process]:
+        mine = str(self.kit(name))
+        found = [psutil.Process(self.running[name].pid)]
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if any(mine in part for part in process.cmdline()):
+                    found.append(process)
+        return found
+
+    def job_process(self, name: str) -> psutil.Process:
+        """The process that works on the running job."""
+        kind = "runner_process" if name == "server" else "worker_process"
+        found = [p for p in self.family(name) if any(kind in part for part in p.cmdline())]
+        return found[-1]
+
+    def submit(self, config: TrainConfig, out: Path) -> "subprocess.Popen[bytes]":
+        (self.root / "config.toml").write_text(as_toml(config))
+        command = [*FLAME, "submit", str(self.root / "config.toml"), "--kit",
+                   str(self.kit("lead")), "--out", str(out), "--patience", "120"]  # fmt: skip
+        with (self.root / "submit.out").open("ab") as told:
+            return subprocess.Popen(command, stdout=told, stderr=told)
+
+    def said(self) -> str:
+        return (self.root / "submit.out").read_text()
+
+    def rounds(self) -> int:
+        """Rounds that the server has on its disk."""
+        found = (self.root / "kits" / "server" / "flame-runs").glob("*/models/[!.]*.npz")
+        return sum(c.round for p in found if (c := load_checkpoint(p)))
+
+    def stop(self) -> None:
+        for name in list(self.running):
+            self.kill(name)
+
+
+class Cable:
+    """A TCP proxy that can be cut: connections are reset and new ones refused."""
+
+    def __init__(self, target: int) -> None:
+        self.target, self.open = target, threading.Event()
+        self.open.set()
+        self.pairs: list[socket.socket] = []
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        self.open.clear()
+        for each in self.pairs:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        self.pairs.clear()
+
+    def mend(self) -> None:
+        self.open.set()
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self.listener.accept()
+            if not self.open.is_set():
+                near.close()
+                continue
+            far = socket.create_connection(("127.0.0.1", self.target))
+            self.pairs += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=_carry, args=(one, other), daemon=True).start()
+
+
+def _carry(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := one.recv(65536):
+            other.sendall(chunk)
+    for each in (one, other):
+        with contextlib.suppress(OSError):
+            each.close()

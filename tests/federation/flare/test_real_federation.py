@@ -1,0 +1,201 @@
+"""Separate processes, folders and sockets in secure mode: the weights of a run in process."""
+
+import json
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from flame.federation.checkpoint import MODELS, load_checkpoint
+from flame.federation.config import TrainConfig
+from flame.pipelines import train
+from tests.federation.flare.hospitals import PERSON, SITES, Cable, Hospitals, until
+
+pytestmark = pytest.mark.flare
+
+
+def settings(toy: TrainConfig, rounds: int) -> TrainConfig:
+    federation = replace(toy.federation, silence_s=5.0)
+    return replace(toy, federation=federation, training=replace(toy.training, rounds=rounds),
+                   data=replace(toy.data, centres=SITES))  # fmt: skip
+
+
+@pytest.fixture
+def hospitals(toy: TrainConfig, tmp_path: Path) -> Iterator[Hospitals]:
+    found = Hospitals(tmp_path, toy)
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def same_as_in_process(config: TrainConfig, out: Path, here: Path) -> None:
+    """Every federated and local model, bit for bit, and no round lost or counted twice."""
+    train.run(config, here)
+    names = {p.name for p in (out / MODELS).iterdir()}
+    expected = {p.name for p in (here / MODELS).iterdir() if not p.name.startswith("pooled")}
+    assert names == expected
+    for name in names:
+        one, other = (load_checkpoint(folder / MODELS / name) for folder in (out, here))
+        assert one is not None
+        assert other is not None
+        assert one.finished
+        rounds = [(row["round"], row["site"]) for row in one.history]
+        assert rounds == [(row["round"], row["site"]) for row in other.history]
+        for a, b in zip(one.state.weights, other.state.weights, strict=True):
+            assert np.array_equal(a, b), name
+
+
+def test_two_hospitals(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -> None:
+    config = settings(toy, 3)
+    hospitals.start("server", *SITES)
+    submitted = hospitals.submit(config, tmp_path / "run")
+    assert submitted.wait(240) == 0, hospitals.said()
+    same_as_in_process(config, tmp_path / "run", tmp_path / "here")
+    sent = (hospitals.kit("a") / "sent.log").read_text()
+    assert "weights after round 3 of federated.seed-0.all, learned from 24 patients" in sent
+    assert "sums over patients in answer to 'moments' (6 numbers, 0.0 kB)" in sent
+    told = [*tmp_path.glob("run/**/*"), *hospitals.kit("server").rglob("*"),
+            *hospitals.kit("lead").rglob("*")]  # fmt: skip
+    for path in told:  # no name of a patient, nor where one lies
+        if path.is_file():
+            content = path.read_bytes()
+            assert PERSON.encode() not in content, path
+            assert b"patients.csv" not in content, path
+
+
+@pytest.mark.slow
+class TestFaults:
+    def run(self, hospitals: Hospitals, config: TrainConfig, out: Path, fault) -> None:  # type: ignore[no-untyped-def]
+        """Start, let ``fault`` happen in the middle of training, and wait for the end."""
+        hospitals.start("server", *SITES)
+        submitted = hospitals.submit(config, out)
+        until(lambda: hospitals.rounds() >= 8)
+        fault()
+        assert submitted.wait(300) == 0, hospitals.said()
+        same_as_in_process(config, out, out.parent / "here")
+
+    def test_the_process_of_a_job_dies_at_one_site(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        self.run(hospitals, settings(toy, 12), tmp_path / "run",
+                 lambda: hospitals.job_process("b").kill())  # fmt: skip
+        assert "site b was silent for 5 s; going on from the last round" in hospitals.said()
+
+    def test_a_site_dies_and_comes_back(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        def fault() -> None:
+            hospitals.kill("b")
+            until(lambda: "waiting for b" in hospitals.said())
+            hospitals.start("b")
+
+        self.run(hospitals, settings(toy, 12), tmp_path / "run", fault)
+
+    def test_the_server_dies_and_comes_back(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        def fault() -> None:
+            hospitals.kill("server")
+            hospitals.start("server")
+
+        self.run(hospitals, settings(toy, 12), tmp_path / "run", fault)
+        assert "the server was lost" in hospitals.said()
+
+    def test_the_network_is_cut_for_a_while(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        cable = Cable(hospitals.port)
+        path = hospitals.kit("b") / "startup" / "fed_client.json"
+        known = json.loads(path.read_text())
+        known["servers"][0]["service"]["target"] = f"localhost:{cable.port}"
+        path.write_text(json.dumps(known))
+
+        def fault() -> None:
+            cable.cut()
+            before = hospitals.rounds()
+            outage(8)
+            assert hospitals.rounds() <= before + 1
+            cable.mend()
+
+        config = settings(toy, 12)
+        config = replace(config, federation=replace(config.federation, silence_s=40.0))
+        self.run(hospitals, config, tmp_path / "run", fault)
+        assert "going on" not in hospitals.said()  # the same job rode it out
+
+    def test_a_site_that_halts_for_a_while(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        def fault() -> None:
+            process = hospitals.job_process("b")
+            process.suspend()
+            outage(8)
+            process.resume()
+
+        config = settings(toy, 12)
+        config = replace(config, federation=replace(config.federation, silence_s=40.0))
+        self.run(hospitals, config, tmp_path / "run", fault)
+        assert "going on" not in hospitals.said()
+
+    def test_the_others_go_on_without_a_site_that_is_gone(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        config = settings(toy, 300)
+        federation = replace(config.federation, min_sites=1, silence_s=3.0)
+        config = replace(config, federation=federation)
+        hospitals.start("server", *SITES)
+        submitted = hospitals.submit(config, tmp_path / "run")
+        until(lambda: hospitals.rounds() >= 8)
+        hospitals.kill("b")
+        before = hospitals.rounds()
+        until(lambda: hospitals.rounds() >= before + 10)
+        submitted.kill()
+        (first, *_) = (hospitals.kit("server") / "flame-runs").glob("*/models/federated.*all.npz")
+        found = load_checkpoint(first)
+        assert found is not None
+        lost = [row for row in found.history if row["lost"]]
+        assert {row["site"] for row in lost} == {"b"}
+        assert lost[0]["lost"] == "was silent for 3 s"
+        both = [row["round"] for row in found.history if row["site"] == "a"]
+        assert both == list(range(1, len(both) + 1))
+
+    def test_a_full_disk_at_a_site_sends_nothing(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        (hospitals.kit("b") / "sent.log").symlink_to("/dev/full")
+        hospitals.start("server", *SITES)
+        submitted = hospitals.submit(settings(toy, 3), tmp_path / "run")
+        assert submitted.wait(240) == 1
+        assert "site b cannot write its audit log, so it sends nothing" in hospitals.said()
+
+    def test_nobody_enters_without_a_certificate(self, hospitals: Hospitals) -> None:
+        hospitals.start("server")
+        until(lambda: "the server is up" in (hospitals.root / "server.out").read_text())
+        context = ssl.create_default_context(cafile=hospitals.kit("a") / "startup" / "rootCA.pem")
+        context.set_alpn_protocols(["h2"])
+
+        def talked(kit: Path | None) -> bool:
+            if kit:
+                context.load_cert_chain(kit / "startup/client.crt", kit / "startup/client.key")
+            with (
+                socket.create_connection(("localhost", hospitals.port), timeout=10) as raw,
+                context.wrap_socket(raw, server_hostname="localhost") as secure,
+            ):
+                secure.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
+                try:
+                    return bool(secure.recv(64))
+                except OSError:
+                    return False
+
+        assert not talked(None)
+        assert talked(hospitals.kit("a"))
+
+
+def outage(seconds: float) -> None:
+    """What is tested lasts a while; nothing is waited for."""
+    time.sleep(seconds)
