@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.imaging import Sequence
-from flame.evaluation.evolution import dice, surface
+from flame.evaluation.evolution import surface
+from flame.models.cases import dice
 from flame.models.segmentation import SegmentationModel, mask_of
 from flame.models.segmentation_cases import CHANNELS, SegmentationCase, SegmentationConfig
 from flame.preprocessing.interpolation import coarse_grid, resample

@@ -6,6 +6,8 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.core.scores import Scored
+
 C = TypeVar("C")
 
 
@@ -45,3 +47,21 @@ class Cases(Generic[C]):
     def flat(self) -> list[C]:
         """All cases."""
         return [case for patient in self.cases for case in patient]
+
+
+def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
+    """Dice of two masks; NaN where both are empty."""
+    total = int(a.sum() + b.sum())
+    return 2 * int((a & b).sum()) / total if total else float("nan")
+
+
+def scored_dice(by_patient: list[list[float]]) -> Scored:
+    """The mean over patients of the mean of what is known of each."""
+    known = [np.asarray(each)[np.isfinite(each)] for each in by_patient]
+    means = np.array([each.mean() for each in known if len(each)])
+    count = len(means)
+    if not count:
+        return Scored("dice", float("nan"), 0.0, 0.0, len(by_patient), 0)
+    variance = float(means.var(ddof=1)) / count if count > 1 else float("nan")
+    measured = sum(map(len, known))
+    return Scored("dice", float(means.mean()), variance, float(count), count, measured)

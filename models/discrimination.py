@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.core.scores import Scored
 from flame.models.additive import Additive
 from flame.models.survival_curves import Z, blocks, in_blocks
 
@@ -35,7 +36,25 @@ def score_counts(scores: Array, outcome: Array, least: int = 1) -> ScoreCounts:
 
 
 def auc_of(parts: list[ScoreCounts]) -> tuple[float, float, float]:
-    """AUC over all patients, and its 95 % interval after DeLong (1988, doi:10.2307/2531595)."""
+    """AUC over all patients, and its 95 % interval after DeLong."""
+    return _interval(*auc_and_variance(parts))
+
+
+def _interval(value: float, variance: float) -> tuple[float, float, float]:
+    half = Z * float(np.sqrt(variance))
+    return value, max(value - half, 0.0), min(value + half, 1.0)
+
+
+def scored_auc(told: Array, outcome: Array) -> Scored:
+    """AUC of probabilities of an outcome (n,)."""
+    value, variance = auc_and_variance([score_counts(told, outcome)])
+    events = int(outcome.sum())
+    pairs = float(events * (len(outcome) - events))
+    return Scored("auc", value, variance, pairs, len(outcome), events)
+
+
+def auc_and_variance(parts: list[ScoreCounts]) -> tuple[float, float]:
+    """AUC over all patients, its variance after DeLong (1988, doi:10.2307/2531595)."""
     values = np.unique(np.concatenate([p.scores for p in parts]))
     yes, no = np.zeros(len(values)), np.zeros(len(values))
     for part in parts:
@@ -43,7 +62,7 @@ def auc_of(parts: list[ScoreCounts]) -> tuple[float, float, float]:
         yes[at] += part.yes
         no[at] += part.no
     if not yes.sum() or not no.sum():
-        return NAN, NAN, NAN
+        return NAN, NAN
     # Share of the others that each patient is placed above (below), ties half.
     above = (np.cumsum(no) - no / 2) / no.sum()
     below = (np.cumsum(yes[::-1])[::-1] - yes / 2) / yes.sum()
@@ -52,8 +71,7 @@ def auc_of(parts: list[ScoreCounts]) -> tuple[float, float, float]:
         float(count @ (placed - value) ** 2) / max(count.sum() - 1, 1) / count.sum()
         for count, placed in ((yes, above), (no, below))
     )
-    half = Z * float(np.sqrt(variance))
-    return value, max(value - half, 0.0), min(value + half, 1.0)
+    return value, variance
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +143,21 @@ def pairs_across(parts: list[Groups]) -> Pairs:
 
 
 def c_index_of(pairs: Pairs) -> tuple[float, float, float]:
-    """C-index, and its 95 % interval by the infinitesimal jackknife over patients."""
+    """C-index, and its 95 % interval."""
+    return _interval(*c_index_and_variance(pairs))
+
+
+def scored_c_index(told: Array, days: Array, died: Array) -> Scored:
+    """C-index of scores (n,) that are the higher the longer alive."""
+    pairs = pairs_of(groups_of(told, days, died))
+    value, variance = c_index_and_variance(pairs)
+    return Scored("c_index", value, variance, pairs.pairs, len(days), int(died.sum()))
+
+
+def c_index_and_variance(pairs: Pairs) -> tuple[float, float]:
+    """C-index, its variance by the infinitesimal jackknife over patients."""
     if not pairs.pairs:
-        return NAN, NAN, NAN
+        return NAN, NAN
     value = pairs.told / pairs.pairs
     squares = pairs.told_squared - 2 * value * pairs.product + value**2 * pairs.pairs_squared
-    half = Z * float(np.sqrt(max(squares, 0.0))) / pairs.pairs
-    return value, max(value - half, 0.0), min(value + half, 1.0)
+    return value, max(squares, 0.0) / pairs.pairs**2

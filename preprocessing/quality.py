@@ -24,6 +24,8 @@ Fixed on BraTS 2013 and TCGA: aligned 2.4 to 4.1, moved by 4 mm or turned by 8 d
 """
 MAX_AT_BORDER = 0.02
 """Largest share of the brain on the outermost slices of the field of view."""
+MIN_CONTRAST = 0.1
+"""Least distance of the brain's mean grey value from all else's, in standard deviations."""
 MIN_TARGET_INSIDE = 0.9
 """Least share of the gross tumour volume inside the brain."""
 MIN_COVERAGE, LEAST_COVERAGE = 0.97, 0.8
@@ -51,7 +53,7 @@ class Check:
 
 
 def brain_checks(timepoint: Timepoint) -> list[Check]:
-    """Volume of the brain in its native space, and whether the field of view cuts it."""
+    """Volume of the brain in its native space, whether it is cut, whether it stands out."""
     brain = timepoint.brain
     assert brain is not None
     low, high = BRAIN_ML
@@ -66,7 +68,21 @@ def brain_checks(timepoint: Timepoint) -> list[Check]:
     border = Check("brain_at_border", round(cut, 4), "pass")
     if cut > MAX_AT_BORDER:
         border = replace(border, verdict="review", reason="the field of view cuts the brain")
-    return [volume, border]
+    return [volume, border, *_stands_out(timepoint, brain)]
+
+
+def _stands_out(timepoint: Timepoint, brain: LabelMap) -> list[Check]:
+    """Fail where the scan is the same within and without: a network finds brains in noise, too."""
+    scan = next((s for s in timepoint.scans.values() if s.voxels.shape == brain.voxels.shape), None)
+    inside = brain.voxels > 0
+    if scan is None or not inside.any() or inside.all() or not scan.voxels.std():
+        return []
+    apart = abs(float(scan.voxels[inside].mean() - scan.voxels[~inside].mean()))
+    contrast = Check("brain_contrast", round(apart / float(scan.voxels.std()), 4), "pass")
+    if contrast.value < MIN_CONTRAST:
+        reason = "what was taken for the brain looks like all around it: is this a whole-head T1?"
+        contrast = replace(contrast, verdict="fail", reason=reason)
+    return [contrast]
 
 
 def at_border(brain: LabelMap) -> float:

@@ -32,6 +32,21 @@ class Trained(NamedTuple):
     steps: int
 
 
+class Scored(NamedTuple):
+    """One figure of a model on some patients, and how it adds up with that on others.
+
+    ``weight`` is the number of comparisons that ``value`` is the mean of: pairs of patients, or
+    patients; 0 where it is undefined. ``variance`` is that of the value over patients.
+    """
+
+    metric: str
+    value: float
+    variance: float
+    weight: float
+    n: int
+    events: int
+
+
 @dataclass(frozen=True, eq=False)
 class Correction:
     """How gradients g at weights w are changed before a step: g + linear + proximal (w - towards).

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from flame.core.treatment import Radiation
+from flame.models.cases import dice
 from flame.models.evolution import LEAST_ML, EvolutionCase, EvolutionModel, Forecast
 
 Mask = NDArray[np.bool_]
@@ -36,12 +37,6 @@ class Gap:
     low: float
     high: float
     patients: int
-
-
-def dice(a: Mask, b: Mask) -> float:
-    """Dice of two masks; NaN where both are empty."""
-    total = int(a.sum() + b.sum())
-    return 2 * int((a & b).sum()) / total if total else NAN
 
 
 def changed_dice(before: Mask, truth: Mask, found: Mask) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from flame.core.scores import CentreScore, Difference
-from flame.evaluation.evolution import UNITS, dice, evaluate, surface
+from flame.evaluation.evolution import UNITS, evaluate, surface
 from flame.evaluation.generalisation import PAIRS
 from flame.evaluation.held_out import HeldOut, held_out
 from flame.evaluation.metrics import Estimate, mean_estimate
@@ -19,7 +19,7 @@ from flame.federation.folds import fold_of, training_rows
 from flame.federation.plan import FEDERATED, LOCAL, POOLED
 from flame.federation.segmentation_task import taught
 from flame.federation.task import open_task
-from flame.models.cases import Cases
+from flame.models.cases import Cases, dice
 from flame.models.evolution import EVOLUTION_MODELS
 from flame.models.segmentation_cases import REGIONS
 from flame.models.volume_baselines import BASELINES

@@ -15,14 +15,15 @@ from flame.federation.strategies.strategy import State
 from flame.federation.task import Shared
 
 MODELS = "models"
-_SHARED = "shared."
+_SHARED, _LAST, _BEST = "shared.", "state.", "best."
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
     """State after ``round`` rounds, what all sites share and the history so far.
 
-    ``finished`` once the task has nothing more to ask.
+    ``finished`` once the task has nothing more to ask. ``best`` is the state of ``best_round``,
+    whose loss on patients kept apart is the lowest so far.
     """
 
     round: int
@@ -30,6 +31,9 @@ class Checkpoint:
     shared: Shared
     history: list[dict[str, Any]] = field(default_factory=list)
     finished: bool = False
+    best: State | None = None
+    best_loss: float = float("nan")
+    best_round: int = 0
 
 
 def checkpoint_path(run: Path, name: str) -> Path:
@@ -44,12 +48,19 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "history": np.array(json.dumps(checkpoint.history)),
         "finished": np.bool_(checkpoint.finished),
         "names": np.array(json.dumps(checkpoint.state.names)),
+        "best_loss": np.float64(checkpoint.best_loss),
+        "best_round": np.int64(checkpoint.best_round),
     }
     arrays |= {f"{_SHARED}{name}": array for name, array in checkpoint.shared.items()}
-    for name, weights in {"weights": checkpoint.state.weights, **checkpoint.state.memory}.items():
-        arrays |= {f"{name}.{i:04d}": w for i, w in enumerate(weights)}
+    for prefix, state in ((_LAST, checkpoint.state), (_BEST, checkpoint.best)):
+        for name, weights in _groups(state).items():
+            arrays |= {f"{prefix}{name}.{i:04d}": w for i, w in enumerate(weights)}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
+
+
+def _groups(state: State | None) -> dict[str, Weights]:
+    return {"weights": state.weights, **state.memory} if state else {}
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
@@ -61,14 +72,22 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             arrays = {k: file[k] for k in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FlameError(f"{path} is damaged; delete it and run flame train again") from error
-    groups: dict[str, Weights] = {"weights": []}
     shared = {k.removeprefix(_SHARED): arrays.pop(k) for k in list(arrays) if k.startswith(_SHARED)}
-    for key in sorted(k for k in arrays if "." in k):
-        groups.setdefault(key.rsplit(".", 1)[0], []).append(arrays[key])
-    weights = groups.pop("weights")
-    history = json.loads(str(arrays["history"]))
-    state = State(weights, groups, tuple(json.loads(str(arrays["names"]))))
-    return Checkpoint(int(arrays["round"]), state, shared, history, bool(arrays["finished"]))
+    best_round = int(arrays["best_round"])
+    return Checkpoint(
+        int(arrays["round"]), _state(arrays, _LAST), shared, json.loads(str(arrays["history"])),
+        bool(arrays["finished"]), _state(arrays, _BEST) if best_round else None,
+        float(arrays["best_loss"]), best_round,
+    )  # fmt: skip
+
+
+def _state(arrays: dict[str, Any], prefix: str) -> State:
+    groups: dict[str, Weights] = {"weights": []}
+    for key in sorted(k for k in arrays if k.startswith(prefix)):
+        name = key.removeprefix(prefix).rsplit(".", 1)[0]
+        groups.setdefault(name, []).append(arrays[key])
+    names = tuple(json.loads(str(arrays["names"])))
+    return State(groups.pop("weights"), groups, names)
 
 
 def finished(run: Path, name: str) -> Checkpoint:

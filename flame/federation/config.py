@@ -18,6 +18,7 @@ ENGINES = ("in-process", "flare")
 ENDPOINTS = ("overall", "progression-free")
 TASK_NAMES = ("response", "survival", "segmentation", "evolution", "statistics")
 LEARNERS = (*TASK_NAMES, "logistic")
+WATCHED = ("mean", "worst")
 TABULAR = ("response", "survival", "statistics")
 
 
@@ -53,6 +54,10 @@ class TrainingConfig:
     ``batch_size`` 0 takes all patients in one batch. ``folds`` cross-validation folds within
     each centre; ``seeds`` repeat folds and initial weights. With ``personalised`` every centre
     goes on from the federated model with its own patients.
+
+    With ``validation`` every that-many-th training patient is kept apart, and the round of the
+    lowest loss on them is kept: ``watch`` says whether on their mean or at the worst site. With
+    ``patience`` training ends when so many rounds brought nothing better.
     """
 
     rounds: int = 20
@@ -63,6 +68,9 @@ class TrainingConfig:
     folds: int = 5
     seeds: tuple[int, ...] = (0,)
     personalised: bool = False
+    validation: int = 0
+    watch: str = "mean"
+    patience: int = 0
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,17 @@ class TrainConfig:
                 "training.rounds and epochs: 1 or more",
             ),
             (training.folds >= 2, "training.folds: 2 or more"),
+            (
+                training.validation == 0
+                or (training.validation >= 2 and self.learner in ("response", "segmentation")),
+                "training.validation: 2 or more (0: nobody is kept apart), on tasks response (of a "
+                "network) and segmentation",
+            ),
+            (training.watch in WATCHED, f"training.watch: one of {', '.join(WATCHED)}"),
+            (
+                training.patience >= 0 and (training.validation or not training.patience),
+                "training.patience: 0 or more, and needs training.validation",
+            ),
             (
                 len(set(training.seeds)) == len(training.seeds) > 0 and min(training.seeds) >= 0,
                 "training.seeds: at least one, each once, 0 or more",

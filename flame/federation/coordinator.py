@@ -20,7 +20,8 @@ from flame.federation.checkpoint import (
     save_checkpoint,
 )
 from flame.federation.config import TrainConfig
-from flame.federation.plan import FEDERATED, Federation
+from flame.federation.early_stopping import EarlyStopping
+from flame.federation.plan import FEDERATED, Federation, who
 from flame.federation.strategies import (  # noqa: F401  (they register themselves)
     bulyan,
     centred_clipping,
@@ -42,7 +43,7 @@ from flame.federation.strategies import (  # noqa: F401  (they register themselv
     trimmed_mean,
 )
 from flame.federation.strategies.strategy import State, Strategy, open_strategy
-from flame.federation.task import Ask, Message, Shared, Task
+from flame.federation.task import VALIDATION, Ask, Message, Shared, Task
 
 Progress = Callable[[int, int], None]
 
@@ -87,6 +88,9 @@ class Coordinator:
         self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
         self.strategy, self.min_sites = strategy_of(config, kind), config.federation.min_sites
         self.latest: list[dict[str, Any]] = []
+        training = config.training
+        self.stopping = EarlyStopping(training.watch, training.patience)
+        self.validating = training.validation > 0
 
     def run(self, call: Call, sites: Callable[[Federation], tuple[str, ...]]) -> None:
         """Run the plan; ``sites`` says which sites hold the centres of a federation."""
@@ -102,7 +106,7 @@ class Coordinator:
     ) -> None:
         path = checkpoint_path(self.run_folder, federation.name)
         at, steps = load_checkpoint(path), self.task.rounds + 2
-        ask = _asking(call, sites, _who(federation))
+        ask = _asking(call, sites, who(federation))
 
         def save(done: int) -> None:
             assert at is not None
@@ -113,10 +117,11 @@ class Coordinator:
             state, shared = self._start(federation, sites, call)
             at = Checkpoint(0, state, self.task.prepare(ask, shared))
             save(1)
-        while at.round < self.task.rounds:
+        while at.round < self.task.rounds and not self.stopping.is_over(at):
             at = self._round(federation, sites, call, at)
             save(1 + at.round)
         if not at.finished:
+            at = replace(at, state=at.best or at.state)
             shared = self.task.finish(ask, at.state.weights, at.shared)
             at = replace(at, shared=shared, finished=True)
         save(steps)
@@ -145,7 +150,7 @@ class Coordinator:
         }
         answers = call(
             "train", sites, each, name=federation.name, number=number, shared=at.shared,
-            who=_who(federation),
+            who=who(federation),
         )  # fmt: skip
         wall = round(time.perf_counter() - started, 4)
         updates, lost = _checked(answers, at.state)
@@ -160,11 +165,25 @@ class Coordinator:
         self.latest += [
             {**at_round, "site": s, "patients": 0, "lost": why} for s, why in lost.items()
         ]
-        state = self.strategy.aggregate(at.state, updates)
-        return Checkpoint(number, state, at.shared, [*at.history, *self.latest])
+        at = replace(at, round=number, state=self.strategy.aggregate(at.state, updates))
+        if self.validating:
+            at = self._validated(federation, sites, call, at)
+        return replace(at, history=[*at.history, *self.latest])
+
+    def _validated(
+        self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
+    ) -> Checkpoint:
+        each = {site: {"weights": self.strategy.weights_for(at.state, site)} for site in sites}
+        answers = call(
+            "answer", sites, each, question=VALIDATION, given={}, shared=at.shared,
+            calibrating=True, who=who(federation),
+        )  # fmt: skip
+        loss = self.stopping.loss(answers.got)
+        self.latest = [{**row, "validation": loss} for row in self.latest]
+        return self.stopping.after(at, loss)
 
 
-def _asking(call: Call, sites: tuple[str, ...], who: Message) -> Ask:
+def _asking(call: Call, sites: tuple[str, ...], patients: Message) -> Ask:
     def ask(
         question: str,
         given: Message,
@@ -174,19 +193,11 @@ def _asking(call: Call, sites: tuple[str, ...], who: Message) -> Ask:
     ) -> list[Message]:
         answers = call(
             "answer", sites, question=question, given=given, weights=list(weights),
-            shared=shared or {}, calibrating=calibrating, who=who,
+            shared=shared or {}, calibrating=calibrating, who=patients,
         ).all(question)  # fmt: skip
         return [answers[site] for site in sites]
 
     return ask
-
-
-def _who(federation: Federation) -> Message:
-    fold = -1 if federation.fold is None else federation.fold
-    return {
-        "seed": federation.seed, "folds": federation.folds, "fold": fold,
-        "centres": list(federation.centres),
-    }  # fmt: skip
 
 
 def _checked(answers: Answers, state: State) -> tuple[list[Update], dict[str, str]]:

@@ -7,12 +7,12 @@ import numpy as np
 
 from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
-from flame.core.scores import Correction, Trained, Weights
+from flame.core.scores import Correction, Scored, Trained, Weights
 from flame.core.treatment import Radiation
 from flame.federation.config import TrainConfig
 from flame.federation.task import TASKS, Ask, Message, Shared, share_of
 from flame.models.calibrated import Calibrated, Calibration, Sums, summed
-from flame.models.cases import Cases
+from flame.models.cases import Cases, dice, scored_dice
 from flame.models.evolution import EvolutionCase
 from flame.models.evolution_cases import evolution_case
 from flame.models.mechanistic import ALPHAS, Mechanistic
@@ -168,6 +168,16 @@ class EvolutionTask:
         steps, part = share_of(self.config.steps, number, self.rounds)
         loss = self.model.train(self._examples[key], steps, part, rng, correction)
         return Trained(self.model.weights, loss, steps)
+
+    def score(self, patients: Cases[EvolutionCase], weights: Weights, shared: Shared) -> Scored:
+        """The mean Dice over days of the most likely mask."""
+        model = self.load(weights, shared)
+        found = []
+        for case in patients.flat:
+            forecasts = model.forecast(case, tuple(day for day, _ in case.later))
+            pairs = zip(forecasts, case.later, strict=True)
+            found.append([dice(f.mask, np.asarray(truth) > 0) for f, (_, truth) in pairs])
+        return scored_dice(found)
 
     def prepare(self, ask: Ask, start: Shared) -> Shared:
         """The mixture over all centres, where the model has one."""

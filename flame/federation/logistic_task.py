@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from flame.core.cohort import Cohort
-from flame.core.scores import Weights
+from flame.core.scores import Scored, Weights
 from flame.federation.regression_task import RegressionTask, standardised
 from flame.federation.task import TASKS, Message, Shared
+from flame.models.discrimination import scored_auc
 from flame.models.inputs import Inputs, build_inputs
 from flame.models.logistic import likelihood
 from flame.models.newton import Likelihood
@@ -56,3 +57,8 @@ class LogisticTask(RegressionTask):
     def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> Array:
         """Probability (n,) that each patient responds."""
         return np.asarray(expit(self.design(patients, shared) @ shared["beta"]))
+
+    def score(self, patients: Inputs, weights: Weights, shared: Shared) -> Scored:
+        """The AUC."""
+        told = self.predict(patients, weights, shared)
+        return scored_auc(told, patients.response.astype(float))

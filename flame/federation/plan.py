@@ -1,6 +1,7 @@
 """Which trainings a run consists of, and who takes part in each."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,15 @@ class Federation:
         """Name of the training, unique in a run and fit for a file name."""
         part = "all" if self.fold is None else f"fold-{self.fold}"
         return f"{self.model}.seed-{self.seed}.{part}"
+
+
+def who(federation: Federation) -> dict[str, Any]:
+    """The patients of a training, as sites are told."""
+    fold = -1 if federation.fold is None else federation.fold
+    return {
+        "seed": federation.seed, "folds": federation.folds, "fold": fold,
+        "centres": list(federation.centres),
+    }  # fmt: skip
 
 
 FEDERATED, POOLED, LOCAL = "federated", "pooled", "local"

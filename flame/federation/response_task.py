@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from flame.core.cohort import Cohort
 from flame.core.config import load_config
 from flame.core.errors import BadInput
-from flame.core.scores import Correction, Trained, Weights
+from flame.core.scores import Correction, Scored, Trained, Weights
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.plan import FEDERATED, Federation
-from flame.federation.task import TASKS, Ask, Message, Shared
+from flame.federation.task import TASKS, VALIDATION, Ask, Message, Shared
+from flame.models.discrimination import scored_auc
 from flame.models.inputs import Inputs, build_inputs, concatenate
 from flame.preprocessing.standardisation import Moments, merge, standardise, summarise
 
@@ -23,10 +24,9 @@ from flame.preprocessing.standardisation import Moments, merge, standardise, sum
 class ResponseTask:
     """See ``flame.models.response``; ``shared`` are the moments of the clinical features."""
 
-    calibration = 0
-
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.rounds = config, config.training.rounds
+        self.calibration = config.training.validation
         self._model: Any = None
 
     @property
@@ -80,7 +80,9 @@ class ResponseTask:
         weights: Weights,
         shared: Shared,
     ) -> Message:
-        """Counts, means and sums of squares of the clinical features."""
+        """Counts, means and sums of squares of the clinical features, or losses of patients."""
+        if question == VALIDATION:
+            return self._losses(concatenate(patients), weights, shared)
         if question != "moments":
             raise BadInput(f"a site was asked for '{question}', which it does not answer")
         return asdict(merge([summarise(p.clinical) for p in patients]))
@@ -110,6 +112,16 @@ class ResponseTask:
             weights, patients, _standardised(patients, shared)
         )
         return found
+
+    def _losses(self, patients: Inputs, weights: Weights, shared: Shared) -> Message:
+        told = np.clip(self.predict(patients, weights, shared), 1e-7, 1 - 1e-7)
+        of_outcome = np.where(patients.response > 0.5, told, 1 - told)
+        return {"loss": -float(np.log(of_outcome).sum()), "count": len(told)}
+
+    def score(self, patients: Inputs, weights: Weights, shared: Shared) -> Scored:
+        """The AUC."""
+        told = self.predict(patients, weights, shared)
+        return scored_auc(told, patients.response.astype(float))
 
     def prepare(self, ask: Ask, start: Shared) -> Shared:
         """Moments over all centres."""

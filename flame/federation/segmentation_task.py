@@ -6,10 +6,10 @@ import numpy as np
 
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
-from flame.core.scores import Correction, Trained, Weights
+from flame.core.scores import Correction, Scored, Trained, Weights
 from flame.federation.config import TrainConfig
-from flame.federation.task import TASKS, Ask, Message, Shared, share_of
-from flame.models.cases import Cases
+from flame.federation.task import TASKS, VALIDATION, Ask, Message, Shared, share_of
+from flame.models.cases import Cases, dice, scored_dice
 from flame.models.segmentation_cases import (
     REGIONS,
     SegmentationCase,
@@ -21,10 +21,9 @@ from flame.models.segmentation_cases import (
 class SegmentationTask:
     """Every day with a drawn tumour is a case; ``shared`` counts those that show each region."""
 
-    calibration = 0
-
     def __init__(self, config: TrainConfig) -> None:
         self.config, self.rounds = config.segmentation, config.training.rounds
+        self.calibration = config.training.validation
         self._model: Any = None
 
     @property
@@ -72,7 +71,13 @@ class SegmentationTask:
         weights: Weights,
         shared: Shared,
     ) -> Message:
-        """How many cases show each region."""
+        """How many cases show each region, or sums of 1 - Dice over cases kept apart."""
+        if question == VALIDATION:
+            found = [
+                d for p in patients for own in p.cases for d in self._dice(own, weights, shared)
+            ]
+            lost = [1 - d for d in found if np.isfinite(d)]
+            return {"loss": float(sum(lost)), "count": len(lost)}
         if question == "regions":
             cases = [case for p in patients for case in p.flat]
             return {"cases": sum((c.known for c in cases), np.zeros(len(REGIONS)))}
@@ -93,6 +98,23 @@ class SegmentationTask:
         seed = int(rng.integers(2**31))
         trained: Trained = self.model.fit(weights, cases, steps, seed, part, correction)
         return trained
+
+    def _dice(
+        self, cases: tuple[SegmentationCase, ...], weights: Weights, shared: Shared
+    ) -> list[float]:
+        """Dice of every drawn region of every case."""
+        found = []
+        for case in cases:
+            masks = self.model.masks(weights, case.images, taught(shared))
+            for region, mask in masks.items():
+                truth = case.regions[..., REGIONS.index(region)]
+                if truth.min() >= 0:
+                    found.append(dice(mask, truth > 0.5))
+        return found
+
+    def score(self, patients: Cases[SegmentationCase], weights: Weights, shared: Shared) -> Scored:
+        """The mean Dice over regions and days."""
+        return scored_dice([self._dice(own, weights, shared) for own in patients.cases])
 
     def prepare(self, ask: Ask, start: Shared) -> Shared:
         """How many cases show each region, over all centres."""

@@ -12,7 +12,7 @@ import numpy as np
 from flame import __version__
 from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
-from flame.federation.folds import calibration_rows, training_rows
+from flame.federation.folds import calibration_rows, fold_of, training_rows
 from flame.federation.task import Message, Patients, Shared, Task
 
 
@@ -53,6 +53,18 @@ class Site:
         """Sums over the patients that ``who`` names (see ``_chosen``)."""
         chosen = self._chosen(**who, calibrating=calibrating)
         return self.task.answer(chosen, question, given, weights, shared)
+
+    def score(self, weights: Weights, shared: Shared, who: Message) -> Message:
+        """How well a model does on patients that it did not learn from; empty without any."""
+        (patients,) = self.patients
+        rows = patients.labelled
+        if patients.centre in who["centres"]:
+            if who["fold"] < 0:
+                return {}
+            rows = rows[fold_of(patients, who["seed"], who["folds"])[rows] == who["fold"]]
+        if len(rows) < self.least:
+            raise Refusal(f"{patients.centre} tells nothing of fewer than {self.least} patients")
+        return self.task.score(patients.take(rows), weights, shared)._asdict()
 
     def train(
         self,

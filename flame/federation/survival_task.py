@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
-from flame.core.scores import Weights
+from flame.core.scores import Scored, Weights
 from flame.federation.regression_task import RegressionTask, standardised
 from flame.federation.task import TASKS, Ask, Message, Shared
 from flame.models.cox import Powers, RiskSums, death_times, likelihood, risk_sums, stratum
+from flame.models.discrimination import scored_c_index
 from flame.models.inputs import Followed, Inputs, followed
 from flame.models.newton import Likelihood
 
@@ -74,6 +75,11 @@ class SurvivalTask(RegressionTask):
     def predict(self, patients: Followed, weights: Weights, shared: Shared) -> Array:
         """Score (n,) of each patient, the higher the longer alive: the negative log risk."""
         return np.asarray(-self.design(patients, shared) @ shared["beta"])
+
+    def score(self, patients: Followed, weights: Weights, shared: Shared) -> Scored:
+        """The C-index."""
+        told = self.predict(patients, weights, shared)
+        return scored_c_index(told, patients.survival_days, patients.died)
 
 
 def _times(patients: Inputs) -> Array:

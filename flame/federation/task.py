@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from flame.core.cohort import Cohort
 from flame.core.errors import FlameError
 from flame.core.registry import Registry
-from flame.core.scores import Correction, Trained, Weights
+from flame.core.scores import Correction, Scored, Trained, Weights
 from flame.federation.config import TrainConfig
 
 Message = dict[str, Any]
 Shared = dict[str, NDArray[Any]]
+VALIDATION = "validation"
+"""Asks for the sum of losses of the patients kept apart, and their count."""
 
 
 class Patients(Protocol):
@@ -70,7 +72,10 @@ class Ask(Protocol):
 
 
 class Task(Protocol[P]):
-    """``rounds`` of training; every ``calibration``-th patient is kept to calibrate, 0: nobody."""
+    """``rounds`` of training; every ``calibration``-th patient is kept apart from it, 0: nobody.
+
+    By those a model is calibrated, or its best round chosen (the question VALIDATION).
+    """
 
     rounds: int
     calibration: int
@@ -99,6 +104,9 @@ class Task(Protocol[P]):
         correction: Correction,
     ) -> Trained:
         """Train round ``number`` (from 1), at a site."""
+
+    def score(self, patients: P, weights: Weights, shared: Shared) -> Scored:
+        """How well a model tells the outcome of patients that it did not learn from, at a site."""
 
     def prepare(self, ask: Ask, start: Shared) -> Shared:
         """What is learned before the first round, at the coordinator.
@@ -134,6 +142,10 @@ class Answered:
     ) -> Trained:
         """Never asked for."""
         raise FlameError("this task is learned from sums, not in rounds")
+
+    def score(self, patients: Any, weights: Weights, shared: Shared) -> Scored:
+        """Never asked for where nothing predicts."""
+        raise FlameError("this task predicts nothing that could be scored")
 
     def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
         """Nothing is added."""

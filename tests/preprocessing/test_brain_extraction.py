@@ -59,9 +59,10 @@ def test_noise_is_refused_not_masked() -> None:
     noise = np.random.default_rng(0).random((60, 60, 60)).astype(np.float32)
     scan = Scan(noise, np.diag([3.0, 3.0, 3.0, 1.0]), Sequence.T1)
     day = brain_extraction()(Timepoint(0, {Sequence.T1: scan}))
-    (volume, _) = brain_checks(day)
-    assert volume.verdict == "fail"
-    assert "is this a whole-head T1?" in volume.reason
+    # Its volume is a matter of chance, and of the processor.
+    failed = [c.reason for c in brain_checks(day) if c.verdict == "fail"]
+    assert failed
+    assert all("is this a whole-head T1?" in reason for reason in failed)
 
 
 def test_a_stripped_scan_is_its_own_mask(head: tuple[Scan, np.ndarray]) -> None:

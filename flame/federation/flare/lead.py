@@ -19,7 +19,7 @@ from flame.core.errors import FlameError
 from flame.federation.checkpoint import MODELS
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.node import LEAD
-from flame.federation.flare.server import ERROR_FILE, PROGRESS, RESULT, FlareServer
+from flame.federation.flare.server import ERROR_FILE, PROGRESS, RESULT, SCORES_FILE, FlareServer
 from flame.federation.flare.site import FlareSite
 
 Say = Callable[[str], None]
@@ -170,5 +170,7 @@ def _fetch(session: Any, job: str, out: Path) -> str:
         result = Path(session.download_job_result(job, scratch)) / "workspace" / RESULT
         if (result / MODELS).is_dir():
             shutil.copytree(result / MODELS, out / MODELS, dirs_exist_ok=True)
+        if (result / SCORES_FILE).exists():
+            shutil.copy(result / SCORES_FILE, out)
         error = result / ERROR_FILE
         return error.read_text(encoding="utf-8") if error.exists() else ""

@@ -12,11 +12,13 @@ from flame.core.files import write_text
 from flame.federation.checkpoint import MODELS
 from flame.federation.config import TrainConfig, centres
 from flame.federation.coordinator import Coordinator
+from flame.federation.cross_site import cross_site
 from flame.federation.flare.calls import Calls
 from flame.federation.plan import FEDERATED, Federation, joint_trainings, local_trainings
 from flame.federation.task import open_task
 
 PROGRESS_FILE, ERROR_FILE = "progress.json", "flare-error.txt"
+SCORES_FILE = "cross_site.csv"
 RUNS, RESULT, PROGRESS = "flame-runs", "flame", "flame.progress"
 """Folder of runs at the server, folder of results in a job, and the command for its progress."""
 
@@ -63,6 +65,8 @@ class FlareServer:
             plan = flare_plan(config, alone=provisioned)
             coordinator = Coordinator(config, open_task(config), run, plan, progress)
             coordinator.run(calls, lambda f: f.centres)
+            if provisioned:
+                self._evaluate(config, run, plan, calls, told)
         except FlameError as error:
             write_text(run / ERROR_FILE, str(error))
             raise
@@ -73,11 +77,22 @@ class FlareServer:
             if provisioned:
                 hand_over(run, job / RESULT)
 
+    def _evaluate(
+        self, config: TrainConfig, run: Path, plan: list[Federation], calls: Calls,
+        told: dict[str, Any],
+    ) -> None:  # fmt: skip
+        def progress(done: int, total: int) -> None:
+            told.update(evaluated=done, to_evaluate=total)
+
+        found = cross_site(config, run, plan, calls, centres(config.data), progress)
+        write_text(run / SCORES_FILE, found.to_csv(index=False))
+
 
 def hand_over(run: Path, result: Path) -> None:
     """Copy what is done so far to where a job's results are fetched from."""
     if (run / MODELS).is_dir():
         shutil.copytree(run / MODELS, result / MODELS, ignore=shutil.ignore_patterns(".*"))
-    if (run / ERROR_FILE).exists():
-        result.mkdir(parents=True, exist_ok=True)
-        shutil.copy(run / ERROR_FILE, result)
+    result.mkdir(parents=True, exist_ok=True)
+    for name in (ERROR_FILE, SCORES_FILE):
+        if (run / name).exists():
+            shutil.copy(run / name, result)
