@@ -13,7 +13,9 @@ Weights = list[NDArray[Any]]
 class Update:
     """What one site returns from a round: weights, the patients they rest on, training loss.
 
-    ``steps`` counts the batches that were learned.
+    ``steps`` counts the batches that were learned. ``also`` are weights of further models that were
+    trained. Where sites do not wait for each other, ``since`` are the weights that training began
+    from, ``staleness`` rounds ago; empty: the server's own.
     """
 
     centre: str
@@ -22,6 +24,9 @@ class Update:
     loss: float
     seconds: float
     steps: int = 1
+    also: tuple[Weights, ...] = ()
+    since: Weights = field(default_factory=list)
+    staleness: int = 0
 
 
 class Trained(NamedTuple):
@@ -52,13 +57,15 @@ class Correction:
     """How gradients g at weights w are changed before a step: g + linear + proximal (w - towards).
 
     ``linear`` and ``towards`` have the shapes of the weights, or are empty: nothing, and the
-    weights that training starts from. Arrays that are ``frozen`` do not move at all.
+    weights that training starts from. Arrays that are ``frozen`` do not move at all. With ``start``
+    another model is trained, from there.
     """
 
     linear: Weights = field(default_factory=list)
     proximal: float = 0.0
     towards: Weights = field(default_factory=list)
     frozen: list[bool] = field(default_factory=list)
+    start: Weights = field(default_factory=list)
 
 
 @dataclass(frozen=True)

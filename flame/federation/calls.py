@@ -35,6 +35,11 @@ class Call(Protocol):
         method: str,
         sites: tuple[str, ...],
         each: Mapping[str, Message] | None = None,
+        enough: int = 0,
         **arguments: Any,
     ) -> Answers:
-        """Answers by site name; ``each`` are arguments that only the site named is given."""
+        """Answers by site name; ``each`` are arguments that only the site named is given.
+
+        With ``enough`` it returns when so many have answered. The others work on: they are not
+        given the next call of this kind, and answer it when they are done with this.
+        """

@@ -25,11 +25,13 @@ from flame.federation.plan import FEDERATED, Federation, who
 from flame.federation.strategies import (  # noqa: F401  (they register themselves)
     bulyan,
     centred_clipping,
+    ditto,
     fedadagrad,
     fedadam,
     fedavg,
     fedavgm,
     fedbn,
+    fedbuff,
     feddyn,
     fednova,
     fedprox,
@@ -88,6 +90,7 @@ class Coordinator:
         self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
         self.strategy, self.min_sites = strategy_of(config, kind), config.federation.min_sites
         self.latest: list[dict[str, Any]] = []
+        self._begun: dict[str, tuple[int, Weights]] = {}
         training = config.training
         self.stopping = EarlyStopping(training.watch, training.patience)
         self.validating = training.validation > 0
@@ -106,6 +109,7 @@ class Coordinator:
     ) -> None:
         path = checkpoint_path(self.run_folder, federation.name)
         at, steps = load_checkpoint(path), self.task.rounds + 2
+        self._begun = {}
         ask = _asking(call, sites, who(federation))
 
         def save(done: int) -> None:
@@ -148,13 +152,19 @@ class Coordinator:
             }
             for site in sites
         }
+        idle = [site for site in sites if site not in self._begun]
+        self._begun |= dict.fromkeys(idle, (number, at.state.weights))
         answers = call(
-            "train", sites, each, name=federation.name, number=number, shared=at.shared,
-            who=who(federation),
+            "train", sites, each, self.strategy.enough, name=federation.name, number=number,
+            shared=at.shared, who=who(federation),
         )  # fmt: skip
         wall = round(time.perf_counter() - started, 4)
         updates, lost = _checked(answers, at.state)
-        if len(updates) < min(self.min_sites or len(sites), len(sites)):
+        updates = [self._dated(update, number) for update in updates]
+        for site in lost:
+            self._begun.pop(site, None)
+        least = self.min_sites or self.strategy.enough or len(sites)
+        if len(updates) < min(least, len(sites)):
             raise FlameError(f"round {number} of {federation.name}: {said(lost)}")
         at_round = {"training": federation.name, "round": number, "round_seconds": wall}
         self.latest = [
@@ -169,6 +179,11 @@ class Coordinator:
         if self.validating:
             at = self._validated(federation, sites, call, at)
         return replace(at, history=[*at.history, *self.latest])
+
+    def _dated(self, update: Update, number: int) -> Update:
+        """An update with the weights that it began from, and how long ago."""
+        began, weights = self._begun.pop(update.centre)
+        return replace(update, since=weights if began < number else [], staleness=number - began)
 
     def _validated(
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
@@ -209,17 +224,18 @@ def _checked(answers: Answers, state: State) -> tuple[list[Update], dict[str, st
             lost[site] = why
             continue
         counts = answer["patients"], answer["loss"], answer["seconds"], answer["steps"]
-        updates.append(Update(site, answer["weights"], *counts))
+        also = tuple(answer.get("also", ()))
+        updates.append(Update(site, answer["weights"], *counts, also))
     return updates, lost
 
 
 def _spoilt(answer: dict[str, Any], state: State) -> str:
-    weights = answer["weights"]
-    if [np.shape(w) for w in weights] != [w.shape for w in state.weights]:
-        return "sent weights of another shape: do versions differ?"
-    if not all(np.isfinite(w).all() for w in weights) or not np.isfinite(answer["loss"]):
-        return (
-            "sent weights or a loss that are not finite; lower training.learning_rate and look at "
-            "the site's data"
-        )
+    for weights in (answer["weights"], *answer.get("also", ())):
+        if [np.shape(w) for w in weights] != [w.shape for w in state.weights]:
+            return "sent weights of another shape: do versions differ?"
+        if not all(np.isfinite(w).all() for w in weights) or not np.isfinite(answer["loss"]):
+            return (
+                "sent weights or a loss that are not finite; lower training.learning_rate and "
+                "look at the site's data"
+            )
     return ""

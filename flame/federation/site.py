@@ -79,9 +79,12 @@ class Site:
         started = time.perf_counter()
         patients = self._chosen(**who, calibrating=False)
         rng = derived_rng(name, number, "+".join(p.centre for p in patients))
-        steps, loss = 0, 0.0
-        for correction in corrections:
+        steps, loss, also = 0, 0.0, list[Weights]()
+        for place, correction in enumerate(corrections):
             how = Correction(**correction)
+            if how.start:
+                also += [weights] if place else []
+                weights = how.start
             weights, loss, made = self.task.train(patients, weights, shared, number, rng, how)
             steps += made
         return {
@@ -90,6 +93,7 @@ class Site:
             "loss": loss,
             "seconds": time.perf_counter() - started,
             "steps": steps,
+            "also": also,
         }
 
     def _chosen(

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
 from nvflare.collab import collab
@@ -32,30 +32,40 @@ class Calls:
         self.timeout_s, self.silence_s = timeout_s, silence_s
         self.silent: set[str] = set()
         self._calls = 0
+        self._pool = ThreadPoolExecutor(len(names))
+        self._asked: dict[str, Future[Message]] = {}
 
     def __call__(
         self,
         method: str,
         sites: tuple[str, ...],
         each: Mapping[str, Message] | None = None,
+        enough: int = 0,
         **arguments: Any,
     ) -> Answers:
         """What each site answers; what one is given alone reaches no other."""
+        if not enough:
+            wait(self._asked.values())  # what nobody waited for is dropped
+            self._asked.clear()
         self._calls += 1
-        number, answers = f"{self._calls}", Answers({})
-        with ThreadPoolExecutor(len(sites)) as pool:
-            asked = {
-                site: pool.submit(
-                    self._ask, site, number, method, {**arguments, **(each or {}).get(site, {})}
+        for site in sites:
+            if site not in self._asked:
+                given = {**arguments, **(each or {}).get(site, {})}
+                self._asked[site] = self._pool.submit(
+                    self._ask, site, f"{self._calls}", method, given
                 )
-                for site in sites
-            }
-        for site, found in asked.items():
+        self._wait_for(enough or len(sites))
+        answers = Answers({})
+        for site in [s for s, asked in self._asked.items() if asked.done()]:
             try:
-                answers.got[site] = found.result()
+                answers.got[site] = self._asked.pop(site).result()
             except SiteLost as lost:
                 answers.lost[site] = str(lost)
         return answers
+
+    def _wait_for(self, count: int) -> None:
+        while sum(asked.done() for asked in self._asked.values()) < min(count, len(self._asked)):
+            wait([a for a in self._asked.values() if not a.done()], return_when=FIRST_COMPLETED)
 
     def _ask(self, site: str, number: str, method: str, arguments: Message) -> Message:
         if site in self.silent and not self._lives(site):

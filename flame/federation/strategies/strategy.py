@@ -37,6 +37,11 @@ class Strategy:
     plain_gradients: ClassVar[bool] = False
     personal: ClassVar[bool] = False
 
+    @property
+    def enough(self) -> int:
+        """How many sites a round waits for; 0: all of them."""
+        return 0
+
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Return the next state from ``updates``, which come in order of centre name."""
         raise NotImplementedError
@@ -89,10 +94,10 @@ def moved(weights: Weights, by: Weights, rate: float = 1.0) -> Weights:
 
 
 def change(state: State, update: Update) -> Weights:
-    """How far a site moved the weights of the server, in float64."""
+    """How far a site moved the weights that it began from, in float64."""
     return [
         np.asarray(u, np.float64) - np.asarray(w, np.float64)
-        for u, w in zip(update.weights, state.weights, strict=True)
+        for u, w in zip(update.weights, update.since or state.weights, strict=True)
     ]
 
 

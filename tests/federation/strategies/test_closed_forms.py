@@ -186,3 +186,31 @@ def test_own_arrays_stay_and_the_rest_is_averaged() -> None:
             assert found == [value if i in own else 2.0 for i in range(4)]
     head, body = opened("fedrep").corrections(State([np.zeros(1)] * 4, {}, names), "a")
     assert (head.frozen, body.frozen) == ([True, True, False, False], [False, False, True, True])
+
+
+def test_ditto_reaches_the_optimum_of_each_site_held_near_everyones() -> None:
+    # v = argmin f_k(v) + s/2 |v - w|^2, that is (A_k + s) v = b_k + s w, with w that of FedAvg.
+    strategy, at, strength = opened("ditto", strength=2.0), State([np.zeros(2)]), 2.0
+    for _ in range(400):
+        updates = []
+        for site in range(3):
+            own, everyone = strategy.corrections(at, str(site))
+            also = local(site, own.start[0], 5, own)
+            x = local(site, everyone.start[0], 5, everyone)
+            updates.append(Update(str(site), [x], 1, 0.0, 0.0, 5, ([also],)))
+        at = strategy.aggregate(at, updates)
+    w = run("fedavg", 400)
+    assert np.allclose(at.weights[0], w, atol=1e-9)
+    for site in range(3):
+        v = np.linalg.solve(A[site] + strength * np.eye(2), B[site] + strength * w)
+        assert np.allclose(strategy.weights_for(at, str(site))[0], v, atol=1e-6)
+
+
+def test_an_old_change_counts_less_in_fedbuff() -> None:
+    # Changes 4 and 2 of which the second began at 10, three rounds ago: (4 + 2 / 2) / 2.
+    new = Update("a", [np.array([4.0])], 9, 0.0, 0.0)
+    old = Update("b", [np.array([12.0])], 1, 0.0, 0.0, since=[np.array([10.0])], staleness=3)
+    at = opened("fedbuff", buffer=2).aggregate(State([np.zeros(1)]), [new, old])
+    assert at.weights[0] == pytest.approx(2.5)
+    half = opened("fedbuff", buffer=2, rate=0.5).aggregate(State([np.zeros(1)]), [new, old])
+    assert half.weights[0] == pytest.approx(1.25)

@@ -1,0 +1,38 @@
+"""FedBuff (Nguyen 2022, arXiv:2106.06639): sites need not wait for each other."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flame.core.errors import BadInput
+from flame.core.scores import Update
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change, mean, moved
+
+
+@STRATEGIES.register("fedbuff")
+@dataclass(frozen=True)
+class FedBuff(Strategy):
+    """Moves by ``rate`` times the mean change of the first ``buffer`` sites that are done.
+
+    The others work on, from weights that are older by then: a change that is ``staleness`` rounds
+    old counts 1 / sqrt(1 + staleness).
+    """
+
+    buffer: int = 2
+    rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.buffer < 1:
+            raise BadInput("federation.options.buffer: 1 or more")
+
+    @property
+    def enough(self) -> int:
+        """How many sites a round waits for."""
+        return self.buffer
+
+    def aggregate(self, state: State, updates: list[Update]) -> State:
+        """With nobody stale and as many patients everywhere it is FedAvg."""
+        old = [1 / np.sqrt(1 + u.staleness) / len(updates) for u in updates]
+        like = [np.zeros(w.shape) for w in state.weights]
+        step = mean([change(state, u) for u in updates], old, like)
+        return State(moved(state.weights, step, self.rate), state.memory, state.names)

@@ -1,0 +1,111 @@
+"""Calls to sites that are slow, silent, gone or cut off, played by objects of this process."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from nvflare.collab.api.exceptions import CollabCallError
+
+from flame.federation.flare import calls as module
+from flame.federation.flare.calls import Calls
+from flame.federation.flare.site import BUSY, UNKNOWN
+
+
+class Played:
+    """A site whose answers to call and again are written down beforehand."""
+
+    def __init__(self, *answers: Any, lives: bool = True) -> None:
+        self.answers, self.lives, self.asked = list(answers), lives, list[str]()
+
+    def __call__(self, timeout: float) -> "Played":
+        return self
+
+    def _next(self, how: str) -> Any:
+        self.asked.append(how)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if callable(answer):
+            answer = answer()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def call(self, number: str, method: str, arguments: dict[str, Any], wait: float) -> Any:
+        return self._next("call")
+
+    def again(self, number: str, wait: float) -> Any:
+        return self._next("again")
+
+    def alive(self) -> bool:
+        self.asked.append("alive")
+        if not self.lives:
+            raise cut()
+        return True
+
+
+def cut() -> CollabCallError:
+    return CollabCallError("a", "call", TimeoutError("no answer"))
+
+
+@pytest.fixture
+def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calls]:
+    def make(silence_s: float = 0.0, timeout_s: float = 60.0, **sites: Played) -> Calls:
+        monkeypatch.setattr(
+            module, "collab", type("Collab", (), {"get_clients": lambda names: [sites[names[0]]]})
+        )
+        monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+        return Calls(tuple(sites), timeout_s, silence_s)
+
+    return make
+
+
+def test_an_answer_that_is_lost_is_fetched_again_without_new_work(played: Any) -> None:
+    a = Played(BUSY, cut(), BUSY, {"x": 1})
+    answers = played(silence_s=60, a=a)("train", ("a",))
+    assert (answers.got, answers.lost) == ({"a": {"x": 1}}, {})
+    assert a.asked == ["call", "again", "again", "again"]
+
+
+def test_a_question_that_never_arrived_is_asked_again(played: Any) -> None:
+    a = Played(cut(), UNKNOWN, {"x": 1})
+    assert played(silence_s=60, a=a)("train", ("a",)).got == {"a": {"x": 1}}
+    assert a.asked == ["call", "call", "call"]
+
+
+def test_a_dead_site_costs_its_silence_once_then_a_ping_a_call(played: Any) -> None:
+    dead, well = Played(cut(), lives=False), Played({"x": 1})
+    call = played(a=dead, b=well)
+    for number in range(3):
+        answers = call("train", ("a", "b"))
+        assert answers.got == {"b": {"x": 1}}
+        assert answers.lost["a"] == ("is still silent" if number else "was silent for 0 s")
+    assert dead.asked == ["call", "alive", "alive", "alive"]
+    dead.lives, dead.answers = True, [{"x": 2}]
+    assert call("train", ("a", "b")).got == {"a": {"x": 2}, "b": {"x": 1}}
+
+
+def test_a_slow_site_is_left_out_of_this_call_only(played: Any) -> None:
+    slow = Played(BUSY)
+    call = played(timeout_s=0.2, silence_s=60, a=slow)
+    assert "longer than federation.timeout_s = 0.2 s" in call("train", ("a",)).lost["a"]
+    slow.answers = [{"x": 1}]
+    assert call("train", ("a",)).got == {"a": {"x": 1}}
+
+
+def test_refusals_are_told_and_failures_are_not(played: Any) -> None:
+    call = played(a=Played({"refused": "does not"}), b=Played({"failed": "ValueError"}))
+    assert call("answer", ("a", "b")).lost == {
+        "a": "does not", "b": "failed (ValueError); its own log says where",
+    }  # fmt: skip
+
+
+def test_who_is_not_waited_for_works_on_and_answers_later(played: Any) -> None:
+    gate = threading.Event()
+    slow, quick = Played(lambda: gate.wait(10) and {"x": "slow"}), Played({"x": "quick"})
+    call = played(a=slow, b=quick)
+    for _ in range(2):
+        assert call("train", ("a", "b"), enough=1).got == {"b": {"x": "quick"}}
+    gate.set()
+    found = call("train", ("a", "b"), enough=2).got
+    assert found == {"a": {"x": "slow"}, "b": {"x": "quick"}}
+    assert slow.asked == ["call"]
