@@ -38,6 +38,16 @@ def described(method: str, arguments: Mapping[str, Any], answer: Message) -> str
         return f"no answer to '{method}': {answer.get('refused') or answer['failed']}"
     count, size = _numbers(answer)
     amount = f"{count} numbers, {size / 1000:.1f} kB"
+    if method == "train" and "weights" not in answer:
+        return (
+            f"that round {arguments['number']} of {arguments['name']} is learned, and for how long"
+        )
+    if method == "masked":
+        others = f"masks shared by {', '.join(sorted(arguments['keys']))}"
+        return (
+            f"weights after round {arguments['number']} of {arguments['name']}, mean loss and "
+            f"number of patients, hidden by {others} ({amount})"
+        )
     if method == "train":
         return (
             f"weights after round {arguments['number']} of {arguments['name']}, learned from "

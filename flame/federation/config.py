@@ -94,7 +94,8 @@ class FederationConfig:
 
     Strategies to ``compare`` are trained beside it, in process, with their usual options.
     A site has ``timeout_s`` to finish what it is asked, and is lost after ``silence_s`` without a
-    sign of life. A round needs ``min_sites`` of its sites, 0: all of them.
+    sign of life. A round needs ``min_sites`` of its sites, 0: all of them. With ``secure`` the
+    coordinator sees the sum over sites alone.
     """
 
     engine: str = "in-process"
@@ -104,6 +105,7 @@ class FederationConfig:
     timeout_s: float = 600.0
     silence_s: float = 60.0
     min_sites: int = 0
+    secure: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,11 @@ class TrainConfig:
             (
                 self.federation.strategy not in self.federation.compare,
                 "federation.compare: the strategy itself is there already",
+            ),
+            (
+                not self.federation.secure or not (self.is_regression or training.personalised),
+                "federation.secure hides weights of rounds: not for regressions, and not with "
+                "training.personalised",
             ),
             (self.regression.inner_folds >= 2, "regression.inner_folds: 2 or more"),
             (

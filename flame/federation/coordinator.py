@@ -22,6 +22,7 @@ from flame.federation.checkpoint import (
 from flame.federation.config import TrainConfig
 from flame.federation.early_stopping import EarlyStopping
 from flame.federation.plan import FEDERATED, Federation, who
+from flame.federation.secure_sum import secure_update
 from flame.federation.strategies import (  # noqa: F401  (they register themselves)
     bulyan,
     centred_clipping,
@@ -69,6 +70,8 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
             f"federation.strategy {name} counts on plain gradient steps: set "
             "training.optimizer = 'sgd', on task response"
         )
+    if federation.secure and not found.mean_suffices:
+        raise BadInput(f"federation.secure shows the mean alone, and {name} needs each update")
     return found
 
 
@@ -93,6 +96,7 @@ class Coordinator:
         self._begun: dict[str, tuple[int, Weights]] = {}
         training = config.training
         self.stopping = EarlyStopping(training.watch, training.patience)
+        self.secure = config.federation.secure
         self.validating = training.validation > 0
 
     def run(self, call: Call, sites: Callable[[Federation], tuple[str, ...]]) -> None:
@@ -152,20 +156,25 @@ class Coordinator:
             }
             for site in sites
         }
+        secret = self.secure and len(sites) > 1
         idle = [site for site in sites if site not in self._begun]
         self._begun |= dict.fromkeys(idle, (number, at.state.weights))
         answers = call(
             "train", sites, each, self.strategy.enough, name=federation.name, number=number,
-            shared=at.shared, who=who(federation),
+            shared=at.shared, who=who(federation), secret=secret,
         )  # fmt: skip
         wall = round(time.perf_counter() - started, 4)
-        updates, lost = _checked(answers, at.state)
-        updates = [self._dated(update, number) for update in updates]
-        for site in lost:
-            self._begun.pop(site, None)
-        least = self.min_sites or self.strategy.enough or len(sites)
-        if len(updates) < min(least, len(sites)):
-            raise FlameError(f"round {number} of {federation.name}: {said(lost)}")
+        least = min(self.min_sites or self.strategy.enough or len(sites), len(sites))
+        if secret:
+            there = tuple(sorted(answers.got))
+            hidden, also = secure_update(
+                call, there, least, federation.name, number, at.state.weights, wall
+            )
+            updates, lost = [hidden], {**answers.lost, **also}
+        else:
+            updates, lost = self._dated(answers, at, number)
+            if len(updates) < least:
+                raise FlameError(f"round {number} of {federation.name}: {said(lost)}")
         at_round = {"training": federation.name, "round": number, "round_seconds": wall}
         self.latest = [
             {**at_round, "site": u.centre, "patients": u.patients, "loss": u.loss,
@@ -180,10 +189,18 @@ class Coordinator:
             at = self._validated(federation, sites, call, at)
         return replace(at, history=[*at.history, *self.latest])
 
-    def _dated(self, update: Update, number: int) -> Update:
-        """An update with the weights that it began from, and how long ago."""
-        began, weights = self._begun.pop(update.centre)
-        return replace(update, since=weights if began < number else [], staleness=number - began)
+    def _dated(
+        self, answers: Answers, at: Checkpoint, number: int
+    ) -> tuple[list[Update], dict[str, str]]:
+        """Updates with the weights that they began from, and how long ago; who is lost."""
+        found, lost = _checked(answers, at.state)
+        began = {site: self._begun.pop(site) for site in (*answers.got, *answers.lost)}
+        dated = []
+        for update in found:
+            since, weights = began[update.centre]
+            weights = weights if since < number else []
+            dated.append(replace(update, since=weights, staleness=number - since))
+        return dated, lost
 
     def _validated(
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint

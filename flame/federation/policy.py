@@ -17,18 +17,21 @@ class SitePolicy:
 
     ``learners`` that may learn here, and ``questions`` whose sums may be sent; empty: every one.
     ``least_patients`` behind any sum or update, ``least_count`` behind any number of a
-    description.
+    description. ``secure``: updates leave only under masks (``federation.secure``).
     """
 
     learners: tuple[str, ...] = ()
     questions: tuple[str, ...] = ()
     least_patients: int = 5
     least_count: int = 5
+    secure: bool = False
 
     def applied(self, config: TrainConfig) -> TrainConfig:
         """The configuration as this site follows it; Refusal where it does not take part."""
         if self.learners and config.learner not in self.learners:
             raise Refusal(f"does not take part in {config.learner}: its policy does not list it")
+        if self.secure and not config.federation.secure:
+            raise Refusal("sends updates under masks only: set federation.secure = true")
         privacy = config.privacy
         stricter = replace(
             privacy,

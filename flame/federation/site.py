@@ -13,6 +13,7 @@ from flame import __version__
 from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
 from flame.federation.folds import calibration_rows, fold_of, training_rows
+from flame.federation.secure_sum import Masks, as_values
 from flame.federation.task import Message, Patients, Shared, Task
 
 
@@ -25,12 +26,16 @@ def derived_rng(*names: object) -> np.random.Generator:
 class Site:
     """Trains on the patients of one centre; of several only where they may be pooled.
 
-    With fewer than ``least`` patients to answer for, it refuses.
+    With fewer than ``least`` patients to answer for, it refuses; ``secure``, it sends no update
+    that is not hidden.
     """
 
-    def __init__(self, task: Task[Any], patients: list[Any], least: int = 1) -> None:
-        self.task, self.least = task, least
+    def __init__(
+        self, task: Task[Any], patients: list[Any], least: int = 1, secure: bool = False
+    ) -> None:
+        self.task, self.least, self.secure = task, least, secure
         self.patients: list[Patients] = patients
+        self._masks, self._kept = Masks(), ("", np.zeros(0))
 
     def describe(self) -> Message:
         """The version in use, so that sites of another one are found before training."""
@@ -74,8 +79,14 @@ class Site:
         shared: Shared,
         who: Message,
         corrections: list[Message],
+        secret: bool = False,
     ) -> Message:
-        """Train round ``number`` of the training ``name`` from ``weights``, once a correction."""
+        """Train round ``number`` of the training ``name`` from ``weights``, once a correction.
+
+        A ``secret`` update stays here until ``masked`` asks for it.
+        """
+        if self.secure and not secret:
+            raise Refusal("sends updates under masks only")
         started = time.perf_counter()
         patients = self._chosen(**who, calibrating=False)
         rng = derived_rng(name, number, "+".join(p.centre for p in patients))
@@ -87,6 +98,10 @@ class Site:
                 weights = how.start
             weights, loss, made = self.task.train(patients, weights, shared, number, rng, how)
             steps += made
+        if secret:
+            count = sum(len(p.pseudonyms) for p in patients)
+            self._kept = f"{name}:{number}", as_values(weights, count, loss, steps)
+            return {"seconds": time.perf_counter() - started}
         return {
             "weights": weights,
             "patients": sum(len(p.pseudonyms) for p in patients),
@@ -95,6 +110,18 @@ class Site:
             "steps": steps,
             "also": also,
         }
+
+    def key(self) -> Message:
+        """The public key by which this site hides updates."""
+        return {"key": self._masks.public}
+
+    def masked(self, name: str, number: int, keys: dict[str, bytes]) -> Message:
+        """The secret update of a round under masks that cancel over the sites of ``keys``."""
+        what, values = self._kept
+        if what != f"{name}:{number}":
+            raise Refusal(f"holds no update of round {number} of {name}")
+        site = next((s for s, key in keys.items() if key == self._masks.public), "")
+        return {"masked": self._masks.hide(site, values, what, keys)}
 
     def _chosen(
         self, seed: int, folds: int, fold: int, centres: list[str], calibrating: bool

@@ -29,6 +29,8 @@ def flare_plan(config: TrainConfig, alone: bool = False) -> list[Federation]:
     if config.task == "statistics":
         return [Federation(FEDERATED, names, 0, 2)]
     plan = joint_trainings(FEDERATED, names, training.seeds, training.folds)
+    if alone and config.federation.secure:  # a sum over one site is its update
+        return [federation for federation in plan if len(federation.centres) > 1]
     return plan + (local_trainings(names, training.seeds, training.folds) if alone else [])
 
 

@@ -104,7 +104,8 @@ class _Here:
         config = at_site(self.policy.applied(config), self.data)
         task = open_task(config)
         patients = task.patients(load_cohort(config, self.centre))
-        return Site(task, [patients], config.privacy.least_patients)
+        secure = bool(self.data) and config.federation.secure
+        return Site(task, [patients], config.privacy.least_patients, secure)
 
     def log(self, method: str, arguments: dict[str, Any], answer: Message) -> None:
         """Write down what is about to leave."""

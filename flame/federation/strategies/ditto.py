@@ -17,7 +17,7 @@ class Ditto(FedAvg):
     Everyone's is that of FedAvg. A centre that never took part gets that one.
     """
 
-    personal = True
+    personal, mean_suffices = True, False
     strength: float = 0.1
 
     def weights_for(self, state: State, site: str) -> Weights:

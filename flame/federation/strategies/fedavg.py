@@ -11,6 +11,8 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, me
 class FedAvg(Strategy):
     """The mean of the sites' weights, each weighted by its number of patients."""
 
+    mean_suffices = True
+
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Sums in float64, so that the mean of equal weights is those weights."""
         each = [u.weights for u in updates]

@@ -13,6 +13,7 @@ _VELOCITY = "velocity"
 class FedAvgM(Strategy):
     """Moves by ``rate`` times a running sum of mean changes, of which ``momentum`` is kept."""
 
+    mean_suffices = True
     momentum: float = 0.9
     rate: float = 1.0
 

@@ -17,6 +17,7 @@ class FedOpt(Strategy):
     v starts at ``tau`` squared, as in the paper.
     """
 
+    mean_suffices = True
     rate: float = 0.03
     tau: float = 1e-3
     momentum: float = 0.9

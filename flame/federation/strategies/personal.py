@@ -16,7 +16,7 @@ class Personal(FedAvg):
     A centre that never took part gets the mean of everything.
     """
 
-    personal = True
+    personal, mean_suffices = True, False
 
     def kept(self, state: State) -> list[bool]:
         """Which arrays are a site's own."""

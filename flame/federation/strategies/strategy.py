@@ -32,10 +32,12 @@ class Strategy:
 
     ``plain_gradients`` says that sites must train with SGD without momentum, as the strategy counts
     on its steps. ``personal`` says that sites have weights of their own, see ``weights_for``.
+    ``mean_suffices`` says that it needs no more of the updates than their mean.
     """
 
     plain_gradients: ClassVar[bool] = False
     personal: ClassVar[bool] = False
+    mean_suffices: ClassVar[bool] = False
 
     @property
     def enough(self) -> int:
