@@ -17,6 +17,7 @@ from flame.core.scores import Correction, Trained, Weights
 from flame.models.initial_weights import initial_weights
 from flame.models.inputs import TREATMENT_FEATURES, Inputs, ResponseModelConfig
 from flame.models.local_optimizer import LocalOptimizer
+from flame.models.private_steps import PrivateSteps
 from flame.models.unet import encoder
 
 ENCODER = "encoder"
@@ -75,15 +76,24 @@ class ResponseModel:
         batch_size: int,
         rng: np.random.Generator,
         correction: Correction | None = None,
+        private: tuple[float, float] | None = None,
     ) -> Trained:
         """Train from ``weights`` for ``epochs``; new weights, the last epoch's loss, all batches.
 
         The optimiser starts fresh, so a round depends on nothing but its arguments.
-        ``batch_size`` 0 means all patients in one batch.
+        ``batch_size`` 0 means all patients in one batch. ``private`` are the limit to a patient's
+        gradient and the noise, in units of it, of ``flame.models.private_steps``.
         """
         self._local.restart(weights, correction)
         count = len(inputs.response)
         size = min(batch_size or count, count)
+        if private:
+
+            def of(rows: NDArray[np.intp]) -> tuple[list[Any], Any]:
+                arrays = self._arrays(inputs.take(rows), clinical[rows], rng)
+                return arrays, inputs.response[rows]
+
+            return PrivateSteps(self.network, *private).fit(of, count, size, epochs, rng)
         losses, steps = [0.0], 0
         for _ in range(epochs):
             order, losses = rng.permutation(count), []

@@ -42,7 +42,7 @@ def run(
     config = _without_paths(config)
     name = _claim(out, config)
     federation.run(config, name, out, show, say)
-    write_history(out)
+    write_history(out, config)
     return out
 
 

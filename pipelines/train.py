@@ -1,6 +1,7 @@
 """``flame train``: a model of response, tumour masks or evolution by centre, federated, pooled."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from flame.core.cohort import Cohort
 from flame.core.config import as_toml, load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
+from flame.federation.centre_privacy import CentrePrivacy, spent_table
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, load_checkpoint
 from flame.federation.config import TrainConfig, centres
 from flame.federation.coordinator import Coordinator, strategy_of
@@ -26,10 +28,12 @@ from flame.federation.plan import (
     local_trainings,
     personalised_trainings,
 )
+from flame.federation.privacy_budget import Budget
 from flame.federation.task import open_task
 from flame.preprocessing.radiomics import expanded
 
 Progress = Callable[[str, int, int], None]
+PRIVACY_FILE = "privacy.csv"
 CONFIG_FILE, MANIFEST_FILE, WARNINGS_FILE = "run.toml", "data.json", "warnings.txt"
 
 
@@ -67,7 +71,8 @@ def run(
     rows, warnings = describe(config, cohorts, patients)
     result = TrainResult(out, tuple(rows), tuple(warnings))
     least = config.privacy.least_patients
-    sites = {p.centre: Site(task, [p], least) for p in patients}
+    privacy = protection(config)
+    sites = {p.centre: Site(task, [p], least, privacy=privacy.get(p.centre)) for p in patients}
     sites[POOLED] = Site(task, patients)
     claim(out, config, cohorts)
     write_text(out / WARNINGS_FILE, "\n".join(warnings))
@@ -97,8 +102,18 @@ def run(
         in_process(PERSONALISED, own, pooled=False)
     pooled_plan = joint_trainings(POOLED, names, training.seeds, training.folds)
     in_process(POOLED, pooled_plan, pooled=True)
-    write_history(out)
+    write_history(out, config)
     return result
+
+
+def protection(config: TrainConfig) -> dict[str, CentrePrivacy]:
+    """What each simulated centre does for differential privacy; nothing where none is asked."""
+    if not config.privacy.is_private:
+        return {}
+    return {
+        name: CentrePrivacy(config, Budget(None, math.inf, config.privacy.delta), name.encode())
+        for name in config.data.centres
+    }
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
@@ -150,13 +165,18 @@ def _finished(out: Path, plan: list[Federation]) -> bool:
     return all(c is not None and c.finished for c in loaded)
 
 
-def write_history(out: Path) -> None:
-    """Write history.csv: a row a round and site of every training."""
+def write_history(out: Path, config: TrainConfig) -> None:
+    """Write history.csv, a row a round and site of every training; privacy.csv, what was spent."""
     rows = []
     for path in sorted((out / "models").glob("[!.]*.npz")):
         checkpoint = load_checkpoint(path)
         rows += checkpoint.history if checkpoint else []
-    write_text(out / "history.csv", pd.DataFrame(rows).to_csv(index=False))
+    history = pd.DataFrame(rows)
+    write_text(out / "history.csv", history.to_csv(index=False))
+    if config.privacy.is_private:
+        trained = history[~history.training.str.startswith(POOLED)]
+        name = Federation(FEDERATED, config.data.centres, config.training.seeds[0], 0).name
+        write_text(out / PRIVACY_FILE, spent_table(config, trained, name).to_csv(index=False))
 
 
 def load_run(run_folder: Path) -> TrainConfig:

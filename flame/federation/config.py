@@ -19,6 +19,7 @@ ENDPOINTS = ("overall", "progression-free")
 TASK_NAMES = ("response", "survival", "segmentation", "evolution", "statistics")
 LEARNERS = (*TASK_NAMES, "logistic")
 WATCHED = ("mean", "worst")
+PRIVACY_LEVELS = ("none", "patient", "centre")
 TABULAR = ("response", "survival", "statistics")
 
 
@@ -113,10 +114,25 @@ class PrivacyConfig:
     """``least_patients`` of a centre behind any sum of a training; fewer, and it refuses.
 
     ``least_count`` of a centre's patients behind any number of a description.
+
+    ``level`` of differential privacy: patient (a patient's gradients are clipped to ``clip`` and
+    their sum has normal noise of ``noise`` times that) or centre (the same of all that a round
+    changes). Epsilon is told at ``delta``. Clinical features are then scaled by the ``bounds`` that
+    are given, lowest and highest value, and not by what patients have.
     """
 
     least_patients: int = 1
     least_count: int = 5
+    level: str = "none"
+    clip: float = 1.0
+    noise: float = 1.0
+    delta: float = 1e-5
+    bounds: dict[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def is_private(self) -> bool:
+        """Whether weights leave a centre with noise only."""
+        return self.level != PRIVACY_LEVELS[0]
 
 
 @dataclass(frozen=True)
@@ -213,6 +229,32 @@ class TrainConfig:
                 not self.federation.secure or not (self.is_regression or training.personalised),
                 "federation.secure hides weights of rounds: not for regressions, and not with "
                 "training.personalised",
+            ),
+            (
+                self.privacy.level in PRIVACY_LEVELS,
+                f"privacy.level: one of {', '.join(PRIVACY_LEVELS)}",
+            ),
+            (
+                min(self.privacy.clip, self.privacy.noise) > 0 and 0 < self.privacy.delta < 1,
+                "privacy.clip and noise: above 0; delta: between 0 and 1",
+            ),
+            (
+                not self.privacy.is_private
+                or (self.learner == "response" and not training.validation),
+                "privacy.level is for task response by a network, without training.validation",
+            ),
+            (
+                not self.privacy.is_private or not data.person_column,
+                "privacy.level protects rows: a person may have one only, so no data.person_column",
+            ),
+            (
+                not self.privacy.is_private or model.missing == MISSING[0],
+                "privacy.level: with model.missing = 'mean' only",
+            ),
+            (
+                not self.privacy.is_private
+                or all(len(self.privacy.bounds.get(n, ())) == 2 for n in model.clinical),
+                "privacy.bounds: the lowest and highest value of every feature of model.clinical",
             ),
             (self.regression.inner_folds >= 2, "regression.inner_folds: 2 or more"),
             (

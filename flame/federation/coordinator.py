@@ -72,6 +72,8 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
         )
     if federation.secure and not found.mean_suffices:
         raise BadInput(f"federation.secure shows the mean alone, and {name} needs each update")
+    if config.privacy.is_private and len(found.corrections(State([]), "")) > 1:
+        raise BadInput(f"privacy.level: with {name} a site learns twice in a round; choose another")
     return found
 
 

@@ -17,7 +17,8 @@ class SitePolicy:
 
     ``learners`` that may learn here, and ``questions`` whose sums may be sent; empty: every one.
     ``least_patients`` behind any sum or update, ``least_count`` behind any number of a
-    description. ``secure``: updates leave only under masks (``federation.secure``).
+    description. ``secure``: updates leave only under masks (``federation.secure``). ``epsilon``, if
+    above 0: updates leave only with differential privacy, until so much is spent at ``delta``.
     """
 
     learners: tuple[str, ...] = ()
@@ -25,6 +26,8 @@ class SitePolicy:
     least_patients: int = 5
     least_count: int = 5
     secure: bool = False
+    epsilon: float = 0.0
+    delta: float = 1e-5
 
     def applied(self, config: TrainConfig) -> TrainConfig:
         """The configuration as this site follows it; Refusal where it does not take part."""
@@ -33,6 +36,8 @@ class SitePolicy:
         if self.secure and not config.federation.secure:
             raise Refusal("sends updates under masks only: set federation.secure = true")
         privacy = config.privacy
+        if self.epsilon > 0 and not privacy.is_private:
+            raise Refusal("learns with differential privacy only: set privacy.level")
         stricter = replace(
             privacy,
             least_patients=max(privacy.least_patients, self.least_patients),

@@ -100,9 +100,12 @@ class ResponseTask:
         inputs, training = concatenate(patients), self.config.training
         self.model.build(inputs.image.shape[1:], 0)
         clinical = _standardised(inputs, shared)
+        privacy = self.config.privacy
+        private = (privacy.clip, privacy.noise) if privacy.level == "patient" else None
         updated: Trained = self.model.fit(
-            weights, inputs, clinical, training.epochs, training.batch_size, rng, correction
-        )
+            weights, inputs, clinical, training.epochs, training.batch_size, rng, correction,
+            private,
+        )  # fmt: skip
         return updated
 
     def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> NDArray[np.float64]:
@@ -124,8 +127,17 @@ class ResponseTask:
         return scored_auc(told, patients.response.astype(float))
 
     def prepare(self, ask: Ask, start: Shared) -> Shared:
-        """Moments over all centres."""
+        """Moments over all centres, or under differential privacy those of the bounds."""
+        if self.config.privacy.is_private:
+            return asdict(self._bounded())
         return start or asdict(merge([Moments(**answer) for answer in ask("moments", {})]))
+
+    def _bounded(self) -> Moments:
+        """Moments that put features between their bounds at -2 to 2, whatever patients have."""
+        bounds = np.array([self.config.privacy.bounds[n] for n in self.config.model.clinical])
+        low, high = bounds.reshape(-1, 2).T
+        count = np.ones(len(low))
+        return Moments(count, (low + high) / 2, ((high - low) / 4) ** 2 * count)
 
     def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
         """Nothing is added."""

@@ -12,6 +12,7 @@ import numpy as np
 from flame import __version__
 from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
+from flame.federation.centre_privacy import CentrePrivacy
 from flame.federation.folds import calibration_rows, fold_of, training_rows
 from flame.federation.secure_sum import Masks, as_values
 from flame.federation.task import Message, Patients, Shared, Task
@@ -27,13 +28,18 @@ class Site:
     """Trains on the patients of one centre; of several only where they may be pooled.
 
     With fewer than ``least`` patients to answer for, it refuses; ``secure``, it sends no update
-    that is not hidden.
+    that is not hidden; with ``privacy`` it sends nothing else than updates that have its noise.
     """
 
     def __init__(
-        self, task: Task[Any], patients: list[Any], least: int = 1, secure: bool = False
+        self,
+        task: Task[Any],
+        patients: list[Any],
+        least: int = 1,
+        secure: bool = False,
+        privacy: CentrePrivacy | None = None,
     ) -> None:
-        self.task, self.least, self.secure = task, least, secure
+        self.task, self.least, self.secure, self.privacy = task, least, secure, privacy
         self.patients: list[Patients] = patients
         self._masks, self._kept = Masks(), ("", np.zeros(0))
 
@@ -56,11 +62,13 @@ class Site:
         who: Message,
     ) -> Message:
         """Sums over the patients that ``who`` names (see ``_chosen``)."""
+        self._refuse_figures(question)
         chosen = self._chosen(**who, calibrating=calibrating)
         return self.task.answer(chosen, question, given, weights, shared)
 
     def score(self, weights: Weights, shared: Shared, who: Message) -> Message:
         """How well a model does on patients that it did not learn from; empty without any."""
+        self._refuse_figures("score")
         (patients,) = self.patients
         rows = patients.labelled
         if patients.centre in who["centres"]:
@@ -89,22 +97,28 @@ class Site:
             raise Refusal("sends updates under masks only")
         started = time.perf_counter()
         patients = self._chosen(**who, calibrating=False)
+        count = sum(len(p.pseudonyms) for p in patients)
         rng = derived_rng(name, number, "+".join(p.centre for p in patients))
+        if self.privacy:
+            told = [weights, *(c[p] for c in corrections for p in ("linear", "towards", "start"))]
+            rng = self.privacy.begin(name, number, count, told)
         steps, loss, also = 0, 0.0, list[Weights]()
         for place, correction in enumerate(corrections):
             how = Correction(**correction)
             if how.start:
                 also += [weights] if place else []
                 weights = how.start
+            before = weights
             weights, loss, made = self.task.train(patients, weights, shared, number, rng, how)
             steps += made
+            if self.privacy:
+                weights, loss = self.privacy.leaving(before, weights, rng), 0.0
         if secret:
-            count = sum(len(p.pseudonyms) for p in patients)
             self._kept = f"{name}:{number}", as_values(weights, count, loss, steps)
             return {"seconds": time.perf_counter() - started}
         return {
             "weights": weights,
-            "patients": sum(len(p.pseudonyms) for p in patients),
+            "patients": count,
             "loss": loss,
             "seconds": time.perf_counter() - started,
             "steps": steps,
@@ -122,6 +136,10 @@ class Site:
             raise Refusal(f"holds no update of round {number} of {name}")
         site = next((s for s, key in keys.items() if key == self._masks.public), "")
         return {"masked": self._masks.hide(site, values, what, keys)}
+
+    def _refuse_figures(self, question: str) -> None:
+        if self.privacy:
+            raise Refusal(f"does not answer '{question}': it would be a figure without noise")
 
     def _chosen(
         self, seed: int, folds: int, fold: int, centres: list[str], calibrating: bool

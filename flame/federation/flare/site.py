@@ -5,7 +5,9 @@ errors would reach the server: it is told the kind alone, but for refusals, whic
 """
 
 import logging
+import math
 import os
+import secrets
 import threading
 import traceback
 from collections.abc import Iterator
@@ -17,13 +19,17 @@ from typing import Any
 from nvflare.collab import collab
 
 from flame.core.errors import Refusal
+from flame.core.files import atomic_path
 from flame.federation.audit import AUDIT_FILE, AuditLog
+from flame.federation.centre_privacy import CentrePrivacy
 from flame.federation.config import TrainConfig
 from flame.federation.policy import POLICY_FILE, SitePolicy, read_policy
+from flame.federation.privacy_budget import BUDGET_FILE, Budget
 from flame.federation.task import Message, open_task
 
 DATA_VARIABLE = "FLAME_DATA"
 """Names a site's own folder or table; without, data are where the configuration says."""
+SECRET_FILE = "noise.key"
 BUSY, UNKNOWN = {"busy": True}, {"unknown": True}
 
 
@@ -83,7 +89,7 @@ class _Here:
     """What a site has of its own: name, data, policy and audit log."""
 
     def __init__(self, centre: str, kit: Path, local: Path) -> None:
-        self.centre, self.data = centre, os.environ.get(DATA_VARIABLE, "")
+        self.kit, self.centre, self.data = kit, centre, os.environ.get(DATA_VARIABLE, "")
         given = local / POLICY_FILE
         self.policy = read_policy(given) if self.data else SitePolicy((), (), 1, 1)
         self.audit = AuditLog(kit / AUDIT_FILE) if self.data else None
@@ -105,12 +111,32 @@ class _Here:
         task = open_task(config)
         patients = task.patients(load_cohort(config, self.centre))
         secure = bool(self.data) and config.federation.secure
-        return Site(task, [patients], config.privacy.least_patients, secure)
+        return Site(task, [patients], config.privacy.least_patients, secure, self.privacy(config))
+
+    def privacy(self, config: TrainConfig) -> CentrePrivacy | None:
+        """The protection that a run asks for, within the budget of this site's policy."""
+        if not config.privacy.is_private:
+            return None
+        limit = self.policy.epsilon or math.inf
+        if not self.data:
+            return CentrePrivacy(config, Budget(None, limit, self.policy.delta), b"")
+        budget = Budget(self.kit / BUDGET_FILE, limit, self.policy.delta)
+        return CentrePrivacy(config, budget, secret_of(self.kit))
 
     def log(self, method: str, arguments: dict[str, Any], answer: Message) -> None:
         """Write down what is about to leave."""
         if self.audit:
             self.audit.write(method, arguments, answer)
+
+
+def secret_of(kit: Path) -> bytes:
+    """What the noise of a site is made from; it never leaves the kit."""
+    path = kit / SECRET_FILE
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            temporary.touch(mode=0o600)
+            temporary.write_bytes(secrets.token_bytes(32))
+    return path.read_bytes()
 
 
 @contextmanager

@@ -1,0 +1,72 @@
+"""Differential privacy at a centre: what it spends, its secret noise, and its clipped updates."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from flame.core.scores import Weights
+from flame.federation.config import TrainConfig
+from flame.federation.privacy_budget import Budget, Spent, epsilon
+from flame.models.private_steps import clipped, noised, steps_of
+
+
+class CentrePrivacy:
+    """The protection of one centre, whose noise nobody can work out who lacks ``secret``.
+
+    The same message from the same weights has the same noise and is paid for once; from any others
+    it has other noise and is paid for again.
+    """
+
+    def __init__(self, config: TrainConfig, budget: Budget, secret: bytes) -> None:
+        self.config, self.privacy = config, config.privacy
+        self.budget, self.secret = budget, secret
+
+    def begin(self, name: str, number: int, patients: int, told: list[Weights]
+              ) -> np.random.Generator:  # fmt: skip
+        """Book round ``number`` of training ``name``; the generator of its noise.
+
+        ``told`` is all that the centre was sent for it. Refusal where the budget is spent.
+        """
+        digest = hashlib.sha256(self.secret)
+        digest.update(f"{name}:{number}:{patients}:{self.privacy}:{self.config.training}".encode())
+        for weights in told:
+            for array in weights:
+                digest.update(np.ascontiguousarray(array).tobytes())
+        key = digest.hexdigest()
+        self.budget.spend(f"{name}:{number}:{key[:16]}", cost(self.config, patients))
+        return np.random.default_rng(int(key, 16))
+
+    def leaving(self, before: Weights, after: Weights, rng: np.random.Generator) -> Weights:
+        """The weights that may leave: at level centre their change is clipped and has noise."""
+        if self.privacy.level != "centre":
+            return after
+        change = [np.asarray(a, np.float64) - b for a, b in zip(after, before, strict=True)]
+        change = clipped(change, self.privacy.clip)
+        change = noised(change, self.privacy.noise * self.privacy.clip, rng)
+        return [(b + c).astype(b.dtype) for b, c in zip(before, change, strict=True)]
+
+
+def cost(config: TrainConfig, patients: int) -> Spent:
+    """What one round with so many patients spends."""
+    privacy, training = config.privacy, config.training
+    if privacy.level == "centre":
+        return Spent(privacy.noise, 1.0, 1)
+    size = min(training.batch_size or patients, patients)
+    return Spent(privacy.noise, size / patients, steps_of(patients, size, training.epochs))
+
+
+def spent_table(config: TrainConfig, history: pd.DataFrame, model: str) -> pd.DataFrame:
+    """Epsilon of each centre from the rounds of a run: of ``model`` alone, and of everything."""
+    rows = []
+    for centre in config.data.centres:
+        there = history[[centre in str(site).split("+") for site in history.site]]
+        rounds = zip(there.training, there.patients, strict=True)
+        spent = [(t, cost(config, int(n))) for t, n in rounds if n]
+        rows.append({
+            "centre": centre, "level": config.privacy.level, "delta": config.privacy.delta,
+            f"epsilon of {model}": epsilon([s for t, s in spent if t == model],
+                                           config.privacy.delta),
+            "epsilon of all trainings": epsilon([s for _, s in spent], config.privacy.delta),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
