@@ -23,14 +23,14 @@ class Calls:
     """A call that every site is asked side by side, and again where its answer was lost.
 
     A site that nothing was heard of for ``silence_s`` is lost; from then on it costs a short ping
-    at each call, until it answers one. One that takes longer than ``timeout_s`` is lost for this
+    every ``silence_s``, until it answers one. One that takes longer than ``timeout_s`` is lost for this
     call only.
     """
 
     def __init__(self, names: tuple[str, ...], timeout_s: float, silence_s: float) -> None:
         self.proxies = {name: collab.get_clients([name])[0] for name in names}
         self.timeout_s, self.silence_s = timeout_s, silence_s
-        self.silent: set[str] = set()
+        self.silent: dict[str, float] = {}
         self._calls = 0
         self._pool = ThreadPoolExecutor(len(names))
         self._asked: dict[str, Future[Message]] = {}
@@ -68,9 +68,10 @@ class Calls:
             wait([a for a in self._asked.values() if not a.done()], return_when=FIRST_COMPLETED)
 
     def _ask(self, site: str, number: str, method: str, arguments: Message) -> Message:
-        if site in self.silent and not self._lives(site):
-            raise SiteLost("is still silent")
-        self.silent.discard(site)
+        if site in self.silent:
+            if time.monotonic() < self.silent[site] or not self._lives(site):
+                raise SiteLost("is still silent")
+            del self.silent[site]
         started = heard = time.monotonic()
         known = False
         while time.monotonic() - started < self.timeout_s:
@@ -86,7 +87,6 @@ class Calls:
                 raise
             except CollabCallError:
                 if time.monotonic() - heard > self.silence_s and not self._lives(site):
-                    self.silent.add(site)
                     raise SiteLost(f"was silent for {self.silence_s:g} s") from None
                 time.sleep(0.5)
                 continue
@@ -102,6 +102,7 @@ class Calls:
         except RunAborted:
             raise
         except CollabCallError:
+            self.silent[site] = time.monotonic() + self.silence_s
             return False
 
 

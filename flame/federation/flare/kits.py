@@ -124,7 +124,9 @@ def _finish(kit: Path, name: str) -> None:
     resources = json.loads((local / "resources.json.default").read_text())
     resources["class_allow_list"] = list(CLASSES)
     site = name != SERVER
-    if site:
+    if not site:
+        resources["servers"][0]["heart_beat_timeout"] = 30
+    else:
         resources["allow_log_streaming"] = False
         resources["components"] = [
             c for c in resources["components"] if c["id"] != "site_log_streamer"

@@ -25,7 +25,8 @@ from flame.federation.flare.site import FlareSite
 Say = Callable[[str], None]
 Told = dict[str, Any]
 _DONE, _RUNNING = "FINISHED:COMPLETED", ("SUBMITTED", "APPROVED", "DISPATCHED", "RUNNING")
-_LOGIN = 20.0
+_LOGIN, _BEAT = 20.0, 16.0
+"""Seconds for a login, and after which a heartbeat, which comes every 10, is missed."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,10 @@ class Federation:
 
 
 def _connected(session: Any) -> tuple[str, ...]:
-    return tuple(sorted(c.name for c in session.get_connected_client_list()))
+    """Sites whose heartbeat is recent: FLARE's own list has those that died, too."""
+    beats = {c.name: c.last_connect_time for c in session.get_connected_client_list()}
+    newest = max(beats.values(), default=0.0)
+    return tuple(sorted(name for name, beat in beats.items() if newest - beat < _BEAT))
 
 
 def _wait_for(session: Any, names: tuple[str, ...], patience_s: float, say: Say) -> None:
@@ -133,7 +137,7 @@ def _submit(session: Any, config: TrainConfig, name: str) -> str:
     names = centres(config.data)
     recipe = CollabRecipe(
         job_name=name, server=FlareServer(config.to_json(), name),
-        client=FlareSite(config.to_json()), min_clients=len(names), sync_task_timeout=300,
+        client=FlareSite(config.to_json()), min_clients=len(names), sync_task_timeout=60,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         recipe.export(scratch)

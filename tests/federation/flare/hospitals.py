@@ -57,6 +57,7 @@ class Hospitals:
             (root / "kits" / name).rename(root / name / "kit")
             table[table.centre == name].to_csv(root / name / "patients.csv", index=False)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.submitted: list[subprocess.Popen[bytes]] = []
 
     def kit(self, name: str) -> Path:
         return self.root / name / "kit" if name in SITES else self.root / "kits" / name
@@ -97,7 +98,8 @@ class Hospitals:
         command = [*FLAME, "submit", str(self.root / "config.toml"), "--kit",
                    str(self.kit("lead")), "--out", str(out), "--patience", "120"]  # fmt: skip
         with (self.root / "submit.out").open("ab") as told:
-            return subprocess.Popen(command, stdout=told, stderr=told)
+            self.submitted.append(subprocess.Popen(command, stdout=told, stderr=told))
+        return self.submitted[-1]
 
     def said(self) -> str:
         return (self.root / "submit.out").read_text()
@@ -110,6 +112,9 @@ class Hospitals:
     def stop(self) -> None:
         for name in list(self.running):
             self.kill(name)
+        for process in self.submitted:
+            process.kill()
+            process.wait()
 
 
 class Cable:
@@ -128,18 +133,28 @@ class Cable:
         for each in self.pairs:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+            each.close()
         self.pairs.clear()
 
     def mend(self) -> None:
         self.open.set()
 
+    def close(self) -> None:
+        self.listener.close()
+        self.cut()
+
     def _accept(self) -> None:
         while True:
-            near, _ = self.listener.accept()
-            if not self.open.is_set():
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return  # closed
+            try:
+                assert self.open.is_set()
+                far = socket.create_connection(("127.0.0.1", self.target))
+            except (AssertionError, OSError):  # cut, or nobody is there yet
                 near.close()
                 continue
-            far = socket.create_connection(("127.0.0.1", self.target))
             self.pairs += [near, far]
             for one, other in ((near, far), (far, near)):
                 threading.Thread(target=_carry, args=(one, other), daemon=True).start()
@@ -149,6 +164,6 @@ def _carry(one: socket.socket, other: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while chunk := one.recv(65536):
             other.sendall(chunk)
-    for each in (one, other):
-        with contextlib.suppress(OSError):
-            each.close()
+    one.close()
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_WR)

@@ -80,6 +80,10 @@ def test_a_dead_site_costs_its_silence_once_then_a_ping_a_call(played: Any) -> N
         assert answers.got == {"b": {"x": 1}}
         assert answers.lost["a"] == ("is still silent" if number else "was silent for 0 s")
     assert dead.asked == ["call", "alive", "alive", "alive"]
+    call.silence_s, call.silent["a"] = 60, float("inf")
+    assert call("train", ("a", "b")).lost["a"] == "is still silent"
+    assert len(dead.asked) == 4  # nor a ping before its time
+    call.silent["a"] = 0.0
     dead.lives, dead.answers = True, [{"x": 2}]
     assert call("train", ("a", "b")).got == {"a": {"x": 2}, "b": {"x": 1}}
 

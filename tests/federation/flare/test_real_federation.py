@@ -125,7 +125,10 @@ class TestFaults:
 
         config = settings(toy, 12)
         config = replace(config, federation=replace(config.federation, silence_s=40.0))
-        self.run(hospitals, config, tmp_path / "run", fault)
+        try:
+            self.run(hospitals, config, tmp_path / "run", fault)
+        finally:
+            cable.close()
         assert "going on" not in hospitals.said()  # the same job rode it out
 
     def test_a_site_that_halts_for_a_while(
