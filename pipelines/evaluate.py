@@ -74,6 +74,7 @@ def _outcomes(
 ) -> "Evaluated":
     from flame.evaluation.baselines import baseline_predictions
     from flame.evaluation.effects import feature_effects
+    from flame.evaluation.membership import membership
     from flame.evaluation.outcome_report import cohort_rows, limits, outcome_sections
     from flame.evaluation.outcome_scores import OUTCOMES, differences, scores
     from flame.evaluation.predictions import Predictor
@@ -85,7 +86,8 @@ def _outcomes(
 
     task = open_task(config)
     inputs = [task.patients(cohort) for cohort in cohorts]
-    predictions = Predictor(config, run_folder, inputs).all()
+    predictor = Predictor(config, run_folder, inputs)
+    predictions = predictor.all()
     baselines = baseline_predictions(
         config, [_of(c, i) for c, i in zip(cohorts, inputs, strict=True)]
     )
@@ -104,6 +106,7 @@ def _outcomes(
     sections = outcome_sections(
         config, predictions, inputs, groups, probe(config.task, predictions, inputs),
         feature_effects(config, run_folder, inputs),
+        membership(predictor) if config.task == "response" else {},
     )  # fmt: skip
     sections += _case_section(config, run_folder, cohorts[0])
     rows = cohort_rows(counts, cohorts)

@@ -69,6 +69,7 @@ def outcome_sections(
     groups: pd.DataFrame,
     shortcut: Shortcut | None,
     effects: list[Effect],
+    members: dict[str, tuple[Estimate, float]],
 ) -> list[Section]:
     """Curves, groups, the probe and effects."""
     task = config.task
@@ -95,6 +96,7 @@ def outcome_sections(
         *(Section(i, title, note, figure=Markup(draw(predictions, inputs)))
           for i, title, note, draw in drawn),
         *sections,
+        _members(config, members),
     ]  # fmt: skip
 
 
@@ -136,6 +138,26 @@ def _effects(task: str, effects: list[Effect]) -> Section:
         f"{HIGH:.0%} quantile and nothing else changes; a dot a centre. Features that go together "
         "share what they have in common.",
         figure=Markup(figures.effects_figure(effects, unit)),
+    )  # fmt: skip
+
+
+def _members(config: TrainConfig, members: dict[str, tuple[Estimate, float]]) -> Section:
+    privacy = config.privacy
+    protected = "without differential privacy"
+    if privacy.is_private:
+        protected = (
+            f"with differential privacy of each {privacy.level} (noise {privacy.noise:g}, clipped "
+            f"at {privacy.clip:g}; epsilon is in privacy.csv)"
+        )
+    rows: list[list[str | Cell]] = [
+        [kind, _cell(auc), "" if np.isnan(caught) else f"{caught:.2f}"]
+        for kind, (auc, caught) in members.items()
+    ]
+    return Section(
+        "membership", "Who was in training",
+        "An attacker who has the model guesses that a patient was in training where its loss is "
+        f"low, {protected}. AUC 0.5 and 0.1 of members found mean that it gives nothing away.",
+        ["model", "AUC of the attack", "members found at 10 % false alarms"], rows,
     )  # fmt: skip
 
 

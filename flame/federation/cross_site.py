@@ -38,11 +38,14 @@ def cross_site(
         progress(done, len(plan))
     table = pd.DataFrame(rows, columns=["model", "seed", "tested_on", *Scored._fields])
     groups = table.groupby(["model", "tested_on", "metric"], sort=False)
-    return pd.DataFrame([_summed(dict(zip(groups.keys, key, strict=True)), part)
+    return pd.DataFrame([averaged(dict(zip(groups.keys, key, strict=True)), part)
                          for key, part in groups])  # fmt: skip
 
 
-def _summed(key: Mapping[Any, Any], part: pd.DataFrame) -> dict[str, Any]:
+def averaged(key: Mapping[Any, Any], part: pd.DataFrame) -> dict[str, Any]:
+    """Rows of ``Scored`` with their seed as one figure with its interval; see ``cross_site``."""
+    if part.empty:
+        return {**key, "value": np.nan, "low": np.nan, "high": np.nan, "n": 0, "events": 0}
     known = part[part.weight > 0]
     seeds, total = max(known.seed.nunique(), 1), known.weight.sum()
     value = float((known.value * known.weight).sum() / total) if total else float("nan")

@@ -23,8 +23,8 @@ class Calls:
     """A call that every site is asked side by side, and again where its answer was lost.
 
     A site that nothing was heard of for ``silence_s`` is lost; from then on it costs a short ping
-    every ``silence_s``, until it answers one. One that takes longer than ``timeout_s`` is lost for this
-    call only.
+    every ``silence_s``, until it answers one. One that takes longer than ``timeout_s`` is lost for
+    this call only.
     """
 
     def __init__(self, names: tuple[str, ...], timeout_s: float, silence_s: float) -> None:
