@@ -40,7 +40,8 @@ def run(run_folder: Path, progress: Progress = lambda done, total: None) -> Eval
 
     scores.csv has every model at every centre, differences.csv the paired differences,
     generalisation.csv a row a centre held out, over_centres.csv a row a model over all centres.
-    Of forecasts and masks also strata.csv, of response and survival subgroups.csv.
+    Of forecasts and masks also strata.csv, of response and survival subgroups.csv,
+    of response adaptation.csv.
     Raises BadInput where training has not finished or the data changed since.
     """
     from flame.evaluation.generalisation import as_table, by_centre, over_centres_table
@@ -72,6 +73,7 @@ def run(run_folder: Path, progress: Progress = lambda done, total: None) -> Eval
 def _outcomes(
     config: TrainConfig, run_folder: Path, cohorts: list[Cohort], progress: Progress
 ) -> "Evaluated":
+    from flame.evaluation.adaptation import adaptation
     from flame.evaluation.baselines import baseline_predictions
     from flame.evaluation.effects import feature_effects
     from flame.evaluation.membership import membership
@@ -103,15 +105,17 @@ def _outcomes(
     )  # fmt: skip
     counts, warnings = describe(config, cohorts, inputs)
     groups = subgroups(config.task, predictions, inputs, cohorts)
+    adapted = adaptation(predictor) if config.task == "response" else pd.DataFrame()
     sections = outcome_sections(
         config, predictions, inputs, groups, probe(config.task, predictions, inputs),
         feature_effects(config, run_folder, inputs),
-        membership(predictor) if config.task == "response" else {},
+        membership(predictor) if config.task == "response" else {}, adapted,
     )  # fmt: skip
     sections += _case_section(config, run_folder, cohorts[0])
     rows = cohort_rows(counts, cohorts)
     return Evaluation(config, report, rows, sections, limits(config), warnings), {
-        "subgroups": groups
+        "subgroups": groups,
+        "adaptation": adapted,
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence as SequenceOf
 
 import numpy as np
+import pandas as pd
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import logrank_test
 from matplotlib.axes import Axes
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
+from flame.evaluation.adaptation import AS_IT_IS, RECALIBRATED, TUNED
 from flame.evaluation.effects import Effect
 from flame.evaluation.figures import panels, to_svg
 from flame.evaluation.generalisation import UNSEEN
@@ -158,3 +160,20 @@ def effects_figure(effects: SequenceOf[Effect], unit: str, most: int = 15) -> st
     axis.set_yticks(range(len(ordered)), [e.feature for e in ordered], fontsize=7)
     axis.set_xlabel(unit, fontsize=8)
     return to_svg(figure, "effects")
+
+
+def adaptation_figure(found: pd.DataFrame) -> str:
+    """Brier score against the patients adapted on: mean over draws, and the middle 90 %."""
+    centres = list(dict.fromkeys(found.centre))
+    figure, axes = panels(len(centres))
+    colours = {AS_IT_IS: "#777777", RECALIBRATED: "#1f6fb2", TUNED: "#c0392b"}
+    for axis, centre in zip(axes, centres, strict=True):
+        for way, part in found[found.centre == centre].groupby("way", sort=False):
+            by_n = part.groupby("n").brier
+            mean, low, high = by_n.mean(), by_n.quantile(0.05), by_n.quantile(0.95)
+            colour = colours[str(way)]
+            axis.plot(mean.index, mean, "o-", ms=3, lw=1.5, color=colour, label=str(way))
+            axis.fill_between(mean.index, low, high, color=colour, alpha=0.12)
+        axis.set(title=centre, xlabel="patients adapted on", ylabel="Brier score")
+        axis.legend(fontsize=_SMALL, frameon=False)
+    return to_svg(figure, "adaptation")

@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from flame.core.cohort import Cohort
 from flame.evaluation import outcome_figures as figures
+from flame.evaluation.adaptation import ROUNDS
 from flame.evaluation.effects import HIGH, LOW, Effect
 from flame.evaluation.measures import MEASURES
 from flame.evaluation.metrics import Estimate
@@ -70,6 +71,7 @@ def outcome_sections(
     shortcut: Shortcut | None,
     effects: list[Effect],
     members: dict[str, tuple[Estimate, float]],
+    adapted: pd.DataFrame,
 ) -> list[Section]:
     """Curves, groups, the probe and effects."""
     task = config.task
@@ -96,6 +98,7 @@ def outcome_sections(
         *(Section(i, title, note, figure=Markup(draw(predictions, inputs)))
           for i, title, note, draw in drawn),
         *sections,
+        *([_adapted(config, adapted)] if len(adapted) else []),
         _members(config, members),
     ]  # fmt: skip
 
@@ -138,6 +141,23 @@ def _effects(task: str, effects: list[Effect]) -> Section:
         f"{HIGH:.0%} quantile and nothing else changes; a dot a centre. Features that go together "
         "share what they have in common.",
         figure=Markup(figures.effects_figure(effects, unit)),
+    )  # fmt: skip
+
+
+def _adapted(config: TrainConfig, adapted: pd.DataFrame) -> Section:
+    means = adapted.groupby(["centre", "n", "way"], sort=False)[["auc", "brier"]].mean()
+    rows: list[list[str | Cell]] = [
+        [str(r["centre"]), str(r["n"]), str(r["way"]), f"{r['auc']:.2f}", f"{r['brier']:.3f}"]
+        for r in means.reset_index().to_dict("records")
+    ]
+    draws = adapted.draw.nunique()
+    return Section(
+        "adaptation", "A new hospital with a few patients of its own",
+        "The federated model that never saw the hospital, as it is, with its intercept and slope "
+        f"fitted to n of its patients, and trained on them for {ROUNDS} rounds; tested on all its "
+        f"others. Means over up to {draws} draws (bands: the middle 90 %), first seed.",
+        ["centre", "n", "way", "AUC", "Brier score"], rows,
+        figure=Markup(figures.adaptation_figure(adapted)),
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ class Predictor:
     def __init__(self, config: TrainConfig, run: Path, inputs: list[Inputs]) -> None:
         self.config, self.run, self.inputs = config, run, inputs
         self.task: Any = open_task(config)
-        self._checkpoint = lru_cache(maxsize=16)(lambda name: finished(run, name))
+        self.checkpoint = lru_cache(maxsize=16)(lambda name: finished(run, name))
 
     def all(self) -> list[Predictions]:
         """Local, federated and pooled models, and those that never saw the tested centre."""
@@ -66,7 +66,7 @@ class Predictor:
 
     def of(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
         """What the model of a training predicts (n,)."""
-        checkpoint = self._checkpoint(federation.name)
+        checkpoint = self.checkpoint(federation.name)
         strategy = strategy_of(self.config, federation.model.split("-without-")[0])
         weights = strategy.weights_for(checkpoint.state, inputs.centre)
         found: NDArray[np.float64] = self.task.predict(inputs, weights, checkpoint.shared)
