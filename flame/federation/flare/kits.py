@@ -125,7 +125,8 @@ def _finish(kit: Path, name: str) -> None:
     resources["class_allow_list"] = list(CLASSES)
     site = name != SERVER
     if not site:
-        resources["servers"][0]["heart_beat_timeout"] = 30
+        # A site that FLARE itself gives up takes the job of all others with it.
+        resources["servers"][0]["heart_beat_timeout"] = 86_400
     else:
         resources["allow_log_streaming"] = False
         resources["components"] = [
