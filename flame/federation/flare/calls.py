@@ -24,13 +24,14 @@ class Calls:
 
     A site that nothing was heard of for ``silence_s`` is lost; from then on it costs a short ping
     every ``silence_s``, until it answers one. One that takes longer than ``timeout_s`` is lost for
-    this call only.
+    this call only. ``refused`` are sites that do not want to do what they were asked.
     """
 
     def __init__(self, names: tuple[str, ...], timeout_s: float, silence_s: float) -> None:
         self.proxies = {name: collab.get_clients([name])[0] for name in names}
         self.timeout_s, self.silence_s = timeout_s, silence_s
         self.silent: dict[str, float] = {}
+        self.refused: set[str] = set()
         self._calls = 0
         self._pool = ThreadPoolExecutor(len(names))
         self._asked: dict[str, Future[Message]] = {}
@@ -93,7 +94,7 @@ class Calls:
             heard = time.monotonic()
             known = "unknown" not in answer
             if known and "busy" not in answer:
-                return _given(answer)
+                return self._given(site, answer)
         raise SiteLost(f"took longer than federation.timeout_s = {self.timeout_s:g} s")
 
     def _lives(self, site: str) -> bool:
@@ -105,10 +106,10 @@ class Calls:
             self.silent[site] = time.monotonic() + self.silence_s
             return False
 
-
-def _given(answer: Message) -> Message:
-    if "refused" in answer:
-        raise SiteLost(str(answer["refused"]))
-    if "failed" in answer:
-        raise SiteLost(f"failed ({answer['failed']}); its own log says where")
-    return answer
+    def _given(self, site: str, answer: Message) -> Message:
+        if "refused" in answer:
+            self.refused.add(site)
+            raise SiteLost(str(answer["refused"]))
+        if "failed" in answer:
+            raise SiteLost(f"failed ({answer['failed']}); its own log says where")
+        return answer

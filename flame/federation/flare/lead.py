@@ -13,6 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from nvflare.collab.recipe import CollabRecipe
+from nvflare.fuel.flare_api.api_spec import (
+    CommandError,
+    InternalError,
+    JobNotFound,
+    NoReply,
+    SessionClosed,
+)
 from nvflare.fuel.flare_api.flare_api import new_secure_session
 
 from flame.core.errors import FlameError
@@ -25,6 +32,8 @@ from flame.federation.flare.site import FlareSite
 Say = Callable[[str], None]
 Told = dict[str, Any]
 _DONE, _RUNNING = "FINISHED:COMPLETED", ("SUBMITTED", "APPROVED", "DISPATCHED", "RUNNING")
+_LOST = (OSError, SessionClosed, InternalError, NoReply, JobNotFound, CommandError)
+"""How FLARE's session ends where the server does."""
 _LOGIN, _BEAT = 20.0, 16.0
 """Seconds for a login, and after which a heartbeat, which comes every 10, is missed."""
 
@@ -105,9 +114,7 @@ class Federation:
                 job = _submit(session, config, name)
                 status = _follow(session, job, told, show)
                 why = _fetch(session, job, out)
-        except FlameError:
-            raise
-        except Exception as error:
+        except _LOST as error:
             return int(told["done"]), f"the server was lost ({type(error).__name__})"
         show({**told, "status": status})
         if why or status == _DONE:
@@ -177,4 +184,9 @@ def _fetch(session: Any, job: str, out: Path) -> str:
         if (result / SCORES_FILE).exists():
             shutil.copy(result / SCORES_FILE, out)
         error = result / ERROR_FILE
-        return error.read_text(encoding="utf-8") if error.exists() else ""
+        if not error.exists():
+            return ""
+        failed = json.loads(error.read_text(encoding="utf-8"))
+        if failed["final"]:
+            raise FlameError(failed["why"])
+        return str(failed["why"])

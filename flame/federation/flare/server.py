@@ -7,7 +7,7 @@ from typing import Any
 
 from nvflare.collab import collab
 
-from flame.core.errors import FlameError
+from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
 from flame.federation.checkpoint import MODELS
 from flame.federation.config import TrainConfig, centres
@@ -17,7 +17,7 @@ from flame.federation.flare.calls import Calls
 from flame.federation.plan import FEDERATED, Federation, joint_trainings, local_trainings
 from flame.federation.task import open_task
 
-PROGRESS_FILE, ERROR_FILE = "progress.json", "flare-error.txt"
+PROGRESS_FILE, ERROR_FILE = "progress.json", "flare-error.json"
 SCORES_FILE = "cross_site.csv"
 RUNS, RESULT, PROGRESS = "flame-runs", "flame", "flame.progress"
 """Folder of runs at the server, folder of results in a job, and the command for its progress."""
@@ -55,12 +55,16 @@ class FlareServer:
 
         def progress(done: int, total: int) -> None:
             told.update(
-                done=done, total=total, latest=coordinator.latest, silent=sorted(calls.silent)
+                done=done,
+                total=total,
+                latest=coordinator.latest,
+                silent=sorted(calls.silent) if calls else [],
             )
             write_text(run / PROGRESS_FILE, json.dumps([done, total]))
 
         collab.fl_ctx.get_engine().register_app_command(PROGRESS, lambda *_: told)
         job = Path(collab.workspace.get_run_dir(collab.fl_ctx.get_job_id()))
+        calls: Calls | None = None
         try:
             calls = Calls(centres(config.data), config.federation.timeout_s,
                           config.federation.silence_s)  # fmt: skip
@@ -70,10 +74,11 @@ class FlareServer:
             if provisioned:
                 self._evaluate(config, run, plan, calls, told)
         except FlameError as error:
-            write_text(run / ERROR_FILE, str(error))
+            final = isinstance(error, BadInput) or bool(calls and calls.refused)
+            _failed(run, str(error), final)
             raise
         except Exception as error:
-            write_text(run / ERROR_FILE, f"the server failed ({type(error).__name__})")
+            _failed(run, f"the server failed ({type(error).__name__})", False)
             raise
         finally:
             if provisioned:
@@ -88,6 +93,11 @@ class FlareServer:
 
         found = cross_site(config, run, plan, calls, centres(config.data), progress)
         write_text(run / SCORES_FILE, found.to_csv(index=False))
+
+
+def _failed(run: Path, why: str, final: bool) -> None:
+    """Leave the reason; ``final`` where another job would end alike."""
+    write_text(run / ERROR_FILE, json.dumps({"why": why, "final": final}))
 
 
 def hand_over(run: Path, result: Path) -> None:

@@ -47,7 +47,7 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
             kill_tree(process.pid)
     _report(run, progress)
     if (run / ERROR_FILE).exists():
-        reason = (run / ERROR_FILE).read_text()
+        reason = json.loads((run / ERROR_FILE).read_text())["why"]
         raise FlameError(f"{reason} (see {LOG_FILE}; run the same command again to go on)")
     if process.returncode != 0:
         raise FlameError(f"NVIDIA FLARE ended with code {process.returncode}; see {run / LOG_FILE}")
