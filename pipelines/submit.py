@@ -10,7 +10,7 @@ from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.federation.config import TrainConfig, centres
-from flame.federation.coordinator import strategy_of
+from flame.federation.strategies.chosen import strategy_of
 from flame.pipelines.train import CONFIG_FILE, with_features, write_history
 
 NAME_FILE = "run-name.txt"

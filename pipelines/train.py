@@ -15,7 +15,7 @@ from flame.core.files import write_text
 from flame.federation.centre_privacy import CentrePrivacy, spent_table
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, load_checkpoint
 from flame.federation.config import TrainConfig, centres
-from flame.federation.coordinator import Coordinator, strategy_of
+from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.describe import Row, describe
 from flame.federation.plan import (
@@ -29,6 +29,7 @@ from flame.federation.plan import (
     personalised_trainings,
 )
 from flame.federation.privacy_budget import Budget
+from flame.federation.strategies.chosen import strategy_of
 from flame.federation.task import open_task
 from flame.preprocessing.radiomics import expanded
 

@@ -15,8 +15,8 @@ from scipy.special import expit, logit
 
 from flame.core.scores import Correction
 from flame.evaluation.predictions import Predictor
-from flame.federation.coordinator import strategy_of
 from flame.federation.plan import FEDERATED, Federation, without
+from flame.federation.strategies.chosen import strategy_of
 from flame.models.discrimination import scored_auc
 from flame.models.inputs import Inputs
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from flame.evaluation.held_out import HeldOut, held_out
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
-from flame.federation.coordinator import strategy_of
 from flame.federation.plan import Federation
+from flame.federation.strategies.chosen import strategy_of
 from flame.federation.task import open_task
 from flame.models.inputs import Inputs
 

@@ -6,10 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from flame import __version__
-from flame.core.errors import BadInput, FlameError
+from flame.core.errors import FlameError
 from flame.core.scores import Update, Weights
 from flame.federation.calls import Answers, Call, said
 from flame.federation.checkpoint import (
@@ -23,58 +21,16 @@ from flame.federation.config import TrainConfig
 from flame.federation.early_stopping import EarlyStopping
 from flame.federation.plan import FEDERATED, Federation, who
 from flame.federation.secure_sum import secure_update
-from flame.federation.strategies import (  # noqa: F401  (they register themselves)
-    bulyan,
-    centred_clipping,
-    ditto,
-    fedadagrad,
-    fedadam,
-    fedavg,
-    fedavgm,
-    fedbn,
-    fedbuff,
-    feddyn,
-    fednova,
-    fedprox,
-    fedrep,
-    fedyogi,
-    geometric_median,
-    krum,
-    median,
-    qffl,
-    scaffold,
-    trimmed_mean,
-)
-from flame.federation.strategies.strategy import State, Strategy, open_strategy
+from flame.federation.strategies.chosen import strategy_of
+from flame.federation.strategies.strategy import State
 from flame.federation.task import VALIDATION, Ask, Message, Shared, Task
+from flame.federation.updates import checked, rows_of
 
 Progress = Callable[[int, int], None]
 
 
 def _nothing(done: int, total: int) -> None:
     """No progress shown."""
-
-
-def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
-    """The strategy of a run, or that of a ``kind`` of model in ``federation.compare``.
-
-    BadInput for one that its training does not fit.
-    """
-    federation, training = config.federation, config.training
-    compared = kind in federation.compare
-    name = kind if compared else federation.strategy
-    options = {} if compared else federation.options
-    found = open_strategy(name, options, training.learning_rate)
-    if found.plain_gradients and (config.task != "response" or training.optimizer != "sgd"):
-        raise BadInput(
-            f"federation.strategy {name} counts on plain gradient steps: set "
-            "training.optimizer = 'sgd', on task response"
-        )
-    if federation.secure and not found.mean_suffices:
-        raise BadInput(f"federation.secure shows the mean alone, and {name} needs each update")
-    if config.privacy.is_private and len(found.corrections(State([]), "")) > 1:
-        raise BadInput(f"privacy.level: with {name} a site learns twice in a round; choose another")
-    return found
 
 
 class Coordinator:
@@ -177,15 +133,7 @@ class Coordinator:
             updates, lost = self._dated(answers, at, number)
             if len(updates) < least:
                 raise FlameError(f"round {number} of {federation.name}: {said(lost)}")
-        at_round = {"training": federation.name, "round": number, "round_seconds": wall}
-        self.latest = [
-            {**at_round, "site": u.centre, "patients": u.patients, "loss": u.loss,
-             "seconds": round(u.seconds, 4), "lost": ""}
-            for u in updates
-        ]  # fmt: skip
-        self.latest += [
-            {**at_round, "site": s, "patients": 0, "lost": why} for s, why in lost.items()
-        ]
+        self.latest = rows_of(federation.name, number, wall, updates, lost)
         at = replace(at, round=number, state=self.strategy.aggregate(at.state, updates))
         if self.validating:
             at = self._validated(federation, sites, call, at)
@@ -195,7 +143,7 @@ class Coordinator:
         self, answers: Answers, at: Checkpoint, number: int
     ) -> tuple[list[Update], dict[str, str]]:
         """Updates with the weights that they began from, and how long ago; who is lost."""
-        found, lost = _checked(answers, at.state)
+        found, lost = checked(answers, at.state)
         began = {site: self._begun.pop(site) for site in (*answers.got, *answers.lost)}
         dated = []
         for update in found:
@@ -232,29 +180,3 @@ def _asking(call: Call, sites: tuple[str, ...], patients: Message) -> Ask:
         return [answers[site] for site in sites]
 
     return ask
-
-
-def _checked(answers: Answers, state: State) -> tuple[list[Update], dict[str, str]]:
-    """Updates in order of site, and why the others are lost: one may not spoil the model."""
-    updates, lost = [], dict(answers.lost)
-    for site, answer in sorted(answers.got.items()):
-        why = _spoilt(answer, state)
-        if why:
-            lost[site] = why
-            continue
-        counts = answer["patients"], answer["loss"], answer["seconds"], answer["steps"]
-        also = tuple(answer.get("also", ()))
-        updates.append(Update(site, answer["weights"], *counts, also))
-    return updates, lost
-
-
-def _spoilt(answer: dict[str, Any], state: State) -> str:
-    for weights in (answer["weights"], *answer.get("also", ())):
-        if [np.shape(w) for w in weights] != [w.shape for w in state.weights]:
-            return "sent weights of another shape: do versions differ?"
-        if not all(np.isfinite(w).all() for w in weights) or not np.isfinite(answer["loss"]):
-            return (
-                "sent weights or a loss that are not finite; lower training.learning_rate and "
-                "look at the site's data"
-            )
-    return ""

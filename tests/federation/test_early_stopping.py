@@ -19,6 +19,7 @@ from flame.federation.config import TrainConfig
 from flame.federation.data import load_cohort
 from flame.federation.early_stopping import EarlyStopping
 from flame.federation.folds import calibration_rows
+from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.strategy import State
 from flame.federation.task import open_task
 from flame.pipelines import train
@@ -110,5 +111,9 @@ def test_settings_that_cannot_be(toy: TrainConfig) -> None:
     ):
         with pytest.raises(BadInput, match=message):
             replace(toy, training=replace(toy.training, **change))
+    hasty = replace(toy.federation, strategy="fedbuff")
+    config = replace(toy, training=replace(toy.training, validation=3), federation=hasty)
+    with pytest.raises(BadInput, match="do not wait for it"):
+        strategy_of(config)
     with pytest.raises(BadInput, match="of a network"):
         replace(toy, task="survival", training=replace(toy.training, validation=5))

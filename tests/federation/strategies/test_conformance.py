@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flame.core.errors import BadInput
 from flame.core.scores import Correction, Update
 from flame.federation.config import DataConfig, FederationConfig, TrainConfig, TrainingConfig
-from flame.federation.coordinator import strategy_of
+from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, open_strategy
 
 NAMES = ("dense/kernel", "group_normalization/gamma", "dense_1/kernel")
