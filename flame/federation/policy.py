@@ -9,6 +9,8 @@ from flame.core.registry import nearest
 from flame.federation.config import LEARNERS, TrainConfig
 
 POLICY_FILE = "policy.toml"
+_ROUNDS = ("describe", "initial_weights", "train", "key", "masked")
+"""What training needs, which ``learners`` allow or not."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ class SitePolicy:
         return replace(config, privacy=stricter)
 
     def check_question(self, question: str) -> None:
-        """Refusal of a question that the policy does not list."""
-        if self.questions and question not in self.questions:
+        """Refusal of a question, or of scores, that the policy does not list."""
+        if self.questions and question not in (*self.questions, *_ROUNDS):
             raise Refusal(f"does not answer '{question}': its policy does not list it")
 
 

@@ -24,7 +24,10 @@ def test_what_is_not_listed_is_refused(toy: TrainConfig) -> None:
         policy.applied(toy)
     with pytest.raises(Refusal, match="does not answer 'times'"):
         policy.check_question("times")
-    policy.check_question("moments")
+    for asked in ("moments", "train", "masked"):
+        policy.check_question(asked)
+    with pytest.raises(Refusal, match="does not answer 'score'"):
+        policy.check_question("score")
     assert policy.applied(replace(toy, task="survival")).task == "survival"
     SitePolicy().check_question("times")
 

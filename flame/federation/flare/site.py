@@ -76,7 +76,7 @@ class FlareSite:
         with _only_kinds(method) as failed:
             if self._site is None:
                 self._site = here.open_site(TrainConfig.from_json(self.config))
-            here.policy.check_question(arguments.get("question", ""))
+            here.policy.check_question(arguments.get("question", method))
             answer: Message = getattr(self._site, method)(**arguments)
             here.log(method, arguments, answer)
             return answer
