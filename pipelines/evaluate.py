@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from flame.core.cohort import Cohort
 from flame.core.files import write_text
@@ -16,8 +17,6 @@ from flame.pipelines.train import check_data, federated_model, load_run
 from flame.preprocessing.cohort import at_spacing, read_cohort
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from flame.evaluation.page import Section
     from flame.evaluation.report import Evaluation
 
