@@ -112,10 +112,8 @@ def _outcomes(
     )  # fmt: skip
     sections += _case_section(config, run_folder, cohorts[0])
     rows = cohort_rows(counts, cohorts)
-    return Evaluation(config, report, rows, sections, limits(config), warnings), {
-        "subgroups": groups,
-        "adaptation": adapted,
-    }
+    tables = {"subgroups": groups} | ({} if adapted.empty else {"adaptation": adapted})
+    return Evaluation(config, report, rows, sections, limits(config), warnings), tables
 
 
 def _of(cohort: Cohort, inputs: Any) -> Cohort:
