@@ -72,6 +72,8 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             arrays = {k: file[k] for k in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FlameError(f"{path} is damaged; delete it and run flame train again") from error
+    if "best_round" not in arrays:
+        raise BadInput(f"{path} is of an older FLAME; train again into a new folder")
     shared = {k.removeprefix(_SHARED): arrays.pop(k) for k in list(arrays) if k.startswith(_SHARED)}
     best_round = int(arrays["best_round"])
     return Checkpoint(
