@@ -21,3 +21,9 @@ def likelihood(x: Array, outcome: Array, beta: Array, offset: Array | float = 0.
         x.T @ (outcome - probability),
         x.T @ (x * (probability * (1 - probability))[:, None]),
     )
+
+
+def log_losses(told: Array, outcome: NDArray[np.floating]) -> Array:
+    """Log loss (n,) of each probability of an outcome; of 0 and 1 that of 1e-7."""
+    p = np.clip(told, 1e-7, 1 - 1e-7)
+    return np.asarray(-np.log(np.where(outcome > 0.5, p, 1 - p)))

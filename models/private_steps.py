@@ -30,8 +30,8 @@ def noised(arrays: Weights, deviation: float, rng: np.random.Generator) -> Weigh
 class PrivateSteps:
     """Private training of a compiled ``network``, whose optimiser takes the steps."""
 
-    def __init__(self, network: Any, clip: float, noise: float) -> None:
-        self.network, self.clip, self.noise = network, clip, noise
+    def __init__(self, network: Any) -> None:
+        self.network = network
         # The same weights under plain steps of length 1: how far they move is a gradient.
         self._probe = keras.Model(network.inputs, network.outputs)
         self._probe.compile(keras.optimizers.SGD(1.0), network.loss, jit_compile=False)
@@ -42,10 +42,13 @@ class PrivateSteps:
         count: int,
         size: int,
         epochs: int,
+        clip: float,
+        noise: float,
         rng: np.random.Generator,
     ) -> Trained:
         """Train on ``count`` patients, ``size`` of them a step on average.
 
+        A patient's gradient is ``clip`` long at most; ``noise`` is in units of that.
         ``batch`` gives the arrays of rows. The loss is not told: it would need noise of its own.
         """
         steps = steps_of(count, size, epochs)
@@ -54,9 +57,9 @@ class PrivateSteps:
             before = [np.asarray(w) for w in self.network.get_weights()]
             total = [np.zeros(w.shape) for w in before]
             for row in rows:
-                own = clipped(self._gradient(before, *batch(np.array([row]))), self.clip)
+                own = clipped(self._gradient(before, *batch(np.array([row]))), clip)
                 total = [t + g for t, g in zip(total, own, strict=True)]
-            mean = [t / size for t in noised(total, self.noise * self.clip, rng)]
+            mean = [t / size for t in noised(total, noise * clip, rng)]
             self._step(before, mean)
         found = [np.asarray(w) for w in self.network.get_weights()]
         return Trained(found, 0.0, steps)

@@ -4,6 +4,7 @@ Radiotherapy modulates the image features (FiLM, Perez 2018, arXiv:1709.07871): 
 radiation does depends on the tumour it meets.
 """
 
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -93,7 +94,7 @@ class ResponseModel:
                 arrays = self._arrays(inputs.take(rows), clinical[rows], rng)
                 return arrays, inputs.response[rows]
 
-            return PrivateSteps(self.network, *private).fit(of, count, size, epochs, rng)
+            return self._private.fit(of, count, size, epochs, *private, rng)
         losses, steps = [0.0], 0
         for _ in range(epochs):
             order, losses = rng.permutation(count), []
@@ -106,6 +107,11 @@ class ResponseModel:
                 steps += 1
         found = [np.asarray(w) for w in self.network.get_weights()]
         return Trained(found, float(np.sum(losses) / count), steps)
+
+    @cached_property
+    def _private(self) -> PrivateSteps:
+        """Kept, as it compiles a network of its own."""
+        return PrivateSteps(self.network)
 
     def probability(
         self, weights: Weights, inputs: Inputs, clinical: NDArray[np.float32]

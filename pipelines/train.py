@@ -13,7 +13,13 @@ from flame.core.config import as_toml, load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
 from flame.federation.centre_privacy import CentrePrivacy, spent_table
-from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, load_checkpoint
+from flame.federation.checkpoint import (
+    MODELS,
+    Checkpoint,
+    checkpoint_path,
+    finished,
+    load_checkpoint,
+)
 from flame.federation.config import TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
@@ -169,7 +175,7 @@ def _finished(out: Path, plan: list[Federation]) -> bool:
 def write_history(out: Path, config: TrainConfig) -> None:
     """Write history.csv, a row a round and site of every training; privacy.csv, what was spent."""
     rows = []
-    for path in sorted((out / "models").glob("[!.]*.npz")):
+    for path in sorted((out / MODELS).glob("[!.]*.npz")):
         checkpoint = load_checkpoint(path)
         rows += checkpoint.history if checkpoint else []
     history = pd.DataFrame(rows)

@@ -16,7 +16,6 @@ from scipy.special import expit, logit
 from flame.core.scores import Correction
 from flame.evaluation.predictions import Predictor
 from flame.federation.plan import FEDERATED, Federation, without
-from flame.federation.strategies.chosen import strategy_of
 from flame.models.discrimination import scored_auc
 from flame.models.inputs import Inputs
 
@@ -86,12 +85,10 @@ def _tuned(
     predictor: Predictor, unseen: Federation, known: Inputs, own: NDArray[np.intp], draw: int
 ) -> Array:
     """Predictions of the model that went on with ``own`` patients for ROUNDS."""
-    task, checkpoint = predictor.task, predictor.checkpoint(unseen.name)
-    strategy = strategy_of(predictor.config)
-    weights = strategy.weights_for(checkpoint.state, known.centre)
-    rng = np.random.default_rng(draw)
+    weights, shared = predictor.trained(unseen, known.centre)
+    mine, rng = [known.take(own)], np.random.default_rng(draw)
     for number in range(1, ROUNDS + 1):
-        mine = [known.take(own)]
-        weights = task.train(mine, weights, checkpoint.shared, number, rng, Correction()).weights
-    found: Array = task.predict(known, weights, checkpoint.shared)
+        trained = predictor.task.train(mine, weights, shared, number, rng, Correction())
+        weights = trained.weights
+    found: Array = predictor.task.predict(known, weights, shared)
     return found

@@ -16,6 +16,7 @@ from flame.federation.folds import training_rows
 from flame.federation.plan import FEDERATED, LOCAL, POOLED, Federation, local
 from flame.models.discrimination import scored_auc
 from flame.models.inputs import Inputs
+from flame.models.logistic import log_losses
 
 _FALSE_ALARMS = 0.1
 
@@ -43,14 +44,13 @@ def attacks(predictor: Predictor, kind: str, inputs: Inputs) -> list[dict[str, A
     """A row a seed and fold: the AUC of the attack as ``Scored``, and members ``caught``."""
     config, rows = predictor.config, []
     training, names = config.training, config.data.centres
+    known = inputs.take(inputs.labelled)
     for seed in training.seeds:
         for fold in range(training.folds):
             model = local(inputs.centre) if kind == LOCAL else kind
             centres = (inputs.centre,) if kind == LOCAL else names
             federation = Federation(model, centres, seed, training.folds, fold)
-            known = inputs.take(inputs.labelled)
-            told = np.clip(predictor.of(federation, known), 1e-7, 1 - 1e-7)
-            trust = np.log(np.where(known.response > 0.5, told, 1 - told))
+            trust = -log_losses(predictor.of(federation, known), known.response)
             trained = training_rows(inputs, seed, training.folds, fold)
             member = np.isin(inputs.labelled, trained).astype(float)
             scored = scored_auc(trust, member)

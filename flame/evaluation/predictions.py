@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.core.scores import Weights
 from flame.evaluation.held_out import HeldOut, held_out
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.plan import Federation
 from flame.federation.strategies.chosen import strategy_of
-from flame.federation.task import open_task
+from flame.federation.task import Shared, open_task
 from flame.models.inputs import Inputs
 
 
@@ -42,7 +43,7 @@ class Predictor:
     def __init__(self, config: TrainConfig, run: Path, inputs: list[Inputs]) -> None:
         self.config, self.run, self.inputs = config, run, inputs
         self.task: Any = open_task(config)
-        self.checkpoint = lru_cache(maxsize=16)(lambda name: finished(run, name))
+        self._checkpoint = lru_cache(maxsize=16)(lambda name: finished(run, name))
 
     def all(self) -> list[Predictions]:
         """Local, federated and pooled models, and those that never saw the tested centre."""
@@ -66,8 +67,13 @@ class Predictor:
 
     def of(self, federation: Federation, inputs: Inputs) -> NDArray[np.float64]:
         """What the model of a training predicts (n,)."""
-        checkpoint = self.checkpoint(federation.name)
-        strategy = strategy_of(self.config, federation.model.split("-without-")[0])
-        weights = strategy.weights_for(checkpoint.state, inputs.centre)
-        found: NDArray[np.float64] = self.task.predict(inputs, weights, checkpoint.shared)
+        found: NDArray[np.float64] = self.task.predict(
+            inputs, *self.trained(federation, inputs.centre)
+        )
         return found
+
+    def trained(self, federation: Federation, centre: str) -> tuple[Weights, Shared]:
+        """Weights of a training as they are used at a centre, and what was learned beside them."""
+        checkpoint = self._checkpoint(federation.name)
+        strategy = strategy_of(self.config, federation.model.split("-without-")[0])
+        return strategy.weights_for(checkpoint.state, centre), checkpoint.shared

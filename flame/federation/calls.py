@@ -27,6 +27,11 @@ def said(lost: Mapping[str, str]) -> str:
     return "; ".join(f"site {name} {why}" for name, why in sorted(lost.items()))
 
 
+def given(site: str, each: Mapping[str, Message] | None, arguments: Message) -> Message:
+    """All that one site is given: what everyone is, and what is for it alone."""
+    return {**arguments, **(each or {}).get(site, {})}
+
+
 class Call(Protocol):
     """Calls ``method`` at each of ``sites``."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-from flame.federation.calls import Answers, Call
+from flame.federation.calls import Answers, Call, given
 from flame.federation.site import Site
 from flame.federation.task import Message
 
@@ -28,7 +28,7 @@ def in_process_call(here: Mapping[str, Site]) -> Call:
             begun.clear()
         for name in sites:
             if name not in begun:
-                begun[name] = deepcopy({**arguments, **(each or {}).get(name, {})})
+                begun[name] = deepcopy(given(name, each, arguments))
         done = [name for name in begun if name in sites][: enough or None]
         return Answers(
             {name: deepcopy(getattr(here[name], method)(**begun.pop(name))) for name in done}

@@ -14,14 +14,15 @@ from flame.core.scores import Correction, Scored, Trained, Weights
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.plan import FEDERATED, Federation
-from flame.federation.task import TASKS, VALIDATION, Ask, Message, Shared
+from flame.federation.task import TASKS, VALIDATION, Ask, Message, NothingAfter, Shared
 from flame.models.discrimination import scored_auc
 from flame.models.inputs import Inputs, build_inputs, concatenate
+from flame.models.logistic import log_losses
 from flame.preprocessing.standardisation import Moments, merge, standardise, summarise
 
 
 @TASKS.register("response")
-class ResponseTask:
+class ResponseTask(NothingAfter):
     """See ``flame.models.response``; ``shared`` are the moments of the clinical features."""
 
     def __init__(self, config: TrainConfig) -> None:
@@ -117,9 +118,8 @@ class ResponseTask:
         return found
 
     def _losses(self, patients: Inputs, weights: Weights, shared: Shared) -> Message:
-        told = np.clip(self.predict(patients, weights, shared), 1e-7, 1 - 1e-7)
-        of_outcome = np.where(patients.response > 0.5, told, 1 - told)
-        return {"loss": -float(np.log(of_outcome).sum()), "count": len(told)}
+        found = log_losses(self.predict(patients, weights, shared), patients.response)
+        return {"loss": float(found.sum()), "count": len(found)}
 
     def score(self, patients: Inputs, weights: Weights, shared: Shared) -> Scored:
         """The AUC."""
@@ -138,10 +138,6 @@ class ResponseTask:
         low, high = bounds.reshape(-1, 2).T
         count = np.ones(len(low))
         return Moments(count, (low + high) / 2, ((high - low) / 4) ** 2 * count)
-
-    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
-        """Nothing is added."""
-        return shared
 
 
 def _standardised(inputs: Inputs, shared: Shared) -> NDArray[np.float32]:

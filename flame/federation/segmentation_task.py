@@ -8,7 +8,7 @@ from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.core.scores import Correction, Scored, Trained, Weights
 from flame.federation.config import TrainConfig
-from flame.federation.task import TASKS, VALIDATION, Ask, Message, Shared, share_of
+from flame.federation.task import TASKS, VALIDATION, Ask, Message, NothingAfter, Shared, share_of
 from flame.models.cases import Cases, dice, scored_dice
 from flame.models.segmentation_cases import (
     REGIONS,
@@ -18,7 +18,7 @@ from flame.models.segmentation_cases import (
 
 
 @TASKS.register("segmentation")
-class SegmentationTask:
+class SegmentationTask(NothingAfter):
     """Every day with a drawn tumour is a case; ``shared`` counts those that show each region."""
 
     def __init__(self, config: TrainConfig) -> None:
@@ -121,10 +121,6 @@ class SegmentationTask:
         return start or {
             "cases": np.sum([answer["cases"] for answer in ask("regions", {})], axis=0)
         }
-
-    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
-        """Nothing is added."""
-        return shared
 
 
 def taught(shared: Shared) -> tuple[str, ...]:

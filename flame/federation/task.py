@@ -118,7 +118,15 @@ class Task(Protocol[P]):
         """``shared`` with what is learned after the last round, at the coordinator."""
 
 
-class Answered:
+class NothingAfter:
+    """The part of a task that asks nothing after the last round."""
+
+    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
+        """Nothing is added."""
+        return shared
+
+
+class Answered(NothingAfter):
     """The part of a task whose sites only answer: no weights, no rounds, nothing to calibrate."""
 
     rounds = calibration = 0
@@ -146,10 +154,6 @@ class Answered:
     def score(self, patients: Any, weights: Weights, shared: Shared) -> Scored:
         """Never asked for where nothing predicts."""
         raise FlameError("this task predicts nothing that could be scored")
-
-    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
-        """Nothing is added."""
-        return shared
 
 
 def share_of(steps: int, number: int, rounds: int) -> tuple[int, tuple[float, float]]:

@@ -8,7 +8,7 @@ from typing import Any
 from nvflare.collab import collab
 from nvflare.collab.api.exceptions import CollabCallError, RunAborted
 
-from flame.federation.calls import Answers
+from flame.federation.calls import Answers, given
 from flame.federation.task import Message
 
 _WAIT, _PING = 5.0, 3.0
@@ -51,9 +51,9 @@ class Calls:
         self._calls += 1
         for site in sites:
             if site not in self._asked:
-                given = {**arguments, **(each or {}).get(site, {})}
+                mine = given(site, each, arguments)
                 self._asked[site] = self._pool.submit(
-                    self._ask, site, f"{self._calls}", method, given
+                    self._ask, site, f"{self._calls}", method, mine
                 )
         self._wait_for(enough or len(sites))
         answers = Answers({})
