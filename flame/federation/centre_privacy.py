@@ -1,10 +1,12 @@
 """Differential privacy at a centre: what it spends, its secret noise, and its clipped updates."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from flame import __version__
 from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
 from flame.federation.privacy_budget import Budget, Spent, epsilon
@@ -14,25 +16,21 @@ from flame.models.private_steps import clipped, noised, steps_of
 class CentrePrivacy:
     """The protection of one centre, whose noise nobody can work out who lacks ``secret``.
 
-    The same message from the same weights has the same noise and is paid for once; from any others
-    it has other noise and is paid for again.
+    What is asked again with everything the same, patients too, has the same noise and is paid for
+    once; whatever differs, it has other noise and is paid for again.
     """
 
     def __init__(self, config: TrainConfig, budget: Budget, secret: bytes) -> None:
         self.config, self.privacy = config, config.privacy
         self.budget, self.secret = budget, secret
 
-    def begin(self, name: str, number: int, patients: int, told: list[Weights]
-              ) -> np.random.Generator:  # fmt: skip
+    def begin(self, name: str, number: int, patients: int, told: list[Any]) -> np.random.Generator:
         """Book round ``number`` of training ``name``; the generator of its noise.
 
-        ``told`` is all that the centre was sent for it. Refusal where the budget is spent.
+        ``told`` is all that its result depends on. Refusal where the budget is spent.
         """
         digest = hashlib.sha256(self.secret)
-        digest.update(f"{name}:{number}:{patients}:{self.privacy}:{self.config.training}".encode())
-        for weights in told:
-            for array in weights:
-                digest.update(np.ascontiguousarray(array).tobytes())
+        _take_in(digest, [__version__, repr(self.config), name, number, told])
         key = digest.hexdigest()
         self.budget.spend(f"{name}:{number}:{key[:16]}", cost(self.config, patients))
         return np.random.default_rng(int(key, 16))
@@ -45,6 +43,19 @@ class CentrePrivacy:
         change = clipped(change, self.privacy.clip)
         change = noised(change, self.privacy.noise * self.privacy.clip, rng)
         return [(b + c).astype(b.dtype) for b, c in zip(before, change, strict=True)]
+
+
+def _take_in(digest: Any, told: Any) -> None:
+    """Let ``digest`` depend on every value of a message, on its place, kind and shape."""
+    if isinstance(told, dict):
+        told = [part for name in sorted(told) for part in (name, told[name])]
+    if isinstance(told, list | tuple):
+        digest.update(f"[{len(told)}]".encode())
+        for part in told:
+            _take_in(digest, part)
+    else:
+        array = np.ascontiguousarray(told)
+        digest.update(f"{array.dtype}{np.shape(told)}".encode() + array.tobytes())
 
 
 def cost(config: TrainConfig, patients: int) -> Spent:

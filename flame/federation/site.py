@@ -100,7 +100,7 @@ class Site:
         count = sum(len(p.pseudonyms) for p in patients)
         rng = derived_rng(name, number, "+".join(p.centre for p in patients))
         if self.privacy:
-            told = [weights, *(c[p] for c in corrections for p in ("linear", "towards", "start"))]
+            told = [weights, shared, corrections, [vars(p) for p in patients]]
             rng = self.privacy.begin(name, number, count, told)
         steps, loss, also = 0, 0.0, list[Weights]()
         for place, correction in enumerate(corrections):

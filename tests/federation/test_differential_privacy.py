@@ -91,10 +91,16 @@ def sites(config: TrainConfig, secret: bytes = b"s") -> Site:
     return Site(task, [task.patients(load_cohort(config, "a"))], privacy=guard)
 
 
-def moved(config: TrainConfig, start: list[np.ndarray], secret: bytes = b"s") -> np.ndarray:
+def moved(
+    config: TrainConfig,
+    start: list[np.ndarray],
+    secret: bytes = b"s",
+    correction: Correction = Correction(),  # noqa: B008
+    **who: int,
+) -> np.ndarray:
     site = sites(config, secret)
     shared = site.task.prepare(lambda *a, **k: [], {})
-    answer = site.train("t", 1, start, shared, WHO, [vars(Correction())])
+    answer = site.train("t", 1, start, shared, WHO | who, [vars(correction)])
     assert answer["loss"] == 0
     return np.concatenate([(a - b).ravel() for a, b in zip(answer["weights"], start, strict=True)])
 
@@ -133,6 +139,16 @@ def test_noise_is_secret_and_new_for_anything_new(toy: TrainConfig) -> None:
     assert not np.allclose(one, moved(config, start, b"other"))
     near = [start[0] + np.float32(1e-6), start[1]]
     assert np.abs(one - moved(config, near)).min() > 1e-4
+    # Noise that two answers shared would fall out of their difference. At level centre nothing
+    # else is drawn, so that a fold alone does not change it.
+    loud = private(toy, "centre", noise=1e4)
+    noise = moved(loud, start)
+    for other in (
+        moved(loud, start, fold=1),
+        moved(loud, start, correction=Correction(proximal=1e-6)),
+        moved(replace(loud, model=replace(loud.model, l2=0.02)), start),
+    ):
+        assert np.abs(noise - other).min() > 1
 
 
 def test_a_private_site_tells_nothing_else(toy: TrainConfig) -> None:
