@@ -9,6 +9,7 @@ from flame.core.config import build
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.federation.plan import POOLED
+from flame.federation.quantisation import BITS
 from flame.io.tables import read_table
 from flame.models.evolution import EvolutionConfig
 from flame.models.inputs import MISSING, MODEL_KINDS, ResponseModelConfig
@@ -96,7 +97,8 @@ class FederationConfig:
     Strategies to ``compare`` are trained beside it, in process, with their usual options.
     A site has ``timeout_s`` to finish what it is asked, and is lost after ``silence_s`` without a
     sign of life. A round needs ``min_sites`` of its sites, 0: all of them. With ``secure`` the
-    coordinator sees the sum over sites alone.
+    coordinator sees the sum over sites alone. With ``bits`` 16 or 8 weights go out in 16 bits a
+    value, and what sites changed comes back in so many.
     """
 
     engine: str = "in-process"
@@ -107,6 +109,7 @@ class FederationConfig:
     silence_s: float = 60.0
     min_sites: int = 0
     secure: bool = False
+    bits: int = 32
 
 
 @dataclass(frozen=True)
@@ -229,6 +232,16 @@ class TrainConfig:
                 not self.federation.secure or not (self.is_regression or training.personalised),
                 "federation.secure hides weights of rounds: not for regressions, and not with "
                 "training.personalised",
+            ),
+            (
+                self.federation.bits in BITS,
+                f"federation.bits: one of {', '.join(map(str, BITS))}",
+            ),
+            (
+                self.federation.bits == max(BITS)
+                or not (self.is_regression or self.federation.secure),
+                "federation.bits below 32 rounds weights of rounds: not for regressions, nor with "
+                "federation.secure, whose sums are exact",
             ),
             (
                 self.privacy.level in PRIVACY_LEVELS,

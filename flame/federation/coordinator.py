@@ -20,11 +20,12 @@ from flame.federation.checkpoint import (
 from flame.federation.config import TrainConfig
 from flame.federation.early_stopping import EarlyStopping
 from flame.federation.plan import FEDERATED, Federation, who
+from flame.federation.quantisation import BITS, beginnings, packed
 from flame.federation.secure_sum import secure_update
 from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.strategy import State
 from flame.federation.task import VALIDATION, Ask, Message, Shared, Task
-from flame.federation.updates import checked, rows_of
+from flame.federation.updates import added, checked, rows_of
 
 Progress = Callable[[int, int], None]
 
@@ -51,7 +52,8 @@ class Coordinator:
         self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
         self.strategy, self.min_sites = strategy_of(config, kind), config.federation.min_sites
         self.latest: list[dict[str, Any]] = []
-        self._begun: dict[str, tuple[int, Weights]] = {}
+        self._begun: dict[str, tuple[int, list[Weights]]] = {}
+        self.bits = config.federation.bits
         training = config.training
         self.stopping = EarlyStopping(training.watch, training.patience)
         self.secure = config.federation.secure
@@ -107,19 +109,16 @@ class Coordinator:
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
     ) -> Checkpoint:
         number, started = at.round + 1, time.perf_counter()
-        each = {
-            site: {
-                "weights": self.strategy.weights_for(at.state, site),
-                "corrections": [vars(c) for c in self.strategy.corrections(at.state, site)],
-            }
-            for site in sites
-        }
+        each = {}
+        for site in sites:
+            weights = self.strategy.weights_for(at.state, site)
+            corrections = self.strategy.corrections(at.state, site)
+            each[site] = self._sent(weights=weights, corrections=[vars(c) for c in corrections])
+            self._begun.setdefault(site, (number, beginnings(weights, corrections)))
         secret = self.secure and len(sites) > 1
-        idle = [site for site in sites if site not in self._begun]
-        self._begun |= dict.fromkeys(idle, (number, at.state.weights))
         answers = call(
             "train", sites, each, self.strategy.enough, name=federation.name, number=number,
-            shared=at.shared, who=who(federation), secret=secret,
+            shared=at.shared, who=who(federation), secret=secret, bits=self.bits,
         )  # fmt: skip
         wall = round(time.perf_counter() - started, 4)
         least = min(self.min_sites or self.strategy.enough or len(sites), len(sites))
@@ -143,19 +142,27 @@ class Coordinator:
         self, answers: Answers, at: Checkpoint, number: int
     ) -> tuple[list[Update], dict[str, str]]:
         """Updates with the weights that they began from, and how long ago; who is lost."""
-        found, lost = checked(answers, at.state)
         began = {site: self._begun.pop(site) for site in (*answers.got, *answers.lost)}
+        if self.bits < max(BITS):
+            answers = added(answers, {site: weights for site, (_, weights) in began.items()})
+        found, lost = checked(answers, at.state)
         dated = []
         for update in found:
             since, weights = began[update.centre]
-            weights = weights if since < number else []
-            dated.append(replace(update, since=weights, staleness=number - since))
+            old = weights[-1] if since < number else []
+            dated.append(replace(update, since=old, staleness=number - since))
         return dated, lost
+
+    def _sent(self, **told: Any) -> Message:
+        """Weights as they go out: in 16 bits where fewer than 32 are wished for."""
+        sent: Message = packed(told) if self.bits < max(BITS) else told
+        return sent
 
     def _validated(
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
     ) -> Checkpoint:
-        each = {site: {"weights": self.strategy.weights_for(at.state, site)} for site in sites}
+        own = {site: self.strategy.weights_for(at.state, site) for site in sites}
+        each = {site: self._sent(weights=weights) for site, weights in own.items()}
         answers = call(
             "answer", sites, each, question=VALIDATION, given={}, shared=at.shared,
             calibrating=True, who=who(federation),

@@ -14,6 +14,7 @@ from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
 from flame.federation.centre_privacy import CentrePrivacy
 from flame.federation.folds import calibration_rows, fold_of, training_rows
+from flame.federation.quantisation import BITS, beginnings, changes, packed, unpacked
 from flame.federation.secure_sum import Masks, as_values
 from flame.federation.task import Message, Patients, Shared, Task
 
@@ -64,7 +65,7 @@ class Site:
         """Sums over the patients that ``who`` names (see ``_chosen``)."""
         self._refuse_figures(question)
         chosen = self._chosen(**who, calibrating=calibrating)
-        return self.task.answer(chosen, question, given, weights, shared)
+        return self.task.answer(chosen, question, given, unpacked(weights), shared)
 
     def score(self, weights: Weights, shared: Shared, who: Message) -> Message:
         """How well a model does on patients that it did not learn from; empty without any."""
@@ -88,10 +89,12 @@ class Site:
         who: Message,
         corrections: list[Message],
         secret: bool = False,
+        bits: int = 32,
     ) -> Message:
         """Train round ``number`` of the training ``name`` from ``weights``, once a correction.
 
-        A ``secret`` update stays here until ``masked`` asks for it.
+        A ``secret`` update stays here until ``masked`` asks for it. With fewer than 32 ``bits`` the
+        answer holds how far weights moved.
         """
         if self.secure and not secret:
             raise Refusal("sends updates under masks only")
@@ -102,17 +105,13 @@ class Site:
         if self.privacy:
             told = [weights, shared, corrections, [vars(p) for p in patients]]
             rng = self.privacy.begin(name, number, count, told)
-        steps, loss, also = 0, 0.0, list[Weights]()
-        for place, correction in enumerate(corrections):
-            how = Correction(**correction)
-            if how.start:
-                also += [weights] if place else []
-                weights = how.start
-            before = weights
-            weights, loss, made = self.task.train(patients, weights, shared, number, rng, how)
-            steps += made
-            if self.privacy:
-                weights, loss = self.privacy.leaving(before, weights, rng), 0.0
+        each = [Correction(**c) for c in unpacked(corrections)]
+        began = beginnings(unpacked(weights), each)
+        ended, loss, steps = self._ended(patients, began, each, shared, number, rng)
+        if bits < max(BITS):
+            rng = derived_rng(name, number, "+".join(p.centre for p in patients), "rounding")
+            ended = packed(changes(began, ended), bits, rng)
+        *also, weights = ended
         if secret:
             self._kept = f"{name}:{number}", as_values(weights, count, loss, steps)
             return {"seconds": time.perf_counter() - started}
@@ -124,6 +123,27 @@ class Site:
             "steps": steps,
             "also": also,
         }
+
+    def _ended(
+        self,
+        patients: list[Patients],
+        began: list[Weights],
+        corrections: list[Correction],
+        shared: Shared,
+        number: int,
+        rng: np.random.Generator,
+    ) -> tuple[list[Weights], float, int]:
+        """Weights of each model after it is trained, the last loss, and all the steps."""
+        steps, loss, ended = 0, 0.0, list[Weights]()
+        for how in corrections:
+            if how.start or not ended:
+                ended.append(began[len(ended)])
+            before = ended[-1]
+            ended[-1], loss, made = self.task.train(patients, before, shared, number, rng, how)
+            steps += made
+            if self.privacy:
+                ended[-1], loss = self.privacy.leaving(before, ended[-1], rng), 0.0
+        return ended, loss, steps
 
     def key(self) -> Message:
         """The public key by which this site hides updates."""

@@ -1,12 +1,28 @@
 """What sites sent in a round: what of it may count, and how it goes into the history."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from flame.core.scores import Update
+from flame.core.scores import Update, Weights
 from flame.federation.calls import Answers
+from flame.federation.quantisation import changed, unpacked
 from flame.federation.strategies.strategy import State
+
+_OTHER_SHAPE = "sent weights of another shape: do versions differ?"
+
+
+def added(answers: Answers, began: Mapping[str, list[Weights]]) -> Answers:
+    """Answers that hold changes, with these added to the weights that they began from."""
+    got, lost = {}, dict(answers.lost)
+    for site, answer in answers.got.items():
+        try:
+            *also, weights = changed(began[site], unpacked([*answer["also"], answer["weights"]]))
+            got[site] = {**answer, "weights": weights, "also": also}
+        except ValueError:
+            lost[site] = _OTHER_SHAPE
+    return Answers(got, lost)
 
 
 def checked(answers: Answers, state: State) -> tuple[list[Update], dict[str, str]]:
@@ -26,7 +42,7 @@ def checked(answers: Answers, state: State) -> tuple[list[Update], dict[str, str
 def _spoilt(answer: dict[str, Any], state: State) -> str:
     for weights in (answer["weights"], *answer.get("also", ())):
         if [np.shape(w) for w in weights] != [w.shape for w in state.weights]:
-            return "sent weights of another shape: do versions differ?"
+            return _OTHER_SHAPE
         if not all(np.isfinite(w).all() for w in weights) or not np.isfinite(answer["loss"]):
             return (
                 "sent weights or a loss that are not finite; lower training.learning_rate and "
