@@ -27,6 +27,7 @@ class LocalOptimizer:
         )
         self._proximal = keras.Variable(0.0, trainable=False)
         self._moving = [keras.Variable(1.0, trainable=False) for _ in trained]
+        self._plain = True
         self._apply = self.optimizer.apply
         self.optimizer.apply = self._corrected
 
@@ -36,6 +37,9 @@ class LocalOptimizer:
         for variable, value in zip(self.optimizer.variables, self._start, strict=True):
             variable.assign(value)
         how = correction or Correction()
+        was_plain, self._plain = self._plain, not (how.linear or how.proximal or how.frozen)
+        if was_plain and self._plain:
+            return
         place = {id(v): i for i, v in enumerate(self.network.weights)}
         self._proximal.assign(how.proximal)
         for n, variable in enumerate(self.network.trainable_variables):

@@ -101,7 +101,6 @@ class ResponseModel:
             for start in range(0, count, size):
                 rows = order[start : start + size]
                 batch = self._arrays(inputs.take(rows), clinical[rows], rng)
-                self.network.reset_metrics()
                 loss = float(self.network.train_on_batch(batch, inputs.response[rows]))
                 losses.append(loss * len(rows))
                 steps += 1

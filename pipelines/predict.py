@@ -218,7 +218,8 @@ def _response(run_folder: Path, root: Path, name: str) -> tuple[float, "Scan | N
     Where the image matters is told of models that see one.
     """
     from flame.evaluation.occlusion import occlusion
-    from flame.federation.data import prepared, view_of
+    from flame.federation.data import prepared
+    from flame.federation.image_data import view_of
     from flame.federation.task import open_task
     from flame.models.inputs import inputs_of
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,8 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
     Raises BadInput that names the file and the missing column, or the lines that do not fit.
     """
     try:
-        with path.open(encoding="utf-8-sig") as stream:
-            header = stream.readline()
-        separator = max(",;\t", key=header.count)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
-                path, sep=separator, dtype=str, encoding="utf-8-sig", index_col=False,
-                keep_default_na=False, na_values=_EMPTY,
-            )  # fmt: skip
+        stamp = path.stat()
+        table = _cells(path, stamp.st_mtime_ns, stamp.st_size).copy()
     except (FileNotFoundError, IsADirectoryError):
         raise BadInput(f"no table at {path}") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -51,6 +45,20 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
             hint = nearest(column, list(map(str, table.columns)))
             raise BadInput(f"{path} has no column '{column}': {hint}")
     return table
+
+
+@lru_cache(maxsize=1)
+def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
+    """The cells of a table, kept, as every centre of a simulation reads the same one."""
+    with path.open(encoding="utf-8-sig") as stream:
+        header = stream.readline()
+    separator = max(",;\t", key=header.count)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
+            path, sep=separator, dtype=str, encoding="utf-8-sig", index_col=False,
+            keep_default_na=False, na_values=_EMPTY,
+        )  # fmt: skip
 
 
 def number(value: object, where: str, column: str = "") -> float:

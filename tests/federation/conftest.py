@@ -1,6 +1,7 @@
 """One configuration on both engines."""
 
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def on_both_engines(config: TrainConfig, folder: Path) -> Iterator[tuple[Checkpo
     train.run(config, folder / "here")
     (folder / "flare").mkdir()
     on_flare = replace(config, federation=replace(config.federation, engine="flare"))
-    train_on_flare(on_flare, folder / "flare", lambda done, total: None)
+    with chdir(folder):  # an editable install must be found from anywhere
+        train_on_flare(on_flare, folder / "flare", lambda done, total: None)
     for training in joint_trainings(FEDERATED, ("a", "b"), (0,), 2):
         yield finished(folder / "here", training.name), finished(folder / "flare", training.name)

@@ -13,6 +13,7 @@ import psutil
 from nvflare.collab.recipe import CollabRecipe
 from nvflare.recipe.sim_env import SimEnv
 
+import flame
 from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig, centres
 from flame.federation.coordinator import Progress
@@ -34,7 +35,7 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
         (run / LOG_FILE).open("ab") as log,
         subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True,
-            env=_shared_cores(len(centres(config.data))),
+            env=_environment(len(centres(config.data))),
         ) as process,
     ):  # fmt: skip
         try:
@@ -53,10 +54,16 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
         raise FlameError(f"NVIDIA FLARE ended with code {process.returncode}; see {run / LOG_FILE}")
 
 
-def _shared_cores(sites: int) -> dict[str, str]:
-    """Environment in which sites share the cores: numba's idle threads spin, and slow others."""
+def _environment(sites: int) -> dict[str, str]:
+    """Environment in which sites share the cores: numba's idle threads spin, and slow others.
+
+    They import this FLAME: FLARE copies two of its files to each site, which an editable install
+    would be found behind.
+    """
     threads = max(1, (os.cpu_count() or 1) // sites)
-    return {"NUMBA_NUM_THREADS": str(threads)} | os.environ
+    path = [str(Path(flame.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = {"PYTHONPATH": os.pathsep.join(filter(None, path))}
+    return {"NUMBA_NUM_THREADS": str(threads)} | os.environ | paths
 
 
 def _report(run: Path, progress: Progress) -> None:

@@ -21,7 +21,6 @@ from nvflare.collab import collab
 from flame.core.errors import Refusal
 from flame.core.files import atomic_path
 from flame.federation.audit import AUDIT_FILE, AuditLog
-from flame.federation.centre_privacy import CentrePrivacy
 from flame.federation.config import TrainConfig
 from flame.federation.policy import POLICY_FILE, SitePolicy, read_policy
 from flame.federation.privacy_budget import BUDGET_FILE, Budget
@@ -113,8 +112,10 @@ class _Here:
         secure = bool(self.data) and config.federation.secure
         return Site(task, [patients], config.privacy.least_patients, secure, self.privacy(config))
 
-    def privacy(self, config: TrainConfig) -> CentrePrivacy | None:
-        """The protection that a run asks for, within the budget of this site's policy."""
+    def privacy(self, config: TrainConfig) -> Any:
+        """The CentrePrivacy that a run asks for, within the budget of this site's policy."""
+        from flame.federation.centre_privacy import CentrePrivacy
+
         if not config.privacy.is_private:
             return None
         limit = self.policy.epsilon or math.inf

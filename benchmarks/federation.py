@@ -1,0 +1,193 @@
+"""A federated round of FLAME on NVIDIA FLARE beside FLARE's own FedAvg recipe and Flower.
+
+    python benchmarks/federation.py [--flower PYTHON] [--quick]
+
+Four sites of made-up patients, a network of 1.3 million weights (5 MB), FedAvg, 20 rounds of the
+same local training, one side after the other on one machine. PYTHON is an interpreter that has
+flwr[simulation] 1.41 and tensorflow-cpu 2.21. Prints a table and, last, one JSON object.
+Beside it: ``federation_sites.py`` (how many, how large) and ``federation_bits.py`` (rounding).
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import psutil
+from peers.local_training import BATCH, EPOCHS, FEATURES, LOG, bytes_on_loopback, made_up_patients
+
+from flame.core.config import as_toml
+from flame.federation.checkpoint import checkpoint_path, load_checkpoint
+from flame.federation.config import DataConfig, FederationConfig, TrainConfig, TrainingConfig
+from flame.federation.flare.server import PROGRESS_FILE
+from flame.federation.flare.simulator import kill_tree
+from flame.models.inputs import ResponseModelConfig
+
+SITES, HIDDEN = 4, 20_000
+PEERS = Path(__file__).with_name("peers")
+SITE_PROCESSES = ("simulator_worker", "ray::ClientApp")
+
+
+def made_up_table(path: Path, sites: int) -> None:
+    """The patients of ``peers/local_training.py`` as a table of centres."""
+    values, outcome = made_up_patients(sites)
+    table = pd.DataFrame(values, columns=[f"x{i}" for i in range(FEATURES)])
+    table["response"] = outcome
+    table["centre"] = [f"site-{i % sites + 1:03}" for i in range(len(table))]
+    table["patient_id"] = [f"p{i}" for i in range(len(table))]
+    table.to_csv(path, index=False)
+
+
+def settings(table: Path, hidden: int, rounds: int, **federation: object) -> TrainConfig:
+    """FLAME's run of the same training."""
+    clinical = tuple(f"x{i}" for i in range(FEATURES))
+    return TrainConfig(
+        DataConfig(table=str(table)),
+        ResponseModelConfig(clinical=clinical, hidden=hidden, l2=0.0),
+        TrainingConfig(rounds=rounds, epochs=EPOCHS, batch_size=BATCH, folds=2),
+        FederationConfig(**federation),  # type: ignore[arg-type]
+    )
+
+
+class Watched:
+    """A command as it runs: the most memory of its sites and of all, and its rounds as they end."""
+
+    def __init__(self, command: list[str], scratch: Path) -> None:
+        self.log = scratch / "rounds.jsonl"
+        environment = os.environ | {
+            LOG: str(self.log), "PYTHONPATH": str(PEERS), "TF_CPP_MIN_LOG_LEVEL": "3",
+        }  # fmt: skip
+        self.started, self.site, self.whole = time.time(), 0.0, 0.0
+        with (scratch / "output.txt").open("wb") as output:
+            self.process = psutil.Popen(
+                command, stdout=output, stderr=output, env=environment, cwd=scratch
+            )
+
+    def look(self) -> None:
+        """Take the memory of this moment, in MB; what processes share counts in each."""
+        whole = 0.0
+        for each in [self.process, *self.process.children(recursive=True)]:
+            try:
+                used = each.memory_info().rss / 1e6
+                name = " ".join(each.cmdline())
+            except psutil.Error:
+                continue
+            whole += used
+            if any(kind in name for kind in SITE_PROCESSES):
+                self.site = max(self.site, used)
+        self.whole = max(self.whole, whole)
+
+
+def peer(command: list[str], rounds: int, scratch: Path) -> dict[str, float]:
+    """Figures of a peer, from the notes of its sites."""
+    watched = Watched(command, scratch)
+    while watched.process.poll() is None:
+        watched.look()
+        time.sleep(1)
+    notes = pd.read_json(watched.log, lines=True)
+    if notes["round"].max() < rounds:
+        raise SystemExit(f"{command} ended early: see {scratch / 'output.txt'}")
+    notes["training"] = notes.ended - notes.began
+    each = notes.groupby("round").agg({"began": "min", "training": "max", "wire": "min"})
+    # Workers of Flower train several sites in turn: the busiest sets the pace.
+    busiest = notes.groupby(["round", "pid"]).training.sum().groupby("round").max()
+    times, wire = each.began.diff().iloc[2:], each.wire.diff().iloc[2:]
+    return figures(watched, each.began.iloc[1], times, busiest.shift().iloc[2:], wire)
+
+
+def flame(config: TrainConfig, scratch: Path) -> dict[str, float]:
+    """Figures of ``flame train`` until its first training is done."""
+    (scratch / "run.toml").write_text(as_toml(config))
+    run, rounds = scratch / "run", config.training.rounds
+    command = [sys.executable, "-m", "flame.cli", "train", "run.toml", "--out", str(run)]
+    watched, ends = Watched(command, scratch), []
+    watcher = threading.Thread(target=_until_done, args=(watched,), daemon=True)
+    watcher.start()
+    seen = 0
+    while seen <= rounds and watched.process.poll() is None:
+        done = _progress(run)
+        if done > seen:
+            seen = done
+            ends.append((time.time(), bytes_on_loopback()))
+        time.sleep(0.005)
+    kill_tree(watched.process.pid)
+    watcher.join()
+    checkpoint = load_checkpoint(checkpoint_path(run, "federated.seed-0.all"))
+    if checkpoint is None or checkpoint.round < rounds:
+        raise SystemExit(f"FLAME ended early: see {scratch / 'output.txt'}")
+    slowest = pd.DataFrame(checkpoint.history).groupby("round").seconds.max()
+    table = pd.DataFrame(ends, columns=["time", "wire"])
+    times, wire = table.time.diff().iloc[2:], table.wire.diff().iloc[2:]
+    return figures(watched, table.time.iloc[1], times, slowest.iloc[1:], wire)
+
+
+def _until_done(watched: Watched) -> None:
+    while watched.process.poll() is None:
+        watched.look()
+        time.sleep(1)
+
+
+def _progress(run: Path) -> int:
+    try:
+        return int(json.loads((run / PROGRESS_FILE).read_text())[0])
+    except (OSError, ValueError):
+        return 0
+
+
+def figures(
+    watched: Watched, first: float, times: pd.Series, training: pd.Series, wire: pd.Series
+) -> dict[str, float]:
+    """What is reported of a side, over all rounds but the first."""
+    overhead = times.to_numpy() - training.to_numpy()
+    return {
+        "rounds": len(times), "round s": times.median(), "slowest training s": training.median(),
+        "overhead s": float(pd.Series(overhead).median()),
+        "overhead 95 % s": float(pd.Series(overhead).quantile(0.95)),
+        "MB a round": wire.median() / 1e6, "command to round 1 done s": first - watched.started,
+        "a site MB": watched.site, "all MB": watched.whole,
+    }  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--flower", help="an interpreter that has Flower", default="")
+    parser.add_argument("--quick", action="store_true", help="5 rounds instead of 20")
+    given = parser.parse_args()
+    rounds = 5 if given.quick else 20
+    sizes = [str(SITES), str(HIDDEN), str(rounds)]
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        here = Path(scratch)
+        made_up_table(here / "table.csv", SITES)
+        base = settings(here / "table.csv", HIDDEN, rounds, engine="flare")
+
+        def folder(name: str) -> Path:
+            (here / name).mkdir()
+            return here / name
+
+        for bits in (32, 16, 8):
+            config = replace(base, federation=replace(base.federation, bits=bits))
+            found[f"FLAME on FLARE, {bits} bits"] = flame(config, folder(f"flame-{bits}"))
+        command = [sys.executable, str(PEERS / "flare_fedavg.py"), str(here / "workspace"), *sizes]
+        found["FLARE's FedAvg recipe"] = peer(command, rounds, folder("flare"))
+        if given.flower:
+            command = [given.flower, str(PEERS / "flower_fedavg.py"), *sizes]
+            found["Flower's simulation"] = peer(command, rounds, folder("flower"))
+    print("Made-up patients, 4 sites, 5 MB; medians over rounds. MB a round: all on loopback.")
+    print(pd.DataFrame(found).T.round(3).to_string())
+    flare, own = found["FLARE's FedAvg recipe"], found["FLAME on FLARE, 32 bits"]
+    print(json.dumps({
+        "name": "overhead of a round beyond the slowest site, 4 sites, 5 MB", "unit": "s",
+        "value": round(own["overhead s"], 3), "baseline": "FLARE's FedAvg recipe for TensorFlow",
+        "ratio": round(own["overhead s"] / flare["overhead s"], 3), "seeds": [0],
+    }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

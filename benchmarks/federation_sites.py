@@ -1,0 +1,125 @@
+"""Rounds in process against number of sites and size of the model, and beside FLARE's simulator.
+
+    python benchmarks/federation_sites.py [--quick] [--no-flare]
+
+Made-up patients. First 2 to 64 sites and networks of 65 to 1.3 million weights, each in a process
+of its own: seconds a round and memory, with the law that fits. Then 100 sites of a logistic
+regression: FLAME in process, through Keras, beside NVIDIA FLARE's FedAvg recipe for NumPy in its
+simulator, THREADS sites at a time: with 100 at a time on 2 cores a third of them found no server
+and the round never ended. Prints tables and, as its last line, one JSON object.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from federation import PEERS, made_up_table, settings
+from peers.local_training import LOG
+
+from flame.federation.checkpoint import finished
+from flame.federation.config import centres
+from flame.federation.coordinator import Coordinator
+from flame.federation.data import load_cohort
+from flame.federation.in_process import in_process_call
+from flame.federation.plan import FEDERATED, Federation
+from flame.federation.site import Site
+from flame.federation.task import open_task
+
+SITES, WIDTHS, MANY = (2, 4, 8, 16, 32, 64), (0, 2_000, 20_000), 100
+THREADS = 10
+
+
+def measured(sites: int, hidden: int, rounds: int, epochs: int = 5) -> dict[str, float]:
+    """One training in this process; the first round, which compiles, is left out."""
+    with tempfile.TemporaryDirectory() as scratch:
+        table = Path(scratch) / "table.csv"
+        made_up_table(table, sites)
+        config = settings(table, hidden, rounds)
+        if epochs == 1:  # one step a round, as the peer of 100 sites takes
+            step = replace(config.training, epochs=1, batch_size=0, optimizer="sgd")
+            config = replace(config, training=step)
+        task, names = open_task(config), centres(config.data)
+        here = {n: Site(task, [task.patients(load_cohort(config, n))]) for n in names}
+        training = Federation(FEDERATED, names, 0, 2)
+        coordinator = Coordinator(config, task, Path(scratch), [training])
+        coordinator.run(in_process_call(here), lambda f: f.centres)
+        found = finished(Path(scratch), training.name)
+        seconds = pd.DataFrame(found.history).groupby("round").round_seconds.first().iloc[1:]
+        peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
+        return {
+            "sites": sites, "weights": sum(w.size for w in found.state.weights),
+            "round s": float(seconds.median()), "peak MB": int(peak) / 1e3,
+        }  # fmt: skip
+
+
+def apart(*arguments: int) -> dict[str, float]:
+    """``measured`` in a process of its own."""
+    command = [sys.executable, __file__, "--one", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def law(table: pd.DataFrame) -> pd.DataFrame:
+    """Of each size of model: the power of the number of sites, and seconds and MB of one more."""
+    rows = []
+    for weights, part in table.groupby("weights"):
+        power = np.polyfit(np.log(part.sites), np.log(part["round s"]), 1)[0]
+        seconds, memory = (np.polyfit(part.sites, part[c], 1) for c in ("round s", "peak MB"))
+        rows.append({
+            "weights": weights, "power of sites": power, "s a site": seconds[0],
+            "MB a site": memory[0], "50 sites: round s": np.polyval(seconds, 50),
+            "50 sites: MB": np.polyval(memory, 50),
+        })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def flare_rounds_a_second(rounds: int) -> float:
+    """Of NVIDIA FLARE's simulator with MANY sites, from the first start of a round to the last."""
+    with tempfile.TemporaryDirectory() as scratch:
+        log = Path(scratch) / "rounds.jsonl"
+        script, workspace = PEERS / "flare_numpy_fedavg.py", Path(scratch) / "workspace"
+        command = [sys.executable, *map(str, (script, workspace, MANY, THREADS, rounds))]
+        environment = os.environ | {LOG: str(log), "PYTHONPATH": str(PEERS)}
+        subprocess.run(command, env=environment, capture_output=True, check=True)
+        starts = pd.read_json(log, lines=True).groupby("round")["at"].min()
+        if len(starts) < rounds:
+            raise SystemExit("FLARE's simulator ended early")
+        return (rounds - 1) / float((starts.iloc[-1] - starts.iloc[0]).total_seconds())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
+    parser.add_argument("--no-flare", action="store_true", help="without FLARE's simulator")
+    parser.add_argument("--one", nargs="+", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measured(*given.one)))
+        return
+    rounds, sites = (3, SITES[:3]) if given.quick else (8, SITES)
+    table = pd.DataFrame([apart(n, width, rounds) for width in WIDTHS for n in sites])
+    print("Made-up patients, in process, 80 a site, 5 epochs; medians over rounds")
+    print(table.round(3).to_string(index=False))
+    print("\nWhat fits: seconds grow with this power of the number of sites; both are linear in it")
+    print(law(table).round(3).to_string(index=False))
+    own = 1 / apart(MANY, 0, 20, 1)["round s"]
+    print(f"\n{MANY} sites, logistic regression, a step a round: FLAME {own:.2f} rounds a second")
+    told = {"name": f"rounds a second with {MANY} sites in process", "value": round(own, 3),
+            "unit": "1/s", "seeds": [0]}  # fmt: skip
+    if not given.no_flare:
+        theirs = flare_rounds_a_second(4)
+        print(f"NVIDIA FLARE's simulator {theirs:.3f}")
+        told |= {"baseline": "NVIDIA FLARE's simulator, NumPy", "ratio": round(own / theirs, 1)}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()
