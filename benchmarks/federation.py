@@ -24,9 +24,10 @@ from peers.local_training import BATCH, EPOCHS, FEATURES, LOG, bytes_on_loopback
 
 from flame.core.config import as_toml
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
-from flame.federation.config import DataConfig, FederationConfig, TrainConfig, TrainingConfig
+from flame.federation.config import TrainConfig
 from flame.federation.flare.server import PROGRESS_FILE
 from flame.federation.flare.simulator import kill_tree
+from flame.federation.settings import DataConfig, FederationConfig, TrainingConfig
 from flame.models.inputs import ResponseModelConfig
 
 SITES, HIDDEN = 4, 20_000

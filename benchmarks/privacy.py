@@ -16,63 +16,35 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from unseen import FEATURES, auc_unseen, settings, trained
 
 from flame.evaluation.membership import attacks
-from flame.evaluation.predictions import Predictor
-from flame.federation.centre_privacy import CentrePrivacy, cost
-from flame.federation.config import DataConfig, PrivacyConfig, TrainConfig, TrainingConfig
-from flame.federation.coordinator import Coordinator
-from flame.federation.data import load_cohort
-from flame.federation.in_process import in_process_call
-from flame.federation.plan import FEDERATED, Federation, joint_trainings, without
-from flame.federation.privacy_budget import Budget, epsilon
-from flame.federation.site import Site
-from flame.federation.task import open_task
-from flame.models.discrimination import auc_of, score_counts
-from flame.models.inputs import ResponseModelConfig
+from flame.federation.centre_privacy import cost
+from flame.federation.config import TrainConfig
+from flame.federation.plan import FEDERATED
+from flame.federation.privacy_budget import epsilon
+from flame.federation.settings import PrivacyConfig, TrainingConfig
 
-CENTRES = ("UCSF", "UPENN", "TCGA")
-BOUNDS = {"age": (18.0, 90.0), "sex": (0.0, 1.0), "mgmt_status": (0.0, 1.0),
-          "idh_status": (0.0, 1.0), "resection_status": (0.0, 1.0)}  # fmt: skip
+BOUNDS = dict(zip(FEATURES, ((18.0, 90.0), *[(0.0, 1.0)] * 4), strict=True))
 NOISES = (0.0, 2.0, 4.0, 8.0)
 
 
-def settings(table: str, seed: int, noise: float) -> TrainConfig:
-    data = DataConfig(
-        table=table, centres=CENTRES, id_column="subject", horizon_days=365.0,
-        survival=("survival_days", "survival_status"), impute={"resection_status": 0.5},
-    )  # fmt: skip
+def protected(table: str, seed: int, noise: float) -> TrainConfig:
+    """The run with so much noise for each patient; 0: without privacy."""
     training = TrainingConfig(rounds=20, optimizer="sgd", learning_rate=0.5, folds=2, seeds=(seed,))
-    privacy = PrivacyConfig(level="patient", noise=noise, bounds=BOUNDS) if noise else (
-        PrivacyConfig())  # fmt: skip
-    return TrainConfig(
-        data, ResponseModelConfig(clinical=tuple(BOUNDS), l2=0.0), training, privacy=privacy
-    )
+    privacy = PrivacyConfig(level="patient", noise=noise, bounds=BOUNDS)
+    return settings(table, training, privacy=privacy if noise else PrivacyConfig())
 
 
 def measured(config: TrainConfig, run: Path) -> list[dict[str, Any]]:
-    task: Any = open_task(config)
-    inputs = [task.patients(load_cohort(config, name)) for name in CENTRES]
-    sites = {}
+    """A row a hospital: AUC of the model without it, the attack on its own patients, epsilon."""
+    predictor, inputs = trained(config, run)
+    rows = []
     for each in inputs:
-        secret = np.random.default_rng(config.training.seeds[0]).bytes(32)
-        guard = CentrePrivacy(config, Budget(None, np.inf, config.privacy.delta), secret)
-        protection = guard if config.privacy.is_private else None
-        sites[each.centre] = Site(task, [each], privacy=protection)
-    seed = config.training.seeds[0]
-    plan = joint_trainings(FEDERATED, CENTRES, (seed,), config.training.folds)
-    Coordinator(config, task, run, plan).run(in_process_call(sites), lambda f: f.centres)
-    predictor, rows = Predictor(config, run, inputs), []
-    for each in inputs:
-        known = each.take(each.labelled)
-        others = tuple(c for c in CENTRES if c != each.centre)
-        unseen = Federation(without(FEDERATED, each.centre), others, seed, config.training.folds)
-        told = predictor.of(unseen, known)
-        auc, *_ = auc_of([score_counts(told, known.response.astype(float))])
         found = pd.DataFrame(attacks(predictor, FEDERATED, each))
-        spent = [cost(config, len(known.pseudonyms))] * config.training.rounds
+        spent = [cost(config, len(each.labelled))] * config.training.rounds
         rows.append({
-            "centre": each.centre, "auc": auc,
+            "centre": each.centre, "auc": auc_unseen(predictor, each),
             "attack": float(np.average(found.value, weights=found.weight)),
             "epsilon": epsilon(spent, config.privacy.delta) if config.privacy.is_private
             else np.inf,
@@ -89,7 +61,7 @@ def main() -> None:
     rows = []
     for noise in noises:
         for seed in seeds:
-            config = settings(arguments.table, seed, noise)
+            config = protected(arguments.table, seed, noise)
             if arguments.quick:
                 config = replace(config, training=replace(config.training, rounds=5))
             with tempfile.TemporaryDirectory() as scratch:

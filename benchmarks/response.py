@@ -20,8 +20,9 @@ from lifelines.utils import concordance_index
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
 from flame.core.config import load_config
-from flame.federation.config import DataConfig, RegressionConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.plan import FEDERATED, Federation
+from flame.federation.settings import DataConfig, RegressionConfig
 from flame.models.inputs import ResponseModelConfig
 from flame.models.rano import CRITERIA, Burden, Rating, assess
 from flame.pipelines import evaluate, train

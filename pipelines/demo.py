@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flame.core.errors import FlameError
-from flame.federation.config import DataConfig, FederationConfig, TrainConfig, TrainingConfig
+from flame.federation.config import TrainConfig
+from flame.federation.settings import DataConfig, FederationConfig, TrainingConfig
 from flame.models.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, inspect, preprocess, simulate, train
 from flame.pipelines.timing import Timing

@@ -9,9 +9,10 @@ from typing import Any
 from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import write_text
-from flame.federation.config import TrainConfig, centres
+from flame.federation.config import CONFIG_FILE, TrainConfig, centres
+from flame.federation.history import add_history
 from flame.federation.strategies.chosen import strategy_of
-from flame.pipelines.train import CONFIG_FILE, with_features, write_history
+from flame.pipelines.train import with_features, write_results
 
 NAME_FILE = "run-name.txt"
 
@@ -41,8 +42,13 @@ def run(
     config = with_features(config)
     config = _without_paths(config)
     name = _claim(out, config)
-    federation.run(config, name, out, show, say)
-    write_history(out, config)
+
+    def followed(news: dict[str, Any]) -> None:
+        add_history(out, news.get("latest", []))
+        show(news)
+
+    federation.run(config, name, out, followed, say)
+    write_results(out, config)
     return out
 
 

@@ -6,24 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pandas as pd
-
 from flame.core.cohort import Cohort
 from flame.core.config import as_toml, load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
 from flame.federation.centre_privacy import CentrePrivacy, spent_table
-from flame.federation.checkpoint import (
-    MODELS,
-    Checkpoint,
-    checkpoint_path,
-    finished,
-    load_checkpoint,
-)
-from flame.federation.config import TrainConfig, centres
+from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, load_checkpoint
+from flame.federation.config import CONFIG_FILE, TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.describe import Row, describe
+from flame.federation.history import write_history
+from flame.federation.networks import write_networks
 from flame.federation.plan import (
     FEDERATED,
     LOCAL,
@@ -41,7 +35,7 @@ from flame.preprocessing.radiomics import expanded
 
 Progress = Callable[[str, int, int], None]
 PRIVACY_FILE = "privacy.csv"
-CONFIG_FILE, MANIFEST_FILE, WARNINGS_FILE = "run.toml", "data.json", "warnings.txt"
+MANIFEST_FILE, WARNINGS_FILE = "data.json", "warnings.txt"
 
 
 @dataclass(frozen=True)
@@ -109,7 +103,7 @@ def run(
         in_process(PERSONALISED, own, pooled=False)
     pooled_plan = joint_trainings(POOLED, names, training.seeds, training.folds)
     in_process(POOLED, pooled_plan, pooled=True)
-    write_history(out, config)
+    write_results(out, config)
     return result
 
 
@@ -172,14 +166,10 @@ def _finished(out: Path, plan: list[Federation]) -> bool:
     return all(c is not None and c.finished for c in loaded)
 
 
-def write_history(out: Path, config: TrainConfig) -> None:
-    """Write history.csv, a row a round and site of every training; privacy.csv, what was spent."""
-    rows = []
-    for path in sorted((out / MODELS).glob("[!.]*.npz")):
-        checkpoint = load_checkpoint(path)
-        rows += checkpoint.history if checkpoint else []
-    history = pd.DataFrame(rows)
-    write_text(out / "history.csv", history.to_csv(index=False))
+def write_results(out: Path, config: TrainConfig) -> None:
+    """Write what can be read without FLAME: history.csv, privacy.csv, and networks for Keras."""
+    history = write_history(out)
+    write_networks(out, config)
     if config.privacy.is_private:
         trained = history[~history.training.str.startswith(POOLED)]
         name = Federation(FEDERATED, config.data.centres, config.training.seeds[0], 0).name

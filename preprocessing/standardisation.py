@@ -46,7 +46,11 @@ def merge(summaries: list[Moments]) -> Moments:
 
 def standardise(features: NDArray[np.float64], fitted: Moments) -> NDArray[np.float64]:
     """Return z-scores; a missing value becomes 0 (the mean), so does a constant feature."""
-    spread = np.sqrt(fitted.squares / np.maximum(fitted.count, 1))
-    varies = spread > 1e-9 * np.maximum(np.abs(fitted.mean), 1)  # else rounding of a constant
-    scaled = (features - fitted.mean) / np.where(varies, spread, np.inf)
-    return np.nan_to_num(scaled)
+    return np.nan_to_num((features - fitted.mean) / spread(fitted))
+
+
+def spread(fitted: Moments) -> NDArray[np.float64]:
+    """Standard deviation of each feature; infinite where it is constant."""
+    found = np.sqrt(fitted.squares / np.maximum(fitted.count, 1))
+    varies = found > 1e-9 * np.maximum(np.abs(fitted.mean), 1)  # else rounding of a constant
+    return np.where(varies, found, np.inf)

@@ -11,7 +11,8 @@ import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from flame.federation.config import DataConfig, FederationConfig, TrainConfig, TrainingConfig
+from flame.federation.config import TrainConfig
+from flame.federation.settings import DataConfig, FederationConfig, TrainingConfig
 from flame.models.inputs import ResponseModelConfig
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -64,33 +64,24 @@ def submit(
     """Train in a real federation; run again, it goes on from the last round."""
     from flame.core.config import load_config
     from flame.federation.config import TrainConfig
+    from flame.federation.history import said
     from flame.pipelines import submit as pipeline
 
     settings = load_config(TrainConfig, config, overrides or [])
     with bars() as show:
-        said: list[str] = []
+        shown: list[str] = []
 
         def told(news: dict[str, Any]) -> None:
             show("federated", news.get("done", 0), news.get("total", 1))
             if news.get("to_evaluate"):
                 show("every model at every site", news["evaluated"], news["to_evaluate"])
-            latest = _round(news.get("latest", []))
-            if latest and latest not in said[-1:]:
-                said.append(latest)
+            latest = said(news.get("latest", []))
+            if latest and latest not in shown[-1:]:
+                shown.append(latest)
                 _say(latest)
 
         pipeline.run(settings, kit, folder, told, _say, patience)
     out.print(f"Models are in {folder / 'models'}, their rounds in {folder / 'history.csv'}")
-
-
-def _round(rows: list[dict[str, Any]]) -> str:
-    """The latest round in one line."""
-    if not rows:
-        return ""
-    each = [
-        f"{r['site']} {r['lost']}" if r["lost"] else f"{r['site']} {r['loss']:.3f}" for r in rows
-    ]
-    return f"{rows[0]['training']}, round {rows[0]['round']}: loss {', '.join(each)}"
 
 
 @app.command()

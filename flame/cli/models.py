@@ -1,5 +1,6 @@
 """Commands that train models, evaluate them and predict with them."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -52,6 +53,26 @@ def evaluate(
         result = pipeline.run(folder, lambda done, total: show("evaluate", done, total))
     print_matrix(result.report)
     out.print(f"Report: {result.html}")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, running or done.")],
+    tensorboard: Annotated[bool, typer.Option(help="Also write RUN/tensorboard.")] = False,
+    every: Annotated[float, typer.Option(help="Write again so many s later, until Ctrl-C.")] = 0,
+) -> None:
+    """Show how training goes, of a running federation too; writes training.html."""
+    from flame.pipelines import report as pipeline
+
+    if tensorboard:
+        import_keras_quietly()
+    while True:
+        result = pipeline.run(folder, tensorboard)
+        last = result.history.iloc[-1]
+        out.print(f"{last.training}, round {last['round']}: {result.html}", soft_wrap=True)
+        if every <= 0:
+            return
+        time.sleep(every)
 
 
 @app.command()

@@ -9,8 +9,9 @@ import numpy as np
 
 from flame.core.cohort import Cohort
 from flame.evaluation.predictions import Predictions
-from flame.federation.config import TrainConfig, TrainingConfig
+from flame.federation.config import TrainConfig
 from flame.federation.folds import fold_of, training_rows
+from flame.federation.settings import TrainingConfig
 from flame.models.baselines import Probability, cox, logistic, prevalence
 from flame.models.inputs import (
     Followed,

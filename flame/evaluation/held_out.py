@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.federation.config import TrainingConfig
 from flame.federation.folds import fold_of
 from flame.federation.plan import (
     FEDERATED,
@@ -19,6 +18,7 @@ from flame.federation.plan import (
     personalised,
     without,
 )
+from flame.federation.settings import TrainingConfig
 from flame.federation.task import Patients
 
 LEFT_OUT = "{} leave-one-out"

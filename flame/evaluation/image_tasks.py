@@ -14,10 +14,11 @@ from flame.evaluation.generalisation import PAIRS
 from flame.evaluation.held_out import HeldOut, held_out
 from flame.evaluation.metrics import Estimate, mean_estimate
 from flame.federation.checkpoint import finished
-from flame.federation.config import TrainConfig, TrainingConfig
+from flame.federation.config import TrainConfig
 from flame.federation.folds import fold_of, training_rows
 from flame.federation.plan import FEDERATED, LOCAL, POOLED
 from flame.federation.segmentation_task import taught
+from flame.federation.settings import TrainingConfig
 from flame.federation.task import open_task
 from flame.models.cases import Cases, dice
 from flame.models.evolution import EVOLUTION_MODELS

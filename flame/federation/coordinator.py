@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from flame import __version__
-from flame.core.errors import FlameError
+from flame.core.errors import BadInput, FlameError
 from flame.core.scores import Update, Weights
 from flame.federation.calls import Answers, Call, said
 from flame.federation.checkpoint import (
@@ -37,7 +37,7 @@ def _nothing(done: int, total: int) -> None:
 class Coordinator:
     """Trains every federation of a plan; what is on disk already is not trained again.
 
-    ``latest`` are the rows of the history that the last round added.
+    ``latest`` are the rows of the history that the last step added.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Coordinator:
         everyone = tuple(sorted({s for f in self.plan for s in sites(f)}))
         for site, answer in call("describe", everyone).all("describe").items():
             if answer["version"] != __version__:
-                raise FlameError(f"site {site} runs FLAME {answer['version']}, not {__version__}")
+                raise BadInput(f"site {site} runs FLAME {answer['version']}, not {__version__}")
         for index, federation in enumerate(self.plan):
             self._train(federation, tuple(sorted(sites(federation))), call, index)
 
@@ -73,7 +73,7 @@ class Coordinator:
     ) -> None:
         path = checkpoint_path(self.run_folder, federation.name)
         at, steps = load_checkpoint(path), self.task.rounds + 2
-        self._begun = {}
+        self._begun, self.latest = {}, []
         ask = _asking(call, sites, who(federation))
 
         def save(done: int) -> None:
@@ -88,6 +88,7 @@ class Coordinator:
         while at.round < self.task.rounds and not self.stopping.is_over(at):
             at = self._round(federation, sites, call, at)
             save(1 + at.round)
+        self.latest = []
         if not at.finished:
             at = replace(at, state=at.best or at.state)
             shared = self.task.finish(ask, at.state.weights, at.shared)

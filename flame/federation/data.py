@@ -8,7 +8,8 @@ import numpy as np
 
 from flame.core.cohort import Cohort, Outcome
 from flame.core.errors import BadInput
-from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.config import TrainConfig
+from flame.federation.settings import DataConfig
 from flame.io.bids import PREDICTED
 from flame.io.tables import alive_at, read_table_cohort
 

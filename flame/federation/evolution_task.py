@@ -101,6 +101,10 @@ class EvolutionTask:
 
         return initial_weights(self.model.network, seed)
 
+    def network(self) -> Any:
+        """See ``Task``."""
+        return self.model.network if self.rounds else None
+
     def weight_names(self) -> tuple[str, ...]:
         """Paths of the network's variables."""
         return tuple(v.path for v in self.model.network.weights) if self.rounds else ()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from flame.core.cohort import Cohort, Patient
 from flame.core.files import content_hash
-from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.config import TrainConfig
+from flame.federation.settings import DataConfig
 from flame.io.assessments import PROGRESSIONS, read_progressions
 from flame.preprocessing.cohort import View, at_spacing, read_cohort
 from flame.preprocessing.radiomics import FAMILY_OF, measured

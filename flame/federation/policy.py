@@ -6,7 +6,8 @@ from pathlib import Path
 from flame.core.config import load_config
 from flame.core.errors import BadInput, Refusal
 from flame.core.registry import nearest
-from flame.federation.config import LEARNERS, TrainConfig
+from flame.federation.config import TrainConfig
+from flame.federation.rules import LEARNERS
 
 POLICY_FILE = "policy.toml"
 _ROUNDS = ("describe", "initial_weights", "train", "key", "masked")

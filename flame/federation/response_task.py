@@ -54,6 +54,11 @@ class ResponseTask(NothingAfter):
             return list(self.model.pretrained(weights, self._unet()))
         return weights
 
+    def network(self) -> Any:
+        """See ``Task``."""
+        self.model.build((None, None, None, len(self.config.model.sequences)), 0)
+        return self.model.network
+
     def _unet(self) -> Weights:
         run = Path(self.config.model.encoder)
         path = run / "run.toml"

@@ -59,6 +59,10 @@ class SegmentationTask(NothingAfter):
         weights: Weights = self.model.build(seed)
         return weights
 
+    def network(self) -> Any:
+        """See ``Task``."""
+        return self.model.network
+
     def weight_names(self) -> tuple[str, ...]:
         """Paths of the network's variables."""
         return tuple(v.path for v in self.model.network.weights)

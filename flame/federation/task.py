@@ -117,6 +117,9 @@ class Task(Protocol[P]):
     def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
         """``shared`` with what is learned after the last round, at the coordinator."""
 
+    def network(self) -> Any:
+        """The Keras network whose weights are learned, for any size of image; None without one."""
+
 
 class NothingAfter:
     """The part of a task that asks nothing after the last round."""
@@ -130,6 +133,10 @@ class Answered(NothingAfter):
     """The part of a task whose sites only answer: no weights, no rounds, nothing to calibrate."""
 
     rounds = calibration = 0
+
+    def network(self) -> Any:
+        """None."""
+        return None
 
     def initial_weights(self, patients: Any, seed: int) -> Weights:
         """None: what is learned is shared."""

@@ -9,8 +9,8 @@ from flame.evaluation.evolution import UNITS, changed_dice
 from flame.evaluation.figures import dots_figure
 from flame.evaluation.held_out import held_out
 from flame.evaluation.image_tasks import baseline_scores, differences, scores, strata
-from flame.federation.config import TrainingConfig
 from flame.federation.folds import fold_of, training_rows
+from flame.federation.settings import TrainingConfig
 from flame.models.cases import Cases, dice
 from flame.models.volume_baselines import BASELINES
 from tests.models.conftest import ball, tumour_case

@@ -16,9 +16,10 @@ from flame.evaluation.predictions import Predictions
 from flame.evaluation.shortcut import probe
 from flame.evaluation.subgroups import subgroups
 from flame.federation.checkpoint import finished
-from flame.federation.config import RegressionConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.data import load_cohort
 from flame.federation.plan import Federation
+from flame.federation.settings import RegressionConfig
 from flame.federation.task import open_task
 from flame.models.inputs import Inputs
 from flame.pipelines import evaluate, train

@@ -14,10 +14,11 @@ from flame.core.errors import BadInput, Refusal
 from flame.core.scores import Correction
 from flame.federation.centre_privacy import CentrePrivacy
 from flame.federation.checkpoint import finished
-from flame.federation.config import PrivacyConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.data import load_cohort
 from flame.federation.policy import SitePolicy
 from flame.federation.privacy_budget import Budget, Spent, epsilon
+from flame.federation.settings import PrivacyConfig
 from flame.federation.site import Site
 from flame.federation.task import open_task
 from flame.models.private_steps import clipped, noised, steps_of

@@ -11,11 +11,12 @@ import pytest
 from flame.core.errors import BadInput, FlameError
 from flame.core.scores import Correction
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
-from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.in_process import in_process_call
 from flame.federation.plan import FEDERATED, POOLED, Federation, joint_trainings
+from flame.federation.settings import DataConfig
 from flame.federation.site import Site
 from flame.federation.task import open_task
 from flame.models.inputs import concatenate

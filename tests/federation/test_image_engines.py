@@ -9,8 +9,9 @@ import pytest
 from flame.core.cohort import Timepoint
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
 from flame.federation.checkpoint import finished
-from flame.federation.config import DataConfig, FederationConfig, TrainConfig, TrainingConfig
+from flame.federation.config import TrainConfig
 from flame.federation.plan import FEDERATED, joint_trainings
+from flame.federation.settings import DataConfig, FederationConfig, TrainingConfig
 from flame.io.bids import SessionFiles, write_dataset_description, write_session
 from flame.models.evolution import EvolutionConfig
 from flame.models.segmentation_cases import SegmentationConfig

@@ -11,13 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import PredefinedSplit, cross_val_score
 
 from flame.federation.checkpoint import finished
-from flame.federation.config import DataConfig, RegressionConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.folds import fold_of
 from flame.federation.in_process import in_process_call
 from flame.federation.plan import FEDERATED, Federation
 from flame.federation.regression_task import PENALIZERS
+from flame.federation.settings import DataConfig, RegressionConfig
 from flame.federation.site import Site
 from flame.federation.task import Shared, open_task
 from flame.models.inputs import Inputs, ResponseModelConfig

@@ -8,8 +8,9 @@ import pytest
 
 from flame.core.errors import BadInput, Refusal
 from flame.federation.audit import AuditLog, described
-from flame.federation.config import PrivacyConfig, RegressionConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.policy import SitePolicy, read_policy
+from flame.federation.settings import PrivacyConfig, RegressionConfig
 
 
 def test_the_stricter_limit_holds(toy: TrainConfig) -> None:

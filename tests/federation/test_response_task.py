@@ -10,8 +10,9 @@ from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.scores import Correction
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
-from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.response_task import ResponseTask
+from flame.federation.settings import DataConfig
 from flame.federation.strategies.strategy import State
 from flame.models.inputs import Inputs, ResponseModelConfig
 from flame.models.segmentation import SegmentationModel

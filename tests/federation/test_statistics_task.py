@@ -16,9 +16,10 @@ from sklearn.metrics import roc_auc_score
 
 from flame.core.errors import BadInput, FlameError
 from flame.federation.checkpoint import finished
-from flame.federation.config import DataConfig, PrivacyConfig, RegressionConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.data import load_cohort
 from flame.federation.plan import FEDERATED, Federation
+from flame.federation.settings import DataConfig, PrivacyConfig, RegressionConfig
 from flame.federation.task import Shared, open_task
 from flame.models.inputs import ResponseModelConfig
 from flame.pipelines import describe, train

@@ -11,13 +11,14 @@ from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.federation.checkpoint import finished
-from flame.federation.config import DataConfig, PrivacyConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.describe import confounding, cramers_v, describe
 from flame.federation.in_process import in_process_call
 from flame.federation.plan import FEDERATED, POOLED, Federation
 from flame.federation.segmentation_task import taught
+from flame.federation.settings import DataConfig, PrivacyConfig
 from flame.federation.site import Site
 from flame.federation.task import TASKS, Task, open_task
 from flame.models.cases import Cases

@@ -15,7 +15,8 @@ from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
-from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.config import TrainConfig
+from flame.federation.settings import DataConfig
 from flame.federation.strategies.strategy import State
 from flame.io.segmentations import read_segments
 from flame.io.structures import read_region, regions

@@ -12,7 +12,8 @@ from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
-from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.config import TrainConfig
+from flame.federation.settings import DataConfig
 from flame.federation.strategies.strategy import State
 from flame.io.bids import read_timepoint
 from flame.io.intake import inspect_folder

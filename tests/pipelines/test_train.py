@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flame.federation.config import DataConfig, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.data import load_cohort
+from flame.federation.settings import DataConfig
 from flame.io.bids import read_timepoint
 from flame.models.inputs import ResponseModelConfig
 from flame.pipelines import train

@@ -14,6 +14,7 @@ from pathlib import Path
 from flame.core.errors import BadInput
 from flame.core.files import locked, write_text
 from flame.federation.audit import AUDIT_FILE
+from flame.federation.flare.server import ROUNDS_FILE
 from flame.federation.flare.simulator import kill_tree
 
 SERVER, SITE, LEAD = "fed_server.json", "fed_client.json", "fed_admin.json"
@@ -75,7 +76,7 @@ def _started(kit: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes
 
 def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
     """Say what happens until the process ends; return its code."""
-    logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE)}
+    logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE, ROUNDS_FILE)}
     started, connected = time.monotonic(), False
     while process.poll() is None:
         time.sleep(0.3)
@@ -83,6 +84,8 @@ def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
             for line in _news(kit / name, logs):
                 if name == AUDIT_FILE:
                     say(f"sent: {line}")
+                elif name == ROUNDS_FILE:
+                    say(line)
                 elif any(text in line for text in _REGISTERED):
                     connected = True
                     say("connected" if "client" in line else "the server is up")

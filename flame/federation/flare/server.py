@@ -2,25 +2,30 @@
 
 import json
 import shutil
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 from nvflare.collab import collab
 
+from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
 from flame.federation.checkpoint import MODELS
-from flame.federation.config import TrainConfig, centres
+from flame.federation.config import CONFIG_FILE, TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.cross_site import cross_site
 from flame.federation.flare.calls import Calls
+from flame.federation.history import said
 from flame.federation.plan import FEDERATED, Federation, joint_trainings, local_trainings
 from flame.federation.task import open_task
 
 PROGRESS_FILE, ERROR_FILE = "progress.json", "flare-error.json"
-SCORES_FILE = "cross_site.csv"
+SCORES_FILE, ROUNDS_FILE = "cross_site.csv", "rounds.log"
 RUNS, RESULT, PROGRESS = "flame-runs", "flame", "flame.progress"
 """Folder of runs at the server, folder of results in a job, and the command for its progress."""
+_REMEMBERED = 400
+"""Rows of the history that are told to who asks: a lead that was away misses none of the last."""
 
 
 def flare_plan(config: TrainConfig, alone: bool = False) -> list[Federation]:
@@ -50,17 +55,18 @@ class FlareServer:
         run, provisioned = Path(self.run_folder), not Path(self.run_folder).is_absolute()
         if provisioned:
             run = Path(collab.workspace.get_root_dir()) / RUNS / run
+            write_text(run / CONFIG_FILE, as_toml(config))
         (run / ERROR_FILE).unlink(missing_ok=True)
         told: dict[str, Any] = {"done": 0, "total": 1, "latest": [], "silent": []}
+        rows: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
         def progress(done: int, total: int) -> None:
-            told.update(
-                done=done,
-                total=total,
-                latest=coordinator.latest,
-                silent=sorted(calls.silent) if calls else [],
-            )
+            rows.extend(coordinator.latest)
+            silent = sorted(calls.silent) if calls else []
+            told.update(done=done, total=total, latest=list(rows), silent=silent)
             write_text(run / PROGRESS_FILE, json.dumps([done, total]))
+            if provisioned and coordinator.latest:
+                _show(coordinator.latest)
 
         collab.fl_ctx.get_engine().register_app_command(PROGRESS, lambda *_: told)
         job = Path(collab.workspace.get_run_dir(collab.fl_ctx.get_job_id()))
@@ -78,7 +84,8 @@ class FlareServer:
             _failed(run, str(error), final)
             raise
         except Exception as error:
-            _failed(run, f"the server failed ({type(error).__name__})", False)
+            kind = getattr(error, "strerror", None) or type(error).__name__
+            _failed(run, f"the server failed ({kind})", False)
             raise
         finally:
             if provisioned:
@@ -93,6 +100,12 @@ class FlareServer:
 
         found = cross_site(config, run, plan, calls, centres(config.data), progress)
         write_text(run / SCORES_FILE, found.to_csv(index=False))
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    """Write a line for whoever watches the server."""
+    with (Path(collab.workspace.get_root_dir()) / ROUNDS_FILE).open("a", encoding="utf-8") as file:
+        print(said(rows), file=file)
 
 
 def _failed(run: Path, why: str, final: bool) -> None:

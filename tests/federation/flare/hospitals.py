@@ -1,6 +1,7 @@
 """A real federation of two hospitals on this machine: processes, folders, sockets, certificates."""
 
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -62,14 +63,23 @@ class Hospitals:
     def kit(self, name: str) -> Path:
         return self.root / name / "kit" if name in SITES else self.root / "kits" / name
 
-    def start(self, *names: str) -> None:
+    def start(self, *names: str, changed: str = "") -> None:
+        """Start them, each Python process with code that is ``changed`` by these lines first."""
+        environment = dict(os.environ)
+        if changed:
+            folder = self.root / f"changed-{'-'.join(names)}"
+            folder.mkdir()
+            (folder / "sitecustomize.py").write_text(changed)
+            environment["PYTHONPATH"] = str(folder)
         for name in names:
             command = [*FLAME, "serve", str(self.kit(name))]
             if name in SITES:
                 data = self.root / name / "patients.csv"
                 command = [*FLAME, "join", str(self.kit(name)), "--data", str(data)]
             with (self.root / f"{name}.out").open("ab") as out:
-                self.running[name] = subprocess.Popen(command, stdout=out, stderr=out)
+                self.running[name] = subprocess.Popen(
+                    command, stdout=out, stderr=out, env=environment
+                )
 
     def kill(self, name: str) -> None:
         """As a power cut would: everything at once."""

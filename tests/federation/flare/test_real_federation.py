@@ -11,12 +11,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flame.federation.checkpoint import MODELS, load_checkpoint
+from flame.federation.checkpoint import MODELS, finished, load_checkpoint
 from flame.federation.config import TrainConfig
-from flame.pipelines import train
+from flame.federation.data import load_cohort
+from flame.federation.task import open_task
+from flame.pipelines import report, train
 from tests.federation.flare.hospitals import PERSON, SITES, Cable, Hospitals, until
 
 pytestmark = pytest.mark.flare
+FULL_DISK = """
+import errno, os
+replace = os.replace
+def failing(source, target):
+    if str(target).endswith(".npz") and os.path.exists("{full}"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+    replace(source, target)
+os.replace = failing
+"""
+TIMES = """
+from flame.federation.flare.site import FlareSite
+work = FlareSite._work
+def poisoned(self, here, method, arguments):
+    answer = work(self, here, method, arguments)
+    if method == "train":
+        answer["weights"] = [w * {factor} for w in answer["weights"]]
+    return answer
+FlareSite._work = poisoned
+"""
 
 
 def settings(toy: TrainConfig, rounds: int) -> TrainConfig:
@@ -57,6 +78,10 @@ def test_two_hospitals(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -
     submitted = hospitals.submit(config, tmp_path / "run")
     assert submitted.wait(240) == 0, hospitals.said()
     same_as_in_process(config, tmp_path / "run", tmp_path / "here")
+    watched = (hospitals.root / "server.out").read_text()
+    assert "federated.seed-0.all, round 3: loss a 0." in watched
+    (at_server,) = (hospitals.kit("server") / "flame-runs").iterdir()
+    assert set(report.run(at_server).history.site) == {"a", "b"}
     sent = (hospitals.kit("a") / "sent.log").read_text()
     assert "weights after round 3 of federated.seed-0.all, learned from 24 patients" in sent
     assert "sums over patients in answer to 'moments' (6 numbers, 0.0 kB)" in sent
@@ -176,6 +201,61 @@ class TestFaults:
         assert submitted.wait(120) == 1
         assert "going on" not in hospitals.said()  # another job would end alike
         assert "site b cannot write its audit log, so it sends nothing" in hospitals.said()
+
+    def test_a_full_disk_at_the_server(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        full = tmp_path / "full"
+        hospitals.start("server", changed=FULL_DISK.format(full=str(full)))
+        hospitals.start(*SITES)
+        submitted = hospitals.submit(settings(toy, 12), tmp_path / "run")
+        until(lambda: hospitals.rounds() >= 8)
+        full.touch()
+        until(lambda: "failed (No space left on device); going on" in hospitals.said())
+        full.unlink()
+        assert submitted.wait(300) == 0, hospitals.said()
+        same_as_in_process(settings(toy, 12), tmp_path / "run", tmp_path / "here")
+
+    def test_another_version_is_refused(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        hospitals.start("server", "a")
+        hospitals.start("b", changed="import flame\nflame.__version__ = '0.0.1'\n")
+        submitted = hospitals.submit(settings(toy, 3), tmp_path / "run")
+        assert submitted.wait(120) == 1
+        assert "site b runs FLAME 0.0.1, not" in hospitals.said()
+        assert "going on" not in hospitals.said()
+
+    def test_a_site_that_sends_nan_is_left_out(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        config = settings(toy, 3)
+        config = replace(config, federation=replace(config.federation, min_sites=1))
+        hospitals.start("server", "a")
+        hospitals.start("b", changed=TIMES.format(factor="float('nan')"))
+        assert hospitals.submit(config, tmp_path / "run").wait(240) == 1
+        # Alone, b has nobody to go on with: that training ends the run, in words.
+        assert "round 1 of local-b.seed-0.all: site b sent weights" in hospitals.said()
+        found = finished(tmp_path / "run", "federated.seed-0.all")
+        lost = {(row["round"], row["site"]) for row in found.history if row["lost"]}
+        assert lost == {(number, "b") for number in (1, 2, 3)}
+        assert all(np.isfinite(w).all() for w in found.state.weights)
+
+    def test_a_poisoned_update_moves_the_model_by_its_limit_at_most(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        config = settings(toy, 3)
+        limited = replace(config.federation, strategy="centred-clipping", options={"radius": 0.1})
+        config = replace(config, federation=limited)
+        hospitals.start("server", "a")
+        hospitals.start("b", changed=TIMES.format(factor="1e6"))
+        assert hospitals.submit(config, tmp_path / "run").wait(240) == 0, hospitals.said()
+        found = finished(tmp_path / "run", "federated.seed-0.all").state.weights
+        start = open_task(config).initial_weights(
+            open_task(config).patients(load_cohort(replace(config, data=toy.data), "a")), 0
+        )
+        moved = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(found, start, strict=True)))
+        assert 0 < moved <= 3 * 0.1 + 1e-6
 
     def test_nobody_enters_without_a_certificate(self, hospitals: Hospitals) -> None:
         hospitals.start("server")

@@ -1,0 +1,61 @@
+"""What weights in fewer bits cost: AUC at hospitals never seen, with federation.bits 32, 16 and 8.
+
+    python benchmarks/federation_bits.py TABLE [--quick]
+
+
+
+``federation.py``. Prints a table and, as its last line, one JSON object.
+"""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from unseen import auc_unseen, settings, trained
+
+from flame.federation.quantisation import BITS
+from flame.federation.settings import FederationConfig, TrainingConfig
+
+HIDDEN, AIM = 512, 0.005
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table")
+    parser.add_argument("--quick", action="store_true", help="one seed, 5 rounds")
+    given = parser.parse_args()
+    seeds, rounds = (range(1), 5) if given.quick else (range(5), 20)
+    rows = []
+    for seed in seeds:
+        training = TrainingConfig(rounds=rounds, folds=2, seeds=(seed,))
+        for bits in BITS:
+            config = settings(given.table, training, HIDDEN, federation=FederationConfig(bits=bits))
+            with tempfile.TemporaryDirectory() as scratch:
+                predictor, inputs = trained(config, Path(scratch))
+                rows += [
+                    {
+                        "seed": seed,
+                        "bits": bits,
+                        "centre": i.centre,
+                        "auc": auc_unseen(predictor, i),
+                    }
+                    for i in inputs
+                ]
+    table = pd.DataFrame(rows).pivot(index=["centre", "seed"], columns="bits", values="auc")
+    print(f"Real patients; AUC at the hospital left out, means over {len(seeds)} seeds")
+    print(table.groupby("centre").mean().round(4).to_string())
+    lost = pd.DataFrame({bits: table[max(BITS)] - table[bits] for bits in BITS[1:]})
+    print("\nAUC lost against 32 bits: mean, and the most of any hospital and seed")
+    print(lost.agg(["mean", "max"]).round(5).to_string())
+    print(json.dumps({
+        "name": "AUC lost by fewer bits, most of any hospital and seed", "unit": "AUC",
+        "value": {str(bits): round(float(lost[bits].max()), 5) for bits in lost},
+        "mean": {str(bits): round(float(lost[bits].mean()), 5) for bits in lost},
+        "baseline": "32 bits", "aim": AIM, "seeds": list(seeds),
+    }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()

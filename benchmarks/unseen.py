@@ -1,0 +1,69 @@
+"""Training in process on real patients, and the AUC at the hospital that a model never saw.
+
+Read by the benchmarks beside it. TABLE is gbm_four_centres.csv: UCSF, UPENN and TCGA, alive at 365
+days from five clinical features.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from flame.evaluation.predictions import Predictor
+from flame.federation.centre_privacy import CentrePrivacy
+from flame.federation.config import TrainConfig
+from flame.federation.coordinator import Coordinator
+from flame.federation.data import load_cohort
+from flame.federation.in_process import in_process_call
+from flame.federation.plan import FEDERATED, Federation, joint_trainings, without
+from flame.federation.privacy_budget import Budget
+from flame.federation.settings import DataConfig, TrainingConfig
+from flame.federation.site import Site
+from flame.federation.task import open_task
+from flame.models.discrimination import auc_of, score_counts
+from flame.models.inputs import Inputs, ResponseModelConfig
+
+CENTRES = ("UCSF", "UPENN", "TCGA")
+FEATURES = ("age", "sex", "mgmt_status", "idh_status", "resection_status")
+
+
+def settings(
+    table: str,
+    training: TrainingConfig,
+    hidden: int = 0,
+    **sections: Any,
+) -> TrainConfig:
+    """The run with further ``sections``; ``hidden`` 0 is logistic regression by gradient steps."""
+    data = DataConfig(
+        table=table, centres=CENTRES, id_column="subject", horizon_days=365.0,
+        survival=("survival_days", "survival_status"), impute={"resection_status": 0.5},
+    )  # fmt: skip
+    model = ResponseModelConfig(clinical=FEATURES, hidden=hidden, l2=0.0)
+    return TrainConfig(data, model, training, **sections)
+
+
+def trained(config: TrainConfig, run: Path) -> tuple[Predictor, list[Inputs]]:
+    """Every joint training of the run, and the patients of each hospital."""
+    task: Any = open_task(config)
+    inputs = [task.patients(load_cohort(config, name)) for name in CENTRES]
+    sites = {each.centre: Site(task, [each], privacy=_protection(config)) for each in inputs}
+    plan = joint_trainings(FEDERATED, CENTRES, config.training.seeds, config.training.folds)
+    Coordinator(config, task, run, plan).run(in_process_call(sites), lambda f: f.centres)
+    return Predictor(config, run, inputs), inputs
+
+
+def auc_unseen(predictor: Predictor, tested: Inputs) -> float:
+    """AUC at a hospital of the model without it, of the first seed."""
+    known, training = tested.take(tested.labelled), predictor.config.training
+    others = tuple(c for c in CENTRES if c != tested.centre)
+    name = without(FEDERATED, tested.centre)
+    unseen = Federation(name, others, training.seeds[0], training.folds)
+    told = predictor.of(unseen, known)
+    return float(auc_of([score_counts(told, known.response.astype(float))])[0])
+
+
+def _protection(config: TrainConfig) -> CentrePrivacy | None:
+    if not config.privacy.is_private:
+        return None
+    secret = np.random.default_rng(config.training.seeds[0]).bytes(32)
+    return CentrePrivacy(config, Budget(None, np.inf, config.privacy.delta), secret)

@@ -1,0 +1,31 @@
+"""The history of a run as TensorBoard's event files."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from flame.core.errors import BadInput
+
+FOLDER = "tensorboard"
+_FIGURES = ("loss", "seconds", "validation")
+
+
+def export(history: pd.DataFrame, run: Path) -> None:
+    """Write a folder a training, a curve a site: loss, seconds and loss of patients kept apart.
+
+    What was there is replaced, so that an export can be repeated while a run goes on.
+    """
+    try:
+        from tensorboard.summary import Writer
+    except ImportError:
+        raise BadInput("TensorBoard is not installed: pip install tensorboard") from None
+    for training, part in history.groupby("training"):
+        folder = run / FOLDER / str(training)
+        old = list(folder.glob("events.*"))
+        writer = Writer(str(folder))
+        for name in (n for n in _FIGURES if n in part):
+            for row in part[part[name].notna()].to_dict("records"):
+                writer.add_scalar(f"{name}/{row['site']}", row[name], step=row["round"])
+        writer.close()
+        for path in old:
+            path.unlink(missing_ok=True)

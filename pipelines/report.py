@@ -1,0 +1,54 @@
+"""``flame report``: how the training of a run goes, while it goes or after."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from flame.core.errors import BadInput
+from flame.core.files import write_text
+from flame.federation.config import CONFIG_FILE, TrainConfig
+from flame.federation.history import read_history
+from flame.pipelines.train import load_run
+
+PAGE = "training.html"
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """The history so far, and the page that shows it."""
+
+    history: pd.DataFrame
+    html: Path
+
+
+def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
+    """Write training.html, and event files for TensorBoard if wished for.
+
+    ``run_folder`` is that of flame train or flame submit, or of a run at the server, in
+    KIT/flame-runs.
+    """
+    from flame.evaluation.progress_page import render
+
+    if not (run_folder / CONFIG_FILE).exists():
+        raise BadInput(f"{run_folder} is no run folder (no {CONFIG_FILE}); at a server, take one "
+                       "in KIT/flame-runs")  # fmt: skip
+    config = load_run(run_folder)
+    history = read_history(run_folder)
+    if history.empty:
+        raise BadInput(f"{run_folder}: no round is done yet")
+    if tensorboard:
+        from flame.evaluation.tensorboard import export
+
+        export(history, run_folder)
+    html = run_folder / PAGE
+    write_text(html, render(config, _simulated(config), history))
+    return ReportResult(history, html)
+
+
+def _simulated(config: TrainConfig) -> bool:
+    """Whether the data say so, as far as they can be seen from here."""
+    found = sorted(Path(config.data.bids).glob("*/dataset_description.json"))
+    told = (json.loads(path.read_text(encoding="utf-8")) for path in found)
+    return config.data.simulated or any(bool(each.get("Simulated")) for each in told)
