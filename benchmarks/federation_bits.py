@@ -2,8 +2,8 @@
 
     python benchmarks/federation_bits.py TABLE [--quick]
 
-
-
+TABLE is gbm_four_centres.csv (real patients of UCSF, UPENN and TCGA). Alive at 365 days, FedAvg, 20
+rounds of a network of 512 hidden units; nothing is tuned. Bytes of a round are measured in
 ``federation.py``. Prints a table and, as its last line, one JSON object.
 """
 

@@ -92,7 +92,7 @@ def flare_rounds_a_second(rounds: int) -> float:
         starts = pd.read_json(log, lines=True).groupby("round")["at"].min()
         if len(starts) < rounds:
             raise SystemExit("FLARE's simulator ended early")
-        return (rounds - 1) / float((starts.iloc[-1] - starts.iloc[0]).total_seconds())
+        return (rounds - 1) / float(starts.iloc[-1] - starts.iloc[0])
 
 
 def main() -> None:
