@@ -5,17 +5,17 @@ from pathlib import Path
 import pandas as pd
 
 from flame.core.files import atomic_path, write_text
-from flame.federation.checkpoint import MODELS, finished
+from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.plan import FEDERATED, Federation
 from flame.federation.task import open_task
 from flame.preprocessing.standardisation import Moments, spread
 
-INPUTS_FILE = "inputs.csv"
+NETWORKS, INPUTS_FILE = "networks", "inputs.csv"
 
 
 def write_networks(run: Path, config: TrainConfig) -> None:
-    """Write the federated network of each seed beside its checkpoint, as .keras.
+    """Write the federated network of each seed into RUN/networks, as .keras.
 
     Of clinical inputs a network takes z-scores, 0 where a value is missing; inputs.csv has the mean
     and standard deviation of each, in order.
@@ -31,11 +31,11 @@ def write_networks(run: Path, config: TrainConfig) -> None:
         found = finished(run, name)
         network.set_weights(found.state.weights)
         plain = keras.Model(network.inputs, network.outputs)
-        with atomic_path(run / MODELS / f"{name}.keras") as temporary:
+        with atomic_path(run / NETWORKS / f"{name}.keras") as temporary:
             plain.save(temporary)
         if config.learner == "response" and config.model.clinical:
             moments = Moments(**found.shared)
             columns = zip(config.model.clinical_columns, moments.mean, spread(moments), strict=True)
             scales += [{"training": name, "feature": n, "mean": m, "sd": s} for n, m, s in columns]
     if scales:
-        write_text(run / MODELS / INPUTS_FILE, pd.DataFrame(scales).to_csv(index=False))
+        write_text(run / NETWORKS / INPUTS_FILE, pd.DataFrame(scales).to_csv(index=False))

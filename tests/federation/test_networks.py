@@ -21,8 +21,8 @@ NAME = "federated.seed-0.all"
 def test_keras_alone_predicts_the_same(toy: TrainConfig, tmp_path: Path) -> None:
     config = replace(toy, model=replace(toy.model, hidden=6))
     train.run(config, tmp_path / "run")
-    network = keras.models.load_model(tmp_path / "run" / "models" / f"{NAME}.keras")
-    scales = pd.read_csv(tmp_path / "run" / "models" / "inputs.csv")
+    network = keras.models.load_model(tmp_path / "run" / "networks" / f"{NAME}.keras")
+    scales = pd.read_csv(tmp_path / "run" / "networks" / "inputs.csv")
     own = scales[scales.training == NAME].set_index("feature")
     task = open_task(config)
     inputs = [task.patients(load_cohort(config, c)) for c in ("a", "b")]
@@ -36,5 +36,5 @@ def test_keras_alone_predicts_the_same(toy: TrainConfig, tmp_path: Path) -> None
 
 def test_a_regression_has_no_network(toy: TrainConfig, tmp_path: Path) -> None:
     train.run(replace(toy, model=replace(toy.model, kind="logistic", l2=0.1)), tmp_path / "run")
-    assert not list((tmp_path / "run" / "models").glob("*.keras"))
-    assert not (tmp_path / "run" / "models" / "inputs.csv").exists()
+    assert not list((tmp_path / "run" / "networks").glob("*.keras"))
+    assert not (tmp_path / "run" / "networks" / "inputs.csv").exists()

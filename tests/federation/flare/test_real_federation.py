@@ -234,8 +234,8 @@ class TestFaults:
         hospitals.start("server", "a")
         hospitals.start("b", changed=TIMES.format(factor="float('nan')"))
         assert hospitals.submit(config, tmp_path / "run").wait(240) == 1
-        # Alone, b has nobody to go on with: that training ends the run, in words.
-        assert "round 1 of local-b.seed-0.all: site b sent weights" in hospitals.said()
+        # The training without a has nobody to go on with: it ends the run, in words.
+        assert "round 1 of federated-without-a.seed-0.all: site b sent weights" in hospitals.said()
         found = finished(tmp_path / "run", "federated.seed-0.all")
         lost = {(row["round"], row["site"]) for row in found.history if row["lost"]}
         assert lost == {(number, "b") for number in (1, 2, 3)}
@@ -255,7 +255,8 @@ class TestFaults:
             open_task(config).patients(load_cohort(replace(config, data=toy.data), "a")), 0
         )
         moved = np.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(found, start, strict=True)))
-        assert 0 < moved <= 3 * 0.1 + 1e-6
+        # Three rounds of three steps, each of at most the radius; FedAvg would move by about 1e6.
+        assert 0 < moved <= 3 * 3 * 0.1
 
     def test_nobody_enters_without_a_certificate(self, hospitals: Hospitals) -> None:
         hospitals.start("server")
