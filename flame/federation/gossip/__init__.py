@@ -1,0 +1,1 @@
+"""Learning peer to peer: who hears whom, and how models of neighbours become one."""
