@@ -1,0 +1,33 @@
+"""Choco-SGD (Koloskova 2019, arXiv:1902.00340): gossip of compressed differences."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+
+_KNOWN = "known"
+
+
+@METHODS.register("choco")
+@dataclass(frozen=True)
+class Choco(Method):
+    """Nodes send the largest ``share`` of how they differ from what others know of them.
+
+    ``rate`` is that of the step towards neighbours; small for a small share. Needs links that lose
+    nothing: what others know must be the same everywhere.
+    """
+
+    share: float = 0.1
+    rate: float = 0.3
+
+    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+        """With everything sent and a rate of 1 it is D-PSGD."""
+        known = before.memory.get(_KNOWN, np.zeros_like(trained))
+        known = known + self._largest(trained - known)
+        return Swarm(trained + self.rate * (now.weights @ known - known), {_KNOWN: known})
+
+    def _largest(self, change: Array) -> Array:
+        count = max(1, round(self.share * change.shape[1]))
+        least = -np.sort(-np.abs(change), axis=1)[:, [count - 1]]
+        return np.where(np.abs(change) >= least, change, 0.0)

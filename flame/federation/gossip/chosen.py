@@ -1,0 +1,14 @@
+"""Every gossip method, registered."""
+
+from flame.federation.gossip import (  # noqa: F401
+    choco,
+    clipped_gossip,
+    dpsgd,
+    epidemic,
+    gradient_tracking,
+    neighbour_trimmed_mean,
+    push_sum,
+)
+from flame.federation.gossip.method import METHODS
+
+__all__ = ["METHODS"]

@@ -1,0 +1,29 @@
+"""Clipped gossip (He 2022, arXiv:2202.01545): a liar pulls no further than the radius."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flame.core.errors import BadInput
+from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm, lengths
+
+
+@METHODS.register("clipped-gossip")
+@dataclass(frozen=True)
+class ClippedGossip(Method):
+    """Steps towards neighbours of which none is longer than ``radius``, before its weight."""
+
+    radius: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.radius <= 0:
+            raise BadInput("gossip.options.radius: above 0")
+
+    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+        """With a radius beyond every difference it is D-PSGD."""
+        models = trained.copy()
+        for other in range(len(trained)):
+            away = trained[other] - trained
+            kept = self.radius / np.maximum(lengths(away), self.radius)
+            models += now.kept[:, [other]] * kept * away
+        return Swarm(models)

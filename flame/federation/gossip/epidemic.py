@@ -1,0 +1,25 @@
+"""Epidemic learning (De Vos 2023, arXiv:2310.01972)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+
+
+@METHODS.register("epidemic")
+@dataclass(frozen=True)
+class Epidemic(Method):
+    """Each node sends to ``peers`` of its neighbours, drawn anew, who average what they got."""
+
+    peers: int = 2
+
+    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+        """With as many peers as there are neighbours of a regular graph it is D-PSGD."""
+        order = now.rng.random(now.weights.shape)
+        order[now.weights <= 0] = np.inf
+        np.fill_diagonal(order, np.inf)
+        rank = order.argsort(axis=0).argsort(axis=0)
+        chosen = (rank < self.peers) & np.isfinite(order) & now.arrived
+        together = chosen + np.eye(len(trained))
+        return Swarm(together @ trained / together.sum(axis=1, keepdims=True))

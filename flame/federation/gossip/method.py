@@ -1,0 +1,65 @@
+"""What a gossip method is: how a node's model and those it hears become its next one.
+
+Models are rows of a matrix (n, p), a node each, so that hundreds of nodes are one product. A method
+is a frozen dataclass whose fields are its options; what it remembers is in the ``Swarm``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.config import build
+from flame.core.registry import Registry
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Swarm:
+    """The models of all nodes (n, p), and a method's own arrays, whose rows are nodes too."""
+
+    models: Array
+    memory: dict[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """Who is heard: ``weights`` (n, n) as planned, doubly stochastic, and what ``arrived``.
+
+    ``arrived`` (n, n) is True where row i got what column j sent; where nothing is lost, wherever
+    there is a weight. ``rng`` is for methods that draw.
+    """
+
+    weights: Array
+    arrived: NDArray[np.bool_]
+    rng: np.random.Generator
+
+    @property
+    def kept(self) -> Array:
+        """The weights with those of lost messages given to the node itself."""
+        found = np.where(self.arrived, self.weights, 0.0)
+        np.fill_diagonal(found, 0.0)
+        return np.asarray(found + np.diag(1 - found.sum(axis=1)))
+
+
+class Method:
+    """Turns models before and after local training into the next ones; changes no argument."""
+
+    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+        """The next swarm; ``trained`` (n, p) are the models after the round's local training."""
+        raise NotImplementedError
+
+
+METHODS: Registry[type[Method]] = Registry("gossip method")
+
+
+def open_method(name: str, options: Mapping[str, float]) -> Method:
+    """The method with its options."""
+    return build(METHODS[name], dict(options), "gossip", "options.")
+
+
+def lengths(vectors: Array) -> Array:
+    """Euclidean length of the last axis, kept as an axis of one."""
+    return np.asarray(np.linalg.norm(vectors, axis=-1, keepdims=True))

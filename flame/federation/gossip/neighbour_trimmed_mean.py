@@ -1,0 +1,36 @@
+"""Trimmed mean over neighbours (BRIDGE-T, Fang 2022, arXiv:1908.08098)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flame.core.errors import BadInput
+from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+
+
+@METHODS.register("neighbour-trimmed-mean")
+@dataclass(frozen=True)
+class NeighbourTrimmedMean(Method):
+    """In every weight the mean without the ``liars`` highest and lowest of those that are heard.
+
+    A node that hears 2 ``liars`` or fewer in a round keeps its own model.
+    """
+
+    liars: int = 1
+
+    def __post_init__(self) -> None:
+        if self.liars < 0:
+            raise BadInput("gossip.options.liars: 0 or more")
+
+    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+        """Without liars it is the plain mean of those that are heard and of itself."""
+        hears = now.arrived & (now.weights > 0)
+        np.fill_diagonal(hears, val=False)
+        rows = [self._mean(trained[i], trained[hears[i]]) for i in range(len(trained))]
+        return Swarm(np.stack(rows))
+
+    def _mean(self, own: Array, others: Array) -> Array:
+        if len(others) < 2 * self.liars + (self.liars > 0):
+            return own
+        ordered = np.sort(others, axis=0)[self.liars : len(others) - self.liars]
+        return np.asarray(np.vstack([ordered, own]).mean(axis=0))

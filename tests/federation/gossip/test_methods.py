@@ -1,0 +1,122 @@
+"""Every gossip method against what the literature says it does in closed form."""
+
+import numpy as np
+import pytest
+
+from flame.core.errors import BadInput
+from flame.federation.gossip import chosen  # noqa: F401  (registers every method)
+from flame.federation.gossip.method import METHODS, Round, Swarm, open_method
+from flame.federation.gossip.topology import Shape, links_of, spectral_gap, weights_of
+
+RNG = np.random.default_rng(7)
+START = RNG.normal(size=(8, 5))
+
+
+def on(name: str, nodes: int = 8, lost: float = 0.0, seed: int = 0, number: int = 0) -> Round:
+    links = links_of(name, Shape(nodes, round=number))
+    rng = np.random.default_rng([seed, number])
+    return Round(weights_of(links), links & (rng.random(links.shape) >= lost), rng)
+
+
+def mixed(
+    name: str, rounds: int, lost: float = 0.0, graph: str = "ring", **options: float
+) -> Swarm:
+    """Rounds without any training."""
+    method, swarm = open_method(name, options), Swarm(START)
+    for number in range(rounds):
+        swarm = method.mix(swarm, swarm.models, on(graph, lost=lost, number=number))
+    return swarm
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_of_every_method(name: str) -> None:
+    method, now = open_method(name, {}), on("ring")
+    same = Swarm(np.tile(START[0], (8, 1)))
+    before = same.models.copy()
+    for _ in range(3 if name != "choco" else 300):
+        same = method.mix(same, same.models, now)
+    assert np.allclose(same.models, before, atol=1e-9)  # agreement is kept
+    swarm, kept = Swarm(START.copy()), START.copy()
+    found = method.mix(swarm, START + 1, now)
+    assert np.array_equal(swarm.models, kept)  # no argument is changed
+    assert found.models.shape == START.shape
+    assert np.isfinite(found.models).all()
+    again = method.mix(swarm, START + 1, on("ring"))
+    assert np.array_equal(found.models, again.models)
+
+
+@pytest.mark.parametrize("name", ["dpsgd", "push-sum", "clipped-gossip", "gradient-tracking"])
+def test_a_doubly_stochastic_round_keeps_the_mean_and_contracts(name: str) -> None:
+    options = {"radius": 1e9} if name == "clipped-gossip" else {}
+    found = mixed(name, 1, **options).models
+    assert np.allclose(found.mean(axis=0), START.mean(axis=0), atol=1e-12)
+    apart = np.linalg.norm(found - START.mean(axis=0))
+    gap = spectral_gap(on("ring").weights)
+    assert apart <= (1 - gap) * np.linalg.norm(START - START.mean(axis=0)) + 1e-12
+
+
+def test_what_equals_plain_gossip() -> None:
+    expected = on("ring").weights @ START
+    for name, options in (
+        ("dpsgd", {}), ("choco", {"share": 1.0, "rate": 1.0}), ("clipped-gossip", {"radius": 1e9}),
+        ("neighbour-trimmed-mean", {"liars": 0}), ("epidemic", {"peers": 2}), ("push-sum", {}),
+    ):  # fmt: skip
+        assert np.allclose(mixed(name, 1, **options).models, expected, atol=1e-12), name
+
+
+def test_full_graph_from_one_start_is_fedavg() -> None:
+    start, trained = np.tile(START[0], (8, 1)), START
+    found = open_method("dpsgd", {}).mix(Swarm(start), trained, on("full")).models
+    assert np.allclose(found, START.mean(axis=0), atol=1e-12)
+
+
+def test_push_sum_finds_the_mean_where_messages_are_lost_and_dpsgd_does_not() -> None:
+    for graph in ("ring", "exponential"):
+        found = mixed("push-sum", 400, lost=0.3, graph=graph).models
+        assert np.allclose(found, START.mean(axis=0), atol=1e-6)
+    off = mixed("dpsgd", 400, lost=0.3).models - START.mean(axis=0)
+    assert np.abs(off).max() > 1e-3
+
+
+def descended(name: str, rounds: int, rate: float) -> np.ndarray:
+    """One gradient step a round on (w - START[i])^2 a_i / 2, of another curvature a_i each."""
+    curvature = np.linspace(0.5, 2, 8)[:, None]
+    method, swarm = open_method(name, {}), Swarm(np.zeros_like(START))
+    for number in range(rounds):
+        step = -rate * curvature * (swarm.models - START)
+        swarm = method.mix(swarm, swarm.models + step, on("ring", number=number))
+        if name == "gradient-tracking":
+            tracked, last = swarm.memory["tracked"], swarm.memory["last"]
+            assert np.allclose(tracked.sum(axis=0), last.sum(axis=0), atol=1e-9)
+    best = (curvature * START).sum(axis=0) / curvature.sum()
+    return np.abs(swarm.models - best)
+
+
+def test_gradient_tracking_reaches_the_optimum_of_all() -> None:
+    assert descended("gradient-tracking", 1500, 0.05).max() < 1e-6
+    assert descended("dpsgd", 1500, 0.05).max() > 1e-2
+
+
+def test_choco_agrees_from_a_few_numbers_a_round() -> None:
+    found = mixed("choco", 3000, share=0.2, rate=0.2).models
+    assert np.allclose(found, START.mean(axis=0), atol=1e-6)
+
+
+def test_a_liar_is_bounded() -> None:
+    lies = START.copy()
+    lies[3] = 1e6
+    honest = [i for i in range(8) if i != 3]
+    for name, options in (("clipped-gossip", {"radius": 0.5}), ("neighbour-trimmed-mean", {})):
+        graph = on("full")
+        found = open_method(name, options).mix(Swarm(START), lies, graph).models[honest]
+        assert np.abs(found - START[honest]).max() < 6, name
+    plain = open_method("dpsgd", {}).mix(Swarm(START), lies, on("full")).models[honest]
+    assert np.abs(plain).max() > 1e5
+
+
+def test_a_node_that_hears_too_few_keeps_its_model() -> None:
+    assert np.array_equal(mixed("neighbour-trimmed-mean", 1, graph="matching").models, START)
+    with pytest.raises(BadInput, match="liars: 0 or more"):
+        open_method("neighbour-trimmed-mean", {"liars": -1})
+    with pytest.raises(BadInput, match="radius: above 0"):
+        open_method("clipped-gossip", {"radius": 0})
