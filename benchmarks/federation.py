@@ -95,7 +95,7 @@ def peer(command: list[str], rounds: int, scratch: Path) -> dict[str, float]:
     if notes["round"].max() < rounds:
         raise SystemExit(f"{command} ended early: see {scratch / 'output.txt'}")
     notes["training"] = notes.ended - notes.began
-    each = notes.groupby("round").agg({"began": "min", "training": "max", "wire": "min"})
+    each = notes.groupby("round").agg({"began": "min", "wire": "min"})
     # Workers of Flower train several sites in turn: the busiest sets the pace.
     busiest = notes.groupby(["round", "pid"]).training.sum().groupby("round").max()
     times, wire = each.began.diff().iloc[2:], each.wire.diff().iloc[2:]

@@ -37,7 +37,7 @@ def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
     config = load_run(run_folder)
     history = read_history(run_folder)
     if history.empty:
-        raise BadInput(f"{run_folder}: no round is done yet")
+        raise BadInput(f"{run_folder}: no round is done yet (a regression from sums has none)")
     if tensorboard:
         from flame.evaluation.tensorboard import export
 
@@ -47,8 +47,12 @@ def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
     return ReportResult(history, html)
 
 
-def _simulated(config: TrainConfig) -> bool:
-    """Whether the data say so, as far as they can be seen from here."""
-    found = sorted(Path(config.data.bids).glob("*/dataset_description.json"))
-    told = (json.loads(path.read_text(encoding="utf-8")) for path in found)
-    return config.data.simulated or any(bool(each.get("Simulated")) for each in told)
+def _simulated(config: TrainConfig) -> bool | None:
+    """Whether the data say so; None where they cannot be seen from here."""
+    data = config.data
+    if data.table:
+        return data.simulated or (False if Path(data.table).exists() else None)
+    name = "dataset_description.json"
+    found = [*Path(data.bids).glob(name), *Path(data.bids).glob(f"*/{name}")]
+    told = [bool(json.loads(path.read_text(encoding="utf-8")).get("Simulated")) for path in found]
+    return any(told) if told else None

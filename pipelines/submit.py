@@ -43,8 +43,13 @@ def run(
     config = _without_paths(config)
     name = _claim(out, config)
 
+    known: list[Any] = []
+
     def followed(news: dict[str, Any]) -> None:
-        add_history(out, news.get("latest", []))
+        rows = news.get("latest", [])
+        if rows != known:
+            known[:] = rows
+            add_history(out, rows)
         show(news)
 
     federation.run(config, name, out, followed, say)

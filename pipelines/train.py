@@ -169,11 +169,11 @@ def _finished(out: Path, plan: list[Federation]) -> bool:
 def write_results(out: Path, config: TrainConfig) -> None:
     """Write what can be read without FLAME: history.csv, privacy.csv, and networks for Keras."""
     history = write_history(out)
-    write_networks(out, config)
     if config.privacy.is_private:
         trained = history[~history.training.str.startswith(POOLED)]
         name = Federation(FEDERATED, config.data.centres, config.training.seeds[0], 0).name
         write_text(out / PRIVACY_FILE, spent_table(config, trained, name).to_csv(index=False))
+    write_networks(out, config)
 
 
 def load_run(run_folder: Path) -> TrainConfig:

@@ -64,7 +64,7 @@ def submit(
     """Train in a real federation; run again, it goes on from the last round."""
     from flame.core.config import load_config
     from flame.federation.config import TrainConfig
-    from flame.federation.history import said
+    from flame.federation.history import in_a_line
     from flame.pipelines import submit as pipeline
 
     settings = load_config(TrainConfig, config, overrides or [])
@@ -75,7 +75,7 @@ def submit(
             show("federated", news.get("done", 0), news.get("total", 1))
             if news.get("to_evaluate"):
                 show("every model at every site", news["evaluated"], news["to_evaluate"])
-            latest = said(news.get("latest", []))
+            latest = in_a_line(news.get("latest", []))
             if latest and latest not in shown[-1:]:
                 shown.append(latest)
                 _say(latest)

@@ -17,6 +17,7 @@ from flame.cli.console import (
     table,
     warn,
 )
+from flame.core.errors import BadInput
 
 
 @app.command()
@@ -67,9 +68,14 @@ def report(
     if tensorboard:
         import_keras_quietly()
     while True:
-        result = pipeline.run(folder, tensorboard)
-        last = result.history.iloc[-1]
-        out.print(f"{last.training}, round {last['round']}: {result.html}", soft_wrap=True)
+        try:
+            result = pipeline.run(folder, tensorboard)
+            last = result.history.iloc[-1]
+            out.print(f"{last.training}, round {last['round']}: {result.html}", soft_wrap=True)
+        except BadInput as error:
+            if every <= 0:
+                raise
+            out.print(str(error), soft_wrap=True)
         if every <= 0:
             return
         time.sleep(every)

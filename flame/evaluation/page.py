@@ -48,12 +48,12 @@ class Section:
 def page(
     config: TrainConfig,
     title: str,
-    simulated: bool,
+    simulated: bool | None,
     warnings: list[str],
     sections: list[Section],
     limits: list[str],
 ) -> str:
-    """Return page.html.j2 filled."""
+    """Return page.html.j2 filled; ``simulated`` None: it is not known."""
     environment = Environment(
         loader=PackageLoader("flame.evaluation", "."), undefined=StrictUndefined, autoescape=True
     )

@@ -7,12 +7,13 @@ from matplotlib.figure import Figure
 from flame.evaluation.figures import to_svg
 from flame.evaluation.page import Section, page
 from flame.federation.config import TrainConfig
+from flame.federation.plan import LOCAL, POOLED
 
 _SHOWN = 6
 """Trainings with a panel of their own."""
 
 
-def render(config: TrainConfig, simulated: bool, history: pd.DataFrame) -> str:
+def render(config: TrainConfig, simulated: bool | None, history: pd.DataFrame) -> str:
     """The page as HTML; ``history`` as in history.csv, the oldest training first."""
     trainings = list(history.groupby("training", sort=False))
     note = (
@@ -34,7 +35,7 @@ def render(config: TrainConfig, simulated: bool, history: pd.DataFrame) -> str:
     limits = [
         "A loss on the patients trained on says nothing about how a model holds on others; "
         "flame evaluate does.",
-        "Local and pooled models are not trained in a real federation's rounds.",
+        "A real federation trains no pooled model.",
     ]
     return page(config, "How training goes", simulated, [], sections, limits)
 
@@ -65,8 +66,8 @@ def _number(value: float) -> str:
 
 
 def _losses(history: pd.DataFrame) -> str:
-    sites = history.groupby("training", sort=False).site.nunique()
-    names = list(sites[sites > 1].index if (sites > 1).any() else sites.index)[-_SHOWN:]
+    every = list(history.training.unique())
+    names = ([n for n in every if not n.startswith((LOCAL, POOLED))] or every)[-_SHOWN:]
     high, wide = 1 + (len(names) > 3), min(len(names), 3)
     figure = Figure(figsize=(3.4 * wide, 2.6 * high), layout="constrained")
     for place, name in enumerate(names):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from flame.core.errors import Refusal
+from flame.federation.quantisation import BITS, is_rounded
 from flame.federation.task import Message
 
 AUDIT_FILE = "sent.log"
@@ -49,8 +50,13 @@ def described(method: str, arguments: Mapping[str, Any], answer: Message) -> str
             f"number of patients, hidden by {others} ({amount})"
         )
     if method == "train":
+        what = (
+            "how far weights moved in"
+            if is_rounded(arguments.get("bits", max(BITS)))
+            else "weights after"
+        )
         return (
-            f"weights after round {arguments['number']} of {arguments['name']}, learned from "
+            f"{what} round {arguments['number']} of {arguments['name']}, learned from "
             f"{answer['patients']} patients, with their mean loss ({amount})"
         )
     if method == "answer":

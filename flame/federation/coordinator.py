@@ -20,7 +20,7 @@ from flame.federation.checkpoint import (
 from flame.federation.config import TrainConfig
 from flame.federation.early_stopping import EarlyStopping
 from flame.federation.plan import FEDERATED, Federation, who
-from flame.federation.quantisation import BITS, beginnings, packed
+from flame.federation.quantisation import BITS, beginnings, is_rounded, packed
 from flame.federation.secure_sum import secure_update
 from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.strategy import State
@@ -53,7 +53,7 @@ class Coordinator:
         self.strategy, self.min_sites = strategy_of(config, kind), config.federation.min_sites
         self.latest: list[dict[str, Any]] = []
         self._begun: dict[str, tuple[int, list[Weights]]] = {}
-        self.bits = config.federation.bits
+        self.bits, self.private = config.federation.bits, config.privacy.is_private
         training = config.training
         self.stopping = EarlyStopping(training.watch, training.patience)
         self.secure = config.federation.secure
@@ -110,16 +110,17 @@ class Coordinator:
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
     ) -> Checkpoint:
         number, started = at.round + 1, time.perf_counter()
-        each = {}
+        each, bits = {}, self._bits(sites)
         for site in sites:
             weights = self.strategy.weights_for(at.state, site)
             corrections = self.strategy.corrections(at.state, site)
-            each[site] = self._sent(weights=weights, corrections=[vars(c) for c in corrections])
+            sent = {"weights": weights, "corrections": [vars(c) for c in corrections]}
+            each[site] = packed(sent) if is_rounded(bits) else sent
             self._begun.setdefault(site, (number, beginnings(weights, corrections)))
         secret = self.secure and len(sites) > 1
         answers = call(
             "train", sites, each, self.strategy.enough, name=federation.name, number=number,
-            shared=at.shared, who=who(federation), secret=secret, bits=self.bits,
+            shared=at.shared, who=who(federation), secret=secret, bits=bits,
         )  # fmt: skip
         wall = round(time.perf_counter() - started, 4)
         least = min(self.min_sites or self.strategy.enough or len(sites), len(sites))
@@ -129,22 +130,25 @@ class Coordinator:
                 call, there, least, federation.name, number, at.state.weights, wall
             )
             updates, lost = [hidden], {**answers.lost, **also}
+            self._begun = {}
         else:
-            updates, lost = self._dated(answers, at, number)
+            updates, lost = self._dated(answers, at, number, bits)
             if len(updates) < least:
                 raise FlameError(f"round {number} of {federation.name}: {said(lost)}")
         self.latest = rows_of(federation.name, number, wall, updates, lost)
+        if self.private:
+            self.latest = [{**row, "loss": None} for row in self.latest]
         at = replace(at, round=number, state=self.strategy.aggregate(at.state, updates))
         if self.validating:
             at = self._validated(federation, sites, call, at)
         return replace(at, history=[*at.history, *self.latest])
 
     def _dated(
-        self, answers: Answers, at: Checkpoint, number: int
+        self, answers: Answers, at: Checkpoint, number: int, bits: int
     ) -> tuple[list[Update], dict[str, str]]:
         """Updates with the weights that they began from, and how long ago; who is lost."""
         began = {site: self._begun.pop(site) for site in (*answers.got, *answers.lost)}
-        if self.bits < max(BITS):
+        if is_rounded(bits):
             answers = added(answers, {site: weights for site, (_, weights) in began.items()})
         found, lost = checked(answers, at.state)
         dated = []
@@ -154,16 +158,15 @@ class Coordinator:
             dated.append(replace(update, since=old, staleness=number - since))
         return dated, lost
 
-    def _sent(self, **told: Any) -> Message:
-        """Weights as they go out: in 16 bits where fewer than 32 are wished for."""
-        sent: Message = packed(told) if self.bits < max(BITS) else told
-        return sent
+    def _bits(self, sites: tuple[str, ...]) -> int:
+        """Bits a value; all of them where a site learns alone, to compare others with."""
+        return self.bits if len(sites) > 1 else max(BITS)
 
     def _validated(
         self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
     ) -> Checkpoint:
-        own = {site: self.strategy.weights_for(at.state, site) for site in sites}
-        each = {site: self._sent(weights=weights) for site, weights in own.items()}
+        each = {site: {"weights": self.strategy.weights_for(at.state, site)} for site in sites}
+        each = packed(each) if is_rounded(self._bits(sites)) else each
         answers = call(
             "answer", sites, each, question=VALIDATION, given={}, shared=at.shared,
             calibrating=True, who=who(federation),

@@ -1,5 +1,6 @@
 """The history of a run, a row a round and site: from checkpoints, or as the server told it."""
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from flame.federation.checkpoint import MODELS, load_checkpoint
 HISTORY_FILE = "history.csv"
 _COLUMNS = ("training", "round", "round_seconds", "site", "patients", "loss", "seconds", "lost",
             "validation")  # fmt: skip
+_TEXTS: dict[Hashable, type[str]] = {"training": str, "site": str, "lost": str}
 _KEY = ["training", "round", "site"]
 Rows = list[dict[str, Any]]
 
@@ -36,17 +38,18 @@ def write_history(run: Path) -> pd.DataFrame:
     return found
 
 
-def said(rows: Rows) -> str:
-    """The latest round of ``rows`` in one line; empty without any."""
+def in_a_line(rows: Rows) -> str:
+    """The latest round of ``rows``; empty without any."""
     if not rows:
         return ""
     last = rows[-1]["training"], rows[-1]["round"]
-    each = [
-        f"{r['site']} {r['lost']}" if r["lost"] else f"{r['site']} {r['loss']:.3f}"
-        for r in rows
-        if (r["training"], r["round"]) == last
-    ]
+    latest = [r for r in rows if (r["training"], r["round"]) == last]
+    each = [f"{r['site']} {r['lost'] or _loss(r)}" for r in latest]
     return f"{last[0]}, round {last[1]}: loss {', '.join(each)}"
+
+
+def _loss(row: dict[str, Any]) -> str:
+    return "untold" if row["loss"] is None else f"{row['loss']:.3f}"
 
 
 def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -57,7 +60,11 @@ def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 def _written(run: Path) -> pd.DataFrame:
     path = run / HISTORY_FILE
-    return pd.read_csv(path, keep_default_na=True) if path.exists() else pd.DataFrame()
+    if not path.exists() or not path.read_text(encoding="utf-8").strip():
+        return pd.DataFrame()
+    # A centre may be called 01 or NA.
+    numbers = {name: [""] for name in _COLUMNS if name not in _TEXTS}
+    return pd.read_csv(path, dtype=_TEXTS, keep_default_na=False, na_values=numbers)
 
 
 def _write(run: Path, found: pd.DataFrame) -> None:

@@ -12,6 +12,8 @@ from flame.federation.rules import LEARNERS
 POLICY_FILE = "policy.toml"
 _ROUNDS = ("describe", "initial_weights", "train", "key", "masked")
 """What training needs, which ``learners`` allow or not."""
+CALLS = (*_ROUNDS, "answer", "score")
+"""All that a site does when it is called."""
 
 
 @dataclass(frozen=True)

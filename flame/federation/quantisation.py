@@ -1,8 +1,9 @@
 """Fewer bytes on the wire: weights go out in 16 bits, and what sites changed comes back in 16 or 8.
 
-The coordinator adds changes to the weights that it holds in full, so that what rounding loses in
-one round is not lost for good. Changes in 8 bits are rounded up or down at random, right on average
-(QSGD, Alistarh 2017, arXiv:1610.02132), against the largest of each block.
+The coordinator adds changes to the weights that it holds in full, so that what rounding loses on
+the way out does not pile up. Changes in 8 bits are rounded up or down at random, right on average
+(QSGD, Alistarh 2017, arXiv:1610.02132), against the largest of each block; in 16 bits to the
+nearest.
 """
 
 from typing import Any
@@ -15,6 +16,11 @@ from flame.core.scores import Correction, Weights
 BITS = (32, 16, 8)
 _BLOCK = 256
 """Values that share a scale in 8 bits; arrays of fewer stay as they are."""
+
+
+def is_rounded(bits: int) -> bool:
+    """Whether so many bits are fewer than weights have."""
+    return bits < max(BITS)
 
 
 def packed(told: Any, bits: int = 16, rng: np.random.Generator | None = None) -> Any:
@@ -70,7 +76,8 @@ def _packed(array: NDArray[Any], bits: int, rng: np.random.Generator | None) -> 
         else:
             assert rng is not None
             scales = scales / np.float32(127)
-            values = np.floor(127 * values + rng.random(values.shape, np.float32)).astype(np.int8)
+            values = np.floor(127 * values + rng.random(values.shape, np.float32))
+            values = np.minimum(values, 127).astype(np.int8)
     return {
         "quantised": values.ravel()[: flat.size], "scales": scales, "shape": list(array.shape),
     }  # fmt: skip

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from flame.core.cohort import Cohort
 from flame.core.config import load_config
 from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
 from flame.core.scores import Correction, Scored, Trained, Weights
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
@@ -56,7 +57,9 @@ class ResponseTask(NothingAfter):
 
     def network(self) -> Any:
         """See ``Task``."""
-        self.model.build((None, None, None, len(self.config.model.sequences)), 0)
+        model = self.config.model
+        channels = len(Sequence) if model.encoder else len(model.sequences)
+        self.model.build((None, None, None, channels), 0)
         return self.model.network
 
     def _unet(self) -> Weights:

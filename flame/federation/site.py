@@ -14,7 +14,7 @@ from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
 from flame.federation.centre_privacy import CentrePrivacy
 from flame.federation.folds import calibration_rows, fold_of, training_rows
-from flame.federation.quantisation import BITS, beginnings, changes, packed, unpacked
+from flame.federation.quantisation import beginnings, changes, is_rounded, packed, unpacked
 from flame.federation.secure_sum import Masks, as_values
 from flame.federation.task import Message, Patients, Shared, Task
 
@@ -98,7 +98,8 @@ class Site:
         """
         if self.secure and not secret:
             raise Refusal("sends updates under masks only")
-        started = time.perf_counter()
+        if self.privacy and len(corrections) != 1:
+            raise Refusal("learns once a round: every answer more would show less noise")
         patients = self._chosen(**who, calibrating=False)
         count = sum(len(p.pseudonyms) for p in patients)
         rng = derived_rng(name, number, "+".join(p.centre for p in patients))
@@ -107,19 +108,21 @@ class Site:
             rng = self.privacy.begin(name, number, count, told)
         each = [Correction(**c) for c in unpacked(corrections)]
         began = beginnings(unpacked(weights), each)
+        started = time.perf_counter()
         ended, loss, steps = self._ended(patients, began, each, shared, number, rng)
-        if bits < max(BITS):
+        seconds = time.perf_counter() - started
+        if is_rounded(bits):
             rng = derived_rng(name, number, "+".join(p.centre for p in patients), "rounding")
             ended = packed(changes(began, ended), bits, rng)
         *also, weights = ended
         if secret:
             self._kept = f"{name}:{number}", as_values(weights, count, loss, steps)
-            return {"seconds": time.perf_counter() - started}
+            return {"seconds": seconds}
         return {
             "weights": weights,
             "patients": count,
             "loss": loss,
-            "seconds": time.perf_counter() - started,
+            "seconds": seconds,
             "steps": steps,
             "also": also,
         }

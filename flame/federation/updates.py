@@ -54,7 +54,7 @@ def _spoilt(answer: dict[str, Any], state: State) -> str:
 def rows_of(
     training: str, number: int, seconds: float, updates: list[Update], lost: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """A row of history.csv for each site; ``seconds`` are those of the whole round."""
+    """A row of history.csv for each site; ``seconds`` are those until all had answered."""
     at_round = {"training": training, "round": number, "round_seconds": seconds}
     there = [
         {**at_round, "site": u.centre, "patients": u.patients, "loss": u.loss,

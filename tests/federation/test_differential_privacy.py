@@ -158,6 +158,9 @@ def test_a_private_site_tells_nothing_else(toy: TrainConfig) -> None:
         site.answer("moments", {}, [], {}, False, WHO)
     with pytest.raises(Refusal, match="does not answer 'score'"):
         site.score([], {}, WHO)
+    start = [np.zeros((2, 1), np.float32), np.zeros(1, np.float32)]
+    with pytest.raises(Refusal, match="learns once a round"):
+        site.train("t", 1, start, {}, WHO, [vars(Correction())] * 2)
 
 
 @pytest.mark.parametrize("level", ["patient", "centre"])

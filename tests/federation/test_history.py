@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from flame.federation.config import TrainConfig
-from flame.federation.history import add_history, read_history, said, write_history
+from flame.federation.history import add_history, in_a_line, read_history, write_history
 from flame.pipelines import train
 
 
@@ -42,10 +42,19 @@ def test_a_run_without_its_table_is_read_from_its_checkpoints(
     assert len(read_history(tmp_path / "run")) == len(written)
 
 
+def test_centres_may_have_numbers_for_names(tmp_path: Path) -> None:
+    for _ in range(2):
+        add_history(tmp_path, [row(1, "01"), row(1, "NA"), row(1, "1")])
+    assert read_history(tmp_path).site.tolist() == ["01", "NA", "1"]
+    (tmp_path / "history.csv").write_text("\n")
+    assert read_history(tmp_path).empty
+
+
 def test_the_last_round_in_a_line() -> None:
-    assert said([]) == ""
+    assert in_a_line([]) == ""
     rows = [row(1, "a"), row(2, "a", 0.25), row(2, "b", None, "is still silent")]
-    assert said(rows) == "federated.seed-0.all, round 2: loss a 0.250, b is still silent"
+    assert in_a_line([row(1, "a", None)]) == "federated.seed-0.all, round 1: loss a untold"
+    assert in_a_line(rows) == "federated.seed-0.all, round 2: loss a 0.250, b is still silent"
 
 
 def test_losses_of_validation_are_kept(toy: TrainConfig, tmp_path: Path) -> None:

@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
+from flame.core.imaging import Sequence
 from flame.evaluation.predictions import Predictor
 from flame.federation.config import TrainConfig
 from flame.federation.data import load_cohort
 from flame.federation.plan import FEDERATED, Federation
+from flame.federation.settings import DataConfig
 from flame.federation.task import open_task
+from flame.models.inputs import ResponseModelConfig
+from flame.models.response import ResponseModel
 from flame.pipelines import train
 
 NAME = "federated.seed-0.all"
@@ -32,6 +36,14 @@ def test_keras_alone_predicts_the_same(toy: TrainConfig, tmp_path: Path) -> None
     expected = Predictor(config, tmp_path / "run", inputs).of(federation, inputs[0])
     assert np.allclose(found, expected, atol=1e-5)
     assert list(own.index) == list(config.model.clinical_columns)
+
+
+def test_an_encoder_reads_a_channel_for_every_sequence() -> None:
+    model = ResponseModelConfig(sequences=("T1C",), encoder="some/run")
+    config = TrainConfig(DataConfig(bids="anywhere"), model)
+    trained = ResponseModel(model, "adam", 0.01).build((16, 16, 16, len(Sequence)), 0)
+    shapes = [w.shape for w in open_task(config).network().get_weights()]
+    assert shapes == [w.shape for w in trained]
 
 
 def test_a_regression_has_no_network(toy: TrainConfig, tmp_path: Path) -> None:

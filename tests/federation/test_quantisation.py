@@ -43,6 +43,19 @@ def test_eight_bits_are_right_on_average() -> None:
     assert np.abs(np.mean(each, axis=0) - array).max() < 5 * (1 / 127 / 2) / np.sqrt(400)
 
 
+class Highest:
+    """Draws the highest number below 1."""
+
+    def random(self, shape: tuple[int, ...], kind: type) -> np.ndarray:
+        return np.full(shape, 1 - 2.0**-24, kind)
+
+
+def test_the_largest_of_a_block_keeps_its_sign() -> None:
+    array = np.full(256, 2.5, np.float32)
+    assert np.allclose(unpacked(packed(array, 8, Highest())), array)  # type: ignore[arg-type]
+    assert np.allclose(unpacked(packed(-array, 8, Highest())), -array, rtol=0.01)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("bits", "bytes_each"), [(16, 2), (8, 1)])
 def test_bytes_on_the_wire(bits: int, bytes_each: int) -> None:
     sent = packed([np.ones((100, 512), np.float32)], bits, np.random.default_rng(0))[0]

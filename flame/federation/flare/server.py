@@ -1,5 +1,6 @@
 """FLARE's server object: the coordinator, and what the command that waits is shown of it."""
 
+import contextlib
 import json
 import shutil
 from collections import deque
@@ -16,7 +17,7 @@ from flame.federation.config import CONFIG_FILE, TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.cross_site import cross_site
 from flame.federation.flare.calls import Calls
-from flame.federation.history import said
+from flame.federation.history import in_a_line
 from flame.federation.plan import FEDERATED, Federation, joint_trainings, local_trainings
 from flame.federation.task import open_task
 
@@ -55,7 +56,6 @@ class FlareServer:
         run, provisioned = Path(self.run_folder), not Path(self.run_folder).is_absolute()
         if provisioned:
             run = Path(collab.workspace.get_root_dir()) / RUNS / run
-            write_text(run / CONFIG_FILE, as_toml(config))
         (run / ERROR_FILE).unlink(missing_ok=True)
         told: dict[str, Any] = {"done": 0, "total": 1, "latest": [], "silent": []}
         rows: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
@@ -72,6 +72,8 @@ class FlareServer:
         job = Path(collab.workspace.get_run_dir(collab.fl_ctx.get_job_id()))
         calls: Calls | None = None
         try:
+            if provisioned:
+                write_text(run / CONFIG_FILE, as_toml(config))
             calls = Calls(centres(config.data), config.federation.timeout_s,
                           config.federation.silence_s)  # fmt: skip
             plan = flare_plan(config, alone=provisioned)
@@ -105,12 +107,13 @@ class FlareServer:
 def _show(rows: list[dict[str, Any]]) -> None:
     """Write a line for whoever watches the server."""
     with (Path(collab.workspace.get_root_dir()) / ROUNDS_FILE).open("a", encoding="utf-8") as file:
-        print(said(rows), file=file)
+        print(in_a_line(rows), file=file)
 
 
 def _failed(run: Path, why: str, final: bool) -> None:
     """Leave the reason; ``final`` where another job would end alike."""
-    write_text(run / ERROR_FILE, json.dumps({"why": why, "final": final}))
+    with contextlib.suppress(OSError):  # a full disk has no room for it either
+        write_text(run / ERROR_FILE, json.dumps({"why": why, "final": final}))
 
 
 def hand_over(run: Path, result: Path) -> None:

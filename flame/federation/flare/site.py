@@ -22,7 +22,7 @@ from flame.core.errors import Refusal
 from flame.core.files import atomic_path
 from flame.federation.audit import AUDIT_FILE, AuditLog
 from flame.federation.config import TrainConfig
-from flame.federation.policy import POLICY_FILE, SitePolicy, read_policy
+from flame.federation.policy import CALLS, POLICY_FILE, SitePolicy, read_policy
 from flame.federation.privacy_budget import BUDGET_FILE, Budget
 from flame.federation.task import Message, open_task
 
@@ -73,6 +73,8 @@ class FlareSite:
 
     def _work(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
         with _only_kinds(method) as failed:
+            if method not in CALLS:
+                raise Refusal(f"does nothing called '{method}'")
             if self._site is None:
                 self._site = here.open_site(TrainConfig.from_json(self.config))
             here.policy.check_question(arguments.get("question", method))
