@@ -99,21 +99,27 @@ def flare_rounds_a_second(rounds: int) -> float:
         return (rounds - 1) / float(starts.iloc[-1] - starts.iloc[0])
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
-    parser.add_argument("--no-flare", action="store_true", help="without FLARE's simulator")
-    parser.add_argument("--one", nargs="+", type=int, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    if given.one:
-        print(json.dumps(measured(*given.one)))
-        return
-    rounds, sites = (3, SITES[:3]) if given.quick else (8, SITES)
+def print_scaling(rounds: int, sites: tuple[int, ...]) -> None:
+    """Print seconds and memory against sites and weights, and what fits."""
     table = pd.DataFrame([apart(n, width, rounds) for width in WIDTHS for n in sites])
     print("Made-up patients, in process, 80 a site, 5 epochs; medians over rounds")
     print(table.round(3).to_string(index=False))
     print("\nWhat fits: seconds grow with this power of the number of sites; both are linear in it")
     print(law(table).round(3).to_string(index=False))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
+    parser.add_argument("--no-flare", action="store_true", help="without FLARE's simulator")
+    parser.add_argument("--many", action="store_true", help="only the 100 sites")
+    parser.add_argument("--one", nargs="+", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        print(json.dumps(measured(*given.one)))
+        return
+    if not given.many:
+        print_scaling(*((3, SITES[:3]) if given.quick else (8, SITES)))
     own = 1 / apart(MANY, 0, 20, 1)["round s"]
     print(f"\n{MANY} sites, logistic regression, a step a round: FLAME {own:.2f} rounds a second")
     told = {"name": f"rounds a second with {MANY} sites in process", "value": round(own, 3),
