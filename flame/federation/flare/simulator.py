@@ -30,6 +30,19 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
     """
     for stale in (PROGRESS_FILE, ERROR_FILE):
         (run / stale).unlink(missing_ok=True)
+    code = _simulated(config, run, progress)
+    if code != 0 and not (run / PROGRESS_FILE).exists() and not (run / ERROR_FILE).exists():
+        # On a busy machine a port that FLARE chose may be taken by the time it is opened.
+        code = _simulated(config, run, progress)
+    if (run / ERROR_FILE).exists():
+        reason = json.loads((run / ERROR_FILE).read_text())["why"]
+        raise FlameError(f"{reason} (see {LOG_FILE}; run the same command again to go on)")
+    if code != 0:
+        raise FlameError(f"NVIDIA FLARE ended with code {code}; see {run / LOG_FILE}")
+
+
+def _simulated(config: TrainConfig, run: Path, progress: Progress) -> int:
+    """Run the simulator once; its exit code."""
     command = [sys.executable, "-m", "flame.federation.flare.simulator", str(run.resolve())]
     with (
         (run / LOG_FILE).open("ab") as log,
@@ -47,11 +60,7 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
         finally:
             kill_tree(process.pid)
     _report(run, progress)
-    if (run / ERROR_FILE).exists():
-        reason = json.loads((run / ERROR_FILE).read_text())["why"]
-        raise FlameError(f"{reason} (see {LOG_FILE}; run the same command again to go on)")
-    if process.returncode != 0:
-        raise FlameError(f"NVIDIA FLARE ended with code {process.returncode}; see {run / LOG_FILE}")
+    return int(process.returncode)
 
 
 def _environment(sites: int) -> dict[str, str]:
