@@ -19,6 +19,19 @@ from flame.pipelines import report, train
 from tests.federation.flare.hospitals import PERSON, SITES, Cable, Hospitals, until
 
 pytestmark = pytest.mark.flare
+DIES_SENDING = """
+import os, signal
+from pathlib import Path
+from flame.federation.flare.site import FlareSite
+work, died = FlareSite._work, Path("{died}")
+def dying(self, here, method, arguments):
+    answer = work(self, here, method, arguments)
+    if method == "train" and arguments["number"] == 4 and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return answer
+FlareSite._work = dying
+"""
 FULL_DISK = """
 import errno, os
 replace = os.replace
@@ -28,13 +41,13 @@ def failing(source, target):
     replace(source, target)
 os.replace = failing
 """
-TIMES = """
+SENDS = """
 from flame.federation.flare.site import FlareSite
 work = FlareSite._work
 def poisoned(self, here, method, arguments):
     answer = work(self, here, method, arguments)
     if method == "train":
-        answer["weights"] = [w * {factor} for w in answer["weights"]]
+        answer["weights"] = [{changed} for w in answer["weights"]]
     return answer
 FlareSite._work = poisoned
 """
@@ -111,6 +124,18 @@ class TestFaults:
         self.run(hospitals, settings(toy, 12), tmp_path / "run",
                  lambda: hospitals.job_process("b").kill())  # fmt: skip
         assert "site b was silent for 5 s; going on from the last round" in hospitals.said()
+
+    def test_a_site_dies_with_its_answer_ready(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        died = tmp_path / "died"
+        hospitals.start("server", "a")
+        hospitals.start("b", changed=DIES_SENDING.format(died=died))
+        submitted = hospitals.submit(settings(toy, 6), tmp_path / "run")
+        assert submitted.wait(300) == 0, hospitals.said()
+        assert died.exists()
+        assert "site b was silent for 5 s; going on from the last round" in hospitals.said()
+        same_as_in_process(settings(toy, 6), tmp_path / "run", tmp_path / "here")
 
     def test_a_site_dies_and_comes_back(
         self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
@@ -226,16 +251,21 @@ class TestFaults:
         assert "site b runs FLAME 0.0.1, not" in hospitals.said()
         assert "going on" not in hospitals.said()
 
-    def test_a_site_that_sends_nan_is_left_out(
-        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    @pytest.mark.parametrize(
+        ("changed", "why"),
+        [("w * float('nan')", "or a loss"), ("w[..., None]", "of another shape")],
+    )
+    def test_a_site_that_sends_no_update_is_left_out(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path, changed: str, why: str
     ) -> None:
         config = settings(toy, 3)
         config = replace(config, federation=replace(config.federation, min_sites=1))
         hospitals.start("server", "a")
-        hospitals.start("b", changed=TIMES.format(factor="float('nan')"))
+        hospitals.start("b", changed=SENDS.format(changed=changed))
         assert hospitals.submit(config, tmp_path / "run").wait(240) == 1
         # The training without a has nobody to go on with: it ends the run, in words.
-        assert "round 1 of federated-without-a.seed-0.all: site b sent weights" in hospitals.said()
+        told = f"round 1 of federated-without-a.seed-0.all: site b sent weights {why}"
+        assert told in hospitals.said()
         found = finished(tmp_path / "run", "federated.seed-0.all")
         lost = {(row["round"], row["site"]) for row in found.history if row["lost"]}
         assert lost == {(number, "b") for number in (1, 2, 3)}
@@ -248,7 +278,7 @@ class TestFaults:
         limited = replace(config.federation, strategy="centred-clipping", options={"radius": 0.1})
         config = replace(config, federation=limited)
         hospitals.start("server", "a")
-        hospitals.start("b", changed=TIMES.format(factor="1e6"))
+        hospitals.start("b", changed=SENDS.format(changed="w * 1e6"))
         assert hospitals.submit(config, tmp_path / "run").wait(240) == 0, hospitals.said()
         found = finished(tmp_path / "run", "federated.seed-0.all").state.weights
         start = open_task(config).initial_weights(
