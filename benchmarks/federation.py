@@ -84,13 +84,17 @@ class Watched:
                 self.site = max(self.site, used)
         self.whole = max(self.whole, whole)
 
+    def until_done(self) -> None:
+        """Look every second until the command ends."""
+        while self.process.poll() is None:
+            self.look()
+            time.sleep(1)
+
 
 def peer(command: list[str], rounds: int, scratch: Path) -> dict[str, float]:
     """Figures of a peer, from the notes of its sites."""
     watched = Watched(command, scratch)
-    while watched.process.poll() is None:
-        watched.look()
-        time.sleep(1)
+    watched.until_done()
     notes = pd.read_json(watched.log, lines=True)
     if notes["round"].max() < rounds:
         raise SystemExit(f"{command} ended early: see {scratch / 'output.txt'}")
@@ -108,7 +112,7 @@ def flame(config: TrainConfig, scratch: Path) -> dict[str, float]:
     run, rounds = scratch / "run", config.training.rounds
     command = [sys.executable, "-m", "flame.cli", "train", "run.toml", "--out", str(run)]
     watched, ends = Watched(command, scratch), []
-    watcher = threading.Thread(target=_until_done, args=(watched,), daemon=True)
+    watcher = threading.Thread(target=watched.until_done, daemon=True)
     watcher.start()
     seen = 0
     while seen <= rounds and watched.process.poll() is None:
@@ -126,12 +130,6 @@ def flame(config: TrainConfig, scratch: Path) -> dict[str, float]:
     table = pd.DataFrame(ends, columns=["time", "wire"])
     times, wire = table.time.diff().iloc[2:], table.wire.diff().iloc[2:]
     return figures(watched, table.time.iloc[1], times, slowest.iloc[1:], wire)
-
-
-def _until_done(watched: Watched) -> None:
-    while watched.process.poll() is None:
-        watched.look()
-        time.sleep(1)
 
 
 def _progress(run: Path) -> int:

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.federation.config import TrainConfig
@@ -63,7 +62,6 @@ def run(
     for name, table in (("centres", result.centres), ("features", result.features),
                         ("survival", curve)):  # fmt: skip
         write_text(out / f"{name}.csv", table.to_csv(index=False, na_rep="nan"))
-    write_text(out / "run.toml", as_toml(config))
     write_text(result.html, render(config, cohorts[0].simulated, result.centres, result.features,
                                    curve, shared["log_rank"]))  # fmt: skip
     return result

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.scores import Correction, Weights
+from flame.federation.strategies.strategy import moved
 
 BITS = (32, 16, 8)
 _BLOCK = 256
@@ -60,8 +61,7 @@ def changed(began: list[Weights], by: list[Weights]) -> list[Weights]:
     """The inverse of ``changes``, in the types of ``began``; ValueError for other shapes."""
     if [[np.shape(w) for w in m] for m in began] != [[np.shape(c) for c in m] for m in by]:
         raise ValueError("changes of other shapes than the weights")
-    pairs = zip(began, by, strict=True)
-    return [[(b + c).astype(b.dtype) for b, c in zip(*pair, strict=True)] for pair in pairs]
+    return [moved(b, c) for b, c in zip(began, by, strict=True)]
 
 
 def _packed(array: NDArray[Any], bits: int, rng: np.random.Generator | None) -> dict[str, Any]:

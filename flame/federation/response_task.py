@@ -13,7 +13,7 @@ from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.core.scores import Correction, Scored, Trained, Weights
 from flame.federation.checkpoint import finished
-from flame.federation.config import TrainConfig
+from flame.federation.config import CONFIG_FILE, TrainConfig
 from flame.federation.plan import FEDERATED, Federation
 from flame.federation.task import TASKS, VALIDATION, Ask, Message, NothingAfter, Shared
 from flame.models.discrimination import scored_auc
@@ -64,7 +64,7 @@ class ResponseTask(NothingAfter):
 
     def _unet(self) -> Weights:
         run = Path(self.config.model.encoder)
-        path = run / "run.toml"
+        path = run / CONFIG_FILE
         if not path.exists():
             raise BadInput(f"model.encoder: {run} is no run folder of flame train")
         trained = load_config(TrainConfig, path, [])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm, lengths
+from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 
 
 @METHODS.register("clipped-gossip")
@@ -24,6 +24,7 @@ class ClippedGossip(Method):
         models = trained.copy()
         for other in range(len(trained)):
             away = trained[other] - trained
-            kept = self.radius / np.maximum(lengths(away), self.radius)
+            length = np.linalg.norm(away, axis=1, keepdims=True)
+            kept = self.radius / np.maximum(length, self.radius)
             models += now.kept[:, [other]] * kept * away
         return Swarm(models)

@@ -58,8 +58,3 @@ METHODS: Registry[type[Method]] = Registry("gossip method")
 def open_method(name: str, options: Mapping[str, float]) -> Method:
     """The method with its options."""
     return build(METHODS[name], dict(options), "gossip", "options.")
-
-
-def lengths(vectors: Array) -> Array:
-    """Euclidean length of the last axis, kept as an axis of one."""
-    return np.asarray(np.linalg.norm(vectors, axis=-1, keepdims=True))
