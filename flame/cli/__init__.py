@@ -6,7 +6,7 @@ import warnings
 
 from rich.markup import escape
 
-from flame.cli import data, federation, models  # noqa: F401  (their commands register themselves)
+from flame.cli import data, federation, models, streams  # noqa: F401  (their commands register themselves)
 from flame.cli.console import app, err
 from flame.core.errors import FlameError
 

@@ -71,6 +71,8 @@ def build(kind: type[C], values: Mapping[str, Any], where: str, prefix: str = ""
 
 
 def _convert(kind: Any, value: Any, where: str, key: str) -> Any:
+    if kind is Any:
+        return value
     origin, args = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         inner = [a for a in args if a is not NoneType]

@@ -53,21 +53,38 @@ def page(
     sections: list[Section],
     limits: list[str],
 ) -> str:
-    """Return page.html.j2 filled; ``simulated`` None: it is not known."""
+    """The page of a training run; ``simulated`` None: it is not known."""
+    engine = _ENGINES.get(config.federation.engine, "in process")
+    strategy = "exact sums" if config.is_regression else config.federation.strategy
+    about = f"{engine} · strategy {strategy} · {len(config.training.seeds)} seed(s)"
+    return filled(
+        title, about, ("patients", simulated), warnings, sections, limits, without_paths(config)
+    )
+
+
+def filled(
+    title: str,
+    about: str,
+    source: tuple[str, bool | None],
+    warnings: list[str],
+    sections: list[Section],
+    limits: list[str],
+    config: object,
+) -> str:
+    """Return page.html.j2 filled; ``source`` is what was learned from, and whether simulated."""
     environment = Environment(
         loader=PackageLoader("flame.evaluation", "."), undefined=StrictUndefined, autoescape=True
     )
     return environment.get_template("page.html.j2").render(
         version=__version__,
         title=title,
-        engine=_ENGINES.get(config.federation.engine, "in process"),
-        strategy="exact sums" if config.is_regression else config.federation.strategy,
-        seeds=len(config.training.seeds),
-        simulated=simulated,
+        about=about,
+        subject=source[0],
+        simulated=source[1],
         warnings=warnings,
         sections=sections,
         limits=limits,
-        configuration=as_toml(without_paths(config)),
+        configuration=as_toml(config),
     )
 
 

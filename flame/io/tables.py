@@ -1,5 +1,6 @@
 """Tables: a hospital's clinical table, treatments, and cohorts that are tables alone."""
 
+import gzip
 import warnings
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -24,7 +25,7 @@ _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 
 
 def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a table of text cells, separated by commas, semicolons or tabs.
+    """Read a table of text cells, separated by commas, semicolons or tabs; .gz is unpacked.
 
     Raises BadInput that names the file and the missing column, or the lines that do not fit.
     """
@@ -50,7 +51,8 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
 @lru_cache(maxsize=1)
 def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
     """The cells of a table, kept, as every centre of a simulation reads the same one."""
-    with path.open(encoding="utf-8-sig") as stream:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig") as stream:
         header = stream.readline()
     separator = max(",;\t", key=header.count)
     with warnings.catch_warnings():

@@ -21,6 +21,8 @@ _SIGNAL = {
     Sequence.FLAIR: (0.15, 0.65, 0.50, 0.08, 0.40, 0.35, 0.65, 1.00, 0.85, 0.50),
 }
 
+TISSUES_OF_TUMOUR = ("oedema", "enhancing", "necrosis")
+
 _TIMING = {
     Sequence.T1: {"RepetitionTime": 8.2, "EchoTime": 3.2, "InversionTime": 900.0},
     Sequence.T1C: {"RepetitionTime": 8.2, "EchoTime": 3.2, "InversionTime": 900.0},
@@ -77,6 +79,11 @@ def timing(sequence: Sequence) -> dict[str, float]:
     return _TIMING[sequence]
 
 
+def relative_signal(sequence: Sequence, contrast: float) -> NDArray[np.float64]:
+    """Signal of csf, grey, white, bone, marrow, muscle, fat, and of TISSUES_OF_TUMOUR."""
+    return np.asarray(_SIGNAL[sequence]) ** contrast
+
+
 def signal(
     head: Head,
     live: Volume,
@@ -86,7 +93,7 @@ def signal(
     world: World = WORLDS["a"],
 ) -> Volume:
     """Noise-free signal on the anatomical grid, tumour replacing the tissue it lies in."""
-    table = np.asarray(_SIGNAL[sequence]) ** contrast
+    table = relative_signal(sequence, contrast)
     tissue = np.tensordot(table[:7], head.tissues, axes=1)
     seen = visible(live, dead, world)
 

@@ -14,6 +14,7 @@ from flame.core.config import build
 from flame.core.registry import Registry
 
 Array = NDArray[np.float64]
+_NOTHING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +43,14 @@ class Round:
         found = np.where(self.arrived, self.weights, 0.0)
         np.fill_diagonal(found, 0.0)
         return np.asarray(found + np.diag(1 - found.sum(axis=1)))
+
+    def by(self, counts: Array) -> Array:
+        """Shares (n, n) of those that are heard by what each counts (n,); rows sum to 1.
+
+        One that counts nothing hardly weighs where another counts something, and still passes on.
+        """
+        heard = np.where(self.arrived, self.weights, 0.0) * np.maximum(counts, _NOTHING)
+        return np.asarray(heard / heard.sum(axis=1, keepdims=True))
 
 
 class Method:

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
+from flame.io.tables import read_table
 
 Links = NDArray[np.bool_]
 Array = NDArray[np.float64]
@@ -157,6 +159,22 @@ def near(latitude: Array, longitude: Array, degree: int) -> Links:
     nearest = np.argsort(away + np.diag(np.full(len(lat), np.inf)), axis=1)[:, :degree]
     found[np.arange(len(lat))[:, None], nearest] = True
     return found | found.T
+
+
+def read_links(path: Path, names: tuple[str, ...]) -> Links:
+    """Links of a CSV with two columns: a node, and one that it hears; both ways is two rows."""
+    table = read_table(path, [])
+    if table.shape[1] < 2:
+        raise BadInput(f"{path}: two columns, a node and one that it hears")
+    place = {name: k for k, name in enumerate(names)}
+    found = np.zeros((len(names), len(names)), bool)
+    for node, heard in table.iloc[:, :2].itertuples(index=False):
+        for name in (node, heard):
+            if str(name) not in place:
+                raise BadInput(f"{path}: no node '{name}'; there are {', '.join(names)}")
+        found[place[str(node)], place[str(heard)]] = True
+    np.fill_diagonal(found, val=False)
+    return found
 
 
 def weights_of(links: Links) -> Array:

@@ -18,6 +18,7 @@ from flame.federation.strategies import (  # noqa: F401  (they register themselv
     fedprox,
     fedrep,
     fedyogi,
+    flash,
     geometric_median,
     krum,
     median,

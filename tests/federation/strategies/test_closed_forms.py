@@ -119,6 +119,22 @@ def test_one_step_of_the_server_by_hand(name: str, second: float) -> None:
     assert found.weights[0] == pytest.approx([0.5 * first / (np.sqrt(second) + 1e-3)])
 
 
+def test_flash_without_drift_is_fedadam_and_steps_further_after_a_jump() -> None:
+    values = [0.01, 0.015, 0.02, 0.1]
+
+    def went(name: str, **options: float) -> list[float]:
+        strategy, at, found = opened(name, rate=0.001, **options), State([np.zeros(1)]), []
+        for value in values:
+            after = strategy.aggregate(at, updates_of(value))
+            found.append((after.weights[0] - at.weights[0]).item())
+            at = after
+        return found
+
+    adam, still, flash = went("fedadam"), went("flash", drift=False), went("flash")
+    assert still == pytest.approx(adam)
+    assert flash[3] > 1.5 * adam[3]  # the first round in which changes are suddenly large
+
+
 def test_qffl_by_hand() -> None:
     # Losses 1 and 3, changes 1 and 2, q = 1, L = 1: (1 + 3 * 2) / (1 + 1 + 4 + 3).
     updates = [

@@ -1,0 +1,40 @@
+"""Commands for streams that drift."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flame.cli.console import Overrides, app, bars, out, table
+
+
+@app.command()
+def stream(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML configuration.")],
+    folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
+    jobs: Annotated[int, typer.Option(help="Processes at a time.")] = 1,
+    overrides: Overrides = None,
+) -> None:
+    """Learn from streams that drift, with a server or peer to peer; writes stream.html."""
+    from flame.core.config import load_config
+    from flame.pipelines import stream as pipeline
+    from flame.streams.config import StreamConfig
+
+    settings = load_config(StreamConfig, config, overrides or [])
+    with bars() as show:
+        result = pipeline.run(settings, folder, show, jobs)
+    kind = "SIMULATED" if result.simulated else "real"
+    columns = ["method", "accuracy", "without changes", "worst node", "kB a node"]
+    rows = [
+        [m, _shown(f["accuracy"]), _shown(f["without_changes"]), _shown(f["worst_node"]),
+         f"{f['bytes'].value / 1e3:.0f}"]
+        for m, f in result.summary.items()
+    ]  # fmt: skip
+    table(f"Accuracy before training on each step, % (95 % interval over seeds): {kind}",
+          columns, rows)  # fmt: skip
+    out.print(f"Report: {result.html}", soft_wrap=True)
+
+
+def _shown(figure: "tuple[float, float, float]") -> str:
+    value, low, high = (100 * part for part in figure)
+    return f"{value:.1f}" if low != low else f"{value:.1f} ({low:.1f}-{high:.1f})"

@@ -1,0 +1,175 @@
+"""The page of ``flame stream``: methods side by side on a stream that drifts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from flame.evaluation.page import Cell, Section, filled
+from flame.evaluation.stream_figures import (
+    accuracy_figure,
+    drift_figure,
+    node_figure,
+    topology_figure,
+)
+from flame.federation.gossip.peers import Peers
+from flame.streams.config import StreamConfig
+from flame.streams.learners.learner import LEARNERS
+from flame.streams.measures import Interval, area_lost, detection, gap_closed, interval
+from flame.streams.stream import Stream
+
+OWN = "evidence-gossip"
+_PERCENT = ("accuracy", "without_changes", "worst_node", "forgetting", "detected")
+_TITLES = {
+    "accuracy": "accuracy, %", "without_changes": "without changes, %",
+    "worst_node": "worst node, %", "recovery": "recovery, steps", "forgetting": "forgetting, %",
+    "detected": "changes noticed, %", "false_alarms": "false alarms in 100 steps",
+    "consensus": "consensus distance", "bytes": "kB a node",
+}  # fmt: skip
+
+
+def render(
+    config: StreamConfig,
+    stream: Stream,
+    rows: pd.DataFrame,
+    figures: dict[str, dict[str, Interval]],
+) -> str:
+    """The page as HTML; ``rows`` of every method and seed, ``stream`` that of the first seed."""
+    sections = [
+        _summary(figures),
+        _compared(config, rows),
+        Section("time", "Accuracy over time",
+                "Mean over nodes and seeds, before each step's training. Grey: the share of nodes "
+                "whose concept had just changed.", figure=Markup(accuracy_figure(rows))),
+        Section("nodes", "Node by node", "A row a node and a column a step, mean over seeds; "
+                "a line where the node's concept changed.", figure=Markup(node_figure(rows))),
+        Section("drift", "What drift does to models",
+                "How far the mean model moved in a step; how far nodes' models lay from their "
+                "mean before the first mixing of a step and after the last; accuracy of each "
+                "model on the batches of earlier steps, which falls where it forgets.",
+                figure=Markup(drift_figure(rows))),
+        *_detection(config, rows),
+        _topology(config, stream),
+    ]  # fmt: skip
+    about = f"{len(stream.nodes)} nodes · {len(stream.batches)} steps · {len(config.seeds)} seed(s)"
+    return filled(
+        "Learning on a stream that drifts", about, (_subject(config), stream.simulated),
+        _warnings(config), sections, _LIMITS, _without_paths(config),
+    )  # fmt: skip
+
+
+_LIMITS = [
+    "Every accuracy is on rows that nobody had learned from (test, then train), against true "
+    "labels where noise is declared.",
+    "Intervals are over seeds, which draw rows and first weights; of real data the rows are the "
+    "same for every seed.",
+    "An oracle is told the true concepts, which nobody knows outside a simulation. It is no strict "
+    "upper bound: it starts each concept anew and shares nothing between concepts.",
+    "Bytes are those of numbers in 32 bits that a node sends, without headers.",
+]
+
+
+def _subject(config: StreamConfig) -> str:
+    return "patients" if config.mri.hospitals else "data"
+
+
+def _warnings(config: StreamConfig) -> list[str]:
+    if len(config.seeds) > 1:
+        return []
+    return ["One seed alone: there are no intervals, and differences may be chance."]
+
+
+def _without_paths(config: StreamConfig) -> StreamConfig:
+    files = tuple(Path(name).name for name in config.table.files)
+    return replace(
+        config, table=replace(config.table, files=files),
+        gossip=replace(config.gossip, file=Path(config.gossip.file).name),
+    )  # fmt: skip
+
+
+def _cell(figure: Interval, scale: float = 1.0) -> Cell | str:
+    if not np.isfinite(figure.value):
+        return Cell("none to measure", empty=True)
+    value, low, high = (scale * part for part in figure)
+    digits = 1 if abs(value) >= 1 or scale > 1 else 3
+    between = f"{low:.{digits}f} to {high:.{digits}f}" if np.isfinite(low) else ""
+    return Cell(f"{value:.{digits}f}", between)
+
+
+def _summary(figures: dict[str, dict[str, Interval]]) -> Section:
+    scales = {**dict.fromkeys(_PERCENT, 100.0), "bytes": 1e-3}
+    rows = [
+        [method, *(_cell(each[name], scales.get(name, 1.0)) for name in _TITLES)]
+        for method, each in figures.items()
+    ]
+    note = (
+        "Mean and 95 % interval over seeds. Recovery: steps after a change until a node is at "
+        "95 % of before. Forgetting: how much worse a node does when a concept comes back than "
+        "when it last had it. Changes noticed and false alarms: of methods that look for them."
+    )
+    return Section("summary", "Methods", note, ["method", *_TITLES.values()], rows)
+
+
+def _compared(config: StreamConfig, rows: pd.DataFrame) -> Section:
+    methods = config.all_methods
+    first = OWN if OWN in methods else next(iter(methods))
+    told = [m for m, how in methods.items() if LEARNERS[how.learner].is_told]
+    score = rows.groupby(["method", "seed"]).accuracy.mean().unstack(0)
+    others = [m for m in methods if m != first]
+    best = score[[m for m in others if m not in told]].mean().idxmax() if others else ""
+    found = []
+    for other in others:
+        cells: list[str | Cell] = [other, _cell(interval(score[first] - score[other]), 100)]
+        oracle = told[0] if told else ""
+        lost: str | Cell = ""
+        if oracle and other != oracle:
+            parts = [
+                area_lost(part, rows[(rows.method == oracle) & (rows.seed == seed)])
+                for seed, part in rows[rows.method == other].groupby("seed")
+            ]
+            lost = _cell(interval(np.array(parts)))
+        found.append([*cells, lost])
+    note = f"What {first} has more in accuracy, in points, paired by seed."
+    if told and first not in told and best:
+        closed = gap_closed(score[first].mean(), score[best].mean(), score[told[0]].mean())
+        note += (
+            f" Of the gap between the best method that is not told the concepts ({best}) and "
+            f"{told[0]}, {first} closes " + (f"{100 * closed:.0f} %." if closed == closed else
+                                             "nothing: there is no gap.")
+        )  # fmt: skip
+    title = f"{first} against the others"
+    return Section("compared", title, note,
+                   ["method", f"{first} less this, points", "area lost to the oracle, steps"],
+                   found)  # fmt: skip
+
+
+def _detection(config: StreamConfig, rows: pd.DataFrame) -> list[Section]:
+    if not config.detectors or not rows.changed.any():
+        return []
+    cells = []
+    for method, part in rows.groupby("method", sort=False):
+        for name in config.detectors:
+            noticed, delay, false = detection(part, f"alarm_{name}")
+            cells.append([str(method), name, f"{100 * noticed:.0f} %", f"{delay:.0f}",
+                          f"{false:.2f}"])  # fmt: skip
+    note = (
+        "Detectors on each node's errors: changes noticed within the first step of the new "
+        "concept, the median rows until then, and alarms in 1000 rows of steps without a change."
+    )
+    columns = ["errors of", "detector", "noticed", "delay, rows", "false alarms in 1000 rows"]
+    return [Section("detectors", "Detectors", note, columns, cells, folded=True)]
+
+
+def _topology(config: StreamConfig, stream: Stream) -> Section:
+    peers = Peers(config.gossip, stream.nodes, stream.links)
+    gossip = config.gossip
+    note = (
+        f"{gossip.topology}: spectral gap {peers.gap:.4f} with its weights (the share of "
+        f"disagreement that a round takes away at least), {peers.diameter} rounds until "
+        f"everybody can have heard of everybody. Method {gossip.method}; "
+        f"{100 * gossip.loss:.0f} % of messages are lost."
+    )
+    return Section("topology", "Who hears whom", note,
+                   figure=Markup(topology_figure(peers, stream.nodes)))  # fmt: skip

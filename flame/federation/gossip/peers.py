@@ -1,0 +1,135 @@
+"""Who takes part in each round of learning peer to peer, and whose messages arrive."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+from flame.federation.gossip.method import Array, Round
+from flame.federation.gossip.topology import (
+    Links,
+    Shape,
+    links_of,
+    read_links,
+    spectral_gap,
+    weights_of,
+)
+
+FILE, PLACES = "file", "places"
+
+
+@dataclass(frozen=True)
+class GossipConfig:
+    """Topology and method of learning peer to peer, and what goes wrong on the way.
+
+    ``topology`` is a registered one, ``file`` (a CSV of two columns: who hears whom) or ``places``
+    (the ``degree`` nearest by latitude and longitude). A share ``loss`` of messages is lost;
+    ``away`` maps a node to rounds at which it leaves and comes back, in turn; ``slow`` to the share
+    of rounds that others do not wait for it.
+    """
+
+    topology: str = "ring"
+    degree: int = 4
+    probability: float = 0.3
+    file: str = ""
+    method: str = "dpsgd"
+    options: dict[str, Any] = field(default_factory=dict)
+    loss: float = 0.0
+    away: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    slow: dict[str, float] = field(default_factory=dict)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.loss < 1:
+            raise BadInput("gossip.loss: from 0 to below 1")
+        if bool(self.file) != (self.topology == FILE):
+            raise BadInput("gossip.file goes with topology = 'file'")
+        for name, rounds in self.away.items():
+            if list(rounds) != sorted(set(rounds)) or min(rounds, default=0) < 0:
+                raise BadInput(f"gossip.away.{name}: rounds in rising order")
+        for name, share in self.slow.items():
+            if not 0 <= share <= 1:
+                raise BadInput(f"gossip.slow.{name}: from 0 to 1")
+
+
+class Peers:
+    """The rounds of a configuration; ``places`` are links of geography."""
+
+    def __init__(
+        self, config: GossipConfig, names: tuple[str, ...], places: Links | None = None
+    ) -> None:
+        self.config, self.names = config, names
+        for name in {*config.away, *config.slow} - set(names):
+            raise BadInput(f"gossip.away or slow: no node '{name}'; there are {', '.join(names)}")
+        self._fixed = self._known(places)
+
+    def _known(self, places: Links | None) -> Links | None:
+        if self.config.topology == FILE:
+            return read_links(Path(self.config.file), self.names)
+        if self.config.topology != PLACES:
+            return None
+        if places is None:
+            raise BadInput("gossip.topology = 'places': these nodes have no latitude and longitude")
+        return places
+
+    def links(self, number: int) -> Links:
+        """Who hears whom in a round, before anything is lost."""
+        if self._fixed is not None:
+            return self._fixed
+        c = self.config
+        return links_of(c.topology, Shape(len(self.names), number, c.seed, c.degree, c.probability))
+
+    def _weights(self, number: int) -> Array:
+        links = self.links(number)
+        if self.config.method == "push-sum":
+            heard = links + np.eye(len(links))
+            return np.asarray(heard / heard.sum(axis=1, keepdims=True))
+        return weights_of(links)
+
+    @cached_property
+    def _always(self) -> Array | None:
+        """The weights of every round, if they do not change."""
+        first = self._weights(0)
+        same = all((self.links(number) == self.links(0)).all() for number in (1, 2))
+        return first if same else None
+
+    def round(self, number: int) -> Round:
+        """The round numbered ``number``, the same whenever it is asked for."""
+        weights = self._always if self._always is not None else self._weights(number)
+        rng = np.random.default_rng([self.config.seed, number])
+        arrived = rng.random(weights.shape) >= self.config.loss
+        here = self.there(number)
+        late = np.array([self.config.slow.get(name, 0.0) for name in self.names])
+        on_time = rng.random(len(self.names)) >= late
+        arrived &= (here & on_time)[None, :] & here[:, None]
+        np.fill_diagonal(arrived, val=True)
+        return Round(weights, arrived, rng)
+
+    def there(self, number: int) -> NDArray[np.bool_]:
+        """Which nodes (n,) take part in a round."""
+        return np.array([
+            np.searchsorted(self.config.away.get(name, ()), number, side="right") % 2 == 0
+            for name in self.names
+        ])  # fmt: skip
+
+    @property
+    def gap(self) -> float:
+        """Spectral gap of a round without losses; of changing links the mean over 64 rounds."""
+        if self._always is not None:
+            return spectral_gap(self._always)
+        return float(np.mean([spectral_gap(self._weights(number)) for number in range(64)]))
+
+    @property
+    def diameter(self) -> int:
+        """Rounds after which everybody can have heard of everybody, without losses."""
+        reach, rounds = np.eye(len(self.names), dtype=bool), 0
+        while not reach.all():
+            reach = reach | ((self.links(rounds).astype(int) @ reach) > 0)
+            rounds += 1
+            if rounds > 4 * len(self.names):
+                raise BadInput(f"topology {self.config.topology}: not every node can be reached")
+        return rounds

@@ -1,0 +1,1 @@
+"""Learning on streams whose distribution drifts, in a centre's federation or peer to peer."""

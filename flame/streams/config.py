@@ -1,0 +1,77 @@
+"""What a stream run is: where rows come from, when they drift, who learns, and how."""
+
+from dataclasses import dataclass, field
+
+from flame.core.errors import BadInput
+from flame.federation.gossip.peers import PLACES, GossipConfig, Peers
+from flame.streams.detectors import DETECTORS
+from flame.streams.learners.learner import Pace
+from flame.streams.methods import MethodConfig, chosen
+from flame.streams.mlp import MLP
+from flame.streams.mri import MRIConfig, mri_stream
+from flame.streams.network import Network
+from flame.streams.schedules import ALONG_GRAPH, ScheduleConfig, plan_of
+from flame.streams.stream import Stream
+from flame.streams.synthetic import SyntheticConfig, synthetic_stream
+from flame.streams.tables import TableConfig, table_stream
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """One source (``synthetic`` with its ``schedule``, ``table``, ``mri``), and who learns from it.
+
+    ``compare`` names known methods, ``methods`` are own ones. Everything is repeated for each of
+    ``seeds``, which decide what is drawn and the first weights. ``detectors`` watch each node's
+    errors. ``hidden`` units has the network.
+    """
+
+    synthetic: SyntheticConfig = SyntheticConfig()
+    table: TableConfig = TableConfig()
+    mri: MRIConfig = MRIConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    gossip: GossipConfig = GossipConfig()
+    training: Pace = Pace()
+    compare: tuple[str, ...] = ("local", "fedavg", "gossip", "reset-and-gate")
+    methods: dict[str, MethodConfig] = field(default_factory=dict)
+    detectors: tuple[str, ...] = ("adwin", "page-hinkley")
+    hidden: int = 20
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+
+    def __post_init__(self) -> None:
+        sources = [self.synthetic.source, self.table.files, self.mri.hospitals]
+        if sum(map(bool, sources)) != 1:
+            raise BadInput("set exactly one of synthetic.source, table.files and mri.hospitals")
+        if len(set(self.seeds)) != len(self.seeds) or not self.seeds or min(self.seeds) < 0:
+            raise BadInput("seeds: at least one, each once, 0 or more")
+        if self.hidden < 1:
+            raise BadInput("hidden: 1 or more")
+        for name in self.detectors:
+            DETECTORS[name]
+        if not self.all_methods:
+            raise BadInput("compare, methods: at least one")
+
+    @property
+    def all_methods(self) -> dict[str, MethodConfig]:
+        """Every method by name."""
+        return chosen(self.compare, self.methods)
+
+
+def open_stream(config: StreamConfig, seed: int) -> Stream:
+    """The stream of a seed; what drifts when is the same for every seed."""
+    if config.table.files:
+        return table_stream(config.table, config.gossip.degree, seed)
+    if config.gossip.topology == PLACES:
+        raise BadInput("gossip.topology = 'places' needs table.places")
+    if config.mri.hospitals:
+        return mri_stream(config.mri, seed)
+    schedule, links = config.schedule, None
+    if schedule.spread == ALONG_GRAPH:
+        names = tuple(f"node-{k + 1}" for k in range(schedule.nodes))
+        links = Peers(config.gossip, names).links(0)
+    plan = plan_of(schedule, links, config.gossip.seed)
+    return synthetic_stream(config.synthetic, plan, seed)
+
+
+def open_network(config: StreamConfig, stream: Stream) -> Network:
+    """The network that every method learns."""
+    return MLP(stream.shape[0], config.hidden, len(stream.classes))

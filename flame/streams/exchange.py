@@ -1,0 +1,136 @@
+"""How nodes share what they learned in a round: not at all, with a server, or with neighbours."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+from flame.core.registry import Registry
+from flame.core.scores import Correction, Update
+from flame.federation.gossip.chosen import METHODS  # noqa: F401  (registers every method)
+from flame.federation.gossip.method import Round, Swarm, open_method
+from flame.federation.gossip.peers import Peers
+from flame.federation.strategies import chosen as strategies  # noqa: F401  (registers them)
+from flame.federation.strategies.strategy import State, open_strategy
+from flame.streams.network import Array
+
+BYTES = 4
+"""Of a number on the way."""
+EXCHANGES: Registry[type["Exchange"]] = Registry("exchange")
+
+
+class Exchange:
+    """Rounds are counted from the first step on; ``sent`` counts bytes a node.
+
+    ``name`` and ``options`` are those of what mixes: a strategy at a server, or a gossip method.
+    """
+
+    def __init__(self, peers: Peers, name: str, options: Mapping[str, float], rate: float) -> None:
+        self.peers, self.nodes = peers, len(peers.names)
+        self.number, self.sent = -1, np.zeros(self.nodes)
+        self.now = self._round(0)
+        self.open(name, options, rate)
+
+    def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
+        """Make ready what mixes."""
+
+    def next(self) -> NDArray[np.bool_]:
+        """Go on to the next round; which nodes (n,) take part."""
+        self.number += 1
+        self.now = self._round(self.number)
+        return self.peers.there(self.number)
+
+    def _round(self, number: int) -> Round:
+        raise NotImplementedError
+
+    def mix(self, before: Array, trained: Array, counts: Array) -> Array:
+        """The next models of nodes that have one each; ``counts`` (n,) rows were learned from."""
+        raise NotImplementedError
+
+    def average(self, models: Array, counts: Array) -> Array:
+        """Models averaged by counts over who is heard; for learners that have several each."""
+        return self.now.by(counts) @ models
+
+    def sends(self, floats: float | Array) -> None:
+        """Count a message of so many numbers of each node to everybody who hears it."""
+        hearers = (self.now.weights > 0).sum(axis=0) - (np.diag(self.now.weights) > 0)
+        self.sent = self.sent + BYTES * floats * hearers
+
+    def correction(self, node: int) -> Correction:
+        """How a node's gradients are changed."""
+        return Correction()
+
+
+@EXCHANGES.register("alone")
+class Alone(Exchange):
+    """Every node on its own."""
+
+    def _round(self, number: int) -> Round:
+        return Round(np.eye(self.nodes), np.eye(self.nodes, dtype=bool), np.random.default_rng(0))
+
+    def mix(self, before: Array, trained: Array, counts: Array) -> Array:
+        """See ``Exchange``."""
+        return trained
+
+
+@EXCHANGES.register("gossip")
+class Gossip(Exchange):
+    """With neighbours, by a gossip method."""
+
+    def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
+        """See ``Exchange``."""
+        self.method = open_method(name or "dpsgd", options)
+        self._memory: dict[str, Array] = {}
+
+    def _round(self, number: int) -> Round:
+        return self.peers.round(number)
+
+    def mix(self, before: Array, trained: Array, counts: Array) -> Array:
+        """See ``Exchange``."""
+        swarm = self.method.mix(Swarm(before, self._memory), trained, self.now)
+        self._memory = swarm.memory
+        self.sends(before.shape[1])
+        return swarm.models
+
+
+@EXCHANGES.register("server")
+class Server(Exchange):
+    """With a server that hears all, by a strategy of ``flame train``."""
+
+    def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
+        """See ``Exchange``."""
+        self.strategy = open_strategy(name or "fedavg", options, rate)
+        if self.strategy.personal or len(self.strategy.corrections(State([]), "")) > 1:
+            raise BadInput(f"strategy {name}: sites have models of their own; not on streams")
+        self._state: State | None = None
+
+    def _round(self, number: int) -> Round:
+        there = self.peers.there(number)
+        heard = np.tile(there, (self.nodes, 1)) | np.eye(self.nodes, dtype=bool)
+        weights = np.full((self.nodes, self.nodes), 1 / self.nodes)
+        return Round(weights, heard, np.random.default_rng([self.peers.config.seed, number]))
+
+    def mix(self, before: Array, trained: Array, counts: Array) -> Array:
+        """See ``Exchange``."""
+        state = self._state or State([before[0]])
+        there = self.peers.there(self.number) & (counts > 0)
+        updates = [
+            Update(f"{k:06d}", [trained[k]], int(counts[k]), 0.0, 0.0)
+            for k in np.flatnonzero(there)
+        ]
+        if updates:
+            state = self.strategy.aggregate(state, updates)
+        self._state = state
+        self.sends(before.shape[1])
+        return np.where(self.peers.there(self.number)[:, None], state.weights[0], trained)
+
+    def sends(self, floats: float | Array) -> None:
+        """Count a message to the server."""
+        self.sent = self.sent + BYTES * floats * np.ones(self.nodes)
+
+    def correction(self, node: int) -> Correction:
+        """See ``Exchange``."""
+        if self._state is None:
+            return Correction()
+        return self.strategy.corrections(self._state, f"{node:06d}")[0]

@@ -1,0 +1,1 @@
+"""Ways of learning from streams, one a file."""

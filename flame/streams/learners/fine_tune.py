@@ -1,0 +1,73 @@
+"""One model a node that goes on from where it was, on the newest batch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.streams.learners.learner import LEARNERS, Learner, apart
+from flame.streams.network import Adam, Array, Labels
+from flame.streams.stream import Batch
+
+Rows = tuple[Array, Labels, Array]
+"""Features (n, m, ...), labels (n, m) and what each row counts (n, m)."""
+
+
+@LEARNERS.register("fine-tune")
+@dataclass
+class FineTune(Learner):
+    """Learns from the newest batch alone."""
+
+    def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
+        """See ``Learner``."""
+        rows = self.rows(batch)
+        adam = Adam(self.models.shape, self.pace.rate)
+        for number in range(self.pace.rounds):
+            there = self.exchange.next()
+            trained = np.where(there[:, None], self.train(rows, adam, number), self.models)
+            if number == 0:
+                self.divergence = apart(trained)
+            counts = batch.weight.sum(axis=1) * there
+            self.models = self.exchange.mix(self.models, trained, counts)
+        self.end(batch)
+
+    def rows(self, batch: Batch) -> Rows:
+        """What a step learns from."""
+        return batch.x, batch.y, batch.weight
+
+    def train(self, rows: Rows, adam: Adam, number: int) -> Array:
+        """The models after the local steps of a round of this step's."""
+        corrections = [self.exchange.correction(k) for k in range(self.exchange.nodes)]
+        linear = np.stack([c.linear[0] if c.linear else 0 * m for c, m in
+                           zip(corrections, self.models, strict=True)])  # fmt: skip
+        proximal = np.array([[c.proximal] for c in corrections])
+        if not (linear.any() or proximal.any() or self.has_gradient):
+            return self.network.descend(self.models, *rows, adam, self.pace.local_steps)
+        models = self.models
+        for _ in range(self.pace.local_steps):
+            slope = self.gradient(models, rows) + linear + proximal * (models - self.models)
+            models = adam.step(models, slope)
+        return models
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether ``gradient`` is another than that of the log loss."""
+        return type(self).gradient is not FineTune.gradient
+
+    def gradient(self, models: Array, rows: Rows) -> Array:
+        """Gradient (n, size) of a local step."""
+        return self.network.loss_gradient(models, *rows)
+
+    def end(self, batch: Batch) -> None:
+        """Remember what the next steps need."""
+
+
+@LEARNERS.register("scratch")
+@dataclass
+class Scratch(FineTune):
+    """From the first weights again at every step."""
+
+    def rows(self, batch: Batch) -> Rows:
+        """See ``FineTune``."""
+        self.models = self.start
+        return super().rows(batch)

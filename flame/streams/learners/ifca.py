@@ -1,0 +1,54 @@
+"""IFCA (Ghosh 2020, arXiv:2006.04088): clusters found anew in every round."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+from flame.streams.exchange import Exchange
+from flame.streams.learners.learner import LEARNERS, Learner, Pace
+from flame.streams.network import Adam, Network, log_loss, shares
+from flame.streams.stream import Batch
+
+
+@LEARNERS.register("ifca")
+@dataclass
+class IFCA(Learner):
+    """``clusters`` models; a node trains that of the lowest loss on its newest batch."""
+
+    clusters: int = 4
+
+    def __post_init__(self) -> None:
+        if self.clusters < 1:
+            raise BadInput("methods.options.clusters: 1 or more")
+
+    def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
+        """See ``Learner``."""
+        super().begin(network, exchange, pace, seed)
+        rngs = [np.random.default_rng([seed, c]) for c in range(self.clusters)]
+        self._bank = [np.tile(network.start(rng), (exchange.nodes, 1)) for rng in rngs]
+
+    def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
+        """See ``Learner``."""
+        adams = [Adam(self.start.shape, self.pace.rate) for _ in self._bank]
+        for _ in range(self.pace.rounds):
+            there = self.exchange.next()
+            chosen = self._chosen(batch)
+            for c, models in enumerate(self._bank):
+                weight = batch.weight * (there & (chosen == c))[:, None]
+                trained = self.network.descend(
+                    models, batch.x, batch.y, weight, adams[c], self.pace.local_steps
+                )
+                self._bank[c] = self.exchange.average(trained, weight.sum(axis=1))
+                self.exchange.sends(self.network.size)
+        chosen = self._chosen(batch)
+        self.models = np.stack([self._bank[c][node] for node, c in enumerate(chosen)])
+
+    def _chosen(self, batch: Batch) -> NDArray[np.int_]:
+        share = shares(batch.weight)
+        losses = [
+            (log_loss(self.network.logits(models, batch.x), batch.y) * share).sum(axis=1)
+            for models in self._bank
+        ]
+        return np.asarray(np.argmin(losses, axis=0))

@@ -1,0 +1,66 @@
+"""What learns from streams: every node gets a batch a step, after it was tested on it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.config import build
+from flame.core.registry import Registry
+from flame.streams.exchange import Exchange
+from flame.streams.network import Array, Network
+from flame.streams.stream import Batch
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A step's training: ``rounds`` of ``local_steps`` of Adam at ``rate`` on a whole batch."""
+
+    rounds: int = 40
+    local_steps: int = 5
+    rate: float = 0.02
+
+
+class Learner:
+    """Models of all nodes; a dataclass whose fields are its options.
+
+    ``alarms`` (n,) says which nodes took the newest batch for another concept; ``divergence`` how
+    far their models lay from their mean after a step's first training, before they were mixed.
+
+    ``is_told`` says that it is told the true concepts, which nobody knows outside a simulation;
+    ``alarming`` that it raises alarms.
+    """
+
+    is_told: ClassVar[bool] = False
+    alarming: ClassVar[bool] = False
+    divergence: float = float("nan")
+
+    def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
+        """Start all nodes from the same weights."""
+        self.network, self.exchange, self.pace = network, exchange, pace
+        self.start = np.tile(network.start(np.random.default_rng(seed)), (exchange.nodes, 1))
+        self.models = self.start
+        self.alarms = np.zeros(exchange.nodes, bool)
+
+    def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
+        """Learn from a batch; ``concept`` (n,) is for those that are told."""
+        raise NotImplementedError
+
+    def predict(self, x: Array) -> Array:
+        """Probability (n, m, classes) of features (n, m, ...)."""
+        return self.network.probability(self.models, x)
+
+
+def apart(models: Array) -> float:
+    """Mean distance of nodes' models from their mean."""
+    return float(np.linalg.norm(models - models.mean(axis=0), axis=1).mean())
+
+
+LEARNERS: Registry[type[Learner]] = Registry("stream learner")
+
+
+def open_learner(name: str, options: Mapping[str, float]) -> Learner:
+    """The learner with its options."""
+    return build(LEARNERS[name], dict(options), "methods", "options.")

@@ -1,0 +1,88 @@
+"""Methods that streams are learned with: a learner, and how its nodes share."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from flame.core.errors import BadInput
+from flame.core.registry import nearest
+from flame.federation.gossip.peers import GossipConfig, Peers
+from flame.streams.exchange import EXCHANGES
+from flame.streams.learners.chosen import LEARNERS
+from flame.streams.learners.learner import Learner, Pace, open_learner
+from flame.streams.network import Network
+from flame.streams.stream import Stream
+
+
+@dataclass(frozen=True)
+class MethodConfig:
+    """``learner`` with its ``options``, and an ``exchange``: alone, server or gossip.
+
+    ``strategy`` is that of the server, with ``strategy_options``; the gossip method is that of
+    [gossip].
+    """
+
+    learner: str = "fine-tune"
+    exchange: str = "gossip"
+    options: dict[str, Any] = field(default_factory=dict)
+    strategy: str = "fedavg"
+    strategy_options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        LEARNERS[self.learner]
+        EXCHANGES[self.exchange]
+
+
+KNOWN: Mapping[str, MethodConfig] = {
+    "local": MethodConfig(exchange="alone"),
+    "local-scratch": MethodConfig("scratch", "alone"),
+    "local-window": MethodConfig("window", "alone"),
+    "local-all": MethodConfig("window", "alone", {"steps": 0}),
+    "local-replay": MethodConfig("replay", "alone"),
+    "fedavg": MethodConfig(exchange="server"),
+    "fedavg-window": MethodConfig("window", "server"),
+    "fedprox": MethodConfig(exchange="server", strategy="fedprox"),
+    "fedadam": MethodConfig(exchange="server", strategy="fedadam"),
+    "adaptive-fedavg": MethodConfig("adaptive-fedavg", "server"),
+    "flash": MethodConfig("early-stop", "server", strategy="flash"),
+    "ifca": MethodConfig("ifca", "server"),
+    "feddrift": MethodConfig("feddrift", "server"),
+    "feddrift-eager": MethodConfig("feddrift", "server", {"linkage": False}),
+    "oracle-central": MethodConfig("oracle", "server"),
+    "gossip": MethodConfig(),
+    "gossip-window": MethodConfig("window"),
+    "gossip-decay": MethodConfig("decay"),
+    "gossip-ewc": MethodConfig("ewc"),
+    "gossip-lwf": MethodConfig("lwf"),
+    "gossip-replay": MethodConfig("replay"),
+    "gossip-a-gem": MethodConfig("a-gem"),
+    "gossip-der++": MethodConfig("der++"),
+    "gossip-ifca": MethodConfig("ifca"),
+    "reset-and-gate": MethodConfig("reset-and-gate"),
+    "oracle": MethodConfig("oracle"),
+}
+"""Methods by name, with their usual options."""
+
+
+def chosen(compare: tuple[str, ...], own: Mapping[str, MethodConfig]) -> dict[str, MethodConfig]:
+    """Known methods to ``compare``, and one's ``own``."""
+    for name in compare:
+        if name not in KNOWN and name not in own:
+            raise BadInput(f"unknown method '{name}': {nearest(name, list(KNOWN))}")
+    return {**{name: KNOWN[name] for name in compare if name not in own}, **own}
+
+
+def begin(
+    method: MethodConfig, stream: Stream, network: Network, gossip: GossipConfig, pace: Pace,
+    seed: int,
+) -> Learner:  # fmt: skip
+    """A learner that is ready for the first batch."""
+    exchange = EXCHANGES[method.exchange]
+    learner = open_learner(method.learner, method.options)
+    if learner.is_told and (stream.concept < 0).any():
+        raise BadInput(f"{method.learner} is told the true concept, which nobody knows here")
+    peers = Peers(gossip, stream.nodes, stream.links)
+    mixes = method.strategy if method.exchange == "server" else gossip.method
+    options = method.strategy_options if method.exchange == "server" else gossip.options
+    learner.begin(network, exchange(peers, mixes, options, pace.rate), pace, seed)
+    return learner

@@ -1,0 +1,82 @@
+"""Test, then train: how well each node does on a batch before it learns from it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flame.streams.detectors import Watch
+from flame.streams.learners.learner import Learner, apart
+from flame.streams.network import Array
+from flame.streams.stream import Batch, Stream
+
+Progress = Callable[[int, int], None]
+_EARLIER = 10
+"""Earlier batches that forgetting is measured on, the newest."""
+
+
+def prequential(
+    learner: Learner,
+    stream: Stream,
+    detectors: Sequence[str] = (),
+    progress: Progress = lambda done, total: None,
+) -> pd.DataFrame:
+    """A row a step and node, from the second step on.
+
+    ``accuracy`` on true labels before training, on ``rows`` rows (NaN without any); ``earlier``
+    that on the batches before the last; ``alarm`` whether the learner took this batch for another
+    concept; ``alarm_NAME`` the row at which a detector on errors alarmed, which sees noisy labels
+    as a hospital would. Of the training before: ``bytes`` sent, ``moved`` (how far the mean model
+    went), ``divergence`` and ``consensus`` (mean distance of nodes' models from their mean, before
+    and after they were mixed).
+    """
+    watch, found = Watch(detectors, len(stream.nodes)), list[pd.DataFrame]()
+    trained: Mapping[str, Any] = {}
+    for step, batch in enumerate(stream.batches):
+        if step:
+            told = learner.predict(batch.x).argmax(axis=-1)
+            older = stream.batches[max(0, step - 1 - _EARLIER) : step - 1]
+            alarms = watch.see((told != batch.y).astype(float), batch.there)
+            tested = {
+                "step": step, "node": stream.nodes, "concept": stream.concept[step],
+                "changed": stream.changed[step], "rows": batch.there.sum(axis=1),
+                "accuracy": _share(told == batch.truth, batch), "earlier": _earlier(learner, older),
+                **{f"alarm_{name}": rows for name, rows in alarms.items()},
+            }  # fmt: skip
+            found.append(pd.DataFrame({**tested, **trained}))
+        trained = _train(learner, batch, stream.concept[step])
+        if found:
+            found[-1]["alarm"] = learner.alarms if learner.alarming else np.nan
+        progress(step + 1, len(stream.batches))
+    return pd.concat(found, ignore_index=True)
+
+
+def _train(learner: Learner, batch: Batch, concept: NDArray[np.int_]) -> Mapping[str, Any]:
+    sent, before = learner.exchange.sent, learner.models.mean(axis=0)
+    learner.learn(batch, concept)
+    return {
+        "bytes": learner.exchange.sent - sent,
+        "moved": np.linalg.norm(learner.models.mean(axis=0) - before),
+        "divergence": learner.divergence,
+        "consensus": apart(learner.models),
+    }
+
+
+def _share(right: NDArray[np.bool_], batch: Batch) -> Array:
+    rows = batch.there.sum(axis=1)
+    return np.where(rows > 0, (right & batch.there).sum(axis=1) / np.maximum(rows, 1), np.nan)
+
+
+def _earlier(learner: Learner, batches: Sequence[Batch]) -> Array | float:
+    """Mean accuracy (n,) of each node's present model on its earlier batches."""
+    scores = [
+        _share(learner.predict(batch.x).argmax(axis=-1) == batch.truth, batch) for batch in batches
+    ]
+    if not scores:
+        return float("nan")
+    known = np.isfinite(scores)
+    total = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, scores, 0).sum(axis=0) / total
+    return np.where(known.any(axis=0), mean, np.nan)

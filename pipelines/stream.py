@@ -1,0 +1,128 @@
+"""``flame stream``: methods on a stream that drifts, compared test-then-train."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from flame.core.config import as_toml
+from flame.core.errors import BadInput
+from flame.core.files import atomic_path, content_hash, locked, write_text
+from flame.federation.config import CONFIG_FILE
+from flame.streams.config import StreamConfig, open_network, open_stream
+from flame.streams.measures import Interval, interval, summary
+from flame.streams.methods import begin
+from flame.streams.prequential import prequential
+from flame.streams.stream import Stream
+from flame.streams.tables import paths_of
+
+Progress = Callable[[str, int, int], None]
+STEPS, PAGE, SUMMARY = "steps", "stream.html", "summary.csv"
+_DATA = "data.txt"
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """Figures by method and name, all rows of ``prequential``, and the page that shows them."""
+
+    summary: dict[str, dict[str, Interval]]
+    rows: pd.DataFrame
+    simulated: bool
+    html: Path
+
+
+def run(
+    config: StreamConfig,
+    out: Path,
+    progress: Progress = lambda stage, done, total: None,
+    jobs: int = 1,
+) -> StreamResult:
+    """Every method on every seed's stream; what is done is kept, and a killed run goes on."""
+    from flame.evaluation.stream_page import render
+
+    _claim(config, out)
+    with locked(out / ".lock"):
+        todo = [(m, s) for s in config.seeds for m in config.all_methods]
+        left = [(m, s) for m, s in todo if not _path(out, m, s).exists()]
+        progress("methods and seeds", len(todo) - len(left), len(todo))
+        for done, _ in enumerate(_finished(config, out, left, jobs), len(todo) - len(left) + 1):
+            progress("methods and seeds", done, len(todo))
+    rows = pd.concat([_read(out, m, s) for m, s in todo], ignore_index=True)
+    figures = summaries(rows, list(config.all_methods))
+    stream = open_stream(config, config.seeds[0])
+    write_text(out / SUMMARY, _as_table(figures).to_csv(index=False))
+    write_text(out / PAGE, render(config, stream, rows, figures))
+    return StreamResult(figures, rows, stream.simulated, out / PAGE)
+
+
+def summaries(rows: pd.DataFrame, methods: list[str]) -> dict[str, dict[str, Interval]]:
+    """Each figure of each method, over seeds."""
+    found = {}
+    for method in methods:
+        parts = [summary(part) for _, part in rows[rows.method == method].groupby("seed")]
+        found[method] = {name: interval([p[name] for p in parts]) for name in parts[0]}
+    return found
+
+
+def _finished(
+    config: StreamConfig, out: Path, left: list[tuple[str, int]], jobs: int
+) -> Iterator[str]:
+    if jobs <= 1 or len(left) < 2:
+        streams: dict[int, Stream] = {}
+        for method, seed in left:
+            if seed not in streams:
+                streams = {seed: open_stream(config, seed)}
+            _one(config, out, method, seed, streams[seed])
+            yield method
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        futures = {pool.submit(_one, config, out, m, s): m for m, s in left}
+        for future in as_completed(futures):
+            future.result()
+            yield futures[future]
+
+
+def _one(
+    config: StreamConfig, out: Path, method: str, seed: int, stream: Stream | None = None
+) -> None:
+    stream = stream or open_stream(config, seed)
+    learner = begin(
+        config.all_methods[method], stream, open_network(config, stream), config.gossip,
+        config.training, seed,
+    )  # fmt: skip
+    found = prequential(learner, stream, config.detectors)
+    with atomic_path(_path(out, method, seed)) as temporary:
+        found.to_csv(temporary, index=False)
+
+
+def _path(out: Path, method: str, seed: int) -> Path:
+    return out / STEPS / f"{method}.seed-{seed}.csv"
+
+
+def _read(out: Path, method: str, seed: int) -> pd.DataFrame:
+    return pd.read_csv(_path(out, method, seed)).assign(method=method, seed=seed)
+
+
+def _claim(config: StreamConfig, out: Path) -> None:
+    """Write configuration and hash of the data, or make sure that those there match."""
+    path, text = out / CONFIG_FILE, as_toml(config)
+    data = content_hash(paths_of(config.table)) if config.table.files else ""
+    if path.exists():
+        if path.read_text(encoding="utf-8") != text:
+            raise BadInput(f"{out} holds a run with another configuration; give a new --out")
+        if (out / _DATA).read_text(encoding="utf-8") != data:
+            raise BadInput(f"{out}: the data changed since the run began; give a new --out")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"{out} is not empty and holds no run; give a new folder to --out")
+    write_text(out / _DATA, data)
+    write_text(path, text)
+
+
+def _as_table(figures: dict[str, dict[str, Interval]]) -> pd.DataFrame:
+    return pd.DataFrame([
+        {"method": method, "figure": name, "value": f.value, "low": f.low, "high": f.high}
+        for method, each in figures.items() for name, f in each.items()
+    ])  # fmt: skip

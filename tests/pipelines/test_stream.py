@@ -1,0 +1,72 @@
+"""flame stream as a user runs it: results, the page, resume, and what is refused."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flame.core.config import load_config
+from flame.core.errors import BadInput
+from flame.pipelines import stream
+from flame.streams.config import StreamConfig
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SMALL = [
+    "training.rounds=3", "seeds=[0, 1]", "schedule.name=made", "schedule.nodes=4",
+    "schedule.steps=4", "schedule.at=[2]", "schedule.order=[0, 1]", "synthetic.samples=30",
+    'compare=["local", "fedavg", "oracle"]',
+]  # fmt: skip
+
+
+def small(*more: str) -> StreamConfig:
+    return load_config(StreamConfig, EXAMPLES / "stream_sea.toml", [*SMALL, *more])
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    whole = stream.run(small(), tmp_path / "whole")
+    stream.run(small(), tmp_path / "cut")
+    steps = tmp_path / "cut" / stream.STEPS
+    (steps / "oracle.seed-1.csv").unlink()
+    kept = (steps / "local.seed-0.csv").stat().st_mtime_ns
+    again = stream.run(small(), tmp_path / "cut", jobs=2)
+    assert (steps / "local.seed-0.csv").stat().st_mtime_ns == kept
+    pd.testing.assert_frame_equal(whole.rows, again.rows)
+
+
+def test_the_page_shows_every_method_and_says_that_data_are_simulated(tmp_path: Path) -> None:
+    found = stream.run(small("gossip.topology=line"), tmp_path / "run")
+    page = found.html.read_text()
+    assert found.simulated
+    assert "Simulated data." in page
+    for text in ("local", "fedavg", "oracle", "line: spectral gap", "nodes-", "drift-", "%"):
+        assert text in page
+    assert str(tmp_path) not in page
+    table = pd.read_csv(tmp_path / "run" / stream.SUMMARY)
+    mean = found.rows[found.rows.method == "local"].groupby("seed").accuracy.mean().mean()
+    shown = table[(table.method == "local") & (table.figure == "accuracy")].value.item()
+    assert shown == pytest.approx(mean)
+
+
+def test_another_configuration_needs_another_folder(tmp_path: Path) -> None:
+    stream.run(small("seeds=[0]"), tmp_path / "run")
+    with pytest.raises(BadInput, match="another configuration"):
+        stream.run(small("seeds=[1]"), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("compare=['fedavgg']", "did you mean 'fedavg'"),
+        ("mri.hospitals=3", "exactly one of"), ("seeds=[]", "seeds"),
+        ("detectors=['adwim']", "adwin"), ("methods.mine.learner='fine-tun'", "fine-tune"),
+        ("gossip.topology='places'", "table.places"),
+    ],
+)  # fmt: skip
+def test_bad_configurations_are_refused(tmp_path: Path, given: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        stream.run(small("seeds=[0]", given), tmp_path / "run")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("stream_*.toml")), ids=lambda p: p.stem)
+def test_every_example_is_a_configuration(path: Path) -> None:
+    assert load_config(StreamConfig, path, []).all_methods

@@ -1,0 +1,106 @@
+"""Streams of tables: steps, sites, outcomes ahead of time, and real data."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flame.core.errors import BadInput
+from flame.streams.mri import MRIConfig, mri_stream
+from flame.streams.tables import TableConfig, table_stream
+
+
+def written(folder: Path, **columns: list[object]) -> str:
+    path = folder / "rows.csv"
+    pd.DataFrame(columns).to_csv(path, index=False)
+    return str(path)
+
+
+def hourly(folder: Path) -> TableConfig:
+    hours = [f"2020-01-01T{h:02d}:00" for h in range(8)]
+    path = written(folder, site=["x"] * 8 + ["y"] * 8, time=hours * 2,
+                   level=[1, 2, 3, 4, 5, 6, 7, 8] * 2, wind=list(range(16)))  # fmt: skip
+    return TableConfig(files=(path,), outcome="level", features=("wind",), time_columns=("time",),
+                       site_column="site", step=4 / 24, above=4.5, ahead=2.0)  # fmt: skip
+
+
+def test_outcomes_come_from_later_and_never_from_the_next_step(tmp_path: Path) -> None:
+    found = table_stream(hourly(tmp_path), 1, 0)
+    assert found.nodes == ("x", "y")
+    assert len(found.batches) == 2
+    # hours 0 and 1 hear of 2 and 3 (levels 3, 4); those of 2 and 3 lie in the next step
+    assert found.batches[0].y.tolist() == [[0, 0], [0, 0]]
+    assert found.batches[1].y.tolist() == [[1, 1], [1, 1]]
+    # scaled by the first step of both: 0, 1, 8, 9 have mean 4.5 and deviation sqrt(16.25)
+    assert np.allclose(found.batches[1].x[0, :, 0], (np.array([4, 5]) - 4.5) / np.sqrt(16.25))
+    assert (found.concept == -1).all()
+
+
+def test_files_in_sequence_are_dealt_to_nodes(tmp_path: Path) -> None:
+    for name, low in (("a", 0), ("b", 100)):
+        pd.DataFrame({"y": [0, 1] * 6, "x": range(low, low + 12)}).to_csv(
+            tmp_path / f"{name}.csv", index=False
+        )
+    config = TableConfig(files=(str(tmp_path / "*.csv"),), outcome="y", features=("x",), deal=3,
+                         parts=2, above=0)  # fmt: skip
+    found = table_stream(config, 1, 0)
+    assert [int(b.there.sum()) for b in found.batches] == [6, 6, 6, 6]
+    assert found.batches[0].x.max() < found.batches[2].x.min()
+
+
+def test_classes_missing_cells_and_periods(tmp_path: Path) -> None:
+    path = written(tmp_path, s=["x", "y"] * 4, t=[0, 0, 1, 1, 10, 10, 11, 11],
+                   rating=["PD", "SD", "CR", "PD", "PD", "SD", "SD", "odd"],
+                   v=[1, "?", 3, 1, 2, 2, 2, 2], hour=[0, 6, 12, 18, 0, 6, 12, 18])  # fmt: skip
+    config = TableConfig(files=(path,), outcome="rating", positive=("PD",), features=("v",),
+                         among=("PD", "SD", "CR"), time_columns=("t",), site_column="s", step=10,
+                         missing=("?",), cyclic={"hour": 24.0})  # fmt: skip
+    found = table_stream(config, 1, 0)
+    assert found.classes == ("other", "PD")
+    assert found.batches[0].y.tolist() == [[1, 0], [0, 1]]
+    assert found.batches[1].there.tolist() == [[True, True], [True, False]]  # odd is left out
+    assert found.batches[0].x[1, 0, 0] == 0  # a missing one is the mean
+    assert found.batches[0].x.shape[-1] == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"features": ("gone",)}, "gone"), ({"outcome": "site", "ahead": 0.0}, "not a number"),
+        ({"step": 9.0}, "one step"), ({"site_column": "", "deal": 0}, "1 node"),
+        ({"above": 99.0}, "one class"), ({"places": {"x": (1.0, 2.0)}}, "of y"),
+        ({"time_columns": ("site",)}, "neither numbers nor dates"),
+    ],
+)  # fmt: skip
+def test_bad_tables_are_refused(tmp_path: Path, given: dict[str, object], message: str) -> None:
+    from dataclasses import replace
+
+    with pytest.raises(BadInput, match=message):
+        table_stream(replace(hourly(tmp_path), **given), 1, 0)  # type: ignore[arg-type]
+
+
+def test_real_air_quality(shared: Callable[[str], Path]) -> None:
+    files = (str(shared("streams/beijing_prsa") / "*.csv.gz"),)
+    config = TableConfig(
+        files=files, outcome="PM2.5", above=75, ahead=6, features=("PM2.5", "TEMP"),
+        time_columns=("year", "month", "day", "hour"), site_column="station", rows=100,
+    )  # fmt: skip
+    found = table_stream(config, 2, 0)
+    assert len(found.nodes) == 9
+    assert len(found.batches) == 49  # 1461 days in steps of 30
+    # independently, with pandas: Dongsi, the row of 2013-03-03 00:00 asks about 06:00
+    one = pd.read_csv(next(shared("streams/beijing_prsa").glob("*Dongsi*")))
+    level = one[(one.month == 3) & (one.day == 3) & (one.hour == 6) & (one.year == 2013)]["PM2.5"]
+    first = table_stream(TableConfig(**{**vars(config), "rows": 0, "step": 1.0}), 2, 0).batches[2]
+    assert first.y[found.nodes.index("Dongsi"), 0] == int(level.iloc[0] > 75)
+
+
+def test_a_scanner_upgrade_changes_what_one_hospital_sees() -> None:
+    found = mri_stream(MRIConfig(hospitals=3, patients=300, steps=4, at=2), 0)
+    shift = np.abs(found.batches[3].x.mean(axis=1) - found.batches[1].x.mean(axis=1)).max(axis=1)
+    assert shift[1] > 3 * max(shift[0], shift[2])
+    assert found.changed.sum() == 1
+    assert found.changed[2, 1]
+    assert found.simulated
