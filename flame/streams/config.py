@@ -31,7 +31,7 @@ class StreamConfig:
     schedule: ScheduleConfig = ScheduleConfig()
     gossip: GossipConfig = GossipConfig()
     training: Pace = Pace()
-    compare: tuple[str, ...] = ("local", "fedavg", "gossip", "reset-and-gate")
+    compare: tuple[str, ...] = ("local", "fedavg", "gossip", "evidence-gossip")
     methods: dict[str, MethodConfig] = field(default_factory=dict)
     detectors: tuple[str, ...] = ("adwin", "page-hinkley")
     hidden: int = 20

@@ -59,6 +59,7 @@ KNOWN: Mapping[str, MethodConfig] = {
     "gossip-der++": MethodConfig("der++"),
     "gossip-ifca": MethodConfig("ifca"),
     "reset-and-gate": MethodConfig("reset-and-gate"),
+    "evidence-gossip": MethodConfig("evidence-gossip"),
     "oracle": MethodConfig("oracle"),
 }
 """Methods by name, with their usual options."""

@@ -4,6 +4,7 @@ from flame.streams.learners import (  # noqa: F401
     adaptive_fedavg,
     early_stop,
     elastic,
+    evidence_gossip,
     feddrift,
     fine_tune,
     ifca,

@@ -1,0 +1,218 @@
+"""Evidence gossip: a bank of models a node, opened, joined and shared by evidence alone.
+
+Each node asks of its newest batch whether any model that it holds predicts it better than what
+could be learned from the batch alone; if none does, it opens a new one. Models are joined where
+one improves what others had honestly told of their batches, the evidence summed over the network.
+Each is learned from all remembered batches of its label and averaged with itself alone. Nothing is
+compared with a threshold: every decision is a Bayes factor against one. See
+``docs/evidence-gossip.md``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from flame.core.errors import BadInput
+from flame.streams.exchange import Exchange
+from flame.streams.learners.bank import Bank, Memory, roots
+from flame.streams.learners.joining import evidence_tables, joined_pairs
+from flame.streams.learners.learner import LEARNERS, Learner, Pace
+from flame.streams.learners.new_concept import chunk_evidence, new_concept
+from flame.streams.network import Adam, Array, Network
+from flame.streams.stream import Batch
+
+_STAY, _RETURN, _NEW = np.log([0.5, 0.25, 0.25])
+_SENT_WITH_A_MODEL = 2
+
+
+@dataclass
+class EvidenceOptions:
+    """Options of evidence gossip, of which none decides when a concept is new.
+
+    ``memory`` batches a node keeps. News (new models, evidence, joins) are passed on for ``flood``
+    rounds each; 0: as many as the graph needs, twice that where messages are lost. Up to ``liars``
+    nodes may send false evidence. Parts can be taken away, to see what they are worth: ``births``,
+    ``joins``, ``afresh`` (forks of the first weights) and ``old`` (batches of earlier steps).
+    """
+
+    memory: int = 30
+    flood: int = 0
+    liars: int = 0
+    births: bool = True
+    joins: bool = True
+    afresh: bool = True
+    old: bool = True
+
+    def __post_init__(self) -> None:
+        if self.memory < 1 or self.flood < 0 or self.liars < 0:
+            raise BadInput("methods.options.memory: 1 or more; flood and liars: 0 or more")
+
+
+@LEARNERS.register("evidence-gossip")
+@dataclass
+class EvidenceGossip(EvidenceOptions, Learner):
+    """See the module."""
+
+    alarming = True
+
+    def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
+        """See ``Learner``."""
+        super().begin(network, exchange, pace, seed)
+        self.bank, self.step = Bank(), -1
+        self._rng = np.random.default_rng([seed, 9])
+        self._slot = np.full(exchange.nodes, -1)
+        self._posterior = np.zeros((exchange.nodes, 0))
+        config = exchange.peers.config
+        needed = exchange.peers.diameter * (2 if config.loss or config.away or config.slow else 1)
+        self._flood = max(1, min(self.flood or needed, pace.rounds // 4))
+
+    def predict(self, x: Array) -> Array:
+        """What each model tells, by how likely it is the right one for the newest batch."""
+        if not self.bank.slots:
+            return super().predict(x)
+        parts = [
+            share[:, None, None] * self.network.probability(slot.models, x)
+            for share, slot in zip(self._posterior.T, self.bank.slots, strict=True)
+        ]
+        return np.asarray(sum(parts))
+
+    def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
+        """See ``Learner``."""
+        self.step += 1
+        before, born = self._slot, self._label(batch)
+        self._adams = [Adam(self.start.shape, self.pace.rate) for _ in self.bank.slots]
+        resting = frozenset(range(len(self.bank.slots) - born, len(self.bank.slots)))
+        left = self.pace.rounds
+        if born:
+            reach = self._rounds(self._flood, resting)
+            for number in resting:
+                slot = self.bank.slots[number]
+                slot.held = reach[:, slot.opened[1]]
+            if self.joins:
+                tables = evidence_tables(self.network, self.bank)
+                reach = self._rounds(self._flood, resting)
+                pairs = self._join(tables, reach)
+                left -= self._flood
+            left -= self._flood
+        reach = self._rounds(left, frozenset())
+        if born and self.joins:
+            self._agree(pairs, reach)
+        self.alarms = (self._slot != before) & (self.step > 0)
+        self._tidy()
+
+    def _label(self, batch: Batch) -> int:
+        """Say which slot the batch teaches at each node, opening some; how many were opened."""
+        n, count = len(batch.x), len(self.bank.slots)
+        told = [self.network.probability(slot.models, batch.x) for slot in self.bank.slots]
+        log = np.full((n, count + 1), -np.inf)
+        for number, slot in enumerate(self.bank.slots):
+            log[:, number] = np.where(slot.held, chunk_evidence(told[number], batch), -np.inf)
+        best = self.start
+        if count:
+            stack = np.stack([slot.models for slot in self.bank.slots])
+            best = stack[log[:, :count].argmax(axis=1), np.arange(n)]
+        fresh = self.start if self.afresh else best
+        new = new_concept(self.network, batch, (best, fresh), self.pace)
+        if self.births or not count:
+            log[:, count] = new.evidence
+        log = log + self._prior(log)
+        posterior = np.exp(log - logsumexp(log, axis=1, keepdims=True))
+        chosen = np.where(batch.there.any(axis=1) | (count == 0), log.argmax(axis=1), self._slot)
+        opening = np.flatnonzero(chosen == count)
+        honest = np.stack([*told, new.told])[chosen, np.arange(n)]
+        self.bank.memories.append(Memory(batch, honest, chosen))
+        self._posterior = np.hstack([posterior[:, :count], np.zeros((n, len(opening)))])
+        for node in opening:
+            number = self.bank.open(self.step, int(node), new.models[node])
+            chosen[node] = number
+            self._posterior[node, number] = posterior[node, count]
+        self._slot = chosen.copy()
+        return len(opening)
+
+    def _prior(self, log: Array) -> Array:
+        """Indifference: stay, return to any other that is held, or new."""
+        held = np.isfinite(log[:, :-1])
+        mine = np.arange(held.shape[1]) == self._slot[:, None]
+        others = np.maximum((held & ~mine).sum(axis=1, keepdims=True), 1)
+        known = np.where(mine, _STAY, _RETURN - np.log(others))
+        return np.hstack([known, np.full((len(log), 1), _NEW)])
+
+    def _rounds(self, rounds: int, resting: frozenset[int]) -> NDArray[np.bool_]:
+        """Train and average all but ``resting`` slots; whose news (n, n) reached whom meanwhile."""
+        reach = np.eye(self.exchange.nodes, dtype=bool)
+        memories = self.bank.memories if self.old else self.bank.memories[-1:]
+        x, y = (np.concatenate([getattr(m.batch, part) for m in memories], axis=1) for part in "xy")
+        counts = self.bank.counts()
+        for _ in range(rounds):
+            there = self.exchange.next()
+            for number, slot in enumerate(self.bank.slots):
+                if number not in resting and counts[:, number].sum() > 1:
+                    rows = self.bank.rows_of(number, there)[:, -x.shape[1] :]
+                    trained = self.network.descend(
+                        slot.models, x, y, rows, self._adams[number], self.pace.local_steps
+                    )
+                    slot.models = self._averaged(trained, counts[:, number], slot.held, there)
+            held = np.sum([slot.held for slot in self.bank.slots], axis=0)
+            self.exchange.sends(held * (self.network.size + _SENT_WITH_A_MODEL))
+            heard = self.exchange.now.arrived & (self.exchange.now.weights > 0)
+            reach = reach | ((heard.astype(int) @ reach) > 0)
+        return reach
+
+    def _averaged(
+        self,
+        models: Array,
+        counts: NDArray[np.int_],
+        held: NDArray[np.bool_],
+        there: NDArray[np.bool_],
+    ) -> Array:
+        """Models averaged over those that hold the slot, by counts."""
+        now = self.exchange.now
+        share = np.where(now.arrived & held, now.weights, 0) * np.maximum(counts, 1e-6)
+        total = share.sum(axis=1, keepdims=True)
+        mixed = share @ models / np.where(total > 0, total, 1)
+        return np.where((held & there)[:, None], mixed, models)
+
+    def _join(
+        self, tables: tuple[Array, NDArray[np.int_]], reach: NDArray[np.bool_]
+    ) -> list[list[tuple[int, int]]]:
+        """Let each node join slots on the evidence that reached it; the pairs of each."""
+        evidence, counts = tables
+        opened = [slot.opened for slot in self.bank.slots]
+        known: dict[bytes, list[tuple[int, int]]] = {}
+        pairs = []
+        for node, heard in enumerate(reach):
+            key = heard.tobytes()
+            if key not in known:
+                known[key] = joined_pairs(
+                    evidence[heard], counts[heard].sum(axis=0), opened, self.liars
+                )
+            pairs.append(known[key])
+            self._become(node, roots(known[key], opened), counts[heard].sum(axis=0))
+        return pairs
+
+    def _become(self, node: int, root: NDArray[np.int_], counts: NDArray[np.int_]) -> None:
+        self.bank.join(node, root, counts)
+        self._slot[node] = root[self._slot[node]]
+        shares = np.zeros(len(root))
+        np.add.at(shares, root, self._posterior[node])
+        self._posterior[node] = shares
+
+    def _agree(self, pairs: list[list[tuple[int, int]]], reach: NDArray[np.bool_]) -> None:
+        """A join that any node made is made by all that hear of it, so that nodes come to agree."""
+        if all(found == pairs[0] for found in pairs):
+            return
+        opened, counts = [slot.opened for slot in self.bank.slots], self.bank.counts().sum(axis=0)
+        for node, heard in enumerate(reach):
+            told = [pair for other in np.flatnonzero(heard) for pair in pairs[other]]
+            self._become(node, roots(told, opened), counts)
+
+    def _tidy(self) -> None:
+        self.bank.forget(self.memory, self._rng)
+        kept = self.bank.drop_unused()
+        self._posterior = self._posterior[:, kept]
+        self._posterior /= self._posterior.sum(axis=1, keepdims=True)
+        self._slot = np.searchsorted(kept, self._slot)
+        stack = np.stack([slot.models for slot in self.bank.slots])
+        self.models = stack[self._slot, np.arange(len(self._slot))]

@@ -1,0 +1,165 @@
+"""Evidence gossip: each of its parts by hand, and the whole on opposite concepts."""
+
+import numpy as np
+import pytest
+
+from flame.federation.gossip.peers import GossipConfig
+from flame.streams.learners.bank import FORGOTTEN, Bank, Memory, roots
+from flame.streams.learners.evidence_gossip import EvidenceGossip
+from flame.streams.learners.joining import evidence_tables, joined_pairs
+from flame.streams.learners.learner import Pace
+from flame.streams.learners.new_concept import chunk_evidence, new_concept
+from flame.streams.methods import MethodConfig, begin
+from flame.streams.mlp import MLP
+from flame.streams.network import Adam
+from flame.streams.schedules import ScheduleConfig, plan_of
+from flame.streams.stream import Batch, Stream
+from flame.streams.synthetic import SyntheticConfig, synthetic_stream
+
+NETWORK = MLP(2, 20)
+OPENED = [(0, 0), (0, 3), (1, 2), (2, 0)]
+
+
+def batch(told: list[list[int]]) -> Batch:
+    y = np.array(told, np.int64)
+    return Batch(np.zeros((*y.shape, 2)), y, y, np.ones(y.shape, bool))
+
+
+def sine(schedule: str = "A", seed: int = 0) -> Stream:
+    plan = plan_of(ScheduleConfig(schedule), None, 0)
+    return synthetic_stream(SyntheticConfig("sine"), plan, seed)
+
+
+def learned(
+    found: Stream, gossip: GossipConfig | None = None, exchange: str = "gossip",
+    **options: object,
+) -> EvidenceGossip:  # fmt: skip
+    method = MethodConfig("evidence-gossip", exchange, dict(options))
+    learner = begin(method, found, NETWORK, gossip or GossipConfig(), Pace(), 0)
+    for step, each in enumerate(found.batches):
+        learner.learn(each, found.concept[step])
+    assert isinstance(learner, EvidenceGossip)
+    return learner
+
+
+def test_evidence_of_a_batch_by_hand() -> None:
+    told = np.array([[[0.9, 0.1], [0.0, 1.0]]])
+    floor = 1 / 4
+    expected = np.log(0.5 * 0.9 + floor) + np.log(0.5 * 0.0 + floor)
+    assert chunk_evidence(told, batch([[0, 0]]))[0] == pytest.approx(expected)
+
+
+def test_a_batch_of_the_opposite_concept_is_new_and_one_of_the_same_is_not() -> None:
+    found = sine()
+    first = found.batches[0]
+    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
+    taught = NETWORK.descend(start, first.x, first.y, first.weight, Adam(start.shape, 0.02), 200)
+    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
+    for each, is_new in ((found.batches[1], False), (turned, True)):
+        same = np.ones(10, bool) if is_new else found.concept[1] == 0
+        known = chunk_evidence(NETWORK.probability(taught, each.x), each)
+        new = new_concept(NETWORK, each, (taught, start), Pace())
+        assert ((new.evidence > known)[same].mean() > 0.9) == is_new
+        assert new.told.shape == (10, 100, 2)
+        assert np.allclose(new.told.sum(axis=-1), 1)
+
+
+def test_no_fork_beats_a_coin_on_labels_of_a_coin() -> None:
+    rng = np.random.default_rng(5)
+    each = batch(rng.integers(0, 2, (10, 100)).tolist())
+    each = Batch(rng.normal(size=(10, 100, 2)), each.y, each.y, each.there)
+    start = np.tile(NETWORK.start(rng), (10, 1))
+    assert new_concept(NETWORK, each, (start, start), Pace()).evidence.mean() < 100 * np.log(0.5)
+
+
+def test_slots_that_are_one_end_up_in_the_first_that_was_opened() -> None:
+    assert roots([(3, 2), (1, 3)], OPENED).tolist() == [0, 1, 1, 1]
+    assert roots([(1, 0), (2, 3), (3, 1)], OPENED).tolist() == [0, 0, 0, 0]
+    assert roots([], OPENED).tolist() == [0, 1, 2, 3]
+
+
+def test_pairs_are_joined_while_evidence_of_any_is_positive() -> None:
+    table = np.full((1, 4, 4), -5.0)
+    table[0, 1, 0] = 3.0  # batches of 1 are told better with 0
+    table[0, 2, 3] = 1.0
+    counts = np.ones(4, int)
+    assert joined_pairs(table, counts, OPENED) == [(0, 1), (2, 3)]
+    table[0, 0, 2] = 4.0  # the batches of 0 and 1 together: 4 - 5 < 0, so that 0 and 2 go first
+    assert joined_pairs(table, counts, OPENED)[0] == (0, 2)
+    assert joined_pairs(table, np.array([1, 0, 1, 0]), OPENED) == [(0, 2)]
+
+
+def test_a_liar_joins_nothing_where_it_is_reckoned_with() -> None:
+    honest = np.random.default_rng(0).uniform(-30, -20, (7, 2, 2))
+    lie = honest.copy()
+    lie[3] = 1e6
+    assert joined_pairs(lie, np.ones(2, int), OPENED[:2]) == [(0, 1)]
+    assert joined_pairs(lie, np.ones(2, int), OPENED[:2], liars=1) == []
+    alike = -honest
+    alike[3] = -1e6  # and none is kept apart by one
+    assert joined_pairs(alike, np.ones(2, int), OPENED[:2]) == []
+    assert joined_pairs(alike, np.ones(2, int), OPENED[:2], liars=1) == [(0, 1)]
+
+
+def test_evidence_tables_against_a_loop() -> None:
+    found, bank = sine(), Bank()
+    rng = np.random.default_rng(2)
+    for step in range(2):
+        each = found.batches[step]
+        bank.memories.append(Memory(each, rng.dirichlet([1, 1], (10, 100)), np.full(10, step)))
+    for step in range(2):
+        bank.open(step, 0, NETWORK.start(rng))
+        bank.slots[step].held[:] = True
+    bank.memories[0].slot[4] = FORGOTTEN
+    table, counts = evidence_tables(NETWORK, bank)
+    memory, node = bank.memories[1], 6
+    model = NETWORK.probability(bank.slots[0].models, memory.batch.x)[node]
+    half, floor = (model + memory.told[node]) / 2, 1 / 102
+    rows = np.arange(100), memory.batch.y[node]
+    expected = np.log((1 - 2 * floor) * half[rows] + floor).sum()
+    expected -= np.log((1 - 2 * floor) * memory.told[node][rows] + floor).sum()
+    assert table[node, 1, 0] == pytest.approx(expected)
+    assert not table[4, 0].any()
+    assert counts[4].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "gossip", [GossipConfig(), GossipConfig(topology="exponential", loss=0.3),
+               GossipConfig(topology="line", away={"node-4": (60, 130)})],
+    ids=["ring", "exponential with losses", "line with a node away"],
+)  # fmt: skip
+def test_opposite_concepts_get_a_model_each_and_nodes_agree(gossip: GossipConfig) -> None:
+    found = sine()
+    learner = learned(found.first(10), gossip)
+    right = learner.predict(found.batches[10].x).argmax(axis=-1) == found.batches[10].y
+    assert right.mean() > 0.97  # concepts did not change from step 9 to 10
+    slots = learner._slot
+    for concept in (0, 1):
+        assert len(np.unique(slots[found.concept[9] == concept])) <= 2
+    assert not set(slots[found.concept[9] == 0]) & set(slots[found.concept[9] == 1])
+
+
+def test_alarms_are_raised_where_the_concept_changed() -> None:
+    found = sine()
+    learner = learned(found.first(4))
+    learner.learn(found.batches[4], found.concept[4])
+    assert learner.alarms[found.changed[4]].all()
+    assert learner.alarms[~found.changed[4]].mean() < 0.35
+
+
+def test_alone_it_sends_nothing_and_still_tells_concepts_apart() -> None:
+    found = sine()
+    learner = learned(found.first(10), exchange="alone")
+    assert not learner.exchange.sent.any()
+    right = learner.predict(found.batches[10].x).argmax(axis=-1) == found.batches[10].y
+    assert right.mean() > 0.95
+
+
+def test_memory_is_bounded_and_every_concept_stays_in_it() -> None:
+    learner = learned(sine(), memory=4)
+    kept = (learner.bank.taught != FORGOTTEN).sum(axis=1)
+    assert kept.max() == 4
+    assert learner.bank.taught[:, -1].min() >= 0
+    turned = sine().concept
+    both = [node for node in range(10) if len(set(turned[:, node])) == 2]
+    assert np.mean([len(set(learner.bank.taught[node]) - {FORGOTTEN}) > 1 for node in both]) > 0.8
