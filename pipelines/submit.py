@@ -36,7 +36,11 @@ def run(
     federation = Federation(check_kit(kit, LEAD), patience_s)
     if config.federation.compare or config.training.personalised:
         raise BadInput("federation.compare and training.personalised are for flame train")
-    strategy_of(config)
+    if strategy_of(config).alone_suffices:
+        raise BadInput(
+            "federation.strategy gossip needs no server: flame train runs it, in process or on "
+            "FLARE on one machine; choose another for flame submit"
+        )
     if not config.data.centres:
         config = replace(config, data=replace(config.data, centres=federation.sites()))
     config = with_features(config)

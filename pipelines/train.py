@@ -30,6 +30,7 @@ from flame.federation.plan import (
 )
 from flame.federation.privacy_budget import Budget
 from flame.federation.strategies.chosen import strategy_of
+from flame.federation.strategies.gossip import GOSSIP
 from flame.federation.task import open_task
 from flame.preprocessing.radiomics import expanded
 
@@ -79,9 +80,12 @@ def run(
     write_text(out / WARNINGS_FILE, "\n".join(warnings))
     federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
     if config.federation.engine == "flare" and not _finished(out, federated):
+        from flame.federation.flare.peers import gather_peers
         from flame.federation.flare.simulator import train_on_flare
 
         train_on_flare(config, out, lambda done, total: progress(FEDERATED, done, total))
+        if config.federation.strategy == GOSSIP:
+            gather_peers(config, out)
         if not _finished(out, federated):
             raise FlameError("NVIDIA FLARE ended before the training did; run the command again")
 

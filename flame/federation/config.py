@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flame.core.config import build
 from flame.core.errors import BadInput
+from flame.federation.gossip.peers import GossipConfig
 from flame.federation.plan import POOLED
 from flame.federation.rules import check
 from flame.federation.settings import (
@@ -32,7 +33,8 @@ class TrainConfig:
 
     ``task`` is response, survival, segmentation or evolution; ``model`` are the settings of a
     response model and the features of a survival model, the other tasks have sections of their own.
-    ``baselines`` maps a name to the clinical features of a plain baseline.
+    ``baselines`` maps a name to the clinical features of a plain baseline; ``gossip`` is for
+    federation.strategy = "gossip".
     """
 
     data: DataConfig
@@ -46,6 +48,7 @@ class TrainConfig:
     privacy: PrivacyConfig = PrivacyConfig()
     segmentation: SegmentationConfig = SegmentationConfig()
     evolution: EvolutionConfig = EvolutionConfig()
+    gossip: GossipConfig = GossipConfig()
 
     def __post_init__(self) -> None:
         check(self)

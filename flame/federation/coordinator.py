@@ -83,6 +83,7 @@ class Coordinator:
 
         if at is None:
             state, shared = self._start(federation, sites, call)
+            state = self.strategy.begin(state, sites)
             at = Checkpoint(0, state, self.task.prepare(ask, shared))
             save(1)
         while at.round < self.task.rounds and not self.stopping.is_over(at):
@@ -123,7 +124,8 @@ class Coordinator:
             shared=at.shared, who=who(federation), secret=secret, bits=bits,
         )  # fmt: skip
         wall = round(time.perf_counter() - started, 4)
-        least = min(self.min_sites or self.strategy.enough or len(sites), len(sites))
+        fewest = 1 if self.strategy.alone_suffices else self.strategy.enough
+        least = min(self.min_sites or fewest or len(sites), len(sites))
         if secret:
             there = tuple(sorted(answers.got))
             hidden, also = secure_update(

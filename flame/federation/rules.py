@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
+from flame.federation.gossip.method import PER_SITE
 from flame.federation.quantisation import BITS
 from flame.federation.settings import ENDPOINTS, ENGINES, PRIVACY_LEVELS, WATCHED
 from flame.models.inputs import MISSING, MODEL_KINDS
@@ -18,7 +19,7 @@ Rules = list[tuple[object, str]]
 
 def check(config: "TrainConfig") -> None:
     """BadInput with the first rule that does not hold."""
-    for section in (_data, _task, _training, _federation, _privacy, _model, _images):
+    for section in (_data, _task, _training, _federation, _peers, _privacy, _model, _images):
         for holds, message in section(config):
             if not holds:
                 raise BadInput(message)
@@ -125,6 +126,24 @@ def _federation(config: "TrainConfig") -> Rules:
             "federation.secure, whose sums are exact",
         ),
     ]
+
+
+def _peers(config: "TrainConfig") -> Rules:
+    federation, training = config.federation, config.training
+    if "gossip" not in (federation.strategy, *federation.compare):
+        return []
+    plain = not federation.secure and federation.bits == max(BITS)
+    return [
+        (config.learner == "response", "strategy gossip: on task response, by a network"),
+        (plain and not training.validation and not config.privacy.is_private,
+         "strategy gossip: not with federation.secure or bits, training.validation or "
+         "privacy.level"),
+        (
+            federation.engine != "flare" or config.gossip.method in PER_SITE,
+            f"gossip.method on FLARE: one of {', '.join(PER_SITE)}; others run in process",
+        ),
+        (config.gossip.topology != "places", "gossip.topology = 'places' is for flame stream"),
+    ]  # fmt: skip
 
 
 def _privacy(config: "TrainConfig") -> Rules:

@@ -15,7 +15,7 @@ from flame.streams.network import Array, Labels
 from flame.streams.stream import Batch, Stream
 
 CHANGES = ("scanner", "protocol")
-_WHITE, _VOXELS = 2, 60
+_WHITE, _VOXELS, _STRENGTH = 2, 60, 12
 _RESPONSE = {"enhancing": -2.5, "necrosis": -1.5, "oedema": 0.5}
 
 
@@ -72,7 +72,7 @@ def _hospital(
         sequences = {Sequence.FLAIR: 0.6, Sequence.T2: 1.5}
     share = rng.dirichlet([2.0] * len(TISSUES_OF_TUMOUR), config.patients)
     logit = sum(
-        _RESPONSE[name] * (share[:, k] - 1 / share.shape[1]) * 4
+        _RESPONSE[name] * (share[:, k] - 1 / share.shape[1]) * _STRENGTH
         for k, name in enumerate(TISSUES_OF_TUMOUR)
     )
     y = (rng.random(config.patients) < 1 / (1 + np.exp(-logit))).astype(np.int64)

@@ -23,8 +23,8 @@ class TableConfig:
 
     ``files`` may hold * and ?, and end in .gz. ``time_columns`` is one column of dates or numbers,
     or year, month, day, hour; without any each file is a time, in the order given. ``site_column``
-    names the node; without it each file is a node, or rows are dealt to ``deal`` nodes. A step
-    holds ``step`` days, or units of a time that is a number; ``parts`` cuts each into so many.
+    names the node; without it each file is a node, or rows are dealt to ``deal`` nodes (all of one
+    ``deal_by``, such as a patient, to the same). A step holds ``step`` days, or units of a time that is a number; ``parts`` cuts each into so many.
 
     The outcome is 1 where it is ``above`` a number or one of ``positive``, else every value is a
     class; ``among`` says which values count. ``ahead`` takes it from hours (units) later.
@@ -39,6 +39,7 @@ class TableConfig:
     time_columns: tuple[str, ...] = ()
     site_column: str = ""
     deal: int = 0
+    deal_by: str = ""
     step: float = 30.0
     parts: int = 1
     above: float | None = None
@@ -102,7 +103,12 @@ def paths_of(config: TableConfig) -> list[Path]:
 
 def _read(config: TableConfig, seed: int) -> pd.DataFrame:
     times = config.time_columns
-    needed = [*_raw(config), config.outcome, *times, *filter(None, [config.site_column])]
+    needed = [
+        *_raw(config),
+        config.outcome,
+        *times,
+        *filter(None, [config.site_column, config.deal_by]),
+    ]
     parts = []
     for place, path in enumerate(paths_of(config)):
         part = read_table(path, needed).replace(list(config.missing), np.nan)
@@ -112,7 +118,8 @@ def _read(config: TableConfig, seed: int) -> pd.DataFrame:
         elif config.deal:  # files can be sorted by outcome
             order = np.random.default_rng([seed, place]).permutation(len(part))
             part = part.iloc[order]
-            part[_SITE] = [f"node-{k + 1}" for k in np.arange(len(part)) % config.deal]
+            by = part[config.deal_by] if config.deal_by else pd.Series(range(len(part)))
+            part[_SITE] = [f"node-{k % config.deal + 1}" for k in pd.factorize(by)[0]]
         else:
             part[_SITE] = path.name.split(".")[0]
         parts.append(part)

@@ -17,8 +17,11 @@ from flame.federation.config import CONFIG_FILE, TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.cross_site import cross_site
 from flame.federation.flare.calls import Calls
+from flame.federation.flare.peers import watch_peers
+from flame.federation.flare.plan import flare_plan
 from flame.federation.history import in_a_line
-from flame.federation.plan import FEDERATED, Federation, joint_trainings, local_trainings
+from flame.federation.plan import Federation
+from flame.federation.strategies.gossip import GOSSIP
 from flame.federation.task import open_task
 
 PROGRESS_FILE, ERROR_FILE = "progress.json", "flare-error.json"
@@ -27,17 +30,6 @@ RUNS, RESULT, PROGRESS = "flame-runs", "flame", "flame.progress"
 """Folder of runs at the server, folder of results in a job, and the command for its progress."""
 _REMEMBERED = 400
 """Rows of the history that are told to who asks: a lead that was away misses none of the last."""
-
-
-def flare_plan(config: TrainConfig, alone: bool = False) -> list[Federation]:
-    """The trainings that need the federation: all centres, all but each one, each ``alone``."""
-    training, names = config.training, centres(config.data)
-    if config.task == "statistics":
-        return [Federation(FEDERATED, names, 0, 2)]
-    plan = joint_trainings(FEDERATED, names, training.seeds, training.folds)
-    if alone and config.federation.secure:  # a sum over one site is its update
-        return [federation for federation in plan if len(federation.centres) > 1]
-    return plan + (local_trainings(names, training.seeds, training.folds) if alone else [])
 
 
 class FlareServer:
@@ -61,21 +53,25 @@ class FlareServer:
         rows: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
         def progress(done: int, total: int) -> None:
-            rows.extend(coordinator.latest)
+            rows.extend(coordinator.latest if coordinator else [])
             silent = sorted(calls.silent) if calls else []
             told.update(done=done, total=total, latest=list(rows), silent=silent)
             write_text(run / PROGRESS_FILE, json.dumps([done, total]))
-            if provisioned and coordinator.latest:
+            if provisioned and coordinator and coordinator.latest:
                 _show(coordinator.latest)
 
         collab.fl_ctx.get_engine().register_app_command(PROGRESS, lambda *_: told)
         job = Path(collab.workspace.get_run_dir(collab.fl_ctx.get_job_id()))
         calls: Calls | None = None
+        coordinator: Coordinator | None = None
         try:
             if provisioned:
                 write_text(run / CONFIG_FILE, as_toml(config))
             calls = Calls(centres(config.data), config.federation.timeout_s,
                           config.federation.silence_s)  # fmt: skip
+            if config.federation.strategy == GOSSIP:
+                watch_peers(calls, str(run), progress)
+                return
             plan = flare_plan(config, alone=provisioned)
             coordinator = Coordinator(config, open_task(config), run, plan, progress)
             coordinator.run(calls, lambda f: f.centres)

@@ -21,7 +21,10 @@ from nvflare.collab import collab
 from flame.core.errors import Refusal
 from flame.core.files import atomic_path
 from flame.federation.audit import AUDIT_FILE, AuditLog
-from flame.federation.config import TrainConfig
+from flame.federation.config import TrainConfig, centres
+from flame.federation.flare.peer import PEERS, Peer
+from flame.federation.flare.plan import flare_plan
+from flame.federation.peer_calls import Mailbox
 from flame.federation.policy import CALLS, POLICY_FILE, SitePolicy, read_policy
 from flame.federation.privacy_budget import BUDGET_FILE, Budget
 from flame.federation.task import Message, open_task
@@ -41,6 +44,8 @@ class FlareSite:
         self._call = ""
         self._answer: Future[Message] = Future()
         self._site: Any = None
+        self._box = Mailbox()
+        self._peer: Peer | None = None
 
     @collab.publish
     def alive(self) -> bool:
@@ -70,6 +75,32 @@ class FlareSite:
             return answer.result(timeout=wait)
         except TimeoutError:
             return BUSY
+
+    @collab.publish
+    def start_peer(self, run: str) -> Message:
+        """Begin to learn with neighbours, into ``run`` on this machine; once only."""
+        with self._lock:
+            if self._peer is None:
+                config, here = TrainConfig.from_json(self.config), _Here.now()
+                names = centres(config.data)
+                proxies = {n: collab.get_clients([n])[0] for n in names if n != here.centre}
+                self._peer = Peer(
+                    here.centre, config, flare_plan(config), lambda: here.open_site(config),
+                    proxies, Path(run) / PEERS / here.centre, self._box,
+                )  # fmt: skip
+        state: Message = self.peer_state()
+        return state
+
+    @collab.publish
+    def peer_state(self) -> Message:
+        """How far this site is: no weight and no figure of a patient."""
+        return dict(self._peer.state) if self._peer else UNKNOWN
+
+    @collab.publish
+    def deliver(self, topic: str, sender: str, items: dict[str, Any]) -> bool:
+        """Take what a neighbour sends."""
+        self._box.put(topic, sender, items)
+        return True
 
     def _work(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
         with _only_kinds(method) as failed:

@@ -57,19 +57,28 @@ class GossipConfig:
 
 
 class Peers:
-    """The rounds of a configuration; ``places`` are links of geography."""
+    """The rounds of a configuration; ``places`` are links of geography.
+
+    A file may name all of ``everyone`` where only some take part.
+    """
 
     def __init__(
-        self, config: GossipConfig, names: tuple[str, ...], places: Links | None = None
+        self,
+        config: GossipConfig,
+        names: tuple[str, ...],
+        places: Links | None = None,
+        everyone: tuple[str, ...] = (),
     ) -> None:
-        self.config, self.names = config, names
+        self.config, self.names, self._everyone = config, names, everyone or names
         for name in {*config.away, *config.slow} - set(names):
             raise BadInput(f"gossip.away or slow: no node '{name}'; there are {', '.join(names)}")
         self._fixed = self._known(places)
 
     def _known(self, places: Links | None) -> Links | None:
         if self.config.topology == FILE:
-            return read_links(Path(self.config.file), self.names)
+            found = read_links(Path(self.config.file), self._everyone)
+            here = [self._everyone.index(name) for name in self.names]
+            return found[np.ix_(here, here)]
         if self.config.topology != PLACES:
             return None
         if places is None:

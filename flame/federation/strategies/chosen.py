@@ -20,6 +20,7 @@ from flame.federation.strategies import (  # noqa: F401  (they register themselv
     fedyogi,
     flash,
     geometric_median,
+    gossip,
     krum,
     median,
     qffl,
@@ -39,6 +40,8 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
     name = kind if compared else federation.strategy
     options = {} if compared else federation.options
     found = open_strategy(name, options, training.learning_rate)
+    if isinstance(found, gossip.Gossip):
+        found = gossip.Gossip(config.gossip, config.data.centres)
     if found.plain_gradients and (config.task != "response" or training.optimizer != "sgd"):
         raise BadInput(
             f"federation.strategy {name} counts on plain gradient steps: set "

@@ -32,17 +32,23 @@ class Strategy:
 
     ``plain_gradients`` says that sites must train with SGD without momentum, as the strategy counts
     on its steps. ``personal`` says that sites have weights of their own, see ``weights_for``.
-    ``mean_suffices`` says that it needs no more of the updates than their mean.
+    ``mean_suffices`` says that it needs no more of the updates than their mean, ``alone_suffices``
+    that a round goes on with whoever is there.
     """
 
     plain_gradients: ClassVar[bool] = False
     personal: ClassVar[bool] = False
     mean_suffices: ClassVar[bool] = False
+    alone_suffices: ClassVar[bool] = False
 
     @property
     def enough(self) -> int:
         """How many sites a round waits for; 0: all of them."""
         return 0
+
+    def begin(self, state: State, sites: tuple[str, ...]) -> State:
+        """The state before the first round of a training of ``sites``."""
+        return state
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Return the next state from ``updates``, which come in order of centre name."""

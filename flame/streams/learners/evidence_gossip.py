@@ -4,15 +4,16 @@ Each node asks of its newest batch whether any model that it holds predicts it b
 could be learned from the batch alone; if none does, it opens a new one. Models are joined where
 one improves what others had honestly told of their batches, the evidence summed over the network.
 Each is learned from all remembered batches of its label and averaged with itself alone. Nothing is
-compared with a threshold: every decision is a Bayes factor against one. See
-``docs/evidence-gossip.md``.
+compared with a threshold: every decision is a Bayes factor against one. Beside the bank one model
+is learned from everything, and a node leans on whichever of the two told its batches better so
+far. See ``docs/evidence-gossip.md``.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
@@ -20,10 +21,12 @@ from flame.streams.learners.bank import Bank, Memory, roots
 from flame.streams.learners.joining import evidence_tables, joined_pairs
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.learners.new_concept import chunk_evidence, new_concept
-from flame.streams.network import Adam, Array, Network
+from flame.streams.network import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
 _STAY, _RETURN, _NEW = np.log([0.5, 0.25, 0.25])
+_BANK = np.log(3)
+"""Log odds of the bank against the model of everything, before either was tested."""
 _SENT_WITH_A_MODEL = 2
 
 
@@ -34,7 +37,8 @@ class EvidenceOptions:
     ``memory`` batches a node keeps. News (new models, evidence, joins) are passed on for ``flood``
     rounds each; 0: as many as the graph needs, twice that where messages are lost. Up to ``liars``
     nodes may send false evidence. Parts can be taken away, to see what they are worth: ``births``,
-    ``joins``, ``afresh`` (forks of the first weights) and ``old`` (batches of earlier steps).
+    ``joins``, ``afresh`` (forks of the first weights), ``old`` (batches of earlier steps) and
+    ``everything`` (the model of all batches).
     """
 
     memory: int = 30
@@ -44,6 +48,7 @@ class EvidenceOptions:
     joins: bool = True
     afresh: bool = True
     old: bool = True
+    everything: bool = True
 
     def __post_init__(self) -> None:
         if self.memory < 1 or self.flood < 0 or self.liars < 0:
@@ -64,14 +69,23 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._rng = np.random.default_rng([seed, 9])
         self._slot = np.full(exchange.nodes, -1)
         self._posterior = np.zeros((exchange.nodes, 0))
+        self._whole, self._hits = self.start, np.zeros((exchange.nodes, 2))
+        self._seen = np.zeros(exchange.nodes)
+        self._lean = np.tile([1.0, 0.0], (exchange.nodes, 1))
         config = exchange.peers.config
         needed = exchange.peers.diameter * (2 if config.loss or config.away or config.slow else 1)
         self._flood = max(1, min(self.flood or needed, pace.rounds // 4))
 
     def predict(self, x: Array) -> Array:
-        """What each model tells, by how likely it is the right one for the newest batch."""
+        """What the bank and the model of everything tell, by how well each did so far."""
         if not self.bank.slots:
             return super().predict(x)
+        whole = self.network.probability(self._whole, x)
+        lean = self._lean[:, :, None, None]
+        return np.asarray(lean[:, 0] * self._of_bank(x) + lean[:, 1] * whole)
+
+    def _of_bank(self, x: Array) -> Array:
+        """What each model tells, by how likely it is the right one for the newest batch."""
         parts = [
             share[:, None, None] * self.network.probability(slot.models, x)
             for share, slot in zip(self._posterior.T, self.bank.slots, strict=True)
@@ -80,9 +94,10 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
+        self._score(batch)
         self.step += 1
         before, born = self._slot, self._label(batch)
-        self._adams = [Adam(self.start.shape, self.pace.rate) for _ in self.bank.slots]
+        self._adams = [Adam(self.start.shape, self.pace.rate) for _ in [*self.bank.slots, None]]
         resting = frozenset(range(len(self.bank.slots) - born, len(self.bank.slots)))
         left = self.pace.rounds
         if born:
@@ -99,8 +114,25 @@ class EvidenceGossip(EvidenceOptions, Learner):
         reach = self._rounds(left, frozenset())
         if born and self.joins:
             self._agree(pairs, reach)
+        self._weigh()
         self.alarms = (self._slot != before) & (self.step > 0)
         self._tidy()
+
+    def _score(self, batch: Batch) -> None:
+        """Count the rows that the bank and the model of everything told right beforehand."""
+        if not (self.bank.slots and self.everything):
+            return
+        whole = self.network.probability(self._whole, batch.x)
+        for number, told in enumerate((self._of_bank(batch.x), whole)):
+            right = (told.argmax(axis=-1) == batch.y) * batch.weight
+            self._hits[:, number] += right.sum(axis=1)
+        self._seen += batch.weight.sum(axis=1)
+
+    def _weigh(self) -> None:
+        """Exponential weights (Cesa-Bianchi 2006) on each node's own counts."""
+        if self.everything:
+            more = np.sqrt(8 * np.log(2) / np.maximum(self._seen, 1)) * np.subtract(*self._hits.T)
+            self._lean = np.stack([expit(_BANK + more), expit(-_BANK - more)], axis=1)
 
     def _label(self, batch: Batch) -> int:
         """Say which slot the batch teaches at each node, opening some; how many were opened."""
@@ -154,11 +186,22 @@ class EvidenceGossip(EvidenceOptions, Learner):
                         slot.models, x, y, rows, self._adams[number], self.pace.local_steps
                     )
                     slot.models = self._averaged(trained, counts[:, number], slot.held, there)
-            held = np.sum([slot.held for slot in self.bank.slots], axis=0)
+            if self.everything:
+                self._whole = self._everything(x, y, there)
+            held = int(self.everything) + np.sum([slot.held for slot in self.bank.slots], axis=0)
             self.exchange.sends(held * (self.network.size + _SENT_WITH_A_MODEL))
             heard = self.exchange.now.arrived & (self.exchange.now.weights > 0)
             reach = reach | ((heard.astype(int) @ reach) > 0)
         return reach
+
+    def _everything(self, x: Array, y: Labels, there: NDArray[np.bool_]) -> Array:
+        """The model of all batches after a round."""
+        rows = self.bank.rows(there)[:, -x.shape[1] :]
+        trained = self.network.descend(
+            self._whole, x, y, rows, self._adams[-1], self.pace.local_steps
+        )
+        everyone = np.ones(len(x), bool)
+        return self._averaged(trained, rows.sum(axis=1).astype(int), everyone, there)
 
     def _averaged(
         self,

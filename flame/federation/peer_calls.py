@@ -1,0 +1,211 @@
+"""Calls of a site that has no server: it asks itself, and hears its neighbours.
+
+Every site runs a ``Coordinator`` of its own over these calls. An update goes to those that hear the
+site in that round; what all have to know before and after the rounds (sums of patients) is passed
+on from neighbour to neighbour until every site has every answer, and is worked out alike by each.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from flame.core.files import atomic_path
+from flame.federation.calls import Answers, given
+from flame.federation.gossip.peers import Peers
+from flame.federation.plan import Federation
+from flame.federation.site import Site
+from flame.federation.task import Message
+
+SENT = "sent"
+_UNION = 16
+"""Rounds whose links together make the neighbours that news are passed on to."""
+
+
+class Mailbox:
+    """What came from peers, by topic and by whom it is about; many threads may use it."""
+
+    def __init__(self) -> None:
+        self._items: dict[str, dict[str, Message]] = {}
+        self._heard: dict[str, int] = {}
+        self._changed = threading.Condition()
+
+    def put(self, topic: str, sender: str, items: Mapping[str, Message]) -> None:
+        """File what ``sender`` told of itself and of others."""
+        with self._changed:
+            self._items.setdefault(topic, {}).update(items)
+            self._heard[sender] = self._heard.get(sender, 0) + 1
+            self._changed.notify_all()
+
+    def heard(self, sender: str) -> int:
+        """How often a site was heard of."""
+        with self._changed:
+            return self._heard.get(sender, 0)
+
+    def of(self, topic: str) -> dict[str, Message]:
+        """What is there."""
+        with self._changed:
+            return dict(self._items.get(topic, {}))
+
+    def wait(self, topic: str, wanted: set[str], seconds: float) -> dict[str, Message]:
+        """What is there once all ``wanted`` are, or after so many seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: wanted <= set(self._items.get(topic, {})), seconds)
+            return dict(self._items.get(topic, {}))
+
+    def drop(self, topic: str) -> None:
+        """Forget a topic that is done with."""
+        with self._changed:
+            self._items.pop(topic, None)
+
+
+class Post(Protocol):
+    """Sends to a neighbour, without waiting for it."""
+
+    def __call__(self, neighbour: str, topic: str, items: Mapping[str, Message]) -> None:
+        """``items`` by the site that they are about."""
+
+
+class PeerCall:
+    """The calls of the site called ``name``.
+
+    ``peers_of(sites)`` is the graph of a training. A neighbour that is silent for ``silence_s``
+    where an update is due is not waited for again until it is heard of; ``lives`` asks it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        site: Site,
+        box: Mailbox,
+        post: Post,
+        lives: Callable[[str], bool],
+        peers_of: Callable[[tuple[str, ...]], Peers],
+        times: tuple[float, float],
+        folder: Path,
+    ) -> None:
+        self.name, self.site, self.box, self.post, self.lives = name, site, box, post, lives
+        self.peers_of, self.folder = peers_of, folder
+        self.timeout_s, self.silence_s = times
+        self._silent: dict[str, int] = {}
+        self._asked: dict[str, int] = {}
+        self._training = ""
+        self._everyone: tuple[str, ...] = (name,)
+        self._repeat()
+
+    def taking_part(self, federation: Federation) -> tuple[str, ...]:
+        """The sites of the training that the coordinator begins."""
+        self._training, self._everyone = federation.name, tuple(sorted(federation.centres))
+        return self._everyone
+
+    def __call__(
+        self,
+        method: str,
+        sites: tuple[str, ...],
+        each: Mapping[str, Message] | None = None,
+        enough: int = 0,
+        **arguments: Any,
+    ) -> Answers:
+        """This site's answer, and those of others as far as they are needed and heard."""
+        if self.name not in sites:  # another site begins the training, or has it for itself
+            return self._with_all(method, sites, arguments, None)
+        mine = getattr(self.site, method)(**given(self.name, each, arguments))
+        if method == "train":
+            return self._with_neighbours(arguments["name"], arguments["number"], sites, mine)
+        return self._with_all(method, sites, arguments, mine)
+
+    def _with_neighbours(
+        self, training: str, number: int, sites: tuple[str, ...], mine: Message
+    ) -> Answers:
+        topic, links = f"{training}:{number}", self.peers_of(sites).links(number - 1)
+        place = sites.index(self.name)
+        self._send(training, number, [sites[k] for k in np.flatnonzero(links[:, place])], mine)
+        wanted = {sites[k] for k in np.flatnonzero(links[place])}
+        for name in list(self._silent):
+            if self.box.heard(name) > self._silent[name]:
+                del self._silent[name]
+        there = self._wait(topic, wanted - set(self._silent))
+        lost = {}
+        for name in wanted - set(there):
+            if name not in self._silent:
+                self._silent[name] = self.box.heard(name)
+            lost[name] = "was silent"
+        self.box.drop(f"{training}:{number - 1}")
+        got = {name: there[name] for name in wanted & set(there)}
+        return Answers({**got, self.name: mine}, lost)
+
+    def _wait(self, topic: str, wanted: set[str]) -> dict[str, Message]:
+        """Wait as long as those that are missing live, up to the time-out."""
+        end = time.monotonic() + self.timeout_s
+        while True:
+            there = self.box.wait(topic, wanted, min(self.silence_s, end - time.monotonic()))
+            missing = wanted - set(there)
+            if not missing or time.monotonic() >= end:
+                return there
+            wanted -= {name for name in missing if not self.lives(name)}
+
+    def _with_all(
+        self, method: str, sites: tuple[str, ...], arguments: Message, mine: Message | None
+    ) -> Answers:
+        everyone = self._everyone if len(sites) == 1 else sites
+        topic = self._topic(method, arguments)
+        if mine is not None:
+            self.box.put(topic, self.name, {self.name: mine})
+        near, passed, end = self._near(everyone), set[str](), time.monotonic() + self.timeout_s
+        while True:
+            there = self.box.of(topic)
+            news = {name: there[name] for name in set(there) - passed}
+            if news:
+                for neighbour in near:
+                    self.post(neighbour, topic, news)
+                passed |= set(news)
+            if set(sites) <= passed:
+                return Answers({name: there[name] for name in sites})
+            if time.monotonic() >= end:
+                gone = set(sites) - passed
+                known = {name: there[name] for name in passed & set(sites)}
+                return Answers(known, dict.fromkeys(gone, "was not heard of by its neighbours"))
+            self.box.wait(topic, passed | {""}, 0.05)
+
+    def _near(self, sites: tuple[str, ...]) -> list[str]:
+        """Everybody that hears this site in some round."""
+        if len(sites) < 2:
+            return []
+        peers, place = self.peers_of(sites), sites.index(self.name)
+        links = np.any([peers.links(k) for k in range(_UNION)], axis=0)
+        return [sites[k] for k in np.flatnonzero(links[:, place])]
+
+    def _topic(self, method: str, arguments: Message) -> str:
+        """The same at every site, whatever training it has got to."""
+        told = {k: v for k, v in arguments.items() if isinstance(v, str | int | float | dict)}
+        training = "" if method == "describe" else self._training
+        plain = json.dumps([training, method, told], sort_keys=True, default=lambda _: "")
+        label = hashlib.sha256(plain.encode()).hexdigest()[:16]
+        self._asked[label] = self._asked.get(label, 0) + 1
+        return f"{method}:{label}:{self._asked[label]}"
+
+    def _send(self, training: str, number: int, hearers: list[str], mine: Message) -> None:
+        """Send an update, and keep it: a neighbour that was killed will ask for it again."""
+        arrays = {f"{i:04d}": w for i, w in enumerate(mine["weights"])}
+        plain = {k: v for k, v in mine.items() if k not in ("weights", "also")}
+        told = json.dumps({"number": number, "hearers": hearers, **plain})
+        with atomic_path(self.folder / SENT / f"{training}.npz") as path, path.open("wb") as file:
+            np.savez(file, told=np.array(told), **arrays)
+        for name in hearers:
+            self.post(name, f"{training}:{number}", {self.name: mine})
+
+    def _repeat(self) -> None:
+        """After a restart, send again what neighbours may have lost with it."""
+        for path in sorted((self.folder / SENT).glob("*.npz")):
+            with np.load(path) as file:
+                told = json.loads(str(file["told"]))
+                weights = [file[key] for key in sorted(set(file.files) - {"told"})]
+            number, hearers = told.pop("number"), told.pop("hearers")
+            for name in hearers:
+                self.post(name, f"{path.stem}:{number}",
+                          {self.name: {**told, "weights": weights, "also": []}})  # fmt: skip

@@ -1,0 +1,81 @@
+"""Learning peer to peer: every site has a model of its own and averages with its neighbours."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from flame.core.scores import Update, Weights
+from flame.federation.gossip.chosen import METHODS  # noqa: F401  (registers every method)
+from flame.federation.gossip.method import Round, Swarm, open_method
+from flame.federation.gossip.peers import GossipConfig, Peers
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, flat, mean, shaped
+
+GOSSIP = "gossip"
+_OWN, _METHOD, _ROUND = "own.", "method.", "round"
+
+
+@STRATEGIES.register(GOSSIP)
+@dataclass(frozen=True)
+class Gossip(Strategy):
+    """The topology and method of ``config``, among all that take part or some of ``everyone``.
+
+    A centre that never took part gets the mean of all. On FLARE each site runs this for itself and
+    knows its neighbours' updates alone: then its own model is right, and those of others are not.
+    """
+
+    personal, alone_suffices = True, True
+    config: GossipConfig = GossipConfig()
+    everyone: tuple[str, ...] = ()
+
+    def begin(self, state: State, sites: tuple[str, ...]) -> State:
+        """All sites from the same weights."""
+        own = {f"{_OWN}{site}": state.weights for site in sites}
+        return State(state.weights, {**own, _ROUND: [np.zeros(1, np.int64)]}, state.names)
+
+    def weights_for(self, state: State, site: str) -> Weights:
+        """The site's own model."""
+        return state.memory.get(f"{_OWN}{site}", state.weights)
+
+    def peers(self, sites: tuple[str, ...]) -> Peers:
+        """The graph of a training's sites."""
+        away = {name: rounds for name, rounds in self.config.away.items() if name in sites}
+        slow = {name: share for name, share in self.config.slow.items() if name in sites}
+        return Peers(replace(self.config, away=away, slow=slow), sites, everyone=self.everyone)
+
+    def aggregate(self, state: State, updates: list[Update]) -> State:
+        """One round of the method; who sent nothing is heard by nobody and stays as it was."""
+        if not any(name.startswith(_OWN) for name in state.memory):
+            state = self.begin(state, tuple(u.centre for u in updates))
+        sites = tuple(sorted(n.removeprefix(_OWN) for n in state.memory if n.startswith(_OWN)))
+        number = int(state.memory[_ROUND][0][0])
+        before = np.stack([flat(self.weights_for(state, site)) for site in sites])
+        sent = {update.centre: update for update in updates}
+        trained = before.copy()
+        for row, site in enumerate(sites):
+            if site in sent:
+                trained[row] = flat(sent[site].weights)
+        memory = {k.removeprefix(_METHOD): v[0] for k, v in state.memory.items()
+                  if k.startswith(_METHOD)}  # fmt: skip
+        after = Swarm(trained)
+        if len(sites) > 1:
+            method = open_method(self.config.method, self.config.options)
+            after = method.mix(Swarm(before, memory), trained, self._round(sites, sent, number))
+        models = {f"{_OWN}{site}": shaped(row, state.weights)
+                  for site, row in zip(sites, after.models, strict=True)}  # fmt: skip
+        kept = {f"{_METHOD}{name}": [array] for name, array in after.memory.items()}
+        memories = {**models, **kept, _ROUND: [np.array([number + 1])]}
+        mean = mean_of(list(models.values()))
+        return State(mean, memories, state.names)
+
+    def _round(self, sites: tuple[str, ...], sent: dict[str, Update], number: int) -> Round:
+        now = self.peers(sites).round(number)
+        here = np.array([site in sent for site in sites])
+        arrived = now.arrived & here[None, :] & here[:, None]
+        np.fill_diagonal(arrived, val=True)
+        return replace(now, arrived=arrived)
+
+
+def mean_of(each: Sequence[Weights]) -> Weights:
+    """The plain mean of sites' models, in their types."""
+    return mean(each, [1 / len(each)] * len(each), each[0])
