@@ -24,7 +24,8 @@ class TableConfig:
     ``files`` may hold * and ?, and end in .gz. ``time_columns`` is one column of dates or numbers,
     or year, month, day, hour; without any each file is a time, in the order given. ``site_column``
     names the node; without it each file is a node, or rows are dealt to ``deal`` nodes (all of one
-    ``deal_by``, such as a patient, to the same). A step holds ``step`` days, or units of a time that is a number; ``parts`` cuts each into so many.
+    ``deal_by``, such as a patient, to the same). A step holds ``step`` days, or units of a time
+    that is a number; ``parts`` cuts each into so many.
 
     The outcome is 1 where it is ``above`` a number or one of ``positive``, else every value is a
     class; ``among`` says which values count. ``ahead`` takes it from hours (units) later.
