@@ -1,8 +1,10 @@
 """Every gossip method, registered."""
 
 from flame.federation.gossip import (  # noqa: F401
+    alike,
     choco,
     clipped_gossip,
+    dfedavgm,
     dpsgd,
     epidemic,
     gradient_tracking,

@@ -60,6 +60,7 @@ def test_what_equals_plain_gossip() -> None:
     for name, options in (
         ("dpsgd", {}), ("choco", {"share": 1.0, "rate": 1.0}), ("clipped-gossip", {"radius": 1e9}),
         ("neighbour-trimmed-mean", {"liars": 0}), ("epidemic", {"peers": 2}), ("push-sum", {}),
+        ("dfedavgm", {"momentum": 0.0}), ("alike", {"closest": 8}),
     ):  # fmt: skip
         assert np.allclose(mixed(name, 1, **options).models, expected, atol=1e-12), name
 
@@ -95,6 +96,24 @@ def descended(name: str, rounds: int, rate: float) -> np.ndarray:
 def test_gradient_tracking_reaches_the_optimum_of_all() -> None:
     assert descended("gradient-tracking", 1500, 0.05).max() < 1e-6
     assert descended("dpsgd", 1500, 0.05).max() > 1e-2
+
+
+def test_momentum_of_equal_steps_is_the_geometric_sum() -> None:
+    method, swarm = open_method("dfedavgm", {"momentum": 0.5}), Swarm(np.zeros((8, 5)))
+    for _ in range(3):
+        swarm = method.mix(swarm, swarm.models + 1.0, on("ring"))
+    assert np.allclose(swarm.models, 1 + 1.5 + 1.75)
+
+
+def test_those_who_learn_alike_average_with_each_other_alone() -> None:
+    way = np.where(np.arange(8)[:, None] < 5, 1.0, -1.0)
+    trained = START + 9 * way
+    found = open_method("alike", {"closest": 8}).mix(Swarm(START), trained, on("full")).models
+    rest = START[:5].sum(axis=0) + 9 * 5
+    assert np.allclose(found[0], rest / 8 + trained[0] * 3 / 8)  # what others would weigh is own
+    nearest = open_method("alike", {"closest": 1}).mix(Swarm(START), trained, on("full")).models
+    heard = 8 * nearest[7] - 7 * trained[7]
+    assert np.isclose(heard, trained[5:7]).all(axis=1).sum() == 1
 
 
 def test_choco_agrees_from_a_few_numbers_a_round() -> None:

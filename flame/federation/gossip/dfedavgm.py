@@ -1,0 +1,32 @@
+"""Decentralised FedAvg with momentum (after Sun 2021, arXiv:2104.11981)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flame.core.errors import BadInput
+from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+
+_VELOCITY = "velocity"
+
+
+@METHODS.register("dfedavgm")
+@dataclass(frozen=True)
+class DFedAvgM(Method):
+    """Heavy-ball ``momentum`` on what a node learns in a round, then the weighted mean.
+
+    In the paper momentum runs within a round; here it is carried from round to round, as local
+    training is any optimiser's.
+    """
+
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum < 1:
+            raise BadInput("gossip.options.momentum: from 0 to below 1")
+
+    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+        """Without momentum it is D-PSGD."""
+        velocity = before.memory.get(_VELOCITY, np.zeros_like(trained))
+        velocity = self.momentum * velocity + trained - before.models
+        return Swarm(now.kept @ (before.models + velocity), {_VELOCITY: velocity})
