@@ -1,0 +1,79 @@
+"""Rounds of learning peer to peer in process: how fast, and how that grows with nodes.
+
+    python benchmarks/gossip_speed.py [--gossipy PYTHON]
+
+A network of 3-20-1, 100 rows a node, 5 full-batch steps of Adam and one exchange with the
+neighbours of a ring a round; on a random graph of 8 neighbours, too. PYTHON is an environment that has gossipy
+(gossipy-dfl, with torch and dill), which runs benchmarks/peers/gossipy_rounds.py: the same network,
+rows and steps, and one message a node and round.
+"""
+
+import argparse
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+
+from flame.federation.gossip.peers import GossipConfig
+from flame.streams.learners.learner import Pace
+from flame.streams.methods import KNOWN, begin
+from flame.streams.mlp import MLP
+from flame.streams.schedules import ScheduleConfig, plan_of
+from flame.streams.synthetic import SyntheticConfig, synthetic_stream
+
+PEER = Path(__file__).parent / "peers" / "gossipy_rounds.py"
+SIZES = (10, 100, 1000)
+ROUNDS = {10: 200, 100: 100, 1000: 20}
+
+
+def flame(nodes: int, gossip: GossipConfig) -> float:
+    """Seconds a round, the best of three, after one that compiles."""
+    plan = plan_of(ScheduleConfig(nodes=nodes, steps=2), None, 0)
+    stream = synthetic_stream(SyntheticConfig("sea"), plan, 0)
+    found = []
+    for rounds in (1, ROUNDS[nodes], ROUNDS[nodes], ROUNDS[nodes]):
+        learner = begin(KNOWN["gossip"], stream, MLP(3, 20), gossip, Pace(rounds=rounds), 0)
+        started = time.perf_counter()
+        learner.learn(stream.batches[0], stream.concept[0])
+        found.append((time.perf_counter() - started) / rounds)
+    return min(found[1:])
+
+
+def peer(python: str, nodes: int) -> float:
+    """Seconds a round of gossipy."""
+    command = [python, str(PEER), str(nodes), str(max(2, ROUNDS[nodes] // 10))]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--gossipy", default="")
+    given = parser.parse_args()
+    graphs = {
+        "ring": GossipConfig(),
+        "8 neighbours": GossipConfig(topology="watts-strogatz", degree=8, probability=0.5),
+    }
+    print("| nodes | graph | FLAME, nodes x rounds a second | gossipy | ratio |")
+    print("|---|---|---|---|---|")
+    seconds = {}
+    for nodes in SIZES:
+        for name, gossip in graphs.items():
+            if nodes <= gossip.degree and name != "ring":
+                continue
+            seconds[nodes, name] = flame(nodes, gossip)
+            speed, other = nodes / seconds[nodes, name], ""
+            if given.gossipy and name == "ring":
+                there = nodes / peer(given.gossipy, nodes)
+                other = f"{there:.0f} | {speed / there:.0f}"
+            print(f"| {nodes} | {name} | {speed:.0f} | {other or ' | '} |", flush=True)
+    powers = [
+        np.log10(seconds[b, "ring"] / seconds[a, "ring"]) for a, b in ((10, 100), (100, 1000))
+    ]
+    print(f"\nTime grows with nodes to the power {powers[0]:.2f}, then {powers[1]:.2f}.")
+
+
+if __name__ == "__main__":
+    main()
