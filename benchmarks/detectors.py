@@ -2,11 +2,12 @@
 
     python benchmarks/detectors.py
 
-Each detector is set, between the calmest and the most nervous that it allows, on streams of its own
-(seeds 100 on) so that it alarms about once in 5000 rows without drift; then it is tried on others
-(seeds 0 on). Errors: 0 or 1, a tenth of them 1, rising to 0.2, 0.3 and 0.5 after 1000 rows.
-Features, without labels: normal, the mean moving by 0.5, 1 and 2 deviations. Delay: median rows to the first alarm after the change, where it
-was noticed within 2000 rows; restarted detectors do not know the past.
+Each detector is set, between the calmest and the most nervous that it allows, on streams of its
+own (seeds 100 on) so that it alarms about once in 5000 rows without drift; then it is tried on
+others (seeds 0 on). Errors: 0 or 1, a tenth of them 1, rising to 0.2, 0.3 and 0.5 after 1000 rows.
+Features, without labels: normal, the mean moving by 0.5, 1 and 2 deviations. Delay: median rows to
+the first alarm after the change, where it was noticed within 2000 rows; restarted detectors do not
+know the past.
 """
 
 from collections.abc import Callable

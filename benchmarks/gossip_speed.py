@@ -3,9 +3,9 @@
     python benchmarks/gossip_speed.py [--gossipy PYTHON]
 
 A network of 3-20-1, 100 rows a node, 5 full-batch steps of Adam and one exchange with the
-neighbours of a ring a round; on a random graph of 8 neighbours, too. PYTHON is an environment
-that has gossipy (gossipy-dfl, with torch and dill), which runs benchmarks/peers/gossipy_rounds.py: the same network,
-rows and steps, and one message a node and round.
+neighbours of a ring a round; on a random graph of 8 neighbours, too. PYTHON is an environment that
+has gossipy (gossipy-dfl, with torch and dill), which runs benchmarks/peers/gossipy_rounds.py: the
+same network, rows and steps, and one message a node and round.
 """
 
 import argparse
