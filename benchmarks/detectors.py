@@ -31,7 +31,6 @@ FEATURES: dict[str, tuple[Made, tuple[float, float]]] = {
     "ADWIN": ERRORS["ADWIN"],
     "Page-Hinkley": (lambda v: drift.PageHinkley(threshold=v, mode="both"),
                      (500, 5)),
-    "KSWIN": (lambda v: drift.KSWIN(alpha=v, seed=0), (1e-8, 0.05)),
 }  # fmt: skip
 
 
