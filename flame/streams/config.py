@@ -15,6 +15,8 @@ from flame.streams.stream import Stream
 from flame.streams.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.tables import TableConfig, table_stream
 
+NETWORKS = ("table", "image")
+
 
 @dataclass(frozen=True)
 class StreamConfig:
@@ -22,7 +24,8 @@ class StreamConfig:
 
     ``compare`` names known methods, ``methods`` are own ones. Everything is repeated for each of
     ``seeds``, which decide what is drawn and the first weights. ``detectors`` watch each node's
-    errors. ``hidden`` units has the network.
+    errors. ``network`` is table (one layer of ``hidden`` units) or image (convolutions of so many
+    filters, on square images).
     """
 
     synthetic: SyntheticConfig = SyntheticConfig()
@@ -34,6 +37,7 @@ class StreamConfig:
     compare: tuple[str, ...] = ("local", "fedavg", "gossip", "evidence-gossip")
     methods: dict[str, MethodConfig] = field(default_factory=dict)
     detectors: tuple[str, ...] = ("adwin", "page-hinkley")
+    network: str = "table"
     hidden: int = 20
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
 
@@ -43,6 +47,8 @@ class StreamConfig:
             raise BadInput("set exactly one of synthetic.source, table.files and mri.hospitals")
         if len(set(self.seeds)) != len(self.seeds) or not self.seeds or min(self.seeds) < 0:
             raise BadInput("seeds: at least one, each once, 0 or more")
+        if self.network not in NETWORKS:
+            raise BadInput(f"network: one of {', '.join(NETWORKS)}")
         if self.hidden < 1:
             raise BadInput("hidden: 1 or more")
         for name in self.detectors:
@@ -74,4 +80,8 @@ def open_stream(config: StreamConfig, seed: int) -> Stream:
 
 def open_network(config: StreamConfig, stream: Stream) -> Network:
     """The network that every method learns."""
+    if config.network == NETWORKS[1]:
+        from flame.streams.image_network import ImageNetwork
+
+        return ImageNetwork(stream.shape[0], config.hidden, len(stream.classes))
     return MLP(stream.shape[0], config.hidden, len(stream.classes))
