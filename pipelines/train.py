@@ -30,7 +30,7 @@ from flame.federation.plan import (
 )
 from flame.federation.privacy_budget import Budget
 from flame.federation.strategies.chosen import strategy_of
-from flame.federation.strategies.gossip import GOSSIP
+from flame.federation.strategies.gossip import GOSSIP, check_graph
 from flame.federation.task import open_task
 from flame.preprocessing.radiomics import expanded
 
@@ -76,9 +76,11 @@ def run(
     privacy = protection(config)
     sites = {p.centre: Site(task, [p], least, privacy=privacy.get(p.centre)) for p in patients}
     sites[POOLED] = Site(task, patients)
+    federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
+    for federation in federated:
+        check_graph(strategy_of(config), federation.centres)
     claim(out, config, cohorts)
     write_text(out / WARNINGS_FILE, "\n".join(warnings))
-    federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
     if config.federation.engine == "flare" and not _finished(out, federated):
         from flame.federation.flare.peers import gather_peers
         from flame.federation.flare.simulator import train_on_flare

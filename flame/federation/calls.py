@@ -8,6 +8,10 @@ from flame.core.errors import FlameError
 from flame.federation.task import Message
 
 
+class SitesLost(FlameError):
+    """Sites that did not answer; its text names them and holds nothing of their patients."""
+
+
 @dataclass(frozen=True)
 class Answers:
     """What sites answered, and why the others did not, in words that may be shown to anyone."""
@@ -16,9 +20,9 @@ class Answers:
     lost: dict[str, str] = field(default_factory=dict)
 
     def all(self, method: str) -> dict[str, Any]:
-        """Every answer; FlameError where one is missing."""
+        """Every answer; SitesLost where one is missing."""
         if self.lost:
-            raise FlameError(f"'{method}' was not finished: {said(self.lost)}")
+            raise SitesLost(f"'{method}' was not finished: {said(self.lost)}")
         return self.got
 
 

@@ -7,6 +7,7 @@ on from neighbour to neighbour until every site has every answer, and is worked 
 
 import hashlib
 import json
+import pickle
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -122,9 +123,13 @@ class PeerCall:
     def _with_neighbours(
         self, training: str, number: int, sites: tuple[str, ...], mine: Message
     ) -> Answers:
+        if len(sites) == 1:
+            return Answers({self.name: mine})
         topic, links = f"{training}:{number}", self.peers_of(sites).links(number - 1)
         place = sites.index(self.name)
-        self._send(training, number, [sites[k] for k in np.flatnonzero(links[:, place])], mine)
+        hearers = [sites[k] for k in np.flatnonzero(links[:, place])]
+        self._keep(topic, hearers, {self.name: mine})
+        self._kept(f"{training}:{number - 2}").unlink(missing_ok=True)
         wanted = {sites[k] for k in np.flatnonzero(links[place])}
         for name in list(self._silent):
             if self.box.heard(name) > self._silent[name]:
@@ -154,9 +159,11 @@ class PeerCall:
     ) -> Answers:
         everyone = self._everyone if len(sites) == 1 else sites
         topic = self._topic(method, arguments)
+        near, passed, end = self._near(everyone), set[str](), time.monotonic() + self.timeout_s
         if mine is not None:
             self.box.put(topic, self.name, {self.name: mine})
-        near, passed, end = self._near(everyone), set[str](), time.monotonic() + self.timeout_s
+            self._keep(topic, near, {self.name: mine})
+            passed.add(self.name)
         while True:
             there = self.box.of(topic)
             news = {name: there[name] for name in set(there) - passed}
@@ -189,23 +196,20 @@ class PeerCall:
         self._asked[label] = self._asked.get(label, 0) + 1
         return f"{method}:{label}:{self._asked[label]}"
 
-    def _send(self, training: str, number: int, hearers: list[str], mine: Message) -> None:
-        """Send an update, and keep it: a neighbour that was killed will ask for it again."""
-        arrays = {f"{i:04d}": w for i, w in enumerate(mine["weights"])}
-        plain = {k: v for k, v in mine.items() if k not in ("weights", "also")}
-        told = json.dumps({"number": number, "hearers": hearers, **plain})
-        with atomic_path(self.folder / SENT / f"{training}.npz") as path, path.open("wb") as file:
-            np.savez(file, told=np.array(told), **arrays)
-        for name in hearers:
-            self.post(name, f"{training}:{number}", {self.name: mine})
+    def _keep(self, topic: str, to: list[str], items: dict[str, Message]) -> None:
+        """Send to neighbours, and keep it: whoever was killed has lost what was on its way."""
+        with atomic_path(self._kept(topic)) as path:
+            path.write_bytes(pickle.dumps((topic, to, items)))
+        for name in to:
+            self.post(name, topic, items)
+
+    def _kept(self, topic: str) -> Path:
+        digest = hashlib.sha256(topic.encode()).hexdigest()[:16]
+        return self.folder / SENT / f"{digest}.pickle"
 
     def _repeat(self) -> None:
         """After a restart, send again what neighbours may have lost with it."""
-        for path in sorted((self.folder / SENT).glob("*.npz")):
-            with np.load(path) as file:
-                told = json.loads(str(file["told"]))
-                weights = [file[key] for key in sorted(set(file.files) - {"told"})]
-            number, hearers = told.pop("number"), told.pop("hearers")
-            for name in hearers:
-                self.post(name, f"{path.stem}:{number}",
-                          {self.name: {**told, "weights": weights, "also": []}})  # fmt: skip
+        for path in sorted((self.folder / SENT).glob("*.pickle")):
+            topic, to, items = pickle.loads(path.read_bytes())  # of this site's own making
+            for name in to:
+                self.post(name, topic, items)

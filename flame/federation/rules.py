@@ -142,6 +142,7 @@ def _peers(config: "TrainConfig") -> Rules:
             federation.engine != "flare" or config.gossip.method in PER_SITE,
             f"gossip.method on FLARE: one of {', '.join(PER_SITE)}; others run in process",
         ),
+        (not federation.min_sites, "federation.min_sites: not with strategy gossip"),
         (config.gossip.topology != "places", "gossip.topology = 'places' is for flame stream"),
     ]  # fmt: skip
 

@@ -103,11 +103,13 @@ class Server(Exchange):
         self.strategy = open_strategy(name or "fedavg", options, rate)
         if self.strategy.personal or len(self.strategy.corrections(State([]), "")) > 1:
             raise BadInput(f"strategy {name}: sites have models of their own; not on streams")
+        if self.strategy.plain_gradients:
+            raise BadInput(f"strategy {name} counts on plain gradient steps; streams take Adam's")
         self._state: State | None = None
 
     def _round(self, number: int) -> Round:
         there = self.peers.there(number)
-        heard = np.tile(there, (self.nodes, 1)) | np.eye(self.nodes, dtype=bool)
+        heard = (there[None] & there[:, None]) | np.eye(self.nodes, dtype=bool)
         weights = np.full((self.nodes, self.nodes), 1 / self.nodes)
         return Round(weights, heard, np.random.default_rng([self.peers.config.seed, number]))
 
@@ -127,7 +129,7 @@ class Server(Exchange):
 
     def sends(self, floats: float | Array) -> None:
         """Count a message to the server."""
-        self.sent = self.sent + BYTES * floats * np.ones(self.nodes)
+        self.sent = self.sent + BYTES * floats * self.peers.there(max(self.number, 0))
 
     def correction(self, node: int) -> Correction:
         """See ``Exchange``."""

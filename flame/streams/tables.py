@@ -1,6 +1,7 @@
 """Streams of tables with a time and a site: air quality, weather, visits, hospitals in sequence."""
 
 import glob
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -119,12 +120,20 @@ def _read(config: TableConfig, seed: int) -> pd.DataFrame:
         elif config.deal:  # files can be sorted by outcome
             order = np.random.default_rng([seed, place]).permutation(len(part))
             part = part.iloc[order]
-            by = part[config.deal_by] if config.deal_by else pd.Series(range(len(part)))
-            part[_SITE] = [f"node-{k % config.deal + 1}" for k in pd.factorize(by)[0]]
+            part[_SITE] = _dealt(config, part, seed)
         else:
             part[_SITE] = path.name.split(".")[0]
         parts.append(part)
     return pd.concat(parts, ignore_index=True).sort_values([_TIME, _SITE], kind="stable")
+
+
+def _dealt(config: TableConfig, part: pd.DataFrame, seed: int) -> list[str]:
+    """Nodes in turn, or by a seeded hash, which is the same in every file."""
+    turns = list(range(len(part)))
+    if config.deal_by:
+        texts = [f"{seed}:{value}".encode() for value in part[config.deal_by]]
+        turns = [int(hashlib.sha256(text).hexdigest()[:8], 16) for text in texts]
+    return [f"node-{turn % config.deal + 1}" for turn in turns]
 
 
 def _times(part: pd.DataFrame, columns: tuple[str, ...], path: Path) -> "pd.Series[float]":

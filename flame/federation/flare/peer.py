@@ -11,7 +11,8 @@ from typing import Any
 
 from nvflare.collab.api.exceptions import CollabCallError
 
-from flame.core.errors import FlameError
+from flame.core.errors import Refusal
+from flame.federation.calls import SitesLost
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.peer_calls import Mailbox, PeerCall
@@ -70,7 +71,7 @@ class Peer:
             task = open_task(self.config)
             Coordinator(self.config, task, self.folder, mine, progress).run(call, call.taking_part)
             self.state.update(finished=True)
-        except FlameError as error:
+        except (Refusal, SitesLost) as error:
             self.state.update(error=str(error))
         except Exception as error:
             # Where it happened, not what it says: its text may hold a patient's data.

@@ -32,7 +32,10 @@ def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) ->
         for site in sorted(waiting):
             proxy = calls.proxies[site](timeout=calls.silence_s)
             try:
-                states[site] = proxy.peer_state() if site in states else proxy.start_peer(run=run)
+                state = proxy.peer_state() if site in states else proxy.start_peer(run=run)
+                if "finished" not in state:  # its process began anew
+                    state = proxy.start_peer(run=run)
+                states[site] = state
                 heard[site] = time.monotonic()
             except RunAborted:
                 raise

@@ -82,6 +82,8 @@ class FlareSite:
         with self._lock:
             if self._peer is None:
                 config, here = TrainConfig.from_json(self.config), _Here.now()
+                if here.data:  # its policy and its audit log know calls of a server alone
+                    raise Refusal("learns peer to peer in simulations only")
                 names = centres(config.data)
                 proxies = {n: collab.get_clients([n])[0] for n in names if n != here.centre}
                 self._peer = Peer(

@@ -28,5 +28,7 @@ class DFedAvgM(Method):
     def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
         """Without momentum it is D-PSGD."""
         velocity = before.memory.get(_VELOCITY, np.zeros_like(trained))
-        velocity = self.momentum * velocity + trained - before.models
+        learned = (trained != before.models).any(axis=1, keepdims=True)
+        faster = self.momentum * velocity + trained - before.models
+        velocity = np.where(learned, faster, 0.0)  # who is away stays where it is
         return Swarm(now.kept @ (before.models + velocity), {_VELOCITY: velocity})

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flame.core.errors import BadInput
 from flame.core.scores import Update, Weights
 from flame.federation.gossip.chosen import METHODS  # noqa: F401  (registers every method)
 from flame.federation.gossip.method import Round, Swarm, open_method
@@ -79,3 +80,12 @@ class Gossip(Strategy):
 def mean_of(each: Sequence[Weights]) -> Weights:
     """The plain mean of sites' models, in their types."""
     return mean(each, [1 / len(each)] * len(each), each[0])
+
+
+def check_graph(strategy: Strategy, sites: tuple[str, ...]) -> None:
+    """BadInput where the topology cannot have so many sites, one left out included."""
+    if isinstance(strategy, Gossip) and len(sites) > 1:
+        try:
+            strategy.peers(sites).round(0)
+        except BadInput as error:
+            raise BadInput(f"gossip, for a training of {', '.join(sites)}: {error}") from None

@@ -17,7 +17,7 @@ from scipy.special import expit, logsumexp
 
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
-from flame.streams.learners.bank import Bank, Memory, roots
+from flame.streams.learners.bank import FORGOTTEN, Bank, Memory, roots
 from flame.streams.learners.joining import evidence_tables, joined_pairs
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.learners.new_concept import chunk_evidence, new_concept
@@ -35,7 +35,8 @@ class EvidenceOptions:
     """Options of evidence gossip, of which none decides when a concept is new.
 
     ``memory`` batches a node keeps. News (new models, evidence, joins) are passed on for ``flood``
-    rounds each; 0: as many as the graph needs, twice that where messages are lost. Up to ``liars``
+    rounds each, at most a quarter of all; 0: as many as the graph needs, twice that where messages
+    are lost. Up to ``liars``
     nodes may send false evidence. Parts can be taken away, to see what they are worth: ``births``,
     ``joins``, ``afresh`` (forks of the first weights), ``old`` (batches of earlier steps) and
     ``everything`` (the model of all batches).
@@ -151,16 +152,19 @@ class EvidenceGossip(EvidenceOptions, Learner):
             log[:, count] = new.evidence
         log = log + self._prior(log)
         posterior = np.exp(log - logsumexp(log, axis=1, keepdims=True))
-        chosen = np.where(batch.there.any(axis=1) | (count == 0), log.argmax(axis=1), self._slot)
+        there = np.asarray(batch.there.any(axis=1))
+        best_slot = log.argmax(axis=1)
+        chosen = np.where(there, best_slot, FORGOTTEN)
         opening = np.flatnonzero(chosen == count)
-        honest = np.stack([*told, new.told])[chosen, np.arange(n)]
+        honest = np.stack([*told, new.told])[best_slot, np.arange(n)]
         self.bank.memories.append(Memory(batch, honest, chosen))
-        self._posterior = np.hstack([posterior[:, :count], np.zeros((n, len(opening)))])
+        kept = np.where(there[:, None], posterior[:, :count], self._posterior)
+        self._posterior = np.hstack([kept, np.zeros((n, len(opening)))])
         for node in opening:
             number = self.bank.open(self.step, int(node), new.models[node])
             chosen[node] = number
             self._posterior[node, number] = posterior[node, count]
-        self._slot = chosen.copy()
+        self._slot = np.where(there, chosen, self._slot)
         return len(opening)
 
     def _prior(self, log: Array) -> Array:
@@ -237,7 +241,8 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def _become(self, node: int, root: NDArray[np.int_], counts: NDArray[np.int_]) -> None:
         self.bank.join(node, root, counts)
-        self._slot[node] = root[self._slot[node]]
+        if self._slot[node] != FORGOTTEN:
+            self._slot[node] = root[self._slot[node]]
         shares = np.zeros(len(root))
         np.add.at(shares, root, self._posterior[node])
         self._posterior[node] = shares
@@ -254,8 +259,11 @@ class EvidenceGossip(EvidenceOptions, Learner):
     def _tidy(self) -> None:
         self.bank.forget(self.memory, self._rng)
         kept = self.bank.drop_unused()
+        # A node that never had a row follows the first model until it has.
+        self._slot = np.searchsorted(kept, np.maximum(self._slot, 0)).clip(max=len(kept) - 1)
         self._posterior = self._posterior[:, kept]
+        lost = np.flatnonzero(self._posterior.sum(axis=1) == 0)
+        self._posterior[lost, self._slot[lost]] = 1.0
         self._posterior /= self._posterior.sum(axis=1, keepdims=True)
-        self._slot = np.searchsorted(kept, self._slot)
         stack = np.stack([slot.models for slot in self.bank.slots])
         self.models = stack[self._slot, np.arange(len(self._slot))]

@@ -8,7 +8,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
 from flame.core.errors import BadInput
-from flame.streams.exchange import Exchange
+from flame.streams.exchange import Exchange, Server
 from flame.streams.learners.fine_tune import Rows
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.network import Adam, Array, Labels, Network
@@ -37,6 +37,8 @@ class FedDrift(Learner):
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
+        if not isinstance(exchange, Server):
+            raise BadInput("feddrift keeps its models at a server: set exchange = 'server'")
         self.bank: list[Array] = [self.start[0]]
         self._seen: list[Rows] = []
         self._labels: list[NDArray[np.int_]] = []

@@ -26,6 +26,7 @@ class IFCA(Learner):
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
+        self._cluster = np.zeros(exchange.nodes, int)
         rngs = [np.random.default_rng([seed, c]) for c in range(self.clusters)]
         self._bank = [np.tile(network.start(rng), (exchange.nodes, 1)) for rng in rngs]
 
@@ -51,4 +52,6 @@ class IFCA(Learner):
             (log_loss(self.network.logits(models, batch.x), batch.y) * share).sum(axis=1)
             for models in self._bank
         ]
-        return np.asarray(np.argmin(losses, axis=0))
+        there = batch.there.any(axis=1)
+        self._cluster = np.where(there, np.argmin(losses, axis=0), self._cluster)
+        return self._cluster

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.config import build
+from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.streams.exchange import Exchange
 from flame.streams.network import Array, Network
@@ -21,6 +22,10 @@ class Pace:
     rounds: int = 40
     local_steps: int = 5
     rate: float = 0.02
+
+    def __post_init__(self) -> None:
+        if min(self.rounds, self.local_steps) < 1 or self.rate <= 0:
+            raise BadInput("training.rounds and local_steps: 1 or more; rate: above 0")
 
 
 class Learner:

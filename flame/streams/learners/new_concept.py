@@ -29,11 +29,13 @@ class NewConcept:
 def chunk_evidence(told: Array, batch: Batch) -> Array:
     """Log likelihood (...,) of a node's labels, of probabilities (..., m, classes).
 
-    e = 1 / (rows + 2) of each class is given away (Laplace), so that no row decides alone.
+    1 / (rows + classes) of each class is given away (Laplace), so that no row decides alone. That
+    of a node without rows is 0.
     """
-    floor = 1 / (batch.there.sum(axis=1, keepdims=True) + 2)
+    count = batch.there.sum(axis=1, keepdims=True)
+    floor = 1 / np.maximum(count + told.shape[-1], told.shape[-1] + 1)
     rows = log_likelihood(told, np.broadcast_to(batch.y, told.shape[:-1]), floor)
-    return np.asarray((rows * batch.weight).sum(axis=-1))
+    return np.asarray(np.where(batch.there, rows, 0).sum(axis=-1))
 
 
 def new_concept(

@@ -20,7 +20,7 @@ class ResetAndGate(Learner):
     On an own drop of more than ``drop`` a node takes the model of the neighbour, or its own of
     an earlier step, that does best there, if it does as well as before; else it starts afresh and
     stays alone for half the rounds. It averages neighbours whose model is at most ``gate``
-    below its own.
+    below its own; for the first half of a step's rounds its own weighs 1 before shares are taken.
     """
 
     alarming = True
@@ -53,7 +53,8 @@ class ResetAndGate(Learner):
             self.models = heard @ trained / heard.sum(axis=1, keepdims=True)
             self.exchange.sends(self.network.size)
         self._earlier.append(self.models)
-        self._best = self._accuracy(self.models, batch)
+        now = self._accuracy(self.models, batch)
+        self._best = np.where(batch.there.any(axis=1), now, self._best)
 
     def _accuracy(self, models: Array, batch: Batch) -> Array:
         told = self.network.logits(models, batch.x)
@@ -78,7 +79,7 @@ class ResetAndGate(Learner):
     def _reset(self, batch: Batch) -> NDArray[np.bool_]:
         """Take better models where accuracy dropped; which nodes start afresh."""
         own = self._accuracy(self.models, batch)
-        dropped = own < self._best - self.drop
+        dropped = batch.there.any(axis=1) & (own < self._best - self.drop)
         heard = self.exchange.now.arrived & (self.exchange.now.weights > 0)
         others = np.where(heard, self._of_each(self.models, batch), -1.0)
         snapshots = np.stack([self._accuracy(models, batch) for models in self._earlier], axis=1)

@@ -163,3 +163,37 @@ def test_memory_is_bounded_and_every_concept_stays_in_it() -> None:
     turned = sine().concept
     both = [node for node in range(10) if len(set(turned[:, node])) == 2]
     assert np.mean([len(set(learner.bank.taught[node]) - {FORGOTTEN}) > 1 for node in both]) > 0.8
+
+
+def test_nodes_without_rows_open_nothing_and_keep_what_they_follow() -> None:
+    found = sine()
+    holes = list(found.batches[:5])
+    for step in (0, 3):
+        there = holes[step].there.copy()
+        there[7] = False
+        holes[step] = Batch(holes[step].x, holes[step].y, holes[step].truth, there)
+    method = MethodConfig("evidence-gossip")
+    learner = begin(method, found, NETWORK, GossipConfig(), Pace(), 0)
+    assert isinstance(learner, EvidenceGossip)
+    learner.learn(holes[0], found.concept[0])
+    assert all(slot.opened[1] != 7 for slot in learner.bank.slots)
+    for step in (1, 2, 3):
+        before = learner._slot[7]
+        learner.learn(holes[step], found.concept[step])
+    opened = [slot.opened for slot in learner.bank.slots]
+    assert learner._slot[7] >= 0
+    assert before >= 0
+    assert (3, 7) not in opened
+    told = learner.predict(holes[4].x)
+    assert np.isfinite(told).all()
+    assert (told[7].argmax(axis=-1) == holes[4].y[7]).mean() > 0.9
+
+
+def test_evidence_is_sound_with_more_classes_than_rows() -> None:
+    y = np.zeros((2, 3), np.int64)
+    there = np.array([[True] * 3, [False] * 3])
+    few = Batch(np.zeros((2, 3, 2)), y, y, there)
+    sure, unsure = (np.full((2, 3, 10), (1 - p) / 9) for p in (0.9, 0.1))
+    sure[..., 0], unsure[..., 0] = 0.9, 0.1
+    assert chunk_evidence(sure, few)[0] > chunk_evidence(unsure, few)[0]
+    assert chunk_evidence(sure, few)[1] == 0
