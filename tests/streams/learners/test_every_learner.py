@@ -18,6 +18,7 @@ from flame.streams.stream import Batch, Stream
 from flame.streams.synthetic import SyntheticConfig, synthetic_stream
 
 PACE = Pace(rounds=8, local_steps=2)
+AT_A_SERVER = ("feddrift",)
 
 
 def stream(source: str = "sine", nodes: int = 4, steps: int = 4, samples: int = 30) -> Stream:
@@ -52,6 +53,10 @@ def after(name: str, exchange: str, found: Stream | None = None, **given: Any) -
 @pytest.mark.parametrize("name", list(LEARNERS))
 def test_of_every_learner(name: str, exchange: str) -> None:
     found = stream("digits-swapped", steps=3)
+    if name in AT_A_SERVER and exchange != "server":
+        with pytest.raises(BadInput, match="exchange = 'server'"):
+            opened(name, exchange, found)
+        return
     copies = [(b.x.copy(), b.y.copy()) for b in found.batches]
     learner = taught(opened(name, exchange, found), found)
     again = taught(opened(name, exchange, found), found)
@@ -74,7 +79,7 @@ def test_a_step_without_rows_at_a_node_passes(name: str) -> None:
     empty = found.batches[1].there.copy()
     empty[2] = False
     hole = Batch(found.batches[1].x, found.batches[1].y, found.batches[1].truth, empty)
-    learner = opened(name, "gossip", found)
+    learner = opened(name, "server" if name in AT_A_SERVER else "gossip", found)
     for step, batch in enumerate([found.batches[0], hole, found.batches[2]]):
         learner.learn(batch, found.concept[step])
     assert np.isfinite(learner.models).all()
