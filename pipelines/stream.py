@@ -11,6 +11,7 @@ from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.federation.config import CONFIG_FILE
+from flame.pipelines.run_folder import holds_run
 from flame.streams.config import StreamConfig, open_network, open_stream
 from flame.streams.measures import Interval, interval, summary
 from flame.streams.methods import begin
@@ -107,18 +108,13 @@ def _read(out: Path, method: str, seed: int) -> pd.DataFrame:
 
 def _claim(config: StreamConfig, out: Path) -> None:
     """Write configuration and hash of the data, or make sure that those there match."""
-    path, text = out / CONFIG_FILE, as_toml(config)
     data = content_hash(paths_of(config.table)) if config.table.files else ""
-    if path.exists():
-        if path.read_text(encoding="utf-8") != text:
-            raise BadInput(f"{out} holds a run with another configuration; give a new --out")
+    if holds_run(out, config):
         if (out / _DATA).read_text(encoding="utf-8") != data:
             raise BadInput(f"{out}: the data changed since the run began; give a new --out")
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} is not empty and holds no run; give a new folder to --out")
     write_text(out / _DATA, data)
-    write_text(path, text)
+    write_text(out / CONFIG_FILE, as_toml(config))
 
 
 def _as_table(figures: dict[str, dict[str, Interval]]) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from flame.core.files import write_text
 from flame.federation.config import CONFIG_FILE, TrainConfig, centres
 from flame.federation.history import add_history
 from flame.federation.strategies.chosen import strategy_of
+from flame.pipelines.run_folder import holds_run
 from flame.pipelines.train import with_features, write_results
 
 NAME_FILE = "run-name.txt"
@@ -69,14 +70,11 @@ def _without_paths(config: TrainConfig) -> TrainConfig:
 
 
 def _claim(out: Path, config: TrainConfig) -> str:
-    path, text = out / CONFIG_FILE, as_toml(config)
-    if path.exists():
-        if path.read_text(encoding="utf-8") != text or not (out / NAME_FILE).exists():
-            raise BadInput(f"{out} holds another run; give a new --out")
+    if holds_run(out, config):
+        if not (out / NAME_FILE).exists():
+            raise BadInput(f"{out} holds a run of flame train; give a new --out")
         return (out / NAME_FILE).read_text(encoding="utf-8")
-    if out.exists() and any(out.iterdir()):
-        raise BadInput(f"{out} is not empty and holds no run; give a new folder to --out")
     name = f"flame-{secrets.token_hex(6)}"
     write_text(out / NAME_FILE, name)
-    write_text(path, text)
+    write_text(out / CONFIG_FILE, as_toml(config))
     return name

@@ -16,6 +16,7 @@ from flame.federation.config import CONFIG_FILE, TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.describe import Row, describe
+from flame.federation.gossip.method import GOSSIP
 from flame.federation.history import write_history
 from flame.federation.networks import write_networks
 from flame.federation.plan import (
@@ -30,8 +31,9 @@ from flame.federation.plan import (
 )
 from flame.federation.privacy_budget import Budget
 from flame.federation.strategies.chosen import strategy_of
-from flame.federation.strategies.gossip import GOSSIP, check_graph
+from flame.federation.strategies.gossip import check_graph
 from flame.federation.task import open_task
+from flame.pipelines.run_folder import holds_run
 from flame.preprocessing.radiomics import expanded
 
 Progress = Callable[[str, int, int], None]
@@ -77,8 +79,9 @@ def run(
     sites = {p.centre: Site(task, [p], least, privacy=privacy.get(p.centre)) for p in patients}
     sites[POOLED] = Site(task, patients)
     federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
+    strategy = strategy_of(config)
     for federation in federated:
-        check_graph(strategy_of(config), federation.centres)
+        check_graph(strategy, federation.centres)
     claim(out, config, cohorts)
     write_text(out / WARNINGS_FILE, "\n".join(warnings))
     if config.federation.engine == "flare" and not _finished(out, federated):
@@ -144,16 +147,11 @@ def with_features(config: TrainConfig) -> TrainConfig:
 
 def claim(out: Path, config: TrainConfig, cohorts: list[Cohort]) -> None:
     """Write the resolved config and the data's hashes, or make sure that those there match."""
-    path, text = out / CONFIG_FILE, as_toml(config)
-    if path.exists():
-        if path.read_text(encoding="utf-8") != text:
-            raise BadInput(f"{out} holds a run with another configuration; give a new --out")
+    if holds_run(out, config):
         check_data(out, cohorts)
         return
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} is not empty and holds no run; give a new folder to --out")
     write_text(out / MANIFEST_FILE, _manifest(cohorts))
-    write_text(path, text)
+    write_text(out / CONFIG_FILE, as_toml(config))
 
 
 def _manifest(cohorts: list[Cohort]) -> str:

@@ -120,10 +120,10 @@ def _compared(config: StreamConfig, rows: pd.DataFrame) -> Section:
     others = [m for m in methods if m != first]
     fair = [m for m in others if m not in told]
     best = score[fair].mean().idxmax() if fair else ""
+    oracle = told[0] if told else ""
     found = []
     for other in others:
         cells: list[str | Cell] = [other, _cell(interval(score[first] - score[other]), 100)]
-        oracle = told[0] if told else ""
         lost: str | Cell = ""
         if oracle and other != oracle:
             parts = [
@@ -133,11 +133,11 @@ def _compared(config: StreamConfig, rows: pd.DataFrame) -> Section:
             lost = _cell(interval(np.array(parts)))
         found.append([*cells, lost])
     note = f"What {first} has more in accuracy, in points, paired by seed."
-    if told and first not in told and best:
-        closed = gap_closed(score[first].mean(), score[best].mean(), score[told[0]].mean())
+    if oracle and first not in told and best:
+        closed = gap_closed(score[first].mean(), score[best].mean(), score[oracle].mean())
         note += (
             f" Of the gap between the best method that is not told the concepts ({best}) and "
-            f"{told[0]}, {first} closes " + (f"{100 * closed:.0f} %." if closed == closed else
+            f"{oracle}, {first} closes " + (f"{100 * closed:.0f} %." if closed == closed else
                                              "nothing: there is no gap.")
         )  # fmt: skip
     title = f"{first} against the others"

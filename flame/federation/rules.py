@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
-from flame.federation.gossip.method import PER_SITE
+from flame.federation.gossip.method import GOSSIP, PER_SITE
 from flame.federation.quantisation import BITS
 from flame.federation.settings import ENDPOINTS, ENGINES, PRIVACY_LEVELS, WATCHED
 from flame.models.inputs import MISSING, MODEL_KINDS
@@ -130,7 +130,7 @@ def _federation(config: "TrainConfig") -> Rules:
 
 def _peers(config: "TrainConfig") -> Rules:
     federation, training = config.federation, config.training
-    if "gossip" not in (federation.strategy, *federation.compare):
+    if GOSSIP not in (federation.strategy, *federation.compare):
         return []
     plain = not federation.secure and federation.bits == max(BITS)
     return [

@@ -19,8 +19,6 @@ DETECTORS.register("ddm")(binary.DDM)
 DETECTORS.register("eddm")(binary.EDDM)
 DETECTORS.register("hddm-a")(binary.HDDMA)
 DETECTORS.register("hddm-w")(binary.HDDMW)
-BINARY = ("ddm", "eddm", "hddm-a", "hddm-w")
-"""Those that watch errors, 0 or 1, alone."""
 
 
 class Watch:

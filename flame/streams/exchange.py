@@ -80,7 +80,7 @@ class Gossip(Exchange):
 
     def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
         """See ``Exchange``."""
-        self.method = open_method(name or "dpsgd", options)
+        self.method = open_method(name, options)
         self._memory: dict[str, Array] = {}
 
     def _round(self, number: int) -> Round:
@@ -100,7 +100,7 @@ class Server(Exchange):
 
     def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
         """See ``Exchange``."""
-        self.strategy = open_strategy(name or "fedavg", options, rate)
+        self.strategy = open_strategy(name, options, rate)
         if self.strategy.personal or len(self.strategy.corrections(State([]), "")) > 1:
             raise BadInput(f"strategy {name}: sites have models of their own; not on streams")
         if self.strategy.plain_gradients:

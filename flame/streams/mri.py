@@ -56,9 +56,8 @@ def mri_stream(config: MRIConfig, seed: int) -> Stream:
         x, y = (np.stack(part) for part in zip(*drawn, strict=True))
         batches.append(Batch(x, y, y, np.ones(y.shape, bool)))
     names = tuple(f"hospital-{k + 1}" for k in range(config.hospitals))
-    times = tuple(map(str, range(config.steps)))
     classes = ("no response", "response")
-    return Stream(names, classes, tuple(batches), concept, times, simulated=True)
+    return Stream(names, classes, tuple(batches), concept, simulated=True)
 
 
 def _hospital(

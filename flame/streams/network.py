@@ -35,6 +35,11 @@ class Network:
         """Probability (n, m, classes)."""
         return np.asarray(softmax(with_first(self.logits(parameters, x)), axis=-1))
 
+    def accuracy(self, parameters: Array, x: Array, y: Labels, weight: Array) -> Array:
+        """Share (n,) of rows told right; 0 of nodes without any."""
+        told = with_first(self.logits(parameters, x)).argmax(axis=-1)
+        return np.asarray(((told == y) * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1))
+
     def loss_gradient(self, parameters: Array, x: Array, y: Labels, weight: Array) -> Array:
         """Gradient (n, size) of the weighted mean log loss of each node."""
         return self.gradient(parameters, x, self.pull(self.logits(parameters, x), y, weight))

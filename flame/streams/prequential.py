@@ -1,6 +1,6 @@
 """Test, then train: how well each node does on a batch before it learns from it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,6 @@ from flame.streams.learners.learner import Learner, apart
 from flame.streams.network import Array
 from flame.streams.stream import Batch, Stream
 
-Progress = Callable[[int, int], None]
 _EARLIER = 10
 """Earlier batches that forgetting is measured on, the newest."""
 
@@ -21,7 +20,6 @@ def prequential(
     learner: Learner,
     stream: Stream,
     detectors: Sequence[str] = (),
-    progress: Progress = lambda done, total: None,
 ) -> pd.DataFrame:
     """A row a step and node, from the second step on.
 
@@ -49,7 +47,6 @@ def prequential(
         trained = _train(learner, batch, stream.concept[step])
         if found:
             found[-1]["alarm"] = learner.alarms if learner.alarming else np.nan
-        progress(step + 1, len(stream.batches))
     return pd.concat(found, ignore_index=True)
 
 

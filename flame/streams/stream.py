@@ -33,14 +33,13 @@ class Stream:
     """``batches``, a step each, of ``nodes``.
 
     ``concept`` (step, node) is known of simulated drift only; -1 where it is not. ``links`` are
-    those of geography, where nodes have a place. ``times`` names the steps.
+    those of geography, where nodes have a place.
     """
 
     nodes: tuple[str, ...]
     classes: tuple[str, ...]
     batches: tuple[Batch, ...]
     concept: NDArray[np.int_]
-    times: tuple[str, ...]
     simulated: bool
     links: Links | None = None
 
@@ -57,10 +56,7 @@ class Stream:
 
     def first(self, steps: int) -> "Stream":
         """The stream's beginning."""
-        return replace(
-            self, batches=self.batches[:steps], concept=self.concept[:steps],
-            times=self.times[:steps],
-        )  # fmt: skip
+        return replace(self, batches=self.batches[:steps], concept=self.concept[:steps])
 
 
 def padded(rows: list[tuple[Array, Labels, Labels]], shape: tuple[int, ...]) -> Batch:

@@ -54,9 +54,8 @@ def synthetic_stream(config: SyntheticConfig, plan: Plan, seed: int) -> Stream:
         y = _noisy(truth, config.noise, source.classes, rng)
         batches.append(Batch(x, y, truth, np.ones(y.shape, bool)))
     names = tuple(f"node-{k + 1}" for k in range(plan.nodes))
-    times = tuple(str(step) for step in range(len(batches)))
     classes = tuple(map(str, range(source.classes)))
-    return Stream(names, classes, tuple(batches), plan.concept, times, simulated=True)
+    return Stream(names, classes, tuple(batches), plan.concept, simulated=True)
 
 
 def _node(

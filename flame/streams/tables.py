@@ -93,9 +93,8 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
     ]  # fmt: skip
     unknown = np.full((len(steps), len(nodes)), -1)
     return Stream(
-        nodes, classes, tuple(batches), unknown, tuple(map(str, steps)), config.simulated,
-        _links(config, nodes, degree),
-    )  # fmt: skip
+        nodes, classes, tuple(batches), unknown, config.simulated, _links(config, nodes, degree)
+    )
 
 
 def paths_of(config: TableConfig) -> list[Path]:
@@ -145,9 +144,8 @@ def _times(part: pd.DataFrame, columns: tuple[str, ...], path: Path) -> "pd.Seri
             raise BadInput(f"{path}: {', '.join(columns)} are no dates; name them year, month, "
                            "day and hour") from None  # fmt: skip
         return _hours(dates)
-    numbers = pd.to_numeric(part[columns[0]], errors="coerce")
-    if numbers.notna().sum() == part[columns[0]].notna().sum():
-        return numbers
+    if _is_number(part[columns[0]]):
+        return pd.to_numeric(part[columns[0]])
     dates = pd.to_datetime(part[columns[0]], errors="coerce", utc=True, format="ISO8601")
     if dates.isna().all():
         raise BadInput(f"{path}: column {columns[0]} holds neither numbers nor dates as 2020-12-31")

@@ -14,7 +14,7 @@ from flame.federation.config import TrainConfig
 from flame.federation.flare.calls import Calls
 from flame.federation.flare.peer import PEERS
 from flame.federation.flare.plan import flare_plan
-from flame.federation.strategies.gossip import mean_of
+from flame.federation.strategies.gossip import OWN, mean_of
 from flame.federation.strategies.strategy import State
 
 _POLL = 0.5
@@ -66,7 +66,7 @@ def gather_peers(config: TrainConfig, run: Path) -> None:
 
 def _together(each: dict[str, Checkpoint]) -> Checkpoint:
     first = next(iter(each.values()))
-    own = {f"own.{site}": at.state.memory[f"own.{site}"] for site, at in each.items()}
+    own = {f"{OWN}{site}": at.state.memory[f"{OWN}{site}"] for site, at in each.items()}
     memory = {**first.state.memory, **own}
     weights = mean_of(list(own.values()))
     history = [row for site, at in each.items() for row in at.history if row["site"] == site]

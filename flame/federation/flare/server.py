@@ -19,9 +19,9 @@ from flame.federation.cross_site import cross_site
 from flame.federation.flare.calls import Calls
 from flame.federation.flare.peers import watch_peers
 from flame.federation.flare.plan import flare_plan
+from flame.federation.gossip.method import GOSSIP
 from flame.federation.history import in_a_line
 from flame.federation.plan import Federation
-from flame.federation.strategies.gossip import GOSSIP
 from flame.federation.task import open_task
 
 PROGRESS_FILE, ERROR_FILE = "progress.json", "flare-error.json"

@@ -15,6 +15,8 @@ from flame.core.registry import Registry
 
 Array = NDArray[np.float64]
 _NOTHING = 1e-6
+GOSSIP = "gossip"
+"""The strategy of ``flame train`` by which sites learn peer to peer."""
 PER_SITE = ("dpsgd", "clipped-gossip", "neighbour-trimmed-mean")
 """Methods of which a site needs no more than its neighbours' models of the round."""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput
 from flame.federation.gossip.method import Array, Round
 from flame.federation.gossip.topology import (
+    CHANGING,
     Links,
     Shape,
     links_of,
@@ -72,7 +73,7 @@ class Peers:
         self.config, self.names, self._everyone = config, names, everyone or names
         for name in {*config.away, *config.slow} - set(names):
             raise BadInput(f"gossip.away or slow: no node '{name}'; there are {', '.join(names)}")
-        self._fixed = self._known(places)
+        self._given = self._known(places)
 
     def _known(self, places: Links | None) -> Links | None:
         if self.config.topology == FILE:
@@ -85,10 +86,18 @@ class Peers:
             raise BadInput("gossip.topology = 'places': these nodes have no latitude and longitude")
         return places
 
+    @cached_property
+    def _fixed(self) -> Links | None:
+        """The links of every round, if they do not change."""
+        if self._given is not None or self.config.topology in CHANGING:
+            return self._given
+        return self._drawn(0)
+
     def links(self, number: int) -> Links:
         """Who hears whom in a round, before anything is lost."""
-        if self._fixed is not None:
-            return self._fixed
+        return self._fixed if self._fixed is not None else self._drawn(number)
+
+    def _drawn(self, number: int) -> Links:
         c = self.config
         return links_of(c.topology, Shape(len(self.names), number, c.seed, c.degree, c.probability))
 
@@ -102,9 +111,7 @@ class Peers:
     @cached_property
     def _always(self) -> Array | None:
         """The weights of every round, if they do not change."""
-        first = self._weights(0)
-        same = all((self.links(number) == self.links(0)).all() for number in (1, 2))
-        return first if same else None
+        return None if self._fixed is None else self._weights(0)
 
     def round(self, number: int) -> Round:
         """The round numbered ``number``, the same whenever it is asked for."""
@@ -112,7 +119,9 @@ class Peers:
         rng = np.random.default_rng([self.config.seed, number])
         arrived = rng.random(weights.shape) >= self.config.loss
         here = self.there(number)
-        late = np.array([self.config.slow.get(name, 0.0) for name in self.names])
+        late = np.zeros(len(self.names))
+        for name, share in self.config.slow.items():
+            late[self.names.index(name)] = share
         on_time = rng.random(len(self.names)) >= late
         arrived &= (here & on_time)[None, :] & here[:, None]
         np.fill_diagonal(arrived, val=True)
@@ -120,10 +129,10 @@ class Peers:
 
     def there(self, number: int) -> NDArray[np.bool_]:
         """Which nodes (n,) take part in a round."""
-        return np.array([
-            np.searchsorted(self.config.away.get(name, ()), number, side="right") % 2 == 0
-            for name in self.names
-        ])  # fmt: skip
+        found = np.ones(len(self.names), bool)
+        for name, rounds in self.config.away.items():
+            found[self.names.index(name)] = np.searchsorted(rounds, number, side="right") % 2 == 0
+        return found
 
     @property
     def gap(self) -> float:

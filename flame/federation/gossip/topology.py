@@ -31,6 +31,8 @@ class Shape:
 
 
 TOPOLOGIES: Registry[Callable[[Shape], Links]] = Registry("topology")
+CHANGING = ("matching", "one-peer-exponential")
+"""Those that are others in every round."""
 
 
 def links_of(name: str, shape: Shape) -> Links:

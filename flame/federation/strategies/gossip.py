@@ -8,12 +8,11 @@ import numpy as np
 from flame.core.errors import BadInput
 from flame.core.scores import Update, Weights
 from flame.federation.gossip.chosen import METHODS  # noqa: F401  (registers every method)
-from flame.federation.gossip.method import Round, Swarm, open_method
+from flame.federation.gossip.method import GOSSIP, Round, Swarm, open_method
 from flame.federation.gossip.peers import GossipConfig, Peers
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, flat, mean, shaped
 
-GOSSIP = "gossip"
-_OWN, _METHOD, _ROUND = "own.", "method.", "round"
+OWN, _METHOD, _ROUND = "own.", "method.", "round"
 
 
 @STRATEGIES.register(GOSSIP)
@@ -31,12 +30,12 @@ class Gossip(Strategy):
 
     def begin(self, state: State, sites: tuple[str, ...]) -> State:
         """All sites from the same weights."""
-        own = {f"{_OWN}{site}": state.weights for site in sites}
+        own = {f"{OWN}{site}": state.weights for site in sites}
         return State(state.weights, {**own, _ROUND: [np.zeros(1, np.int64)]}, state.names)
 
     def weights_for(self, state: State, site: str) -> Weights:
         """The site's own model."""
-        return state.memory.get(f"{_OWN}{site}", state.weights)
+        return state.memory.get(f"{OWN}{site}", state.weights)
 
     def peers(self, sites: tuple[str, ...]) -> Peers:
         """The graph of a training's sites."""
@@ -46,9 +45,9 @@ class Gossip(Strategy):
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """One round of the method; who sent nothing is heard by nobody and stays as it was."""
-        if not any(name.startswith(_OWN) for name in state.memory):
+        if not any(name.startswith(OWN) for name in state.memory):
             state = self.begin(state, tuple(u.centre for u in updates))
-        sites = tuple(sorted(n.removeprefix(_OWN) for n in state.memory if n.startswith(_OWN)))
+        sites = tuple(sorted(n.removeprefix(OWN) for n in state.memory if n.startswith(OWN)))
         number = int(state.memory[_ROUND][0][0])
         before = np.stack([flat(self.weights_for(state, site)) for site in sites])
         sent = {update.centre: update for update in updates}
@@ -62,7 +61,7 @@ class Gossip(Strategy):
         if len(sites) > 1:
             method = open_method(self.config.method, self.config.options)
             after = method.mix(Swarm(before, memory), trained, self._round(sites, sent, number))
-        models = {f"{_OWN}{site}": shaped(row, state.weights)
+        models = {f"{OWN}{site}": shaped(row, state.weights)
                   for site, row in zip(sites, after.models, strict=True)}  # fmt: skip
         kept = {f"{_METHOD}{name}": [array] for name, array in after.memory.items()}
         memories = {**models, **kept, _ROUND: [np.array([number + 1])]}

@@ -33,28 +33,27 @@ class AdaptiveFedAvg(FineTune):
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
         self._rounds = 0
-        self._means = np.zeros((3, exchange.nodes))
+        self._spread, self._ratio = np.zeros((2, exchange.nodes))
         self._centre = np.zeros(self.start.shape)
-        self._calm = np.ones(exchange.nodes)
 
     def train(self, rows: Rows, adam: Adam, number: int) -> Array:
         """See ``FineTune``."""
-        self._follow()
-        adam.rate = self.pace.rate * np.minimum(1, self._calm / self._rounds)[:, None]
+        calm = self._follow()
+        adam.rate = self.pace.rate * np.minimum(1, calm / self._rounds)[:, None]
         models = self.models
         for _ in range(self.pace.local_steps):
             models = adam.step(models, self.network.loss_gradient(models, *rows))
         return models
 
-    def _follow(self) -> None:
-        """Moving means with their bias taken out, as in the paper's algorithm."""
+    def _follow(self) -> Array:
+        """The ratio (n,), of moving means with their bias taken out as in the paper's algorithm."""
         t = self._rounds = self._rounds + 1
         old = self._centre / (1 - self.mean ** (t - 1)) if t > 1 and self.mean else self._centre
         self._centre = self.mean * self._centre + (1 - self.mean) * self.models
         spread = ((self.models - old) ** 2).mean(axis=1)
-        before = self._means[0] / (1 - self.variance ** (t - 1)) if t > 1 and self.variance else 1
-        self._means[0] = self.variance * self._means[0] + (1 - self.variance) * spread
-        now = self._means[0] / (1 - self.variance**t)
+        before = self._spread / (1 - self.variance ** (t - 1)) if t > 1 and self.variance else 1
+        self._spread = self.variance * self._spread + (1 - self.variance) * spread
+        now = self._spread / (1 - self.variance**t)
         ratio = now / np.maximum(before, 1e-12) if t > 1 else np.ones(len(now))
-        self._means[1] = self.ratio * self._means[1] + (1 - self.ratio) * ratio
-        self._calm = self._means[1] / (1 - self.ratio**t)
+        self._ratio = self.ratio * self._ratio + (1 - self.ratio) * ratio
+        return np.asarray(self._ratio / (1 - self.ratio**t))

@@ -47,14 +47,10 @@ class Bank:
         taught = self.taught
         return np.stack([(taught == i).sum(axis=1) for i in range(len(self.slots))], axis=1)
 
-    def rows(self, there: NDArray[np.bool_]) -> Array:
-        """What each row (n, all rows) that is remembered counts."""
-        parts = [m.batch.weight * ((m.slot != FORGOTTEN) & there)[:, None] for m in self.memories]
-        return np.concatenate(parts, axis=1)
-
-    def rows_of(self, slot: int, there: NDArray[np.bool_]) -> Array:
-        """What each row (n, all rows) counts for a slot; those of nodes not ``there`` nothing."""
-        parts = [m.batch.weight * ((m.slot == slot) & there)[:, None] for m in self.memories]
+    def rows(self, slot: int | None = None) -> Array:
+        """What each row (n, all rows) counts for a slot; for none, each that is remembered."""
+        mine = [m.slot != FORGOTTEN if slot is None else m.slot == slot for m in self.memories]
+        parts = [m.batch.weight * own[:, None] for m, own in zip(self.memories, mine, strict=True)]
         return np.concatenate(parts, axis=1)
 
     def open(self, step: int, node: int, model: Array) -> int:

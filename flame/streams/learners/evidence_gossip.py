@@ -36,10 +36,9 @@ class EvidenceOptions:
 
     ``memory`` batches a node keeps. News (new models, evidence, joins) are passed on for ``flood``
     rounds each, at most a quarter of all; 0: as many as the graph needs, twice that where messages
-    are lost. Up to ``liars``
-    nodes may send false evidence. Parts can be taken away, to see what they are worth: ``births``,
-    ``joins``, ``afresh`` (forks of the first weights), ``old`` (batches of earlier steps) and
-    ``everything`` (the model of all batches).
+    are lost. Up to ``liars`` nodes may send false evidence. Parts can be taken away, to see what
+    they are worth: ``births``, ``joins``, ``afresh`` (forks of the first weights), ``old`` (batches
+    of earlier steps) and ``everything`` (the model of all batches).
     """
 
     memory: int = 30
@@ -181,26 +180,30 @@ class EvidenceGossip(EvidenceOptions, Learner):
         memories = self.bank.memories if self.old else self.bank.memories[-1:]
         x, y = (np.concatenate([getattr(m.batch, part) for m in memories], axis=1) for part in "xy")
         counts = self.bank.counts()
+        learning = {
+            number: (slot, self.bank.rows(number)[:, -x.shape[1] :])
+            for number, slot in enumerate(self.bank.slots)
+            if number not in resting and counts[:, number].sum() > 1
+        }
+        whole = self.bank.rows()[:, -x.shape[1] :]
         for _ in range(rounds):
             there = self.exchange.next()
-            for number, slot in enumerate(self.bank.slots):
-                if number not in resting and counts[:, number].sum() > 1:
-                    rows = self.bank.rows_of(number, there)[:, -x.shape[1] :]
-                    trained = self.network.descend(
-                        slot.models, x, y, rows, self._adams[number], self.pace.local_steps
-                    )
-                    slot.models = self._averaged(trained, counts[:, number], slot.held, there)
+            for number, (slot, rows) in learning.items():
+                trained = self.network.descend(
+                    slot.models, x, y, rows * there[:, None], self._adams[number],
+                    self.pace.local_steps,
+                )  # fmt: skip
+                slot.models = self._averaged(trained, counts[:, number], slot.held, there)
             if self.everything:
-                self._whole = self._everything(x, y, there)
+                self._whole = self._everything(x, y, whole * there[:, None], there)
             held = int(self.everything) + np.sum([slot.held for slot in self.bank.slots], axis=0)
             self.exchange.sends(held * (self.network.size + _SENT_WITH_A_MODEL))
             heard = self.exchange.now.arrived & (self.exchange.now.weights > 0)
             reach = reach | ((heard.astype(int) @ reach) > 0)
         return reach
 
-    def _everything(self, x: Array, y: Labels, there: NDArray[np.bool_]) -> Array:
+    def _everything(self, x: Array, y: Labels, rows: Array, there: NDArray[np.bool_]) -> Array:
         """The model of all batches after a round."""
-        rows = self.bank.rows(there)[:, -x.shape[1] :]
         trained = self.network.descend(
             self._whole, x, y, rows, self._adams[-1], self.pace.local_steps
         )

@@ -11,8 +11,12 @@ from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange, Server
 from flame.streams.learners.fine_tune import Rows
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
+from flame.streams.learners.window import together
 from flame.streams.network import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
+
+Labelled = tuple[Array, Labels, Array, NDArray[np.int_]]
+"""Features, labels, what each row counts, and the model it teaches."""
 
 
 @LEARNERS.register("feddrift")
@@ -54,16 +58,19 @@ class FedDrift(Learner):
         self._seen.append((batch.x, batch.y, batch.weight))
         self._labels.append(chosen)
         adams = [Adam(self.start.shape, self.pace.rate) for _ in self.bank]
+        rows = self._all()
         for _ in range(self.pace.rounds):
             there = self.exchange.next()
             for model in range(len(self.bank)):
-                self._round(model, adams[model], there)
+                self._round(model, rows, adams[model], there)
         self.models = np.stack([self.bank[model] for model in chosen])
-        now = self._accuracy(self.models, batch.x, batch.y, batch.weight)
+        now = self.network.accuracy(self.models, batch.x, batch.y, batch.weight)
         self._best = np.where(batch.there.any(axis=1), now, self._best)
 
-    def _round(self, model: int, adam: Adam, there: NDArray[np.bool_]) -> None:
-        x, y, weight, labels = self._all()
+    def _round(
+        self, model: int, rows: Labelled, adam: Adam, there: NDArray[np.bool_]
+    ) -> None:  # fmt: skip
+        x, y, weight, labels = rows
         weight = weight * (labels == model) * there[:, None]
         counts = weight.sum(axis=1)
         if not counts.any():
@@ -73,26 +80,22 @@ class FedDrift(Learner):
         self.bank[model] = counts @ trained / counts.sum()
         self.exchange.sends(self.network.size * (counts > 0))
 
-    def _all(self) -> tuple[Array, Labels, Array, NDArray[np.int_]]:
-        x, y, weight = (np.concatenate(part, axis=1) for part in zip(*self._seen, strict=True))
+    def _all(self) -> Labelled:
+        x, y, weight = together(self._seen)
         labels = [np.tile(k[:, None], (1, rows[1].shape[1]))
                   for k, rows in zip(self._labels, self._seen, strict=True)]  # fmt: skip
         return x, y, weight, np.concatenate(labels, axis=1)
-
-    def _accuracy(self, models: Array, x: Array, y: Labels, weight: Array) -> Array:
-        right = self.network.probability(models, x).argmax(axis=-1) == y
-        total = weight.sum(axis=1)
-        return np.asarray((right * weight).sum(axis=1) / np.where(total > 0, total, np.nan))
 
     def _choose(self, batch: Batch) -> NDArray[np.int_]:
         """The model of each node for its newest rows; those that none fits get one anew."""
         n = len(batch.x)
         scores = np.stack([
-            self._accuracy(np.tile(m, (n, 1)), batch.x, batch.y, batch.weight) for m in self.bank
+            self.network.accuracy(np.tile(m, (n, 1)), batch.x, batch.y, batch.weight)
+            for m in self.bank
         ], axis=1)  # fmt: skip
         last = self._labels[-1] if self._labels else np.zeros(n, int)
         there = batch.there.any(axis=1)
-        chosen = np.where(there, np.nan_to_num(scores).argmax(axis=1), last)
+        chosen = np.where(there, scores.argmax(axis=1), last)
         fell = np.flatnonzero(there & (scores.max(axis=1) < self._best - self.drop))
         for place, node in enumerate(fell):
             if self.linkage or place == 0:
@@ -104,14 +107,17 @@ class FedDrift(Learner):
         """Merge the models whose rows the others do nearly as well on."""
         x, y, weight, labels = self._all()
         used = [m for m in range(len(self.bank)) if ((labels == m) * weight).any()]
-        scores = np.array([[self._on(a, b, x, y, weight, labels) for b in used] for a in used])
+        counts = [weight * (labels == model) for model in used]
+        told = [self.network.probability(np.tile(self.bank[m], (len(x), 1)), x) for m in used]
+        right = [probability.argmax(axis=-1) == y for probability in told]
+        scores = np.array([[(r * c).sum() / c.sum() for r in right] for c in counts])
         away = np.maximum(np.diag(scores)[:, None] - scores, 0)
         away = np.maximum(away, away.T)
         group = np.arange(1, len(used) + 1)
         if len(used) > 1:
             np.fill_diagonal(away, 0)
             group = fcluster(linkage(squareform(away), "complete"), self.drop, "distance")
-        sizes = np.array([(weight * (labels == model)).sum() for model in used])
+        sizes = np.array([c.sum() for c in counts])
         bank, of = list[Array](), dict[int, int]()
         for name in np.unique(group):
             members = np.flatnonzero(group == name)
@@ -120,12 +126,3 @@ class FedDrift(Learner):
             bank.append(merged / sizes[members].sum())
         self.bank = bank
         self._labels = [np.array([of.get(int(k), 0) for k in found]) for found in self._labels]
-
-    def _on(
-        self, rows_of: int, model: int, x: Array, y: Labels, weight: Array,
-        labels: NDArray[np.int_],
-    ) -> float:  # fmt: skip
-        """Accuracy of one model on the rows of another."""
-        counts = weight * (labels == rows_of)
-        told = self.network.probability(np.tile(self.bank[model], (len(x), 1)), x)
-        return float(((told.argmax(axis=-1) == y) * counts).sum() / counts.sum())

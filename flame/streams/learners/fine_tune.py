@@ -38,11 +38,11 @@ class FineTune(Learner):
     def train(self, rows: Rows, adam: Adam, number: int) -> Array:
         """The models after the local steps of a round of this step's."""
         corrections = [self.exchange.correction(k) for k in range(self.exchange.nodes)]
+        if not (any(c.linear or c.proximal for c in corrections) or self.has_gradient):
+            return self.network.descend(self.models, *rows, adam, self.pace.local_steps)
         linear = np.stack([c.linear[0] if c.linear else 0 * m for c, m in
                            zip(corrections, self.models, strict=True)])  # fmt: skip
         proximal = np.array([[c.proximal] for c in corrections])
-        if not (linear.any() or proximal.any() or self.has_gradient):
-            return self.network.descend(self.models, *rows, adam, self.pace.local_steps)
         models = self.models
         for _ in range(self.pace.local_steps):
             slope = self.gradient(models, rows) + linear + proximal * (models - self.models)

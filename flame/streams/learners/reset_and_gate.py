@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
-from flame.streams.network import Adam, Array, Network, shares
+from flame.streams.network import Adam, Array, Network
 from flame.streams.stream import Batch
 
 
@@ -57,9 +57,7 @@ class ResetAndGate(Learner):
         self._best = np.where(batch.there.any(axis=1), now, self._best)
 
     def _accuracy(self, models: Array, batch: Batch) -> Array:
-        told = self.network.logits(models, batch.x)
-        first = np.concatenate([np.zeros((*told.shape[:2], 1)), told], axis=-1)
-        return np.asarray(((first.argmax(axis=-1) == batch.y) * shares(batch.weight)).sum(axis=1))
+        return self.network.accuracy(models, batch.x, batch.y, batch.weight)
 
     def _of_each(self, models: Array, batch: Batch) -> Array:
         """Accuracy (n, n) on the rows of node i of the model of node j."""

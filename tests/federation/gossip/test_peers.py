@@ -22,6 +22,13 @@ def test_a_round_is_the_same_whenever_it_is_asked_for() -> None:
     assert not np.array_equal(one.round(3).arrived, one.round(4).arrived)
 
 
+def test_pairs_change_even_when_the_first_rounds_were_alike() -> None:
+    few = Peers(GossipConfig(topology="matching", seed=38), ("a", "b", "c"))
+    weights = [few.round(number).weights for number in range(40)]
+    assert all((found == weights[0]).all() for found in weights[:3])
+    assert any((found != weights[0]).any() for found in weights)
+
+
 def test_the_share_of_lost_messages_is_as_declared() -> None:
     lossy, links = peers(loss=0.3), peers().links(0)
     arrived = np.mean([lossy.round(k).arrived[links].mean() for k in range(400)])

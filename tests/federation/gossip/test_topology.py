@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from flame.core.errors import BadInput
 from flame.federation.gossip.topology import (
+    CHANGING,
     TOPOLOGIES,
     Shape,
     links_of,
@@ -33,6 +34,12 @@ def test_every_topology_keeps_the_mean_and_reaches_all(name: str, nodes: int) ->
         assert np.allclose(weights.sum(axis=1), 1)
         together = weights @ together
     assert (together > 0).all()
+
+
+@pytest.mark.parametrize("name", list(TOPOLOGIES))
+def test_those_that_change_are_declared(name: str) -> None:
+    rounds = [links_of(name, Shape(16, round=number)) for number in range(8)]
+    assert (name in CHANGING) == any((links != rounds[0]).any() for links in rounds)
 
 
 @pytest.mark.parametrize("nodes", [5, 16, 64])
