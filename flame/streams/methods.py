@@ -1,7 +1,7 @@
 """Methods that streams are learned with: a learner, and how its nodes share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flame.core.errors import BadInput
@@ -19,7 +19,7 @@ class MethodConfig:
     """``learner`` with its ``options``, and an ``exchange``: alone, server or gossip.
 
     ``strategy`` is that of the server, with ``strategy_options``; the gossip method is that of
-    [gossip].
+    [gossip]. ``annealed``: by training.annealed or by itself.
     """
 
     learner: str = "fine-tune"
@@ -27,6 +27,7 @@ class MethodConfig:
     options: dict[str, Any] = field(default_factory=dict)
     strategy: str = "fedavg"
     strategy_options: dict[str, Any] = field(default_factory=dict)
+    annealed: bool = False
 
     def __post_init__(self) -> None:
         LEARNERS[self.learner]
@@ -50,6 +51,7 @@ KNOWN: Mapping[str, MethodConfig] = {
     "feddrift-eager": MethodConfig("feddrift", "server", {"linkage": False}),
     "oracle-central": MethodConfig("oracle", "server"),
     "gossip": MethodConfig(),
+    "gossip-annealed": MethodConfig(annealed=True),
     "gossip-window": MethodConfig("window"),
     "gossip-decay": MethodConfig("decay"),
     "gossip-ewc": MethodConfig("ewc"),
@@ -59,8 +61,9 @@ KNOWN: Mapping[str, MethodConfig] = {
     "gossip-der++": MethodConfig("der++"),
     "gossip-ifca": MethodConfig("ifca"),
     "reset-and-gate": MethodConfig("reset-and-gate"),
-    "evidence-gossip": MethodConfig("evidence-gossip"),
+    "evidence-gossip": MethodConfig("evidence-gossip", annealed=True),
     "oracle": MethodConfig("oracle"),
+    "oracle-annealed": MethodConfig("oracle", annealed=True),
 }
 """Methods by name, with their usual options."""
 
@@ -85,5 +88,6 @@ def begin(
     peers = Peers(gossip, stream.nodes, stream.links)
     mixes = method.strategy if method.exchange == "server" else gossip.method
     options = method.strategy_options if method.exchange == "server" else gossip.options
+    pace = replace(pace, annealed=pace.annealed or method.annealed)
     learner.begin(network, exchange(peers, mixes, options, pace.rate), pace, seed)
     return learner

@@ -39,7 +39,7 @@ class AdaptiveFedAvg(FineTune):
     def train(self, rows: Rows, adam: Adam, number: int) -> Array:
         """See ``FineTune``."""
         calm = self._follow()
-        adam.rate = self.pace.rate * np.minimum(1, calm / self._rounds)[:, None]
+        adam.rate = self.pace.rate_of(number) * np.minimum(1, calm / self._rounds)[:, None]
         models = self.models
         for _ in range(self.pace.local_steps):
             models = adam.step(models, self.network.loss_gradient(models, *rows))

@@ -99,19 +99,19 @@ class EvidenceGossip(EvidenceOptions, Learner):
         before, born = self._slot, self._label(batch)
         self._adams = [Adam(self.start.shape, self.pace.rate) for _ in [*self.bank.slots, None]]
         resting = frozenset(range(len(self.bank.slots) - born, len(self.bank.slots)))
-        left = self.pace.rounds
+        done = 0
         if born:
-            reach = self._rounds(self._flood, resting)
+            reach = self._rounds(done, self._flood, resting)
+            done += self._flood
             for number in resting:
                 slot = self.bank.slots[number]
                 slot.held = reach[:, slot.opened[1]]
             if self.joins:
                 tables = evidence_tables(self.network, self.bank)
-                reach = self._rounds(self._flood, resting)
+                reach = self._rounds(done, self._flood, resting)
                 pairs = self._join(tables, reach)
-                left -= self._flood
-            left -= self._flood
-        reach = self._rounds(left, frozenset())
+                done += self._flood
+        reach = self._rounds(done, self.pace.rounds - done, frozenset())
         if born and self.joins:
             self._agree(pairs, reach)
         self._weigh()
@@ -174,8 +174,11 @@ class EvidenceGossip(EvidenceOptions, Learner):
         known = np.where(mine, _STAY, _RETURN - np.log(others))
         return np.hstack([known, np.full((len(log), 1), _NEW)])
 
-    def _rounds(self, rounds: int, resting: frozenset[int]) -> NDArray[np.bool_]:
-        """Train and average all but ``resting`` slots; whose news (n, n) reached whom meanwhile."""
+    def _rounds(self, first: int, rounds: int, resting: frozenset[int]) -> NDArray[np.bool_]:
+        """Train and average all but ``resting`` slots; whose news (n, n) reached whom meanwhile.
+
+        ``first`` is the number of the first of these rounds in the step.
+        """
         reach = np.eye(self.exchange.nodes, dtype=bool)
         memories = self.bank.memories if self.old else self.bank.memories[-1:]
         x, y = (np.concatenate([getattr(m.batch, part) for m in memories], axis=1) for part in "xy")
@@ -186,8 +189,10 @@ class EvidenceGossip(EvidenceOptions, Learner):
             if number not in resting and counts[:, number].sum() > 1
         }
         whole = self.bank.rows()[:, -x.shape[1] :]
-        for _ in range(rounds):
+        for place in range(first, first + rounds):
             there = self.exchange.next()
+            for adam in self._adams:
+                adam.rate = self.pace.rate_of(place)
             for number, (slot, rows) in learning.items():
                 trained = self.network.descend(
                     slot.models, x, y, rows * there[:, None], self._adams[number],

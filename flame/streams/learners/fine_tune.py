@@ -24,6 +24,7 @@ class FineTune(Learner):
         adam = Adam(self.models.shape, self.pace.rate)
         for number in range(self.pace.rounds):
             there = self.exchange.next()
+            adam.rate = self.pace.rate_of(number)
             trained = np.where(there[:, None], self.train(rows, adam, number), self.models)
             if number == 0:
                 self.divergence = apart(trained)

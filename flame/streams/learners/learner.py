@@ -17,15 +17,25 @@ from flame.streams.stream import Batch
 
 @dataclass(frozen=True)
 class Pace:
-    """A step's training: ``rounds`` of ``local_steps`` of Adam at ``rate`` on a whole batch."""
+    """A step's training: ``rounds`` of ``local_steps`` of Adam at ``rate`` on a whole batch.
+
+    ``annealed``: the rate falls to 0 over the rounds, each by the same amount. At a constant rate
+    nodes of a sparse graph stay as far apart as a round of training moves them (Yuan 2016,
+    10.1137/130943170).
+    """
 
     rounds: int = 40
     local_steps: int = 5
     rate: float = 0.02
+    annealed: bool = False
 
     def __post_init__(self) -> None:
         if min(self.rounds, self.local_steps) < 1 or self.rate <= 0:
             raise BadInput("training.rounds and local_steps: 1 or more; rate: above 0")
+
+    def rate_of(self, number: int) -> float:
+        """The rate of a step's round, from 0."""
+        return self.rate * (1 - number / self.rounds) if self.annealed else self.rate
 
 
 class Learner:

@@ -44,6 +44,7 @@ class ResetAndGate(Learner):
         weights = (batch.x, batch.y, batch.weight)
         for number in range(self.pace.rounds):
             there = self.exchange.next()
+            adam.rate = self.pace.rate_of(number)
             trained = self.network.descend(self.models, *weights, adam, self.pace.local_steps)
             trained = np.where(there[:, None], trained, self.models)
             heard = self._gated(trained, batch)

@@ -1,5 +1,6 @@
 """What every stream learner promises, and what some are equal to in closed form."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from flame.core.errors import BadInput
 from flame.federation.gossip.peers import GossipConfig, Peers
 from flame.streams.exchange import EXCHANGES
 from flame.streams.learners.chosen import LEARNERS
-from flame.streams.learners.learner import Learner, Pace, open_learner
+from flame.streams.learners.learner import Learner, Pace, apart, open_learner
 from flame.streams.learners.replay import Reservoir
 from flame.streams.mlp import MLP
 from flame.streams.network import Adam
@@ -119,6 +120,28 @@ def test_a_node_that_is_away_neither_moves_nor_is_heard() -> None:
     learner.learn(found.batches[0], found.concept[0])
     assert np.array_equal(learner.models[1], learner.start[1])
     assert not np.array_equal(learner.models[0], learner.start[0])
+
+
+def test_an_annealed_rate_falls_by_the_same_amount_each_round() -> None:
+    pace = Pace(rounds=4, rate=0.2, annealed=True)
+    assert np.allclose([pace.rate_of(number) for number in range(4)], [0.2, 0.15, 0.1, 0.05])
+    assert Pace(rounds=4, rate=0.2).rate_of(3) == 0.2
+
+
+@pytest.mark.parametrize("name", list(LEARNERS))
+def test_every_learner_anneals(name: str) -> None:
+    exchange, found = "server" if name in AT_A_SERVER else "gossip", stream()
+    still = after(name, exchange, found)
+    annealed = after(name, exchange, found, pace=replace(PACE, annealed=True))
+    assert not np.allclose(still, annealed)
+
+
+def test_nodes_that_anneal_come_to_agree() -> None:
+    found = stream(nodes=8)
+    pace = Pace(rounds=40, local_steps=5)
+    far = apart(after("fine-tune", "gossip", found, pace=pace))
+    near = apart(after("fine-tune", "gossip", found, pace=replace(pace, annealed=True)))
+    assert near < far / 3
 
 
 def test_fedprox_holds_back() -> None:
