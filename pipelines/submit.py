@@ -9,9 +9,14 @@ from typing import Any
 from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import write_text
+from flame.federation.checkpoint import MODELS
 from flame.federation.config import CONFIG_FILE, TrainConfig, centres
-from flame.federation.history import add_history
+from flame.federation.flare.plan import flare_plan
+from flame.federation.gossip.method import GOSSIP
+from flame.federation.gossip.peers import FILE
+from flame.federation.history import HISTORY_FILE, add_history
 from flame.federation.strategies.chosen import strategy_of
+from flame.federation.strategies.gossip import check_graph
 from flame.pipelines.run_folder import holds_run
 from flame.pipelines.train import with_features, write_results
 
@@ -25,27 +30,28 @@ def run(
     show: Callable[[dict[str, Any]], None],
     say: Callable[[str], None],
     patience_s: float = 600.0,
-) -> Path:
+) -> str:
     """Train at the connected sites, or those named, and write their models into ``out``.
 
     Run again with the same ``out`` it goes on from the last round. Where data lie is each site's
-    own affair: of ``data.bids`` or ``data.table`` only counts which of the two is given.
+    own affair: of ``data.bids`` or ``data.table`` only counts which of the two is given. Returns
+    where models are; those learned peer to peer stay at their sites.
     """
     from flame.federation.flare.lead import Federation
     from flame.federation.flare.node import LEAD, check_kit
+    from flame.federation.flare.server import RUNS
 
     federation = Federation(check_kit(kit, LEAD), patience_s)
     if config.federation.compare or config.training.personalised:
         raise BadInput("federation.compare and training.personalised are for flame train")
-    if strategy_of(config).alone_suffices:
-        raise BadInput(
-            "federation.strategy gossip needs no server: flame train runs it, in process or on "
-            "FLARE on one machine; choose another for flame submit"
-        )
+    if config.gossip.topology == FILE:
+        raise BadInput("gossip.file is on this machine alone; give another gossip.topology")
     if not config.data.centres:
         config = replace(config, data=replace(config.data, centres=federation.sites()))
     config = with_features(config)
     config = _without_paths(config)
+    for training in flare_plan(config, alone=True):
+        check_graph(strategy_of(config), training.centres)
     name = _claim(out, config)
 
     known: list[Any] = []
@@ -58,8 +64,10 @@ def run(
         show(news)
 
     federation.run(config, name, out, followed, say)
+    if config.federation.strategy == GOSSIP:
+        return f"Every site has its own model, in {RUNS}/{name} of its kit; here are none"
     write_results(out, config)
-    return out
+    return f"Models are in {out / MODELS}, their rounds in {out / HISTORY_FILE}"
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:

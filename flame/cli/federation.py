@@ -80,8 +80,8 @@ def submit(
                 shown.append(latest)
                 _say(latest)
 
-        pipeline.run(settings, kit, folder, told, _say, patience)
-    out.print(f"Models are in {folder / 'models'}, their rounds in {folder / 'history.csv'}")
+        where = pipeline.run(settings, kit, folder, told, _say, patience)
+    out.print(where)
 
 
 @app.command()

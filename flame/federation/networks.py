@@ -8,14 +8,15 @@ from flame.core.files import atomic_path, write_text
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.plan import FEDERATED, Federation
+from flame.federation.strategies.chosen import strategy_of
 from flame.federation.task import open_task
 from flame.preprocessing.standardisation import Moments, spread
 
 NETWORKS, INPUTS_FILE = "networks", "inputs.csv"
 
 
-def write_networks(run: Path, config: TrainConfig) -> None:
-    """Write the federated network of each seed into RUN/networks, as .keras.
+def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
+    """Write the federated network of each seed, or a ``site``'s own, into RUN/networks, as .keras.
 
     Of clinical inputs a network takes z-scores, 0 where a value is missing; inputs.csv has the mean
     and standard deviation of each, in order.
@@ -29,7 +30,8 @@ def write_networks(run: Path, config: TrainConfig) -> None:
     for seed in config.training.seeds:
         name = Federation(FEDERATED, config.data.centres, seed, 0).name
         found = finished(run, name)
-        network.set_weights(found.state.weights)
+        own = strategy_of(config).weights_for(found.state, site)
+        network.set_weights(own if site else found.state.weights)
         plain = keras.Model(network.inputs, network.outputs)
         with atomic_path(run / NETWORKS / f"{name}.keras") as temporary:
             plain.save(temporary)

@@ -20,9 +20,10 @@ from flame.core.files import atomic_path
 from flame.federation.calls import Answers, given
 from flame.federation.gossip.peers import Peers
 from flame.federation.plan import Federation
-from flame.federation.site import Site
 from flame.federation.task import Message
 
+Answer = Callable[[str, Message], Message]
+"""A site's answer to a method, of arguments by name."""
 SENT = "sent"
 _UNION = 16
 """Rounds whose links together make the neighbours that news are passed on to."""
@@ -73,7 +74,7 @@ class Post(Protocol):
 
 
 class PeerCall:
-    """The calls of the site called ``name``.
+    """The calls of the site called ``name``, which ``answer`` asks itself.
 
     ``peers_of(sites)`` is the graph of a training. A neighbour that is silent for ``silence_s``
     where an update is due is not waited for again until it is heard of; ``lives`` asks it.
@@ -82,7 +83,7 @@ class PeerCall:
     def __init__(
         self,
         name: str,
-        site: Site,
+        answer: Answer,
         box: Mailbox,
         post: Post,
         lives: Callable[[str], bool],
@@ -90,7 +91,7 @@ class PeerCall:
         times: tuple[float, float],
         folder: Path,
     ) -> None:
-        self.name, self.site, self.box, self.post, self.lives = name, site, box, post, lives
+        self.name, self.answer, self.box, self.post, self.lives = name, answer, box, post, lives
         self.peers_of, self.folder = peers_of, folder
         self.timeout_s, self.silence_s = times
         self._silent: dict[str, int] = {}
@@ -115,7 +116,7 @@ class PeerCall:
         """This site's answer, and those of others as far as they are needed and heard."""
         if self.name not in sites:  # another site begins the training, or has it for itself
             return self._with_all(method, sites, arguments, None)
-        mine = getattr(self.site, method)(**given(self.name, each, arguments))
+        mine = self.answer(method, given(self.name, each, arguments))
         if method == "train":
             return self._with_neighbours(arguments["name"], arguments["number"], sites, mine)
         return self._with_all(method, sites, arguments, mine)

@@ -7,6 +7,7 @@ from flame.core.config import load_config
 from flame.core.errors import BadInput, Refusal
 from flame.core.registry import nearest
 from flame.federation.config import TrainConfig
+from flame.federation.gossip.method import GOSSIP
 from flame.federation.rules import LEARNERS
 
 POLICY_FILE = "policy.toml"
@@ -24,6 +25,7 @@ class SitePolicy:
     ``least_patients`` behind any sum or update, ``least_count`` behind any number of a
     description. ``secure``: updates leave only under masks (``federation.secure``). ``epsilon``, if
     above 0: updates leave only with differential privacy, until so much is spent at ``delta``.
+    ``peers``: updates and sums may go to other hospitals one by one, where no server adds them up.
     """
 
     learners: tuple[str, ...] = ()
@@ -33,6 +35,7 @@ class SitePolicy:
     secure: bool = False
     epsilon: float = 0.0
     delta: float = 1e-5
+    peers: bool = False
 
     def applied(self, config: TrainConfig) -> TrainConfig:
         """The configuration as this site follows it; Refusal where it does not take part."""
@@ -40,6 +43,8 @@ class SitePolicy:
             raise Refusal(f"does not take part in {config.learner}: its policy does not list it")
         if self.secure and not config.federation.secure:
             raise Refusal("sends updates under masks only: set federation.secure = true")
+        if config.federation.strategy == GOSSIP and not self.peers:
+            raise Refusal("shows its updates to no other hospital: its policy has no peers = true")
         privacy = config.privacy
         if self.epsilon > 0 and not privacy.is_private:
             raise Refusal("learns with differential privacy only: set privacy.level")

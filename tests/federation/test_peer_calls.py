@@ -72,7 +72,11 @@ class Network:
 
         strategy = strategy_of(self.config)
         assert isinstance(strategy, Gossip)
-        return PeerCall(name, self._sites[name], self.boxes[name], post,
+
+        def answer(method: str, arguments: Message) -> Message:
+            return getattr(self._sites[name], method)(**arguments)
+
+        return PeerCall(name, answer, self.boxes[name], post,
                         lambda other: other not in self.dead, strategy.peers,
                         (30.0, self.silence_s), self.folder / name)  # fmt: skip
 

@@ -33,6 +33,13 @@ def test_what_is_not_listed_is_refused(toy: TrainConfig) -> None:
     SitePolicy().check_question("times")
 
 
+def test_other_hospitals_see_updates_only_where_the_policy_says_so(toy: TrainConfig) -> None:
+    config = replace(toy, federation=replace(toy.federation, strategy="gossip"))
+    with pytest.raises(Refusal, match="has no peers = true"):
+        SitePolicy().applied(config)
+    assert SitePolicy(peers=True).applied(config).federation == config.federation
+
+
 def test_sums_of_single_patients_need_a_limit_of_one(toy: TrainConfig) -> None:
     config = replace(toy, task="survival", regression=RegressionConfig(stratified=False))
     with pytest.raises(Refusal, match="sends no sums at single deaths"):

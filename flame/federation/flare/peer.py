@@ -11,13 +11,16 @@ from typing import Any
 
 from nvflare.collab.api.exceptions import CollabCallError
 
+from flame.core.config import as_toml
 from flame.core.errors import Refusal
+from flame.core.files import write_text
 from flame.federation.calls import SitesLost
-from flame.federation.config import TrainConfig
+from flame.federation.config import CONFIG_FILE, TrainConfig
 from flame.federation.coordinator import Coordinator
-from flame.federation.peer_calls import Mailbox, PeerCall
+from flame.federation.history import write_history
+from flame.federation.networks import write_networks
+from flame.federation.peer_calls import Answer, Mailbox, PeerCall
 from flame.federation.plan import Federation
-from flame.federation.site import Site
 from flame.federation.strategies.chosen import strategy_of
 from flame.federation.task import Message, open_task
 
@@ -27,23 +30,27 @@ PEERS = "peers"
 
 
 class Peer:
-    """Runs the plan of the site called ``name`` in a thread of its own; ``state`` can be told."""
+    """Runs the plan of the site called ``name`` in a thread of its own; ``state`` can be told.
+
+    Messages between sites pass through the server: where they are ``secure`` it cannot read them.
+    """
 
     def __init__(
         self,
         name: str,
         config: TrainConfig,
         plan: list[Federation],
-        open_site: Callable[[], Site],
+        answer: Answer,
         proxies: Mapping[str, Any],
         folder: Path,
         box: Mailbox,
+        secure: bool,
     ) -> None:
         self.name, self.config, self.plan, self.folder = name, config, plan, folder
-        self.proxies, self.box = proxies, box
+        self.proxies, self.box, self.secure = proxies, box, secure
         self.state: Message = {"done": 0, "total": 1, "finished": False, "error": ""}
         self._outgoing: dict[str, queue.Queue[tuple[str, Mapping[str, Message]]]] = {}
-        self._open_site = open_site
+        self._answer = answer
         for neighbour in proxies:
             self._outgoing[neighbour] = queue.Queue()
             self._begin(partial(self._deliver, neighbour))
@@ -63,13 +70,14 @@ class Peer:
         try:
             strategy = strategy_of(self.config)
             call = PeerCall(
-                self.name, self._open_site(), self.box, self._post, self._lives,
+                self.name, self._answer, self.box, self._post, self._lives,
                 strategy.peers,  # type: ignore[attr-defined]
                 (federation.timeout_s, federation.silence_s), self.folder,
             )  # fmt: skip
             mine = [f for f in self.plan if self.name in f.centres]
             task = open_task(self.config)
             Coordinator(self.config, task, self.folder, mine, progress).run(call, call.taking_part)
+            self._write()
             self.state.update(finished=True)
         except (Refusal, SitesLost) as error:
             self.state.update(error=str(error))
@@ -79,6 +87,12 @@ class Peer:
             logging.getLogger(__name__).error("%s at\n%s", type(error).__name__, where)
             self.state.update(error=f"failed ({type(error).__name__}); its own log says where")
 
+    def _write(self) -> None:
+        """Make of the folder a run that can be read without FLAME."""
+        write_text(self.folder / CONFIG_FILE, as_toml(self.config))
+        write_history(self.folder)
+        write_networks(self.folder, self.config, self.name)
+
     def _post(self, neighbour: str, topic: str, items: Mapping[str, Message]) -> None:
         self._outgoing[neighbour].put((topic, items))
 
@@ -86,9 +100,8 @@ class Peer:
         """Hand over what is waiting for one neighbour; what it cannot take is lost."""
         while True:
             topic, items = self._outgoing[neighbour].get()
-            proxy = self.proxies[neighbour](
-                timeout=self.config.federation.silence_s, secure=self.config.federation.secure
-            )
+            silence_s = self.config.federation.silence_s
+            proxy = self.proxies[neighbour](timeout=silence_s, secure=self.secure)
             try:
                 proxy.deliver(topic=topic, sender=self.name, items=dict(items))
             except CollabCallError as error:

@@ -21,7 +21,7 @@ _POLL = 0.5
 
 
 def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) -> None:
-    """Start every site and wait until all that live are done; FlameError where one failed.
+    """Start every site and wait until all that live are done; FlameError where one did not end.
 
     A site that is silent for ``federation.silence_s`` is not waited for.
     """
@@ -50,8 +50,10 @@ def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) ->
             progress(min(done for done, _ in told), max(total for _, total in told))
         time.sleep(_POLL)
     wrong = {site: str(s["error"]) for site, s in states.items() if s["error"]}
-    if wrong or not states:
-        raise FlameError(said(wrong) or "no site answered")
+    lost = [site for site in calls.proxies if site not in states or not states[site]["finished"]]
+    wrong = {**dict.fromkeys(lost, "was lost; others have ended"), **wrong}
+    if wrong:
+        raise FlameError(said(wrong))
 
 
 def gather_peers(config: TrainConfig, run: Path) -> None:

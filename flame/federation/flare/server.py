@@ -70,7 +70,7 @@ class FlareServer:
             calls = Calls(centres(config.data), config.federation.timeout_s,
                           config.federation.silence_s)  # fmt: skip
             if config.federation.strategy == GOSSIP:
-                watch_peers(calls, str(run), progress)
+                watch_peers(calls, self.run_folder, progress)
                 return
             plan = flare_plan(config, alone=provisioned)
             coordinator = Coordinator(config, open_task(config), run, plan, progress)

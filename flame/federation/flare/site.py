@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from flame.federation.audit import AUDIT_FILE, AuditLog
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.peer import PEERS, Peer
 from flame.federation.flare.plan import flare_plan
+from flame.federation.flare.server import RUNS
 from flame.federation.peer_calls import Mailbox
 from flame.federation.policy import CALLS, POLICY_FILE, SitePolicy, read_policy
 from flame.federation.privacy_budget import BUDGET_FILE, Budget
@@ -32,6 +34,7 @@ from flame.federation.task import Message, open_task
 DATA_VARIABLE = "FLAME_DATA"
 """Names a site's own folder or table; without, data are where the configuration says."""
 SECRET_FILE = "noise.key"
+_SIMULATED = SitePolicy(least_patients=1, least_count=1, peers=True)
 BUSY, UNKNOWN = {"busy": True}, {"unknown": True}
 
 
@@ -78,17 +81,16 @@ class FlareSite:
 
     @collab.publish
     def start_peer(self, run: str) -> Message:
-        """Begin to learn with neighbours, into ``run`` on this machine; once only."""
+        """Begin to learn with neighbours, into ``run``, and say how far that is; once only."""
         with self._lock:
             if self._peer is None:
                 config, here = TrainConfig.from_json(self.config), _Here.now()
-                if here.data:  # its policy and its audit log know calls of a server alone
-                    raise Refusal("learns peer to peer in simulations only")
-                names = centres(config.data)
+                names, provisioned = centres(config.data), bool(here.data)
                 proxies = {n: collab.get_clients([n])[0] for n in names if n != here.centre}
                 self._peer = Peer(
-                    here.centre, config, flare_plan(config), lambda: here.open_site(config),
-                    proxies, Path(run) / PEERS / here.centre, self._box,
+                    here.centre, config, flare_plan(config, alone=provisioned),
+                    partial(self._answered, here), proxies, here.folder(run), self._box,
+                    secure=provisioned,
                 )  # fmt: skip
         state: Message = self.peer_state()
         return state
@@ -106,17 +108,21 @@ class FlareSite:
 
     def _work(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
         with _only_kinds(method) as failed:
-            if method not in CALLS:
-                raise Refusal(f"does nothing called '{method}'")
-            if self._site is None:
-                self._site = here.open_site(TrainConfig.from_json(self.config))
-            here.policy.check_question(arguments.get("question", method))
-            answer: Message = getattr(self._site, method)(**arguments)
-            here.log(method, arguments, answer)
-            return answer
+            return self._answered(here, method, arguments)
         with _only_kinds(method):
             here.log(method, arguments, failed)
         return failed
+
+    def _answered(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
+        """What may leave, as the policy says, written down before it does."""
+        if method not in CALLS:
+            raise Refusal(f"does nothing called '{method}'")
+        if self._site is None:
+            self._site = here.open_site(TrainConfig.from_json(self.config))
+        here.policy.check_question(arguments.get("question", method))
+        answer: Message = getattr(self._site, method)(**arguments)
+        here.log(method, arguments, answer)
+        return answer
 
 
 class _Here:
@@ -125,7 +131,7 @@ class _Here:
     def __init__(self, centre: str, kit: Path, local: Path) -> None:
         self.kit, self.centre, self.data = kit, centre, os.environ.get(DATA_VARIABLE, "")
         given = local / POLICY_FILE
-        self.policy = read_policy(given) if self.data else SitePolicy((), (), 1, 1)
+        self.policy = read_policy(given) if self.data else _SIMULATED
         self.audit = AuditLog(kit / AUDIT_FILE) if self.data else None
 
     @staticmethod
@@ -135,6 +141,14 @@ class _Here:
         return _Here(
             collab.site_name, Path(workspace.get_root_dir()), Path(workspace.get_site_config_dir())
         )
+
+    def folder(self, run: str) -> Path:
+        """Where a run that has no server's folder is kept: in the kit, if there is one."""
+        if not self.data:
+            return Path(run) / PEERS / self.centre
+        if Path(run).name != run:
+            raise Refusal("keeps runs in its own kit only")
+        return self.kit / RUNS / run
 
     def open_site(self, config: TrainConfig) -> Any:
         """The Site with its data read."""

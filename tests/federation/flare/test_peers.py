@@ -100,11 +100,11 @@ def test_what_a_peer_tells_has_no_array(toy: TrainConfig, tmp_path: Path) -> Non
     from flame.federation.flare.peer import Peer
     from flame.federation.peer_calls import Mailbox
 
-    def broken() -> Any:
+    def broken(method: str, arguments: Any) -> Any:
         raise ValueError("patient 0815 has no image")
 
     config = replace(in_three(toy, tmp_path), data=replace(toy.data, centres=NAMES))
-    peer = Peer("a", config, flare_plan(config), broken, {}, tmp_path, Mailbox())
+    peer = Peer("a", config, flare_plan(config), broken, {}, tmp_path, Mailbox(), False)
     peer.thread.join(30)
     assert peer.state["error"] == "failed (ValueError); its own log says where"
     assert "0815" not in json.dumps(peer.state)

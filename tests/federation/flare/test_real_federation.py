@@ -1,6 +1,7 @@
 """Separate processes, folders and sockets in secure mode: the weights of a run in process."""
 
 import json
+import pickle
 import socket
 import ssl
 import time
@@ -14,6 +15,8 @@ import pytest
 from flame.federation.checkpoint import MODELS, finished, load_checkpoint
 from flame.federation.config import TrainConfig
 from flame.federation.data import load_cohort
+from flame.federation.flare.plan import flare_plan
+from flame.federation.gossip.peers import GossipConfig
 from flame.federation.task import open_task
 from flame.pipelines import report, train
 from tests.federation.flare.hospitals import PERSON, SITES, Cable, Hospitals, until
@@ -31,6 +34,15 @@ def dying(self, here, method, arguments):
         os.kill(os.getpid(), signal.SIGKILL)
     return answer
 FlareSite._work = dying
+"""
+SPY = """
+from nvflare.fuel.f3.cellnet.core_cell import CoreCell
+process = CoreCell.process_message
+def spied(self, endpoint, connection, app_id, message):
+    with open("{frames}", "ab") as file:
+        file.write(bytes(message.payload or b""))
+    process(self, endpoint, connection, app_id, message)
+CoreCell.process_message = spied
 """
 FULL_DISK = """
 import errno, os
@@ -105,6 +117,44 @@ def test_two_hospitals(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -
             content = path.read_bytes()
             assert PERSON.encode() not in content, path
             assert b"patients.csv" not in content, path
+
+
+def test_peer_to_peer_the_server_passes_on_what_it_cannot_read(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    config = settings(toy, 3)
+    config = replace(config, federation=replace(config.federation, strategy="gossip"),
+                     gossip=GossipConfig(topology="line"))  # fmt: skip
+    frames = tmp_path / "frames"
+    for name in SITES:
+        policy = hospitals.kit(name) / "local" / "policy.toml"
+        policy.write_text(policy.read_text().replace("peers = false", "peers = true"))
+    hospitals.start("server", changed=SPY.format(frames=frames))
+    hospitals.start(*SITES)
+    submitted = hospitals.submit(config, tmp_path / "run")
+    assert submitted.wait(300) == 0, hospitals.said()
+    assert not list((tmp_path / "run").rglob("*.npz"))
+    assert not list(hospitals.kit("server").rglob("*.npz"))
+    train.run(config, tmp_path / "here")
+    passed, sent = frames.read_bytes(), 0
+    assert b"peer_state" in passed  # what is asked by the server is plain
+    for name in SITES:
+        (own,) = (hospitals.kit(name) / "flame-runs").iterdir()
+        for training in flare_plan(config, alone=True):
+            if name in training.centres:
+                one, other = (finished(run, training.name) for run in (own, tmp_path / "here"))
+                pairs = zip(one.state.weights, other.state.weights, strict=True)
+                assert all(np.array_equal(a, b) for a, b in pairs)
+        assert (own / "networks" / "federated.seed-0.all.keras").exists()
+        assert set(report.run(own).history.site) >= {name}
+        told = (hospitals.kit(name) / "sent.log").read_text()
+        assert "weights after round 3 of federated.seed-0.all, learned from" in told
+        for path in (own / "sent").glob("*.pickle"):
+            topic, to, items = pickle.loads(path.read_bytes())
+            if topic.startswith("federated") and to:
+                sent += 1
+                assert items[name]["weights"][0].tobytes() not in passed
+    assert sent
 
 
 @pytest.mark.slow
