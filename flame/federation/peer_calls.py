@@ -25,6 +25,8 @@ from flame.federation.task import Message
 Answer = Callable[[str, Message], Message]
 """A site's answer to a method, of arguments by name."""
 SENT = "sent"
+_MISSED = ":missed"
+"""Ends the topic under which those are named that will not answer."""
 _UNION = 16
 """Rounds whose links together make the neighbours that news are passed on to."""
 
@@ -77,7 +79,8 @@ class PeerCall:
     """The calls of the site called ``name``, which ``answer`` asks itself.
 
     ``peers_of(sites)`` is the graph of a training. A neighbour that is silent for ``silence_s``
-    where an update is due is not waited for again until it is heard of; ``lives`` asks it.
+    where an update is due is not waited for again until it is heard of; ``lives`` asks it whether
+    it is there and may still send something under a topic.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class PeerCall:
         answer: Answer,
         box: Mailbox,
         post: Post,
-        lives: Callable[[str], bool],
+        lives: Callable[[str, str], bool],
         peers_of: Callable[[tuple[str, ...]], Peers],
         times: tuple[float, float],
         folder: Path,
@@ -132,15 +135,10 @@ class PeerCall:
         self._keep(topic, hearers, {self.name: mine})
         self._kept(f"{training}:{number - 2}").unlink(missing_ok=True)
         wanted = {sites[k] for k in np.flatnonzero(links[place])}
-        for name in list(self._silent):
-            if self.box.heard(name) > self._silent[name]:
-                del self._silent[name]
-        there = self._wait(topic, wanted - set(self._silent))
-        lost = {}
-        for name in wanted - set(there):
-            if name not in self._silent:
-                self._silent[name] = self.box.heard(name)
-            lost[name] = "was silent"
+        there = self._wait(topic, {name for name in wanted if not self._is_silent(name)})
+        lost = dict.fromkeys(wanted - set(there), "was silent")
+        for name in lost:
+            self._silent[name] = self.box.heard(name)
         self.box.drop(f"{training}:{number - 1}")
         got = {name: there[name] for name in wanted & set(there)}
         return Answers({**got, self.name: mine}, lost)
@@ -153,32 +151,50 @@ class PeerCall:
             missing = wanted - set(there)
             if not missing or time.monotonic() >= end:
                 return there
-            wanted -= {name for name in missing if not self.lives(name)}
+            wanted -= {name for name in missing if not self.lives(name, topic)}
 
     def _with_all(
         self, method: str, sites: tuple[str, ...], arguments: Message, mine: Message | None
     ) -> Answers:
         everyone = self._everyone if len(sites) == 1 else sites
         topic = self._topic(method, arguments)
-        near, passed, end = self._near(everyone), set[str](), time.monotonic() + self.timeout_s
+        near, passed, missed = self._near(everyone), set[str](), set[str]()
+        asks, end = time.monotonic() + self.silence_s, time.monotonic() + self.timeout_s
+        self._miss(topic, [name for name in near if self._is_silent(name)])
         if mine is not None:
             self.box.put(topic, self.name, {self.name: mine})
             self._keep(topic, near, {self.name: mine})
             passed.add(self.name)
         while True:
-            there = self.box.of(topic)
-            news = {name: there[name] for name in set(there) - passed}
-            if news:
-                for neighbour in near:
-                    self.post(neighbour, topic, news)
-                passed |= set(news)
-            if set(sites) <= passed:
-                return Answers({name: there[name] for name in sites})
-            if time.monotonic() >= end:
+            there = self._pass_on(topic, near, passed)
+            self._pass_on(topic + _MISSED, near, missed)
+            if set(sites) <= passed | missed or time.monotonic() >= end:
                 gone = set(sites) - passed
-                known = {name: there[name] for name in passed & set(sites)}
+                known = {name: there[name] for name in sites if name in passed}
                 return Answers(known, dict.fromkeys(gone, "was not heard of by its neighbours"))
+            if time.monotonic() >= asks:
+                quiet = [name for name in near if name in sites and name not in passed | missed]
+                self._miss(topic, [name for name in quiet if not self.lives(name, topic)])
+                asks = time.monotonic() + self.silence_s
             self.box.wait(topic, passed | {""}, 0.05)
+
+    def _pass_on(self, topic: str, near: list[str], passed: set[str]) -> dict[str, Message]:
+        """Send what is new of a topic to neighbours, and add its sites to ``passed``."""
+        there = self.box.of(topic)
+        news = {name: there[name] for name in set(there) - passed}
+        for neighbour in near if news else ():
+            self.post(neighbour, topic, news)
+        passed |= set(news)
+        return there
+
+    def _miss(self, topic: str, names: list[str]) -> None:
+        """Tell everybody that neighbours are dead, so that nobody waits for their answers."""
+        self._silent.update({name: self.box.heard(name) for name in names})
+        self.box.put(topic + _MISSED, self.name, {name: {} for name in names})
+
+    def _is_silent(self, name: str) -> bool:
+        """Whether a neighbour was found dead, and was not heard of since."""
+        return name in self._silent and self.box.heard(name) == self._silent[name]
 
     def _near(self, sites: tuple[str, ...]) -> list[str]:
         """Everybody that hears this site in some round."""

@@ -77,7 +77,7 @@ class Network:
             return getattr(self._sites[name], method)(**arguments)
 
         return PeerCall(name, answer, self.boxes[name], post,
-                        lambda other: other not in self.dead, strategy.peers,
+                        lambda other, topic: other not in self.dead, strategy.peers,
                         (30.0, self.silence_s), self.folder / name)  # fmt: skip
 
     def learn(self, name: str, rounds: int = 0, trainings: int = len(PLAN)) -> Checkpoint:

@@ -15,6 +15,7 @@ from flame.core.config import as_toml
 from flame.core.errors import Refusal
 from flame.core.files import write_text
 from flame.federation.calls import SitesLost
+from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import CONFIG_FILE, TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.history import write_history
@@ -107,8 +108,16 @@ class Peer:
             except CollabCallError as error:
                 logging.getLogger(__name__).warning("%s: %s", neighbour, type(error).__name__)
 
-    def _lives(self, neighbour: str) -> bool:
+    def owes(self, topic: str) -> bool:
+        """Whether this site may still send something under a topic: not where it is past it."""
+        if self.state["finished"] or self.state["error"]:
+            return False
+        training, _, number = topic.rpartition(":")
+        at = load_checkpoint(checkpoint_path(self.folder, training))
+        return at is None or not (at.finished or at.round >= int(number))
+
+    def _lives(self, neighbour: str, topic: str) -> bool:
         try:
-            return bool(self.proxies[neighbour](timeout=_PING).alive())
+            return bool(self.proxies[neighbour](timeout=_PING).owes(topic=topic))
         except CollabCallError:
             return False

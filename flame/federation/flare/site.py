@@ -101,6 +101,11 @@ class FlareSite:
         return dict(self._peer.state) if self._peer else UNKNOWN
 
     @collab.publish
+    def owes(self, topic: str) -> bool:
+        """Whether a neighbour may wait for what this site sends under a topic."""
+        return self._peer is None or self._peer.owes(topic)
+
+    @collab.publish
     def deliver(self, topic: str, sender: str, items: dict[str, Any]) -> bool:
         """Take what a neighbour sends."""
         self._box.put(topic, sender, items)

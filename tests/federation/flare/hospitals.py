@@ -114,9 +114,9 @@ class Hospitals:
     def said(self) -> str:
         return (self.root / "submit.out").read_text()
 
-    def rounds(self) -> int:
-        """Rounds that the server has on its disk."""
-        found = (self.root / "kits" / "server" / "flame-runs").glob("*/models/[!.]*.npz")
+    def rounds(self, name: str = "server") -> int:
+        """Rounds that the server, or a peer, has on its disk."""
+        found = (self.kit(name) / "flame-runs").glob("*/models/[!.]*.npz")
         return sum(c.round for p in found if (c := load_checkpoint(p)))
 
     def stop(self) -> None:

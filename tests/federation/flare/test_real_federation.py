@@ -119,16 +119,19 @@ def test_two_hospitals(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -
             assert b"patients.csv" not in content, path
 
 
-def test_peer_to_peer_the_server_passes_on_what_it_cannot_read(
-    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
-) -> None:
-    config = settings(toy, 3)
-    config = replace(config, federation=replace(config.federation, strategy="gossip"),
-                     gossip=GossipConfig(topology="line"))  # fmt: skip
-    frames = tmp_path / "frames"
+def as_peers(config: TrainConfig, hospitals: Hospitals) -> TrainConfig:
     for name in SITES:
         policy = hospitals.kit(name) / "local" / "policy.toml"
         policy.write_text(policy.read_text().replace("peers = false", "peers = true"))
+    federation = replace(config.federation, strategy="gossip")
+    return replace(config, federation=federation, gossip=GossipConfig(topology="line"))
+
+
+def test_peer_to_peer_the_server_passes_on_what_it_cannot_read(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    config = as_peers(settings(toy, 3), hospitals)
+    frames = tmp_path / "frames"
     hospitals.start("server", changed=SPY.format(frames=frames))
     hospitals.start(*SITES)
     submitted = hospitals.submit(config, tmp_path / "run")
@@ -155,6 +158,27 @@ def test_peer_to_peer_the_server_passes_on_what_it_cannot_read(
                 sent += 1
                 assert items[name]["weights"][0].tobytes() not in passed
     assert sent
+
+
+@pytest.mark.slow
+def test_a_peer_that_dies_is_missed_once_and_goes_on_when_it_is_back(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    config = as_peers(settings(toy, 60), hospitals)
+    hospitals.start("server", *SITES)
+    submitted = hospitals.submit(config, tmp_path / "run")
+    until(lambda: hospitals.rounds("a") >= 20)
+    hospitals.kill("b")
+    until(lambda: "site b was lost" in hospitals.said())
+    hospitals.start("b")
+    assert submitted.wait(400) == 0, hospitals.said()
+    for name in SITES:
+        (own,) = (hospitals.kit(name) / "flame-runs").iterdir()
+        for training in flare_plan(config, alone=True):
+            if name in training.centres:
+                assert finished(own, training.name).round == 60
+    history = report.run(next((hospitals.kit("a") / "flame-runs").iterdir())).history
+    assert (history[history.site == "b"].lost == "was silent").any()
 
 
 @pytest.mark.slow
