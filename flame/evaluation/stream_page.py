@@ -16,6 +16,7 @@ from flame.evaluation.stream_figures import (
 )
 from flame.federation.gossip.peers import Peers
 from flame.streams.config import StreamConfig
+from flame.streams.detectors import label_free
 from flame.streams.learners.learner import LEARNERS
 from flame.streams.measures import Interval, area_lost, detection, gap_closed, interval
 from flame.streams.stream import Stream
@@ -50,7 +51,7 @@ def render(
                 "mean before the first mixing of a step and after the last; accuracy of each "
                 "model on the batches of earlier steps, which falls where it forgets.",
                 figure=Markup(drift_figure(rows))),
-        *_detection(config, rows),
+        *_detection(config, stream, rows),
         *_topology(config, stream),
     ]  # fmt: skip
     about = f"{len(stream.nodes)} nodes · {len(stream.batches)} steps · {len(config.seeds)} seed(s)"
@@ -146,20 +147,24 @@ def _compared(config: StreamConfig, rows: pd.DataFrame) -> Section:
                    found)  # fmt: skip
 
 
-def _detection(config: StreamConfig, rows: pd.DataFrame) -> list[Section]:
+def _detection(config: StreamConfig, stream: Stream, rows: pd.DataFrame) -> list[Section]:
     if not config.detectors or not rows.changed.any():
         return []
+    watched = {f"errors of {m}": part for m, part in rows.groupby("method", sort=False)}
+    watched["features, no labels"] = label_free(stream, config.detectors)
     cells = []
-    for method, part in rows.groupby("method", sort=False):
-        for name in config.detectors:
+    for what, part in watched.items():
+        for name in [n for n in config.detectors if f"alarm_{n}" in part]:
             noticed, delay, false = detection(part, f"alarm_{name}")
-            cells.append([str(method), name, f"{100 * noticed:.0f} %", f"{delay:.0f}",
+            cells.append([what, name, f"{100 * noticed:.0f} %", f"{delay:.0f}",
                           f"{false:.2f}"])  # fmt: skip
     note = (
-        "Detectors on each node's errors: changes noticed within the first step of the new "
-        "concept, the median rows until then, and alarms in 1000 rows of steps without a change."
+        "Detectors on each node's errors, and on its features without labels (of the first seed; "
+        "each feature is watched, and the first alarm counts): changes noticed within the first "
+        "step of the new concept, the median rows until then, and alarms in 1000 rows of steps "
+        "without a change. Features cannot show a concept that changes labels alone."
     )
-    columns = ["errors of", "detector", "noticed", "delay, rows", "false alarms in 1000 rows"]
+    columns = ["watched", "detector", "noticed", "delay, rows", "false alarms in 1000 rows"]
     return [Section("detectors", "Detectors", note, columns, cells, folded=True)]
 
 

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from river import drift
 from river.drift import binary
 
 from flame.core.registry import Registry
 from flame.streams.network import Array
+from flame.streams.stream import Stream
 
 DETECTORS: Registry[Callable[[], Any]] = Registry("drift detector")
 DETECTORS.register("adwin")(drift.ADWIN)
@@ -19,6 +21,8 @@ DETECTORS.register("ddm")(binary.DDM)
 DETECTORS.register("eddm")(binary.EDDM)
 DETECTORS.register("hddm-a")(binary.HDDMA)
 DETECTORS.register("hddm-w")(binary.HDDMW)
+_BINARY = ("ddm", "eddm", "hddm-a", "hddm-w")
+"""Those that watch errors, 0 or 1, alone."""
 
 
 class Watch:
@@ -36,6 +40,24 @@ class Watch:
             ])
             for name, each in self._each.items()
         }  # fmt: skip
+
+
+def label_free(stream: Stream, names: Iterable[str]) -> pd.DataFrame:
+    """A row a step and node, from the second step on, with alarms that need no label.
+
+    Every feature has detectors of its own; ``alarm_NAME`` is the row at which the first of them
+    alarmed, or NaN. ``changed`` and ``rows`` are those of ``prequential``.
+    """
+    usable = [name for name in names if name not in _BINARY]
+    count, nodes = int(np.prod(stream.shape)), len(stream.nodes)
+    watches, found = [Watch(usable, nodes) for _ in range(count)], []
+    for step, batch in enumerate(stream.batches):
+        x = batch.x.reshape(*batch.y.shape, count)
+        each = [watch.see(x[..., k], batch.there) for k, watch in enumerate(watches)]
+        first = {f"alarm_{n}": np.fmin.reduce([alarms[n] for alarms in each]) for n in usable}
+        known = {"changed": stream.changed[step], "rows": batch.there.sum(axis=1)}
+        found.append(pd.DataFrame({**known, **first}))
+    return pd.concat(found[1:], ignore_index=True)
 
 
 def first_alarm(detector: Any, values: Array) -> float:
