@@ -101,7 +101,7 @@ class PeerCall:
         self._asked: dict[str, int] = {}
         self._training = ""
         self._everyone: tuple[str, ...] = (name,)
-        self._repeat()
+        self._repeated = False
 
     def taking_part(self, federation: Federation) -> tuple[str, ...]:
         """The sites of the training that the coordinator begins."""
@@ -120,6 +120,8 @@ class PeerCall:
         if self.name not in sites:  # another site begins the training, or has it for itself
             return self._with_all(method, sites, arguments, None)
         mine = self.answer(method, given(self.name, each, arguments))
+        if not self._repeated:  # not before this site has answered anything: it may refuse now
+            self._repeat()
         if method == "train":
             return self._with_neighbours(arguments["name"], arguments["number"], sites, mine)
         return self._with_all(method, sites, arguments, mine)
@@ -133,6 +135,8 @@ class PeerCall:
         place = sites.index(self.name)
         hearers = [sites[k] for k in np.flatnonzero(links[:, place])]
         self._keep(topic, hearers, {self.name: mine})
+        for name in hearers:
+            self.post(name, topic, {self.name: mine})
         self._kept(f"{training}:{number - 2}").unlink(missing_ok=True)
         wanted = {sites[k] for k in np.flatnonzero(links[place])}
         there = self._wait(topic, {name for name in wanted if not self._is_silent(name)})
@@ -160,28 +164,31 @@ class PeerCall:
         topic = self._topic(method, arguments)
         near, passed, missed = self._near(everyone), set[str](), set[str]()
         asks, end = time.monotonic() + self.silence_s, time.monotonic() + self.timeout_s
-        self._miss(topic, [name for name in near if self._is_silent(name)])
+        silent = [name for name in near if self._is_silent(name)]
+        self._miss(topic, [name for name in silent if not self.lives(name, topic)])
+        suspects = set[str]()
         if mine is not None:
             self.box.put(topic, self.name, {self.name: mine})
-            self._keep(topic, near, {self.name: mine})
-            passed.add(self.name)
         while True:
             there = self._pass_on(topic, near, passed)
             self._pass_on(topic + _MISSED, near, missed)
-            if set(sites) <= passed | missed or time.monotonic() >= end:
-                gone = set(sites) - passed
+            gone = set(sites) - passed
+            if not gone or missed & gone or time.monotonic() >= end:
                 known = {name: there[name] for name in sites if name in passed}
                 return Answers(known, dict.fromkeys(gone, "was not heard of by its neighbours"))
             if time.monotonic() >= asks:
                 quiet = [name for name in near if name in sites and name not in passed | missed]
-                self._miss(topic, [name for name in quiet if not self.lives(name, topic)])
-                asks = time.monotonic() + self.silence_s
+                dead = {name for name in quiet if not self.lives(name, topic)}
+                self._miss(topic, list(dead & suspects))  # one lost question proves nothing
+                suspects, asks = dead, time.monotonic() + self.silence_s
             self.box.wait(topic, passed | {""}, 0.05)
 
     def _pass_on(self, topic: str, near: list[str], passed: set[str]) -> dict[str, Message]:
         """Send what is new of a topic to neighbours, and add its sites to ``passed``."""
         there = self.box.of(topic)
         news = {name: there[name] for name in set(there) - passed}
+        if news and not topic.startswith("describe") and not topic.endswith(_MISSED):
+            self._keep(topic, near, there)
         for neighbour in near if news else ():
             self.post(neighbour, topic, news)
         passed |= set(news)
@@ -214,11 +221,9 @@ class PeerCall:
         return f"{method}:{label}:{self._asked[label]}"
 
     def _keep(self, topic: str, to: list[str], items: dict[str, Message]) -> None:
-        """Send to neighbours, and keep it: whoever was killed has lost what was on its way."""
+        """Keep what is sent to neighbours: whoever was killed has lost what was on its way."""
         with atomic_path(self._kept(topic)) as path:
             path.write_bytes(pickle.dumps((topic, to, items)))
-        for name in to:
-            self.post(name, topic, items)
 
     def _kept(self, topic: str) -> Path:
         digest = hashlib.sha256(topic.encode()).hexdigest()[:16]
@@ -226,6 +231,7 @@ class PeerCall:
 
     def _repeat(self) -> None:
         """After a restart, send again what neighbours may have lost with it."""
+        self._repeated = True
         for path in sorted((self.folder / SENT).glob("*.pickle")):
             topic, to, items = pickle.loads(path.read_bytes())  # of this site's own making
             for name in to:

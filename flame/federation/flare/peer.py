@@ -1,23 +1,22 @@
 """A site of FLARE that learns with its neighbours and tells the server only how far it is."""
 
 import logging
-import queue
+import math
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nvflare.collab.api.exceptions import CollabCallError
 
 from flame.core.config import as_toml
-from flame.core.errors import Refusal
+from flame.core.errors import FlameError, Refusal
 from flame.core.files import write_text
-from flame.federation.calls import SitesLost
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import CONFIG_FILE, TrainConfig
 from flame.federation.coordinator import Coordinator
+from flame.federation.flare.outbox import Outbox
 from flame.federation.history import write_history
 from flame.federation.networks import write_networks
 from flame.federation.peer_calls import Answer, Mailbox, PeerCall
@@ -30,11 +29,13 @@ PEERS = "peers"
 """Folder of a run, or of a site's own, with a folder a site."""
 
 
-class Peer:
-    """Runs the plan of the site called ``name`` in a thread of its own; ``state`` can be told.
+def not_begun() -> Message:
+    """The state of a peer before its first round: no weight and no figure of a patient."""
+    return {"done": 0, "total": 1, "finished": False, "error": "", "refused": False}
 
-    Messages between sites pass through the server: where they are ``secure`` it cannot read them.
-    """
+
+class Peer:
+    """Runs the plan of the site called ``name`` in a thread of its own; ``state`` can be told."""
 
     def __init__(
         self,
@@ -48,19 +49,12 @@ class Peer:
         secure: bool,
     ) -> None:
         self.name, self.config, self.plan, self.folder = name, config, plan, folder
-        self.proxies, self.box, self.secure = proxies, box, secure
-        self.state: Message = {"done": 0, "total": 1, "finished": False, "error": ""}
-        self._outgoing: dict[str, queue.Queue[tuple[str, Mapping[str, Message]]]] = {}
-        self._answer = answer
-        for neighbour in proxies:
-            self._outgoing[neighbour] = queue.Queue()
-            self._begin(partial(self._deliver, neighbour))
-        self.thread = self._begin(self._work)
-
-    def _begin(self, work: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=work, daemon=True)
-        thread.start()
-        return thread
+        self.proxies, self.box, self._answer = proxies, box, answer
+        self.state: Message = not_begun()
+        self._outbox = Outbox(name, proxies, config.federation.silence_s, secure)
+        self._past: dict[str, float] = {}
+        self.thread = threading.Thread(target=self._work, daemon=True)
+        self.thread.start()
 
     def _work(self) -> None:
         federation = self.config.federation
@@ -69,19 +63,22 @@ class Peer:
             self.state.update(done=done, total=total)
 
         try:
+            mine = [f for f in self.plan if self.name in f.centres]
+            self._past = {f.name: self._learned(f.name) for f in mine}
             strategy = strategy_of(self.config)
             call = PeerCall(
                 self.name, self._answer, self.box, self._post, self._lives,
                 strategy.peers,  # type: ignore[attr-defined]
                 (federation.timeout_s, federation.silence_s), self.folder,
             )  # fmt: skip
-            mine = [f for f in self.plan if self.name in f.centres]
             task = open_task(self.config)
             Coordinator(self.config, task, self.folder, mine, progress).run(call, call.taking_part)
             self._write()
             self.state.update(finished=True)
-        except (Refusal, SitesLost) as error:
-            self.state.update(error=str(error))
+        except Refusal as refusal:
+            self.state.update(error=str(refusal), refused=True)
+        except FlameError as error:  # of the coordinator, which knows no patient
+            self.state.update(error=str(error).replace(str(self.folder), "its run"))
         except Exception as error:
             # Where it happened, not what it says: its text may hold a patient's data.
             where = "".join(traceback.format_tb(error.__traceback__))
@@ -94,27 +91,27 @@ class Peer:
         write_history(self.folder)
         write_networks(self.folder, self.config, self.name)
 
-    def _post(self, neighbour: str, topic: str, items: Mapping[str, Message]) -> None:
-        self._outgoing[neighbour].put((topic, items))
-
-    def _deliver(self, neighbour: str) -> None:
-        """Hand over what is waiting for one neighbour; what it cannot take is lost."""
-        while True:
-            topic, items = self._outgoing[neighbour].get()
-            silence_s = self.config.federation.silence_s
-            proxy = self.proxies[neighbour](timeout=silence_s, secure=self.secure)
-            try:
-                proxy.deliver(topic=topic, sender=self.name, items=dict(items))
-            except CollabCallError as error:
-                logging.getLogger(__name__).warning("%s: %s", neighbour, type(error).__name__)
-
     def owes(self, topic: str) -> bool:
-        """Whether this site may still send something under a topic: not where it is past it."""
+        """Whether a neighbour may wait for what this site sends under a topic."""
+        if self._outbox.has(topic):
+            return True
         if self.state["finished"] or self.state["error"]:
             return False
         training, _, number = topic.rpartition(":")
+        return not number.isdigit() or int(number) > self._past.get(training, -1)
+
+    def _learned(self, training: str) -> float:
+        """The last round of a training that this site has behind it."""
         at = load_checkpoint(checkpoint_path(self.folder, training))
-        return at is None or not (at.finished or at.round >= int(number))
+        if at is None:
+            return -1
+        return math.inf if at.finished else at.round
+
+    def _post(self, neighbour: str, topic: str, items: Mapping[str, Message]) -> None:
+        self._outbox.post(neighbour, topic, items)
+        training, _, number = topic.rpartition(":")
+        if training in self._past:
+            self._past[training] = max(self._past[training], int(number))
 
     def _lives(self, neighbour: str, topic: str) -> bool:
         try:

@@ -43,6 +43,9 @@ def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) ->
                 if time.monotonic() - heard[site] > calls.silence_s:
                     waiting.discard(site)
                 continue
+            if states[site]["refused"]:
+                calls.refused.add(site)
+                raise FlameError(said({site: str(states[site]["error"])}))
             if states[site]["finished"] or states[site]["error"]:
                 waiting.discard(site)
         told = [(int(str(s["done"])), int(str(s["total"]))) for s in states.values()]

@@ -7,6 +7,7 @@ errors would reach the server: it is told the kind alone, but for refusals, whic
 import logging
 import math
 import os
+import re
 import secrets
 import threading
 import traceback
@@ -19,11 +20,11 @@ from typing import Any
 
 from nvflare.collab import collab
 
-from flame.core.errors import Refusal
+from flame.core.errors import FlameError, Refusal
 from flame.core.files import atomic_path
 from flame.federation.audit import AUDIT_FILE, AuditLog
 from flame.federation.config import TrainConfig, centres
-from flame.federation.flare.peer import PEERS, Peer
+from flame.federation.flare.peer import PEERS, Peer, not_begun
 from flame.federation.flare.plan import flare_plan
 from flame.federation.flare.server import RUNS
 from flame.federation.peer_calls import Mailbox
@@ -82,6 +83,15 @@ class FlareSite:
     @collab.publish
     def start_peer(self, run: str) -> Message:
         """Begin to learn with neighbours, into ``run``, and say how far that is; once only."""
+        with _only_kinds("start_peer") as failed:
+            self._begin(run)
+        if failed:
+            error = failed.get("refused") or _failed(failed)
+            return {**not_begun(), "error": error, "refused": "refused" in failed}
+        state: Message = self.peer_state()
+        return state
+
+    def _begin(self, run: str) -> None:
         with self._lock:
             if self._peer is None:
                 config, here = TrainConfig.from_json(self.config), _Here.now()
@@ -89,11 +99,9 @@ class FlareSite:
                 proxies = {n: collab.get_clients([n])[0] for n in names if n != here.centre}
                 self._peer = Peer(
                     here.centre, config, flare_plan(config, alone=provisioned),
-                    partial(self._answered, here), proxies, here.folder(run), self._box,
+                    partial(self._told, here), proxies, here.folder(run), self._box,
                     secure=provisioned,
                 )  # fmt: skip
-        state: Message = self.peer_state()
-        return state
 
     @collab.publish
     def peer_state(self) -> Message:
@@ -113,20 +121,25 @@ class FlareSite:
 
     def _work(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
         with _only_kinds(method) as failed:
-            return self._answered(here, method, arguments)
+            if method not in CALLS:
+                raise Refusal(f"does nothing called '{method}'")
+            if self._site is None:
+                self._site = here.open_site(TrainConfig.from_json(self.config))
+            here.policy.check_question(arguments.get("question", method))
+            answer: Message = getattr(self._site, method)(**arguments)
+            here.log(method, arguments, answer)
+            return answer
         with _only_kinds(method):
             here.log(method, arguments, failed)
         return failed
 
-    def _answered(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
-        """What may leave, as the policy says, written down before it does."""
-        if method not in CALLS:
-            raise Refusal(f"does nothing called '{method}'")
-        if self._site is None:
-            self._site = here.open_site(TrainConfig.from_json(self.config))
-        here.policy.check_question(arguments.get("question", method))
-        answer: Message = getattr(self._site, method)(**arguments)
-        here.log(method, arguments, answer)
+    def _told(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
+        """The answer for neighbours; what went wrong is told as a server would be."""
+        answer = self._work(here, method, arguments)
+        if "refused" in answer:
+            raise Refusal(answer["refused"])
+        if "failed" in answer:
+            raise FlameError(_failed(answer))
         return answer
 
 
@@ -151,7 +164,7 @@ class _Here:
         """Where a run that has no server's folder is kept: in the kit, if there is one."""
         if not self.data:
             return Path(run) / PEERS / self.centre
-        if Path(run).name != run:
+        if not re.fullmatch(r"[\w-]+", run):
             raise Refusal("keeps runs in its own kit only")
         return self.kit / RUNS / run
 
@@ -192,6 +205,10 @@ def secret_of(kit: Path) -> bytes:
             temporary.touch(mode=0o600)
             temporary.write_bytes(secrets.token_bytes(32))
     return path.read_bytes()
+
+
+def _failed(answer: Message) -> str:
+    return f"failed ({answer['failed']}); its own log says where"
 
 
 @contextmanager

@@ -76,7 +76,9 @@ class Sites:
 
 
 def state(done: int, finished: bool = False, error: str = "") -> dict[str, Any]:
-    return {"done": done, "total": 9, "finished": finished, "error": error}
+    return {
+        "done": done, "total": 9, "finished": finished, "error": error, "refused": False,
+    }  # fmt: skip
 
 
 def test_all_that_the_server_gets_is_how_far_sites_are(monkeypatch: pytest.MonkeyPatch) -> None:
