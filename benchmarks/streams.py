@@ -122,12 +122,12 @@ def _gap(part: pd.DataFrame, means: pd.DataFrame, score: str, oracle: str) -> No
     wide = part.pivot_table(index=["schedule", "seed"], columns="method", values=score)
     without = {*LOCAL, *PEERS} - ({"gossip-annealed"} if oracle == "oracle" else set())
     best = means.loc[sorted(without), score].idxmax()
-    more = interval(wide[OWN] - wide[best])
+    more = interval(wide[OWN] - wide[means.loc[[*LOCAL, *PEERS], score].idxmax()])
     closed = gap_closed(*(means.loc[m, score] for m in (OWN, best, oracle)))
     margin = wide[OWN] - wide[list(LOCAL)].max(axis=1)
     print(
-        f"{score}, {oracle}: best without oracle and server {best}; {OWN} {more.value:+.2f} "
-        f"({more.low:+.2f} to {more.high:+.2f}), {100 * closed:.0f} % of the gap of "
+        f"{score}, {oracle}: {OWN} more than the best local or peer {more.value:+.2f} "
+        f"({more.low:+.2f} to {more.high:+.2f}); {100 * closed:.0f} % of the gap from {best} of "
         f"{means.loc[oracle, score] - means.loc[best, score]:.2f}; below the best local of its "
         f"seed in {(margin < 0).sum()} of {len(margin)} runs (smallest margin {margin.min():+.2f})"
     )
