@@ -1,5 +1,6 @@
 """Sites that learn peer to peer, each in a thread: the same weights, and what a death costs."""
 
+import pickle
 import threading
 import time
 from collections.abc import Mapping
@@ -11,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flame.core.errors import BadInput
+from flame.core.errors import BadInput, Refusal
 from flame.federation.checkpoint import Checkpoint, finished
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.data import load_cohort
 from flame.federation.gossip.peers import GossipConfig
 from flame.federation.in_process import in_process_call
-from flame.federation.peer_calls import Mailbox, PeerCall
+from flame.federation.peer_calls import SENT, Mailbox, PeerCall
 from flame.federation.plan import FEDERATED, Federation
 from flame.federation.site import Site
 from flame.federation.strategies.chosen import strategy_of
@@ -99,6 +100,26 @@ def expected(config: TrainConfig, folder: Path) -> Checkpoint:
     coordinator = Coordinator(config, open_task(config), folder, PLAN)
     coordinator.run(in_process_call(sites(config)), lambda f: f.centres)
     return finished(folder, PLAN[0].name)
+
+
+def test_a_site_that_refuses_sends_nothing_again(four: TrainConfig, tmp_path: Path) -> None:
+    network = Network(four, tmp_path)
+    network.call("a")("describe", ("a",))
+    kept = tmp_path / "a" / SENT / "0.pickle"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(pickle.dumps(("federated:3", ["b"], {"a": {"weights": []}})))
+    call = network.call("a")
+
+    def refusing(method: str, arguments: Message) -> Message:
+        raise Refusal("takes no part any more")
+
+    call.answer = refusing
+    with pytest.raises(Refusal):
+        call("describe", ("a",))
+    assert not network.seen
+    call.answer = lambda method, arguments: {}
+    call("describe", ("a",))
+    assert network.seen == [("a", "b", "federated:3")]
 
 
 @pytest.mark.parametrize("topology", ["line", "ring", "star", "full"])
