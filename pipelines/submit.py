@@ -16,7 +16,7 @@ from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.peers import FILE
 from flame.federation.history import HISTORY_FILE, add_history
 from flame.federation.strategies.chosen import strategy_of
-from flame.federation.strategies.gossip import check_graph
+from flame.federation.strategies.gossip import check_graphs
 from flame.pipelines.run_folder import holds_run
 from flame.pipelines.train import with_features, write_results
 
@@ -50,8 +50,7 @@ def run(
         config = replace(config, data=replace(config.data, centres=federation.sites()))
     config = with_features(config)
     config = _without_paths(config)
-    for training in flare_plan(config, alone=True):
-        check_graph(strategy_of(config), training.centres)
+    check_graphs(strategy_of(config), [f.centres for f in flare_plan(config, alone=True)])
     name = _claim(out, config)
 
     known: list[Any] = []

@@ -31,7 +31,7 @@ from flame.federation.plan import (
 )
 from flame.federation.privacy_budget import Budget
 from flame.federation.strategies.chosen import strategy_of
-from flame.federation.strategies.gossip import check_graph
+from flame.federation.strategies.gossip import check_graphs
 from flame.federation.task import open_task
 from flame.pipelines.run_folder import holds_run
 from flame.preprocessing.radiomics import expanded
@@ -79,9 +79,7 @@ def run(
     sites = {p.centre: Site(task, [p], least, privacy=privacy.get(p.centre)) for p in patients}
     sites[POOLED] = Site(task, patients)
     federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
-    strategy = strategy_of(config)
-    for federation in federated:
-        check_graph(strategy, federation.centres)
+    check_graphs(strategy_of(config), [f.centres for f in federated])
     claim(out, config, cohorts)
     write_text(out / WARNINGS_FILE, "\n".join(warnings))
     if config.federation.engine == "flare" and not _finished(out, federated):

@@ -26,12 +26,12 @@ def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
         return
     import keras
 
-    scales = []
+    scales, strategy = [], strategy_of(config)
     for seed in config.training.seeds:
         name = Federation(FEDERATED, config.data.centres, seed, 0).name
         found = finished(run, name)
-        own = strategy_of(config).weights_for(found.state, site)
-        network.set_weights(own if site else found.state.weights)
+        own = strategy.weights_for(found.state, site) if site else found.state.weights
+        network.set_weights(own)
         plain = keras.Model(network.inputs, network.outputs)
         with atomic_path(run / NETWORKS / f"{name}.keras") as temporary:
             plain.save(temporary)

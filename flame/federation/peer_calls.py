@@ -135,8 +135,7 @@ class PeerCall:
         place = sites.index(self.name)
         hearers = [sites[k] for k in np.flatnonzero(links[:, place])]
         self._keep(topic, hearers, {self.name: mine})
-        for name in hearers:
-            self.post(name, topic, {self.name: mine})
+        self._send(topic, hearers, {self.name: mine})
         self._kept(f"{training}:{number - 2}").unlink(missing_ok=True)
         wanted = {sites[k] for k in np.flatnonzero(links[place])}
         there = self._wait(topic, {name for name in wanted if not self._is_silent(name)})
@@ -175,6 +174,8 @@ class PeerCall:
             gone = set(sites) - passed
             if not gone or missed & gone or time.monotonic() >= end:
                 known = {name: there[name] for name in sites if name in passed}
+                if method != "describe":  # asked anew by every job
+                    self._keep(topic, near, there)
                 return Answers(known, dict.fromkeys(gone, "was not heard of by its neighbours"))
             if time.monotonic() >= asks:
                 quiet = [name for name in near if name in sites and name not in passed | missed]
@@ -187,10 +188,8 @@ class PeerCall:
         """Send what is new of a topic to neighbours, and add its sites to ``passed``."""
         there = self.box.of(topic)
         news = {name: there[name] for name in set(there) - passed}
-        if news and not topic.startswith("describe") and not topic.endswith(_MISSED):
-            self._keep(topic, near, there)
-        for neighbour in near if news else ():
-            self.post(neighbour, topic, news)
+        if news:
+            self._send(topic, near, news)
         passed |= set(news)
         return there
 
@@ -220,6 +219,10 @@ class PeerCall:
         self._asked[label] = self._asked.get(label, 0) + 1
         return f"{method}:{label}:{self._asked[label]}"
 
+    def _send(self, topic: str, to: list[str], items: Mapping[str, Message]) -> None:
+        for name in to:
+            self.post(name, topic, items)
+
     def _keep(self, topic: str, to: list[str], items: dict[str, Message]) -> None:
         """Keep what is sent to neighbours: whoever was killed has lost what was on its way."""
         with atomic_path(self._kept(topic)) as path:
@@ -234,5 +237,4 @@ class PeerCall:
         self._repeated = True
         for path in sorted((self.folder / SENT).glob("*.pickle")):
             topic, to, items = pickle.loads(path.read_bytes())  # of this site's own making
-            for name in to:
-                self.post(name, topic, items)
+            self._send(topic, to, items)

@@ -1,9 +1,7 @@
 """A site of FLARE that learns with its neighbours and tells the server only how far it is."""
 
-import logging
 import math
 import threading
-import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from flame.core.files import write_text
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import CONFIG_FILE, TrainConfig
 from flame.federation.coordinator import Coordinator
+from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.outbox import Outbox
 from flame.federation.history import write_history
 from flame.federation.networks import write_networks
@@ -80,10 +79,7 @@ class Peer:
         except FlameError as error:  # of the coordinator, which knows no patient
             self.state.update(error=str(error).replace(str(self.folder), "its run"))
         except Exception as error:
-            # Where it happened, not what it says: its text may hold a patient's data.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            logging.getLogger(__name__).error("%s at\n%s", type(error).__name__, where)
-            self.state.update(error=f"failed ({type(error).__name__}); its own log says where")
+            self.state.update(error=in_words(logged_kind("peer", error)))
 
     def _write(self) -> None:
         """Make of the folder a run that can be read without FLAME."""

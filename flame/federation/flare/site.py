@@ -4,13 +4,11 @@ What was asked is asked again where an answer was lost on its way, and then cost
 errors would reach the server: it is told the kind alone, but for refusals, which name nobody.
 """
 
-import logging
 import math
 import os
 import re
 import secrets
 import threading
-import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,6 +22,7 @@ from flame.core.errors import FlameError, Refusal
 from flame.core.files import atomic_path
 from flame.federation.audit import AUDIT_FILE, AuditLog
 from flame.federation.config import TrainConfig, centres
+from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.peer import PEERS, Peer, not_begun
 from flame.federation.flare.plan import flare_plan
 from flame.federation.flare.server import RUNS
@@ -86,7 +85,7 @@ class FlareSite:
         with _only_kinds("start_peer") as failed:
             self._begin(run)
         if failed:
-            error = failed.get("refused") or _failed(failed)
+            error = failed.get("refused") or in_words(failed["failed"])
             return {**not_begun(), "error": error, "refused": "refused" in failed}
         state: Message = self.peer_state()
         return state
@@ -139,7 +138,7 @@ class FlareSite:
         if "refused" in answer:
             raise Refusal(answer["refused"])
         if "failed" in answer:
-            raise FlameError(_failed(answer))
+            raise FlameError(in_words(answer["failed"]))
         return answer
 
 
@@ -207,10 +206,6 @@ def secret_of(kit: Path) -> bytes:
     return path.read_bytes()
 
 
-def _failed(answer: Message) -> str:
-    return f"failed ({answer['failed']}); its own log says where"
-
-
 @contextmanager
 def _only_kinds(method: str) -> Iterator[Message]:
     """Turn an error into what may be sent of it."""
@@ -220,7 +215,4 @@ def _only_kinds(method: str) -> Iterator[Message]:
     except Refusal as refusal:
         failed["refused"] = str(refusal)
     except Exception as error:
-        # Where it happened, not what it says: its text may hold a patient's data.
-        kind, where = type(error).__name__, traceback.format_tb(error.__traceback__)
-        logging.getLogger(__name__).error("%s: %s at\n%s", method, kind, "".join(where))
-        failed["failed"] = kind
+        failed["failed"] = logged_kind(method, error)

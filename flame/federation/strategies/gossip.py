@@ -81,9 +81,11 @@ def mean_of(each: Sequence[Weights]) -> Weights:
     return mean(each, [1 / len(each)] * len(each), each[0])
 
 
-def check_graph(strategy: Strategy, sites: tuple[str, ...]) -> None:
-    """BadInput where the topology cannot have so many sites, one left out included."""
-    if isinstance(strategy, Gossip) and len(sites) > 1:
+def check_graphs(strategy: Strategy, trainings: Sequence[tuple[str, ...]]) -> None:
+    """BadInput where the topology cannot have the sites of a training, one left out included."""
+    if not isinstance(strategy, Gossip):
+        return
+    for sites in (s for s in trainings if len(s) > 1):
         try:
             strategy.peers(sites).round(0)
         except BadInput as error:
