@@ -19,7 +19,8 @@ class ImageNetwork(Network):
         self.side, self.filters, self.classes = round(pixels**0.5), filters, classes
         if self.side**2 != pixels:
             raise BadInput(f"network = 'image': rows of {pixels} features are no square image")
-        self.size = sum(int(np.prod(w.shape)) for w in self._model.trainable_variables)
+        sizes = [int(np.prod(w.shape)) for w in self._model.trainable_variables]
+        self.size, self.head = sum(sizes), sum(sizes[-2:])
 
     @cached_property
     def _model(self) -> Any:

@@ -25,7 +25,12 @@ class MLP(Network):
     @property
     def size(self) -> int:  # type: ignore[override]
         """Number of parameters."""
-        return (self.features + 1) * self.hidden + (self.hidden + 1) * (self.classes - 1)
+        return (self.features + 1) * self.hidden + self.head
+
+    @property
+    def head(self) -> int:  # type: ignore[override]
+        """Number of those of the last layer."""
+        return (self.hidden + 1) * (self.classes - 1)
 
     def start(self, rng: np.random.Generator) -> Array:
         """Uniform as PyTorch's layers begin, +- 1 / sqrt(inputs)."""
@@ -51,7 +56,7 @@ class MLP(Network):
         share = shares(weight)
         _descend(
             found, x, y, share, adam.mean, adam.square, adam.steps, steps, adam.rate,
-            self.hidden, self.classes - 1,
+            self.hidden, self.classes - 1, adam.frozen,
         )  # fmt: skip
         adam.steps += steps
         return found
@@ -154,7 +159,9 @@ def _softmax_pull(logits, y, share):  # type: ignore[no-untyped-def]
 
 
 @_compiled
-def _descend(parameters, x, y, share, mean, square, done, steps, rate, hidden, outputs):  # type: ignore[no-untyped-def]
+def _descend(  # type: ignore[no-untyped-def]
+    parameters, x, y, share, mean, square, done, steps, rate, hidden, outputs, frozen
+):
     slope = np.empty(parameters.shape[1])
     for n in range(len(x)):
         counts = np.flatnonzero(share[n])
@@ -169,7 +176,7 @@ def _descend(parameters, x, y, share, mean, square, done, steps, rate, hidden, o
             _softmax_pull(logits, labels, shared)
             _backward(p, columns, units, logits, back, slope)
             fast, slow = 1 - FAST**step, 1 - SLOW**step
-            for i in range(len(slope)):
+            for i in range(frozen, len(slope)):
                 mean[n, i] = FAST * mean[n, i] + (1 - FAST) * slope[i]
                 square[n, i] = SLOW * square[n, i] + (1 - SLOW) * slope[i] ** 2
                 p[i] -= rate * (mean[n, i] / fast) / (np.sqrt(square[n, i] / slow) + TINY)

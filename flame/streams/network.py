@@ -12,11 +12,14 @@ FAST, SLOW, TINY = 0.9, 0.999, 1e-8
 class Network:
     """A classifier with ``size`` parameters; its first class has the logit 0.
 
+    The last ``head`` of them are its last layer, those before its representation.
+
     Parameters are (n, size) for n nodes, features (n, m, ...), logits (n, m, classes - 1), all
     float64; labels (n, m) are 0, 1, ..., and ``weight`` (n, m) is what a row counts, 0: not at all.
     """
 
     size: int
+    head: int
     classes: int
 
     def start(self, rng: np.random.Generator) -> Array:
@@ -54,7 +57,9 @@ class Network:
     ) -> Array:
         """Parameters after full-batch steps on the log loss; nodes without a row stay."""
         for _ in range(steps):
-            parameters = adam.step(parameters, self.loss_gradient(parameters, x, y, weight))
+            gradient = self.loss_gradient(parameters, x, y, weight)
+            gradient[:, : adam.frozen] = 0
+            parameters = adam.step(parameters, gradient)
         return parameters
 
 
@@ -88,9 +93,13 @@ def log_loss(logits: Array, y: Labels) -> Array:
 
 
 class Adam:
-    """Adam (Kingma 2015, arXiv:1412.6980) for all nodes; starts afresh."""
+    """Adam (Kingma 2015, arXiv:1412.6980) for all nodes; starts afresh.
 
-    def __init__(self, shape: tuple[int, ...], rate: float) -> None:
+    The first ``frozen`` parameters stay as they are in a network's descent.
+    """
+
+    def __init__(self, shape: tuple[int, ...], rate: float, frozen: int = 0) -> None:
+        self.frozen = frozen
         self.rate: float | Array = rate
         self.steps = 0
         self.mean, self.square = np.zeros(shape), np.zeros(shape)

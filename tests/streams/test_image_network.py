@@ -28,6 +28,14 @@ def test_gradient_is_the_numerical_derivative() -> None:
     assert np.allclose(found @ way, slope, rtol=0.03, atol=2e-3)
 
 
+def test_the_head_is_what_follows_the_representation() -> None:
+    net = ImageNetwork(16, 4, 3)
+    parameters = net.start(np.random.default_rng(0))[None]
+    assert net.head == (8 + 1) * 2
+    parameters[:, -net.head :] = 0
+    assert not net.logits(parameters, np.ones((1, 2, 16))).any()
+
+
 def test_images_are_learned_through_the_same_learners() -> None:
     plan = plan_of(ScheduleConfig(nodes=2, steps=2), None, 0)
     stream = synthetic_stream(SyntheticConfig("digits-turned", samples=150), plan, 0)

@@ -31,19 +31,29 @@ def test_gradient_is_the_numerical_derivative_of_the_weighted_mean_log_loss(clas
         assert np.allclose(found[:, i], slope, atol=1e-6)
 
 
-@pytest.mark.parametrize("classes", [2, 4])
-def test_compiled_descent_is_that_of_any_network(classes: int) -> None:
+@pytest.mark.parametrize(("classes", "frozen"), [(2, 0), (4, 0), (4, 25)])
+def test_compiled_descent_is_that_of_any_network(classes: int, frozen: int) -> None:
     net, parameters, x, y, weight = case(classes)
     weight[0, 2:] = 0
     weight[1] = 0
-    one, other = Adam(parameters.shape, 0.05), Adam(parameters.shape, 0.05)
+    one, other = (Adam(parameters.shape, 0.05, frozen) for _ in range(2))
     for _ in range(2):
         fast = net.descend(parameters, x, y, weight, one, 3)
     for _ in range(2):
         plain = Network.descend(net, parameters, x, y, weight, other, 3)
     assert np.allclose(fast, plain, atol=1e-12)
     assert np.array_equal(fast[1], parameters[1])  # a node without rows stays
+    assert np.array_equal(fast[:, :frozen], parameters[:, :frozen])
+    assert (fast[0, frozen:] != parameters[0, frozen:]).any()
     assert one.steps == other.steps == 6
+
+
+def test_the_head_is_what_follows_the_representation() -> None:
+    net, parameters, x, _, _ = case(4)
+    other = parameters.copy()
+    other[:, -net.head :] = 0
+    assert net.head == (5 + 1) * 3
+    assert not net.logits(other, x).any()
 
 
 def test_logits_by_hand() -> None:

@@ -14,11 +14,15 @@ FORGOTTEN = -1
 
 @dataclass(eq=False)
 class Slot:
-    """A model of the bank: who opened it when, its rows ``models`` (n, size), who holds it (n,)."""
+    """A model of the bank: who opened it when, its rows ``models`` (n, size), who holds it (n,).
+
+    ``family`` (n,) is, as each node knows it, that of all models with the same representation.
+    """
 
     opened: tuple[int, int]
     models: Array
     held: NDArray[np.bool_]
+    family: NDArray[np.int_]
 
 
 @dataclass(eq=False)
@@ -36,6 +40,7 @@ class Bank:
 
     slots: list[Slot] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
+    families: int = 0
 
     @property
     def taught(self) -> NDArray[np.int_]:
@@ -47,18 +52,29 @@ class Bank:
         taught = self.taught
         return np.stack([(taught == i).sum(axis=1) for i in range(len(self.slots))], axis=1)
 
-    def rows(self, slot: int | None = None) -> Array:
-        """What each row (n, all rows) counts for a slot; for none, each that is remembered."""
+    def rows(self, slot: int | None = None, fade: float = 1.0) -> Array:
+        """What each row (n, all rows) counts for a slot; for none, each that is remembered.
+
+        A batch counts ``fade`` times as much as the next newer one.
+        """
         mine = [m.slot != FORGOTTEN if slot is None else m.slot == slot for m in self.memories]
-        parts = [m.batch.weight * own[:, None] for m, own in zip(self.memories, mine, strict=True)]
+        ages = range(len(self.memories))[::-1]
+        parts = [
+            m.batch.weight * own[:, None] * fade**age
+            for m, own, age in zip(self.memories, mine, ages, strict=True)
+        ]
         return np.concatenate(parts, axis=1)
 
-    def open(self, step: int, node: int, model: Array) -> int:
-        """A new slot, held by its node alone; its number."""
+    def open(self, step: int, node: int, model: Array, parent: Slot | None = None) -> int:
+        """A new slot, held by its node alone and of the family of ``parent``; its number."""
         nodes = len(self.memories[0].slot)
         held = np.zeros(nodes, bool)
         held[node] = True
-        self.slots.append(Slot((step, node), np.tile(model, (nodes, 1)), held))
+        if parent is None:
+            family, self.families = np.full(nodes, self.families), self.families + 1
+        else:
+            family = parent.family.copy()
+        self.slots.append(Slot((step, node), np.tile(model, (nodes, 1)), held, family))
         return len(self.slots) - 1
 
     def join(self, node: int, root: NDArray[np.int_], counts: NDArray[np.int_]) -> None:
@@ -69,6 +85,10 @@ class Bank:
                 continue
             weight = np.maximum(counts[group], 1e-9)
             models = np.stack([self.slots[i].models[node] for i in group])
+            families = [self.slots[i].family[node] for i in group]
+            for slot in self.slots:
+                if slot.family[node] in families:
+                    slot.family[node] = min(families)
             for i in group:
                 self.slots[i].held[node] = False
             self.slots[keep].models[node] = weight @ models / weight.sum()

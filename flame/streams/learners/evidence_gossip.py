@@ -18,9 +18,10 @@ from scipy.special import expit, logsumexp
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
 from flame.streams.learners.bank import FORGOTTEN, Bank, Memory, roots
+from flame.streams.learners.families import averaged
 from flame.streams.learners.joining import evidence_tables, joined_pairs
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
-from flame.streams.learners.new_concept import chunk_evidence, new_concept
+from flame.streams.learners.new_concept import Fork, chunk_evidence, new_concept
 from flame.streams.network import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
@@ -36,23 +37,28 @@ class EvidenceOptions:
 
     ``memory`` batches a node keeps. News (new models, evidence, joins) are passed on for ``flood``
     rounds each, at most a quarter of all; 0: as many as the graph needs, twice that where messages
-    are lost. Up to ``liars`` nodes may send false evidence. Parts can be taken away, to see what
-    they are worth: ``births``, ``joins``, ``afresh`` (forks of the first weights), ``old`` (batches
-    of earlier steps) and ``everything`` (the model of all batches).
+    are lost. Up to ``liars`` nodes may send false evidence. A step's batch counts ``fade`` times as
+    much as that of the next. Parts can be taken away, to see what they are worth: ``births``,
+    ``joins``, ``afresh`` (forks of the first weights), ``heads`` (forks of the last layer alone,
+    and families), ``old`` (batches of earlier steps) and ``everything`` (the model of all batches).
     """
 
     memory: int = 30
     flood: int = 0
     liars: int = 0
+    fade: float = 0.5
     births: bool = True
     joins: bool = True
     afresh: bool = True
+    heads: bool = True
     old: bool = True
     everything: bool = True
 
     def __post_init__(self) -> None:
         if self.memory < 1 or self.flood < 0 or self.liars < 0:
             raise BadInput("methods.options.memory: 1 or more; flood and liars: 0 or more")
+        if not 0 < self.fade <= 1:
+            raise BadInput("methods.options.fade: above 0, at most 1")
 
 
 @LEARNERS.register("evidence-gossip")
@@ -141,12 +147,8 @@ class EvidenceGossip(EvidenceOptions, Learner):
         log = np.full((n, count + 1), -np.inf)
         for number, slot in enumerate(self.bank.slots):
             log[:, number] = np.where(slot.held, chunk_evidence(told[number], batch), -np.inf)
-        best = self.start
-        if count:
-            stack = np.stack([slot.models for slot in self.bank.slots])
-            best = stack[log[:, :count].argmax(axis=1), np.arange(n)]
-        fresh = self.start if self.afresh else best
-        new = new_concept(self.network, batch, (best, fresh), self.pace)
+        parent = log.argmax(axis=1)
+        new = new_concept(self.network, batch, self._forks(parent), self.pace)
         if self.births or not count:
             log[:, count] = new.evidence
         log = log + self._prior(log)
@@ -160,11 +162,26 @@ class EvidenceGossip(EvidenceOptions, Learner):
         kept = np.where(there[:, None], posterior[:, :count], self._posterior)
         self._posterior = np.hstack([kept, np.zeros((n, len(opening)))])
         for node in opening:
-            number = self.bank.open(self.step, int(node), new.models[node])
+            origin = self.bank.slots[parent[node]] if new.frozen[node] else None
+            kin = origin if origin and origin.held[node] else None
+            number = self.bank.open(self.step, int(node), new.models[node], kin)
             chosen[node] = number
             self._posterior[node, number] = posterior[node, count]
         self._slot = np.where(there, chosen, self._slot)
         return len(opening)
+
+    def _forks(self, parent: NDArray[np.int_]) -> list[Fork]:
+        """Of each node's best model (n,): all of it, and its last layer; of the first weights."""
+        best = self.start
+        if self.bank.slots:
+            stack = np.stack([slot.models for slot in self.bank.slots])
+            nodes = np.arange(len(parent))
+            holds = np.stack([slot.held for slot in self.bank.slots])[parent, nodes]
+            best = np.where(holds[:, None], stack[parent, nodes], best)
+        forks = [Fork(best), Fork(self.start if self.afresh else best)]
+        if self.heads and self.bank.slots:
+            forks.append(Fork(best, self.network.size - self.network.head))
+        return forks
 
     def _prior(self, log: Array) -> Array:
         """Indifference: stay, return to any other that is held, or new."""
@@ -183,22 +200,30 @@ class EvidenceGossip(EvidenceOptions, Learner):
         memories = self.bank.memories if self.old else self.bank.memories[-1:]
         x, y = (np.concatenate([getattr(m.batch, part) for m in memories], axis=1) for part in "xy")
         counts = self.bank.counts()
-        learning = {
-            number: (slot, self.bank.rows(number)[:, -x.shape[1] :])
-            for number, slot in enumerate(self.bank.slots)
+        learning = [
+            number
+            for number in range(len(self.bank.slots))
             if number not in resting and counts[:, number].sum() > 1
-        }
+        ]
+        slots = [self.bank.slots[number] for number in learning]
+        rows = [self.bank.rows(number, self.fade)[:, -x.shape[1] :] for number in learning]
         whole = self.bank.rows()[:, -x.shape[1] :]
         for place in range(first, first + rounds):
             there = self.exchange.next()
             for adam in self._adams:
                 adam.rate = self.pace.rate_of(place)
-            for number, (slot, rows) in learning.items():
-                trained = self.network.descend(
-                    slot.models, x, y, rows * there[:, None], self._adams[number],
+            trained = [
+                self.network.descend(
+                    slot.models, x, y, mine * there[:, None], self._adams[number],
                     self.pace.local_steps,
-                )  # fmt: skip
-                slot.models = self._averaged(trained, counts[:, number], slot.held, there)
+                )
+                for number, slot, mine in zip(learning, slots, rows, strict=True)
+            ]  # fmt: skip
+            early = place < self.pace.rounds // 2
+            body = self.network.size - self.network.head if early else 0
+            means = averaged(self.exchange.now, slots, trained, counts[:, learning], body)
+            for slot, mean in zip(slots, means, strict=True):
+                slot.models = np.where((slot.held & there)[:, None], mean, slot.models)
             if self.everything:
                 self._whole = self._everything(x, y, whole * there[:, None], there)
             held = int(self.everything) + np.sum([slot.held for slot in self.bank.slots], axis=0)
@@ -212,22 +237,8 @@ class EvidenceGossip(EvidenceOptions, Learner):
         trained = self.network.descend(
             self._whole, x, y, rows, self._adams[-1], self.pace.local_steps
         )
-        everyone = np.ones(len(x), bool)
-        return self._averaged(trained, rows.sum(axis=1).astype(int), everyone, there)
-
-    def _averaged(
-        self,
-        models: Array,
-        counts: NDArray[np.int_],
-        held: NDArray[np.bool_],
-        there: NDArray[np.bool_],
-    ) -> Array:
-        """Models averaged over those that hold the slot, by counts."""
-        now = self.exchange.now
-        share = np.where(now.arrived & held, now.weights, 0) * np.maximum(counts, 1e-6)
-        total = share.sum(axis=1, keepdims=True)
-        mixed = share @ models / np.where(total > 0, total, 1)
-        return np.where((held & there)[:, None], mixed, models)
+        mean = self.exchange.now.by(rows.sum(axis=1)) @ trained
+        return np.where(there[:, None], mean, self._whole)
 
     def _join(
         self, tables: tuple[Array, NDArray[np.int_]], reach: NDArray[np.bool_]

@@ -1,5 +1,6 @@
 """Is this batch a new concept? Cross-validated evidence for a model that only it has taught."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,15 +16,25 @@ _ROUNDS = (1, 2, 4, 8, 16, 40)
 
 
 @dataclass(frozen=True, eq=False)
+class Fork:
+    """A way to learn a batch: from ``start`` (n, size), of which the first ``frozen`` stay."""
+
+    start: Array
+    frozen: int = 0
+
+
+@dataclass(frozen=True, eq=False)
 class NewConcept:
     """Of each node: ``evidence`` (n,) in nats, ``told`` (n, m, classes) before a row was learned.
 
-    ``models`` (n, size) learned the whole batch for as long as cross-validation found best.
+    ``models`` (n, size) learned the whole batch as, and for as long as, cross-validation found
+    best; ``frozen`` (n,) of their parameters stayed as they were.
     """
 
     evidence: Array
     told: Array
     models: Array
+    frozen: NDArray[np.int_]
 
 
 def chunk_evidence(told: Array, batch: Batch) -> Array:
@@ -38,53 +49,54 @@ def chunk_evidence(told: Array, batch: Batch) -> Array:
     return np.asarray(np.where(batch.there, rows, 0).sum(axis=-1))
 
 
-def new_concept(
-    network: Network, batch: Batch, starts: tuple[Array, Array], pace: Pace
-) -> NewConcept:
-    """The mean likelihood of held-out folds over forks of two ``starts`` (n, size) and how long.
+def new_concept(network: Network, batch: Batch, forks: Sequence[Fork], pace: Pace) -> NewConcept:
+    """The mean likelihood of held-out folds over ``forks`` and how long they learn.
 
     The hypotheses are equally likely before (a Bayes mixture), so that a fork that was stopped
     early speaks for itself where labels are noisy.
     """
     checkpoints = [r for r in _ROUNDS if r <= pace.rounds]
-    told = np.stack([_held_out(network, batch, start, pace, checkpoints) for start in starts])
+    told = np.stack([_held_out(network, batch, fork, pace, checkpoints) for fork in forks])
     told = told.reshape(-1, *told.shape[2:])  # hypothesis, node, row, class
     evidence = chunk_evidence(told, batch)
     total = logsumexp(evidence, axis=0)
     mixed = np.einsum("hn,hnmk->nmk", np.exp(evidence - total), told)
-    models = _forks(network, batch, starts, pace, checkpoints, evidence.argmax(axis=0))
-    return NewConcept(total - np.log(len(evidence)), mixed, models)
+    best, place = np.divmod(evidence.argmax(axis=0), len(checkpoints))
+    models = _taught(network, batch, forks, pace, best, np.array(checkpoints)[place])
+    frozen = np.array([fork.frozen for fork in forks])[best]
+    return NewConcept(total - np.log(len(evidence)), mixed, models, frozen)
 
 
 def _held_out(
-    network: Network, batch: Batch, start: Array, pace: Pace, checkpoints: list[int]
+    network: Network, batch: Batch, fork: Fork, pace: Pace, checkpoints: list[int]
 ) -> Array:
     """Probabilities (checkpoint, n, m, classes) of rows in the fold that was left out."""
     (n, m), rows = batch.y.shape, np.arange(batch.y.shape[1])
     learned = batch.weight[:, None] * (rows % FOLDS != np.arange(FOLDS)[:, None])
-    forks, x = np.repeat(start, FOLDS, axis=0), np.repeat(batch.x, FOLDS, axis=0)
+    models, x = np.repeat(fork.start, FOLDS, axis=0), np.repeat(batch.x, FOLDS, axis=0)
     y = np.repeat(batch.y, FOLDS, axis=0)
-    adam, done, found = Adam(forks.shape, pace.rate), 0, []
+    adam, done, found = Adam(models.shape, pace.rate, fork.frozen), 0, []
     for checkpoint in checkpoints:
         steps = (checkpoint - done) * pace.local_steps
-        forks = network.descend(forks, x, y, learned.reshape(-1, m), adam, steps)
-        told = network.probability(forks, x).reshape(n, FOLDS, m, -1)
+        models = network.descend(models, x, y, learned.reshape(-1, m), adam, steps)
+        told = network.probability(models, x).reshape(n, FOLDS, m, -1)
         found.append(told[:, rows % FOLDS, rows])
         done = checkpoint
     return np.stack(found)
 
 
-def _forks(
-    network: Network, batch: Batch, starts: tuple[Array, Array], pace: Pace,
-    checkpoints: list[int], best: NDArray[np.int_],
+def _taught(
+    network: Network, batch: Batch, forks: Sequence[Fork], pace: Pace,
+    best: NDArray[np.int_], rounds: NDArray[np.int_],
 ) -> Array:  # fmt: skip
-    """The starts taught by the whole batch, each as its best hypothesis says."""
-    found = np.where((best < len(checkpoints))[:, None], *starts)
-    for place in np.unique(best % len(checkpoints)):
-        mine = np.flatnonzero(best % len(checkpoints) == place)
-        steps = checkpoints[place] * pace.local_steps
+    """The whole batch learned by each node's best fork (n,) for its rounds (n,)."""
+    found = np.empty_like(forks[0].start)
+    for number, count in {*zip(best.tolist(), rounds.tolist(), strict=True)}:
+        mine = np.flatnonzero((best == number) & (rounds == count))
+        fork = forks[number]
+        adam = Adam(fork.start[mine].shape, pace.rate, fork.frozen)
         found[mine] = network.descend(
-            found[mine], batch.x[mine], batch.y[mine], batch.weight[mine],
-            Adam(found[mine].shape, pace.rate), steps,
+            fork.start[mine], batch.x[mine], batch.y[mine], batch.weight[mine], adam,
+            count * pace.local_steps,
         )  # fmt: skip
-    return np.asarray(found)
+    return found

@@ -8,7 +8,7 @@ from flame.streams.learners.bank import FORGOTTEN, Bank, Memory, roots
 from flame.streams.learners.evidence_gossip import EvidenceGossip
 from flame.streams.learners.joining import evidence_tables, joined_pairs
 from flame.streams.learners.learner import Pace
-from flame.streams.learners.new_concept import chunk_evidence, new_concept
+from flame.streams.learners.new_concept import Fork, chunk_evidence, new_concept
 from flame.streams.methods import MethodConfig, begin
 from flame.streams.mlp import MLP
 from flame.streams.network import Adam
@@ -58,10 +58,26 @@ def test_a_batch_of_the_opposite_concept_is_new_and_one_of_the_same_is_not() -> 
     for each, is_new in ((found.batches[1], False), (turned, True)):
         same = np.ones(10, bool) if is_new else found.concept[1] == 0
         known = chunk_evidence(NETWORK.probability(taught, each.x), each)
-        new = new_concept(NETWORK, each, (taught, start), Pace())
+        new = new_concept(NETWORK, each, (Fork(taught), Fork(start)), Pace())
         assert ((new.evidence > known)[same].mean() > 0.9) == is_new
         assert new.told.shape == (10, 100, 2)
         assert np.allclose(new.told.sum(axis=-1), 1)
+
+
+def test_forks_are_weighed_alike_and_one_of_the_last_layer_keeps_its_representation() -> None:
+    first = sine().batches[0]
+    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
+    taught = NETWORK.descend(start, first.x, first.y, first.weight, Adam(start.shape, 0.02), 200)
+    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
+    body = NETWORK.size - NETWORK.head
+    all_of_it, head = Fork(taught), Fork(taught, body)
+    new = new_concept(NETWORK, turned, (all_of_it, head), Pace())
+    kept = new.frozen == body
+    assert 0 < kept.mean() < 1
+    assert np.array_equal(new.models[kept, :body], taught[kept, :body])
+    assert (new.models[~kept, :body] != taught[~kept, :body]).any()
+    alone = [new_concept(NETWORK, turned, [fork], Pace()).evidence for fork in (all_of_it, head)]
+    assert np.allclose(new.evidence, np.logaddexp(*alone) - np.log(2))  # the mean likelihood
 
 
 def test_no_fork_beats_a_coin_on_labels_of_a_coin() -> None:
@@ -69,7 +85,8 @@ def test_no_fork_beats_a_coin_on_labels_of_a_coin() -> None:
     each = batch(rng.integers(0, 2, (10, 100)).tolist())
     each = Batch(rng.normal(size=(10, 100, 2)), each.y, each.y, each.there)
     start = np.tile(NETWORK.start(rng), (10, 1))
-    assert new_concept(NETWORK, each, (start, start), Pace()).evidence.mean() < 100 * np.log(0.5)
+    found = new_concept(NETWORK, each, (Fork(start), Fork(start)), Pace())
+    assert found.evidence.mean() < 100 * np.log(0.5)
 
 
 def test_slots_that_are_one_end_up_in_the_first_that_was_opened() -> None:
@@ -121,6 +138,17 @@ def test_evidence_tables_against_a_loop() -> None:
     assert table[node, 1, 0] == pytest.approx(expected)
     assert not table[4, 0].any()
     assert counts[4].tolist() == [0, 1]
+
+
+def test_older_batches_fade_by_step_and_not_by_place_in_their_slot() -> None:
+    found, bank = sine(), Bank()
+    for step, slot in enumerate((0, 1, 0)):
+        bank.memories.append(Memory(found.batches[step], np.zeros(0), np.full(10, slot)))
+    rows = bank.rows(0, fade=0.5)
+    assert np.allclose(rows[:, :100], 0.25)
+    assert not rows[:, 100:200].any()
+    assert np.allclose(rows[:, 200:], 1)
+    assert np.allclose(bank.rows(), 1)
 
 
 @pytest.mark.parametrize(
