@@ -59,10 +59,11 @@ def warn(warnings_: Iterable[str]) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table."""
+    """Print a table; names in its first column stay whole up to 24 letters."""
     shown = Table(title=escape(title), title_justify="left")
+    short = all(len(row[0]) <= 24 for row in rows)
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        shown.add_column(column, overflow="fold", no_wrap=short and not shown.columns)
     for row in rows:
         shown.add_row(*map(escape, row))
     out.print(shown)

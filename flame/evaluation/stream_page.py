@@ -156,8 +156,8 @@ def _detection(config: StreamConfig, stream: Stream, rows: pd.DataFrame) -> list
     for what, part in watched.items():
         for name in [n for n in config.detectors if f"alarm_{n}" in part]:
             noticed, delay, false = detection(part, f"alarm_{name}")
-            cells.append([what, name, f"{100 * noticed:.0f} %", f"{delay:.0f}",
-                          f"{false:.2f}"])  # fmt: skip
+            waited = f"{delay:.0f}" if noticed else "none noticed"
+            cells.append([what, name, f"{100 * noticed:.0f} %", waited, f"{false:.2f}"])
     note = (
         "Detectors on each node's errors, and on its features without labels (of the first seed; "
         "each feature is watched, and the first alarm counts): changes noticed within the first "
