@@ -36,10 +36,10 @@ class AdaptiveFedAvg(FineTune):
         self._spread, self._ratio = np.zeros((2, exchange.nodes))
         self._centre = np.zeros(self.start.shape)
 
-    def train(self, rows: Rows, adam: Adam, number: int) -> Array:
+    def train(self, rows: Rows, adam: Adam) -> Array:
         """See ``FineTune``."""
         calm = self._follow()
-        adam.rate = self.pace.rate_of(number) * np.minimum(1, calm / self._rounds)[:, None]
+        adam.rate = adam.rate * np.minimum(1, calm / self._rounds)[:, None]
         models = self.models
         for _ in range(self.pace.local_steps):
             models = adam.step(models, self.network.loss_gradient(models, *rows))

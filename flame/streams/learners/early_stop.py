@@ -25,7 +25,7 @@ class EarlyStop(FineTune):
         if self.least < 0:
             raise BadInput("methods.options.least: 0 or more")
 
-    def train(self, rows: Rows, adam: Adam, number: int) -> Array:
+    def train(self, rows: Rows, adam: Adam) -> Array:
         """See ``FineTune``."""
         x, y, weight = rows
         models, goes_on = self.models, np.ones(len(x), bool)

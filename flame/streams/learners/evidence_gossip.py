@@ -208,18 +208,15 @@ class EvidenceGossip(EvidenceOptions, Learner):
         slots = [self.bank.slots[number] for number in learning]
         rows = [self.bank.rows(number, self.fade)[:, -x.shape[1] :] for number in learning]
         whole = self.bank.rows()[:, -x.shape[1] :]
-        for place in range(first, first + rounds):
-            there = self.exchange.next()
-            for adam in self._adams:
-                adam.rate = self.pace.rate_of(place)
+        for number, there in self.rounds(self._adams, first, rounds):
             trained = [
                 self.network.descend(
-                    slot.models, x, y, mine * there[:, None], self._adams[number],
+                    slot.models, x, y, mine * there[:, None], self._adams[i],
                     self.pace.local_steps,
                 )
-                for number, slot, mine in zip(learning, slots, rows, strict=True)
+                for i, slot, mine in zip(learning, slots, rows, strict=True)
             ]  # fmt: skip
-            early = place < self.pace.rounds // 2
+            early = number < self.pace.rounds // 2
             body = self.network.size - self.network.head if early else 0
             means = averaged(self.exchange.now, slots, trained, counts[:, learning], body)
             for slot, mean in zip(slots, means, strict=True):

@@ -59,10 +59,8 @@ class FedDrift(Learner):
         self._labels.append(chosen)
         adams = [Adam(self.start.shape, self.pace.rate) for _ in self.bank]
         rows = self._all()
-        for number in range(self.pace.rounds):
-            there = self.exchange.next()
+        for _, there in self.rounds(adams):
             for model in range(len(self.bank)):
-                adams[model].rate = self.pace.rate_of(number)
                 self._round(model, rows, adams[model], there)
         self.models = np.stack([self.bank[model] for model in chosen])
         now = self.network.accuracy(self.models, batch.x, batch.y, batch.weight)

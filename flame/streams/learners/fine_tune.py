@@ -22,10 +22,8 @@ class FineTune(Learner):
         """See ``Learner``."""
         rows = self.rows(batch)
         adam = Adam(self.models.shape, self.pace.rate)
-        for number in range(self.pace.rounds):
-            there = self.exchange.next()
-            adam.rate = self.pace.rate_of(number)
-            trained = np.where(there[:, None], self.train(rows, adam, number), self.models)
+        for number, there in self.rounds([adam]):
+            trained = np.where(there[:, None], self.train(rows, adam), self.models)
             if number == 0:
                 self.divergence = apart(trained)
             counts = batch.weight.sum(axis=1) * there
@@ -36,7 +34,7 @@ class FineTune(Learner):
         """What a step learns from."""
         return batch.x, batch.y, batch.weight
 
-    def train(self, rows: Rows, adam: Adam, number: int) -> Array:
+    def train(self, rows: Rows, adam: Adam) -> Array:
         """The models after the local steps of a round of this step's."""
         corrections = [self.exchange.correction(k) for k in range(self.exchange.nodes)]
         if not (any(c.linear or c.proximal for c in corrections) or self.has_gradient):

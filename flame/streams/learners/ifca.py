@@ -33,11 +33,9 @@ class IFCA(Learner):
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
         adams = [Adam(self.start.shape, self.pace.rate) for _ in self._bank]
-        for number in range(self.pace.rounds):
-            there = self.exchange.next()
+        for _, there in self.rounds(adams):
             chosen = self._chosen(batch)
             for c, models in enumerate(self._bank):
-                adams[c].rate = self.pace.rate_of(number)
                 weight = batch.weight * (there & (chosen == c))[:, None]
                 trained = self.network.descend(
                     models, batch.x, batch.y, weight, adams[c], self.pace.local_steps

@@ -1,6 +1,6 @@
 """What learns from streams: every node gets a batch a step, after it was tested on it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from flame.core.config import build
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.streams.exchange import Exchange
-from flame.streams.network import Array, Network
+from flame.streams.network import Adam, Array, Network
 from flame.streams.stream import Batch
 
 
@@ -62,6 +62,20 @@ class Learner:
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """Learn from a batch; ``concept`` (n,) is for those that are told."""
         raise NotImplementedError
+
+    def rounds(
+        self, adams: Iterable[Adam], first: int = 0, many: int | None = None
+    ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+        """Go through a step's rounds, all or ``many`` from ``first`` on: number, who takes part.
+
+        Each ``Adam`` has the rate of the round.
+        """
+        last = self.pace.rounds if many is None else first + many
+        for number in range(first, last):
+            there = self.exchange.next()
+            for adam in adams:
+                adam.rate = self.pace.rate_of(number)
+            yield number, there
 
     def predict(self, x: Array) -> Array:
         """Probability (n, m, classes) of features (n, m, ...)."""

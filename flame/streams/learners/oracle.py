@@ -39,10 +39,8 @@ class Oracle(Learner):
         concepts = np.concatenate(self._concepts, axis=1)
         known = [int(c) for c in np.unique(concepts)]
         adams = {c: Adam(self.start.shape, self.pace.rate) for c in known}
-        for number in range(self.pace.rounds):
-            there = self.exchange.next()
+        for _, there in self.rounds(adams.values()):
             for c in known:
-                adams[c].rate = self.pace.rate_of(number)
                 models = self._bank.get(c, self.start)
                 counts = weight * (concepts == c) * there[:, None]
                 trained = self.network.descend(

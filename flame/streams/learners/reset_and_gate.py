@@ -42,9 +42,7 @@ class ResetAndGate(Learner):
         alone = self._reset(batch) if self._earlier else np.zeros(len(self.models), bool)
         adam = Adam(self.models.shape, self.pace.rate)
         weights = (batch.x, batch.y, batch.weight)
-        for number in range(self.pace.rounds):
-            there = self.exchange.next()
-            adam.rate = self.pace.rate_of(number)
+        for number, there in self.rounds([adam]):
             trained = self.network.descend(self.models, *weights, adam, self.pace.local_steps)
             trained = np.where(there[:, None], trained, self.models)
             heard = self._gated(trained, batch)
