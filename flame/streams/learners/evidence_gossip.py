@@ -13,21 +13,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logsumexp
+from scipy.special import logsumexp
 
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
 from flame.streams.learners.bank import FORGOTTEN, Bank, Memory, roots
 from flame.streams.learners.families import averaged
 from flame.streams.learners.joining import evidence_tables, joined_pairs
+from flame.streams.learners.leaning import Leaning
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.learners.new_concept import Fork, chunk_evidence, new_concept
 from flame.streams.network import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
 _STAY, _RETURN, _NEW = np.log([0.5, 0.25, 0.25])
-_BANK = np.log(3)
-"""Log odds of the bank against the model of everything, before either was tested."""
 _SENT_WITH_A_MODEL = 2
 
 
@@ -75,9 +74,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._rng = np.random.default_rng([seed, 9])
         self._slot = np.full(exchange.nodes, -1)
         self._posterior = np.zeros((exchange.nodes, 0))
-        self._whole, self._hits = self.start, np.zeros((exchange.nodes, 2))
-        self._seen = np.zeros(exchange.nodes)
-        self._lean = np.tile([1.0, 0.0], (exchange.nodes, 1))
+        self._whole, self._leaning = self.start, Leaning(exchange.nodes)
         config = exchange.peers.config
         needed = exchange.peers.diameter * (2 if config.loss or config.away or config.slow else 1)
         self._flood = max(1, min(self.flood or needed, pace.rounds // 4))
@@ -86,9 +83,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         """What the bank and the model of everything tell, by how well each did so far."""
         if not self.bank.slots:
             return super().predict(x)
-        whole = self.network.probability(self._whole, x)
-        lean = self._lean[:, :, None, None]
-        return np.asarray(lean[:, 0] * self._of_bank(x) + lean[:, 1] * whole)
+        return self._leaning.mixed(self._of_bank(x), self.network.probability(self._whole, x))
 
     def _of_bank(self, x: Array) -> Array:
         """What each model tells, by how likely it is the right one for the newest batch."""
@@ -100,7 +95,9 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
-        self._score(batch)
+        if self.bank.slots and self.everything:
+            whole = self.network.probability(self._whole, batch.x)
+            self._leaning.score(batch, self._of_bank(batch.x), whole)
         self.step += 1
         before, born = self._slot, self._label(batch)
         self._adams = [Adam(self.start.shape, self.pace.rate) for _ in [*self.bank.slots, None]]
@@ -120,25 +117,10 @@ class EvidenceGossip(EvidenceOptions, Learner):
         reach = self._rounds(done, self.pace.rounds - done, frozenset())
         if born and self.joins:
             self._agree(pairs, reach)
-        self._weigh()
+        if self.everything:
+            self._leaning.weigh()
         self.alarms = (self._slot != before) & (self.step > 0)
         self._tidy()
-
-    def _score(self, batch: Batch) -> None:
-        """Count the rows that the bank and the model of everything told right beforehand."""
-        if not (self.bank.slots and self.everything):
-            return
-        whole = self.network.probability(self._whole, batch.x)
-        for number, told in enumerate((self._of_bank(batch.x), whole)):
-            right = (told.argmax(axis=-1) == batch.y) * batch.weight
-            self._hits[:, number] += right.sum(axis=1)
-        self._seen += batch.weight.sum(axis=1)
-
-    def _weigh(self) -> None:
-        """Exponential weights (Cesa-Bianchi 2006) on each node's own counts."""
-        if self.everything:
-            more = np.sqrt(8 * np.log(2) / np.maximum(self._seen, 1)) * np.subtract(*self._hits.T)
-            self._lean = np.stack([expit(_BANK + more), expit(-_BANK - more)], axis=1)
 
     def _label(self, batch: Batch) -> int:
         """Say which slot the batch teaches at each node, opening some; how many were opened."""
