@@ -176,8 +176,9 @@ def _topology(config: StreamConfig, stream: Stream) -> list[Section]:
     note = (
         f"{gossip.topology}: spectral gap {peers.gap:.4f} with its weights (the share of "
         f"disagreement that a round takes away at least), {peers.diameter} rounds until "
-        f"everybody can have heard of everybody. Method {gossip.method}; "
-        f"{100 * gossip.loss:.0f} % of messages are lost."
+        f"everybody can have heard of everybody. Method {gossip.method}, which learners of "
+        f"several models a node and reset-and-gate do not follow; {100 * gossip.loss:.0f} % of "
+        "messages are lost."
     )
     figure = Markup(topology_figure(peers, stream.nodes))
     return [Section("topology", "Who hears whom", note, figure=figure)]

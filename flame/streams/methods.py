@@ -30,8 +30,12 @@ class MethodConfig:
     annealed: bool = False
 
     def __post_init__(self) -> None:
-        LEARNERS[self.learner]
-        EXCHANGES[self.exchange]
+        mixes = LEARNERS[self.learner].mixes and EXCHANGES[self.exchange] is EXCHANGES["server"]
+        if (self.strategy != "fedavg" or self.strategy_options) and not mixes:
+            raise BadInput(
+                f"methods.strategy: learner '{self.learner}' with exchange '{self.exchange}' would "
+                "not use it; it is for a learner of one model a node with exchange 'server'"
+            )
 
 
 KNOWN: Mapping[str, MethodConfig] = {

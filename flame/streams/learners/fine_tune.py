@@ -18,6 +18,8 @@ Rows = tuple[Array, Labels, Array]
 class FineTune(Learner):
     """Learns from the newest batch alone."""
 
+    mixes = True
+
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
         rows = self.rows(batch)

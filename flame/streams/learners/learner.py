@@ -45,11 +45,13 @@ class Learner:
     far their models lay from their mean after a step's first training, before they were mixed.
 
     ``is_told`` says that it is told the true concepts, which nobody knows outside a simulation;
-    ``alarming`` that it raises alarms.
+    ``alarming`` that it raises alarms; ``mixes`` that its one model a node is mixed by the strategy
+    or the gossip method, where others average by what each node learned from.
     """
 
     is_told: ClassVar[bool] = False
     alarming: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
     divergence: float = float("nan")
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:

@@ -12,6 +12,7 @@ from flame.streams.exchange import EXCHANGES
 from flame.streams.learners.chosen import LEARNERS
 from flame.streams.learners.learner import Learner, Pace, apart, open_learner
 from flame.streams.learners.replay import Reservoir
+from flame.streams.methods import MethodConfig
 from flame.streams.mlp import MLP
 from flame.streams.network import Adam
 from flame.streams.schedules import ScheduleConfig, plan_of
@@ -148,6 +149,22 @@ def test_fedprox_holds_back() -> None:
     free = after("fine-tune", "server")
     held = after("fine-tune", "server", strategy="fedprox")
     assert not np.allclose(free, held)
+
+
+@pytest.mark.parametrize("name", list(LEARNERS))
+def test_a_strategy_changes_what_learners_that_are_mixed_learn_and_no_others(name: str) -> None:
+    one, other = (after(name, "server", strategy=each) for each in ("fedavg", "fedadam"))
+    assert np.array_equal(one, other) != LEARNERS[name].mixes
+
+
+@pytest.mark.parametrize(
+    "given", [{"learner": "ifca", "exchange": "server", "strategy": "flash"},
+              {"exchange": "gossip", "strategy": "fedprox"},
+              {"learner": "oracle", "exchange": "server", "strategy_options": {"rate": 1.0}}],
+)  # fmt: skip
+def test_a_strategy_that_nothing_would_use_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="would not use it"):
+        MethodConfig(**given)
 
 
 def test_a_strategy_whose_sites_have_own_models_is_refused() -> None:
