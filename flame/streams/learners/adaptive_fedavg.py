@@ -40,9 +40,9 @@ class AdaptiveFedAvg(FineTune):
         """See ``FineTune``."""
         calm = self._follow()
         adam.rate = adam.rate * np.minimum(1, calm / self._rounds)[:, None]
-        models = self.models
+        models, slope = self.models, self.slope(rows)
         for _ in range(self.pace.local_steps):
-            models = adam.step(models, self.network.loss_gradient(models, *rows))
+            models = adam.step(models, slope(models))
         return models
 
     def _follow(self) -> Array:

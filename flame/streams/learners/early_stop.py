@@ -27,14 +27,14 @@ class EarlyStop(FineTune):
 
     def train(self, rows: Rows, adam: Adam) -> Array:
         """See ``FineTune``."""
-        x, y, weight = rows
+        (x, y, weight), slope = rows, self.slope(rows)
         models, goes_on = self.models, np.ones(len(x), bool)
         before = np.full(len(x), np.inf)
         for step in range(self.pace.local_steps):
             loss = (log_loss(self.network.logits(models, x), y) * shares(weight)).sum(axis=1)
             fell = before - loss
             goes_on &= ~((fell > 0) & (fell < self.least / (step + 1)))
-            stepped = adam.step(models, self.network.loss_gradient(models, *rows))
+            stepped = adam.step(models, slope(models))
             models = np.where(goes_on[:, None], stepped, models)
             before = loss
         return models

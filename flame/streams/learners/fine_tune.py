@@ -1,5 +1,6 @@
 """One model a node that goes on from where it was, on the newest batch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,14 +42,18 @@ class FineTune(Learner):
         corrections = [self.exchange.correction(k) for k in range(self.exchange.nodes)]
         if not (any(c.linear or c.proximal for c in corrections) or self.has_gradient):
             return self.network.descend(self.models, *rows, adam, self.pace.local_steps)
+        models, slope = self.models, self.slope(rows)
+        for _ in range(self.pace.local_steps):
+            models = adam.step(models, slope(models))
+        return models
+
+    def slope(self, rows: Rows) -> Callable[[Array], Array]:
+        """``gradient`` in a round that begins with ``models``, as the strategy corrects it."""
+        corrections = [self.exchange.correction(k) for k in range(self.exchange.nodes)]
         linear = np.stack([c.linear[0] if c.linear else 0 * m for c, m in
                            zip(corrections, self.models, strict=True)])  # fmt: skip
-        proximal = np.array([[c.proximal] for c in corrections])
-        models = self.models
-        for _ in range(self.pace.local_steps):
-            slope = self.gradient(models, rows) + linear + proximal * (models - self.models)
-            models = adam.step(models, slope)
-        return models
+        proximal, begun = np.array([[c.proximal] for c in corrections]), self.models
+        return lambda models: self.gradient(models, rows) + linear + proximal * (models - begun)
 
     @property
     def has_gradient(self) -> bool:

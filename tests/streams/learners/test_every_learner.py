@@ -145,6 +145,12 @@ def test_nodes_that_anneal_come_to_agree() -> None:
     assert near < far / 3
 
 
+@pytest.mark.parametrize("name", ["adaptive-fedavg", "early-stop", "ewc", "replay"])
+def test_a_strategy_corrects_learners_with_steps_of_their_own(name: str) -> None:
+    free = after(name, "server")
+    assert not np.allclose(free, after(name, "server", strategy="fedprox"))
+
+
 def test_fedprox_holds_back() -> None:
     free = after("fine-tune", "server")
     held = after("fine-tune", "server", strategy="fedprox")
