@@ -27,8 +27,9 @@ class Slot:
 
 @dataclass(eq=False)
 class Memory:
-    """A batch of all nodes, what each had told of it beforehand, and the slot (n,) it taught."""
+    """A step's batch of all nodes, what each had told of it beforehand, the slot (n,) it taught."""
 
+    step: int
     batch: Batch
     told: Array
     slot: NDArray[np.int_]
@@ -55,13 +56,13 @@ class Bank:
     def rows(self, slot: int | None = None, fade: float = 1.0) -> Array:
         """What each row (n, all rows) counts for a slot; for none, each that is remembered.
 
-        A batch counts ``fade`` times as much as the next newer one.
+        A step's batch counts ``fade`` times as much as that of the next step.
         """
         mine = [m.slot != FORGOTTEN if slot is None else m.slot == slot for m in self.memories]
-        ages = range(len(self.memories))[::-1]
+        newest = self.memories[-1].step
         parts = [
-            m.batch.weight * own[:, None] * fade**age
-            for m, own, age in zip(self.memories, mine, ages, strict=True)
+            m.batch.weight * own[:, None] * fade ** (newest - m.step)
+            for m, own in zip(self.memories, mine, strict=True)
         ]
         return np.concatenate(parts, axis=1)
 
@@ -85,7 +86,7 @@ class Bank:
                 continue
             weight = np.maximum(counts[group], 1e-9)
             models = np.stack([self.slots[i].models[node] for i in group])
-            families = [self.slots[i].family[node] for i in group]
+            families = [self.slots[i].family[node] for i in {*group, keep}]
             for slot in self.slots:
                 if slot.family[node] in families:
                     slot.family[node] = min(families)

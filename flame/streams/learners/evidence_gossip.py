@@ -131,8 +131,8 @@ class EvidenceGossip(EvidenceOptions, Learner):
             log[:, number] = np.where(slot.held, chunk_evidence(told[number], batch), -np.inf)
         parent = log.argmax(axis=1)
         new = new_concept(self.network, batch, self._forks(parent), self.pace)
-        if self.births or not count:
-            log[:, count] = new.evidence
+        opens = self.births | ~np.isfinite(log[:, :count]).any(axis=1)
+        log[:, count] = np.where(opens, new.evidence, -np.inf)
         log = log + self._prior(log)
         posterior = np.exp(log - logsumexp(log, axis=1, keepdims=True))
         there = np.asarray(batch.there.any(axis=1))
@@ -140,7 +140,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         chosen = np.where(there, best_slot, FORGOTTEN)
         opening = np.flatnonzero(chosen == count)
         honest = np.stack([*told, new.told])[best_slot, np.arange(n)]
-        self.bank.memories.append(Memory(batch, honest, chosen))
+        self.bank.memories.append(Memory(self.step, batch, honest, chosen))
         kept = np.where(there[:, None], posterior[:, :count], self._posterior)
         self._posterior = np.hstack([kept, np.zeros((n, len(opening)))])
         for node in opening:
@@ -160,7 +160,9 @@ class EvidenceGossip(EvidenceOptions, Learner):
             nodes = np.arange(len(parent))
             holds = np.stack([slot.held for slot in self.bank.slots])[parent, nodes]
             best = np.where(holds[:, None], stack[parent, nodes], best)
-        forks = [Fork(best), Fork(self.start if self.afresh else best)]
+        forks = [Fork(best)]
+        if self.afresh and self.bank.slots:
+            forks.append(Fork(self.start))
         if self.heads and self.bank.slots:
             forks.append(Fork(best, self.network.size - self.network.head))
         return forks
@@ -249,16 +251,18 @@ class EvidenceGossip(EvidenceOptions, Learner):
         """A join that any node made is made by all that hear of it, so that nodes come to agree."""
         if all(found == pairs[0] for found in pairs):
             return
-        opened, counts = [slot.opened for slot in self.bank.slots], self.bank.counts().sum(axis=0)
+        opened, counts = [slot.opened for slot in self.bank.slots], self.bank.counts()
         for node, heard in enumerate(reach):
             told = [pair for other in np.flatnonzero(heard) for pair in pairs[other]]
-            self._become(node, roots(told, opened), counts)
+            self._become(node, roots(told, opened), counts[heard].sum(axis=0))
 
     def _tidy(self) -> None:
         self.bank.forget(self.memory, self._rng)
         kept = self.bank.drop_unused()
         # A node that never had a row follows the first model until it has.
         self._slot = np.searchsorted(kept, np.maximum(self._slot, 0)).clip(max=len(kept) - 1)
+        for slot in self.bank.slots:  # who does not hold a model has its first weights instead
+            slot.models = np.where(slot.held[:, None], slot.models, self.start)
         self._posterior = self._posterior[:, kept]
         lost = np.flatnonzero(self._posterior.sum(axis=1) == 0)
         self._posterior[lost, self._slot[lost]] = 1.0

@@ -18,8 +18,8 @@ def averaged(
 ) -> list[Array]:
     """Models (n, size) of each slot: means over who is heard and holds it, by counts (n, slot).
 
-    The first ``body`` parameters are means over all slots that a node knows to be of one family, as
-    FedRep (Collins 2021, arXiv:2102.07078) shares a representation among clients.
+    The first ``body`` parameters are means over all slots that a node holds and knows to be of one
+    family, as FedRep (Collins 2021, arXiv:2102.07078) shares a representation among clients.
     """
     sums, totals = [], []
     for slot, models, count in zip(slots, trained, counts.T, strict=True):
@@ -28,7 +28,7 @@ def averaged(
         totals.append(heard.sum(axis=1, keepdims=True))
     found = []
     for slot, added, total in zip(slots, sums, totals, strict=True):
-        kin = [(slot.family == other.family)[:, None] for other in slots]
+        kin = [((slot.family == other.family) & other.held)[:, None] for other in slots]
         mean = added / np.where(total > 0, total, 1)
         whole = sum(k * t for k, t in zip(kin, totals, strict=True))
         shared = sum(k * s[:, :body] for k, s in zip(kin, sums, strict=True))

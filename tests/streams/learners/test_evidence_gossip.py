@@ -123,7 +123,8 @@ def test_evidence_tables_against_a_loop() -> None:
     rng = np.random.default_rng(2)
     for step in range(2):
         each = found.batches[step]
-        bank.memories.append(Memory(each, rng.dirichlet([1, 1], (10, 100)), np.full(10, step)))
+        told = rng.dirichlet([1, 1], (10, 100))
+        bank.memories.append(Memory(step, each, told, np.full(10, step)))
     for step in range(2):
         bank.open(step, 0, NETWORK.start(rng))
         bank.slots[step].held[:] = True
@@ -142,10 +143,10 @@ def test_evidence_tables_against_a_loop() -> None:
 
 def test_older_batches_fade_by_step_and_not_by_place_in_their_slot() -> None:
     found, bank = sine(), Bank()
-    for step, slot in enumerate((0, 1, 0)):
-        bank.memories.append(Memory(found.batches[step], np.zeros(0), np.full(10, slot)))
+    for step, slot in ((1, 0), (4, 1), (5, 0)):  # those between are forgotten
+        bank.memories.append(Memory(step, found.batches[step], np.zeros(0), np.full(10, slot)))
     rows = bank.rows(0, fade=0.5)
-    assert np.allclose(rows[:, :100], 0.25)
+    assert np.allclose(rows[:, :100], 0.5**4)
     assert not rows[:, 100:200].any()
     assert np.allclose(rows[:, 200:], 1)
     assert np.allclose(bank.rows(), 1)
@@ -215,6 +216,25 @@ def test_nodes_without_rows_open_nothing_and_keep_what_they_follow() -> None:
     told = learner.predict(holes[4].x)
     assert np.isfinite(told).all()
     assert (told[7].argmax(axis=-1) == holes[4].y[7]).mean() > 0.9
+
+
+@pytest.mark.parametrize("births", [True, False])
+def test_a_node_that_holds_nothing_has_the_first_weights_until_it_has_rows(births: bool) -> None:
+    found = sine().first(4)
+    there = found.batches[0].there.copy()
+    there[7] = False
+    first = found.batches[0]
+    holes = [Batch(first.x, first.y, first.truth, there)] * 2 + [found.batches[2]]
+    method = MethodConfig("evidence-gossip", "alone", {"births": births})
+    learner = begin(method, found, NETWORK, GossipConfig(), Pace(), 0)
+    assert isinstance(learner, EvidenceGossip)
+    for step in (0, 1):
+        learner.learn(holes[step], found.concept[step])
+        assert np.array_equal(learner.models[7], learner.start[7])
+    learner.learn(holes[2], found.concept[2])
+    told = learner.predict(holes[2].x)
+    assert np.isfinite(told).all()
+    assert (told[7].argmax(axis=-1) == holes[2].y[7]).mean() > 0.9
 
 
 def test_evidence_is_sound_with_more_classes_than_rows() -> None:

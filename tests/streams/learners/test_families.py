@@ -20,7 +20,7 @@ EVEN = Round(np.full((2, 2), 0.5), np.ones((2, 2), bool), np.random.default_rng(
 def bank_of(*parents: int | None) -> Bank:
     y, bank = np.zeros((2, 1), np.int64), Bank()
     batch = Batch(np.zeros((2, 1, 1)), y, y, np.ones((2, 1), bool))
-    bank.memories.append(Memory(batch, np.zeros(0), np.zeros(2, int)))
+    bank.memories.append(Memory(0, batch, np.zeros(0), np.zeros(2, int)))
     for parent in parents:
         bank.open(0, 0, np.zeros(2), None if parent is None else bank.slots[parent])
         bank.slots[-1].held[:] = True
@@ -48,6 +48,22 @@ def test_families_are_known_by_node_and_joined_with_their_models() -> None:
     assert [slot.family.tolist() for slot in bank.slots] == [[0, 0], [0, 0], [1, 1]]
     bank.join(1, np.array([0, 1, 1]), np.ones(3, int))
     assert [slot.family.tolist() for slot in bank.slots] == [[0, 0], [0, 0], [1, 0]]
+
+
+def test_a_family_is_kept_by_a_join_into_a_model_that_a_node_does_not_hold() -> None:
+    bank = bank_of(None, None, 1)
+    bank.slots[0].held[1] = False
+    bank.join(1, np.array([0, 0, 2]), np.ones(3, int))
+    assert [slot.family.tolist() for slot in bank.slots] == [[0, 0], [1, 0], [1, 0]]
+    assert [slot.held.tolist() for slot in bank.slots] == [[True, True], [True, False], [True] * 2]
+
+
+def test_what_a_node_does_not_hold_is_no_part_of_its_family() -> None:
+    bank = bank_of(None, 0)
+    bank.slots[1].held[0] = False
+    trained = [np.array([[1.0], [3.0]]), np.array([[9.0], [9.0]])]
+    one, _ = averaged(EVEN, bank.slots, trained, np.ones((2, 2), int), body=1)
+    assert one[:, 0] == pytest.approx([2, (1 + 3 + 9) / 3])
 
 
 def test_after_labels_were_swapped_a_new_head_is_enough() -> None:
