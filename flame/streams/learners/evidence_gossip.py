@@ -27,7 +27,8 @@ from flame.streams.network import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
 _STAY, _RETURN, _NEW = np.log([0.5, 0.25, 0.25])
-_SENT_WITH_A_MODEL = 2
+_SENT_WITH_A_MODEL, _SENT_WITH_A_NEW_ONE = 2, 4
+"""Its batches and evidence; of a new one who opened it when, its parent and family."""
 
 
 @dataclass
@@ -106,21 +107,33 @@ class EvidenceGossip(EvidenceOptions, Learner):
         if born:
             reach = self._rounds(done, self._flood, resting)
             done += self._flood
+            new = np.zeros(len(reach))
             for number in resting:
                 slot = self.bank.slots[number]
-                slot.held = reach[:, slot.opened[1]]
+                slot.held, new[slot.opened[1]] = reach[:, slot.opened[1]], 1
+            others = reach & ~np.eye(len(reach), dtype=bool)
+            self._pass_on(others, new * (self.network.size + _SENT_WITH_A_NEW_ONE))
             if self.joins:
-                tables = evidence_tables(self.network, self.bank)
+                evidence, counts = tables = evidence_tables(self.network, self.bank)
                 reach = self._rounds(done, self._flood, resting)
+                self._pass_on(reach, (evidence != 0).sum(axis=(1, 2)) + (counts > 0).sum(axis=1))
                 pairs = self._join(tables, reach)
                 done += self._flood
         reach = self._rounds(done, self.pace.rounds - done, frozenset())
         if born and self.joins:
+            self._pass_on(reach, np.array([2.0 * len(found) for found in pairs]))
             self._agree(pairs, reach)
         if self.everything:
             self._leaning.weigh()
         self.alarms = (self._slot != before) & (self.step > 0)
         self._tidy()
+
+    def _pass_on(self, reach: NDArray[np.bool_], numbers: Array) -> None:
+        """Count news (n,) of so many numbers, which each node passes on once where they reached it.
+
+        ``reach`` (n, n) says whose reached whom.
+        """
+        self.exchange.sends(reach @ numbers)
 
     def _label(self, batch: Batch) -> int:
         """Say which slot the batch teaches at each node, opening some; how many were opened."""
