@@ -17,6 +17,7 @@ from flame.federation.gossip.peers import GossipConfig
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import KNOWN, begin
 from flame.streams.mlp import MLP
+from flame.streams.prequential import prequential
 from flame.streams.schedules import ScheduleConfig, plan_of
 from flame.streams.synthetic import SyntheticConfig, synthetic_stream
 
@@ -31,12 +32,8 @@ def one(nodes: int, topology: str, method: str, seed: int) -> list[float]:
     stream = synthetic_stream(SyntheticConfig("circle"), plan_of(schedule, None, seed), seed)
     gossip = GossipConfig(topology=topology)
     learner = begin(KNOWN[method], stream, MLP(2, 20), gossip, Pace(), seed)
-    found, began = [], time.perf_counter()
-    for step, batch in enumerate(stream.batches):
-        if step:
-            right = learner.predict(batch.x).argmax(axis=-1) == batch.y
-            found.append(100 * float(right.mean()))
-        learner.learn(batch, stream.concept[step])
+    began = time.perf_counter()
+    found = 100 * prequential(learner, stream).groupby("step").accuracy.mean()
     seconds = (time.perf_counter() - began) / len(stream.batches)
     bank = getattr(learner, "bank", None)
     models = len(bank.slots) if bank else 1

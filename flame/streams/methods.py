@@ -30,8 +30,9 @@ class MethodConfig:
     annealed: bool = False
 
     def __post_init__(self) -> None:
-        mixes = LEARNERS[self.learner].mixes and EXCHANGES[self.exchange] is EXCHANGES["server"]
-        if (self.strategy != "fedavg" or self.strategy_options) and not mixes:
+        learner, _ = LEARNERS[self.learner], EXCHANGES[self.exchange]
+        used = learner.mixes and self.exchange == "server"
+        if (self.strategy != "fedavg" or self.strategy_options) and not used:
             raise BadInput(
                 f"methods.strategy: learner '{self.learner}' with exchange '{self.exchange}' would "
                 "not use it; it is for a learner of one model a node with exchange 'server'"

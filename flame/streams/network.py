@@ -22,6 +22,11 @@ class Network:
     head: int
     classes: int
 
+    @property
+    def body(self) -> int:
+        """Number of parameters of the representation."""
+        return self.size - self.head
+
     def start(self, rng: np.random.Generator) -> Array:
         """Parameters (size,) to begin from."""
         raise NotImplementedError

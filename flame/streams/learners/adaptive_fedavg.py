@@ -40,7 +40,7 @@ class AdaptiveFedAvg(FineTune):
         """See ``FineTune``."""
         calm = self._follow()
         adam.rate = adam.rate * np.minimum(1, calm / self._rounds)[:, None]
-        models, slope = self.models, self.slope(rows)
+        models, slope = self.models, self.slope(rows, self.corrections())
         for _ in range(self.pace.local_steps):
             models = adam.step(models, slope(models))
         return models

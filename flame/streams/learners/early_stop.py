@@ -27,7 +27,7 @@ class EarlyStop(FineTune):
 
     def train(self, rows: Rows, adam: Adam) -> Array:
         """See ``FineTune``."""
-        (x, y, weight), slope = rows, self.slope(rows)
+        (x, y, weight), slope = rows, self.slope(rows, self.corrections())
         models, goes_on = self.models, np.ones(len(x), bool)
         before = np.full(len(x), np.inf)
         for step in range(self.pace.local_steps):

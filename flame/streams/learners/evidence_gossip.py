@@ -142,10 +142,9 @@ class EvidenceGossip(EvidenceOptions, Learner):
         log = np.full((n, count + 1), -np.inf)
         for number, slot in enumerate(self.bank.slots):
             log[:, number] = np.where(slot.held, chunk_evidence(told[number], batch), -np.inf)
-        parent = log.argmax(axis=1)
+        parent = np.where(np.isfinite(log.max(axis=1)), log.argmax(axis=1), FORGOTTEN)
         new = new_concept(self.network, batch, self._forks(parent), self.pace)
-        opens = self.births | ~np.isfinite(log[:, :count]).any(axis=1)
-        log[:, count] = np.where(opens, new.evidence, -np.inf)
+        log[:, count] = np.where(self.births | (parent == FORGOTTEN), new.evidence, -np.inf)
         log = log + self._prior(log)
         posterior = np.exp(log - logsumexp(log, axis=1, keepdims=True))
         there = np.asarray(batch.there.any(axis=1))
@@ -157,8 +156,8 @@ class EvidenceGossip(EvidenceOptions, Learner):
         kept = np.where(there[:, None], posterior[:, :count], self._posterior)
         self._posterior = np.hstack([kept, np.zeros((n, len(opening)))])
         for node in opening:
-            origin = self.bank.slots[parent[node]] if new.frozen[node] else None
-            kin = origin if origin and origin.held[node] else None
+            forked = new.frozen[node] and parent[node] != FORGOTTEN
+            kin = self.bank.slots[parent[node]] if forked else None
             number = self.bank.open(self.step, int(node), new.models[node], kin)
             chosen[node] = number
             self._posterior[node, number] = posterior[node, count]
@@ -167,17 +166,15 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def _forks(self, parent: NDArray[np.int_]) -> list[Fork]:
         """Of each node's best model (n,): all of it, and its last layer; of the first weights."""
-        best = self.start
-        if self.bank.slots:
-            stack = np.stack([slot.models for slot in self.bank.slots])
-            nodes = np.arange(len(parent))
-            holds = np.stack([slot.held for slot in self.bank.slots])[parent, nodes]
-            best = np.where(holds[:, None], stack[parent, nodes], best)
+        if not self.bank.slots:
+            return [Fork(self.start)]
+        stack = np.stack([slot.models for slot in self.bank.slots])[parent, np.arange(len(parent))]
+        best = np.where((parent != FORGOTTEN)[:, None], stack, self.start)
         forks = [Fork(best)]
-        if self.afresh and self.bank.slots:
+        if self.afresh:
             forks.append(Fork(self.start))
-        if self.heads and self.bank.slots:
-            forks.append(Fork(best, self.network.size - self.network.head))
+        if self.heads:
+            forks.append(Fork(best, self.network.body))
         return forks
 
     def _prior(self, log: Array) -> Array:
@@ -213,8 +210,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
                 )
                 for i, slot, mine in zip(learning, slots, rows, strict=True)
             ]  # fmt: skip
-            early = number < self.pace.rounds // 2
-            body = self.network.size - self.network.head if early else 0
+            body = self.network.body if number < self.pace.rounds // 2 else 0
             means = averaged(self.exchange.now, slots, trained, counts[:, learning], body)
             for slot, mean in zip(slots, means, strict=True):
                 slot.models = np.where((slot.held & there)[:, None], mean, slot.models)

@@ -1,11 +1,12 @@
 """One model a node that goes on from where it was, on the newest batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.core.scores import Correction
 from flame.streams.learners.learner import LEARNERS, Learner, apart
 from flame.streams.network import Adam, Array, Labels
 from flame.streams.stream import Batch
@@ -39,17 +40,20 @@ class FineTune(Learner):
 
     def train(self, rows: Rows, adam: Adam) -> Array:
         """The models after the local steps of a round of this step's."""
-        corrections = [self.exchange.correction(k) for k in range(self.exchange.nodes)]
+        corrections = self.corrections()
         if not (any(c.linear or c.proximal for c in corrections) or self.has_gradient):
             return self.network.descend(self.models, *rows, adam, self.pace.local_steps)
-        models, slope = self.models, self.slope(rows)
+        models, slope = self.models, self.slope(rows, corrections)
         for _ in range(self.pace.local_steps):
             models = adam.step(models, slope(models))
         return models
 
-    def slope(self, rows: Rows) -> Callable[[Array], Array]:
-        """``gradient`` in a round that begins with ``models``, as the strategy corrects it."""
-        corrections = [self.exchange.correction(k) for k in range(self.exchange.nodes)]
+    def corrections(self) -> list[Correction]:
+        """Those of the strategy in this round, a node each."""
+        return [self.exchange.correction(k) for k in range(self.exchange.nodes)]
+
+    def slope(self, rows: Rows, corrections: Sequence[Correction]) -> Callable[[Array], Array]:
+        """``gradient`` in a round that begins with ``models``, with ``corrections``."""
         linear = np.stack([c.linear[0] if c.linear else 0 * m for c, m in
                            zip(corrections, self.models, strict=True)])  # fmt: skip
         proximal, begun = np.array([[c.proximal] for c in corrections]), self.models

@@ -173,6 +173,12 @@ def test_a_strategy_that_nothing_would_use_is_refused(given: dict[str, Any]) -> 
         MethodConfig(**given)
 
 
+@pytest.mark.parametrize("learner", ["fine-tune", "ifca"])
+def test_an_exchange_that_there_is_not_is_refused(learner: str) -> None:
+    with pytest.raises(BadInput, match="sever"):
+        MethodConfig(learner, "sever")
+
+
 def test_a_strategy_whose_sites_have_own_models_is_refused() -> None:
     with pytest.raises(BadInput, match="ditto"):
         opened("fine-tune", "server", stream(), strategy="ditto")

@@ -69,7 +69,7 @@ def test_forks_are_weighed_alike_and_one_of_the_last_layer_keeps_its_representat
     start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
     taught = NETWORK.descend(start, first.x, first.y, first.weight, Adam(start.shape, 0.02), 200)
     turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
-    body = NETWORK.size - NETWORK.head
+    body = NETWORK.body
     all_of_it, head = Fork(taught), Fork(taught, body)
     new = new_concept(NETWORK, turned, (all_of_it, head), Pace())
     kept = new.frozen == body
