@@ -27,12 +27,16 @@ class Slot:
 
 @dataclass(eq=False)
 class Memory:
-    """A step's batch of all nodes, what each had told of it beforehand, the slot (n,) it taught."""
+    """A step's batch of all nodes, what each had told of it beforehand, the slot (n,) it taught.
+
+    ``inherited`` (n, slot): the slots that forked from one that had learned it.
+    """
 
     step: int
     batch: Batch
     told: Array
     slot: NDArray[np.int_]
+    inherited: NDArray[np.bool_]
 
 
 @dataclass(eq=False)
@@ -66,15 +70,25 @@ class Bank:
         ]
         return np.concatenate(parts, axis=1)
 
-    def open(self, step: int, node: int, model: Array, parent: Slot | None = None) -> int:
-        """A new slot, held by its node alone and of the family of ``parent``; its number."""
+    def open(
+        self, step: int, node: int, model: Array, parent: int = FORGOTTEN, kin: bool = False
+    ) -> int:
+        """A new slot, held by its node alone, that forked from ``parent``; its number.
+
+        ``kin`` are of one family.
+        """
         nodes = len(self.memories[0].slot)
         held = np.zeros(nodes, bool)
         held[node] = True
-        if parent is None:
-            family, self.families = np.full(nodes, self.families), self.families + 1
+        if kin and parent != FORGOTTEN:
+            family = self.slots[parent].family.copy()
         else:
-            family = parent.family.copy()
+            family, self.families = np.full(nodes, self.families), self.families + 1
+        for memory in self.memories:
+            had = np.zeros(nodes, bool)
+            if parent != FORGOTTEN and memory.step < step:
+                had = (memory.slot == parent) | memory.inherited[:, parent]
+            memory.inherited = np.column_stack([memory.inherited, had])
         self.slots.append(Slot((step, node), np.tile(model, (nodes, 1)), held, family))
         return len(self.slots) - 1
 
@@ -95,6 +109,7 @@ class Bank:
             self.slots[keep].models[node] = weight @ models / weight.sum()
             self.slots[keep].held[node] = True
         for memory in self.memories:
+            np.logical_or.at(memory.inherited[node], root, memory.inherited[node].copy())
             if memory.slot[node] != FORGOTTEN:
                 memory.slot[node] = root[memory.slot[node]]
 
@@ -119,6 +134,7 @@ class Bank:
         self.slots = [self.slots[i] for i in kept]
         for memory in self.memories:
             memory.slot = number[memory.slot]
+            memory.inherited = memory.inherited[:, kept]
         return kept
 
 

@@ -152,13 +152,14 @@ class EvidenceGossip(EvidenceOptions, Learner):
         chosen = np.where(there, best_slot, FORGOTTEN)
         opening = np.flatnonzero(chosen == count)
         honest = np.stack([*told, new.told])[best_slot, np.arange(n)]
-        self.bank.memories.append(Memory(self.step, batch, honest, chosen))
+        inherited = np.zeros((n, count), bool)
+        self.bank.memories.append(Memory(self.step, batch, honest, chosen, inherited))
         kept = np.where(there[:, None], posterior[:, :count], self._posterior)
         self._posterior = np.hstack([kept, np.zeros((n, len(opening)))])
         for node in opening:
-            forked = new.frozen[node] and parent[node] != FORGOTTEN
-            kin = self.bank.slots[parent[node]] if forked else None
-            number = self.bank.open(self.step, int(node), new.models[node], kin)
+            number = self.bank.open(
+                self.step, int(node), new.models[node], new.parent[node], bool(new.frozen[node])
+            )
             chosen[node] = number
             self._posterior[node, number] = posterior[node, count]
         self._slot = np.where(there, chosen, self._slot)
@@ -170,11 +171,12 @@ class EvidenceGossip(EvidenceOptions, Learner):
             return [Fork(self.start)]
         stack = np.stack([slot.models for slot in self.bank.slots])[parent, np.arange(len(parent))]
         best = np.where((parent != FORGOTTEN)[:, None], stack, self.start)
-        forks = [Fork(best)]
+        held = np.maximum(np.sum([slot.held for slot in self.bank.slots], axis=0), 1)
+        forks = [Fork(best, 0, parent, held)]
         if self.afresh:
             forks.append(Fork(self.start))
         if self.heads:
-            forks.append(Fork(best, self.network.body))
+            forks.append(Fork(best, self.network.body, parent, held))
         return forks
 
     def _prior(self, log: Array) -> Array:

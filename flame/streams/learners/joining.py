@@ -15,7 +15,8 @@ def evidence_tables(network: Network, bank: Bank) -> tuple[Array, NDArray[np.int
 
     Entry (a, b) sums over the node's batches of slot a how much better they are told by half of
     model b and half of what was told of them before they were learned, than by the latter alone.
-    It is above 0 where b adds to what could be known without the batch.
+    It is above 0 where b adds to what could be known without the batch. Batches that b has learned
+    before it forked are left out, as they would speak for it.
     """
     count, nodes = len(bank.slots), np.arange(len(bank.memories[0].slot))
     found = np.zeros((len(nodes), count, count))
@@ -25,7 +26,8 @@ def evidence_tables(network: Network, bank: Bank) -> tuple[Array, NDArray[np.int
         for other, slot in enumerate(bank.slots):
             told = network.probability(slot.models, memory.batch.x)
             gain = chunk_evidence((told + memory.told) / 2, memory.batch) - honest
-            found[nodes[there], memory.slot[there], other] += (gain * slot.held)[there]
+            asked = there & slot.held & ~memory.inherited[:, other]
+            found[nodes[asked], memory.slot[asked], other] += gain[asked]
     return found, bank.counts()
 
 

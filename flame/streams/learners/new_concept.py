@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from flame.streams.learners.bank import FORGOTTEN
 from flame.streams.learners.learner import Pace
 from flame.streams.network import Adam, Array, Network, log_likelihood
 from flame.streams.stream import Batch
@@ -17,10 +18,15 @@ _ROUNDS = (1, 2, 4, 8, 16, 40)
 
 @dataclass(frozen=True, eq=False)
 class Fork:
-    """A way to learn a batch: from ``start`` (n, size), of which the first ``frozen`` stay."""
+    """A way to learn a batch: from ``start`` (n, size), of which the first ``frozen`` stay.
+
+    ``parent`` (n,) is the slot that each began from, the best for the batch ``among`` (n,) so many.
+    """
 
     start: Array
     frozen: int = 0
+    parent: NDArray[np.int_] | int = FORGOTTEN
+    among: NDArray[np.int_] | int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +34,14 @@ class NewConcept:
     """Of each node: ``evidence`` (n,) in nats, ``told`` (n, m, classes) before a row was learned.
 
     ``models`` (n, size) learned the whole batch as, and for as long as, cross-validation found
-    best; ``frozen`` (n,) of their parameters stayed as they were.
+    best; ``frozen`` (n,) of their parameters stayed as they were in ``parent`` (n,).
     """
 
     evidence: Array
     told: Array
     models: Array
     frozen: NDArray[np.int_]
+    parent: NDArray[np.int_]
 
 
 def chunk_evidence(told: Array, batch: Batch) -> Array:
@@ -53,18 +60,24 @@ def new_concept(network: Network, batch: Batch, forks: Sequence[Fork], pace: Pac
     """The mean likelihood of held-out folds over ``forks`` and how long they learn.
 
     The hypotheses are equally likely before (a Bayes mixture), so that a fork that was stopped
-    early speaks for itself where labels are noisy.
+    early speaks for itself where labels are noisy. A parent that was chosen among so many by this
+    very batch is one of so many hypotheses.
     """
     checkpoints = [r for r in _ROUNDS if r <= pace.rounds]
     told = np.stack([_held_out(network, batch, fork, pace, checkpoints) for fork in forks])
     told = told.reshape(-1, *told.shape[2:])  # hypothesis, node, row, class
-    evidence = chunk_evidence(told, batch)
+    among, parent = (
+        np.stack([np.broadcast_to(getattr(fork, part), len(batch.x)) for fork in forks])
+        for part in ("among", "parent")
+    )
+    evidence = chunk_evidence(told, batch) - np.repeat(np.log(among), len(checkpoints), axis=0)
     total = logsumexp(evidence, axis=0)
     mixed = np.einsum("hn,hnmk->nmk", np.exp(evidence - total), told)
     best, place = np.divmod(evidence.argmax(axis=0), len(checkpoints))
     models = _taught(network, batch, forks, pace, best, np.array(checkpoints)[place])
     frozen = np.array([fork.frozen for fork in forks])[best]
-    return NewConcept(total - np.log(len(evidence)), mixed, models, frozen)
+    began = parent[best, np.arange(len(best))]
+    return NewConcept(total - np.log(len(evidence)), mixed, models, frozen, began)
 
 
 def _held_out(

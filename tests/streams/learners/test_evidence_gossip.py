@@ -80,6 +80,16 @@ def test_forks_are_weighed_alike_and_one_of_the_last_layer_keeps_its_representat
     assert np.allclose(new.evidence, np.logaddexp(*alone) - np.log(2))  # the mean likelihood
 
 
+def test_a_parent_that_was_chosen_among_others_is_one_of_so_many_hypotheses() -> None:
+    first, parent = sine().batches[0], np.arange(10)
+    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
+    alone = new_concept(NETWORK, first, [Fork(start, 0, parent)], Pace())
+    among = new_concept(NETWORK, first, [Fork(start, 0, parent, parent + 1)], Pace())
+    assert np.allclose(alone.evidence - among.evidence, np.log(parent + 1))
+    assert np.array_equal(among.parent, parent)
+    assert (new_concept(NETWORK, first, [Fork(start)], Pace()).parent == FORGOTTEN).all()
+
+
 def test_no_fork_beats_a_coin_on_labels_of_a_coin() -> None:
     rng = np.random.default_rng(5)
     each = batch(rng.integers(0, 2, (10, 100)).tolist())
@@ -118,16 +128,27 @@ def test_a_liar_joins_nothing_where_it_is_reckoned_with() -> None:
     assert joined_pairs(alike, np.ones(2, int), OPENED[:2], liars=1) == [(0, 1)]
 
 
+def bank_of(*taught: int) -> Bank:
+    """Batches of as many steps, of which each taught the slot that is named."""
+    found, bank, rng = sine(), Bank(), np.random.default_rng(2)
+    for step, slot in enumerate(taught):
+        told, nothing = rng.dirichlet([1, 1], (10, 100)), np.zeros((10, 0), bool)
+        memory = Memory(step, found.batches[step], told, np.full(10, slot), nothing)
+        bank.memories.append(memory)
+    return bank
+
+
+def opened(bank: Bank, *parents: int) -> Bank:
+    """The bank with a model more for each parent, the first in step 0, that all nodes hold."""
+    rng = np.random.default_rng(3)
+    for parent in parents:
+        bank.open(len(bank.slots), 0, NETWORK.start(rng), parent)
+        bank.slots[-1].held[:] = True
+    return bank
+
+
 def test_evidence_tables_against_a_loop() -> None:
-    found, bank = sine(), Bank()
-    rng = np.random.default_rng(2)
-    for step in range(2):
-        each = found.batches[step]
-        told = rng.dirichlet([1, 1], (10, 100))
-        bank.memories.append(Memory(step, each, told, np.full(10, step)))
-    for step in range(2):
-        bank.open(step, 0, NETWORK.start(rng))
-        bank.slots[step].held[:] = True
+    bank = opened(bank_of(0, 1), FORGOTTEN, FORGOTTEN)
     bank.memories[0].slot[4] = FORGOTTEN
     table, counts = evidence_tables(NETWORK, bank)
     memory, node = bank.memories[1], 6
@@ -141,10 +162,29 @@ def test_evidence_tables_against_a_loop() -> None:
     assert counts[4].tolist() == [0, 1]
 
 
+def test_a_fork_says_nothing_of_batches_that_it_had_learned_in_another_model() -> None:
+    bank = opened(bank_of(0, 0, 0, 1), FORGOTTEN, 0, 1)  # 1 forked from 0 in step 1, 2 from 1 in 2
+    inherited = [memory.inherited[0].tolist() for memory in bank.memories]
+    assert inherited == [[False, True, True], *[[False] * 3] * 3]
+    table, _ = evidence_tables(NETWORK, bank)
+    bank.memories = bank.memories[1:]
+    without, _ = evidence_tables(NETWORK, bank)
+    assert np.array_equal(table[:, 0, 1:], without[:, 0, 1:])
+    assert without[:, 0, 1:].all()
+
+
+def test_what_a_fork_had_learned_goes_with_it_where_it_is_joined() -> None:
+    bank = opened(bank_of(0, 1, 1, 2), FORGOTTEN, FORGOTTEN, 0)
+    assert bank.memories[0].inherited[0].tolist() == [False, False, True]
+    bank.join(0, np.array([0, 1, 1]), np.ones(3, int))
+    assert bank.memories[0].inherited[0].tolist() == [False, True, True]
+    assert bank.memories[0].inherited[1].tolist() == [False, False, True]
+    assert bank.memories[3].slot[:2].tolist() == [1, 2]
+
+
 def test_older_batches_fade_by_step_and_not_by_place_in_their_slot() -> None:
-    found, bank = sine(), Bank()
-    for step, slot in ((1, 0), (4, 1), (5, 0)):  # those between are forgotten
-        bank.memories.append(Memory(step, found.batches[step], np.zeros(0), np.full(10, slot)))
+    bank = bank_of(1, 0, 1, 1, 1, 0)
+    bank.memories = [bank.memories[step] for step in (1, 4, 5)]  # those between are forgotten
     rows = bank.rows(0, fade=0.5)
     assert np.allclose(rows[:, :100], 0.5**4)
     assert not rows[:, 100:200].any()
