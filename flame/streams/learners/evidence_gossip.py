@@ -13,52 +13,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
-from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
-from flame.streams.learners.bank import FORGOTTEN, Bank, Memory, roots
-from flame.streams.learners.families import averaged
-from flame.streams.learners.joining import evidence_tables, joined_pairs
-from flame.streams.learners.leaning import Leaning
+from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, Memory, roots
+from flame.streams.learners.evidence.families import averaged
+from flame.streams.learners.evidence.joining import evidence_tables, joined_pairs
+from flame.streams.learners.evidence.labelling import Labelling
+from flame.streams.learners.evidence.leaning import Leaning
+from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
-from flame.streams.learners.new_concept import Fork, chunk_evidence, new_concept
 from flame.streams.network import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
-_STAY, _RETURN, _NEW = np.log([0.5, 0.25, 0.25])
 _SENT_WITH_A_MODEL, _SENT_WITH_A_NEW_ONE = 2, 4
 """Its batches and evidence; of a new one who opened it when, its parent and family."""
-
-
-@dataclass
-class EvidenceOptions:
-    """Options of evidence gossip, of which none decides when a concept is new.
-
-    ``memory`` batches a node keeps. News (new models, evidence, joins) are passed on for ``flood``
-    rounds each, at most a quarter of all; 0: as many as the graph needs, twice that where messages
-    are lost. Up to ``liars`` nodes may send false evidence. A step's batch counts ``fade`` times as
-    much as that of the next. Parts can be taken away, to see what they are worth: ``births``,
-    ``joins``, ``afresh`` (forks of the first weights), ``heads`` (forks of the last layer alone,
-    and families), ``old`` (batches of earlier steps) and ``everything`` (the model of all batches).
-    """
-
-    memory: int = 30
-    flood: int = 0
-    liars: int = 0
-    fade: float = 0.5
-    births: bool = True
-    joins: bool = True
-    afresh: bool = True
-    heads: bool = True
-    old: bool = True
-    everything: bool = True
-
-    def __post_init__(self) -> None:
-        if self.memory < 1 or self.flood < 0 or self.liars < 0:
-            raise BadInput("methods.options.memory: 1 or more; flood and liars: 0 or more")
-        if not 0 < self.fade <= 1:
-            raise BadInput("methods.options.fade: above 0, at most 1")
 
 
 @LEARNERS.register("evidence-gossip")
@@ -75,6 +43,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._rng = np.random.default_rng([seed, 9])
         self._slot = np.full(exchange.nodes, -1)
         self._posterior = np.zeros((exchange.nodes, 0))
+        self._labelling = Labelling(network, self.start, pace, self)
         self._whole, self._leaning = self.start, Leaning(exchange.nodes)
         config = exchange.peers.config
         needed = exchange.peers.diameter * (2 if config.loss or config.away or config.slow else 1)
@@ -103,30 +72,38 @@ class EvidenceGossip(EvidenceOptions, Learner):
         before, born = self._slot, self._label(batch)
         self._adams = [Adam(self.start.shape, self.pace.rate) for _ in [*self.bank.slots, None]]
         resting = frozenset(range(len(self.bank.slots) - born, len(self.bank.slots)))
-        done = 0
+        done, pairs = 0, None
         if born:
-            reach = self._rounds(done, self._flood, resting)
+            self._introduce(resting)
             done += self._flood
-            new = np.zeros(len(reach))
-            for number in resting:
-                slot = self.bank.slots[number]
-                slot.held, new[slot.opened[1]] = reach[:, slot.opened[1]], 1
-            others = reach & ~np.eye(len(reach), dtype=bool)
-            self._pass_on(others, new * (self.network.size + _SENT_WITH_A_NEW_ONE))
             if self.joins:
-                evidence, counts = tables = evidence_tables(self.network, self.bank)
-                reach = self._rounds(done, self._flood, resting)
-                self._pass_on(reach, (evidence != 0).sum(axis=(1, 2)) + (counts > 0).sum(axis=1))
-                pairs = self._join(tables, reach)
+                pairs = self._compare(done, resting)
                 done += self._flood
         reach = self._rounds(done, self.pace.rounds - done, frozenset())
-        if born and self.joins:
+        if pairs is not None:
             self._pass_on(reach, np.array([2.0 * len(found) for found in pairs]))
             self._agree(pairs, reach)
         if self.everything:
             self._leaning.weigh()
         self.alarms = (self._slot != before) & (self.step > 0)
         self._tidy()
+
+    def _introduce(self, new: frozenset[int]) -> None:
+        """Pass ``new`` slots on, while the others go on learning."""
+        reach = self._rounds(0, self._flood, new)
+        opened = np.zeros(len(reach))
+        for number in new:
+            slot = self.bank.slots[number]
+            slot.held, opened[slot.opened[1]] = reach[:, slot.opened[1]], 1
+        others = reach & ~np.eye(len(reach), dtype=bool)
+        self._pass_on(others, opened * (self.network.size + _SENT_WITH_A_NEW_ONE))
+
+    def _compare(self, first: int, resting: frozenset[int]) -> list[list[tuple[int, int]]]:
+        """Pass evidence on, and let each node join slots on what reached it; the pairs of each."""
+        evidence, counts = tables = evidence_tables(self.network, self.bank)
+        reach = self._rounds(first, self._flood, resting)
+        self._pass_on(reach, (evidence != 0).sum(axis=(1, 2)) + (counts > 0).sum(axis=1))
+        return self._join(tables, reach)
 
     def _pass_on(self, reach: NDArray[np.bool_], numbers: Array) -> None:
         """Count news (n,) of so many numbers, which each node passes on once where they reached it.
@@ -138,54 +115,22 @@ class EvidenceGossip(EvidenceOptions, Learner):
     def _label(self, batch: Batch) -> int:
         """Say which slot the batch teaches at each node, opening some; how many were opened."""
         n, count = len(batch.x), len(self.bank.slots)
-        told = [self.network.probability(slot.models, batch.x) for slot in self.bank.slots]
-        log = np.full((n, count + 1), -np.inf)
-        for number, slot in enumerate(self.bank.slots):
-            log[:, number] = np.where(slot.held, chunk_evidence(told[number], batch), -np.inf)
-        parent = np.where(np.isfinite(log.max(axis=1)), log.argmax(axis=1), FORGOTTEN)
-        new = new_concept(self.network, batch, self._forks(parent), self.pace)
-        log[:, count] = np.where(self.births | (parent == FORGOTTEN), new.evidence, -np.inf)
-        log = log + self._prior(log)
-        posterior = np.exp(log - logsumexp(log, axis=1, keepdims=True))
+        found = self._labelling.verdict(self.bank, batch, self._slot)
         there = np.asarray(batch.there.any(axis=1))
-        best_slot = log.argmax(axis=1)
-        chosen = np.where(there, best_slot, FORGOTTEN)
-        opening = np.flatnonzero(chosen == count)
-        honest = np.stack([*told, new.told])[best_slot, np.arange(n)]
+        chosen = np.where(there, found.best, FORGOTTEN)
         inherited = np.zeros((n, count), bool)
-        self.bank.memories.append(Memory(self.step, batch, honest, chosen, inherited))
-        kept = np.where(there[:, None], posterior[:, :count], self._posterior)
+        self.bank.memories.append(Memory(self.step, batch, found.told, chosen, inherited))
+        opening, new = np.flatnonzero(chosen == count), found.new
+        kept = np.where(there[:, None], found.posterior[:, :count], self._posterior)
         self._posterior = np.hstack([kept, np.zeros((n, len(opening)))])
         for node in opening:
             number = self.bank.open(
                 self.step, int(node), new.models[node], new.parent[node], bool(new.frozen[node])
             )
             chosen[node] = number
-            self._posterior[node, number] = posterior[node, count]
+            self._posterior[node, number] = found.posterior[node, count]
         self._slot = np.where(there, chosen, self._slot)
         return len(opening)
-
-    def _forks(self, parent: NDArray[np.int_]) -> list[Fork]:
-        """Of each node's best model (n,): all of it, and its last layer; of the first weights."""
-        if not self.bank.slots:
-            return [Fork(self.start)]
-        stack = np.stack([slot.models for slot in self.bank.slots])[parent, np.arange(len(parent))]
-        best = np.where((parent != FORGOTTEN)[:, None], stack, self.start)
-        held = np.maximum(np.sum([slot.held for slot in self.bank.slots], axis=0), 1)
-        forks = [Fork(best, 0, parent, held)]
-        if self.afresh:
-            forks.append(Fork(self.start))
-        if self.heads:
-            forks.append(Fork(best, self.network.body, parent, held))
-        return forks
-
-    def _prior(self, log: Array) -> Array:
-        """Indifference: stay, return to any other that is held, or new."""
-        held = np.isfinite(log[:, :-1])
-        mine = np.arange(held.shape[1]) == self._slot[:, None]
-        others = np.maximum((held & ~mine).sum(axis=1, keepdims=True), 1)
-        known = np.where(mine, _STAY, _RETURN - np.log(others))
-        return np.hstack([known, np.full((len(log), 1), _NEW)])
 
     def _rounds(self, first: int, rounds: int, resting: frozenset[int]) -> NDArray[np.bool_]:
         """Train and average all but ``resting`` slots; whose news (n, n) reached whom meanwhile.
@@ -235,7 +180,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
     def _join(
         self, tables: tuple[Array, NDArray[np.int_]], reach: NDArray[np.bool_]
     ) -> list[list[tuple[int, int]]]:
-        """Let each node join slots on the evidence that reached it; the pairs of each."""
+        """Join at each node what the ``tables`` that reached it say is one; the pairs of each."""
         evidence, counts = tables
         opened = [slot.opened for slot in self.bank.slots]
         known: dict[bytes, list[tuple[int, int]]] = {}

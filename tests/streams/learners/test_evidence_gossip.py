@@ -1,33 +1,17 @@
-"""Evidence gossip: each of its parts by hand, and the whole on opposite concepts."""
+"""Evidence gossip as a whole: on opposite concepts, with losses, holes and bounded memory."""
 
 import numpy as np
 import pytest
 
 from flame.federation.gossip.peers import GossipConfig
-from flame.streams.learners.bank import FORGOTTEN, Bank, Memory, roots
+from flame.streams.learners.evidence.bank import FORGOTTEN
 from flame.streams.learners.evidence_gossip import EvidenceGossip
-from flame.streams.learners.joining import evidence_tables, joined_pairs
 from flame.streams.learners.learner import Pace
-from flame.streams.learners.new_concept import Fork, chunk_evidence, new_concept
 from flame.streams.methods import MethodConfig, begin
-from flame.streams.mlp import MLP
-from flame.streams.network import Adam
 from flame.streams.schedules import ScheduleConfig, plan_of
 from flame.streams.stream import Batch, Stream
 from flame.streams.synthetic import SyntheticConfig, synthetic_stream
-
-NETWORK = MLP(2, 20)
-OPENED = [(0, 0), (0, 3), (1, 2), (2, 0)]
-
-
-def batch(told: list[list[int]]) -> Batch:
-    y = np.array(told, np.int64)
-    return Batch(np.zeros((*y.shape, 2)), y, y, np.ones(y.shape, bool))
-
-
-def sine(schedule: str = "A", seed: int = 0) -> Stream:
-    plan = plan_of(ScheduleConfig(schedule), None, 0)
-    return synthetic_stream(SyntheticConfig("sine"), plan, seed)
+from tests.streams.learners.evidence.conftest import NETWORK, sine
 
 
 def learned(
@@ -40,156 +24,6 @@ def learned(
         learner.learn(each, found.concept[step])
     assert isinstance(learner, EvidenceGossip)
     return learner
-
-
-def test_evidence_of_a_batch_by_hand() -> None:
-    told = np.array([[[0.9, 0.1], [0.0, 1.0]]])
-    floor = 1 / 4
-    expected = np.log(0.5 * 0.9 + floor) + np.log(0.5 * 0.0 + floor)
-    assert chunk_evidence(told, batch([[0, 0]]))[0] == pytest.approx(expected)
-
-
-def test_a_batch_of_the_opposite_concept_is_new_and_one_of_the_same_is_not() -> None:
-    found = sine()
-    first = found.batches[0]
-    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
-    taught = NETWORK.descend(start, first.x, first.y, first.weight, Adam(start.shape, 0.02), 200)
-    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
-    for each, is_new in ((found.batches[1], False), (turned, True)):
-        same = np.ones(10, bool) if is_new else found.concept[1] == 0
-        known = chunk_evidence(NETWORK.probability(taught, each.x), each)
-        new = new_concept(NETWORK, each, (Fork(taught), Fork(start)), Pace())
-        assert ((new.evidence > known)[same].mean() > 0.9) == is_new
-        assert new.told.shape == (10, 100, 2)
-        assert np.allclose(new.told.sum(axis=-1), 1)
-
-
-def test_forks_are_weighed_alike_and_one_of_the_last_layer_keeps_its_representation() -> None:
-    first = sine().batches[0]
-    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
-    taught = NETWORK.descend(start, first.x, first.y, first.weight, Adam(start.shape, 0.02), 200)
-    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
-    body = NETWORK.body
-    all_of_it, head = Fork(taught), Fork(taught, body)
-    new = new_concept(NETWORK, turned, (all_of_it, head), Pace())
-    kept = new.frozen == body
-    assert 0 < kept.mean() < 1
-    assert np.array_equal(new.models[kept, :body], taught[kept, :body])
-    assert (new.models[~kept, :body] != taught[~kept, :body]).any()
-    alone = [new_concept(NETWORK, turned, [fork], Pace()).evidence for fork in (all_of_it, head)]
-    assert np.allclose(new.evidence, np.logaddexp(*alone) - np.log(2))  # the mean likelihood
-
-
-def test_a_parent_that_was_chosen_among_others_is_one_of_so_many_hypotheses() -> None:
-    first, parent = sine().batches[0], np.arange(10)
-    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
-    alone = new_concept(NETWORK, first, [Fork(start, 0, parent)], Pace())
-    among = new_concept(NETWORK, first, [Fork(start, 0, parent, parent + 1)], Pace())
-    assert np.allclose(alone.evidence - among.evidence, np.log(parent + 1))
-    assert np.array_equal(among.parent, parent)
-    assert (new_concept(NETWORK, first, [Fork(start)], Pace()).parent == FORGOTTEN).all()
-
-
-def test_no_fork_beats_a_coin_on_labels_of_a_coin() -> None:
-    rng = np.random.default_rng(5)
-    each = batch(rng.integers(0, 2, (10, 100)).tolist())
-    each = Batch(rng.normal(size=(10, 100, 2)), each.y, each.y, each.there)
-    start = np.tile(NETWORK.start(rng), (10, 1))
-    found = new_concept(NETWORK, each, (Fork(start), Fork(start)), Pace())
-    assert found.evidence.mean() < 100 * np.log(0.5)
-
-
-def test_slots_that_are_one_end_up_in_the_first_that_was_opened() -> None:
-    assert roots([(3, 2), (1, 3)], OPENED).tolist() == [0, 1, 1, 1]
-    assert roots([(1, 0), (2, 3), (3, 1)], OPENED).tolist() == [0, 0, 0, 0]
-    assert roots([], OPENED).tolist() == [0, 1, 2, 3]
-
-
-def test_pairs_are_joined_while_evidence_of_any_is_positive() -> None:
-    table = np.full((1, 4, 4), -5.0)
-    table[0, 1, 0] = 3.0  # batches of 1 are told better with 0
-    table[0, 2, 3] = 1.0
-    counts = np.ones(4, int)
-    assert joined_pairs(table, counts, OPENED) == [(0, 1), (2, 3)]
-    table[0, 0, 2] = 4.0  # the batches of 0 and 1 together: 4 - 5 < 0, so that 0 and 2 go first
-    assert joined_pairs(table, counts, OPENED)[0] == (0, 2)
-    assert joined_pairs(table, np.array([1, 0, 1, 0]), OPENED) == [(0, 2)]
-
-
-def test_a_liar_joins_nothing_where_it_is_reckoned_with() -> None:
-    honest = np.random.default_rng(0).uniform(-30, -20, (7, 2, 2))
-    lie = honest.copy()
-    lie[3] = 1e6
-    assert joined_pairs(lie, np.ones(2, int), OPENED[:2]) == [(0, 1)]
-    assert joined_pairs(lie, np.ones(2, int), OPENED[:2], liars=1) == []
-    alike = -honest
-    alike[3] = -1e6  # and none is kept apart by one
-    assert joined_pairs(alike, np.ones(2, int), OPENED[:2]) == []
-    assert joined_pairs(alike, np.ones(2, int), OPENED[:2], liars=1) == [(0, 1)]
-
-
-def bank_of(*taught: int) -> Bank:
-    """Batches of as many steps, of which each taught the slot that is named."""
-    found, bank, rng = sine(), Bank(), np.random.default_rng(2)
-    for step, slot in enumerate(taught):
-        told, nothing = rng.dirichlet([1, 1], (10, 100)), np.zeros((10, 0), bool)
-        memory = Memory(step, found.batches[step], told, np.full(10, slot), nothing)
-        bank.memories.append(memory)
-    return bank
-
-
-def opened(bank: Bank, *parents: int) -> Bank:
-    """The bank with a model more for each parent, the first in step 0, that all nodes hold."""
-    rng = np.random.default_rng(3)
-    for parent in parents:
-        bank.open(len(bank.slots), 0, NETWORK.start(rng), parent)
-        bank.slots[-1].held[:] = True
-    return bank
-
-
-def test_evidence_tables_against_a_loop() -> None:
-    bank = opened(bank_of(0, 1), FORGOTTEN, FORGOTTEN)
-    bank.memories[0].slot[4] = FORGOTTEN
-    table, counts = evidence_tables(NETWORK, bank)
-    memory, node = bank.memories[1], 6
-    model = NETWORK.probability(bank.slots[0].models, memory.batch.x)[node]
-    half, floor = (model + memory.told[node]) / 2, 1 / 102
-    rows = np.arange(100), memory.batch.y[node]
-    expected = np.log((1 - 2 * floor) * half[rows] + floor).sum()
-    expected -= np.log((1 - 2 * floor) * memory.told[node][rows] + floor).sum()
-    assert table[node, 1, 0] == pytest.approx(expected)
-    assert not table[4, 0].any()
-    assert counts[4].tolist() == [0, 1]
-
-
-def test_a_fork_says_nothing_of_batches_that_it_had_learned_in_another_model() -> None:
-    bank = opened(bank_of(0, 0, 0, 1), FORGOTTEN, 0, 1)  # 1 forked from 0 in step 1, 2 from 1 in 2
-    inherited = [memory.inherited[0].tolist() for memory in bank.memories]
-    assert inherited == [[False, True, True], *[[False] * 3] * 3]
-    table, _ = evidence_tables(NETWORK, bank)
-    bank.memories = bank.memories[1:]
-    without, _ = evidence_tables(NETWORK, bank)
-    assert np.array_equal(table[:, 0, 1:], without[:, 0, 1:])
-    assert without[:, 0, 1:].all()
-
-
-def test_what_a_fork_had_learned_goes_with_it_where_it_is_joined() -> None:
-    bank = opened(bank_of(0, 1, 1, 2), FORGOTTEN, FORGOTTEN, 0)
-    assert bank.memories[0].inherited[0].tolist() == [False, False, True]
-    bank.join(0, np.array([0, 1, 1]), np.ones(3, int))
-    assert bank.memories[0].inherited[0].tolist() == [False, True, True]
-    assert bank.memories[0].inherited[1].tolist() == [False, False, True]
-    assert bank.memories[3].slot[:2].tolist() == [1, 2]
-
-
-def test_older_batches_fade_by_step_and_not_by_place_in_their_slot() -> None:
-    bank = bank_of(1, 0, 1, 1, 1, 0)
-    bank.memories = [bank.memories[step] for step in (1, 4, 5)]  # those between are forgotten
-    rows = bank.rows(0, fade=0.5)
-    assert np.allclose(rows[:, :100], 0.5**4)
-    assert not rows[:, 100:200].any()
-    assert np.allclose(rows[:, 200:], 1)
-    assert np.allclose(bank.rows(), 1)
 
 
 @pytest.mark.parametrize(
@@ -290,13 +124,3 @@ def test_a_node_that_holds_nothing_has_the_first_weights_until_it_has_rows(birth
     told = learner.predict(holes[2].x)
     assert np.isfinite(told).all()
     assert (told[7].argmax(axis=-1) == holes[2].y[7]).mean() > 0.9
-
-
-def test_evidence_is_sound_with_more_classes_than_rows() -> None:
-    y = np.zeros((2, 3), np.int64)
-    there = np.array([[True] * 3, [False] * 3])
-    few = Batch(np.zeros((2, 3, 2)), y, y, there)
-    sure, unsure = (np.full((2, 3, 10), (1 - p) / 9) for p in (0.9, 0.1))
-    sure[..., 0], unsure[..., 0] = 0.9, 0.1
-    assert chunk_evidence(sure, few)[0] > chunk_evidence(unsure, few)[0]
-    assert chunk_evidence(sure, few)[1] == 0

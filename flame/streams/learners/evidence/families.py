@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.federation.gossip.method import Round
-from flame.streams.learners.bank import Slot
+from flame.streams.learners.evidence.bank import Slot
 from flame.streams.network import Array
 
 _NO_BATCH = 1e-6

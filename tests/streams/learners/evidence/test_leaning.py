@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flame.streams.learners.leaning import Leaning
+from flame.streams.learners.evidence.leaning import Leaning
 from flame.streams.stream import Batch
 
 

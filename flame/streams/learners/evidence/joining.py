@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.streams.learners.bank import FORGOTTEN, Bank, roots
-from flame.streams.learners.new_concept import chunk_evidence
+from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, roots
+from flame.streams.learners.evidence.new_concept import chunk_evidence
 from flame.streams.network import Array, Network
 
 

@@ -5,8 +5,8 @@ import pytest
 
 from flame.federation.gossip.method import Round
 from flame.federation.gossip.peers import GossipConfig
-from flame.streams.learners.bank import FORGOTTEN, Bank, Memory
-from flame.streams.learners.families import averaged
+from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, Memory
+from flame.streams.learners.evidence.families import averaged
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import MethodConfig, begin
 from flame.streams.mlp import MLP

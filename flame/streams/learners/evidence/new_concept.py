@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from flame.streams.learners.bank import FORGOTTEN
+from flame.streams.learners.evidence.bank import FORGOTTEN
 from flame.streams.learners.learner import Pace
 from flame.streams.network import Adam, Array, Network, log_likelihood
 from flame.streams.stream import Batch

@@ -1,0 +1,35 @@
+"""A bank by hand, and batches of two opposite concepts."""
+
+import numpy as np
+
+from flame.streams.learners.evidence.bank import Bank, Memory
+from flame.streams.mlp import MLP
+from flame.streams.schedules import ScheduleConfig, plan_of
+from flame.streams.stream import Stream
+from flame.streams.synthetic import SyntheticConfig, synthetic_stream
+
+NETWORK = MLP(2, 20)
+
+
+def sine(schedule: str = "A", seed: int = 0) -> Stream:
+    plan = plan_of(ScheduleConfig(schedule), None, 0)
+    return synthetic_stream(SyntheticConfig("sine"), plan, seed)
+
+
+def bank_of(*taught: int) -> Bank:
+    """Batches of as many steps, of which each taught the slot that is named."""
+    found, bank, rng = sine(), Bank(), np.random.default_rng(2)
+    for step, slot in enumerate(taught):
+        told, nothing = rng.dirichlet([1, 1], (10, 100)), np.zeros((10, 0), bool)
+        memory = Memory(step, found.batches[step], told, np.full(10, slot), nothing)
+        bank.memories.append(memory)
+    return bank
+
+
+def opened(bank: Bank, *parents: int) -> Bank:
+    """The bank with a model more for each parent, the first in step 0, that all nodes hold."""
+    rng = np.random.default_rng(3)
+    for parent in parents:
+        bank.open(len(bank.slots), 0, NETWORK.start(rng), parent)
+        bank.slots[-1].held[:] = True
+    return bank

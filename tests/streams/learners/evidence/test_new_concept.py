@@ -1,0 +1,83 @@
+"""Evidence of a batch by hand, and of forks on batches that are new and that are not."""
+
+import numpy as np
+import pytest
+
+from flame.streams.learners.evidence.bank import FORGOTTEN
+from flame.streams.learners.evidence.new_concept import Fork, chunk_evidence, new_concept
+from flame.streams.learners.learner import Pace
+from flame.streams.network import Adam
+from flame.streams.stream import Batch
+from tests.streams.learners.evidence.conftest import NETWORK, sine
+
+
+def batch(told: list[list[int]]) -> Batch:
+    y = np.array(told, np.int64)
+    return Batch(np.zeros((*y.shape, 2)), y, y, np.ones(y.shape, bool))
+
+
+def test_evidence_of_a_batch_by_hand() -> None:
+    told = np.array([[[0.9, 0.1], [0.0, 1.0]]])
+    floor = 1 / 4
+    expected = np.log(0.5 * 0.9 + floor) + np.log(0.5 * 0.0 + floor)
+    assert chunk_evidence(told, batch([[0, 0]]))[0] == pytest.approx(expected)
+
+
+def test_evidence_is_sound_with_more_classes_than_rows() -> None:
+    y = np.zeros((2, 3), np.int64)
+    there = np.array([[True] * 3, [False] * 3])
+    few = Batch(np.zeros((2, 3, 2)), y, y, there)
+    sure, unsure = (np.full((2, 3, 10), (1 - p) / 9) for p in (0.9, 0.1))
+    sure[..., 0], unsure[..., 0] = 0.9, 0.1
+    assert chunk_evidence(sure, few)[0] > chunk_evidence(unsure, few)[0]
+    assert chunk_evidence(sure, few)[1] == 0
+
+
+def test_a_batch_of_the_opposite_concept_is_new_and_one_of_the_same_is_not() -> None:
+    found = sine()
+    first = found.batches[0]
+    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
+    taught = NETWORK.descend(start, first.x, first.y, first.weight, Adam(start.shape, 0.02), 200)
+    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
+    for each, is_new in ((found.batches[1], False), (turned, True)):
+        same = np.ones(10, bool) if is_new else found.concept[1] == 0
+        known = chunk_evidence(NETWORK.probability(taught, each.x), each)
+        new = new_concept(NETWORK, each, (Fork(taught), Fork(start)), Pace())
+        assert ((new.evidence > known)[same].mean() > 0.9) == is_new
+        assert new.told.shape == (10, 100, 2)
+        assert np.allclose(new.told.sum(axis=-1), 1)
+
+
+def test_forks_are_weighed_alike_and_one_of_the_last_layer_keeps_its_representation() -> None:
+    first = sine().batches[0]
+    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
+    taught = NETWORK.descend(start, first.x, first.y, first.weight, Adam(start.shape, 0.02), 200)
+    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
+    body = NETWORK.body
+    all_of_it, head = Fork(taught), Fork(taught, body)
+    new = new_concept(NETWORK, turned, (all_of_it, head), Pace())
+    kept = new.frozen == body
+    assert 0 < kept.mean() < 1
+    assert np.array_equal(new.models[kept, :body], taught[kept, :body])
+    assert (new.models[~kept, :body] != taught[~kept, :body]).any()
+    alone = [new_concept(NETWORK, turned, [fork], Pace()).evidence for fork in (all_of_it, head)]
+    assert np.allclose(new.evidence, np.logaddexp(*alone) - np.log(2))  # the mean likelihood
+
+
+def test_a_parent_that_was_chosen_among_others_is_one_of_so_many_hypotheses() -> None:
+    first, parent = sine().batches[0], np.arange(10)
+    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
+    alone = new_concept(NETWORK, first, [Fork(start, 0, parent)], Pace())
+    among = new_concept(NETWORK, first, [Fork(start, 0, parent, parent + 1)], Pace())
+    assert np.allclose(alone.evidence - among.evidence, np.log(parent + 1))
+    assert np.array_equal(among.parent, parent)
+    assert (new_concept(NETWORK, first, [Fork(start)], Pace()).parent == FORGOTTEN).all()
+
+
+def test_no_fork_beats_a_coin_on_labels_of_a_coin() -> None:
+    rng = np.random.default_rng(5)
+    each = batch(rng.integers(0, 2, (10, 100)).tolist())
+    each = Batch(rng.normal(size=(10, 100, 2)), each.y, each.y, each.there)
+    start = np.tile(NETWORK.start(rng), (10, 1))
+    found = new_concept(NETWORK, each, (Fork(start), Fork(start)), Pace())
+    assert found.evidence.mean() < 100 * np.log(0.5)
