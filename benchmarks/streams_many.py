@@ -25,7 +25,7 @@ METHODS = ("gossip", "evidence-gossip", "oracle")
 
 
 def one(nodes: int, topology: str, method: str, seed: int) -> list[float]:
-    """Accuracy of every step but the first, models, MB a node and seconds a step."""
+    """Accuracy of every step but the first, models, MB a node, seconds a step with its tests."""
     schedule = ScheduleConfig(
         nodes=nodes, steps=6, at=(2,), order=(0, 1), spread="staggered", delay=2
     )

@@ -24,9 +24,11 @@ def evidence_tables(network: Network, bank: Bank) -> tuple[Array, NDArray[np.int
         honest = chunk_evidence(memory.told, memory.batch)
         there = memory.slot != FORGOTTEN
         for other, slot in enumerate(bank.slots):
+            asked = there & slot.held & ~memory.inherited[:, other]
+            if not asked.any():
+                continue
             told = network.probability(slot.models, memory.batch.x)
             gain = chunk_evidence((told + memory.told) / 2, memory.batch) - honest
-            asked = there & slot.held & ~memory.inherited[:, other]
             found[nodes[asked], memory.slot[asked], other] += gain[asked]
     return found, bank.counts()
 

@@ -4,16 +4,24 @@ import numpy as np
 
 from flame.streams.learners.evidence.bank import Bank, Memory
 from flame.streams.mlp import MLP
+from flame.streams.network import Adam, Array
 from flame.streams.schedules import ScheduleConfig, plan_of
-from flame.streams.stream import Stream
+from flame.streams.stream import Batch, Stream
 from flame.streams.synthetic import SyntheticConfig, synthetic_stream
 
 NETWORK = MLP(2, 20)
+START = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
+OPENED = [(0, 0), (0, 3), (1, 2), (2, 0)]
 
 
 def sine(schedule: str = "A", seed: int = 0) -> Stream:
     plan = plan_of(ScheduleConfig(schedule), None, 0)
     return synthetic_stream(SyntheticConfig("sine"), plan, seed)
+
+
+def taught(batch: Batch) -> Array:
+    """Models that have learned a batch from the first weights."""
+    return NETWORK.descend(START, batch.x, batch.y, batch.weight, Adam(START.shape, 0.02), 200)
 
 
 def bank_of(*taught: int) -> Bank:

@@ -3,9 +3,7 @@
 import numpy as np
 
 from flame.streams.learners.evidence.bank import FORGOTTEN, roots
-from tests.streams.learners.evidence.conftest import bank_of, opened
-
-OPENED = [(0, 0), (0, 3), (1, 2), (2, 0)]
+from tests.streams.learners.evidence.conftest import OPENED, bank_of, opened
 
 
 def test_slots_that_are_one_end_up_in_the_first_that_was_opened() -> None:

@@ -5,9 +5,7 @@ import pytest
 
 from flame.streams.learners.evidence.bank import FORGOTTEN
 from flame.streams.learners.evidence.joining import evidence_tables, joined_pairs
-from tests.streams.learners.evidence.conftest import NETWORK, bank_of, opened
-
-OPENED = [(0, 0), (0, 3), (1, 2), (2, 0)]
+from tests.streams.learners.evidence.conftest import NETWORK, OPENED, bank_of, opened
 
 
 def test_pairs_are_joined_while_evidence_of_any_is_positive() -> None:

@@ -9,10 +9,8 @@ from flame.streams.learners.evidence.labelling import Labelling
 from flame.streams.learners.evidence.new_concept import chunk_evidence
 from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.learner import Pace
-from flame.streams.network import Adam
-from tests.streams.learners.evidence.conftest import NETWORK, bank_of, opened, sine
+from tests.streams.learners.evidence.conftest import NETWORK, START, bank_of, opened, sine, taught
 
-START = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
 NOBODY = np.full(10, FORGOTTEN)
 
 
@@ -36,7 +34,7 @@ def test_staying_is_as_likely_beforehand_as_all_others_that_a_node_holds_and_a_n
 def test_a_model_that_learned_the_concept_is_gone_back_to_and_told_by() -> None:
     stream, bank = sine(), opened(bank_of(0), FORGOTTEN, FORGOTTEN)
     first, again = stream.batches[0], stream.batches[1]
-    model = NETWORK.descend(START, first.x, first.y, first.weight, Adam(START.shape, 0.02), 200)
+    model = taught(first)
     bank.slots[1].models = model
     same = stream.concept[1] == stream.concept[0]
     found = labelling().verdict(bank, again, np.zeros(10, int))

@@ -6,9 +6,8 @@ import pytest
 from flame.streams.learners.evidence.bank import FORGOTTEN
 from flame.streams.learners.evidence.new_concept import Fork, chunk_evidence, new_concept
 from flame.streams.learners.learner import Pace
-from flame.streams.network import Adam
 from flame.streams.stream import Batch
-from tests.streams.learners.evidence.conftest import NETWORK, sine
+from tests.streams.learners.evidence.conftest import NETWORK, START, sine, taught
 
 
 def batch(told: list[list[int]]) -> Batch:
@@ -36,42 +35,39 @@ def test_evidence_is_sound_with_more_classes_than_rows() -> None:
 def test_a_batch_of_the_opposite_concept_is_new_and_one_of_the_same_is_not() -> None:
     found = sine()
     first = found.batches[0]
-    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
-    taught = NETWORK.descend(start, first.x, first.y, first.weight, Adam(start.shape, 0.02), 200)
+    known = taught(first)
     turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
     for each, is_new in ((found.batches[1], False), (turned, True)):
         same = np.ones(10, bool) if is_new else found.concept[1] == 0
-        known = chunk_evidence(NETWORK.probability(taught, each.x), each)
-        new = new_concept(NETWORK, each, (Fork(taught), Fork(start)), Pace())
-        assert ((new.evidence > known)[same].mean() > 0.9) == is_new
+        old = chunk_evidence(NETWORK.probability(known, each.x), each)
+        new = new_concept(NETWORK, each, (Fork(known), Fork(START)), Pace())
+        assert ((new.evidence > old)[same].mean() > 0.9) == is_new
         assert new.told.shape == (10, 100, 2)
         assert np.allclose(new.told.sum(axis=-1), 1)
 
 
 def test_forks_are_weighed_alike_and_one_of_the_last_layer_keeps_its_representation() -> None:
     first = sine().batches[0]
-    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
-    taught = NETWORK.descend(start, first.x, first.y, first.weight, Adam(start.shape, 0.02), 200)
+    known = taught(first)
     turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
     body = NETWORK.body
-    all_of_it, head = Fork(taught), Fork(taught, body)
+    all_of_it, head = Fork(known), Fork(known, body)
     new = new_concept(NETWORK, turned, (all_of_it, head), Pace())
     kept = new.frozen == body
     assert 0 < kept.mean() < 1
-    assert np.array_equal(new.models[kept, :body], taught[kept, :body])
-    assert (new.models[~kept, :body] != taught[~kept, :body]).any()
+    assert np.array_equal(new.models[kept, :body], known[kept, :body])
+    assert (new.models[~kept, :body] != known[~kept, :body]).any()
     alone = [new_concept(NETWORK, turned, [fork], Pace()).evidence for fork in (all_of_it, head)]
     assert np.allclose(new.evidence, np.logaddexp(*alone) - np.log(2))  # the mean likelihood
 
 
 def test_a_parent_that_was_chosen_among_others_is_one_of_so_many_hypotheses() -> None:
     first, parent = sine().batches[0], np.arange(10)
-    start = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))
-    alone = new_concept(NETWORK, first, [Fork(start, 0, parent)], Pace())
-    among = new_concept(NETWORK, first, [Fork(start, 0, parent, parent + 1)], Pace())
+    alone = new_concept(NETWORK, first, [Fork(START, 0, parent)], Pace())
+    among = new_concept(NETWORK, first, [Fork(START, 0, parent, parent + 1)], Pace())
     assert np.allclose(alone.evidence - among.evidence, np.log(parent + 1))
     assert np.array_equal(among.parent, parent)
-    assert (new_concept(NETWORK, first, [Fork(start)], Pace()).parent == FORGOTTEN).all()
+    assert (new_concept(NETWORK, first, [Fork(START)], Pace()).parent == FORGOTTEN).all()
 
 
 def test_no_fork_beats_a_coin_on_labels_of_a_coin() -> None:
