@@ -1,36 +1,53 @@
-# make demo   the whole way on simulated hospitals, ending in a report
-# make test   the tests
-# Both make the virtual environment first. make PYTHON=python3.11 demo picks an interpreter.
-PYTHON ?= python3.11
+# make demo      the whole way on simulated hospitals, ending in a report
+# make test      formatting, types and tests
+# make test-all  the tests that take minutes, too
+# make docs      the documentation site, in site/
+# make gpu       TensorFlow with CUDA instead of the CPU build
+# Each makes the virtual environment first. make PYTHON=python3.13 demo picks an interpreter.
+VERSIONS = 3.11 3.12 3.13
+PYTHON ?= $(shell for v in $(VERSIONS); do python$$v -c '' 2>/dev/null && echo python$$v && break; done)
 VENV ?= .venv
 BIN = $(VENV)/bin
 OUT ?= flame-demo
 READY = $(VENV)/.ready
+DEV = $(VENV)/.ready-dev
+SUPPORTED = 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-all lint gpu clean
 
 demo: $(READY)
 	$(BIN)/flame demo --out $(OUT)
 
-test: $(READY) lint
+test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
-test-slow: $(READY)
-	$(BIN)/pytest -m slow
+test-all: lint
+	$(BIN)/pytest -n 2 --dist loadfile -m ""
 
-lint: $(READY)
+lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # torch first and alone: a free torch would bring several GB of CUDA packages with it.
 $(READY): pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; assert sys.version_info[:2] == (3, 11), "FLAME is tried on Python 3.11; make PYTHON=/path/to/python3.11 ..."'
+	@$(or $(PYTHON),false) -c $(SUPPORTED) || \
+		{ echo "FLAME needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=24" "setuptools>=77" wheel
-	$(BIN)/pip install --quiet -c constraints.txt torch
-	$(BIN)/pip install --quiet -c constraints.txt -e ".[dev]"
+	$(PIP) torch
+	$(PIP) -e .
 	touch $@
+
+$(DEV): $(READY)
+	$(PIP) -e ".[dev]"
+	touch $@
+
+gpu: $(READY)
+	$(BIN)/pip uninstall --quiet --yes tensorflow-cpu
+	$(PIP) --force-reinstall --no-deps tensorflow
+	$(PIP) "tensorflow[and-cuda]"
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

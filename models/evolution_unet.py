@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtri
 
 from flame.core.errors import FlameError
+from flame.core.keras_import import keras
 from flame.core.scores import Correction, Weights
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution import (

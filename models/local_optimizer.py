@@ -5,9 +5,9 @@ What training does then depends on its arguments alone.
 
 from typing import Any
 
-import keras
 import numpy as np
 
+from flame.core.keras_import import keras
 from flame.core.scores import Correction, Weights
 
 ops = keras.ops

@@ -6,25 +6,14 @@ DP-SGD (Abadi 2016, doi:10.1145/2976749.2978318) on batches that every patient e
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.core.keras_import import keras
 from flame.core.scores import Trained, Weights
+from flame.models.gaussian_mechanism import clipped, noised, steps_of
 
 Rows = NDArray[np.intp]
-
-
-def clipped(arrays: Weights, limit: float) -> Weights:
-    """``arrays`` scaled down so that their joint Euclidean norm is ``limit`` at most."""
-    norm = float(np.sqrt(sum(float((np.asarray(a, np.float64) ** 2).sum()) for a in arrays)))
-    scale = min(1.0, limit / norm) if norm else 1.0
-    return [np.asarray(a, np.float64) * scale for a in arrays]
-
-
-def noised(arrays: Weights, deviation: float, rng: np.random.Generator) -> Weights:
-    """``arrays`` with normal noise of this standard deviation on every number."""
-    return [a + rng.normal(0.0, deviation, np.shape(a)) for a in arrays]
 
 
 class PrivateSteps:
@@ -75,8 +64,3 @@ class PrivateSteps:
         trained = self.network.trainable_variables
         each = [keras.ops.convert_to_tensor(gradient[place[id(v)]], v.dtype) for v in trained]
         self.network.optimizer.apply(each, trained)
-
-
-def steps_of(count: int, size: int, epochs: int) -> int:
-    """Steps that ``epochs`` over ``count`` patients take."""
-    return epochs * -(-count // size)

@@ -7,19 +7,20 @@ radiation does depends on the tumour it meets.
 from functools import cached_property
 from typing import Any
 
-import keras
 import numpy as np
-from keras import layers
 from numpy.typing import NDArray
 from scipy.special import expit
 
 from flame.core.errors import BadInput
+from flame.core.keras_import import keras
 from flame.core.scores import Correction, Trained, Weights
 from flame.models.initial_weights import initial_weights
 from flame.models.inputs import TREATMENT_FEATURES, Inputs, ResponseModelConfig
 from flame.models.local_optimizer import LocalOptimizer
 from flame.models.private_steps import PrivateSteps
 from flame.models.unet import encoder
+
+layers = keras.layers
 
 ENCODER = "encoder"
 

@@ -6,12 +6,12 @@ random. A case whose masks are known in part teaches what is known of it.
 
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
 from flame.core.errors import BadInput, FlameError
+from flame.core.keras_import import keras
 from flame.core.scores import Correction, Trained, Weights
 from flame.models.initial_weights import initial_weights
 from flame.models.local_optimizer import LocalOptimizer

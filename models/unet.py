@@ -5,11 +5,11 @@ Group normalisation instead of batch normalisation: batch statistics do not aver
 
 from typing import Any
 
-import keras
-from keras import layers
-
+from flame.core.keras_import import keras
 from flame.core.processor import native_bfloat16
 from flame.models.initial_weights import ZERO
+
+layers = keras.layers
 
 GAIN = 4.0
 

@@ -6,7 +6,12 @@ from pathlib import Path
 
 from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig
-from flame.federation.settings import DataConfig, FederationConfig, TrainingConfig
+from flame.federation.settings import (
+    DataConfig,
+    FederationConfig,
+    RegressionConfig,
+    TrainingConfig,
+)
 from flame.models.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, inspect, preprocess, simulate, train
 from flame.pipelines.timing import Timing
@@ -23,7 +28,7 @@ class DemoConfig:
     centres: int = 3
     patients: int = 8
     spacing: float = 3.0
-    imaging_days: tuple[int, ...] = (-10, 75)
+    imaging_days: tuple[int, ...] = (-10, 30)
     seed: int = 0
     jobs: int = 2
     engine: str = "flare"
@@ -38,15 +43,18 @@ class DemoResult:
 
 
 def training_config(config: DemoConfig) -> TrainConfig:
-    """Response from T1c and FLAIR before radiotherapy, age, MGMT and the radiotherapy itself."""
+    """Early response: the change of the tumour's volume to day 30, by an exact regression.
+
+    The baseline beside it knows what is known before radiotherapy.
+    """
+    before = ("age", "mgmt")
     return TrainConfig(
         DataConfig(bids=str(Path(config.out) / "bids")),
-        ResponseModelConfig(
-            sequences=("T1C", "FLAIR"), voxel_mm=6.0, clinical=("age", "mgmt"), treatment=True
-        ),
-        TrainingConfig(rounds=12, epochs=2, batch_size=8, learning_rate=0.01, folds=2),
+        ResponseModelConfig(kind="logistic", clinical=(*before, "radiomics.early-change")),
+        TrainingConfig(folds=2),
         FederationConfig(engine=config.engine),
-        {"clinical only": ("age", "mgmt")},
+        {"before radiotherapy": (*before, "core_log_ml")},
+        regression=RegressionConfig(penalizer=0.1),
     )
 
 

@@ -1,4 +1,4 @@
-"""Numbers of the tumour before radiotherapy: volumes, shape, grey values, texture, dose.
+"""Numbers of the tumour: volumes, their early change, shape, grey values, texture, dose.
 
 Definitions are those of SimpleITK (shape) and of the Image Biomarker Standardisation Initiative
 (Zwanenburg 2020, doi:10.1148/radiol.2020191145) by MIRP (texture). Grey values are those of the
@@ -35,11 +35,17 @@ TEXTURE = (
 """Names of MIRP, averaged over directions in three dimensions, 32 grey levels."""
 DOSE = ("mean", "d2", "d98")
 """Gy in the tumour: mean, and what its hottest 2 % and 98 % of it get at least (ICRU 83)."""
+EARLY_DAYS = 60
+"""Latest day from the start of radiotherapy whose volume counts as an early change.
+
+A course of six weeks ends on day 42, and RANO rates no scan before the twelfth week after it.
+"""
 _LEVELS, _BINS = 32, 32
 NAN = float("nan")
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "volume": tuple(f"{region}_ml" for region in REGIONS),
+    "early-change": ("core_log_ml", "core_log_change"),
     "shape": tuple(f"core_{name}" for name in SHAPE),
     "first-order": tuple(f"{s}_core_{name}" for s in Sequence for name in GREY),
     "texture": tuple(f"{s}_core_{name}" for s in Sequence for name in TEXTURE),
@@ -67,26 +73,48 @@ def expanded(names: Iterable[str]) -> tuple[str, ...]:
 def measured(families: Iterable[str]) -> Callable[[Patient], Patient]:
     """A view of patients that adds features of the last day before radiotherapy to ``clinical``.
 
-    What cannot be measured is NaN: no such mask, scan or dose.
+    ``early-change`` also reads the first day after its start. What cannot be measured is NaN: no
+    such mask, scan or dose.
     """
     chosen = tuple(families)
 
     def view(patient: Patient) -> Patient:
         found = radiomics(patient.baseline, chosen)
+        if "early-change" in chosen:
+            found |= early_change(patient)
         return replace(patient, clinical={**patient.clinical, **found})
 
     return view
 
 
 def radiomics(day: Timepoint | None, families: Iterable[str]) -> dict[str, float]:
-    """Features of ``families`` by name."""
+    """Features of ``families`` by name, as far as one day has them."""
+    families = list(families)
     names = [name for family in families for name in FAMILIES[family]]
     found = dict.fromkeys(names, NAN)
     if day is None or day.tumour is None or not day.tumour.voxels.any():
         return found
-    for family in families:
+    for family in set(families) & set(_FAMILY):
         found |= {n: v for n, v in _FAMILY[family](day, day.tumour).items() if n in found}
     return found
+
+
+def early_change(patient: Patient) -> dict[str, float]:
+    """Log volume before radiotherapy (log ml), and its change to the first day after the start.
+
+    The change is log(later ml / earlier ml); NaN where a mask is missing or empty, or where the
+    first later day lies beyond EARLY_DAYS.
+    """
+    before = _log_ml(patient.baseline)
+    later = [t for t in patient.timepoints if 0 < t.day <= EARLY_DAYS]
+    after = _log_ml(min(later, key=lambda t: t.day)) if later else NAN
+    return {"core_log_ml": before, "core_log_change": after - before}
+
+
+def _log_ml(day: Timepoint | None) -> float:
+    if day is None or day.tumour is None or not day.tumour.voxels.any():
+        return NAN
+    return float(np.log(day.tumour.volume))
 
 
 def _volumes(day: Timepoint, tumour: LabelMap) -> dict[str, float]:

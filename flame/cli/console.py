@@ -1,6 +1,5 @@
 """What commands print with: tables, bars, warnings; and the application they belong to."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -22,18 +21,6 @@ out, err = Console(), Console(stderr=True)
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key: section.key=value.")
 ]
-
-
-def import_keras_quietly() -> None:
-    """Import Keras with TensorFlow's start-up chatter, which no setting turns off, dropped."""
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            import keras  # noqa: F401
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 @contextmanager
@@ -78,7 +65,7 @@ def print_matrix(report: GeneralisationReport) -> None:
     for s in report.scores:
         if s.metric == report.metric:
             origin = s.trained_on if s.model == "local" else ""
-            text = f"{s.value:.2f} ({s.low:.2f}-{s.high:.2f})" if not s.reason else s.reason
+            text = f"{s.value:.2f}\n{s.low:.2f}-{s.high:.2f}" if not s.reason else s.reason
             rows.setdefault((s.model, origin), {})[s.tested_on] = text
     table(
         f"{MEASURES[report.metric].title} (95 % interval) by tested centre: {kind}",

@@ -11,7 +11,6 @@ from flame.cli.console import (
     Overrides,
     app,
     bars,
-    import_keras_quietly,
     out,
     print_matrix,
     table,
@@ -32,7 +31,6 @@ def train(
     from flame.pipelines import train as pipeline
 
     settings = load_config(TrainConfig, config, overrides or [])
-    import_keras_quietly()
     with bars() as show:
         result = pipeline.run(settings, folder, show)
     columns = list(result.centres[0])
@@ -47,8 +45,6 @@ def evaluate(
 ) -> None:
     """Show how every model holds at every centre; write scores.csv and report.html."""
     from flame.pipelines import evaluate as pipeline
-
-    import_keras_quietly()
 
     with bars() as show:
         result = pipeline.run(folder, lambda done, total: show("evaluate", done, total))
@@ -65,8 +61,6 @@ def report(
     """Show how training goes, of a running federation too; writes training.html."""
     from flame.pipelines import report as pipeline
 
-    if tensorboard:
-        import_keras_quietly()
     while True:
         try:
             result = pipeline.run(folder, tensorboard)
@@ -109,7 +103,6 @@ def segment(
     """Predict the tumour of every day on which nobody drew one."""
     from flame.pipelines import segment as pipeline
 
-    import_keras_quietly()
     with bars() as show:
         rows = pipeline.run(folder, centre, lambda done, total: show("segment", done, total))
     regions = list(rows[0].ml) if rows else []
@@ -151,7 +144,6 @@ def predict(
         default, radiations=tuple(radiation or default.radiations), days=tuple(day or ()),
         response=text(response), dicom=text(dicom), key=text(key),
     )  # fmt: skip
-    import_keras_quietly()
     with bars() as show:
         result = pipeline.run(config, lambda done, total: show("forecast", done, total))
     columns = ["radiation", "day", "ml", "90 % band"]
@@ -177,8 +169,6 @@ def demo(
 ) -> None:
     """Run everything on simulated hospitals: DICOM, preprocessing, FLARE, report."""
     from flame.pipelines import demo as pipeline
-
-    import_keras_quietly()
 
     config = pipeline.DemoConfig(str(folder), centres, patients, seed=seed, jobs=jobs)
     with bars() as show:

@@ -15,6 +15,8 @@ def export(history: pd.DataFrame, run: Path) -> None:
 
     What was there is replaced, so that an export can be repeated while a run goes on.
     """
+    import flame.core.keras_import  # noqa: F401  (TensorBoard loads TensorFlow where it is there)
+
     try:
         from tensorboard.summary import Writer
     except ImportError:

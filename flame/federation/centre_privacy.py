@@ -10,7 +10,7 @@ from flame import __version__
 from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
 from flame.federation.privacy_budget import Budget, Spent, epsilon
-from flame.models.private_steps import clipped, noised, steps_of
+from flame.models.gaussian_mechanism import clipped, noised, steps_of
 
 
 class CentrePrivacy:

@@ -24,7 +24,7 @@ def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
     network = open_task(config).network()
     if network is None:
         return
-    import keras
+    from flame.core.keras_import import keras
 
     scales, strategy = [], strategy_of(config)
     for seed in config.training.seeds:

@@ -24,7 +24,7 @@ class ImageNetwork(Network):
 
     @cached_property
     def _model(self) -> Any:
-        import keras
+        from flame.core.keras_import import keras
 
         layers = keras.layers
         return keras.Sequential([

@@ -116,7 +116,10 @@ def test_report_opens_in_chromium(run: Path) -> None:
         [chromium, *flags, "--dump-dom", html.as_uri()],
         capture_output=True, text=True, timeout=120, check=True,
     ).stdout  # fmt: skip
-    assert shown.count("<svg") == 5
+    written = html.read_text()
+    assert written.count("<svg") > 0
+    for part in ("<svg", "<table", "<h2"):  # a browser drops what it cannot parse
+        assert shown.count(part) == written.count(part), part
     assert 'id="generalisation-table"' in shown
     picture = run / "report.png"
     subprocess.run(

@@ -21,7 +21,7 @@ from flame.federation.privacy_budget import Budget, Spent, epsilon
 from flame.federation.settings import PrivacyConfig
 from flame.federation.site import Site
 from flame.federation.task import open_task
-from flame.models.private_steps import clipped, noised, steps_of
+from flame.models.gaussian_mechanism import clipped, noised, steps_of
 from flame.pipelines import train
 
 BOUNDS = {"x": (-4.0, 4.0), "y": (-4.0, 4.0)}

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas as pd
 from scipy.special import expit
 
 from flame.core.imaging import Sequence
+from flame.core.keras_import import keras
 from flame.evaluation.predictions import Predictor
 from flame.federation.config import TrainConfig
 from flame.federation.data import load_cohort

@@ -1,9 +1,9 @@
 """Corrected gradients of a real network are those of the formula."""
 
-import keras
 import numpy as np
 import pytest
 
+from flame.core.keras_import import keras
 from flame.core.scores import Correction
 from flame.models.local_optimizer import LocalOptimizer
 

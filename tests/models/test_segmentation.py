@@ -1,10 +1,10 @@
 """Tumour masks: the loss by hand, and a bright ball that is found."""
 
-import keras
 import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
+from flame.core.keras_import import keras
 from flame.models.segmentation import SegmentationModel, mask_of, masked_loss
 from flame.models.segmentation_cases import CHANNELS, SegmentationConfig
 from tests.models.conftest import bright_ball

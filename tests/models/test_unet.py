@@ -1,9 +1,9 @@
 """The U-Net keeps shapes, and its modulation starts as none."""
 
-import keras
 import numpy as np
 import pytest
 
+from flame.core.keras_import import keras
 from flame.models.initial_weights import initial_weights
 from flame.models.unet import encoder, unet
 

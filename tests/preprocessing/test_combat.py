@@ -4,6 +4,8 @@ The pooled reference regresses all patients' features on centre indicators and c
 (Fortin 2018), as the neuroCombat package does; none of FLAME's own code is in it.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -64,14 +66,10 @@ def test_equals_the_pooled_fit(seed: int) -> None:
 
 
 def test_equals_neurocombat_itself() -> None:
-    package = pytest.importorskip("neuroCombat", reason="the neuroCombat package is not installed")
-    import pandas as pd
-
+    # What neuroCombat 0.2.12 made of data(7): batch_col="centre", continuous_cols=["age", "sex"].
+    # It has no wheel for Python 3.12 and later, so its figures are kept and not made anew.
+    found = np.loadtxt(Path(__file__).with_name("neurocombat_0_2_12.csv"), delimiter=",")
     y, x, centre = data(7)
-    covars = pd.DataFrame({"centre": centre, "age": x[:, 0], "sex": x[:, 1]})
-    found = package.neuroCombat(
-        dat=y.T, covars=covars, batch_col="centre", continuous_cols=["age", "sex"]
-    )["data"].T
     # The package computes in single precision: 80 has a step of 8e-6.
     assert np.abs(federated(y, x, centre) - found).max() < 1e-5
 

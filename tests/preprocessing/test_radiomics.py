@@ -86,6 +86,24 @@ def test_the_day_before_radiotherapy_counts() -> None:
     assert np.isnan(measured(["volume"])(Patient("p", (grown,))).clinical["core_ml"])
 
 
+def test_early_change_is_the_log_ratio_of_the_first_day_after_the_start() -> None:
+    smaller = day(30)
+    half = smaller.tumour
+    assert half is not None
+    voxels = half.voxels.copy()
+    voxels[4:9] = 0  # five of ten planes
+    smaller = replace(smaller, tumour=replace(half, voxels=voxels))
+    found = measured(["early-change"])(Patient("p", (day(-3), smaller, day(50)))).clinical
+    assert found["core_log_ml"] == pytest.approx(np.log(2.88))
+    assert found["core_log_change"] == pytest.approx(np.log(0.5))
+
+
+def test_a_late_day_is_no_early_change() -> None:
+    found = measured(["early-change"])(Patient("p", (day(-3), day(61)))).clinical
+    assert found["core_log_ml"] == pytest.approx(np.log(2.88))
+    assert np.isnan(found["core_log_change"])
+
+
 def test_families_by_name() -> None:
     assert expanded(["age", "radiomics.volume"]) == ("age", "core_ml", "whole_ml", "enhancing_ml")
     assert FAMILY_OF["T1C_core_mean"] == "first-order"
