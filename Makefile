@@ -12,7 +12,7 @@ OUT ?= flame-demo
 READY = $(VENV)/.ready
 DEV = $(VENV)/.ready-dev
 SUPPORTED = 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
-PIP = $(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-all lint gpu clean
 

@@ -20,7 +20,7 @@ from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
 from flame.core.imaging import Scan, Sequence
-from flame.preprocessing.alignment import alignment, similarity
+from flame.preprocessing.quality.alignment import alignment, similarity
 
 MOVES = {
     "as it is": ((0, 0, 0), (0, 0, 0)),

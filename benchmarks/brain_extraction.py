@@ -18,9 +18,9 @@ import nibabel as nib
 import numpy as np
 
 from flame.core.imaging import LabelMap, Scan, Sequence
-from flame.io.intake import inspect_folder
-from flame.io.pixels import read_scan
-from flame.preprocessing.brain_extraction import BRAIN_METHODS
+from flame.io.dicom.intake import inspect_folder
+from flame.io.dicom.pixels import read_scan
+from flame.preprocessing.stages.brain_extraction import BRAIN_METHODS
 
 PHILIPS = "dicom/philips_elitionX_T1_MPRAGE_dcm_qa_philips_enh.tar"
 REFERENCE = "hd-bet"

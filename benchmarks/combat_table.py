@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
 
-from flame.evaluation.metrics import auc_estimate
+from flame.evaluation.metrics.estimates import auc_estimate
 from flame.pipelines.harmonise import harmonise_table
 
 CLINICAL = ["age", "sex", "mgmt_status", "idh_status", "resection_status"]

@@ -26,8 +26,8 @@ import pandas as pd
 
 from flame.core.files import write_text
 from flame.core.treatment import Radiation
-from flame.evaluation.ceilings import CEILINGS
-from flame.evaluation.evolution import (
+from flame.evaluation.images.ceilings import CEILINGS
+from flame.evaluation.images.forecast_scores import (
     UNITS,
     Swap,
     by_patient,
@@ -37,10 +37,10 @@ from flame.evaluation.evolution import (
     sign_accuracy,
     swaps,
 )
-from flame.models import evolution_unet  # noqa: F401  (registers them)
-from flame.models.calibrated import Calibrated
-from flame.models.evolution import EVOLUTION_MODELS
-from flame.models.volume_baselines import BASELINES
+from flame.models.evolution import learned as evolution_unet  # noqa: F401  (registers them)
+from flame.models.evolution.calibrated import Calibrated
+from flame.models.evolution.model import EVOLUTION_MODELS
+from flame.models.evolution.volume_baselines import BASELINES
 from flame.pipelines.parallel import in_parallel
 from flame.simulation.evolution import (
     CONFOUNDED,

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from flame.federation.gossip.peers import GossipConfig
+from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.learner import Pace
 from flame.streams.measures import interval
 from flame.streams.methods import KNOWN, begin
-from flame.streams.mlp import MLP
+from flame.streams.networks.mlp import MLP
 from flame.streams.stream import Batch, Stream, padded
 
 PEER = Path(__file__).parent / "peers" / "fedccfa_rounds.py"

@@ -27,8 +27,8 @@ from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import TrainConfig
 from flame.federation.flare.server import PROGRESS_FILE
 from flame.federation.flare.simulator import kill_tree
-from flame.federation.settings import DataConfig, FederationConfig, TrainingConfig
-from flame.models.inputs import ResponseModelConfig
+from flame.federation.sections import DataConfig, FederationConfig, TrainingConfig
+from flame.models.response.inputs import ResponseModelConfig
 
 SITES, HIDDEN = 4, 20_000
 PEERS = Path(__file__).with_name("peers")

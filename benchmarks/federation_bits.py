@@ -15,8 +15,8 @@ from pathlib import Path
 import pandas as pd
 from unseen import auc_unseen, settings, trained
 
-from flame.federation.quantisation import BITS
-from flame.federation.settings import FederationConfig, TrainingConfig
+from flame.federation.compression import BITS
+from flame.federation.sections import FederationConfig, TrainingConfig
 
 HIDDEN, AIM = 512, 0.005
 

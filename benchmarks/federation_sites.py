@@ -27,11 +27,11 @@ from peers.local_training import LOG
 from flame.federation.checkpoint import finished
 from flame.federation.config import centres
 from flame.federation.coordinator import Coordinator
-from flame.federation.data import load_cohort
 from flame.federation.in_process import in_process_call
-from flame.federation.plan import FEDERATED, Federation
 from flame.federation.site import Site
 from flame.federation.task import open_task
+from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.trainings import FEDERATED, Federation
 
 SITES, WIDTHS, MANY = (2, 4, 8, 16, 32, 64), (0, 2_000, 20_000), 100
 THREADS = 10

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from flame.federation.gossip.peers import GossipConfig
+from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import KNOWN, begin
-from flame.streams.mlp import MLP
-from flame.streams.schedules import ScheduleConfig, plan_of
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
+from flame.streams.networks.mlp import MLP
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 
 PEER = Path(__file__).parent / "peers" / "gossipy_rounds.py"
 SIZES = (10, 100, 1000)

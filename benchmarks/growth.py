@@ -18,7 +18,7 @@ import numpy as np
 from nilearn import datasets
 from numpy.typing import NDArray
 
-from flame.models.growth import Growth, diffusivity, grow
+from flame.models.evolution.growth import Growth, diffusivity, grow
 
 Volume = NDArray[Any]
 DAYS, SEED_AT, LEAST_TISSUE = 300, (0.35, 0.4, 0.55), 0.1

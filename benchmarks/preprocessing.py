@@ -79,7 +79,7 @@ def brain(head: Path) -> dict[str, float]:
     import numpy as np
 
     from flame.core.imaging import Scan, Sequence
-    from flame.preprocessing.deepbet_brain import deepbet_brain
+    from flame.preprocessing.stages.deepbet_brain import deepbet_brain
 
     image = nib.load(head)
     scan = Scan(image.get_fdata(dtype=np.float32), np.asarray(image.affine, float), Sequence.T1)

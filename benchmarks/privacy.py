@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from unseen import FEATURES, auc_unseen, settings, trained
 
-from flame.evaluation.membership import attacks
-from flame.federation.centre_privacy import cost
+from flame.evaluation.outcomes.membership import attacks
 from flame.federation.config import TrainConfig
-from flame.federation.plan import FEDERATED
-from flame.federation.privacy_budget import epsilon
-from flame.federation.settings import PrivacyConfig, TrainingConfig
+from flame.federation.privacy.budget import epsilon
+from flame.federation.privacy.differential import cost
+from flame.federation.sections import PrivacyConfig, TrainingConfig
+from flame.federation.trainings import FEDERATED
 
 BOUNDS = dict(zip(FEATURES, ((18.0, 90.0), *[(0.0, 1.0)] * 4), strict=True))
 NOISES = (0.0, 2.0, 4.0, 8.0)

@@ -20,8 +20,8 @@ from scipy.ndimage import affine_transform, gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from flame.core.errors import StageFailed
-from flame.preprocessing.itk_registration import register as itk
-from flame.preprocessing.linear_registration import register as flame
+from flame.preprocessing.stages.itk_registration import register as itk
+from flame.preprocessing.stages.linear_registration import register as flame
 
 DEGREES, SHIFT_MM, SCALE = 40.0, 30.0, 0.15
 

@@ -21,10 +21,10 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
 from flame.core.config import load_config
 from flame.federation.config import TrainConfig
-from flame.federation.plan import FEDERATED, Federation
-from flame.federation.settings import DataConfig, RegressionConfig
-from flame.models.inputs import ResponseModelConfig
-from flame.models.rano import CRITERIA, Burden, Rating, assess
+from flame.federation.sections import DataConfig, RegressionConfig
+from flame.federation.trainings import FEDERATED, Federation
+from flame.models.clinical.rano import CRITERIA, Burden, Rating, assess
+from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, train
 from flame.pipelines.train import finished
 

@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.imaging import Sequence
-from flame.evaluation.evolution import surface
-from flame.models.cases import dice
-from flame.models.segmentation import SegmentationModel, mask_of
-from flame.models.segmentation_cases import CHANNELS, SegmentationCase, SegmentationConfig
-from flame.preprocessing.interpolation import coarse_grid, resample
+from flame.evaluation.images.forecast_scores import surface
+from flame.models.segmentation.case_table import dice
+from flame.models.segmentation.cases import CHANNELS, SegmentationCase, SegmentationConfig
+from flame.models.segmentation.segmentation import SegmentationModel, mask_of
+from flame.preprocessing.stages.interpolation import coarse_grid, resample
 
 Volume = NDArray[np.float32]
 FILES = {Sequence.T1: "T1", Sequence.FLAIR: "FLAIR"}

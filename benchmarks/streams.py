@@ -19,14 +19,14 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from flame.federation.gossip.peers import GossipConfig
+from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.learner import Pace
 from flame.streams.measures import gap_closed, interval
 from flame.streams.methods import KNOWN, MethodConfig, begin
-from flame.streams.mlp import MLP
+from flame.streams.networks.mlp import MLP
 from flame.streams.prequential import prequential
-from flame.streams.schedules import ScheduleConfig, plan_of
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 
 OWN, ORACLES = "evidence-gossip", ("oracle", "oracle-annealed")
 LOCAL = ("local", "local-scratch", "local-all", "local-window")

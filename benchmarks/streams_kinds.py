@@ -14,14 +14,14 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pandas as pd
 
-from flame.federation.gossip.peers import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, Peers
 from flame.streams.learners.learner import Pace
 from flame.streams.measures import interval, summary
 from flame.streams.methods import KNOWN, begin
-from flame.streams.mlp import MLP
+from flame.streams.networks.mlp import MLP
 from flame.streams.prequential import prequential
-from flame.streams.schedules import ScheduleConfig, plan_of
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 
 OWN = "evidence-gossip"
 METHODS = ("local", "local-all", "gossip", "gossip-annealed", "gossip-window", "gossip-replay",

@@ -13,13 +13,13 @@ import time
 
 import numpy as np
 
-from flame.federation.gossip.peers import GossipConfig
+from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import KNOWN, begin
-from flame.streams.mlp import MLP
+from flame.streams.networks.mlp import MLP
 from flame.streams.prequential import prequential
-from flame.streams.schedules import ScheduleConfig, plan_of
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 
 METHODS = ("gossip", "evidence-gossip", "oracle")
 

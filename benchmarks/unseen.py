@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from flame.evaluation.predictions import Predictor
-from flame.federation.centre_privacy import CentrePrivacy
+from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
-from flame.federation.data import load_cohort
 from flame.federation.in_process import in_process_call
-from flame.federation.plan import FEDERATED, Federation, joint_trainings, without
-from flame.federation.privacy_budget import Budget
-from flame.federation.settings import DataConfig, TrainingConfig
+from flame.federation.privacy.budget import Budget
+from flame.federation.privacy.differential import CentrePrivacy
+from flame.federation.sections import DataConfig, TrainingConfig
 from flame.federation.site import Site
 from flame.federation.task import open_task
-from flame.models.discrimination import auc_of, score_counts
-from flame.models.inputs import Inputs, ResponseModelConfig
+from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.trainings import FEDERATED, Federation, joint_trainings, without
+from flame.models.regression.discrimination import auc_of, score_counts
+from flame.models.response.inputs import Inputs, ResponseModelConfig
 
 CENTRES = ("UCSF", "UPENN", "TCGA")
 FEATURES = ("age", "sex", "mgmt_status", "idh_status", "resection_status")

@@ -13,8 +13,7 @@ from flame.core.files import write_text
 from flame.core.imaging import LabelMap
 from flame.io.assessments import DAYS, PROGRESSED, PROGRESSIONS, RATINGS
 from flame.io.tumour_masks import ENHANCING, WHOLE
-from flame.models.courses import last_day
-from flame.models.rano import (
+from flame.models.clinical.rano import (
     Assessment,
     Burden,
     Criteria,
@@ -24,8 +23,9 @@ from flame.models.rano import (
     criteria_named,
     progression,
 )
-from flame.preprocessing.cohort import read_cohort
-from flame.preprocessing.lesions import Lesion, lesions, near
+from flame.models.evolution.counterfactual import last_day
+from flame.preprocessing.cohort.cohort import read_cohort
+from flame.preprocessing.cohort.lesions import Lesion, lesions, near
 
 
 @dataclass(frozen=True)

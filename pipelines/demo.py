@@ -6,13 +6,13 @@ from pathlib import Path
 
 from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig
-from flame.federation.settings import (
+from flame.federation.sections import (
     DataConfig,
     FederationConfig,
     RegressionConfig,
     TrainingConfig,
 )
-from flame.models.inputs import ResponseModelConfig
+from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, inspect, preprocess, simulate, train
 from flame.pipelines.timing import Timing
 from flame.preprocessing.config import StageConfig

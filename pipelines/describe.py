@@ -11,10 +11,10 @@ from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
-from flame.federation.data import load_cohort
-from flame.federation.plan import FEDERATED, Federation
 from flame.federation.task import Shared, open_task
-from flame.models.inputs import TREATMENT_FEATURES
+from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.trainings import FEDERATED, Federation
+from flame.models.response.inputs import TREATMENT_FEATURES
 from flame.pipelines.train import claim, resolve
 
 STATISTICS = "statistics"
@@ -33,7 +33,7 @@ def run(
     config: TrainConfig, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> DescribeResult:
     """Write centres.csv, features.csv, survival.csv and describe.html into ``out``."""
-    from flame.evaluation.describe_page import render
+    from flame.evaluation.pages.cohorts_page import render
     from flame.federation.checkpoint import finished
     from flame.federation.in_process import in_process_call
     from flame.federation.site import Site

@@ -14,11 +14,11 @@ from flame.core.imaging import Scan, Sequence
 from flame.core.scores import GeneralisationReport
 from flame.federation.config import TrainConfig
 from flame.pipelines.train import check_data, federated_model, load_run
-from flame.preprocessing.cohort import at_spacing, read_cohort
+from flame.preprocessing.cohort.cohort import at_spacing, read_cohort
 
 if TYPE_CHECKING:
-    from flame.evaluation.page import Section
-    from flame.evaluation.report import Evaluation
+    from flame.evaluation.pages.page import Section
+    from flame.evaluation.pages.report import Evaluation
 
     Evaluated = tuple[Evaluation, dict[str, pd.DataFrame]]
 
@@ -43,10 +43,10 @@ def run(run_folder: Path, progress: Progress = lambda done, total: None) -> Eval
     of response adaptation.csv.
     Raises BadInput where training has not finished or the data changed since.
     """
-    from flame.evaluation.generalisation import as_table, by_centre, over_centres_table
-    from flame.evaluation.model_card import model_card
-    from flame.evaluation.report import render
-    from flame.federation.data import load_cohort
+    from flame.evaluation.metrics.generalisation import as_table, by_centre, over_centres_table
+    from flame.evaluation.pages.model_card import model_card
+    from flame.evaluation.pages.report import render
+    from flame.federation.tasks.cohorts import load_cohort
 
     config = load_run(run_folder)
     cohorts = [load_cohort(config, centre) for centre in config.data.centres]
@@ -72,18 +72,18 @@ def run(run_folder: Path, progress: Progress = lambda done, total: None) -> Eval
 def _outcomes(
     config: TrainConfig, run_folder: Path, cohorts: list[Cohort], progress: Progress
 ) -> "Evaluated":
-    from flame.evaluation.adaptation import adaptation
-    from flame.evaluation.baselines import baseline_predictions
-    from flame.evaluation.effects import feature_effects
-    from flame.evaluation.membership import membership
-    from flame.evaluation.outcome_report import cohort_rows, limits, outcome_sections
-    from flame.evaluation.outcome_scores import OUTCOMES, differences, scores
-    from flame.evaluation.predictions import Predictor
-    from flame.evaluation.report import Evaluation
-    from flame.evaluation.shortcut import probe
-    from flame.evaluation.subgroups import subgroups
-    from flame.federation.describe import describe
+    from flame.evaluation.outcomes.adaptation import adaptation
+    from flame.evaluation.outcomes.baselines import baseline_predictions
+    from flame.evaluation.outcomes.effects import feature_effects
+    from flame.evaluation.outcomes.membership import membership
+    from flame.evaluation.outcomes.out_of_fold import Predictor
+    from flame.evaluation.outcomes.scores import OUTCOMES, differences, scores
+    from flame.evaluation.outcomes.sections import cohort_rows, limits, outcome_sections
+    from flame.evaluation.outcomes.shortcut import probe
+    from flame.evaluation.outcomes.subgroups import subgroups
+    from flame.evaluation.pages.report import Evaluation
     from flame.federation.task import open_task
+    from flame.federation.tasks.cohort_summary import describe
 
     task = open_task(config)
     inputs = [task.patients(cohort) for cohort in cohorts]
@@ -125,11 +125,11 @@ def _of(cohort: Cohort, inputs: Any) -> Cohort:
 def _images(
     config: TrainConfig, run_folder: Path, cohorts: list[Cohort], progress: Progress
 ) -> "Evaluated":
-    from flame.evaluation.image_report import LIMITS, image_sections
-    from flame.evaluation.image_tasks import METRICS, differences, patient_scores, scores, strata
-    from flame.evaluation.report import Evaluation
-    from flame.federation.describe import describe
+    from flame.evaluation.images.scores import METRICS, differences, patient_scores, scores, strata
+    from flame.evaluation.images.sections import LIMITS, image_sections
+    from flame.evaluation.pages.report import Evaluation
     from flame.federation.task import open_task
+    from flame.federation.tasks.cohort_summary import describe
 
     task = open_task(config)
     by_centre = [task.patients(cohort) for cohort in cohorts]
@@ -150,8 +150,8 @@ def _case_section(config: TrainConfig, run_folder: Path, cohort: Cohort) -> "lis
     """One case with what the model looks at; a simulated one, as images stay at their centre."""
     from markupsafe import Markup
 
-    from flame.evaluation.figures import case_figure
-    from flame.evaluation.page import Section
+    from flame.evaluation.pages.figures import case_figure
+    from flame.evaluation.pages.page import Section
 
     if not (cohort.simulated and config.model.sequences):
         return []
@@ -174,9 +174,9 @@ def _case_section(config: TrainConfig, run_folder: Path, cohort: Cohort) -> "lis
 
 
 def _relevance(config: TrainConfig, run_folder: Path, cohort: Cohort) -> Scan:
-    from flame.evaluation.occlusion import occlusion
+    from flame.evaluation.images.occlusion import occlusion
     from flame.federation.task import open_task
-    from flame.models.inputs import inputs_of
+    from flame.models.response.inputs import inputs_of
 
     task: Any = open_task(config)
     inputs = inputs_of(replace(cohort, patients=cohort.patients[:1]), config.model)

@@ -11,9 +11,10 @@ from flame.core.files import write_text
 from flame.core.imaging import Sequence
 from flame.io.bids import read_timepoint
 from flame.io.tables import number, read_table
-from flame.preprocessing import combat, nyul
-from flame.preprocessing.cohort import sessions
-from flame.preprocessing.decisions import EXCLUDE, decision, read_decisions
+from flame.preprocessing.cohort.cohort import sessions
+from flame.preprocessing.harmonisation import combat
+from flame.preprocessing.quality.reviews import EXCLUDE, decision, read_decisions
+from flame.preprocessing.stages import nyul
 
 
 @dataclass(frozen=True)

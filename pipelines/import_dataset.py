@@ -24,11 +24,11 @@ from flame.io.datasets import (  # noqa: F401  (they register themselves)
 )
 from flame.io.datasets.layout import DATASETS, PublicData, Visit
 from flame.pipelines.preprocess import run_studies
-from flame.preprocessing.cohort_tables import write_participants, write_quality
+from flame.preprocessing.cohort.tables import write_participants, write_quality
 from flame.preprocessing.config import StageConfig
-from flame.preprocessing.decisions import ACCEPT, decision, read_decisions
-from flame.preprocessing.planned import Planned
-from flame.preprocessing.quality_report import write_quality_report
+from flame.preprocessing.quality.report import write_quality_report
+from flame.preprocessing.quality.reviews import ACCEPT, decision, read_decisions
+from flame.preprocessing.radiotherapy_plan import Planned
 from flame.preprocessing.session import Study, StudyResult
 from flame.preprocessing.studies import DRAWN_ON
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flame.core.errors import BadInput
-from flame.io.intake import ImportReport, inspect_folder
-from flame.io.radiotherapy import read_treatment
+from flame.io.dicom.intake import ImportReport, inspect_folder
+from flame.io.dicom.radiotherapy import read_treatment
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flame.core.errors import BadInput
-from flame.federation.audit import AUDIT_FILE
-from flame.federation.policy import POLICY_FILE, read_policy
+from flame.federation.privacy.audit_log import AUDIT_FILE
+from flame.federation.privacy.site_policy import POLICY_FILE, read_policy
 
 
 def run(kit: Path, data: Path, say: Callable[[str], None]) -> None:
@@ -13,7 +13,7 @@ def run(kit: Path, data: Path, say: Callable[[str], None]) -> None:
 
     BadInput for data or a policy that cannot be used, before anything is connected.
     """
-    from flame.federation.flare.node import SITE, check_kit, keep_running, server_of
+    from flame.federation.flare.daemon import SITE, check_kit, keep_running, server_of
     from flame.federation.flare.site import DATA_VARIABLE
 
     kit = check_kit(kit, SITE)

@@ -19,12 +19,12 @@ from flame.pipelines.train import MANIFEST_FILE, WARNINGS_FILE, federated_model,
 
 if TYPE_CHECKING:
     from flame.core.imaging import Scan
-    from flame.evaluation.prediction import Prediction
+    from flame.evaluation.pages.forecast import Prediction
     from flame.federation.checkpoint import Checkpoint
     from flame.federation.config import TrainConfig
-    from flame.models.evolution import EvolutionCase
-    from flame.preprocessing.cohort import View
-    from flame.preprocessing.source_series import SourceSeries
+    from flame.models.evolution.model import EvolutionCase
+    from flame.preprocessing.cohort.cohort import View
+    from flame.preprocessing.cohort.source_series import SourceSeries
 
 Progress = Callable[[int, int], None]
 PAGE = "prediction.html"
@@ -66,8 +66,8 @@ def run(config: PredictConfig, progress: Progress = lambda done, total: None) ->
     Raises BadInput that names what is missing: a mask before radiotherapy, a plan, a dose, or a
     day that training did not reach.
     """
-    from flame.evaluation.prediction import write_maps, write_segmentations
-    from flame.evaluation.prediction_page import render
+    from flame.evaluation.pages.forecast import write_maps, write_segmentations
+    from flame.evaluation.pages.forecast_page import render
 
     out, (root, name) = Path(config.out).resolve(), _subject(Path(config.subject))
     _check_free(out, config.dicom)
@@ -94,10 +94,10 @@ def _predict(
     config: PredictConfig, root: Path, name: str, progress: Progress
 ) -> tuple["Prediction", "SourceSeries | None"]:
     """The forecasts, and the series that SEG files refer to."""
-    from flame.evaluation.prediction import Prediction
-    from flame.federation.evolution_task import EvolutionTask, case_of
-    from flame.models.courses import under
-    from flame.preprocessing.tumour_cube import on_cube
+    from flame.evaluation.pages.forecast import Prediction
+    from flame.federation.tasks.evolution import EvolutionTask, case_of
+    from flame.models.evolution.counterfactual import under
+    from flame.preprocessing.cohort.tumour_cube import on_cube
 
     trained = load_run(Path(config.run))
     if trained.task != "evolution":
@@ -132,7 +132,7 @@ def _predict(
 
 
 def _source(config: PredictConfig, root: Path, name: str, session: str) -> "SourceSeries":
-    from flame.preprocessing.source_series import source_series
+    from flame.preprocessing.cohort.source_series import source_series
 
     dicom = Path(str(config.dicom)).resolve()
     key = Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key")
@@ -142,8 +142,8 @@ def _source(config: PredictConfig, root: Path, name: str, session: str) -> "Sour
 def _baseline(root: Path, name: str, day: int) -> tuple[str, Timepoint]:
     """The session that the forecast starts from: the last of its day with a tumour."""
     from flame.io.bids import read_timepoint
-    from flame.preprocessing.cohort import sessions
-    from flame.preprocessing.decisions import EXCLUDE, decision, read_decisions
+    from flame.preprocessing.cohort.cohort import sessions
+    from flame.preprocessing.quality.reviews import EXCLUDE, decision, read_decisions
 
     decisions = read_decisions(root)
     found = [
@@ -180,7 +180,7 @@ def _subject(folder: Path) -> tuple[Path, str]:
 
 
 def _one(root: Path, name: str, view: "View | None") -> Cohort:
-    from flame.preprocessing.cohort import read_cohort
+    from flame.preprocessing.cohort.cohort import read_cohort
 
     cohort = read_cohort(root, root.name, view, only=name)
     if not cohort.patients:
@@ -196,7 +196,7 @@ def _warnings(
     radiations: tuple[Radiation, ...],
     baseline: Timepoint,
 ) -> list[str]:
-    from flame.models.novelty import unknown_radiations, unlike
+    from flame.models.evolution.out_of_distribution import unknown_radiations, unlike
 
     path, shared = run_folder / WARNINGS_FILE, checkpoint.shared
     recorded = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
@@ -217,11 +217,11 @@ def _response(run_folder: Path, root: Path, name: str) -> tuple[float, "Scan | N
 
     Where the image matters is told of models that see one.
     """
-    from flame.evaluation.occlusion import occlusion
-    from flame.federation.data import prepared
-    from flame.federation.image_data import view_of
+    from flame.evaluation.images.occlusion import occlusion
     from flame.federation.task import open_task
-    from flame.models.inputs import inputs_of
+    from flame.federation.tasks.cohorts import prepared
+    from flame.federation.tasks.image_cohorts import view_of
+    from flame.models.response.inputs import inputs_of
 
     trained = load_run(run_folder)
     if trained.task != "response" or not trained.data.bids:

@@ -8,16 +8,16 @@ from flame.core.errors import BadInput
 from flame.core.files import locked, write_text
 from flame.core.treatment import Treatment
 from flame.io.bids import write_dataset_description
-from flame.io.intake import ImportReport, inspect_folder
+from flame.io.dicom.intake import ImportReport, inspect_folder
+from flame.io.dicom.radiotherapy import read_treatment
 from flame.io.pseudonym import load_key, pseudonym
-from flame.io.radiotherapy import read_treatment
 from flame.io.tables import read_treatments
 from flame.pipelines.parallel import in_parallel
-from flame.preprocessing.clinical import ClinicalTable, read_clinical
-from flame.preprocessing.cohort_tables import refused_rows, write_tables
+from flame.preprocessing.cohort.clinical import ClinicalTable, read_clinical
+from flame.preprocessing.cohort.tables import refused_rows, write_tables
 from flame.preprocessing.config import StageConfig
-from flame.preprocessing.decisions import read_decisions, unmatched
-from flame.preprocessing.quality_report import write_quality_report
+from flame.preprocessing.quality.report import write_quality_report
+from flame.preprocessing.quality.reviews import read_decisions, unmatched
 from flame.preprocessing.session import (
     CACHE,
     Study,

@@ -7,7 +7,7 @@ from flame.core.config import load_config
 
 def run(project: Path, out: Path) -> list[Path]:
     """Write kits below ``out``; those that are there already are left as they are."""
-    from flame.federation.flare.kits import Project, provision
+    from flame.federation.flare.provisioning import Project, provision
 
     settings = load_config(Project, project, [])
     out.parent.mkdir(parents=True, exist_ok=True)

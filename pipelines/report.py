@@ -29,7 +29,7 @@ def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
     ``run_folder`` is that of flame train or flame submit, or of a run at the server, in
     KIT/flame-runs.
     """
-    from flame.evaluation.progress_page import render
+    from flame.evaluation.pages.training_page import render
 
     if not (run_folder / CONFIG_FILE).exists():
         raise BadInput(f"{run_folder} is no run folder (no {CONFIG_FILE}); at a server, take one "
@@ -39,7 +39,7 @@ def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
     if history.empty:
         raise BadInput(f"{run_folder}: no round is done yet (a regression from sums has none)")
     if tensorboard:
-        from flame.evaluation.tensorboard import export
+        from flame.evaluation.pages.tensorboard import export
 
         export(history, run_folder)
     html = run_folder / PAGE

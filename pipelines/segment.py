@@ -27,12 +27,12 @@ def run(
 
     What reads the centre afterwards takes the core where no tumour is drawn.
     """
-    from flame.federation.segmentation_task import SegmentationTask, taught
+    from flame.federation.tasks.segmentation import SegmentationTask, taught
     from flame.io.bids import has_drawn_tumour, read_timepoint, write_predicted_masks
-    from flame.models.segmentation_cases import images_of
-    from flame.preprocessing.cohort import sessions
-    from flame.preprocessing.interpolation import resample
-    from flame.preprocessing.resampling import coarser
+    from flame.models.segmentation.cases import images_of
+    from flame.preprocessing.cohort.cohort import sessions
+    from flame.preprocessing.stages.interpolation import resample
+    from flame.preprocessing.stages.resampling import coarser
 
     trained = load_run(run_folder)
     if trained.task != "segmentation":

@@ -6,6 +6,6 @@ from pathlib import Path
 
 def run(kit: Path, say: Callable[[str], None]) -> None:
     """Run the server of ``kit`` until it is stopped."""
-    from flame.federation.flare.node import SERVER, check_kit, keep_running
+    from flame.federation.flare.daemon import SERVER, check_kit, keep_running
 
     keep_running(check_kit(kit, SERVER), {}, say)

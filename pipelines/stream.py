@@ -11,15 +11,15 @@ from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.federation.config import CONFIG_FILE
 from flame.federation.gossip.method import GOSSIP
-from flame.federation.gossip.peers import Peers
+from flame.federation.gossip.network import Peers
 from flame.pipelines.parallel import in_parallel
 from flame.pipelines.run_folder import holds_run
 from flame.streams.config import StreamConfig, open_network, open_stream
 from flame.streams.measures import Interval, interval, possible, summary
 from flame.streams.methods import begin
 from flame.streams.prequential import prequential
+from flame.streams.sources.tables.config import paths_of
 from flame.streams.stream import Stream
-from flame.streams.tables.config import paths_of
 
 Progress = Callable[[str, int, int], None]
 STEPS, PAGE, SUMMARY = "steps", "stream.html", "summary.csv"
@@ -44,7 +44,7 @@ def run(
     jobs: int = 1,
 ) -> StreamResult:
     """Every method on every seed's stream; what is done is kept, and a killed run goes on."""
-    from flame.evaluation.stream_page import render
+    from flame.evaluation.pages.stream_page import render
 
     stream = _checked(config)
     _claim(config, out, stream)

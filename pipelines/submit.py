@@ -11,9 +11,9 @@ from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.federation.checkpoint import MODELS
 from flame.federation.config import CONFIG_FILE, TrainConfig, centres
-from flame.federation.flare.plan import flare_plan
+from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.method import GOSSIP
-from flame.federation.gossip.peers import FILE
+from flame.federation.gossip.network import FILE
 from flame.federation.history import HISTORY_FILE, add_history
 from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.gossip import check_graphs
@@ -37,8 +37,8 @@ def run(
     own affair: of ``data.bids`` or ``data.table`` only counts which of the two is given. Returns
     where models are; those learned peer to peer stay at their sites.
     """
-    from flame.federation.flare.lead import Federation
-    from flame.federation.flare.node import LEAD, check_kit
+    from flame.federation.flare.admin import Federation
+    from flame.federation.flare.daemon import LEAD, check_kit
     from flame.federation.flare.server import RUNS
 
     federation = Federation(check_kit(kit, LEAD), patience_s)

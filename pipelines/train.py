@@ -10,16 +10,20 @@ from flame.core.cohort import Cohort
 from flame.core.config import as_toml, load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
-from flame.federation.centre_privacy import CentrePrivacy, spent_table
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, load_checkpoint
 from flame.federation.config import CONFIG_FILE, TrainConfig, centres
 from flame.federation.coordinator import Coordinator
-from flame.federation.data import load_cohort
-from flame.federation.describe import Row, describe
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.history import write_history
 from flame.federation.networks import write_networks
-from flame.federation.plan import (
+from flame.federation.privacy.budget import Budget
+from flame.federation.privacy.differential import CentrePrivacy, spent_table
+from flame.federation.strategies.chosen import strategy_of
+from flame.federation.strategies.gossip import check_graphs
+from flame.federation.task import open_task
+from flame.federation.tasks.cohort_summary import Row, describe
+from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.trainings import (
     FEDERATED,
     LOCAL,
     PERSONALISED,
@@ -29,12 +33,8 @@ from flame.federation.plan import (
     local_trainings,
     personalised_trainings,
 )
-from flame.federation.privacy_budget import Budget
-from flame.federation.strategies.chosen import strategy_of
-from flame.federation.strategies.gossip import check_graphs
-from flame.federation.task import open_task
 from flame.pipelines.run_folder import holds_run
-from flame.preprocessing.radiomics import expanded
+from flame.preprocessing.cohort.radiomics import expanded
 
 Progress = Callable[[str, int, int], None]
 PRIVACY_FILE = "privacy.csv"
@@ -83,7 +83,7 @@ def run(
     claim(out, config, cohorts)
     write_text(out / WARNINGS_FILE, "\n".join(warnings))
     if config.federation.engine == "flare" and not _finished(out, federated):
-        from flame.federation.flare.peers import gather_peers
+        from flame.federation.flare.peer_watch import gather_peers
         from flame.federation.flare.simulator import train_on_flare
 
         train_on_flare(config, out, lambda done, total: progress(FEDERATED, done, total))

@@ -9,17 +9,17 @@ import tomli_w
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
 from flame.io.tumour_masks import CONVENTIONS
-from flame.preprocessing.atlas import MNI152, atlas_registration
-from flame.preprocessing.bias_field import bias_field
-from flame.preprocessing.brain_extraction import brain_extraction
-from flame.preprocessing.coregistration import coregistration
-from flame.preprocessing.linear_registration import Kind
-from flame.preprocessing.nyul import nyul, read_scales
-from flame.preprocessing.percentile import percentile
-from flame.preprocessing.resampling import resampling
-from flame.preprocessing.stage import Stage
-from flame.preprocessing.white_stripe import white_stripe
-from flame.preprocessing.zscore import zscore
+from flame.preprocessing.stages.atlas_registration import MNI152, atlas_registration
+from flame.preprocessing.stages.bias_field import bias_field
+from flame.preprocessing.stages.brain_extraction import brain_extraction
+from flame.preprocessing.stages.coregistration import coregistration
+from flame.preprocessing.stages.linear_registration import Kind
+from flame.preprocessing.stages.nyul import nyul, read_scales
+from flame.preprocessing.stages.percentile import percentile
+from flame.preprocessing.stages.resampling import resampling
+from flame.preprocessing.stages.stage import Stage
+from flame.preprocessing.stages.white_stripe import white_stripe
+from flame.preprocessing.stages.zscore import zscore
 
 INTENSITIES: dict[str, Callable[[], Stage]] = {
     "zscore": zscore, "percentile": percentile, "white_stripe": white_stripe, "nyul": nyul,

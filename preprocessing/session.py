@@ -13,13 +13,10 @@ from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
 from flame.core.imaging import Sequence
 from flame.io.bids import SessionFiles, session_folder, session_sidecar, write_session
-from flame.io.sources import Source, read_source, source_layout, source_paths
+from flame.io.dicom.sources import Source, read_source, source_layout, source_paths
 from flame.io.tumour_masks import CORE
-from flame.preprocessing.atlas import template
 from flame.preprocessing.config import StageConfig, stages
-from flame.preprocessing.estimate_cache import EstimateCache, stage_keys
-from flame.preprocessing.planned import Planned, planned_maps
-from flame.preprocessing.quality import (
+from flame.preprocessing.quality.checks import (
     Check,
     QualityFailed,
     brain_checks,
@@ -28,8 +25,11 @@ from flame.preprocessing.quality import (
     sequences_missing,
     worst,
 )  # fmt: skip
-from flame.preprocessing.stage import Stage, reference
-from flame.preprocessing.thumbnails import picture, upright
+from flame.preprocessing.quality.thumbnails import picture, upright
+from flame.preprocessing.radiotherapy_plan import Planned, planned_maps
+from flame.preprocessing.stages.atlas_registration import template
+from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
+from flame.preprocessing.stages.stage import Stage, reference
 
 NAN = float("nan")
 CACHE = ".cache"

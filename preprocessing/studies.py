@@ -6,14 +6,14 @@ from pathlib import Path
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
-from flame.io.headers import Instance
-from flame.io.intake import Examination, ImportReport
+from flame.io.dicom.headers import Instance
+from flame.io.dicom.intake import Examination, ImportReport
+from flame.io.dicom.radiotherapy import plan_date, treated_plans
+from flame.io.dicom.series_report import SeriesReport
 from flame.io.pseudonym import pseudonym
-from flame.io.radiotherapy import plan_date, treated_plans
-from flame.io.series_report import SeriesReport
-from flame.preprocessing.clinical import ClinicalTable
-from flame.preprocessing.decisions import ACCEPT, Decision, Key, decision
-from flame.preprocessing.planned import Planned
+from flame.preprocessing.cohort.clinical import ClinicalTable
+from flame.preprocessing.quality.reviews import ACCEPT, Decision, Key, decision
+from flame.preprocessing.radiotherapy_plan import Planned
 from flame.preprocessing.session import Study
 
 DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)

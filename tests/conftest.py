@@ -12,8 +12,8 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from flame.federation.config import TrainConfig
-from flame.federation.settings import DataConfig, FederationConfig, TrainingConfig
-from flame.models.inputs import ResponseModelConfig
+from flame.federation.sections import DataConfig, FederationConfig, TrainingConfig
+from flame.models.response.inputs import ResponseModelConfig
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")

@@ -58,7 +58,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 def print_matrix(report: GeneralisationReport) -> None:
     """Print the measure that a run is about, by model and tested centre."""
-    from flame.evaluation.measures import MEASURES
+    from flame.evaluation.metrics.metric_specs import MEASURES
 
     kind = "SIMULATED patients" if report.simulated else "real patients"
     rows: dict[tuple[str, str], dict[str, str]] = {}

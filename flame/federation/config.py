@@ -7,10 +7,9 @@ from pathlib import Path
 
 from flame.core.config import build
 from flame.core.errors import BadInput
-from flame.federation.gossip.peers import GossipConfig
-from flame.federation.plan import POOLED
+from flame.federation.gossip.network import GossipConfig
 from flame.federation.rules import check
-from flame.federation.settings import (
+from flame.federation.sections import (
     DataConfig,
     EvaluationConfig,
     FederationConfig,
@@ -18,10 +17,11 @@ from flame.federation.settings import (
     RegressionConfig,
     TrainingConfig,
 )
+from flame.federation.trainings import POOLED
 from flame.io.tables import read_table
-from flame.models.evolution import EvolutionConfig
-from flame.models.inputs import ResponseModelConfig
-from flame.models.segmentation_cases import SegmentationConfig
+from flame.models.evolution.model import EvolutionConfig
+from flame.models.response.inputs import ResponseModelConfig
+from flame.models.segmentation.cases import SegmentationConfig
 
 CONFIG_FILE = "run.toml"
 TABULAR = ("response", "survival", "statistics")

@@ -19,15 +19,15 @@ from flame.federation.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from flame.federation.compression import BITS, beginnings, is_rounded, packed
 from flame.federation.config import TrainConfig
 from flame.federation.early_stopping import EarlyStopping
-from flame.federation.plan import FEDERATED, Federation, who
-from flame.federation.quantisation import BITS, beginnings, is_rounded, packed
-from flame.federation.secure_sum import secure_update
+from flame.federation.privacy.secure_aggregation import secure_update
 from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.strategy import State
 from flame.federation.task import VALIDATION, Ask, Message, Shared, Task
-from flame.federation.updates import added, checked, rows_of
+from flame.federation.trainings import FEDERATED, Federation, who
+from flame.federation.update_checks import added, checked, rows_of
 
 Progress = Callable[[int, int], None]
 

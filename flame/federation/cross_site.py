@@ -11,9 +11,9 @@ from flame.core.scores import Scored
 from flame.federation.calls import Call
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
-from flame.federation.plan import Federation, who
 from flame.federation.strategies.chosen import strategy_of
-from flame.models.survival_curves import Z
+from flame.federation.trainings import Federation, who
+from flame.models.regression.survival_curves import Z
 
 
 def cross_site(

@@ -7,10 +7,10 @@ import pandas as pd
 from flame.core.files import atomic_path, write_text
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
-from flame.federation.plan import FEDERATED, Federation
 from flame.federation.strategies.chosen import strategy_of
 from flame.federation.task import open_task
-from flame.preprocessing.standardisation import Moments, spread
+from flame.federation.trainings import FEDERATED, Federation
+from flame.preprocessing.harmonisation.standardisation import Moments, spread
 
 NETWORKS, INPUTS_FILE = "networks", "inputs.csv"
 

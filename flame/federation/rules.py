@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
+from flame.federation.compression import BITS
 from flame.federation.gossip.method import GOSSIP, PER_SITE
-from flame.federation.quantisation import BITS
-from flame.federation.settings import ENDPOINTS, ENGINES, PRIVACY_LEVELS, WATCHED
-from flame.models.inputs import MISSING, MODEL_KINDS
+from flame.federation.sections import ENDPOINTS, ENGINES, PRIVACY_LEVELS, WATCHED
+from flame.models.response.inputs import MISSING, MODEL_KINDS
 
 if TYPE_CHECKING:
     from flame.federation.config import TrainConfig

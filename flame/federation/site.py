@@ -12,10 +12,10 @@ import numpy as np
 from flame import __version__
 from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
-from flame.federation.centre_privacy import CentrePrivacy
+from flame.federation.compression import beginnings, changes, is_rounded, packed, unpacked
 from flame.federation.folds import calibration_rows, fold_of, training_rows
-from flame.federation.quantisation import beginnings, changes, is_rounded, packed, unpacked
-from flame.federation.secure_sum import Masks, as_values
+from flame.federation.privacy.differential import CentrePrivacy
+from flame.federation.privacy.secure_aggregation import Masks, as_values
 from flame.federation.task import Message, Patients, Shared, Task
 
 

@@ -174,13 +174,13 @@ TASKS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("task")
 
 def open_task(config: TrainConfig) -> Task[Any]:
     """Return the task of a run."""
-    from flame.federation import (  # noqa: F401  (they register themselves, and import this)
-        evolution_task,
-        logistic_task,
-        response_task,
-        segmentation_task,
-        statistics_task,
-        survival_task,
+    from flame.federation.tasks import (  # noqa: F401  (they register themselves, and import this)
+        evolution,
+        logistic,
+        response,
+        segmentation,
+        statistics,
+        survival,
     )
 
     return TASKS[config.learner](config)

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
 from flame.core.imaging import Sequence
-from flame.io.intake import SIMULATED
+from flame.io.dicom.intake import SIMULATED
 from flame.simulation.scanner import Scanner, timing
 
 _IMPLEMENTATION = generate_uid(entropy_srcs=["flame", "simulator"])

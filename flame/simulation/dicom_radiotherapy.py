@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence as Items
 from pydicom.uid import RTDoseStorage, RTStructureSetStorage
 
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.io.radiotherapy import RT_ION_PLAN, RT_PLAN
+from flame.io.dicom.radiotherapy import RT_ION_PLAN, RT_PLAN
 from flame.simulation.dicom_images import Study, base_dataset, save, uid
 
 

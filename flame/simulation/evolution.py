@@ -8,12 +8,12 @@ from scipy.ndimage import center_of_mass, gaussian_filter
 
 from flame.core.imaging import LabelMap
 from flame.core.treatment import Radiation
-from flame.models.courses import COURSES
-from flame.models.evolution import EvolutionCase
-from flame.models.evolution_cases import SEQUENCES
-from flame.preprocessing.atlas import tissues
-from flame.preprocessing.interpolation import resample, resample_labels
-from flame.preprocessing.tumour_cube import SHAPE, VOXEL_MM, cube_around
+from flame.models.evolution.cases import SEQUENCES
+from flame.models.evolution.counterfactual import COURSES
+from flame.models.evolution.model import EvolutionCase
+from flame.preprocessing.cohort.tumour_cube import SHAPE, VOXEL_MM, cube_around
+from flame.preprocessing.stages.atlas_registration import tissues
+from flame.preprocessing.stages.interpolation import resample, resample_labels
 from flame.simulation.anatomy import SPACING, Head, warped_head
 from flame.simulation.scanner import SCANNERS, signal
 from flame.simulation.tumour import Disease, delineate, dose_map, follow, sample_disease

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from flame.core.registry import Registry
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.models.courses import COURSES
-from flame.models.radiobiology import RBE, rbe
+from flame.models.clinical.radiobiology import RBE, rbe
+from flame.models.evolution.counterfactual import COURSES
 
 SAME_COURSE = {r: Treatment((Phase(r, 60.0, 30, biological=True),)) for r in Radiation}
 """Courses that differ in the name of the radiation only."""

@@ -4,19 +4,19 @@ import re
 from dataclasses import dataclass, field
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.peers import PLACES, GossipConfig, Peers
+from flame.federation.gossip.network import PLACES, GossipConfig, Peers
 from flame.federation.gossip.topology import CHANGING
 from flame.streams.detectors import DETECTORS
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import MethodConfig, chosen
-from flame.streams.mlp import MLP
-from flame.streams.mri import MRIConfig, mri_stream
-from flame.streams.network import Network
-from flame.streams.schedules import ALONG_GRAPH, ScheduleConfig, plan_of
+from flame.streams.networks.base import Network
+from flame.streams.networks.mlp import MLP
+from flame.streams.sources.mri import MRIConfig, mri_stream
+from flame.streams.sources.schedules import ALONG_GRAPH, ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
+from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.stream import table_stream
 from flame.streams.stream import Stream
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
-from flame.streams.tables.config import TableConfig
-from flame.streams.tables.stream import table_stream
 
 NETWORKS = ("table", "image")
 _SOURCES = ("synthetic", "table", "mri")
@@ -96,7 +96,7 @@ def open_stream(config: StreamConfig, seed: int) -> Stream:
 def open_network(config: StreamConfig, stream: Stream) -> Network:
     """The network that every method learns."""
     if config.network == NETWORKS[1]:
-        from flame.streams.image_network import ImageNetwork
+        from flame.streams.networks.cnn import ImageNetwork
 
         return ImageNetwork(stream.shape[0], config.hidden, len(stream.classes))
     return MLP(stream.shape[0], config.hidden, len(stream.classes))

@@ -10,7 +10,7 @@ from river import drift
 from river.drift import binary
 
 from flame.core.registry import Registry
-from flame.streams.network import Array
+from flame.streams.networks.base import Array
 from flame.streams.stream import Stream
 
 DETECTORS: Registry[Callable[[], Any]] = Registry("drift detector")

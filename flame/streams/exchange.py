@@ -10,10 +10,10 @@ from flame.core.registry import Registry
 from flame.core.scores import Correction, Update
 from flame.federation.gossip.chosen import METHODS  # noqa: F401  (registers every method)
 from flame.federation.gossip.method import Round, Swarm, open_method
-from flame.federation.gossip.peers import Peers
+from flame.federation.gossip.network import Peers
 from flame.federation.strategies import chosen as strategies  # noqa: F401  (registers them)
 from flame.federation.strategies.strategy import State, open_strategy
-from flame.streams.network import Array
+from flame.streams.networks.base import Array
 
 BYTES = 4
 """Of a number on the way."""

@@ -6,11 +6,11 @@ from typing import Any
 
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
-from flame.federation.gossip.peers import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, Peers
 from flame.streams.exchange import EXCHANGES
 from flame.streams.learners.chosen import LEARNERS
 from flame.streams.learners.learner import Learner, Pace, open_learner
-from flame.streams.network import Network
+from flame.streams.networks.base import Network
 from flame.streams.stream import Stream
 
 

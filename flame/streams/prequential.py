@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flame.core.errors import FlameError
 from flame.streams.detectors import Watch
 from flame.streams.learners.learner import Learner, apart
-from flame.streams.network import Array
+from flame.streams.networks.base import Array
 from flame.streams.stream import Batch, Stream
 
 _EARLIER = 10

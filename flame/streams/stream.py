@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.federation.gossip.topology import Links
-from flame.streams.network import Array, Labels
+from flame.streams.networks.base import Array, Labels
 
 
 @dataclass(frozen=True, eq=False)

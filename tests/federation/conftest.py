@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flame.federation.checkpoint import Checkpoint, finished
 from flame.federation.config import TrainConfig
-from flame.federation.plan import FEDERATED, joint_trainings
+from flame.federation.trainings import FEDERATED, joint_trainings
 from flame.pipelines import train
 
 

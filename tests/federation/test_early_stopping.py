@@ -16,12 +16,12 @@ from flame.federation.checkpoint import (
     save_checkpoint,
 )
 from flame.federation.config import TrainConfig
-from flame.federation.data import load_cohort
 from flame.federation.early_stopping import EarlyStopping
 from flame.federation.folds import calibration_rows
 from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.strategy import State
 from flame.federation.task import open_task
+from flame.federation.tasks.cohorts import load_cohort
 from flame.pipelines import train
 
 

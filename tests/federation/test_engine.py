@@ -13,13 +13,13 @@ from flame.core.scores import Correction
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
-from flame.federation.data import load_cohort
 from flame.federation.in_process import in_process_call
-from flame.federation.plan import FEDERATED, POOLED, Federation, joint_trainings
-from flame.federation.settings import DataConfig
+from flame.federation.sections import DataConfig
 from flame.federation.site import Site
 from flame.federation.task import open_task
-from flame.models.inputs import concatenate
+from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.trainings import FEDERATED, POOLED, Federation, joint_trainings
+from flame.models.response.inputs import concatenate
 from flame.pipelines import evaluate, train
 from tests.federation.conftest import on_both_engines
 
@@ -55,7 +55,7 @@ def test_logistic_regression_reaches_the_optimum_scikit_learn_finds(
 ) -> None:
     from sklearn.linear_model import LogisticRegression
 
-    from flame.preprocessing.standardisation import standardise, summarise
+    from flame.preprocessing.harmonisation.standardisation import standardise, summarise
 
     config = replace(
         toy,

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flame.federation.folds import fold_of, training_rows
-from flame.models.inputs import Inputs
+from flame.models.response.inputs import Inputs
 
 
 def inputs(responses: list[int]) -> Inputs:

@@ -10,13 +10,13 @@ from flame.core.cohort import Timepoint
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
-from flame.federation.plan import FEDERATED, joint_trainings
-from flame.federation.settings import DataConfig, FederationConfig, TrainingConfig
+from flame.federation.sections import DataConfig, FederationConfig, TrainingConfig
+from flame.federation.trainings import FEDERATED, joint_trainings
 from flame.io.bids import SessionFiles, write_dataset_description, write_session
-from flame.models.evolution import EvolutionConfig
-from flame.models.segmentation_cases import SegmentationConfig
+from flame.models.evolution.model import EvolutionConfig
+from flame.models.segmentation.cases import SegmentationConfig
 from flame.pipelines import evaluate, train
-from flame.preprocessing.atlas import MNI152
+from flame.preprocessing.stages.atlas_registration import MNI152
 
 SIDE, SPACING = 40, 3.0
 AFFINE = np.diag([SPACING, SPACING, SPACING, 1.0])

@@ -9,14 +9,14 @@ from scipy.special import expit
 
 from flame.core.imaging import Sequence
 from flame.core.keras_import import keras
-from flame.evaluation.predictions import Predictor
+from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.federation.config import TrainConfig
-from flame.federation.data import load_cohort
-from flame.federation.plan import FEDERATED, Federation
-from flame.federation.settings import DataConfig
+from flame.federation.sections import DataConfig
 from flame.federation.task import open_task
-from flame.models.inputs import ResponseModelConfig
-from flame.models.response import ResponseModel
+from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.trainings import FEDERATED, Federation
+from flame.models.response.inputs import ResponseModelConfig
+from flame.models.response.network import ResponseModel
 from flame.pipelines import train
 
 NAME = "federated.seed-0.all"

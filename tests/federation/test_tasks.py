@@ -13,18 +13,18 @@ from flame.core.treatment import Phase, Radiation, Treatment
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
-from flame.federation.data import load_cohort
-from flame.federation.describe import confounding, cramers_v, describe
 from flame.federation.in_process import in_process_call
-from flame.federation.plan import FEDERATED, POOLED, Federation
-from flame.federation.segmentation_task import taught
-from flame.federation.settings import DataConfig, PrivacyConfig
+from flame.federation.sections import DataConfig, PrivacyConfig
 from flame.federation.site import Site
 from flame.federation.task import TASKS, Task, open_task
-from flame.models.cases import Cases
-from flame.models.evolution import EvolutionConfig
-from flame.models.segmentation import mask_of
-from flame.models.segmentation_cases import SegmentationCase, SegmentationConfig
+from flame.federation.tasks.cohort_summary import confounding, cramers_v, describe
+from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.tasks.segmentation import taught
+from flame.federation.trainings import FEDERATED, POOLED, Federation
+from flame.models.evolution.model import EvolutionConfig
+from flame.models.segmentation.case_table import Cases
+from flame.models.segmentation.cases import SegmentationCase, SegmentationConfig
+from flame.models.segmentation.segmentation import mask_of
 from tests.models.conftest import tumour_case
 
 open_task(TrainConfig(DataConfig(table="t")))  # registers all

@@ -26,8 +26,8 @@ from pydicom.uid import (
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Scan, Sequence
-from flame.io.intake import ImportReport, inspect_folder
-from flame.io.pixels import read_scan
+from flame.io.dicom.intake import ImportReport, inspect_folder
+from flame.io.dicom.pixels import read_scan
 from tests.conftest import write_mr_series
 
 

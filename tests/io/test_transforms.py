@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap
 from flame.io.transforms import itk_text, read_transform
-from flame.preprocessing.interpolation import resample_labels
+from flame.preprocessing.stages.interpolation import resample_labels
 from flame.simulation.scanner import pose
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.models.evolution import EvolutionCase
-from flame.models.segmentation_cases import CHANNELS, SegmentationCase
+from flame.models.evolution.model import EvolutionCase
+from flame.models.segmentation.cases import CHANNELS, SegmentationCase
 
 SIDE, SPACING = 24, 4.0
 PHOTONS = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))

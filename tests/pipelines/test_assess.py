@@ -12,8 +12,8 @@ from flame.core.cohort import Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap
 from flame.federation.config import TrainConfig
-from flame.federation.data import load_cohort
-from flame.federation.settings import DataConfig
+from flame.federation.sections import DataConfig
+from flame.federation.tasks.cohorts import load_cohort
 from flame.io.bids import SessionFiles, write_dataset_description, write_session
 from flame.pipelines import assess
 

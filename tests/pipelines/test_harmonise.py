@@ -12,9 +12,9 @@ from flame.core.imaging import Sequence
 from flame.io.bids import read_timepoint
 from flame.pipelines.harmonise import fit_landmarks, harmonise_table
 from flame.pipelines.preprocess import run
-from flame.preprocessing.cohort import sessions
+from flame.preprocessing.cohort.cohort import sessions
 from flame.preprocessing.config import StageConfig
-from flame.preprocessing.nyul import PERCENTILES, read_scales
+from flame.preprocessing.stages.nyul import PERCENTILES, read_scales
 from tests.pipelines.conftest import config
 
 

@@ -15,7 +15,7 @@ from flame.io.bids import read_timepoint
 from flame.io.tumour_masks import ENHANCING, WHOLE
 from flame.pipelines import import_dataset
 from flame.pipelines.import_dataset import ImportConfig
-from flame.preprocessing.cohort import read_cohort, sessions
+from flame.preprocessing.cohort.cohort import read_cohort, sessions
 from flame.preprocessing.config import StageConfig
 
 NAMES = {Sequence.T1: "T1", Sequence.T1C: "T1c", Sequence.T2: "T2", Sequence.FLAIR: "Flair"}

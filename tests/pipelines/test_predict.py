@@ -16,16 +16,16 @@ from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import TrainConfig
-from flame.federation.settings import DataConfig
+from flame.federation.sections import DataConfig
 from flame.federation.strategies.strategy import State
-from flame.io.segmentations import read_segments
-from flame.io.structures import read_region, regions
-from flame.models.evolution import EvolutionConfig
-from flame.models.inputs import ResponseModelConfig
-from flame.models.mechanistic import parameter_grid
-from flame.models.mixture import GROUPS
-from flame.models.novelty import FEATURES
-from flame.models.response import ResponseModel
+from flame.io.dicom.segmentations import read_segments
+from flame.io.dicom.structures import read_region, regions
+from flame.models.evolution.mechanistic import parameter_grid
+from flame.models.evolution.mixture import GROUPS
+from flame.models.evolution.model import EvolutionConfig
+from flame.models.evolution.out_of_distribution import FEATURES
+from flame.models.response.inputs import ResponseModelConfig
+from flame.models.response.network import ResponseModel
 from flame.pipelines.predict import PredictConfig, run
 
 SETS = len(parameter_grid())

@@ -15,16 +15,16 @@ import pytest
 from flame.core.cohort import Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap, Sequence
-from flame.io.intake import inspect_folder
-from flame.io.pixels import read_scan
+from flame.io.dicom.intake import inspect_folder
+from flame.io.dicom.pixels import read_scan
 from flame.io.pseudonym import load_key, pseudonym
-from flame.models.evolution_cases import evolution_case
+from flame.models.evolution.cases import evolution_case
 from flame.pipelines.preprocess import PreprocessConfig, run
-from flame.preprocessing.atlas import tissues
-from flame.preprocessing.cohort import at_spacing, read_cohort
+from flame.preprocessing.cohort.cohort import at_spacing, read_cohort
+from flame.preprocessing.cohort.tumour_cube import SHAPE, on_cube
 from flame.preprocessing.config import StageConfig, stages
-from flame.preprocessing.interpolation import resample_labels
-from flame.preprocessing.tumour_cube import SHAPE, on_cube
+from flame.preprocessing.stages.atlas_registration import tissues
+from flame.preprocessing.stages.interpolation import resample_labels
 from tests.conftest import write_mr_series
 from tests.pipelines.conftest import config
 

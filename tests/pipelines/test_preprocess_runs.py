@@ -17,7 +17,7 @@ from flame.core.errors import BadInput, FlameError
 from flame.core.files import locked
 from flame.io.bids import session_sidecar
 from flame.pipelines.preprocess import PreprocessConfig, run
-from flame.preprocessing.cohort import at_spacing, read_cohort
+from flame.preprocessing.cohort.cohort import at_spacing, read_cohort
 from flame.preprocessing.config import StageConfig
 from tests.pipelines.conftest import config
 
@@ -180,7 +180,7 @@ def test_decisions_are_obeyed(copied: Path) -> None:
 def test_a_day_that_failed_its_checks_can_be_accepted(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flame.preprocessing.quality.BRAIN_ML", (10.0, 20.0))
+    monkeypatch.setattr("flame.preprocessing.quality.checks.BRAIN_ML", (10.0, 20.0))
     (copied / "new").mkdir()
     first = run(config(copied, copied / "new"))
     assert [r.status for r in first.studies] == ["failed", "failed"]

@@ -13,15 +13,15 @@ from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import TrainConfig
-from flame.federation.settings import DataConfig
+from flame.federation.sections import DataConfig
 from flame.federation.strategies.strategy import State
 from flame.io.bids import read_timepoint
-from flame.io.intake import inspect_folder
+from flame.io.dicom.intake import inspect_folder
 from flame.io.transforms import read_transform
-from flame.models.segmentation import SegmentationModel
-from flame.models.segmentation_cases import SegmentationConfig, segmentation_case
+from flame.models.segmentation.cases import SegmentationConfig, segmentation_case
+from flame.models.segmentation.segmentation import SegmentationModel
 from flame.pipelines import preprocess, segment
-from flame.preprocessing.cohort import read_cohort, sessions
+from flame.preprocessing.cohort.cohort import read_cohort, sessions
 from tests.pipelines.conftest import config
 
 SMALL = SegmentationConfig(voxel_mm=6.0, patch=16, filters=4)

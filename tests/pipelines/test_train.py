@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from flame.federation.config import TrainConfig
-from flame.federation.data import load_cohort
-from flame.federation.settings import DataConfig
+from flame.federation.sections import DataConfig
+from flame.federation.tasks.cohorts import load_cohort
 from flame.io.bids import read_timepoint
-from flame.models.inputs import ResponseModelConfig
+from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import train
-from flame.preprocessing.cohort import sessions
+from flame.preprocessing.cohort.cohort import sessions
 
 
 def test_features_of_images_are_measured(derivatives: Path, tmp_path: Path) -> None:

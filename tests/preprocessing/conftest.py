@@ -3,7 +3,7 @@ import pytest
 
 from flame.core.cohort import Timepoint
 from flame.core.imaging import LabelMap, Scan, Sequence
-from flame.preprocessing.interpolation import resample_labels
+from flame.preprocessing.stages.interpolation import resample_labels
 from flame.simulation.anatomy import template_head
 from flame.simulation.scanner import SCANNERS, acquire, signal
 

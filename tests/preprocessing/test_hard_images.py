@@ -7,9 +7,9 @@ import pytest
 
 from flame.core.cohort import Timepoint
 from flame.core.imaging import Scan, Sequence
-from flame.preprocessing.atlas import template
 from flame.preprocessing.config import StageConfig, stages
-from flame.preprocessing.quality import Check, brain_checks, final_checks
+from flame.preprocessing.quality.checks import Check, brain_checks, final_checks
+from flame.preprocessing.stages.atlas_registration import template
 from flame.simulation.anatomy import template_head
 from flame.simulation.scanner import SCANNERS, acquire, pose, signal
 

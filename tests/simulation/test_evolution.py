@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flame.core.treatment import Phase, Radiation
-from flame.models.radiobiology import rbe
+from flame.models.clinical.radiobiology import rbe
 from flame.simulation.evolution import (
     BASELINE,
     CONFOUNDED,

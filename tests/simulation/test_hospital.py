@@ -11,8 +11,8 @@ import pytest
 
 from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
-from flame.io.intake import inspect_folder
-from flame.io.radiotherapy import read_treatment
+from flame.io.dicom.intake import inspect_folder
+from flame.io.dicom.radiotherapy import read_treatment
 from flame.pipelines.simulate import SimulateConfig, run
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from flame.streams.changes import detection
 from flame.streams.detectors import label_free
-from flame.streams.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.stream import Stream
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
 
 
 def stream(drift: str) -> Stream:

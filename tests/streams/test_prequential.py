@@ -5,17 +5,17 @@ import pandas as pd
 import pytest
 
 from flame.core.errors import FlameError
-from flame.federation.gossip.peers import GossipConfig
+from flame.federation.gossip.network import GossipConfig
 from flame.streams.changes import detection
 from flame.streams.detectors import DETECTORS, first_alarm
 from flame.streams.learners.fine_tune import FineTune
 from flame.streams.learners.learner import Pace
 from flame.streams.measures import area_lost, gap_closed, interval, summary
 from flame.streams.methods import MethodConfig, begin
-from flame.streams.mlp import MLP
+from flame.streams.networks.mlp import MLP
 from flame.streams.prequential import prequential
-from flame.streams.schedules import ScheduleConfig, plan_of
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 
 
 def learned(method: MethodConfig) -> pd.DataFrame:

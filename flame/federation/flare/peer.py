@@ -16,12 +16,12 @@ from flame.federation.config import CONFIG_FILE, TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.outbox import Outbox
+from flame.federation.gossip.neighbour_calls import Answer, Mailbox, PeerCall
 from flame.federation.history import write_history
 from flame.federation.networks import write_networks
-from flame.federation.peer_calls import Answer, Mailbox, PeerCall
-from flame.federation.plan import Federation
 from flame.federation.strategies.chosen import strategy_of
 from flame.federation.task import Message, open_task
+from flame.federation.trainings import Federation
 
 _PING = 3.0
 PEERS = "peers"

@@ -17,12 +17,12 @@ from flame.federation.config import CONFIG_FILE, TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.cross_site import cross_site
 from flame.federation.flare.calls import Calls
-from flame.federation.flare.peers import watch_peers
-from flame.federation.flare.plan import flare_plan
+from flame.federation.flare.peer_watch import watch_peers
+from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.history import in_a_line
-from flame.federation.plan import Federation
 from flame.federation.task import open_task
+from flame.federation.trainings import Federation
 
 PROGRESS_FILE, ERROR_FILE = "progress.json", "flare-error.json"
 SCORES_FILE, ROUNDS_FILE = "cross_site.csv", "rounds.log"

@@ -20,15 +20,15 @@ from nvflare.collab import collab
 
 from flame.core.errors import FlameError, Refusal
 from flame.core.files import atomic_path
-from flame.federation.audit import AUDIT_FILE, AuditLog
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.peer import PEERS, Peer, not_begun
-from flame.federation.flare.plan import flare_plan
 from flame.federation.flare.server import RUNS
-from flame.federation.peer_calls import Mailbox
-from flame.federation.policy import CALLS, POLICY_FILE, SitePolicy, read_policy
-from flame.federation.privacy_budget import BUDGET_FILE, Budget
+from flame.federation.flare.trainings import flare_plan
+from flame.federation.gossip.neighbour_calls import Mailbox
+from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
+from flame.federation.privacy.budget import BUDGET_FILE, Budget
+from flame.federation.privacy.site_policy import CALLS, POLICY_FILE, SitePolicy, read_policy
 from flame.federation.task import Message, open_task
 
 DATA_VARIABLE = "FLAME_DATA"
@@ -169,8 +169,8 @@ class _Here:
 
     def open_site(self, config: TrainConfig) -> Any:
         """The Site with its data read."""
-        from flame.federation.data import at_site, load_cohort
         from flame.federation.site import Site
+        from flame.federation.tasks.cohorts import at_site, load_cohort
 
         config = at_site(self.policy.applied(config), self.data)
         task = open_task(config)
@@ -180,7 +180,7 @@ class _Here:
 
     def privacy(self, config: TrainConfig) -> Any:
         """The CentrePrivacy that a run asks for, within the budget of this site's policy."""
-        from flame.federation.centre_privacy import CentrePrivacy
+        from flame.federation.privacy.differential import CentrePrivacy
 
         if not config.privacy.is_private:
             return None

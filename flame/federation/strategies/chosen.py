@@ -2,7 +2,6 @@
 
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
-from flame.federation.plan import FEDERATED
 from flame.federation.strategies import (  # noqa: F401  (they register themselves)
     bulyan,
     centred_clipping,
@@ -28,6 +27,7 @@ from flame.federation.strategies import (  # noqa: F401  (they register themselv
     trimmed_mean,
 )
 from flame.federation.strategies.strategy import State, Strategy, open_strategy
+from flame.federation.trainings import FEDERATED
 
 
 def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:

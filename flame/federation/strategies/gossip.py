@@ -9,7 +9,7 @@ from flame.core.errors import BadInput
 from flame.core.scores import Update, Weights
 from flame.federation.gossip.chosen import METHODS  # noqa: F401  (registers every method)
 from flame.federation.gossip.method import GOSSIP, Round, Swarm, open_method
-from flame.federation.gossip.peers import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, Peers
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, flat, mean, shaped
 
 OWN, _METHOD, _ROUND = "own.", "method.", "round"

@@ -7,7 +7,7 @@ import numpy as np
 from flame.core.errors import BadInput
 from flame.streams.learners.fine_tune import FineTune, Rows
 from flame.streams.learners.learner import LEARNERS
-from flame.streams.network import Adam, Array, log_loss, shares
+from flame.streams.networks.base import Adam, Array, log_loss, shares
 
 
 @LEARNERS.register("early-stop")

@@ -24,7 +24,7 @@ from flame.streams.learners.evidence.labelling import Labelling
 from flame.streams.learners.evidence.leaning import Leaning
 from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
-from flame.streams.network import Adam, Array, Labels, Network
+from flame.streams.networks.base import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
 _SENT_WITH_A_MODEL, _SENT_WITH_A_NEW_ONE = 2, 3

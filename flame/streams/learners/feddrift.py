@@ -12,7 +12,7 @@ from flame.streams.exchange import Exchange, Server
 from flame.streams.learners.fine_tune import Rows
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.learners.window import together
-from flame.streams.network import Adam, Array, Labels, Network
+from flame.streams.networks.base import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
 Labelled = tuple[Array, Labels, Array, NDArray[np.int_]]

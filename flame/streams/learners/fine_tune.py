@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from flame.core.scores import Correction
 from flame.streams.learners.learner import LEARNERS, Learner, apart
-from flame.streams.network import Adam, Array, Labels
+from flame.streams.networks.base import Adam, Array, Labels
 from flame.streams.stream import Batch
 
 Rows = tuple[Array, Labels, Array]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange, Server
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
-from flame.streams.network import Adam, Network, log_loss, shares
+from flame.streams.networks.base import Adam, Network, log_loss, shares
 from flame.streams.stream import Batch
 
 

@@ -11,7 +11,7 @@ from flame.core.config import build
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.streams.exchange import Exchange
-from flame.streams.network import Adam, Array, Network
+from flame.streams.networks.base import Adam, Array, Network
 from flame.streams.stream import Batch
 
 

@@ -9,7 +9,7 @@ from flame.streams.exchange import Exchange
 from flame.streams.learners.fine_tune import Rows
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.learners.window import together
-from flame.streams.network import Adam, Array, Network
+from flame.streams.networks.base import Adam, Array, Network
 from flame.streams.stream import Batch
 
 

@@ -9,7 +9,7 @@ from flame.streams.exchange import Exchange
 from flame.streams.learners.fine_tune import FineTune, Rows
 from flame.streams.learners.learner import LEARNERS, Pace
 from flame.streams.learners.window import together
-from flame.streams.network import Array, Network
+from flame.streams.networks.base import Array, Network
 from flame.streams.stream import Batch
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
-from flame.streams.network import Adam, Array, Network
+from flame.streams.networks.base import Adam, Array, Network
 from flame.streams.stream import Batch
 
 

@@ -8,7 +8,7 @@ from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
 from flame.streams.learners.fine_tune import FineTune, Rows
 from flame.streams.learners.learner import LEARNERS, Pace
-from flame.streams.network import Network
+from flame.streams.networks.base import Network
 from flame.streams.stream import Batch
 
 

@@ -14,10 +14,10 @@ import pytest
 
 from flame.federation.checkpoint import MODELS, finished, load_checkpoint
 from flame.federation.config import TrainConfig
-from flame.federation.data import load_cohort
-from flame.federation.flare.plan import flare_plan
-from flame.federation.gossip.peers import GossipConfig
+from flame.federation.flare.trainings import flare_plan
+from flame.federation.gossip.network import GossipConfig
 from flame.federation.task import open_task
+from flame.federation.tasks.cohorts import load_cohort
 from flame.pipelines import report, train
 from tests.federation.flare.hospitals import PERSON, SITES, Cable, Hospitals, until
 
@@ -46,7 +46,7 @@ CoreCell.process_message = spied
 """
 KEEPS = """
 from pathlib import Path
-from flame.federation.peer_calls import SENT, PeerCall
+from flame.federation.gossip.neighbour_calls import SENT, PeerCall
 forget = PeerCall.forget
 def copied(self):
     (self.folder / SENT).rename(self.folder / "copied")

@@ -9,7 +9,7 @@ from flame.core.errors import BadInput
 from flame.federation.gossip import chosen  # noqa: F401  (registers every method)
 from flame.federation.gossip.method import METHODS, Round, Swarm, open_method
 from flame.federation.gossip.neighbour_trimmed_mean import NeighbourTrimmedMean
-from flame.federation.gossip.peers import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, Peers
 from flame.federation.gossip.topology import Shape, links_of, spectral_gap, weights_of
 
 RNG = np.random.default_rng(7)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from flame.core.errors import BadInput
 from flame.core.scores import Correction, Update
 from flame.federation.config import TrainConfig
-from flame.federation.settings import DataConfig, FederationConfig, TrainingConfig
+from flame.federation.sections import DataConfig, FederationConfig, TrainingConfig
 from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, open_strategy
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.peers import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, Peers
 from flame.streams.exchange import EXCHANGES
 from flame.streams.learners.chosen import LEARNERS
 from flame.streams.learners.learner import Learner, Pace, apart, open_learner
 from flame.streams.learners.replay import Reservoir
 from flame.streams.methods import MethodConfig
-from flame.streams.mlp import MLP
-from flame.streams.network import Adam
+from flame.streams.networks.base import Adam
+from flame.streams.networks.mlp import MLP
 from flame.streams.prequential import prequential
-from flame.streams.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.stream import Batch, Stream
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
 
 PACE = Pace(rounds=8, local_steps=2)
 AT_A_SERVER = ("feddrift",)

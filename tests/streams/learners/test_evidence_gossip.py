@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.peers import GossipConfig
+from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.evidence.bank import FORGOTTEN
 from flame.streams.learners.evidence_gossip import EvidenceGossip
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import MethodConfig, begin
-from flame.streams.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.stream import Batch, Stream
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
 from tests.streams.learners.evidence.conftest import NETWORK, sine
 
 

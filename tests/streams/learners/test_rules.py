@@ -7,9 +7,9 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from flame.core.scores import Correction
-from flame.federation.gossip.peers import GossipConfig
+from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.learner import Pace
-from flame.streams.network import Adam, Array, log_loss, with_first
+from flame.streams.networks.base import Adam, Array, log_loss, with_first
 from flame.streams.stream import Batch
 from tests.streams.learners.test_every_learner import opened, stream
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.streams.network import Array
+from flame.streams.networks.base import Array
 from flame.streams.stream import Batch
 
 FORGOTTEN = -1

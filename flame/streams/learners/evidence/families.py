@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from flame.federation.gossip.method import Round
 from flame.streams.learners.evidence.bank import Slot
-from flame.streams.network import Array
+from flame.streams.networks.base import Array
 
 _NO_BATCH = 1e-6
 """What a node that holds a model without a batch of it counts: it passes the model on."""

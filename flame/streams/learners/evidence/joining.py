@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, roots
 from flame.streams.learners.evidence.new_concept import chunk_evidence
-from flame.streams.network import Array, Network
+from flame.streams.networks.base import Array, Network
 
 
 def evidence_tables(network: Network, bank: Bank) -> tuple[Array, NDArray[np.int_]]:

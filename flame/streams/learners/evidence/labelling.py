@@ -15,7 +15,7 @@ from flame.streams.learners.evidence.new_concept import (
 )
 from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.learner import Pace
-from flame.streams.network import Array, Network
+from flame.streams.networks.base import Array, Network
 from flame.streams.stream import Batch
 
 _STAY, _RETURN, _NEW = np.log([0.5, 0.25, 0.25])

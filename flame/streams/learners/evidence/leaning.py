@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit
 
-from flame.streams.network import Array
+from flame.streams.networks.base import Array
 from flame.streams.stream import Batch
 
 _BANK = np.log(3)

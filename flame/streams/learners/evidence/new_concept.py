@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from flame.streams.learners.learner import Pace
-from flame.streams.network import Adam, Array, Network, log_likelihood
+from flame.streams.networks.base import Adam, Array, Network, log_likelihood
 from flame.streams.stream import Batch
 
 FOLDS = 5

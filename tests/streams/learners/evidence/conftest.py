@@ -3,11 +3,11 @@
 import numpy as np
 
 from flame.streams.learners.evidence.bank import Bank, Memory
-from flame.streams.mlp import MLP
-from flame.streams.network import Adam, Array
-from flame.streams.schedules import ScheduleConfig, plan_of
+from flame.streams.networks.base import Adam, Array
+from flame.streams.networks.mlp import MLP
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.stream import Batch, Stream
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
 
 NETWORK = MLP(2, 20)
 START = np.tile(NETWORK.start(np.random.default_rng(0)), (10, 1))

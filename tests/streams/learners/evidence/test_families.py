@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from flame.federation.gossip.method import Round
-from flame.federation.gossip.peers import GossipConfig
+from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.evidence.bank import Bank, Memory
 from flame.streams.learners.evidence.families import averaged
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import MethodConfig, begin
-from flame.streams.mlp import MLP
-from flame.streams.schedules import ScheduleConfig, plan_of
+from flame.streams.networks.mlp import MLP
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.stream import Batch
-from flame.streams.synthetic import SyntheticConfig, synthetic_stream
 
 ALL = np.ones((2, 2), bool)
 EVEN = Round(np.full((2, 2), 0.5), ALL, ALL[0], np.random.default_rng(0))

@@ -1,0 +1,1 @@
+"""How masks and forecasts hold at each centre."""

@@ -1,0 +1,273 @@
+"""Metrics with 95 % intervals. What is undefined is NaN and says why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score
+
+from flame.core.errors import FlameError
+from flame.models.regression import cox, logistic
+from flame.models.regression.discrimination import lived_longer
+from flame.models.regression.newton import Likelihood, Penalty, maximise
+from flame.models.regression.survival_curves import Z
+
+Array = NDArray[np.float64]
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with a 95 % interval; NaN with a reason where it is undefined."""
+
+    value: float
+    low: float = NAN
+    high: float = NAN
+    reason: str = ""
+
+
+def undefined(reason: str) -> Estimate:
+    """An estimate that does not exist."""
+    return Estimate(NAN, reason=reason)
+
+
+def auc(response: Array, probability: Array, fold: NDArray[np.intp]) -> float:
+    """Area under the ROC curve, comparing patients of the same ``fold`` only; NaN without pairs.
+
+    Ties count half. Patients of different folds were predicted by different models; pairs across
+    folds bias the AUC of a model without skill below one half (Airola 2011,
+    doi:10.1016/j.csda.2010.11.018).
+    """
+    wins, pairs = 0.0, 0
+    for k in np.unique(fold):
+        here = fold == k
+        positives = response[here] > 0.5
+        n_pos, n_neg = int(positives.sum()), int((~positives).sum())
+        if n_pos and n_neg:
+            ranks = rankdata(probability[here])
+            wins += float(ranks[positives].sum()) - n_pos * (n_pos + 1) / 2
+            pairs += n_pos * n_neg
+    return wins / pairs if pairs else NAN
+
+
+def mean_auc(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> float:
+    """Mean over seeds of the AUC; ``by_seed`` and ``folds`` are (seed, patient)."""
+    return float(np.mean([auc(response, p, f) for p, f in zip(by_seed, folds, strict=True)]))
+
+
+def auc_interval(value: float, n_pos: int, n_neg: int, folds: int = 1) -> tuple[float, float]:
+    """Newcombe's method 5 (2006, doi:10.1002/sim.2324): sensible at AUC 1 and for few patients.
+
+    An AUC within ``folds`` equal folds is the mean of that many AUCs of as many times fewer
+    patients each.
+    """
+    size = max((n_pos + n_neg) / 2 / folds - 1, 0)
+
+    def half_width(theta: float) -> float:
+        spread = 1 + size * (1 - theta) / (2 - theta) + size * theta / (1 + theta)
+        return Z * float(np.sqrt(theta * (1 - theta) * spread * folds / (n_pos * n_neg)))
+
+    def solve(low: float, high: float, sign: int) -> float:
+        def gap(theta: float) -> float:
+            return theta + sign * half_width(theta) - value
+
+        return float(brentq(gap, low, high))
+
+    tiny = 1e-9
+    return (
+        solve(tiny, value - tiny, 1) if value > 2 * tiny else 0.0,
+        solve(value + tiny, 1 - tiny, -1) if value < 1 - 2 * tiny else 1.0,
+    )
+
+
+def auc_estimate(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> Estimate:
+    """Mean AUC over seeds (rows of ``by_seed``) with an interval for its patients."""
+    if not len(response):
+        return undefined("no patient with a known response")
+    if len(np.unique(response)) < 2:
+        kind = "responders" if response[0] > 0.5 else "non-responders"
+        return undefined(f"all {len(response)} patients are {kind}")
+    value = mean_auc(response, by_seed, folds)
+    if not np.isfinite(value):
+        return undefined("no fold holds both responders and non-responders")
+    n_pos = int((response > 0.5).sum())
+    groups = len(np.unique(folds))
+    return Estimate(value, *auc_interval(value, n_pos, len(response) - n_pos, groups))
+
+
+def _bootstrap(
+    statistic: Callable[[NDArray[np.intp]], float], patients: int, repeats: int, seed: int = 0
+) -> tuple[float, float]:
+    rng = np.random.default_rng(seed)
+    values = [statistic(rng.integers(0, patients, patients)) for _ in range(repeats)]
+    kept = [v for v in values if np.isfinite(v)]
+    if len(kept) < repeats / 2:
+        return NAN, NAN
+    low, high = np.quantile(kept, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def mean_estimate(values: Array, missing: str) -> Estimate:
+    """Mean over patients with a percentile bootstrap; ``missing`` says why where there is none."""
+    if not len(values):
+        return undefined(missing)
+    low, high = _bootstrap(lambda rows: float(values[rows].mean()), len(values), 1000)
+    return Estimate(float(values.mean()), low, high)
+
+
+def brier_estimate(response: Array, by_seed: Array) -> Estimate:
+    """Mean squared error of the probability, averaged over seeds; percentile bootstrap."""
+    if not len(response):
+        return undefined("no patients")
+    errors = ((by_seed - response) ** 2).mean(axis=0)
+    low, high = _bootstrap(lambda rows: float(errors[rows].mean()), len(response), 1000)
+    return Estimate(float(errors.mean()), low, high)
+
+
+def auprc_estimate(response: Array, by_seed: Array) -> Estimate:
+    """Average precision, mean over seeds; percentile bootstrap over patients."""
+    if not (response > 0.5).any():
+        return undefined("no responders")
+
+    def statistic(rows: NDArray[np.intp]) -> float:
+        if not (response[rows] > 0.5).any():
+            return NAN
+        return float(np.mean([average_precision_score(response[rows], p[rows]) for p in by_seed]))
+
+    value = statistic(np.arange(len(response)))
+    return Estimate(value, *_bootstrap(statistic, len(response), 200))
+
+
+def balanced_accuracy_estimate(response: Array, called: NDArray[np.bool_]) -> Estimate:
+    """Mean of sensitivity and specificity of who was ``called`` a responder (seed, patient)."""
+    positive = response > 0.5
+    right = np.where(positive, called, ~called).mean(axis=0)
+
+    def statistic(rows: NDArray[np.intp]) -> float:
+        here = positive[rows]
+        if here.all() or not here.any():
+            return NAN
+        return float((right[rows][here].mean() + right[rows][~here].mean()) / 2)
+
+    value = statistic(np.arange(len(response))) if len(response) else NAN
+    if not np.isfinite(value):
+        return undefined("one class only")
+    return Estimate(value, *_bootstrap(statistic, len(response), 1000))
+
+
+def survival_slope(days: Array, died: Array, score: Array) -> Estimate:
+    """Slope of a Cox model of survival on the predicted log risk, ``-score``; 1 is ideal."""
+    if not (died > 0.5).any():
+        return undefined("no deaths with a known survival time")
+    if np.ptp(score) < 1e-9:
+        return undefined("the prediction is constant")
+    return _wald(lambda beta: cox.stratum(-score[:, None], days, died, beta), 1)
+
+
+class Concordance:
+    """Harrell's C of scores (the higher, the longer alive) of patients whose survival is known.
+
+    Pairs within a fold only, as for the AUC; ties of scores count half; the mean over seeds.
+    ``by_seed`` and ``folds`` are (seed, patient).
+    """
+
+    def __init__(self, days: Array, died: Array, by_seed: Array, folds: NDArray[np.intp]) -> None:
+        first = lived_longer(days, died)
+        self.pairs = [first & (fold[:, None] == fold) for fold in folds]
+        self.wins = [
+            pairs * ((s[:, None] < s) + 0.5 * (s[:, None] == s))
+            for pairs, s in zip(self.pairs, by_seed, strict=True)
+        ]
+
+    def of(self, rows: NDArray[np.intp]) -> float:
+        """C of the patients ``rows``, some of them several times; NaN without a pair."""
+        times = np.bincount(rows, minlength=self.pairs[0].shape[0]).astype(float)
+        counted = [times @ pairs @ times for pairs in self.pairs]
+        if min(counted) == 0:
+            return NAN
+        won = (times @ wins @ times for wins in self.wins)
+        return float(np.mean([w / n for w, n in zip(won, counted, strict=True)]))
+
+
+def c_index_estimate(days: Array, died: Array, by_seed: Array, folds: NDArray[np.intp]) -> Estimate:
+    """Harrell's C, see Concordance; percentile bootstrap over patients."""
+    if not (died > 0.5).any() or len(days) < 2:
+        return undefined("no deaths with a known survival time")
+    statistic = Concordance(days, died, by_seed, folds).of
+    value = statistic(np.arange(len(days)))
+    if not np.isfinite(value):
+        return undefined("no comparable pair of patients")
+    return Estimate(value, *_bootstrap(statistic, len(days), 500))
+
+
+def c_index_difference(
+    days: Array,
+    died: Array,
+    first: tuple[Array, NDArray[np.intp]],
+    second: tuple[Array, NDArray[np.intp]],
+) -> Estimate:
+    """C-index of ``first`` minus that of ``second``, paired bootstrap over patients."""
+    a, b = (Concordance(days, died, *scores) for scores in (first, second))
+
+    def statistic(rows: NDArray[np.intp]) -> float:
+        return a.of(rows) - b.of(rows)
+
+    value = statistic(np.arange(len(days)))
+    if not np.isfinite(value):
+        return undefined("no comparable pair of patients")
+    return Estimate(value, *_bootstrap(statistic, len(days), 500))
+
+
+def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate, Estimate]:
+    """Calibration slope and intercept (calibration in the large) with Wald intervals.
+
+    Slope from logit(y) = a + b logit(p); intercept from logit(y) = a + logit(p) (Cox 1958).
+    """
+    if len(np.unique(response)) < 2:
+        reason = "one class only"
+        return undefined(reason), undefined(reason)
+    clipped = np.clip(probability, 1e-6, 1 - 1e-6)
+    logit = np.log(clipped / (1 - clipped))
+    ones = np.ones_like(logit)
+    alone, both = ones[:, None], np.column_stack([logit, ones])
+    intercept = _wald(lambda beta: logistic.likelihood(alone, response, beta, logit), 1)
+    if np.ptp(logit) < 1e-9:
+        return undefined("the prediction is constant"), intercept
+    return _wald(lambda beta: logistic.likelihood(both, response, beta), 2), intercept
+
+
+def _wald(at: Callable[[Array], Likelihood], coefficients: int) -> Estimate:
+    """The first coefficient of the highest likelihood, with its Wald interval."""
+    free = Penalty(np.zeros(coefficients), np.zeros(coefficients))
+    try:
+        (beta,), _ = maximise(lambda betas: [at(b) for b in betas.values()], [free])
+    except FlameError:
+        return undefined("no finite fit: the groups are separated")
+    error = float(np.sqrt(np.linalg.inv(at(beta).information)[0, 0]))
+    value = float(beta[0])
+    return Estimate(value, value - Z * error, value + Z * error)
+
+
+def auc_difference(
+    response: Array,
+    first: tuple[Array, NDArray[np.intp]],
+    second: tuple[Array, NDArray[np.intp]],
+) -> Estimate:
+    """AUC of ``first`` minus that of ``second``, paired bootstrap over patients.
+
+    Both are predictions and folds, (seed, patient) each.
+    """
+    if len(np.unique(response)) < 2:
+        return undefined("one class only")
+
+    def statistic(rows: NDArray[np.intp]) -> float:
+        values = [mean_auc(response[rows], p[:, rows], f[:, rows]) for p, f in (first, second)]
+        return values[0] - values[1]
+
+    value = statistic(np.arange(len(response)))
+    if not np.isfinite(value):
+        return undefined("no fold holds both responders and non-responders")
+    return Estimate(value, *_bootstrap(statistic, len(response), 500))

@@ -1,0 +1,1 @@
+"""How predictions of response and survival hold at each centre."""

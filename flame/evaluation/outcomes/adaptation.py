@@ -1,0 +1,94 @@
+"""What a new hospital gains from a few of its own patients: recalibration, fine-tuning, nothing.
+
+A model that never saw the hospital is adapted on n of its patients, drawn many times over, and
+tested on all others.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import expit, logit
+
+from flame.core.scores import Correction
+from flame.evaluation.outcomes.out_of_fold import Predictor
+from flame.federation.trainings import FEDERATED, Federation, without
+from flame.models.regression.discrimination import scored_auc
+from flame.models.response.inputs import Inputs
+
+Array = NDArray[np.float64]
+
+SIZES, DRAWS, DRAWS_OF_IMAGES, ROUNDS = (5, 10, 20), 20, 3, 5
+"""Patients to adapt on, draws of them, and rounds of fine-tuning: fixed before any result."""
+AS_IT_IS, RECALIBRATED, TUNED = "as it is", "recalibrated", "fine-tuned"
+
+
+def adaptation(predictor: Predictor) -> pd.DataFrame:
+    """A row a hospital, n, draw and way: AUC and Brier score on the patients not drawn.
+
+    Of the first seed. Draws without both outcomes, here or there, are passed over.
+    """
+    rows = [row for inputs in predictor.inputs for row in _at(predictor, inputs)]
+    return pd.DataFrame(rows, columns=["centre", "n", "draw", "way", "auc", "brier"])
+
+
+def _at(predictor: Predictor, inputs: Inputs) -> Iterator[dict[str, Any]]:
+    config = predictor.config
+    others = tuple(c for c in config.data.centres if c != inputs.centre)
+    known = inputs.take(inputs.labelled)
+    if not others:
+        return
+    draws = DRAWS_OF_IMAGES if config.model.sequences else DRAWS
+    seed, folds = config.training.seeds[0], config.training.folds
+    unseen = Federation(without(FEDERATED, inputs.centre), others, seed, folds)
+    told = np.clip(predictor.of(unseen, known), 1e-6, 1 - 1e-6)
+    outcome = known.response.astype(float)
+    for n in SIZES:
+        for draw in range(draws):
+            order = np.random.default_rng([seed, n, draw]).permutation(len(outcome))
+            own, rest = order[:n], order[n:]
+            if min(map(len, (set(outcome[own]), set(outcome[rest])))) < 2:
+                continue
+            ways = {AS_IT_IS: told[rest],
+                    RECALIBRATED: recalibrated(told[own], outcome[own], told[rest])}  # fmt: skip
+            if config.learner == "response" and not config.privacy.is_private:
+                ways[TUNED] = _tuned(predictor, unseen, known, own, draw)[rest]
+            for way, p in ways.items():
+                yield {
+                    "centre": inputs.centre, "n": n, "draw": draw, "way": way,
+                    "auc": scored_auc(p, outcome[rest]).value,
+                    "brier": float(np.mean((p - outcome[rest]) ** 2)),
+                }  # fmt: skip
+
+
+def recalibrated(told: Array, outcome: Array, others: Array) -> Array:
+    """``others`` with the intercept and slope that fit ``told`` to ``outcome``.
+
+    The intercept and the logarithm of the slope have a standard normal prior, as five patients
+    tell little; so the order of patients, and the AUC, stay what they are.
+    """
+    x = logit(told)
+
+    def loss(shift: Array) -> float:
+        z = shift[0] + np.exp(shift[1]) * x
+        likelihood = np.logaddexp(0, z) - outcome * z
+        return float(likelihood.sum() + 0.5 * shift @ shift)
+
+    intercept, slope = minimize(loss, np.zeros(2)).x
+    return np.asarray(expit(intercept + np.exp(slope) * logit(others)))
+
+
+def _tuned(
+    predictor: Predictor, unseen: Federation, known: Inputs, own: NDArray[np.intp], draw: int
+) -> Array:
+    """Predictions of the model that went on with ``own`` patients for ROUNDS."""
+    weights, shared = predictor.trained(unseen, known.centre)
+    mine, rng = [known.take(own)], np.random.default_rng(draw)
+    for number in range(1, ROUNDS + 1):
+        trained = predictor.task.train(mine, weights, shared, number, rng, Correction())
+        weights = trained.weights
+    found: Array = predictor.task.predict(known, weights, shared)
+    return found

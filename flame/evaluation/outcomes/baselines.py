@@ -1,0 +1,76 @@
+"""Plain baselines of a run, each trained on the other centres and tested on the one left out.
+
+Where there is one centre alone, they are cross-validated in the folds of the run.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from flame.core.cohort import Cohort
+from flame.evaluation.outcomes.out_of_fold import Predictions
+from flame.federation.config import TrainConfig
+from flame.federation.folds import fold_of, training_rows
+from flame.federation.sections import TrainingConfig
+from flame.models.response.baselines import Probability, cox, logistic, prevalence
+from flame.models.response.inputs import (
+    Followed,
+    Inputs,
+    ResponseModelConfig,
+    build_inputs,
+    concatenate,
+    followed,
+)
+
+
+def baseline_predictions(config: TrainConfig, cohorts: list[Cohort]) -> list[Predictions]:
+    """Prevalence (of response), and regressions on the feature sets the run names."""
+    survival = config.task == "survival"
+    kind, make = ("Cox", followed) if survival else ("logistic", build_inputs)
+    designs: dict[str, tuple[str, ...]] = {} if survival else {"prevalence": ()}
+    designs |= {f"{kind}, {name}": features for name, features in config.baselines.items()}
+    if config.model.clinical:
+        designs[f"{kind}, same features"] = config.model.clinical
+    return [
+        prediction
+        for name, features in designs.items()
+        for prediction in _tested(config, name, features, cohorts, make)
+    ]
+
+
+def _tested(
+    config: TrainConfig,
+    name: str,
+    features: tuple[str, ...],
+    cohorts: list[Cohort],
+    make: Callable[[Cohort, ResponseModelConfig], Inputs],
+) -> list[Predictions]:
+    inputs = [make(c, ResponseModelConfig(clinical=features)) for c in cohorts]
+    if len(inputs) == 1:
+        return [_cross_validated(config.training, name, inputs[0])]
+    found = []
+    for tested in inputs:
+        pooled = concatenate([i.take(i.labelled) for i in inputs if i is not tested])
+        scores = _fitted(pooled)(tested.clinical)[None]
+        folds = np.zeros(scores.shape, int)
+        found.append(Predictions(name, pooled.centre, tested.centre, scores, folds))
+    return found
+
+
+def _cross_validated(training: TrainingConfig, name: str, inputs: Inputs) -> Predictions:
+    shape = len(training.seeds), len(inputs.pseudonyms)
+    scores, folds = np.full(shape, np.nan), np.zeros(shape, int)
+    for place, seed in enumerate(training.seeds):
+        folds[place] = fold_of(inputs, seed, training.folds)
+        for fold in range(training.folds):
+            known = inputs.take(training_rows(inputs, seed, training.folds, fold))
+            rows = folds[place] == fold
+            scores[place, rows] = _fitted(known)(inputs.clinical[rows])
+    return Predictions(name, inputs.centre, inputs.centre, scores, folds)
+
+
+def _fitted(pooled: Inputs) -> Probability:
+    if isinstance(pooled, Followed):
+        return cox(pooled.clinical, pooled.survival_days, pooled.died)
+    design = logistic if pooled.clinical.shape[1] else prevalence
+    return design(pooled.clinical, pooled.response)

@@ -1,0 +1,60 @@
+"""What a tabular model looks at: how its prediction moves with one feature."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from flame.evaluation.outcomes.out_of_fold import Predictor
+from flame.federation.config import TrainConfig
+from flame.federation.trainings import FEDERATED, Federation
+from flame.models.response.inputs import TREATMENT_FEATURES, Inputs
+
+LOW, HIGH = 0.1, 0.9
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Mean change of the prediction at each centre, and over all of them."""
+
+    feature: str
+    by_centre: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Over centres, each counting alike."""
+        return float(np.mean(self.by_centre))
+
+
+def feature_effects(config: TrainConfig, run: Path, cohort: list[Inputs]) -> list[Effect]:
+    """How the federated model's prediction changes as one feature goes from LOW to HIGH.
+
+    LOW and HIGH are quantiles over all patients; everything else about a patient stays (a partial
+    dependence, Friedman 2001, doi:10.1214/aos/1013203451). Mean over seeds.
+    """
+    predictor = Predictor(config, run, cohort)
+    trained = [Federation(FEDERATED, config.data.centres, s, 0) for s in config.training.seeds]
+
+    def prediction(inputs: Inputs) -> float:
+        return float(np.mean([predictor.of(federation, inputs).mean() for federation in trained]))
+
+    found = []
+    columns = [("clinical", i, name) for i, name in enumerate(config.model.clinical_columns)]
+    if config.model.treatment:
+        columns += [("treatment", i, name) for i, name in enumerate(TREATMENT_FEATURES)]
+    for field, column, name in columns:
+        values = np.concatenate([getattr(i, field)[:, column] for i in cohort])
+        ends = np.nanquantile(values, [LOW, HIGH]) if np.isfinite(values).any() else (0.0, 0.0)
+        if ends[0] == ends[1]:
+            ends = np.nanmin(values), np.nanmax(values)
+        moved = [
+            [prediction(_with(inputs, field, column, end)) for inputs in cohort] for end in ends
+        ]
+        found.append(Effect(name, tuple(np.subtract(moved[1], moved[0]).tolist())))
+    return found
+
+
+def _with(inputs: Inputs, field: str, column: int, value: float) -> Inputs:
+    array = getattr(inputs, field).copy()
+    array[:, column] = value
+    return replace(inputs, **{field: array})

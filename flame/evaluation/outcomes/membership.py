@@ -1,0 +1,65 @@
+"""Whether a model gives away who was in training: a membership-inference audit.
+
+The attack guesses that a patient was in training the lower the model's loss is on him (Yeom 2018,
+doi:10.1109/CSF.2018.00027): AUC one half gives nothing away.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flame.evaluation.metrics.estimates import Estimate, undefined
+from flame.evaluation.outcomes.out_of_fold import Predictor
+from flame.federation.cross_site import averaged
+from flame.federation.folds import training_rows
+from flame.federation.trainings import FEDERATED, LOCAL, POOLED, Federation, local
+from flame.models.regression.discrimination import scored_auc
+from flame.models.regression.logistic import log_losses
+from flame.models.response.inputs import Inputs
+
+_FALSE_ALARMS = 0.1
+
+
+def membership(predictor: Predictor) -> dict[str, tuple[Estimate, float]]:
+    """AUC of the attack on each kind of model, and how many members it finds at 10 % false alarms.
+
+    Members and others of one centre are compared, fold by fold: who trained, and who was held out.
+    """
+    found = {}
+    for kind in (LOCAL, FEDERATED, POOLED):
+        rows = [row for inputs in predictor.inputs for row in attacks(predictor, kind, inputs)]
+        table = pd.DataFrame(rows)
+        mean = averaged({}, table)
+        caught = float(np.average(table.caught, weights=table.weight)) if len(table) else np.nan
+        if np.isfinite(mean["value"]):
+            estimate = Estimate(mean["value"], mean["low"], mean["high"])
+        else:
+            estimate = undefined("nobody was held out")
+        found[kind] = (estimate, caught)
+    return found
+
+
+def attacks(predictor: Predictor, kind: str, inputs: Inputs) -> list[dict[str, Any]]:
+    """A row a seed and fold: the AUC of the attack as ``Scored``, and members ``caught``."""
+    config, rows = predictor.config, []
+    training, names = config.training, config.data.centres
+    known = inputs.take(inputs.labelled)
+    for seed in training.seeds:
+        for fold in range(training.folds):
+            model = local(inputs.centre) if kind == LOCAL else kind
+            centres = (inputs.centre,) if kind == LOCAL else names
+            federation = Federation(model, centres, seed, training.folds, fold)
+            trust = -log_losses(predictor.of(federation, known), known.response)
+            trained = training_rows(inputs, seed, training.folds, fold)
+            member = np.isin(inputs.labelled, trained).astype(float)
+            scored = scored_auc(trust, member)
+            if scored.weight:
+                rows.append({"seed": seed, "caught": _caught(trust, member), **scored._asdict()})
+    return rows
+
+
+def _caught(trust: np.ndarray, member: np.ndarray) -> float:
+    """Share of members above the threshold that one in ten of the others is above."""
+    threshold = np.quantile(trust[member < 0.5], 1 - _FALSE_ALARMS)
+    return float((trust[member > 0.5] > threshold).mean())

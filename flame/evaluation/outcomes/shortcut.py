@@ -1,0 +1,86 @@
+"""Shortcut probe: could a model do well by telling the hospital instead of the patient?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from flame.evaluation.metrics.estimates import Estimate, undefined
+from flame.evaluation.outcomes.out_of_fold import Predictions
+from flame.evaluation.outcomes.scores import OUTCOMES, Scored
+from flame.evaluation.outcomes.subgroups import pooled_scores
+from flame.federation.trainings import FEDERATED
+from flame.models.response.inputs import Inputs, concatenate
+
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Shortcut:
+    """Figures of pairs over all centres and within them, and of the centre alone.
+
+    ``telling`` is the balanced accuracy with which features tell the centre, by ``chance`` one
+    over the number of centres; NaN where there are no tabular features.
+    """
+
+    centre_only: Estimate
+    model: Estimate
+    within: Estimate
+    telling: float
+    chance: float
+
+
+def probe(task: str, predictions: list[Predictions], cohort: list[Inputs]) -> Shortcut | None:
+    """None where there is one centre only. The federated model, cross-validated."""
+    if len(cohort) < 2:
+        return None
+    everyone, outcome = concatenate(cohort), OUTCOMES[task]
+    rows = everyone.labelled
+    scores, apart = pooled_scores(predictions, cohort, FEDERATED)
+    _, together = pooled_scores(predictions, cohort, FEDERATED, across=True)
+    centre = np.concatenate([np.full(len(i.pseudonyms), n) for n, i in enumerate(cohort)])
+
+    def of(scored: Scored) -> Estimate:
+        return outcome.estimate(everyone.take(rows), (scored[0][:, rows], scored[1][:, rows]))
+
+    alone = _centre_rates(task, everyone, rows, centre, together)
+    return Shortcut(
+        of((alone, together)) if np.isfinite(alone).all() else undefined("no rate of a centre"),
+        of((scores, together)), of((scores, apart)), _telling(everyone, centre), 1 / len(cohort),
+    )  # fmt: skip
+
+
+def _centre_rates(
+    task: str, inputs: Inputs, rows: np.ndarray, centre: np.ndarray, folds: np.ndarray
+) -> np.ndarray:
+    """The share of responders, or the years lived a death, of a patient's centre (seed, patient).
+
+    Of patients outside the fold, as a model would know it.
+    """
+    rates, labelled = np.full(folds.shape, np.nan), np.isin(np.arange(len(centre)), rows)
+    for seed, fold in np.ndindex(len(folds), int(folds.max()) + 1):
+        for c in np.unique(centre):
+            there = (centre == c) & labelled
+            known = there & (folds[seed] != fold)
+            if task == "response":
+                rate = inputs.response[known].mean()
+            else:
+                rate = inputs.survival_days[known].sum() / max(inputs.died[known].sum(), 0.5)
+            rates[seed, (centre == c) & (folds[seed] == fold)] = rate
+    return rates
+
+
+def _telling(inputs: Inputs, centre: np.ndarray) -> float:
+    if not inputs.features.shape[1] or np.bincount(centre).min() < _FOLDS:
+        return float("nan")
+    mean = np.nan_to_num(np.nanmean(inputs.features, axis=0))
+    filled = np.where(np.isnan(inputs.features), mean, inputs.features)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, class_weight="balanced"))
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    return float(
+        balanced_accuracy_score(centre, cross_val_predict(model, filled, centre, cv=folds))
+    )

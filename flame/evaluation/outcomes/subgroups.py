@@ -1,0 +1,69 @@
+"""Whether a model holds in parts of the population: sex, age, radiation."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from flame.core.cohort import Cohort, Patient
+from flame.evaluation.metrics.generalisation import UNSEEN
+from flame.evaluation.outcomes.out_of_fold import Predictions
+from flame.evaluation.outcomes.scores import OUTCOMES, Scored
+from flame.federation.trainings import FEDERATED
+from flame.models.response.inputs import Inputs, concatenate
+
+_APART = 10_000
+"""More than there are folds: patients of two centres never share one."""
+_AGE = 65
+
+
+def pooled_scores(
+    predictions: list[Predictions], cohort: list[Inputs], model: str, across: bool = False
+) -> Scored:
+    """Predictions and folds of a model at all centres; pairs stay within one, or go ``across``."""
+    by_centre = {p.tested_on: p for p in predictions if p.model == model}
+    each = [by_centre[i.centre] for i in cohort]
+    apart = 0 if across else _APART
+    folds = [p.folds + apart * place for place, p in enumerate(each)]
+    return np.hstack([p.by_seed for p in each]), np.hstack(folds)
+
+
+def subgroups(
+    task: str, predictions: list[Predictions], cohort: list[Inputs], cohorts: list[Cohort]
+) -> pd.DataFrame:
+    """A row a subgroup and model: n, and the metric over pairs of patients of one centre."""
+    patients = {(c.centre, p.pseudonym): p for c in cohorts for p in c.patients}
+    everyone, outcome, rows = concatenate(cohort), OUTCOMES[task], []
+    known = [patients[i.centre, name] for i in cohort for name in i.pseudonyms]
+    models = [m for m in (FEDERATED, UNSEEN) if any(p.model == m for p in predictions)]
+    for title, group in _GROUPS.items():
+        names = np.array([group(patient) for patient in known])
+        for name in sorted(set(names) - {""}):
+            at = np.intersect1d(everyone.labelled, np.flatnonzero(names == name))
+            for model in models:
+                scores, folds = pooled_scores(predictions, cohort, model)
+                estimate = outcome.estimate(everyone.take(at), (scores[:, at], folds[:, at]))
+                rows.append(
+                    {"subgroup": title, "value": name, "model": model, "n": len(at),
+                     outcome.metric: estimate.value, "low": estimate.low, "high": estimate.high,
+                     "reason": estimate.reason}
+                )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _sex(patient: Patient) -> str:
+    value = next((v for k, v in patient.clinical.items() if k.lower() in ("sex", "gender")), np.nan)
+    return f"coded {value:g}" if np.isfinite(value) else ""
+
+
+def _age(patient: Patient) -> str:
+    value = next((v for k, v in patient.clinical.items() if k.lower() == "age"), np.nan)
+    return "" if not np.isfinite(value) else f"under {_AGE}" if value < _AGE else f"{_AGE} and over"
+
+
+def _radiation(patient: Patient) -> str:
+    phases = patient.treatment.phases if patient.treatment else ()
+    return " + ".join(dict.fromkeys(p.radiation.value for p in phases))
+
+
+_GROUPS: dict[str, Callable[[Patient], str]] = {"sex": _sex, "age": _age, "radiation": _radiation}

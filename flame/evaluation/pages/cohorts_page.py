@@ -1,0 +1,70 @@
+"""The page of ``flame describe``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from flame.evaluation.pages.figures import to_svg
+from flame.evaluation.pages.page import Cell, Section, figure_cell, page
+from flame.federation.config import TrainConfig
+
+
+def render(
+    config: TrainConfig,
+    simulated: bool,
+    centres: pd.DataFrame,
+    features: pd.DataFrame,
+    curve: pd.DataFrame,
+    test: np.ndarray,
+) -> str:
+    """Return the page as HTML; ``test`` is chi-squared, its degrees of freedom and p."""
+    least = config.privacy.least_count
+    told = f"log-rank over centres: chi-squared {test[0]:.1f} on {test[1]:.0f}, p = {test[2]:.2g}."
+    if np.isnan(test[2]):
+        told = "Survival cannot be compared over centres."
+    rows = [[str(v) if not isinstance(v, float) else f"{v:.0f}" for v in row]
+            for row in centres.itertuples(index=False)]  # fmt: skip
+    sections = [
+        Section("centres", "Centres", told, list(centres.columns), rows),
+        Section("survival", "Survival of all patients",
+                "Kaplan-Meier with its 95 % band, from counts of deaths and censorings.",
+                figure=Markup(_survival(curve))),
+        Section("features", "Features", "AUC tells the response over all patients (DeLong), the "
+                "C-index survival (jackknife), over pairs within a centre and over all: below one "
+                "half, high values go with no response, or with early death.",
+                ["feature", "known", "mean", "SD", "AUC", "C-index", "C-index over centres"],
+                [_row(r) for r in features.to_dict("records")]),
+    ]  # fmt: skip
+    limits = [
+        f"Nothing here rests on fewer than {least} patients of a centre: neighbours in time or in "
+        "a feature are counted together, which moves curves, AUC and the C-index over centres a "
+        "little. With "
+        "privacy.least_count = 1 they are those of pooled patients.",
+        "A missing status with a known survival time counts as a death.",
+    ]
+    title = "What the centres are like"
+    return page(config, title, simulated, [], sections, limits)
+
+
+def _row(r: Mapping[Any, Any]) -> list[str | Cell]:
+    return [str(r["feature"]), str(r["known"]), f"{r['mean']:.3g}", f"{r['sd']:.3g}",
+            *(_figure(r, name) for name in ("auc", "c_index", "c_index_across"))]  # fmt: skip
+
+
+def _figure(r: Mapping[Any, Any], name: str) -> Cell:
+    return figure_cell(r[name], r[f"{name} low"], r[f"{name} high"])
+
+
+def _survival(curve: pd.DataFrame) -> str:
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    axis = figure.add_subplot()
+    start = pd.DataFrame({"times": [0.0], "alive": [1.0], "low": [1.0], "high": [1.0]})
+    drawn = pd.concat([start, curve])
+    axis.fill_between(drawn.times, drawn.low, drawn.high, step="post", color="#1f6fb2", alpha=0.2)
+    axis.step(drawn.times, drawn.alive, where="post", color="#1f6fb2")
+    axis.set(xlabel="days", ylabel="alive", ylim=(0, 1.02))
+    return to_svg(figure, "survival")

@@ -1,0 +1,91 @@
+"""Figures of the report as inline SVG."""
+
+import io
+import re
+from collections.abc import Sequence as SequenceOf
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from flame.core.imaging import Scan
+from flame.federation.trainings import LOCAL
+from flame.preprocessing.stages.interpolation import resample
+
+
+def panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
+    """A figure with that many axes side by side; ``height`` in inches."""
+    figure = Figure(figsize=(3.4 * count, height), layout="constrained")
+    return figure, [figure.add_subplot(1, count, i + 1) for i in range(count)]
+
+
+def to_svg(figure: Figure, name: str) -> str:
+    """Return the figure as an <svg> element; ids carry ``name`` so that figures do not clash."""
+    stream = io.StringIO()
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)  # a site or a method may have a $ in its name
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    svg = stream.getvalue()
+    svg = svg[svg.index("<svg") :]
+    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+
+
+def case_figure(scans: SequenceOf[Scan], relevance: Scan | None = None) -> str:
+    """Axial, coronal and sagittal slices of one case through its brightest enhancement.
+
+    ``relevance`` is drawn over all scans: red where hiding the image lowers the prediction.
+    """
+    figure = Figure(figsize=(2.2 * len(scans), 6.2), layout="constrained", facecolor="black")
+    contrast = scans[-1].voxels
+    centre = np.unravel_index(int(np.argmax(_smooth(contrast))), contrast.shape)
+    for column, scan in enumerate(scans):
+        for row, axis_index in enumerate((2, 1, 0)):
+            axis = figure.add_subplot(3, len(scans), row * len(scans) + column + 1)
+            plane = np.take(scan.voxels, centre[axis_index], axis=axis_index).T
+            low, high = np.quantile(scan.voxels[scan.voxels != 0], [0.01, 0.995])
+            brain = np.ma.masked_equal(plane, 0)  # outside the brain stays black
+            axis.imshow(brain, cmap="gray", origin="lower", vmin=low, vmax=high)
+            if relevance is not None:
+                on_grid = resample(
+                    relevance.voxels, relevance.affine, scan.affine, scan.voxels.shape
+                )
+                _overlay(axis, np.take(on_grid, centre[axis_index], axis=axis_index).T, on_grid)
+            axis.set_axis_off()
+            if row == 0:
+                axis.set_title(str(scan.sequence), color="white", fontsize=9)
+    return to_svg(figure, "case")
+
+
+def _overlay(axis: Axes, plane: np.ndarray, whole: np.ndarray) -> None:
+    most = float(np.abs(whole).max()) or 1.0
+    axis.imshow(plane, cmap="RdBu_r", origin="lower", vmin=-most, vmax=most,
+                alpha=np.clip(np.abs(plane) / most, 0, 0.6))  # fmt: skip
+
+
+def _smooth(voxels: np.ndarray) -> np.ndarray:
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(voxels, 2))
+
+
+def dots_figure(rows: pd.DataFrame, metric: str, title: str) -> str:
+    """A dot a patient and the mean, by model, a panel a centre; ``rows`` as of patient_scores."""
+    centres = list(dict.fromkeys(rows.tested_on))
+    figure, axes = panels(len(centres))
+    for axis, centre in zip(axes, centres, strict=True):
+        here = rows[(rows.tested_on == centre)]
+        here = here[(here.model != LOCAL) | (here.trained_on == centre)]
+        groups = here.groupby("model", sort=False)
+        for place, (_, part) in enumerate(groups):
+            values = part.groupby("patient")[metric].mean().dropna().to_numpy()
+            spread = np.linspace(-0.15, 0.15, len(values))
+            axis.plot(place + spread, values, ".", color="#1f6fb2", ms=4, alpha=0.7)
+            if len(values):
+                axis.plot([place - 0.3, place + 0.3], [values.mean()] * 2, color="#1c2733", lw=1.5)
+        axis.set_xticks(range(len(groups)), list(groups.groups), rotation=60, fontsize=6.5)
+        axis.set(title=centre, ylabel=title)
+    return to_svg(figure, "dots")

@@ -1,0 +1,88 @@
+"""A patient's forecasts under each radiation, and the files they are written to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flame.core.cohort import Timepoint
+from flame.core.imaging import Scan
+from flame.core.treatment import Radiation
+from flame.io.dicom.segmentations import write_segments
+from flame.models.evolution.model import EvolutionCase, Forecast
+from flame.preprocessing.cohort.source_series import SourceSeries
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What ``flame predict`` found.
+
+    ``case`` lies on a cube with the RAS+ ``affine`` (mm), ``baseline`` are the images before
+    radiotherapy on their own grid. ``response`` is a probability, or None where no model was given.
+    ``parameters`` are those of the mechanistic model where there is one: median and 90 % interval.
+    ``relevance`` says where the image matters to the response, see ``occlusion``.
+    """
+
+    subject: str
+    case: EvolutionCase
+    affine: NDArray[np.float64]
+    baseline: Timepoint
+    forecasts: Mapping[Radiation, list[Forecast]]
+    response: float | None
+    warnings: tuple[str, ...]
+    simulated: bool
+    parameters: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    relevance: Scan | None = None
+
+    def volumes(self) -> pd.DataFrame:
+        """Median and 90 % band of the volume in ml by radiation and day."""
+        rows = []
+        for radiation, forecasts in self.forecasts.items():
+            for f in forecasts:
+                low, high = f.interval(0.9)
+                ml = {"median_ml": float(np.median(f.volumes)), "low_ml": low, "high_ml": high}
+                rows.append({"radiation": str(radiation), "day": f.day,
+                             **{k: round(v, 2) for k, v in ml.items()}})  # fmt: skip
+        return pd.DataFrame(rows)
+
+
+def write_maps(out: Path, prediction: Prediction) -> None:
+    """A probability map and a mask (NIfTI) a radiation and day, and the table of volumes."""
+    for radiation, forecasts in prediction.forecasts.items():
+        for f in forecasts:
+            stem = f"sub-{prediction.subject}_radiation-{radiation}_day-{f.day:03d}"
+            parts: dict[str, NDArray[Any]] = {
+                "probability": f.probability, "mask": f.mask.astype(np.uint8)
+            }  # fmt: skip
+            for kind, voxels in parts.items():
+                image = nib.Nifti1Image(voxels, prediction.affine)
+                image.to_filename(out / f"{stem}_{kind}.nii.gz")
+    if prediction.relevance is not None:
+        image = nib.Nifti1Image(prediction.relevance.voxels, prediction.relevance.affine)
+        image.to_filename(out / f"sub-{prediction.subject}_response-relevance.nii.gz")
+    table = prediction.volumes()
+    table.to_csv(out / f"sub-{prediction.subject}_volumes.tsv", sep="\t", index=False)
+
+
+def write_segmentations(
+    out: Path, prediction: Prediction, source: SourceSeries
+) -> tuple[Path, ...]:
+    """One SEG a radiation, a segment a day, on a series of the images before radiotherapy.
+
+    They carry the patient's name, so theirs do not carry the pseudonym.
+    """
+    written = []
+    for radiation, forecasts in prediction.forecasts.items():
+        masks = {
+            f"forecast {radiation} day {f.day}": source.mask(f.probability, prediction.affine)
+            for f in forecasts
+        }
+        path = out / "seg" / f"radiation-{radiation}_seg.dcm"
+        write_segments(path, source.geometry, masks, f"FLAME forecast, {radiation}")
+        written.append(path)
+    return tuple(written)

@@ -1,0 +1,141 @@
+"""prediction.html: curves and a slice viewer, in one file that needs nothing else."""
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from flame import __version__
+from flame.core.imaging import Sequence
+from flame.core.treatment import Radiation
+from flame.evaluation.pages.figures import to_svg
+from flame.evaluation.pages.forecast import Prediction
+from flame.preprocessing.stages.interpolation import resample
+
+COLOURS = {Radiation.PHOTON: "#1f6fb2", Radiation.PROTON: "#b58900", Radiation.CARBON: "#c0392b"}
+_FINER = 2
+"""Voxels of the images shown for one of the forecast, along each axis."""
+
+
+def render(prediction: Prediction) -> str:
+    """Return the page as HTML."""
+    environment = Environment(
+        loader=PackageLoader("flame.evaluation.pages", "."),
+        undefined=StrictUndefined,
+        autoescape=True,
+    )
+    table = prediction.volumes()
+    days = sorted(set(table.day))
+    return environment.get_template("forecast.html.j2").render(
+        version=__version__,
+        subject=prediction.subject,
+        simulated=prediction.simulated,
+        warnings=prediction.warnings,
+        response=prediction.response,
+        planned=_course(prediction),
+        baseline_day=prediction.case.day,
+        baseline_ml=f"{prediction.case.ml(prediction.case.tumour):.1f}",
+        curve=Markup(_curve(prediction)),
+        days=days,
+        parameters=_parameters(prediction),
+        radiations=[str(r) for r in prediction.forecasts],
+        volume_rows=_volume_rows(prediction),
+        data=Markup(json.dumps(_volumes(prediction))),
+    )
+
+
+def _course(prediction: Prediction) -> str:
+    return " + ".join(
+        f"{p.radiation} {p.dose:g} Gy{'(RBE)' if p.biological else ''} in {p.fractions}"
+        for p in prediction.case.treatment.phases
+    )
+
+
+def _parameters(prediction: Prediction) -> list[list[str]]:
+    """Name, unit, median and interval."""
+    names = {
+        "diffusion": ("diffusion in white matter", "mm²/day"),
+        "rate": ("proliferation rate", "1/day"),
+        "alpha": ("radiosensitivity α", "1/Gy"),
+    }
+    return [
+        [*names[key], f"{middle:.3g}", f"{low:.3g} to {high:.3g}"]
+        for key, (middle, low, high) in prediction.parameters.items()
+    ]
+
+
+def _curve(prediction: Prediction) -> str:
+    figure = Figure(figsize=(8.5, 3.6), layout="constrained")
+    axis, case = figure.add_subplot(), prediction.case
+    known = [(case.day, case.ml(case.tumour))]
+    if case.earlier is not None:
+        known.insert(0, (case.earlier[0], case.ml(case.earlier[1])))
+    for radiation, part in prediction.volumes().groupby("radiation", sort=False):
+        colour = COLOURS[Radiation(str(radiation))]
+        day, middle, low, high = (
+            np.array([at, *part[name]])
+            for name, at in zip(
+                ("day", "median_ml", "low_ml", "high_ml"),
+                (case.day, known[-1][1], known[-1][1], known[-1][1]), strict=True,
+            )
+        )  # fmt: skip
+        axis.plot(day, middle, "o-", color=colour, ms=3.5, label=str(radiation))
+        axis.fill_between(day, low, high, color=colour, alpha=0.13, lw=0)
+    axis.plot(*zip(*known, strict=True), "ks-", ms=4, label="known")
+    if case.later:
+        seen = [(day, case.ml(mask)) for day, mask in case.later]
+        axis.plot(*zip(*seen, strict=True), "ks", mfc="white", ms=4, label="seen later, not used")
+    axis.axvline(0, color="#888888", lw=0.8, ls=":")
+    axis.set(xlabel="day from the start of radiotherapy", ylabel="gross tumour volume (ml)")
+    axis.set_ylim(bottom=0)
+    axis.legend(frameon=False, fontsize=8)
+    return to_svg(figure, "volumes")
+
+
+def _volume_rows(prediction: Prediction) -> list[list[str]]:
+    rows = []
+    for radiation, forecasts in prediction.forecasts.items():
+        cells = []
+        for f in forecasts:
+            low, high = f.interval(0.9)
+            cells.append(f"{float(np.median(f.volumes)):.1f} ({low:.1f} to {high:.1f})")
+        rows.append([str(radiation), *cells])
+    return rows
+
+
+def _volumes(prediction: Prediction) -> dict[str, Any]:
+    """Volumes for the viewer: bytes in base64, x fastest, RAS+ axes."""
+    side = prediction.case.tumour.shape[0]
+    return {
+        "side": side, "finer": _FINER,
+        "images": {str(s): _bytes(v) for s, v in _images(prediction, side * _FINER).items()},
+        "tumour": _bytes(prediction.case.tumour * 255),
+        "probability": {
+            str(radiation): {f.day: _bytes(f.probability * 255) for f in forecasts}
+            for radiation, forecasts in prediction.forecasts.items()
+        },
+    }  # fmt: skip
+
+
+def _images(prediction: Prediction, side: int) -> dict[Sequence, NDArray[np.float32]]:
+    """Images before radiotherapy on a finer cube, 0 to 255."""
+    affine = prediction.affine @ np.diag([1 / _FINER] * 3 + [1.0])
+    affine[:3, 3] = (prediction.affine @ [*([(1 / _FINER - 1) / 2] * 3), 1.0])[:3]
+    found = {}
+    for sequence in (Sequence.T1C, Sequence.FLAIR):
+        scan = prediction.baseline.scans.get(sequence)
+        if scan is not None:
+            voxels = resample(scan.voxels, scan.affine, affine, (side,) * 3)
+            low, high = np.quantile(scan.voxels[scan.voxels != 0], [0.01, 0.995])
+            grey = np.clip((voxels - low) / (high - low), 0, 1) * 255
+            found[sequence] = np.where(voxels == 0, 0, grey).astype(np.float32)
+    return found
+
+
+def _bytes(volume: NDArray[Any]) -> str:
+    return base64.b64encode(np.rint(volume).astype(np.uint8).tobytes(order="F")).decode()

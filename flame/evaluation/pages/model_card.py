@@ -1,0 +1,55 @@
+"""A model card (Mitchell 2019, doi:10.1145/3287560.3287596) filled from the run."""
+
+from flame import __version__
+from flame.evaluation.metrics.generalisation import at_centre
+from flame.evaluation.metrics.metric_specs import MEASURES
+from flame.evaluation.pages.checklist import (
+    missing_text,
+    outcome_text,
+    output_text,
+    predictor_text,
+    training_text,
+)
+from flame.evaluation.pages.report import TITLES, Evaluation, models_of
+
+
+def model_card(evaluation: Evaluation) -> str:
+    """The card as Markdown; what only people can say is left to be filled in."""
+    config, report = evaluation.config, evaluation.report
+    kind = "simulated patients" if report.simulated else "real patients"
+    columns = list(evaluation.counts[0])
+    people = _table(columns, [[str(v) for v in row.values()] for row in evaluation.counts])
+    models = models_of(report, report.metric)
+    figures = []
+    for centre in report.centres:
+        scores = at_centre(report, report.metric, centre)
+        texts = (f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})" if s and not s.reason else "n/a"
+                 for s in map(scores.get, models))  # fmt: skip
+        figures.append([centre, *texts])
+    return f"""# Model card: {TITLES[config.task]}
+
+- **Made by** FLAME {__version__}, {training_text(config)}.
+- **Sees** {predictor_text(config)}. Missing: {missing_text(config)}.
+- **Gives** {output_text(config)} of: {outcome_text(config)}.
+- **For** research. Not a medical device; no decision about a patient may rest on it.
+- **Not for** patients unlike those below. Whom it is meant for, and who answers for it: *to be
+  filled in by its owners*.
+
+## Patients it was trained and tested on ({kind})
+
+{people}
+
+## How it holds: {MEASURES[report.metric].title} at each centre (95 % interval)
+
+{_table(["centre", *models], figures)}
+
+`report.html` has the rest: calibration, subgroups, what the model looks at.
+
+## Limits
+
+{"".join(f"- {text}{chr(10)}" for text in [*evaluation.warnings, *evaluation.limits])}"""
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

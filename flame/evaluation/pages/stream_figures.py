@@ -1,0 +1,101 @@
+"""Figures of methods on streams, and of the graph that they learn over, as inline SVG."""
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from flame.evaluation.pages.figures import panels, to_svg
+from flame.federation.gossip.network import Peers
+
+_NODES_DRAWN = 60
+
+
+def accuracy_figure(rows: pd.DataFrame) -> str:
+    """Mean accuracy of each method by step, and when nodes' concepts change."""
+    figure = Figure(figsize=(10, 3.8), layout="constrained")
+    axis = figure.add_subplot()
+    _by_step(axis, rows, "accuracy", scale=100)
+    axis.set(xlabel="step", ylabel="accuracy, %")
+    changed = rows.groupby("step").changed.mean()
+    if changed.any():
+        behind = axis.twinx()
+        behind.bar(changed.index, 100 * changed, color="#c9d1d9", width=0.8, zorder=0)
+        behind.set(ylim=(0, 300), yticks=[0, 100], ylabel="nodes changed, %")
+        axis.set_zorder(behind.get_zorder() + 1)
+        axis.patch.set_visible(False)
+    axis.legend(fontsize=7, ncol=5, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return to_svg(figure, "accuracy")
+
+
+def _by_step(
+    axis: Axes, rows: pd.DataFrame, column: str, scale: float = 1.0, since: int = 0
+) -> None:
+    for place, (method, part) in enumerate(rows.groupby("method", sort=False)):
+        mean = scale * part.groupby("step")[column].mean()
+        style = ("-", "--", "-.", ":")[place // 10 % 4]
+        axis.plot(mean.index - since, mean, style, lw=1.4, label=str(method))
+
+
+def node_figure(rows: pd.DataFrame) -> str:
+    """Accuracy by node and step of each method."""
+    methods = list(dict.fromkeys(rows.method))
+    high, wide = -(-len(methods) // 3), min(3, len(methods))
+    figure = Figure(figsize=(3.6 * wide, 2.4 * high), layout="constrained")
+    low = np.nanquantile(rows.accuracy, 0.02)
+    nodes = list(dict.fromkeys(rows.node))
+    known = rows.pivot_table(index="node", columns="step", values="changed", aggfunc="max")
+    changed = known.reindex(nodes).to_numpy(bool)
+    for place, method in enumerate(methods):
+        axis = figure.add_subplot(high, wide, place + 1)
+        part = rows[rows.method == method]
+        values = part.pivot_table(index="node", columns="step", values="accuracy").reindex(nodes)
+        steps = values.columns.to_numpy()
+        edges = (steps[0] - 0.5, steps[-1] + 0.5, len(nodes) - 0.5, -0.5)
+        shown = axis.imshow(values, aspect="auto", extent=edges, vmin=low, vmax=1, cmap="viridis")
+        for node, column in np.argwhere(changed):
+            at = steps[column] - 0.5
+            axis.plot([at, at], [node - 0.5, node + 0.5], color="white", lw=1)
+        axis.set_title(method, fontsize=8)
+        axis.set_yticks(range(len(nodes)) if len(nodes) <= 12 else [])
+        if len(nodes) <= 12:
+            axis.set_yticklabels(nodes, fontsize=5.5)
+        axis.tick_params(axis="x", labelsize=6)
+    figure.colorbar(shown, ax=figure.axes, shrink=0.6, label="accuracy")
+    return to_svg(figure, "nodes")
+
+
+def drift_figure(rows: pd.DataFrame) -> str:
+    """What models do over time: how far they go, how far apart they are, what they forget."""
+    titles = {
+        "moved": "mean model moved", "divergence": "divergence before mixing",
+        "consensus": "consensus distance after", "earlier": "accuracy on earlier batches",
+    }  # fmt: skip
+    figure, axes = panels(len(titles), height=2.8)
+    for axis, (column, title) in zip(axes, titles.items(), strict=True):
+        _by_step(axis, rows, column, since=int(column != "earlier"))  # of the training before
+        axis.set_title(title, fontsize=8)
+        axis.set_xlabel("step")
+        axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    axes[-1].legend(fontsize=5.5)
+    return to_svg(figure, "drift")
+
+
+def topology_figure(peers: Peers, names: tuple[str, ...]) -> str:
+    """The graph of the first round; arrows where only one of two hears the other."""
+    links = peers.links(0)
+    graph = nx.from_numpy_array(links.T, create_using=nx.DiGraph)
+    both = bool((links == links.T).all())
+    figure = Figure(figsize=(5, 4.2), layout="constrained")
+    axis = figure.add_subplot()
+    spread = nx.kamada_kawai_layout(graph) if len(names) <= _NODES_DRAWN else None
+    places = spread or nx.spring_layout(graph, seed=0)
+    nx.draw_networkx(
+        graph.to_undirected() if both else graph, places, ax=axis, arrows=not both,
+        with_labels=len(names) <= 20, labels=dict(enumerate(names)), font_size=6,
+        node_size=160 if len(names) <= 20 else 20, node_color="#9fc5e8", edge_color="#7a8793",
+    )  # fmt: skip
+    axis.set_axis_off()
+    return to_svg(figure, "topology")

@@ -1,0 +1,129 @@
+"""The process of a server or site, kept alive in the foreground."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from flame.core.errors import BadInput
+from flame.core.files import locked, write_text
+from flame.federation.flare.server import ROUNDS_FILE
+from flame.federation.flare.simulator import kill_tree
+from flame.federation.privacy.audit_log import AUDIT_FILE
+
+SERVER, SITE, LEAD = "fed_server.json", "fed_client.json", "fed_admin.json"
+CONSOLE = "console.log"
+_REGISTERED = ("Successfully registered client", "Server started")
+Say = Callable[[str], None]
+
+
+def check_kit(kit: Path, kind: str) -> Path:
+    """The kit, made absolute; BadInput where it is not of this kind."""
+    commands = {SERVER: "serve", SITE: "join", LEAD: "submit"}
+    if (kit / "startup" / kind).exists():
+        return kit.resolve()
+    for other, command in commands.items():
+        if (kit / "startup" / other).exists():
+            raise BadInput(f"{kit} is a kit for flame {command}, not for flame {commands[kind]}")
+    raise BadInput(f"{kit} is no start-up kit; make kits with flame provision")
+
+
+def keep_running(kit: Path, variables: Mapping[str, str], say: Say) -> None:
+    """Run the node of ``kit`` until it is stopped; start it again where it dies."""
+    _place_storage(kit)
+    with locked(kit / ".running"), _stopped_by_signals():
+        while True:
+            process = _started(kit, variables)
+            try:
+                code = _follow(kit, process, say)
+            finally:
+                kill_tree(process.pid)
+            if code == 0:
+                return
+            say(f"the process ended with code {code}; it starts again (see {kit / CONSOLE})")
+            time.sleep(2)
+
+
+def _place_storage(kit: Path) -> None:
+    """FLARE's jobs are kept within the kit: its own places are shared by the whole machine."""
+    path = kit / "local" / "resources.json"
+    resources = json.loads(path.read_text())
+    if "snapshot_persistor" not in resources:
+        return
+    storage = resources["snapshot_persistor"]["args"]["storage"]["args"]
+    storage["root_dir"] = str(kit / "snapshots")
+    for component in resources["components"]:
+        if component["id"] == "job_manager":
+            component["args"]["uri_root"] = str(kit / "jobs")
+    write_text(path, json.dumps(resources, indent=1))
+
+
+def _started(kit: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    with (kit / CONSOLE).open("ab") as console:
+        return subprocess.Popen(
+            [str(kit / "startup" / "sub_start.sh"), "--once"], stdin=subprocess.DEVNULL,
+            stdout=console, stderr=subprocess.STDOUT, cwd=kit,
+            env={**os.environ, "PATH": search, **variables},
+        )  # fmt: skip
+
+
+def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
+    """Say what happens until the process ends; return its code."""
+    logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE, ROUNDS_FILE)}
+    started, connected = time.monotonic(), False
+    while process.poll() is None:
+        time.sleep(0.3)
+        for name in logs:
+            for line in _news(kit / name, logs):
+                if name == AUDIT_FILE:
+                    say(f"sent: {line}")
+                elif name == ROUNDS_FILE:
+                    say(line)
+                elif any(text in line for text in _REGISTERED):
+                    connected = True
+                    say("connected" if "client" in line else "the server is up")
+        if not connected and time.monotonic() - started > 30:
+            connected = True
+            say(f"no connection yet; it is tried on. See {kit / CONSOLE}, and whether the server "
+                "is up and its port may be reached from here")  # fmt: skip
+    return process.returncode
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _news(path: Path, places: dict[str, int]) -> Iterator[str]:
+    """Whole lines that were added to a file since ``places``."""
+    if _size(path) <= places[path.name]:
+        return
+    with path.open("rb") as stream:
+        stream.seek(places[path.name])
+        added = stream.read()
+    whole = added[: added.rfind(b"\n") + 1]
+    places[path.name] += len(whole)
+    yield from whole.decode(errors="replace").splitlines()
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the body quietly."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def server_of(kit: Path) -> str:
+    """Address that a site calls, as host:port."""
+    known = json.loads((kit / "startup" / SITE).read_text())
+    return str(known["servers"][0]["service"]["target"])

@@ -1,0 +1,154 @@
+"""Start-up kits: certificates, addresses and the rules of every participant of a federation."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flame.core.config import as_toml
+from flame.core.errors import BadInput, FlameError
+from flame.federation.privacy.site_policy import POLICY_FILE, SitePolicy
+
+AUTHORITY, SERVER, LEAD = "authority", "server", "lead"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+CLASSES = (
+    "flame.federation.flare.launcher.SiteLauncher",
+    "flame.federation.flare.server.FlareServer",
+    "flame.federation.flare.site.FlareSite",
+    "nvflare.collab.runtime.controller.CollabController",
+    "nvflare.collab.runtime.executor.CollabExecutor",
+)
+"""All that a job may be made of: installed code. Jobs bring none of their own."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A federation: ``host`` and ports of its server, its ``sites`` and the address of its lead.
+
+    Sites call ``port``, the lead ``admin_port``; nobody calls a site. Certificates of kits hold
+    for 360 days, which FLARE fixes.
+    """
+
+    name: str
+    host: str
+    sites: tuple[str, ...]
+    lead: str = "lead@example.org"
+    port: int = 8002
+    admin_port: int = 8003
+
+    def __post_init__(self) -> None:
+        for name in (self.name, *self.sites):
+            if not _NAME.fullmatch(name):
+                raise BadInput(f"name '{name}': use letters, digits and - only")
+        taken = {AUTHORITY, SERVER, LEAD, "pooled"} & set(self.sites)
+        if taken or len(set(self.sites)) < len(self.sites) or not self.sites:
+            raise BadInput("sites: at least one, each once, none called authority, server or lead")
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.lead):
+            raise BadInput("lead: an address such as lead@example.org")
+        if not re.fullmatch(r"[A-Za-z0-9.-]+", self.host):
+            raise BadInput("host: the name or address by which sites reach the server")
+        if self.port == self.admin_port or min(self.port, self.admin_port) < 1:
+            raise BadInput("port and admin_port: two different ones, 1 or more")
+
+
+def provision(project: Project, out: Path) -> list[Path]:
+    """Write a kit for each participant that has none yet below ``out``; return the new ones.
+
+    ``out``/authority keeps the key that signs certificates: it makes further kits, and whoever has
+    it can make any.
+    """
+    made = []
+    with tempfile.TemporaryDirectory(dir=out.resolve().parent) as scratch:
+        work = Path(scratch) / "work"
+        state = work / project.name / "state"
+        if (out / AUTHORITY).is_dir():
+            shutil.copytree(out / AUTHORITY, state)
+        _run_provisioning(project, Path(scratch), work)
+        (packages,) = sorted((work / project.name).glob("prod_*"))
+        for name, package in (
+            (SERVER, project.host), (LEAD, project.lead), *((s, s) for s in project.sites)
+        ):  # fmt: skip
+            kit = out / name
+            if not kit.exists():
+                _finish(packages / package, name)
+                shutil.copytree(packages / package, kit)
+                made.append(kit)
+        shutil.copytree(state, out / AUTHORITY, dirs_exist_ok=True)
+    (out / AUTHORITY).chmod(0o700)
+    return made
+
+
+def _run_provisioning(project: Project, scratch: Path, work: Path) -> None:
+    path = scratch / "project.yml"
+    path.write_text(json.dumps(_described(project)))  # which is YAML, too
+    command = [sys.executable, "-m", "nvflare.cli", "provision", "-p", str(path), "-w", str(work)]
+    done = subprocess.run([*command, "--force"], capture_output=True, text=True, cwd=scratch)
+    if done.returncode or not list((work / project.name).glob("prod_*")):
+        raise FlameError(f"NVIDIA FLARE made no kits: {(done.stdout + done.stderr)[-500:]}")
+
+
+def _described(project: Project) -> dict[str, Any]:
+    server = {
+        "name": project.host, "type": "server", "org": "hub", "fed_learn_port": project.port,
+        "admin_port": project.admin_port, "default_host": project.host,
+        "host_names": [project.host],
+    }  # fmt: skip
+    sites = [{"name": s, "type": "client", "org": s.replace("-", "_")} for s in project.sites]
+    lead = {"name": project.lead, "type": "admin", "org": "hub", "role": "project_admin"}
+    made = "nvflare.lighter.impl"
+    files = {"config_folder": "config", "scheme": "grpc"}
+    days = {"root_valid_days": 3600}
+    builders = [
+        (f"{made}.workspace.WorkspaceBuilder", {"template_file": "master_template.yml"}),
+        (f"{made}.static_file.StaticFileBuilder", files),
+        (f"{made}.cert.CertBuilder", days),
+        (f"{made}.signature.SignatureBuilder", {}),
+    ]
+    return {
+        "api_version": 3, "name": project.name, "description": "FLAME",
+        "participants": [server, *sites, lead],
+        "builders": [{"path": path, "args": args} for path, args in builders],
+    }  # fmt: skip
+
+
+def _finish(kit: Path, name: str) -> None:
+    """Put FLAME's rules into a kit: installed code only, no shell, no logs that leave a site."""
+    if name == LEAD:
+        return
+    local = kit / "local"
+    resources = json.loads((local / "resources.json.default").read_text())
+    resources["class_allow_list"] = list(CLASSES)
+    site = name != SERVER
+    if not site:
+        # A site that FLARE itself gives up takes the job of all others with it.
+        resources["servers"][0]["heart_beat_timeout"] = 86_400
+    else:
+        resources["allow_log_streaming"] = False
+        resources["components"] = [
+            c for c in resources["components"] if c["id"] != "site_log_streamer"
+        ]
+        for component in resources["components"]:
+            if component["id"] == "process_launcher":
+                component["path"] = CLASSES[0]
+        (local / POLICY_FILE).write_text(
+            "# What this hospital lets out. Nobody else can change it.\n"
+            "# learners: what may learn here; questions: what sums may be asked; empty: any.\n"
+            + as_toml(SitePolicy())
+        )
+    (local / "resources.json").write_text(json.dumps(resources, indent=1))
+    rights = {
+        "submit_job": "any", "clone_job": "none", "manage_job": "any", "download_job": "any",
+        "view": "any", "operate": "none" if site else "any", "shell_commands": "none",
+        "byoc": "none",
+    }  # fmt: skip
+    if not site:
+        rights["app_command"] = "any"  # by which the lead asks for progress
+    rules = {"format_version": "1.0", "permissions": {"project_admin": rights}}
+    (local / "authorization.json").write_text(json.dumps(rules, indent=1))
+    for default in local.glob("*.sample"):
+        default.unlink()

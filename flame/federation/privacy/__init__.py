@@ -1,0 +1,1 @@
+"""Differential privacy, secure aggregation, the policy and the audit log of a site."""

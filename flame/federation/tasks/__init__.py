@@ -1,0 +1,1 @@
+"""What a federation can learn: one task a file."""

@@ -1,0 +1,70 @@
+"""The cohort of one centre, as the run configuration describes it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from flame.core.cohort import Cohort, Outcome
+from flame.core.errors import BadInput
+from flame.federation.config import TrainConfig
+from flame.federation.sections import DataConfig
+from flame.io.bids import PREDICTED
+from flame.io.tables import alive_at, read_table_cohort
+
+
+def load_cohort(config: TrainConfig, centre: str) -> Cohort:
+    """Read one centre's cohort, its response and imputed features as the configuration says."""
+    data = config.data
+    if data.bids:
+        # SimpleITK and numba are slow to load, and tables do without.
+        from flame.federation.tasks.image_cohorts import load_images
+
+        cohort = load_images(config, centre)
+    else:
+        survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
+        cohort = read_table_cohort(
+            Path(data.table), centre, data.centre_column, data.id_column,
+            list(config.features()), survival, data.simulated, data.person_column,
+        )  # fmt: skip
+    manifest = {
+        name: digest
+        for name, digest in cohort.manifest.items()
+        if config.task == "evolution" or not name.endswith(PREDICTED)
+    }
+    return replace(prepared(cohort, data), manifest=manifest)
+
+
+def at_site(config: TrainConfig, data: str) -> TrainConfig:
+    """The configuration with a hospital's own folder or table for ``data``, if it names one."""
+    if not data:
+        return config
+    if not Path(data).exists():
+        raise BadInput(f"no data at {data}; give flame join the folder or table of this hospital")
+    bids, table = (data, "") if Path(data).is_dir() else ("", data)
+    return replace(config, data=replace(config.data, bids=bids, table=table))
+
+
+def prepared(cohort: Cohort, data: DataConfig) -> Cohort:
+    """The cohort with missing features imputed and responses labelled as a run says."""
+    patients = tuple(
+        replace(
+            patient,
+            clinical=_imputed(patient.clinical, data.impute),
+            outcome=_labelled(patient.outcome, data.horizon_days),
+        )
+        for patient in cohort.patients
+    )
+    return replace(cohort, patients=patients)
+
+
+def _imputed(clinical: Mapping[str, float], values: Mapping[str, float]) -> dict[str, float]:
+    missing = {k: v for k, v in values.items() if np.isnan(clinical.get(k, np.nan))}
+    return {**clinical, **missing}
+
+
+def _labelled(outcome: Outcome, horizon_days: float | None) -> Outcome:
+    if horizon_days is None:
+        return outcome
+    return replace(outcome, response=alive_at(horizon_days, outcome))

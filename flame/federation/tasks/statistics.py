@@ -1,0 +1,133 @@
+"""What centres together are like, from counts and sums: no row of a patient leaves one."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import reduce
+from operator import add
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.cohort import Cohort
+from flame.core.errors import BadInput
+from flame.core.scores import Weights
+from flame.federation.config import TrainConfig
+from flame.federation.task import TASKS, Answered, Ask, Message, Shared
+from flame.models.regression.discrimination import (
+    Groups,
+    Pairs,
+    ScoreCounts,
+    auc_of,
+    c_index_of,
+    groups_of,
+    pairs_across,
+    pairs_of,
+    score_counts,
+)
+from flame.models.regression.survival_curves import Exits, exits, kaplan_meier, log_rank, together
+from flame.models.response.inputs import Everyone, Inputs, inputs_of
+from flame.preprocessing.harmonisation.standardisation import Moments, merge, summarise
+
+Array = NDArray[np.float64]
+
+
+@TASKS.register("statistics")
+class StatisticsTask(Answered):
+    """Features, Kaplan-Meier, log-rank over centres, and how each feature alone tells the outcome.
+
+    ``shared`` holds ``patients`` and ``deaths`` by centre, the moments of the features, the curve
+    of all patients (``times``, ``alive``, ``low``, ``high``), ``medians`` and ``log_rank`` over
+    centres, ``auc`` (feature, 3) over all patients, ``c_index`` (feature, 3) over pairs within a
+    centre and ``c_index_across`` over all pairs, each with its interval. Counts of
+    fewer than ``privacy.least_count`` patients of a centre are not sent: neighbours are counted
+    together.
+    """
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config, self.least = config, config.privacy.least_count
+
+    def patients(self, cohort: Cohort) -> Everyone:
+        """Arrays of all patients, whatever is known of them."""
+        return Everyone(**vars(inputs_of(cohort, self.config.model)))
+
+    def answer(
+        self,
+        patients: list[Inputs],
+        question: str,
+        given: Message,
+        weights: Weights,
+        shared: Shared,
+    ) -> Message:
+        """Counts and sums of each of the centres that this site holds, by name."""
+        ask = {"moments": self._moments, "survival": self._survival, "features": self._features}
+        if question not in ask:
+            raise BadInput(f"a site was asked for '{question}', which it does not answer")
+        return {p.centre: ask[question](p) for p in patients}
+
+    def _moments(self, patients: Inputs) -> Message:
+        if len(patients.pseudonyms) < self.least:
+            raise BadInput(
+                f"centre {patients.centre} has fewer than privacy.least_count = {self.least} "
+                "patients and tells nothing of them"
+            )
+        found = summarise(patients.features)
+        few = found.count < self.least
+        return asdict(Moments(*(np.where(few, 0.0, v) for v in vars(found).values())))
+
+    def _survival(self, patients: Inputs) -> Message:
+        known = np.isfinite(patients.survival_days)
+        days, died = patients.survival_days[known], patients.died[known]
+        return asdict(exits(days, died, self.least))
+
+    def _features(self, patients: Inputs) -> Message:
+        return {
+            "auc": [asdict(c) for c in self._scores(patients)],
+            "pairs": [asdict(pairs_of(groups_of(*f))) for f in self._followed(patients)],
+            "groups": [asdict(groups_of(*f, self.least)) for f in self._followed(patients)],
+        }
+
+    def _scores(self, patients: Inputs) -> Iterator[ScoreCounts]:
+        for column in patients.features.T:
+            known = np.isfinite(column) & np.isfinite(patients.response)
+            response = patients.response[known].astype(float)
+            yield score_counts(column[known], response, self.least)
+
+    def _followed(self, patients: Inputs) -> Iterator[tuple[Array, Array, Array]]:
+        for column in patients.features.T:
+            known = np.isfinite(column) & np.isfinite(patients.survival_days)
+            if known.sum() < self.least:
+                known[:] = False
+            yield column[known], patients.survival_days[known], patients.died[known]
+
+    def prepare(self, ask: Ask, start: Shared) -> Shared:
+        """Everything that is asked."""
+        moments, survival, features = (
+            _by_centre(ask(question, {})) for question in ("moments", "survival", "features")
+        )
+        leaving = [Exits(**answer) for answer in survival.values()]
+        curve, test = kaplan_meier(together(leaving)), log_rank(leaving)
+        each = range(len(features[next(iter(features))]["auc"]))
+        aucs = [auc_of([ScoreCounts(**f["auc"][i]) for f in features.values()]) for i in each]
+        c_indices = [
+            c_index_of(reduce(add, [Pairs(**f["pairs"][i]) for f in features.values()]))
+            for i in each
+        ]
+        across = [
+            c_index_of(pairs_across([Groups(**f["groups"][i]) for f in features.values()]))
+            for i in each
+        ]
+        return {
+            **asdict(merge([Moments(**answer) for answer in moments.values()])),
+            "patients": np.array([(e.deaths + e.censored).sum() for e in leaving]),
+            "deaths": np.array([e.deaths.sum() for e in leaving]),
+            "times": curve.times, "alive": curve.alive, "low": curve.low, "high": curve.high,
+            "medians": np.array([kaplan_meier(e).median for e in leaving]),
+            "log_rank": np.array([test.chi2, test.freedom, test.p]),
+            "auc": np.array(aucs).reshape(-1, 3), "c_index": np.array(c_indices).reshape(-1, 3),
+            "c_index_across": np.array(across).reshape(-1, 3),
+        }  # fmt: skip
+
+
+def _by_centre(answers: list[Message]) -> dict[str, Message]:
+    found = {name: answer for each in answers for name, answer in each.items()}
+    return {name: found[name] for name in sorted(found)}

@@ -1,0 +1,1 @@
+"""DICOM folders: series, geometry, sequences, pixels, radiotherapy objects."""

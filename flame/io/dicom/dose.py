@@ -1,0 +1,154 @@
+"""RT Dose files to a dose grid in Gy."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from scipy.ndimage import affine_transform
+
+from flame.core.errors import UnreadableImage
+from flame.core.imaging import DoseMap
+from flame.io.dicom.geometry import LPS_TO_RAS, STEP_SPREAD
+from flame.io.dicom.headers import numbers
+from flame.io.dicom.radiotherapy import RT_PLAN
+
+Plans = Mapping[str, frozenset[str]]
+
+
+def read_dose(paths: list[Path], treated: Plans | None = None) -> DoseMap:
+    """Return the dose of a whole course in Gy, summed over plans on the first one's grid.
+
+    ``treated`` are the treated plans, SOPInstanceUID to beam numbers; doses of other plans, such
+    as rejected alternatives, do not count, and doses of beams must be there for every beam. A
+    MULTI_PLAN sum goes before plans, plans before beams. A physical dose counts as RBE-weighted
+    only where it is a photon plan's (RBE 1). Raises UnreadableImage where the parts do not belong
+    together or cannot be trusted.
+    """
+    unique: dict[str, tuple[Path, Dataset]] = {}
+    for path in paths:
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        unique.setdefault(str(header.get("SOPInstanceUID")), (path, header))
+    parts = _whole_course(list(unique.values()), treated or {})
+    kinds = {_biological(header) for _, header in parts}
+    if len(kinds - {None}) > 1:
+        raise UnreadableImage(
+            parts[0][0], "physical and RBE-weighted doses of one course cannot be summed"
+        )
+    first, *others = [_read(path, header) for path, header in parts]
+    total = first.voxels.copy()
+    for other in others:
+        pull = np.linalg.inv(other.affine) @ first.affine
+        total += affine_transform(
+            other.voxels, pull[:3, :3], pull[:3, 3], output_shape=total.shape, order=1
+        )
+    return DoseMap(total, first.affine, biological=(kinds - {None} or {False}) == {True})
+
+
+def _whole_course(found: list[tuple[Path, Dataset]], treated: Plans) -> list[tuple[Path, Dataset]]:
+    """The parts that add up to the course: each treated plan by its own dose, or by its beams."""
+    sums = [part for part in found if part[1].get("DoseSummationType") == "MULTI_PLAN"]
+    if len(sums) > 1:
+        raise UnreadableImage(sums[1][0], "two sums over plans; keep one of them")
+    if sums:
+        return sums
+    plans: dict[str, dict[str, list[tuple[Path, Dataset]]]] = {}
+    for path, header in found:
+        kind = str(header.get("DoseSummationType", ""))
+        if kind in ("PLAN", "BEAM"):
+            plans.setdefault(_plan(header), {}).setdefault(kind, []).append((path, header))
+    if not plans:
+        raise UnreadableImage(found[0][0], "no dose of a plan or of a beam (3004,000A)")
+    if treated:
+        plans = {uid: kinds for uid, kinds in plans.items() if uid in treated}
+        if not plans:
+            raise UnreadableImage(found[0][0], "no dose of a plan that was treated")
+    elif len(plans) > 1:
+        raise UnreadableImage(
+            found[0][0], "doses of several plans, and no plan files to say which were treated"
+        )
+    return [part for uid, kinds in plans.items() for part in _of_plan(kinds, treated.get(uid))]
+
+
+def _of_plan(
+    kinds: dict[str, list[tuple[Path, Dataset]]], planned: frozenset[str] | None
+) -> list[tuple[Path, Dataset]]:
+    parts = kinds.get("PLAN") or kinds["BEAM"]
+    beams = [_beam(header) for _, header in parts]
+    if "PLAN" not in kinds and planned is None:
+        raise UnreadableImage(parts[0][0], "doses of beams, and no plan file to say of how many")
+    if "PLAN" not in kinds and planned and planned - set(beams):
+        there = len(planned & set(beams))
+        raise UnreadableImage(parts[0][0], f"doses of {there} of the plan's {len(planned)} beams")
+    if len(set(beams)) < len(parts):
+        raise UnreadableImage(parts[1][0], "two doses for one plan or beam; keep one of them")
+    return parts
+
+
+def _plan(header: Dataset) -> str:
+    plans = header.get("ReferencedRTPlanSequence") or []
+    return str(plans[0].get("ReferencedSOPInstanceUID", "")) if plans else ""
+
+
+def _beam(header: Dataset) -> str:
+    for plan in header.get("ReferencedRTPlanSequence") or []:
+        for group in plan.get("ReferencedFractionGroupSequence") or []:
+            for beam in group.get("ReferencedBeamSequence") or []:
+                return str(beam.get("ReferencedBeamNumber", ""))
+    return ""
+
+
+def _biological(header: Dataset) -> bool | None:
+    """Whether the dose is RBE-weighted; None for photons, where both are the same."""
+    if str(header.get("DoseType", "PHYSICAL")) == "EFFECTIVE":
+        return True
+    plans = header.get("ReferencedRTPlanSequence") or []
+    photon = plans and str(plans[0].get("ReferencedSOPClassUID")) == RT_PLAN
+    return None if photon else False
+
+
+def _read(path: Path, header: Dataset) -> DoseMap:
+    if header.get("DoseUnits") != "GY":
+        raise UnreadableImage(path, "the dose is not in Gy (3004,0002)")
+    scaling = numbers(header, "DoseGridScaling")
+    if not scaling or not scaling[0] > 0:
+        raise UnreadableImage(path, "no dose grid scaling (3004,000E)")
+    try:
+        stored = pydicom.dcmread(path, force=True).pixel_array
+    except Exception as error:
+        reason = f"the dose cannot be decoded ({type(error).__name__})"
+        raise UnreadableImage(path, reason) from error
+    affine, order = _grid(path, header)
+    planes = stored if stored.ndim == 3 else stored[None]
+    if len(planes) != len(order):
+        raise UnreadableImage(path, "the frame offsets do not fit the number of frames")
+    planes = planes[order]
+    return DoseMap((planes.T * scaling[0]).astype(np.float32), affine, biological=False)
+
+
+def _grid(path: Path, header: Dataset) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """RAS+ affine of a dose grid and the order of its frames along the slice axis."""
+    cosines, origin, spacing, offsets = (
+        np.array(numbers(header, k))
+        for k in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
+                  "GridFrameOffsetVector")
+    )  # fmt: skip
+    if len(cosines) != 6 or len(origin) != 3 or len(spacing) != 2 or len(offsets) < 2:
+        raise UnreadableImage(path, "position, orientation or frame offsets are missing")
+    row, column = cosines.reshape(2, 3)
+    normal = np.cross(row, column)
+    if abs(offsets[0]) > 1e-6:  # absolute: z of the planes of an axial dose (PS3.3 C.8.8.3.2)
+        if abs(offsets[0] - origin[2]) > 0.01 or abs(abs(normal[2]) - 1) > 1e-4:
+            raise UnreadableImage(path, "the frame offsets are neither relative nor absolute")
+        offsets = (offsets - origin[2]) * normal[2]
+    order = np.argsort(offsets, kind="stable")
+    steps = np.diff(offsets[order])
+    if (steps <= 0).any() or np.ptp(steps) > STEP_SPREAD * np.median(steps):
+        raise UnreadableImage(path, "the planes of the dose are not evenly spaced")
+    lps = np.eye(4)
+    lps[:3, 0], lps[:3, 1] = row * spacing[1], column * spacing[0]
+    lps[:3, 2] = normal * steps.mean()
+    lps[:3, 3] = origin + normal * offsets[order[0]]
+    return LPS_TO_RAS @ lps, order

@@ -1,0 +1,140 @@
+"""Geometry of a series, checked before any pixel is read.
+
+Readers accept broken stacks: with two slices missing they return a stretched volume, from a
+sheared stack an orthogonal affine. Here a series is one regular stack or it is refused.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.io.dicom.headers import Instance, Series, numbers
+
+STEP_SPREAD = 0.01
+"""Largest relative deviation of a slice step from the median step."""
+IN_PLANE_DRIFT = 0.1
+"""Largest sideways shift of a slice origin from the stack's normal, in mm a slice."""
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_NEEDED = {
+    "ImageOrientationPatient": 6, "ImagePositionPatient": 3, "PixelSpacing": 2, "Rows": 1,
+    "Columns": 1,
+}  # fmt: skip
+_AGAIN = "export the series again, whole and into an empty folder"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Where the pixels of a slice are, and how stored values become intensities."""
+
+    path: Path
+    frame: int | None
+    slope: float
+    intercept: float
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """A regular stack: slices in order along the normal; RAS+ affine in mm.
+
+    Voxel axes are (column, row, slice).
+    """
+
+    slices: tuple[Slice, ...]
+    affine: NDArray[np.float64]
+    shape: tuple[int, int, int]
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Voxel size in mm along column index, row index and slice."""
+        x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(x), float(y), float(z)
+
+
+def check_geometry(series: Series) -> Geometry | str:
+    """Return the geometry of ``series``, or the reason why it is no trustworthy volume."""
+    header = series.header
+    if any(i.frame is None and _count(i, "NumberOfFrames") > 1 for i in series.instances):
+        return "multi-frame without functional groups: no frame has a place; export classic MR"
+    if header.get("BurnedInAnnotation") == "YES":
+        return "burned-in annotation: the pixels may show the patient's name"
+    if "MOSAIC" in (header.get("ImageType") or ()):
+        return "mosaic: slices are tiled in one image; export it as single slices"
+    if str(header.get("PhotometricInterpretation", "MONOCHROME2")) != "MONOCHROME2":
+        return "pixels are not MONOCHROME2 (0028,0004): no MR intensities"
+    patients = {str(i.header.get("PatientID", "")) for i in series.instances}
+    if len(patients) > 1:
+        return "files of two patients share one series; sort the folder by patient"
+    for keyword, length in _NEEDED.items():
+        found = [numbers(i.header, keyword) for i in series.instances]
+        if any(len(v) != length or not np.isfinite(v).all() for v in found):
+            missing = any(i.header.get(keyword) in (None, "") for i in series.instances)
+            return f"{keyword} is {'missing' if missing else 'malformed'}; {_AGAIN}"
+    return _check_stack(series)
+
+
+def _count(instance: Instance, keyword: str) -> int:
+    value = numbers(instance.header, keyword)
+    return int(value[0]) if value else 0
+
+
+def _check_stack(series: Series) -> Geometry | str:
+    row, column = np.asarray(series.header.ImageOrientationPatient, float).reshape(2, 3)
+    if abs(row @ column) > 1e-3 or not np.allclose([row @ row, column @ column], 1, atol=1e-3):
+        return "row and column directions are not orthonormal"
+    spacings = np.array([i.header.PixelSpacing for i in series.instances], float)
+    if not np.allclose(spacings, spacings[0], rtol=1e-4):
+        return "pixel spacing differs between slices"
+    positions = np.array([i.header.ImagePositionPatient for i in series.instances], float)
+    normal = np.cross(row, column)
+    order = np.argsort(positions @ normal, kind="stable")
+    positions = positions[order]
+    if len(positions) < 2:
+        return "a single slice is no volume"
+    steps = np.diff(positions @ normal)
+    if (steps < 1e-3).any():
+        return f"{int((steps < 1e-3).sum())} slice positions occur twice; {_AGAIN}"
+    median = float(np.median(steps))
+    uneven = np.abs(steps / median - 1) > STEP_SPREAD
+    if uneven.any():
+        missing = int(np.round(steps[uneven] / median - 1).clip(min=0).sum())
+        what = f"{missing} slices are missing" if missing else "slice steps are uneven"
+        return f"{what}: steps from {steps.min():.2f} to {steps.max():.2f} mm; {_AGAIN}"
+    drift = np.diff(positions, axis=0) - np.outer(steps, normal)
+    if np.linalg.norm(drift, axis=1).max() > IN_PLANE_DRIFT:
+        return "the stack is sheared: slice origins drift sideways (gantry tilt or wrong header)"
+    declared = max(_count(i, "ImagesInAcquisition") for i in series.instances)
+    if not series.part and declared > len(positions):
+        return (
+            f"slices are missing: {declared} images are declared (0020,1002), "
+            f"{len(positions)} are here; {_AGAIN}"
+        )
+    return _geometry(series, order, positions, row, column, spacings[0])
+
+
+def _geometry(
+    series: Series,
+    order: NDArray[np.intp],
+    positions: NDArray[np.float64],
+    row: NDArray[np.float64],
+    column: NDArray[np.float64],
+    spacing: NDArray[np.float64],
+) -> Geometry:
+    lps = np.eye(4)
+    lps[:3, 0] = row * spacing[1]
+    lps[:3, 1] = column * spacing[0]
+    lps[:3, 2] = (positions[-1] - positions[0]) / (len(positions) - 1)
+    lps[:3, 3] = positions[0]
+    slices = tuple(_slice(series.instances[i]) for i in order)
+    shape = (int(series.header.Columns), int(series.header.Rows), len(slices))
+    return Geometry(slices, LPS_TO_RAS @ lps, shape)
+
+
+def _slice(instance: Instance) -> Slice:
+    slope, intercept = (numbers(instance.header, k) for k in ("RescaleSlope", "RescaleIntercept"))
+    return Slice(
+        instance.path, instance.frame,
+        (slope[0] if slope else 1.0) or 1.0, intercept[0] if intercept else 0.0,
+    )  # fmt: skip

@@ -1,0 +1,188 @@
+"""DICOM headers of a folder, grouped into series; pixels stay on disk."""
+
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from flame.core.errors import BadInput
+from flame.io.dicom.multiframe import ENHANCED_MR, frame_headers
+
+_SAME_ORIENTATION = 0.01
+"""Largest difference of a direction cosine within one stack."""
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One image: its file, its header without pixel data, and its frame in an enhanced file."""
+
+    path: Path
+    header: Dataset
+    frame: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Instances that claim to be one image: same series, orientation, echo, type and matrix."""
+
+    instances: tuple[Instance, ...]
+    part: int = 0
+
+    @property
+    def header(self) -> Dataset:
+        """Header of the first instance."""
+        return self.instances[0].header
+
+    @property
+    def description(self) -> str:
+        """SeriesDescription (0008,103E), else ProtocolName, else empty."""
+        header = self.header
+        return str(header.get("SeriesDescription") or header.get("ProtocolName") or "")
+
+    @property
+    def uid(self) -> str:
+        """SeriesInstanceUID, with ``/n`` behind it where the series fell into several parts."""
+        part = f"/{self.part}" if self.part else ""
+        return f"{self.header.get('SeriesInstanceUID', '')}{part}"
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the first instance."""
+        return self.instances[0].path.parent
+
+
+@dataclass(frozen=True)
+class UnreadableFile:
+    """A file that was passed over, and why; ``damaged`` where it is, or was, DICOM."""
+
+    path: Path
+    reason: str
+    damaged: bool = False
+
+
+def read_headers(
+    folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
+) -> tuple[list[Instance], list[UnreadableFile]]:
+    """Read every DICOM header below ``folder``.
+
+    Raises BadInput where the folder is absent, empty or holds no DICOM file.
+    """
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is not a folder; give the folder that holds the DICOM files")
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != "DICOMDIR")
+    if not paths:
+        raise BadInput(f"{folder} is empty; give the folder that holds the DICOM files")
+    instances: list[Instance] = []
+    unreadable: list[UnreadableFile] = []
+    for done, path in enumerate(paths, 1):
+        item = _read_header(path)
+        if isinstance(item, UnreadableFile):
+            unreadable.append(item)
+        else:
+            instances += item
+        progress(done, len(paths))
+    if not instances:
+        raise BadInput(
+            f"{folder} holds {len(paths)} files but no DICOM; files compressed with gzip must be "
+            "unpacked, and NIfTI needs no import"
+        )
+    return instances, unreadable
+
+
+def _read_header(path: Path) -> list[Instance] | UnreadableFile:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                header = pydicom.dcmread(path, stop_before_pixels=True)
+            except InvalidDicomError:
+                header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+            header.decode()
+            if header.get("SOPClassUID") in ENHANCED_MR:
+                return [Instance(path, h, n) for n, h in enumerate(frame_headers(header))]
+    except Exception as error:  # pydicom raises many kinds on damaged files; each is reported
+        return _unreadable(path, f"unreadable DICOM header ({type(error).__name__})")
+    if "SOPClassUID" not in header:
+        return _unreadable(path, "not DICOM")
+    return [Instance(path, header)]
+
+
+def _unreadable(path: Path, reason: str) -> UnreadableFile:
+    with path.open("rb") as stream:
+        damaged = stream.read(132)[128:] == b"DICM"
+    return UnreadableFile(path, "damaged DICOM file" if damaged else reason, damaged)
+
+
+def numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
+    """The numbers of an attribute; empty where it is absent or malformed."""
+    try:
+        value = header.get(keyword)
+        values = value if not isinstance(value, str | int | float) and value else [value]
+        return tuple(float(v) for v in values) if value not in (None, "") else ()
+    except (TypeError, ValueError):
+        return ()
+
+
+def _group_key(instance: Instance) -> tuple[object, ...]:
+    header = instance.header
+    return (
+        str(header.get("StudyInstanceUID", "")),
+        str(header.get("SeriesInstanceUID", "")),
+        str(header.get("EchoTime", "")),
+        tuple(header.get("ImageType") or ()),
+        header.get("Rows"),
+        header.get("Columns"),
+        str(header.get("TemporalPositionIdentifier", "")),
+        str(header.get("StackID", "")),
+    )
+
+
+def group_series(instances: list[Instance]) -> list[Series]:
+    """Group MR instances into series, in a stable order.
+
+    One SeriesInstanceUID that holds several orientations, echoes, image types or matrices
+    (localizers, dual-echo, magnitude and phase) falls apart into several series, numbered parts.
+    """
+    groups: dict[tuple[object, ...], list[Instance]] = defaultdict(list)
+    for instance in instances:
+        if instance.header.get("Modality") == "MR":
+            groups[_group_key(instance)].append(instance)
+    split = [part for group in groups.values() for part in _by_orientation(group)]
+    ordered = sorted(split, key=lambda group: (str(group[0].path), group[0].frame or 0))
+    parts: dict[str, list[Series]] = defaultdict(list)
+    for group in ordered:
+        series = Series(tuple(group))
+        parts[series.uid].append(series)
+    numbered = {
+        id(s.instances): replace(s, part=n) if len(found) > 1 else s
+        for found in parts.values()
+        for n, s in enumerate(sorted(found, key=_content), 1)  # file names may change, this not
+    }
+    return list(numbered.values())
+
+
+def _content(series: Series) -> tuple[object, ...]:
+    key = tuple(str(v) for v in _group_key(series.instances[0]))
+    echo = numbers(series.header, "EchoTime")
+    return echo or (0.0,), key, numbers(series.header, "ImageOrientationPatient")
+
+
+def _by_orientation(group: list[Instance]) -> list[list[Instance]]:
+    """Split a group by ImageOrientationPatient, equal within a tolerance in each cosine."""
+    found: list[tuple[tuple[float, ...], list[Instance]]] = []
+    for instance in group:
+        cosines = numbers(instance.header, "ImageOrientationPatient")
+        for known, members in found:
+            if len(known) == len(cosines) and all(
+                abs(a - b) < _SAME_ORIENTATION for a, b in zip(known, cosines, strict=True)
+            ):
+                members.append(instance)
+                break
+        else:
+            found.append((cosines, [instance]))
+    return [members for _, members in found]

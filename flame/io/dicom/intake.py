@@ -1,0 +1,170 @@
+"""A folder of DICOM files, sorted: what each series is taken as, or why it is refused."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from pydicom.dataset import Dataset
+
+from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
+from flame.io.dicom.contrast_order import by_contrast_order
+from flame.io.dicom.dates import first_date
+from flame.io.dicom.duplicates import without_duplicates
+from flame.io.dicom.end_slices import note_end_slices
+from flame.io.dicom.examinations import by_examination
+from flame.io.dicom.geometry import Geometry, check_geometry
+from flame.io.dicom.headers import (
+    Instance,
+    Series,
+    UnreadableFile,
+    group_series,
+    numbers,
+    read_headers,
+)  # fmt: skip
+from flame.io.dicom.overrides import read_overrides
+from flame.io.dicom.radiotherapy import is_plan
+from flame.io.dicom.sequences import ABSTAIN_BELOW, Verdict, classify, is_reformat
+from flame.io.dicom.series_report import SeriesReport
+
+SIMULATED = "FLAME simulation"
+"""ImageComments (0020,4000) that the simulator writes into every image."""
+
+
+class Examination(NamedTuple):
+    """One imaging of a patient; ``number`` tells those of one day apart, 0 being the first."""
+
+    patient_id: str
+    day: date
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class ImportReport:
+    """Everything found in a folder. ``radiotherapy`` are RT objects by PatientID."""
+
+    folder: Path
+    series: tuple[SeriesReport, ...]
+    radiotherapy: dict[str, list[Instance]]
+    unreadable: tuple[UnreadableFile, ...]
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the images come from FLAME's simulator; BadInput where only some do."""
+        marked = {
+            str(s.series.header.get("ImageComments", "")).startswith(SIMULATED) for s in self.series
+        }
+        if len(marked) > 1:
+            raise BadInput(f"{self.folder}: simulated and real images in one folder; part them")
+        return marked == {True}
+
+    def studies(self) -> dict[Examination, dict[Sequence, SeriesReport]]:
+        """Taken series by examination; one series a sequence."""
+        found: dict[Examination, dict[Sequence, SeriesReport]] = defaultdict(dict)
+        for report in self.series:
+            if report.taken and report.day and report.verdict.sequence:
+                key = Examination(report.patient_id, report.day, report.examination)
+                found[key][report.verdict.sequence] = report
+        return dict(sorted(found.items()))
+
+    def plans(self, patient_id: str) -> list[Instance]:
+        """RT Plan and RT Ion Plan files of a patient."""
+        return [i for i in self.radiotherapy.get(patient_id, []) if is_plan(i)]
+
+
+def inspect_folder(
+    folder: Path,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    overrides: Path | None = None,
+) -> ImportReport:
+    """Read all headers below ``folder`` and judge every series. Reads no pixels.
+
+    ``overrides`` is a table by which a person names sequences (``flame.io.dicom.overrides``).
+    """
+    chosen = read_overrides(overrides)
+    instances, unreadable = read_headers(folder, progress)
+    damaged = {u.path.parent for u in unreadable if u.damaged}
+    series = group_series(instances)
+    unknown = chosen.keys() - {s.uid for s in series}
+    if unknown:
+        uid = sorted(unknown)[0]
+        raise BadInput(f"{overrides}: no series {uid} in {folder}; see flame inspect --json")
+    judged = [_refuse_beside(damaged, _judge(s, chosen)) for s in series]
+    reports = note_end_slices(_prefer_best(by_examination(by_contrast_order(judged))))
+    radiotherapy: dict[str, list[Instance]] = defaultdict(list)
+    for instance in instances:
+        if str(instance.header.get("Modality", "")).startswith(("RT", "SEG")):
+            radiotherapy[_patient_id(instance.header)].append(instance)
+    return ImportReport(folder, tuple(reports), dict(radiotherapy), tuple(unreadable))
+
+
+def _patient_id(header: Dataset) -> str:
+    """PatientID (0010,0020); where it is empty the study, so that no two patients become one."""
+    return str(header.get("PatientID") or "").strip() or f"study {header.get('StudyInstanceUID')}"
+
+
+def _judge(series: Series, chosen: Mapping[str, Sequence | None]) -> SeriesReport:
+    patient_id = _patient_id(series.header)
+    day = first_date(series.header, "AcquisitionDate", "SeriesDate", "StudyDate")
+    series, note = without_duplicates(series)
+    if series.uid in chosen:
+        verdict = Verdict(chosen[series.uid], "override", "named in the table of overrides", 1.0)
+    else:
+        verdict = classify(series)
+    checked = check_geometry(series)
+    geometry = checked if isinstance(checked, Geometry) else None
+    refused = ""
+    if day is None:
+        refused = "no valid date (0008,0020): it cannot be placed before or after radiotherapy"
+    elif verdict.rule == "rejected":
+        refused = verdict.evidence
+    elif verdict.rule == "override" and verdict.sequence is None:
+        refused = "left out by the table of overrides"
+    elif isinstance(checked, str):
+        refused = checked
+    elif verdict.sequence is None or verdict.score < ABSTAIN_BELOW:
+        refused = f"sequence unclear: {verdict.rule} ({verdict.evidence}); name it with --sequences"
+    return SeriesReport(patient_id, day, series, verdict, geometry, refused, note)
+
+
+def _refuse_beside(damaged: set[Path], report: SeriesReport) -> SeriesReport:
+    """Refuse a series with a damaged file in its folder: its end slices may be missing."""
+    folders = {i.path.parent for i in report.series.instances}
+    if not report.taken or not folders & damaged:
+        return report
+    return replace(report, refused="a damaged file lies beside it: slices may be missing")
+
+
+def _quality(report: SeriesReport) -> tuple[bool, bool, float, float, float]:
+    """Order of candidates for one sequence: chosen by hand, original, thin, clear, latest."""
+    assert report.geometry is not None
+    number = numbers(report.series.header, "SeriesNumber")
+    return (
+        report.verdict.rule == "override",
+        not is_reformat(report.series),
+        -round(max(report.geometry.spacing), 1),
+        report.verdict.score,
+        number[0] if number else 0.0,
+    )
+
+
+def _prefer_best(reports: list[SeriesReport]) -> list[SeriesReport]:
+    best: dict[tuple[object, ...], SeriesReport] = {}
+    for report in reports:
+        if report.taken:
+            key = (report.patient_id, report.day, report.examination, report.verdict.sequence)
+            if key not in best or _quality(report) > _quality(best[key]):
+                best[key] = report
+    kept = set(map(id, best.values()))
+    return [
+        r
+        if not r.taken or id(r) in kept
+        else replace(
+            r,
+            refused=f"another {r.verdict.sequence} then is thinner, clearer or later",
+        )
+        for r in reports
+    ]

@@ -1,0 +1,73 @@
+"""Pixels of a checked series, as a Scan."""
+
+import warnings
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from flame.core.errors import UnreadableImage
+from flame.core.imaging import Scan, Sequence
+from flame.io.dicom.geometry import Geometry
+
+
+def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
+    """Read the slices of ``geometry``, each with its own rescale slope and intercept.
+
+    Raises UnreadableImage that names the file where pixels cannot be decoded.
+    """
+    voxels = np.empty(geometry.shape, np.float32)
+    numbered = enumerate(geometry.slices)
+    for path, members in groupby(numbered, key=lambda item: item[1].path):
+        stored, padding = _decode(path, sequence)
+        for z, at in members:
+            plane = stored[at.frame] if at.frame is not None and stored.ndim == 3 else stored
+            if plane.shape != geometry.shape[1::-1]:
+                raise UnreadableImage(path, f"pixels of {sequence} do not fit Rows and Columns")
+            voxels[:, :, z] = np.where(padding(plane), np.nan, plane * at.slope + at.intercept).T
+    if np.isnan(voxels).any():  # padding is no signal: the darkest value there is
+        voxels = np.where(np.isnan(voxels), np.nanmin(voxels), voxels).astype(np.float32)
+    if not np.isfinite(voxels).all() or np.ptp(voxels) == 0:
+        path = geometry.slices[0].path.parent
+        raise UnreadableImage(path, f"the volume of {sequence} is constant or not finite")
+    return Scan(voxels, geometry.affine, sequence, ("dicom",))
+
+
+class _Padding:
+    """Which stored values are padding: PixelPaddingValue (0028,0120) to its RangeLimit."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        value = dataset.get("PixelPaddingValue")
+        limit = dataset.get("PixelPaddingRangeLimit", value)
+        self.span = None if value is None else sorted((float(value), float(limit)))
+
+    def __call__(self, plane: NDArray[np.float64]) -> NDArray[np.bool_]:
+        if self.span is None:
+            return np.zeros(plane.shape, bool)
+        return np.asarray((plane >= self.span[0]) & (plane <= self.span[1]))
+
+
+def _decode(path: Path, sequence: Sequence) -> tuple[NDArray[np.float64], _Padding]:
+    """Stored values (rows, columns) or (frames, rows, columns) of a file, and its padding."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            dataset = pydicom.dcmread(path, force=True)
+            if "TransferSyntaxUID" not in dataset.file_meta:  # a file without meta information
+                implicit, _ = dataset.original_encoding
+                dataset.file_meta.TransferSyntaxUID = (
+                    ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+                )
+            stored = dataset.pixel_array
+    except Exception as error:
+        reason = f"pixels of {sequence} cannot be decoded ({type(error).__name__})"
+        raise UnreadableImage(path, reason) from error
+    if stored.dtype.kind in "iu":
+        # What lies above BitsStored (old overlays) is no part of the value.
+        unused = stored.dtype.itemsize * 8 - int(dataset.BitsStored)
+        stored = (stored << unused) >> unused if unused > 0 else stored
+    return stored.astype(float), _Padding(dataset)

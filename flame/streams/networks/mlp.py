@@ -1,0 +1,187 @@
+"""A network for tables with one hidden layer, compiled: what is learned a thousand times over."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+
+from flame.streams.networks.base import FAST, SLOW, TINY, Adam, Array, Labels, Network, shares
+
+
+@dataclass(frozen=True)
+class MLP(Network):
+    """Features to ``hidden`` rectified units to the logits of all classes but the first.
+
+    A row of parameters: weights (features, hidden), biases (hidden,), weights (hidden, classes - 1)
+    and biases (classes - 1,).
+    """
+
+    features: int
+    hidden: int
+    classes: int = 2
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """Number of parameters."""
+        return (self.features + 1) * self.hidden + self.head
+
+    @property
+    def head(self) -> int:  # type: ignore[override]
+        """Number of those of the last layer."""
+        return (self.hidden + 1) * (self.classes - 1)
+
+    def start(self, rng: np.random.Generator) -> Array:
+        """Uniform as PyTorch's layers begin, +- 1 / sqrt(inputs)."""
+        first, last = self.features**-0.5, self.hidden**-0.5
+        inner = (self.features + 1) * self.hidden
+        return np.concatenate([
+            rng.uniform(-first, first, inner), rng.uniform(-last, last, self.size - inner)
+        ])  # fmt: skip
+
+    def logits(self, parameters: Array, x: Array) -> Array:
+        """See ``Network``."""
+        return np.asarray(_logits(parameters, x, self.hidden, self.classes - 1))
+
+    def gradient(self, parameters: Array, x: Array, pull: Array) -> Array:
+        """See ``Network``."""
+        return np.asarray(_gradient(parameters, x, pull, self.hidden))
+
+    def descend(
+        self, parameters: Array, x: Array, y: Labels, weight: Array, adam: Adam, steps: int
+    ) -> Array:
+        """See ``Network``."""
+        found = parameters.copy()
+        share = shares(weight) * adam.who[:, None]
+        _descend(
+            found, x, y, share, adam.mean, adam.square, adam.steps, steps, adam.rate,
+            self.hidden, self.classes - 1, adam.frozen,
+        )  # fmt: skip
+        adam.steps += steps
+        return found
+
+
+_FASTMATH = {"nsz", "arcp", "contract", "reassoc"}
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    return numba.njit(cache=True, fastmath=_FASTMATH)(function)
+
+
+def _inlined(function: Callable[..., Any]) -> Any:
+    """Compiled within what calls it; alone, code from a cache adds up in another order."""
+    return numba.njit(inline="always", fastmath=_FASTMATH)(function)
+
+
+@_inlined
+def _forward(p, x, units, logits):  # type: ignore[no-untyped-def]
+    """Of one node: x (features, m) to units (hidden, m) and logits (outputs, m)."""
+    features, (hidden, rows), outputs = len(x), units.shape, len(logits)
+    bias, last = features * hidden, (features + 1) * hidden
+    for o in range(outputs):
+        for m in range(rows):
+            logits[o, m] = p[last + hidden * outputs + o]
+    for h in range(hidden):
+        for m in range(rows):
+            units[h, m] = p[bias + h]
+        for f in range(features):
+            for m in range(rows):
+                units[h, m] += p[f * hidden + h] * x[f, m]
+        for m in range(rows):
+            units[h, m] = max(units[h, m], 0.0)
+        for o in range(outputs):
+            for m in range(rows):
+                logits[o, m] += p[last + o * hidden + h] * units[h, m]
+
+
+@_inlined
+def _backward(p, x, units, pull, back, slope):  # type: ignore[no-untyped-def]
+    """Write the gradient of sum(pull * logits) to ``slope``; ``back`` (m,) is room to work in."""
+    features, (hidden, rows), outputs = len(x), units.shape, len(pull)
+    bias, last = features * hidden, (features + 1) * hidden
+    for o in range(outputs):
+        slope[last + hidden * outputs + o] = pull[o].sum()
+    for h in range(hidden):
+        back[:] = 0.0
+        for o in range(outputs):
+            total, weight = 0.0, p[last + o * hidden + h]
+            for m in range(rows):
+                total += pull[o, m] * units[h, m]
+                back[m] += pull[o, m] * weight
+            slope[last + o * hidden + h] = total
+        total = 0.0
+        for m in range(rows):
+            back[m] = back[m] if units[h, m] > 0 else 0.0
+            total += back[m]
+        slope[bias + h] = total
+        for f in range(features):
+            total = 0.0
+            for m in range(rows):
+                total += x[f, m] * back[m]
+            slope[f * hidden + h] = total
+
+
+@_compiled
+def _logits(parameters, x, hidden, outputs):  # type: ignore[no-untyped-def]
+    nodes, rows, _ = x.shape
+    found = np.empty((nodes, rows, outputs))
+    units, logits = np.empty((hidden, rows)), np.empty((outputs, rows))
+    for n in range(nodes):
+        _forward(parameters[n], x[n].T.copy(), units, logits)
+        found[n] = logits.T
+    return found
+
+
+@_compiled
+def _gradient(parameters, x, pull, hidden):  # type: ignore[no-untyped-def]
+    nodes, rows, _ = x.shape
+    outputs = pull.shape[2]
+    found = np.empty(parameters.shape)
+    units, logits, back = np.empty((hidden, rows)), np.empty((outputs, rows)), np.empty(rows)
+    for n in range(nodes):
+        columns = x[n].T.copy()
+        _forward(parameters[n], columns, units, logits)
+        _backward(parameters[n], columns, units, pull[n].T.copy(), back, found[n])
+    return found
+
+
+@_inlined
+def _softmax_pull(logits, y, share):  # type: ignore[no-untyped-def]
+    """Turn logits (outputs, m) into the derivative of the weighted log loss by them."""
+    outputs, rows = logits.shape
+    for m in range(rows):
+        most = 0.0
+        for o in range(outputs):
+            most = max(most, logits[o, m])
+        total = np.exp(-most)
+        for o in range(outputs):
+            logits[o, m] = np.exp(logits[o, m] - most)
+            total += logits[o, m]
+        for o in range(outputs):
+            right = 1.0 if y[m] == o + 1 else 0.0
+            logits[o, m] = share[m] * (logits[o, m] / total - right)
+
+
+@_compiled
+def _descend(  # type: ignore[no-untyped-def]
+    parameters, x, y, share, mean, square, done, steps, rate, hidden, outputs, frozen
+):
+    slope = np.empty(parameters.shape[1])
+    for n in range(len(x)):
+        counts = np.flatnonzero(share[n])
+        rows = len(counts)
+        if rows == 0:
+            continue
+        p, columns = parameters[n], x[n][counts].T.copy()
+        labels, shared = y[n][counts], share[n][counts]
+        units, logits, back = np.empty((hidden, rows)), np.empty((outputs, rows)), np.empty(rows)
+        for step in range(done + 1, done + steps + 1):
+            _forward(p, columns, units, logits)
+            _softmax_pull(logits, labels, shared)
+            _backward(p, columns, units, logits, back, slope)
+            fast, slow = 1 - FAST**step, 1 - SLOW**step
+            for i in range(frozen, len(slope)):
+                mean[n, i] = FAST * mean[n, i] + (1 - FAST) * slope[i]
+                square[n, i] = SLOW * square[n, i] + (1 - SLOW) * slope[i] ** 2
+                p[i] -= rate * (mean[n, i] / fast) / (np.sqrt(square[n, i] / slow) + TINY)

@@ -1,0 +1,1 @@
+"""Streams from tables with a time and a site."""

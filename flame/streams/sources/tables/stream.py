@@ -1,0 +1,85 @@
+"""The stream of tables: rows in steps of time, a node a site."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+from flame.federation.gossip.topology import Links, near
+from flame.streams.networks.base import Array, Labels
+from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.features import features
+from flame.streams.sources.tables.outcomes import Y, with_outcomes
+from flame.streams.sources.tables.rows import SITE, TIME, is_number, read_rows
+from flame.streams.stream import Stream, padded
+
+_STEP = "\0step"
+
+
+def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
+    """The stream of a table; ``degree`` neighbours a node where places are known.
+
+    ``seed`` deals rows to nodes, if they are dealt.
+    """
+    every = read_rows(config, seed)
+    table, classes = with_outcomes(config, every)
+    table[_STEP] = _steps(config, table)
+    table = table[table[_STEP] >= 0].reset_index(drop=True)
+    if table.empty:
+        raise BadInput("table.ahead: every outcome lies in a later step; make table.step longer")
+    nodes = tuple(sorted((every if config.deal else table)[SITE].unique()))
+    if len(nodes) < 2:
+        raise BadInput(f"table: {len(nodes)} node(s); name table.site_column or set table.deal")
+    steps = sorted(table[_STEP].unique())
+    if len(steps) < 2:
+        raise BadInput("table: all rows are of one step; make table.step smaller")
+    x = features(config, table, (table[_STEP] == steps[0]).to_numpy())
+    labels, nobody = table[Y].to_numpy(np.int64), np.zeros(0, int)
+    groups = {key: np.asarray(at) for key, at in table.groupby([_STEP, SITE]).indices.items()}
+    batches = [
+        padded(
+            [_node(config, x, labels, groups.get((step, name), nobody)) for name in nodes],
+            x.shape[1:],
+        )
+        for step in steps
+    ]
+    unknown = np.full((len(steps), len(nodes)), -1)
+    found = Stream(
+        nodes, classes, tuple(batches), unknown, config.simulated, _links(config, nodes, degree)
+    )
+    return replace(found, left_out=len(every) - found.rows)
+
+
+def _steps(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
+    """The step of each row; -1 where the outcome is known in the next step only."""
+    time = table[TIME]
+    if not config.time_columns:
+        within = table.groupby([TIME, SITE]).cumcount()
+        count = table.groupby([TIME, SITE])[Y].transform("size")
+        part = within * config.parts // count
+        return pd.Series(time * config.parts + part, dtype=int)
+    dated = len(config.time_columns) > 1 or not is_number(table[config.time_columns[0]])
+    size = config.step * (24 if dated else 1) / config.parts
+    since = time - time.min()
+    step = (since // size).astype(int)
+    return pd.Series(step.where((since + config.ahead) // size == step, -1))
+
+
+def _node(
+    config: TableConfig, x: Array, labels: Labels, rows: NDArray[np.int_]
+) -> tuple[Array, Labels, Labels]:
+    if config.rows and len(rows) > config.rows:
+        rows = rows[np.linspace(0, len(rows) - 1, config.rows).astype(int)]
+    return x[rows], labels[rows], labels[rows]
+
+
+def _links(config: TableConfig, nodes: tuple[str, ...], degree: int) -> Links | None:
+    if not config.places:
+        return None
+    missing = [name for name in nodes if len(config.places.get(name, ())) != 2]
+    if missing:
+        raise BadInput(f"table.places: latitude and longitude of {missing[0]} are missing")
+    latitude, longitude = np.array([config.places[name] for name in nodes]).T
+    return near(latitude, longitude, degree)

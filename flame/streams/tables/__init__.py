@@ -1,1 +1,0 @@
-"""Streams of tables with a time and a site: air, weather, visits, hospitals in sequence."""

@@ -1,0 +1,1 @@
+"""Response criteria and radiobiology."""

@@ -1,0 +1,65 @@
+"""Patients as hospitals have them, turned into evolution cases."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.cohort import Patient, Timepoint
+from flame.core.errors import BadInput
+from flame.core.imaging import DoseMap, Sequence
+from flame.core.treatment import Treatment
+from flame.models.clinical.radiobiology import RBE, weighted_dose
+from flame.models.evolution.model import EvolutionCase
+
+SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
+
+Volume = NDArray[np.float32]
+
+_OPERATED = 1.5
+"""A tumour so many times larger before was operated on, and the rest tells nothing of growth."""
+
+
+def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -> EvolutionCase:
+    """Return the case of a ``patient`` whose images, masks and dose lie on one cube.
+
+    ``white`` and ``grey`` are the tissue fractions there. Raises BadInput that names the patient
+    where radiotherapy, its dose or the mask before it is not there.
+    """
+    name = f"centre {centre}: patient {patient.pseudonym}"
+    if patient.treatment is None:
+        raise BadInput(f"{name} has no radiotherapy plan; add it to treatments.tsv")
+    drawn = [(t, t.tumour) for t in patient.timepoints if t.tumour is not None]
+    before = [(t, m) for t, m in drawn if t.day <= 0 and m.voxels.any()]
+    if not before:
+        raise BadInput(f"{name} has no tumour mask before radiotherapy; draw a GTV, or predict one")
+    baseline, tumour = before[-1]
+    dose = baseline.dose or next((t.dose for t in patient.timepoints if t.dose), None)
+    if dose is None:
+        raise BadInput(f"{name} has no dose; add the RT Dose of the plan to the DICOM folder")
+    earlier = next(((t, m) for t, m in reversed(before) if t.day < baseline.day), None)
+    if earlier and earlier[1].volume > _OPERATED * tumour.volume:
+        earlier = None
+    spacing = float(np.linalg.norm(tumour.affine[:3, 0]))
+    return EvolutionCase(
+        patient.pseudonym, centre, spacing, baseline.day, tumour.voxels > 0, _images(baseline),
+        white, grey, dose.voxels * _weight(dose, patient.treatment), patient.treatment,
+        (earlier[0].day, earlier[1].voxels > 0) if earlier else None,
+        tuple((t.day, m.voxels > 0) for t, m in drawn if t.day > max(baseline.day, 0)),
+        patient.clinical.get("mgmt", float("nan")),
+    )  # fmt: skip
+
+
+def _images(timepoint: Timepoint) -> Volume:
+    """Sequences as last axis; zeros for one that is not there."""
+    assert timepoint.tumour is not None
+    empty = np.zeros(timepoint.tumour.voxels.shape, np.float32)
+    scans = [timepoint.scans.get(s) for s in SEQUENCES]
+    return np.stack([empty if scan is None else scan.voxels for scan in scans], axis=-1)
+
+
+def _weight(dose: DoseMap, treatment: Treatment) -> np.float32:
+    """RBE-weighted over recorded dose: 1 where the dose map is weighted already."""
+    if dose.biological:
+        return np.float32(1)
+    phases = treatment.phases
+    physical = (p.dose / RBE[p.radiation] if p.biological else p.dose for p in phases)
+    return np.float32(sum(map(weighted_dose, phases)) / sum(physical))

@@ -1,0 +1,288 @@
+"""Mechanistic forecast: growth and LQ kill whose parameters follow a learned mixture.
+
+Every patient has an own diffusion D, rate rho and radiosensitivity alpha. They are drawn from a
+mixture over a fixed grid of parameter sets (``flame.models.evolution.mixture`` learns its weights):
+a patient's posterior is the mixture times the likelihood of that patient's masks, so a second image
+before radiotherapy narrows it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+from flame.core.treatment import Radiation
+from flame.models.clinical.radiobiology import ALPHA_BETA, fraction_days, weighted_dose
+from flame.models.evolution.growth import Growth, diffusivity, grow
+from flame.models.evolution.mixture import GROUPS, Mixture, Trial, answer, learned, posterior
+from flame.models.evolution.model import (
+    EVOLUTION_MODELS,
+    LEAST_ML,
+    LEVELS,
+    EvolutionCase,
+    Forecast,
+    around,
+    ball_radius,
+    signed_distance,
+    soft_voxels,
+)
+from flame.models.evolution.wave_front import flair_likeness, front, local_diffusion
+
+Array = NDArray[np.float64]
+Volume = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Sets = NDArray[np.intp]
+Efficacy = Mapping[Radiation, float]
+
+PAIRS, ALPHAS = 48, tuple(0.006 * 1.35**k for k in range(8))
+DIFFUSION, RATE, FASTEST_MM_DAY = (0.01, 0.25), (0.005, 0.06), 0.3
+WIDTHS_MM = (0.5, 8.0)
+PARAMETERS = ("diffusion", "rate", "alpha")
+_LOG_STEPS = (
+    np.log(DIFFUSION[1] / DIFFUSION[0]) / PAIRS**0.5, np.log(RATE[1] / RATE[0]) / PAIRS**0.5,
+    np.log(ALPHAS[1] / ALPHAS[0]),
+)  # fmt: skip
+"""From one set to the next, in the logarithm of each of PARAMETERS."""
+CLEARANCE_DAYS, STEP_DAYS = 55.0, 3.5
+VISIBLE, EDGE = 0.5, 0.06
+"""Density at the contour, and how softly it is drawn."""
+VOLUME_SPREAD, EARLY_SPREAD, DICE_SCALE = 0.2, 0.05, 0.15
+"""How a mask differs from the truth of the model: log volume after and before radiotherapy, and
+overlap."""
+_HOPELESS = 6.0
+"""Sets that the images before radiotherapy make e^6 times less likely than the best are not run."""
+_PLASTIC = 1.324717957244746
+_FREEDOM = 2.0
+"""Degrees of freedom of the log volume's error: one mask far off must not decide alone."""
+
+
+@cache
+def parameter_grid() -> Array:
+    """Sets (D mm2/day, rho 1/day, alpha 1/Gy): even points of D and rho, each with all alphas.
+
+    Sites and checkpoints name sets by their place here: the points (Roberts' R2, multiples of
+    powers of the plastic number) come out the same with any version of any library.
+    """
+    points = (0.5 + np.outer(np.arange(1, 65), [1 / _PLASTIC, 1 / _PLASTIC**2])) % 1
+    d = np.exp(np.log(DIFFUSION[0]) + points[:, 0] * np.log(DIFFUSION[1] / DIFFUSION[0]))
+    rho = np.exp(np.log(RATE[0]) + points[:, 1] * np.log(RATE[1] / RATE[0]))
+    possible = np.flatnonzero(2 * np.sqrt(d * rho) <= FASTEST_MM_DAY)[:PAIRS]
+    return np.array([(d[i], rho[i], a) for i in possible for a in ALPHAS])
+
+
+class Course:
+    """A patient's course, simulated from the mask of the baseline for any parameter set.
+
+    The first density is that of a travelling wave whose contour at VISIBLE is the mask's surface.
+    Time runs in steps of STEP_DAYS and radiotherapy is given step by step.
+    """
+
+    def __init__(self, case: EvolutionCase, efficacy: Efficacy) -> None:
+        self.case, self.distance = case, signed_distance(case.tumour, case.spacing)
+        self.local = local_diffusion(case, self.distance)
+        self.radius = ball_radius(case.ml(case.tumour))
+        prescribed = sum(weighted_dose(p) for p in case.treatment.phases)
+        relative = case.dose / np.float32(prescribed)
+        self.kills: list[tuple[Volume, Counter[int]]] = []
+        for phase in case.treatment.phases:
+            level = weighted_dose(phase) / phase.fractions * efficacy.get(phase.radiation, 1.0)
+            dose = relative * np.float32(level)
+            steps = Counter(int((d - case.day) / STEP_DAYS) for d in fraction_days(phase))
+            self.kills.append((dose + dose**2 / np.float32(ALPHA_BETA), steps))
+
+    def width(self, parameters: Array) -> float:
+        """Width of the wave in mm where this tumour grows."""
+        width = np.sqrt(self.local * parameters[0] / parameters[1])
+        return float(np.clip(width, *WIDTHS_MM))
+
+    def cells(self, parameters: Array) -> Volume:
+        """Density on the first day."""
+        return front(self.distance, self.width(parameters), self.radius)
+
+    def seen(self, parameters: Array, days: tuple[int, ...]) -> list[Volume]:
+        """Visible density (live and dead) on each of ``days``, which must ascend."""
+        case = self.case
+        if list(days) != sorted(days):
+            raise BadInput("days to forecast must ascend")
+        diffusion, rate, alpha = (float(v) for v in parameters)
+        growth = Growth(
+            diffusion * STEP_DAYS, rate * STEP_DAYS, clearance_days=CLEARANCE_DAYS / STEP_DAYS
+        )
+        d = diffusivity(case.white, case.grey, growth)
+        d[case.tumour & (d <= 0)] = growth.grey_ratio * growth.diffusion
+        live, survival = self.cells(parameters), self._survival(alpha)
+        dead, step, found = np.zeros_like(live), 0, []
+        for day in days:
+            stop = round((day - case.day) / STEP_DAYS)
+            ahead = {k - step: v for k, v in survival.items() if step <= k < stop}
+            live, dead = grow(live, dead, d, growth, case.spacing, stop - step, ahead)
+            step = stop
+            found.append(np.minimum(live + dead, 1))
+        return found
+
+    def _survival(self, alpha: float) -> dict[int, Volume]:
+        """Surviving fraction by step: exp(-alpha n (d + d^2 / (alpha/beta))) of n fractions."""
+        maps: dict[int, Volume] = {}
+        for effect, steps in self.kills:
+            once = {n: np.exp(np.float32(-alpha * n) * effect) for n in set(steps.values())}
+            for step, n in steps.items():
+                maps[step] = maps[step] * once[n] if step in maps else once[n]
+        return maps
+
+
+def likeness(case: EvolutionCase, seen: Volume, mask: Mask, spread: float = VOLUME_SPREAD) -> float:
+    """Log likelihood of a drawn ``mask`` where the model has density ``seen``."""
+    drawn = seen > VISIBLE
+    there, expected = case.ml(mask), case.ml(drawn)
+    error = (case.log_ml(mask) - case.log_ml(drawn)) / spread
+    volume = -0.5 * (_FREEDOM + 1) * np.log1p(error**2 / _FREEDOM)
+    if there < LEAST_ML:
+        return float(volume)
+    dice = 2 * case.ml(drawn & mask) / (there + expected)
+    return float(volume - (1 - dice) / DICE_SCALE)
+
+
+_EARLY: WeakKeyDictionary[EvolutionCase, Array] = WeakKeyDictionary()
+_ALL: WeakKeyDictionary[EvolutionCase, dict[tuple[float, ...], Array]] = WeakKeyDictionary()
+"""What is known of a case already: simulating its courses is what costs time."""
+
+
+def early(case: EvolutionCase) -> Array:
+    """Log likelihood by parameter set of the baseline's mask, grown from an earlier one."""
+    if case not in _EARLY:
+        grid = parameter_grid()
+        course = Course(case, {})
+        widths = np.array([course.width(p) for p in grid[:: len(ALPHAS)]])
+        shown = np.repeat(flair_likeness(case, widths), len(ALPHAS))
+        _EARLY[case] = shown + _grown_to_the_baseline(case, grid)
+    return _EARLY[case]
+
+
+def likelihoods(case: EvolutionCase, efficacy: Efficacy) -> Array:
+    """Log likelihood by parameter set of all masks of ``case``."""
+    key = tuple(efficacy.get(p.radiation, 1.0) for p in case.treatment.phases)
+    known = _ALL.setdefault(case, {})
+    if key not in known:
+        known[key] = early(case) + _followed(case, parameter_grid(), efficacy)
+    return known[key]
+
+
+def _grown_to_the_baseline(case: EvolutionCase, grid: Array) -> Array:
+    found = np.zeros(len(grid))
+    if case.earlier is None:
+        return found
+    day, mask = case.earlier
+    course = Course(replace(case, day=day, tumour=mask, earlier=None, later=()), {})
+    for pair in range(0, len(grid), len(ALPHAS)):
+        (seen,) = course.seen(grid[pair], (case.day,))
+        found[pair : pair + len(ALPHAS)] = likeness(case, seen, case.tumour, EARLY_SPREAD)
+    return found
+
+
+def _followed(case: EvolutionCase, grid: Array, efficacy: Efficacy) -> Array:
+    days = tuple(day for day, _ in case.later)
+    found = np.zeros(len(grid))
+    course, possible = Course(case, efficacy), early(case) > early(case).max() - _HOPELESS
+    for k in np.flatnonzero(possible):
+        for seen, (_, mask) in zip(course.seen(grid[k], days), case.later, strict=True):
+            found[k] += likeness(case, seen, mask)
+    found[~possible] = found[possible].min()
+    return found
+
+
+def group(case: EvolutionCase) -> int:
+    """Index of the patient's MGMT status in GROUPS."""
+    return GROUPS - 1 if np.isnan(case.methylated) else int(case.methylated > 0.5)
+
+
+@EVOLUTION_MODELS.register("mechanistic")
+@dataclass
+class Mechanistic:
+    """The mixture over the grid of parameter sets, with the efficacy of the ions."""
+
+    mixture: Mixture = field(default_factory=Mixture)
+
+    def fit(self, cases: list[EvolutionCase]) -> None:
+        """Learn the efficacy of each ion and the mixture."""
+        self.mixture = learned(lambda trials: [self.answer(cases, trials)], len(ALPHAS))
+
+    def answer(self, cases: list[EvolutionCase], trials: list[Trial]) -> list[Array]:
+        """What the patients of one centre add to a step of learning: sums over them."""
+        groups = np.array([group(c) for c in cases])
+        return [
+            answer(np.array([likelihoods(c, t.efficacy) for c in cases]), groups, t) for t in trials
+        ]
+
+    def likely_sets(self, case: EvolutionCase, kept: float = 0.99) -> tuple[Array, Sets]:
+        """Weights and indices of the likeliest parameter sets, which no treatment changes."""
+        weights = self._weights(case, early(case))
+        order = np.argsort(-weights)
+        chosen = order[: int(np.searchsorted(np.cumsum(weights[order]), kept)) + 1]
+        return weights[chosen] / weights[chosen].sum(), chosen
+
+    def densities(
+        self, case: EvolutionCase, sets: Sets, days: tuple[int, ...]
+    ) -> list[tuple[Volume, ...]]:
+        """Visible densities [day][set] under the treatment of ``case``."""
+        course = Course(case, self.mixture.efficacy)
+        return list(zip(*(course.seen(parameter_grid()[k], days) for k in sets), strict=True))
+
+    def ensemble(
+        self, case: EvolutionCase, days: tuple[int, ...]
+    ) -> tuple[Array, list[tuple[Volume, ...]]]:
+        """The likeliest parameter sets' weights and visible densities [day][set]."""
+        weights, sets = self.likely_sets(case)
+        return weights, self.densities(case, sets, days)
+
+    def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
+        """One forecast a day, in order of ``days``."""
+        weights, densities = self.ensemble(case, days)
+        found = []
+        for day, by_set in zip(days, densities, strict=True):
+            soft = [around(s - VISIBLE, EDGE) for s in by_set]
+            probability = np.tensordot(weights, np.array(soft), axes=1).astype(np.float32)
+            volumes = drawn_volumes(case, weights, by_set)
+            found.append(Forecast(day, probability, volumes))
+        return found
+
+    def growth_before(self, case: EvolutionCase) -> Array:
+        """Mean log D and log rho, from what was seen before radiotherapy."""
+        return np.asarray(self._weights(case, early(case)) @ np.log(parameter_grid()[:, :2]))
+
+    def _weights(self, case: EvolutionCase, log_likelihoods: Array) -> Array:
+        prior = self.mixture.weights[group(case)]
+        return np.asarray(posterior(log_likelihoods[None], prior[None])[0])
+
+    def parameters(self, case: EvolutionCase) -> dict[str, tuple[float, float, float]]:
+        """Median and 90 % interval of D, rho and alpha of a patient.
+
+        A set stands for all values nearer to it than to the next one: no interval is narrower.
+        """
+        efficacy = self.mixture.efficacy
+        weights = self._weights(case, likelihoods(case, efficacy) if case.later else early(case))
+        within, found = np.linspace(-0.5, 0.5, 11), {}
+        each, levels = np.repeat(weights / 11, 11), np.array([0.05, 0.5, 0.95])
+        for name, column, step in zip(PARAMETERS, parameter_grid().T, _LOG_STEPS, strict=True):
+            values = np.outer(column, np.exp(step * within)).ravel()
+            low, middle, high = _weighted_quantiles(values, each, levels)
+            found[name] = (float(middle), float(low), float(high))
+        return found
+
+
+def _weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
+    order = np.argsort(values)
+    cumulative = np.cumsum(weights[order]) - weights[order] / 2
+    return np.asarray(np.interp(levels, cumulative, values[order]))
+
+
+def drawn_volumes(case: EvolutionCase, weights: Array, seen: Sequence[Volume]) -> Array:
+    """Equally likely ml: those of the sets' visible densities, as different readers draw them."""
+    ml = np.array([soft_voxels(s) for s in seen]) * case.voxel_ml
+    noise = np.exp(VOLUME_SPREAD / 2 * np.array([-1.5, -0.5, 0.5, 1.5]))
+    values, each = np.outer(ml, noise).ravel(), np.repeat(weights / 4, 4)
+    return _weighted_quantiles(values, each, LEVELS)

@@ -1,0 +1,1 @@
+"""Exact regressions, survival curves and discrimination."""

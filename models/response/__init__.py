@@ -1,0 +1,1 @@
+"""The response network and its inputs."""

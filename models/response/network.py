@@ -1,0 +1,186 @@
+"""Response classifier: 3-D image, clinical features and radiotherapy, each optional.
+
+Radiotherapy modulates the image features (FiLM, Perez 2018, arXiv:1709.07871): what a dose of a
+radiation does depends on the tumour it meets.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from flame.core.errors import BadInput
+from flame.core.keras_import import keras
+from flame.core.scores import Correction, Trained, Weights
+from flame.models.response.dp_sgd import PrivateSteps
+from flame.models.response.inputs import TREATMENT_FEATURES, Inputs, ResponseModelConfig
+from flame.models.segmentation.initial_weights import initial_weights
+from flame.models.segmentation.local_optimizer import LocalOptimizer
+from flame.models.segmentation.unet import encoder
+
+layers = keras.layers
+
+ENCODER = "encoder"
+
+
+class ResponseModel:
+    """A Keras model with a training loop that is exactly repeatable.
+
+    Inputs are the arrays of ``Inputs`` with clinical features standardised; the output is the
+    logit of response. Batch normalisation is avoided: its statistics do not average over centres.
+    """
+
+    def __init__(self, config: ResponseModelConfig, optimizer: str, learning_rate: float) -> None:
+        self.config = config
+        try:
+            self.optimizer = keras.optimizers.get(optimizer)
+        except ValueError:
+            raise BadInput(
+                f"training.optimizer '{optimizer}' is unknown to Keras; try adam or sgd"
+            ) from None
+        self.optimizer.learning_rate = learning_rate
+        self.network: Any = None
+
+    def build(self, image_shape: tuple[int, ...], seed: int) -> Weights:
+        """Create the network for images (x, y, z, sequence) and return its initial weights."""
+        if self.network is None:
+            self.network = _network(self.config, image_shape)
+            self.network.compile(
+                self.optimizer,
+                keras.losses.BinaryCrossentropy(from_logits=True),
+                jit_compile=False,
+            )
+            self._local = LocalOptimizer(self.network)
+        return initial_weights(self.network, seed)
+
+    def pretrained(self, weights: Weights, unet: Weights) -> Weights:
+        """``weights`` of the network with its encoder as a U-Net of masks has it."""
+        reading = self.network.get_layer(ENCODER).weights
+        place = {id(variable): i for i, variable in enumerate(self.network.weights)}
+        found = list(weights)
+        for variable, learned in zip(reading, unet, strict=False):
+            if tuple(variable.shape) != learned.shape:
+                raise BadInput(
+                    "model.encoder: its network has another width; set model.filters to "
+                    "segmentation.filters of that run"
+                )
+            found[place[id(variable)]] = learned
+        return found
+
+    def fit(
+        self,
+        weights: Weights,
+        inputs: Inputs,
+        clinical: NDArray[np.float32],
+        epochs: int,
+        batch_size: int,
+        rng: np.random.Generator,
+        correction: Correction | None = None,
+        private: tuple[float, float] | None = None,
+    ) -> Trained:
+        """Train from ``weights`` for ``epochs``; new weights, the last epoch's loss, all batches.
+
+        The optimiser starts fresh, so a round depends on nothing but its arguments.
+        ``batch_size`` 0 means all patients in one batch. ``private`` are the limit to a patient's
+        gradient and the noise, in units of it, of ``flame.models.response.dp_sgd``.
+        """
+        self._local.restart(weights, correction)
+        count = len(inputs.response)
+        size = min(batch_size or count, count)
+        if private:
+
+            def of(rows: NDArray[np.intp]) -> tuple[list[Any], Any]:
+                arrays = self._arrays(inputs.take(rows), clinical[rows], rng)
+                return arrays, inputs.response[rows]
+
+            return self._private.fit(of, count, size, epochs, *private, rng)
+        losses, steps = [0.0], 0
+        for _ in range(epochs):
+            order, losses = rng.permutation(count), []
+            for start in range(0, count, size):
+                rows = order[start : start + size]
+                batch = self._arrays(inputs.take(rows), clinical[rows], rng)
+                loss = float(self.network.train_on_batch(batch, inputs.response[rows]))
+                losses.append(loss * len(rows))
+                steps += 1
+        found = [np.asarray(w) for w in self.network.get_weights()]
+        return Trained(found, float(np.sum(losses) / count), steps)
+
+    @cached_property
+    def _private(self) -> PrivateSteps:
+        """Kept, as it compiles a network of its own."""
+        return PrivateSteps(self.network)
+
+    def probability(
+        self, weights: Weights, inputs: Inputs, clinical: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """Probability of response of each row of ``inputs``."""
+        self.network.set_weights(weights)
+        logits = self.network.predict_on_batch(self._arrays(inputs, clinical, None))
+        return np.asarray(expit(np.asarray(logits, float)[:, 0]))
+
+    def _arrays(
+        self, inputs: Inputs, clinical: NDArray[np.float32], rng: np.random.Generator | None
+    ) -> list[NDArray[np.float32]]:
+        image = inputs.image
+        if rng is not None and self.config.sequences and rng.random() < 0.5:
+            image = image[:, ::-1]  # left and right are alike
+        arrays = []
+        if self.config.sequences:
+            arrays.append(image)
+        if self.config.clinical:
+            arrays.append(clinical)
+        if self.config.treatment:
+            arrays.append(inputs.treatment)
+        return arrays
+
+
+def _network(config: ResponseModelConfig, image_shape: tuple[int, ...]) -> Any:
+    penalty = keras.regularizers.L2(config.l2)
+    inputs, features = [], []
+    dose = None
+    if config.sequences:
+        image = keras.Input(image_shape, name="image")
+        inputs.append(image)
+    if config.clinical:
+        clinical = keras.Input((len(config.clinical_columns),), name="clinical")
+        inputs.append(clinical)
+        features.append(clinical)
+    if config.treatment:
+        dose = keras.Input((len(TREATMENT_FEATURES),), name="treatment")
+        inputs.append(dose)
+        features.append(dose)
+    if config.encoder:
+        reading = encoder(image_shape[-1], config.filters)
+        reading.name = ENCODER
+        features.append(_pooled(reading(image)))
+    elif config.sequences:
+        features.append(_image_features(image, dose, config.filters, penalty))
+    if not features:
+        raise BadInput("the model has no input: set model.sequences, clinical or treatment")
+    joined = layers.Concatenate()(features) if len(features) > 1 else features[0]
+    if config.hidden:
+        joined = layers.Dense(config.hidden, "relu", kernel_regularizer=penalty)(joined)
+    return keras.Model(inputs, layers.Dense(1, kernel_regularizer=penalty)(joined))
+
+
+def _image_features(image: Any, dose: Any, filters: int, penalty: Any) -> Any:
+    x = image
+    for level in range(3):
+        width = filters * 2**level
+        x = layers.Conv3D(width, 3, 2, "same", kernel_regularizer=penalty)(x)
+        x = layers.GroupNormalization(4)(x)
+        if dose is not None and level == 2:
+            scale = layers.Reshape((1, 1, 1, width))(layers.Dense(width)(dose))
+            shift = layers.Reshape((1, 1, 1, width))(layers.Dense(width)(dose))
+            x = x + x * scale + shift
+        x = layers.Activation("relu")(x)
+    return _pooled(x)
+
+
+def _pooled(x: Any) -> Any:
+    return layers.Concatenate()(
+        [layers.GlobalAveragePooling3D()(x), layers.GlobalMaxPooling3D()(x)]
+    )

@@ -1,0 +1,91 @@
+"""3-D U-Net (Çiçek 2016, arXiv:1606.06650), its features modulated by numbers where there are any.
+
+Group normalisation instead of batch normalisation: batch statistics do not average over centres.
+"""
+
+from typing import Any
+
+from flame.core.keras_import import keras
+from flame.core.processor import native_bfloat16
+from flame.models.segmentation.initial_weights import ZERO
+
+layers = keras.layers
+
+GAIN = 4.0
+
+
+def unet(
+    channels: int, outputs: int, filters: int = 16, levels: int = 4, condition: int = 0
+) -> Any:
+    """Return a network from images (n, x, y, z, channels) to logits (n, x, y, z, outputs).
+
+    The sides must be multiples of 2^(levels - 1). The finest level has one convolution each way,
+    as it costs as much as all others. With ``condition`` the network takes a second input
+    (n, condition) that scales and shifts the features of each level (FiLM, Perez 2018,
+    arXiv:1709.07871), and its output starts at zero: such a network corrects something, at a
+    GAIN, as steps of the size that features need would take too long to move a logit far.
+    """
+    # Narrow networks on a few voxels come out as NaN in bfloat16 on some processors.
+    precision = "mixed_bfloat16" if filters >= 16 and native_bfloat16() else "float32"
+    image = keras.Input((None, None, None, channels), name="image")
+    numbers = keras.Input((condition,), name="condition") if condition else None
+    block = _Block(filters, precision, numbers)
+    skips = _down(block, image, levels)
+    x = skips[-1]
+    for level in reversed(range(levels - 1)):
+        x = layers.UpSampling3D(2, dtype=precision)(x)
+        x = layers.Concatenate(dtype=precision)([x, skips[level]])
+        x = block(x, level)
+    name = f"{ZERO}_output" if condition else "logits"
+    logits = layers.Conv3D(outputs, 1, dtype="float32", name=name)(x)
+    if condition:
+        return keras.Model([image, numbers], layers.Rescaling(GAIN)(logits))
+    return keras.Model(image, logits)
+
+
+def encoder(channels: int, filters: int = 16, levels: int = 4) -> Any:
+    """The way down of ``unet``: a network from images to the features of its coarsest level.
+
+    Its weights are the first ones of the U-Net's, in the same order.
+    """
+    precision = "mixed_bfloat16" if filters >= 16 and native_bfloat16() else "float32"
+    image = keras.Input((None, None, None, channels), name="image")
+    coarsest = _down(_Block(filters, precision, None), image, levels)[-1]
+    return keras.Model(image, layers.Activation("linear", dtype="float32")(coarsest))
+
+
+def _down(block: "_Block", image: Any, levels: int) -> list[Any]:
+    """Features of every level, from fine to coarse."""
+    x, skips = image, []
+    for level in range(levels):
+        x = block(x, level, strides=1 if level == 0 else 2)
+        if level:
+            x = block(x, level)
+        skips.append(x)
+    return skips
+
+
+class _Block:
+    """Convolution, group normalisation, modulation, ReLU."""
+
+    def __init__(self, filters: int, precision: str, numbers: Any) -> None:
+        self.filters, self.precision, self.numbers = filters, precision, numbers
+        self.count = 0
+
+    def __call__(self, x: Any, level: int, strides: int = 1) -> Any:
+        width = self.filters * 2**level
+        self.count += 1
+        x = layers.Conv3D(width, 3, strides, "same", use_bias=False, dtype=self.precision)(x)
+        x = layers.GroupNormalization(min(8, width), dtype="float32")(x)
+        if self.numbers is not None:
+            hidden = layers.Dense(32, "relu")(self.numbers)
+            scale, shift = (
+                layers.Reshape((1, 1, 1, width), dtype=self.precision)(
+                    layers.Dense(width, name=f"{ZERO}_{self.count}_{part}")(hidden)
+                )
+                for part in ("scale", "shift")
+            )
+            x = layers.Add(dtype=self.precision)(
+                [x, layers.Multiply(dtype=self.precision)([x, scale]), shift]
+            )
+        return layers.Activation("relu", dtype=self.precision)(x)

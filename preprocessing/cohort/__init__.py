@@ -1,0 +1,1 @@
+"""A preprocessed centre: its patients, tables and features."""

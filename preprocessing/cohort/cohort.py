@@ -1,0 +1,93 @@
+"""A preprocessed centre, read back as a Cohort on the grid a model wants."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from flame.core.cohort import Cohort, Patient
+from flame.core.errors import BadInput
+from flame.core.files import content_hash
+from flame.io.bids import PREDICTED, read_timepoint
+from flame.io.tables import OUTCOME_COLUMNS, number, outcome, read_table, read_treatments
+from flame.preprocessing.quality.reviews import EXCLUDE, FILE, decision, read_decisions
+from flame.preprocessing.stages.resampling import coarser
+
+_SIDECARS = "sub-*/ses-*/anat/*_desc-brain_mask.json"
+
+
+View = Callable[[Patient], Patient]
+
+
+def at_spacing(spacing: float) -> View:
+    """A view of patients whose images are sampled at ``spacing`` mm."""
+
+    def view(patient: Patient) -> Patient:
+        timepoints = tuple(coarser(t, spacing) for t in patient.timepoints)
+        return replace(patient, timepoints=timepoints)
+
+    return view
+
+
+def read_cohort(
+    root: Path,
+    centre: str,
+    view: View | None,
+    limit: int | None = None,
+    only: str = "",
+) -> Cohort:
+    """Read the BIDS derivatives of ``centre`` below ``root``.
+
+    Each patient is reduced to its ``view`` as soon as it is read; with None no image is read.
+    ``limit`` stops after that many patients, ``only`` names the one wanted. Days, and patients,
+    that decisions.tsv excludes are left out.
+    Raises BadInput where ``flame preprocess`` has not finished there.
+    """
+    table, description = root / "participants.tsv", root / "dataset_description.json"
+    if not table.exists() or not description.exists():
+        raise BadInput(f"{root} is no finished cohort; run flame preprocess with it as OUT")
+    treatments = read_treatments(root / "treatments.tsv")
+    decisions = read_decisions(root)
+    patients = []
+    for index, row in read_table(table, ["participant_id"])[:limit].iterrows():
+        subject = str(row["participant_id"]).removeprefix("sub-")
+        if decision(decisions, subject, "", None) == EXCLUDE or only not in ("", subject):
+            continue
+        where = f"{table}, line {int(str(index)) + 2}"
+        clinical = {
+            str(k): number(v, where, str(k))
+            for k, v in row.items()
+            if k not in ("participant_id", *OUTCOME_COLUMNS)
+        }
+        timepoints = tuple(
+            read_timepoint(root, subject, session, day)
+            for session, day in sessions(root, subject)
+            if view and decision(decisions, subject, session, day) != EXCLUDE
+        )
+        patient = Patient(
+            subject, timepoints, treatments.get(subject), clinical, outcome(row.to_dict(), where)
+        )
+        patients.append(view(patient) if view else patient)
+    simulated = bool(json.loads(description.read_text()).get("Simulated"))
+    manifest = {p.name: content_hash([p]) for p in (table, root / "treatments.tsv")}
+    manifest |= {
+        str(path.parent.parent.relative_to(root)): json.loads(path.read_text())["InputHash"]
+        for path in sorted(root.glob(_SIDECARS))
+    }
+    manifest |= {
+        str(path.relative_to(root)): content_hash([path])
+        for path in sorted(root.glob(f"sub-*/ses-*/anat/*{PREDICTED}"))
+    }
+    if decisions:
+        manifest[FILE] = content_hash([root / FILE])
+    return Cohort(centre, tuple(patients), simulated, manifest)
+
+
+def sessions(root: Path, subject: str) -> list[tuple[str, int]]:
+    """Finished sessions of a subject and their days, in order."""
+    found = []
+    for path in sorted(root.glob(_SIDECARS.replace("*", subject, 1))):
+        day = int(json.loads(path.read_text())["Day"])
+        found.append((path.parent.parent.name.removeprefix("ses-"), day))
+    # A native mask has a sidecar too.
+    return sorted(set(found), key=lambda item: (item[1], item[0]))

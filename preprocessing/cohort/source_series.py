@@ -1,0 +1,58 @@
+"""From a preprocessed day back to the DICOM series it came from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+from flame.core.imaging import LabelMap, Sequence
+from flame.io.bids import session_folder, session_sidecar
+from flame.io.dicom.geometry import Geometry
+from flame.io.dicom.intake import inspect_folder
+from flame.io.pseudonym import load_key, pseudonym
+from flame.io.transforms import read_transform
+from flame.preprocessing.stages.interpolation import resample
+
+ORDER = (Sequence.T1C, Sequence.FLAIR, Sequence.T1, Sequence.T2)
+
+
+@dataclass(frozen=True, eq=False)
+class SourceSeries:
+    """The DICOM series of a scan, and the RAS+ map (mm) of its world into the preprocessed one."""
+
+    geometry: Geometry
+    move: NDArray[np.float64]
+
+    def mask(self, probability: NDArray[np.float32], affine: NDArray[np.float64]) -> LabelMap:
+        """Voxels of the series where ``probability`` (RAS+ ``affine``) is one half or more."""
+        grid = self.move @ self.geometry.affine
+        found = resample(probability, affine, grid, self.geometry.shape)
+        return LabelMap((found >= 0.5).astype(np.uint8), self.geometry.affine)
+
+
+def source_series(root: Path, subject: str, session: str, dicom: Path, key: Path) -> SourceSeries:
+    """The series below ``dicom`` that a session was made from; T1c where there is one.
+
+    ``key`` is the centre's pseudonym key. Raises BadInput where none of them is there.
+    """
+    if not key.exists():
+        raise BadInput(f"no pseudonym key at {key}; give the one of flame preprocess with --key")
+    sidecar = session_sidecar(root, subject, session) or {}
+    wanted, secret = set(sidecar.get("SourceSeries", ())), load_key(key)
+    folder = session_folder(root, subject, session) / "anat"
+    moves = {s: next(folder.glob(f"*_from-{s}_to-*_mode-image_xfm.txt"), None) for s in ORDER}
+    found: dict[Sequence, SourceSeries] = {}
+    for series in inspect_folder(dicom).studies().values():
+        for sequence, report in series.items():
+            uid = pseudonym(secret, str(report.series.header.SeriesInstanceUID))
+            move = moves[sequence]
+            if report.geometry and uid in wanted and move:
+                found[sequence] = SourceSeries(report.geometry, read_transform(move))
+    if not found:
+        raise BadInput(
+            f"{dicom} holds no series that sub-{subject} was made from; give the hospital's DICOM "
+            "folder and the key that flame preprocess used"
+        )
+    return next(found[s] for s in ORDER if s in found)

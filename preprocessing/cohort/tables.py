@@ -1,0 +1,85 @@
+"""The tables that describe a preprocessed cohort."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from flame.core.files import write_text
+from flame.core.treatment import Treatment
+from flame.io.dicom.intake import ImportReport
+from flame.io.pseudonym import pseudonym
+from flame.io.tables import TREATMENT_COLUMNS, treatment_rows
+from flame.preprocessing.cohort.clinical import ClinicalTable, printable
+from flame.preprocessing.session import StudyResult
+
+REFUSED_COLUMNS = ("participant_id", "slices", "rule", "reason")
+
+
+def write_tables(
+    out: Path,
+    report: ImportReport,
+    key: bytes,
+    clinical: ClinicalTable,
+    treatments: dict[str, Treatment],
+    results: list[StudyResult],
+) -> None:
+    """Write what describes the cohort; participants.tsv last, as it marks a finished run."""
+    _tsv(out / "refused.tsv", refused_rows(report, key), list(REFUSED_COLUMNS))
+    write_quality(out, results)
+    names = {p: pseudonym(key, p) for p in dict.fromkeys(e.patient_id for e in report.studies())}
+    write_participants(
+        out, {s: clinical.rows.get(p, {}) for p, s in names.items()},
+        {s: treatments[p] for p, s in names.items() if p in treatments},
+        "As the hospital's clinical table gives it", "Keyed hash",
+    )  # fmt: skip
+
+
+def write_quality(out: Path, results: list[StudyResult]) -> None:
+    """Write quality.tsv, a row a day."""
+    shown = [f.name for f in fields(StudyResult) if f.name not in ("path", "checks", "picture")]
+    _tsv(out / "quality.tsv", [{n: getattr(r, n) for n in shown} for r in results], shown)
+
+
+def write_participants(
+    out: Path,
+    clinical: Mapping[str, Mapping[str, float]],
+    treatments: Mapping[str, Treatment],
+    origin: str,
+    naming: str = "Name in the data set",
+) -> None:
+    """Write treatments.tsv and participants.tsv by subject; the latter last."""
+    courses: list[dict[str, object]] = []
+    participants: list[dict[str, object]] = []
+    for subject, values in clinical.items():
+        courses += treatment_rows(subject, treatments.get(subject))
+        cells = {name: printable(value) for name, value in values.items()}
+        participants.append({"participant_id": f"sub-{subject}", **cells})
+    _tsv(out / "treatments.tsv", courses, list(TREATMENT_COLUMNS))
+    columns = list(dict.fromkeys(name for row in participants for name in row))
+    described = {name: {"Description": origin} for name in columns}
+    described["participant_id"] = {"Description": naming}
+    write_text(out / "participants.json", json.dumps(described, indent=2))
+    _tsv(out / "participants.tsv", participants, ["participant_id"])
+
+
+def refused_rows(report: ImportReport, key: bytes) -> list[dict[str, object]]:
+    """Refused series by pseudonym. Descriptions stay out, as they are free text."""
+    return [
+        {
+            "participant_id": f"sub-{pseudonym(key, s.patient_id)}",
+            "slices": len(s.series.instances),
+            "rule": "geometry" if s.verdict.sequence and not s.geometry else s.verdict.rule,
+            "reason": s.refused if s.geometry is None and s.verdict.rule != "rejected" else "",
+        }
+        for s in report.series
+        if s.refused
+    ]
+
+
+def _tsv(path: Path, rows: list[dict[str, Any]], columns: list[str]) -> None:
+    table = pd.DataFrame(rows, dtype=object) if rows else pd.DataFrame(columns=columns)
+    write_text(path, table.to_csv(sep="\t", index=False, na_rep="n/a"))

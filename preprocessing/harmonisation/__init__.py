@@ -1,0 +1,1 @@
+"""Making centres alike from summaries of each."""

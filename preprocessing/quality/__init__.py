@@ -1,0 +1,1 @@
+"""Checks of preprocessed days, their page and reviews by people."""

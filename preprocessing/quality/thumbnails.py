@@ -1,0 +1,84 @@
+"""A picture of a preprocessed day: three slices of each sequence with the brain outlined."""
+
+import io
+
+import numpy as np
+from nibabel.spaces import vox2out_vox
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import binary_erosion
+
+from flame.core.cohort import Timepoint
+from flame.preprocessing.stages.interpolation import resample, resample_labels
+from flame.preprocessing.stages.stage import reference
+
+_TILE = 150
+_MARGIN = 8
+_OUTLINE = (255, 196, 0)
+_TARGET = (255, 64, 64)
+
+Pixels = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+def picture(timepoint: Timepoint) -> bytes:
+    """JPEG with a column a sequence (FLAIR, T1, T1C, T2) and axial, coronal and sagittal rows.
+
+    The scans are not masked yet, so that what the mask leaves out is seen. Slices go through the
+    middle of the tumour where there is one, else of the brain. The outline of the brain is
+    yellow, that of the tumour red.
+    """
+    assert timepoint.brain is not None
+    brain = timepoint.brain.voxels > 0
+    target = timepoint.tumour.voxels > 0 if timepoint.tumour is not None else None
+    found = np.argwhere(brain)
+    box = tuple(
+        slice(max(0, a - _MARGIN), b + _MARGIN)
+        for a, b in zip(found.min(0), found.max(0), strict=True)
+    )
+    about = target if target is not None and target.any() else brain
+    middle = np.argwhere(about[box]).mean(axis=0).astype(int)
+    masks = [
+        (m[box], shade) for m, shade in ((brain, _OUTLINE), (target, _TARGET)) if m is not None
+    ]
+    columns = []
+    for _, scan in sorted(timepoint.scans.items(), key=lambda item: str(item[0])):
+        grey = _grey(scan.voxels[box], masks[0][0])
+        columns.append(np.vstack([_slice(grey, masks, axis, middle[axis]) for axis in (2, 1, 0)]))
+    stream = io.BytesIO()
+    Image.fromarray(np.hstack(columns)).save(stream, "JPEG", quality=80)
+    return stream.getvalue()
+
+
+def upright(timepoint: Timepoint) -> Timepoint:
+    """The reference scan and its brain on a 1.5 mm grid along the axes of the world."""
+    scan, brain = reference(timepoint), timepoint.brain
+    assert brain is not None
+    shape, affine = vox2out_vox((scan.voxels.shape, scan.affine), (1.5, 1.5, 1.5))
+    moved = scan.after("upright", resample(scan.voxels, scan.affine, affine, shape), affine)
+    return Timepoint(timepoint.day, {scan.sequence: moved}, resample_labels(brain, affine, shape))
+
+
+def _grey(voxels: NDArray[np.float32], brain: Mask) -> NDArray[np.float32]:
+    """Intensities from black (1st percentile of the brain) to white (its 99.5th)."""
+    voxels = np.nan_to_num(voxels)
+    low, high = np.quantile(voxels[brain], (0.01, 0.995))
+    scaled = np.clip((voxels - low) / max(float(high - low), 1e-9), 0, 1) * 255
+    return np.asarray(scaled, np.float32)
+
+
+def _slice(
+    grey: NDArray[np.float32], masks: list[tuple[Mask, tuple[int, int, int]]], axis: int, at: int
+) -> Pixels:
+    """One slice, feet or back of the head down, fitted into a square tile."""
+    plane = np.take(grey, at, axis=axis)
+    colour = np.repeat(plane[..., None], 3, axis=-1).astype(np.uint8)
+    for mask, shade in masks:
+        cut = np.take(mask, at, axis=axis)
+        colour[cut & ~binary_erosion(cut)] = shade
+    upright = Image.fromarray(np.ascontiguousarray(colour.transpose(1, 0, 2)[::-1]))
+    scale = _TILE / max(upright.size)
+    upright = upright.resize((round(upright.width * scale), round(upright.height * scale)))
+    tile = Image.new("RGB", (_TILE, _TILE))
+    tile.paste(upright, ((_TILE - upright.width) // 2, (_TILE - upright.height) // 2))
+    return np.asarray(tile)

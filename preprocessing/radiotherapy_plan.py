@@ -1,0 +1,122 @@
+"""Radiotherapy planned on a scan of the day: dose and gross tumour volume on the final grid."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
+from flame.core.errors import UnreadableImage
+from flame.core.imaging import DoseMap, LabelMap, Sequence
+from flame.io.dicom.dose import read_dose
+from flame.io.dicom.segmentations import read_segments
+from flame.io.dicom.structures import read_region, regions
+from flame.io.nifti import read_dose_map
+from flame.io.tumour_masks import CORE, read_regions
+from flame.preprocessing.stages.interpolation import resample, resample_labels
+
+_GROSS_TUMOUR = re.compile(r"^\s*gtv", re.I)
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """RT Dose, RT Structure Set and SEG files in the frame of reference of one of the scans.
+
+    ``plans`` are the treated plans, SOPInstanceUID to beam numbers; ``notes`` say what else there
+    is and is not used. ``tumour`` is a NIfTI mask in the world of the scan ``drawn_on``; it goes
+    before contours, as ``dose_map``, a NIfTI dose in the same world, goes before RT Dose.
+    """
+
+    frame_of_reference: str = ""
+    sequence: Sequence | None = None
+    doses: tuple[Path, ...] = ()
+    structures: tuple[Path, ...] = ()
+    segmentations: tuple[Path, ...] = ()
+    plans: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    tumour: Path | None = None
+    drawn_on: Sequence | None = None
+    dose_map: Path | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files."""
+        given = (path for path in (self.tumour, self.dose_map) if path)
+        return [*self.doses, *self.structures, *self.segmentations, *given]
+
+
+def planned_maps(
+    planned: Planned,
+    moves: Mapping[Sequence, Matrix],
+    affine: Matrix,
+    shape: tuple[int, ...],
+    convention: str = "brats",
+) -> tuple[dict[str, LabelMap], DoseMap | None, list[str]]:
+    """Return drawn regions and dose (Gy) on the final grid, and notes on what was left out.
+
+    ``moves`` carries each scan's native world into the final one. Regions named GTV.. make up the
+    core; other names are free text and are not used. ``convention`` says what labels of a NIfTI
+    mask mean.
+    """
+    notes, drawn = list(planned.notes), dict[str, list[NDArray[np.uint8]]]()
+    for region, mask, drawn_on in _tumours(planned, convention, notes):
+        carried = LabelMap(mask.voxels, moves[drawn_on] @ mask.affine)
+        drawn.setdefault(region, []).append(resample_labels(carried, affine, shape).voxels)
+    found = {r: LabelMap(np.maximum.reduce(masks), affine) for r, masks in drawn.items()}
+    return found, _dose(planned, moves, affine, shape, notes), notes
+
+
+def _dose(
+    planned: Planned, moves: Mapping[Sequence, Matrix], affine: Matrix, shape: tuple[int, ...],
+    notes: list[str],
+) -> DoseMap | None:  # fmt: skip
+    try:
+        if planned.dose_map and planned.drawn_on:
+            read, move = read_dose_map(planned.dose_map), moves[planned.drawn_on]
+        elif planned.doses and planned.sequence is not None:
+            read = read_dose(list(planned.doses), planned.plans)
+            move = moves[planned.sequence]
+        else:
+            return None
+    except UnreadableImage as error:
+        notes.append(f"dose left out: {error.reason}")
+        return None
+    return DoseMap(resample(read.voxels, move @ read.affine, affine, shape), affine,
+                   read.biological)  # fmt: skip
+
+
+def _tumours(
+    planned: Planned, convention: str, notes: list[str]
+) -> Iterable[tuple[str, LabelMap, Sequence]]:
+    """Regions by name, each with the scan in whose world it lies."""
+    if planned.tumour and planned.drawn_on:
+        for region, mask in read_regions(planned.tumour, convention).items():
+            yield region, mask, planned.drawn_on
+    elif planned.sequence is not None:
+        yield from ((CORE, mask, planned.sequence) for mask in _contoured(planned, notes))
+
+
+def _contoured(planned: Planned, notes: list[str]) -> Iterable[LabelMap]:
+    for path in planned.structures:
+        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        for number, name in regions(header):
+            if not _GROSS_TUMOUR.match(name):
+                continue
+            try:
+                yield read_region(path, number, planned.frame_of_reference)
+            except UnreadableImage as error:
+                notes.append(f"a GTV contour was left out: {error.reason}")
+            except (AttributeError, TypeError, ValueError):
+                notes.append("a GTV contour was left out: the structure set is malformed")
+    for path in planned.segmentations:
+        try:
+            segments = read_segments(path, planned.frame_of_reference)
+        except UnreadableImage as error:
+            notes.append(f"a segmentation was left out: {error.reason}")
+            continue
+        yield from (mask for label, mask in segments.items() if _GROSS_TUMOUR.match(label))

@@ -1,0 +1,73 @@
+"""N4 bias-field correction of every scan."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from flame.core.cohort import Timepoint
+from flame.core.imaging import Scan
+from flame.core.registry import Registry
+from flame.preprocessing.stages.n4 import BSplineField, estimate_log_field, fit_log_field
+from flame.preprocessing.stages.stage import STAGES, Estimate, Stage
+
+BIAS_METHODS: Registry[Callable[..., BSplineField]] = Registry("bias-field method")
+
+
+def head_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Otsu's threshold: the head without air."""
+    image = sitk.OtsuThreshold(sitk.GetImageFromArray(np.maximum(voxels, 0)), 0, 1, 128)
+    return np.asarray(sitk.GetArrayFromImage(image), bool)
+
+
+@BIAS_METHODS.register("n4")
+def _own(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
+    return estimate_log_field(image, mask)
+
+
+@BIAS_METHODS.register("simpleitk")
+def _itk(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
+    """N4 of ITK; its field lies in the same spline space, so fitting it loses nothing."""
+    n4 = sitk.N4BiasFieldCorrectionImageFilter()
+    n4.SetMaximumNumberOfIterations([50] * 4)
+    volume = sitk.GetImageFromArray(image.astype(np.float32))
+    n4.Execute(volume, sitk.GetImageFromArray(mask.astype(np.uint8)))
+    return fit_log_field(
+        np.asarray(sitk.GetArrayFromImage(n4.GetLogBiasFieldAsImage(volume)), float), spans=8
+    )
+
+
+@STAGES.register("bias_field")
+def bias_field(method: str = "n4", grid_mm: float = 5.0) -> Stage:
+    """Return a stage that divides every scan by its N4 field.
+
+    The field is estimated in the head on a grid subsampled towards ``grid_mm`` (thick slices are
+    kept) and evaluated at full resolution. The estimate is its control points, a sequence each.
+    """
+    fit = BIAS_METHODS[method]
+
+    def stride(scan: Scan) -> NDArray[np.int_]:
+        return np.asarray(np.maximum(1, np.rint(grid_mm / scan.spacing)), int)
+
+    def estimate(timepoint: Timepoint) -> Estimate:
+        return {str(s): find(v) for s, v in timepoint.scans.items()}
+
+    def find(scan: Scan) -> NDArray[np.float64]:
+        coarse = scan.voxels[tuple(slice(None, None, s) for s in stride(scan))]
+        return fit(coarse.astype(float), head_mask(coarse)).control
+
+    def correct(scan: Scan, control: NDArray[np.float64]) -> Scan:
+        at = []
+        for n, s in zip(scan.voxels.shape, stride(scan), strict=True):
+            last = max((n - 1) // s, 1)  # index of the last voxel of the subsampled axis
+            at.append(np.minimum(np.arange(n) / (s * last), 1.0))
+        gain = np.exp(BSplineField(control.astype(np.float32)).sample(at))
+        return scan.after("bias_field", np.asarray(scan.voxels / gain))
+
+    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
+        scans = {s: correct(v, found[str(s)]) for s, v in timepoint.scans.items()}
+        return replace(timepoint, scans=scans)
+
+    return Stage("bias_field", apply, estimate, {"method": method, "grid_mm": grid_mm})

@@ -1,0 +1,88 @@
+"""Brain extraction on the reference scan, by the method of choice."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.filebasedimages import ImageFileError
+from numpy.typing import NDArray
+from scipy.ndimage import binary_fill_holes, label
+
+from flame.core.cohort import Timepoint
+from flame.core.errors import StageFailed, UnreadableImage
+from flame.core.files import content_hash
+from flame.core.imaging import LabelMap, Scan
+from flame.core.registry import Registry
+from flame.preprocessing.stages.atlas_brain import atlas_brain
+from flame.preprocessing.stages.deepbet_brain import deepbet_brain
+from flame.preprocessing.stages.hd_bet_brain import hd_bet_brain
+from flame.preprocessing.stages.interpolation import resample_labels
+from flame.preprocessing.stages.stage import STAGES, Estimate, Stage, reference
+
+BRAIN_METHODS: Registry[Callable[[Scan], NDArray[np.bool_]]] = Registry("brain method")
+BRAIN_METHODS.register("deepbet")(deepbet_brain)
+BRAIN_METHODS.register("hd-bet")(hd_bet_brain)
+BRAIN_METHODS.register("atlas")(atlas_brain)
+
+_EMPTY_BACKGROUND = 0.4
+"""Share of voxels with one and the same lowest value from which an image counts as stripped."""
+_BRAIN_ML = (700.0, 2200.0)
+
+
+def stripped_brain(scan: Scan) -> NDArray[np.bool_] | None:
+    """The brain of a scan whose skull was removed already; None for a whole head.
+
+    Such a scan has one compact object of the size of a brain on an exactly empty background.
+    """
+    empty = scan.voxels == scan.voxels.min()
+    if empty.mean() < _EMPTY_BACKGROUND:
+        return None
+    found, count = label(~empty)
+    if not count:
+        return None
+    largest = binary_fill_holes(found == np.bincount(found.ravel())[1:].argmax() + 1)
+    volume = LabelMap(largest.astype(np.uint8), scan.affine).volume
+    return np.asarray(largest) if _BRAIN_ML[0] < volume < _BRAIN_ML[1] else None
+
+
+@STAGES.register("brain_extraction")
+def brain_extraction(method: str = "deepbet", mask: str = "") -> Stage:
+    """Return a stage that finds the brain on the reference scan; voxels stay unmasked.
+
+    ``mask`` is a NIfTI mask in the reference scan's own space and goes before ``method``; a scan
+    without skull is its own mask. The estimate is the mask, uint8, on the reference's grid.
+    """
+    find = BRAIN_METHODS[method]
+
+    def estimate(timepoint: Timepoint) -> Estimate:
+        scan = reference(timepoint)
+        if mask:
+            return {"brain": _supplied(Path(mask), scan)}
+        found = stripped_brain(scan)
+        found = find(scan) if found is None else found
+        if not found.any():
+            raise StageFailed("brain extraction found no brain in the image")
+        return {"brain": found.astype(np.uint8)}
+
+    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
+        scans = {s: v.after("brain_extraction") for s, v in timepoint.scans.items()}
+        brain = LabelMap(found["brain"], reference(timepoint).affine)
+        return replace(timepoint, scans=scans, brain=brain)
+
+    source = content_hash([Path(mask)]) if mask else method
+    return Stage("brain_extraction", apply, estimate, {"method": source})
+
+
+def _supplied(path: Path, scan: Scan) -> NDArray[np.uint8]:
+    try:
+        image = nib.load(path)
+        voxels = np.squeeze(np.asarray(image.dataobj)) > 0.5
+    except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as error:
+        raise UnreadableImage(path, "the supplied mask is no readable NIfTI image") from error
+    if voxels.ndim != 3:
+        raise UnreadableImage(path, "the supplied mask is not one volume")
+    labels = LabelMap(voxels.astype(np.uint8), np.asarray(image.affine, float))
+    return resample_labels(labels, scan.affine, scan.voxels.shape).voxels

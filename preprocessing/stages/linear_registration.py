@@ -1,0 +1,204 @@
+"""Rigid and affine registration by mutual information, coarse to fine.
+
+Several starts are tried at the coarsest level, the best ones optimised there, and the winner
+refined by L-BFGS with analytic gradients. Deterministic. ``itk_registration`` is the reference.
+"""
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.optimize import minimize
+from scipy.spatial.transform import Rotation
+
+from flame.core.errors import StageFailed
+from flame.preprocessing.stages.interpolation import averaged
+from flame.preprocessing.stages.mutual_information import Similarity, to_bins
+
+Kind = Literal["rigid", "affine"]
+Matrix = NDArray[np.float64]
+Volume = NDArray[np.float32]
+
+_LEVELS_MM = (6.0, 3.0, 2.0)
+_SAMPLES = (10_000, 30_000, 60_000)
+_RADIUS_MM = 80.0
+"""A rotation or stretch of 1/80 moves the edge of a head by 1 mm, as a shift of 1 mm does."""
+_ANGLES = (-35.0, 0.0, 35.0)
+_KEPT_STARTS = 4
+_SMALL_VIEW = 0.6
+"""Share of the other field of view below which one counts as much smaller."""
+_LEAST_NATS = 0.01
+"""Mutual information below which two images have nothing in common."""
+
+
+def register(
+    fixed: Volume,
+    fixed_affine: Matrix,
+    moving: Volume,
+    moving_affine: Matrix,
+    kind: Kind,
+    region: NDArray[np.uint8] | None = None,
+) -> Matrix:
+    """Return the 4x4 RAS+ matrix that carries points of the moving world into the fixed world.
+
+    Volumes are (x, y, z) with RAS+ affines in mm. Starts from the headers and from the centres of
+    mass, each also rotated; an affine starts from the rigid solution. With ``region``, a mask on
+    the fixed grid, nothing outside it is compared. Raises StageFailed where the images have too
+    little in common.
+    """
+    images = ((fixed, fixed_affine), (moving, moving_affine))
+    swap = region is None and _better_sampled(*images[1], *images[0])
+    (a, a_affine), (b, b_affine) = images[::-1] if swap else images
+    levels = [
+        _similarity(a, a_affine, b, b_affine, mm, count, region)
+        for mm, count in zip(_LEVELS_MM, _SAMPLES, strict=True)
+    ]
+    centre = levels[0].points.mean(axis=0).astype(float)
+    starts = list(_starts(centre, _mass_centre(a, a_affine), _mass_centre(b, b_affine)))
+    starts = sorted(starts, key=lambda m: -levels[0](m)[0])[:_KEPT_STARTS]
+    found = max(
+        (_optimise(levels[0], m, centre, "rigid") for m in starts), key=lambda m: levels[0](m)[0]
+    )
+    kinds: tuple[Kind, ...] = ("rigid",) if kind == "rigid" else ("rigid", "affine")
+    for step in kinds:
+        for level in levels if step == "affine" else levels[1:]:
+            found = _optimise(level, found, centre, step)
+    if not levels[-1](found)[0] > _LEAST_NATS:
+        raise StageFailed("registration failed: the images do not overlap")
+    return found if swap else np.asarray(np.linalg.inv(found), float)
+
+
+def _better_sampled(a: Volume, a_affine: Matrix, b: Volume, b_affine: Matrix) -> bool:
+    """Whether points are better sampled in a than in b.
+
+    In a much smaller field of view every point has a counterpart; otherwise in thinner slices,
+    as values between thick ones are blurred.
+    """
+    sizes = [
+        np.prod(v.shape) * abs(np.linalg.det(m[:3, :3])) for v, m in ((a, a_affine), (b, b_affine))
+    ]
+    if min(sizes) < _SMALL_VIEW * max(sizes):
+        return bool(sizes[0] < sizes[1])
+    thick = [np.linalg.norm(m[:3, :3], axis=0).max() for m in (a_affine, b_affine)]
+    return bool(thick[0] < 0.99 * thick[1])
+
+
+def shrink(voxels: Volume, affine: Matrix, mm: float) -> tuple[Volume, Matrix]:
+    """Average blocks of voxels towards a spacing of ``mm``; thick slices stay as they are."""
+    spacing = np.linalg.norm(affine[:3, :3], axis=0)
+    factors = np.maximum(1, np.rint(mm / spacing)).astype(int)
+    factors = np.minimum(factors, np.maximum(1, np.array(voxels.shape) // 4))
+    voxels, scaled = averaged(voxels, affine, factors)
+    return gaussian_filter(voxels, 0.5), scaled
+
+
+def _similarity(
+    a: Volume, a_affine: Matrix, b: Volume, b_affine: Matrix, mm: float, count: int,
+    region: NDArray[np.uint8] | None,
+) -> Similarity:  # fmt: skip
+    rng = np.random.default_rng(0)
+    where = None if region is None else shrink(region.astype(np.float32), a_affine, mm)[0] > 0.5
+    a, a_affine = shrink(a, a_affine, mm)
+    b, b_affine = shrink(b, b_affine, mm)
+    # Points between the voxels: on the grid itself linear interpolation favours whole steps.
+    if where is None:
+        low, size = _head_box(a)
+        index = (low + rng.random((count, 3)) * size).astype(np.float32)
+    else:
+        inside = np.argwhere(where)
+        shift = rng.random((count, 3)) - 0.5
+        index = (inside[rng.integers(len(inside), size=count)] + shift).astype(np.float32)
+    points = (index @ a_affine[:3, :3].T + a_affine[:3, 3]).astype(np.float32)
+    bins = np.rint(to_bins(_linear(a, index), *_range(a))).astype(np.int64)
+    return Similarity(
+        points, bins, to_bins(b, *_range(b)), np.asarray(np.linalg.inv(b_affine), float)
+    )
+
+
+def _head_box(voxels: Volume) -> tuple[Matrix, Matrix]:
+    """Corner and size, in voxels, of the part of the image that is not air."""
+    inside = voxels > 0.25 * voxels[voxels > voxels.mean()].mean()
+    low, high = np.zeros(3), np.array(voxels.shape) - 1.0
+    for axis in range(3):
+        share = inside.mean(axis=tuple({0, 1, 2} - {axis}))
+        found = np.flatnonzero(share > 0.02)
+        if len(found):
+            low[axis] = max(0, found[0] - 2)
+            high[axis] = min(voxels.shape[axis] - 1, found[-1] + 2)
+    return low, high - low
+
+
+def _linear(voxels: Volume, index: NDArray[np.float32]) -> Volume:
+    return np.asarray(map_coordinates(voxels, index.T, order=1, mode="nearest"), np.float32)
+
+
+def _range(voxels: Volume) -> tuple[float, float]:
+    """Intensities that the bins span: a few bright voxels must not take most of them."""
+    some = voxels.ravel()[:: max(1, voxels.size // 100_000)]
+    return float(np.quantile(some, 0.002)), float(np.quantile(some, 0.998))
+
+
+def _mass_centre(voxels: Volume, affine: Matrix) -> Matrix:
+    small, scaled = shrink(voxels, affine, 6.0)
+    weights = np.clip(small - np.quantile(small, 0.5), 0, np.quantile(small, 0.95))
+    index = np.indices(small.shape).reshape(3, -1)
+    middle = index @ weights.ravel() / max(float(weights.sum()), 1e-12)
+    return np.asarray(scaled[:3, :3] @ middle + scaled[:3, 3])
+
+
+def _starts(centre: Matrix, from_mass: Matrix, to_mass: Matrix) -> Iterable[Matrix]:
+    """Headers as they are, and masses on top of each other, each with turns of up to 35 degrees."""
+    for shift in (np.zeros(3), to_mass - from_mass):
+        for angles in product(_ANGLES, repeat=3):
+            turn = np.eye(4)
+            turn[:3, :3] = Rotation.from_euler("xyz", angles, degrees=True).as_matrix()
+            pivot = from_mass if shift.any() else centre
+            turn[:3, 3] = pivot + shift - turn[:3, :3] @ pivot
+            yield turn
+
+
+def _delta(p: Matrix, centre: Matrix, kind: Kind) -> Matrix:
+    """Movement about ``centre`` of parameters in mm: shift, then turn or stretch."""
+    matrix = np.eye(4)
+    if kind == "rigid":
+        matrix[:3, :3] = Rotation.from_rotvec(p[3:] / _RADIUS_MM).as_matrix()
+    else:
+        matrix[:3, :3] += p[3:].reshape(3, 3) / _RADIUS_MM
+    matrix[:3, 3] = centre + p[:3] - matrix[:3, :3] @ centre
+    return matrix
+
+
+def _optimise(similarity: Similarity, start: Matrix, centre: Matrix, kind: Kind) -> Matrix:
+    linear = start[:3, :3]
+
+    def negative(p: Matrix) -> tuple[float, Matrix]:
+        value, by_shift, by_linear = similarity(start @ _delta(p, centre, kind))
+        shift = linear.T @ by_shift
+        turn = (linear.T @ by_linear - np.outer(shift, centre)) / _RADIUS_MM
+        if kind == "affine":
+            return -value, -np.concatenate([shift, turn.ravel()])
+        return -value, -np.concatenate([shift, _by_rotation(turn, p[3:])])
+
+    size = 6 if kind == "rigid" else 12
+    found = minimize(
+        negative, np.zeros(size), jac=True, method="L-BFGS-B",
+        options={"maxiter": 60, "ftol": 1e-7, "gtol": 1e-6},
+    )  # fmt: skip
+    return np.asarray(start @ _delta(found.x, centre, kind))
+
+
+def _by_rotation(turn: Matrix, p: Matrix) -> Matrix:
+    """Chain a derivative by matrix elements to one by the rotation vector."""
+    step = 1e-5
+    vector = p / _RADIUS_MM
+    slopes = [
+        (Rotation.from_rotvec(vector + step * e) * Rotation.from_rotvec(vector - step * e).inv())
+        for e in np.eye(3)
+    ]
+    rotation = Rotation.from_rotvec(vector).as_matrix()
+    return np.array(
+        [np.sum(turn * ((s.as_matrix() - np.eye(3)) / (2 * step) @ rotation)) for s in slopes]
+    )

@@ -1,0 +1,104 @@
+"""Nyul's histogram standardisation, its standard scale fitted across centres from sums.
+
+Nyul 2000 (doi:10.1109/42.836373) with the landmarks of Shah 2011: percentiles 1, 10, 20 .. 90, 99
+of the brain. Every image's landmarks are mapped to 0..100 by its own ends; the standard scale is
+their mean, which a sum and a count from each centre give exactly.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput, StageFailed
+from flame.core.files import write_text
+from flame.core.imaging import Sequence
+from flame.preprocessing.stages.intensity import Values, within_brain
+from flame.preprocessing.stages.stage import STAGES, Stage
+
+PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)
+
+
+@dataclass(frozen=True, eq=False)
+class LandmarkSum:
+    """Sum of the standardised landmarks of ``count`` images of one sequence."""
+
+    count: int
+    total: NDArray[np.float64]
+
+
+def landmarks(values: Values, sequence: Sequence) -> NDArray[np.float64]:
+    """Percentiles of a brain's intensities; StageFailed where its ends coincide."""
+    found = np.percentile(values.astype(float), PERCENTILES)
+    if not found[-1] > found[0]:
+        raise StageFailed(f"{sequence}: the 1st and 99th percentiles of the brain are equal")
+    return np.asarray(found)
+
+
+def summarise(images: list[Values], sequence: Sequence) -> LandmarkSum:
+    """Sum over one centre's images, each given by the intensities of its brain."""
+    total = np.zeros(len(PERCENTILES))
+    for values in images:
+        found = landmarks(values, sequence)
+        total += 100 * (found - found[0]) / (found[-1] - found[0])
+    return LandmarkSum(len(images), total)
+
+
+def merge(summaries: list[LandmarkSum]) -> NDArray[np.float64]:
+    """The standard scale of all images together. Raises BadInput where there is none."""
+    count = sum(s.count for s in summaries)
+    if not count:
+        raise BadInput("no image to fit Nyul landmarks from")
+    return np.asarray(sum(s.total for s in summaries) / count)
+
+
+def write_scales(path: Path, scales: Mapping[Sequence, NDArray[np.float64]]) -> None:
+    """Write the standard scale of each sequence as JSON."""
+    content = {"percentiles": PERCENTILES, **{str(s): list(v) for s, v in scales.items()}}
+    write_text(path, json.dumps(content, indent=2))
+
+
+def read_scales(path: Path) -> dict[Sequence, NDArray[np.float64]]:
+    """Read what ``write_scales`` wrote."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if tuple(content.pop("percentiles")) != PERCENTILES:
+            raise ValueError
+        scales = {Sequence(s): np.array(v, float) for s, v in content.items()}
+        if any(len(v) != len(PERCENTILES) for v in scales.values()):
+            raise ValueError
+    except FileNotFoundError:
+        raise BadInput(f"no Nyul landmarks at {path}; make them with flame harmonise") from None
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise BadInput(f"{path} holds no Nyul landmarks; make them with flame harmonise") from error
+    return scales
+
+
+@STAGES.register("nyul")
+def nyul(scales: Mapping[Sequence, NDArray[np.float64]] | None = None) -> Stage:
+    """Return a stage that maps each image's landmarks onto the standard scale, linearly between.
+
+    Beyond the outer landmarks the outer segments go on. Without ``scales`` every image keeps its
+    own histogram, stretched to 0..100.
+    """
+
+    def normalise(values: Values, sequence: Sequence) -> Values:
+        source = landmarks(values, sequence)
+        own = 100 * (source - source[0]) / (source[-1] - source[0])
+        target = own if scales is None else scales.get(sequence)
+        if target is None:
+            raise StageFailed(f"{sequence}: no Nyul landmarks were fitted for it")
+        source = source + np.arange(len(source)) * 1e-9 * (source[-1] - source[0])
+        inner = np.interp(values, source, target)
+        low, high = values < source[0], values > source[-1]
+        first = (target[1] - target[0]) / (source[1] - source[0])
+        last = (target[-1] - target[-2]) / (source[-1] - source[-2])
+        inner[low] = target[0] + (values[low] - source[0]) * first
+        inner[high] = target[-1] + (values[high] - source[-1]) * last
+        return inner.astype(np.float32)
+
+    shown = None if scales is None else {str(s): list(v) for s, v in sorted(scales.items())}
+    return within_brain("nyul", normalise, {"scales": shown})

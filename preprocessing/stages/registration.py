@@ -1,0 +1,11 @@
+"""The registration methods a user can choose from."""
+
+from collections.abc import Callable
+
+from flame.core.registry import Registry
+from flame.preprocessing.stages import itk_registration, linear_registration
+from flame.preprocessing.stages.linear_registration import Matrix
+
+REGISTRATIONS: Registry[Callable[..., Matrix]] = Registry("registration method")
+REGISTRATIONS.register("flame")(linear_registration.register)
+REGISTRATIONS.register("simpleitk")(itk_registration.register)

@@ -1,0 +1,49 @@
+"""Intensity normalisation by normal-appearing white matter.
+
+Shinohara 2014 (doi:10.1016/j.nicl.2014.08.008): find the white-matter peak of the histogram, take
+the stripe of 5 % of the brain to either side of it, and z-score by that stripe.
+"""
+
+import numpy as np
+
+from flame.core.errors import StageFailed
+from flame.core.imaging import Sequence
+from flame.preprocessing.stages.intensity import Values, within_brain
+from flame.preprocessing.stages.stage import STAGES, Stage
+
+_BINS = 256
+_BANDWIDTH = 0.02
+"""Standard deviation of the kernel that smooths the histogram, of the intensity range."""
+
+
+def white_matter_peak(values: Values, sequence: Sequence) -> float:
+    """Intensity of white matter: the last peak on T1 and T1C, the largest one on T2 and FLAIR."""
+    from scipy.signal import find_peaks  # brings scipy.stats, half a second
+
+    low, high = np.percentile(values, (0.5, 99.5))
+    counts, edges = np.histogram(values, _BINS, (low, high))
+    offsets = np.arange(-_BINS // 8, _BINS // 8 + 1) / _BINS
+    kernel = np.exp(-0.5 * (offsets / _BANDWIDTH) ** 2)
+    density = np.convolve(np.pad(counts, 1), kernel / kernel.sum(), mode="same")
+    peaks, _ = find_peaks(density, height=0.1 * density.max(), prominence=0.02 * density.max())
+    if not len(peaks):
+        raise StageFailed(f"{sequence}: no white-matter peak in the histogram of the brain")
+    t1 = sequence in (Sequence.T1, Sequence.T1C)
+    chosen = peaks[-1] if t1 else peaks[density[peaks].argmax()]
+    return float(low + (chosen - 0.5) * (edges[1] - edges[0]))
+
+
+@STAGES.register("white_stripe")
+def white_stripe(width: float = 0.05) -> Stage:
+    """Return a stage: z-score by the brain voxels within ``width`` (quantiles) of the peak."""
+
+    def normalise(values: Values, sequence: Sequence) -> Values:
+        middle = float((values < white_matter_peak(values, sequence)).mean())
+        low, high = np.quantile(values, (max(middle - width, 0), min(middle + width, 1)))
+        stripe = values[(values >= low) & (values <= high)]
+        spread = float(stripe.std())
+        if not spread > 0:
+            raise StageFailed(f"{sequence}: the white stripe is constant")
+        return np.asarray((values - stripe.mean()) / spread, np.float32)
+
+    return within_brain("white_stripe", normalise, {"width": width})

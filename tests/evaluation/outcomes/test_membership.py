@@ -1,0 +1,56 @@
+"""The audit finds a model that learned its patients by heart, and clears one that did not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flame.core.scores import Scored
+from flame.evaluation.outcomes.membership import membership
+from flame.evaluation.outcomes.out_of_fold import Predictor
+from flame.federation.config import TrainConfig
+from flame.federation.cross_site import averaged
+from flame.federation.task import open_task
+from flame.federation.tasks.cohorts import load_cohort
+from flame.pipelines import train
+
+
+def audit(config: TrainConfig, run: Path) -> dict[str, tuple[float, float]]:
+    train.run(config, run)
+    config = train.load_run(run)
+    task = open_task(config)
+    inputs = [task.patients(load_cohort(config, c)) for c in config.data.centres]
+    found = membership(Predictor(config, run, inputs))
+    return {kind: (auc.value, caught) for kind, (auc, caught) in found.items()}
+
+
+def test_a_model_that_knows_its_patients_by_heart(toy: TrainConfig, tmp_path: Path) -> None:
+    table = pd.read_csv(toy.data.table)
+    rng = np.random.default_rng(0)
+    noise = {f"z{i}": rng.normal(size=len(table)) for i in range(30)}
+    table.assign(response=rng.integers(0, 2, len(table)), **noise).to_csv(
+        toy.data.table, index=False
+    )
+    model = replace(toy.model, clinical=("x", "y", *noise), hidden=32, l2=0.0)
+    training = replace(toy.training, rounds=30, epochs=20, learning_rate=0.1)
+    heart = audit(replace(toy, model=model, training=training), tmp_path / "heart")
+    for kind in ("local", "federated", "pooled"):
+        assert heart[kind][0] > 0.7, kind  # labels are coins: whatever it knows it learned here
+        assert heart[kind][1] > 0.15, kind
+    short = audit(replace(toy, training=replace(toy.training, rounds=1)), tmp_path / "short")
+    assert short["federated"][0] == pytest.approx(0.5, abs=0.12)
+
+
+def test_figures_add_up_by_their_comparisons() -> None:
+    rows = [{"seed": 0, **Scored("auc", 0.5, 0.04, 10, 7, 3)._asdict()},
+            {"seed": 0, **Scored("auc", 0.8, 0.01, 30, 11, 5)._asdict()},
+            {"seed": 0, **Scored("auc", float("nan"), 0.0, 0, 2, 2)._asdict()}]  # fmt: skip
+    found = averaged({"model": "m"}, pd.DataFrame(rows))
+    assert found["value"] == pytest.approx((0.5 * 10 + 0.8 * 30) / 40)
+    half = 1.959964 * np.sqrt((0.04 * 100 + 0.01 * 900) / 1600)
+    assert (found["low"], found["high"]) == pytest.approx(
+        (found["value"] - half, found["value"] + half)
+    )
+    assert (found["n"], found["events"]) == (20, 10)

@@ -1,0 +1,134 @@
+"""Evolution cases from patients whose tumour, dose and days are known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from flame.core.cohort import Patient, Timepoint
+from flame.core.errors import BadInput
+from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
+from flame.core.treatment import Phase, Radiation, Treatment
+from flame.models.clinical.radiobiology import rbe
+from flame.models.evolution.cases import evolution_case
+from flame.models.evolution.model import EvolutionCase
+from flame.preprocessing.cohort.tumour_cube import SHAPE as CUBE
+from flame.preprocessing.cohort.tumour_cube import (
+    SIDE,
+    VOXEL_MM,
+    around_tumour,
+    cube_around,
+    on_cube,
+)
+from flame.preprocessing.stages.atlas_registration import tissues
+
+AFFINE = np.array([[2.0, 0, 0, -100], [0, 2, 0, -130], [0, 0, 2, -70], [0, 0, 0, 1]])
+SHAPE = (100, 116, 95)
+PROTONS = Treatment((Phase(Radiation.PROTON, 60.0, 30, biological=True),))
+
+
+def ball(radius_mm: float) -> LabelMap:
+    world = np.indices(SHAPE) * 2.0 + AFFINE[:3, 3][:, None, None, None]
+    centre = np.array([25.0, -10.0, 20.0])[:, None, None, None]
+    inside = ((world - centre) ** 2).sum(axis=0) < radius_mm**2
+    return LabelMap(inside.astype(np.uint8), AFFINE)
+
+
+def day(number: int, radius: float, dose: DoseMap | None = None) -> Timepoint:
+    scan = Scan(np.full(SHAPE, 0.5, np.float32), AFFINE, Sequence.FLAIR)
+    return Timepoint(number, {Sequence.FLAIR: scan}, None, ball(radius), dose)
+
+
+DOSE = DoseMap(np.full(SHAPE, 60, np.float32), AFFINE, biological=True)
+PATIENT = Patient(
+    "x", (day(-40, 12), day(-8, 14, DOSE), day(60, 16), day(150, 20)), PROTONS,
+)  # fmt: skip
+
+
+def case_of(patient: Patient) -> EvolutionCase:
+    moved = on_cube(patient)
+    grid = moved.timepoints[0].tumour.affine
+    return evolution_case(moved, *tissues(grid, CUBE), "c")
+
+
+def test_days_masks_and_dose() -> None:
+    case = case_of(PATIENT)
+    assert case.day == -8
+    assert case.earlier is not None
+    assert case.earlier[0] == -40
+    assert [d for d, _ in case.later] == [60, 150]
+    for mask, radius in ((case.tumour, 14), (case.later[1][1], 20)):
+        assert case.ml(mask) == pytest.approx(4 / 3 * np.pi * radius**3 / 1000, rel=0.08)
+    assert case.tumour[SIDE // 2, SIDE // 2, SIDE // 2]
+    assert case.dose[20, 20, 20] == pytest.approx(60)
+    assert not case.images[..., 0].any()  # no T1C
+    assert case.images[20, 20, 20, 1] == pytest.approx(0.5)
+    assert 0.3 < (case.white + case.grey)[case.tumour].mean() <= 1.05  # the place is brain
+
+
+def test_cube_is_centred_on_the_tumour() -> None:
+    grid = cube_around(ball(14))
+    middle = grid @ [*np.full(3, (SIDE - 1) / 2), 1]
+    assert middle[:3] == pytest.approx([25, -10, 20], abs=0.5)
+    assert np.allclose(np.diag(grid)[:3], VOXEL_MM)
+
+
+def test_physical_dose_of_ions_is_weighted_once() -> None:
+    physical = replace(DOSE, biological=False)
+    patient = replace(PATIENT, timepoints=(day(-8, 14, physical), day(60, 16)))
+    assert case_of(patient).dose[20, 20, 20] == pytest.approx(66)  # RBE 1.1
+    known = Treatment((Phase(Radiation.PROTON, 60.0, 30, let=4.0),))
+    weighted = case_of(replace(patient, treatment=known)).dose[20, 20, 20]
+    assert weighted == pytest.approx(60 * float(rbe(2.0, 4.0, 8, "mcnamara")))
+    photons = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
+    same = case_of(replace(patient, treatment=photons))
+    assert same.dose[20, 20, 20] == pytest.approx(60)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"treatment": None}, "no radiotherapy plan"),
+        ({"timepoints": (day(60, 16),)}, "no tumour mask before radiotherapy"),
+        ({"timepoints": (day(-8, 14), day(60, 16))}, "no dose; add the RT Dose"),
+    ],
+)
+def test_what_is_missing_is_named(changes: dict[str, object], message: str) -> None:
+    none = np.zeros(SHAPE, np.float32)
+    with pytest.raises(BadInput, match=f"centre c: patient x has {message}"):
+        evolution_case(replace(PATIENT, **changes), none, none, "c")  # type: ignore[arg-type]
+
+
+def test_without_a_mask_there_is_no_cube() -> None:
+    with pytest.raises(BadInput, match="patient x has no tumour mask before radiotherapy"):
+        on_cube(replace(PATIENT, timepoints=(day(60, 16),)))
+
+
+def test_a_tumour_that_was_operated_on_did_not_shrink() -> None:
+    patient = replace(PATIENT, timepoints=(day(-40, 22), day(-8, 14, DOSE), day(60, 16)))
+    assert case_of(patient).earlier is None
+
+
+def test_a_tumour_beyond_the_cube_is_not_cut_off() -> None:
+    far = day(60, 16)
+    moved = far.tumour.affine.copy()
+    moved[0, 3] += 55  # a ball of 16 mm, 5 mm of the cube's 60 are left
+    far = replace(far, tumour=LabelMap(far.tumour.voxels, moved))
+    patient = replace(PATIENT, timepoints=(day(-8, 14, DOSE), far))
+    with pytest.raises(BadInput, match="patient x has a tumour that reaches beyond the cube"):
+        on_cube(patient)
+    assert "x" not in around_tumour(patient).left_out.replace("exclude", "")
+
+
+def test_tissues_are_known_on_one_template_only() -> None:
+    elsewhere = replace(day(-8, 14, DOSE), space="SRI24")
+    with pytest.raises(BadInput, match="images on SRI24, but .* without a template"):
+        on_cube(replace(PATIENT, timepoints=(elsewhere, day(60, 16))))
+
+
+def test_two_examinations_of_a_day_are_no_growth() -> None:
+    before, after = day(-8, 14, DOSE), day(-8, 10, DOSE)  # before and after an operation
+    patient = replace(PATIENT, timepoints=(before, after, day(60, 16)))
+    case = case_of(patient)
+    assert case.earlier is None
+    assert case.ml(case.tumour) == pytest.approx(4 / 3 * np.pi * 1.0**3, rel=0.15)  # the latter
