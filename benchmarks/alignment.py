@@ -70,10 +70,18 @@ def main() -> None:
     figures = []
     for (cohort, name), rows in found.items():
         ratio, information = np.array(rows).T
-        print(f"{cohort}  {name:30} ratio {ratio.min():.2f} to {ratio.max():.2f}  information "
-              f"{information.min():.3f} to {information.max():.3f}  of {len(rows)}")  # fmt: skip
-        figures.append({"cohort": cohort, "move": name, "ratio": ratio.tolist(),
-                        "information": information.tolist()})  # fmt: skip
+        print(
+            f"{cohort}  {name:30} ratio {ratio.min():.2f} to {ratio.max():.2f}  information "
+            f"{information.min():.3f} to {information.max():.3f}  of {len(rows)}"
+        )
+        figures.append(
+            {
+                "cohort": cohort,
+                "move": name,
+                "ratio": ratio.tolist(),
+                "information": information.tolist(),
+            }
+        )
     print(json.dumps({"unit": "NMI over its mean 5 mm away", "figures": figures}))
 
 

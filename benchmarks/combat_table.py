@@ -20,8 +20,15 @@ from flame.evaluation.metrics.estimates import auc_estimate
 from flame.pipelines.harmonise import harmonise_table
 
 CLINICAL = ["age", "sex", "mgmt_status", "idh_status", "resection_status"]
-VOLUMES = ["nr_volume", "er_volume", "et_volume", "tumor_volume", "convex_hull_volume", "etiv",
-           "tumor_burden"]  # fmt: skip
+VOLUMES = [
+    "nr_volume",
+    "er_volume",
+    "et_volume",
+    "tumor_volume",
+    "convex_hull_volume",
+    "etiv",
+    "tumor_burden",
+]
 
 
 def scores(table: pd.DataFrame, columns: list[str]) -> dict[str, tuple[float, float, float]]:

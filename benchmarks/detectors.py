@@ -29,10 +29,9 @@ ERRORS: dict[str, tuple[Made, tuple[float, float]]] = {
 }
 FEATURES: dict[str, tuple[Made, tuple[float, float]]] = {
     "ADWIN": ERRORS["ADWIN"],
-    "Page-Hinkley": (lambda v: drift.PageHinkley(threshold=v, mode="both"),
-                     (500, 5)),
+    "Page-Hinkley": (lambda v: drift.PageHinkley(threshold=v, mode="both"), (500, 5)),
     "KSWIN": (lambda v: drift.KSWIN(alpha=v, seed=0), (1e-12, 0.1)),
-}  # fmt: skip
+}
 
 
 def alarms(detector: Any, values: np.ndarray) -> list[int]:
@@ -91,14 +90,19 @@ def table(
     levels: tuple[float, ...],
 ) -> None:
     """Print a row a detector."""
-    print(f"\n{title}\n\n| detector | setting | false alarms in 1000 | "
-          + " | ".join(f"delay to {level:g}" for level in levels) + " |")  # fmt: skip
+    print(
+        f"\n{title}\n\n| detector | setting | false alarms in 1000 | "
+        + " | ".join(f"delay to {level:g}" for level in levels)
+        + " |"
+    )
     print("|" + "---|" * (3 + len(levels)))
     for name, (make, grid) in detectors.items():
         value = calibrated(make, grid, draw)
         false = np.mean([rate(make, value, draw, 10 + seed) for seed in range(5)])
-        cells = [f"{d:.0f} ({100 * s:.0f} %)" for d, s in
-                 (delays(make, value, draw, level) for level in levels)]  # fmt: skip
+        cells = [
+            f"{d:.0f} ({100 * s:.0f} %)"
+            for d, s in (delays(make, value, draw, level) for level in levels)
+        ]
         print(f"| {name} | {value:.2g} | {false:.2f} | " + " | ".join(cells) + " |", flush=True)
 
 

@@ -98,11 +98,18 @@ def one_run(seed: int, design: str, train: int, test: int) -> tuple[pd.DataFrame
             _, unseen = model.split(cases)
             scores.append(evaluate(model.model, name, unseen, seed).assign(world="a"))
         swapped += [
-            {"model": name, "design": design, "seed": seed, "radiation": str(s.radiation),
-             "true": s.true, "predicted": s.predicted, "covered": s.covered}
+            {
+                "model": name,
+                "design": design,
+                "seed": seed,
+                "radiation": str(s.radiation),
+                "true": s.true,
+                "predicted": s.predicted,
+                "covered": s.covered,
+            }
             for t in tested
             for s in swaps(model, t.under, FOLLOW_UPS[-1])
-        ]  # fmt: skip
+        ]
     if design == "crossed":
         scores += [evaluate(CEILINGS[c], c, known, seed).assign(world="b") for c in CEILINGS]
     return pd.concat(scores) if scores else pd.DataFrame(columns=["seed"]), pd.DataFrame(swapped)
@@ -130,8 +137,10 @@ def differences(rows: pd.DataFrame) -> list[dict]:
     for name, against in pairs:
         for metric in ("changed dice", "dice", "crps"):
             g = gap(rows, name, against, metric)
-            print(f"{name:12} - {against:12} {metric:13} {g.value:+.3f} "
-                  f"({g.low:+.3f} to {g.high:+.3f})")  # fmt: skip
+            print(
+                f"{name:12} - {against:12} {metric:13} {g.value:+.3f} "
+                f"({g.low:+.3f} to {g.high:+.3f})"
+            )
             figures.append({"model": name, "against": against, "metric": metric, **vars(g)})
     return figures
 
@@ -150,12 +159,26 @@ def swap_table(swapped: pd.DataFrame) -> list[dict]:
         )
         error = float(np.abs(part.true - part.predicted).mean())
         wrong, covered = false_effects(pairs), float(part.covered.mean())
-        text = f"false effects {wrong:.3f} of {len(pairs)}" if design.startswith("null") else (
-            f"sign accuracy {share:.3f} of {n}  mean error {error:.3f}  "
-            + ", ".join(f"{r} {right:.3f} of {m}" for r, right, m in each))  # fmt: skip
+        text = (
+            f"false effects {wrong:.3f} of {len(pairs)}"
+            if design.startswith("null")
+            else (
+                f"sign accuracy {share:.3f} of {n}  mean error {error:.3f}  "
+                + ", ".join(f"{r} {right:.3f} of {m}" for r, right, m in each)
+            )
+        )
         print(f"{design:15} {name:12} covered 90 {covered:.3f}  {text}")
-        figures.append({"design": design, "model": name, "sign_accuracy": share, "n": n,
-                        "false_effects": wrong, "error": error, "covered_90": covered})  # fmt: skip
+        figures.append(
+            {
+                "design": design,
+                "model": name,
+                "sign_accuracy": share,
+                "n": n,
+                "false_effects": wrong,
+                "error": error,
+                "covered_90": covered,
+            }
+        )
     return figures
 
 

@@ -32,8 +32,16 @@ PEER = Path(__file__).parent / "peers" / "fedccfa_rounds.py"
 CLIENTS, EACH, ALPHA, TEST = 10, 5, 0.5, 360
 ROUNDS, DRIFT, STEP = 200, 100, 20
 RATES, CHOSEN_ON = (0.01, 0.03, 0.1, 0.3), 100
-METHODS = ("local", "fedavg", "feddrift", "feddrift-apart", "gossip", "reset-and-gate",
-           "evidence-gossip", "oracle")  # fmt: skip
+METHODS = (
+    "local",
+    "fedavg",
+    "feddrift",
+    "feddrift-apart",
+    "gossip",
+    "reset-and-gate",
+    "evidence-gossip",
+    "oracle",
+)
 SWAPS = ((1, 2), (3, 4), (5, 6))
 
 
@@ -92,10 +100,19 @@ def peer(command: list[str], rows: dict[str, np.ndarray], rate: float, seed: int
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "rows.npz", **rows)
         done = subprocess.run(
-            [command[0], str(PEER), command[1], f"{folder}/rows.npz", str(ROUNDS), str(rate),
-             str(seed)],
-            check=True, capture_output=True, text=True,
-        )  # fmt: skip
+            [
+                command[0],
+                str(PEER),
+                command[1],
+                f"{folder}/rows.npz",
+                str(ROUNDS),
+                str(rate),
+                str(seed),
+            ],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
     return list(json.loads(done.stdout.splitlines()[-1])[STEP - 1 :: STEP])
 
 

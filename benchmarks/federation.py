@@ -62,8 +62,10 @@ class Watched:
     def __init__(self, command: list[str], scratch: Path) -> None:
         self.log = scratch / "rounds.jsonl"
         environment = os.environ | {
-            LOG: str(self.log), "PYTHONPATH": str(PEERS), "TF_CPP_MIN_LOG_LEVEL": "3",
-        }  # fmt: skip
+            LOG: str(self.log),
+            "PYTHONPATH": str(PEERS),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
         self.started, self.site, self.whole = time.time(), 0.0, 0.0
         with (scratch / "output.txt").open("wb") as output:
             self.process = psutil.Popen(
@@ -145,12 +147,16 @@ def figures(
     """What is reported of a side, over all rounds but the first."""
     overhead = times.to_numpy() - training.to_numpy()
     return {
-        "rounds": len(times), "round s": times.median(), "slowest training s": training.median(),
+        "rounds": len(times),
+        "round s": times.median(),
+        "slowest training s": training.median(),
         "overhead s": float(pd.Series(overhead).median()),
         "overhead 95 % s": float(pd.Series(overhead).quantile(0.95)),
-        "MB a round": wire.median() / 1e6, "command to round 1 done s": first - watched.started,
-        "a site MB": watched.site, "all MB": watched.whole,
-    }  # fmt: skip
+        "MB a round": wire.median() / 1e6,
+        "command to round 1 done s": first - watched.started,
+        "a site MB": watched.site,
+        "all MB": watched.whole,
+    }
 
 
 def main() -> None:
@@ -181,11 +187,18 @@ def main() -> None:
     print("Made-up patients, 4 sites, 5 MB; medians over rounds. MB a round: all on loopback.")
     print(pd.DataFrame(found).T.round(3).to_string())
     flare, own = found["FLARE's FedAvg recipe"], found["FLAME on FLARE, 32 bits"]
-    print(json.dumps({
-        "name": "overhead of a round beyond the slowest site, 4 sites, 5 MB", "unit": "s",
-        "value": round(own["overhead s"], 3), "baseline": "FLARE's FedAvg recipe for TensorFlow",
-        "ratio": round(own["overhead s"] / flare["overhead s"], 3), "seeds": [0],
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "name": "overhead of a round beyond the slowest site, 4 sites, 5 MB",
+                "unit": "s",
+                "value": round(own["overhead s"], 3),
+                "baseline": "FLARE's FedAvg recipe for TensorFlow",
+                "ratio": round(own["overhead s"] / flare["overhead s"], 3),
+                "seeds": [0],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

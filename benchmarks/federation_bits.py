@@ -49,12 +49,19 @@ def main() -> None:
     lost = pd.DataFrame({bits: table[max(BITS)] - table[bits] for bits in BITS[1:]})
     print("\nAUC lost against 32 bits: mean, and the most of any hospital and seed")
     print(lost.agg(["mean", "max"]).round(5).to_string())
-    print(json.dumps({
-        "name": "AUC lost by fewer bits, most of any hospital and seed", "unit": "AUC",
-        "value": {str(bits): round(float(lost[bits].max()), 5) for bits in lost},
-        "mean": {str(bits): round(float(lost[bits].mean()), 5) for bits in lost},
-        "baseline": "32 bits", "aim": AIM, "seeds": list(seeds),
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "name": "AUC lost by fewer bits, most of any hospital and seed",
+                "unit": "AUC",
+                "value": {str(bits): round(float(lost[bits].max()), 5) for bits in lost},
+                "mean": {str(bits): round(float(lost[bits].mean()), 5) for bits in lost},
+                "baseline": "32 bits",
+                "aim": AIM,
+                "seeds": list(seeds),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -58,9 +58,11 @@ def measured(sites: int, hidden: int, rounds: int, epochs: int = 5) -> dict[str,
         seconds = np.diff(ends[1:-1])  # the last step is no round
         peak = Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]
         return {
-            "sites": sites, "weights": sum(w.size for w in found.state.weights),
-            "round s": float(np.median(seconds)), "peak MB": int(peak) / 1e3,
-        }  # fmt: skip
+            "sites": sites,
+            "weights": sum(w.size for w in found.state.weights),
+            "round s": float(np.median(seconds)),
+            "peak MB": int(peak) / 1e3,
+        }
 
 
 def apart(*arguments: int) -> dict[str, float]:
@@ -77,11 +79,16 @@ def law(table: pd.DataFrame) -> pd.DataFrame:
     for weights, part in table.groupby("weights"):
         power = np.polyfit(np.log(part.sites), np.log(part["round s"]), 1)[0]
         seconds, memory = (np.polyfit(part.sites, part[c], 1) for c in ("round s", "peak MB"))
-        rows.append({
-            "weights": weights, "power of sites": power, "s a site": seconds[0],
-            "MB a site": memory[0], "50 sites: round s": np.polyval(seconds, 50),
-            "50 sites: MB": np.polyval(memory, 50),
-        })  # fmt: skip
+        rows.append(
+            {
+                "weights": weights,
+                "power of sites": power,
+                "s a site": seconds[0],
+                "MB a site": memory[0],
+                "50 sites: round s": np.polyval(seconds, 50),
+                "50 sites: MB": np.polyval(memory, 50),
+            }
+        )
     return pd.DataFrame(rows)
 
 
@@ -122,8 +129,12 @@ def main() -> None:
         print_scaling(*((3, SITES[:3]) if given.quick else (8, SITES)))
     own = 1 / apart(MANY, 0, 20, 1)["round s"]
     print(f"\n{MANY} sites, logistic regression, a step a round: FLAME {own:.2f} rounds a second")
-    told = {"name": f"rounds a second with {MANY} sites in process", "value": round(own, 3),
-            "unit": "1/s", "seeds": [0]}  # fmt: skip
+    told = {
+        "name": f"rounds a second with {MANY} sites in process",
+        "value": round(own, 3),
+        "unit": "1/s",
+        "seeds": [0],
+    }
     if not given.no_flare:
         theirs = flare_rounds_a_second(4)
         print(f"NVIDIA FLARE's simulator {theirs:.3f}")

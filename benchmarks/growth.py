@@ -41,8 +41,11 @@ def steps_of(diffusion: float, rate: float, spacing: int) -> int:
 def explicit(white: Volume, grey: Volume, d: float, rho: float, spacing: int) -> Volume:
     """The toolkit's scheme: float64, whole array, explicit Euler, no flux at the tissue's edge."""
     at = tuple(int(p * n) for p, n in zip(SEED_AT, white.shape, strict=True))
-    axes = np.meshgrid(*[np.arange(n) - a for n, a in zip(white.shape, at, strict=True)],
-                       indexing="ij", sparse=True)  # fmt: skip
+    axes = np.meshgrid(
+        *[np.arange(n) - a for n, a in zip(white.shape, at, strict=True)],
+        indexing="ij",
+        sparse=True,
+    )
     squared = sum((a * spacing) ** 2 for a in axes)
     c = 250 / (4 * np.pi * 5) ** 1.5 * np.exp(-squared / 20.0)
     c = np.where(c > 0.1, np.minimum(c, 1.0), 0.0)
@@ -69,11 +72,17 @@ def toolkit(white: Volume, grey: Volume, d: float, rho: float, spacing: int) -> 
     from TumorGrowthToolkit.FK import Solver
 
     parameters = {
-        "Dw": d, "rho": rho, "gm": grey, "wm": white, "resolution_factor": 1.0,
-        "stopping_time": DAYS, "RatioDw_Dg": 10.0, "th_matter": LEAST_TISSUE,
+        "Dw": d,
+        "rho": rho,
+        "gm": grey,
+        "wm": white,
+        "resolution_factor": 1.0,
+        "stopping_time": DAYS,
+        "RatioDw_Dg": 10.0,
+        "th_matter": LEAST_TISSUE,
         **dict(zip(("NxT1_pct", "NyT1_pct", "NzT1_pct"), SEED_AT, strict=True)),
         **dict.fromkeys(("dx_mm", "dy_mm", "dz_mm"), float(spacing)),
-    }  # fmt: skip
+    }
     return np.asarray(Solver(parameters).solve()["final_state"])
 
 
@@ -124,9 +133,15 @@ def main() -> None:
             f"relative L2 {error:.5f}"
         )
         figures.append(
-            {"case": name, "ml": ml, "cpu_s": seconds, "peer_cpu_s": theirs_seconds,
-             "ratio": theirs_seconds / seconds, "relative_l2": error}
-        )  # fmt: skip
+            {
+                "case": name,
+                "ml": ml,
+                "cpu_s": seconds,
+                "peer_cpu_s": theirs_seconds,
+                "ratio": theirs_seconds / seconds,
+                "relative_l2": error,
+            }
+        )
     print(json.dumps({"unit": "CPU-s", "peer": peer.__name__, "figures": figures}))
 
 

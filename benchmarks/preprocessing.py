@@ -95,9 +95,12 @@ def fresh(*arguments: str, python: str = sys.executable) -> dict[str, float]:
     """Run this file as a worker in a process of its own, on one thread of linear algebra."""
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
-        [python, __file__, *arguments], capture_output=True, text=True, check=True,
+        [python, __file__, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, **threads},
-    )  # fmt: skip
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -43,12 +43,16 @@ def measured(config: TrainConfig, run: Path) -> list[dict[str, Any]]:
     for each in inputs:
         found = pd.DataFrame(attacks(predictor, FEDERATED, each))
         spent = [cost(config, len(each.labelled))] * config.training.rounds
-        rows.append({
-            "centre": each.centre, "auc": auc_unseen(predictor, each),
-            "attack": float(np.average(found.value, weights=found.weight)),
-            "epsilon": epsilon(spent, config.privacy.delta) if config.privacy.is_private
-            else np.inf,
-        })  # fmt: skip
+        rows.append(
+            {
+                "centre": each.centre,
+                "auc": auc_unseen(predictor, each),
+                "attack": float(np.average(found.value, weights=found.weight)),
+                "epsilon": epsilon(spent, config.privacy.delta)
+                if config.privacy.is_private
+                else np.inf,
+            }
+        )
     return rows
 
 
@@ -75,13 +79,19 @@ def main() -> None:
     spread = table.groupby(["noise", "centre"]).auc.agg(["min", "max"]).unstack("centre")
     print("\nLowest and highest AUC over seeds")
     print(spread.round(3).to_string())
-    print(json.dumps({
-        "name": "privacy", "unit": "AUC at unseen hospitals", "seeds": list(seeds),
-        "value": {str(n): float(p.auc.mean()) for n, p in table.groupby("noise")},
-        "epsilon": {str(n): float(p.epsilon.max()) for n, p in table.groupby("noise") if n},
-        "attack": {str(n): float(p.attack.mean()) for n, p in table.groupby("noise")},
-        "baseline": "noise 0",
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "name": "privacy",
+                "unit": "AUC at unseen hospitals",
+                "seeds": list(seeds),
+                "value": {str(n): float(p.auc.mean()) for n, p in table.groupby("noise")},
+                "epsilon": {str(n): float(p.epsilon.max()) for n, p in table.groupby("noise") if n},
+                "attack": {str(n): float(p.attack.mean()) for n, p in table.groupby("noise")},
+                "baseline": "noise 0",
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -58,9 +58,13 @@ def movement(rng: np.random.Generator, kind: str, centre: np.ndarray) -> np.ndar
 
 
 def moved(
-    image: tuple[np.ndarray, np.ndarray], truth: np.ndarray, rng: np.random.Generator,
-    step: float = 0.0, bias: float = 0.0, slab: float = 1.0,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    image: tuple[np.ndarray, np.ndarray],
+    truth: np.ndarray,
+    rng: np.random.Generator,
+    step: float = 0.0,
+    bias: float = 0.0,
+    slab: float = 1.0,
+) -> tuple[np.ndarray, np.ndarray]:
     """The image as a scanner sees it with the head moved by the inverse of ``truth``.
 
     ``step`` makes slices this thick (mm), ``bias`` multiplies by a smooth field of this log
@@ -159,10 +163,12 @@ def main() -> None:
         for name, rows in table.items():
             good = [mm for mm, _, failed in rows if not failed]
             figures[f"{kind} {name}"] = {
-                "median_mm": float(np.median(good)), "max_mm": float(np.max(good)),
-                "failures": int(sum(failed for *_, failed in rows)), "cases": len(rows),
+                "median_mm": float(np.median(good)),
+                "max_mm": float(np.max(good)),
+                "failures": int(sum(failed for *_, failed in rows)),
+                "cases": len(rows),
                 "cpu_s": float(np.mean([s for _, s, _ in rows])),
-            }  # fmt: skip
+            }
     for name, row in figures.items():
         print(f"{name:18}", "  ".join(f"{k} {v:.2f}" for k, v in row.items()))
     print(json.dumps({"unit": "mm and CPU-s a case", "seeds": count, "figures": figures}))

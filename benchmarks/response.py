@@ -66,13 +66,16 @@ def three_hospitals(table: Path, out: Path, seeds: tuple[int, ...]) -> Figures:
     """Alive at 365 days and survival, from clinical features, and with radiomics."""
     example = load_config(TrainConfig, EXAMPLES / "gbm_table.toml", [f"data.table={table}"])
     example = replace(
-        example, federation=replace(example.federation, engine="in-process"),
+        example,
+        federation=replace(example.federation, engine="in-process"),
         training=replace(example.training, seeds=seeds, personalised=True),
         baselines={"clinical only": CLINICAL},
-    )  # fmt: skip
+    )
     figures: Figures = {}
-    for task, metrics in (("response", ("auc", "brier", "calibration slope")),
-                          ("survival", ("c_index", "calibration slope"))):  # fmt: skip
+    for task, metrics in (
+        ("response", ("auc", "brier", "calibration slope")),
+        ("survival", ("c_index", "calibration slope")),
+    ):
         for name, features in (("clinical", CLINICAL), ("radiomics", example.model.clinical)):
             model = ResponseModelConfig(kind="logistic", clinical=tuple(features))
             data = replace(example.data, horizon_days=365.0 if task == "response" else None)
@@ -90,11 +93,12 @@ def by_model(scores: pd.DataFrame, metric: str) -> Figures:
     own = (scores.model != "local") | (scores.trained_on == scores.tested_on)
     rows = scores[(scores.metric == metric) & own]
     return {
-        str(model): {r.tested_on: [round(v, 3) for v in (r.value, r.low, r.high)]
-                     for r in part.itertuples()}
+        str(model): {
+            r.tested_on: [round(v, 3) for v in (r.value, r.low, r.high)] for r in part.itertuples()
+        }
         for model, part in rows.groupby("model", sort=False)
         if model in SHOWN or ", " in str(model) or model == "prevalence"
-    }  # fmt: skip
+    }
 
 
 def show(title: str, figures: Figures, centres: tuple[str, ...]) -> None:
@@ -114,18 +118,23 @@ def lumiere(table: Path, out: Path, seeds: tuple[int, ...]) -> Figures:
     known = ["visit", "patient", "centre", "response"]
     shape = tuple(c for c in visits.columns if c not in known)
     data = DataConfig(
-        table=str(out / "lumiere.csv"), id_column="visit", person_column="patient",
+        table=str(out / "lumiere.csv"),
+        id_column="visit",
+        person_column="patient",
         centres=("LUMIERE",),
-    )  # fmt: skip
+    )
     config = TrainConfig(
-        data, ResponseModelConfig(kind="logistic", clinical=shape, missing="indicator"),
+        data,
+        ResponseModelConfig(kind="logistic", clinical=shape, missing="indicator"),
         replace(TrainConfig(data).training, seeds=seeds),
         baselines={"last rating": ("PD now",), "volume": ("volume", "growth")},
-    )  # fmt: skip
+    )
     scores = run(config, out / "lumiere")
     responders = int(visits.response.sum())
-    print(f"\nLUMIERE: {len(visits)} visits of {visits.patient.nunique()} patients, "
-          f"{responders} followed by PD")  # fmt: skip
+    print(
+        f"\nLUMIERE: {len(visits)} visits of {visits.patient.nunique()} patients, "
+        f"{responders} followed by PD"
+    )
     figures = {}
     for metric in ("auc", "balanced accuracy", "brier"):
         figures[f"next rating PD, {metric}"] = by_model(scores, metric)
@@ -140,10 +149,15 @@ def next_ratings(table: pd.DataFrame) -> pd.DataFrame:
         for now, (_, later) in enumerate(list(visits.iterrows())[1:]):
             seen, here = visits.iloc[: now + 1], visits.iloc[now]
             if later.rating in RATINGS:
-                rows.append({
-                    "visit": f"{patient} {here.Timepoint}", "patient": patient, "centre": "LUMIERE",
-                    "response": int(later.rating == "PD"), **_known(seen, here),
-                })  # fmt: skip
+                rows.append(
+                    {
+                        "visit": f"{patient} {here.Timepoint}",
+                        "patient": patient,
+                        "centre": "LUMIERE",
+                        "response": int(later.rating == "PD"),
+                        **_known(seen, here),
+                    }
+                )
     return pd.DataFrame(rows)
 
 
@@ -170,16 +184,19 @@ END_OF_RADIOTHERAPY = 70
 def agreement(table: pd.DataFrame) -> Figures:
     """RANO by FLAME against the expert ratings of LUMIERE, visit by visit."""
     visits, figures = sized(table).dropna(subset=["volume"]), {}
-    print("\nLUMIERE: RANO from sizes against the expert (95 % interval, bootstrap over patients)\n"
-          "\n| criteria | visits | PD or not: balanced accuracy | kappa | CR, PR, SD, PD: accuracy "
-          "|\n|---|---|---|---|---|")  # fmt: skip
+    print(
+        "\nLUMIERE: RANO from sizes against the expert (95 % interval, bootstrap over patients)\n"
+        "\n| criteria | visits | PD or not: balanced accuracy | kappa | CR, PR, SD, PD: accuracy "
+        "|\n|---|---|---|---|---|"
+    )
     for name in ("rano-2.0-volume", "rano-2.0", "rano-2010"):
         rules, rows = CRITERIA[name], []
         for patient, part in visits.groupby("Patient"):
             size = part.volume if rules.unit == "ml" else part["product"]
             days = [Burden(int(7 * w), round(v, 3)) for w, v in zip(part.week, size, strict=True)]
-            for found, expert in zip(assess(days, END_OF_RADIOTHERAPY, rules), part.rating,
-                                     strict=True):  # fmt: skip
+            for found, expert in zip(
+                assess(days, END_OF_RADIOTHERAPY, rules), part.rating, strict=True
+            ):
                 if expert in RATINGS and found.rating not in (Rating.BEFORE, Rating.BASELINE):
                     said = "PD" if found.rating is Rating.UNCONFIRMED else str(found.rating)
                     rows.append((patient, "SD" if said == Rating.NOT_PD else said, expert))
@@ -193,8 +210,11 @@ def agreement(table: pd.DataFrame) -> Figures:
 def _intervals(rows: pd.DataFrame) -> Figures:
     def of(part: pd.DataFrame) -> list[float]:
         pd_said, pd_true = part.flame == "PD", part.expert == "PD"
-        return [balanced_accuracy_score(pd_true, pd_said), cohen_kappa_score(pd_true, pd_said),
-                float((part.flame == part.expert).mean())]  # fmt: skip
+        return [
+            balanced_accuracy_score(pd_true, pd_said),
+            cohen_kappa_score(pd_true, pd_said),
+            float((part.flame == part.expert).mean()),
+        ]
 
     by_patient = [part for _, part in rows.groupby("patient")]
     rng = np.random.default_rng(0)
@@ -215,13 +235,17 @@ def _known(seen: pd.DataFrame, here: pd.Series) -> Figures:
     coded = {"methylated": 1.0, "not methylated": 0.0, "WT": 0.0}
     shape = {c.split("_")[-1]: here[c] for c in seen.columns if c.startswith("original_shape")}
     return {
-        "PD now": float(here.rating == "PD"), "rated": float(here.rating in RATINGS),
-        "PD before": float((seen.rating == "PD").sum()), "week": here.week, "volume": here.volume,
+        "PD now": float(here.rating == "PD"),
+        "rated": float(here.rating in RATINGS),
+        "PD before": float((seen.rating == "PD").sum()),
+        "week": here.week,
+        "volume": here.volume,
         "growth": np.log(here.volume / before.volume) if before is not None else np.nan,
         "over the nadir": np.log(here.volume / seen.volume.min()),
         "age": pd.to_numeric(here["Age.at.surgery..years."], errors="coerce"),
-        "mgmt": coded.get(str(here.MGMT), np.nan), **shape,
-    }  # fmt: skip
+        "mgmt": coded.get(str(here.MGMT), np.nan),
+        **shape,
+    }
 
 
 def tcga_brca(folder: Path, out: Path) -> Figures:
@@ -234,13 +258,16 @@ def tcga_brca(folder: Path, out: Path) -> Figures:
     training, tested = (table[table.fold == part] for part in ("train", "test"))
     training.to_csv(out / "brca.csv", index=False)
     centres = tuple(sorted(table.centre.unique()))
-    data = DataConfig(table=str(out / "brca.csv"), id_column="pid", survival=("T", "E"),
-                      centres=centres)  # fmt: skip
+    data = DataConfig(
+        table=str(out / "brca.csv"), id_column="pid", survival=("T", "E"), centres=centres
+    )
     config = TrainConfig(
-        data, ResponseModelConfig(clinical=features), task="survival",
+        data,
+        ResponseModelConfig(clinical=features),
+        task="survival",
         training=replace(TrainConfig(data).training, folds=2),
         regression=RegressionConfig(penalizer=0.01),
-    )  # fmt: skip
+    )
     train.run(config, out / "brca")
     shared = finished(out / "brca", Federation(FEDERATED, centres, 0, 2).name).shared
     beta = shared["beta"] / np.sqrt(shared["squares"] / shared["count"])
@@ -250,8 +277,10 @@ def tcga_brca(folder: Path, out: Path) -> Figures:
         figures[f"FLAME, {centre}"] = concordance_index(part["T"], score[part.index], part["E"])
     figures = {name: round(float(value), 3) for name, value in figures.items()}
     steps = int(shared["asked"])
-    print(f"\nfed_tcga_brca, FLamby's split: C-index, the exact federated Cox model after {steps} "
-          "rounds\n\n| model | C-index |\n|---|---|")  # fmt: skip
+    print(
+        f"\nfed_tcga_brca, FLamby's split: C-index, the exact federated Cox model after {steps} "
+        "rounds\n\n| model | C-index |\n|---|---|"
+    )
     for name, value in {**figures, **{f"FLamby's {k}": v for k, v in FLAMBY.items()}}.items():
         print(f"| {name} | {value:.3f} |")
     return {"fed_tcga_brca": {**figures, "rounds": steps, "FLamby": FLAMBY}}

@@ -79,15 +79,29 @@ def main() -> None:
                 p = model.probability(weights, images)[..., 0]
                 found = mask_of(resample(p, grid[0], *native), 1e-3)
                 both, hd95 = measures(found, truth)
-                rows.append({"case": folders[index].name, "from": name, "dice": both, "hd95": hd95,
-                             "fold": fold, "train_wall_s": wall, "train_cpu_s": cpu})  # fmt: skip
-                print(f"fold {fold}  {folders[index].name}  {name:6} Dice {both:.3f}  HD95 "
-                      f"{hd95:5.1f} mm  trained in {wall:.0f} s", flush=True)  # fmt: skip
+                rows.append(
+                    {
+                        "case": folders[index].name,
+                        "from": name,
+                        "dice": both,
+                        "hd95": hd95,
+                        "fold": fold,
+                        "train_wall_s": wall,
+                        "train_cpu_s": cpu,
+                    }
+                )
+                print(
+                    f"fold {fold}  {folders[index].name}  {name:6} Dice {both:.3f}  HD95 "
+                    f"{hd95:5.1f} mm  trained in {wall:.0f} s",
+                    flush=True,
+                )
     for name in ("both", "FLAIR", "T1"):
         chosen = [r for r in rows if r["from"] == name]
         both, hd95 = (np.array([r[k] for r in chosen]) for k in ("dice", "hd95"))
-        print(f"{name:6} mean Dice {both.mean():.3f} ({both.min():.3f} to {both.max():.3f})  "
-              f"median HD95 {np.median(hd95):.1f} mm  of {len(chosen)} patients")  # fmt: skip
+        print(
+            f"{name:6} mean Dice {both.mean():.3f} ({both.min():.3f} to {both.max():.3f})  "
+            f"median HD95 {np.median(hd95):.1f} mm  of {len(chosen)} patients"
+        )
     print(json.dumps({"unit": "Dice, mm", "steps": steps, "folds": folds, "figures": rows}))
 
 

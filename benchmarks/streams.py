@@ -34,22 +34,27 @@ PEERS = ("gossip", "gossip-annealed", "gossip-ifca", "reset-and-gate", "reset-an
 CENTRAL = ("fedavg", "flash", "ifca", "feddrift", "feddrift-apart")
 PAPER = {"feddrift-paper": "feddrift", "feddrift-apart-paper": "feddrift-apart"}
 SETS = {
-    "SINE-2": ("sine", "AW", 0.0), "CIRCLE-2": ("circle", "AW", 0.0),
+    "SINE-2": ("sine", "AW", 0.0),
+    "CIRCLE-2": ("circle", "AW", 0.0),
     "SEA-4": ("sea", ("B", "D", "F", "R5"), 0.0),
     "SEA-4, 10 % noise": ("sea", ("B", "D", "F", "R5"), 0.1),
     "hyperplane": ("hyperplane", "B", 0.0),
-}  # fmt: skip
+}
 GRAPHS = {
     "ring": GossipConfig(),
     "exponential, 30 % lost": GossipConfig(topology="exponential", loss=0.3),
 }
 PAPER_DROP = {"sine": 0.2, "circle": 0.1, "sea": 0.04, "hyperplane": 0.1}
 ABLATED = {
-    "whole": {}, "no births": {"births": False}, "no joins": {"joins": False},
-    "no old batches": {"old": False}, "no fork of first weights": {"afresh": False},
-    "no model of everything": {"everything": False}, "no heads, no families": {"heads": False},
+    "whole": {},
+    "no births": {"births": False},
+    "no joins": {"joins": False},
+    "no old batches": {"old": False},
+    "no fork of first weights": {"afresh": False},
+    "no model of everything": {"everything": False},
+    "no heads, no families": {"heads": False},
     "old batches do not fade": {"fade": 1.0},
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,15 @@ def done(job: Job) -> dict[str, object]:
     learner = begin(job.method, stream, network, GRAPHS[job.graph], Pace(), job.seed)
     rows = prequential(learner, stream)
     return {
-        "set": job.set, "schedule": job.schedule, "graph": job.graph, "method": job.name,
-        "seed": job.seed, "all": 100 * rows.accuracy.mean(),
+        "set": job.set,
+        "schedule": job.schedule,
+        "graph": job.graph,
+        "method": job.name,
+        "seed": job.seed,
+        "all": 100 * rows.accuracy.mean(),
         "calm": 100 * rows[~rows.changed].accuracy.mean(),
         "kB": rows.groupby("node").bytes.sum().mean() / 1e3,
-    }  # fmt: skip
+    }
 
 
 def compared(seeds: int) -> Iterator[Job]:

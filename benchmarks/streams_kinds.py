@@ -24,8 +24,17 @@ from flame.streams.sources.schedules import ScheduleConfig, plan_of
 from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 
 OWN = "evidence-gossip"
-METHODS = ("local", "local-all", "gossip", "gossip-annealed", "gossip-window", "gossip-replay",
-           "reset-and-gate", OWN, "oracle-annealed")  # fmt: skip
+METHODS = (
+    "local",
+    "local-all",
+    "gossip",
+    "gossip-annealed",
+    "gossip-window",
+    "gossip-replay",
+    "reset-and-gate",
+    OWN,
+    "oracle-annealed",
+)
 TWICE = {"steps": 24, "at": (6, 16), "order": (0, 1, 0)}
 KINDS = {
     "comes back": (TWICE, "concept"),
@@ -65,16 +74,20 @@ def main() -> None:
         means = 100 * part.groupby("method")[["accuracy", "without_changes"]].mean()
         cells = [f"{means.accuracy[m]:.2f} / {means.without_changes[m]:.2f}" for m in METHODS]
         print(f"| {kind} | {' | '.join(cells)} |")
-    print(f"\n{OWN} less the best other that is not told, points (95 % over seeds), all steps; "
-          "forgetting and false alarms in 100 steps of a node\n")  # fmt: skip
+    print(
+        f"\n{OWN} less the best other that is not told, points (95 % over seeds), all steps; "
+        "forgetting and false alarms in 100 steps of a node\n"
+    )
     for kind, part in found.groupby("kind", sort=False):
         wide = 100 * part.pivot(index="seed", columns="method", values="accuracy")
         best = wide[[m for m in METHODS[:-1] if m != OWN]].mean().idxmax()
         more, own = interval(wide[OWN] - wide[best]), part[part.method == OWN]
         lost = 100 * own.forgetting.mean()
-        print(f"- {kind}: {more.value:+.2f} ({more.low:+.2f} to {more.high:+.2f}) than {best}; "
-              + (f"{lost:.2f}" if lost == lost else "nothing to forget")
-              + f"; {own.false_alarms.mean():.0f}")  # fmt: skip
+        print(
+            f"- {kind}: {more.value:+.2f} ({more.low:+.2f} to {more.high:+.2f}) than {best}; "
+            + (f"{lost:.2f}" if lost == lost else "nothing to forget")
+            + f"; {own.false_alarms.mean():.0f}"
+        )
 
 
 if __name__ == "__main__":

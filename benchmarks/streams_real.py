@@ -61,8 +61,10 @@ def table(rows: pd.DataFrame, title: str) -> None:
         whole = interval(less.groupby("step").mean())
         nodes = [interval(part) for _, part in less.groupby("node")]
         wins, losses = sum(n.low > 0 for n in nodes), sum(n.high < 0 for n in nodes)
-        print(f"- {other}: {whole.value:+.1f} ({whole.low:+.1f} to {whole.high:+.1f}); "
-              f"{wins}, {len(nodes) - wins - losses}, {losses}")  # fmt: skip
+        print(
+            f"- {other}: {whole.value:+.1f} ({whole.low:+.1f} to {whole.high:+.1f}); "
+            f"{wins}, {len(nodes) - wins - losses}, {losses}"
+        )
 
 
 def upgraded(rows: pd.DataFrame, at: int, where: str) -> None:
@@ -75,8 +77,13 @@ def upgraded(rows: pd.DataFrame, at: int, where: str) -> None:
     print("|---|---|---|---|---|---|---|---|")
     for method, part in rows.groupby("method", sort=False):
         there, others = part[part.node == where], part[part.node != where]
-        means = [there[there.step < at], there[there.step == at], there[there.step > at],
-                 others[others.step < at], others[others.step > at]]  # fmt: skip
+        means = [
+            there[there.step < at],
+            there[there.step == at],
+            there[there.step > at],
+            others[others.step < at],
+            others[others.step > at],
+        ]
         cells = [f"{100 * p.accuracy.mean():.1f}" for p in means]
         told = pd.DataFrame([summary(p) for _, p in part.groupby("seed")]).mean()
         seen = told.detected == told.detected

@@ -35,9 +35,13 @@ def settings(
 ) -> TrainConfig:
     """The run with further ``sections``; ``hidden`` 0 is logistic regression by gradient steps."""
     data = DataConfig(
-        table=table, centres=CENTRES, id_column="subject", horizon_days=365.0,
-        survival=("survival_days", "survival_status"), impute={"resection_status": 0.5},
-    )  # fmt: skip
+        table=table,
+        centres=CENTRES,
+        id_column="subject",
+        horizon_days=365.0,
+        survival=("survival_days", "survival_status"),
+        impute={"resection_status": 0.5},
+    )
     model = ResponseModelConfig(clinical=FEATURES, hidden=hidden, l2=0.0)
     return TrainConfig(data, model, training, **sections)
 

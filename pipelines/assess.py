@@ -63,22 +63,36 @@ def run(
                 left_out[patient.pseudonym] = "no tumour mask after the baseline"
         progress(done, len(patients))
     _write(centre / RATINGS, [_row(n, a, rules) for n, each in ratings.items() for a in each])
-    _write(centre / PROGRESSIONS, [
-        {"participant_id": name, DAYS: end.days, PROGRESSED: int(end.progressed),
-         "criteria": rules.name}
-        for name, end in ends.items()
-    ])  # fmt: skip
+    _write(
+        centre / PROGRESSIONS,
+        [
+            {
+                "participant_id": name,
+                DAYS: end.days,
+                PROGRESSED: int(end.progressed),
+                "criteria": rules.name,
+            }
+            for name, end in ends.items()
+        ],
+    )
     return AssessResult(ratings, ends, left_out)
 
 
 def _row(name: str, found: Assessment, rules: Criteria) -> dict[str, object]:
     return {
-        "participant_id": name, "day": found.burden.day, "size": found.burden.size,
-        "unit": rules.unit, "baseline": found.baseline, "nadir": found.nadir,
-        "change_from_baseline": found.from_baseline, "change_from_nadir": found.from_nadir,
-        "new_lesion": int(found.burden.new), "rating": str(found.rating), "why": found.why,
+        "participant_id": name,
+        "day": found.burden.day,
+        "size": found.burden.size,
+        "unit": rules.unit,
+        "baseline": found.baseline,
+        "nadir": found.nadir,
+        "change_from_baseline": found.from_baseline,
+        "change_from_nadir": found.from_nadir,
+        "new_lesion": int(found.burden.new),
+        "rating": str(found.rating),
+        "why": found.why,
         "criteria": rules.name,
-    }  # fmt: skip
+    }
 
 
 def _write(path: Path, rows: list[dict[str, object]]) -> None:

@@ -71,11 +71,16 @@ def run(config: DemoConfig, progress: Progress = lambda stage, done, total: None
         if not (hospitals / "truth" / names[-1] / "truth.tsv").exists():
             simulate.run(
                 simulate.SimulateConfig(
-                    str(hospitals), config.centres, config.patients, config.spacing, config.seed,
-                    config.imaging_days, config.jobs,
+                    str(hospitals),
+                    config.centres,
+                    config.patients,
+                    config.spacing,
+                    config.seed,
+                    config.imaging_days,
+                    config.jobs,
                 ),
                 step("simulate"),
-            )  # fmt: skip
+            )
     with timing.stage("inspect"):
         for number, name in enumerate(names, 1):
             inspect.run(hospitals / name / "dicom")
@@ -84,11 +89,14 @@ def run(config: DemoConfig, progress: Progress = lambda stage, done, total: None
         for name in names:
             results = preprocess.run(
                 preprocess.PreprocessConfig(
-                    str(hospitals / name / "dicom"), str(out / "bids" / name),
-                    StageConfig(spacing=2.0), config.jobs, str(hospitals / name / "clinical.tsv"),
+                    str(hospitals / name / "dicom"),
+                    str(out / "bids" / name),
+                    StageConfig(spacing=2.0),
+                    config.jobs,
+                    str(hospitals / name / "clinical.tsv"),
                 ),
                 step(f"preprocess {name}"),
-            )  # fmt: skip
+            )
             failed = [r for r in results.studies if r.status == "failed"]
             if failed:
                 raise FlameError(f"{name}: {len(failed)} studies failed; {failed[0].note}")

@@ -56,31 +56,47 @@ def run(
         coordinator = Coordinator(config, task, out, [training], progress)
         coordinator.run(in_process_call(sites), lambda f: f.centres)
     shared = finished(out, training.name).shared
-    result = DescribeResult(_centres(config, shared), _features(config, shared),
-                            out / "describe.html")  # fmt: skip
+    result = DescribeResult(
+        _centres(config, shared), _features(config, shared), out / "describe.html"
+    )
     curve = pd.DataFrame({n: shared[n] for n in ("times", "alive", "low", "high")})
-    for name, table in (("centres", result.centres), ("features", result.features),
-                        ("survival", curve)):  # fmt: skip
+    for name, table in (
+        ("centres", result.centres),
+        ("features", result.features),
+        ("survival", curve),
+    ):
         write_text(out / f"{name}.csv", table.to_csv(index=False, na_rep="nan"))
-    write_text(result.html, render(config, cohorts[0].simulated, result.centres, result.features,
-                                   curve, shared["log_rank"]))  # fmt: skip
+    write_text(
+        result.html,
+        render(
+            config, cohorts[0].simulated, result.centres, result.features, curve, shared["log_rank"]
+        ),
+    )
     return result
 
 
 def _centres(config: TrainConfig, shared: Shared) -> pd.DataFrame:
-    return pd.DataFrame({
-        "centre": sorted(config.data.centres), "survival known": shared["patients"].astype(int),
-        "deaths": shared["deaths"].astype(int), "median survival": shared["medians"],
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "centre": sorted(config.data.centres),
+            "survival known": shared["patients"].astype(int),
+            "deaths": shared["deaths"].astype(int),
+            "median survival": shared["medians"],
+        }
+    )
 
 
 def _features(config: TrainConfig, shared: Shared) -> pd.DataFrame:
     names = [*config.model.clinical_columns, *TREATMENT_FEATURES * config.model.treatment]
     spread = np.sqrt(shared["squares"] / np.maximum(shared["count"], 1))
     table = pd.DataFrame(
-        {"feature": names, "known": shared["count"].astype(int), "mean": shared["mean"],
-         "sd": spread}
-    )  # fmt: skip
+        {
+            "feature": names,
+            "known": shared["count"].astype(int),
+            "mean": shared["mean"],
+            "sd": spread,
+        }
+    )
     for metric in ("auc", "c_index", "c_index_across"):
         for place, part in enumerate((metric, f"{metric} low", f"{metric} high")):
             table[part] = shared[metric][:, place]

@@ -99,17 +99,25 @@ def _outcomes(
         progress(done, len(predictions))
     gaps = differences(config.task, predictions, inputs, dict.fromkeys(b.model for b in baselines))
     report = GeneralisationReport(
-        config.data.centres, tuple(found), tuple(gaps), OUTCOMES[config.task].metric,
+        config.data.centres,
+        tuple(found),
+        tuple(gaps),
+        OUTCOMES[config.task].metric,
         cohorts[0].simulated,
-    )  # fmt: skip
+    )
     counts, warnings = describe(config, cohorts, inputs)
     groups = subgroups(config.task, predictions, inputs, cohorts)
     adapted = adaptation(predictor) if config.task == "response" else pd.DataFrame()
     sections = outcome_sections(
-        config, predictions, inputs, groups, probe(config.task, predictions, inputs),
+        config,
+        predictions,
+        inputs,
+        groups,
+        probe(config.task, predictions, inputs),
         feature_effects(config, run_folder, inputs),
-        membership(predictor) if config.task == "response" else {}, adapted,
-    )  # fmt: skip
+        membership(predictor) if config.task == "response" else {},
+        adapted,
+    )
     sections += _case_section(config, run_folder, cohorts[0])
     rows = cohort_rows(counts, cohorts)
     tables = {"subgroups": groups} | ({} if adapted.empty else {"adaptation": adapted})
@@ -135,9 +143,12 @@ def _images(
     by_centre = [task.patients(cohort) for cohort in cohorts]
     rows = patient_scores(config, run_folder, by_centre, progress)
     report = GeneralisationReport(
-        config.data.centres, tuple(scores(config.task, rows)),
-        tuple(differences(config.task, rows)), METRICS[config.task][0], cohorts[0].simulated,
-    )  # fmt: skip
+        config.data.centres,
+        tuple(scores(config.task, rows)),
+        tuple(differences(config.task, rows)),
+        METRICS[config.task][0],
+        cohorts[0].simulated,
+    )
     counts, warnings = describe(config, cohorts, by_centre)
     parts = strata(config.task, rows)
     sections = image_sections(config.task, rows, parts)

@@ -91,9 +91,12 @@ def run(
 
 
 def _centre(
-    out: Path, visits: list[Visit], data: PublicData, config: ImportConfig,
+    out: Path,
+    visits: list[Visit],
+    data: PublicData,
+    config: ImportConfig,
     progress: Callable[[int, int], None],
-) -> list[StudyResult]:  # fmt: skip
+) -> list[StudyResult]:
     marker = out / ".source"
     source = f"{config.name} {content_hash([], str(Path(config.download).resolve()))}"
     if any(out.glob("sub-*")) and not (marker.exists() and marker.read_text() == source):
@@ -112,10 +115,11 @@ def _centre(
         write_quality(out, results)
         patients = {subject_of(v.patient): v.patient for v in visits}
         write_participants(
-            out, {s: data.clinical.get(p, {}) for s, p in patients.items()},
+            out,
+            {s: data.clinical.get(p, {}) for s, p in patients.items()},
             {s: data.treatments[p] for s, p in patients.items() if p in data.treatments},
             "As the data set's own table gives it",
-        )  # fmt: skip
+        )
     return results
 
 
@@ -134,9 +138,15 @@ def _studies(out: Path, visits: list[Visit]) -> Iterator[Study]:
         labels = out / ".labels" / f"{subject}_{session}.nii.gz"
         planned = Planned(tumour=_tumour(visit, labels), drawn_on=drawn_on, dose_map=visit.dose)
         yield Study(
-            subject, session, visit.day, dict(visit.scans), (), visit.note,
-            str(visit.brain or ""), planned,
-        )  # fmt: skip
+            subject,
+            session,
+            visit.day,
+            dict(visit.scans),
+            (),
+            visit.note,
+            str(visit.brain or ""),
+            planned,
+        )
 
 
 def _tumour(visit: Visit, path: Path) -> Path | None:
@@ -167,8 +177,11 @@ def as_json(data: PublicData) -> str:
     """What a download holds, for programs: days, centres, what is missing; no clinical values."""
     return json.dumps(
         {
-            "days": len(data.visits), "patients": len({v.patient for v in data.visits}),
-            "centres": sorted(set(data.centres.values())), "labels": data.labels,
+            "days": len(data.visits),
+            "patients": len({v.patient for v in data.visits}),
+            "centres": sorted(set(data.centres.values())),
+            "labels": data.labels,
             "missing": data.missing,
-        }, indent=1,
-    )  # fmt: skip
+        },
+        indent=1,
+    )

@@ -52,13 +52,19 @@ def run(
         taken = s.taken and s.verdict.sequence
         rows.append(
             InspectRow(
-                number[s.patient_id], str(s.day or ""), s.series.description,
-                str(s.verdict.sequence) if taken else "refused", geometry,
+                number[s.patient_id],
+                str(s.day or ""),
+                s.series.description,
+                str(s.verdict.sequence) if taken else "refused",
+                geometry,
                 "; ".join(filter(None, (s.verdict.evidence if taken else s.refused, s.note))),
-                s.verdict.rule, s.verdict.score, s.series.uid, len(s.series.instances),
+                s.verdict.rule,
+                s.verdict.score,
+                s.series.uid,
+                len(s.series.instances),
                 str(s.series.folder),
             )
-        )  # fmt: skip
+        )
     rows += [_radiotherapy_row(report, p, number[p]) for p in sorted(report.radiotherapy)]
     return report, rows
 

@@ -85,9 +85,12 @@ def run(config: PredictConfig, progress: Progress = lambda done, total: None) ->
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return PredictResult(
-        prediction.volumes(), prediction.response, prediction.warnings, out / PAGE,
+        prediction.volumes(),
+        prediction.response,
+        prediction.warnings,
+        out / PAGE,
         tuple(sorted(out.glob("seg/*.dcm"))),
-    )  # fmt: skip
+    )
 
 
 def _predict(
@@ -121,13 +124,17 @@ def _predict(
         _response(Path(config.response), root, name) if config.response else (None, None)
     )
     prediction = Prediction(
-        name, case, affine, baseline, forecasts,
+        name,
+        case,
+        affine,
+        baseline,
+        forecasts,
         response,
         tuple(_warnings(Path(config.run), trained, checkpoint, case, radiations, baseline)),
         cohort.simulated,
         mechanistic.parameters(case) if mechanistic else {},
         relevance,
-    )  # fmt: skip
+    )
     return prediction, source
 
 

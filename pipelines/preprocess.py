@@ -28,10 +28,21 @@ from flame.preprocessing.session import (
 from flame.preprocessing.studies import Context, find_studies
 
 _OURS = (
-    ".partial-", ".source", ".lock", ".bidsignore", CACHE, "sub-", "dataset_description.json",
-    "README", "participants.", "treatments.tsv", "quality.", "refused.tsv", "decisions.tsv",
+    ".partial-",
+    ".source",
+    ".lock",
+    ".bidsignore",
+    CACHE,
+    "sub-",
+    "dataset_description.json",
+    "README",
+    "participants.",
+    "treatments.tsv",
+    "quality.",
+    "refused.tsv",
+    "decisions.tsv",
     "preprocess.toml",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,10 @@ def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
     from flame.evaluation.pages.training_page import render
 
     if not (run_folder / CONFIG_FILE).exists():
-        raise BadInput(f"{run_folder} is no run folder (no {CONFIG_FILE}); at a server, take one "
-                       "in KIT/flame-runs")  # fmt: skip
+        raise BadInput(
+            f"{run_folder} is no run folder (no {CONFIG_FILE}); at a server, take one "
+            "in KIT/flame-runs"
+        )
     config = load_run(run_folder)
     history = read_history(run_folder)
     if history.empty:

@@ -47,11 +47,16 @@ def run(
     finished: dict[int, list[SimulatedPatient]] = {c: [] for c in range(config.centres)}
     arguments = [
         (
-            out / names[c] / "dicom", out / "truth" / names[c], c, p,
-            config.spacing, config.imaging_days, config.seed,
+            out / names[c] / "dicom",
+            out / "truth" / names[c],
+            c,
+            p,
+            config.spacing,
+            config.imaging_days,
+            config.seed,
         )
         for c, p in work
-    ]  # fmt: skip
+    ]
     results = in_parallel(simulate_patient, arguments, config.jobs)
     for done, ((centre, _), patient) in enumerate(zip(work, results, strict=True), 1):
         finished[centre].append(patient)

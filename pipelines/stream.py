@@ -94,9 +94,13 @@ def _one(
 ) -> None:
     stream = stream or open_stream(config, seed)
     learner = begin(
-        config.all_methods[method], stream, open_network(config, stream), config.gossip,
-        config.training, seed,
-    )  # fmt: skip
+        config.all_methods[method],
+        stream,
+        open_network(config, stream),
+        config.gossip,
+        config.training,
+        seed,
+    )
     try:
         found = prequential(learner, stream, config.detectors)
     except FlameError as error:
@@ -157,7 +161,10 @@ def _claim(config: StreamConfig, out: Path, stream: Stream) -> None:
 
 
 def _as_table(figures: dict[str, dict[str, Interval]]) -> pd.DataFrame:
-    return pd.DataFrame([
-        {"method": method, "figure": name, "value": f.value, "low": f.low, "high": f.high}
-        for method, each in figures.items() for name, f in each.items()
-    ])  # fmt: skip
+    return pd.DataFrame(
+        [
+            {"method": method, "figure": name, "value": f.value, "low": f.low, "high": f.high}
+            for method, each in figures.items()
+            for name, f in each.items()
+        ]
+    )

@@ -22,8 +22,11 @@ from flame.preprocessing.stages.white_stripe import white_stripe
 from flame.preprocessing.stages.zscore import zscore
 
 INTENSITIES: dict[str, Callable[[], Stage]] = {
-    "zscore": zscore, "percentile": percentile, "white_stripe": white_stripe, "nyul": nyul,
-}  # fmt: skip
+    "zscore": zscore,
+    "percentile": percentile,
+    "white_stripe": white_stripe,
+    "nyul": nyul,
+}
 
 _KINDS: dict[str, Kind] = {"affine": "affine", "rigid": "rigid"}
 
@@ -96,7 +99,10 @@ def stages(config: StageConfig, mask: str = "") -> list[Stage]:
     if config.landmarks:
         last = nyul(read_scales(Path(config.landmarks)))
     return [
-        *bias, coregistration(config.registration), brain_extraction(config.brain, mask),
+        *bias,
+        coregistration(config.registration),
+        brain_extraction(config.brain, mask),
         atlas_registration(method=config.registration, kind=_KINDS[config.atlas_fit], **at),
-        resampling(config.spacing, **at), last,
-    ]  # fmt: skip
+        resampling(config.spacing, **at),
+        last,
+    ]

@@ -72,9 +72,12 @@ def planned_maps(
 
 
 def _dose(
-    planned: Planned, moves: Mapping[Sequence, Matrix], affine: Matrix, shape: tuple[int, ...],
+    planned: Planned,
+    moves: Mapping[Sequence, Matrix],
+    affine: Matrix,
+    shape: tuple[int, ...],
     notes: list[str],
-) -> DoseMap | None:  # fmt: skip
+) -> DoseMap | None:
     try:
         if planned.dose_map and planned.drawn_on:
             read, move = read_dose_map(planned.dose_map), moves[planned.drawn_on]
@@ -86,8 +89,9 @@ def _dose(
     except UnreadableImage as error:
         notes.append(f"dose left out: {error.reason}")
         return None
-    return DoseMap(resample(read.voxels, move @ read.affine, affine, shape), affine,
-                   read.biological)  # fmt: skip
+    return DoseMap(
+        resample(read.voxels, move @ read.affine, affine, shape), affine, read.biological
+    )
 
 
 def _tumours(

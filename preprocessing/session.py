@@ -24,7 +24,7 @@ from flame.preprocessing.quality.checks import (
     final_checks,
     sequences_missing,
     worst,
-)  # fmt: skip
+)
 from flame.preprocessing.quality.thumbnails import picture, upright
 from flame.preprocessing.radiotherapy_plan import Planned, planned_maps
 from flame.preprocessing.stages.atlas_registration import template
@@ -125,10 +125,14 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
     notes = [f"without {', '.join(missing)}"] * bool(missing) + [study.note] * bool(study.note)
     note = "; ".join(notes + [c.reason for c in checks if c.reason] + files.notes)
     sidecar = {
-        "SourceSeries": list(study.sources), "InputHash": identity, "FlameVersion": __version__,
-        "Day": study.day, "Note": note, "Checks": [asdict(c) for c in checks],
+        "SourceSeries": list(study.sources),
+        "InputHash": identity,
+        "FlameVersion": __version__,
+        "Day": study.day,
+        "Note": note,
+        "Checks": [asdict(c) for c in checks],
         "Parameters": {s.name: dict(s.parameters) for s in chain},
-    }  # fmt: skip
+    }
     write_session(out, study.subject, study.session, files, config.space, sidecar)
     return result.of("done", checks, note)
 
@@ -152,11 +156,18 @@ class _Outcome:
     def of(self, status: str, checks: list[Check], note: str, path: str = "") -> StudyResult:
         values = {c.name: c.value for c in checks}
         return StudyResult(
-            self.study.subject, self.study.session, self.study.day, status,
-            " ".join(self.study.series), values.get("brain_ml", NAN),
-            values.get("atlas_dice", NAN), "fail" if status == "failed" else worst(checks), note,
-            path, tuple(checks),
-        )  # fmt: skip
+            self.study.subject,
+            self.study.session,
+            self.study.day,
+            status,
+            " ".join(self.study.series),
+            values.get("brain_ml", NAN),
+            values.get("atlas_dice", NAN),
+            "fail" if status == "failed" else worst(checks),
+            note,
+            path,
+            tuple(checks),
+        )
 
 
 def _run(

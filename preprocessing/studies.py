@@ -57,18 +57,21 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
             put_right.append(f"examination {number + 1} of its day")
         studies.append(
             Study(
-                subject, session, (day - start).days,
+                subject,
+                session,
+                (day - start).days,
                 {s: r.geometry for s, r in sorted(series.items()) if r.geometry},
                 tuple(pseudonym(context.key, u) for u in uids),
                 "; ".join([*([note] * bool(note)), *put_right]),
                 _mask(context.masks, examination),
                 _with_tumour(
-                    _planned(report, patient_id, series), series,
+                    _planned(report, patient_id, series),
+                    series,
                     _mask(context.tumours, examination),
                 ),
                 decision(context.decisions, subject, session, (day - start).days) == ACCEPT,
             )
-        )  # fmt: skip
+        )
     for folder, used in (
         (context.masks, any(s.mask for s in studies)),
         (context.tumours, any(s.planned.tumour for s in studies)),

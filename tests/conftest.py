@@ -91,10 +91,13 @@ def table_config() -> Make:
 
     def make(table: Path, **changes: object) -> TrainConfig:
         data = DataConfig(
-            table=str(table), centres=("UCSF", "UPENN", "TCGA"), id_column="subject",
-            survival=("survival_days", "survival_status"), horizon_days=365.0,
+            table=str(table),
+            centres=("UCSF", "UPENN", "TCGA"),
+            id_column="subject",
+            survival=("survival_days", "survival_status"),
+            horizon_days=365.0,
             impute={"resection_status": 0.5},
-        )  # fmt: skip
+        )
         clinical = ("age", "sex", "mgmt_status", "idh_status", "resection_status")
         config = TrainConfig(
             data, ResponseModelConfig(clinical=("age",)), baselines={"clinical": clinical}

@@ -16,8 +16,10 @@ COMMANDS = [c.name or c.callback.__name__ for c in app.registered_commands if c.
 def flame(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "flame.cli", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -12,9 +12,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = [
-    {"core"}, {"io"}, {"preprocessing"}, {"models"}, {"simulation", "federation"}, {"streams"},
-    {"evaluation"}, {"pipelines"}, {"cli"},
-]  # fmt: skip
+    {"core"},
+    {"io"},
+    {"preprocessing"},
+    {"models"},
+    {"simulation", "federation"},
+    {"streams"},
+    {"evaluation"},
+    {"pipelines"},
+    {"cli"},
+]
 FOLDERS = {"models": "models", "preprocessing": "preprocessing", "pipelines": "pipelines"}
 
 
@@ -93,8 +100,10 @@ def test_wheel_imports_outside_the_checkout(tmp_path: Path) -> None:
     )
     done = subprocess.run(
         [python, "-c", code, dependencies, str(tmp_path)],
-        cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     files = [
         Path(folder, name).relative_to(ROOT).with_suffix("")

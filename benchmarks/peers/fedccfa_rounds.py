@@ -45,13 +45,33 @@ class Net(torch.nn.Module):
 def settings(rate: float) -> dict[str, Any]:
     """Those of its configs/FedCCFA.yaml, with the learning rate of the representation given."""
     return {
-        "client_num": 0, "sample_ratio": 1.0, "device": "cpu", "dataset": "digits", "model": "MLP",
-        "drift_pattern": "sudden", "partition": "hetero", "rounds": 0, "rep_epochs": 5,
-        "clf_epochs": 1, "balanced_epochs": 5, "momentum": 0.9, "weight_decay": 1e-5,
-        "batch_size": 64, "rep_lr": rate, "clf_lr": 0.1, "balanced_clf_lr": 0.1, "lambda": 0.0,
-        "gamma": 20.0, "penalize": "CL", "temperature": 0.1, "eps": 0.1, "oracle": False,
-        "num_classes": 10, "weights": "uniform", "clustered_protos": True,
-    }  # fmt: skip
+        "client_num": 0,
+        "sample_ratio": 1.0,
+        "device": "cpu",
+        "dataset": "digits",
+        "model": "MLP",
+        "drift_pattern": "sudden",
+        "partition": "hetero",
+        "rounds": 0,
+        "rep_epochs": 5,
+        "clf_epochs": 1,
+        "balanced_epochs": 5,
+        "momentum": 0.9,
+        "weight_decay": 1e-5,
+        "batch_size": 64,
+        "rep_lr": rate,
+        "clf_lr": 0.1,
+        "balanced_clf_lr": 0.1,
+        "lambda": 0.0,
+        "gamma": 20.0,
+        "penalize": "CL",
+        "temperature": 0.1,
+        "eps": 0.1,
+        "oracle": False,
+        "num_classes": 10,
+        "weights": "uniform",
+        "clustered_protos": True,
+    }
 
 
 def one_round(number: int, clients: list[Any], server: Any) -> None:
@@ -97,10 +117,11 @@ def main() -> None:
     torch.set_num_threads(1)
     told, given = np.load(rows), settings(float(rate))
     parts = [
-        types.SimpleNamespace(data=told[f"x{k}"].astype(np.float32), targets=told[f"y{k}"][0],
-                              transform=None)
+        types.SimpleNamespace(
+            data=told[f"x{k}"].astype(np.float32), targets=told[f"y{k}"][0], transform=None
+        )
         for k in range(int(told["clients"]))
-    ]  # fmt: skip
+    ]
     from utils.gen_dataset import ClientDataset
 
     server = FedCCFAServer(given)

@@ -14,10 +14,11 @@ def main() -> None:
     workspace, sites, hidden, rounds = sys.argv[1], *map(int, sys.argv[2:5])
     recipe = FedAvgRecipe(
         model={"path": "flare_model.Network", "args": {"hidden": hidden}},
-        min_clients=sites, num_rounds=rounds,
+        min_clients=sites,
+        num_rounds=rounds,
         train_script=str(Path(__file__).with_name("flare_client.py")),
         train_args=f"{sites} {hidden}",
-    )  # fmt: skip
+    )
     recipe.execute(SimEnv(num_clients=sites, num_threads=sites, workspace_root=workspace))
 
 

@@ -22,8 +22,11 @@ def main() -> None:
         weights = np.asarray(model.params[NPConstants.NUMPY_KEY], np.float64)
         told = 1 / (1 + np.exp(-x @ weights))
         weights = weights - 0.01 * x.T @ (told - outcome) / len(x)
-        flare.send(flare.FLModel(params={NPConstants.NUMPY_KEY: weights},
-                                 meta={"NUM_STEPS_CURRENT_ROUND": len(x)}))  # fmt: skip
+        flare.send(
+            flare.FLModel(
+                params={NPConstants.NUMPY_KEY: weights}, meta={"NUM_STEPS_CURRENT_ROUND": len(x)}
+            )
+        )
 
 
 if __name__ == "__main__":

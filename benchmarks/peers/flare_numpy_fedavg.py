@@ -14,10 +14,12 @@ from nvflare.recipe.sim_env import SimEnv
 def main() -> None:
     workspace, sites, threads, rounds = sys.argv[1], *map(int, sys.argv[2:5])
     recipe = NumpyFedAvgRecipe(
-        model=[0.0] * (FEATURES + 1), min_clients=sites, num_rounds=rounds,
+        model=[0.0] * (FEATURES + 1),
+        min_clients=sites,
+        num_rounds=rounds,
         train_script=str(Path(__file__).with_name("flare_numpy_client.py")),
         train_args=str(sites),
-    )  # fmt: skip
+    )
     recipe.execute(SimEnv(num_clients=sites, num_threads=threads, workspace_root=workspace))
 
 

@@ -23,19 +23,27 @@ def train(message: Message, context: Context) -> Message:
     site.rounds = int(message.content["config"]["server-round"]) - 1
     learned = site.learned(message.content["arrays"].to_numpy_ndarrays())
     figures = MetricRecord({"num-examples": len(site.x)})
-    return Message(RecordDict({"arrays": ArrayRecord(learned), "metrics": figures}),
-                   reply_to=message)  # fmt: skip
+    return Message(
+        RecordDict({"arrays": ArrayRecord(learned), "metrics": figures}), reply_to=message
+    )
 
 
 @server.main()
 def main(grid: Grid, context: Context) -> None:
     """FedAvg of all sites, without evaluation."""
-    strategy = FedAvg(fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=SITES,
-                      min_available_nodes=SITES)  # fmt: skip
+    strategy = FedAvg(
+        fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=SITES, min_available_nodes=SITES
+    )
     strategy.start(grid, ArrayRecord(network(HIDDEN).get_weights()), num_rounds=ROUNDS)
 
 
 if __name__ == "__main__":
-    run_simulation(server, client, SITES, backend_config={
-        "init_args": {"num_cpus": 2}, "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-    })  # fmt: skip
+    run_simulation(
+        server,
+        client,
+        SITES,
+        backend_config={
+            "init_args": {"num_cpus": 2},
+            "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+        },
+    )

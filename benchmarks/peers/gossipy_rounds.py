@@ -46,16 +46,23 @@ def main(nodes: int, rounds: int) -> None:
     rng = np.random.default_rng(0)
     x = torch.tensor(rng.normal(size=(100 * nodes + 1, 3)), dtype=torch.float32)
     y = (x.sum(dim=1) > 0).long()
-    data = DataDispatcher(ClassificationDataHandler(x[:-1], y[:-1], x[-1:], y[-1:]), nodes,
-                          eval_on_user=False)  # fmt: skip
+    data = DataDispatcher(
+        ClassificationDataHandler(x[:-1], y[:-1], x[-1:], y[-1:]), nodes, eval_on_user=False
+    )
     ring = np.roll(np.eye(nodes), 1, axis=1) + np.roll(np.eye(nodes), -1, axis=1)
     handler = TorchModelHandler(
-        Net(), torch.optim.Adam, {"lr": 0.02}, torch.nn.CrossEntropyLoss(), local_epochs=5,
-        batch_size=0, create_model_mode=CreateModelMode.MERGE_UPDATE,
-    )  # fmt: skip
+        Net(),
+        torch.optim.Adam,
+        {"lr": 0.02},
+        torch.nn.CrossEntropyLoss(),
+        local_epochs=5,
+        batch_size=0,
+        create_model_mode=CreateModelMode.MERGE_UPDATE,
+    )
     made = GossipNode.generate(data, StaticP2PNetwork(nodes, ring), handler, 10, sync=True)
-    simulator = GossipSimulator(made, data, 10, AntiEntropyProtocol.PUSH, delay=ConstantDelay(0),
-                                sampling_eval=1e-9)  # fmt: skip
+    simulator = GossipSimulator(
+        made, data, 10, AntiEntropyProtocol.PUSH, delay=ConstantDelay(0), sampling_eval=1e-9
+    )
     simulator.init_nodes()
     started = time.perf_counter()
     simulator.start(rounds)

@@ -26,8 +26,12 @@ Overrides = Annotated[
 @contextmanager
 def bars() -> Iterator[Callable[[str, int, int], None]]:
     """Progress bars, one a stage, on standard error."""
-    columns = (TextColumn("{task.description:<22}"), BarColumn(), MofNCompleteColumn(),
-               TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description:<22}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=err) as progress:
         tasks: dict[str, Any] = {}
 

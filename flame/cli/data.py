@@ -105,17 +105,34 @@ def preprocess(
         return str(path) if path else None
 
     settings = pipeline.PreprocessConfig(
-        str(dicom), str(folder), stages, jobs, text(clinical), text(treatments), text(key),
-        text(sequences), text(masks), scheduler, text(tumours),
-    )  # fmt: skip
+        str(dicom),
+        str(folder),
+        stages,
+        jobs,
+        text(clinical),
+        text(treatments),
+        text(key),
+        text(sequences),
+        text(masks),
+        scheduler,
+        text(tumours),
+    )
     with bars() as show:
         result = pipeline.run(settings, lambda done, total: show("preprocess", done, total))
     columns = ["subject", "session", "day", "status", "sequences", "brain ml", "quality", "note"]
     rows = [
-        [r.subject, r.session, str(r.day), r.status, r.sequences, f"{r.brain_ml:.0f}", r.quality,
-         f"{r.note} {r.path}".strip()]
+        [
+            r.subject,
+            r.session,
+            str(r.day),
+            r.status,
+            r.sequences,
+            f"{r.brain_ml:.0f}",
+            r.quality,
+            f"{r.note} {r.path}".strip(),
+        ]
         for r in result.studies
-    ]  # fmt: skip
+    ]
     table(f"{folder}", columns, rows)
     warn(result.warnings)
     out.print(f"Look at the images: {result.html}", soft_wrap=True)

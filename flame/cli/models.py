@@ -87,10 +87,15 @@ def describe(
     from flame.pipelines import describe as pipeline
 
     with bars() as show:
-        result = pipeline.run(load_config(TrainConfig, config, overrides or []), folder,
-                              lambda done, total: show("describe", done, total))  # fmt: skip
-    rows = [[f"{v:.0f}" if isinstance(v, float) else str(v) for v in row]
-            for row in result.centres.itertuples(index=False)]  # fmt: skip
+        result = pipeline.run(
+            load_config(TrainConfig, config, overrides or []),
+            folder,
+            lambda done, total: show("describe", done, total),
+        )
+    rows = [
+        [f"{v:.0f}" if isinstance(v, float) else str(v) for v in row]
+        for row in result.centres.itertuples(index=False)
+    ]
     table("Centres", list(result.centres.columns), rows)
     out.print(f"Page: {result.html}")
 
@@ -141,9 +146,13 @@ def predict(
 
     default = pipeline.PredictConfig(str(folder), str(subject), str(target))
     config = replace(
-        default, radiations=tuple(radiation or default.radiations), days=tuple(day or ()),
-        response=text(response), dicom=text(dicom), key=text(key),
-    )  # fmt: skip
+        default,
+        radiations=tuple(radiation or default.radiations),
+        days=tuple(day or ()),
+        response=text(response),
+        dicom=text(dicom),
+        key=text(key),
+    )
     with bars() as show:
         result = pipeline.run(config, lambda done, total: show("forecast", done, total))
     columns = ["radiation", "day", "ml", "90 % band"]

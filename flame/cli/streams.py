@@ -26,12 +26,20 @@ def stream(
     kind = "SIMULATED" if result.simulated else "real"
     columns = ["method", "accuracy", "without changes", "worst node", "kB a node"]
     rows = [
-        [m, _shown(f["accuracy"]), _shown(f["without_changes"]), _shown(f["worst_node"]),
-         f"{f['bytes'].value / 1e3:.0f}"]
+        [
+            m,
+            _shown(f["accuracy"]),
+            _shown(f["without_changes"]),
+            _shown(f["worst_node"]),
+            f"{f['bytes'].value / 1e3:.0f}",
+        ]
         for m, f in result.summary.items()
-    ]  # fmt: skip
-    table(f"Accuracy before training on each step, % (95 % interval over seeds): {kind}",
-          columns, rows)  # fmt: skip
+    ]
+    table(
+        f"Accuracy before training on each step, % (95 % interval over seeds): {kind}",
+        columns,
+        rows,
+    )
     out.print(f"Report: {result.html}", soft_wrap=True)
 
 

@@ -77,10 +77,15 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     shared = {k.removeprefix(_SHARED): arrays.pop(k) for k in list(arrays) if k.startswith(_SHARED)}
     best_round = int(arrays["best_round"])
     return Checkpoint(
-        int(arrays["round"]), _state(arrays, _LAST), shared, json.loads(str(arrays["history"])),
-        bool(arrays["finished"]), _state(arrays, _BEST) if best_round else None,
-        float(arrays["best_loss"]), best_round,
-    )  # fmt: skip
+        int(arrays["round"]),
+        _state(arrays, _LAST),
+        shared,
+        json.loads(str(arrays["history"])),
+        bool(arrays["finished"]),
+        _state(arrays, _BEST) if best_round else None,
+        float(arrays["best_loss"]),
+        best_round,
+    )
 
 
 def _state(arrays: dict[str, Any], prefix: str) -> State:

@@ -79,8 +79,10 @@ def _packed(array: NDArray[Any], bits: int, rng: np.random.Generator | None) -> 
             values = np.floor(127 * values + rng.random(values.shape, np.float32))
             values = np.minimum(values, 127).astype(np.int8)
     return {
-        "quantised": values.ravel()[: flat.size], "scales": scales, "shape": list(array.shape),
-    }  # fmt: skip
+        "quantised": values.ravel()[: flat.size],
+        "scales": scales,
+        "shape": list(array.shape),
+    }
 
 
 def _blocks(flat: NDArray[np.float32], count: int) -> NDArray[np.float32]:

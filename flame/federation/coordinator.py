@@ -122,9 +122,17 @@ class Coordinator:
             self._begun.setdefault(site, (number, beginnings(weights, corrections)))
         secret = self.secure and len(sites) > 1
         answers = call(
-            "train", sites, each, self.strategy.enough, name=federation.name, number=number,
-            shared=at.shared, who=who(federation), secret=secret, bits=bits,
-        )  # fmt: skip
+            "train",
+            sites,
+            each,
+            self.strategy.enough,
+            name=federation.name,
+            number=number,
+            shared=at.shared,
+            who=who(federation),
+            secret=secret,
+            bits=bits,
+        )
         wall = round(time.perf_counter() - started, 4)
         fewest = 1 if self.strategy.alone_suffices else self.strategy.enough
         least = min(self.min_sites or fewest or len(sites), len(sites))
@@ -178,9 +186,15 @@ class Coordinator:
         each = {site: {"weights": self.strategy.weights_for(at.state, site)} for site in sites}
         each = packed(each) if is_rounded(self._bits(sites)) else each
         answers = call(
-            "answer", sites, each, question=VALIDATION, given={}, shared=at.shared,
-            calibrating=True, who=who(federation),
-        )  # fmt: skip
+            "answer",
+            sites,
+            each,
+            question=VALIDATION,
+            given={},
+            shared=at.shared,
+            calibrating=True,
+            who=who(federation),
+        )
         loss = self.stopping.loss(answers.got)
         self.latest = [{**row, "validation": loss} for row in self.latest]
         return self.stopping.after(at, loss)
@@ -195,9 +209,15 @@ def _asking(call: Call, sites: tuple[str, ...], patients: Message) -> Ask:
         calibrating: bool = False,
     ) -> list[Message]:
         answers = call(
-            "answer", sites, question=question, given=given, weights=list(weights),
-            shared=shared or {}, calibrating=calibrating, who=patients,
-        ).all(question)  # fmt: skip
+            "answer",
+            sites,
+            question=question,
+            given=given,
+            weights=list(weights),
+            shared=shared or {},
+            calibrating=calibrating,
+            who=patients,
+        ).all(question)
         return [answers[site] for site in sites]
 
     return ask

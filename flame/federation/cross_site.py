@@ -17,9 +17,13 @@ from flame.models.regression.survival_curves import Z
 
 
 def cross_site(
-    config: TrainConfig, run: Path, plan: list[Federation], call: Call, sites: tuple[str, ...],
+    config: TrainConfig,
+    run: Path,
+    plan: list[Federation],
+    call: Call,
+    sites: tuple[str, ...],
     progress: Callable[[int, int], None],
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """A row a model and site: the metric over held-out patients with its 95 % interval.
 
     Figures of folds and seeds are averaged by how many comparisons they rest on; with seeds, whose
@@ -38,8 +42,9 @@ def cross_site(
         progress(done, len(plan))
     table = pd.DataFrame(rows, columns=["model", "seed", "tested_on", *Scored._fields])
     groups = table.groupby(["model", "tested_on", "metric"], sort=False)
-    return pd.DataFrame([averaged(dict(zip(groups.keys, key, strict=True)), part)
-                         for key, part in groups])  # fmt: skip
+    return pd.DataFrame(
+        [averaged(dict(zip(groups.keys, key, strict=True)), part) for key, part in groups]
+    )
 
 
 def averaged(key: Mapping[Any, Any], part: pd.DataFrame) -> dict[str, Any]:
@@ -52,8 +57,11 @@ def averaged(key: Mapping[Any, Any], part: pd.DataFrame) -> dict[str, Any]:
     variance = (known.variance * known.weight**2).sum() / total**2 * seeds if total else np.nan
     half = Z * float(np.sqrt(variance))
     return {
-        **key, "value": value, "low": value - half, "high": value + half,
+        **key,
+        "value": value,
+        "low": value - half,
+        "high": value + half,
         "n": int(part.n.sum() / part.seed.nunique()),
         "events": int(part.events.sum() / part.seed.nunique()),
         "reason": "" if total else "no two patients to compare",
-    }  # fmt: skip
+    }

@@ -36,6 +36,8 @@ class EarlyStopping:
 
     def is_over(self, at: Checkpoint) -> bool:
         """Whether nothing better is awaited."""
-        return bool(self.patience) and at.best is not None and (
-            at.round - at.best_round >= self.patience
-        )  # fmt: skip
+        return (
+            bool(self.patience)
+            and at.best is not None
+            and (at.round - at.best_round >= self.patience)
+        )

@@ -10,8 +10,17 @@ from flame.core.files import write_text
 from flame.federation.checkpoint import MODELS, load_checkpoint
 
 HISTORY_FILE = "history.csv"
-_COLUMNS = ("training", "round", "round_seconds", "site", "patients", "loss", "seconds", "lost",
-            "validation")  # fmt: skip
+_COLUMNS = (
+    "training",
+    "round",
+    "round_seconds",
+    "site",
+    "patients",
+    "loss",
+    "seconds",
+    "lost",
+    "validation",
+)
 _TEXTS: dict[Hashable, type[str]] = {"training": str, "site": str, "lost": str}
 _KEY = ["training", "round", "site"]
 Rows = list[dict[str, Any]]

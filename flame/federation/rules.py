@@ -135,16 +135,18 @@ def _peers(config: "TrainConfig") -> Rules:
     plain = not federation.secure and federation.bits == max(BITS)
     return [
         (config.learner == "response", "strategy gossip: on task response, by a network"),
-        (plain and not training.validation and not config.privacy.is_private,
-         "strategy gossip: not with federation.secure or bits, training.validation or "
-         "privacy.level"),
+        (
+            plain and not training.validation and not config.privacy.is_private,
+            "strategy gossip: not with federation.secure or bits, training.validation or "
+            "privacy.level",
+        ),
         (
             federation.engine != "flare" or config.gossip.method in PER_SITE,
             f"gossip.method on FLARE: one of {', '.join(PER_SITE)}; others run in process",
         ),
         (not federation.min_sites, "federation.min_sites: not with strategy gossip"),
         (config.gossip.topology != "places", "gossip.topology = 'places' is for flame stream"),
-    ]  # fmt: skip
+    ]
 
 
 def _privacy(config: "TrainConfig") -> Rules:
@@ -188,15 +190,17 @@ def _model(config: "TrainConfig") -> Rules:
         (model.kind in MODEL_KINDS, f"model.kind: one of {', '.join(MODEL_KINDS)}"),
         (model.missing in MISSING, f"model.missing: one of {', '.join(MISSING)}"),
         (len(set(model.clinical)) == len(model.clinical), "model.clinical: each name once"),
-        (bool(model.sequences) or not model.encoder,
-         "model.encoder reads images: name model.sequences"),
+        (
+            bool(model.sequences) or not model.encoder,
+            "model.encoder reads images: name model.sequences",
+        ),
         (not unknown, f"model.sequences: {unknown} not among {', '.join(Sequence)}"),
         (model.filters >= 4 and model.filters % 4 == 0, "model.filters: a multiple of 4"),
         (model.hidden >= 0 and model.l2 >= 0, "model.hidden and l2: 0 or more"),
         (model.voxel_mm > 0, "model.voxel_mm: above 0"),
         (not (data.table and model.sequences), "a table has no images: no model.sequences"),
         (not (data.table and model.treatment), "a table has no plans: no model.treatment"),
-    ]  # fmt: skip
+    ]
 
 
 def _images(config: "TrainConfig") -> Rules:

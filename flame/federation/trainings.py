@@ -30,9 +30,11 @@ def who(federation: Federation) -> dict[str, Any]:
     """The patients of a training, as sites are told."""
     fold = -1 if federation.fold is None else federation.fold
     return {
-        "seed": federation.seed, "folds": federation.folds, "fold": fold,
+        "seed": federation.seed,
+        "folds": federation.folds,
+        "fold": fold,
         "centres": list(federation.centres),
-    }  # fmt: skip
+    }
 
 
 FEDERATED, POOLED, LOCAL = "federated", "pooled", "local"

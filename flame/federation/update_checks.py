@@ -57,8 +57,14 @@ def rows_of(
     """A row of history.csv for each site; ``seconds`` are those until all had answered."""
     at_round = {"training": training, "round": number, "round_seconds": seconds}
     there = [
-        {**at_round, "site": u.centre, "patients": u.patients, "loss": u.loss,
-         "seconds": round(u.seconds, 4), "lost": ""}
+        {
+            **at_round,
+            "site": u.centre,
+            "patients": u.patients,
+            "loss": u.loss,
+            "seconds": round(u.seconds, 4),
+            "lost": "",
+        }
         for u in updates
-    ]  # fmt: skip
+    ]
     return there + [{**at_round, "site": s, "patients": 0, "lost": why} for s, why in lost.items()]

@@ -16,7 +16,8 @@ def read_progressions(root: Path) -> dict[str, tuple[float, bool]]:
         raise BadInput(f"{root} has no {PROGRESSIONS}; run flame assess {root}")
     return {
         str(row["participant_id"]): (
-            number(row[DAYS], str(path), DAYS), number(row[PROGRESSED], str(path), PROGRESSED) == 1
+            number(row[DAYS], str(path), DAYS),
+            number(row[PROGRESSED], str(path), PROGRESSED) == 1,
         )
         for _, row in read_table(path, ["participant_id", DAYS, PROGRESSED]).iterrows()
-    }  # fmt: skip
+    }

@@ -30,10 +30,18 @@ _NATIVE = "orig"
 _BRAIN, _TUMOUR, _DOSE = "desc-brain_mask", "label-GTV_mask", "dose"
 _REGION, _PREDICTED = "label-{}_mask", "label-{}_desc-predicted_mask"
 _IGNORED = (
-    "treatments.tsv", "response.tsv", "progression.tsv", "quality.tsv", "refused.tsv",
-    "decisions.tsv", "quality.html", "preprocess.toml", "**/*_xfm.txt", "**/*_dose.*",
+    "treatments.tsv",
+    "response.tsv",
+    "progression.tsv",
+    "quality.tsv",
+    "refused.tsv",
+    "decisions.tsv",
+    "quality.html",
+    "preprocess.toml",
+    "**/*_xfm.txt",
+    "**/*_dose.*",
     "**/*_slices.jpg",
-)  # fmt: skip
+)
 _README = """Brain MRI of one centre, made by `flame preprocess`: see dataset_description.json.
 
 Names are keyed hashes and days count from the start of radiotherapy (sidecars: Day). `quality.html`
@@ -105,9 +113,11 @@ def _write_images(stem: str, timepoint: Timepoint, space: str, sidecar: Mapping[
     for sequence, scan in timepoint.scans.items():
         agent, suffix = _NAMES[sequence]
         meta = {
-            **sidecar, "Sequence": str(sequence), "Stages": list(scan.history),
+            **sidecar,
+            "Sequence": str(sequence),
+            "Stages": list(scan.history),
             "SkullStripped": space != _NATIVE,
-        }  # fmt: skip
+        }
         name = f"{stem}{agent}space-{space}_desc-preproc_{suffix}"
         _save(name, scan.voxels, scan.affine, meta)
     if timepoint.brain is not None:

@@ -45,9 +45,7 @@ def _volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 def _check_place(path: Path, image: nib.Nifti1Image) -> None:
     """Refuse a header that gives two places, or none."""
-    (sform, scode), (qform, qcode) = (
-        image.get_sform(coded=True), image.get_qform(coded=True)
-    )  # fmt: skip
+    (sform, scode), (qform, qcode) = (image.get_sform(coded=True), image.get_qform(coded=True))
     if not scode and not qcode:
         raise UnreadableImage(path, "the header says nothing about the place in space")
     if scode and qcode:

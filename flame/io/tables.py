@@ -19,8 +19,14 @@ from flame.core.treatment import Phase, Radiation, Treatment
 
 OUTCOME_COLUMNS = ("response", "survival_days", "died")
 TREATMENT_COLUMNS = (
-    "patient_id", "radiation", "dose", "fractions", "start_day", "biological", "let",
-)  # fmt: skip
+    "patient_id",
+    "radiation",
+    "dose",
+    "fractions",
+    "start_day",
+    "biological",
+    "let",
+)
 _EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
 _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 
@@ -61,9 +67,14 @@ def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         return pd.read_csv(
-            path, sep=separator, dtype=str, encoding="utf-8-sig", index_col=False,
-            keep_default_na=False, na_values=_EMPTY,
-        )  # fmt: skip
+            path,
+            sep=separator,
+            dtype=str,
+            encoding="utf-8-sig",
+            index_col=False,
+            keep_default_na=False,
+            na_values=_EMPTY,
+        )
 
 
 def number(value: object, where: str, column: str = "") -> float:
@@ -154,12 +165,16 @@ def treatment_rows(patient_id: str, treatment: Treatment | None) -> list[dict[st
     """Rows of treatments.tsv for one patient."""
     return [
         {
-            "patient_id": patient_id, "radiation": p.radiation.value, "dose": p.dose,
-            "fractions": p.fractions, "start_day": p.start_day, "biological": int(p.biological),
+            "patient_id": patient_id,
+            "radiation": p.radiation.value,
+            "dose": p.dose,
+            "fractions": p.fractions,
+            "start_day": p.start_day,
+            "biological": int(p.biological),
             "let": p.let,
         }
         for p in (treatment.phases if treatment else ())
-    ]  # fmt: skip
+    ]
 
 
 def read_table_cohort(

@@ -20,12 +20,14 @@ def itk_text(matrix: NDArray[np.float64]) -> str:
     numbers = [*pull[:3, :3].ravel(), *pull[:3, 3]]
     return "\n".join(
         [
-            "#Insight Transform File V1.0", "#Transform 0",
+            "#Insight Transform File V1.0",
+            "#Transform 0",
             "Transform: AffineTransform_double_3_3",
             f"Parameters: {' '.join(repr(float(v)) for v in numbers)}",
-            "FixedParameters: 0 0 0", "",
+            "FixedParameters: 0 0 0",
+            "",
         ]
-    )  # fmt: skip
+    )
 
 
 def read_transform(path: Path) -> NDArray[np.float64]:

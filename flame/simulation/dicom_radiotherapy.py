@@ -42,11 +42,13 @@ def write_structures(
     dataset.StructureSetROISequence = Items(
         [
             _item(
-                ROINumber=1, ROIName="GTV", ROIGenerationAlgorithm="AUTOMATIC",
+                ROINumber=1,
+                ROIName="GTV",
+                ROIGenerationAlgorithm="AUTOMATIC",
                 ReferencedFrameOfReferenceUID=study.frame_uid,
             )
         ]
-    )  # fmt: skip
+    )
     dataset.ROIContourSequence = Items(
         [_item(ReferencedROINumber=1, ROIDisplayColor=[255, 0, 0], ContourSequence=Items([]))]
     )
@@ -58,18 +60,21 @@ def write_structures(
             lps = (index @ affine[:3, :3].T + affine[:3, 3]) * [-1, -1, 1]
             contours.append(
                 _item(
-                    ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(lps),
+                    ContourGeometricType="CLOSED_PLANAR",
+                    NumberOfContourPoints=len(lps),
                     ContourData=[f"{v:.2f}" for v in lps.ravel()],
                 )
-            )  # fmt: skip
+            )
     dataset.RTROIObservationsSequence = Items(
         [
             _item(
-                ObservationNumber=1, ReferencedROINumber=1, RTROIInterpretedType="GTV",
+                ObservationNumber=1,
+                ReferencedROINumber=1,
+                RTROIInterpretedType="GTV",
                 ROIInterpreter="",
             )
         ]
-    )  # fmt: skip
+    )
     save(dataset, path)
 
 
@@ -120,22 +125,26 @@ def write_plans(folder: Path, study: Study, treatment: Treatment) -> None:
         dataset.DoseReferenceSequence = Items(
             [
                 _item(
-                    DoseReferenceNumber=1, DoseReferenceStructureType="VOLUME",
-                    DoseReferenceType="TARGET", TargetPrescriptionDose=f"{phase.dose}",
+                    DoseReferenceNumber=1,
+                    DoseReferenceStructureType="VOLUME",
+                    DoseReferenceType="TARGET",
+                    TargetPrescriptionDose=f"{phase.dose}",
                 )
             ]
-        )  # fmt: skip
+        )
         dataset.FractionGroupSequence = Items(
             [
                 _item(
-                    FractionGroupNumber=1, NumberOfFractionsPlanned=phase.fractions,
-                    NumberOfBeams=1, NumberOfBrachyApplicationSetups=0,
+                    FractionGroupNumber=1,
+                    NumberOfFractionsPlanned=phase.fractions,
+                    NumberOfBeams=1,
+                    NumberOfBrachyApplicationSetups=0,
                     ReferencedBeamSequence=Items(
                         [_item(ReferencedBeamNumber=1, BeamDose=phase.dose / phase.fractions)]
                     ),
                 )
             ]
-        )  # fmt: skip
+        )
         beams = Items([_beam(phase)])
         if ion:
             dataset.IonBeamSequence = beams
@@ -146,9 +155,13 @@ def write_plans(folder: Path, study: Study, treatment: Treatment) -> None:
 
 def _beam(phase: Phase) -> Dataset:
     beam = _item(
-        BeamNumber=1, BeamName="B1", BeamType="STATIC", TreatmentDeliveryType="TREATMENT",
-        RadiationType=phase.radiation.value.upper(), TreatmentMachineName="SIM",
-    )  # fmt: skip
+        BeamNumber=1,
+        BeamName="B1",
+        BeamType="STATIC",
+        TreatmentDeliveryType="TREATMENT",
+        RadiationType=phase.radiation.value.upper(),
+        TreatmentMachineName="SIM",
+    )
     if phase.radiation is Radiation.CARBON:
         beam.RadiationType = "ION"
         beam.RadiationMassNumber, beam.RadiationAtomicNumber = 12, 6

@@ -87,14 +87,24 @@ def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
     images = _images(head, live, none, world, centre, rng, grid)
     white, grey = tissues(grid, SHAPE)  # a hospital does not know the patient's own
     case = EvolutionCase(
-        f"{centre + 1}-{number + 1:03d}", f"centre-{centre + 1}", VOXEL_MM, BASELINE,
-        _crop(planned, head.affine, grid), images, white, grey,
-        np.ones(SHAPE, np.float32), COURSES[Radiation.PHOTON],
-        (EARLIER, _crop(before, head.affine, grid)), (), float(methylated),
-    )  # fmt: skip
+        f"{centre + 1}-{number + 1:03d}",
+        f"centre-{centre + 1}",
+        VOXEL_MM,
+        BASELINE,
+        _crop(planned, head.affine, grid),
+        images,
+        white,
+        grey,
+        np.ones(SHAPE, np.float32),
+        COURSES[Radiation.PHOTON],
+        (EARLIER, _crop(before, head.affine, grid)),
+        (),
+        float(methylated),
+    )
     reader = int(rng.integers(2**31))
-    return Untreated(case, centre, choice, replace(disease, cells=live), planned, head.affine,
-                     grid, reader)  # fmt: skip
+    return Untreated(
+        case, centre, choice, replace(disease, cells=live), planned, head.affine, grid, reader
+    )
 
 
 def treated(
@@ -110,10 +120,16 @@ def treated(
         dose = dose_map(patient.planned, treatment, sharp=not world.null)
         seen = follow(patient.disease, treatment, dose, (BASELINE, *FOLLOW_UPS), world)
         later = tuple(
-            (day, _crop(delineate(*seen[day], world, np.random.default_rng([patient.reader, day])),
-                        affine, grid))
+            (
+                day,
+                _crop(
+                    delineate(*seen[day], world, np.random.default_rng([patient.reader, day])),
+                    affine,
+                    grid,
+                ),
+            )
             for day in FOLLOW_UPS
-        )  # fmt: skip
+        )
         under[radiation] = replace(
             patient.case, dose=resample(dose, affine, grid, SHAPE), treatment=treatment, later=later
         )
@@ -138,9 +154,14 @@ def _crop(mask: NDArray[np.bool_], affine: Matrix, grid: Matrix) -> NDArray[np.b
 
 
 def _images(
-    head: Head, live: Volume, dead: Volume, world: World, centre: int, rng: np.random.Generator,
+    head: Head,
+    live: Volume,
+    dead: Volume,
+    world: World,
+    centre: int,
+    rng: np.random.Generator,
     grid: Matrix,
-) -> Volume:  # fmt: skip
+) -> Volume:
     """T1C and FLAIR as the centre's scanner shows them, z-scored within the brain."""
     scanner = SCANNERS[world.scanners[centre % len(world.scanners)]]
     found = []

@@ -58,8 +58,18 @@ def simulate_patient(
         lie = np.eye(4) if order == 1 else pose(rng, degrees=6, mm=8)
         position = lie @ head.affine
         for sequence in Sequence:
-            _scan(folder, study, scanner_of(centre), head, course, day, sequence, position,
-                  spacing, rng)  # fmt: skip
+            _scan(
+                folder,
+                study,
+                scanner_of(centre),
+                head,
+                course,
+                day,
+                sequence,
+                position,
+                spacing,
+                rng,
+            )
         found = labels(*course.densities[day])
         nib.save(nib.Nifti1Image(found, position), truth_folder / f"day{day:+04d}_dseg.nii.gz")
         gtv = (found == ENHANCING_LABEL) | (found == NECROTIC_CORE)
@@ -69,11 +79,15 @@ def simulate_patient(
             write_structures(folder / "RS.dcm", study, gtv, position)
     followed = int(rng.integers(250, 1100))
     clinical = {
-        "patient_id": patient_id, "age": age, "sex": sex, "mgmt": int(course.methylated),
-        "radiotherapy_start": f"{start:%Y-%m-%d}", "response": int(course.rano != "PD"),
+        "patient_id": patient_id,
+        "age": age,
+        "sex": sex,
+        "mgmt": int(course.methylated),
+        "radiotherapy_start": f"{start:%Y-%m-%d}",
+        "response": int(course.rano != "PD"),
         "survival_days": min(followed, course.survival_days),
         "died": int(course.survival_days <= followed),
-    }  # fmt: skip
+    }
     volumes = {f"enhancing_ml_day{d:+d}": round(v, 2) for d, v in course.volumes.items()}
     return SimulatedPatient(
         patient_id, clinical, {"patient_id": patient_id, "rano": course.rano, **volumes}

@@ -63,15 +63,55 @@ _SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 _CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
 
 SCANNERS = (
-    Scanner("SIEMENS", "Prisma_fit", 3.0, _AXIAL, 1.0, 1.00, 0.25, 0.015, 900,
-            _named("t1_mprage_tra", "t1_mprage_tra +C", "t2_tse_tra", "t2_flair_tra")),
-    Scanner("GE MEDICAL SYSTEMS", "SIGNA Pioneer", 1.5, _SAGITTAL, 1.0, 1.15, 0.45, 0.030, 2400,
-            _named("Sag BRAVO", "Sag BRAVO POST GAD", "Sag CUBE T2", "Sag CUBE T2 FLAIR")),
-    Scanner("Philips Medical Systems", "Ingenia", 1.5, _TILTED, 1.5, 0.88, 0.35, 0.025, 600,
-            _named("T1W_3D_TFE", "T1W_3D_TFE Gd", "T2W_TSE", "FLAIR_longTR")),
-    Scanner("TOSHIBA_MEC", "MRT200SP4", 3.0, _CORONAL, 1.2, 1.05, 0.55, 0.020, 1500,
-            _named("T1 3D cor", "T1 3D cor CE", "T2 cor", "FLAIR cor")),
-)  # fmt: skip
+    Scanner(
+        "SIEMENS",
+        "Prisma_fit",
+        3.0,
+        _AXIAL,
+        1.0,
+        1.00,
+        0.25,
+        0.015,
+        900,
+        _named("t1_mprage_tra", "t1_mprage_tra +C", "t2_tse_tra", "t2_flair_tra"),
+    ),
+    Scanner(
+        "GE MEDICAL SYSTEMS",
+        "SIGNA Pioneer",
+        1.5,
+        _SAGITTAL,
+        1.0,
+        1.15,
+        0.45,
+        0.030,
+        2400,
+        _named("Sag BRAVO", "Sag BRAVO POST GAD", "Sag CUBE T2", "Sag CUBE T2 FLAIR"),
+    ),
+    Scanner(
+        "Philips Medical Systems",
+        "Ingenia",
+        1.5,
+        _TILTED,
+        1.5,
+        0.88,
+        0.35,
+        0.025,
+        600,
+        _named("T1W_3D_TFE", "T1W_3D_TFE Gd", "T2W_TSE", "FLAIR_longTR"),
+    ),
+    Scanner(
+        "TOSHIBA_MEC",
+        "MRT200SP4",
+        3.0,
+        _CORONAL,
+        1.2,
+        1.05,
+        0.55,
+        0.020,
+        1500,
+        _named("T1 3D cor", "T1 3D cor CE", "T2 cor", "FLAIR cor"),
+    ),
+)
 
 
 def timing(sequence: Sequence) -> dict[str, float]:

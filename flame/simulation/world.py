@@ -62,8 +62,16 @@ WORLDS: Registry[World] = Registry("world")
 WORLDS.register("a")(World())
 WORLDS.register("b")(
     World(
-        thresholds=(0.25, 0.58, 0.8), grey_ratio=0.05, anisotropy=(0.8, 1.4, 0.9),
-        mass_effect_mm=3.0, reader_noise=0.05, clearance_days=70.0, alpha_beta=6.0,
-        proton_rbe="wedenberg", let=(2.5, 60.0), hypoxic_gain=1.45, scanners=(2, 3),
+        thresholds=(0.25, 0.58, 0.8),
+        grey_ratio=0.05,
+        anisotropy=(0.8, 1.4, 0.9),
+        mass_effect_mm=3.0,
+        reader_noise=0.05,
+        clearance_days=70.0,
+        alpha_beta=6.0,
+        proton_rbe="wedenberg",
+        let=(2.5, 60.0),
+        hypoxic_gain=1.45,
+        scanners=(2, 3),
     )
-)  # fmt: skip
+)

@@ -34,12 +34,14 @@ class Watch:
     def see(self, values: Array, there: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
         """For each detector the row (n,) of ``values`` (n, m) at which it first alarmed, or NaN."""
         return {
-            name: np.array([
-                first_alarm(one, row[here]) for one, row, here in zip(each, values, there,
-                                                                      strict=True)
-            ])
+            name: np.array(
+                [
+                    first_alarm(one, row[here])
+                    for one, row, here in zip(each, values, there, strict=True)
+                ]
+            )
             for name, each in self._each.items()
-        }  # fmt: skip
+        }
 
 
 def label_free(stream: Stream, names: Iterable[str]) -> pd.DataFrame:

@@ -83,9 +83,13 @@ def chosen(compare: tuple[str, ...], own: Mapping[str, MethodConfig]) -> dict[st
 
 
 def begin(
-    method: MethodConfig, stream: Stream, network: Network, gossip: GossipConfig, pace: Pace,
+    method: MethodConfig,
+    stream: Stream,
+    network: Network,
+    gossip: GossipConfig,
+    pace: Pace,
     seed: int,
-) -> Learner:  # fmt: skip
+) -> Learner:
     """A learner that is ready for the first batch."""
     exchange = EXCHANGES[method.exchange]
     learner = open_learner(method.learner, method.options)

@@ -40,11 +40,15 @@ def prequential(
             older = stream.batches[max(0, step - 1 - _EARLIER) : step - 1]
             alarms = watch.see((told != batch.y).astype(float), batch.there)
             tested = {
-                "step": step, "node": stream.nodes, "concept": stream.concept[step],
-                "changed": stream.changed[step], "rows": batch.there.sum(axis=1),
-                "accuracy": _share(told == batch.truth, batch), "earlier": _earlier(learner, older),
+                "step": step,
+                "node": stream.nodes,
+                "concept": stream.concept[step],
+                "changed": stream.changed[step],
+                "rows": batch.there.sum(axis=1),
+                "accuracy": _share(told == batch.truth, batch),
+                "earlier": _earlier(learner, older),
                 **{f"alarm_{name}": rows for name, rows in alarms.items()},
-            }  # fmt: skip
+            }
             found.append(pd.DataFrame({**tested, **trained}))
         trained = _train(learner, batch, stream.concept[step])
         if not np.isfinite(learner.models).all():

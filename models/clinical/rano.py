@@ -124,8 +124,11 @@ def assess(days: Sequence[Burden], end_of_radiotherapy: int, rules: Criteria) ->
         if burden.day < baseline.day:
             found.append(Assessment(burden, Rating.BEFORE, why="before the baseline"))
         elif burden is baseline:
-            why = "first day after radiotherapy" if rules.after_radiotherapy else (
-                "last day before radiotherapy")  # fmt: skip
+            why = (
+                "first day after radiotherapy"
+                if rules.after_radiotherapy
+                else ("last day before radiotherapy")
+            )
             found.append(Assessment(burden, Rating.BASELINE, burden.size, nadir, why=why))
         else:
             rated = _rated(burden, baseline, nadir, flair, rules)
@@ -178,9 +181,10 @@ def _confirmed(found: list[Assessment], rated: Assessment, rules: Criteria) -> A
 def _resolved(found: list[Assessment], rated: Assessment, rules: Criteria) -> list[Assessment]:
     """Earlier unconfirmed PD becomes PD, or not, by a look that is late enough."""
     late = [
-        a for a in found
+        a
+        for a in found
         if a.rating is Rating.UNCONFIRMED and rated.burden.day - a.burden.day >= rules.look_days
-    ]  # fmt: skip
+    ]
     if not late:
         return [*found, rated]
     confirmed = rated.rating is Rating.PD

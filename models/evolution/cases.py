@@ -40,12 +40,20 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
         earlier = None
     spacing = float(np.linalg.norm(tumour.affine[:3, 0]))
     return EvolutionCase(
-        patient.pseudonym, centre, spacing, baseline.day, tumour.voxels > 0, _images(baseline),
-        white, grey, dose.voxels * _weight(dose, patient.treatment), patient.treatment,
+        patient.pseudonym,
+        centre,
+        spacing,
+        baseline.day,
+        tumour.voxels > 0,
+        _images(baseline),
+        white,
+        grey,
+        dose.voxels * _weight(dose, patient.treatment),
+        patient.treatment,
         (earlier[0].day, earlier[1].voxels > 0) if earlier else None,
         tuple((t.day, m.voxels > 0) for t, m in drawn if t.day > max(baseline.day, 0)),
         patient.clinical.get("mgmt", float("nan")),
-    )  # fmt: skip
+    )
 
 
 def _images(timepoint: Timepoint) -> Volume:

@@ -130,9 +130,14 @@ def _prepare(
 
 @numba.njit(cache=True, fastmath=True, parallel=True, nogil=True)
 def _step(
-    c: Volume, out: Volume, fx: Volume, fy: Volume, fz: Volume, rate: np.float32,
+    c: Volume,
+    out: Volume,
+    fx: Volume,
+    fy: Volume,
+    fz: Volume,
+    rate: np.float32,
     box: Box,
-) -> None:  # fmt: skip
+) -> None:
     # Rows are sliced first: indices that may be negative would keep the loop from vectorising.
     a, b = box[0, 2], box[1, 2]
     one = np.float32(1.0)
@@ -148,8 +153,11 @@ def _step(
             for k in range(b - a):
                 v = here[k]
                 flux = (
-                    fu[k] * (up[k] - v) + fd[k] * (down[k] - v)
-                    + fl[k] * (left[k] - v) + fr[k] * (right[k] - v)
-                    + ff[k] * (front[k] - v) + fb[k] * (back[k] - v)
-                )  # fmt: skip
+                    fu[k] * (up[k] - v)
+                    + fd[k] * (down[k] - v)
+                    + fl[k] * (left[k] - v)
+                    + fr[k] * (right[k] - v)
+                    + ff[k] * (front[k] - v)
+                    + fb[k] * (back[k] - v)
+                )
                 new[k] = v + flux + rate * v * (one - v)

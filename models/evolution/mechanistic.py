@@ -44,9 +44,10 @@ DIFFUSION, RATE, FASTEST_MM_DAY = (0.01, 0.25), (0.005, 0.06), 0.3
 WIDTHS_MM = (0.5, 8.0)
 PARAMETERS = ("diffusion", "rate", "alpha")
 _LOG_STEPS = (
-    np.log(DIFFUSION[1] / DIFFUSION[0]) / PAIRS**0.5, np.log(RATE[1] / RATE[0]) / PAIRS**0.5,
+    np.log(DIFFUSION[1] / DIFFUSION[0]) / PAIRS**0.5,
+    np.log(RATE[1] / RATE[0]) / PAIRS**0.5,
     np.log(ALPHAS[1] / ALPHAS[0]),
-)  # fmt: skip
+)
 """From one set to the next, in the logarithm of each of PARAMETERS."""
 CLEARANCE_DAYS, STEP_DAYS = 55.0, 3.5
 VISIBLE, EDGE = 0.5, 0.06

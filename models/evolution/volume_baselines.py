@@ -150,8 +150,19 @@ class Dilation(VolumeBaseline):
             then, mask = case.earlier
             last = (size - case.log_ml(mask)) / ((case.day - then) / 100)
         shares = np.array(doses[1:]) / sum(doses)
-        return np.array([t, t**2, size, t * size, last, t * last, bed(case.treatment) / 100,
-                         *shares, *(shares * t)])  # fmt: skip
+        return np.array(
+            [
+                t,
+                t**2,
+                size,
+                t * size,
+                last,
+                t * last,
+                bed(case.treatment) / 100,
+                *shares,
+                *(shares * t),
+            ]
+        )
 
     def learn(self, cases: list[EvolutionCase]) -> None:
         """Learn the volume over time."""

@@ -131,9 +131,12 @@ def pairs_of(groups: Groups) -> Pairs:
     won = first * ((scores[:, None] < scores) + 0.5 * (scores[:, None] == scores))
     each, told = (m @ counts + counts @ m for m in (first, won))
     return Pairs(
-        float(counts @ first @ counts), float(counts @ won @ counts), float(counts @ each**2),
-        float(counts @ told**2), float(counts @ (each * told)),
-    )  # fmt: skip
+        float(counts @ first @ counts),
+        float(counts @ won @ counts),
+        float(counts @ each**2),
+        float(counts @ told**2),
+        float(counts @ (each * told)),
+    )
 
 
 def pairs_across(parts: list[Groups]) -> Pairs:

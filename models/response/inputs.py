@@ -16,8 +16,12 @@ from flame.models.clinical.radiobiology import LATE_BRAIN, bed, eqd2, weighted_d
 MODEL_KINDS = ("network", "logistic")
 MISSING = ("mean", "indicator")
 TREATMENT_FEATURES = (
-    "photon share", "proton share", "carbon share", "BED / 100 Gy", "EQD2 of brain / 100 Gy",
-)  # fmt: skip
+    "photon share",
+    "proton share",
+    "carbon share",
+    "BED / 100 Gy",
+    "EQD2 of brain / 100 Gy",
+)
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,20 @@ class Patches:
         self.moved = transforms.Compose(
             [
                 transforms.RandCropByPosNegLabeld(
-                    _KEYS, "tumour", (side,) * 3, pos=3, neg=1, num_samples=1,
-                    fg_indices_key="tumour_fg_indices", bg_indices_key="tumour_bg_indices",
+                    _KEYS,
+                    "tumour",
+                    (side,) * 3,
+                    pos=3,
+                    neg=1,
+                    num_samples=1,
+                    fg_indices_key="tumour_fg_indices",
+                    bg_indices_key="tumour_bg_indices",
                     allow_smaller=True,
                 ),
                 transforms.RandFlipd(_KEYS, 0.5, 0),
                 transforms.RandRotated(_KEYS, 0.2, 0.2, 0.2, 0.3, mode=("bilinear", "nearest")),
             ]
-        )  # fmt: skip
+        )
         self.moved.set_random_state(seed)
 
     def draw(self) -> tuple[Volume, Volume]:

@@ -23,15 +23,28 @@ from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
 
 REGIONS = (CORE, WHOLE, ENHANCING)
 SHAPE = {
-    "surface": "GetPerimeter", "roundness": "GetRoundness", "elongation": "GetElongation",
-    "flatness": "GetFlatness", "diameter": "GetFeretDiameter",
-}  # fmt: skip
+    "surface": "GetPerimeter",
+    "roundness": "GetRoundness",
+    "elongation": "GetElongation",
+    "flatness": "GetFlatness",
+    "diameter": "GetFeretDiameter",
+}
 """Surface in mm², longest diameter in mm, the others are ratios; methods of SimpleITK."""
 GREY = ("mean", "sd", "p10", "p90", "skewness", "kurtosis", "entropy")
 TEXTURE = (
-    "cm_contrast", "cm_corr", "cm_energy", "cm_inv_diff", "cm_joint_entr", "rlm_sre", "rlm_lre",
-    "rlm_gl_var", "szm_zsnu_norm", "ngt_coarseness", "ngt_busyness", "ngt_strength",
-)  # fmt: skip
+    "cm_contrast",
+    "cm_corr",
+    "cm_energy",
+    "cm_inv_diff",
+    "cm_joint_entr",
+    "rlm_sre",
+    "rlm_lre",
+    "rlm_gl_var",
+    "szm_zsnu_norm",
+    "ngt_coarseness",
+    "ngt_busyness",
+    "ngt_strength",
+)
 """Names of MIRP, averaged over directions in three dimensions, 32 grey levels."""
 DOSE = ("mean", "d2", "d98")
 """Gy in the tumour: mean, and what its hottest 2 % and 98 % of it get at least (ICRU 83)."""
@@ -181,10 +194,13 @@ def _mirp(scan: Scan, tumour: LabelMap) -> Mapping[str, Any]:
     logging.disable(logging.INFO)
     try:
         (table,) = extract_features(
-            image=scan.voxels.T, mask=tumour.voxels.T > 0,
-            base_discretisation_method="fixed_bin_number", base_discretisation_n_bins=_LEVELS,
-            base_feature_families=["cm", "rlm", "szm", "ngtdm"], by_slice=False,
-        )  # fmt: skip
+            image=scan.voxels.T,
+            mask=tumour.voxels.T > 0,
+            base_discretisation_method="fixed_bin_number",
+            base_discretisation_n_bins=_LEVELS,
+            base_feature_families=["cm", "rlm", "szm", "ngtdm"],
+            by_slice=False,
+        )
     finally:
         logging.disable(before)
     row: Mapping[str, Any] = table.iloc[0].to_dict()
@@ -192,5 +208,9 @@ def _mirp(scan: Scan, tumour: LabelMap) -> Mapping[str, Any]:
 
 
 _FAMILY = {
-    "volume": _volumes, "shape": _shape, "first-order": _grey, "texture": _texture, "dose": _dose,
-}  # fmt: skip
+    "volume": _volumes,
+    "shape": _shape,
+    "first-order": _grey,
+    "texture": _texture,
+    "dose": _dose,
+}

@@ -32,10 +32,12 @@ def write_tables(
     write_quality(out, results)
     names = {p: pseudonym(key, p) for p in dict.fromkeys(e.patient_id for e in report.studies())}
     write_participants(
-        out, {s: clinical.rows.get(p, {}) for p, s in names.items()},
+        out,
+        {s: clinical.rows.get(p, {}) for p, s in names.items()},
         {s: treatments[p] for p, s in names.items() if p in treatments},
-        "As the hospital's clinical table gives it", "Keyed hash",
-    )  # fmt: skip
+        "As the hospital's clinical table gives it",
+        "Keyed hash",
+    )
 
 
 def write_quality(out: Path, results: list[StudyResult]) -> None:

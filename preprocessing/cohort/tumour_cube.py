@@ -44,18 +44,20 @@ def around_tumour(patient: Patient) -> Patient:
     baseline = before[-1]
     if baseline.space not in ("", MNI152):
         return _without(
-            patient, f"images on {baseline.space}, but tissues are known on {MNI152} only: "
-            "run flame preprocess without a template of your own"
-        )  # fmt: skip
+            patient,
+            f"images on {baseline.space}, but tissues are known on {MNI152} only: "
+            "run flame preprocess without a template of your own",
+        )
     assert baseline.tumour is not None
     grid = cube_around(baseline.tumour)
     moved = tuple(on_grid(t, grid, SHAPE, "tumour cube") for t in patient.timepoints)
     for old, new in zip(patient.timepoints, moved, strict=True):
         if _lost_ml(old, new) > _LARGEST_LOSS_ML:
             return _without(
-                patient, "a tumour that reaches beyond the cube of "
-                f"{SIDE * VOXEL_MM:.0f} mm: exclude the days on which it does in decisions.tsv"
-            )  # fmt: skip
+                patient,
+                "a tumour that reaches beyond the cube of "
+                f"{SIDE * VOXEL_MM:.0f} mm: exclude the days on which it does in decisions.tsv",
+            )
     return replace(patient, timepoints=moved)
 
 

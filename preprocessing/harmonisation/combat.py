@@ -62,9 +62,13 @@ def summarise(features: Array, covariates: Array) -> CentreSummary:
         raise BadInput("ComBat needs at least one patient at every centre")
     x, y = covariates - covariates.mean(axis=0), features - features.mean(axis=0)
     return CentreSummary(
-        len(features), covariates.mean(axis=0), features.mean(axis=0), x.T @ x, x.T @ y,
+        len(features),
+        covariates.mean(axis=0),
+        features.mean(axis=0),
+        x.T @ x,
+        x.T @ y,
         (y**2).sum(axis=0),
-    )  # fmt: skip
+    )
 
 
 def merge(summaries: list[CentreSummary], names: list[str] | None = None) -> ComBat:

@@ -42,10 +42,13 @@ def write_quality_report(
     rows = [_row(out, r, decisions) for r in results]
     reasons = Counter((str(r["rule"]), str(r["reason"])) for r in refused)
     html = page.get_template("quality.html.j2").render(
-        name=out.name, rows=rows, reasons=reasons.most_common(), simulated=simulated,
+        name=out.name,
+        rows=rows,
+        reasons=reasons.most_common(),
+        simulated=simulated,
         counts=Counter(r.result.quality for r in rows),
         measures=[m for m in _MEASURES if any(m == n for row in rows for n, *_ in row.checks)],
-    )  # fmt: skip
+    )
     write_text(out / "quality.html", html)
     return out / "quality.html"
 

@@ -12,9 +12,12 @@ Volume = NDArray[np.float32]
 
 
 def resample(
-    voxels: Volume, affine: Matrix, target_affine: Matrix, shape: tuple[int, ...],
+    voxels: Volume,
+    affine: Matrix,
+    target_affine: Matrix,
+    shape: tuple[int, ...],
     outside: float = 0.0,
-) -> Volume:  # fmt: skip
+) -> Volume:
     """Sample ``voxels`` (affine RAS+) linearly on the target grid; ``outside`` beyond the image.
 
     Where the target is coarser the image is averaged and smoothed first, so that nothing aliases.

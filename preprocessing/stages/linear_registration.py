@@ -96,9 +96,14 @@ def shrink(voxels: Volume, affine: Matrix, mm: float) -> tuple[Volume, Matrix]:
 
 
 def _similarity(
-    a: Volume, a_affine: Matrix, b: Volume, b_affine: Matrix, mm: float, count: int,
+    a: Volume,
+    a_affine: Matrix,
+    b: Volume,
+    b_affine: Matrix,
+    mm: float,
+    count: int,
     region: NDArray[np.uint8] | None,
-) -> Similarity:  # fmt: skip
+) -> Similarity:
     rng = np.random.default_rng(0)
     where = None if region is None else shrink(region.astype(np.float32), a_affine, mm)[0] > 0.5
     a, a_affine = shrink(a, a_affine, mm)
@@ -184,9 +189,12 @@ def _optimise(similarity: Similarity, start: Matrix, centre: Matrix, kind: Kind)
 
     size = 6 if kind == "rigid" else 12
     found = minimize(
-        negative, np.zeros(size), jac=True, method="L-BFGS-B",
+        negative,
+        np.zeros(size),
+        jac=True,
+        method="L-BFGS-B",
         options={"maxiter": 60, "ftol": 1e-7, "gtol": 1e-6},
-    )  # fmt: skip
+    )
     return np.asarray(start @ _delta(found.x, centre, kind))
 
 

@@ -74,9 +74,12 @@ def _slope(x: float) -> tuple[float, float, float, float]:
 
 @numba.njit(cache=True)
 def _sample(
-    points: Points, moving: Volume, pull: NDArray[np.float32], values: NDArray[np.float32],
+    points: Points,
+    moving: Volume,
+    pull: NDArray[np.float32],
+    values: NDArray[np.float32],
     gradients: Points,
-) -> int:  # fmt: skip
+) -> int:
     """Trilinear values and voxel gradients of ``moving`` at the mapped points; -1 outside."""
     nx, ny, nz = moving.shape
     inside = 0
@@ -124,9 +127,12 @@ def _joint(bins: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.f
 
 @numba.njit(cache=True)
 def _evaluate(
-    points: Points, bins: NDArray[np.int64], moving: Volume, pull: NDArray[np.float32],
+    points: Points,
+    bins: NDArray[np.int64],
+    moving: Volume,
+    pull: NDArray[np.float32],
     least: float,
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:  # fmt: skip
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     count = points.shape[0]
     values, gradients = np.empty(count, np.float32), np.empty((count, 3), np.float32)
     shift, linear = np.zeros(3), np.zeros((3, 3))

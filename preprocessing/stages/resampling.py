@@ -29,8 +29,9 @@ def on_grid(
         s: v.after(stage, resample(v.voxels, v.affine, affine, shape), affine)
         for s, v in timepoint.scans.items()
     }
-    brain, tumour = (m and resample_labels(m, affine, shape)
-                     for m in (timepoint.brain, timepoint.tumour))  # fmt: skip
+    brain, tumour = (
+        m and resample_labels(m, affine, shape) for m in (timepoint.brain, timepoint.tumour)
+    )
     dose = timepoint.dose
     if dose is not None:
         dose = DoseMap(resample(dose.voxels, dose.affine, affine, shape), affine, dose.biological)

@@ -26,8 +26,11 @@ from flame.pipelines import train
 
 
 def test_mean_and_worst_by_hand() -> None:
-    answers = {"a": {"loss": 6.0, "count": 10}, "b": {"loss": 4.0, "count": 2},
-               "c": {"loss": 0.0, "count": 0}}  # fmt: skip
+    answers = {
+        "a": {"loss": 6.0, "count": 10},
+        "b": {"loss": 4.0, "count": 2},
+        "c": {"loss": 0.0, "count": 0},
+    }
     assert EarlyStopping("mean").loss(answers) == pytest.approx(10 / 12)
     assert EarlyStopping("worst").loss(answers) == 2.0
     assert np.isnan(EarlyStopping("mean").loss({"c": answers["c"]}))

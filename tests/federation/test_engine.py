@@ -143,9 +143,14 @@ def test_nothing_but_weights_counts_and_sums_leaves_a_site(toy: TrainConfig) -> 
     )
     start = call("initial_weights", ("a",), seed=0).got["a"]["weights"]
     answer = call(
-        "train", ("a",), {"a": {"weights": start, "corrections": [vars(Correction())]}}, name="n",
-        number=1, shared=moments, **who,
-    ).got["a"]  # fmt: skip
+        "train",
+        ("a",),
+        {"a": {"weights": start, "corrections": [vars(Correction())]}},
+        name="n",
+        number=1,
+        shared=moments,
+        **who,
+    ).got["a"]
     assert set(answer) == {"weights", "patients", "loss", "seconds", "steps", "also"}
     assert [w.shape for w in answer["weights"]] == [(2, 1), (1,)]
 
@@ -360,9 +365,11 @@ def test_what_is_told_to_one_site_alone_gives_the_same_on_flare(
         one, other = here.state, there.state
         assert one.memory.keys() == other.memory.keys() != set()
         for key in ("weights", *one.memory):
-            pairs = zip(one.weights if key == "weights" else one.memory[key],
-                        other.weights if key == "weights" else other.memory[key],
-                        strict=True)  # fmt: skip
+            pairs = zip(
+                one.weights if key == "weights" else one.memory[key],
+                other.weights if key == "weights" else other.memory[key],
+                strict=True,
+            )
             assert all(np.array_equal(a, b) for a, b in pairs)
     scores = pd.read_csv(evaluate.run(tmp_path / "here").scores)
     assert scores[scores.metric == "auc"].value.notna().any()
@@ -403,9 +410,10 @@ def test_strategies_to_compare_are_columns_of_the_report(toy: TrainConfig, tmp_p
     alone = tmp_path / "alone"
     train.run(replace(toy, federation=replace(toy.federation, strategy="fedprox")), alone)
     for a, b in zip(
-        weights(tmp_path / "run", "fedprox.seed-0.all"), weights(alone, "federated.seed-0.all"),
+        weights(tmp_path / "run", "fedprox.seed-0.all"),
+        weights(alone, "federated.seed-0.all"),
         strict=True,
-    ):  # fmt: skip
+    ):
         assert np.allclose(a, b, atol=1e-6)
     with pytest.raises(BadInput, match="is there already"):
         replace(toy, federation=replace(federation, compare=("fedavg",)))

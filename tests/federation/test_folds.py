@@ -19,8 +19,9 @@ def inputs(responses: list[int]) -> Inputs:
 @settings(deadline=None)
 @given(
     responses=st.lists(st.integers(0, 1), min_size=1, max_size=40),
-    folds=st.integers(2, 6), seed=st.integers(0, 5),
-)  # fmt: skip
+    folds=st.integers(2, 6),
+    seed=st.integers(0, 5),
+)
 def test_folds_partition_and_stratify(responses: list[int], folds: int, seed: int) -> None:
     data = inputs(responses)
     fold = fold_of(data, seed, folds)

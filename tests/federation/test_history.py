@@ -11,8 +11,16 @@ from flame.pipelines import train
 
 
 def row(number: int, site: str, loss: float | None = 0.5, lost: str = "") -> dict[str, object]:
-    return {"training": "federated.seed-0.all", "round": number, "site": site, "loss": loss,
-            "patients": 3, "seconds": 0.1, "round_seconds": 0.2, "lost": lost}  # fmt: skip
+    return {
+        "training": "federated.seed-0.all",
+        "round": number,
+        "site": site,
+        "loss": loss,
+        "patients": 3,
+        "seconds": 0.1,
+        "round_seconds": 0.2,
+        "lost": lost,
+    }
 
 
 def test_what_is_told_again_is_written_once(tmp_path: Path) -> None:
@@ -20,8 +28,11 @@ def test_what_is_told_again_is_written_once(tmp_path: Path) -> None:
     add_history(tmp_path, [row(1, "b"), row(2, "a"), row(2, "b", None, "was silent for 5 s")])
     found = read_history(tmp_path)
     assert list(zip(found["round"], found.site, strict=True)) == [
-        (1, "a"), (1, "b"), (2, "a"), (2, "b"),
-    ]  # fmt: skip
+        (1, "a"),
+        (1, "b"),
+        (2, "a"),
+        (2, "b"),
+    ]
     assert found.lost.iloc[-1] == "was silent for 5 s"
     assert read_history(tmp_path / "empty").empty
 

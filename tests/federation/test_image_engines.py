@@ -40,10 +40,12 @@ def write_centre(root: Path, patients: int, radiation: str) -> None:
                 for s in (Sequence.T1C, Sequence.FLAIR)
             }
             timepoint = Timepoint(
-                day, scans, LabelMap(np.ones(mask.shape, np.uint8), AFFINE),
+                day,
+                scans,
+                LabelMap(np.ones(mask.shape, np.uint8), AFFINE),
                 LabelMap(mask.astype(np.uint8), AFFINE),
                 DoseMap(np.full(mask.shape, 60, np.float32), AFFINE, True),
-            )  # fmt: skip
+            )
             sidecar = {"Day": day, "InputHash": f"{subject}{day}", "SourceSeries": []}
             write_session(
                 root,
@@ -71,11 +73,12 @@ def test_flare_gives_what_in_process_gives(task: str, tmp_path: Path) -> None:
     write_centre(tmp_path / "bids" / "centre-a", 4, "photon")
     write_centre(tmp_path / "bids" / "centre-b", 4, "carbon")
     config = TrainConfig(
-        DataConfig(bids=str(tmp_path / "bids")), training=TrainingConfig(rounds=2, folds=2),
+        DataConfig(bids=str(tmp_path / "bids")),
+        training=TrainingConfig(rounds=2, folds=2),
         task=task,
         evolution=EvolutionConfig(steps=4, batch_size=2, filters=4, calibration=2),
         segmentation=SegmentationConfig(voxel_mm=3.0, patch=16, filters=4, steps=4),
-    )  # fmt: skip
+    )
     result = train.run(config, tmp_path / "here")
     on_flare = replace(config, federation=FederationConfig(engine="flare"))
     train.run(on_flare, tmp_path / "flare")

@@ -40,10 +40,17 @@ CARBON = Treatment((Phase(Radiation.CARBON, 60.0, 30, biological=True),))
 def evolution_cases(centre: str) -> Cases:
     names = tuple(f"{centre}{n}" for n in range(4))
     cases = tuple(
-        (tumour_case(name, 12.0 + n + 2 * (centre == "b"), centre=centre, methylated=float(n % 2),
-                     **({"treatment": CARBON} if n == 3 else {})),)
+        (
+            tumour_case(
+                name,
+                12.0 + n + 2 * (centre == "b"),
+                centre=centre,
+                methylated=float(n % 2),
+                **({"treatment": CARBON} if n == 3 else {}),
+            ),
+        )
         for n, name in enumerate(names)
-    )  # fmt: skip
+    )
     return Cases(centre, names, cases)
 
 
@@ -114,9 +121,14 @@ def test_answers_have_the_same_shape_whoever_is_asked(made: Made) -> None:
         seen: list[Any] = []
 
         def ask(
-            question: str, given: dict, weights: Any = (), shared: Any = None,
-            calibrating: bool = False, site: Site = site, seen: list = seen,
-        ) -> list[dict]:  # fmt: skip
+            question: str,
+            given: dict,
+            weights: Any = (),
+            shared: Any = None,
+            calibrating: bool = False,
+            site: Site = site,
+            seen: list = seen,
+        ) -> list[dict]:
             who = {"seed": 0, "folds": 2, "fold": -1, "centres": ["a"]}
             found = site.answer(question, given, weights, shared or {}, calibrating, who)
             seen.append({k: np.shape(v) for k, v in found.items()})

@@ -22,7 +22,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
-)  # fmt: skip
+)
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Scan, Sequence
@@ -80,9 +80,13 @@ def test_uncompressed_syntaxes_are_the_same(tmp_path: Path, syntax: str) -> None
 
 def _save(dataset: Dataset, path: Path, little: bool, implicit: bool) -> None:
     fresh = FileDataset(
-        str(path), dict(dataset), file_meta=dataset.file_meta, preamble=b"\0" * 128,
-        is_implicit_VR=implicit, is_little_endian=little,
-    )  # fmt: skip
+        str(path),
+        dict(dataset),
+        file_meta=dataset.file_meta,
+        preamble=b"\0" * 128,
+        is_implicit_VR=implicit,
+        is_little_endian=little,
+    )
     fresh.save_as(path, enforce_file_format=True)
 
 

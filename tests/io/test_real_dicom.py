@@ -49,8 +49,13 @@ def test_minis_are_refused_as_too_few_slices(minis: Path) -> None:
 
 def test_five_compressions_of_one_image_decode_to_the_same_pixels(minis: Path) -> None:
     volumes = []
-    for syntax in ("compressed", "compressed_rle", "compressed_jpegls", "compressed_j2k",
-                   "compressed_jpeg"):  # fmt: skip
+    for syntax in (
+        "compressed",
+        "compressed_rle",
+        "compressed_jpegls",
+        "compressed_j2k",
+        "compressed_jpeg",
+    ):
         (series,) = group_series(read_headers(minis / "generic" / syntax)[0])
         geometry = check_geometry(series)
         assert isinstance(geometry, Geometry)

@@ -19,13 +19,19 @@ def ball(radius_mm: float) -> np.ndarray:
 def tumour_case(name: str = "p", radius: float = 15.0, **changes: object) -> EvolutionCase:
     """A ball of white matter tumour under a uniform dose, larger on each later day."""
     values: dict[str, object] = {
-        "pseudonym": name, "centre": "c", "spacing": SPACING, "day": -10,
-        "tumour": ball(radius), "images": np.zeros((SIDE, SIDE, SIDE, 2), np.float32),
-        "white": np.ones((SIDE,) * 3, np.float32), "grey": np.zeros((SIDE,) * 3, np.float32),
-        "dose": np.full((SIDE,) * 3, 60, np.float32), "treatment": PHOTONS,
+        "pseudonym": name,
+        "centre": "c",
+        "spacing": SPACING,
+        "day": -10,
+        "tumour": ball(radius),
+        "images": np.zeros((SIDE, SIDE, SIDE, 2), np.float32),
+        "white": np.ones((SIDE,) * 3, np.float32),
+        "grey": np.zeros((SIDE,) * 3, np.float32),
+        "dose": np.full((SIDE,) * 3, 60, np.float32),
+        "treatment": PHOTONS,
         "earlier": (-40, ball(radius - 3)),
         "later": ((50, ball(radius + 2)), (120, ball(radius + 6))),
-    }  # fmt: skip
+    }
     return EvolutionCase(**{**values, **changes})  # type: ignore[arg-type]
 
 

@@ -49,9 +49,11 @@ def centre(tmp_path: Path) -> Path:
     first = {-5: box(9), 60: box(10), 150: box(7), 240: box(12)}
     second = {-5: box(9), 60: box(10), 200: box(10)}
     return centre_with(
-        tmp_path / "bids" / "c", {"p1": first, "p2": second, "p3": {-5: box(9)}},
-        survival_days=["400", "500", "90"], died=["1", "0", "1"],
-    )  # fmt: skip
+        tmp_path / "bids" / "c",
+        {"p1": first, "p2": second, "p3": {-5: box(9)}},
+        survival_days=["400", "500", "90"],
+        died=["1", "0", "1"],
+    )
 
 
 def test_ratings_by_hand(centre: Path) -> None:
@@ -95,16 +97,18 @@ def test_a_target_that_becomes_small_is_still_measured(tmp_path: Path) -> None:
     small = box(5)
     small.voxels[:, :, 12:] = 0
     days = {60: box(6), 150: small, 240: box(6)}
-    found = rated(tmp_path / "c", {d: Timepoint(d, {}, brain=box(30, 4), tumour=m)
-                                   for d, m in days.items()})  # fmt: skip
+    found = rated(
+        tmp_path / "c", {d: Timepoint(d, {}, brain=box(30, 4), tumour=m) for d, m in days.items()}
+    )
     assert found == ["baseline", "SD", "PD"]  # 1.728 ml, 0.8 ml, and more than +40 % again
 
 
 def test_a_new_lesion_that_stays_confirms_itself(tmp_path: Path) -> None:
     both = joined(box(10), box(7, 26))
     days = {60: box(10), 100: both, 140: both}
-    found = rated(tmp_path / "c", {d: Timepoint(d, {}, brain=box(30, 4), tumour=m)
-                                   for d, m in days.items()})  # fmt: skip
+    found = rated(
+        tmp_path / "c", {d: Timepoint(d, {}, brain=box(30, 4), tumour=m) for d, m in days.items()}
+    )
     assert found == ["baseline", "PD", "PD"]
 
 

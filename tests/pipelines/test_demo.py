@@ -12,8 +12,12 @@ def test_small_demo(tmp_path: Path) -> None:
     config = DemoConfig(str(tmp_path), centres=2, patients=4, spacing=4.0, engine="in-process")
     result = run(config)
     assert [s.name for s in result.timing.stages] == [
-        "simulate", "inspect", "preprocess", "train", "evaluate",
-    ]  # fmt: skip
+        "simulate",
+        "inspect",
+        "preprocess",
+        "train",
+        "evaluate",
+    ]
     report = result.evaluation.report
     assert report.simulated
     assert "Simulated patients" in result.evaluation.html.read_text()

@@ -50,9 +50,15 @@ def write(path: Path, **changes: object) -> Path:
     shift = np.repeat([0.0, 5.0, -3.0], 30)
     age = rng.normal(60, 10, 90)
     table = pd.DataFrame(
-        {"centre": centre, "age": age, "x": age + shift + rng.normal(size=90),
-         "y": 2 * shift + rng.normal(size=90), "z": shift + rng.normal(size=90), "note": "kept"}
-    ).assign(**changes)  # fmt: skip
+        {
+            "centre": centre,
+            "age": age,
+            "x": age + shift + rng.normal(size=90),
+            "y": 2 * shift + rng.normal(size=90),
+            "z": shift + rng.normal(size=90),
+            "note": "kept",
+        }
+    ).assign(**changes)
     table.to_csv(path, index=False)
     return path
 

@@ -71,8 +71,9 @@ def test_from_the_download_to_a_cohort(download: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_there_is_said_before_anything_is_made(download: Path, tmp_path: Path) -> None:
-    shown = CliRunner().invoke(app, ["import", "sailor", str(download), str(tmp_path / "o"),
-                                     "--check"])  # fmt: skip
+    shown = CliRunner().invoke(
+        app, ["import", "sailor", str(download), str(tmp_path / "o"), "--check"]
+    )
     assert shown.exit_code == 0
     assert '"days": 2' in shown.stdout
     assert not (tmp_path / "o").exists()

@@ -30,9 +30,10 @@ from flame.pipelines.predict import PredictConfig, run
 
 SETS = len(parameter_grid())
 CONFIG = TrainConfig(
-    DataConfig(bids="bids", centres=("centre-1",)), task="evolution",
+    DataConfig(bids="bids", centres=("centre-1",)),
+    task="evolution",
     evolution=EvolutionConfig("mechanistic"),
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -41,11 +42,15 @@ def trained(tmp_path: Path) -> Path:
     weights = np.full((GROUPS, SETS), 1e-200)
     weights[:, 12] = 1
     shared = {
-        "mixture": weights / weights.sum(axis=1, keepdims=True), "efficacy": np.ones(2),
-        "calibration": np.array([1.0, 1.0, 1.0]), "last_day": np.array(90),
-        "radiations": np.array([5.0, 5.0, 0.0]), "count": np.full(len(FEATURES), 10.0),
-        "mean": np.zeros(len(FEATURES)), "squares": np.full(len(FEATURES), 9e6),
-    }  # fmt: skip
+        "mixture": weights / weights.sum(axis=1, keepdims=True),
+        "efficacy": np.ones(2),
+        "calibration": np.array([1.0, 1.0, 1.0]),
+        "last_day": np.array(90),
+        "radiations": np.array([5.0, 5.0, 0.0]),
+        "count": np.full(len(FEATURES), 10.0),
+        "mean": np.zeros(len(FEATURES)),
+        "squares": np.full(len(FEATURES), 9e6),
+    }
     folder = tmp_path / "run"
     name = "federated.seed-0.all"
     save_checkpoint(checkpoint_path(folder, name), Checkpoint(0, State([]), shared, [], True))
@@ -189,9 +194,11 @@ class TestBadInput:
 
     @pytest.mark.parametrize(
         ("file", "message"),
-        [("label-GTV_mask.nii.gz", "no tumour mask before radiotherapy"),
-         ("dose.nii.gz", "has no dose; add the RT Dose")],
-    )  # fmt: skip
+        [
+            ("label-GTV_mask.nii.gz", "no tumour mask before radiotherapy"),
+            ("dose.nii.gz", "has no dose; add the RT Dose"),
+        ],
+    )
     def test_a_patient_without(self, trained: Path, copied: Path, file: str, message: str) -> None:
         for path in (copied / "bids").glob(f"sub-*/ses-*/anat/*{file}"):
             path.unlink()

@@ -53,9 +53,14 @@ def seeded(
     secrets = {NAME, NAME.lower(), "19570304", "1957-03-04", str(root), f"{NAME}_ward"}
     for n, path in enumerate(sorted((root / "centre-1" / "dicom").rglob("*.dcm"))):
         dataset = pydicom.dcmread(path)
-        secrets |= {str(dataset.PatientID), str(dataset.SeriesInstanceUID), dataset.StudyDate,
-                    str(dataset.StudyInstanceUID), str(dataset.SOPInstanceUID),
-                    str(dataset.get("FrameOfReferenceUID", NAME))}  # fmt: skip
+        secrets |= {
+            str(dataset.PatientID),
+            str(dataset.SeriesInstanceUID),
+            dataset.StudyDate,
+            str(dataset.StudyInstanceUID),
+            str(dataset.SOPInstanceUID),
+            str(dataset.get("FrameOfReferenceUID", NAME)),
+        }
         seed(dataset)
         dataset.save_as(path)
         path.rename(path.with_name(f"{NAME}_{n}.dcm"))

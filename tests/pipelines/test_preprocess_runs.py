@@ -81,8 +81,18 @@ def differences(a: Path, b: Path) -> dict[str, float]:
 
 def command(hospital: Path, out: Path) -> list[str]:
     centre = hospital / "centre-1"
-    return [sys.executable, "-m", "flame.cli", "preprocess", str(centre / "dicom"), str(out),
-            "--spacing", "3", "--clinical", str(centre / "clinical.tsv")]  # fmt: skip
+    return [
+        sys.executable,
+        "-m",
+        "flame.cli",
+        "preprocess",
+        str(centre / "dicom"),
+        str(out),
+        "--spacing",
+        "3",
+        "--clinical",
+        str(centre / "clinical.tsv"),
+    ]
 
 
 def test_killed_in_the_middle_of_a_case_it_resumes_to_the_same_result(
@@ -115,9 +125,12 @@ def test_no_space_left_stops_the_run_and_leaves_no_half_file(
     # A limit on the size of a file fails a write as a full disk does.
     out = tmp_path / "bids"
     done = subprocess.run(
-        command(hospital, out), preexec_fn=_small_files, capture_output=True, text=True,
+        command(hospital, out),
+        preexec_fn=_small_files,
+        capture_output=True,
+        text=True,
         env={**os.environ, "NUMBA_DISABLE_CACHING": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 1
     assert "File too large" in done.stderr
     assert "Traceback" not in done.stderr
@@ -212,9 +225,14 @@ def test_treatments_and_masks_from_tables_and_folders(copied: Path, derivatives:
     (found,) = bids.rglob("*ses-01_space-orig_desc-brain_mask.nii.gz")
     (centre / "masks" / f"SIM-1-001_{day}.nii.gz").write_bytes(found.read_bytes())
     result = run(
-        config(copied, bids, stages=native, masks=str(centre / "masks"),
-               treatments=str(centre / "treatments.tsv"))
-    )  # fmt: skip
+        config(
+            copied,
+            bids,
+            stages=native,
+            masks=str(centre / "masks"),
+            treatments=str(centre / "treatments.tsv"),
+        )
+    )
     assert [r.status for r in result.studies] == ["done", "skipped"]
     (patient,) = read_cohort(bids, "c", None).patients
     assert [(p.radiation, p.dose, p.fractions) for p in patient.treatment.phases] == [

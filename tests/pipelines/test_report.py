@@ -21,10 +21,13 @@ def test_a_run_that_has_just_begun(toy: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no round is done yet"):
         report.run(tmp_path / "run")
     told = {"training": "federated.seed-0.all", "round": 1, "round_seconds": 5.0}
-    add_history(tmp_path / "run", [
-        {**told, "site": "a", "patients": 30, "loss": 0.5, "seconds": 1.0, "lost": ""},
-        {**told, "site": "b", "patients": 0, "loss": None, "lost": "was silent for 5 s"},
-    ])  # fmt: skip
+    add_history(
+        tmp_path / "run",
+        [
+            {**told, "site": "a", "patients": 30, "loss": 0.5, "seconds": 1.0, "lost": ""},
+            {**told, "site": "b", "patients": 0, "loss": None, "lost": "was silent for 5 s"},
+        ],
+    )
     result = report.run(tmp_path / "run")
     text = result.html.read_text()
     sites = re.search(r'id="sites-table".*?</table>', text, re.DOTALL)

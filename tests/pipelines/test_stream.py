@@ -17,10 +17,16 @@ from flame.streams.config import StreamConfig
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SMALL = [
-    "training.rounds=3", "seeds=[0, 1]", "schedule.name=made", "schedule.nodes=4",
-    "schedule.steps=4", "schedule.at=[2]", "schedule.order=[0, 1]", "synthetic.samples=30",
+    "training.rounds=3",
+    "seeds=[0, 1]",
+    "schedule.name=made",
+    "schedule.nodes=4",
+    "schedule.steps=4",
+    "schedule.at=[2]",
+    "schedule.order=[0, 1]",
+    "synthetic.samples=30",
     'compare=["local", "fedavg", "oracle"]',
-]  # fmt: skip
+]
 
 
 def small(*more: str) -> StreamConfig:
@@ -41,8 +47,18 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
 def test_a_run_of_several_processes_that_was_killed_goes_on(tmp_path: Path) -> None:
     slow = [*SMALL, "training.rounds=300", "schedule.steps=6"]  # than what kills it
     out, given = tmp_path / "run", [part for text in slow for part in ("--set", text)]
-    command = [sys.executable, "-m", "flame.cli", "stream", str(EXAMPLES / "stream_sea.toml"),
-               "--out", str(out), "--jobs", "2", *given]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "flame.cli",
+        "stream",
+        str(EXAMPLES / "stream_sea.toml"),
+        "--out",
+        str(out),
+        "--jobs",
+        "2",
+        *given,
+    ]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     while not list(out.glob("steps/*.csv")):
         assert process.poll() is None, "it ended before it could be killed"
@@ -73,13 +89,25 @@ def test_the_page_shows_every_method_and_says_that_data_are_simulated(tmp_path: 
 
 def test_nodes_keep_names_that_look_like_numbers(tmp_path: Path) -> None:
     """Sites 01, 1 and 1.0 are three."""
-    lines = [f"{site},{day},{(day * k) % 7},{(day + k) % 2}"
-             for k, site in enumerate(("01", "1", "1.0")) for day in range(40)]  # fmt: skip
+    lines = [
+        f"{site},{day},{(day * k) % 7},{(day + k) % 2}"
+        for k, site in enumerate(("01", "1", "1.0"))
+        for day in range(40)
+    ]
     (tmp_path / "t.csv").write_text("\n".join(["site,day,x,y", *lines]))
-    given = {"files": [str(tmp_path / "t.csv")], "outcome": "y", "features": ["x"],
-             "time_columns": ["day"], "site_column": "site", "step": 10}  # fmt: skip
-    config = build(StreamConfig, {"table": given, "compare": ["local"], "seeds": [0],
-                                  "training": {"rounds": 2}}, "here")  # fmt: skip
+    given = {
+        "files": [str(tmp_path / "t.csv")],
+        "outcome": "y",
+        "features": ["x"],
+        "time_columns": ["day"],
+        "site_column": "site",
+        "step": 10,
+    }
+    config = build(
+        StreamConfig,
+        {"table": given, "compare": ["local"], "seeds": [0], "training": {"rounds": 2}},
+        "here",
+    )
     found = stream.run(config, tmp_path / "run")
     assert sorted(found.rows.node.unique()) == ["01", "1", "1.0"]
     again = stream.run(config, tmp_path / "run")
@@ -106,10 +134,18 @@ def test_files_that_were_renamed_are_other_nodes(tmp_path: Path) -> None:
     for name in "ab":
         lines = [f"{day},{day % 7},{day % 2}" for day in range(40)]
         (tmp_path / f"{name}.csv").write_text("\n".join(["day,x,y", *lines]))
-    given = {"files": [str(tmp_path / "*.csv")], "outcome": "y", "features": ["x"],
-             "time_columns": ["day"], "step": 10}  # fmt: skip
-    config = build(StreamConfig, {"table": given, "compare": ["local"], "seeds": [0],
-                                  "training": {"rounds": 2}}, "here")  # fmt: skip
+    given = {
+        "files": [str(tmp_path / "*.csv")],
+        "outcome": "y",
+        "features": ["x"],
+        "time_columns": ["day"],
+        "step": 10,
+    }
+    config = build(
+        StreamConfig,
+        {"table": given, "compare": ["local"], "seeds": [0], "training": {"rounds": 2}},
+        "here",
+    )
     page = stream.run(config, tmp_path / "run").html.read_text()
     assert "classes 0 (50 %), 1 (50 %)" in page
     (tmp_path / "b.csv").rename(tmp_path / "z.csv")
@@ -158,10 +194,13 @@ def test_another_configuration_needs_another_folder(tmp_path: Path) -> None:
     ("given", "message"),
     [
         ("compare=['fedavgg']", "did you mean 'fedavg'"),
-        ("mri.hospitals=3", "exactly one of"), ("seeds=[]", "seeds"),
-        ("detectors=['adwim']", "adwin"), ("methods.mine.learner='fine-tun'", "fine-tune"),
+        ("mri.hospitals=3", "exactly one of"),
+        ("seeds=[]", "seeds"),
+        ("detectors=['adwim']", "adwin"),
+        ("methods.mine.learner='fine-tun'", "fine-tune"),
         ("gossip.topology='places'", "table.places"),
-        ("methods={'../mine' = {}}", "letters, digits"), ("gossip.seed=-1", "seed: 0 or more"),
+        ("methods={'../mine' = {}}", "letters, digits"),
+        ("gossip.seed=-1", "seed: 0 or more"),
         ("gossip.probability=1.5", "gossip.probability: from 0 to 1"),
         ("training.rate=2", "rate: above 0, at most 1"),
         ("methods.mine={learner='window', options={steps=-2}}", "options.steps: 0 or more"),
@@ -170,10 +209,12 @@ def test_another_configuration_needs_another_folder(tmp_path: Path) -> None:
         ("methods.k={exchange='server', strategy='krum', strategy_options={keep=0}}", "keep: 1 or"),
         ("methods.k={exchange='server', strategy='fedbuff'}", "does not wait for all sites"),
         ("methods.k={learner='der++', options={alpha=-5}}", "alpha and beta: 0 or more"),
-        ("mri.at=40", "mri.at: a step from 1 to 11"), ("mri.hospitals=-2", "hospitals: 0 or more"),
-        ("mri.patients=7", r"\[mri\] goes with \[mri\]"), ("table.step=3", r"\[table\] goes with"),
+        ("mri.at=40", "mri.at: a step from 1 to 11"),
+        ("mri.hospitals=-2", "hospitals: 0 or more"),
+        ("mri.patients=7", r"\[mri\] goes with \[mri\]"),
+        ("table.step=3", r"\[table\] goes with"),
     ],
-)  # fmt: skip
+)
 def test_bad_configurations_are_refused(tmp_path: Path, given: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         stream.run(small("seeds=[0]", given), tmp_path / "run")

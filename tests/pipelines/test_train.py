@@ -22,8 +22,14 @@ def test_features_of_images_are_measured(derivatives: Path, tmp_path: Path) -> N
     )
     config = train.resolve(TrainConfig(DataConfig(bids=str(tmp_path / "bids")), model))
     assert config.model.clinical == (
-        "age", "core_ml", "whole_ml", "enhancing_ml", "dose_mean", "dose_d2", "dose_d98",
-    )  # fmt: skip
+        "age",
+        "core_ml",
+        "whole_ml",
+        "enhancing_ml",
+        "dose_mean",
+        "dose_d2",
+        "dose_d98",
+    )
     (patient,) = load_cohort(config, "c").patients
     root = tmp_path / "bids" / "c"
     session, day = sessions(root, patient.pseudonym)[0]

@@ -24,9 +24,7 @@ def planned(tmp_path: Path) -> Planned:
     target = ((index - np.array([35, 28, 30])[:, None, None, None]) ** 2).sum(0) < 8**2
     write_structures(tmp_path / "RS.dcm", STUDY, target, AFFINE)
     write_dose(tmp_path / "RD.dcm", STUDY, np.where(target, 60, 5).astype(np.float32), AFFINE, True)
-    return Planned(
-        STUDY.frame_uid, Sequence.T1C, (tmp_path / "RD.dcm",), (tmp_path / "RS.dcm",)
-    )  # fmt: skip
+    return Planned(STUDY.frame_uid, Sequence.T1C, (tmp_path / "RD.dcm",), (tmp_path / "RS.dcm",))
 
 
 def test_gtv_and_dose_move_with_their_scan(planned: Planned) -> None:

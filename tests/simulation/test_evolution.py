@@ -44,8 +44,11 @@ def test_designs_share_the_patient_before_radiotherapy() -> None:
         own = simulate_evolution(chosen, kind, 1, 2, 7, counterfactual=False)
         assert shared.given == own.given
         assert list(shared.under) == [own.given]
-        for a, b in ((shared.case.images, own.case.images), (shared.case.dose, own.case.dose),
-                     (shared.case.later[-1][1], own.case.later[-1][1])):  # fmt: skip
+        for a, b in (
+            (shared.case.images, own.case.images),
+            (shared.case.dose, own.case.dose),
+            (shared.case.later[-1][1], own.case.later[-1][1]),
+        ):
             assert np.array_equal(a, b)
 
 

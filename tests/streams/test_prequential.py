@@ -50,15 +50,20 @@ def test_no_bytes_alone() -> None:
     assert (rows.consensus > 0).all()
 
 
-RUN = pd.DataFrame({
-    "step": [1, 2, 3, 4, 5] * 2, "node": ["a"] * 5 + ["b"] * 5,
-    "concept": [0, 1, 1, 0, 0, 0, 0, 0, 0, 0],
-    "changed": [False, True, False, True, False] + [False] * 5,
-    "accuracy": [0.9, 0.3, 0.88, 0.6, 0.85, 1.0, 1.0, 1.0, 1.0, 1.0],
-    "alarm": [False, True, False, False, False, True, False, False, False, False],
-    "bytes": [10] * 10, "consensus": [0.5] * 10, "rows": [100] * 10,
-    "alarm_x": [np.nan, 40, np.nan, np.nan, np.nan, 7, np.nan, np.nan, np.nan, np.nan],
-})  # fmt: skip
+RUN = pd.DataFrame(
+    {
+        "step": [1, 2, 3, 4, 5] * 2,
+        "node": ["a"] * 5 + ["b"] * 5,
+        "concept": [0, 1, 1, 0, 0, 0, 0, 0, 0, 0],
+        "changed": [False, True, False, True, False] + [False] * 5,
+        "accuracy": [0.9, 0.3, 0.88, 0.6, 0.85, 1.0, 1.0, 1.0, 1.0, 1.0],
+        "alarm": [False, True, False, False, False, True, False, False, False, False],
+        "bytes": [10] * 10,
+        "consensus": [0.5] * 10,
+        "rows": [100] * 10,
+        "alarm_x": [np.nan, 40, np.nan, np.nan, np.nan, 7, np.nan, np.nan, np.nan, np.nan],
+    }
+)
 
 
 def test_summary_by_hand() -> None:
@@ -78,9 +83,11 @@ def test_summary_by_hand() -> None:
 def test_a_change_that_takes_steps_is_one_by_hand() -> None:
     """It begins at the second step and ends at the fourth; an alarm at the third notices it."""
     run = RUN[RUN.node == "a"].assign(
-        changed=[False, True, True, True, False], accuracy=[0.9, 0.8, 0.6, 0.7, 0.88],
-        alarm=[False, False, True, False, True], alarm_x=[np.nan, np.nan, 30, 5, 9],
-    )  # fmt: skip
+        changed=[False, True, True, True, False],
+        accuracy=[0.9, 0.8, 0.6, 0.7, 0.88],
+        alarm=[False, False, True, False, True],
+        alarm_x=[np.nan, np.nan, 30, 5, 9],
+    )
     found = summary(run)
     assert found["recovery"] == 3
     assert found["detected"] == 1

@@ -24,9 +24,16 @@ CHANGE = 0.25
 SURFACE_MM = 3.0
 """Tolerance of the surface Dice."""
 UNITS = {
-    "dice": "", "changed dice": "", "hd95": "mm", "surface dice": "", "volume error": "",
-    "new growth AP": "", "crps": "ml", "covered 50": "", "covered 90": "",
-}  # fmt: skip
+    "dice": "",
+    "changed dice": "",
+    "hd95": "mm",
+    "surface dice": "",
+    "volume error": "",
+    "new growth AP": "",
+    "crps": "ml",
+    "covered 50": "",
+    "covered 90": "",
+}
 
 
 @dataclass(frozen=True)
@@ -116,11 +123,16 @@ def evaluate(
             horizon = next(n for low, high, n in HORIZONS if low <= day - case.day < high)
             rows.append(
                 {
-                    "model": name, "centre": case.centre, "patient": case.pseudonym, "seed": seed,
-                    "day": day, "horizon": horizon, "trend": trend,
+                    "model": name,
+                    "centre": case.centre,
+                    "patient": case.pseudonym,
+                    "seed": seed,
+                    "day": day,
+                    "horizon": horizon,
+                    "trend": trend,
                     **measures(case, truth, forecast),
                 }
-            )  # fmt: skip
+            )
     return pd.DataFrame(rows)
 
 

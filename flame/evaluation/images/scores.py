@@ -36,9 +36,11 @@ PERSISTENCE = BASELINES[0]
 
 
 def patient_scores(
-    config: TrainConfig, run: Path, by_centre: list[Cases[Any]],
+    config: TrainConfig,
+    run: Path,
+    by_centre: list[Cases[Any]],
     progress: Callable[[int, int], None],
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """One row a model, patient, seed and day: where it was trained and tested, and its figures."""
     task, parts = (
         open_task(config),
@@ -46,8 +48,9 @@ def patient_scores(
     )
     found = []
     for done, held in enumerate(parts, 1):
-        rows = _forecasts(task, run, held) if config.task == "evolution" else (
-            _masks(task, run, held))  # fmt: skip
+        rows = (
+            _forecasts(task, run, held) if config.task == "evolution" else (_masks(task, run, held))
+        )
         found.append(rows.assign(trained_on=held.trained_on, tested_on=held.patients.centre))
         progress(done, len(parts))
     if config.task == "evolution":
@@ -97,10 +100,15 @@ def _masks(task: Any, run: Path, held: HeldOut) -> pd.DataFrame:
                 truth = case.regions[..., REGIONS.index(region)]
                 if truth.min() >= 0:
                     rows.append(
-                        {"model": held.model, "patient": name, "seed": held.federation.seed,
-                         "region": region, "dice": dice(found, truth > 0.5),
-                         "hd95": surface(found, truth > 0.5, spacing)[0]}
-                    )  # fmt: skip
+                        {
+                            "model": held.model,
+                            "patient": name,
+                            "seed": held.federation.seed,
+                            "region": region,
+                            "dice": dice(found, truth > 0.5),
+                            "hd95": surface(found, truth > 0.5, spacing)[0],
+                        }
+                    )
     return pd.DataFrame(rows)
 
 
@@ -115,10 +123,18 @@ def scores(task: str, rows: pd.DataFrame) -> list[CentreScore]:
             days = int(part[metric].notna().sum())
             found.append(
                 CentreScore(
-                    str(model), str(trained), str(tested), metric, estimate.value, estimate.low,
-                    estimate.high, part.patient.nunique(), days, estimate.reason,
+                    str(model),
+                    str(trained),
+                    str(tested),
+                    metric,
+                    estimate.value,
+                    estimate.low,
+                    estimate.high,
+                    part.patient.nunique(),
+                    days,
+                    estimate.reason,
                 )
-            )  # fmt: skip
+            )
     return found
 
 
@@ -147,9 +163,17 @@ def differences(task: str, rows: pd.DataFrame) -> list[Difference]:
                 if len(a) and len(b):
                     gap = _estimate((a - b).dropna())
                     found.append(
-                        Difference(first, second, str(centre), metric, gap.value, gap.low,
-                                   gap.high, gap.reason)
-                    )  # fmt: skip
+                        Difference(
+                            first,
+                            second,
+                            str(centre),
+                            metric,
+                            gap.value,
+                            gap.low,
+                            gap.high,
+                            gap.reason,
+                        )
+                    )
     return found
 
 
@@ -178,6 +202,7 @@ def strata(task: str, rows: pd.DataFrame) -> pd.DataFrame:
             if model in (FEDERATED, POOLED, *BASELINES):
                 means = {m: _by_patient(part, m).mean() for m in METRICS[task]}
                 patients = len(part.groupby(["tested_on", "patient"]))
-                found.append({"by": column, "value": value, "model": model,
-                              "patients": patients, **means})  # fmt: skip
+                found.append(
+                    {"by": column, "value": value, "model": model, "patients": patients, **means}
+                )
     return pd.DataFrame(found).sort_values(["by", "value"], kind="stable", ignore_index=True)

@@ -21,11 +21,15 @@ LIMITS = {
     ],
 }
 _STRATA = {
-    "segmentation": ("By region", "The core is the gross tumour volume, the whole tumour has its "
-                     "oedema too."),
-    "evolution": ("By horizon and by trend", "A tumour counts as grown or shrunk from a change of "
-                  "volume of 25 %."),
-}  # fmt: skip
+    "segmentation": (
+        "By region",
+        "The core is the gross tumour volume, the whole tumour has its oedema too.",
+    ),
+    "evolution": (
+        "By horizon and by trend",
+        "A tumour counts as grown or shrunk from a change of volume of 25 %.",
+    ),
+}
 
 
 def image_sections(task: str, rows: pd.DataFrame, strata: pd.DataFrame) -> list[Section]:
@@ -33,17 +37,28 @@ def image_sections(task: str, rows: pd.DataFrame, strata: pd.DataFrame) -> list[
     shown = SHOWN[task]
     title, note = _STRATA[task]
     cells = [
-        [row["by"], row["value"], row["model"], str(row["patients"]),
-         *(f"{row[metric]:.2f}" for metric in shown)]
+        [
+            row["by"],
+            row["value"],
+            row["model"],
+            str(row["patients"]),
+            *(f"{row[metric]:.2f}" for metric in shown),
+        ]
         for row in strata.to_dict("records")
-    ]  # fmt: skip
+    ]
     dots = Markup(dots_figure(rows, shown[0], MEASURES[shown[0]].title))
     return [
         Section(
-            "strata", title, "All centres, patients predicted by cross-validation; means over "
-            f"patients. {note}",
-            ["", "", "model", "patients", *(MEASURES[m].title for m in shown)], cells,
+            "strata",
+            title,
+            f"All centres, patients predicted by cross-validation; means over patients. {note}",
+            ["", "", "model", "patients", *(MEASURES[m].title for m in shown)],
+            cells,
         ),
-        Section("patients", "Patient by patient", "Each dot is a patient, the bar the mean.",
-                figure=dots),
-    ]  # fmt: skip
+        Section(
+            "patients",
+            "Patient by patient",
+            "Each dot is a patient, the bar the mean.",
+            figure=dots,
+        ),
+    ]

@@ -49,8 +49,12 @@ def by_centre(report: GeneralisationReport, margin: float | None) -> pd.DataFram
         for d in report.differences:
             if d.tested_on == centre and d.metric == report.metric:
                 name = f"{d.model} - {d.against}"
-                row |= {name: d.value, f"{name} low": d.low, f"{name} high": d.high,
-                        f"{name} verdict": verdict(d, margin)}  # fmt: skip
+                row |= {
+                    name: d.value,
+                    f"{name} low": d.low,
+                    f"{name} high": d.high,
+                    f"{name} verdict": verdict(d, margin),
+                }
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -99,8 +103,9 @@ def _effects(scores: list[CentreScore], measure: Measure) -> RandomEffects:
         return RandomEffects(np.nan, reason="a centre is at the end of the scale")
     scaled = logit(table)
     found = random_effects(scaled[:, 0], (scaled[:, 2] - scaled[:, 1]) / (2 * Z))
-    back: dict[str, Any] = {n: float(expit(getattr(found, n)))
-            for n in ("mean", "low", "high", "new_low", "new_high")}  # fmt: skip
+    back: dict[str, Any] = {
+        n: float(expit(getattr(found, n))) for n in ("mean", "low", "high", "new_low", "new_high")
+    }
     return replace(found, **back)
 
 
@@ -108,11 +113,16 @@ def over_centres_table(report: GeneralisationReport) -> pd.DataFrame:
     """``over_centres`` as a table, a row a model."""
     return pd.DataFrame(
         [
-            {"model": o.model, "metric": report.metric, "worst centre": o.worst,
-             "worst": o.worst_value, **asdict(o.effects)}
+            {
+                "model": o.model,
+                "metric": report.metric,
+                "worst centre": o.worst,
+                "worst": o.worst_value,
+                **asdict(o.effects),
+            }
             for o in over_centres(report)
         ]
-    )  # fmt: skip
+    )
 
 
 def as_table(rows: Iterable[CentreScore | Difference]) -> pd.DataFrame:

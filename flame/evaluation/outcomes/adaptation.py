@@ -52,16 +52,21 @@ def _at(predictor: Predictor, inputs: Inputs) -> Iterator[dict[str, Any]]:
             own, rest = order[:n], order[n:]
             if min(map(len, (set(outcome[own]), set(outcome[rest])))) < 2:
                 continue
-            ways = {AS_IT_IS: told[rest],
-                    RECALIBRATED: recalibrated(told[own], outcome[own], told[rest])}  # fmt: skip
+            ways = {
+                AS_IT_IS: told[rest],
+                RECALIBRATED: recalibrated(told[own], outcome[own], told[rest]),
+            }
             if config.learner == "response" and not config.privacy.is_private:
                 ways[TUNED] = _tuned(predictor, unseen, known, own, draw)[rest]
             for way, p in ways.items():
                 yield {
-                    "centre": inputs.centre, "n": n, "draw": draw, "way": way,
+                    "centre": inputs.centre,
+                    "n": n,
+                    "draw": draw,
+                    "way": way,
                     "auc": scored_auc(p, outcome[rest]).value,
                     "brier": float(np.mean((p - outcome[rest]) ** 2)),
-                }  # fmt: skip
+                }
 
 
 def recalibrated(told: Array, outcome: Array, others: Array) -> Array:

@@ -23,9 +23,12 @@ from flame.models.response.inputs import Inputs
 Array = NDArray[np.float64]
 
 _COLOURS = {
-    LOCAL: "#b58900", FEDERATED: "#1f6fb2", PERSONALISED: "#2a9d6f", POOLED: "#777777",
+    LOCAL: "#b58900",
+    FEDERATED: "#1f6fb2",
+    PERSONALISED: "#2a9d6f",
+    POOLED: "#777777",
     UNSEEN: "#c0392b",
-}  # fmt: skip
+}
 _SMALL = 6.5
 
 
@@ -70,8 +73,13 @@ def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[
             y = [inputs.response[g].mean() for g in groups]
             axis.plot(x, y, "o-", color=_COLOURS[p.model], lw=1, ms=3.5, label=p.model)
         axis.legend(fontsize=_SMALL, loc="upper left", frameon=False)
-        axis.set(title=inputs.centre, xlabel="predicted", ylabel="observed", xlim=(0, 1),
-                 ylim=(-0.02, 1.02))  # fmt: skip
+        axis.set(
+            title=inputs.centre,
+            xlabel="predicted",
+            ylabel="observed",
+            xlim=(0, 1),
+            ylim=(-0.02, 1.02),
+        )
     return to_svg(figure, "calibration")
 
 
@@ -103,8 +111,12 @@ def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inp
             benefit = net_benefit(response, p.mean[known], THRESHOLDS)
             axis.plot(THRESHOLDS, benefit, color=_COLOURS[p.model], lw=1.2, label=p.model)
         axis.legend(fontsize=_SMALL, loc="lower left", frameon=False)
-        axis.set(title=inputs.centre, xlabel="threshold", ylabel="net benefit",
-                 ylim=(-0.1, max(0.1, response.mean() * 1.1)))  # fmt: skip
+        axis.set(
+            title=inputs.centre,
+            xlabel="threshold",
+            ylabel="net benefit",
+            ylim=(-0.1, max(0.1, response.mean() * 1.1)),
+        )
     return to_svg(figure, "decision")
 
 
@@ -124,8 +136,9 @@ def survival_figure(
         known = np.isfinite(inputs.survival_days)
         if known.any():
             high = (p.mean >= cut)[known]
-            _groups(axis, inputs.survival_days[known], inputs.died[known], high,
-                    OUTCOMES[task].groups)  # fmt: skip
+            _groups(
+                axis, inputs.survival_days[known], inputs.died[known], high, OUTCOMES[task].groups
+            )
         else:
             axis.text(0.5, 0.5, "no survival times", ha="center", transform=axis.transAxes)
     return to_svg(figure, "survival")
@@ -138,12 +151,23 @@ def _groups(
         if group.any():
             fitter = KaplanMeierFitter().fit(days[group], died[group])
             curve = fitter.survival_function_.iloc[:, 0]
-            axis.step(curve.index, curve, where="post", color=colour,
-                      label=f"predicted {label} (n={int(group.sum())})")  # fmt: skip
+            axis.step(
+                curve.index,
+                curve,
+                where="post",
+                color=colour,
+                label=f"predicted {label} (n={int(group.sum())})",
+            )
     if high.any() and (~high).any():
         test = logrank_test(days[high], days[~high], died[high], died[~high])
-        axis.text(0.97, 0.6, f"log-rank p = {test.p_value:.2g}", ha="right", fontsize=7,
-                  transform=axis.transAxes)  # fmt: skip
+        axis.text(
+            0.97,
+            0.6,
+            f"log-rank p = {test.p_value:.2g}",
+            ha="right",
+            fontsize=7,
+            transform=axis.transAxes,
+        )
     axis.legend(fontsize=_SMALL, loc="upper right", frameon=False)
 
 

@@ -145,11 +145,18 @@ def scores(task: str, predictions: Predictions, cohort: list[Inputs]) -> list[Ce
     """All figures of one model at one centre."""
     return [
         CentreScore(
-            predictions.model, predictions.trained_on, predictions.tested_on, metric,
-            estimate.value, estimate.low, estimate.high, *counts, estimate.reason,
+            predictions.model,
+            predictions.trained_on,
+            predictions.tested_on,
+            metric,
+            estimate.value,
+            estimate.low,
+            estimate.high,
+            *counts,
+            estimate.reason,
         )
         for metric, (estimate, counts) in OUTCOMES[task].figures(predictions, cohort).items()
-    ]  # fmt: skip
+    ]
 
 
 def differences(
@@ -170,7 +177,14 @@ def differences(
                 a, b = ((p.by_seed[:, known], p.folds[:, known]) for p in (first, second))
                 gap = outcome.difference(inputs.take(known), a, b)
                 found.append(
-                    Difference(*pair, inputs.centre, outcome.metric, gap.value, gap.low, gap.high,
-                               gap.reason)
-                )  # fmt: skip
+                    Difference(
+                        *pair,
+                        inputs.centre,
+                        outcome.metric,
+                        gap.value,
+                        gap.low,
+                        gap.high,
+                        gap.reason,
+                    )
+                )
     return found

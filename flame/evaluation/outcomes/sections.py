@@ -77,71 +77,99 @@ def outcome_sections(
     task = config.task
     cut = "the share of responders in" if task == "response" else "the mean risk of"
     sections = [
-        Section("survival", "Survival of predicted groups", "By the federated model that never "
-                f"saw the centre; the cut is {cut} the centres it was trained on.",
-                figure=Markup(figures.survival_figure(task, predictions, inputs))),
+        Section(
+            "survival",
+            "Survival of predicted groups",
+            "By the federated model that never "
+            f"saw the centre; the cut is {cut} the centres it was trained on.",
+            figure=Markup(figures.survival_figure(task, predictions, inputs)),
+        ),
         _subgroups(task, groups),
         *([_shortcut(task, shortcut)] if shortcut else []),
         *([_effects(task, effects)] if effects else []),
-    ]  # fmt: skip
+    ]
     if task != "response":
         return sections
     drawn = [
         ("roc", "ROC by centre", "", figures.roc_figure),
-        ("calibration", "Calibration by centre", "Up to five groups of equal size.",
-         figures.calibration_figure),
-        ("decision", "Decision curves by centre", "Net benefit of calling a patient a responder "
-         "from a threshold on; useful where it lies above calling everyone and above 0.",
-         figures.decision_figure),
-    ]  # fmt: skip
+        (
+            "calibration",
+            "Calibration by centre",
+            "Up to five groups of equal size.",
+            figures.calibration_figure,
+        ),
+        (
+            "decision",
+            "Decision curves by centre",
+            "Net benefit of calling a patient a responder "
+            "from a threshold on; useful where it lies above calling everyone and above 0.",
+            figures.decision_figure,
+        ),
+    ]
     return [
-        *(Section(i, title, note, figure=Markup(draw(predictions, inputs)))
-          for i, title, note, draw in drawn),
+        *(
+            Section(i, title, note, figure=Markup(draw(predictions, inputs)))
+            for i, title, note, draw in drawn
+        ),
         *sections,
         *([_adapted(config, adapted)] if len(adapted) else []),
         _members(config, members),
-    ]  # fmt: skip
+    ]
 
 
 def _subgroups(task: str, groups: pd.DataFrame) -> Section:
     measure = MEASURES[OUTCOMES[task].metric]
     rows: list[list[str | Cell]] = [
-        [r["subgroup"], r["value"], r["model"], str(r["n"]),
-         _cell(Estimate(r[OUTCOMES[task].metric], r["low"], r["high"], r["reason"]))]
+        [
+            r["subgroup"],
+            r["value"],
+            r["model"],
+            str(r["n"]),
+            _cell(Estimate(r[OUTCOMES[task].metric], r["low"], r["high"], r["reason"])),
+        ]
         for r in groups.to_dict("records")
-    ]  # fmt: skip
+    ]
     return Section(
-        "subgroups", "Subgroups", "Pairs of patients of one centre and fold, over all centres. "
-        "Sex is as the table codes it.",
-        ["subgroup", "value", "model", "n", measure.title], rows,
-    )  # fmt: skip
+        "subgroups",
+        "Subgroups",
+        "Pairs of patients of one centre and fold, over all centres. Sex is as the table codes it.",
+        ["subgroup", "value", "model", "n", measure.title],
+        rows,
+    )
 
 
 def _shortcut(task: str, found: Shortcut) -> Section:
     measure = MEASURES[OUTCOMES[task].metric]
-    telling = "no tabular features" if np.isnan(found.telling) else (
-        f"{found.telling:.2f} (chance {found.chance:.2f})")  # fmt: skip
+    telling = (
+        "no tabular features"
+        if np.isnan(found.telling)
+        else (f"{found.telling:.2f} (chance {found.chance:.2f})")
+    )
     return Section(
-        "shortcut", "Could the hospital be a shortcut?",
+        "shortcut",
+        "Could the hospital be a shortcut?",
         "Where knowing the hospital alone does well over all patients, a model can look good "
         "without knowing patients. Pairs within a hospital do not reward that.",
         ["what", measure.title],
-        [["hospital alone, all patients", _cell(found.centre_only)],
-         ["federated model, all patients", _cell(found.model)],
-         ["federated model, pairs within a hospital", _cell(found.within)],
-         ["features tell the hospital (balanced accuracy)", Cell(telling)]],
-    )  # fmt: skip
+        [
+            ["hospital alone, all patients", _cell(found.centre_only)],
+            ["federated model, all patients", _cell(found.model)],
+            ["federated model, pairs within a hospital", _cell(found.within)],
+            ["features tell the hospital (balanced accuracy)", Cell(telling)],
+        ],
+    )
 
 
 def _effects(task: str, effects: list[Effect]) -> Section:
     unit = "change of the probability" if task == "response" else "change of the negative log risk"
     return Section(
-        "effects", "What the model looks at",
+        "effects",
+        "What the model looks at",
         f"Change of the federated model's prediction as one feature goes from its {LOW:.0%} to its "
         f"{HIGH:.0%} quantile and nothing else changes; a dot a centre. Features that go together "
         "share what they have in common.",
         figure=Markup(figures.effects_figure(effects, unit)),
-    )  # fmt: skip
+    )
 
 
 def _adapted(config: TrainConfig, adapted: pd.DataFrame) -> Section:
@@ -152,13 +180,15 @@ def _adapted(config: TrainConfig, adapted: pd.DataFrame) -> Section:
     ]
     draws = adapted.draw.nunique()
     return Section(
-        "adaptation", "A new hospital with a few patients of its own",
+        "adaptation",
+        "A new hospital with a few patients of its own",
         "The federated model that never saw the hospital, as it is, with its intercept and slope "
         f"fitted to n of its patients, and trained on them for {ROUNDS} rounds; tested on all its "
         f"others. Means over up to {draws} draws (bands: the middle 90 %), first seed.",
-        ["centre", "n", "way", "AUC", "Brier score"], rows,
+        ["centre", "n", "way", "AUC", "Brier score"],
+        rows,
         figure=Markup(figures.adaptation_figure(adapted)),
-    )  # fmt: skip
+    )
 
 
 def _members(config: TrainConfig, members: dict[str, tuple[Estimate, float]]) -> Section:
@@ -174,11 +204,13 @@ def _members(config: TrainConfig, members: dict[str, tuple[Estimate, float]]) ->
         for kind, (auc, caught) in members.items()
     ]
     return Section(
-        "membership", "Who was in training",
+        "membership",
+        "Who was in training",
         "An attacker who has the model guesses that a patient was in training where its loss is "
         f"low, {protected}. AUC 0.5 and 0.1 of members found mean that it gives nothing away.",
-        ["model", "AUC of the attack", "members found at 10 % false alarms"], rows,
-    )  # fmt: skip
+        ["model", "AUC of the attack", "members found at 10 % false alarms"],
+        rows,
+    )
 
 
 def _cell(estimate: Estimate) -> Cell:

@@ -50,8 +50,11 @@ def probe(task: str, predictions: list[Predictions], cohort: list[Inputs]) -> Sh
     alone = _centre_rates(task, everyone, rows, centre, together)
     return Shortcut(
         of((alone, together)) if np.isfinite(alone).all() else undefined("no rate of a centre"),
-        of((scores, together)), of((scores, apart)), _telling(everyone, centre), 1 / len(cohort),
-    )  # fmt: skip
+        of((scores, together)),
+        of((scores, apart)),
+        _telling(everyone, centre),
+        1 / len(cohort),
+    )
 
 
 def _centre_rates(

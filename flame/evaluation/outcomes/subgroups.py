@@ -44,10 +44,17 @@ def subgroups(
                 scores, folds = pooled_scores(predictions, cohort, model)
                 estimate = outcome.estimate(everyone.take(at), (scores[:, at], folds[:, at]))
                 rows.append(
-                    {"subgroup": title, "value": name, "model": model, "n": len(at),
-                     outcome.metric: estimate.value, "low": estimate.low, "high": estimate.high,
-                     "reason": estimate.reason}
-                )  # fmt: skip
+                    {
+                        "subgroup": title,
+                        "value": name,
+                        "model": model,
+                        "n": len(at),
+                        outcome.metric: estimate.value,
+                        "low": estimate.low,
+                        "high": estimate.high,
+                        "reason": estimate.reason,
+                    }
+                )
     return pd.DataFrame(rows)
 
 

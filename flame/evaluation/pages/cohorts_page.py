@@ -26,19 +26,28 @@ def render(
     told = f"log-rank over centres: chi-squared {test[0]:.1f} on {test[1]:.0f}, p = {test[2]:.2g}."
     if np.isnan(test[2]):
         told = "Survival cannot be compared over centres."
-    rows = [[str(v) if not isinstance(v, float) else f"{v:.0f}" for v in row]
-            for row in centres.itertuples(index=False)]  # fmt: skip
+    rows = [
+        [str(v) if not isinstance(v, float) else f"{v:.0f}" for v in row]
+        for row in centres.itertuples(index=False)
+    ]
     sections = [
         Section("centres", "Centres", told, list(centres.columns), rows),
-        Section("survival", "Survival of all patients",
-                "Kaplan-Meier with its 95 % band, from counts of deaths and censorings.",
-                figure=Markup(_survival(curve))),
-        Section("features", "Features", "AUC tells the response over all patients (DeLong), the "
-                "C-index survival (jackknife), over pairs within a centre and over all: below one "
-                "half, high values go with no response, or with early death.",
-                ["feature", "known", "mean", "SD", "AUC", "C-index", "C-index over centres"],
-                [_row(r) for r in features.to_dict("records")]),
-    ]  # fmt: skip
+        Section(
+            "survival",
+            "Survival of all patients",
+            "Kaplan-Meier with its 95 % band, from counts of deaths and censorings.",
+            figure=Markup(_survival(curve)),
+        ),
+        Section(
+            "features",
+            "Features",
+            "AUC tells the response over all patients (DeLong), the "
+            "C-index survival (jackknife), over pairs within a centre and over all: below one "
+            "half, high values go with no response, or with early death.",
+            ["feature", "known", "mean", "SD", "AUC", "C-index", "C-index over centres"],
+            [_row(r) for r in features.to_dict("records")],
+        ),
+    ]
     limits = [
         f"Nothing here rests on fewer than {least} patients of a centre: neighbours in time or in "
         "a feature are counted together, which moves curves, AUC and the C-index over centres a "
@@ -51,8 +60,13 @@ def render(
 
 
 def _row(r: Mapping[Any, Any]) -> list[str | Cell]:
-    return [str(r["feature"]), str(r["known"]), f"{r['mean']:.3g}", f"{r['sd']:.3g}",
-            *(_figure(r, name) for name in ("auc", "c_index", "c_index_across"))]  # fmt: skip
+    return [
+        str(r["feature"]),
+        str(r["known"]),
+        f"{r['mean']:.3g}",
+        f"{r['sd']:.3g}",
+        *(_figure(r, name) for name in ("auc", "c_index", "c_index_across")),
+    ]
 
 
 def _figure(r: Mapping[Any, Any], name: str) -> Cell:

@@ -62,8 +62,14 @@ def case_figure(scans: SequenceOf[Scan], relevance: Scan | None = None) -> str:
 
 def _overlay(axis: Axes, plane: np.ndarray, whole: np.ndarray) -> None:
     most = float(np.abs(whole).max()) or 1.0
-    axis.imshow(plane, cmap="RdBu_r", origin="lower", vmin=-most, vmax=most,
-                alpha=np.clip(np.abs(plane) / most, 0, 0.6))  # fmt: skip
+    axis.imshow(
+        plane,
+        cmap="RdBu_r",
+        origin="lower",
+        vmin=-most,
+        vmax=most,
+        alpha=np.clip(np.abs(plane) / most, 0, 0.6),
+    )
 
 
 def _smooth(voxels: np.ndarray) -> np.ndarray:

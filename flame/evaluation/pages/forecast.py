@@ -46,8 +46,13 @@ class Prediction:
             for f in forecasts:
                 low, high = f.interval(0.9)
                 ml = {"median_ml": float(np.median(f.volumes)), "low_ml": low, "high_ml": high}
-                rows.append({"radiation": str(radiation), "day": f.day,
-                             **{k: round(v, 2) for k, v in ml.items()}})  # fmt: skip
+                rows.append(
+                    {
+                        "radiation": str(radiation),
+                        "day": f.day,
+                        **{k: round(v, 2) for k, v in ml.items()},
+                    }
+                )
         return pd.DataFrame(rows)
 
 
@@ -57,8 +62,9 @@ def write_maps(out: Path, prediction: Prediction) -> None:
         for f in forecasts:
             stem = f"sub-{prediction.subject}_radiation-{radiation}_day-{f.day:03d}"
             parts: dict[str, NDArray[Any]] = {
-                "probability": f.probability, "mask": f.mask.astype(np.uint8)
-            }  # fmt: skip
+                "probability": f.probability,
+                "mask": f.mask.astype(np.uint8),
+            }
             for kind, voxels in parts.items():
                 image = nib.Nifti1Image(voxels, prediction.affine)
                 image.to_filename(out / f"{stem}_{kind}.nii.gz")

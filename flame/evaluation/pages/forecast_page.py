@@ -81,9 +81,10 @@ def _curve(prediction: Prediction) -> str:
             np.array([at, *part[name]])
             for name, at in zip(
                 ("day", "median_ml", "low_ml", "high_ml"),
-                (case.day, known[-1][1], known[-1][1], known[-1][1]), strict=True,
+                (case.day, known[-1][1], known[-1][1], known[-1][1]),
+                strict=True,
             )
-        )  # fmt: skip
+        )
         axis.plot(day, middle, "o-", color=colour, ms=3.5, label=str(radiation))
         axis.fill_between(day, low, high, color=colour, alpha=0.13, lw=0)
     axis.plot(*zip(*known, strict=True), "ks-", ms=4, label="known")
@@ -112,14 +113,15 @@ def _volumes(prediction: Prediction) -> dict[str, Any]:
     """Volumes for the viewer: bytes in base64, x fastest, RAS+ axes."""
     side = prediction.case.tumour.shape[0]
     return {
-        "side": side, "finer": _FINER,
+        "side": side,
+        "finer": _FINER,
         "images": {str(s): _bytes(v) for s, v in _images(prediction, side * _FINER).items()},
         "tumour": _bytes(prediction.case.tumour * 255),
         "probability": {
             str(radiation): {f.day: _bytes(f.probability * 255) for f in forecasts}
             for radiation, forecasts in prediction.forecasts.items()
         },
-    }  # fmt: skip
+    }
 
 
 def _images(prediction: Prediction, side: int) -> dict[Sequence, NDArray[np.float32]]:

@@ -23,8 +23,10 @@ def model_card(evaluation: Evaluation) -> str:
     figures = []
     for centre in report.centres:
         scores = at_centre(report, report.metric, centre)
-        texts = (f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})" if s and not s.reason else "n/a"
-                 for s in map(scores.get, models))  # fmt: skip
+        texts = (
+            f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})" if s and not s.reason else "n/a"
+            for s in map(scores.get, models)
+        )
         figures.append([centre, *texts])
     return f"""# Model card: {TITLES[config.task]}
 

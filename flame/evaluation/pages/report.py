@@ -42,7 +42,10 @@ def render(evaluation: Evaluation) -> str:
     rows = [[str(v) for v in row.values()] for row in counts]
     matrices = [_matrix(report, metric) for metric in SHOWN[config.task]]
     return page(
-        config, TITLES[config.task], report.simulated, [*evaluation.warnings, *_few(counts)],
+        config,
+        TITLES[config.task],
+        report.simulated,
+        [*evaluation.warnings, *_few(counts)],
         [
             Section(_COHORTS, "Cohorts", "", list(counts[0]), rows),
             held_out_table(report),
@@ -52,10 +55,12 @@ def render(evaluation: Evaluation) -> str:
             *matrices[1:],
             checklist(config, report, counts),
         ],
-        [*evaluation.limits, "Intervals reflect the patients tested, not the choice of training "
-         "patients or seeds.", "Curves and dots of small groups show single patients; share them "
-         "with care."],
-    )  # fmt: skip
+        [
+            *evaluation.limits,
+            "Intervals reflect the patients tested, not the choice of training patients or seeds.",
+            "Curves and dots of small groups show single patients; share them with care.",
+        ],
+    )
 
 
 def _few(counts: list[Row]) -> list[str]:
@@ -137,12 +142,13 @@ def _matrix(report: GeneralisationReport, metric: str) -> Section:
             origin = s.trained_on if s.model == LOCAL else origin
             rows.setdefault((s.model, origin), {})[s.tested_on] = s
     return Section(
-        f"matrix-{metric.replace(' ', '-')}", f"{measure.title}: trained on, tested on",
+        f"matrix-{metric.replace(' ', '-')}",
+        f"{measure.title}: trained on, tested on",
         f"{measure.note} Every model at every centre; rows say where it was trained.",
         ["model", "trained on", *report.centres],
         [[*key, *(_cell(by.get(c), measure) for c in report.centres)] for key, by in rows.items()],
         folded=metric != report.metric,
-    )  # fmt: skip
+    )
 
 
 def _cell(score: CentreScore | None, measure: Measure) -> Cell:
@@ -168,9 +174,12 @@ def _differences(report: GeneralisationReport, margin: float | None) -> Section:
         "fixed before training; worse: all of it lies beyond."
     )
     return Section(
-        "differences", "Paired differences", note, ["comparison", "measure", *report.centres],
+        "differences",
+        "Paired differences",
+        note,
+        ["comparison", "measure", *report.centres],
         [[*key, *(by.get(c, _NONE) for c in report.centres)] for key, by in rows.items()],
-    )  # fmt: skip
+    )
 
 
 def _gap(d: Difference, margin: float | None) -> Cell:

@@ -70,9 +70,11 @@ def node_figure(rows: pd.DataFrame) -> str:
 def drift_figure(rows: pd.DataFrame) -> str:
     """What models do over time: how far they go, how far apart they are, what they forget."""
     titles = {
-        "moved": "mean model moved", "divergence": "divergence before mixing",
-        "consensus": "consensus distance after", "earlier": "accuracy on earlier batches",
-    }  # fmt: skip
+        "moved": "mean model moved",
+        "divergence": "divergence before mixing",
+        "consensus": "consensus distance after",
+        "earlier": "accuracy on earlier batches",
+    }
     figure, axes = panels(len(titles), height=2.8)
     for axis, (column, title) in zip(axes, titles.items(), strict=True):
         _by_step(axis, rows, column, since=int(column != "earlier"))  # of the training before
@@ -93,9 +95,16 @@ def topology_figure(peers: Peers, names: tuple[str, ...]) -> str:
     spread = nx.kamada_kawai_layout(graph) if len(names) <= _NODES_DRAWN else None
     places = spread or nx.spring_layout(graph, seed=0)
     nx.draw_networkx(
-        graph.to_undirected() if both else graph, places, ax=axis, arrows=not both,
-        with_labels=len(names) <= 20, labels=dict(enumerate(names)), font_size=6,
-        node_size=160 if len(names) <= 20 else 20, node_color="#9fc5e8", edge_color="#7a8793",
-    )  # fmt: skip
+        graph.to_undirected() if both else graph,
+        places,
+        ax=axis,
+        arrows=not both,
+        with_labels=len(names) <= 20,
+        labels=dict(enumerate(names)),
+        font_size=6,
+        node_size=160 if len(names) <= 20 else 20,
+        node_color="#9fc5e8",
+        edge_color="#7a8793",
+    )
     axis.set_axis_off()
     return to_svg(figure, "topology")

@@ -39,26 +39,43 @@ def render(
     sections = [
         summary_section(figures),
         comparison_section(config, rows),
-        Section("time", "Accuracy over time",
-                "Mean over nodes and seeds, before each step's training. Grey: the share of nodes "
-                "whose concept had just changed.", figure=Markup(accuracy_figure(rows))),
-        Section("nodes", "Node by node", "A row a node and a column a step, mean over seeds; "
-                "a line where the node's concept changed.", figure=Markup(node_figure(rows))),
-        Section("drift", "What drift does to models",
-                "How far the mean model moved in a step's training; how far nodes' models lay from "
-                "their mean before the first mixing of a step (of methods with one model a node "
-                "that is mixed) and after the last; accuracy of each model, when a step's batch "
-                "comes, on those of earlier steps, which falls where it forgets.",
-                figure=Markup(drift_figure(rows))),
+        Section(
+            "time",
+            "Accuracy over time",
+            "Mean over nodes and seeds, before each step's training. Grey: the share of nodes "
+            "whose concept had just changed.",
+            figure=Markup(accuracy_figure(rows)),
+        ),
+        Section(
+            "nodes",
+            "Node by node",
+            "A row a node and a column a step, mean over seeds; "
+            "a line where the node's concept changed.",
+            figure=Markup(node_figure(rows)),
+        ),
+        Section(
+            "drift",
+            "What drift does to models",
+            "How far the mean model moved in a step's training; how far nodes' models lay from "
+            "their mean before the first mixing of a step (of methods with one model a node "
+            "that is mixed) and after the last; accuracy of each model, when a step's batch "
+            "comes, on those of earlier steps, which falls where it forgets.",
+            figure=Markup(drift_figure(rows)),
+        ),
         *detection_sections(config, stream, rows),
         *_topology(config, stream),
-    ]  # fmt: skip
+    ]
     about = f"{len(stream.nodes)} nodes · {len(stream.batches)} steps · {len(config.seeds)} seed(s)"
     about += f" · {_classes(stream)}"
     return filled(
-        "Learning on a stream that drifts", about, (_subject(config), stream.simulated),
-        _warnings(config), sections, [*_LIMITS, *_left_out(stream)], _without_paths(config),
-    )  # fmt: skip
+        "Learning on a stream that drifts",
+        about,
+        (_subject(config), stream.simulated),
+        _warnings(config),
+        sections,
+        [*_LIMITS, *_left_out(stream)],
+        _without_paths(config),
+    )
 
 
 _LIMITS = [
@@ -105,9 +122,10 @@ def _left_out(stream: Stream) -> list[str]:
 def _without_paths(config: StreamConfig) -> StreamConfig:
     files = tuple(Path(name).name for name in config.table.files)
     return replace(
-        config, table=replace(config.table, files=files),
+        config,
+        table=replace(config.table, files=files),
         gossip=replace(config.gossip, file=Path(config.gossip.file).name),
-    )  # fmt: skip
+    )
 
 
 def _topology(config: StreamConfig, stream: Stream) -> list[Section]:

@@ -17,11 +17,16 @@ OWN = "evidence-gossip"
 _Scored = tuple[Hashable, float]
 _PERCENT = ("accuracy", "without_changes", "worst_node", "forgetting", "detected")
 _TITLES = {
-    "accuracy": "accuracy, %", "without_changes": "without changes, %",
-    "worst_node": "worst node, %", "recovery": "recovery, steps", "forgetting": "forgetting, %",
-    "detected": "changes noticed, %", "false_alarms": "false alarms in 100 steps",
-    "consensus": "consensus distance", "bytes": "kB a node",
-}  # fmt: skip
+    "accuracy": "accuracy, %",
+    "without_changes": "without changes, %",
+    "worst_node": "worst node, %",
+    "recovery": "recovery, steps",
+    "forgetting": "forgetting, %",
+    "detected": "changes noticed, %",
+    "false_alarms": "false alarms in 100 steps",
+    "consensus": "consensus distance",
+    "bytes": "kB a node",
+}
 
 
 def _cell(figure: Interval, scale: float = 1.0) -> Cell | str:
@@ -75,9 +80,13 @@ def comparison_section(config: StreamConfig, rows: pd.DataFrame) -> Section:
     if oracle and first not in told and best:
         note += gap_in_words(first, *(score[[first, best, oracle]].mean().items()))
     title = f"{first} against the others"
-    return Section("compared", title, note,
-                   ["method", f"{first} less this, points", "area lost to the oracle, steps"],
-                   found)  # fmt: skip
+    return Section(
+        "compared",
+        title,
+        note,
+        ["method", f"{first} less this, points", "area lost to the oracle, steps"],
+        found,
+    )
 
 
 def gap_in_words(name: str, own: _Scored, best: _Scored, oracle: _Scored) -> str:

@@ -21,17 +21,28 @@ def render(config: TrainConfig, simulated: bool | None, history: pd.DataFrame) -
         f"{config.training.rounds} rounds."
     )
     sections = [
-        Section("trainings", "Trainings", note,
-                ["training", "rounds", "mean loss", "validation", "s a round"],
-                [_training(str(name), part) for name, part in reversed(trainings)]),
-        Section("sites", "Sites", "Rounds that a site answered and rounds that went on without it.",
-                ["site", "answered", "lost", "why, the last time", "patients", "median s"],
-                [_site(str(name), part) for name, part in history.groupby("site")]),
-        Section("losses", "Losses",
-                f"On the patients trained on, of the last {_SHOWN} federated trainings; black: "
-                "the mean over sites by their patients.",
-                figure=Markup(_losses(history))),
-    ]  # fmt: skip
+        Section(
+            "trainings",
+            "Trainings",
+            note,
+            ["training", "rounds", "mean loss", "validation", "s a round"],
+            [_training(str(name), part) for name, part in reversed(trainings)],
+        ),
+        Section(
+            "sites",
+            "Sites",
+            "Rounds that a site answered and rounds that went on without it.",
+            ["site", "answered", "lost", "why, the last time", "patients", "median s"],
+            [_site(str(name), part) for name, part in history.groupby("site")],
+        ),
+        Section(
+            "losses",
+            "Losses",
+            f"On the patients trained on, of the last {_SHOWN} federated trainings; black: "
+            "the mean over sites by their patients.",
+            figure=Markup(_losses(history)),
+        ),
+    ]
     limits = [
         "A loss on the patients trained on says nothing about how a model holds on others; "
         "flame evaluate does.",

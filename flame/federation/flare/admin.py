@@ -79,10 +79,14 @@ class Federation:
         with self.session() as session:
             found = session.list_jobs(reverse=True, limit=10)
         return [
-            {"job": job["job_id"], "name": job["job_name"], "status": job["status"],
-             "submitted": job["submit_time"]}
+            {
+                "job": job["job_id"],
+                "name": job["job_name"],
+                "status": job["status"],
+                "submitted": job["submit_time"],
+            }
             for job in found
-        ]  # fmt: skip
+        ]
 
     def run(
         self, config: TrainConfig, name: str, out: Path, show: Callable[[Told], None], say: Say
@@ -143,9 +147,12 @@ def _wait_for(session: Any, names: tuple[str, ...], patience_s: float, say: Say)
 def _submit(session: Any, config: TrainConfig, name: str) -> str:
     names = centres(config.data)
     recipe = CollabRecipe(
-        job_name=name, server=FlareServer(config.to_json(), name),
-        client=FlareSite(config.to_json()), min_clients=len(names), sync_task_timeout=60,
-    )  # fmt: skip
+        job_name=name,
+        server=FlareServer(config.to_json(), name),
+        client=FlareSite(config.to_json()),
+        min_clients=len(names),
+        sync_task_timeout=60,
+    )
     with tempfile.TemporaryDirectory() as scratch:
         recipe.export(scratch)
         for code in Path(scratch).glob("*/*/custom"):

@@ -68,10 +68,13 @@ def _started(kit: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes
     search = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     with (kit / CONSOLE).open("ab") as console:
         return subprocess.Popen(
-            [str(kit / "startup" / "sub_start.sh"), "--once"], stdin=subprocess.DEVNULL,
-            stdout=console, stderr=subprocess.STDOUT, cwd=kit,
+            [str(kit / "startup" / "sub_start.sh"), "--once"],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            cwd=kit,
             env={**os.environ, "PATH": search, **variables},
-        )  # fmt: skip
+        )
 
 
 def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
@@ -91,8 +94,10 @@ def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
                     say("connected" if "client" in line else "the server is up")
         if not connected and time.monotonic() - started > 30:
             connected = True
-            say(f"no connection yet; it is tried on. See {kit / CONSOLE}, and whether the server "
-                "is up and its port may be reached from here")  # fmt: skip
+            say(
+                f"no connection yet; it is tried on. See {kit / CONSOLE}, and whether the server "
+                "is up and its port may be reached from here"
+            )
     return process.returncode
 
 

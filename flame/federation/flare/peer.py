@@ -66,10 +66,15 @@ class Peer:
             self._past = {f.name: self._learned(f.name) for f in mine}
             strategy = strategy_of(self.config)
             call = PeerCall(
-                self.name, self._answer, self.box, self._post, self._lives,
+                self.name,
+                self._answer,
+                self.box,
+                self._post,
+                self._lives,
                 strategy.peers,  # type: ignore[attr-defined]
-                (federation.timeout_s, federation.silence_s), self.folder,
-            )  # fmt: skip
+                (federation.timeout_s, federation.silence_s),
+                self.folder,
+            )
             task = open_task(self.config)
             Coordinator(self.config, task, self.folder, mine, progress).run(call, call.taking_part)
             self._write()

@@ -71,8 +71,10 @@ def provision(project: Project, out: Path) -> list[Path]:
         _run_provisioning(project, Path(scratch), work)
         (packages,) = sorted((work / project.name).glob("prod_*"))
         for name, package in (
-            (SERVER, project.host), (LEAD, project.lead), *((s, s) for s in project.sites)
-        ):  # fmt: skip
+            (SERVER, project.host),
+            (LEAD, project.lead),
+            *((s, s) for s in project.sites),
+        ):
             kit = out / name
             if not kit.exists():
                 _finish(packages / package, name)
@@ -94,10 +96,14 @@ def _run_provisioning(project: Project, scratch: Path, work: Path) -> None:
 
 def _described(project: Project) -> dict[str, Any]:
     server = {
-        "name": project.host, "type": "server", "org": "hub", "fed_learn_port": project.port,
-        "admin_port": project.admin_port, "default_host": project.host,
+        "name": project.host,
+        "type": "server",
+        "org": "hub",
+        "fed_learn_port": project.port,
+        "admin_port": project.admin_port,
+        "default_host": project.host,
         "host_names": [project.host],
-    }  # fmt: skip
+    }
     sites = [{"name": s, "type": "client", "org": s.replace("-", "_")} for s in project.sites]
     lead = {"name": project.lead, "type": "admin", "org": "hub", "role": "project_admin"}
     made = "nvflare.lighter.impl"
@@ -110,10 +116,12 @@ def _described(project: Project) -> dict[str, Any]:
         (f"{made}.signature.SignatureBuilder", {}),
     ]
     return {
-        "api_version": 3, "name": project.name, "description": "FLAME",
+        "api_version": 3,
+        "name": project.name,
+        "description": "FLAME",
         "participants": [server, *sites, lead],
         "builders": [{"path": path, "args": args} for path, args in builders],
-    }  # fmt: skip
+    }
 
 
 def _finish(kit: Path, name: str) -> None:
@@ -142,10 +150,15 @@ def _finish(kit: Path, name: str) -> None:
         )
     (local / "resources.json").write_text(json.dumps(resources, indent=1))
     rights = {
-        "submit_job": "any", "clone_job": "none", "manage_job": "any", "download_job": "any",
-        "view": "any", "operate": "none" if site else "any", "shell_commands": "none",
+        "submit_job": "any",
+        "clone_job": "none",
+        "manage_job": "any",
+        "download_job": "any",
+        "view": "any",
+        "operate": "none" if site else "any",
+        "shell_commands": "none",
         "byoc": "none",
-    }  # fmt: skip
+    }
     if not site:
         rights["app_command"] = "any"  # by which the lead asks for progress
     rules = {"format_version": "1.0", "permissions": {"project_admin": rights}}

@@ -67,8 +67,9 @@ class FlareServer:
         try:
             if provisioned:
                 write_text(run / CONFIG_FILE, as_toml(config))
-            calls = Calls(centres(config.data), config.federation.timeout_s,
-                          config.federation.silence_s)  # fmt: skip
+            calls = Calls(
+                centres(config.data), config.federation.timeout_s, config.federation.silence_s
+            )
             if config.federation.strategy == GOSSIP:
                 watch_peers(calls, self.run_folder, progress)
                 return
@@ -90,9 +91,13 @@ class FlareServer:
                 hand_over(run, job / RESULT)
 
     def _evaluate(
-        self, config: TrainConfig, run: Path, plan: list[Federation], calls: Calls,
+        self,
+        config: TrainConfig,
+        run: Path,
+        plan: list[Federation],
+        calls: Calls,
         told: dict[str, Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         def progress(done: int, total: int) -> None:
             told.update(evaluated=done, to_evaluate=total)
 

@@ -47,10 +47,14 @@ def _simulated(config: TrainConfig, run: Path, progress: Progress) -> int:
     with (
         (run / LOG_FILE).open("ab") as log,
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, text=True,
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
             env=_environment(len(centres(config.data))),
         ) as process,
-    ):  # fmt: skip
+    ):
         try:
             assert process.stdin is not None
             print(config.to_json(), file=process.stdin, flush=True)

@@ -97,10 +97,15 @@ class FlareSite:
                 names, provisioned = centres(config.data), bool(here.data)
                 proxies = {n: collab.get_clients([n])[0] for n in names if n != here.centre}
                 self._peer = Peer(
-                    here.centre, config, flare_plan(config, alone=provisioned),
-                    partial(self._told, here), proxies, here.folder(run), self._box,
+                    here.centre,
+                    config,
+                    flare_plan(config, alone=provisioned),
+                    partial(self._told, here),
+                    proxies,
+                    here.folder(run),
+                    self._box,
                     secure=provisioned,
-                )  # fmt: skip
+                )
 
     @collab.publish
     def peer_state(self) -> Message:

@@ -25,9 +25,7 @@ class PushSum(Method):
     def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
         """Without training every node ends at the mean of all."""
         n, p = trained.shape
-        memory = before.memory or {
-            _MASS: np.ones((n, 1)), _OWED: np.zeros((n, n, p + 1))
-        }  # fmt: skip
+        memory = before.memory or {_MASS: np.ones((n, 1)), _OWED: np.zeros((n, n, p + 1))}
         mass = memory[_MASS]
         holds = np.hstack([before.models * mass + trained - before.models, mass])
         share = holds / (1 + now.hears.sum(axis=0))[:, None]

@@ -74,10 +74,15 @@ def spent_table(config: TrainConfig, history: pd.DataFrame, model: str) -> pd.Da
         there = history[[centre in str(site).split("+") for site in history.site]]
         rounds = zip(there.training, there.patients, strict=True)
         spent = [(t, cost(config, int(n))) for t, n in rounds if n]
-        rows.append({
-            "centre": centre, "level": config.privacy.level, "delta": config.privacy.delta,
-            f"epsilon of {model}": epsilon([s for t, s in spent if t == model],
-                                           config.privacy.delta),
-            "epsilon of all trainings": epsilon([s for _, s in spent], config.privacy.delta),
-        })  # fmt: skip
+        rows.append(
+            {
+                "centre": centre,
+                "level": config.privacy.level,
+                "delta": config.privacy.delta,
+                f"epsilon of {model}": epsilon(
+                    [s for t, s in spent if t == model], config.privacy.delta
+                ),
+                "epsilon of all trainings": epsilon([s for _, s in spent], config.privacy.delta),
+            }
+        )
     return pd.DataFrame(rows)

@@ -32,8 +32,9 @@ class Masks:
         self.public = self._secret.public_key().public_bytes_raw()
         self._shown: dict[str, set[str]] = {}
 
-    def hide(self, site: str, values: NDArray[np.float64], what: str, keys: Mapping[str, bytes]
-             ) -> Masked:  # fmt: skip
+    def hide(
+        self, site: str, values: NDArray[np.float64], what: str, keys: Mapping[str, bytes]
+    ) -> Masked:
         """``values`` (n,) under the masks of ``site`` and all others of ``keys``.
 
         ``what`` names the values: the same may be hidden again only among fewer sites, and never
@@ -78,9 +79,14 @@ def sum_of(hidden: list[Masked]) -> NDArray[np.float64]:
 
 
 def secure_update(
-    call: Call, sites: tuple[str, ...], least: int, name: str, number: int, like: Weights,
+    call: Call,
+    sites: tuple[str, ...],
+    least: int,
+    name: str,
+    number: int,
+    like: Weights,
     seconds: float,
-) -> tuple[Update, dict[str, str]]:  # fmt: skip
+) -> tuple[Update, dict[str, str]]:
     """The mean of the updates that ``sites`` hold of a round, as one; and who was lost on the way.
 
     FlameError where fewer than ``least`` remain.
@@ -95,9 +101,13 @@ def secure_update(
             loss, patients, steps = total[-3:]
             weights = shaped(total[:-3] / patients, like)
             update = Update(
-                "+".join(sites), weights, round(patients), float(loss / patients), seconds,
+                "+".join(sites),
+                weights,
+                round(patients),
+                float(loss / patients),
+                seconds,
                 max(round(steps / len(sites)), 1),
-            )  # fmt: skip
+            )
             return update, lost
         sites = tuple(site for site in sites if site not in lost)
     raise FlameError(f"too few sites to hide an update among: {said(lost)}")

@@ -28,8 +28,10 @@ class FedOpt(Strategy):
         change = mean_change(state, updates)
         zeros = [np.zeros(c.shape) for c in change]
         first, second = (state.memory.get(n) for n in (_FIRST, _SECOND))
-        first = [self.momentum * m + (1 - self.momentum) * c
-                 for m, c in zip(first or zeros, change, strict=True)]  # fmt: skip
+        first = [
+            self.momentum * m + (1 - self.momentum) * c
+            for m, c in zip(first or zeros, change, strict=True)
+        ]
         second = self.second(second or [z + self.tau**2 for z in zeros], change)
         step = [m / (np.sqrt(v) + self.tau) for m, v in zip(first, second, strict=True)]
         memory = {**state.memory, _FIRST: first, _SECOND: second}

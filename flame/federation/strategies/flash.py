@@ -32,8 +32,10 @@ class FLASH(Strategy):
         change = mean_change(state, updates)
         zeros = [np.zeros(c.shape) for c in change]
         memory = state.memory or {
-            _FIRST: zeros, _SECOND: [z + self.tau**2 for z in zeros], _DRIFT: zeros,
-        }  # fmt: skip
+            _FIRST: zeros,
+            _SECOND: [z + self.tau**2 for z in zeros],
+            _DRIFT: zeros,
+        }
         first, second, drift, step = [], [], [], []
         for m, v, d, c in zip(*(memory[k] for k in (_FIRST, _SECOND, _DRIFT)), change, strict=True):
             first.append(self.momentum * m + (1 - self.momentum) * c)

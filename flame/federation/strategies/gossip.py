@@ -57,14 +57,17 @@ class Gossip(Strategy):
         for row, site in enumerate(sites):
             if site in sent:
                 trained[row] = flat(sent[site].weights)
-        memory = {k.removeprefix(_METHOD): v[0] for k, v in state.memory.items()
-                  if k.startswith(_METHOD)}  # fmt: skip
+        memory = {
+            k.removeprefix(_METHOD): v[0] for k, v in state.memory.items() if k.startswith(_METHOD)
+        }
         after = Swarm(trained)
         if len(sites) > 1:
             method = open_method(self.config.method, self.config.options)
             after = method.mix(Swarm(before, memory), trained, _round(peers, sent, number))
-        models = {f"{OWN}{site}": shaped(row, state.weights)
-                  for site, row in zip(sites, after.models, strict=True)}  # fmt: skip
+        models = {
+            f"{OWN}{site}": shaped(row, state.weights)
+            for site, row in zip(sites, after.models, strict=True)
+        }
         kept = {f"{_METHOD}{name}": [array] for name, array in after.memory.items()}
         memories = {**models, **kept, _ROUND: [np.array([number + 1])]}
         mean = mean_of(list(models.values()))

@@ -151,8 +151,11 @@ def _survivors(inputs: list[Followed]) -> tuple[list[Row], list[str]]:
 def _followed(task: str, cohorts: list[Cohort], patients: list[Any]) -> tuple[list[Row], list[str]]:
     rows, warnings = list[Row](), list[str]()
     for cohort, centre in zip(cohorts, patients, strict=True):
-        row: Row = {"centre": centre.centre, "patients": len(centre.labelled),
-                    "left out": len(centre.left_out)}  # fmt: skip
+        row: Row = {
+            "centre": centre.centre,
+            "patients": len(centre.labelled),
+            "left out": len(centre.left_out),
+        }
         for reason, count in Counter(centre.left_out).items():
             warnings.append(f"centre {centre.centre}: {count} patients left out: {reason}")
         if task == "evolution":
@@ -178,13 +181,17 @@ def confounding(table: NDArray[np.float64]) -> list[str]:
     """
     given = table.sum(axis=0) > 0
     if given.sum() < 2:
-        return ["all patients had one radiation: forecasts under another are extrapolated from "
-                "physics alone"]  # fmt: skip
+        return [
+            "all patients had one radiation: forecasts under another are extrapolated from "
+            "physics alone"
+        ]
     if len(table) < 2 or cramers_v(table[:, given]) <= _CONFOUNDED:
         return []
-    return ["radiation and centre are confounded (one centre gives mostly one radiation): what "
-            "differs between centres may pass for an effect of radiation; do not trust forecasts "
-            "under another radiation than the one given"]  # fmt: skip
+    return [
+        "radiation and centre are confounded (one centre gives mostly one radiation): what "
+        "differs between centres may pass for an effect of radiation; do not trust forecasts "
+        "under another radiation than the one given"
+    ]
 
 
 def cramers_v(table: NDArray[Any]) -> float:

@@ -25,9 +25,15 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     else:
         survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
         cohort = read_table_cohort(
-            Path(data.table), centre, data.centre_column, data.id_column,
-            list(config.features()), survival, data.simulated, data.person_column,
-        )  # fmt: skip
+            Path(data.table),
+            centre,
+            data.centre_column,
+            data.id_column,
+            list(config.features()),
+            survival,
+            data.simulated,
+            data.person_column,
+        )
     manifest = {
         name: digest
         for name, digest in cohort.manifest.items()

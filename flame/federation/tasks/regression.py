@@ -77,13 +77,22 @@ class RegressionTask(Answered):
             counts = [np.bincount(f, minlength=self.settings.inner_folds) for f in folds]
             return {"patients": np.sum(counts, axis=0)}
         if question == "sums":
-            return {"sums": [
-                asdict(reduce(add, [
-                    self._sums(p.take(np.flatnonzero(f != out)), shared, beta, given["common"])
-                    for p, f in zip(known, folds, strict=True)
-                ]))
-                for out, beta in zip(given["out"], given["beta"], strict=True)
-            ]}  # fmt: skip
+            return {
+                "sums": [
+                    asdict(
+                        reduce(
+                            add,
+                            [
+                                self._sums(
+                                    p.take(np.flatnonzero(f != out)), shared, beta, given["common"]
+                                )
+                                for p, f in zip(known, folds, strict=True)
+                            ],
+                        )
+                    )
+                    for out, beta in zip(given["out"], given["beta"], strict=True)
+                ]
+            }
         raise BadInput(f"a site was asked for '{question}', which it does not answer")
 
     def _enough(self, patients: list[Any], folds: list[NDArray[np.intp]]) -> None:

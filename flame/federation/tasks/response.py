@@ -115,9 +115,15 @@ class ResponseTask(NothingAfter):
         privacy = self.config.privacy
         private = (privacy.clip, privacy.noise) if privacy.level == "patient" else None
         updated: Trained = self.model.fit(
-            weights, inputs, clinical, training.epochs, training.batch_size, rng, correction,
+            weights,
+            inputs,
+            clinical,
+            training.epochs,
+            training.batch_size,
+            rng,
+            correction,
             private,
-        )  # fmt: skip
+        )
         return updated
 
     def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> NDArray[np.float64]:

@@ -120,12 +120,16 @@ class StatisticsTask(Answered):
             **asdict(merge([Moments(**answer) for answer in moments.values()])),
             "patients": np.array([(e.deaths + e.censored).sum() for e in leaving]),
             "deaths": np.array([e.deaths.sum() for e in leaving]),
-            "times": curve.times, "alive": curve.alive, "low": curve.low, "high": curve.high,
+            "times": curve.times,
+            "alive": curve.alive,
+            "low": curve.low,
+            "high": curve.high,
             "medians": np.array([kaplan_meier(e).median for e in leaving]),
             "log_rank": np.array([test.chi2, test.freedom, test.p]),
-            "auc": np.array(aucs).reshape(-1, 3), "c_index": np.array(c_indices).reshape(-1, 3),
+            "auc": np.array(aucs).reshape(-1, 3),
+            "c_index": np.array(c_indices).reshape(-1, 3),
             "c_index_across": np.array(across).reshape(-1, 3),
-        }  # fmt: skip
+        }
 
 
 def _by_centre(answers: list[Message]) -> dict[str, Message]:

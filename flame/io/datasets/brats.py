@@ -20,13 +20,17 @@ from flame.io.datasets.layout import (
 from flame.io.tables import read_table
 
 NEW = {
-    Sequence.T1: ("*-t1n.nii.gz",), Sequence.T1C: ("*-t1c.nii.gz",),
-    Sequence.T2: ("*-t2w.nii.gz",), Sequence.FLAIR: ("*-t2f.nii.gz",),
-}  # fmt: skip
+    Sequence.T1: ("*-t1n.nii.gz",),
+    Sequence.T1C: ("*-t1c.nii.gz",),
+    Sequence.T2: ("*-t2w.nii.gz",),
+    Sequence.FLAIR: ("*-t2f.nii.gz",),
+}
 OLD = {
-    Sequence.T1: ("*_t1.nii.gz",), Sequence.T1C: ("*_t1ce.nii.gz",),
-    Sequence.T2: ("*_t2.nii.gz",), Sequence.FLAIR: ("*_flair.nii.gz",),
-}  # fmt: skip
+    Sequence.T1: ("*_t1.nii.gz",),
+    Sequence.T1C: ("*_t1ce.nii.gz",),
+    Sequence.T2: ("*_t2.nii.gz",),
+    Sequence.FLAIR: ("*_flair.nii.gz",),
+}
 _BEFORE_SURGERY = -1
 _PARTITIONS = "partitioning_1.csv"
 
@@ -51,18 +55,24 @@ class Brats:
             later = NOMINAL_DAYS * order
             visits.append(
                 Visit(
-                    patient, f"{order:03d}", later or _BEFORE_SURGERY,
+                    patient,
+                    f"{order:03d}",
+                    later or _BEFORE_SURGERY,
                     scans_in(folder, NEW if recent else OLD),
                     one(folder, "*-seg.nii.gz" if recent else "*_seg.nii.gz"),
                     note="the day is nominal" if later else "",
                 )
-            )  # fmt: skip
+            )
         missing = gaps(visits)
         centres = self._centres(root, [v.patient for v in visits], missing)
         return PublicData(
-            visits, "brats-2023" if recent else "brats", self._survival(root, missing), {}, centres,
+            visits,
+            "brats-2023" if recent else "brats",
+            self._survival(root, missing),
+            {},
+            centres,
             missing,
-        )  # fmt: skip
+        )
 
     def _centres(self, root: Path, patients: list[str], missing: list[str]) -> dict[str, str]:
         path = one(root, _PARTITIONS, f"**/{_PARTITIONS}")

@@ -19,9 +19,11 @@ from flame.io.datasets.layout import (
 from flame.io.tables import number, read_table
 
 SCANS = {
-    Sequence.T1: ("*_t1.nii.gz",), Sequence.T1C: ("*_t1gd.nii.gz",),
-    Sequence.T2: ("*_t2.nii.gz",), Sequence.FLAIR: ("*_flair.nii.gz",),
-}  # fmt: skip
+    Sequence.T1: ("*_t1.nii.gz",),
+    Sequence.T1C: ("*_t1gd.nii.gz",),
+    Sequence.T2: ("*_t2.nii.gz",),
+    Sequence.FLAIR: ("*_flair.nii.gz",),
+}
 _KEY, _TREATMENT = "id_patient", "CFB-GBM_treatment_data*.tsv"
 
 
@@ -38,11 +40,17 @@ class CfbGbm:
             order = number_in(folder.name)
             visits.append(
                 Visit(
-                    folder.parent.name, folder.name, NOMINAL_DAYS * order, scans_in(folder, SCANS),
-                    one(folder, "*_gtv.nii.gz"), None, one(folder, "*_rtdose.nii.gz"),
-                    one(folder, "*_brain_mask.nii.gz"), "the day is nominal",
+                    folder.parent.name,
+                    folder.name,
+                    NOMINAL_DAYS * order,
+                    scans_in(folder, SCANS),
+                    one(folder, "*_gtv.nii.gz"),
+                    None,
+                    one(folder, "*_rtdose.nii.gz"),
+                    one(folder, "*_brain_mask.nii.gz"),
+                    "the day is nominal",
                 )
-            )  # fmt: skip
+            )
         missing = gaps(visits)
         pattern = "CFB-GBM_clinical_data*.tsv"
         clinical = clinical_table(root, pattern, _KEY, {}, missing)

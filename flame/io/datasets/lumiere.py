@@ -17,9 +17,11 @@ from flame.io.datasets.layout import (
 )
 
 SCANS = {
-    Sequence.T1: ("T1.nii.gz",), Sequence.T1C: ("CT1.nii.gz",), Sequence.T2: ("T2.nii.gz",),
+    Sequence.T1: ("T1.nii.gz",),
+    Sequence.T1C: ("CT1.nii.gz",),
+    Sequence.T2: ("T2.nii.gz",),
     Sequence.FLAIR: ("FLAIR.nii.gz",),
-}  # fmt: skip
+}
 _RATINGS = "LUMIERE-ExpertRating*.csv"
 
 
@@ -44,9 +46,14 @@ class Lumiere:
             week, again = found.groups()
             day = 7 * int(week) + (int(again) - 1 if again else 0)
             visits.append(
-                Visit(folder.parent.name, folder.name, day, scans_in(folder, SCANS),
-                      one(folder, "*seg*mask*.nii.gz", "*segmentation*.nii.gz"))
-            )  # fmt: skip
+                Visit(
+                    folder.parent.name,
+                    folder.name,
+                    day,
+                    scans_in(folder, SCANS),
+                    one(folder, "*seg*mask*.nii.gz", "*segmentation*.nii.gz"),
+                )
+            )
         missing = [*gaps(visits), "days count from the first image, not from radiotherapy"]
         if one(root, _RATINGS, f"**/{_RATINGS}") is None:
             missing.append(f"no table {_RATINGS}: no expert ratings to compare with")

@@ -16,9 +16,11 @@ from flame.io.datasets.layout import (
 )
 
 SCANS = {
-    Sequence.T1: ("*_t1n.nii.gz",), Sequence.T1C: ("*_t1c.nii.gz",),
-    Sequence.T2: ("*_t2w.nii.gz",), Sequence.FLAIR: ("*_t2f.nii.gz",),
-}  # fmt: skip
+    Sequence.T1: ("*_t1n.nii.gz",),
+    Sequence.T1C: ("*_t1c.nii.gz",),
+    Sequence.T2: ("*_t2w.nii.gz",),
+    Sequence.FLAIR: ("*_t2f.nii.gz",),
+}
 
 
 class MuGliomaPost:
@@ -35,12 +37,15 @@ class MuGliomaPost:
         pattern, example = "PatientID_*/Timepoint_*/", "PatientID_0003/Timepoint_1"
         visits = [
             Visit(
-                folder.parent.name, folder.name, NOMINAL_DAYS * (number_in(folder.name) - 1),
-                scans_in(folder, SCANS), one(folder, "*_tumorMask.nii.gz"),
+                folder.parent.name,
+                folder.name,
+                NOMINAL_DAYS * (number_in(folder.name) - 1),
+                scans_in(folder, SCANS),
+                one(folder, "*_tumorMask.nii.gz"),
                 note="the day is nominal",
             )
             for folder in visits_like(root, pattern, example)
-        ]  # fmt: skip
+        ]
         return PublicData(visits, "brats-2023", missing=gaps(visits))
 
 

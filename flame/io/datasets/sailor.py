@@ -17,9 +17,11 @@ from flame.io.datasets.layout import (
 )
 
 SCANS = {
-    Sequence.T1: ("T1.nii.gz",), Sequence.T1C: ("T1c.nii.gz",), Sequence.T2: ("T2.nii.gz",),
+    Sequence.T1: ("T1.nii.gz",),
+    Sequence.T1C: ("T1c.nii.gz",),
+    Sequence.T2: ("T2.nii.gz",),
     Sequence.FLAIR: ("Flair.nii.gz",),
-}  # fmt: skip
+}
 
 
 class Sailor:
@@ -41,12 +43,17 @@ class Sailor:
             for folder, day in zip(sessions, days, strict=True):
                 visits.append(
                     Visit(
-                        patient.name, folder.name, day, scans_in(folder, SCANS),
+                        patient.name,
+                        folder.name,
+                        day,
+                        scans_in(folder, SCANS),
                         one(folder, "ContrastEnhancedMask-CL.nii.gz"),
                         one(folder, "EdemaMask-CL.nii.gz"),
-                        one(folder, "DoseMap.nii.gz") or one(patient, "DoseMap.nii.gz"), None, note,
+                        one(folder, "DoseMap.nii.gz") or one(patient, "DoseMap.nii.gz"),
+                        None,
+                        note,
                     )
-                )  # fmt: skip
+                )
         return PublicData(visits, missing=gaps(visits))
 
 

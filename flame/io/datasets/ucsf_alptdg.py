@@ -36,9 +36,15 @@ class UcsfAlptdg:
                 scans = scans_in(folder, names)
                 if scans:
                     visits.append(
-                        Visit(folder.name, f"time{order}", NOMINAL_DAYS * (order - 1), scans,
-                              one(folder, f"{stem}seg*.nii.gz"), note="the day is nominal")
-                    )  # fmt: skip
+                        Visit(
+                            folder.name,
+                            f"time{order}",
+                            NOMINAL_DAYS * (order - 1),
+                            scans,
+                            one(folder, f"{stem}seg*.nii.gz"),
+                            note="the day is nominal",
+                        )
+                    )
         return PublicData(visits, "brats-2023", missing=gaps(visits))
 
 

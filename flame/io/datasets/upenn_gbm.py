@@ -17,9 +17,11 @@ from flame.io.datasets.layout import (
 )
 
 SCANS = {
-    Sequence.T1: ("*_T1.nii.gz",), Sequence.T1C: ("*_T1GD.nii.gz",),
-    Sequence.T2: ("*_T2.nii.gz",), Sequence.FLAIR: ("*_FLAIR.nii.gz",),
-}  # fmt: skip
+    Sequence.T1: ("*_T1.nii.gz",),
+    Sequence.T1C: ("*_T1GD.nii.gz",),
+    Sequence.T2: ("*_T2.nii.gz",),
+    Sequence.FLAIR: ("*_FLAIR.nii.gz",),
+}
 _BEFORE_SURGERY = -1
 
 

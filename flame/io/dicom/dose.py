@@ -132,9 +132,13 @@ def _grid(path: Path, header: Dataset) -> tuple[NDArray[np.float64], NDArray[np.
     """RAS+ affine of a dose grid and the order of its frames along the slice axis."""
     cosines, origin, spacing, offsets = (
         np.array(numbers(header, k))
-        for k in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing",
-                  "GridFrameOffsetVector")
-    )  # fmt: skip
+        for k in (
+            "ImageOrientationPatient",
+            "ImagePositionPatient",
+            "PixelSpacing",
+            "GridFrameOffsetVector",
+        )
+    )
     if len(cosines) != 6 or len(origin) != 3 or len(spacing) != 2 or len(offsets) < 2:
         raise UnreadableImage(path, "position, orientation or frame offsets are missing")
     row, column = cosines.reshape(2, 3)

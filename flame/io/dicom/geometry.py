@@ -19,9 +19,12 @@ IN_PLANE_DRIFT = 0.1
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _NEEDED = {
-    "ImageOrientationPatient": 6, "ImagePositionPatient": 3, "PixelSpacing": 2, "Rows": 1,
+    "ImageOrientationPatient": 6,
+    "ImagePositionPatient": 3,
+    "PixelSpacing": 2,
+    "Rows": 1,
     "Columns": 1,
-}  # fmt: skip
+}
 _AGAIN = "export the series again, whole and into an empty folder"
 
 
@@ -135,6 +138,8 @@ def _geometry(
 def _slice(instance: Instance) -> Slice:
     slope, intercept = (numbers(instance.header, k) for k in ("RescaleSlope", "RescaleIntercept"))
     return Slice(
-        instance.path, instance.frame,
-        (slope[0] if slope else 1.0) or 1.0, intercept[0] if intercept else 0.0,
-    )  # fmt: skip
+        instance.path,
+        instance.frame,
+        (slope[0] if slope else 1.0) or 1.0,
+        intercept[0] if intercept else 0.0,
+    )

@@ -24,7 +24,7 @@ from flame.io.dicom.headers import (
     group_series,
     numbers,
     read_headers,
-)  # fmt: skip
+)
 from flame.io.dicom.overrides import read_overrides
 from flame.io.dicom.radiotherapy import is_plan
 from flame.io.dicom.sequences import ABSTAIN_BELOW, Verdict, classify, is_reformat

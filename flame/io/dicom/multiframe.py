@@ -20,11 +20,24 @@ _RENAMED = {
     "FrameAcquisitionDateTime": "AcquisitionDateTime",
 }
 _KEPT = {
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
-    "RescaleSlope", "RescaleIntercept", "RepetitionTime", "FlipAngle", "EchoTime",
-    "InversionTime", "ImageType", "StackID", "DiffusionBValue", "TemporalPositionIdentifier",
-    "ContrastBolusAgent", "ScanningSequence", "SeriesDescription",
-}  # fmt: skip
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "SliceThickness",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "RepetitionTime",
+    "FlipAngle",
+    "EchoTime",
+    "InversionTime",
+    "ImageType",
+    "StackID",
+    "DiffusionBValue",
+    "TemporalPositionIdentifier",
+    "ContrastBolusAgent",
+    "ScanningSequence",
+    "SeriesDescription",
+}
 
 
 def frame_headers(header: Dataset) -> list[Dataset]:

@@ -43,9 +43,17 @@ def read_segments(path: Path, frame_of_reference: str) -> dict[str, LabelMap]:
 
 
 _COPIED = (
-    "AccessionNumber", "PatientBirthDate", "PatientID", "PatientName", "PatientSex",
-    "ReferringPhysicianName", "SliceThickness", "StudyDate", "StudyID", "StudyTime",
-)  # fmt: skip
+    "AccessionNumber",
+    "PatientBirthDate",
+    "PatientID",
+    "PatientName",
+    "PatientSex",
+    "ReferringPhysicianName",
+    "SliceThickness",
+    "StudyDate",
+    "StudyID",
+    "StudyTime",
+)
 
 
 def write_segments(
@@ -68,19 +76,33 @@ def write_segments(
     )
     segments = [
         highdicom.seg.SegmentDescription(
-            number, label[:64], codes.SCT.MorphologicallyAbnormalStructure, codes.SCT.Neoplasm,
-            highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC, algorithm,
+            number,
+            label[:64],
+            codes.SCT.MorphologicallyAbnormalStructure,
+            codes.SCT.Neoplasm,
+            highdicom.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+            algorithm,
         )
         for number, label in enumerate(masks, 1)
-    ]  # fmt: skip
+    ]
     stacked = np.stack([m.voxels.transpose(2, 1, 0) for m in masks.values()], axis=-1)
     if len(images) == 1 and geometry.slices[0].frame is not None:  # in the order of its frames
         stacked = stacked[np.argsort([s.frame or 0 for s in geometry.slices])]
     found = highdicom.seg.Segmentation(
-        images, (stacked > 0).astype(np.uint8), highdicom.seg.SegmentationTypeValues.BINARY,
-        segments, highdicom.UID(), 9000, highdicom.UID(), 1, "FLAME", "flame predict",
-        __version__, "none", series_description=description[:64],
-    )  # fmt: skip
+        images,
+        (stacked > 0).astype(np.uint8),
+        highdicom.seg.SegmentationTypeValues.BINARY,
+        segments,
+        highdicom.UID(),
+        9000,
+        highdicom.UID(),
+        1,
+        "FLAME",
+        "flame predict",
+        __version__,
+        "none",
+        series_description=description[:64],
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     found.save_as(path)
 

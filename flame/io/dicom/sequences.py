@@ -18,16 +18,31 @@ AGENT_ONLY = "T1C: contrast agent in the header"
 """Rule of a T1C that only ContrastBolusAgent speaks for; the tag may be stale."""
 
 _REJECTED_TYPES = {
-    "LOCALIZER", "DERIVED", "SECONDARY", "PROJECTION IMAGE", "MPR", "MIP", "MIN IP", "MAX IP",
-    "MINIP", "ADC", "DIFFUSION", "PERFUSION", "SWI", "SUBTRACTION", "PHASE", "P",
-}  # fmt: skip
+    "LOCALIZER",
+    "DERIVED",
+    "SECONDARY",
+    "PROJECTION IMAGE",
+    "MPR",
+    "MIP",
+    "MIN IP",
+    "MAX IP",
+    "MINIP",
+    "ADC",
+    "DIFFUSION",
+    "PERFUSION",
+    "SWI",
+    "SUBTRACTION",
+    "PHASE",
+    "P",
+}
 _REFORMAT_TYPES = {"MPR", "REFORMATTED"}
 _OF_REFORMATS = {"DERIVED", "SECONDARY", "MPR"}
 _REFORMAT_SCORE = 0.6
 _REJECTED_WORDS = re.compile(
     r"(?<![a-z])(loc(alizer)?|scout|survey|dwi|dti|adc|trace|swi|perf(usion)?|dsc|dce|asl|"
-    r"mra|tof|angio|sub(traction)?|mip|bold|fmri)(?![a-z])", re.I
-)  # fmt: skip
+    r"mra|tof|angio|sub(traction)?|mip|bold|fmri)(?![a-z])",
+    re.I,
+)
 _CONTRAST_WORDS = re.compile(
     r"\+ ?c(?![a-z])|(?<![a-z])(gd|gad\w*|post(?![ _-]?(op|surg))|km|ce|contrast)(?![a-z])", re.I
 )
@@ -148,10 +163,12 @@ def _by_description(series: Series) -> Verdict:
     found = [
         sequence
         for sequence, word in (
-            (Sequence.FLAIR, "flair"), (Sequence.T2, "t2"), (Sequence.T1, "t1"),
+            (Sequence.FLAIR, "flair"),
+            (Sequence.T2, "t2"),
+            (Sequence.T1, "t1"),
         )
         if word in text
-    ]  # fmt: skip
+    ]
     if len(found) != 1:
         return Verdict(None, "no TR and TE, unclear description", f"'{series.description}'", 0.0)
     sequence = found[0]

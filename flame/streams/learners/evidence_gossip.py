@@ -150,11 +150,15 @@ class EvidenceGossip(EvidenceOptions, Learner):
         for number, there in self.rounds(self._adams, first, rounds):
             trained = [
                 self.network.descend(
-                    slot.models, x, y, mine * there[:, None], self._adams[i],
+                    slot.models,
+                    x,
+                    y,
+                    mine * there[:, None],
+                    self._adams[i],
                     self.pace.local_steps,
                 )
                 for i, slot, mine in zip(learning, slots, rows, strict=True)
-            ]  # fmt: skip
+            ]
             body = self.network.body if number < self.pace.rounds // 2 else 0
             means = averaged(self.exchange.now, slots, trained, counts[:, learning], body)
             for slot, mean in zip(slots, means, strict=True):

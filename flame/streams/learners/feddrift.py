@@ -69,9 +69,7 @@ class FedDrift(Learner):
         theirs = np.stack([self.bank[model] for model in chosen])
         self.models = np.where(there[:, None], theirs, self.models)
 
-    def _round(
-        self, model: int, rows: Labelled, adam: Adam, there: NDArray[np.bool_]
-    ) -> None:  # fmt: skip
+    def _round(self, model: int, rows: Labelled, adam: Adam, there: NDArray[np.bool_]) -> None:
         x, y, weight, labels = rows
         weight = weight * (labels == model) * there[:, None]
         counts = weight.sum(axis=1)
@@ -84,17 +82,22 @@ class FedDrift(Learner):
 
     def _all(self) -> Labelled:
         x, y, weight = together(self._seen)
-        labels = [np.tile(k[:, None], (1, rows[1].shape[1]))
-                  for k, rows in zip(self._labels, self._seen, strict=True)]  # fmt: skip
+        labels = [
+            np.tile(k[:, None], (1, rows[1].shape[1]))
+            for k, rows in zip(self._labels, self._seen, strict=True)
+        ]
         return x, y, weight, np.concatenate(labels, axis=1)
 
     def _choose(self, batch: Batch, last: NDArray[np.int_]) -> NDArray[np.int_]:
         """The model of each node for its newest rows; those that none fits get one anew."""
         n = len(batch.x)
-        scores = np.stack([
-            self.network.accuracy(np.tile(m, (n, 1)), batch.x, batch.y, batch.weight)
-            for m in self.bank
-        ], axis=1)  # fmt: skip
+        scores = np.stack(
+            [
+                self.network.accuracy(np.tile(m, (n, 1)), batch.x, batch.y, batch.weight)
+                for m in self.bank
+            ],
+            axis=1,
+        )
         there = batch.there.any(axis=1)
         scored = scores.max(axis=1)
         chosen = np.where(there, scores.argmax(axis=1), last) if self._labels else last

@@ -55,8 +55,12 @@ class FineTune(Learner):
 
     def slope(self, rows: Rows, corrections: Sequence[Correction]) -> Callable[[Array], Array]:
         """``gradient`` in a round that begins with ``models``, with ``corrections``."""
-        linear = np.stack([c.linear[0] if c.linear else 0 * m for c, m in
-                           zip(corrections, self.models, strict=True)])  # fmt: skip
+        linear = np.stack(
+            [
+                c.linear[0] if c.linear else 0 * m
+                for c, m in zip(corrections, self.models, strict=True)
+            ]
+        )
         proximal, begun = np.array([[c.proximal] for c in corrections]), self.models
         return lambda models: self.gradient(models, rows) + linear + proximal * (models - begun)
 

@@ -61,9 +61,9 @@ class ResetAndGate(Learner):
     def _of_each(self, models: Array, batch: Batch) -> Array:
         """Accuracy (n, n) on the rows of node i of the model of node j."""
         n = len(models)
-        return np.stack([
-            self._accuracy(np.tile(models[j], (n, 1)), batch) for j in range(n)
-        ], axis=1)  # fmt: skip
+        return np.stack(
+            [self._accuracy(np.tile(models[j], (n, 1)), batch) for j in range(n)], axis=1
+        )
 
     def _gated(self, models: Array, batch: Batch) -> Array:
         scores = self._of_each(models, batch)

@@ -27,14 +27,16 @@ class ImageNetwork(Network):
         from flame.core.keras_import import keras
 
         layers = keras.layers
-        return keras.Sequential([
-            keras.Input((self.side, self.side, 1)),
-            layers.Conv2D(self.filters, 3, padding="same", activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(2 * self.filters, 3, padding="same", activation="relu"),
-            layers.GlobalAveragePooling2D(),
-            layers.Dense(self.classes - 1),
-        ])  # fmt: skip
+        return keras.Sequential(
+            [
+                keras.Input((self.side, self.side, 1)),
+                layers.Conv2D(self.filters, 3, padding="same", activation="relu"),
+                layers.MaxPooling2D(2),
+                layers.Conv2D(2 * self.filters, 3, padding="same", activation="relu"),
+                layers.GlobalAveragePooling2D(),
+                layers.Dense(self.classes - 1),
+            ]
+        )
 
     def start(self, rng: np.random.Generator) -> Array:
         """Glorot's normal weights, biases of 0."""

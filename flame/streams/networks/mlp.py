@@ -36,9 +36,9 @@ class MLP(Network):
         """Uniform as PyTorch's layers begin, +- 1 / sqrt(inputs)."""
         first, last = self.features**-0.5, self.hidden**-0.5
         inner = (self.features + 1) * self.hidden
-        return np.concatenate([
-            rng.uniform(-first, first, inner), rng.uniform(-last, last, self.size - inner)
-        ])  # fmt: skip
+        return np.concatenate(
+            [rng.uniform(-first, first, inner), rng.uniform(-last, last, self.size - inner)]
+        )
 
     def logits(self, parameters: Array, x: Array) -> Array:
         """See ``Network``."""
@@ -55,9 +55,19 @@ class MLP(Network):
         found = parameters.copy()
         share = shares(weight) * adam.who[:, None]
         _descend(
-            found, x, y, share, adam.mean, adam.square, adam.steps, steps, adam.rate,
-            self.hidden, self.classes - 1, adam.frozen,
-        )  # fmt: skip
+            found,
+            x,
+            y,
+            share,
+            adam.mean,
+            adam.square,
+            adam.steps,
+            steps,
+            adam.rate,
+            self.hidden,
+            self.classes - 1,
+            adam.frozen,
+        )
         adam.steps += steps
         return found
 

@@ -93,9 +93,7 @@ def _stagger_features(count: int, rng: np.random.Generator) -> Array:
 
 def _stagger(x: Array, at: Between) -> Labels:
     size, colour, shape = x.T
-    rules = (
-        (size == 0) & (colour == 0), (colour == 1) | (shape == 1), (size == 1) | (size == 2)
-    )  # fmt: skip
+    rules = ((size == 0) & (colour == 0), (colour == 1) | (shape == 1), (size == 1) | (size == 2))
     return np.asarray(rules[at.nearest], np.int64)
 
 

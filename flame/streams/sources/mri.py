@@ -89,9 +89,13 @@ def _hospital(
 
 
 def _seen(
-    scanner: Scanner, sequence: Sequence, protocol: float, share: Array, normalised: bool,
+    scanner: Scanner,
+    sequence: Sequence,
+    protocol: float,
+    share: Array,
+    normalised: bool,
     rng: np.random.Generator,
-) -> Array:  # fmt: skip
+) -> Array:
     """Mean, deviation and the 10th and 90th percentile of the tumour (patient, 4)."""
     signal = relative_signal(sequence, scanner.contrast * protocol)
     tumour = signal[-share.shape[1] :]

@@ -56,15 +56,23 @@ def synthetic_stream(config: SyntheticConfig, plan: Plan, seed: int) -> Stream:
     names = tuple(f"node-{k + 1}" for k in range(plan.nodes))
     classes = tuple(map(str, range(source.classes)))
     return Stream(
-        names, classes, tuple(batches), plan.concept, simulated=True,
+        names,
+        classes,
+        tuple(batches),
+        plan.concept,
+        simulated=True,
         moving=None if plan.manner == SUDDEN else plan.moving,
-    )  # fmt: skip
+    )
 
 
 def _node(
-    config: SyntheticConfig, source: Source, plan: Plan, step: int, node: int,
+    config: SyntheticConfig,
+    source: Source,
+    plan: Plan,
+    step: int,
+    node: int,
     rng: np.random.Generator,
-) -> tuple[Array, Labels]:  # fmt: skip
+) -> tuple[Array, Labels]:
     old, new, share = plan.before[step, node], plan.after[step, node], plan.share[step, node]
     if plan.manner == INCREMENTAL:
         return _drawn(config, source, Between(old, new, share), config.samples, rng)

@@ -35,9 +35,18 @@ def case(later: np.ndarray, name: str = "p") -> EvolutionCase:
     empty = np.zeros((16, 16, 16), np.float32)
     treatment = Treatment((Phase(Radiation.PHOTON, 60, 30),))
     return EvolutionCase(
-        name, "c", 10.0, 0, cube(4, 8), empty[..., None], empty, empty, empty + 60, treatment,
+        name,
+        "c",
+        10.0,
+        0,
+        cube(4, 8),
+        empty[..., None],
+        empty,
+        empty,
+        empty + 60,
+        treatment,
         later=((50, later),),
-    )  # fmt: skip
+    )
 
 
 def test_dice_of_halves_and_of_nothing() -> None:
@@ -131,8 +140,10 @@ def test_swaps_by_hand() -> None:
     def treated(radiation: Radiation, voxels: int) -> EvolutionCase:
         mask = np.zeros(24**3, bool)
         mask[:voxels] = True  # of 0.064 ml
-        return tumour_case(treatment=Treatment((Phase(radiation, 60.0, 30),)),
-                           later=((50, mask.reshape((24,) * 3)),))  # fmt: skip
+        return tumour_case(
+            treatment=Treatment((Phase(radiation, 60.0, 30),)),
+            later=((50, mask.reshape((24,) * 3)),),
+        )
 
     under = {r: treated(r, n) for r, n in zip(Radiation, (312, 156, 78), strict=True)}
     proton, carbon = swaps(Known(), under, 50)

@@ -11,8 +11,9 @@ def test_only_what_the_model_reads_matters() -> None:
     image = np.ones((1, 10, 8, 8, 2), np.float32)
     image[0, 8:] = 0  # outside the brain
     empty, none = np.zeros((1, 0), np.float32), np.full(1, np.nan)
-    patient = Inputs("c", ("p",), image, empty.astype(float), empty, none.astype(np.float32), none,
-                     none)  # fmt: skip
+    patient = Inputs(
+        "c", ("p",), image, empty.astype(float), empty, none.astype(np.float32), none, none
+    )
 
     def predict(inputs: Inputs) -> np.ndarray:
         """A tenth a voxel of the first channel at (4..5, 0, 0)."""

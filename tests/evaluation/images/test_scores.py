@@ -20,12 +20,19 @@ def rows_of(values: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
     """Dice by model and where it was trained, a patient a value, all tested at centre a."""
     return pd.DataFrame(
         [
-            {"model": model, "trained_on": trained, "tested_on": "a", "patient": f"p{n}",
-             "seed": 0, "dice": value, "hd95": np.nan}
+            {
+                "model": model,
+                "trained_on": trained,
+                "tested_on": "a",
+                "patient": f"p{n}",
+                "seed": 0,
+                "dice": value,
+                "hd95": np.nan,
+            }
             for (model, trained), row in values.items()
             for n, value in enumerate(row)
         ]
-    )  # fmt: skip
+    )
 
 
 ROWS = rows_of(
@@ -51,8 +58,9 @@ def test_scores_are_means_over_patients() -> None:
 
 
 def test_differences_are_paired_and_local_is_the_centres_own() -> None:
-    found = {(d.model, d.against): d for d in differences("segmentation", ROWS)
-             if d.metric == "dice"}  # fmt: skip
+    found = {
+        (d.model, d.against): d for d in differences("segmentation", ROWS) if d.metric == "dice"
+    }
     assert found[("federated", "local")].value == pytest.approx((0.1 + 0.0) / 2)
     assert found[("federated", "pooled")].value == pytest.approx((0.0 - 0.1) / 2)
 
@@ -82,11 +90,16 @@ def test_regions_are_shown_apart() -> None:
 def test_baselines_learn_from_other_folds_of_all_centres() -> None:
     training = TrainingConfig(folds=2, seeds=(0,))
     centres = [
-        Cases(c, tuple(f"{c}{n}" for n in range(3)),
-              tuple((tumour_case(f"{c}{n}", 10.0 + n, later=((60, ball(12.0 + n + k)),)),)
-                    for n in range(3)))
+        Cases(
+            c,
+            tuple(f"{c}{n}" for n in range(3)),
+            tuple(
+                (tumour_case(f"{c}{n}", 10.0 + n, later=((60, ball(12.0 + n + k)),)),)
+                for n in range(3)
+            ),
+        )
         for k, c in enumerate(("a", "b"))
-    ]  # fmt: skip
+    ]
     rows = pd.concat(baseline_scores(training, centres))
     assert set(rows.model) == set(BASELINES)
     assert (rows.groupby(["model", "tested_on", "patient"]).size() == 1).all()
@@ -116,10 +129,13 @@ def test_dots_have_a_panel_a_centre() -> None:
 def test_nobody_is_predicted_by_a_model_that_saw_the_patient() -> None:
     training = TrainingConfig(folds=3, seeds=(0, 1))
     centres = [
-        Cases(c, tuple(f"{c}{n}" for n in range(size)), tuple(() if n == 1 else (n,)
-              for n in range(size)))
+        Cases(
+            c,
+            tuple(f"{c}{n}" for n in range(size)),
+            tuple(() if n == 1 else (n,) for n in range(size)),
+        )
         for c, size in (("a", 7), ("b", 5), ("c", 4))
-    ]  # fmt: skip
+    ]
     predicted: dict[tuple[str, str, str, int], list[int]] = {}
     for held in held_out(training, centres):
         federation, patients = held.federation, held.patients

@@ -25,10 +25,13 @@ REPORT = GeneralisationReport(
     CENTRES,
     (
         *(score("federated", "a+b+c", c, v) for c, v in zip(CENTRES, (0.8, 0.6, 0.7), strict=True)),
-        score("local", "a", "a", 0.75), score("local", "b", "a", 0.5),
+        score("local", "a", "a", 0.75),
+        score("local", "b", "a", 0.5),
     ),
-    (gap(-0.02, 0.04),), "auc", False,
-)  # fmt: skip
+    (gap(-0.02, 0.04),),
+    "auc",
+    False,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +67,9 @@ def test_over_centres_by_hand() -> None:
 
 
 def test_a_centre_at_the_end_of_the_scale_is_no_number() -> None:
-    perfect = tuple(replace(s, value=1.0, high=1.0) if s.tested_on == "a" else s
-                    for s in REPORT.scores)  # fmt: skip
+    perfect = tuple(
+        replace(s, value=1.0, high=1.0) if s.tested_on == "a" else s for s in REPORT.scores
+    )
     (found,) = over_centres(replace(REPORT, scores=perfect))
     assert np.isnan(found.effects.mean)
     assert found.effects.reason == "a centre is at the end of the scale"

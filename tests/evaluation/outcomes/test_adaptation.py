@@ -31,9 +31,10 @@ def test_a_shifted_hospital_gains_and_the_csv_says_so(toy: TrainConfig, tmp_path
     for centre, shift in (("a", -1.0), ("b", 2.5)):
         x = rng.normal(size=80)
         respond = rng.random(80) < expit(shift + 2 * x)
-        rows += [{"centre": centre, "patient_id": f"{centre}{i}", "x": v, "y": 0.0,
-                  "response": int(r)}
-                 for i, (v, r) in enumerate(zip(x, respond, strict=True))]  # fmt: skip
+        rows += [
+            {"centre": centre, "patient_id": f"{centre}{i}", "x": v, "y": 0.0, "response": int(r)}
+            for i, (v, r) in enumerate(zip(x, respond, strict=True))
+        ]
     pd.DataFrame(rows).to_csv(toy.data.table, index=False)
     training = replace(toy.training, rounds=10, epochs=5, learning_rate=0.5)
     train.run(replace(toy, training=training), tmp_path / "run")

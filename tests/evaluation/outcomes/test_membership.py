@@ -44,9 +44,11 @@ def test_a_model_that_knows_its_patients_by_heart(toy: TrainConfig, tmp_path: Pa
 
 
 def test_figures_add_up_by_their_comparisons() -> None:
-    rows = [{"seed": 0, **Scored("auc", 0.5, 0.04, 10, 7, 3)._asdict()},
-            {"seed": 0, **Scored("auc", 0.8, 0.01, 30, 11, 5)._asdict()},
-            {"seed": 0, **Scored("auc", float("nan"), 0.0, 0, 2, 2)._asdict()}]  # fmt: skip
+    rows = [
+        {"seed": 0, **Scored("auc", 0.5, 0.04, 10, 7, 3)._asdict()},
+        {"seed": 0, **Scored("auc", 0.8, 0.01, 30, 11, 5)._asdict()},
+        {"seed": 0, **Scored("auc", float("nan"), 0.0, 0, 2, 2)._asdict()},
+    ]
     found = averaged({"model": "m"}, pd.DataFrame(rows))
     assert found["value"] == pytest.approx((0.5 * 10 + 0.8 * 30) / 40)
     half = 1.959964 * np.sqrt((0.04 * 100 + 0.01 * 900) / 1600)

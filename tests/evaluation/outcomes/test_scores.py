@@ -29,9 +29,15 @@ def inputs_of(centre: str, response: list[float], features: list[float]) -> Inpu
     n = len(response)
     empty = np.zeros((n, 0), np.float32)
     return Inputs(
-        centre, tuple(f"{centre}{i}" for i in range(n)), empty, np.array(features)[:, None], empty,
-        np.array(response, np.float32), np.full(n, np.nan), np.zeros(n),
-    )  # fmt: skip
+        centre,
+        tuple(f"{centre}{i}" for i in range(n)),
+        empty,
+        np.array(features)[:, None],
+        empty,
+        np.array(response, np.float32),
+        np.full(n, np.nan),
+        np.zeros(n),
+    )
 
 
 def predicted(centre: str, values: list[float], folds: list[int]) -> Predictions:
@@ -51,11 +57,16 @@ def test_pairs_of_subgroups_stay_within_a_centre() -> None:
     cohort = [inputs_of("a", [1, 0, 1], [0] * 3), inputs_of("b", [1, 0, 0], [0] * 3)]
     predictions = [predicted("a", [0.9, 0.1, 0.5], [0] * 3), predicted("b", [0.2, 0.3, 0], [0] * 3)]
     cohorts = [
-        Cohort(i.centre, tuple(
-            Patient(name, clinical={"sex": float(n == 2), "age": 50.0 + 20 * n})
-            for n, name in enumerate(i.pseudonyms)
-        ), False) for i in cohort
-    ]  # fmt: skip
+        Cohort(
+            i.centre,
+            tuple(
+                Patient(name, clinical={"sex": float(n == 2), "age": 50.0 + 20 * n})
+                for n, name in enumerate(i.pseudonyms)
+            ),
+            False,
+        )
+        for i in cohort
+    ]
     table = subgroups("response", predictions, cohort, cohorts).set_index(["subgroup", "value"])
     men = table.loc[("sex", "coded 0")]
     assert (men.n, men.auc) == (4, 0.5)
@@ -87,8 +98,9 @@ def test_one_hospital_has_no_shortcut() -> None:
 
 
 def test_effects_of_a_logistic_regression_by_its_formula(toy: TrainConfig, tmp_path: Path) -> None:
-    config = replace(toy, model=replace(toy.model, kind="logistic"),
-                     regression=RegressionConfig(penalizer=0.1))  # fmt: skip
+    config = replace(
+        toy, model=replace(toy.model, kind="logistic"), regression=RegressionConfig(penalizer=0.1)
+    )
     run = tmp_path / "run"
     train.run(config, run)
     config = train.load_run(run)

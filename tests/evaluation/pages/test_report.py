@@ -30,9 +30,17 @@ def test_scores_and_report(run: Path) -> None:
     result = evaluate.run(run)
     scores = pd.read_csv(result.scores)
     assert list(scores.columns) == [
-        "model", "trained_on", "tested_on", "metric", "value", "low", "high", "n", "events",
+        "model",
+        "trained_on",
+        "tested_on",
+        "metric",
+        "value",
+        "low",
+        "high",
+        "n",
+        "events",
         "reason",
-    ]  # fmt: skip
+    ]
     aucs = scores[scores.metric == "auc"].set_index(["model", "trained_on", "tested_on"])
     local = {("local", a, b) for a in "ab" for b in "ab"}
     joint = {(m, "a+b", c) for m in ("federated", "pooled") for c in "ab"}
@@ -54,8 +62,9 @@ def test_scores_and_report(run: Path) -> None:
     assert "Real patients" in html
     assert "Simulated patients" not in html
     assert not re.search(r"""(src|href)=["'](https?:)?//""", html), "needs the network"
-    assert not re.search(r"\b[ab]\d+\b", re.sub(r"<svg.*?</svg>|<style.*?</style>", "", html,
-                                                flags=re.S)), "a patient is named"  # fmt: skip
+    assert not re.search(
+        r"\b[ab]\d+\b", re.sub(r"<svg.*?</svg>|<style.*?</style>", "", html, flags=re.S)
+    ), "a patient is named"
 
 
 def test_out_of_fold_predictions_do_not_see_the_patient(toy: TrainConfig, tmp_path: Path) -> None:
@@ -109,13 +118,23 @@ def test_report_opens_in_chromium(run: Path) -> None:
     if chromium is None:
         pytest.skip("no Chromium here (Debian package chromium)")
     html = evaluate.run(run).html
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-             "--disable-background-networking", "--disable-component-update", "--disable-sync",
-             f"--user-data-dir={run / 'browser'}"]  # fmt: skip
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        f"--user-data-dir={run / 'browser'}",
+    ]
     shown = subprocess.run(
         [chromium, *flags, "--dump-dom", html.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
-    ).stdout  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    ).stdout
     written = html.read_text()
     assert written.count("<svg") > 0
     for part in ("<svg", "<table", "<h2"):  # a browser drops what it cannot parse
@@ -124,6 +143,8 @@ def test_report_opens_in_chromium(run: Path) -> None:
     picture = run / "report.png"
     subprocess.run(
         [chromium, *flags, f"--screenshot={picture}", "--window-size=1200,2400", html.as_uri()],
-        capture_output=True, timeout=120, check=True,
-    )  # fmt: skip
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
     assert picture.stat().st_size > 50_000

@@ -105,8 +105,17 @@ class Hospitals:
 
     def submit(self, config: TrainConfig, out: Path) -> "subprocess.Popen[bytes]":
         (self.root / "config.toml").write_text(as_toml(config))
-        command = [*FLAME, "submit", str(self.root / "config.toml"), "--kit",
-                   str(self.kit("lead")), "--out", str(out), "--patience", "120"]  # fmt: skip
+        command = [
+            *FLAME,
+            "submit",
+            str(self.root / "config.toml"),
+            "--kit",
+            str(self.kit("lead")),
+            "--out",
+            str(out),
+            "--patience",
+            "120",
+        ]
         with (self.root / "submit.out").open("ab") as told:
             self.submitted.append(subprocess.Popen(command, stdout=told, stderr=told))
         return self.submitted[-1]

@@ -99,8 +99,9 @@ def test_a_slow_site_is_left_out_of_this_call_only(played: Any) -> None:
 def test_refusals_are_told_and_failures_are_not(played: Any) -> None:
     call = played(a=Played({"refused": "does not"}), b=Played({"failed": "ValueError"}))
     assert call("answer", ("a", "b")).lost == {
-        "a": "does not", "b": "failed (ValueError); its own log says where",
-    }  # fmt: skip
+        "a": "does not",
+        "b": "failed (ValueError); its own log says where",
+    }
 
 
 def test_who_is_not_waited_for_works_on_and_answers_later(played: Any) -> None:

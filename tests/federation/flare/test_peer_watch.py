@@ -26,11 +26,12 @@ def in_three(toy: TrainConfig, folder: Path) -> TrainConfig:
     path = folder / "three.csv"
     table.to_csv(path, index=False)
     return replace(
-        toy, data=replace(toy.data, table=str(path), centres=NAMES),
+        toy,
+        data=replace(toy.data, table=str(path), centres=NAMES),
         training=replace(toy.training, rounds=2),
         federation=replace(toy.federation, strategy="gossip"),
         gossip=GossipConfig(topology="line"),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.flare
@@ -77,8 +78,12 @@ class Sites:
 
 def state(done: int, finished: bool = False, error: str = "") -> dict[str, Any]:
     return {
-        "done": done, "total": 9, "finished": finished, "error": error, "refused": False,
-    }  # fmt: skip
+        "done": done,
+        "total": 9,
+        "finished": finished,
+        "error": error,
+        "refused": False,
+    }
 
 
 def test_all_that_the_server_gets_is_how_far_sites_are(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,8 +76,12 @@ FlareSite._work = poisoned
 
 def settings(toy: TrainConfig, rounds: int) -> TrainConfig:
     federation = replace(toy.federation, silence_s=5.0)
-    return replace(toy, federation=federation, training=replace(toy.training, rounds=rounds),
-                   data=replace(toy.data, centres=SITES))  # fmt: skip
+    return replace(
+        toy,
+        federation=federation,
+        training=replace(toy.training, rounds=rounds),
+        data=replace(toy.data, centres=SITES),
+    )
 
 
 @pytest.fixture
@@ -119,8 +123,11 @@ def test_two_hospitals(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -
     sent = (hospitals.kit("a") / "sent.log").read_text()
     assert "weights after round 3 of federated.seed-0.all, learned from 24 patients" in sent
     assert "sums over patients in answer to 'moments' (6 numbers, 0.0 kB)" in sent
-    told = [*tmp_path.glob("run/**/*"), *hospitals.kit("server").rglob("*"),
-            *hospitals.kit("lead").rglob("*")]  # fmt: skip
+    told = [
+        *tmp_path.glob("run/**/*"),
+        *hospitals.kit("server").rglob("*"),
+        *hospitals.kit("lead").rglob("*"),
+    ]
     for path in told:  # no name of a patient, nor where one lies
         if path.is_file():
             content = path.read_bytes()
@@ -204,8 +211,12 @@ class TestFaults:
     def test_the_process_of_a_job_dies_at_one_site(
         self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
     ) -> None:
-        self.run(hospitals, settings(toy, 12), tmp_path / "run",
-                 lambda: hospitals.job_process("b").kill())  # fmt: skip
+        self.run(
+            hospitals,
+            settings(toy, 12),
+            tmp_path / "run",
+            lambda: hospitals.job_process("b").kill(),
+        )
         assert "site b was silent for 5 s; going on from the last round" in hospitals.said()
 
     def test_a_site_dies_with_its_answer_ready(

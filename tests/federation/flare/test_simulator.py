@@ -18,15 +18,22 @@ def ending(codes: list[int], progress: bool) -> object:
     return once
 
 
-@pytest.mark.parametrize(("codes", "progress", "left"), [
-    ([1, 0], False, 0),  # it had not begun: tried once more
-    ([1, 1, 0], False, 1),
-    ([1, 0], True, 1),  # it had: whoever reads the error decides
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("codes", "progress", "left"),
+    [
+        ([1, 0], False, 0),  # it had not begun: tried once more
+        ([1, 1, 0], False, 1),
+        ([1, 0], True, 1),  # it had: whoever reads the error decides
+    ],
+)
 def test_what_never_began_is_tried_once_more(
-    toy: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-    codes: list[int], progress: bool, left: int,
-) -> None:  # fmt: skip
+    toy: TrainConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    codes: list[int],
+    progress: bool,
+    left: int,
+) -> None:
     monkeypatch.setattr(simulator, "_simulated", ending(codes, progress))
     if left:
         with pytest.raises(FlameError, match=r"ended with code 1; see .*flare\.log"):

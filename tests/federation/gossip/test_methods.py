@@ -78,10 +78,15 @@ def test_a_doubly_stochastic_round_keeps_the_mean_and_contracts(name: str) -> No
 def test_what_equals_plain_gossip() -> None:
     expected = on("ring").weights @ START
     for name, options in (
-        ("dpsgd", {}), ("choco", {"share": 1.0, "rate": 1.0}), ("clipped-gossip", {"radius": 1e9}),
-        ("neighbour-trimmed-mean", {"liars": 0}), ("epidemic", {"peers": 2}), ("push-sum", {}),
-        ("dfedavgm", {"momentum": 0.0}), ("alike", {"closest": 8}),
-    ):  # fmt: skip
+        ("dpsgd", {}),
+        ("choco", {"share": 1.0, "rate": 1.0}),
+        ("clipped-gossip", {"radius": 1e9}),
+        ("neighbour-trimmed-mean", {"liars": 0}),
+        ("epidemic", {"peers": 2}),
+        ("push-sum", {}),
+        ("dfedavgm", {"momentum": 0.0}),
+        ("alike", {"closest": 8}),
+    ):
         assert np.allclose(mixed(name, 1, **options).models, expected, atol=1e-12), name
 
 

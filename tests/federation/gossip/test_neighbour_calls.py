@@ -46,10 +46,11 @@ def four(toy: TrainConfig, tmp_path: Path) -> TrainConfig:
     path = tmp_path / "four.csv"
     table.to_csv(path, index=False)
     return replace(
-        toy, data=replace(toy.data, table=str(path), centres=NAMES),
+        toy,
+        data=replace(toy.data, table=str(path), centres=NAMES),
         federation=replace(toy.federation, strategy="gossip"),
         gossip=GossipConfig(topology="line"),
-    )  # fmt: skip
+    )
 
 
 def sites(config: TrainConfig) -> dict[str, Site]:
@@ -80,9 +81,16 @@ class Network:
         def answer(method: str, arguments: Message) -> Message:
             return getattr(self._sites[name], method)(**arguments)
 
-        return PeerCall(name, answer, self.boxes[name], post,
-                        lambda other, topic: other not in self.dead, strategy.peers,
-                        (30.0, self.silence_s), self.folder / name)  # fmt: skip
+        return PeerCall(
+            name,
+            answer,
+            self.boxes[name],
+            post,
+            lambda other, topic: other not in self.dead,
+            strategy.peers,
+            (30.0, self.silence_s),
+            self.folder / name,
+        )
 
     def learn(self, name: str, rounds: int = 0, trainings: int = len(PLAN)) -> Checkpoint:
         config = self.config
@@ -207,8 +215,10 @@ def test_who_is_away_sends_nothing_and_nobody_waits_for_it(
         found = dict(zip(NAMES, pool.map(lambda n: network.learn(n, 0, 1), NAMES), strict=True))
     whole = expected(config, tmp_path / "whole")
     for name in NAMES:
-        assert all(np.array_equal(a, b) for a, b in
-                   zip(own(found[name], name), own(whole, name), strict=True))  # fmt: skip
+        assert all(
+            np.array_equal(a, b)
+            for a, b in zip(own(found[name], name), own(whole, name), strict=True)
+        )
     sent = {(one, topic) for one, _, topic in network.seen if topic.startswith(PLAN[0].name)}
     assert {topic for one, topic in sent if one == "a"} == {f"{PLAN[0].name}:3"}
     assert not [row for row in found["b"].history if row["lost"]]
@@ -245,8 +255,10 @@ def test_a_killed_federation_goes_on_to_the_same_weights(four: TrainConfig, tmp_
         found = dict(zip(NAMES, pool.map(again.learn, NAMES), strict=True))
     whole = expected(four, tmp_path / "whole")
     for name in NAMES:
-        assert all(np.array_equal(a, b) for a, b in
-                   zip(own(found[name], name), own(whole, name), strict=True))  # fmt: skip
+        assert all(
+            np.array_equal(a, b)
+            for a, b in zip(own(found[name], name), own(whole, name), strict=True)
+        )
 
 
 def test_gossip_trains_evaluates_and_has_a_model_a_centre(
@@ -262,16 +274,18 @@ def test_gossip_trains_evaluates_and_has_a_model_a_centre(
 @pytest.mark.parametrize(
     ("section", "given", "message"),
     [
-        ("federation", {"secure": True}, "strategy gossip"), ("federation", {"bits": 8}, "gossip"),
+        ("federation", {"secure": True}, "strategy gossip"),
+        ("federation", {"bits": 8}, "gossip"),
         ("training", {"validation": 4}, "gossip"),
         ("federation", {"engine": "flare"}, "gossip.method on FLARE"),
     ],
-)  # fmt: skip
+)
 def test_what_gossip_does_not_go_with(
     four: TrainConfig, section: str, given: dict[str, object], message: str
 ) -> None:
     with pytest.raises(BadInput, match=message):
         replace(
-            four, gossip=GossipConfig(method="push-sum"),
+            four,
+            gossip=GossipConfig(method="push-sum"),
             **{section: replace(getattr(four, section), **given)},
-        )  # fmt: skip
+        )

@@ -41,8 +41,18 @@ def test_the_share_of_lost_messages_is_as_declared() -> None:
 def test_nodes_leave_and_come_back() -> None:
     away = peers(away={"c": (2, 5, 9)})
     assert [bool(away.there(k)[2]) for k in range(11)] == [
-        True, True, False, False, False, True, True, True, True, False, False
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
     gone = away.round(3).arrived
     assert not gone[1, 2]
     assert not gone[2, 1]
@@ -56,9 +66,17 @@ def test_a_slow_node_hears_and_is_not_heard() -> None:
 
 
 @pytest.mark.parametrize(
-    ("topology", "rounds"), [("ring", 4), ("line", 7), ("full", 1), ("hypercube", 3), ("star", 2),
-                             ("exponential", 3), ("one-peer-exponential", 3)],
-)  # fmt: skip
+    ("topology", "rounds"),
+    [
+        ("ring", 4),
+        ("line", 7),
+        ("full", 1),
+        ("hypercube", 3),
+        ("star", 2),
+        ("exponential", 3),
+        ("one-peer-exponential", 3),
+    ],
+)
 def test_rounds_until_everybody_can_have_heard_of_everybody(topology: str, rounds: int) -> None:
     assert peers(topology=topology).diameter == rounds
 
@@ -111,10 +129,18 @@ def test_shares_by_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"loss": 1.0}, {"topology": "file"}, {"away": {"a": (3, 1)}}, {"slow": {"a": 2.0}},
-              {"away": {"z": (1,)}}, {"topology": "places"}, {"method": "choco", "loss": 0.1},
-              {"method": "choco", "topology": "matching"}],
-)  # fmt: skip
+    "given",
+    [
+        {"loss": 1.0},
+        {"topology": "file"},
+        {"away": {"a": (3, 1)}},
+        {"slow": {"a": 2.0}},
+        {"away": {"z": (1,)}},
+        {"topology": "places"},
+        {"method": "choco", "loss": 0.1},
+        {"method": "choco", "topology": "matching"},
+    ],
+)
 def test_bad_settings_are_refused(given: dict[str, object]) -> None:
     with pytest.raises(BadInput):
         peers(**given)

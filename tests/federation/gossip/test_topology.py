@@ -52,10 +52,17 @@ def test_gaps_of_closed_forms(nodes: int) -> None:
     assert gap("line", nodes) == pytest.approx(2 / 3 * (1 - np.cos(np.pi / nodes)))
 
 
-@pytest.mark.parametrize(("name", "sixteen", "sixty_four"), [
-    ("ring", 0.0507, 0.0032), ("line", 0.0128, 0.0008), ("star", 0.0625, 0.0156),
-    ("torus", 0.4, 0.1172), ("hypercube", 0.4, 0.2857), ("exponential", 0.4, 0.2857),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "sixteen", "sixty_four"),
+    [
+        ("ring", 0.0507, 0.0032),
+        ("line", 0.0128, 0.0008),
+        ("star", 0.0625, 0.0156),
+        ("torus", 0.4, 0.1172),
+        ("hypercube", 0.4, 0.2857),
+        ("exponential", 0.4, 0.2857),
+    ],
+)
 def test_gaps_measured_elsewhere(name: str, sixteen: float, sixty_four: float) -> None:
     assert gap(name, 16) == pytest.approx(sixteen, abs=5e-5)
     assert gap(name, 64) == pytest.approx(sixty_four, abs=5e-5)

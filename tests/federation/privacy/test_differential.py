@@ -42,9 +42,8 @@ def test_epsilon_lies_between_the_exact_one_and_the_classical_bound(
 
     def excess(eps: float) -> float:
         return float(
-            norm.cdf(mu / 2 - eps / mu)
-            - math.exp(eps) * norm.cdf(-mu / 2 - eps / mu) - delta
-        )  # fmt: skip
+            norm.cdf(mu / 2 - eps / mu) - math.exp(eps) * norm.cdf(-mu / 2 - eps / mu) - delta
+        )
 
     exact = brentq(excess, 1e-6, 100)
     # Renyi divergence alpha mu^2 / 2, at the best alpha (Mironov 2017, proposition 3).

@@ -109,8 +109,13 @@ def test_a_site_that_is_lost_while_hiding(toy: TrainConfig, tmp_path: Path) -> N
     three = {n: Site(task, [replace(task.patients(cohort), centre=n)]) for n in "abc"}
     inner, cut = in_process_call(three), []
 
-    def call(method: str, names: tuple[str, ...], each: Mapping[str, Any] | None = None,
-             enough: int = 0, **arguments: Any) -> Answers:  # fmt: skip
+    def call(
+        method: str,
+        names: tuple[str, ...],
+        each: Mapping[str, Any] | None = None,
+        enough: int = 0,
+        **arguments: Any,
+    ) -> Answers:
         answers = inner(method, names, each, enough, **arguments)
         if method == "masked" and "c" in names:
             cut.append(answers.got.pop("c"))
@@ -124,8 +129,9 @@ def test_a_site_that_is_lost_while_hiding(toy: TrainConfig, tmp_path: Path) -> N
     Coordinator(fewer, task, tmp_path / "run", plan).run(call, lambda f: f.centres)
     history = finished(tmp_path / "run", "federated.seed-0.all").history
     assert [(r["site"], r["lost"]) for r in history] == [
-        ("a+b", ""), ("c", "was silent for 5 s"),
-    ] * 3  # fmt: skip
+        ("a+b", ""),
+        ("c", "was silent for 5 s"),
+    ] * 3
 
 
 def test_a_secure_site_sends_nothing_in_clear(toy: TrainConfig) -> None:

@@ -90,10 +90,16 @@ def test_the_limit_of_the_option_is_the_mean(name: str, options: dict[str, float
 
 def test_fedprox_keeps_sites_near() -> None:
     near, far = (
-        np.abs(local(1, np.zeros(2), 200, opened("fedprox", mu=mu).corrections(
-            State([np.zeros(2)]), "1")[0])).max()
+        np.abs(
+            local(
+                1,
+                np.zeros(2),
+                200,
+                opened("fedprox", mu=mu).corrections(State([np.zeros(2)]), "1")[0],
+            )
+        ).max()
         for mu in (10.0, 0.0)
-    )  # fmt: skip
+    )
     # The corrected optimum is (A + mu)^-1 b.
     assert near == pytest.approx(
         np.abs(np.linalg.solve(A[1] + 10 * np.eye(2), B[1])).max(), rel=0.1
@@ -146,9 +152,13 @@ def test_qffl_by_hand() -> None:
 
 
 ROBUST = [
-    ("median", {}), ("geometric-median", {}), ("krum", {"liars": 2}), ("bulyan", {"liars": 2}),
-    ("trimmed-mean", {"trim": 2}), ("centred-clipping", {"radius": 1.0}),
-]  # fmt: skip
+    ("median", {}),
+    ("geometric-median", {}),
+    ("krum", {"liars": 2}),
+    ("bulyan", {"liars": 2}),
+    ("trimmed-mean", {"trim": 2}),
+    ("centred-clipping", {"radius": 1.0}),
+]
 
 
 @pytest.mark.parametrize(("name", "options"), ROBUST)

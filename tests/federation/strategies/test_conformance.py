@@ -24,8 +24,15 @@ def opened(name: str, **options: float) -> Strategy:
 
 
 def state(value: float = 0.0) -> State:
-    return State([np.full((2, 2), value, np.float32), np.full(3, value, np.float32),
-                  np.full((3, 1), value, np.float32)], {}, NAMES)  # fmt: skip
+    return State(
+        [
+            np.full((2, 2), value, np.float32),
+            np.full(3, value, np.float32),
+            np.full((3, 1), value, np.float32),
+        ],
+        {},
+        NAMES,
+    )
 
 
 def update(name: str, value: float, patients: int, steps: int = 1) -> Update:
@@ -35,13 +42,22 @@ def update(name: str, value: float, patients: int, steps: int = 1) -> Update:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("krum", {"keep": 0}), ("krum", {"liars": -1}), ("fedadam", {"tau": 0}),
-        ("fedyogi", {"rate": -1}), ("fedprox", {"mu": -1}), ("fedavgm", {"momentum": 2}),
-        ("qffl", {"q": -1}), ("feddyn", {"alpha": 0}), ("geometric-median", {"steps": 0}),
-        ("centred-clipping", {"radius": 0}), ("trimmed-mean", {"trim": -1}),
-        ("flash", {"decay": 1}), ("ditto", {"strength": -1}), ("fedbuff", {"buffer": 0}),
+        ("krum", {"keep": 0}),
+        ("krum", {"liars": -1}),
+        ("fedadam", {"tau": 0}),
+        ("fedyogi", {"rate": -1}),
+        ("fedprox", {"mu": -1}),
+        ("fedavgm", {"momentum": 2}),
+        ("qffl", {"q": -1}),
+        ("feddyn", {"alpha": 0}),
+        ("geometric-median", {"steps": 0}),
+        ("centred-clipping", {"radius": 0}),
+        ("trimmed-mean", {"trim": -1}),
+        ("flash", {"decay": 1}),
+        ("ditto", {"strength": -1}),
+        ("fedbuff", {"buffer": 0}),
     ],
-)  # fmt: skip
+)
 def test_options_out_of_range_are_refused(name: str, options: dict[str, float]) -> None:
     with pytest.raises(BadInput, match=f"options.{next(iter(options))}: "):
         open_strategy(name, options, 0.1)
@@ -109,8 +125,11 @@ class TestEveryStrategy:
 @pytest.mark.parametrize("name", ["fednova", "scaffold"])
 def test_strategies_that_count_steps_want_plain_ones(name: str) -> None:
     def run(**training: Any) -> TrainConfig:
-        return TrainConfig(DataConfig(table="t"), federation=FederationConfig(strategy=name),
-                           training=TrainingConfig(**training))  # fmt: skip
+        return TrainConfig(
+            DataConfig(table="t"),
+            federation=FederationConfig(strategy=name),
+            training=TrainingConfig(**training),
+        )
 
     with pytest.raises(BadInput, match=r"set training.optimizer = 'sgd'"):
         strategy_of(run())

@@ -84,12 +84,16 @@ def test_nested_cross_validation_chooses_what_pooled_scikit_learn_would(
 
     def held_out(penalizer: float) -> float:
         scores = [
-            -len(test) * cross_val_score(
+            -len(test)
+            * cross_val_score(
                 LogisticRegression(C=1 / (penalizer * len(train)), tol=1e-9, max_iter=20000),
-                x, y, scoring="neg_log_loss", cv=[(train, test)],
+                x,
+                y,
+                scoring="neg_log_loss",
+                cv=[(train, test)],
             )[0]
             for train, test in folds.split()
-        ]  # fmt: skip
+        ]
         return float(np.sum(scores))
 
     assert found["penalizer"] == min(PENALIZERS, key=held_out)
@@ -109,8 +113,11 @@ def test_a_personalised_model_is_drawn_towards_the_federated_one(
     toy: TrainConfig, tmp_path: Path
 ) -> None:
     config = replace(toy, model=replace(toy.model, kind="logistic"))
-    config = replace(config, training=replace(config.training, personalised=True),
-                     regression=RegressionConfig(penalizer=0.2))  # fmt: skip
+    config = replace(
+        config,
+        training=replace(config.training, personalised=True),
+        regression=RegressionConfig(penalizer=0.2),
+    )
     run = tmp_path / "run"
     train.run(config, run)
     both = finished(run, Federation(FEDERATED, ("a", "b"), 0, 2).name).shared

@@ -24,14 +24,16 @@ SMALL = SegmentationConfig(voxel_mm=6.0, patch=16, filters=4)
 def patients() -> Inputs:
     empty, none = np.zeros((2, 0), np.float32), np.full(2, np.nan)
     image = np.random.default_rng(0).normal(size=(2, 16, 16, 16, 4)).astype(np.float32)
-    return Inputs("c", ("p", "q"), image, empty.astype(float), empty, np.array([1, 0], np.float32),
-                  none, none)  # fmt: skip
+    return Inputs(
+        "c", ("p", "q"), image, empty.astype(float), empty, np.array([1, 0], np.float32), none, none
+    )
 
 
 @pytest.fixture
 def masks(tmp_path: Path) -> Path:
-    trained = TrainConfig(DataConfig(bids="b", centres=("c",)), task="segmentation",
-                          segmentation=SMALL)  # fmt: skip
+    trained = TrainConfig(
+        DataConfig(bids="b", centres=("c",)), task="segmentation", segmentation=SMALL
+    )
     folder = tmp_path / "masks"
     path = checkpoint_path(folder, "federated.seed-0.all")
     save_checkpoint(path, Checkpoint(20, State(SegmentationModel(SMALL).build(5)), {}, [], True))

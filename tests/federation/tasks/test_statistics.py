@@ -59,9 +59,11 @@ def agrees(shared: Shared, table: pd.DataFrame, features: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize("engine", ["in-process", pytest.param("flare", marks=pytest.mark.flare)])
 def test_three_real_hospitals(
-    shared: Callable[[str], Path], table_config: Callable[..., TrainConfig], tmp_path: Path,
+    shared: Callable[[str], Path],
+    table_config: Callable[..., TrainConfig],
+    tmp_path: Path,
     engine: str,
-) -> None:  # fmt: skip
+) -> None:
     features = ("age", "mgmt_status", "tumor_volume", "resection_status")
     model = ResponseModelConfig(clinical=features)
     table_path = shared("tables/gbm_four_centres.csv")
@@ -86,8 +88,9 @@ def test_six_regions_of_tcga_brca(shared: Callable[[str], Path], tmp_path: Path)
     table["centre"] = "region-" + table.fold2.str[-1]
     table.to_csv(tmp_path / "brca.csv", index=False)
     features = tuple(table.columns[1:6])
-    data = DataConfig(table=str(tmp_path / "brca.csv"), id_column="pid", survival=("T", "E"),
-                      horizon_days=1000.0)  # fmt: skip
+    data = DataConfig(
+        table=str(tmp_path / "brca.csv"), id_column="pid", survival=("T", "E"), horizon_days=1000.0
+    )
     model = ResponseModelConfig(clinical=features)
     config = TrainConfig(data, model, privacy=PrivacyConfig(least_count=1))
     describe.run(config, tmp_path / "run")
@@ -126,8 +129,10 @@ def test_with_five_together_the_curve_moves_little(toy: TrainConfig, tmp_path: P
         config = replace(toy, privacy=PrivacyConfig(least_count=least))
         describe.run(config, tmp_path / str(least))
         found[least] = shared_of(config, tmp_path / str(least))
-    ends = np.searchsorted(found[5]["times"], 500.0) - 1, np.searchsorted(
-        found[1]["times"], 500.0) - 1  # fmt: skip
+    ends = (
+        np.searchsorted(found[5]["times"], 500.0) - 1,
+        np.searchsorted(found[1]["times"], 500.0) - 1,
+    )
     coarse, exact = found[5]["alive"][ends[0]], found[1]["alive"][ends[1]]
     assert coarse == pytest.approx(exact, abs=0.1)
     assert len(found[5]["times"]) < len(found[1]["times"]) / 3
@@ -151,8 +156,12 @@ def test_a_site_refuses_to_train_on_too_few(toy: TrainConfig, tmp_path: Path) ->
 
 def test_sums_at_each_death_need_a_limit_of_one(toy: TrainConfig) -> None:
     with pytest.raises(BadInput, match="those of single patients"):
-        replace(toy, task="survival", privacy=PrivacyConfig(least_patients=5),
-                regression=RegressionConfig(stratified=False))  # fmt: skip
+        replace(
+            toy,
+            task="survival",
+            privacy=PrivacyConfig(least_patients=5),
+            regression=RegressionConfig(stratified=False),
+        )
 
 
 def test_inner_folds_hold_enough_patients_too(toy: TrainConfig, tmp_path: Path) -> None:

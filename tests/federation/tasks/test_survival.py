@@ -42,24 +42,32 @@ def coefficients(shared: Shared) -> np.ndarray:
 
 @pytest.mark.parametrize("stratified", [True, False])
 def test_three_real_hospitals(
-    shared: Callable[[str], Path], table_config: Callable[..., TrainConfig], tmp_path: Path,
+    shared: Callable[[str], Path],
+    table_config: Callable[..., TrainConfig],
+    tmp_path: Path,
     stratified: bool,
-) -> None:  # fmt: skip
+) -> None:
     config = table_config(shared("tables/gbm_four_centres.csv"))
     config = replace(
-        config, task="survival", model=replace(config.model, clinical=CLINICAL), baselines={},
+        config,
+        task="survival",
+        model=replace(config.model, clinical=CLINICAL),
+        baselines={},
         data=replace(config.data, horizon_days=None),
         regression=RegressionConfig(stratified=stratified, penalizer=0.1),
-    )  # fmt: skip
+    )
     found = federated(config, tmp_path)
     table = pd.read_csv(config.data.table)
     table = table[table.centre.isin(config.data.centres) & table.survival_days.notna()]
     table = table[["centre", *CLINICAL, "survival_days", "survival_status"]]
     table = table.fillna({"resection_status": 0.5, "survival_status": 1})
     expected = CoxPHFitter(penalizer=0.1).fit(
-        table if stratified else table.drop(columns="centre"), "survival_days", "survival_status",
-        strata=["centre"] if stratified else None, fit_options={"precision": 1e-12},
-    )  # fmt: skip
+        table if stratified else table.drop(columns="centre"),
+        "survival_days",
+        "survival_status",
+        strata=["centre"] if stratified else None,
+        fit_options={"precision": 1e-12},
+    )
     assert coefficients(found) == pytest.approx(expected.params_.to_numpy(), rel=1e-6)
     assert found["asked"] <= 10
 
@@ -74,13 +82,17 @@ def test_six_regions_of_tcga_brca_in_ten_rounds(
     training, tested = (table[table.fold == part] for part in ("train", "test"))
     training.to_csv(tmp_path / "brca.csv", index=False)
     data = DataConfig(
-        table=str(tmp_path / "brca.csv"), id_column="pid", survival=("T", "E"),
+        table=str(tmp_path / "brca.csv"),
+        id_column="pid",
+        survival=("T", "E"),
         centres=tuple(sorted(table.centre.unique())),
-    )  # fmt: skip
+    )
     config = TrainConfig(
-        data, ResponseModelConfig(clinical=features), task="survival",
+        data,
+        ResponseModelConfig(clinical=features),
+        task="survival",
         regression=RegressionConfig(penalizer=0.01),
-    )  # fmt: skip
+    )
     found = federated(config, tmp_path)
     assert found["asked"] <= 10
     risk = tested[list(features)].to_numpy(float) @ coefficients(found)

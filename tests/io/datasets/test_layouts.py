@@ -79,9 +79,14 @@ def brats(root: Path) -> None:
 
 
 MAKERS = {
-    "cfb-gbm": cfb_gbm, "lumiere": lumiere, "sailor": sailor, "mu-glioma-post": mu_glioma_post,
-    "ucsf-alptdg": ucsf_alptdg, "upenn-gbm": upenn_gbm, "brats": brats,
-}  # fmt: skip
+    "cfb-gbm": cfb_gbm,
+    "lumiere": lumiere,
+    "sailor": sailor,
+    "mu-glioma-post": mu_glioma_post,
+    "ucsf-alptdg": ucsf_alptdg,
+    "upenn-gbm": upenn_gbm,
+    "brats": brats,
+}
 
 
 def made(name: str, root: Path) -> PublicData:
@@ -108,8 +113,9 @@ def test_everything_published_is_found(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", list(MAKERS))
 def test_what_is_missing_is_said(name: str, tmp_path: Path) -> None:
     MAKERS[name](tmp_path)
-    flair = sorted(p for p in tmp_path.rglob("*.nii.gz") if "flair" in p.name.lower()
-                   or "t2f" in p.name)  # fmt: skip
+    flair = sorted(
+        p for p in tmp_path.rglob("*.nii.gz") if "flair" in p.name.lower() or "t2f" in p.name
+    )
     flair[0].unlink()
     data = DATASETS[name].read(tmp_path)
     assert f"1 of {len(data.visits)} days: no FLAIR" in data.missing
@@ -128,8 +134,10 @@ def test_courses_and_doses_of_cfb_gbm(tmp_path: Path) -> None:
     data = made("cfb-gbm", tmp_path)
     assert data.treatments["p7"].phases == (Phase(Radiation.PHOTON, 60.0, 30),)
     assert data.clinical["p7"] == {"age": 61.0, "sex": 1.0}
-    assert [v.dose and v.dose.name for v in data.visits] == ["p7_t0_rtdose.nii.gz",
-                                                            "p7_t1_rtdose.nii.gz"]  # fmt: skip
+    assert [v.dose and v.dose.name for v in data.visits] == [
+        "p7_t0_rtdose.nii.gz",
+        "p7_t1_rtdose.nii.gz",
+    ]
     assert all(v.note == "the day is nominal" for v in data.visits)
 
 
@@ -153,15 +161,19 @@ def test_intervals_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 def test_conventions_of_labels(tmp_path: Path) -> None:
     labels = {name: made(name, tmp_path / name).labels for name in MAKERS}
     assert {n for n, convention in labels.items() if convention == "brats-2023"} == {
-        "mu-glioma-post", "ucsf-alptdg", "brats",
-    }  # fmt: skip
+        "mu-glioma-post",
+        "ucsf-alptdg",
+        "brats",
+    }
 
 
 def test_survival_of_upenn_and_brats_and_centres_of_fets(tmp_path: Path) -> None:
     upenn = made("upenn-gbm", tmp_path / "upenn")
     assert upenn.clinical["UPENN-GBM-00001_11"] == {
-        "Gender": 0.0, "age": 63.5, "survival_days": 341.0,
-    }  # fmt: skip
+        "Gender": 0.0,
+        "age": 63.5,
+        "survival_days": 341.0,
+    }
     fets = made("brats", tmp_path / "brats")
     assert fets.clinical == {
         "BraTS-GLI-00000": {"age": 60.0, "survival_days": 289.0, "died": 1.0},
@@ -176,8 +188,10 @@ def test_visits_of_brats_are_one_patient(tmp_path: Path) -> None:
     first, second = DATASETS["brats"].read(tmp_path).visits
     assert (first.patient, first.day) == ("BraTS-GLI-00013", -1)
     assert (second.patient, second.day, second.note) == (
-        "BraTS-GLI-00013", 90, "the day is nominal",
-    )  # fmt: skip
+        "BraTS-GLI-00013",
+        90,
+        "the day is nominal",
+    )
 
 
 def test_status_of_upenn(tmp_path: Path) -> None:

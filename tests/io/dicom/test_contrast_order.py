@@ -25,8 +25,9 @@ def test_agent_in_a_series_before_the_named_one_is_stale(tmp_path: Path) -> None
 
 
 def test_silent_series_after_the_named_one_has_contrast_too(tmp_path: Path) -> None:
-    write_mr_series(tmp_path / "named", series="1", AcquisitionTime="100000",
-                    SeriesDescription="t1 gd")  # fmt: skip
+    write_mr_series(
+        tmp_path / "named", series="1", AcquisitionTime="100000", SeriesDescription="t1 gd"
+    )
     write_mr_series(tmp_path / "silent", series="2", AcquisitionTime="101500")
     assert sequences(tmp_path) == {"named": "T1C", "silent": "T1C"}
 
@@ -38,23 +39,34 @@ def test_agent_alone_is_believed_where_nothing_speaks_against_it(tmp_path: Path)
 
 def test_another_day_says_nothing(tmp_path: Path) -> None:
     write_mr_series(tmp_path / "early", series="1", AcquisitionTime="100000", **AGENT)
-    write_mr_series(tmp_path / "late", series="2", AcquisitionTime="110000", StudyDate="20200202",
-                    SeriesDescription="t1 gd")  # fmt: skip
+    write_mr_series(
+        tmp_path / "late",
+        series="2",
+        AcquisitionTime="110000",
+        StudyDate="20200202",
+        SeriesDescription="t1 gd",
+    )
     assert sequences(tmp_path) == {"early": "T1C", "late": "T1C"}
 
 
 def test_another_examination_of_the_day_says_nothing(tmp_path: Path) -> None:
-    write_mr_series(tmp_path / "navigation", series="1", AcquisitionTime="080000",
-                    SeriesDescription="t1 post gd")  # fmt: skip
-    write_mr_series(tmp_path / "evening", series="2", AcquisitionTime="160000",
-                    StudyInstanceUID="1.2.4")  # fmt: skip
+    write_mr_series(
+        tmp_path / "navigation",
+        series="1",
+        AcquisitionTime="080000",
+        SeriesDescription="t1 post gd",
+    )
+    write_mr_series(
+        tmp_path / "evening", series="2", AcquisitionTime="160000", StudyInstanceUID="1.2.4"
+    )
     assert sequences(tmp_path) == {"navigation": "T1C", "evening": "T1"}
 
 
 def test_a_verdict_by_order_is_noted(tmp_path: Path) -> None:
     write_mr_series(tmp_path / "pre", series="1", AcquisitionTime="100000", **AGENT)
-    write_mr_series(tmp_path / "post", series="2", AcquisitionTime="101500",
-                    SeriesDescription="t1 +C", **AGENT)  # fmt: skip
+    write_mr_series(
+        tmp_path / "post", series="2", AcquisitionTime="101500", SeriesDescription="t1 +C", **AGENT
+    )
     notes = [s.note for s in inspect_folder(tmp_path).series if s.note]
     assert notes == ["a T1 whose contrast tag was taken as stale, by the order of acquisition"]
 

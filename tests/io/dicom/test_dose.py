@@ -128,8 +128,7 @@ def test_what_cannot_be_trusted_is_refused(tmp_path: Path, tags: dict, reason: s
 def test_only_treated_plans_count(tmp_path: Path) -> None:
     first = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     second = referring_to(written(tmp_path / "b.dcm", ramp(0.5)), "2")
-    assert np.array_equal(read_dose([first, second], plans("2")).voxels,
-                          read_dose([second]).voxels)  # fmt: skip
+    assert np.array_equal(read_dose([first, second], plans("2")).voxels, read_dose([second]).voxels)
     with pytest.raises(UnreadableImage, match="no plan files to say which"):
         read_dose([first, second])
     with pytest.raises(UnreadableImage, match="no dose of a plan that was treated"):

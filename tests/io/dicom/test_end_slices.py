@@ -8,8 +8,13 @@ import pytest
 from flame.io.dicom.intake import inspect_folder
 from tests.conftest import write_mr_series
 
-T2 = {"SeriesDescription": "t2", "ScanningSequence": "SE", "RepetitionTime": 4000.0,
-      "EchoTime": 90.0, "InversionTime": None}  # fmt: skip
+T2 = {
+    "SeriesDescription": "t2",
+    "ScanningSequence": "SE",
+    "RepetitionTime": 4000.0,
+    "EchoTime": 90.0,
+    "InversionTime": None,
+}
 
 
 def notes(folder: Path, kept: slice, step: float = 2.0, shift: float = 0.0) -> list[str]:

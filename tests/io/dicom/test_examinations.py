@@ -4,8 +4,13 @@ from flame.core.imaging import Sequence
 from flame.io.dicom.intake import inspect_folder
 from tests.conftest import write_mr_series
 
-T2 = {"SeriesDescription": "t2", "ScanningSequence": "SE", "RepetitionTime": 4000.0,
-      "EchoTime": 90.0, "InversionTime": None}  # fmt: skip
+T2 = {
+    "SeriesDescription": "t2",
+    "ScanningSequence": "SE",
+    "RepetitionTime": 4000.0,
+    "EchoTime": 90.0,
+    "InversionTime": None,
+}
 
 
 def test_two_examinations_of_one_day_stay_apart(tmp_path: Path) -> None:

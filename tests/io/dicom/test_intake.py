@@ -72,8 +72,10 @@ def test_two_days_and_two_patients_are_apart(tmp_path: Path) -> None:
     write_mr_series(tmp_path / "c", series="3", PatientID="zzz")
     keys = [(e.patient_id, str(e.day)) for e in inspect_folder(tmp_path).studies()]
     assert keys == [
-        ("patient", "2020-01-01"), ("patient", "2020-03-01"), ("zzz", "2020-01-01"),
-    ]  # fmt: skip
+        ("patient", "2020-01-01"),
+        ("patient", "2020-03-01"),
+        ("zzz", "2020-01-01"),
+    ]
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR DA")

@@ -15,8 +15,14 @@ def table(folder: Path, *rows: str) -> Path:
 
 
 def test_a_person_names_and_leaves_out_series(tmp_path: Path) -> None:
-    write_mr_series(tmp_path / "d" / "a", series="1", SeriesDescription="?", RepetitionTime=1500.0,
-                    EchoTime=40.0, InversionTime=None)  # fmt: skip
+    write_mr_series(
+        tmp_path / "d" / "a",
+        series="1",
+        SeriesDescription="?",
+        RepetitionTime=1500.0,
+        EchoTime=40.0,
+        InversionTime=None,
+    )
     write_mr_series(tmp_path / "d" / "b", series="2")
     before = inspect_folder(tmp_path / "d")
     assert [s.taken for s in before.series] == [False, True]

@@ -23,9 +23,17 @@ TUMOUR = CodedConcept("108369006", "SCT", "Neoplasm")
 @pytest.fixture
 def seg(tmp_path: Path) -> tuple[Path, np.ndarray]:
     """Two overlapping segments, GTV and oedema, on 12 slices of 8 x 6 pixels."""
-    paths = write_mr_series(tmp_path / "mr", FrameOfReferenceUID=FRAME, PatientName="a^b",
-                            PatientBirthDate="", PatientSex="O", AccessionNumber="",
-                            StudyTime="", StudyID="", ReferringPhysicianName="")  # fmt: skip
+    paths = write_mr_series(
+        tmp_path / "mr",
+        FrameOfReferenceUID=FRAME,
+        PatientName="a^b",
+        PatientBirthDate="",
+        PatientSex="O",
+        AccessionNumber="",
+        StudyTime="",
+        StudyID="",
+        ReferringPhysicianName="",
+    )
     sources = [pydicom.dcmread(p) for p in paths]
     masks = np.zeros((12, 8, 6, 2), np.uint8)
     masks[3:7, 2:5, 1:4, 0] = 1
@@ -35,9 +43,19 @@ def seg(tmp_path: Path) -> tuple[Path, np.ndarray]:
         for n, name in ((1, "GTV"), (2, "oedema"))
     ]
     found = hd.seg.Segmentation(
-        sources, masks, hd.seg.SegmentationTypeValues.BINARY, described, hd.UID(), 1, hd.UID(), 1,
-        "FLAME", "test", "1", "1",
-    )  # fmt: skip
+        sources,
+        masks,
+        hd.seg.SegmentationTypeValues.BINARY,
+        described,
+        hd.UID(),
+        1,
+        hd.UID(),
+        1,
+        "FLAME",
+        "test",
+        "1",
+        "1",
+    )
     found.save_as(tmp_path / "seg.dcm")
     return tmp_path / "seg.dcm", masks
 

@@ -21,8 +21,10 @@ def series(description: str = "", slices: int = 20, **tags: object) -> Series:
     ("expected", "given"),
     [
         ("FLAIR", series("x", RepetitionTime=9000, EchoTime=120, InversionTime=2500)),
-        ("FLAIR", series("t2 space dark fluid", RepetitionTime=5000, EchoTime=394,
-                         InversionTime=1650)),
+        (
+            "FLAIR",
+            series("t2 space dark fluid", RepetitionTime=5000, EchoTime=394, InversionTime=1650),
+        ),
         ("T2", series("ax", RepetitionTime=4200, EchoTime=98)),
         ("T1", series("mprage", **MPRAGE)),
         ("T1", series("se t1", RepetitionTime=550, EchoTime=12)),
@@ -37,7 +39,7 @@ def series(description: str = "", slices: int = 20, **tags: object) -> Series:
         ("T1", series("T1 post op", **MPRAGE)),
         ("FLAIR", series("AX FLAIR", RepetitionTime=9000, EchoTime=120)),
     ],
-)  # fmt: skip
+)
 def test_rules(expected: str, given: Series) -> None:
     verdict = classify(given)
     assert verdict.sequence == expected

@@ -108,12 +108,20 @@ def test_contours_on_every_fourth_slice_are_refused(tmp_path: Path) -> None:
         ([circle(15, 0), circle(15, 3)], "OPEN_PLANAR", "not closed"),
         ([circle(15, 0), circle(15, 3)[:2]], "CLOSED_PLANAR", "fewer than three points"),
         ([circle(15, z) for z in (0, 3, 6, 10)], "CLOSED_PLANAR", "not evenly spaced"),
-        ([circle(15, 0), circle(15, 9) * [1, 1, 0] + [0, 0, 9] + circle(15, 9) * [0, 0, 1] * 0
-          + np.column_stack([np.zeros((200, 2)), np.linspace(0, 6, 200)])],
-         "CLOSED_PLANAR", "not flat"),
+        (
+            [
+                circle(15, 0),
+                circle(15, 9) * [1, 1, 0]
+                + [0, 0, 9]
+                + circle(15, 9) * [0, 0, 1] * 0
+                + np.column_stack([np.zeros((200, 2)), np.linspace(0, 6, 200)]),
+            ],
+            "CLOSED_PLANAR",
+            "not flat",
+        ),
         ([], "CLOSED_PLANAR", "no contour"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_trusted_is_refused(
     tmp_path: Path, contours: list[np.ndarray], kind: str, reason: str
 ) -> None:

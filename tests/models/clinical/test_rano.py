@@ -31,8 +31,7 @@ GOLDEN = [
     (VOLUME, [(70, 10), (150, 0), (210, 1)], ["baseline", "CR", "PD"]),
     # Within 12 weeks of the end on day 42 (until day 126): needs a look 28 days later.
     (VOLUME, [(50, 10), (110, 15), (140, 16)], ["baseline", "PD", "PD"]),
-    (VOLUME, [(50, 10), (110, 15), (140, 11)],
-     ["baseline", "unconfirmed PD, not confirmed", "SD"]),
+    (VOLUME, [(50, 10), (110, 15), (140, 11)], ["baseline", "unconfirmed PD, not confirmed", "SD"]),
     (VOLUME, [(50, 10), (110, 15)], ["baseline", "unconfirmed PD"]),
     (VOLUME, [(50, 10), (100, 15), (120, 16)], ["baseline", "unconfirmed PD", "unconfirmed PD"]),
     (VOLUME, [(50, 10), (100, 15), (120, 16), (150, 17)], ["baseline", "PD", "PD", "PD"]),
@@ -43,7 +42,7 @@ GOLDEN = [
     (OLD, [(-3, 400), (50, 190), (150, 400)], ["baseline", "PR", "PD"]),
     # A scan during radiotherapy is no baseline: 900 on day 21 is not what 1000 is compared with.
     (OLD, [(-5, 400), (21, 400), (160, 1000)], ["baseline", "SD", "PD"]),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("rules", "sizes", "expected"), GOLDEN)

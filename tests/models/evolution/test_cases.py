@@ -41,8 +41,10 @@ def day(number: int, radius: float, dose: DoseMap | None = None) -> Timepoint:
 
 DOSE = DoseMap(np.full(SHAPE, 60, np.float32), AFFINE, biological=True)
 PATIENT = Patient(
-    "x", (day(-40, 12), day(-8, 14, DOSE), day(60, 16), day(150, 20)), PROTONS,
-)  # fmt: skip
+    "x",
+    (day(-40, 12), day(-8, 14, DOSE), day(60, 16), day(150, 20)),
+    PROTONS,
+)
 
 
 def case_of(patient: Patient) -> EvolutionCase:

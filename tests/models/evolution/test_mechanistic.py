@@ -27,8 +27,9 @@ def made_by(parameters: np.ndarray, case: EvolutionCase, efficacy: float = 1.0) 
     """``case`` with later masks as the model makes them."""
     radiation = case.treatment.phases[0].radiation
     seen = Course(case, {radiation: efficacy}).seen(parameters, DAYS)
-    return replace(case, earlier=None,
-                   later=tuple((d, s > 0.5) for d, s in zip(DAYS, seen, strict=True)))  # fmt: skip
+    return replace(
+        case, earlier=None, later=tuple((d, s > 0.5) for d, s in zip(DAYS, seen, strict=True))
+    )
 
 
 def test_grid_keeps_fronts_slow() -> None:
@@ -95,8 +96,9 @@ def test_no_effect_of_an_ion_is_invented() -> None:
     carbon = Treatment((Phase(Radiation.CARBON, 60.0, 30, biological=True),))
     chosen = [grid[k * len(ALPHAS) + 3] for k in (0, 2, 4)]
     photons = [made_by(p, tumour_case(f"a{n}", 16.0 + n)) for n, p in enumerate(chosen)]
-    carbons = [made_by(p, tumour_case(f"b{n}", 15.0 + n, treatment=carbon))
-               for n, p in enumerate(chosen)]  # fmt: skip
+    carbons = [
+        made_by(p, tumour_case(f"b{n}", 15.0 + n, treatment=carbon)) for n, p in enumerate(chosen)
+    ]
     model = Mechanistic()
     model.fit(photons + carbons)
     assert model.mixture.efficacy == {Radiation.PROTON: 1.0, Radiation.CARBON: 1.0}
@@ -105,10 +107,13 @@ def test_no_effect_of_an_ion_is_invented() -> None:
 def test_methylated_tumours_are_found_to_be_more_sensitive() -> None:
     grid = parameter_grid()
     cases = [
-        replace(made_by(grid[k * len(ALPHAS) + 3 + 3 * m], tumour_case(f"{k}{m}", 14.0 + k)),
-                methylated=float(m))
-        for k in range(3) for m in (0, 1)
-    ]  # fmt: skip
+        replace(
+            made_by(grid[k * len(ALPHAS) + 3 + 3 * m], tumour_case(f"{k}{m}", 14.0 + k)),
+            methylated=float(m),
+        )
+        for k in range(3)
+        for m in (0, 1)
+    ]
     model = Mechanistic()
     model.fit(cases)
     by_alpha = model.mixture.weights.reshape(GROUPS, -1, len(ALPHAS)).sum(axis=1)

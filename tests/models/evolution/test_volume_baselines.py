@@ -24,11 +24,13 @@ def block(ml: float) -> np.ndarray:
 def exponential(rate: float) -> list[EvolutionCase]:
     return [
         tumour_case(
-            tumour=block(v), day=0, earlier=(-30, block(v * np.exp(-30 * rate))),
+            tumour=block(v),
+            day=0,
+            earlier=(-30, block(v * np.exp(-30 * rate))),
             later=tuple((d, block(v * np.exp(rate * d))) for d in (40, 100)),
         )
         for v in (10.0, 20.0, 40.0)
-    ]  # fmt: skip
+    ]
 
 
 def test_cohort_rate_is_the_rate_of_exponential_growth() -> None:

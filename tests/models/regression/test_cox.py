@@ -83,7 +83,11 @@ def test_centres_together_find_what_lifelines_finds_on_pooled_patients(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = CoxPHFitter(penalizer=penalizer).fit(
-            table, "days", "died", strata=["centre"] if stratified else None,
-            formula="x + y + z", fit_options={"precision": 1e-12},
-        )  # fmt: skip
+            table,
+            "days",
+            "died",
+            strata=["centre"] if stratified else None,
+            formula="x + y + z",
+            fit_options={"precision": 1e-12},
+        )
     assert beta / x.std(axis=0, ddof=1) == pytest.approx(expected.params_.to_numpy(), abs=1e-6)

@@ -55,8 +55,11 @@ def test_a_likelihood_of_almost_nothing_is_no_trouble() -> None:
     # Near a maximum at 0 rounding alone makes some steps look worse.
     def tiny(at: dict[int, np.ndarray]) -> list[Likelihood]:
         b = at[0][0]
-        return [Likelihood(-1e-7 * (b - 1) ** 2 - 4e-12 * (b != 0), -2e-7 * (at[0] - 1),
-                           np.array([[2e-7]]))]  # fmt: skip
+        return [
+            Likelihood(
+                -1e-7 * (b - 1) ** 2 - 4e-12 * (b != 0), -2e-7 * (at[0] - 1), np.array([[2e-7]])
+            )
+        ]
 
     (beta,), _ = maximise(tiny, [Penalty(np.zeros(1), np.zeros(1))])
     assert beta == pytest.approx([1.0])

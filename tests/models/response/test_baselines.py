@@ -29,8 +29,10 @@ def test_leave_one_centre_out_auc_of_clinical_features(
     # Reference: scikit-learn LogisticRegression(C=0.1) on the standardised pooled other centres,
     # AUC and Brier score computed independently of FLAME.
     for centre, expected, brier in (
-        ("UCSF", 0.799, 0.182), ("UPENN", 0.664, 0.236), ("TCGA", 0.686, 0.223),
-    ):  # fmt: skip
+        ("UCSF", 0.799, 0.182),
+        ("UPENN", 0.664, 0.236),
+        ("TCGA", 0.686, 0.223),
+    ):
         cohort = next(c for c in cohorts if c.centre == centre)
         inputs = build_inputs(cohort, ResponseModelConfig(clinical=CLINICAL))
         response = inputs.response[inputs.labelled]

@@ -22,16 +22,24 @@ def inputs(count: int = 12) -> Inputs:
     )
     none = np.full(count, np.nan)
     return Inputs(
-        "c", tuple(map(str, range(count))), image, rng.normal(size=(count, 3)),
-        rng.random((count, 5)).astype(np.float32), response.astype(np.float32), none, none,
-    )  # fmt: skip
+        "c",
+        tuple(map(str, range(count))),
+        image,
+        rng.normal(size=(count, 3)),
+        rng.random((count, 5)).astype(np.float32),
+        response.astype(np.float32),
+        none,
+        none,
+    )
 
 
 def config(image: bool, clinical: bool, treatment: bool) -> ResponseModelConfig:
     return ResponseModelConfig(
-        sequences=("T1C", "FLAIR") if image else (), clinical=("a", "b", "c") if clinical else (),
-        treatment=treatment, filters=4,
-    )  # fmt: skip
+        sequences=("T1C", "FLAIR") if image else (),
+        clinical=("a", "b", "c") if clinical else (),
+        treatment=treatment,
+        filters=4,
+    )
 
 
 BRANCHES = [b for b in itertools.product((True, False), repeat=3) if any(b)]
@@ -72,9 +80,15 @@ def test_radiotherapy_changes_the_prediction() -> None:
     model = ResponseModel(config(True, False, True), "adam", 0.01)
     weights, *_ = model.fit(model.build(SHAPE, 0), data, clinical, 2, 4, np.random.default_rng(0))
     swapped = Inputs(
-        data.centre, data.pseudonyms, data.image, data.clinical, data.treatment[:, ::-1],
-        data.response, data.survival_days, data.died,
-    )  # fmt: skip
+        data.centre,
+        data.pseudonyms,
+        data.image,
+        data.clinical,
+        data.treatment[:, ::-1],
+        data.response,
+        data.survival_days,
+        data.died,
+    )
     before, after = (model.probability(weights, d, clinical) for d in (data, swapped))
     assert np.abs(before - after).max() > 1e-3
 

@@ -50,10 +50,13 @@ def by_hand(how: Correction, steps: int) -> list[np.ndarray]:
         Correction(),
         Correction(linear=[np.array([[1.0], [-2.0]]), np.array([0.5])]),
         Correction(proximal=0.7),
-        Correction(linear=[np.ones((2, 1)), np.ones(1)], proximal=2.0,
-                   towards=[np.zeros((2, 1)), np.ones(1)]),
+        Correction(
+            linear=[np.ones((2, 1)), np.ones(1)],
+            proximal=2.0,
+            towards=[np.zeros((2, 1)), np.ones(1)],
+        ),
     ],
-)  # fmt: skip
+)
 def test_three_steps_are_those_of_the_formula(network: keras.Model, how: Correction) -> None:
     for found, expected in zip(trained(network, how, 3), by_hand(how, 3), strict=True):
         assert found == pytest.approx(expected, abs=1e-5)

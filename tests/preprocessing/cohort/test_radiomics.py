@@ -22,8 +22,7 @@ def day(number: int = -3, scans: bool = True) -> Timepoint:
     dose = np.full(SHAPE, 60, np.float32)
     dose[:5] = 30
     images = {Sequence.T1: Scan(t1, GRID, Sequence.T1)} if scans else {}
-    return Timepoint(number, images, tumour=LabelMap(voxels, GRID),
-                     dose=DoseMap(dose, GRID, False))  # fmt: skip
+    return Timepoint(number, images, tumour=LabelMap(voxels, GRID), dose=DoseMap(dose, GRID, False))
 
 
 def test_volume_shape_and_dose_by_hand() -> None:

@@ -53,8 +53,9 @@ def test_brain_far_from_the_template_and_unlike_sequences() -> None:
     t2 = Scan(noise, atlas.affine, Sequence.T2)
     found = final_checks(Timepoint(0, {Sequence.T1: t1, Sequence.T2: t2}, brain), atlas)
     assert [(c.name, c.verdict) for c in found] == [
-        ("atlas_dice", "pass"), ("alignment_T2", "review"),
-    ]  # fmt: skip
+        ("atlas_dice", "pass"),
+        ("alignment_T2", "review"),
+    ]
     away = atlas.affine.copy()
     away[0, 3] += 60
     moved = Timepoint(0, {Sequence.T1: replace(t1, affine=away)}, replace(brain, affine=away))
@@ -67,9 +68,14 @@ def test_tumour_outside_the_brain_is_to_be_reviewed() -> None:
     tumour = np.zeros_like(atlas.brain)
     tumour[:6, :6, :6] = 1
     found = final_checks(
-        Timepoint(0, {Sequence.T1: scan}, LabelMap(atlas.brain, atlas.affine),
-                  LabelMap(tumour, atlas.affine)), atlas,
-    )  # fmt: skip
+        Timepoint(
+            0,
+            {Sequence.T1: scan},
+            LabelMap(atlas.brain, atlas.affine),
+            LabelMap(tumour, atlas.affine),
+        ),
+        atlas,
+    )
     assert found[-1].name == "target_inside_brain"
     assert found[-1].verdict == "review"
 

@@ -83,8 +83,10 @@ def test_a_supplied_mask_goes_before_the_method(
 ) -> None:
     scan, brain = head
     path = tmp_path / "mask.nii.gz"
-    nib.save(nib.Nifti1Image(brain[::2, ::2, ::2].astype(np.uint8),
-                             scan.affine @ np.diag([2, 2, 2, 1])), path)  # fmt: skip
+    nib.save(
+        nib.Nifti1Image(brain[::2, ::2, ::2].astype(np.uint8), scan.affine @ np.diag([2, 2, 2, 1])),
+        path,
+    )
     day = brain_extraction(mask=str(path))(Timepoint(0, {Sequence.T1: scan}))
     assert day.brain is not None
     assert dice(day.brain.voxels > 0, brain) > 0.95

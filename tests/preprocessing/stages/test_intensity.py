@@ -19,7 +19,7 @@ from flame.preprocessing.stages.nyul import (
     read_scales,
     summarise,
     write_scales,
-)  # fmt: skip
+)
 from flame.preprocessing.stages.percentile import percentile
 from flame.preprocessing.stages.white_stripe import white_matter_peak, white_stripe
 from flame.preprocessing.stages.zscore import zscore

@@ -35,9 +35,15 @@ def test_resampling_is_that_of_simpleitk() -> None:
     transform.SetTranslation(pull[:3, 3].tolist())
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T))
     expected = sitk.Resample(
-        image, shape, transform, sitk.sitkLinear, (0.0,) * 3, (1.0,) * 3,
-        np.eye(3).ravel().tolist(), -1.0,
-    )  # fmt: skip
+        image,
+        shape,
+        transform,
+        sitk.sitkLinear,
+        (0.0,) * 3,
+        (1.0,) * 3,
+        np.eye(3).ravel().tolist(),
+        -1.0,
+    )
     found = resample(voxels, np.eye(4), pull, shape, -1.0)
     assert np.allclose(found, sitk.GetArrayFromImage(expected).T, atol=1e-5)
     assert 0.2 < (found == -1).mean() < 0.8

@@ -30,9 +30,14 @@ def stream(source: str = "sine", nodes: int = 4, steps: int = 4, samples: int = 
 
 
 def opened(
-    name: str, exchange: str, found: Stream, strategy: str = "fedavg",
-    gossip: GossipConfig | None = None, pace: Pace = PACE, **options: Any,
-) -> Learner:  # fmt: skip
+    name: str,
+    exchange: str,
+    found: Stream,
+    strategy: str = "fedavg",
+    gossip: GossipConfig | None = None,
+    pace: Pace = PACE,
+    **options: Any,
+) -> Learner:
     peers = Peers(gossip or GossipConfig(), found.nodes)
     learner = open_learner(name, options)
     mixes = strategy if exchange == "server" else "dpsgd"
@@ -123,9 +128,13 @@ def test_a_step_without_rows_at_a_node_passes(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "options"),
-    [("window", {"steps": 1}), ("ewc", {"strength": 0.0}), ("lwf", {"strength": 0.0}),
-     ("der++", {"alpha": 0.0, "beta": 0.0})],
-)  # fmt: skip
+    [
+        ("window", {"steps": 1}),
+        ("ewc", {"strength": 0.0}),
+        ("lwf", {"strength": 0.0}),
+        ("der++", {"alpha": 0.0, "beta": 0.0}),
+    ],
+)
 def test_what_equals_fine_tuning(name: str, options: dict[str, Any]) -> None:
     assert np.allclose(after(name, "gossip", **options), after("fine-tune", "gossip"), atol=1e-9)
 
@@ -198,10 +207,13 @@ def test_a_strategy_changes_what_learners_that_are_mixed_learn_and_no_others(nam
 
 
 @pytest.mark.parametrize(
-    "given", [{"learner": "ifca", "exchange": "server", "strategy": "flash"},
-              {"exchange": "gossip", "strategy": "fedprox"},
-              {"learner": "oracle", "exchange": "server", "strategy_options": {"rate": 1.0}}],
-)  # fmt: skip
+    "given",
+    [
+        {"learner": "ifca", "exchange": "server", "strategy": "flash"},
+        {"exchange": "gossip", "strategy": "fedprox"},
+        {"learner": "oracle", "exchange": "server", "strategy_options": {"rate": 1.0}},
+    ],
+)
 def test_a_strategy_that_nothing_would_use_is_refused(given: dict[str, Any]) -> None:
     with pytest.raises(BadInput, match="would not use it"):
         MethodConfig(**given)
@@ -264,8 +276,11 @@ def test_learners_of_clusters_tell_two_opposite_concepts_apart() -> None:
         SyntheticConfig("sine", 100), plan_of(ScheduleConfig("A"), None, 0), 3
     ).first(5)
     pace = Pace(rounds=30, local_steps=5, rate=0.05)
-    for name, exchange in (("feddrift", "server"), ("reset-and-gate", "gossip"),
-                           ("oracle", "gossip")):  # fmt: skip
+    for name, exchange in (
+        ("feddrift", "server"),
+        ("reset-and-gate", "gossip"),
+        ("oracle", "gossip"),
+    ):
         learner = taught(opened(name, exchange, found, pace=pace), found)
         right = learner.predict(found.batches[-1].x).argmax(axis=-1) == found.batches[-1].y
         assert right.mean() > 0.85, name

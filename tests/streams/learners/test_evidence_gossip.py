@@ -16,9 +16,11 @@ from tests.streams.learners.evidence.conftest import NETWORK, sine
 
 
 def learned(
-    found: Stream, gossip: GossipConfig | None = None, exchange: str = "gossip",
+    found: Stream,
+    gossip: GossipConfig | None = None,
+    exchange: str = "gossip",
     **options: object,
-) -> EvidenceGossip:  # fmt: skip
+) -> EvidenceGossip:
     method = MethodConfig("evidence-gossip", exchange, dict(options))
     learner = begin(method, found, NETWORK, gossip or GossipConfig(), Pace(), 0)
     for step, each in enumerate(found.batches):
@@ -28,10 +30,14 @@ def learned(
 
 
 @pytest.mark.parametrize(
-    "gossip", [GossipConfig(), GossipConfig(topology="exponential", loss=0.3),
-               GossipConfig(topology="line", away={"node-4": (60, 130)})],
+    "gossip",
+    [
+        GossipConfig(),
+        GossipConfig(topology="exponential", loss=0.3),
+        GossipConfig(topology="line", away={"node-4": (60, 130)}),
+    ],
     ids=["ring", "exponential with losses", "line with a node away"],
-)  # fmt: skip
+)
 def test_opposite_concepts_get_models_of_their_own_and_nodes_agree(gossip: GossipConfig) -> None:
     found = sine()
     learner = learned(found.first(10), gossip)

@@ -49,10 +49,11 @@ def derpp(learner: Any, models: Array, batch: Batch) -> Array:
 @pytest.mark.parametrize(
     ("name", "options", "loss"),
     [
-        ("ewc", {"strength": 7.0}, ewc), ("lwf", {"strength": 3.0, "temperature": 4.0}, lwf),
+        ("ewc", {"strength": 7.0}, ewc),
+        ("lwf", {"strength": 3.0, "temperature": 4.0}, lwf),
         ("der++", {"alpha": 0.3, "beta": 2.0, "size": 25}, derpp),
     ],
-)  # fmt: skip
+)
 def test_a_step_goes_down_the_loss_of_the_paper(
     name: str, options: dict[str, float], loss: Any
 ) -> None:

@@ -40,8 +40,14 @@ def test_images_are_learned_through_the_same_learners() -> None:
     plan = plan_of(ScheduleConfig(nodes=2, steps=2), None, 0)
     stream = synthetic_stream(SyntheticConfig("digits-turned", samples=150), plan, 0)
     for name in ("gossip", "gossip-der++"):
-        learner = begin(KNOWN[name], stream, ImageNetwork(64, 8, 10), GossipConfig(topology="full"),
-                        Pace(rounds=25, local_steps=3), 0)  # fmt: skip
+        learner = begin(
+            KNOWN[name],
+            stream,
+            ImageNetwork(64, 8, 10),
+            GossipConfig(topology="full"),
+            Pace(rounds=25, local_steps=3),
+            0,
+        )
         learner.learn(stream.batches[0], stream.concept[0])
         right = learner.predict(stream.batches[1].x).argmax(axis=-1) == stream.batches[1].y
         assert right.mean() > 0.4  # a tenth by chance

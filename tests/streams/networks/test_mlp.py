@@ -68,11 +68,14 @@ print(q.tobytes().hex())
 def test_code_from_a_cache_learns_the_same_to_the_last_bit(tmp_path: Path) -> None:
     told = [
         subprocess.run(
-            [sys.executable, "-c", LEARNED], env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
-            capture_output=True, text=True, check=True,
+            [sys.executable, "-c", LEARNED],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     assert list(tmp_path.rglob("*.nbc"))
     assert told[0] == told[1]
 

@@ -114,10 +114,17 @@ def test_drift_spreads_along_the_graph_and_staggered() -> None:
 def test_published_schedules_are_those_of_the_authors() -> None:
     """The 110 digits of each file of their repository (data/changepoints), hashed."""
     hashes = {
-        "A": "0dcd5f679c98", "B": "02e144d29246", "C": "daa8f4494616", "D": "11a67ef5902d",
-        "E": "52e45b4e9f32", "F": "d6991190b100", "R0": "f10eacfa39de", "R5": "63390ef9b6af",
-        "W": "69458a84e497", "X": "741b62e09d2b",
-    }  # fmt: skip
+        "A": "0dcd5f679c98",
+        "B": "02e144d29246",
+        "C": "daa8f4494616",
+        "D": "11a67ef5902d",
+        "E": "52e45b4e9f32",
+        "F": "d6991190b100",
+        "R0": "f10eacfa39de",
+        "R5": "63390ef9b6af",
+        "W": "69458a84e497",
+        "X": "741b62e09d2b",
+    }
     assert set(hashes) == {name for name in SCHEDULES if SCHEDULES[name]}
     for name, expected in hashes.items():
         plan = plan_of(ScheduleConfig(name), None, 0)
@@ -129,14 +136,19 @@ def test_published_schedules_are_those_of_the_authors() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"order": (0, 1, 2)}, "schedule.order"), ({"manner": "slow"}, "schedule.manner"),
-        ({"spread": "far"}, "schedule.spread"), ({"at": (5, 2)}, "schedule.at"),
-        ({"name": "Q"}, "drift schedule"), ({"name": "B", "nodes": 6}, "is published"),
-        ({"at": (8,)}, "steps from 1 to 7"), ({"at": (0,)}, "steps from 1 to 7"),
+        ({"order": (0, 1, 2)}, "schedule.order"),
+        ({"manner": "slow"}, "schedule.manner"),
+        ({"spread": "far"}, "schedule.spread"),
+        ({"at": (5, 2)}, "schedule.at"),
+        ({"name": "Q"}, "drift schedule"),
+        ({"name": "B", "nodes": 6}, "is published"),
+        ({"at": (8,)}, "steps from 1 to 7"),
+        ({"at": (0,)}, "steps from 1 to 7"),
         ({"at": (2, 4), "order": (0, 1, 0), "manner": "gradual", "width": 3}, "before the last"),
-        ({"width": 2}, "sudden changes have none"), ({"delay": 2}, "together have none"),
+        ({"width": 2}, "sudden changes have none"),
+        ({"delay": 2}, "together have none"),
     ],
-)  # fmt: skip
+)
 def test_bad_schedules_are_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         made(**given)

@@ -23,11 +23,25 @@ def written(folder: Path, **columns: list[object]) -> str:
 
 def hourly(folder: Path) -> TableConfig:
     hours = [f"2020-01-01T{h:02d}:00" for h in range(8)]
-    path = written(folder, site=["x"] * 8 + ["y"] * 8, time=hours * 2, huge=[1e308] * 16,
-                   endless=[*range(15), "inf"],
-                   level=[1, 2, 3, 4, 5, 6, 7, 8] * 2, wind=list(range(16)))  # fmt: skip
-    return TableConfig(files=(path,), outcome="level", features=("wind",), time_columns=("time",),
-                       site_column="site", step=4 / 24, above=4.5, ahead=2.0)  # fmt: skip
+    path = written(
+        folder,
+        site=["x"] * 8 + ["y"] * 8,
+        time=hours * 2,
+        huge=[1e308] * 16,
+        endless=[*range(15), "inf"],
+        level=[1, 2, 3, 4, 5, 6, 7, 8] * 2,
+        wind=list(range(16)),
+    )
+    return TableConfig(
+        files=(path,),
+        outcome="level",
+        features=("wind",),
+        time_columns=("time",),
+        site_column="site",
+        step=4 / 24,
+        above=4.5,
+        ahead=2.0,
+    )
 
 
 def test_outcomes_come_from_later_and_never_from_the_next_step(tmp_path: Path) -> None:
@@ -48,20 +62,35 @@ def test_files_in_sequence_are_dealt_to_nodes(tmp_path: Path) -> None:
         pd.DataFrame({"y": [0, 1] * 6, "x": range(low, low + 12)}).to_csv(
             tmp_path / f"{name}.csv", index=False
         )
-    config = TableConfig(files=(str(tmp_path / "*.csv"),), outcome="y", features=("x",), deal=3,
-                         parts=2, above=0)  # fmt: skip
+    config = TableConfig(
+        files=(str(tmp_path / "*.csv"),), outcome="y", features=("x",), deal=3, parts=2, above=0
+    )
     found = table_stream(config, 1, 0)
     assert [int(b.there.sum()) for b in found.batches] == [6, 6, 6, 6]
     assert found.batches[0].x.max() < found.batches[2].x.min()
 
 
 def test_classes_missing_cells_and_periods(tmp_path: Path) -> None:
-    path = written(tmp_path, s=["x", "y"] * 4, t=[0, 0, 1, 1, 10, 10, 11, 11],
-                   rating=["PD", "SD", "CR", "PD", "PD", "SD", "SD", "odd"],
-                   v=[1, "?", 3, 1, 2, 2, 2, 2], hour=[0, 6, 12, 18, 0, 6, 12, 18])  # fmt: skip
-    config = TableConfig(files=(path,), outcome="rating", positive=("PD",), features=("v",),
-                         among=("PD", "SD", "CR"), time_columns=("t",), site_column="s", step=10,
-                         missing=("?",), cyclic={"hour": 24.0})  # fmt: skip
+    path = written(
+        tmp_path,
+        s=["x", "y"] * 4,
+        t=[0, 0, 1, 1, 10, 10, 11, 11],
+        rating=["PD", "SD", "CR", "PD", "PD", "SD", "SD", "odd"],
+        v=[1, "?", 3, 1, 2, 2, 2, 2],
+        hour=[0, 6, 12, 18, 0, 6, 12, 18],
+    )
+    config = TableConfig(
+        files=(path,),
+        outcome="rating",
+        positive=("PD",),
+        features=("v",),
+        among=("PD", "SD", "CR"),
+        time_columns=("t",),
+        site_column="s",
+        step=10,
+        missing=("?",),
+        cyclic={"hour": 24.0},
+    )
     found = table_stream(config, 1, 0)
     assert found.classes == ("other", "PD")
     assert found.batches[0].y.tolist() == [[1, 0], [0, 1]]
@@ -73,16 +102,20 @@ def test_classes_missing_cells_and_periods(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"features": ("gone",)}, "gone"), ({"outcome": "site", "ahead": 0.0}, "not a number"),
-        ({"step": 9.0}, "one step"), ({"site_column": "", "ahead": 0.0}, "1 node"),
+        ({"features": ("gone",)}, "gone"),
+        ({"outcome": "site", "ahead": 0.0}, "not a number"),
+        ({"step": 9.0}, "one step"),
+        ({"site_column": "", "ahead": 0.0}, "1 node"),
         ({"site_column": ""}, "8 of 16 rows have the node and time"),
         ({"step": 1 / 24}, "lies in a later step"),
         ({"site_column": "", "deal": 9, "subject_column": "site"}, "9 nodes, and site names 2"),
-        ({"above": 99.0}, "one class"), ({"places": {"x": (1.0, 2.0)}}, "of y"),
+        ({"above": 99.0}, "one class"),
+        ({"places": {"x": (1.0, 2.0)}}, "of y"),
         ({"time_columns": ("site",)}, "neither numbers nor dates"),
-        ({"time_columns": ("endless",)}, "time without end"), ({"features": ("huge",)}, "1e100"),
+        ({"time_columns": ("endless",)}, "time without end"),
+        ({"features": ("huge",)}, "1e100"),
     ],
-)  # fmt: skip
+)
 def test_bad_tables_are_refused(tmp_path: Path, given: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         table_stream(replace(hourly(tmp_path), **given), 1, 0)  # type: ignore[arg-type]
@@ -91,12 +124,13 @@ def test_bad_tables_are_refused(tmp_path: Path, given: dict[str, object], messag
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"time_columns": ()}, "ahead needs table.time_columns"), ({"deal": -3}, "deal: 0 or more"),
+        ({"time_columns": ()}, "ahead needs table.time_columns"),
+        ({"deal": -3}, "deal: 0 or more"),
         ({"time_columns": (), "ahead": 0.0, "site_column": ""}, "a node and a time"),
         ({"ahead": 0.0, "subject_column": "site"}, "goes with table.deal or table.ahead"),
         ({"places": {"x": (4000.0, 2.0)}}, "latitude from -90 to 90"),
     ],
-)  # fmt: skip
+)
 def test_bad_configurations_of_tables_are_refused(
     tmp_path: Path, given: dict[str, object], message: str
 ) -> None:
@@ -130,8 +164,9 @@ def test_subjects_are_dealt_whole_and_evenly_in_every_file(tmp_path: Path) -> No
     for name in "ab":
         table = pd.DataFrame({"p": [f"p{k % 23}" for k in range(92)], "y": [0, 1] * 46})
         table.assign(x=[k % 23 for k in range(92)]).to_csv(tmp_path / f"{name}.csv", index=False)
-    config = TableConfig(files=(str(tmp_path / "*.csv"),), outcome="y", features=("x",), deal=10,
-                         subject_column="p")  # fmt: skip
+    config = TableConfig(
+        files=(str(tmp_path / "*.csv"),), outcome="y", features=("x",), deal=10, subject_column="p"
+    )
     one, other = table_stream(config, 1, 0), table_stream(config, 1, 1)
     assert one.nodes == other.nodes == tuple(f"node-{k:02d}" for k in range(1, 11))
     held = [[set(b.x[n, b.there[n], 0].tolist()) for n in range(10)] for b in one.batches]
@@ -144,10 +179,22 @@ def test_subjects_are_dealt_whole_and_evenly_in_every_file(tmp_path: Path) -> No
 def test_times_that_are_no_binary_fractions_are_met(
     tmp_path: Path, ahead: float, kept: int
 ) -> None:
-    path = written(tmp_path, s=["x"] * 200 + ["y"] * 200, t=[k / 10 for k in range(200)] * 2,
-                   y=[k % 2 for k in range(400)], v=list(range(400)))  # fmt: skip
-    config = TableConfig(files=(path,), outcome="y", features=("v",), time_columns=("t",),
-                         site_column="s", step=5, ahead=ahead)  # fmt: skip
+    path = written(
+        tmp_path,
+        s=["x"] * 200 + ["y"] * 200,
+        t=[k / 10 for k in range(200)] * 2,
+        y=[k % 2 for k in range(400)],
+        v=list(range(400)),
+    )
+    config = TableConfig(
+        files=(path,),
+        outcome="y",
+        features=("v",),
+        time_columns=("t",),
+        site_column="s",
+        step=5,
+        ahead=ahead,
+    )
     assert table_stream(config, 1, 0).rows == kept
 
 
@@ -156,8 +203,13 @@ def test_any_name_of_a_column_and_the_same_number_in_other_words(tmp_path: Path)
     for name, yes, no in (("a", "1", "0"), ("b", " 1.0", "0.0 ")):
         cells = {"_time": days, "_y": [yes, no] * 28, "_site": range(56)}
         pd.DataFrame(cells).to_csv(tmp_path / f"{name}.csv", index=False)
-    config = TableConfig(files=(str(tmp_path / "*.csv"),), outcome="_y", features=("_site",),
-                         time_columns=("_time",), step=28)  # fmt: skip
+    config = TableConfig(
+        files=(str(tmp_path / "*.csv"),),
+        outcome="_y",
+        features=("_site",),
+        time_columns=("_time",),
+        step=28,
+    )
     found = table_stream(config, 1, 0)
     assert found.classes == ("0", "1")
     assert len(found.batches) == 3  # January has three days more
@@ -201,10 +253,16 @@ def test_cells_that_would_be_dropped_are_refused(
 
 
 def test_a_number_that_nobody_cut_is_no_outcome(tmp_path: Path) -> None:
-    path = written(tmp_path, s=["x", "y"] * 40, t=list(range(80)), y=[k / 7 for k in range(80)],
-                   v=list(range(80)))  # fmt: skip
-    config = TableConfig(files=(path,), outcome="y", features=("v",), time_columns=("t",),
-                         site_column="s", step=10)  # fmt: skip
+    path = written(
+        tmp_path,
+        s=["x", "y"] * 40,
+        t=list(range(80)),
+        y=[k / 7 for k in range(80)],
+        v=list(range(80)),
+    )
+    config = TableConfig(
+        files=(path,), outcome="y", features=("v",), time_columns=("t",), site_column="s", step=10
+    )
     with pytest.raises(BadInput, match="80 values.*above"):
         table_stream(config, 1, 0)
 
@@ -212,9 +270,15 @@ def test_a_number_that_nobody_cut_is_no_outcome(tmp_path: Path) -> None:
 def test_real_air_quality(shared: Callable[[str], Path]) -> None:
     files = (str(shared("streams/beijing_prsa") / "*.csv.gz"),)
     config = TableConfig(
-        files=files, outcome="PM2.5", above=75, ahead=6, features=("PM2.5", "TEMP"),
-        time_columns=("year", "month", "day", "hour"), site_column="station", rows=100,
-    )  # fmt: skip
+        files=files,
+        outcome="PM2.5",
+        above=75,
+        ahead=6,
+        features=("PM2.5", "TEMP"),
+        time_columns=("year", "month", "day", "hour"),
+        site_column="station",
+        rows=100,
+    )
     found = table_stream(config, 2, 0)
     assert len(found.nodes) == 9
     assert len(found.batches) == 49  # 1461 days in steps of 30

@@ -104,9 +104,13 @@ def _held_out(
 
 
 def _taught(
-    network: Network, batch: Batch, forks: Sequence[Fork], pace: Pace,
-    best: NDArray[np.int_], rounds: NDArray[np.int_],
-) -> Array:  # fmt: skip
+    network: Network,
+    batch: Batch,
+    forks: Sequence[Fork],
+    pace: Pace,
+    best: NDArray[np.int_],
+    rounds: NDArray[np.int_],
+) -> Array:
     """The whole batch learned by each node's best fork (n,) for its rounds (n,)."""
     found = np.empty_like(forks[0].start)
     for number, count in {*zip(best.tolist(), rounds.tolist(), strict=True)}:
@@ -114,7 +118,11 @@ def _taught(
         fork = forks[number]
         adam = Adam(fork.start[mine].shape, pace.rate, fork.frozen)
         found[mine] = network.descend(
-            fork.start[mine], batch.x[mine], batch.y[mine], batch.weight[mine], adam,
+            fork.start[mine],
+            batch.x[mine],
+            batch.y[mine],
+            batch.weight[mine],
+            adam,
             count * pace.local_steps,
-        )  # fmt: skip
+        )
     return found

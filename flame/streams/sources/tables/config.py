@@ -52,19 +52,29 @@ class TableConfig:
             (self.above is None or not self.positive, "table: above or positive, not both"),
             (min(self.ahead, self.rows, self.deal) >= 0, "table.ahead, rows and deal: 0 or more"),
             (not self.ahead or self.time_columns, "table.ahead needs table.time_columns"),
-            (not self.files or self.time_columns or self.site_column or self.deal,
-             "table: each file would be a node and a time; name time_columns or site_column, or "
-             "set deal"),
-            (not self.subject_column or self.deal or self.ahead,
-             "table.subject_column goes with table.deal or table.ahead"),
-            (all(len(at) == 2 and abs(at[0]) <= 90 and abs(at[1]) <= 360
-                 for at in self.places.values()),
-             "table.places: latitude from -90 to 90, then longitude, in degrees"),
-            (self.outcome not in self.features or self.ahead > 0,
-             "table.features holds the outcome: it would be known to the model"),
+            (
+                not self.files or self.time_columns or self.site_column or self.deal,
+                "table: each file would be a node and a time; name time_columns or site_column, or "
+                "set deal",
+            ),
+            (
+                not self.subject_column or self.deal or self.ahead,
+                "table.subject_column goes with table.deal or table.ahead",
+            ),
+            (
+                all(
+                    len(at) == 2 and abs(at[0]) <= 90 and abs(at[1]) <= 360
+                    for at in self.places.values()
+                ),
+                "table.places: latitude from -90 to 90, then longitude, in degrees",
+            ),
+            (
+                self.outcome not in self.features or self.ahead > 0,
+                "table.features holds the outcome: it would be known to the model",
+            ),
             (min(self.cyclic.values(), default=1) > 0, "table.cyclic: periods above 0"),
             (not (self.site_column and self.deal), "table: site_column or deal, not both"),
-        ):  # fmt: skip
+        ):
             if not holds:
                 raise BadInput(message)
 

@@ -68,7 +68,11 @@ def _later(config: TableConfig, table: pd.DataFrame) -> "pd.Series[str]":
     asked = rows[[*keys, TIME]].copy()
     asked[TIME], asked[_ROW] = rows[TIME] + config.ahead, rows.index
     found = pd.merge_asof(
-        asked.sort_values(TIME), later.sort_values(TIME), on=TIME, by=keys, direction="nearest",
+        asked.sort_values(TIME),
+        later.sort_values(TIME),
+        on=TIME,
+        by=keys,
+        direction="nearest",
         tolerance=config.ahead * _NEAR,  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
     return found.set_index(_ROW)[config.outcome].reindex(table.index)

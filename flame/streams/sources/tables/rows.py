@@ -97,8 +97,9 @@ def _times(part: pd.DataFrame, columns: tuple[str, ...], path: Path) -> "pd.Seri
         try:
             dates = pd.to_datetime(part[list(columns)].astype(float).astype(int))
         except (ValueError, TypeError):
-            raise BadInput(f"{path}: {', '.join(columns)} are no dates; name them year, month, "
-                           "day and hour") from None  # fmt: skip
+            raise BadInput(
+                f"{path}: {', '.join(columns)} are no dates; name them year, month, day and hour"
+            ) from None
         return _hours(dates)
     column = part[columns[0]]
     times = pd.to_numeric(column, errors="coerce")

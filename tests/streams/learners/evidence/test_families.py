@@ -30,8 +30,11 @@ def bank_of(*parents: int | None) -> Bank:
 
 def test_a_family_has_one_body_and_heads_of_its_models() -> None:
     bank = bank_of(None, 0, None)
-    trained = [np.array([[1.0, 10.0], [2.0, 20.0]]), np.array([[5.0, 50.0], [9.0, 90.0]]),
-               np.array([[7.0, 70.0], [7.0, 70.0]])]  # fmt: skip
+    trained = [
+        np.array([[1.0, 10.0], [2.0, 20.0]]),
+        np.array([[5.0, 50.0], [9.0, 90.0]]),
+        np.array([[7.0, 70.0], [7.0, 70.0]]),
+    ]
     counts = np.array([[1, 0, 1], [1, 2, 1]])
     one, other, alone = averaged(EVEN, bank.slots, trained, counts, body=1)
     assert one[:, 1] == pytest.approx([15, 15])
