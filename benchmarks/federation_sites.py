@@ -29,9 +29,9 @@ from flame.federation.config import centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.in_process import in_process_call
 from flame.federation.site import Site
-from flame.federation.task import open_task
 from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import FEDERATED, Training
 
 SITES, WIDTHS, MANY = (2, 4, 8, 16, 32, 64), (0, 2_000, 20_000), 100
 THREADS = 10
@@ -48,7 +48,7 @@ def measured(sites: int, hidden: int, rounds: int, epochs: int = 5) -> dict[str,
             config = replace(config, training=step)
         task, names = open_task(config), centres(config.data)
         here = {n: Site(task, [task.patients(load_cohort(config, n))]) for n in names}
-        training = Federation(FEDERATED, names, 0, 2)
+        training = Training(FEDERATED, names, 0, 2)
         ends: list[float] = []
         coordinator = Coordinator(
             config, task, Path(scratch), [training], lambda *_: ends.append(time.perf_counter())

@@ -22,7 +22,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 from flame.core.config import load_config
 from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig, RegressionConfig
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.trainings import FEDERATED, Training
 from flame.models.clinical.rano import CRITERIA, Burden, Rating, assess
 from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, train
@@ -269,8 +269,8 @@ def tcga_brca(folder: Path, out: Path) -> Figures:
         regression=RegressionConfig(penalizer=0.01),
     )
     train.run(config, out / "brca")
-    shared = finished(out / "brca", Federation(FEDERATED, centres, 0, 2).name).shared
-    beta = shared["beta"] / np.sqrt(shared["squares"] / shared["count"])
+    shared = finished(out / "brca", Training(FEDERATED, centres, 0, 2).name).shared
+    beta = shared["beta"] / np.sqrt(shared["sum_sq_dev"] / shared["count"])
     score = pd.Series(-tested[list(features)].to_numpy(float) @ beta, tested.index)
     figures = {"FLAME, all regions": concordance_index(tested["T"], score, tested["E"])}
     for centre, part in tested.groupby("centre"):

@@ -17,9 +17,9 @@ from flame.federation.privacy.budget import Budget
 from flame.federation.privacy.differential import CentrePrivacy
 from flame.federation.sections import DataConfig, TrainingConfig
 from flame.federation.site import Site
-from flame.federation.task import open_task
 from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import FEDERATED, Federation, joint_trainings, without
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import FEDERATED, Training, joint_trainings, without
 from flame.models.regression.discrimination import auc_of, score_counts
 from flame.models.response.inputs import Inputs, ResponseModelConfig
 
@@ -61,7 +61,7 @@ def auc_unseen(predictor: Predictor, tested: Inputs) -> float:
     known, training = tested.take(tested.labelled), predictor.config.training
     others = tuple(c for c in CENTRES if c != tested.centre)
     name = without(FEDERATED, tested.centre)
-    unseen = Federation(name, others, training.seeds[0], training.folds)
+    unseen = Training(name, others, training.seeds[0], training.folds)
     told = predictor.of(unseen, known)
     return float(auc_of([score_counts(told, known.response.astype(float))])[0])
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig
@@ -31,7 +32,7 @@ class DemoConfig:
     imaging_days: tuple[int, ...] = (-10, 30)
     seed: int = 0
     jobs: int = 2
-    engine: str = "flare"
+    engine: Literal["in-process", "flare"] = "flare"
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flame.core.errors import BadInput
 from flame.core.files import write_text
+from flame.federation import run_files
 from flame.federation.config import TrainConfig
-from flame.federation.coordinator import Coordinator
-from flame.federation.task import Shared, open_task
-from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.engine import Job
+from flame.federation.engines import open_engine
+from flame.federation.run_folder import RunFolder
+from flame.federation.task import Shared
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import FEDERATED, Training
 from flame.models.response.inputs import TREATMENT_FEATURES
-from flame.pipelines.train import claim, resolve
+from flame.pipelines.train import load_cohorts, resolve
 
 STATISTICS = "statistics"
 
@@ -32,46 +34,33 @@ class DescribeResult:
 def run(
     config: TrainConfig, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> DescribeResult:
-    """Write centres.csv, features.csv, survival.csv and describe.html into ``out``."""
+    """Write centres.csv, features.csv, survival.csv and describe.html into ``out``.
+
+    Raises:
+        BadInput: the configuration, the data or ``out`` cannot be used.
+    """
     from flame.evaluation.pages.cohorts_page import render
-    from flame.federation.checkpoint import finished
-    from flame.federation.in_process import in_process_call
-    from flame.federation.site import Site
 
     model = replace(config.model, sequences=(), encoder="")
     config = resolve(replace(config, task=STATISTICS, model=model))
-    names = config.data.centres
-    cohorts = [load_cohort(config, name) for name in names]
-    if len({c.simulated for c in cohorts}) > 1:
-        raise BadInput("simulated and real centres in one description: describe them apart")
-    claim(out, config, cohorts)
-    training = Federation(FEDERATED, names, 0, 2)
-    if config.federation.engine == "flare":
-        from flame.federation.flare.simulator import train_on_flare
-
-        train_on_flare(config, out, progress)
-    else:
-        task = open_task(config)
-        sites = {c.centre: Site(task, [task.patients(c)]) for c in cohorts}
-        coordinator = Coordinator(config, task, out, [training], progress)
-        coordinator.run(in_process_call(sites), lambda f: f.centres)
-    shared = finished(out, training.name).shared
+    task, cohorts, folder = open_task(config), load_cohorts(config), RunFolder(out)
+    folder.claim(config, cohorts)
+    training = Training(FEDERATED, config.data.centres, 0, 2)
+    patients = [task.patients(c) for c in cohorts]
+    job = Job(config, task, folder, [training], patients)
+    open_engine(config.federation.engine).train(job, progress)
+    shared = folder.model(training).shared
     result = DescribeResult(
-        _centres(config, shared), _features(config, shared), out / "describe.html"
+        _centres(config, shared), _features(config, shared), out / run_files.COHORTS_PAGE
     )
     curve = pd.DataFrame({n: shared[n] for n in ("times", "alive", "low", "high")})
-    for name, table in (
-        ("centres", result.centres),
-        ("features", result.features),
-        ("survival", curve),
-    ):
+    tables = {"centres": result.centres, "features": result.features, "survival": curve}
+    for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, na_rep="nan"))
-    write_text(
-        result.html,
-        render(
-            config, cohorts[0].simulated, result.centres, result.features, curve, shared["log_rank"]
-        ),
+    page = render(
+        config, cohorts[0].simulated, result.centres, result.features, curve, shared["log_rank"]
     )
+    write_text(result.html, page)
     return result
 
 
@@ -88,7 +77,7 @@ def _centres(config: TrainConfig, shared: Shared) -> pd.DataFrame:
 
 def _features(config: TrainConfig, shared: Shared) -> pd.DataFrame:
     names = [*config.model.clinical_columns, *TREATMENT_FEATURES * config.model.treatment]
-    spread = np.sqrt(shared["squares"] / np.maximum(shared["count"], 1))
+    spread = np.sqrt(shared["sum_sq_dev"] / np.maximum(shared["count"], 1))
     table = pd.DataFrame(
         {
             "feature": names,

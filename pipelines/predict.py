@@ -1,6 +1,5 @@
 """``flame predict``: how a patient's tumour will evolve under each radiation, and the response."""
 
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.registry import nearest
 from flame.core.treatment import Radiation
-from flame.pipelines.train import MANIFEST_FILE, WARNINGS_FILE, federated_model, load_run
+from flame.federation.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from flame.core.imaging import Scan
@@ -99,14 +98,15 @@ def _predict(
     """The forecasts, and the series that SEG files refer to."""
     from flame.evaluation.pages.forecast import Prediction
     from flame.federation.tasks.evolution import EvolutionTask, case_of
+    from flame.federation.tasks.registry import open_task_of
     from flame.models.evolution.counterfactual import under
     from flame.preprocessing.cohort.tumour_cube import on_cube
 
-    trained = load_run(Path(config.run))
-    if trained.task != "evolution":
-        raise BadInput(f"{config.run} is a run on {trained.task}; give one on evolution")
+    folder = RunFolder(Path(config.run))
+    trained = folder.config()
+    task = open_task_of(EvolutionTask, trained, folder.path)
     radiations = _radiations(config.radiations)
-    checkpoint = federated_model(Path(config.run), trained, trained.training.seeds[0])
+    checkpoint = folder.federated_model(trained)
     days = _days(config.days, int(checkpoint.shared["last_day"]))
     cohort = _one(root, name, on_cube)
     (patient,) = cohort.patients
@@ -114,7 +114,7 @@ def _predict(
     affine = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
     session, baseline = _baseline(root, name, case.day)
     source = _source(config, root, name, session) if config.dicom else None
-    model = EvolutionTask(trained).load(checkpoint.state.weights, checkpoint.shared)
+    model = task.load(checkpoint.state.weights, checkpoint.shared)
     forecasts = {}
     for done, radiation in enumerate(radiations, 1):
         forecasts[radiation] = model.forecast(under(case, radiation), days)
@@ -130,7 +130,7 @@ def _predict(
         baseline,
         forecasts,
         response,
-        tuple(_warnings(Path(config.run), trained, checkpoint, case, radiations, baseline)),
+        tuple(_warnings(folder, trained, checkpoint, case, radiations, baseline)),
         cohort.simulated,
         mechanistic.parameters(case) if mechanistic else {},
         relevance,
@@ -196,7 +196,7 @@ def _one(root: Path, name: str, view: "View | None") -> Cohort:
 
 
 def _warnings(
-    run_folder: Path,
+    folder: RunFolder,
     trained: "TrainConfig",
     checkpoint: "Checkpoint",
     case: "EvolutionCase",
@@ -205,17 +205,14 @@ def _warnings(
 ) -> list[str]:
     from flame.models.evolution.out_of_distribution import unknown_radiations, unlike
 
-    path, shared = run_folder / WARNINGS_FILE, checkpoint.shared
-    recorded = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    manifest = json.loads((run_folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-    found = [f"training: {line}" for line in recorded if "left out" not in line]
-    sources = {name.split("/")[0] for centre in manifest.values() for name in centre}
+    shared = checkpoint.shared
+    found = [f"training: {line}" for line in folder.warnings() if "left out" not in line]
     followed = any(day <= trained.evolution.latest_day for day, _ in case.later)
-    if followed and f"sub-{case.pseudonym}" in sources:
+    if followed and f"sub-{case.pseudonym}" in folder.sources():
         found.append("this patient was in training: the forecast looks better than it would be")
     if baseline.predicted:
         found.append("a model, not a person, drew the tumour that the forecast starts from")
-    found += unlike(case, shared["count"], shared["mean"], shared["squares"])
+    found += unlike(case, shared["count"], shared["mean"], shared["sum_sq_dev"])
     return found + unknown_radiations(shared["radiations"], radiations)
 
 
@@ -225,18 +222,19 @@ def _response(run_folder: Path, root: Path, name: str) -> tuple[float, "Scan | N
     Where the image matters is told of models that see one.
     """
     from flame.evaluation.images.occlusion import occlusion
-    from flame.federation.task import open_task
     from flame.federation.tasks.cohorts import prepared
-    from flame.federation.tasks.image_cohorts import view_of
+    from flame.federation.tasks.registry import open_task_of
+    from flame.federation.tasks.response import ResponseTask
     from flame.models.response.inputs import inputs_of
 
-    trained = load_run(run_folder)
-    if trained.task != "response" or not trained.data.bids:
-        raise BadInput(f"{run_folder} is no run on the response of preprocessed patients")
-    cohort = prepared(_one(root, name, view_of(trained)), trained.data)
+    folder = RunFolder(run_folder)
+    trained = folder.config()
+    task = open_task_of(ResponseTask, trained, run_folder)  # type: ignore[type-abstract]
+    if not trained.data.bids:
+        raise BadInput(f"{run_folder} is a run on a table; give one on preprocessed patients")
+    cohort = prepared(_one(root, name, task.view()), trained.data)
     inputs = inputs_of(cohort, trained.model)
-    task: Any = open_task(trained)
-    models = [federated_model(run_folder, trained, seed) for seed in trained.training.seeds]
+    models = [folder.federated_model(trained, seed) for seed in trained.training.seeds]
 
     def probability(patients: Any) -> Any:
         found = [task.predict(patients, m.state.weights, m.shared) for m in models]

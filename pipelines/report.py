@@ -8,11 +8,10 @@ import pandas as pd
 
 from flame.core.errors import BadInput
 from flame.core.files import write_text
-from flame.federation.config import CONFIG_FILE, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.history import read_history
-from flame.pipelines.train import load_run
-
-PAGE = "training.html"
+from flame.federation.run_files import TRAINING_PAGE
+from flame.federation.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,7 @@ def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
     """
     from flame.evaluation.pages.training_page import render
 
-    if not (run_folder / CONFIG_FILE).exists():
-        raise BadInput(
-            f"{run_folder} is no run folder (no {CONFIG_FILE}); at a server, take one "
-            "in KIT/flame-runs"
-        )
-    config = load_run(run_folder)
+    config = RunFolder(run_folder).config()
     history = read_history(run_folder)
     if history.empty:
         raise BadInput(f"{run_folder}: no round is done yet (a regression from sums has none)")
@@ -44,7 +38,7 @@ def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
         from flame.evaluation.pages.tensorboard import export
 
         export(history, run_folder)
-    html = run_folder / PAGE
+    html = run_folder / TRAINING_PAGE
     write_text(html, render(config, _simulated(config), history))
     return ReportResult(history, html)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap
-from flame.pipelines.train import federated_model, load_run
+from flame.federation.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,20 @@ def run(
 
     What reads the centre afterwards takes the core where no tumour is drawn.
     """
-    from flame.federation.tasks.segmentation import SegmentationTask, taught
+    from flame.federation.tasks.registry import open_task_of
+    from flame.federation.tasks.segmentation import SegmentationTask
     from flame.io.bids import has_drawn_tumour, read_timepoint, write_predicted_masks
     from flame.models.segmentation.cases import images_of
     from flame.preprocessing.cohort.cohort import sessions
     from flame.preprocessing.stages.interpolation import resample
     from flame.preprocessing.stages.resampling import coarser
 
-    trained = load_run(run_folder)
-    if trained.task != "segmentation":
-        raise BadInput(f"{run_folder} is a run on {trained.task}; give one on segmentation")
+    folder = RunFolder(run_folder)
+    trained = folder.config()
+    task = open_task_of(SegmentationTask, trained, run_folder)
     if not (centre / "participants.tsv").exists():
         raise BadInput(f"{centre} is no finished cohort; run flame preprocess with it as OUT")
-    checkpoint = federated_model(run_folder, trained, trained.training.seeds[0])
-    model = SegmentationTask(trained).model
+    checkpoint = folder.federated_model(trained)
     days = [
         (subject, session, day)
         for subject in sorted(p.name.removeprefix("sub-") for p in centre.glob("sub-*"))
@@ -50,10 +50,10 @@ def run(
     found = []
     for done, (subject, session, day) in enumerate(days, 1):
         whole = read_timepoint(centre, subject, session, day)
-        seen = coarser(whole, trained.segmentation.voxel_mm)
+        seen = coarser(whole, task.settings.voxel_mm)
         grid = next(iter(seen.scans.values())).affine
         target = next(iter(whole.scans.values()))
-        masks = model.masks(checkpoint.state.weights, images_of(seen), taught(checkpoint.shared))
+        masks = task.masks(images_of(seen), checkpoint.state.weights, checkpoint.shared)
         labels = {}
         for region, mask in masks.items():
             voxels = resample(mask.astype(np.float32), grid, target.affine, target.voxels.shape)

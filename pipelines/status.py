@@ -14,8 +14,8 @@ class Status:
 
 def run(kit: Path) -> Status:
     """Ask the server with the lead's ``kit``."""
-    from flame.federation.flare.admin import Federation
+    from flame.federation.flare.admin import AdminSession
     from flame.federation.flare.daemon import LEAD, check_kit
 
-    federation = Federation(check_kit(kit, LEAD), patience_s=0)
-    return Status(federation.sites(), federation.jobs())
+    admin = AdminSession(check_kit(kit, LEAD), patience_s=0)
+    return Status(admin.sites(), admin.jobs())

@@ -9,11 +9,11 @@ import pandas as pd
 from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path, content_hash, locked, write_text
-from flame.federation.config import CONFIG_FILE
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import Peers
+from flame.federation.run_files import CONFIG
+from flame.federation.run_folder import RunFolder
 from flame.pipelines.parallel import in_parallel
-from flame.pipelines.run_folder import holds_run
 from flame.streams.config import StreamConfig, open_network, open_stream
 from flame.streams.measures import Interval, interval, possible, summary
 from flame.streams.methods import begin
@@ -152,12 +152,12 @@ def _claim(config: StreamConfig, out: Path, stream: Stream) -> None:
     """Write configuration, hash of the data and nodes, or make sure that those there match."""
     files = paths_of(config.table) + [Path(config.gossip.file)] * bool(config.gossip.file)
     data = "\n".join([content_hash(files) if files else "", *stream.nodes])
-    if holds_run(out, config):
+    if RunFolder(out).holds(config):
         if (out / _DATA).read_text(encoding="utf-8") != data:
             raise BadInput(f"{out}: the data changed since the run began; give a new --out")
         return
     write_text(out / _DATA, data)
-    write_text(out / CONFIG_FILE, as_toml(config))
+    write_text(out / CONFIG, as_toml(config))
 
 
 def _as_table(figures: dict[str, dict[str, Interval]]) -> pd.DataFrame:

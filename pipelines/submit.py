@@ -9,18 +9,16 @@ from typing import Any
 from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import write_text
-from flame.federation.checkpoint import MODELS
-from flame.federation.config import CONFIG_FILE, TrainConfig, centres
+from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import FILE
-from flame.federation.history import HISTORY_FILE, add_history
-from flame.federation.strategies.chosen import strategy_of
+from flame.federation.history import add_history
+from flame.federation.run_files import CONFIG, HISTORY, MODELS, RUN_NAME, RUNS
+from flame.federation.run_folder import RunFolder
+from flame.federation.run_strategy import strategy_of
 from flame.federation.strategies.gossip import check_graphs
-from flame.pipelines.run_folder import holds_run
-from flame.pipelines.train import with_features, write_results
-
-NAME_FILE = "run-name.txt"
+from flame.pipelines.train import with_features
 
 
 def run(
@@ -37,20 +35,19 @@ def run(
     own affair: of ``data.bids`` or ``data.table`` only counts which of the two is given. Returns
     where models are; those learned peer to peer stay at their sites.
     """
-    from flame.federation.flare.admin import Federation
+    from flame.federation.flare.admin import AdminSession
     from flame.federation.flare.daemon import LEAD, check_kit
-    from flame.federation.flare.server import RUNS
 
-    federation = Federation(check_kit(kit, LEAD), patience_s)
+    admin = AdminSession(check_kit(kit, LEAD), patience_s)
     if config.federation.compare or config.training.personalised:
         raise BadInput("federation.compare and training.personalised are for flame train")
     if config.gossip.topology == FILE:
         raise BadInput("gossip.file is on this machine alone; give another gossip.topology")
     if not config.data.centres:
-        config = replace(config, data=replace(config.data, centres=federation.sites()))
+        config = replace(config, data=replace(config.data, centres=admin.sites()))
     config = with_features(config)
     config = _without_paths(config)
-    check_graphs(strategy_of(config), [f.centres for f in flare_plan(config, alone=True)])
+    check_graphs(strategy_of(config), [t.centres for t in flare_plan(config, alone=True)])
     name = _claim(out, config)
 
     known: list[Any] = []
@@ -62,11 +59,11 @@ def run(
             add_history(out, rows)
         show(news)
 
-    federation.run(config, name, out, followed, say)
+    admin.run(config, name, out, followed, say)
     if config.federation.strategy == GOSSIP:
         return f"Every site has its own model, in {RUNS}/{name} of its kit; here are none"
-    write_results(out, config)
-    return f"Models are in {out / MODELS}, their rounds in {out / HISTORY_FILE}"
+    RunFolder(out).write_results(config)
+    return f"Models are in {out / MODELS}, their rounds in {out / HISTORY}"
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:
@@ -77,11 +74,11 @@ def _without_paths(config: TrainConfig) -> TrainConfig:
 
 
 def _claim(out: Path, config: TrainConfig) -> str:
-    if holds_run(out, config):
-        if not (out / NAME_FILE).exists():
+    if RunFolder(out).holds(config):
+        if not (out / RUN_NAME).exists():
             raise BadInput(f"{out} holds a run of flame train; give a new --out")
-        return (out / NAME_FILE).read_text(encoding="utf-8")
+        return (out / RUN_NAME).read_text(encoding="utf-8")
     name = f"flame-{secrets.token_hex(6)}"
-    write_text(out / NAME_FILE, name)
-    write_text(out / CONFIG_FILE, as_toml(config))
+    write_text(out / RUN_NAME, name)
+    write_text(out / CONFIG, as_toml(config))
     return name

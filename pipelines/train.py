@@ -1,44 +1,34 @@
-"""``flame train``: a model of response, tumour masks or evolution by centre, federated, pooled."""
+"""``flame train``: models of each centre alone, of all together federatedly, and of all pooled."""
 
-import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flame.core.cohort import Cohort
-from flame.core.config import as_toml, load_config
-from flame.core.errors import BadInput, FlameError
-from flame.core.files import write_text
-from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, load_checkpoint
-from flame.federation.config import CONFIG_FILE, TrainConfig, centres
-from flame.federation.coordinator import Coordinator
-from flame.federation.gossip.method import GOSSIP
-from flame.federation.history import write_history
-from flame.federation.networks import write_networks
-from flame.federation.privacy.budget import Budget
-from flame.federation.privacy.differential import CentrePrivacy, spent_table
-from flame.federation.strategies.chosen import strategy_of
+from flame.core.errors import BadInput
+from flame.federation.config import TrainConfig, centres
+from flame.federation.engine import Engine, Job
+from flame.federation.engines import open_engine
+from flame.federation.run_folder import RunFolder
+from flame.federation.run_strategy import strategy_of
 from flame.federation.strategies.gossip import check_graphs
-from flame.federation.task import open_task
-from flame.federation.tasks.cohort_summary import Row, describe
+from flame.federation.task import Row
+from flame.federation.tasks.cohort_summary import summarise_cohorts
 from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import (
     FEDERATED,
     LOCAL,
     PERSONALISED,
     POOLED,
-    Federation,
+    Training,
     joint_trainings,
     local_trainings,
     personalised_trainings,
 )
-from flame.pipelines.run_folder import holds_run
 from flame.preprocessing.cohort.radiomics import expanded
 
 Progress = Callable[[str, int, int], None]
-PRIVACY_FILE = "privacy.csv"
-MANIFEST_FILE, WARNINGS_FILE = "data.json", "warnings.txt"
 
 
 @dataclass(frozen=True)
@@ -53,75 +43,71 @@ class TrainResult:
 def run(
     config: TrainConfig, out: Path, progress: Progress = lambda stage, done, total: None
 ) -> TrainResult:
-    """Train local, federated and pooled models into ``out``; goes on where a killed run stopped.
+    """Train local, federated and pooled models; a killed run continues where it stopped.
 
-    Pooling moves data and is only possible because this command reads every centre's folder;
-    it is the yardstick, not a way of working.
+    Pooling moves data and is only possible because this command reads every centre's folder; it is
+    the yardstick, not a way of working.
+
+    Args:
+        config: the configuration of the run.
+        out: the run folder.
+        progress: called with the kind of model, steps done, and the total.
+
+    Raises:
+        BadInput: the configuration, the data or ``out`` cannot be used; nothing is written.
+        FlameError: training failed.
     """
-    from flame.federation.in_process import in_process_call
-    from flame.federation.site import Site
-
-    if config.task == "statistics":
-        raise BadInput("task statistics trains nothing; run flame describe")
     config = resolve(config)
-    names, training = config.data.centres, config.training
     for kind in (FEDERATED, *config.federation.compare):
         strategy_of(config, kind)
-    cohorts = [load_cohort(config, name) for name in names]
+    task = open_task(config)
+    if not task.cross_validated:
+        raise BadInput(f"task {task.name} trains nothing; run flame describe")
+    cohorts = load_cohorts(config)
+    patients = [task.patients(cohort) for cohort in cohorts]
+    rows, warnings = summarise_cohorts(task, cohorts, patients)
+    plan = plan_of(config)
+    check_graphs(strategy_of(config), [t.centres for t in plan[FEDERATED]])
+    folder = RunFolder(out)
+    folder.claim(config, cohorts)
+    folder.write_warnings(warnings)
+    for kind, trainings in plan.items():
+        job = Job(config, task, folder, trainings, patients, kind)
+        _engine_of(config, kind).train(job, lambda done, total, k=kind: progress(k, done, total))  # type: ignore[misc]
+    folder.write_results(config)
+    return TrainResult(out, tuple(rows), tuple(warnings))
+
+
+def _engine_of(config: TrainConfig, kind: str) -> Engine:
+    """The configured engine for what is federated; the rest is trained in this process."""
+    return open_engine(config.federation.engine if kind == FEDERATED else "in-process")
+
+
+def plan_of(config: TrainConfig) -> dict[str, list[Training]]:
+    """The trainings of a run by kind of model, in the order in which they are trained."""
+    names, seeds, folds = config.data.centres, config.training.seeds, config.training.folds
+    plan = {
+        FEDERATED: joint_trainings(FEDERATED, names, seeds, folds),
+        LOCAL: local_trainings(names, seeds, folds),
+    }
+    for name in config.federation.compare:
+        plan[name] = joint_trainings(name, names, seeds, folds)
+    if config.training.personalised:
+        plan[PERSONALISED] = personalised_trainings(names, seeds, folds)
+    plan[POOLED] = joint_trainings(POOLED, names, seeds, folds)
+    return plan
+
+
+def load_cohorts(config: TrainConfig) -> list[Cohort]:
+    """The cohort of every centre of a run.
+
+    Raises:
+        BadInput: a centre cannot be read, or simulated and real ones are mixed.
+    """
+    cohorts = [load_cohort(config, name) for name in config.data.centres]
     if len({c.simulated for c in cohorts}) > 1:
         raise BadInput("simulated and real centres in one run: their figures must not be mixed")
-    task = open_task(config)
-    patients = [task.patients(cohort) for cohort in cohorts]
-    rows, warnings = describe(config, cohorts, patients)
-    result = TrainResult(out, tuple(rows), tuple(warnings))
-    least = config.privacy.least_patients
-    privacy = protection(config)
-    sites = {p.centre: Site(task, [p], least, privacy=privacy.get(p.centre)) for p in patients}
-    sites[POOLED] = Site(task, patients)
-    federated = joint_trainings(FEDERATED, names, training.seeds, training.folds)
-    check_graphs(strategy_of(config), [f.centres for f in federated])
-    claim(out, config, cohorts)
-    write_text(out / WARNINGS_FILE, "\n".join(warnings))
-    if config.federation.engine == "flare" and not _finished(out, federated):
-        from flame.federation.flare.peer_watch import gather_peers
-        from flame.federation.flare.simulator import train_on_flare
-
-        train_on_flare(config, out, lambda done, total: progress(FEDERATED, done, total))
-        if config.federation.strategy == GOSSIP:
-            gather_peers(config, out)
-        if not _finished(out, federated):
-            raise FlameError("NVIDIA FLARE ended before the training did; run the command again")
-
-    def in_process(stage: str, plan: list[Federation], pooled: bool) -> None:
-        def show(done: int, total: int) -> None:
-            progress(stage, done, total)
-
-        coordinator = Coordinator(config, task, out, plan, show, stage)
-        coordinator.run(in_process_call(sites), lambda f: (POOLED,) if pooled else f.centres)
-
-    if config.federation.engine == "in-process":
-        in_process(FEDERATED, federated, pooled=False)
-    in_process(LOCAL, local_trainings(names, training.seeds, training.folds), pooled=False)
-    for name in config.federation.compare:
-        others = joint_trainings(name, names, training.seeds, training.folds)
-        in_process(name, others, pooled=False)
-    if training.personalised:
-        own = personalised_trainings(names, training.seeds, training.folds)
-        in_process(PERSONALISED, own, pooled=False)
-    pooled_plan = joint_trainings(POOLED, names, training.seeds, training.folds)
-    in_process(POOLED, pooled_plan, pooled=True)
-    write_results(out, config)
-    return result
-
-
-def protection(config: TrainConfig) -> dict[str, CentrePrivacy]:
-    """What each simulated centre does for differential privacy; nothing where none is asked."""
-    if not config.privacy.is_private:
-        return {}
-    return {
-        name: CentrePrivacy(config, Budget(None, math.inf, config.privacy.delta), name.encode())
-        for name in config.data.centres
-    }
+    return cohorts
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
@@ -141,50 +127,3 @@ def with_features(config: TrainConfig) -> TrainConfig:
     model = replace(config.model, clinical=expanded(config.model.clinical))
     baselines = {name: expanded(features) for name, features in config.baselines.items()}
     return replace(config, model=model, baselines=baselines)
-
-
-def claim(out: Path, config: TrainConfig, cohorts: list[Cohort]) -> None:
-    """Write the resolved config and the data's hashes, or make sure that those there match."""
-    if holds_run(out, config):
-        check_data(out, cohorts)
-        return
-    write_text(out / MANIFEST_FILE, _manifest(cohorts))
-    write_text(out / CONFIG_FILE, as_toml(config))
-
-
-def _manifest(cohorts: list[Cohort]) -> str:
-    return json.dumps({c.centre: dict(c.manifest) for c in cohorts}, indent=1, sort_keys=True)
-
-
-def check_data(run_folder: Path, cohorts: list[Cohort]) -> None:
-    """Refuse a run whose data changed: its folds would no longer hold out the same patients."""
-    path = run_folder / MANIFEST_FILE
-    if not path.exists() or path.read_text(encoding="utf-8") != _manifest(cohorts):
-        raise BadInput(f"{run_folder}: the data changed since training began; train a new run")
-
-
-def _finished(out: Path, plan: list[Federation]) -> bool:
-    loaded = (load_checkpoint(checkpoint_path(out, f.name)) for f in plan)
-    return all(c is not None and c.finished for c in loaded)
-
-
-def write_results(out: Path, config: TrainConfig) -> None:
-    """Write what can be read without FLAME: history.csv, privacy.csv, and networks for Keras."""
-    history = write_history(out)
-    if config.privacy.is_private:
-        trained = history[~history.training.str.startswith(POOLED)]
-        name = Federation(FEDERATED, config.data.centres, config.training.seeds[0], 0).name
-        write_text(out / PRIVACY_FILE, spent_table(config, trained, name).to_csv(index=False))
-    write_networks(out, config)
-
-
-def load_run(run_folder: Path) -> TrainConfig:
-    """Return the resolved configuration of a run folder."""
-    if not (run_folder / CONFIG_FILE).exists():
-        raise BadInput(f"{run_folder} is no run folder (no {CONFIG_FILE}); run flame train first")
-    return load_config(TrainConfig, run_folder / CONFIG_FILE, [])
-
-
-def federated_model(run_folder: Path, config: TrainConfig, seed: int) -> Checkpoint:
-    """Return the federated model of a run that learned from all patients."""
-    return finished(run_folder, Federation(FEDERATED, config.data.centres, seed, 0).name)

@@ -62,17 +62,17 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 def print_matrix(report: GeneralisationReport) -> None:
     """Print the measure that a run is about, by model and tested centre."""
-    from flame.evaluation.metrics.metric_specs import MEASURES
+    from flame.evaluation.metrics.metric import METRICS
 
     kind = "SIMULATED patients" if report.simulated else "real patients"
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for s in report.scores:
         if s.metric == report.metric:
-            origin = s.trained_on if s.model == "local" else ""
+            origin = s.trained_on[0] if s.model == "local" else ""
             text = f"{s.value:.2f}\n{s.low:.2f}-{s.high:.2f}" if not s.reason else s.reason
             rows.setdefault((s.model, origin), {})[s.tested_on] = text
     table(
-        f"{MEASURES[report.metric].title} (95 % interval) by tested centre: {kind}",
+        f"{METRICS[report.metric].title} (95 % interval) by tested centre: {kind}",
         ["model", "trained on", *report.centres],
         [[*key, *(by.get(c, "") for c in report.centres)] for key, by in rows.items()],
     )

@@ -1,25 +1,61 @@
 """TOML configuration read into frozen dataclasses; flags override; nothing unknown passes."""
 
-import dataclasses
-import math
+import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 import tomli_w
 
+from flame.core.config_keys import keys_of
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
 
 C = TypeVar("C")
+Rule = tuple[object, str]
+"""Whether something holds, and what to do where it does not."""
+
+
+class Section:
+    """Base of a configuration's dataclasses: values are checked however one is made.
+
+    A key is a field with a type, bounds (``Annotated[int, Ge(1)]``) and a docstring below it.
+    ``RENAMED`` maps the names that keys had in the version before to those that they have now.
+    """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {}
+
+    def __post_init__(self) -> None:
+        problems = list(_field_problems(self))
+        problems = problems or [message for holds, message in self.rules() if not holds]
+        if problems:
+            raise BadInput("\n".join(problems))
+
+    def rules(self) -> Iterator[Rule]:
+        """What has to hold between keys; checked where every key is valid by itself."""
+        yield from ()
+
+
+def _field_problems(section: Section) -> Iterator[str]:
+    for name, key in keys_of(type(section)).items():
+        problem = key.problem(getattr(section, name))
+        if problem:
+            yield f"{name} {problem}"
 
 
 def load_config(kind: type[C], path: Path | None, overrides: list[str]) -> C:
-    """Read ``path`` (None: nothing), apply ``key.sub=value`` overrides and build ``kind``.
+    """Read a TOML file into the dataclass ``kind``.
 
-    Raises BadInput for a missing file, broken TOML, an unknown key or a value of a wrong type.
+    Args:
+        kind: the dataclass of the whole configuration.
+        path: the file; None: nothing is read.
+        overrides: ``key.sub=value`` in the order in which they apply.
+
+    Raises:
+        BadInput: a missing file, broken TOML, and every unknown key and wrong value in it.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
@@ -52,61 +88,78 @@ def _apply(values: dict[str, Any], override: str) -> None:
 
 
 def build(kind: type[C], values: Mapping[str, Any], where: str, prefix: str = "") -> C:
-    """Build the dataclass ``kind`` from plain ``values``; ``where`` names them in errors.
+    """Build the dataclass ``kind`` from plain values.
 
     Numbers are finite ones: nan and inf, which TOML knows, would pass any comparison or none.
+
+    Args:
+        kind: the dataclass.
+        values: by key, nested ones for nested dataclasses.
+        where: what holds the values, named in errors.
+        prefix: put before each key in errors, such as ``"training."``.
+
+    Raises:
+        BadInput: every unknown key and wrong value, a line each.
     """
-    hints = get_type_hints(kind)
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for key in values:
-        if key not in fields:
-            raise BadInput(f"{where}: unknown key '{prefix}{key}': {nearest(key, list(fields))}")
-    missing = [
-        name
-        for name, f in fields.items()
-        if name not in values
-        and f.default is dataclasses.MISSING
-        and f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise BadInput(f"{where}: key '{prefix}{missing[0]}' is required")
-    built = {k: _convert(hints[k], v, where, f"{prefix}{k}") for k, v in values.items()}
+    problems: list[str] = []
+    built = _built(kind, values, prefix, problems)
+    if built is None or problems:
+        lines = "".join(f"\n  {p}" for p in problems[1:])
+        raise BadInput(f"{where}: {problems[0]}{lines}")
+    return built
+
+
+def _built(kind: type[C], values: Mapping[str, Any], prefix: str, problems: list[str]) -> C | None:
+    """The dataclass, or None where something is wrong with it, which ``problems`` then says."""
+    keys, before = keys_of(kind), len(problems)
+    renamed = getattr(kind, "RENAMED", {})
+    for name in values:
+        if name in renamed and name not in keys:
+            problems.append(f"'{prefix}{name}' is now called '{prefix}{renamed[name]}'")
+        elif name not in keys:
+            problems.append(f"unknown key '{prefix}{name}': {nearest(name, list(keys))}")
+    given = {}
+    for name, key in keys.items():
+        if name in values:
+            value = _value(key.hint, values[name], f"{prefix}{name}", problems)
+            problem = key.problem(value)
+            if problem:
+                problems.append(f"'{prefix}{name}' {problem}")
+            given[name] = value
+        elif key.required:
+            problems.append(f"key '{prefix}{name}' is required")
+    if len(problems) > before:
+        return None
     try:
-        return kind(**built)
+        return kind(**given)
     except BadInput as error:
-        raise BadInput(f"{where}: {error}") from None
+        problems += str(error).splitlines()
+        return None
 
 
-def _convert(kind: Any, value: Any, where: str, key: str) -> Any:
-    if kind is Any:
-        return value
-    origin, args = get_origin(kind), get_args(kind)
+def _value(hint: Any, value: Any, name: str, problems: list[str]) -> Any:
+    """``value`` with lists as tuples, and tables as the dataclasses that ``hint`` wants."""
+    origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        inner = [a for a in args if a is not NoneType]
-        return None if value is None else _convert(inner[0], value, where, key)
-    if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-        return build(kind, value, where, f"{key}.")  # type: ignore[arg-type]
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_convert(args[0], v, where, key) for v in value)
+        return _value(next(a for a in args if a is not NoneType), value, name, problems)
+    if is_dataclass(hint) and isinstance(value, Mapping):
+        built = _built(hint, value, f"{name}.", problems)  # type: ignore[arg-type]
+        return hint if built is None else built
     if origin is dict and isinstance(value, Mapping):
-        return {k: _convert(args[1], v, where, f"{key}.{k}") for k, v in value.items()}
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if (
-        isinstance(kind, type)
-        and isinstance(value, kind)
-        and (kind is bool) == (isinstance(value, bool))
-        and not (isinstance(value, float) and not math.isfinite(value))
-    ):
-        return value
-    names = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text"}
-    wanted = "a list" if origin is tuple else names.get(kind, "a table of its own keys")
-    raise BadInput(f"{where}: '{key}' must be {wanted}, not {value!r}")
+        return {k: _value(args[1], v, f"{name}.{k}", problems) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    return value
 
 
 def as_toml(config: Any) -> str:
     """Return a configuration as TOML; keys that are None are left out, as TOML has no null."""
-    return tomli_w.dumps(_without_none(dataclasses.asdict(config)))
+    return tomli_w.dumps(_without_none(asdict(config)))
+
+
+def as_json(config: Any) -> str:
+    """Return a configuration as JSON, which is how it reaches other processes."""
+    return json.dumps(asdict(config))
 
 
 def _without_none(value: Any) -> Any:

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import Generic, TypeVar
 
 from flame.core.errors import BadInput
+from flame.core.plugins import discover
 
 T = TypeVar("T")
 
@@ -17,14 +18,30 @@ def nearest(name: str, choices: list[str]) -> str:
 
 
 class Registry(Generic[T]):
-    """A mapping from a name to an entry; an unknown name is an error that lists the choices."""
+    """A mapping from a name to an entry; an unknown name is an error that lists the choices.
+
+    Entries of plug-ins are found when a name is looked up or names are listed.
+
+    Args:
+        kind: what the entries are, in the words of an error message.
+
+    Example:
+        >>> shapes = Registry[int]("shape")
+        >>> _ = shapes.register("triangle")(3)
+        >>> shapes["triangle"]
+        3
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._entries: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that files its argument under ``name``."""
+        """Return a decorator that files its argument under ``name``.
+
+        Raises:
+            ValueError: the name is taken.
+        """
 
         def add(entry: T) -> T:
             if name in self._entries:
@@ -35,10 +52,13 @@ class Registry(Generic[T]):
         return add
 
     def __getitem__(self, name: str) -> T:
+        if name not in self._entries:
+            discover()
         try:
             return self._entries[name]
         except KeyError:
             raise BadInput(f"unknown {self.kind} '{name}': {nearest(name, list(self))}") from None
 
     def __iter__(self) -> Iterator[str]:
+        discover()
         return iter(sorted(self._entries))

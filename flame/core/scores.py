@@ -87,7 +87,7 @@ class CentreScore:
     """
 
     model: str
-    trained_on: str
+    trained_on: tuple[str, ...]
     tested_on: str
     metric: str
     value: float

@@ -1,1 +1,1 @@
-"""Metrics with intervals, per-centre generalisation and reports."""
+"""How models hold: metrics, predictions out of sample, generalisation over centres, pages."""

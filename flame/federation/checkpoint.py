@@ -11,10 +11,10 @@ import numpy as np
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path
 from flame.core.scores import Weights
+from flame.federation.run_files import MODELS
 from flame.federation.strategies.strategy import State
 from flame.federation.task import Shared
 
-MODELS = "models"
 _SHARED, _LAST, _BEST = "shared.", "state.", "best."
 
 
@@ -72,7 +72,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             arrays = {k: file[k] for k in file.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FlameError(f"{path} is damaged; delete it and run flame train again") from error
-    if "best_round" not in arrays:
+    if "best_round" not in arrays or f"{_SHARED}squares" in arrays:
         raise BadInput(f"{path} is of an older FLAME; train again into a new folder")
     shared = {k.removeprefix(_SHARED): arrays.pop(k) for k in list(arrays) if k.startswith(_SHARED)}
     best_round = int(arrays["best_round"])

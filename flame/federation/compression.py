@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.core.arrays import moved
 from flame.core.scores import Correction, Weights
-from flame.federation.strategies.strategy import moved
 
 BITS = (32, 16, 8)
 _BLOCK = 256

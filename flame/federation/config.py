@@ -2,13 +2,14 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from flame.core.config import build
+from flame.core.config import Rule, Section, as_json, build
 from flame.core.errors import BadInput
+from flame.federation.gossip.method import GOSSIP, PER_SITE
 from flame.federation.gossip.network import GossipConfig
-from flame.federation.rules import check
 from flame.federation.sections import (
     DataConfig,
     EvaluationConfig,
@@ -23,60 +24,100 @@ from flame.models.evolution.model import EvolutionConfig
 from flame.models.response.inputs import ResponseModelConfig
 from flame.models.segmentation.cases import SegmentationConfig
 
-CONFIG_FILE = "run.toml"
-TABULAR = ("response", "survival", "statistics")
-
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Section):
     """The whole run.
 
-    ``task`` is response, survival, segmentation or evolution; ``model`` are the settings of a
-    response model and the features of a survival model, the other tasks have sections of their own.
-    ``baselines`` maps a name to the clinical features of a plain baseline; ``gossip`` is for
-    federation.strategy = "gossip".
+    ``model`` is for response and survival; the tasks on images have sections of their own. What a
+    task needs of its configuration the task says, see ``flame.federation.tasks``.
     """
 
     data: DataConfig
+    """Where the cohorts are."""
     model: ResponseModelConfig = ResponseModelConfig()
+    """Response model, and the features of a survival model."""
     training: TrainingConfig = TrainingConfig()
+    """Rounds, folds and seeds."""
     federation: FederationConfig = FederationConfig()
+    """Engine and strategy."""
     baselines: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Clinical features of plain baselines, by the name of the baseline."""
     task: str = "response"
+    """What is learned."""
     regression: RegressionConfig = RegressionConfig()
+    """Cox and logistic regressions."""
     evaluation: EvaluationConfig = EvaluationConfig()
+    """Margin and metrics."""
     privacy: PrivacyConfig = PrivacyConfig()
+    """Least numbers and differential privacy."""
     segmentation: SegmentationConfig = SegmentationConfig()
+    """Task segmentation."""
     evolution: EvolutionConfig = EvolutionConfig()
+    """Task evolution."""
     gossip: GossipConfig = GossipConfig()
+    """Strategy gossip."""
 
-    def __post_init__(self) -> None:
-        check(self)
+    def rules(self) -> Iterator[Rule]:
+        """What has to hold between sections, whatever the task."""
+        yield set(self.data.impute) <= set(self.features()), "data.impute names an unused feature"
+        yield all(self.baselines.values()), "baselines: each needs a feature"
+        yield (
+            not (self.data.table and self.model.sequences),
+            "a table has no images: no model.sequences",
+        )
+        yield (
+            not (self.data.table and self.model.treatment),
+            "a table has no plans: no model.treatment",
+        )
+        yield (
+            not (self.federation.secure and self.training.personalised),
+            "federation.secure hides weights of rounds: not with training.personalised",
+        )
+        yield from self._privacy()
+        if GOSSIP in (self.federation.strategy, *self.federation.compare):
+            yield from self._gossip()
+
+    def _privacy(self) -> Iterator[Rule]:
+        privacy = self.privacy
+        if not privacy.is_private:
+            return
+        yield (
+            not self.data.person_column,
+            "privacy.level protects rows: a person may have one only, so no data.person_column",
+        )
+        yield self.model.missing == "mean", "privacy.level: with model.missing = 'mean' only"
+        yield (
+            all(len(privacy.bounds.get(n, ())) == 2 for n in self.model.clinical),
+            "privacy.bounds: the lowest and highest value of every feature of model.clinical",
+        )
+
+    def _gossip(self) -> Iterator[Rule]:
+        federation, training = self.federation, self.training
+        plain = not federation.secure and federation.bits == 32
+        yield (
+            plain and not training.validation and not self.privacy.is_private,
+            "strategy gossip: not with federation.secure or bits, training.validation or "
+            "privacy.level",
+        )
+        yield (
+            federation.engine != "flare" or self.gossip.method in PER_SITE,
+            f"gossip.method on FLARE: one of {', '.join(PER_SITE)}; others run in process",
+        )
+        yield (
+            not federation.min_available_sites,
+            "federation.min_available_sites: not with strategy gossip",
+        )
+        yield self.gossip.topology != "places", "gossip.topology = 'places' is for flame stream"
 
     def to_json(self) -> str:
         """The config as JSON, which is how it reaches sites."""
-        return json.dumps(asdict(self))
+        return as_json(self)
 
     @staticmethod
     def from_json(text: str) -> "TrainConfig":
         """The inverse of ``to_json``."""
         return build(TrainConfig, json.loads(text), "run configuration")
-
-    @property
-    def is_tabular(self) -> bool:
-        """Whether a row a patient is what is learned from."""
-        return self.task in TABULAR
-
-    @property
-    def is_regression(self) -> bool:
-        """Whether the model is learned from sums alone, not in rounds."""
-        return self.learner in ("survival", "logistic", "statistics")
-
-    @property
-    def learner(self) -> str:
-        """Name of what learns: the task, or the kind of the response model."""
-        logistic = self.task == "response" and self.model.kind == "logistic"
-        return "logistic" if logistic else self.task
 
     def features(self) -> tuple[str, ...]:
         """Every clinical feature that the model or a baseline uses, in order, once each."""

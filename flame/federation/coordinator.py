@@ -23,10 +23,10 @@ from flame.federation.compression import BITS, beginnings, is_rounded, packed
 from flame.federation.config import TrainConfig
 from flame.federation.early_stopping import EarlyStopping
 from flame.federation.privacy.secure_aggregation import secure_update
-from flame.federation.strategies.chosen import strategy_of
+from flame.federation.run_strategy import strategy_of
 from flame.federation.strategies.strategy import State
-from flame.federation.task import VALIDATION, Ask, Message, Shared, Task
-from flame.federation.trainings import FEDERATED, Federation, who
+from flame.federation.task import VALIDATION, Message, SendQuery, Shared, Task
+from flame.federation.trainings import FEDERATED, Training, who
 from flame.federation.update_checks import added, checked, rows_of
 
 Progress = Callable[[int, int], None]
@@ -47,12 +47,15 @@ class Coordinator:
         config: TrainConfig,
         task: Task[Any],
         run: Path,
-        plan: list[Federation],
+        plan: list[Training],
         progress: Progress = _nothing,
         kind: str = FEDERATED,
     ) -> None:
         self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
-        self.strategy, self.min_sites = strategy_of(config, kind), config.federation.min_sites
+        self.strategy, self.min_available_sites = (
+            strategy_of(config, kind),
+            config.federation.min_available_sites,
+        )
         self.latest: list[dict[str, Any]] = []
         self._begun: dict[str, tuple[int, list[Weights]]] = {}
         self.bits, self.private = config.federation.bits, config.privacy.is_private
@@ -61,7 +64,7 @@ class Coordinator:
         self.secure = config.federation.secure
         self.validating = training.validation > 0
 
-    def run(self, call: Call, sites: Callable[[Federation], tuple[str, ...]]) -> None:
+    def run(self, call: Call, sites: Callable[[Training], tuple[str, ...]]) -> None:
         """Run the plan; ``sites`` says which sites hold the centres of a federation."""
         everyone = tuple(sorted({s for f in self.plan for s in sites(f)}))
         for site, answer in call("describe", everyone).all("describe").items():
@@ -70,13 +73,11 @@ class Coordinator:
         for index, federation in enumerate(self.plan):
             self._train(federation, tuple(sorted(sites(federation))), call, index)
 
-    def _train(
-        self, federation: Federation, sites: tuple[str, ...], call: Call, index: int
-    ) -> None:
+    def _train(self, federation: Training, sites: tuple[str, ...], call: Call, index: int) -> None:
         path = checkpoint_path(self.run_folder, federation.name)
         at, steps = load_checkpoint(path), self.task.rounds + 2
         self._begun, self.latest = {}, []
-        ask = _asking(call, sites, who(federation))
+        send = _sending(call, sites, who(federation))
 
         def save(done: int) -> None:
             assert at is not None
@@ -86,7 +87,7 @@ class Coordinator:
         if at is None:
             state, shared = self._start(federation, sites, call)
             state = self.strategy.begin(state, sites)
-            at = Checkpoint(0, state, self.task.prepare(ask, shared))
+            at = Checkpoint(0, state, self.task.prepare(send, shared))
             save(1)
         while at.round < self.task.rounds and not self.stopping.is_over(at):
             at = self._round(federation, sites, call, at)
@@ -94,12 +95,12 @@ class Coordinator:
         self.latest = []
         if not at.finished:
             at = replace(at, state=at.best or at.state)
-            shared = self.task.finish(ask, at.state.weights, at.shared)
+            shared = self.task.finish(send, at.state.weights, at.shared)
             at = replace(at, shared=shared, finished=True)
         save(steps)
 
     def _start(
-        self, federation: Federation, sites: tuple[str, ...], call: Call
+        self, federation: Training, sites: tuple[str, ...], call: Call
     ) -> tuple[State, Shared]:
         if federation.start:
             start = finished(self.run_folder, federation.start)
@@ -110,7 +111,7 @@ class Coordinator:
         return State(first["weights"], {}, tuple(first["names"])), {}
 
     def _round(
-        self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
+        self, federation: Training, sites: tuple[str, ...], call: Call, at: Checkpoint
     ) -> Checkpoint:
         number, started = at.round + 1, time.perf_counter()
         each, bits = {}, self._bits(sites)
@@ -135,7 +136,7 @@ class Coordinator:
         )
         wall = round(time.perf_counter() - started, 4)
         fewest = 1 if self.strategy.alone_suffices else self.strategy.enough
-        least = min(self.min_sites or fewest or len(sites), len(sites))
+        least = min(self.min_available_sites or fewest or len(sites), len(sites))
         if secret:
             there = tuple(sorted(answers.got))
             hidden, also = secure_update(
@@ -181,12 +182,12 @@ class Coordinator:
         return self.bits if len(sites) > 1 else max(BITS)
 
     def _validated(
-        self, federation: Federation, sites: tuple[str, ...], call: Call, at: Checkpoint
+        self, federation: Training, sites: tuple[str, ...], call: Call, at: Checkpoint
     ) -> Checkpoint:
         each = {site: {"weights": self.strategy.weights_for(at.state, site)} for site in sites}
         each = packed(each) if is_rounded(self._bits(sites)) else each
         answers = call(
-            "answer",
+            "reply",
             sites,
             each,
             question=VALIDATION,
@@ -200,16 +201,16 @@ class Coordinator:
         return self.stopping.after(at, loss)
 
 
-def _asking(call: Call, sites: tuple[str, ...], patients: Message) -> Ask:
-    def ask(
+def _sending(call: Call, sites: tuple[str, ...], patients: Message) -> SendQuery:
+    def send(
         question: str,
         given: Message,
         weights: Weights = (),  # type: ignore[assignment]
         shared: Shared | None = None,
         calibrating: bool = False,
     ) -> list[Message]:
-        answers = call(
-            "answer",
+        replies = call(
+            "reply",
             sites,
             question=question,
             given=given,
@@ -218,6 +219,6 @@ def _asking(call: Call, sites: tuple[str, ...], patients: Message) -> Ask:
             calibrating=calibrating,
             who=patients,
         ).all(question)
-        return [answers[site] for site in sites]
+        return [replies[site] for site in sites]
 
-    return ask
+    return send

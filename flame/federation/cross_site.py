@@ -11,15 +11,15 @@ from flame.core.scores import Scored
 from flame.federation.calls import Call
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
-from flame.federation.strategies.chosen import strategy_of
-from flame.federation.trainings import Federation, who
+from flame.federation.run_strategy import strategy_of
+from flame.federation.trainings import Training, who
 from flame.models.regression.survival_curves import Z
 
 
 def cross_site(
     config: TrainConfig,
     run: Path,
-    plan: list[Federation],
+    plan: list[Training],
     call: Call,
     sites: tuple[str, ...],
     progress: Callable[[int, int], None],

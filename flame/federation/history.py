@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from flame.core.files import write_text
-from flame.federation.checkpoint import MODELS, load_checkpoint
+from flame.federation.checkpoint import load_checkpoint
+from flame.federation.run_files import HISTORY, MODELS
 
-HISTORY_FILE = "history.csv"
 _COLUMNS = (
     "training",
     "round",
@@ -68,7 +68,7 @@ def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _written(run: Path) -> pd.DataFrame:
-    path = run / HISTORY_FILE
+    path = run / HISTORY
     if not path.exists() or not path.read_text(encoding="utf-8").strip():
         return pd.DataFrame()
     # A centre may be called 01 or NA.
@@ -77,4 +77,4 @@ def _written(run: Path) -> pd.DataFrame:
 
 
 def _write(run: Path, found: pd.DataFrame) -> None:
-    write_text(run / HISTORY_FILE, found.to_csv(index=False))
+    write_text(run / HISTORY, found.to_csv(index=False))

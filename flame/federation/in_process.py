@@ -1,12 +1,19 @@
 """The in-process engine: sites are objects in this process, called one after the other."""
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 from flame.federation.calls import Answers, Call, given
+from flame.federation.config import TrainConfig
+from flame.federation.coordinator import Coordinator, Progress
+from flame.federation.engine import ENGINES, Job
+from flame.federation.privacy.budget import Budget
+from flame.federation.privacy.differential import CentrePrivacy
 from flame.federation.site import Site
 from flame.federation.task import Message
+from flame.federation.trainings import POOLED
 
 
 def in_process_call(here: Mapping[str, Site]) -> Call:
@@ -35,3 +42,33 @@ def in_process_call(here: Mapping[str, Site]) -> Call:
         )
 
     return call
+
+
+@ENGINES.register("in-process")
+class InProcessEngine:
+    """Sites are objects of this process; a pooled training has one site with all patients."""
+
+    def train(self, job: Job, progress: Progress) -> None:
+        """See ``Engine``."""
+        config, pooled = job.config, job.kind == POOLED
+        coordinator = Coordinator(config, job.task, job.run.path, job.trainings, progress, job.kind)
+        if pooled:
+            sites = {POOLED: Site(job.task, job.patients)}
+            coordinator.run(in_process_call(sites), lambda training: (POOLED,))
+            return
+        least, protection = config.privacy.least_patients, simulated_protection(config)
+        sites = {
+            p.centre: Site(job.task, [p], least, privacy=protection.get(p.centre))
+            for p in job.patients
+        }
+        coordinator.run(in_process_call(sites), lambda training: training.centres)
+
+
+def simulated_protection(config: TrainConfig) -> dict[str, CentrePrivacy]:
+    """Differential privacy of each simulated centre, without a budget; empty where none is set."""
+    if not config.privacy.is_private:
+        return {}
+    return {
+        name: CentrePrivacy(config, Budget(None, math.inf, config.privacy.delta), name.encode())
+        for name in config.data.centres
+    }

@@ -7,12 +7,11 @@ import pandas as pd
 from flame.core.files import atomic_path, write_text
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
-from flame.federation.strategies.chosen import strategy_of
-from flame.federation.task import open_task
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.run_files import NETWORK_INPUTS, NETWORKS
+from flame.federation.run_strategy import strategy_of
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import final_training
 from flame.preprocessing.harmonisation.standardisation import Moments, spread
-
-NETWORKS, INPUTS_FILE = "networks", "inputs.csv"
 
 
 def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
@@ -21,23 +20,24 @@ def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
     Of clinical inputs a network takes z-scores, 0 where a value is missing; inputs.csv has the mean
     and standard deviation of each, in order.
     """
-    network = open_task(config).network()
+    task = open_task(config)
+    network = task.network()
     if network is None:
         return
     from flame.core.keras_import import keras
 
     scales, strategy = [], strategy_of(config)
     for seed in config.training.seeds:
-        name = Federation(FEDERATED, config.data.centres, seed, 0).name
+        name = final_training(config.data.centres, seed).name
         found = finished(run, name)
         own = strategy.weights_for(found.state, site) if site else found.state.weights
         network.set_weights(own)
         plain = keras.Model(network.inputs, network.outputs)
         with atomic_path(run / NETWORKS / f"{name}.keras") as temporary:
             plain.save(temporary)
-        if config.learner == "response" and config.model.clinical:
+        if task.input_columns():
             moments = Moments(**found.shared)
-            columns = zip(config.model.clinical_columns, moments.mean, spread(moments), strict=True)
+            columns = zip(task.input_columns(), moments.mean, spread(moments), strict=True)
             scales += [{"training": name, "feature": n, "mean": m, "sd": s} for n, m, s in columns]
     if scales:
-        write_text(run / NETWORKS / INPUTS_FILE, pd.DataFrame(scales).to_csv(index=False))
+        write_text(run / NETWORKS / NETWORK_INPUTS, pd.DataFrame(scales).to_csv(index=False))

@@ -16,7 +16,7 @@ from flame.federation.compression import beginnings, changes, is_rounded, packed
 from flame.federation.folds import calibration_rows, fold_of, training_rows
 from flame.federation.privacy.differential import CentrePrivacy
 from flame.federation.privacy.secure_aggregation import Masks, as_values
-from flame.federation.task import Message, Patients, Shared, Task
+from flame.federation.task import Message, Patients, Query, Shared, Task, TrainRequest
 
 
 def derived_rng(*names: object) -> np.random.Generator:
@@ -53,7 +53,7 @@ class Site:
         weights = self.task.initial_weights(self.patients[0], seed)
         return {"weights": weights, "names": list(self.task.weight_names())}
 
-    def answer(
+    def reply(
         self,
         question: str,
         given: Message,
@@ -65,7 +65,7 @@ class Site:
         """Sums over the patients that ``who`` names (see ``_chosen``)."""
         self._refuse_figures(question)
         chosen = self._chosen(**who, calibrating=calibrating)
-        return self.task.answer(chosen, question, given, unpacked(weights), shared)
+        return self.task.reply(chosen, Query(question, given, unpacked(weights), shared))
 
     def score(self, weights: Weights, shared: Shared, who: Message) -> Message:
         """How well a model does on patients that it did not learn from; empty without any."""
@@ -142,7 +142,8 @@ class Site:
             if how.start or not ended:
                 ended.append(began[len(ended)])
             before = ended[-1]
-            ended[-1], loss, made = self.task.train(patients, before, shared, number, rng, how)
+            request = TrainRequest(before, shared, number, rng, how)
+            ended[-1], loss, made = self.task.train(patients, request)
             steps += made
             if self.privacy:
                 ended[-1], loss = self.privacy.leaving(before, ended[-1], rng), 0.0
@@ -162,7 +163,7 @@ class Site:
 
     def _refuse_figures(self, question: str) -> None:
         if self.privacy:
-            raise Refusal(f"does not answer '{question}': it would be a figure without noise")
+            raise Refusal(f"does not reply to '{question}': it would be a figure without noise")
 
     def _chosen(
         self, seed: int, folds: int, fold: int, centres: list[str], calibrating: bool
@@ -176,7 +177,7 @@ class Site:
                 found.append(patients.take(rows[kept == calibrating]))
                 if len(found[-1].pseudonyms) < self.least:
                     raise Refusal(
-                        f"{patients.centre} refuses to answer for fewer than "
+                        f"{patients.centre} refuses to reply for fewer than "
                         f"privacy.least_patients = {self.least} patients"
                     )
         return found

@@ -3,21 +3,47 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+FEDERATED, POOLED, LOCAL = "federated", "pooled", "local"
+PERSONALISED = "personalised"
+
 
 @dataclass(frozen=True)
-class Federation:
+class Training:
     """One training: the centres whose patients it may see, and which fold is held out.
 
-    ``fold`` None means that nothing of these centres is held out. ``start`` names the training
-    whose model this one goes on from; empty: it begins anew.
+    Args:
+        kind: federated, pooled, local, personalised, or the strategy that it is compared with.
+        centres: centres that take part.
+        seed: decides folds and initial weights.
+        folds: number of folds within each centre.
+        fold: the fold that is held out; None: nobody of these centres.
+        start: name of the training whose model this one continues from; empty: none.
+        left_out: the centre that takes no part; empty: none.
     """
 
-    model: str
+    kind: str
     centres: tuple[str, ...]
     seed: int
     folds: int
     fold: int | None = None
     start: str = ""
+    left_out: str = ""
+
+    @property
+    def model(self) -> str:
+        """Name of the model.
+
+        Example:
+            >>> Training(LOCAL, ("a",), 0, 5).model
+            'local-a'
+            >>> Training(FEDERATED, ("a", "b"), 0, 5, left_out="c").model
+            'federated-without-c'
+        """
+        if self.left_out:
+            return f"{self.kind}-without-{self.left_out}"
+        if self.kind in (LOCAL, PERSONALISED):
+            return f"{self.kind}-{self.centres[0]}"
+        return self.kind
 
     @property
     def name(self) -> str:
@@ -26,75 +52,58 @@ class Federation:
         return f"{self.model}.seed-{self.seed}.{part}"
 
 
-def who(federation: Federation) -> dict[str, Any]:
-    """The patients of a training, as sites are told."""
-    fold = -1 if federation.fold is None else federation.fold
+def who(training: Training) -> dict[str, Any]:
+    """The patients of a training, as sites are sent them."""
     return {
-        "seed": federation.seed,
-        "folds": federation.folds,
-        "fold": fold,
-        "centres": list(federation.centres),
+        "seed": training.seed,
+        "folds": training.folds,
+        "fold": -1 if training.fold is None else training.fold,
+        "centres": list(training.centres),
     }
 
 
-FEDERATED, POOLED, LOCAL = "federated", "pooled", "local"
-PERSONALISED = "personalised"
+def final_training(centres: tuple[str, ...], seed: int) -> Training:
+    """The federated training that learned from all patients of all centres."""
+    return Training(FEDERATED, centres, seed, 0)
 
 
-def without(kind: str, centre: str) -> str:
-    """Name of the model of ``kind`` that never saw ``centre``."""
-    return f"{kind}-without-{centre}"
-
-
-def local(centre: str) -> str:
-    """Name of the model of one centre alone."""
-    return f"{LOCAL}-{centre}"
-
-
-def personalised(centre: str) -> str:
-    """Name of the federated model that went on at one centre."""
-    return f"{PERSONALISED}-{centre}"
-
-
-def _with_folds(model: str, centres: tuple[str, ...], seed: int, folds: int) -> list[Federation]:
-    everything = [Federation(model, centres, seed, folds)]
-    return everything + [Federation(model, centres, seed, folds, fold) for fold in range(folds)]
+def _with_folds(kind: str, centres: tuple[str, ...], seed: int, folds: int) -> list[Training]:
+    whole = [Training(kind, centres, seed, folds)]
+    return whole + [Training(kind, centres, seed, folds, fold) for fold in range(folds)]
 
 
 def joint_trainings(
     kind: str, centres: tuple[str, ...], seeds: tuple[int, ...], folds: int
-) -> list[Federation]:
+) -> list[Training]:
     """Trainings over several centres: all of them (whole and by fold), and all but each one."""
-    plan = []
+    trainings = []
     for seed in seeds:
-        plan += _with_folds(kind, centres, seed, folds)
+        trainings += _with_folds(kind, centres, seed, folds)
         if len(centres) > 1:
             for centre in centres:
                 others = tuple(c for c in centres if c != centre)
-                plan.append(Federation(without(kind, centre), others, seed, folds))
-    return plan
+                trainings.append(Training(kind, others, seed, folds, left_out=centre))
+    return trainings
 
 
-def local_trainings(
-    centres: tuple[str, ...], seeds: tuple[int, ...], folds: int
-) -> list[Federation]:
+def local_trainings(centres: tuple[str, ...], seeds: tuple[int, ...], folds: int) -> list[Training]:
     """Trainings of each centre on its own patients."""
     return [
         training
         for seed in seeds
         for centre in centres
-        for training in _with_folds(local(centre), (centre,), seed, folds)
+        for training in _with_folds(LOCAL, (centre,), seed, folds)
     ]
 
 
 def personalised_trainings(
     centres: tuple[str, ...], seeds: tuple[int, ...], folds: int
-) -> list[Federation]:
-    """Trainings of each centre that go on from the federated model of the same fold."""
-    plan = []
+) -> list[Training]:
+    """Trainings of each centre that continue from the federated model of the same fold."""
+    trainings = []
     for seed in seeds:
         starts = _with_folds(FEDERATED, centres, seed, folds)
         for centre in centres:
-            own = _with_folds(personalised(centre), (centre,), seed, folds)
-            plan += [replace(t, start=s.name) for t, s in zip(own, starts, strict=True)]
-    return plan
+            own = _with_folds(PERSONALISED, (centre,), seed, folds)
+            trainings += [replace(t, start=s.name) for t, s in zip(own, starts, strict=True)]
+    return trainings

@@ -8,10 +8,13 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.core.scores import Correction, Update
-from flame.federation.gossip.chosen import METHODS  # noqa: F401  (registers every method)
-from flame.federation.gossip.method import Round, Swarm, open_method
+from flame.federation.gossip.method import (
+    METHODS,  # noqa: F401  (registers every method)
+    Round,
+    Swarm,
+    open_method,
+)
 from flame.federation.gossip.network import Peers
-from flame.federation.strategies import chosen as strategies  # noqa: F401  (registers them)
 from flame.federation.strategies.strategy import State, open_strategy
 from flame.streams.networks.base import Array
 

@@ -8,8 +8,7 @@ from flame.core.errors import BadInput
 from flame.core.registry import nearest
 from flame.federation.gossip.network import GossipConfig, Peers
 from flame.streams.exchange import EXCHANGES
-from flame.streams.learners.chosen import LEARNERS
-from flame.streams.learners.learner import Learner, Pace, open_learner
+from flame.streams.learners.learner import LEARNERS, Learner, Pace, open_learner
 from flame.streams.networks.base import Network
 from flame.streams.stream import Stream
 

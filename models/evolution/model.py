@@ -3,15 +3,17 @@
 A model predicts where the gross tumour volume will be on later days, for the radiotherapy given.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
+from annotated_types import Ge, MultipleOf
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.special import expit
 
+from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.core.treatment import Treatment
@@ -28,19 +30,28 @@ LEVELS = (np.arange(40) + 0.5) / 40
 
 
 @dataclass(frozen=True)
-class EvolutionConfig:
-    """``model`` is mechanistic, U-Net or hybrid; the latter two learn ``steps`` batches in all.
-
-    Every ``calibration``-th patient is kept to calibrate. ``latest_day`` is the last day from the
-    start of radiotherapy that is learned from and forecast.
-    """
+class EvolutionConfig(Section):
+    """A forecast of the tumour and its training."""
 
     model: str = "hybrid"
-    steps: int = 600
-    batch_size: int = 4
-    filters: int = 8
-    calibration: int = 3
-    latest_day: int = 400
+    """mechanistic, U-Net or hybrid."""
+    steps: Annotated[int, Ge(1)] = 600
+    """Batches that a network learns in all."""
+    batch_size: Annotated[int, Ge(1)] = 4
+    """Patients a batch."""
+    filters: Annotated[int, Ge(4), MultipleOf(4)] = 8
+    """Width of the first convolution: 4, or a multiple of 8."""
+    calibration: Annotated[int, Ge(2)] = 3
+    """Every n-th training patient is held out to calibrate the band."""
+    latest_day: Annotated[int, Ge(1)] = 400
+    """Last day from the start of radiotherapy that is learned from and forecast."""
+
+    def rules(self) -> Iterator[Rule]:
+        """Group normalisation needs groups of 8 channels."""
+        yield (
+            self.filters == 4 or self.filters % 8 == 0,
+            "evolution.filters: 4, or a multiple of 8",
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,20 +1,21 @@
 """What a response model sees of a patient: image, clinical and radiotherapy arrays."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
+from annotated_types import Ge, Gt, MultipleOf
 from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort, Patient
+from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.core.registry import nearest
 from flame.core.treatment import Radiation, Treatment
 from flame.models.clinical.radiobiology import LATE_BRAIN, bed, eqd2, weighted_dose
 
-MODEL_KINDS = ("network", "logistic")
-MISSING = ("mean", "indicator")
 TREATMENT_FEATURES = (
     "photon share",
     "proton share",
@@ -25,28 +26,38 @@ TREATMENT_FEATURES = (
 
 
 @dataclass(frozen=True)
-class ResponseModelConfig:
-    """Which branches a response model has, and their size.
-
-    ``kind`` is a network, or a logistic regression from exact sums. A ``missing`` clinical value
-    is put at the mean; with indicator, columns beside it also say what is missing.
-    ``encoder`` is a run on segmentation whose network reads the images here, too.
-    ``sequences`` empty means no image branch, ``clinical`` empty no clinical branch. Images are
-    sampled at ``voxel_mm``; ``filters`` is the width of the first convolution; ``hidden`` the
-    width of the layer before the output (0: none, so that clinical features alone give a
-    logistic regression); ``l2`` the penalty on all kernels.
-    """
+class ResponseModelConfig(Section):
+    """Which branches a response model has, and their size."""
 
     kind: str = "network"
-    missing: str = "mean"
+    """How response is learned: network, or logistic (a regression from exact sums)."""
+    missing: Literal["mean", "indicator"] = "mean"
+    """A missing clinical value is put at the mean; with indicator, a column says it is missing."""
     encoder: str = ""
-    sequences: tuple[str, ...] = ()
-    voxel_mm: float = 6.0
+    """Run folder on segmentation whose network reads the images here, too."""
+    sequences: tuple[Literal["T1", "T1C", "T2", "FLAIR"], ...] = ()
+    """MR sequences that the model sees; empty: no images."""
+    voxel_mm: Annotated[float, Gt(0)] = 6.0
+    """Voxel size in mm at which images are sampled."""
     clinical: tuple[str, ...] = ()
+    """Clinical features, and ``radiomics.`` families of features of the tumour."""
     treatment: bool = False
-    filters: int = 8
-    hidden: int = 0
-    l2: float = 1e-3
+    """Whether the model sees the course of radiotherapy."""
+    filters: Annotated[int, Ge(4), MultipleOf(4)] = 8
+    """Width of the first convolution."""
+    hidden: Annotated[int, Ge(0)] = 0
+    """Width of the layer before the output; 0: none, which makes a logistic regression of a
+    network without images."""
+    l2: Annotated[float, Ge(0)] = 1e-3
+    """Ridge penalty on all kernels."""
+
+    def rules(self) -> Iterator[Rule]:
+        """Names are given once, and an encoder reads images."""
+        yield len(set(self.clinical)) == len(self.clinical), "model.clinical: each name once"
+        yield (
+            self.sequences or not self.encoder,
+            "model.encoder reads images: name model.sequences",
+        )
 
     @property
     def clinical_columns(self) -> tuple[str, ...]:

@@ -1,12 +1,16 @@
 """What the segmentation model sees of an imaging day, and its settings."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt, MultipleOf
 from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
+from flame.core.config import Rule, Section
 from flame.core.imaging import Sequence
 from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
 
@@ -18,18 +22,28 @@ CHANNELS = tuple(Sequence)
 
 
 @dataclass(frozen=True)
-class SegmentationConfig:
-    """Images are sampled at ``voxel_mm``; patches have ``patch`` voxels a side.
+class SegmentationConfig(Section):
+    """The network of tumour masks and its training."""
 
-    ``steps`` batches are learned in all.
-    """
+    voxel_mm: Annotated[float, Gt(0)] = 2.0
+    """Voxel size in mm at which images are sampled."""
+    patch: Annotated[int, Ge(8), MultipleOf(8)] = 64
+    """Side of a patch in voxels."""
+    filters: Annotated[int, Ge(4), MultipleOf(4)] = 16
+    """Width of the first convolution: 4, or a multiple of 8."""
+    batch_size: Annotated[int, Ge(1)] = 2
+    """Patches a batch."""
+    learning_rate: Annotated[float, Gt(0)] = 2e-3
+    """Learning rate of AdamW at the start; it falls along a cosine."""
+    steps: Annotated[int, Ge(1)] = 1600
+    """Batches that are learned in all."""
 
-    voxel_mm: float = 2.0
-    patch: int = 64
-    filters: int = 16
-    batch_size: int = 2
-    learning_rate: float = 2e-3
-    steps: int = 1600
+    def rules(self) -> Iterator[Rule]:
+        """Group normalisation needs groups of 8 channels."""
+        yield (
+            self.filters == 4 or self.filters % 8 == 0,
+            "segmentation.filters: 4, or a multiple of 8",
+        )
 
 
 @dataclass(frozen=True, eq=False)

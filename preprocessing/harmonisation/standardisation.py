@@ -16,7 +16,7 @@ class Moments:
 
     count: NDArray[np.float64]
     mean: NDArray[np.float64]
-    squares: NDArray[np.float64]
+    sum_sq_dev: NDArray[np.float64]
 
 
 def summarise(features: NDArray[np.float64]) -> Moments:
@@ -25,8 +25,8 @@ def summarise(features: NDArray[np.float64]) -> Moments:
     count = known.sum(axis=0).astype(float)
     values = np.where(known, features, 0.0)
     mean = values.sum(axis=0) / np.maximum(count, 1)
-    squares = (np.where(known, features - mean, 0.0) ** 2).sum(axis=0)
-    return Moments(count, mean, squares)
+    sum_sq_dev = (np.where(known, features - mean, 0.0) ** 2).sum(axis=0)
+    return Moments(count, mean, sum_sq_dev)
 
 
 def merge(summaries: list[Moments]) -> Moments:
@@ -39,7 +39,7 @@ def merge(summaries: list[Moments]) -> Moments:
         total = Moments(
             count,
             total.mean + shift * share,
-            total.squares + part.squares + shift**2 * total.count * share,
+            total.sum_sq_dev + part.sum_sq_dev + shift**2 * total.count * share,
         )
     return total
 
@@ -51,6 +51,6 @@ def standardise(features: NDArray[np.float64], fitted: Moments) -> NDArray[np.fl
 
 def spread(fitted: Moments) -> NDArray[np.float64]:
     """Standard deviation of each feature; infinite where it is constant."""
-    found = np.sqrt(fitted.squares / np.maximum(fitted.count, 1))
+    found = np.sqrt(fitted.sum_sq_dev / np.maximum(fitted.count, 1))
     varies = found > 1e-9 * np.maximum(np.abs(fitted.mean), 1)  # else rounding of a constant
     return np.where(varies, found, np.inf)

@@ -16,6 +16,7 @@ from flame.federation.checkpoint import finished
 from flame.federation.compression import beginnings, changed, changes, packed, unpacked
 from flame.federation.config import TrainConfig
 from flame.federation.strategies.strategy import State
+from flame.federation.tasks.registry import open_task
 from flame.federation.update_checks import added, checked
 from flame.pipelines import train
 
@@ -132,9 +133,9 @@ def test_a_run_in_few_bits_ends_where_the_full_one_does(
 
 
 def test_what_has_to_be_exact_is_not_rounded(toy: TrainConfig) -> None:
-    with pytest.raises(BadInput, match="federation.bits: one of 32, 16, 8"):
+    with pytest.raises(BadInput, match="bits must be one of 8, 16, 32"):
         replace(toy, federation=replace(toy.federation, bits=4))
-    with pytest.raises(BadInput, match="nor with federation.secure, whose sums are exact"):
+    with pytest.raises(BadInput, match="not with federation.secure, whose sums are exact"):
         replace(toy, federation=replace(toy.federation, bits=16, secure=True))
     with pytest.raises(BadInput, match="not for regressions"):
-        replace(toy, task="survival", federation=replace(toy.federation, bits=8))
+        open_task(replace(toy, task="survival", federation=replace(toy.federation, bits=8)))

@@ -18,10 +18,10 @@ from flame.federation.checkpoint import (
 from flame.federation.config import TrainConfig
 from flame.federation.early_stopping import EarlyStopping
 from flame.federation.folds import calibration_rows
-from flame.federation.strategies.chosen import strategy_of
+from flame.federation.run_strategy import strategy_of
 from flame.federation.strategies.strategy import State
-from flame.federation.task import open_task
 from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.tasks.registry import open_task
 from flame.pipelines import train
 
 
@@ -110,7 +110,7 @@ def test_settings_that_cannot_be(toy: TrainConfig) -> None:
     for change, message in (
         ({"patience": 3}, "needs training.validation"),
         ({"validation": 1}, "training.validation: 2 or more"),
-        ({"watch": "best"}, "training.watch: one of mean, worst"),
+        ({"watch": "best"}, "watch must be one of mean, worst"),
     ):
         with pytest.raises(BadInput, match=message):
             replace(toy, training=replace(toy.training, **change))
@@ -119,4 +119,4 @@ def test_settings_that_cannot_be(toy: TrainConfig) -> None:
     with pytest.raises(BadInput, match="do not wait for it"):
         strategy_of(config)
     with pytest.raises(BadInput, match="of a network"):
-        replace(toy, task="survival", training=replace(toy.training, validation=5))
+        open_task(replace(toy, task="survival", training=replace(toy.training, validation=5)))

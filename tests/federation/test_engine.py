@@ -16,9 +16,9 @@ from flame.federation.coordinator import Coordinator
 from flame.federation.in_process import in_process_call
 from flame.federation.sections import DataConfig
 from flame.federation.site import Site
-from flame.federation.task import open_task
 from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import FEDERATED, POOLED, Federation, joint_trainings
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import FEDERATED, POOLED, Training, joint_trainings
 from flame.models.response.inputs import concatenate
 from flame.pipelines import evaluate, train
 from tests.federation.conftest import on_both_engines
@@ -42,7 +42,7 @@ def test_fedavg_of_one_full_batch_step_is_the_pooled_gradient_step(
     config = replace(toy, training=replace(toy.training, epochs=1, rounds=5))
     call = in_process_call(sites(config))
     for kind, who in ((FEDERATED, ("a", "b")), (POOLED, (POOLED,))):
-        plan = [Federation(kind, ("a", "b"), 0, 2)]
+        plan = [Training(kind, ("a", "b"), 0, 2)]
         coordinator = Coordinator(config, open_task(config), tmp_path, plan)
         coordinator.run(call, lambda f, who=who: who)
     found, expected = (weights(tmp_path, f"{k}.seed-0.all") for k in (FEDERATED, POOLED))
@@ -62,7 +62,7 @@ def test_logistic_regression_reaches_the_optimum_scikit_learn_finds(
         model=replace(toy.model, l2=0.05),
         training=replace(toy.training, rounds=400, epochs=1, learning_rate=0.5),
     )
-    plan = [Federation(FEDERATED, ("a", "b"), 0, 2)]
+    plan = [Training(FEDERATED, ("a", "b"), 0, 2)]
     all_sites = sites(config)
     coordinator = Coordinator(config, open_task(config), tmp_path, plan)
     coordinator.run(in_process_call(all_sites), lambda f: f.centres)
@@ -126,7 +126,7 @@ def test_site_of_another_version_is_refused(toy: TrainConfig, tmp_path: Path) ->
 
     task = open_task(toy)
     site = OldSite(task, [task.patients(load_cohort(toy, "a"))])
-    coordinator = Coordinator(toy, task, tmp_path, [Federation(FEDERATED, ("a",), 0, 2)])
+    coordinator = Coordinator(toy, task, tmp_path, [Training(FEDERATED, ("a",), 0, 2)])
     with pytest.raises(FlameError, match=r"site a runs FLAME 0\.0\.1"):
         coordinator.run(in_process_call({"a": site}), lambda f: f.centres)
 
@@ -137,9 +137,9 @@ def test_nothing_but_weights_counts_and_sums_leaves_a_site(toy: TrainConfig) -> 
     who = {"who": {"seed": 0, "folds": 2, "fold": 0, "centres": ["a"]}}
     assert set(call("describe", ("a",)).got["a"]) == {"version"}
     nothing = {"given": {}, "weights": [], "shared": {}, "calibrating": False}
-    moments = call("answer", ("a",), question="moments", **nothing, **who).got["a"]
+    moments = call("reply", ("a",), question="moments", **nothing, **who).got["a"]
     assert {k: v.shape for k, v in moments.items()} == dict.fromkeys(
-        ("count", "mean", "squares"), (2,)
+        ("count", "mean", "sum_sq_dev"), (2,)
     )
     start = call("initial_weights", ("a",), seed=0).got["a"]["weights"]
     answer = call(
@@ -228,7 +228,7 @@ class TestBadData:
         table = pd.read_csv(toy.data.table)
         table["response"] = 0
         table.to_csv(toy.data.table, index=False)
-        with pytest.raises(BadInput, match="nothing can be learnt"):
+        with pytest.raises(BadInput, match="nothing can be learned"):
             train.run(toy, tmp_path / "run")
 
     def test_no_outcome_at_all(self, toy: TrainConfig, tmp_path: Path) -> None:
@@ -254,19 +254,19 @@ class TestBadData:
     @pytest.mark.parametrize(
         ("section", "change", "message"),
         [
-            ("training", {"rounds": 0}, "training.rounds and epochs"),
+            ("training", {"rounds": 0}, "rounds must be 1 or more, not 0"),
             ("training", {"optimizer": "adamm"}, "optimizer 'adamm' is unknown"),
-            ("training", {"folds": 1}, "training.folds: 2"),
+            ("training", {"folds": 1}, "folds must be 2 or more, not 1"),
             ("federation", {"strategy": "fedavgg"}, "did you mean 'fedavg'"),
-            ("federation", {"engine": "flair"}, "federation.engine: one of"),
+            ("federation", {"engine": "flair"}, "engine must be one of in-process, flare"),
             ("data", {"impute": {"age": 1.0}}, "impute names an unused feature"),
             ("data", {"horizon_days": 365.0}, "needs data.survival"),
             ("data", {"centres": ("a", "a")}, "names a centre twice"),
             ("data", {"centres": ("../a",)}, "use letters, digits"),
             ("data", {"centres": ("a", "pooled")}, "taken by the pooled model"),
             ("training", {"seeds": (0, 0)}, "training.seeds"),
-            ("training", {"learning_rate": float("nan")}, "training.learning_rate"),
-            ("model", {"sequences": ("T3",)}, "not among T1, T1C, T2, FLAIR"),
+            ("training", {"learning_rate": float("nan")}, "learning_rate must be a finite number"),
+            ("model", {"sequences": ("T3",)}, "must be one of T1, T1C, T2, FLAIR"),
         ],
     )
     def test_settings(
@@ -394,7 +394,7 @@ def test_sites_that_need_not_wait_take_turns_in_process(toy: TrainConfig, tmp_pa
         return kept(state, updates)
 
     object.__setattr__(coordinator.strategy, "aggregate", spy)
-    coordinator.plan = [Federation(FEDERATED, ("a", "b"), 0, 2)]
+    coordinator.plan = [Training(FEDERATED, ("a", "b"), 0, 2)]
     coordinator.run(call, lambda f: f.centres)
     assert seen == [0, 1, 1, 1, 1, 1, 1]
 

@@ -12,9 +12,9 @@ from flame.core.keras_import import keras
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig
-from flame.federation.task import open_task
 from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import FEDERATED, Training
 from flame.models.response.inputs import ResponseModelConfig
 from flame.models.response.network import ResponseModel
 from flame.pipelines import train
@@ -32,7 +32,7 @@ def test_keras_alone_predicts_the_same(toy: TrainConfig, tmp_path: Path) -> None
     inputs = [task.patients(load_cohort(config, c)) for c in ("a", "b")]
     x = np.nan_to_num((inputs[0].clinical - own["mean"].to_numpy()) / own["sd"].to_numpy())
     found = expit(np.asarray(network([x.astype(np.float32)]))[:, 0])
-    federation = Federation(FEDERATED, ("a", "b"), 0, config.training.folds)
+    federation = Training(FEDERATED, ("a", "b"), 0, config.training.folds)
     expected = Predictor(config, tmp_path / "run", inputs).of(federation, inputs[0])
     assert np.allclose(found, expected, atol=1e-5)
     assert list(own.index) == list(config.model.clinical_columns)

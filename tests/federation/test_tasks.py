@@ -16,18 +16,19 @@ from flame.federation.coordinator import Coordinator
 from flame.federation.in_process import in_process_call
 from flame.federation.sections import DataConfig, PrivacyConfig
 from flame.federation.site import Site
-from flame.federation.task import TASKS, Task, open_task
-from flame.federation.tasks.cohort_summary import confounding, cramers_v, describe
+from flame.federation.task import Query, Task
+from flame.federation.tasks.cohort_summary import summarise_cohorts
 from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.tasks.confounding import confounding, cramers_v
+from flame.federation.tasks.registry import TASKS, open_task
 from flame.federation.tasks.segmentation import taught
-from flame.federation.trainings import FEDERATED, POOLED, Federation
+from flame.federation.trainings import FEDERATED, POOLED, Training
 from flame.models.evolution.model import EvolutionConfig
 from flame.models.segmentation.case_table import Cases
 from flame.models.segmentation.cases import SegmentationCase, SegmentationConfig
 from flame.models.segmentation.segmentation import mask_of
 from tests.models.conftest import tumour_case
 
-open_task(TrainConfig(DataConfig(table="t")))  # registers all
 IMAGES = TrainConfig(
     DataConfig(bids="nowhere"),
     evolution=EvolutionConfig("hybrid", steps=4, batch_size=2, filters=4, calibration=2),
@@ -69,7 +70,7 @@ def segmentation_cases(centre: str) -> Cases:
 Made = tuple[TrainConfig, Task, dict[str, Any]]
 
 
-@pytest.fixture(params=list(TASKS))
+@pytest.fixture(params=[*TASKS, "logistic"])
 def made(request: pytest.FixtureRequest, toy: TrainConfig) -> Made:
     """A small configuration, its task, and the patients of centres a and b."""
     if request.param in ("response", "logistic", "survival", "statistics"):
@@ -89,7 +90,7 @@ def trained(made: Made, run: Path, kind: str, who: tuple[str, ...]) -> Any:
     config, task, patients = made
     sites = {c: Site(task, [p]) for c, p in patients.items()}
     sites[POOLED] = Site(task, list(patients.values()))
-    federation = Federation(kind, ("a", "b"), 0, 2)
+    federation = Training(kind, ("a", "b"), 0, 2)
     Coordinator(config, task, run, [federation]).run(in_process_call(sites), lambda f: who)
     return finished(run, federation.name)
 
@@ -130,7 +131,7 @@ def test_answers_have_the_same_shape_whoever_is_asked(made: Made) -> None:
             seen: list = seen,
         ) -> list[dict]:
             who = {"seed": 0, "folds": 2, "fold": -1, "centres": ["a"]}
-            found = site.answer(question, given, weights, shared or {}, calibrating, who)
+            found = site.reply(question, given, weights, shared or {}, calibrating, who)
             seen.append({k: np.shape(v) for k, v in found.items()})
             return [found]
 
@@ -141,8 +142,8 @@ def test_answers_have_the_same_shape_whoever_is_asked(made: Made) -> None:
 
 def test_an_unknown_question_is_refused(made: Made) -> None:
     _, task, patients = made
-    with pytest.raises(BadInput, match="does not answer"):
-        task.answer([patients["a"]], "everything", {}, [], {})
+    with pytest.raises(BadInput, match="does not reply to"):
+        task.reply([patients["a"]], Query("everything"))
 
 
 def test_a_centre_without_images_says_what_to_add() -> None:
@@ -157,17 +158,22 @@ def test_a_centre_without_images_says_what_to_add() -> None:
     [
         (
             {"task": "growth"},
-            "task: one of response, survival, segmentation, evolution",
+            "unknown task 'growth'",
         ),
         ({"data": DataConfig(table="t")}, "task evolution needs images"),
         ({"evolution": EvolutionConfig("Gompertz")}, "evolution.model: one of mechanistic, U-Net"),
-        ({"evolution": EvolutionConfig(calibration=1)}, "evolution.calibration: 2 or more"),
-        ({"segmentation": SegmentationConfig(patch=20)}, "segmentation.patch: a multiple of 8"),
     ],
 )
 def test_settings(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         open_task(replace(IMAGES, **{"task": "evolution", **changes}))
+
+
+def test_sections_check_themselves() -> None:
+    with pytest.raises(BadInput, match="calibration must be 2 or more, not 1"):
+        EvolutionConfig(calibration=1)
+    with pytest.raises(BadInput, match="patch must be a multiple of 8, not 20"):
+        SegmentationConfig(patch=20)
 
 
 def test_confounding_by_hand() -> None:
@@ -185,7 +191,7 @@ def test_what_is_said_of_a_run_names_nobody() -> None:
     config = replace(IMAGES, task="evolution")
     cases = evolution_cases("a")
     cases = replace(cases, left_out=("no tumour mask before radiotherapy",) * 2)
-    rows, warnings = describe(config, [Cohort("a", (), False)], [cases])
+    rows, warnings = summarise_cohorts(open_task(config), [Cohort("a", (), False)], [cases])
     assert rows == [
         {"centre": "a", "patients": 4, "left out": 2, "photon": 3, "proton": 0, "carbon": 1}
     ]
@@ -193,7 +199,7 @@ def test_what_is_said_of_a_run_names_nobody() -> None:
     assert any("2 patients calibrate" in w for w in warnings)
     few = cases.take(np.arange(2))
     with pytest.raises(BadInput, match="fewer than 2 are left to train and to calibrate"):
-        describe(config, [Cohort("a", (), False)], [few])
+        summarise_cohorts(open_task(config), [Cohort("a", (), False)], [few])
 
 
 def test_only_taught_regions_are_predicted(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def trained(tmp_path: Path) -> Path:
         "radiations": np.array([5.0, 5.0, 0.0]),
         "count": np.full(len(FEATURES), 10.0),
         "mean": np.zeros(len(FEATURES)),
-        "squares": np.full(len(FEATURES), 9e6),
+        "sum_sq_dev": np.full(len(FEATURES), 9e6),
     }
     folder = tmp_path / "run"
     name = "federated.seed-0.all"
@@ -113,7 +113,7 @@ def test_warnings_reach_the_user(trained: Path, derivatives: Path) -> None:
     path = checkpoint_path(trained, "federated.seed-0.all")
     with np.load(path) as file:
         arrays = {k: file[k] for k in file.files}
-    arrays["shared.squares"] = np.full(len(FEATURES), 1e-6)
+    arrays["shared.sum_sq_dev"] = np.full(len(FEATURES), 1e-6)
     np.savez(path, **arrays)
     found = run(config(trained, derivatives, days=(30,))).warnings
     assert any("BED is 75.00" in w and "unlike" in w for w in found)
@@ -156,7 +156,7 @@ def test_response_and_where_the_image_matters(
 ) -> None:
     model = ResponseModelConfig(sequences=("T1C",), voxel_mm=12.0, filters=4)
     data = DataConfig(bids="bids", centres=("centre-1",))
-    shared = {n: np.zeros(0) for n in ("count", "mean", "squares")}
+    shared = {n: np.zeros(0) for n in ("count", "mean", "sum_sq_dev")}
     weights = ResponseModel(model, "adam", 0.01).build((16, 16, 16, 1), 0)
     path = checkpoint_path(tmp_path / "response", "federated.seed-0.all")
     save_checkpoint(path, Checkpoint(20, State(weights), shared, [], True))

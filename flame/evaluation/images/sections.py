@@ -1,41 +1,21 @@
 """What the report of a run on masks or forecasts has of its own."""
 
+from typing import Any
+
 import pandas as pd
 from markupsafe import Markup
 
-from flame.evaluation.metrics.metric_specs import MEASURES, SHOWN
+from flame.evaluation.metrics.metric import METRICS
 from flame.evaluation.pages.figures import dots_figure
-from flame.evaluation.pages.page import Section
-
-LIMITS = {
-    "segmentation": [
-        "Masks are compared on the network's grid, where a contour of the drawn mask is rounded "
-        "to whole voxels. A day whose tumour was missed altogether has a Dice of 0 and no HD95.",
-    ],
-    "evolution": [
-        "Forecasts are of the radiotherapy that was given; what another one would have done "
-        "cannot be seen in patients.",
-        "The 90 % band is calibrated on patients kept from training: it should cover the whole "
-        "course of 90 % of new patients like them, and less of patients unlike them. Those of the "
-        "baselines (persistence is the last mask again) are their errors on training patients.",
-    ],
-}
-_STRATA = {
-    "segmentation": (
-        "By region",
-        "The core is the gross tumour volume, the whole tumour has its oedema too.",
-    ),
-    "evolution": (
-        "By horizon and by trend",
-        "A tumour counts as grown or shrunk from a change of volume of 25 %.",
-    ),
-}
+from flame.evaluation.pages.report import shown_metrics
+from flame.evaluation.pages.sections import Section
+from flame.federation.task import Task
 
 
-def image_sections(task: str, rows: pd.DataFrame, strata: pd.DataFrame) -> list[Section]:
+def image_sections(task: Task[Any], rows: pd.DataFrame, strata: pd.DataFrame) -> list[Section]:
     """Figures by stratum, and a dot a patient; ``rows`` as of ``patient_scores``."""
-    shown = SHOWN[task]
-    title, note = _STRATA[task]
+    shown = shown_metrics(task)
+    title, note = task.texts().strata
     cells = [
         [
             row["by"],
@@ -46,13 +26,13 @@ def image_sections(task: str, rows: pd.DataFrame, strata: pd.DataFrame) -> list[
         ]
         for row in strata.to_dict("records")
     ]
-    dots = Markup(dots_figure(rows, shown[0], MEASURES[shown[0]].title))
+    dots = Markup(dots_figure(rows, shown[0], METRICS[shown[0]].title))
     return [
         Section(
             "strata",
             title,
             f"All centres, patients predicted by cross-validation; means over patients. {note}",
-            ["", "", "model", "patients", *(MEASURES[m].title for m in shown)],
+            ["", "", "model", "patients", *(METRICS[m].title for m in shown)],
             cells,
         ),
         Section(

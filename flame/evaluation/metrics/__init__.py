@@ -1,1 +1,13 @@
 """What is measured, with intervals, and how it generalises over centres."""
+
+from flame.evaluation.metrics import (  # noqa: F401  (they register themselves)
+    auc,
+    auprc,
+    balanced_accuracy,
+    brier,
+    c_index,
+    calibration_intercept,
+    calibration_slope,
+    forecasts,
+    masks,
+)

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from flame.core.scores import CentreScore, Difference, GeneralisationReport
-from flame.evaluation.metrics.metric_specs import MEASURES, Measure
+from flame.evaluation.metrics.metric import METRICS, Metric
 from flame.evaluation.metrics.out_of_sample import LEFT_OUT
 from flame.evaluation.metrics.random_effects import RandomEffects, random_effects
 from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
@@ -33,7 +33,7 @@ def at_centre(report: GeneralisationReport, metric: str, centre: str) -> dict[st
         for s in report.scores
         if s.metric == metric
         and s.tested_on == centre
-        and (s.model != LOCAL or s.trained_on == centre)
+        and (s.model != LOCAL or s.trained_on == (centre,))
     }
 
 
@@ -61,7 +61,7 @@ def by_centre(report: GeneralisationReport, margin: float | None) -> pd.DataFram
 
 def verdict(difference: Difference, margin: float | None = None) -> str:
     """Whether the first model is worse than the second by more than the margin."""
-    measure = MEASURES[difference.metric]
+    measure = METRICS[difference.metric]
     margin = measure.margin if margin is None else margin
     bounds = [difference.low, difference.high]
     low, high = bounds if measure.higher else sorted(-b for b in bounds)
@@ -82,7 +82,7 @@ class OverCentres:
 
 def over_centres(report: GeneralisationReport) -> list[OverCentres]:
     """Every model that has a figure at each centre, in the metric of the run."""
-    measure, found = MEASURES[report.metric], []
+    measure, found = METRICS[report.metric], []
     scores = [at_centre(report, report.metric, centre) for centre in report.centres]
     for model in scores[0]:
         each = [s[model] for s in scores if model in s and np.isfinite(s[model].value)]
@@ -92,7 +92,7 @@ def over_centres(report: GeneralisationReport) -> list[OverCentres]:
     return found
 
 
-def _effects(scores: list[CentreScore], measure: Measure) -> RandomEffects:
+def _effects(scores: list[CentreScore], measure: Metric) -> RandomEffects:
     """Random effects; of what lies between 0 and 1 on the logit scale (Snell 2018)."""
     table = np.array([(s.value, s.low, s.high) for s in scores])
     if not np.isfinite(table).all():
@@ -127,4 +127,9 @@ def over_centres_table(report: GeneralisationReport) -> pd.DataFrame:
 
 def as_table(rows: Iterable[CentreScore | Difference]) -> pd.DataFrame:
     """Scores or differences as a table, one row each."""
-    return pd.DataFrame([asdict(row) for row in rows])
+    return pd.DataFrame([{k: _joined(v) for k, v in asdict(row).items()} for row in rows])
+
+
+def _joined(value: object) -> object:
+    """A cell: names of several centres are joined by +."""
+    return "+".join(value) if isinstance(value, tuple) else value

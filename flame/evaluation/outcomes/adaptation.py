@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from flame.core.scores import Correction
 from flame.evaluation.outcomes.out_of_fold import Predictor
-from flame.federation.trainings import FEDERATED, Federation, without
+from flame.federation.task import TrainRequest
+from flame.federation.trainings import FEDERATED, Training
 from flame.models.regression.discrimination import scored_auc
 from flame.models.response.inputs import Inputs
 
@@ -43,7 +43,7 @@ def _at(predictor: Predictor, inputs: Inputs) -> Iterator[dict[str, Any]]:
         return
     draws = DRAWS_OF_IMAGES if config.model.sequences else DRAWS
     seed, folds = config.training.seeds[0], config.training.folds
-    unseen = Federation(without(FEDERATED, inputs.centre), others, seed, folds)
+    unseen = Training(FEDERATED, others, seed, folds, left_out=inputs.centre)
     told = np.clip(predictor.of(unseen, known), 1e-6, 1 - 1e-6)
     outcome = known.response.astype(float)
     for n in SIZES:
@@ -56,7 +56,7 @@ def _at(predictor: Predictor, inputs: Inputs) -> Iterator[dict[str, Any]]:
                 AS_IT_IS: told[rest],
                 RECALIBRATED: recalibrated(told[own], outcome[own], told[rest]),
             }
-            if config.learner == "response" and not config.privacy.is_private:
+            if predictor.task.learns_in_rounds and not config.privacy.is_private:
                 ways[TUNED] = _tuned(predictor, unseen, known, own, draw)[rest]
             for way, p in ways.items():
                 yield {
@@ -87,13 +87,13 @@ def recalibrated(told: Array, outcome: Array, others: Array) -> Array:
 
 
 def _tuned(
-    predictor: Predictor, unseen: Federation, known: Inputs, own: NDArray[np.intp], draw: int
+    predictor: Predictor, unseen: Training, known: Inputs, own: NDArray[np.intp], draw: int
 ) -> Array:
     """Predictions of the model that went on with ``own`` patients for ROUNDS."""
     weights, shared = predictor.trained(unseen, known.centre)
     mine, rng = [known.take(own)], np.random.default_rng(draw)
     for number in range(1, ROUNDS + 1):
-        trained = predictor.task.train(mine, weights, shared, number, rng, Correction())
+        trained = predictor.task.train(mine, TrainRequest(weights, shared, number, rng))
         weights = trained.weights
     found: Array = predictor.task.predict(known, weights, shared)
     return found

@@ -3,12 +3,11 @@
 Where there is one centre alone, they are cross-validated in the folds of the run.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from flame.core.cohort import Cohort
 from flame.evaluation.outcomes.out_of_fold import Predictions
+from flame.evaluation.outcomes.outcome import Outcome
 from flame.federation.config import TrainConfig
 from flame.federation.folds import fold_of, training_rows
 from flame.federation.sections import TrainingConfig
@@ -17,24 +16,22 @@ from flame.models.response.inputs import (
     Followed,
     Inputs,
     ResponseModelConfig,
-    build_inputs,
     concatenate,
-    followed,
 )
 
 
-def baseline_predictions(config: TrainConfig, cohorts: list[Cohort]) -> list[Predictions]:
+def baseline_predictions(
+    config: TrainConfig, outcome: Outcome, cohorts: list[Cohort]
+) -> list[Predictions]:
     """Prevalence (of response), and regressions on the feature sets the run names."""
-    survival = config.task == "survival"
-    kind, make = ("Cox", followed) if survival else ("logistic", build_inputs)
-    designs: dict[str, tuple[str, ...]] = {} if survival else {"prevalence": ()}
+    kind, designs = outcome.baseline, dict(outcome.trivial)
     designs |= {f"{kind}, {name}": features for name, features in config.baselines.items()}
     if config.model.clinical:
         designs[f"{kind}, same features"] = config.model.clinical
     return [
         prediction
         for name, features in designs.items()
-        for prediction in _tested(config, name, features, cohorts, make)
+        for prediction in _tested(config, name, features, cohorts, outcome)
     ]
 
 
@@ -43,9 +40,9 @@ def _tested(
     name: str,
     features: tuple[str, ...],
     cohorts: list[Cohort],
-    make: Callable[[Cohort, ResponseModelConfig], Inputs],
+    outcome: Outcome,
 ) -> list[Predictions]:
-    inputs = [make(c, ResponseModelConfig(clinical=features)) for c in cohorts]
+    inputs = [outcome.inputs(c, ResponseModelConfig(clinical=features)) for c in cohorts]
     if len(inputs) == 1:
         return [_cross_validated(config.training, name, inputs[0])]
     found = []
@@ -53,8 +50,12 @@ def _tested(
         pooled = concatenate([i.take(i.labelled) for i in inputs if i is not tested])
         scores = _fitted(pooled)(tested.clinical)[None]
         folds = np.zeros(scores.shape, int)
-        found.append(Predictions(name, pooled.centre, tested.centre, scores, folds))
+        found.append(Predictions(name, _others(inputs, tested), tested.centre, scores, folds))
     return found
+
+
+def _others(inputs: list[Inputs], tested: Inputs) -> tuple[str, ...]:
+    return tuple(i.centre for i in inputs if i is not tested)
 
 
 def _cross_validated(training: TrainingConfig, name: str, inputs: Inputs) -> Predictions:
@@ -66,7 +67,7 @@ def _cross_validated(training: TrainingConfig, name: str, inputs: Inputs) -> Pre
             known = inputs.take(training_rows(inputs, seed, training.folds, fold))
             rows = folds[place] == fold
             scores[place, rows] = _fitted(known)(inputs.clinical[rows])
-    return Predictions(name, inputs.centre, inputs.centre, scores, folds)
+    return Predictions(name, (inputs.centre,), inputs.centre, scores, folds)
 
 
 def _fitted(pooled: Inputs) -> Probability:

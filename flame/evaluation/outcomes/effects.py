@@ -7,7 +7,7 @@ import numpy as np
 
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.federation.config import TrainConfig
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.trainings import final_training
 from flame.models.response.inputs import TREATMENT_FEATURES, Inputs
 
 LOW, HIGH = 0.1, 0.9
@@ -33,10 +33,10 @@ def feature_effects(config: TrainConfig, run: Path, cohort: list[Inputs]) -> lis
     dependence, Friedman 2001, doi:10.1214/aos/1013203451). Mean over seeds.
     """
     predictor = Predictor(config, run, cohort)
-    trained = [Federation(FEDERATED, config.data.centres, s, 0) for s in config.training.seeds]
+    trained = [final_training(config.data.centres, seed) for seed in config.training.seeds]
 
     def prediction(inputs: Inputs) -> float:
-        return float(np.mean([predictor.of(federation, inputs).mean() for federation in trained]))
+        return float(np.mean([predictor.of(training, inputs).mean() for training in trained]))
 
     found = []
     columns = [("clinical", i, name) for i, name in enumerate(config.model.clinical_columns)]

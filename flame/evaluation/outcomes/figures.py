@@ -15,7 +15,7 @@ from flame.evaluation.metrics.generalisation import UNSEEN
 from flame.evaluation.outcomes.adaptation import AS_IT_IS, RECALIBRATED, TUNED
 from flame.evaluation.outcomes.effects import Effect
 from flame.evaluation.outcomes.out_of_fold import Predictions
-from flame.evaluation.outcomes.scores import OUTCOMES
+from flame.evaluation.outcomes.outcome import Outcome
 from flame.evaluation.pages.figures import panels, to_svg
 from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
 from flame.models.response.inputs import Inputs
@@ -39,7 +39,7 @@ def shown(predictions: SequenceOf[Predictions], centre: str) -> list[Predictions
         for p in predictions
         if p.tested_on == centre
         and p.model in _COLOURS
-        and (p.model != LOCAL or p.trained_on == centre)
+        and (p.model != LOCAL or p.trained_on == (centre,))
     ]
 
 
@@ -121,7 +121,7 @@ def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inp
 
 
 def survival_figure(
-    task: str, predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]
+    outcome: Outcome, predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]
 ) -> str:
     """Kaplan-Meier curves of predicted groups, by the model that never saw the centre.
 
@@ -132,13 +132,11 @@ def survival_figure(
     for axis, inputs in zip(axes, cohort, strict=True):
         axis.set(title=inputs.centre, xlabel="days", ylabel="free of the event", ylim=(0, 1.02))
         p = next(p for p in predictions if p.model == chosen and p.tested_on == inputs.centre)
-        cut = OUTCOMES[task].cuts(p, list(cohort)).mean(axis=0)
+        cut = outcome.cuts(p, list(cohort)).mean(axis=0)
         known = np.isfinite(inputs.survival_days)
         if known.any():
             high = (p.mean >= cut)[known]
-            _groups(
-                axis, inputs.survival_days[known], inputs.died[known], high, OUTCOMES[task].groups
-            )
+            _groups(axis, inputs.survival_days[known], inputs.died[known], high, outcome.groups)
         else:
             axis.text(0.5, 0.5, "no survival times", ha="center", transform=axis.transAxes)
     return to_svg(figure, "survival")

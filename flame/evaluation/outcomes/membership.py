@@ -13,7 +13,7 @@ from flame.evaluation.metrics.estimates import Estimate, undefined
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.federation.cross_site import averaged
 from flame.federation.folds import training_rows
-from flame.federation.trainings import FEDERATED, LOCAL, POOLED, Federation, local
+from flame.federation.trainings import FEDERATED, LOCAL, POOLED, Training
 from flame.models.regression.discrimination import scored_auc
 from flame.models.regression.logistic import log_losses
 from flame.models.response.inputs import Inputs
@@ -47,10 +47,9 @@ def attacks(predictor: Predictor, kind: str, inputs: Inputs) -> list[dict[str, A
     known = inputs.take(inputs.labelled)
     for seed in training.seeds:
         for fold in range(training.folds):
-            model = local(inputs.centre) if kind == LOCAL else kind
             centres = (inputs.centre,) if kind == LOCAL else names
-            federation = Federation(model, centres, seed, training.folds, fold)
-            trust = -log_losses(predictor.of(federation, known), known.response)
+            held_out = Training(kind, centres, seed, training.folds, fold)
+            trust = -log_losses(predictor.of(held_out, known), known.response)
             trained = training_rows(inputs, seed, training.folds, fold)
             member = np.isin(inputs.labelled, trained).astype(float)
             scored = scored_auc(trust, member)

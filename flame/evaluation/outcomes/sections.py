@@ -1,26 +1,29 @@
 """What the report of a run on response or survival has of its own."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
 from flame.core.cohort import Cohort
 from flame.evaluation.metrics.estimates import Estimate
-from flame.evaluation.metrics.metric_specs import MEASURES
-from flame.evaluation.outcomes import figures as figures
+from flame.evaluation.metrics.metric import METRICS
+from flame.evaluation.outcomes import figures
 from flame.evaluation.outcomes.adaptation import ROUNDS
 from flame.evaluation.outcomes.effects import HIGH, LOW, Effect
 from flame.evaluation.outcomes.out_of_fold import Predictions
-from flame.evaluation.outcomes.scores import OUTCOMES
+from flame.evaluation.outcomes.outcome import Outcome
 from flame.evaluation.outcomes.shortcut import Shortcut
-from flame.evaluation.pages.page import Cell, Section, figure_cell
+from flame.evaluation.pages.sections import Cell, Section, figure_cell
 from flame.federation.config import TrainConfig
-from flame.federation.tasks.cohort_summary import Row
+from flame.federation.task import Row, Task
 from flame.models.response.inputs import Inputs
 
 
-def limits(config: TrainConfig) -> list[str]:
+def limits(task: Task[Any]) -> list[str]:
     """How figures of such a run are to be read."""
+    config = task.config
     found = [
         "With several seeds AUC, C-index and Brier score are means over seeds; curves and "
         "calibration are of the prediction averaged over seeds.",
@@ -32,8 +35,7 @@ def limits(config: TrainConfig) -> list[str]:
             "Persons have several rows here, and all intervals and counts are of rows: they are "
             "narrower than those of persons would be."
         )
-    if config.task == "response":
-        found.append("Patients of unknown response count in survival figures only.")
+    found += task.texts().limits
     if config.data.horizon_days:
         found.append(
             f"Response means alive at {config.data.horizon_days:g} days; patients censored before "
@@ -65,6 +67,7 @@ def _radiations(cohort: Cohort) -> str:
 
 def outcome_sections(
     config: TrainConfig,
+    outcome: Outcome,
     predictions: list[Predictions],
     inputs: list[Inputs],
     groups: pd.DataFrame,
@@ -74,21 +77,19 @@ def outcome_sections(
     adapted: pd.DataFrame,
 ) -> list[Section]:
     """Curves, groups, the probe and effects."""
-    task = config.task
-    cut = "the share of responders in" if task == "response" else "the mean risk of"
     sections = [
         Section(
             "survival",
             "Survival of predicted groups",
             "By the federated model that never "
-            f"saw the centre; the cut is {cut} the centres it was trained on.",
-            figure=Markup(figures.survival_figure(task, predictions, inputs)),
+            f"saw the centre; the cut is {outcome.cut_text} the centres it was trained on.",
+            figure=Markup(figures.survival_figure(outcome, predictions, inputs)),
         ),
-        _subgroups(task, groups),
-        *([_shortcut(task, shortcut)] if shortcut else []),
-        *([_effects(task, effects)] if effects else []),
+        _subgroups(outcome, groups),
+        *([_shortcut(outcome, shortcut)] if shortcut else []),
+        *([_effects(outcome, effects)] if effects else []),
     ]
-    if task != "response":
+    if not outcome.is_probability:
         return sections
     drawn = [
         ("roc", "ROC by centre", "", figures.roc_figure),
@@ -117,15 +118,15 @@ def outcome_sections(
     ]
 
 
-def _subgroups(task: str, groups: pd.DataFrame) -> Section:
-    measure = MEASURES[OUTCOMES[task].metric]
+def _subgroups(outcome: Outcome, groups: pd.DataFrame) -> Section:
+    measure = METRICS[outcome.metric]
     rows: list[list[str | Cell]] = [
         [
             r["subgroup"],
             r["value"],
             r["model"],
             str(r["n"]),
-            _cell(Estimate(r[OUTCOMES[task].metric], r["low"], r["high"], r["reason"])),
+            _cell(Estimate(r[outcome.metric], r["low"], r["high"], r["reason"])),
         ]
         for r in groups.to_dict("records")
     ]
@@ -138,8 +139,8 @@ def _subgroups(task: str, groups: pd.DataFrame) -> Section:
     )
 
 
-def _shortcut(task: str, found: Shortcut) -> Section:
-    measure = MEASURES[OUTCOMES[task].metric]
+def _shortcut(outcome: Outcome, found: Shortcut) -> Section:
+    measure = METRICS[outcome.metric]
     telling = (
         "no tabular features"
         if np.isnan(found.telling)
@@ -160,15 +161,14 @@ def _shortcut(task: str, found: Shortcut) -> Section:
     )
 
 
-def _effects(task: str, effects: list[Effect]) -> Section:
-    unit = "change of the probability" if task == "response" else "change of the negative log risk"
+def _effects(outcome: Outcome, effects: list[Effect]) -> Section:
     return Section(
         "effects",
         "What the model looks at",
         f"Change of the federated model's prediction as one feature goes from its {LOW:.0%} to its "
         f"{HIGH:.0%} quantile and nothing else changes; a dot a centre. Features that go together "
         "share what they have in common.",
-        figure=Markup(figures.effects_figure(effects, unit)),
+        figure=Markup(figures.effects_figure(effects, outcome.effect_unit)),
     )
 
 

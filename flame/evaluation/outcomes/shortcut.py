@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from flame.evaluation.metrics.estimates import Estimate, undefined
 from flame.evaluation.outcomes.out_of_fold import Predictions
-from flame.evaluation.outcomes.scores import OUTCOMES, Scored
+from flame.evaluation.outcomes.outcome import Outcome, Scored
 from flame.evaluation.outcomes.subgroups import pooled_scores
 from flame.federation.trainings import FEDERATED
 from flame.models.response.inputs import Inputs, concatenate
@@ -34,11 +34,13 @@ class Shortcut:
     chance: float
 
 
-def probe(task: str, predictions: list[Predictions], cohort: list[Inputs]) -> Shortcut | None:
+def probe(
+    outcome: Outcome, predictions: list[Predictions], cohort: list[Inputs]
+) -> Shortcut | None:
     """None where there is one centre only. The federated model, cross-validated."""
     if len(cohort) < 2:
         return None
-    everyone, outcome = concatenate(cohort), OUTCOMES[task]
+    everyone = concatenate(cohort)
     rows = everyone.labelled
     scores, apart = pooled_scores(predictions, cohort, FEDERATED)
     _, together = pooled_scores(predictions, cohort, FEDERATED, across=True)
@@ -47,7 +49,7 @@ def probe(task: str, predictions: list[Predictions], cohort: list[Inputs]) -> Sh
     def of(scored: Scored) -> Estimate:
         return outcome.estimate(everyone.take(rows), (scored[0][:, rows], scored[1][:, rows]))
 
-    alone = _centre_rates(task, everyone, rows, centre, together)
+    alone = _centre_rates(outcome, everyone, rows, centre, together)
     return Shortcut(
         of((alone, together)) if np.isfinite(alone).all() else undefined("no rate of a centre"),
         of((scores, together)),
@@ -58,7 +60,7 @@ def probe(task: str, predictions: list[Predictions], cohort: list[Inputs]) -> Sh
 
 
 def _centre_rates(
-    task: str, inputs: Inputs, rows: np.ndarray, centre: np.ndarray, folds: np.ndarray
+    outcome: Outcome, inputs: Inputs, rows: np.ndarray, centre: np.ndarray, folds: np.ndarray
 ) -> np.ndarray:
     """The share of responders, or the years lived a death, of a patient's centre (seed, patient).
 
@@ -69,10 +71,7 @@ def _centre_rates(
         for c in np.unique(centre):
             there = (centre == c) & labelled
             known = there & (folds[seed] != fold)
-            if task == "response":
-                rate = inputs.response[known].mean()
-            else:
-                rate = inputs.survival_days[known].sum() / max(inputs.died[known].sum(), 0.5)
+            rate = outcome.rate(inputs.take(np.flatnonzero(known)))
             rates[seed, (centre == c) & (folds[seed] == fold)] = rate
     return rates
 

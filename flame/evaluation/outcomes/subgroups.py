@@ -8,7 +8,7 @@ import pandas as pd
 from flame.core.cohort import Cohort, Patient
 from flame.evaluation.metrics.generalisation import UNSEEN
 from flame.evaluation.outcomes.out_of_fold import Predictions
-from flame.evaluation.outcomes.scores import OUTCOMES, Scored
+from flame.evaluation.outcomes.outcome import Outcome, Scored
 from flame.federation.trainings import FEDERATED
 from flame.models.response.inputs import Inputs, concatenate
 
@@ -29,11 +29,11 @@ def pooled_scores(
 
 
 def subgroups(
-    task: str, predictions: list[Predictions], cohort: list[Inputs], cohorts: list[Cohort]
+    outcome: Outcome, predictions: list[Predictions], cohort: list[Inputs], cohorts: list[Cohort]
 ) -> pd.DataFrame:
     """A row a subgroup and model: n, and the metric over pairs of patients of one centre."""
     patients = {(c.centre, p.pseudonym): p for c in cohorts for p in c.patients}
-    everyone, outcome, rows = concatenate(cohort), OUTCOMES[task], []
+    everyone, rows = concatenate(cohort), []
     known = [patients[i.centre, name] for i in cohort for name in i.pseudonyms]
     models = [m for m in (FEDERATED, UNSEEN) if any(p.model == m for p in predictions)]
     for title, group in _GROUPS.items():

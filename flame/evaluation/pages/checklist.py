@@ -4,19 +4,20 @@ Items after TRIPOD+AI (Collins 2024, doi:10.1136/bmj-2023-078378) and CLAIM (Mon
 doi:10.1148/ryai.2020200029).
 """
 
+from typing import Any
+
 from flame import __version__
 from flame.core.scores import GeneralisationReport
-from flame.evaluation.metrics.metric_specs import MEASURES
-from flame.evaluation.pages.page import Section
-from flame.federation.config import TrainConfig
-from flame.federation.tasks.cohort_summary import Row
+from flame.evaluation.metrics.metric import METRICS
+from flame.evaluation.pages.sections import Section
+from flame.federation.task import Row, Task
 
 _AUTHORS = "for the authors"
 
 
-def checklist(config: TrainConfig, report: GeneralisationReport, counts: list[Row]) -> Section:
+def checklist(task: Task[Any], report: GeneralisationReport, counts: list[Row]) -> Section:
     """A table of items: TRIPOD+AI, CLAIM, what it is about, what this run says."""
-    rows = [[*item, text or _AUTHORS] for item, text in _items(config, report, counts)]
+    rows = [[*item, text or _AUTHORS] for item, text in _items(task, report, counts)]
     return Section(
         "checklist",
         "Reporting checklist (TRIPOD+AI, CLAIM)",
@@ -28,11 +29,11 @@ def checklist(config: TrainConfig, report: GeneralisationReport, counts: list[Ro
 
 
 def _items(
-    config: TrainConfig, report: GeneralisationReport, counts: list[Row]
+    task: Task[Any], report: GeneralisationReport, counts: list[Row]
 ) -> list[tuple[tuple[str, str, str], str]]:
-    training, measure = config.training, MEASURES[report.metric]
+    config, texts = task.config, task.texts()
+    training, measure = config.training, METRICS[report.metric]
     patients = sum(int(row["patients"]) for row in counts)
-    imaging = bool(config.model.sequences) or config.task in ("segmentation", "evolution")
     return [
         (("1, 2", "1, 2", "Title, abstract"), ""),
         (("3, 4", "3, 4", "Background, objectives, intended use"), ""),
@@ -47,16 +48,16 @@ def _items(
             if config.data.bids
             else "one table; nothing was changed but what 'impute' says",
         ),
-        (("8", "11, 14-18", "Outcome and reference standard"), outcome_text(config)),
-        (("9", "11", "Predictors"), predictor_text(config)),
+        (("8", "11, 14-18", "Outcome and reference standard"), texts.outcome),
+        (("9", "11", "Predictors"), texts.predictors),
         (("10", "19", "Sample size"), f"{patients} patients; no calculation was made"),
-        (("11", "13", "Missing data"), missing_text(config)),
+        (("11", "13", "Missing data"), texts.missing),
         (
             ("12a, 16", "20, 21, 32", "Partitions"),
             f"{training.folds} folds within each centre and every centre left out in turn, by "
             f"patient; {len(training.seeds)} seeds",
         ),
-        (("12b-d", "22, 25, 26", "Model and its training"), training_text(config)),
+        (("12b-d", "22, 25, 26", "Model and its training"), texts.training),
         (
             ("12e", "28, 29", "Measures"),
             f"{measure.title}, with 95 % intervals and paired "
@@ -69,9 +70,9 @@ def _items(
         (("13", "", "Class imbalance"), "nothing was done about it"),
         (
             ("14, 23b", "30", "Fairness, subgroups"),
-            "see Subgroups" if config.is_tabular else "see the figures by stratum",
+            "see Subgroups" if task.tabular else "see the figures by stratum",
         ),
-        (("15", "", "Output"), output_text(config)),
+        (("15", "", "Output"), texts.output),
         (("17, 18", "40-42", "Ethics, funding, registration, access to data and code"), ""),
         (("19", "", "Patient and public involvement"), ""),
         (("20", "33, 34", "Flow and characteristics of participants"), "see Cohorts"),
@@ -84,64 +85,7 @@ def _items(
             ("24", "", "Results of updating"),
             "the column personalised" if training.personalised else "none",
         ),
-        (("", "31", "Explanation"), "see What the model looks at" if config.is_tabular else "none"),
-        (("", "37", "Failures"), "patient by patient" if imaging and not config.is_tabular else ""),
+        (("", "31", "Explanation"), "see What the model looks at" if task.tabular else "none"),
+        (("", "37", "Failures"), texts.failures),
         (("25-27", "38, 39", "Interpretation, limitations, use"), "limits: see How to read this"),
     ]
-
-
-def outcome_text(config: TrainConfig) -> str:
-    """What is predicted, in a sentence."""
-    days, free = config.data.horizon_days, config.data.endpoint == "progression-free"
-    if config.task == "response":
-        state = "alive without progression" if free else "alive"
-        return f"{state} at {days:g} days" if days else "the column 'response'"
-    event = "progression (flame assess) or death" if free else "death"
-    return {
-        "survival": f"time to {event}; a missing status counts as a death",
-        "segmentation": "regions drawn by readers",
-        "evolution": "gross tumour volume drawn on later days",
-    }[config.task]
-
-
-def predictor_text(config: TrainConfig) -> str:
-    """What the model sees, in a sentence."""
-    if config.task in ("segmentation", "evolution"):
-        return "T1, T1C, T2 and FLAIR" + (", mask and plan" if config.task == "evolution" else "")
-    model = config.model
-    parts = [
-        *model.sequences,
-        *(f"{len(model.clinical)} clinical features",) * bool(model.clinical),
-    ]
-    return ", ".join(parts + ["radiotherapy"] * model.treatment)
-
-
-def missing_text(config: TrainConfig) -> str:
-    """What becomes of missing values."""
-    if not config.is_tabular:
-        return "days without what is needed are left out and counted"
-    own = ", and a column says that they are missing" if config.model.missing == "indicator" else ""
-    return f"values are put at the mean of the training patients of all centres{own}"
-
-
-def training_text(config: TrainConfig) -> str:
-    """How the model was trained."""
-    if config.is_regression:
-        penalizer = config.regression.penalizer
-        chosen = (
-            "chosen by cross-validation within the training patients"
-            if penalizer is None
-            else f"{penalizer:g}"
-        )
-        return f"regression by Newton's method from sums of the centres; penalty {chosen}"
-    return f"network, {config.training.rounds} rounds of {config.federation.strategy}"
-
-
-def output_text(config: TrainConfig) -> str:
-    """What the model gives."""
-    return {
-        "response": "a probability",
-        "survival": "a log risk",
-        "segmentation": "masks",
-        "evolution": "probability of tumour by voxel, volume with a 90 % band",
-    }[config.task]

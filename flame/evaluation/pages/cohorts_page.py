@@ -9,7 +9,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from flame.evaluation.pages.figures import to_svg
-from flame.evaluation.pages.page import Cell, Section, figure_cell, page
+from flame.evaluation.pages.page import page
+from flame.evaluation.pages.sections import Cell, Section, figure_cell
 from flame.federation.config import TrainConfig
 
 

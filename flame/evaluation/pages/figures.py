@@ -84,7 +84,8 @@ def dots_figure(rows: pd.DataFrame, metric: str, title: str) -> str:
     figure, axes = panels(len(centres))
     for axis, centre in zip(axes, centres, strict=True):
         here = rows[(rows.tested_on == centre)]
-        here = here[(here.model != LOCAL) | (here.trained_on == centre)]
+        own = here.trained_on.map(lambda centres, c=centre: centres == (c,))
+        here = here[(here.model != LOCAL) | own]
         groups = here.groupby("model", sort=False)
         for place, (_, part) in enumerate(groups):
             values = part.groupby("patient")[metric].mean().dropna().to_numpy()

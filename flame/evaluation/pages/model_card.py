@@ -2,20 +2,15 @@
 
 from flame import __version__
 from flame.evaluation.metrics.generalisation import at_centre
-from flame.evaluation.metrics.metric_specs import MEASURES
-from flame.evaluation.pages.checklist import (
-    missing_text,
-    outcome_text,
-    output_text,
-    predictor_text,
-    training_text,
-)
-from flame.evaluation.pages.report import TITLES, Evaluation, models_of
+from flame.evaluation.metrics.metric import METRICS
+from flame.evaluation.pages.report import models_of
+from flame.evaluation.pages.sections import Evaluation
 
 
 def model_card(evaluation: Evaluation) -> str:
     """The card as Markdown; what only people can say is left to be filled in."""
-    config, report = evaluation.config, evaluation.report
+    task, report = evaluation.task, evaluation.report
+    texts = task.texts()
     kind = "simulated patients" if report.simulated else "real patients"
     columns = list(evaluation.counts[0])
     people = _table(columns, [[str(v) for v in row.values()] for row in evaluation.counts])
@@ -23,16 +18,16 @@ def model_card(evaluation: Evaluation) -> str:
     figures = []
     for centre in report.centres:
         scores = at_centre(report, report.metric, centre)
-        texts = (
+        cells = (
             f"{s.value:.2f} ({s.low:.2f} to {s.high:.2f})" if s and not s.reason else "n/a"
             for s in map(scores.get, models)
         )
-        figures.append([centre, *texts])
-    return f"""# Model card: {TITLES[config.task]}
+        figures.append([centre, *cells])
+    return f"""# Model card: {task.title}
 
-- **Made by** FLAME {__version__}, {training_text(config)}.
-- **Sees** {predictor_text(config)}. Missing: {missing_text(config)}.
-- **Gives** {output_text(config)} of: {outcome_text(config)}.
+- **Made by** FLAME {__version__}, {texts.training}.
+- **Sees** {texts.predictors}. Missing: {texts.missing}.
+- **Gives** {texts.output} of: {texts.outcome}.
 - **For** research. Not a medical device; no decision about a patient may rest on it.
 - **Not for** patients unlike those below. Whom it is meant for, and who answers for it: *to be
   filled in by its owners*.
@@ -41,7 +36,7 @@ def model_card(evaluation: Evaluation) -> str:
 
 {people}
 
-## How it holds: {MEASURES[report.metric].title} at each centre (95 % interval)
+## How it holds: {METRICS[report.metric].title} at each centre (95 % interval)
 
 {_table(["centre", *models], figures)}
 

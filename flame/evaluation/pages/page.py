@@ -1,48 +1,17 @@
 """One HTML file that needs nothing else: sections of text, tables and figures."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from flame import __version__
 from flame.core.config import as_toml
+from flame.evaluation.pages.sections import Section
 from flame.federation.config import TrainConfig
+from flame.federation.tasks.registry import open_task
 
 _ENGINES = {"flare": "NVIDIA FLARE, one process a site"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure of a table, its interval, and a background; ``empty`` where there is none."""
-
-    text: str
-    interval: str = ""
-    colour: str = ""
-    empty: bool = False
-
-
-def figure_cell(value: float, low: float, high: float, reason: str = "", colour: str = "") -> Cell:
-    """A figure with its interval, or the reason why there is none."""
-    if not np.isfinite(value):
-        return Cell(reason, empty=True)
-    return Cell(f"{value:.2f}", f"{low:.2f} to {high:.2f}", colour)
-
-
-@dataclass(frozen=True)
-class Section:
-    """A title with a note, and a table or an SVG ``figure`` or both; ``folded`` until opened."""
-
-    id: str
-    title: str
-    note: str = ""
-    columns: Sequence[str] = ()
-    rows: Sequence[Sequence[str | Cell]] = field(default_factory=list)
-    figure: Markup = Markup("")
-    folded: bool = False
 
 
 def page(
@@ -55,7 +24,7 @@ def page(
 ) -> str:
     """The page of a training run; ``simulated`` None: it is not known."""
     engine = _ENGINES.get(config.federation.engine, "in process")
-    strategy = "exact sums" if config.is_regression else config.federation.strategy
+    strategy = config.federation.strategy if open_task(config).learns_in_rounds else "exact sums"
     about = f"{engine} · strategy {strategy} · {len(config.training.seeds)} seed(s)"
     return filled(
         title, about, ("patients", simulated), warnings, sections, limits, without_paths(config)

@@ -1,49 +1,32 @@
 """The report of a run, whatever its task: who was there, how it holds, and what to know."""
 
-from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from flame.core.scores import CentreScore, Difference, GeneralisationReport
 from flame.evaluation.metrics.generalisation import UNSEEN, at_centre, over_centres, verdict
-from flame.evaluation.metrics.metric_specs import MEASURES, SHOWN, Measure
+from flame.evaluation.metrics.metric import METRICS, Metric
 from flame.evaluation.metrics.out_of_sample import LEFT_OUT
 from flame.evaluation.pages.checklist import checklist
-from flame.evaluation.pages.page import Cell, Section, figure_cell, page
-from flame.federation.config import TrainConfig
-from flame.federation.tasks.cohort_summary import Row
+from flame.evaluation.pages.page import page
+from flame.evaluation.pages.sections import Cell, Evaluation, Section, figure_cell
+from flame.federation.task import Row, Task
 from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
 
-TITLES = {
-    "response": "Response to radiotherapy, hospital by hospital",
-    "survival": "Survival, hospital by hospital",
-    "segmentation": "Tumour masks, hospital by hospital",
-    "evolution": "Tumour evolution, hospital by hospital",
-}
 _ORDER = (UNSEEN, FEDERATED, PERSONALISED, LOCAL, LEFT_OUT.format(POOLED), POOLED)
 _COHORTS, _FEW = "cohorts", 30
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """Everything a report is made from; ``counts`` is a row a centre, ``sections`` the task's."""
-
-    config: TrainConfig
-    report: GeneralisationReport
-    counts: list[Row]
-    sections: list[Section] = field(default_factory=list)
-    limits: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
 def render(evaluation: Evaluation) -> str:
     """Return the report as HTML."""
-    config, report, counts = evaluation.config, evaluation.report, evaluation.counts
+    task, report, counts = evaluation.task, evaluation.report, evaluation.counts
+    config = task.config
     rows = [[str(v) for v in row.values()] for row in counts]
-    matrices = [_matrix(report, metric) for metric in SHOWN[config.task]]
+    matrices = [_matrix(report, name) for name in shown_metrics(task)]
     return page(
         config,
-        TITLES[config.task],
+        task.title,
         report.simulated,
         [*evaluation.warnings, *_few(counts)],
         [
@@ -53,7 +36,7 @@ def render(evaluation: Evaluation) -> str:
             _differences(report, config.evaluation.margin),
             *evaluation.sections,
             *matrices[1:],
-            checklist(config, report, counts),
+            checklist(task, report, counts),
         ],
         [
             *evaluation.limits,
@@ -61,6 +44,12 @@ def render(evaluation: Evaluation) -> str:
             "Curves and dots of small groups show single patients; share them with care.",
         ],
     )
+
+
+def shown_metrics(task: Task[Any]) -> list[str]:
+    """The metrics of a task and of its configuration that a report shows, the main one first."""
+    names = dict.fromkeys((*task.metrics, *task.config.evaluation.metrics))
+    return [name for name in names if not METRICS[name].detail]
 
 
 def _few(counts: list[Row]) -> list[str]:
@@ -82,7 +71,7 @@ def models_of(report: GeneralisationReport, metric: str) -> list[str]:
 
 def held_out_table(report: GeneralisationReport) -> Section:
     """A row a centre, then what holds over centres: the table that a reviewer asks for first."""
-    measure, models = MEASURES[report.metric], models_of(report, report.metric)
+    measure, models = METRICS[report.metric], models_of(report, report.metric)
     rows: list[list[str | Cell]] = []
     for centre in report.centres:
         scores = at_centre(report, report.metric, centre)
@@ -132,14 +121,14 @@ def _spread(effects: object) -> Cell:
 
 def _matrix(report: GeneralisationReport, metric: str) -> Section:
     """Trained on, tested on. Leave-one-out models share a row: each column has its own."""
-    measure = MEASURES[metric]
+    measure = METRICS[metric]
     rows: dict[tuple[str, str], dict[str, CentreScore]] = {}
     for s in report.scores:
         if s.metric == metric:
-            everyone = len(s.trained_on.split("+")) == len(report.centres)
+            everyone = len(s.trained_on) == len(report.centres)
             own = s.model == PERSONALISED
             origin = "all, then itself" if own else "all" if everyone else "all others"
-            origin = s.trained_on if s.model == LOCAL else origin
+            origin = s.trained_on[0] if s.model == LOCAL else origin
             rows.setdefault((s.model, origin), {})[s.tested_on] = s
     return Section(
         f"matrix-{metric.replace(' ', '-')}",
@@ -151,7 +140,7 @@ def _matrix(report: GeneralisationReport, metric: str) -> Section:
     )
 
 
-def _cell(score: CentreScore | None, measure: Measure) -> Cell:
+def _cell(score: CentreScore | None, measure: Metric) -> Cell:
     if score is None or not np.isfinite(score.value):
         return Cell(score.reason if score else "", empty=True)
     colour = ""
@@ -164,13 +153,13 @@ def _cell(score: CentreScore | None, measure: Measure) -> Cell:
 
 def _differences(report: GeneralisationReport, margin: float | None) -> Section:
     rows: dict[tuple[str, str], dict[str, Cell]] = {}
-    for d in (d for d in report.differences if d.metric in MEASURES):
-        key = f"{d.model} − {d.against}", MEASURES[d.metric].title
+    for d in (d for d in report.differences if not METRICS[d.metric].detail):
+        key = f"{d.model} − {d.against}", METRICS[d.metric].title
         rows.setdefault(key, {})[d.tested_on] = _gap(d, margin)
-    margin = MEASURES[report.metric].margin if margin is None else margin
+    margin = METRICS[report.metric].margin if margin is None else margin
     note = (
         "The first model less the second on the same patients, bootstrap over patients. Not worse: "
-        f"the interval stays within a margin of {margin:g} ({MEASURES[report.metric].title}), "
+        f"the interval stays within a margin of {margin:g} ({METRICS[report.metric].title}), "
         "fixed before training; worse: all of it lies beyond."
     )
     return Section(

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from flame.evaluation.pages.page import Section, filled
+from flame.evaluation.pages.page import filled
+from flame.evaluation.pages.sections import Section
 from flame.evaluation.pages.stream_figures import (
     accuracy_figure,
     drift_figure,

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 
-from flame.evaluation.pages.page import Cell, Section
+from flame.evaluation.pages.sections import Cell, Section
 from flame.streams.changes import detection
 from flame.streams.config import StreamConfig
 from flame.streams.detectors import label_free

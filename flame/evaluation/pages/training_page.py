@@ -5,7 +5,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from flame.evaluation.pages.figures import to_svg
-from flame.evaluation.pages.page import Section, page
+from flame.evaluation.pages.page import page
+from flame.evaluation.pages.sections import Section
 from flame.federation.config import TrainConfig
 from flame.federation.trainings import LOCAL, POOLED
 

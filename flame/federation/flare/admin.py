@@ -23,11 +23,11 @@ from nvflare.fuel.flare_api.api_spec import (
 from nvflare.fuel.flare_api.flare_api import new_secure_session
 
 from flame.core.errors import FlameError
-from flame.federation.checkpoint import MODELS
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.daemon import LEAD
-from flame.federation.flare.server import ERROR_FILE, PROGRESS, RESULT, SCORES_FILE, FlareServer
+from flame.federation.flare.server import PROGRESS_COMMAND, RESULT, FlareServer
 from flame.federation.flare.site import FlareSite
+from flame.federation.run_files import CROSS_SITE, ERROR, MODELS
 
 Say = Callable[[str], None]
 Told = dict[str, Any]
@@ -39,7 +39,7 @@ _LOGIN, _BEAT = 20.0, 16.0
 
 
 @dataclass(frozen=True)
-class Federation:
+class AdminSession:
     """The kit of a lead, and how long to wait in s for a server or sites that are away."""
 
     kit: Path
@@ -173,7 +173,7 @@ def _follow(session: Any, job: str, told: Told, show: Callable[[Told], None]) ->
             return status
         if status == "RUNNING":
             with contextlib.suppress(Exception):  # it may not have begun, or just have ended
-                told.update(session.do_app_command(job, PROGRESS, {}))
+                told.update(session.do_app_command(job, PROGRESS_COMMAND, {}))
         connected = _connected(session)
         show({**told, "status": status, "connected": connected})
         if back & (back := set(told.get("silent", [])) & set(connected)):
@@ -188,9 +188,9 @@ def _fetch(session: Any, job: str, out: Path) -> str:
         result = Path(session.download_job_result(job, scratch)) / "workspace" / RESULT
         if (result / MODELS).is_dir():
             shutil.copytree(result / MODELS, out / MODELS, dirs_exist_ok=True)
-        if (result / SCORES_FILE).exists():
-            shutil.copy(result / SCORES_FILE, out)
-        error = result / ERROR_FILE
+        if (result / CROSS_SITE).exists():
+            shutil.copy(result / CROSS_SITE, out)
+        error = result / ERROR
         if not error.exists():
             return ""
         failed = json.loads(error.read_text(encoding="utf-8"))

@@ -22,14 +22,16 @@ class SiteLost(Exception):
 class Calls:
     """A call that every site is asked side by side, and again where its answer was lost.
 
-    A site that nothing was heard of for ``silence_s`` is lost; from then on it costs a short ping
-    every ``silence_s``, until it answers one. One that takes longer than ``timeout_s`` is lost for
-    this call only. ``refused`` are sites that do not want to do what they were asked.
+    A site that was silent for ``heartbeat_timeout_s`` is lost; from then on it costs a short ping
+    every ``heartbeat_timeout_s``, until it answers one. One that takes longer than ``timeout_s`` is
+    lost for this call only. ``refused`` are sites that do not want to do what they were asked.
     """
 
-    def __init__(self, names: tuple[str, ...], timeout_s: float, silence_s: float) -> None:
+    def __init__(
+        self, names: tuple[str, ...], timeout_s: float, heartbeat_timeout_s: float
+    ) -> None:
         self.proxies = {name: collab.get_clients([name])[0] for name in names}
-        self.timeout_s, self.silence_s = timeout_s, silence_s
+        self.timeout_s, self.heartbeat_timeout_s = timeout_s, heartbeat_timeout_s
         self.silent: dict[str, float] = {}
         self.refused: set[str] = set()
         self._calls = 0
@@ -76,7 +78,7 @@ class Calls:
         started = heard = time.monotonic()
         known = False
         while time.monotonic() - started < self.timeout_s:
-            proxy = self.proxies[site](timeout=self.silence_s + _WAIT)
+            proxy = self.proxies[site](timeout=self.heartbeat_timeout_s + _WAIT)
             try:
                 if known:
                     answer = proxy.again(number=number, wait=_WAIT)
@@ -87,8 +89,8 @@ class Calls:
             except RunAborted:
                 raise
             except CollabCallError:
-                if time.monotonic() - heard > self.silence_s and not self._lives(site):
-                    raise SiteLost(f"was silent for {self.silence_s:g} s") from None
+                if time.monotonic() - heard > self.heartbeat_timeout_s and not self._lives(site):
+                    raise SiteLost(f"was silent for {self.heartbeat_timeout_s:g} s") from None
                 time.sleep(0.5)
                 continue
             heard = time.monotonic()
@@ -103,7 +105,7 @@ class Calls:
         except RunAborted:
             raise
         except CollabCallError:
-            self.silent[site] = time.monotonic() + self.silence_s
+            self.silent[site] = time.monotonic() + self.heartbeat_timeout_s
             return False
 
     def _given(self, site: str, answer: Message) -> Message:

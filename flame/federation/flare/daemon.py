@@ -13,9 +13,9 @@ from pathlib import Path
 
 from flame.core.errors import BadInput
 from flame.core.files import locked, write_text
-from flame.federation.flare.server import ROUNDS_FILE
 from flame.federation.flare.simulator import kill_tree
 from flame.federation.privacy.audit_log import AUDIT_FILE
+from flame.federation.run_files import ROUNDS
 
 SERVER, SITE, LEAD = "fed_server.json", "fed_client.json", "fed_admin.json"
 CONSOLE = "console.log"
@@ -79,7 +79,7 @@ def _started(kit: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes
 
 def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
     """Say what happens until the process ends; return its code."""
-    logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE, ROUNDS_FILE)}
+    logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE, ROUNDS)}
     started, connected = time.monotonic(), False
     while process.poll() is None:
         time.sleep(0.3)
@@ -87,7 +87,7 @@ def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
             for line in _news(kit / name, logs):
                 if name == AUDIT_FILE:
                     say(f"sent: {line}")
-                elif name == ROUNDS_FILE:
+                elif name == ROUNDS:
                     say(line)
                 elif any(text in line for text in _REGISTERED):
                     connected = True

@@ -20,8 +20,10 @@ class Outbox:
     They pass through the server: where they are ``secure`` it cannot read them.
     """
 
-    def __init__(self, proxies: Mapping[str, Any], silence_s: float, secure: bool) -> None:
-        self.proxies, self.silence_s, self.secure = proxies, silence_s, secure
+    def __init__(
+        self, proxies: Mapping[str, Any], heartbeat_timeout_s: float, secure: bool
+    ) -> None:
+        self.proxies, self.heartbeat_timeout_s, self.secure = proxies, heartbeat_timeout_s, secure
         self._waiting: dict[str, queue.Queue[tuple[str, Mapping[str, Message]]]] = {}
         self._on_the_way: Counter[str] = Counter()
         self._changed = threading.Condition()
@@ -49,7 +51,9 @@ class Outbox:
         while True:
             topic, items = self._waiting[neighbour].get()
             for _ in range(_TRIES):
-                proxy = self.proxies[neighbour](timeout=self.silence_s, secure=self.secure)
+                proxy = self.proxies[neighbour](
+                    timeout=self.heartbeat_timeout_s, secure=self.secure
+                )
                 try:
                     proxy.deliver(topic=topic, items=dict(items))
                     break

@@ -12,19 +12,20 @@ from flame.core.config import as_toml
 from flame.core.errors import FlameError, Refusal
 from flame.core.files import write_text
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
-from flame.federation.config import CONFIG_FILE, TrainConfig
+from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.outbox import Outbox
 from flame.federation.gossip.neighbour_calls import Answer, Mailbox, PeerCall
 from flame.federation.history import write_history
 from flame.federation.networks import write_networks
-from flame.federation.strategies.chosen import strategy_of
-from flame.federation.task import Message, open_task
-from flame.federation.trainings import Federation
+from flame.federation.run_files import CONFIG
+from flame.federation.run_strategy import strategy_of
+from flame.federation.task import Message
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import Training
 
 _PING = 3.0
-PEERS = "peers"
 """Folder of a run, or of a site's own, with a folder a site."""
 
 
@@ -40,7 +41,7 @@ class Peer:
         self,
         name: str,
         config: TrainConfig,
-        plan: list[Federation],
+        plan: list[Training],
         answer: Answer,
         proxies: Mapping[str, Any],
         folder: Path,
@@ -50,7 +51,7 @@ class Peer:
         self.name, self.config, self.plan, self.folder = name, config, plan, folder
         self.proxies, self.box, self._answer = proxies, box, answer
         self.state: Message = not_begun()
-        self._outbox = Outbox(proxies, config.federation.silence_s, secure)
+        self._outbox = Outbox(proxies, config.federation.heartbeat_timeout_s, secure)
         self._past: dict[str, float] = {}
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
@@ -72,13 +73,13 @@ class Peer:
                 self._post,
                 self._lives,
                 strategy.peers,  # type: ignore[attr-defined]
-                (federation.timeout_s, federation.silence_s),
+                (federation.timeout_s, federation.heartbeat_timeout_s),
                 self.folder,
             )
             task = open_task(self.config)
             Coordinator(self.config, task, self.folder, mine, progress).run(call, call.taking_part)
             self._write()
-            self._outbox.wait(federation.silence_s)
+            self._outbox.wait(federation.heartbeat_timeout_s)
             call.forget()
             self.state.update(finished=True)
         except Refusal as refusal:
@@ -90,7 +91,7 @@ class Peer:
 
     def _write(self) -> None:
         """Make of the folder a run that can be read without FLAME."""
-        write_text(self.folder / CONFIG_FILE, as_toml(self.config))
+        write_text(self.folder / CONFIG, as_toml(self.config))
         write_history(self.folder)
         write_networks(self.folder, self.config, self.name)
 

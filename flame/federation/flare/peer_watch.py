@@ -12,8 +12,8 @@ from flame.federation.calls import said
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, save_checkpoint
 from flame.federation.config import TrainConfig
 from flame.federation.flare.calls import Calls
-from flame.federation.flare.peer import PEERS
 from flame.federation.flare.trainings import flare_plan
+from flame.federation.run_files import PEERS
 from flame.federation.strategies.gossip import OWN, mean_of
 from flame.federation.strategies.strategy import State
 
@@ -23,14 +23,14 @@ _POLL = 0.5
 def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) -> None:
     """Start every site and wait until all that live are done; FlameError where one did not end.
 
-    A site that is silent for ``federation.silence_s`` is not waited for.
+    A site that is silent for ``federation.heartbeat_timeout_s`` is not waited for.
     """
     states: dict[str, dict[str, object]] = {}
     heard = dict.fromkeys(calls.proxies, time.monotonic())
     waiting = set(calls.proxies)
     while waiting:
         for site in sorted(waiting):
-            proxy = calls.proxies[site](timeout=calls.silence_s)
+            proxy = calls.proxies[site](timeout=calls.heartbeat_timeout_s)
             try:
                 state = proxy.peer_state() if site in states else proxy.start_peer(run=run)
                 if "finished" not in state:  # its process began anew
@@ -40,7 +40,7 @@ def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) ->
             except RunAborted:
                 raise
             except CollabCallError:
-                if time.monotonic() - heard[site] > calls.silence_s:
+                if time.monotonic() - heard[site] > calls.heartbeat_timeout_s:
                     waiting.discard(site)
                 continue
             if states[site]["refused"]:

@@ -12,8 +12,7 @@ from nvflare.collab import collab
 from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
-from flame.federation.checkpoint import MODELS
-from flame.federation.config import CONFIG_FILE, TrainConfig, centres
+from flame.federation.config import TrainConfig, centres
 from flame.federation.coordinator import Coordinator
 from flame.federation.cross_site import cross_site
 from flame.federation.flare.calls import Calls
@@ -21,13 +20,12 @@ from flame.federation.flare.peer_watch import watch_peers
 from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.history import in_a_line
-from flame.federation.task import open_task
-from flame.federation.trainings import Federation
+from flame.federation.run_files import CONFIG, CROSS_SITE, ERROR, MODELS, PROGRESS, ROUNDS, RUNS
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import Training
 
-PROGRESS_FILE, ERROR_FILE = "progress.json", "flare-error.json"
-SCORES_FILE, ROUNDS_FILE = "cross_site.csv", "rounds.log"
-RUNS, RESULT, PROGRESS = "flame-runs", "flame", "flame.progress"
-"""Folder of runs at the server, folder of results in a job, and the command for its progress."""
+RESULT, PROGRESS_COMMAND = "flame", "flame.progress"
+"""Folder of results in a job, and the command for its progress."""
 _REMEMBERED = 400
 """Rows of the history that are told to who asks: a lead that was away misses none of the last."""
 
@@ -48,7 +46,7 @@ class FlareServer:
         run, provisioned = Path(self.run_folder), not Path(self.run_folder).is_absolute()
         if provisioned:
             run = Path(collab.workspace.get_root_dir()) / RUNS / run
-        (run / ERROR_FILE).unlink(missing_ok=True)
+        (run / ERROR).unlink(missing_ok=True)
         told: dict[str, Any] = {"done": 0, "total": 1, "latest": [], "silent": []}
         rows: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
@@ -56,19 +54,21 @@ class FlareServer:
             rows.extend(coordinator.latest if coordinator else [])
             silent = sorted(calls.silent) if calls else []
             told.update(done=done, total=total, latest=list(rows), silent=silent)
-            write_text(run / PROGRESS_FILE, json.dumps([done, total]))
+            write_text(run / PROGRESS, json.dumps([done, total]))
             if provisioned and coordinator and coordinator.latest:
                 _show(coordinator.latest)
 
-        collab.fl_ctx.get_engine().register_app_command(PROGRESS, lambda *_: told)
+        collab.fl_ctx.get_engine().register_app_command(PROGRESS_COMMAND, lambda *_: told)
         job = Path(collab.workspace.get_run_dir(collab.fl_ctx.get_job_id()))
         calls: Calls | None = None
         coordinator: Coordinator | None = None
         try:
             if provisioned:
-                write_text(run / CONFIG_FILE, as_toml(config))
+                write_text(run / CONFIG, as_toml(config))
             calls = Calls(
-                centres(config.data), config.federation.timeout_s, config.federation.silence_s
+                centres(config.data),
+                config.federation.timeout_s,
+                config.federation.heartbeat_timeout_s,
             )
             if config.federation.strategy == GOSSIP:
                 watch_peers(calls, self.run_folder, progress)
@@ -94,7 +94,7 @@ class FlareServer:
         self,
         config: TrainConfig,
         run: Path,
-        plan: list[Federation],
+        plan: list[Training],
         calls: Calls,
         told: dict[str, Any],
     ) -> None:
@@ -102,19 +102,19 @@ class FlareServer:
             told.update(evaluated=done, to_evaluate=total)
 
         found = cross_site(config, run, plan, calls, centres(config.data), progress)
-        write_text(run / SCORES_FILE, found.to_csv(index=False))
+        write_text(run / CROSS_SITE, found.to_csv(index=False))
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
     """Write a line for whoever watches the server."""
-    with (Path(collab.workspace.get_root_dir()) / ROUNDS_FILE).open("a", encoding="utf-8") as file:
+    with (Path(collab.workspace.get_root_dir()) / ROUNDS).open("a", encoding="utf-8") as file:
         print(in_a_line(rows), file=file)
 
 
 def _failed(run: Path, why: str, final: bool) -> None:
     """Leave the reason; ``final`` where another job would end alike."""
     with contextlib.suppress(OSError):  # a full disk has no room for it either
-        write_text(run / ERROR_FILE, json.dumps({"why": why, "final": final}))
+        write_text(run / ERROR, json.dumps({"why": why, "final": final}))
 
 
 def hand_over(run: Path, result: Path) -> None:
@@ -122,6 +122,6 @@ def hand_over(run: Path, result: Path) -> None:
     if (run / MODELS).is_dir():
         shutil.copytree(run / MODELS, result / MODELS, ignore=shutil.ignore_patterns(".*"))
     result.mkdir(parents=True, exist_ok=True)
-    for name in (ERROR_FILE, SCORES_FILE):
+    for name in (ERROR, CROSS_SITE):
         if (run / name).exists():
             shutil.copy(run / name, result)

@@ -17,10 +17,9 @@ import flame
 from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig, centres
 from flame.federation.coordinator import Progress
-from flame.federation.flare.server import ERROR_FILE, PROGRESS_FILE, FlareServer
+from flame.federation.flare.server import FlareServer
 from flame.federation.flare.site import FlareSite
-
-LOG_FILE = "flare.log"
+from flame.federation.run_files import ERROR, FLARE_LOG, PROGRESS
 
 
 def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
@@ -28,24 +27,24 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
 
     Raises FlameError with the coordinator's reason, or the log's place, where it fails.
     """
-    for stale in (PROGRESS_FILE, ERROR_FILE):
+    for stale in (PROGRESS, ERROR):
         (run / stale).unlink(missing_ok=True)
     code = _simulated(config, run, progress)
-    if code != 0 and not (run / PROGRESS_FILE).exists() and not (run / ERROR_FILE).exists():
+    if code != 0 and not (run / PROGRESS).exists() and not (run / ERROR).exists():
         # On a busy machine a port that FLARE chose may be taken by the time it is opened.
         code = _simulated(config, run, progress)
-    if (run / ERROR_FILE).exists():
-        reason = json.loads((run / ERROR_FILE).read_text())["why"]
-        raise FlameError(f"{reason} (see {LOG_FILE}; run the same command again to go on)")
+    if (run / ERROR).exists():
+        reason = json.loads((run / ERROR).read_text())["why"]
+        raise FlameError(f"{reason} (see {FLARE_LOG}; run the same command again to go on)")
     if code != 0:
-        raise FlameError(f"NVIDIA FLARE ended with code {code}; see {run / LOG_FILE}")
+        raise FlameError(f"NVIDIA FLARE ended with code {code}; see {run / FLARE_LOG}")
 
 
 def _simulated(config: TrainConfig, run: Path, progress: Progress) -> int:
     """Run the simulator once; its exit code."""
     command = [sys.executable, "-m", "flame.federation.flare.simulator", str(run.resolve())]
     with (
-        (run / LOG_FILE).open("ab") as log,
+        (run / FLARE_LOG).open("ab") as log,
         subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -80,7 +79,7 @@ def _environment(sites: int) -> dict[str, str]:
 
 
 def _report(run: Path, progress: Progress) -> None:
-    path = run / PROGRESS_FILE
+    path = run / PROGRESS
     if path.exists():
         progress(*json.loads(path.read_text()))
 

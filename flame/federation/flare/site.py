@@ -22,14 +22,15 @@ from flame.core.errors import FlameError, Refusal
 from flame.core.files import atomic_path
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.failures import in_words, logged_kind
-from flame.federation.flare.peer import PEERS, Peer, not_begun
-from flame.federation.flare.server import RUNS
+from flame.federation.flare.peer import Peer, not_begun
 from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.neighbour_calls import Mailbox
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
 from flame.federation.privacy.budget import BUDGET_FILE, Budget
 from flame.federation.privacy.site_policy import CALLS, POLICY_FILE, SitePolicy, read_policy
-from flame.federation.task import Message, open_task
+from flame.federation.run_files import PEERS, RUNS
+from flame.federation.task import Message
+from flame.federation.tasks.registry import open_task
 
 DATA_VARIABLE = "FLAME_DATA"
 """Names a site's own folder or table; without, data are where the configuration says."""

@@ -1,14 +1,15 @@
 """The trainings that run on FLARE."""
 
 from flame.federation.config import TrainConfig, centres
-from flame.federation.trainings import FEDERATED, Federation, joint_trainings, local_trainings
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import FEDERATED, Training, joint_trainings, local_trainings
 
 
-def flare_plan(config: TrainConfig, alone: bool = False) -> list[Federation]:
+def flare_plan(config: TrainConfig, alone: bool = False) -> list[Training]:
     """The trainings that need the federation: all centres, all but each one, each ``alone``."""
     training, names = config.training, centres(config.data)
-    if config.task == "statistics":
-        return [Federation(FEDERATED, names, 0, 2)]
+    if not open_task(config).cross_validated:
+        return [Training(FEDERATED, names, 0, 2)]
     plan = joint_trainings(FEDERATED, names, training.seeds, training.folds)
     if alone and config.federation.secure:  # a sum over one site is its update
         return [federation for federation in plan if len(federation.centres) > 1]

@@ -5,10 +5,11 @@ each node compares those that it hears with its own.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Le
 
-from flame.core.errors import BadInput
 from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 
 
@@ -20,12 +21,8 @@ class Alike(Method):
     What others would weigh is its own.
     """
 
-    closest: int = 2
-    least: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.closest < 1 or not -1 <= self.least <= 1:
-            raise BadInput("gossip.options.closest: 1 or more; least: from -1 to 1")
+    closest: Annotated[int, Ge(1)] = 2
+    least: Annotated[float, Ge(-1), Le(1)] = 0.0
 
     def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
         """With all neighbours alike enough and chosen it is D-PSGD."""

@@ -1,10 +1,11 @@
 """Choco-SGD (Koloskova 2019, arXiv:1902.00340): gossip of compressed differences."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt, Le
 
-from flame.core.errors import BadInput
 from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 
 _KNOWN = "known"
@@ -15,23 +16,19 @@ _KNOWN = "known"
 class Choco(Method):
     """Nodes send the largest ``share`` of how they differ from what others know of them.
 
-    ``rate`` is that of the step towards neighbours; small for a small share. What others know must
-    be the same everywhere.
+    ``step_size`` is that of the step towards neighbours; small for a small share. What others know
+    must be the same everywhere.
     """
 
     lossless = True
-    share: float = 0.1
-    rate: float = 0.3
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share <= 1 or self.rate <= 0:
-            raise BadInput("gossip.options.share: above 0, at most 1; rate: above 0")
+    share: Annotated[float, Gt(0), Le(1)] = 0.1
+    step_size: Annotated[float, Gt(0)] = 0.3
 
     def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
-        """With everything sent and a rate of 1 it is D-PSGD."""
+        """With everything sent and a step size of 1 it is D-PSGD."""
         known = before.memory.get(_KNOWN, np.zeros_like(trained))
         known = known + self._largest(trained - known)
-        return Swarm(trained + self.rate * (now.weights @ known - known), {_KNOWN: known})
+        return Swarm(trained + self.step_size * (now.weights @ known - known), {_KNOWN: known})
 
     def numbers(self, size: int, now: Round) -> Array:
         """Values and their places."""

@@ -1,10 +1,11 @@
 """Clipped gossip (He 2022, arXiv:2202.01545): a liar pulls no further than the radius."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt
 
-from flame.core.errors import BadInput
 from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 
 
@@ -13,11 +14,7 @@ from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 class ClippedGossip(Method):
     """Steps towards neighbours of which none is longer than ``radius``, before its weight."""
 
-    radius: float = 1.0
-
-    def __post_init__(self) -> None:
-        if self.radius <= 0:
-            raise BadInput("gossip.options.radius: above 0")
+    radius: Annotated[float, Gt(0)] = 1.0
 
     def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
         """With a radius beyond every difference it is D-PSGD."""

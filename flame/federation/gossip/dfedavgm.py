@@ -1,10 +1,11 @@
 """Decentralised FedAvg with momentum (after Sun 2021, arXiv:2104.11981)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Lt
 
-from flame.core.errors import BadInput
 from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 
 _VELOCITY = "velocity"
@@ -19,11 +20,7 @@ class DFedAvgM(Method):
     training is any optimiser's.
     """
 
-    momentum: float = 0.9
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.momentum < 1:
-            raise BadInput("gossip.options.momentum: from 0 to below 1")
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
 
     def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
         """Without momentum it is D-PSGD."""

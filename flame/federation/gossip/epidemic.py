@@ -1,10 +1,11 @@
 """Epidemic learning (De Vos 2023, arXiv:2310.01972)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 
-from flame.core.errors import BadInput
 from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 
 
@@ -13,11 +14,7 @@ from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 class Epidemic(Method):
     """Each node sends to ``peers`` of its neighbours, drawn anew, who average what they got."""
 
-    peers: int = 2
-
-    def __post_init__(self) -> None:
-        if self.peers < 1:
-            raise BadInput("gossip.options.peers: 1 or more")
+    peers: Annotated[int, Ge(1)] = 2
 
     def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
         """With as many peers as there are neighbours of a regular graph it is D-PSGD."""

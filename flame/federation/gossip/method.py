@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.config import build
+from flame.core.config import Section, build
 from flame.core.registry import Registry
 
 Array = NDArray[np.float64]
@@ -67,11 +67,13 @@ class Round:
         return np.asarray(heard / heard.sum(axis=1, keepdims=True))
 
 
-class Method:
+class Method(Section):
     """Turns models before and after local training into the next ones; changes no argument.
 
     A ``lossless`` one is only for links that never change and lose nothing.
     """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {"liars": "num_byzantine", "rate": "step_size"}
 
     lossless: ClassVar[bool] = False
 

@@ -21,7 +21,7 @@ from flame.core.files import atomic_path
 from flame.federation.calls import Answers, given
 from flame.federation.gossip.network import Peers
 from flame.federation.task import Message
-from flame.federation.trainings import Federation
+from flame.federation.trainings import Training
 
 Answer = Callable[[str, Message], Message]
 """A site's answer to a method, of arguments by name."""
@@ -85,9 +85,9 @@ class Post(Protocol):
 class PeerCall:
     """The calls of the site called ``name``, which ``answer`` asks itself.
 
-    ``peers_of(sites)`` is the graph of a training. A neighbour that is silent for ``silence_s``
-    where an update is due is not waited for again until it is heard of; ``lives`` asks it whether
-    it is there and may still send something under a topic.
+    ``peers_of(sites)`` is the graph of a training. A neighbour that is silent for
+    ``heartbeat_timeout_s`` where an update is due is not waited for again until it is heard of;
+    ``lives`` asks it whether it is there and may still send something under a topic.
     """
 
     def __init__(
@@ -103,14 +103,14 @@ class PeerCall:
     ) -> None:
         self.name, self.answer, self.box, self.post, self.lives = name, answer, box, post, lives
         self.peers_of, self.folder = peers_of, folder
-        self.timeout_s, self.silence_s = times
+        self.timeout_s, self.heartbeat_timeout_s = times
         self._silent: dict[str, int] = {}
         self._asked: dict[str, int] = {}
         self._training = ""
         self._everyone: tuple[str, ...] = (name,)
         self._repeated = False
 
-    def taking_part(self, federation: Federation) -> tuple[str, ...]:
+    def taking_part(self, federation: Training) -> tuple[str, ...]:
         """The sites of the training that the coordinator begins."""
         self._training, self._everyone = federation.name, tuple(sorted(federation.centres))
         return self._everyone
@@ -158,7 +158,9 @@ class PeerCall:
         """Wait as long as those that are missing live, up to the time-out."""
         end = time.monotonic() + self.timeout_s
         while True:
-            there = self.box.wait(topic, wanted, min(self.silence_s, end - time.monotonic()))
+            there = self.box.wait(
+                topic, wanted, min(self.heartbeat_timeout_s, end - time.monotonic())
+            )
             missing = wanted - set(there)
             if not missing or time.monotonic() >= end:
                 return there
@@ -170,7 +172,7 @@ class PeerCall:
         everyone = self._everyone if len(sites) == 1 else sites
         topic = self._topic(method, arguments)
         near, passed, missed = self._near(everyone), set[str](), set[str]()
-        asks, end = time.monotonic() + self.silence_s, time.monotonic() + self.timeout_s
+        asks, end = time.monotonic() + self.heartbeat_timeout_s, time.monotonic() + self.timeout_s
         silent = [name for name in near if self._is_silent(name)]
         self._miss(topic, [name for name in silent if not self.lives(name, topic)])
         suspects = set[str]()
@@ -189,7 +191,7 @@ class PeerCall:
                 quiet = [name for name in near if name in sites and name not in passed | missed]
                 dead = {name for name in quiet if not self.lives(name, topic)}
                 self._miss(topic, list(dead & suspects))  # one lost question proves nothing
-                suspects, asks = dead, time.monotonic() + self.silence_s
+                suspects, asks = dead, time.monotonic() + self.heartbeat_timeout_s
             self.box.wait(topic, passed | {""}, 0.05)
 
     def _pass_on(self, topic: str, near: list[str], passed: set[str]) -> dict[str, Message]:

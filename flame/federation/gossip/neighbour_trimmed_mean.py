@@ -1,8 +1,10 @@
 """Trimmed mean over neighbours (BRIDGE-T, Fang 2022, arXiv:1908.08098)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
@@ -12,32 +14,28 @@ from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 @METHODS.register("neighbour-trimmed-mean")
 @dataclass(frozen=True)
 class NeighbourTrimmedMean(Method):
-    """In every weight the mean without the ``liars`` highest and lowest of those that are heard.
+    """The mean of every weight without the ``num_byzantine`` highest and lowest neighbours.
 
-    A node that hears 2 ``liars`` or fewer in a round keeps its own model.
+    A node that hears 2 ``num_byzantine`` or fewer in a round keeps its own model.
     """
 
-    liars: int = 1
-
-    def __post_init__(self) -> None:
-        if self.liars < 0:
-            raise BadInput("gossip.options.liars: 0 or more")
+    num_byzantine: Annotated[int, Ge(0)] = 1
 
     def check(self, heard: NDArray[np.int_]) -> None:
         """See ``Method``."""
         if heard.max() < self._least:
             raise BadInput(
-                f"gossip.method 'neighbour-trimmed-mean' with liars = {self.liars} averages nodes "
-                f"that hear {self._least} others or more, and no node hears more than "
-                f"{heard.max()}: choose a topology with more links, or fewer liars"
+                f"gossip.method 'neighbour-trimmed-mean' with num_byzantine = {self.num_byzantine} "
+                f"averages nodes that hear {self._least} others or more, and no node hears more "
+                f"than {heard.max()}: choose a topology with more links, or a lower num_byzantine"
             )
 
     @property
     def _least(self) -> int:
-        return 2 * self.liars + (self.liars > 0)
+        return 2 * self.num_byzantine + (self.num_byzantine > 0)
 
     def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
-        """Without liars it is the plain mean of those that are heard and of itself."""
+        """With num_byzantine 0 it is the plain mean of those that are heard and of itself."""
         hears = now.arrived & now.hears
         rows = [self._mean(trained[i], trained[hears[i]]) for i in range(len(trained))]
         return Swarm(np.stack(rows))
@@ -45,5 +43,5 @@ class NeighbourTrimmedMean(Method):
     def _mean(self, own: Array, others: Array) -> Array:
         if len(others) < self._least:
             return own
-        ordered = np.sort(others, axis=0)[self.liars : len(others) - self.liars]
+        ordered = np.sort(others, axis=0)[self.num_byzantine : len(others) - self.num_byzantine]
         return np.asarray(np.vstack([ordered, own]).mean(axis=0))

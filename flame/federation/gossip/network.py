@@ -1,16 +1,18 @@
 """Who takes part in each round of learning peer to peer, and whose messages arrive."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Le, Lt
 from numpy.typing import NDArray
 
+from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
-from flame.federation.gossip.chosen import METHODS
-from flame.federation.gossip.method import Array, Round
+from flame.federation.gossip.method import METHODS, Array, Round
 from flame.federation.gossip.topology import (
     CHANGING,
     Links,
@@ -27,46 +29,42 @@ _ROUNDS, _GONE = 64, 1e-9
 
 
 @dataclass(frozen=True)
-class GossipConfig:
-    """Topology and method of learning peer to peer, and what goes wrong on the way.
-
-    ``topology`` is a registered one, ``file`` (a CSV of two columns: who hears whom) or ``places``
-    (the ``degree`` nearest by latitude and longitude). A share ``loss`` of messages is lost;
-    ``away`` maps a node to rounds at which it leaves and comes back, in turn; ``slow`` to the share
-    of rounds that others do not wait for it.
-    """
+class GossipConfig(Section):
+    """Topology and method of learning peer to peer, and what goes wrong on the way."""
 
     topology: str = "ring"
-    degree: int = 4
-    probability: float = 0.3
+    """A registered topology, ``file``, or ``places`` (the nearest by latitude and longitude)."""
+    degree: Annotated[int, Ge(0)] = 4
+    """Neighbours of each node, where the topology leaves that open."""
+    probability: Annotated[float, Ge(0), Le(1)] = 0.3
+    """Probability of a link, where the topology draws links."""
     file: str = ""
+    """CSV of two columns, who hears whom, for topology ``file``."""
     method: str = "dpsgd"
+    """Name of a gossip method."""
     options: dict[str, Any] = field(default_factory=dict)
-    loss: float = 0.0
+    """Options of the gossip method."""
+    loss: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Share of messages that are lost."""
     away: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    slow: dict[str, float] = field(default_factory=dict)
-    seed: int = 0
+    """Rounds at which a node leaves and comes back, in turn, by the name of the node."""
+    slow: dict[str, Annotated[float, Ge(0), Le(1)]] = field(default_factory=dict)
+    """Share of rounds that others do not wait for a node, by its name."""
+    seed: Annotated[int, Ge(0)] = 0
+    """Decides which links are drawn and which messages are lost."""
 
-    def __post_init__(self) -> None:
-        if not 0 <= self.loss < 1:
-            raise BadInput("gossip.loss: from 0 to below 1")
-        if not 0 <= self.probability <= 1 or min(self.degree, self.seed) < 0:
-            raise BadInput("gossip.probability: from 0 to 1; degree and seed: 0 or more")
-        if bool(self.file) != (self.topology == FILE):
-            raise BadInput("gossip.file goes with topology = 'file'")
-        if METHODS[self.method].lossless and (
-            self.loss or self.away or self.slow or self.topology in CHANGING
-        ):
-            raise BadInput(
-                f"gossip.method '{self.method}' is for links that never change and lose nothing: "
-                "leave out loss, away and slow, or choose push-sum"
-            )
+    def rules(self) -> Iterator[Rule]:
+        """What goes with which topology and method."""
+        yield bool(self.file) == (self.topology == FILE), "gossip.file goes with topology = 'file'"
+        fixed = not (self.loss or self.away or self.slow or self.topology in CHANGING)
+        yield (
+            fixed or not METHODS[self.method].lossless,
+            f"gossip.method '{self.method}' is for links that never change and lose nothing: "
+            "leave out loss, away and slow, or choose push-sum",
+        )
         for name, rounds in self.away.items():
-            if list(rounds) != sorted(set(rounds)) or min(rounds, default=0) < 0:
-                raise BadInput(f"gossip.away.{name}: rounds in rising order")
-        for name, share in self.slow.items():
-            if not 0 <= share <= 1:
-                raise BadInput(f"gossip.slow.{name}: from 0 to 1")
+            rising = list(rounds) == sorted(set(rounds)) and min(rounds, default=0) >= 0
+            yield rising, f"gossip.away.{name}: rounds in rising order"
 
 
 class Peers:

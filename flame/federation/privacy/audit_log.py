@@ -59,8 +59,8 @@ def described(method: str, arguments: Mapping[str, Any], answer: Message) -> str
             f"{what} round {arguments['number']} of {arguments['name']}, learned from "
             f"{answer['patients']} patients, with their mean loss ({amount})"
         )
-    if method == "answer":
-        return f"sums over patients in answer to '{arguments['question']}' ({amount})"
+    if method == "reply":
+        return f"sums over patients in reply to '{arguments['question']}' ({amount})"
     if method == "initial_weights":
         return f"first weights of the model, which no patient has touched ({amount})"
     return f"{method}: {', '.join(sorted(answer))} ({amount})"

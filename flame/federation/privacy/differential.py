@@ -71,7 +71,7 @@ def spent_table(config: TrainConfig, history: pd.DataFrame, model: str) -> pd.Da
     """Epsilon of each centre from the rounds of a run: of ``model`` alone, and of everything."""
     rows = []
     for centre in config.data.centres:
-        there = history[[centre in str(site).split("+") for site in history.site]]
+        there = history[history.site == centre]
         rounds = zip(there.training, there.patients, strict=True)
         spent = [(t, cost(config, int(n))) for t, n in rounds if n]
         rows.append(

@@ -15,10 +15,10 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from numpy.typing import NDArray
 
+from flame.core.arrays import flat, shaped
 from flame.core.errors import FlameError, Refusal
 from flame.core.scores import Update, Weights
 from flame.federation.calls import Call, said
-from flame.federation.strategies.strategy import flat, shaped
 
 Masked = NDArray[np.uint64]
 _UNIT, _LEAST = 2.0**24, 2

@@ -8,12 +8,12 @@ from flame.core.errors import BadInput, Refusal
 from flame.core.registry import nearest
 from flame.federation.config import TrainConfig
 from flame.federation.gossip.method import GOSSIP
-from flame.federation.rules import LEARNERS
+from flame.federation.tasks.registry import RESPONSE_MODELS, TASKS, open_task
 
 POLICY_FILE = "policy.toml"
 _ROUNDS = ("describe", "initial_weights", "train", "key", "masked")
 """What training needs, which ``learners`` allow or not."""
-CALLS = (*_ROUNDS, "answer", "score")
+CALLS = (*_ROUNDS, "reply", "score")
 """All that a site does when it is called."""
 
 
@@ -39,8 +39,9 @@ class SitePolicy:
 
     def applied(self, config: TrainConfig) -> TrainConfig:
         """The configuration as this site follows it; Refusal where it does not take part."""
-        if self.learners and config.learner not in self.learners:
-            raise Refusal(f"does not take part in {config.learner}: its policy does not list it")
+        learner = open_task(config).name
+        if self.learners and learner not in self.learners:
+            raise Refusal(f"does not take part in {learner}: its policy does not list it")
         if self.secure and not config.federation.secure:
             raise Refusal("sends updates under masks only: set federation.secure = true")
         if config.federation.strategy == GOSSIP and not self.peers:
@@ -63,13 +64,14 @@ class SitePolicy:
     def check_question(self, question: str) -> None:
         """Refusal of a question, or of scores, that the policy does not list."""
         if self.questions and question not in (*self.questions, *_ROUNDS):
-            raise Refusal(f"does not answer '{question}': its policy does not list it")
+            raise Refusal(f"does not reply to '{question}': its policy does not list it")
 
 
 def read_policy(path: Path) -> SitePolicy:
     """The policy at ``path``; BadInput for one that is absent or broken."""
     policy = load_config(SitePolicy, path, [])
+    known = sorted({*TASKS, *RESPONSE_MODELS} - {"network"})  # a network's task is "response"
     for name in policy.learners:
-        if name not in LEARNERS:
-            raise BadInput(f"{path}: unknown learner '{name}': {nearest(name, list(LEARNERS))}")
+        if name not in known:
+            raise BadInput(f"{path}: unknown learner '{name}': {nearest(name, known)}")
     return policy

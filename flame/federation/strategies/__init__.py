@@ -1,1 +1,26 @@
-"""Aggregation strategies, one a file: pure functions on arrays, registered by name."""
+"""Aggregation strategies: one a file."""
+
+from flame.federation.strategies import (  # noqa: F401  (they register themselves)
+    bulyan,
+    centred_clipping,
+    ditto,
+    fedadagrad,
+    fedadam,
+    fedavg,
+    fedavgm,
+    fedbn,
+    fedbuff,
+    feddyn,
+    fednova,
+    fedprox,
+    fedrep,
+    fedyogi,
+    flash,
+    geometric_median,
+    gossip,
+    krum,
+    median,
+    qffl,
+    scaffold,
+    trimmed_mean,
+)

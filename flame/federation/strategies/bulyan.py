@@ -1,37 +1,42 @@
 """Bulyan (El Mhamdi 2018, arXiv:1802.07927)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 
+from flame.core.arrays import shaped
 from flame.core.errors import FlameError
 from flame.core.scores import Update
 from flame.federation.strategies.krum import krum_scores
-from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, shaped, stacked
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, stacked
 
 
 @STRATEGIES.register("bulyan")
 @dataclass(frozen=True)
 class Bulyan(Strategy):
-    """Krum chooses n - 2 ``liars`` sites; of every parameter those nearest the median are averaged.
+    """Krum chooses n - 2 ``num_byzantine`` sites, of which those nearest the median are averaged.
 
-    ``liars`` of n sites may send anything: n must be at least 4 liars + 3.
+    ``num_byzantine`` of n sites may send anything: n must be at least 4 num_byzantine + 3.
     """
 
-    liars: int = 0
+    num_byzantine: Annotated[int, Ge(0)] = 0
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Each site counts alike."""
         points, sites = stacked(updates), len(updates)
-        if sites < 4 * self.liars + 3:
-            least = 4 * self.liars + 3
-            raise FlameError(f"bulyan with liars = {self.liars} needs {least} sites, not {sites}")
+        if sites < 4 * self.num_byzantine + 3:
+            least = 4 * self.num_byzantine + 3
+            raise FlameError(
+                f"bulyan with num_byzantine = {self.num_byzantine} needs {least} sites, not {sites}"
+            )
         left, chosen = list(range(sites)), list[int]()
-        while len(chosen) < sites - 2 * self.liars:
-            scores = krum_scores(points[left], len(left) - self.liars - 2)
+        while len(chosen) < sites - 2 * self.num_byzantine:
+            scores = krum_scores(points[left], len(left) - self.num_byzantine - 2)
             chosen.append(left.pop(int(np.argmin(scores))))
         selected = points[chosen]
         away = np.abs(selected - np.median(selected, axis=0))
-        nearest = np.argsort(away, axis=0, kind="stable")[: len(chosen) - 2 * self.liars]
+        nearest = np.argsort(away, axis=0, kind="stable")[: len(chosen) - 2 * self.num_byzantine]
         mean = np.take_along_axis(selected, nearest, axis=0).mean(axis=0)
         return State(shaped(mean, state.weights), state.memory, state.names)

@@ -1,19 +1,14 @@
 """Centred clipping (Karimireddy 2021, arXiv:2012.10333)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt
 
+from flame.core.arrays import flat, shaped
 from flame.core.scores import Update
-from flame.federation.strategies.strategy import (
-    STRATEGIES,
-    State,
-    Strategy,
-    flat,
-    shaped,
-    shares,
-    stacked,
-)
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, shares, stacked
 
 
 @STRATEGIES.register("centred-clipping")
@@ -24,8 +19,8 @@ class CentredClipping(Strategy):
     The centre starts at the server's weights and is refined ``steps`` times.
     """
 
-    radius: float = 10.0
-    steps: int = 3
+    radius: Annotated[float, Gt(0)] = 10.0
+    steps: Annotated[int, Ge(1)] = 3
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """With a radius beyond every change it is FedAvg."""

@@ -1,6 +1,9 @@
 """Ditto (Li 2021, arXiv:2012.04221)."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
 
 from flame.core.scores import Correction, Update, Weights
 from flame.federation.strategies.fedavg import FedAvg
@@ -12,13 +15,13 @@ _OWN = "own"
 @STRATEGIES.register("ditto")
 @dataclass(frozen=True)
 class Ditto(FedAvg):
-    """Each site has a model of its own, held near everyone's by ``strength``, lambda of the paper.
+    """Each site has a model of its own, held near everyone's by ``lambda_``, lambda of the paper.
 
     Everyone's is that of FedAvg. A centre that never took part gets that one.
     """
 
     personal, mean_suffices = True, False
-    strength: float = 0.1
+    lambda_: Annotated[float, Ge(0)] = 0.1
 
     def weights_for(self, state: State, site: str) -> Weights:
         """The site's own model."""
@@ -27,7 +30,7 @@ class Ditto(FedAvg):
     def corrections(self, state: State, site: str) -> list[Correction]:
         """The site's own model towards everyone's, then everyone's from where it is."""
         own = Correction(
-            proximal=self.strength, towards=state.weights, start=self.weights_for(state, site)
+            proximal=self.lambda_, towards=state.weights, start=self.weights_for(state, site)
         )
         return [own, Correction(start=state.weights)]
 

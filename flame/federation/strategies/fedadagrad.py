@@ -1,6 +1,9 @@
 """FedAdagrad (Reddi 2021, arXiv:2003.00295)."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, Lt
 
 from flame.core.scores import Weights
 from flame.federation.strategies.fedopt import FedOpt
@@ -12,7 +15,7 @@ from flame.federation.strategies.strategy import STRATEGIES
 class FedAdagrad(FedOpt):
     """v is the sum of all squared changes."""
 
-    momentum: float = 0.0
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def second(self, second: Weights, change: Weights) -> Weights:
         """As Adagrad has it."""

@@ -10,9 +10,9 @@ from flame.federation.strategies.strategy import STRATEGIES
 @STRATEGIES.register("fedadam")
 @dataclass(frozen=True)
 class FedAdam(FedOpt):
-    """v is a running mean of squared changes, of which ``decay`` is kept."""
+    """v is a running mean of squared changes, of which ``beta_2`` is kept."""
 
     def second(self, second: Weights, change: Weights) -> Weights:
         """As Adam has it, without a correction of the start."""
-        kept = self.decay
+        kept = self.beta_2
         return [kept * v + (1 - kept) * c**2 for v, c in zip(second, change, strict=True)]

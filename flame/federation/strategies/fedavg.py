@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from flame.core.arrays import mean
 from flame.core.scores import Update
-from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, mean, shares
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, shares
 
 
 @STRATEGIES.register("fedavg")

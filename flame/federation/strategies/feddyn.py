@@ -1,11 +1,14 @@
 """FedDyn (Acar 2021, arXiv:2111.04263)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Gt
 
+from flame.core.arrays import mean, moved
 from flame.core.scores import Correction, Update, Weights
-from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change, mean, moved
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change
 
 _PULL = "pull"
 
@@ -19,7 +22,7 @@ class FedDyn(Strategy):
     and a linear term that remembers how far it was drawn away before.
     """
 
-    alpha: float = 0.01
+    alpha: Annotated[float, Gt(0)] = 0.01
 
     def corrections(self, state: State, site: str) -> list[Correction]:
         """The proximal term, and what the site remembers."""

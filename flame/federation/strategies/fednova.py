@@ -4,16 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flame.core.arrays import mean, moved
 from flame.core.scores import Update
-from flame.federation.strategies.strategy import (
-    STRATEGIES,
-    State,
-    Strategy,
-    change,
-    mean,
-    moved,
-    shares,
-)
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change, shares
 
 
 @STRATEGIES.register("fednova")

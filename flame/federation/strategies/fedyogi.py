@@ -17,6 +17,6 @@ class FedYogi(FedOpt):
     def second(self, second: Weights, change: Weights) -> Weights:
         """As Yogi has it."""
         return [
-            v - (1 - self.decay) * c**2 * np.sign(v - c**2)
+            v - (1 - self.beta_2) * c**2 * np.sign(v - c**2)
             for v, c in zip(second, change, strict=True)
         ]

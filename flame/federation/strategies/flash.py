@@ -1,11 +1,14 @@
 """FLASH (Panchal 2023, proceedings.mlr.press/v202/panchal23a): a server that feels drift."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt, Lt
 
+from flame.core.arrays import moved
 from flame.core.scores import Update
-from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, mean_change, moved
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, mean_change
 
 _FIRST, _SECOND, _DRIFT = "first", "second", "drift"
 
@@ -15,16 +18,17 @@ _FIRST, _SECOND, _DRIFT = "first", "second", "drift"
 class FLASH(Strategy):
     """FedAdam whose steps grow while changes are larger than they were.
 
-    The step is ``rate`` m / (sqrt(v) - d + ``tau``). d is a running mean of squared change minus v,
-    of which as much is kept as v is large beside it; at most what leaves the divisor at ``tau``.
+    The step is ``server_learning_rate`` m / (sqrt(v) - d + ``tau``). d is a running mean of squared
+    change minus v, of which as much is kept as v is large beside it; at most what leaves the
+    divisor at ``tau``.
     With ``drift`` False d is 0: FedAdam.
     """
 
     mean_suffices = True
-    rate: float = 0.03
-    tau: float = 1e-3
-    momentum: float = 0.9
-    decay: float = 0.99
+    server_learning_rate: Annotated[float, Gt(0)] = 0.03
+    tau: Annotated[float, Gt(0)] = 1e-3
+    momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
+    beta_2: Annotated[float, Ge(0), Lt(1)] = 0.99
     drift: bool = True
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
@@ -39,7 +43,7 @@ class FLASH(Strategy):
         first, second, drift, step = [], [], [], []
         for m, v, d, c in zip(*(memory[k] for k in (_FIRST, _SECOND, _DRIFT)), change, strict=True):
             first.append(self.momentum * m + (1 - self.momentum) * c)
-            second.append(self.decay * v + (1 - self.decay) * c**2)
+            second.append(self.beta_2 * v + (1 - self.beta_2) * c**2)
             over = c**2 - second[-1]
             total = np.abs(over) + np.abs(v)
             kept = np.abs(v) / np.where(total > 0, total, 1)
@@ -47,4 +51,4 @@ class FLASH(Strategy):
             root = np.sqrt(second[-1])
             step.append(first[-1] / (np.maximum(root - drift[-1], 0) + self.tau))
         memory = {_FIRST: first, _SECOND: second, _DRIFT: drift}
-        return State(moved(state.weights, step, self.rate), memory, state.names)
+        return State(moved(state.weights, step, self.server_learning_rate), memory, state.names)

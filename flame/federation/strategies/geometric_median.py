@@ -1,18 +1,14 @@
 """Geometric median (Pillutla 2022, arXiv:1912.13445)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt
 
+from flame.core.arrays import shaped
 from flame.core.scores import Update
-from flame.federation.strategies.strategy import (
-    STRATEGIES,
-    State,
-    Strategy,
-    shaped,
-    shares,
-    stacked,
-)
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, shares, stacked
 
 
 @STRATEGIES.register("geometric-median")
@@ -20,8 +16,8 @@ from flame.federation.strategies.strategy import (
 class GeometricMedian(Strategy):
     """The point of the smallest sum of distances to the sites, by Weiszfeld's smoothed steps."""
 
-    steps: int = 1000
-    smoothing: float = 1e-9
+    steps: Annotated[int, Ge(1)] = 1000
+    smoothing: Annotated[float, Gt(0)] = 1e-9
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Sites count by their patients."""

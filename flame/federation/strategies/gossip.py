@@ -5,12 +5,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from flame.core.arrays import flat, mean, shaped
 from flame.core.errors import BadInput
 from flame.core.scores import Update, Weights
-from flame.federation.gossip.chosen import METHODS  # noqa: F401  (registers every method)
-from flame.federation.gossip.method import GOSSIP, Round, Swarm, open_method
+from flame.federation.gossip.method import (
+    GOSSIP,
+    METHODS,  # noqa: F401  (registers every method)
+    Round,
+    Swarm,
+    open_method,
+)
 from flame.federation.gossip.network import GossipConfig, Peers
-from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, flat, mean, shaped
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy
 
 OWN, _METHOD, _ROUND = "own.", "method.", "round"
 

@@ -1,12 +1,15 @@
 """Krum and Multi-Krum (Blanchard 2017, arXiv:1703.02757)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 
+from flame.core.arrays import shaped
 from flame.core.errors import FlameError
 from flame.core.scores import Update
-from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, shaped, stacked
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, stacked
 
 
 @STRATEGIES.register("krum")
@@ -14,26 +17,32 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, sh
 class Krum(Strategy):
     """The mean of the ``keep`` sites that are nearest to their nearest neighbours.
 
-    ``liars`` of n sites may send anything: n must be at least 2 liars + 3. ``keep`` 1 is Krum, more
-    is Multi-Krum.
+    ``num_byzantine`` of n sites may send anything: n must be at least 2 num_byzantine + 3. ``keep``
+    1 is Krum, more is Multi-Krum.
     """
 
-    liars: int = 0
-    keep: int = 1
+    num_byzantine: Annotated[int, Ge(0)] = 0
+    keep: Annotated[int, Ge(1)] = 1
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Each site counts alike."""
         points = stacked(updates)
-        chosen = nearest(points, self.liars, self.keep)
+        chosen = nearest(points, self.num_byzantine, self.keep)
         return State(shaped(points[chosen].mean(axis=0), state.weights), state.memory, state.names)
 
 
-def nearest(points: np.ndarray, liars: int, keep: int) -> np.ndarray:
-    """The ``keep`` rows (site, parameter) of the lowest sums of n - liars - 2 squared distances."""
+def nearest(points: np.ndarray, num_byzantine: int, keep: int) -> np.ndarray:
+    """The ``keep`` rows (site, parameter) of the lowest sums of squared distances.
+
+    Each sum is over the n - num_byzantine - 2 nearest other rows.
+    """
     sites = len(points)
-    if sites < 2 * liars + 3:
-        raise FlameError(f"krum with liars = {liars} needs {2 * liars + 3} sites, not {sites}")
-    return np.argsort(krum_scores(points, sites - liars - 2), kind="stable")[:keep]
+    if sites < 2 * num_byzantine + 3:
+        raise FlameError(
+            f"krum with num_byzantine = {num_byzantine} needs {2 * num_byzantine + 3} "
+            f"sites, not {sites}"
+        )
+    return np.argsort(krum_scores(points, sites - num_byzantine - 2), kind="stable")[:keep]
 
 
 def krum_scores(points: np.ndarray, neighbours: int) -> np.ndarray:

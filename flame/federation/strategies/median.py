@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flame.core.arrays import shaped
 from flame.core.scores import Update
-from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, shaped, stacked
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, stacked
 
 
 @STRATEGIES.register("median")

@@ -1,11 +1,14 @@
 """q-FFL, fair federated learning (Li 2020, arXiv:1905.10497)."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge, Gt
 
+from flame.core.arrays import moved
 from flame.core.scores import Update
-from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change, moved
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change
 
 
 @STRATEGIES.register("qffl")
@@ -16,8 +19,8 @@ class Qffl(Strategy):
     The loss is that of local training. ``lipschitz`` is 1 over the local learning rate.
     """
 
-    q: float = 1.0
-    lipschitz: float = 1.0
+    q: Annotated[float, Ge(0)] = 1.0
+    lipschitz: Annotated[float, Gt(0)] = 1.0
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """With q = 0 the plain mean of the sites."""

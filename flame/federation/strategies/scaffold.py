@@ -4,16 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from flame.core.arrays import mean, moved
 from flame.core.scores import Correction, Update, Weights
-from flame.federation.strategies.strategy import (
-    STRATEGIES,
-    State,
-    Strategy,
-    change,
-    mean,
-    mean_change,
-    moved,
-)
+from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change, mean_change
 
 _CONTROL = "control"
 

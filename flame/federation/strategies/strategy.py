@@ -4,24 +4,16 @@ A strategy is a frozen dataclass whose fields are its options. It may tell sites
 ``Correction``; whatever it remembers, of the federation or of each site, is in the ``State``.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import ClassVar
 
 import numpy as np
 
-from flame.core.config import build
-from flame.core.errors import BadInput
+from flame.core.arrays import flat, mean
+from flame.core.config import Section, build
 from flame.core.registry import Registry
 from flame.core.scores import Correction, Update, Weights
-
-_RANGES: dict[str, tuple[tuple[str, ...], Callable[[float], bool]]] = {
-    "above 0": (("radius", "smoothing", "rate", "tau", "lipschitz", "alpha"), lambda v: v > 0),
-    "0 or more": (("liars", "trim", "mu", "q", "strength"), lambda v: v >= 0),
-    "1 or more": (("keep", "steps", "buffer"), lambda v: v >= 1),
-    "from 0 to below 1": (("momentum", "decay"), lambda v: 0 <= v < 1),
-}
-"""Of options by name, whatever strategy has them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +28,7 @@ class State:
     names: tuple[str, ...] = ()
 
 
-class Strategy:
+class Strategy(Section):
     """Combines the updates of a round. Nothing may change its arguments.
 
     ``plain_gradients`` says that sites must train with SGD without momentum, as the strategy counts
@@ -50,11 +42,13 @@ class Strategy:
     mean_suffices: ClassVar[bool] = False
     alone_suffices: ClassVar[bool] = False
 
-    def __post_init__(self) -> None:
-        for message, (names, holds) in _RANGES.items():
-            for name in names:
-                if hasattr(self, name) and not holds(getattr(self, name)):
-                    raise BadInput(f"federation.options.{name}: {message}")
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "liars": "num_byzantine",
+        "trim": "num_trimmed",
+        "strength": "lambda_",
+        "rate": "server_learning_rate",
+        "decay": "beta_2",
+    }
 
     @property
     def enough(self) -> int:
@@ -97,25 +91,6 @@ def shares(updates: Sequence[Update]) -> list[float]:
     return [u.patients / total for u in updates]
 
 
-def mean(arrays: Sequence[Weights], weights: Sequence[float], like: Weights) -> Weights:
-    """Weighted sum of ``arrays`` in float64, in the types of ``like``."""
-    return [
-        sum(
-            (np.asarray(a[i], np.float64) * w for a, w in zip(arrays, weights, strict=True)),
-            np.zeros(layer.shape),
-        ).astype(layer.dtype)
-        for i, layer in enumerate(like)
-    ]
-
-
-def moved(weights: Weights, by: Weights, rate: float = 1.0) -> Weights:
-    """``weights`` plus ``rate`` times ``by``, in their types."""
-    return [
-        (np.asarray(w, np.float64) + rate * np.asarray(b, np.float64)).astype(w.dtype)
-        for w, b in zip(weights, by, strict=True)
-    ]
-
-
 def change(state: State, update: Update) -> Weights:
     """How far a site moved the weights that it began from, in float64."""
     return [
@@ -128,18 +103,6 @@ def mean_change(state: State, updates: Sequence[Update]) -> Weights:
     """Mean of ``change`` over sites by their patients, in float64."""
     like = [np.zeros(w.shape) for w in state.weights]
     return mean([change(state, u) for u in updates], shares(updates), like)
-
-
-def flat(weights: Weights) -> np.ndarray:
-    """All arrays as one vector of float64."""
-    return np.concatenate([np.zeros(0), *(np.asarray(w, np.float64).ravel() for w in weights)])
-
-
-def shaped(vector: np.ndarray, like: Weights) -> Weights:
-    """The inverse of ``flat``, in the shapes and types of ``like``."""
-    ends = np.cumsum([w.size for w in like])
-    parts = np.split(vector, ends[:-1]) if like else []
-    return [p.reshape(w.shape).astype(w.dtype) for p, w in zip(parts, like, strict=True)]
 
 
 def stacked(updates: Sequence[Update]) -> np.ndarray:

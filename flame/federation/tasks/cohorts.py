@@ -10,18 +10,19 @@ from flame.core.cohort import Cohort, Outcome
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig
+from flame.federation.tasks.registry import open_task
 from flame.io.bids import PREDICTED
 from flame.io.tables import alive_at, read_table_cohort
 
 
 def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     """Read one centre's cohort, its response and imputed features as the configuration says."""
-    data = config.data
+    data, task = config.data, open_task(config)
     if data.bids:
         # SimpleITK and numba are slow to load, and tables do without.
         from flame.federation.tasks.image_cohorts import load_images
 
-        cohort = load_images(config, centre)
+        cohort = load_images(config, centre, task.view())
     else:
         survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
         cohort = read_table_cohort(
@@ -37,7 +38,7 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     manifest = {
         name: digest
         for name, digest in cohort.manifest.items()
-        if config.task == "evolution" or not name.endswith(PREDICTED)
+        if task.reads_predicted_masks or not name.endswith(PREDICTED)
     }
     return replace(prepared(cohort, data), manifest=manifest)
 

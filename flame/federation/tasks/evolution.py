@@ -1,5 +1,6 @@
 """Tumour evolution: the mixture by sums, the network by rounds, the calibration by sums again."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -7,10 +8,25 @@ import numpy as np
 
 from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
-from flame.core.scores import Correction, Scored, Trained, Weights
+from flame.core.scores import Scored, Trained, Weights
 from flame.core.treatment import Radiation
 from flame.federation.config import TrainConfig
-from flame.federation.task import TASKS, Ask, Message, Shared, share_of
+from flame.federation.task import (
+    Message,
+    Query,
+    Row,
+    Rule,
+    SendQuery,
+    Shared,
+    Task,
+    TaskTexts,
+    TrainRequest,
+    View,
+    share_of,
+)
+from flame.federation.tasks.confounding import confounding
+from flame.federation.tasks.image_summary import counted
+from flame.federation.tasks.registry import TASKS
 from flame.models.evolution.calibrated import Calibrated, Calibration, Sums, summed
 from flame.models.evolution.cases import evolution_case
 from flame.models.evolution.mechanistic import ALPHAS, Mechanistic
@@ -26,6 +42,10 @@ LEARNED = {"mechanistic": ("mixture",), "U-Net": ("network",), "hybrid": ("mixtu
 """What each model that can be trained over centres consists of."""
 _WIDTH = len(FEATURES)
 IONS = (Radiation.PROTON, Radiation.CARBON)
+LEAST_TRAINING = 2
+"""Patients with follow-up that a centre keeps where a fold is held out: to train, to calibrate."""
+LEAST_CALIBRATING = 19
+"""Patients of whom a 5 % and a 95 % quantile exist."""
 
 
 def case_of(patient: Patient, centre: str) -> EvolutionCase:
@@ -35,22 +55,51 @@ def case_of(patient: Patient, centre: str) -> EvolutionCase:
 
 
 @TASKS.register("evolution")
-class EvolutionTask:
+class EvolutionTask(Task[Cases[EvolutionCase]]):
     """See ``flame.models.evolution.mechanistic`` and ``flame.models.evolution.learned``.
 
     ``shared`` are the mixture and the ions' efficacy, the calibration, and what the training
     patients were like: the last day followed, radiations, moments of ``novelty.FEATURES``.
     """
 
+    name = "evolution"
+    title = "Tumour evolution and generalisation"
+    metrics = (
+        "changed dice",
+        "dice",
+        "hd95",
+        "surface dice",
+        "volume error",
+        "new growth AP",
+        "crps",
+        "covered 50",
+        "covered 90",
+    )
+    evaluation = "forecasts"
+    strata = ("horizon", "trend")
+    learns_in_rounds = True
+    reads_predicted_masks = True
+
     def __init__(self, config: TrainConfig) -> None:
-        self.config = config.evolution
-        if self.config.model not in LEARNED:
-            raise BadInput(f"evolution.model: one of {', '.join(LEARNED)}")
-        self.calibration = self.config.calibration
-        self.parts = LEARNED[self.config.model]
+        super().__init__(config)
+        self.settings = config.evolution
+        self.calibration = self.settings.calibration
+        self.parts = LEARNED[self.settings.model]
         self.rounds = config.training.rounds if "network" in self.parts else 0
         self._model: Any = None
         self._examples: dict[Any, Any] = {}
+
+    def rules(self) -> Iterator[Rule]:
+        """Those of every task, and that the model is one that centres can learn together."""
+        yield from super().rules()
+        known = ", ".join(LEARNED)
+        yield self.config.evolution.model in LEARNED, f"evolution.model: one of {known}"
+
+    def view(self) -> View:
+        """Everything on a cube around the tumour."""
+        from flame.preprocessing.cohort.tumour_cube import around_tumour
+
+        return around_tumour
 
     @property
     def model(self) -> Any:
@@ -63,7 +112,7 @@ class EvolutionTask:
         from flame.models.evolution.learned import Hybrid, UNetEvolution
 
         kind = Hybrid if "mixture" in self.parts else UNetEvolution
-        return kind(self.config.steps, self.config.batch_size, self.config.filters)
+        return kind(self.settings.steps, self.settings.batch_size, self.settings.filters)
 
     def patients(self, cohort: Cohort) -> Cases[EvolutionCase]:
         """A case of every patient who has what it takes; BadInput where nobody has."""
@@ -87,7 +136,7 @@ class EvolutionTask:
             case = case_of(patient, centre)
         except BadInput as error:
             return None, str(error).split(patient.pseudonym)[-1].strip(" :")
-        last = self.config.latest_day
+        last = self.settings.latest_day
         later = tuple(x for x in case.later if x[0] <= last)
         if not later:
             return None, f"no tumour mask after the baseline and until day {last}"
@@ -127,51 +176,42 @@ class EvolutionTask:
         calibration = Calibration(*map(float, shared.get("calibration", (1.0, 1.0, 1.0))))
         return Calibrated(self.model, self.calibration, calibration)
 
-    def answer(
-        self,
-        patients: list[Cases[EvolutionCase]],
-        question: str,
-        given: Message,
-        weights: Weights,
-        shared: Shared,
-    ) -> Message:
+    def reply(self, patients: list[Cases[EvolutionCase]], query: Query) -> Message:
         """Sums of the EM, of the calibration, or what radiotherapy was given and until when."""
         cases = [case for p in patients for case in p.flat]
-        if question == "mixture":
-            trials = [Trial(_by_ion(t["efficacy"]), t.get("weights")) for t in given["trials"]]
+        if query.question == "mixture":
+            given = query.given["trials"]
+            trials = [Trial(_by_ion(t["efficacy"]), t.get("weights")) for t in given]
             return {"sums": [Mechanistic().answer(cases, trials)] if cases else []}
-        if question == "calibration":
-            sums = summed(self.load(weights, shared).model, cases)
+        if query.question == "calibration":
+            sums = summed(self.load(query.weights, query.shared).model, cases)
             return {"counts": sums.counts, "entropy": sums.entropy}
-        if question == "described":
+        if query.question == "described":
             moments = asdict(summarise(np.array([features(c) for c in cases]).reshape(-1, _WIDTH)))
             last = max((day for c in cases for day, _ in c.later), default=0)
             return {**moments, "radiations": radiation_counts(cases), "last_day": last}
-        raise BadInput(f"a site was asked for '{question}', which it does not answer")
+        raise self.unknown(query)
 
-    def train(
-        self,
-        patients: list[Cases[EvolutionCase]],
-        weights: Weights,
-        shared: Shared,
-        number: int,
-        rng: np.random.Generator,
-        correction: Correction,
-    ) -> Trained:
+    def train(self, patients: list[Cases[EvolutionCase]], request: TrainRequest) -> Trained:
         """One part of ``evolution.steps``, along the learning rate's cosine."""
-        self.load(weights, shared)
+        self.load(request.weights, request.shared)
         cases = [case for p in patients for case in p.flat]
         if not cases:  # all of this site's patients calibrate
-            return Trained(list(weights), 0.0, 0)
+            return Trained(list(request.weights), 0.0, 0)
+        steps, part = share_of(self.settings.steps, request.number, self.rounds)
+        examples = self._examples_of(cases, request.shared)
+        loss = self.model.train(examples, steps, part, request.rng, request.correction)
+        return Trained(self.model.weights, loss, steps)
+
+    def _examples_of(self, cases: list[EvolutionCase], shared: Shared) -> Any:
+        """What the network learns from; mechanistic forecasts cost more than a round."""
         learned = tuple(shared[k].tobytes() for k in sorted(shared))
         key = (learned, *map(id, cases))
-        if key not in self._examples:  # the mechanistic forecasts cost more than a round
+        if key not in self._examples:
             if not any(known[0] == learned for known in self._examples):
                 self._examples.clear()  # another training
             self._examples[key] = self.model.examples(cases)
-        steps, part = share_of(self.config.steps, number, self.rounds)
-        loss = self.model.train(self._examples[key], steps, part, rng, correction)
-        return Trained(self.model.weights, loss, steps)
+        return self._examples[key]
 
     def score(self, patients: Cases[EvolutionCase], weights: Weights, shared: Shared) -> Scored:
         """The mean Dice over days of the most likely mask."""
@@ -183,26 +223,26 @@ class EvolutionTask:
             found.append([dice(f.mask, np.asarray(truth) > 0) for f, (_, truth) in pairs])
         return scored_dice(found)
 
-    def prepare(self, ask: Ask, start: Shared) -> Shared:
+    def prepare(self, send: SendQuery, start: Shared) -> Shared:
         """The mixture over all centres, where the model has one."""
         if start:
             return start
-        shared = _description(ask("described", {}))
+        shared = _description(send("described", {}))
         if "mixture" not in self.parts:
             return shared
 
         def put(trials: list[Trial]) -> list[list[Any]]:
-            answers = ask("mixture", {"trials": [_as_message(t) for t in trials]})
-            return [sums for answer in answers for sums in answer["sums"]]
+            replies = send("mixture", {"trials": [_as_message(t) for t in trials]})
+            return [sums for reply in replies for sums in reply["sums"]]
 
         found = learned(put, len(ALPHAS))
         efficacy = np.array([found.efficacy[r] for r in IONS])
         return {**shared, "mixture": found.weights, "efficacy": efficacy}
 
-    def finish(self, ask: Ask, weights: Weights, shared: Shared) -> Shared:
+    def finish(self, send: SendQuery, weights: Weights, shared: Shared) -> Shared:
         """The calibration over all centres."""
-        answers = ask("calibration", {}, weights, shared, calibrating=True)
-        first, *rest = [Sums(a["counts"], a["entropy"]) for a in answers]
+        replies = send("calibration", {}, weights, shared, calibrating=True)
+        first, *rest = [Sums(r["counts"], r["entropy"]) for r in replies]
         total = sum(rest, first)
         if not total.counts.sum():
             raise BadInput(
@@ -212,12 +252,69 @@ class EvolutionTask:
         found = total.calibration()
         return {**shared, "calibration": np.array([found.low, found.high, found.temperature])}
 
+    def summary(
+        self, cohorts: list[Cohort], patients: list[Cases[EvolutionCase]]
+    ) -> tuple[list[Row], list[str]]:
+        """Patients by radiation and centre."""
+        folds = self.config.training.folds
+        for centre in patients:
+            _enough_to_calibrate(centre, folds)
+        rows, warnings = counted(patients)
+        radiations = np.array([radiation_counts(p.flat) for p in patients])
+        for row, cohort, counts in zip(rows, cohorts, radiations, strict=True):
+            row |= {str(r): int(n) for r, n in zip(Radiation, counts, strict=True)}
+            days = sum(t.predicted for p in cohort.patients for t in p.timepoints)
+            if days:
+                warnings.append(f"centre {cohort.centre}: a model, not a person, drew {days} days")
+        warnings += confounding(radiations)
+        calibrating = sum(len(p.labelled) for p in patients) // self.settings.calibration
+        if calibrating < LEAST_CALIBRATING:
+            warnings.append(
+                f"{calibrating} patients calibrate the 90 % band of the federated model: with "
+                f"fewer than {LEAST_CALIBRATING} it can cover less"
+            )
+        return rows, warnings
 
-def _description(answers: list[Message]) -> Shared:
+    def texts(self) -> TaskTexts:
+        """See ``Task``."""
+        return TaskTexts(
+            outcome="gross tumour volume drawn on later days",
+            predictors="T1, T1C, T2 and FLAIR, mask and plan",
+            missing="days without what is needed are left out and counted",
+            training=f"network, {self.rounds} rounds of {self.config.federation.strategy}"
+            if self.rounds
+            else "mixture by EM from sums of the centres",
+            output="probability of tumour by voxel, volume with a 90 % band",
+            limits=[
+                "Forecasts are of the radiotherapy that was given; what another one would have "
+                "done cannot be seen in patients.",
+                "The 90 % band is calibrated on patients kept from training: it should cover the "
+                "whole course of 90 % of new patients like them, and less of patients unlike them. "
+                "Those of the baselines (persistence is the last mask again) are their errors on "
+                "training patients.",
+            ],
+            strata=(
+                "By horizon and by trend",
+                "A tumour counts as grown or shrunk from a change of volume of 25 %.",
+            ),
+            failures="patient by patient",
+        )
+
+
+def _enough_to_calibrate(patients: Cases[EvolutionCase], folds: int) -> None:
+    known = len(patients.labelled)
+    if known - -(-known // folds) < LEAST_TRAINING:
+        raise BadInput(
+            f"centre {patients.centre} has {known} patients with follow-up: with a fold held out "
+            f"fewer than {LEAST_TRAINING} are left to train and to calibrate; leave the centre out"
+        )
+
+
+def _description(replies: list[Message]) -> Shared:
     """What the training patients of all centres were like."""
-    moments = merge([Moments(a["count"], a["mean"], a["squares"]) for a in answers])
-    radiations = np.sum([a["radiations"] for a in answers], axis=0)
-    last_day = np.array(max(a["last_day"] for a in answers))
+    moments = merge([Moments(a["count"], a["mean"], a["sum_sq_dev"]) for a in replies])
+    radiations = np.sum([a["radiations"] for a in replies], axis=0)
+    last_day = np.array(max(a["last_day"] for a in replies))
     return {**asdict(moments), "radiations": radiations, "last_day": last_day}
 
 

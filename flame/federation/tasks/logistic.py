@@ -1,5 +1,6 @@
 """Response by logistic regression, whose coefficients are exactly those of pooled patients."""
 
+from collections.abc import Iterator
 from functools import reduce
 from operator import add
 
@@ -7,22 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from flame.core.cohort import Cohort
-from flame.core.scores import Scored, Weights
-from flame.federation.task import TASKS, Message, Shared
-from flame.federation.tasks.regression import RegressionTask, standardised
-from flame.models.regression.discrimination import scored_auc
+from flame.core.scores import Weights
+from flame.federation.task import Message, Rule, Shared
+from flame.federation.tasks.outcome_texts import regression_text
+from flame.federation.tasks.registry import RESPONSE_MODELS
+from flame.federation.tasks.regression import Regression, standardised
+from flame.federation.tasks.response import ResponseTask
+from flame.federation.tasks.tabular import regression_rules
 from flame.models.regression.logistic import likelihood
 from flame.models.regression.newton import Likelihood
-from flame.models.response.inputs import Inputs, build_inputs
+from flame.models.response.inputs import Inputs
 
 Array = NDArray[np.float64]
 
 _CONSTANT = 1e-8
 
 
-@TASKS.register("logistic")
-class LogisticTask(RegressionTask):
+@RESPONSE_MODELS.register("logistic")
+class LogisticTask(Regression, ResponseTask):
     """See ``flame.models.regression.logistic``.
 
     The first coefficient is the constant, without a penalty.
@@ -30,9 +33,16 @@ class LogisticTask(RegressionTask):
     ``penalizer`` times the number of patients is 1 / C of scikit-learn.
     """
 
-    def patients(self, cohort: Cohort) -> Inputs:
-        """Arrays of all patients."""
-        return build_inputs(cohort, self.config.model)
+    name = "logistic"
+
+    def rules(self) -> Iterator[Rule]:
+        """Those of response, and of regressions."""
+        yield from super().rules()
+        yield from regression_rules(self.config)
+
+    def training_text(self) -> str:
+        """How the model was trained."""
+        return regression_text(self.config)
 
     def design(self, patients: Inputs, shared: Shared) -> Array:
         """A constant and the standardised features."""
@@ -43,13 +53,13 @@ class LogisticTask(RegressionTask):
         """Likelihood, gradient and Hessian of the patients of a centre."""
         return likelihood(x, patients.response.astype(float), beta)
 
-    def total(self, answers: list[Message]) -> Likelihood:
+    def total(self, replies: list[Message]) -> Likelihood:
         """Their sum."""
-        return reduce(add, [Likelihood(**answer) for answer in answers])
+        return reduce(add, [Likelihood(**reply) for reply in replies])
 
-    def likelihood(self, answer: Likelihood, beta: Array) -> Likelihood:
+    def likelihood(self, total: Likelihood, beta: Array) -> Likelihood:
         """The sums themselves."""
-        return answer
+        return total
 
     def penalty(self, penalizer: float, patients: float, shared: Shared) -> Array:
         """Next to none on the constant, which is finite then where everyone answers alike."""
@@ -59,8 +69,3 @@ class LogisticTask(RegressionTask):
     def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> Array:
         """Probability (n,) that each patient responds."""
         return np.asarray(expit(self.design(patients, shared) @ shared["beta"]))
-
-    def score(self, patients: Inputs, weights: Weights, shared: Shared) -> Scored:
-        """The AUC."""
-        told = self.predict(patients, weights, shared)
-        return scored_auc(told, patients.response.astype(float))

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
-from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
 from flame.federation.folds import fold_of
-from flame.federation.task import Answered, Ask, Message, Shared
+from flame.federation.task import Message, Query, SendQuery, Shared, Task
 from flame.models.regression.newton import Likelihood, Penalty, maximise
 from flame.models.response.inputs import Inputs
 from flame.preprocessing.harmonisation.standardisation import Moments, merge, standardise, summarise
@@ -25,15 +24,16 @@ PENALIZERS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 EVERYONE = -1
 
 
-class RegressionTask(Answered):
+class Regression(Task[Any]):
     """What regressions share; see ``LogisticTask`` and ``SurvivalTask``.
 
     ``shared`` are the moments of the features, the coefficients ``beta`` of the standardised ones,
-    the ``penalizer`` and how often sites were ``asked``. Nothing is learned in rounds.
+    the ``penalizer`` and how often sites were ``queried``. Nothing is learned in rounds.
     """
 
     def __init__(self, config: TrainConfig) -> None:
-        self.config, self.settings = config, config.regression
+        super().__init__(config)
+        self.settings = config.regression
 
     def design(self, patients: Inputs, shared: Shared) -> Array:
         """Columns (n, p) that have a coefficient each."""
@@ -43,11 +43,11 @@ class RegressionTask(Answered):
         """Sums over patients, which add up over centres; ``common`` is from ``before``."""
         raise NotImplementedError
 
-    def likelihood(self, answer: Any, beta: Array) -> Likelihood:
+    def likelihood(self, total: Any, beta: Array) -> Likelihood:
         """The likelihood from sums over everyone."""
         raise NotImplementedError
 
-    def total(self, answers: list[Message]) -> Any:
+    def total(self, replies: list[Message]) -> Any:
         """Sums as sites sent them, added."""
         raise NotImplementedError
 
@@ -55,45 +55,34 @@ class RegressionTask(Answered):
         """Weight (p,) of the penalty on each coefficient of that many patients."""
         raise NotImplementedError
 
-    def before(self, ask: Ask, shared: Shared) -> Message:
-        """What sites are told with every question."""
+    def before(self, send: SendQuery, shared: Shared) -> Message:
+        """What is sent with every query."""
         return {}
 
-    def answer(
-        self,
-        patients: list[Any],
-        question: str,
-        given: Message,
-        weights: Weights,
-        shared: Shared,
-    ) -> Message:
+    def reply(self, patients: list[Any], query: Query) -> Message:
         """Moments, counts, or sums at the coefficients given."""
         known = [p.take(p.labelled) for p in patients]
-        if question == "moments":
+        if query.question == "moments":
             return asdict(merge([summarise(p.features) for p in known]))
         folds = [fold_of(p, 0, self.settings.inner_folds, "penalty ") for p in known]
         self._enough(known, folds)
-        if question == "counts":
+        if query.question == "counts":
             counts = [np.bincount(f, minlength=self.settings.inner_folds) for f in folds]
             return {"patients": np.sum(counts, axis=0)}
-        if question == "sums":
-            return {
-                "sums": [
-                    asdict(
-                        reduce(
-                            add,
-                            [
-                                self._sums(
-                                    p.take(np.flatnonzero(f != out)), shared, beta, given["common"]
-                                )
-                                for p, f in zip(known, folds, strict=True)
-                            ],
-                        )
-                    )
-                    for out, beta in zip(given["out"], given["beta"], strict=True)
-                ]
-            }
-        raise BadInput(f"a site was asked for '{question}', which it does not answer")
+        if query.question == "sums":
+            pairs = zip(query.given["out"], query.given["beta"], strict=True)
+            return {"sums": [self._without(known, folds, query, out, beta) for out, beta in pairs]}
+        raise self.unknown(query)
+
+    def _without(
+        self, known: list[Any], folds: list[NDArray[np.intp]], query: Query, out: int, beta: Array
+    ) -> Message:
+        """Sums over everyone but the inner fold ``out``, at the coefficients ``beta`` (p,)."""
+        each = [
+            self._sums(p.take(np.flatnonzero(f != out)), query.shared, beta, query.given["common"])
+            for p, f in zip(known, folds, strict=True)
+        ]
+        return asdict(reduce(add, each))
 
     def _enough(self, patients: list[Any], folds: list[NDArray[np.intp]]) -> None:
         """Everyone's sums less those without a fold are those of the fold: it must be enough."""
@@ -112,22 +101,22 @@ class RegressionTask(Answered):
     def _sums(self, patients: Inputs, shared: Shared, beta: Any, common: Message) -> Any:
         return self.sums(patients, self.design(patients, shared), np.asarray(beta), common)
 
-    def prepare(self, ask: Ask, start: Shared) -> Shared:
+    def prepare(self, send: SendQuery, start: Shared) -> Shared:
         """Moments over all centres, the penalty, then the coefficients by Newton's method.
 
         A model to ``start`` from gives its moments, and coefficients that are drawn towards its.
         """
-        shared = {name: start[name] for name in ("count", "mean", "squares") if start}
-        shared = shared or asdict(merge([Moments(**answer) for answer in ask("moments", {})]))
-        counts = np.sum([answer["patients"] for answer in ask("counts", {})], axis=0)
-        common, asked = self.before(ask, shared), 0
+        shared = {name: start[name] for name in ("count", "mean", "sum_sq_dev") if start}
+        shared = shared or asdict(merge([Moments(**reply) for reply in send("moments", {})]))
+        counts = np.sum([reply["patients"] for reply in send("counts", {})], axis=0)
+        common, queried = self.before(send, shared), 0
 
         def sums_of(out: Sequence[int], betas: Sequence[Array]) -> list[Likelihood]:
-            nonlocal asked
-            asked += 1
+            nonlocal queried
+            queried += 1
             given = {"out": list(out), "beta": list(betas), "common": common}
-            answers = [answer["sums"] for answer in ask("sums", given, shared=shared)]
-            totals = [self.total([a[i] for a in answers]) for i in range(len(betas))]
+            replies = [reply["sums"] for reply in send("sums", given, shared=shared)]
+            totals = [self.total([r[i] for r in replies]) for i in range(len(betas))]
             return [self.likelihood(t, beta) for t, beta in zip(totals, betas, strict=True)]
 
         def best(problems: list[tuple[float, int]]) -> list[Array]:
@@ -144,7 +133,7 @@ class RegressionTask(Answered):
         if penalizer is None:
             penalizer = self._chosen(best, sums_of)
         (beta,) = best([(penalizer, EVERYONE)])
-        found = {"beta": beta, "asked": np.array(asked), "penalizer": np.array(penalizer)}
+        found = {"beta": beta, "queried": np.array(queried), "penalizer": np.array(penalizer)}
         return {**shared, **found}
 
     def _chosen(self, best: Any, sums_of: Any) -> float:
@@ -164,5 +153,5 @@ class RegressionTask(Answered):
 
 def standardised(patients: Inputs, shared: Shared) -> Array:
     """Features (n, p) as z-scores; what is missing is at the mean."""
-    moments = Moments(shared["count"], shared["mean"], shared["squares"])
+    moments = Moments(shared["count"], shared["mean"], shared["sum_sq_dev"])
     return standardise(patients.features, moments)

@@ -1,161 +1,97 @@
-"""Response to radiotherapy: a classifier on features standardised over all centres."""
+"""Response to radiotherapy: what its models share, however they learn."""
 
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from flame.core.cohort import Cohort
-from flame.core.config import load_config
 from flame.core.errors import BadInput
-from flame.core.imaging import Sequence
-from flame.core.scores import Correction, Scored, Trained, Weights
-from flame.federation.checkpoint import finished
-from flame.federation.config import CONFIG_FILE, TrainConfig
-from flame.federation.task import TASKS, VALIDATION, Ask, Message, NothingAfter, Shared
-from flame.federation.trainings import FEDERATED, Federation
+from flame.core.scores import Scored, Weights
+from flame.federation.config import TrainConfig
+from flame.federation.task import OutcomeTask, Row, Rule, Shared, Task, TaskTexts, View
+from flame.federation.tasks.outcome_texts import missing_text, predictor_text
+from flame.federation.tasks.registry import RESPONSE_MODELS, TASKS
+from flame.federation.tasks.tabular import (
+    feature_view,
+    outcome_rules,
+    tabular_warnings,
+    unknown_status,
+)
 from flame.models.regression.discrimination import scored_auc
-from flame.models.regression.logistic import log_losses
-from flame.models.response.inputs import Inputs, build_inputs, concatenate
-from flame.preprocessing.harmonisation.standardisation import Moments, merge, standardise, summarise
+from flame.models.response.inputs import Inputs, build_inputs
 
 
 @TASKS.register("response")
-class ResponseTask(NothingAfter):
-    """See ``flame.models.response.network``.
+def response(config: TrainConfig) -> Task[Any]:
+    """The task whose model is ``model.kind``."""
+    return RESPONSE_MODELS[config.model.kind](config)
 
-    ``shared`` are the moments of the clinical features.
-    """
 
-    def __init__(self, config: TrainConfig) -> None:
-        self.config, self.rounds = config, config.training.rounds
-        self.calibration = config.training.validation
-        self._model: Any = None
+class ResponseTask(OutcomeTask[Inputs]):
+    """Predicts the probability that a patient responds."""
 
-    @property
-    def model(self) -> Any:
-        """The model; Keras is imported where it is used, which is not at the coordinator."""
-        if self._model is None:
-            from flame.models.response.network import ResponseModel
+    title = "Response prediction and generalisation"
+    outcome = "response"
+    metrics = (
+        "auc",
+        "auprc",
+        "balanced accuracy",
+        "brier",
+        "calibration slope",
+        "calibration intercept",
+        "c_index",
+    )
 
-            training = self.config.training
-            self._model = ResponseModel(
-                self.config.model, training.optimizer, training.learning_rate
-            )
-        return self._model
+    def rules(self) -> Iterator[Rule]:
+        """Those of every task, and that no outcome is among the features."""
+        yield from super().rules()
+        yield from outcome_rules(self.config)
+
+    def view(self) -> View | None:
+        """Images and features of the tumour, as far as the model reads them."""
+        return feature_view(self.config)
 
     def patients(self, cohort: Cohort) -> Inputs:
         """Arrays of all patients."""
-        assert self.model is not None  # an unknown optimizer is refused before any training
         return build_inputs(cohort, self.config.model)
-
-    def initial_weights(self, patients: Inputs, seed: int) -> Weights:
-        """Weights of the network for images of this shape, its encoder pre-trained if named."""
-        weights: Weights = self.model.build(patients.image.shape[1:], seed)
-        if self.config.model.encoder:
-            return list(self.model.pretrained(weights, self._unet()))
-        return weights
-
-    def network(self) -> Any:
-        """See ``Task``."""
-        model = self.config.model
-        channels = len(Sequence) if model.encoder else len(model.sequences)
-        self.model.build((None, None, None, channels), 0)
-        return self.model.network
-
-    def _unet(self) -> Weights:
-        run = Path(self.config.model.encoder)
-        path = run / CONFIG_FILE
-        if not path.exists():
-            raise BadInput(f"model.encoder: {run} is no run folder of flame train")
-        trained = load_config(TrainConfig, path, [])
-        seen, wanted = trained.segmentation.voxel_mm, self.config.model.voxel_mm
-        if trained.task != "segmentation" or seen != wanted:
-            raise BadInput(
-                f"model.encoder: {run} is a run on {trained.task} at {seen:g} mm; give one on "
-                f"segmentation, and its segmentation.voxel_mm to model.voxel_mm (now {wanted:g})"
-            )
-        name = Federation(FEDERATED, trained.data.centres, trained.training.seeds[0], 0).name
-        return finished(run, name).state.weights
-
-    def weight_names(self) -> tuple[str, ...]:
-        """Paths of the network's variables."""
-        return tuple(v.path for v in self.model.network.weights)
-
-    def answer(
-        self,
-        patients: list[Inputs],
-        question: str,
-        given: Message,
-        weights: Weights,
-        shared: Shared,
-    ) -> Message:
-        """Counts, means and sums of squares of the clinical features, or losses of patients."""
-        if question == VALIDATION:
-            return self._losses(concatenate(patients), weights, shared)
-        if question != "moments":
-            raise BadInput(f"a site was asked for '{question}', which it does not answer")
-        return asdict(merge([summarise(p.clinical) for p in patients]))
-
-    def train(
-        self,
-        patients: list[Inputs],
-        weights: Weights,
-        shared: Shared,
-        number: int,
-        rng: np.random.Generator,
-        correction: Correction,
-    ) -> Trained:
-        """One round of ``training.epochs``."""
-        inputs, training = concatenate(patients), self.config.training
-        self.model.build(inputs.image.shape[1:], 0)
-        clinical = _standardised(inputs, shared)
-        privacy = self.config.privacy
-        private = (privacy.clip, privacy.noise) if privacy.level == "patient" else None
-        updated: Trained = self.model.fit(
-            weights,
-            inputs,
-            clinical,
-            training.epochs,
-            training.batch_size,
-            rng,
-            correction,
-            private,
-        )
-        return updated
-
-    def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> NDArray[np.float64]:
-        """Probability (n,) that each patient responds."""
-        self.model.build(patients.image.shape[1:], 0)
-        found: NDArray[np.float64] = self.model.probability(
-            weights, patients, _standardised(patients, shared)
-        )
-        return found
-
-    def _losses(self, patients: Inputs, weights: Weights, shared: Shared) -> Message:
-        found = log_losses(self.predict(patients, weights, shared), patients.response)
-        return {"loss": float(found.sum()), "count": len(found)}
 
     def score(self, patients: Inputs, weights: Weights, shared: Shared) -> Scored:
         """The AUC."""
-        told = self.predict(patients, weights, shared)
-        return scored_auc(told, patients.response.astype(float))
+        predicted = self.predict(patients, weights, shared)
+        return scored_auc(predicted, patients.response.astype(float))
 
-    def prepare(self, ask: Ask, start: Shared) -> Shared:
-        """Moments over all centres, or under differential privacy those of the bounds."""
-        if self.config.privacy.is_private:
-            return asdict(self._bounded())
-        return start or asdict(merge([Moments(**answer) for answer in ask("moments", {})]))
+    def summary(self, cohorts: list[Cohort], patients: list[Inputs]) -> tuple[list[Row], list[str]]:
+        """Responders by centre."""
+        rows, warnings = list[Row](), []
+        for centre in patients:
+            known = len(centre.labelled)
+            responders = int(centre.response[centre.labelled].sum())
+            rows.append({"centre": centre.centre, "patients": known, "responders": responders})
+            if responders in (0, known):
+                warnings.append(
+                    f"centre {centre.centre} has {responders} responders among {known} patients: "
+                    "its AUC is undefined and its local model can only learn one answer"
+                )
+        if len(warnings) == len(patients):
+            raise BadInput(
+                "no centre has both responders and non-responders: nothing can be learned"
+            )
+        more = tabular_warnings(patients, self.config.model.clinical)
+        return rows, [*unknown_status(cohorts), *warnings, *more]
 
-    def _bounded(self) -> Moments:
-        """Moments that put features between their bounds at -2 to 2, whatever patients have."""
-        bounds = np.array([self.config.privacy.bounds[n] for n in self.config.model.clinical])
-        low, high = bounds.reshape(-1, 2).T
-        count = np.ones(len(low))
-        return Moments(count, (low + high) / 2, ((high - low) / 4) ** 2 * count)
+    def texts(self) -> TaskTexts:
+        """See ``Task``."""
+        days = self.config.data.horizon_days
+        free = self.config.data.endpoint == "progression-free"
+        state = "alive without progression" if free else "alive"
+        return TaskTexts(
+            outcome=f"{state} at {days:g} days" if days else "the column 'response'",
+            predictors=predictor_text(self.config),
+            missing=missing_text(self.config),
+            training=self.training_text(),
+            output="a probability",
+            limits=["Patients of unknown response count in survival figures only."],
+        )
 
-
-def _standardised(inputs: Inputs, shared: Shared) -> NDArray[np.float32]:
-    return standardise(inputs.clinical, Moments(**shared)).astype(np.float32)
+    def training_text(self) -> str:
+        """How the model was trained."""
+        raise NotImplementedError

@@ -3,28 +3,54 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
-from flame.core.scores import Correction, Scored, Trained, Weights
+from flame.core.scores import Scored, Trained, Weights
 from flame.federation.config import TrainConfig
-from flame.federation.task import TASKS, VALIDATION, Ask, Message, NothingAfter, Shared, share_of
-from flame.models.segmentation.case_table import Cases, dice, scored_dice
-from flame.models.segmentation.cases import (
-    REGIONS,
-    SegmentationCase,
-    segmentation_case,
+from flame.federation.task import (
+    VALIDATION,
+    Message,
+    Query,
+    Row,
+    SendQuery,
+    Shared,
+    Task,
+    TaskTexts,
+    TrainRequest,
+    View,
+    share_of,
 )
+from flame.federation.tasks.image_summary import counted
+from flame.federation.tasks.registry import TASKS
+from flame.models.segmentation.case_table import Cases, dice, scored_dice
+from flame.models.segmentation.cases import REGIONS, SegmentationCase, segmentation_case
 
 
 @TASKS.register("segmentation")
-class SegmentationTask(NothingAfter):
+class SegmentationTask(Task[Cases[SegmentationCase]]):
     """Every day with a drawn tumour is a case; ``shared`` counts those that show each region."""
 
+    name = "segmentation"
+    title = "Tumour segmentation and generalisation"
+    metrics = ("dice", "hd95")
+    evaluation = "masks"
+    strata = ("region",)
+    learns_in_rounds = can_validate = True
+
     def __init__(self, config: TrainConfig) -> None:
-        self.config, self.rounds = config.segmentation, config.training.rounds
+        super().__init__(config)
+        self.settings = config.segmentation
+        self.rounds = config.training.rounds
         self.calibration = config.training.validation
         self._model: Any = None
+
+    def view(self) -> View:
+        """Images at ``segmentation.voxel_mm``."""
+        from flame.preprocessing.cohort.cohort import at_spacing
+
+        return at_spacing(self.settings.voxel_mm)
 
     @property
     def model(self) -> Any:
@@ -32,7 +58,7 @@ class SegmentationTask(NothingAfter):
         if self._model is None:
             from flame.models.segmentation.segmentation import SegmentationModel
 
-            self._model = SegmentationModel(self.config)
+            self._model = SegmentationModel(self.settings)
         return self._model
 
     def patients(self, cohort: Cohort) -> Cases[SegmentationCase]:
@@ -67,41 +93,38 @@ class SegmentationTask(NothingAfter):
         """Paths of the network's variables."""
         return tuple(v.path for v in self.model.network.weights)
 
-    def answer(
-        self,
-        patients: list[Cases[SegmentationCase]],
-        question: str,
-        given: Message,
-        weights: Weights,
-        shared: Shared,
-    ) -> Message:
-        """How many cases show each region, or sums of 1 - Dice over cases kept apart."""
-        if question == VALIDATION:
-            found = [
-                d for p in patients for own in p.cases for d in self._dice(own, weights, shared)
+    def reply(self, patients: list[Cases[SegmentationCase]], query: Query) -> Message:
+        """How many cases show each region, or sums of 1 - Dice over held-out cases."""
+        if query.question == VALIDATION:
+            losses = [
+                1 - overlap
+                for p in patients
+                for own in p.cases
+                for overlap in self._dice(own, query.weights, query.shared)
+                if np.isfinite(overlap)
             ]
-            lost = [1 - d for d in found if np.isfinite(d)]
-            return {"loss": float(sum(lost)), "count": len(lost)}
-        if question == "regions":
+            return {"loss": float(sum(losses)), "count": len(losses)}
+        if query.question == "regions":
             cases = [case for p in patients for case in p.flat]
             return {"cases": sum((c.known for c in cases), np.zeros(len(REGIONS)))}
-        raise BadInput(f"a site was asked for '{question}', which it does not answer")
+        raise self.unknown(query)
 
-    def train(
-        self,
-        patients: list[Cases[SegmentationCase]],
-        weights: Weights,
-        shared: Shared,
-        number: int,
-        rng: np.random.Generator,
-        correction: Correction,
-    ) -> Trained:
+    def train(self, patients: list[Cases[SegmentationCase]], request: TrainRequest) -> Trained:
         """One part of ``segmentation.steps``, along the learning rate's cosine."""
         cases = [case for p in patients for case in p.flat]
-        steps, part = share_of(self.config.steps, number, self.rounds)
-        seed = int(rng.integers(2**31))
-        trained: Trained = self.model.fit(weights, cases, steps, seed, part, correction)
+        steps, part = share_of(self.settings.steps, request.number, self.rounds)
+        seed = int(request.rng.integers(2**31))
+        trained: Trained = self.model.fit(
+            request.weights, cases, steps, seed, part, request.correction
+        )
         return trained
+
+    def masks(
+        self, images: NDArray[np.float32], weights: Weights, shared: Shared
+    ) -> dict[str, NDArray[np.bool_]]:
+        """The mask (x, y, z) of each region that the training has seen."""
+        found: dict[str, NDArray[np.bool_]] = self.model.masks(weights, images, taught(shared))
+        return found
 
     def _dice(
         self, cases: tuple[SegmentationCase, ...], weights: Weights, shared: Shared
@@ -109,7 +132,7 @@ class SegmentationTask(NothingAfter):
         """Dice of every drawn region of every case."""
         found = []
         for case in cases:
-            masks = self.model.masks(weights, case.images, taught(shared))
+            masks = self.masks(case.images, weights, shared)
             for region, mask in masks.items():
                 truth = case.regions[..., REGIONS.index(region)]
                 if truth.min() >= 0:
@@ -120,11 +143,35 @@ class SegmentationTask(NothingAfter):
         """The mean Dice over regions and days."""
         return scored_dice([self._dice(own, weights, shared) for own in patients.cases])
 
-    def prepare(self, ask: Ask, start: Shared) -> Shared:
+    def prepare(self, send: SendQuery, start: Shared) -> Shared:
         """How many cases show each region, over all centres."""
-        return start or {
-            "cases": np.sum([answer["cases"] for answer in ask("regions", {})], axis=0)
-        }
+        return start or {"cases": np.sum([reply["cases"] for reply in send("regions", {})], axis=0)}
+
+    def summary(
+        self, cohorts: list[Cohort], patients: list[Cases[SegmentationCase]]
+    ) -> tuple[list[Row], list[str]]:
+        """Patients with a drawn tumour by centre."""
+        return counted(patients)
+
+    def texts(self) -> TaskTexts:
+        """See ``Task``."""
+        return TaskTexts(
+            outcome="regions drawn by readers",
+            predictors="T1, T1C, T2 and FLAIR",
+            missing="days without what is needed are left out and counted",
+            training=f"network, {self.rounds} rounds of {self.config.federation.strategy}",
+            output="masks",
+            limits=[
+                "Masks are compared on the network's grid, where a contour of the drawn mask is "
+                "rounded to whole voxels. A day whose tumour was missed altogether has a Dice of 0 "
+                "and no HD95.",
+            ],
+            strata=(
+                "By region",
+                "The core is the gross tumour volume, the whole tumour has its oedema too.",
+            ),
+            failures="patient by patient",
+        )
 
 
 def taught(shared: Shared) -> tuple[str, ...]:

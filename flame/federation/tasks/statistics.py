@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
-from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
-from flame.federation.task import TASKS, Answered, Ask, Message, Shared
+from flame.federation.task import Message, Query, Row, SendQuery, Shared, Task, TaskTexts, View
+from flame.federation.tasks.registry import TASKS
+from flame.federation.tasks.tabular import feature_view
 from flame.models.regression.discrimination import (
     Groups,
     Pairs,
@@ -32,7 +33,7 @@ Array = NDArray[np.float64]
 
 
 @TASKS.register("statistics")
-class StatisticsTask(Answered):
+class StatisticsTask(Task[Inputs]):
     """Features, Kaplan-Meier, log-rank over centres, and how each feature alone tells the outcome.
 
     ``shared`` holds ``patients`` and ``deaths`` by centre, the moments of the features, the curve
@@ -43,26 +44,29 @@ class StatisticsTask(Answered):
     together.
     """
 
+    name = "statistics"
+    title = "Cohorts, hospital by hospital"
+    tabular = True
+    cross_validated = False
+
     def __init__(self, config: TrainConfig) -> None:
-        self.config, self.least = config, config.privacy.least_count
+        super().__init__(config)
+        self.least = config.privacy.least_count
+
+    def view(self) -> View | None:
+        """Features of the tumour, as far as the configuration names them."""
+        return feature_view(self.config)
 
     def patients(self, cohort: Cohort) -> Everyone:
         """Arrays of all patients, whatever is known of them."""
         return Everyone(**vars(inputs_of(cohort, self.config.model)))
 
-    def answer(
-        self,
-        patients: list[Inputs],
-        question: str,
-        given: Message,
-        weights: Weights,
-        shared: Shared,
-    ) -> Message:
+    def reply(self, patients: list[Inputs], query: Query) -> Message:
         """Counts and sums of each of the centres that this site holds, by name."""
-        ask = {"moments": self._moments, "survival": self._survival, "features": self._features}
-        if question not in ask:
-            raise BadInput(f"a site was asked for '{question}', which it does not answer")
-        return {p.centre: ask[question](p) for p in patients}
+        known = {"moments": self._moments, "survival": self._survival, "features": self._features}
+        if query.question not in known:
+            raise self.unknown(query)
+        return {p.centre: known[query.question](p) for p in patients}
 
     def _moments(self, patients: Inputs) -> Message:
         if len(patients.pseudonyms) < self.least:
@@ -99,12 +103,12 @@ class StatisticsTask(Answered):
                 known[:] = False
             yield column[known], patients.survival_days[known], patients.died[known]
 
-    def prepare(self, ask: Ask, start: Shared) -> Shared:
-        """Everything that is asked."""
+    def prepare(self, send: SendQuery, start: Shared) -> Shared:
+        """All figures; see the class."""
         moments, survival, features = (
-            _by_centre(ask(question, {})) for question in ("moments", "survival", "features")
+            _by_centre(send(question, {})) for question in ("moments", "survival", "features")
         )
-        leaving = [Exits(**answer) for answer in survival.values()]
+        leaving = [Exits(**reply) for reply in survival.values()]
         curve, test = kaplan_meier(together(leaving)), log_rank(leaving)
         each = range(len(features[next(iter(features))]["auc"]))
         aucs = [auc_of([ScoreCounts(**f["auc"][i]) for f in features.values()]) for i in each]
@@ -117,7 +121,7 @@ class StatisticsTask(Answered):
             for i in each
         ]
         return {
-            **asdict(merge([Moments(**answer) for answer in moments.values()])),
+            **asdict(merge([Moments(**reply) for reply in moments.values()])),
             "patients": np.array([(e.deaths + e.censored).sum() for e in leaving]),
             "deaths": np.array([e.deaths.sum() for e in leaving]),
             "times": curve.times,
@@ -131,7 +135,15 @@ class StatisticsTask(Answered):
             "c_index_across": np.array(across).reshape(-1, 3),
         }
 
+    def summary(self, cohorts: list[Cohort], patients: list[Inputs]) -> tuple[list[Row], list[str]]:
+        """Patients by centre."""
+        return [{"centre": p.centre, "patients": len(p.pseudonyms)} for p in patients], []
 
-def _by_centre(answers: list[Message]) -> dict[str, Message]:
-    found = {name: answer for each in answers for name, answer in each.items()}
+    def texts(self) -> TaskTexts:
+        """Nothing is predicted."""
+        return TaskTexts("none", "none", "left out of each feature's figures", "none", "counts")
+
+
+def _by_centre(replies: list[Message]) -> dict[str, Message]:
+    found = {name: reply for each in replies for name, reply in each.items()}
     return {name: found[name] for name in sorted(found)}

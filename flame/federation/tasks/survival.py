@@ -1,5 +1,6 @@
 """Survival: a Cox model whose coefficients are exactly those of pooled patients, from sums."""
 
+from collections.abc import Iterator
 from functools import reduce
 from operator import add
 from typing import Any
@@ -8,9 +9,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort
+from flame.core.errors import BadInput
 from flame.core.scores import Scored, Weights
-from flame.federation.task import TASKS, Ask, Message, Shared
-from flame.federation.tasks.regression import RegressionTask, standardised
+from flame.federation.task import (
+    Message,
+    OutcomeTask,
+    Query,
+    Row,
+    Rule,
+    SendQuery,
+    Shared,
+    TaskTexts,
+    View,
+)
+from flame.federation.tasks.outcome_texts import missing_text, predictor_text, regression_text
+from flame.federation.tasks.registry import TASKS
+from flame.federation.tasks.regression import Regression, standardised
+from flame.federation.tasks.tabular import (
+    feature_view,
+    outcome_rules,
+    regression_rules,
+    tabular_warnings,
+    unknown_status,
+)
 from flame.models.regression.cox import (
     Powers,
     RiskSums,
@@ -27,32 +48,45 @@ Array = NDArray[np.float64]
 
 
 @TASKS.register("survival")
-class SurvivalTask(RegressionTask):
+class SurvivalTask(Regression, OutcomeTask[Followed]):
     """See ``flame.models.regression.cox``; ``penalizer`` is that of lifelines.
 
     Stratified by centre, sites send a likelihood with its derivatives; without strata they send
     their times of death and sums at everybody's.
     """
 
+    name = "survival"
+    title = "Survival prediction and generalisation"
+    outcome = "survival"
+    metrics = ("c_index", "calibration slope")
+
+    def rules(self) -> Iterator[Rule]:
+        """Those of every task and of regressions, and that no outcome is among the features."""
+        yield from super().rules()
+        yield from outcome_rules(self.config)
+        yield from regression_rules(self.config)
+
+    def view(self) -> View | None:
+        """Features of the tumour, as far as the model reads them."""
+        return feature_view(self.config)
+
     def patients(self, cohort: Cohort) -> Followed:
         """Arrays of all patients."""
         return followed(cohort, self.config.model)
 
-    def answer(
-        self, patients: list[Any], question: str, given: Message, weights: Weights, shared: Shared
-    ) -> Message:
+    def reply(self, patients: list[Any], query: Query) -> Message:
         """As every regression, and times of death where all are at risk together."""
-        if question == "times" and not self.settings.stratified:
+        if query.question == "times" and not self.settings.stratified:
             known = [p.take(p.labelled) for p in patients]
             return {"times": np.unique(np.concatenate([_times(p) for p in known]))}
-        return super().answer(patients, question, given, weights, shared)
+        return super().reply(patients, query)
 
-    def before(self, ask: Ask, shared: Shared) -> Message:
+    def before(self, send: SendQuery, shared: Shared) -> Message:
         """The times at which anybody died, where all are at risk together."""
         if self.settings.stratified:
             return {}
-        answers = ask("times", {})
-        return {"times": np.unique(np.concatenate([answer["times"] for answer in answers]))}
+        replies = send("times", {})
+        return {"times": np.unique(np.concatenate([reply["times"] for reply in replies]))}
 
     def design(self, patients: Inputs, shared: Shared) -> Array:
         """The standardised features."""
@@ -65,14 +99,14 @@ class SurvivalTask(RegressionTask):
         times = np.asarray(common["times"])
         return risk_sums(x, patients.survival_days, patients.died, beta, times)
 
-    def total(self, answers: list[Message]) -> Any:
+    def total(self, replies: list[Message]) -> Any:
         """Their sum."""
         made = Likelihood if self.settings.stratified else RiskSums
-        return reduce(add, [made(**_nested(answer)) for answer in answers])
+        return reduce(add, [made(**_nested(reply)) for reply in replies])
 
-    def likelihood(self, answer: Any, beta: Array) -> Likelihood:
+    def likelihood(self, total: Any, beta: Array) -> Likelihood:
         """The sums themselves, or what follows from sums over those at risk."""
-        return answer if self.settings.stratified else likelihood(answer, beta)
+        return total if self.settings.stratified else likelihood(total, beta)
 
     def penalty(self, penalizer: float, patients: float, shared: Shared) -> Array:
         """That of lifelines, on features divided by their unbiased deviation."""
@@ -85,13 +119,40 @@ class SurvivalTask(RegressionTask):
 
     def score(self, patients: Followed, weights: Weights, shared: Shared) -> Scored:
         """The C-index."""
-        told = self.predict(patients, weights, shared)
-        return scored_c_index(told, patients.survival_days, patients.died)
+        predicted = self.predict(patients, weights, shared)
+        return scored_c_index(predicted, patients.survival_days, patients.died)
+
+    def summary(
+        self, cohorts: list[Cohort], patients: list[Followed]
+    ) -> tuple[list[Row], list[str]]:
+        """Deaths by centre."""
+        rows, warnings = list[Row](), []
+        for centre in patients:
+            known, deaths = len(centre.labelled), int(centre.died[centre.labelled].sum())
+            rows.append({"centre": centre.centre, "patients": known, "deaths": deaths})
+            if not deaths:
+                warnings.append(f"centre {centre.centre}: nobody died: its C-index is undefined")
+        if not any(row["deaths"] for row in rows):
+            raise BadInput("nobody died at any centre: nothing can be learned of survival")
+        more = tabular_warnings(list(patients), self.config.model.clinical)
+        return rows, [*unknown_status(cohorts), *warnings, *more]
+
+    def texts(self) -> TaskTexts:
+        """See ``Task``."""
+        free = self.config.data.endpoint == "progression-free"
+        event = "progression (flame assess) or death" if free else "death"
+        return TaskTexts(
+            outcome=f"time to {event}; a missing status counts as a death",
+            predictors=predictor_text(self.config),
+            missing=missing_text(self.config),
+            training=regression_text(self.config),
+            output="a log risk",
+        )
 
 
 def _times(patients: Inputs) -> Array:
     return death_times(patients.survival_days, patients.died)
 
 
-def _nested(answer: Message) -> Message:
-    return {k: Powers(**v) if isinstance(v, dict) else v for k, v in answer.items()}
+def _nested(reply: Message) -> Message:
+    return {k: Powers(**v) if isinstance(v, dict) else v for k, v in reply.items()}

@@ -1,1 +1,15 @@
-"""Ways of learning from streams, one a file."""
+"""Learners of streams that drift: one a file."""
+
+from flame.streams.learners import (  # noqa: F401  (they register themselves)
+    adaptive_fedavg,
+    early_stop,
+    elastic,
+    evidence_gossip,
+    feddrift,
+    fine_tune,
+    ifca,
+    oracle,
+    replay,
+    reset_and_gate,
+    window,
+)

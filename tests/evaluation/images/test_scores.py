@@ -6,8 +6,10 @@ import pytest
 
 from flame.evaluation.images.ceilings import CEILINGS
 from flame.evaluation.images.forecast_scores import UNITS, changed_dice
-from flame.evaluation.images.scores import baseline_scores, differences, scores, strata
-from flame.evaluation.metrics.out_of_sample import held_out
+from flame.evaluation.images.forecasts import baseline_scores
+from flame.evaluation.images.scores import differences, scores, strata
+from flame.evaluation.metrics.generalisation import PAIRS
+from flame.evaluation.metrics.out_of_sample import out_of_sample
 from flame.evaluation.pages.figures import dots_figure
 from flame.federation.folds import fold_of, training_rows
 from flame.federation.sections import TrainingConfig
@@ -16,7 +18,7 @@ from flame.models.segmentation.case_table import Cases, dice
 from tests.models.conftest import ball, tumour_case
 
 
-def rows_of(values: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
+def rows_of(values: dict[tuple[str, tuple[str, ...]], list[float]]) -> pd.DataFrame:
     """Dice by model and where it was trained, a patient a value, all tested at centre a."""
     return pd.DataFrame(
         [
@@ -35,32 +37,31 @@ def rows_of(values: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
     )
 
 
+MASKS = ("dice", "hd95")
 ROWS = rows_of(
     {
-        ("federated", "a+b"): [0.9, 0.7],
-        ("local", "a"): [0.8, 0.7],
-        ("local", "b"): [0.1, 0.1],
-        ("pooled", "a+b"): [0.9, 0.8],
+        ("federated", ("a", "b")): [0.9, 0.7],
+        ("local", ("a",)): [0.8, 0.7],
+        ("local", ("b",)): [0.1, 0.1],
+        ("pooled", ("a", "b")): [0.9, 0.8],
     }
 )
 
 
 def test_scores_are_means_over_patients() -> None:
     twice = pd.concat([ROWS, ROWS.assign(seed=1, dice=ROWS.dice - 0.2)])
-    found = {(s.model, s.trained_on, s.metric): s for s in scores("segmentation", twice)}
-    federated = found[("federated", "a+b", "dice")]
+    found = {(s.model, s.trained_on, s.metric): s for s in scores(MASKS, twice)}
+    federated = found[("federated", ("a", "b"), "dice")]
     assert federated.value == pytest.approx((0.8 + 0.6) / 2)  # of each patient over the seeds
     assert federated.low <= federated.value <= federated.high
     assert (federated.n, federated.events) == (2, 4)
-    missing = found[("federated", "a+b", "hd95")]
+    missing = found[("federated", ("a", "b"), "hd95")]
     assert np.isnan(missing.value)
     assert missing.reason == "no patient has one"
 
 
 def test_differences_are_paired_and_local_is_the_centres_own() -> None:
-    found = {
-        (d.model, d.against): d for d in differences("segmentation", ROWS) if d.metric == "dice"
-    }
+    found = {(d.model, d.against): d for d in differences(MASKS, PAIRS, ROWS) if d.metric == "dice"}
     assert found[("federated", "local")].value == pytest.approx((0.1 + 0.0) / 2)
     assert found[("federated", "pooled")].value == pytest.approx((0.0 - 0.1) / 2)
 
@@ -71,7 +72,9 @@ def test_strata_by_hand() -> None:
         trend=["grow", "shrink"] * 4, horizon="late", **{"changed dice": ROWS.dice / 2}
     )
     twins = pd.concat([rows, rows.assign(tested_on="b", dice=rows.dice - 0.2)])
-    found = strata("evolution", twins).set_index(["by", "value", "model"])
+    found = strata(("horizon", "trend"), UNITS, BASELINES, twins).set_index(
+        ["by", "value", "model"]
+    )
     grown = found.loc[("trend", "grow", "federated")]
     assert grown.patients == 2  # p0 of centre a and p0 of centre b
     assert grown["changed dice"] == pytest.approx(0.45)
@@ -82,7 +85,7 @@ def test_strata_by_hand() -> None:
 
 def test_regions_are_shown_apart() -> None:
     both = pd.concat([ROWS.assign(region="core"), ROWS.assign(region="whole", dice=0.5)])
-    found = strata("segmentation", both).set_index(["value", "model"]).dice
+    found = strata(("region",), MASKS, (), both).set_index(["value", "model"]).dice
     assert found["core", "pooled"] == pytest.approx(0.85)
     assert found["whole", "pooled"] == 0.5
 
@@ -137,8 +140,8 @@ def test_nobody_is_predicted_by_a_model_that_saw_the_patient() -> None:
         for c, size in (("a", 7), ("b", 5), ("c", 4))
     ]
     predicted: dict[tuple[str, str, str, int], list[int]] = {}
-    for held in held_out(training, centres):
-        federation, patients = held.federation, held.patients
+    for held in out_of_sample(training, centres):
+        federation, patients = held.training, held.patients
         if patients.centre in federation.centres:
             seen = training_rows(patients, federation.seed, federation.folds, federation.fold)
             assert not set(seen) & set(held.rows)

@@ -12,14 +12,15 @@ from flame.evaluation.outcomes.membership import membership
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.federation.config import TrainConfig
 from flame.federation.cross_site import averaged
-from flame.federation.task import open_task
+from flame.federation.run_folder import RunFolder
 from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.tasks.registry import open_task
 from flame.pipelines import train
 
 
 def audit(config: TrainConfig, run: Path) -> dict[str, tuple[float, float]]:
     train.run(config, run)
-    config = train.load_run(run)
+    config = RunFolder(run).config()
     task = open_task(config)
     inputs = [task.patients(load_cohort(config, c)) for c in config.data.centres]
     found = membership(Predictor(config, run, inputs))

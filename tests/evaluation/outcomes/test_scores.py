@@ -11,18 +11,21 @@ from scipy.special import expit
 from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
 from flame.evaluation.outcomes.effects import feature_effects
+from flame.evaluation.outcomes.evaluation import of_inputs
 from flame.evaluation.outcomes.figures import net_benefit
 from flame.evaluation.outcomes.out_of_fold import Predictions
+from flame.evaluation.outcomes.outcome import OUTCOMES
 from flame.evaluation.outcomes.shortcut import probe
 from flame.evaluation.outcomes.subgroups import subgroups
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
+from flame.federation.run_folder import RunFolder
 from flame.federation.sections import RegressionConfig
-from flame.federation.task import open_task
 from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import Federation
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import Training
 from flame.models.response.inputs import Inputs
-from flame.pipelines import evaluate, train
+from flame.pipelines import train
 
 
 def inputs_of(centre: str, response: list[float], features: list[float]) -> Inputs:
@@ -41,7 +44,7 @@ def inputs_of(centre: str, response: list[float], features: list[float]) -> Inpu
 
 
 def predicted(centre: str, values: list[float], folds: list[int]) -> Predictions:
-    return Predictions("federated", "a+b", centre, np.array([values]), np.array([folds]))
+    return Predictions("federated", ("a", "b"), centre, np.array([values]), np.array([folds]))
 
 
 def test_net_benefit_by_hand() -> None:
@@ -67,7 +70,9 @@ def test_pairs_of_subgroups_stay_within_a_centre() -> None:
         )
         for i in cohort
     ]
-    table = subgroups("response", predictions, cohort, cohorts).set_index(["subgroup", "value"])
+    table = subgroups(OUTCOMES["response"], predictions, cohort, cohorts).set_index(
+        ["subgroup", "value"]
+    )
     men = table.loc[("sex", "coded 0")]
     assert (men.n, men.auc) == (4, 0.5)
     assert table.loc[("age", "under 65"), "n"] == 2
@@ -83,7 +88,7 @@ def test_a_model_that_only_tells_the_hospital_is_found_out() -> None:
     ]
     folds = [n % 2 for n in range(12)]
     predictions = [predicted("a", [0.75] * 12, folds), predicted("b", [0.25] * 12, folds)]
-    found = probe("response", predictions, cohort)
+    found = probe(OUTCOMES["response"], predictions, cohort)
     assert found is not None
     assert found.within.value == 0.5
     # Within a fold by hand: of 36 pairs each side at a and b, (9*9 + (9*3 + 3*9) / 2) / 144 in all.
@@ -94,7 +99,7 @@ def test_a_model_that_only_tells_the_hospital_is_found_out() -> None:
 
 def test_one_hospital_has_no_shortcut() -> None:
     cohort = [inputs_of("a", [1, 0], [0, 0])]
-    assert probe("response", [predicted("a", [0.5, 0.5], [0, 0])], cohort) is None
+    assert probe(OUTCOMES["response"], [predicted("a", [0.5, 0.5], [0, 0])], cohort) is None
 
 
 def test_effects_of_a_logistic_regression_by_its_formula(toy: TrainConfig, tmp_path: Path) -> None:
@@ -103,11 +108,11 @@ def test_effects_of_a_logistic_regression_by_its_formula(toy: TrainConfig, tmp_p
     )
     run = tmp_path / "run"
     train.run(config, run)
-    config = train.load_run(run)
+    config = RunFolder(run).config()
     task = open_task(config)
     cohort = [task.patients(load_cohort(config, c)) for c in "ab"]
     found = {e.feature: e for e in feature_effects(config, run, cohort)}
-    shared = finished(run, Federation("federated", ("a", "b"), 0, 0).name).shared
+    shared = finished(run, Training("federated", ("a", "b"), 0, 0).name).shared
     table = pd.read_csv(toy.data.table)
     z = (table[["x", "y"]] - table[["x", "y"]].mean()) / table[["x", "y"]].std(ddof=0)
     low, high = (
@@ -121,7 +126,7 @@ def test_effects_of_a_logistic_regression_by_its_formula(toy: TrainConfig, tmp_p
 
 def test_baselines_see_the_rows_that_the_task_took() -> None:
     patients = tuple(Patient(name) for name in ("a0", "x", "a1"))
-    taken = evaluate._of(Cohort("a", patients, False), inputs_of("a", [1, 0], [0, 0]))
+    taken = of_inputs(Cohort("a", patients, False), inputs_of("a", [1, 0], [0, 0]))
     assert [p.pseudonym for p in taken.patients] == ["a0", "a1"]
 
 

@@ -14,8 +14,9 @@ from sklearn.metrics import roc_auc_score
 from flame.core.errors import BadInput
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.federation.config import TrainConfig
+from flame.federation.run_folder import RunFolder
 from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import Federation
+from flame.federation.trainings import Training
 from flame.models.response.inputs import build_inputs
 from flame.pipelines import evaluate, train
 
@@ -87,8 +88,8 @@ def test_out_of_fold_predictions_do_not_see_the_patient(toy: TrainConfig, tmp_pa
     assert (own.value < 0.8).all()
     cohorts = [load_cohort(config, c) for c in "ab"]
     inputs = [build_inputs(c, config.model) for c in cohorts]
-    predictor = Predictor(train.load_run(tmp_path / "run"), tmp_path / "run", inputs)
-    whole = Federation("pooled", ("a", "b"), 0, 2)
+    predictor = Predictor(RunFolder(tmp_path / "run").config(), tmp_path / "run", inputs)
+    whole = Training("pooled", ("a", "b"), 0, 2)
     for centre in inputs:
         fitted = predictor.of(whole, centre)
         assert roc_auc_score(centre.response, fitted) > 0.9

@@ -49,26 +49,26 @@ def cut() -> CollabCallError:
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calls]:
-    def make(silence_s: float = 0.0, timeout_s: float = 60.0, **sites: Played) -> Calls:
+    def make(heartbeat_timeout_s: float = 0.0, timeout_s: float = 60.0, **sites: Played) -> Calls:
         monkeypatch.setattr(
             module, "collab", type("Collab", (), {"get_clients": lambda names: [sites[names[0]]]})
         )
         monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
-        return Calls(tuple(sites), timeout_s, silence_s)
+        return Calls(tuple(sites), timeout_s, heartbeat_timeout_s)
 
     return make
 
 
 def test_an_answer_that_is_lost_is_fetched_again_without_new_work(played: Any) -> None:
     a = Played(BUSY, cut(), BUSY, {"x": 1})
-    answers = played(silence_s=60, a=a)("train", ("a",))
+    answers = played(heartbeat_timeout_s=60, a=a)("train", ("a",))
     assert (answers.got, answers.lost) == ({"a": {"x": 1}}, {})
     assert a.asked == ["call", "again", "again", "again"]
 
 
 def test_a_question_that_never_arrived_is_asked_again(played: Any) -> None:
     a = Played(cut(), UNKNOWN, {"x": 1})
-    assert played(silence_s=60, a=a)("train", ("a",)).got == {"a": {"x": 1}}
+    assert played(heartbeat_timeout_s=60, a=a)("train", ("a",)).got == {"a": {"x": 1}}
     assert a.asked == ["call", "call", "call"]
 
 
@@ -80,7 +80,7 @@ def test_a_dead_site_costs_its_silence_once_then_a_ping_a_call(played: Any) -> N
         assert answers.got == {"b": {"x": 1}}
         assert answers.lost["a"] == ("is still silent" if number else "was silent for 0 s")
     assert dead.asked == ["call", "alive", "alive", "alive"]
-    call.silence_s, call.silent["a"] = 60, float("inf")
+    call.heartbeat_timeout_s, call.silent["a"] = 60, float("inf")
     assert call("train", ("a", "b")).lost["a"] == "is still silent"
     assert len(dead.asked) == 4  # nor a ping before its time
     call.silent["a"] = 0.0
@@ -90,7 +90,7 @@ def test_a_dead_site_costs_its_silence_once_then_a_ping_a_call(played: Any) -> N
 
 def test_a_slow_site_is_left_out_of_this_call_only(played: Any) -> None:
     slow = Played(BUSY)
-    call = played(timeout_s=0.2, silence_s=60, a=slow)
+    call = played(timeout_s=0.2, heartbeat_timeout_s=60, a=slow)
     assert "longer than federation.timeout_s = 0.2 s" in call("train", ("a",)).lost["a"]
     slow.answers = [{"x": 1}]
     assert call("train", ("a",)).got == {"a": {"x": 1}}
@@ -98,7 +98,7 @@ def test_a_slow_site_is_left_out_of_this_call_only(played: Any) -> None:
 
 def test_refusals_are_told_and_failures_are_not(played: Any) -> None:
     call = played(a=Played({"refused": "does not"}), b=Played({"failed": "ValueError"}))
-    assert call("answer", ("a", "b")).lost == {
+    assert call("reply", ("a", "b")).lost == {
         "a": "does not",
         "b": "failed (ValueError); its own log says where",
     }

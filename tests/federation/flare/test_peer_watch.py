@@ -55,7 +55,7 @@ def test_sites_end_with_the_weights_of_one_process_and_the_server_with_none(
 class Sites:
     """What the server has of sites; all that they answer is kept."""
 
-    silence_s = 0.1
+    heartbeat_timeout_s = 0.1
 
     def __init__(self, states: dict[str, list[dict[str, Any]]]) -> None:
         self.states, self.answered = states, list[dict[str, Any]]()

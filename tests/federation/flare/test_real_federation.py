@@ -16,8 +16,8 @@ from flame.federation.checkpoint import MODELS, finished, load_checkpoint
 from flame.federation.config import TrainConfig
 from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.network import GossipConfig
-from flame.federation.task import open_task
 from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.tasks.registry import open_task
 from flame.pipelines import report, train
 from tests.federation.flare.hospitals import PERSON, SITES, Cable, Hospitals, until
 
@@ -75,7 +75,7 @@ FlareSite._work = poisoned
 
 
 def settings(toy: TrainConfig, rounds: int) -> TrainConfig:
-    federation = replace(toy.federation, silence_s=5.0)
+    federation = replace(toy.federation, heartbeat_timeout_s=5.0)
     return replace(
         toy,
         federation=federation,
@@ -268,7 +268,7 @@ class TestFaults:
             cable.mend()
 
         config = settings(toy, 12)
-        config = replace(config, federation=replace(config.federation, silence_s=40.0))
+        config = replace(config, federation=replace(config.federation, heartbeat_timeout_s=40.0))
         try:
             self.run(hospitals, config, tmp_path / "run", fault)
         finally:
@@ -285,7 +285,7 @@ class TestFaults:
             process.resume()
 
         config = settings(toy, 12)
-        config = replace(config, federation=replace(config.federation, silence_s=40.0))
+        config = replace(config, federation=replace(config.federation, heartbeat_timeout_s=40.0))
         self.run(hospitals, config, tmp_path / "run", fault)
         assert "going on" not in hospitals.said()
 
@@ -293,7 +293,7 @@ class TestFaults:
         self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
     ) -> None:
         config = settings(toy, 300)
-        federation = replace(config.federation, min_sites=1, silence_s=3.0)
+        federation = replace(config.federation, min_available_sites=1, heartbeat_timeout_s=3.0)
         config = replace(config, federation=federation)
         hospitals.start("server", *SITES)
         submitted = hospitals.submit(config, tmp_path / "run")
@@ -353,7 +353,7 @@ class TestFaults:
         self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path, changed: str, why: str
     ) -> None:
         config = settings(toy, 3)
-        config = replace(config, federation=replace(config.federation, min_sites=1))
+        config = replace(config, federation=replace(config.federation, min_available_sites=1))
         hospitals.start("server", "a")
         hospitals.start("b", changed=SENDS.format(changed=changed))
         assert hospitals.submit(config, tmp_path / "run").wait(240) == 1

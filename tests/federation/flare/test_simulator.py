@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flame.core.errors import FlameError
+from flame.federation import run_files
 from flame.federation.config import TrainConfig
 from flame.federation.flare import simulator
 
@@ -12,7 +13,7 @@ from flame.federation.flare import simulator
 def ending(codes: list[int], progress: bool) -> object:
     def once(config: TrainConfig, run: Path, show: object) -> int:
         if progress:
-            (run / simulator.PROGRESS_FILE).write_text("[1, 9]")
+            (run / run_files.PROGRESS).write_text("[1, 9]")
         return codes.pop(0)
 
     return once

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.federation.gossip import chosen  # noqa: F401  (registers every method)
 from flame.federation.gossip.method import METHODS, Round, Swarm, open_method
 from flame.federation.gossip.neighbour_trimmed_mean import NeighbourTrimmedMean
 from flame.federation.gossip.network import GossipConfig, Peers
@@ -24,11 +23,11 @@ def test_epidemic_learning_draws_those_that_a_node_sends_to() -> None:
 
 
 def test_a_trimmed_mean_that_nobody_hears_enough_for_is_refused() -> None:
-    method = NeighbourTrimmedMean(liars=1)
+    method = NeighbourTrimmedMean(num_byzantine=1)
     with pytest.raises(BadInput, match="hear 3 others or more, and no node hears more than 2"):
         method.check(links_of("ring", Shape(8)).sum(axis=1))
     method.check(links_of("star", Shape(4)).sum(axis=1))  # its middle hears three
-    NeighbourTrimmedMean(liars=0).check(links_of("ring", Shape(8)).sum(axis=1))
+    NeighbourTrimmedMean(num_byzantine=0).check(links_of("ring", Shape(8)).sum(axis=1))
 
 
 def on(name: str, nodes: int = 8, lost: float = 0.0, seed: int = 0, number: int = 0) -> Round:
@@ -79,9 +78,9 @@ def test_what_equals_plain_gossip() -> None:
     expected = on("ring").weights @ START
     for name, options in (
         ("dpsgd", {}),
-        ("choco", {"share": 1.0, "rate": 1.0}),
+        ("choco", {"share": 1.0, "step_size": 1.0}),
         ("clipped-gossip", {"radius": 1e9}),
-        ("neighbour-trimmed-mean", {"liars": 0}),
+        ("neighbour-trimmed-mean", {"num_byzantine": 0}),
         ("epidemic", {"peers": 2}),
         ("push-sum", {}),
         ("dfedavgm", {"momentum": 0.0}),
@@ -180,7 +179,7 @@ def test_those_who_learn_alike_average_with_each_other_alone() -> None:
 
 
 def test_choco_agrees_from_a_few_numbers_a_round() -> None:
-    found = mixed("choco", 3000, share=0.2, rate=0.2).models
+    found = mixed("choco", 3000, share=0.2, step_size=0.2).models
     assert np.allclose(found, START.mean(axis=0), atol=1e-6)
 
 
@@ -198,7 +197,7 @@ def test_a_liar_is_bounded() -> None:
 
 def test_a_node_that_hears_too_few_keeps_its_model() -> None:
     assert np.array_equal(mixed("neighbour-trimmed-mean", 1, graph="matching").models, START)
-    with pytest.raises(BadInput, match="liars: 0 or more"):
-        open_method("neighbour-trimmed-mean", {"liars": -1})
+    with pytest.raises(BadInput, match="num_byzantine' must be 0 or more"):
+        open_method("neighbour-trimmed-mean", {"num_byzantine": -1})
     with pytest.raises(BadInput, match="radius: above 0"):
         open_method("clipped-gossip", {"radius": 0})

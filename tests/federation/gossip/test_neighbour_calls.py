@@ -21,20 +21,21 @@ from flame.federation.gossip.method import METHODS
 from flame.federation.gossip.neighbour_calls import SENT, Mailbox, PeerCall
 from flame.federation.gossip.network import GossipConfig
 from flame.federation.in_process import in_process_call
+from flame.federation.run_strategy import strategy_of
 from flame.federation.site import Site
-from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.gossip import Gossip
 from flame.federation.strategies.strategy import State
-from flame.federation.task import Message, open_task
+from flame.federation.task import Message
 from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import FEDERATED, Training
 from flame.pipelines import evaluate, train
 
 NAMES = ("a", "b", "c", "d")
 PLAN = [
-    Federation(FEDERATED, NAMES, 0, 2),
-    Federation("federated-without-a", NAMES[1:], 0, 2),
-    Federation("federated-without-b", ("a", "c", "d"), 0, 2),
+    Training(FEDERATED, NAMES, 0, 2),
+    Training("federated-without-a", NAMES[1:], 0, 2),
+    Training("federated-without-b", ("a", "c", "d"), 0, 2),
 ]
 
 
@@ -62,10 +63,10 @@ def sites(config: TrainConfig) -> dict[str, Site]:
 class Network:
     """Mailboxes in place of a network; whoever is ``dead`` takes and sends nothing."""
 
-    def __init__(self, config: TrainConfig, folder: Path, silence_s: float = 5.0) -> None:
+    def __init__(self, config: TrainConfig, folder: Path, heartbeat_timeout_s: float = 5.0) -> None:
         self.boxes, self.dead = {n: Mailbox() for n in NAMES}, set[str]()
         self.seen: list[tuple[str, str, str]] = []
-        self.config, self.folder, self.silence_s = config, folder, silence_s
+        self.config, self.folder, self.heartbeat_timeout_s = config, folder, heartbeat_timeout_s
         self._sites, self._lock = sites(config), threading.Lock()
 
     def call(self, name: str) -> PeerCall:
@@ -88,7 +89,7 @@ class Network:
             post,
             lambda other, topic: other not in self.dead,
             strategy.peers,
-            (30.0, self.silence_s),
+            (30.0, self.heartbeat_timeout_s),
             self.folder / name,
         )
 
@@ -170,7 +171,7 @@ def test_a_dead_neighbour_costs_one_silence_and_not_one_a_round(
     four: TrainConfig, tmp_path: Path
 ) -> None:
     config = replace(four, training=replace(four.training, rounds=6))
-    network = Network(config, tmp_path / "peers", silence_s=1.0)
+    network = Network(config, tmp_path / "peers", heartbeat_timeout_s=1.0)
     begun = threading.Event()
     original = network.boxes["b"].put
 
@@ -210,7 +211,7 @@ def test_who_is_away_sends_nothing_and_nobody_waits_for_it(
     four: TrainConfig, tmp_path: Path
 ) -> None:
     config = replace(four, gossip=GossipConfig(topology="line", away={"a": (0, 2)}))
-    network = Network(config, tmp_path / "peers", silence_s=30.0)
+    network = Network(config, tmp_path / "peers", heartbeat_timeout_s=30.0)
     with ThreadPoolExecutor(len(NAMES)) as pool:
         found = dict(zip(NAMES, pool.map(lambda n: network.learn(n, 0, 1), NAMES), strict=True))
     whole = expected(config, tmp_path / "whole")

@@ -19,8 +19,8 @@ from flame.federation.privacy.differential import CentrePrivacy
 from flame.federation.privacy.site_policy import SitePolicy
 from flame.federation.sections import PrivacyConfig
 from flame.federation.site import Site
-from flame.federation.task import open_task
 from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.tasks.registry import open_task
 from flame.models.response.gaussian_mechanism import clipped, noised, steps_of
 from flame.pipelines import train
 
@@ -153,9 +153,9 @@ def test_noise_is_secret_and_new_for_anything_new(toy: TrainConfig) -> None:
 
 def test_a_private_site_tells_nothing_else(toy: TrainConfig) -> None:
     site = sites(private(toy))
-    with pytest.raises(Refusal, match="does not answer 'moments': it would be a figure without"):
-        site.answer("moments", {}, [], {}, False, WHO)
-    with pytest.raises(Refusal, match="does not answer 'score'"):
+    with pytest.raises(Refusal, match="does not reply to 'moments': it would be a figure without"):
+        site.reply("moments", {}, [], {}, False, WHO)
+    with pytest.raises(Refusal, match="does not reply to 'score'"):
         site.score([], {}, WHO)
     start = [np.zeros((2, 1), np.float32), np.zeros(1, np.float32)]
     with pytest.raises(Refusal, match="learns once a round"):
@@ -180,14 +180,14 @@ def test_a_run_says_what_it_spent(toy: TrainConfig, tmp_path: Path, level: str) 
 
 def test_what_cannot_be_private(toy: TrainConfig) -> None:
     for change, message in (
-        ({"level": "patiant"}, "privacy.level: one of"),
+        ({"level": "patiant"}, "level must be one of"),
         ({"level": "patient"}, "privacy.bounds: the lowest and highest value of every feature"),
-        ({"level": "patient", "bounds": BOUNDS, "noise": 0.0}, "privacy.clip and noise: above 0"),
+        ({"level": "patient", "bounds": BOUNDS, "noise": 0.0}, "noise must be above 0"),
     ):
         with pytest.raises(BadInput, match=message):
             replace(toy, privacy=PrivacyConfig(**change))  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="by a network"):
-        replace(private(toy), task="survival")
+        open_task(replace(private(toy), task="survival"))
 
 
 def test_a_policy_can_demand_it(toy: TrainConfig) -> None:

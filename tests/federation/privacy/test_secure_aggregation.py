@@ -19,9 +19,9 @@ from flame.federation.coordinator import Coordinator
 from flame.federation.in_process import in_process_call
 from flame.federation.privacy.secure_aggregation import Masks, sum_of
 from flame.federation.site import Site
-from flame.federation.task import open_task
 from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import FEDERATED, Training
 from flame.pipelines import train
 
 VALUES = st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=20)
@@ -85,7 +85,7 @@ def test_the_coordinator_receives_no_update_and_ends_where_fedavg_does(
         received.append((method, answers.got))
         return answers
 
-    plan = [Federation(FEDERATED, ("a", "b"), 0, 2)]
+    plan = [Training(FEDERATED, ("a", "b"), 0, 2)]
     Coordinator(config, open_task(config), tmp_path / "secure", plan).run(
         spying, lambda f: f.centres
     )
@@ -122,10 +122,10 @@ def test_a_site_that_is_lost_while_hiding(toy: TrainConfig, tmp_path: Path) -> N
             return Answers(answers.got, {"c": "was silent for 5 s"})
         return answers
 
-    plan = [Federation(FEDERATED, ("a", "b", "c"), 0, 2)]
+    plan = [Training(FEDERATED, ("a", "b", "c"), 0, 2)]
     with pytest.raises(FlameError, match="too few sites to hide .* c was silent"):
         Coordinator(config, task, tmp_path / "all", plan).run(call, lambda f: f.centres)
-    fewer = replace(config, federation=replace(config.federation, min_sites=2))
+    fewer = replace(config, federation=replace(config.federation, min_available_sites=2))
     Coordinator(fewer, task, tmp_path / "run", plan).run(call, lambda f: f.centres)
     history = finished(tmp_path / "run", "federated.seed-0.all").history
     assert [(r["site"], r["lost"]) for r in history] == [
@@ -147,4 +147,4 @@ def test_strategies_that_need_each_update_are_refused(toy: TrainConfig, tmp_path
     with pytest.raises(BadInput, match="shows the mean alone, and median needs each update"):
         train.run(config, tmp_path / "run")
     with pytest.raises(BadInput, match="not for regressions"):
-        replace(secured(toy), task="survival")
+        open_task(replace(secured(toy), task="survival"))

@@ -23,11 +23,11 @@ def test_what_is_not_listed_is_refused(toy: TrainConfig) -> None:
     policy = SitePolicy(learners=("survival",), questions=("moments",), least_patients=1)
     with pytest.raises(Refusal, match="does not take part in response"):
         policy.applied(toy)
-    with pytest.raises(Refusal, match="does not answer 'times'"):
+    with pytest.raises(Refusal, match="does not reply to 'times'"):
         policy.check_question("times")
     for asked in ("moments", "train", "masked"):
         policy.check_question(asked)
-    with pytest.raises(Refusal, match="does not answer 'score'"):
+    with pytest.raises(Refusal, match="does not reply to 'score'"):
         policy.check_question("score")
     assert policy.applied(replace(toy, task="survival")).task == "survival"
     SitePolicy().check_question("times")
@@ -66,8 +66,8 @@ def test_words_of_messages() -> None:
     text = described("train", {"name": "federated.seed-0.all", "number": 4}, weights)
     assert text.startswith("weights after round 4 of federated.seed-0.all, learned from 12 pat")
     assert text.endswith("(8 numbers, 0.0 kB)")
-    sums = described("answer", {"question": "moments"}, {"count": np.zeros(500)})
-    assert sums == "sums over patients in answer to 'moments' (500 numbers, 4.0 kB)"
+    sums = described("reply", {"question": "moments"}, {"count": np.zeros(500)})
+    assert sums == "sums over patients in reply to 'moments' (500 numbers, 4.0 kB)"
     assert described("train", {}, {"failed": "ValueError"}) == "no answer to 'train': ValueError"
 
 

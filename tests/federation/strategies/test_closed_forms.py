@@ -80,7 +80,7 @@ def test_fednova_with_equal_steps_is_fedavg() -> None:
         ("fedavgm", {"momentum": 0.0}),
         ("fedprox", {"mu": 0.0}),
         ("qffl", {"q": 0.0}),
-        ("trimmed-mean", {"trim": 0}),
+        ("trimmed-mean", {"num_trimmed": 0}),
         ("centred-clipping", {"radius": 1e9}),
     ],
 )
@@ -121,7 +121,7 @@ def test_momentum_by_hand() -> None:
 )
 def test_one_step_of_the_server_by_hand(name: str, second: float) -> None:
     first = 2.0 if name == "fedadagrad" else 0.1 * 2.0
-    found = opened(name, rate=0.5).aggregate(State([np.zeros(1)]), updates_of(2.0))
+    found = opened(name, server_learning_rate=0.5).aggregate(State([np.zeros(1)]), updates_of(2.0))
     assert found.weights[0] == pytest.approx([0.5 * first / (np.sqrt(second) + 1e-3)])
 
 
@@ -129,7 +129,11 @@ def test_flash_without_drift_is_fedadam_and_steps_further_after_a_jump() -> None
     values = [0.01, 0.015, 0.02, 0.1]
 
     def went(name: str, **options: float) -> list[float]:
-        strategy, at, found = opened(name, rate=0.001, **options), State([np.zeros(1)]), []
+        strategy, at, found = (
+            opened(name, server_learning_rate=0.001, **options),
+            State([np.zeros(1)]),
+            [],
+        )
         for value in values:
             after = strategy.aggregate(at, updates_of(value))
             found.append((after.weights[0] - at.weights[0]).item())
@@ -154,9 +158,9 @@ def test_qffl_by_hand() -> None:
 ROBUST = [
     ("median", {}),
     ("geometric-median", {}),
-    ("krum", {"liars": 2}),
-    ("bulyan", {"liars": 2}),
-    ("trimmed-mean", {"trim": 2}),
+    ("krum", {"num_byzantine": 2}),
+    ("bulyan", {"num_byzantine": 2}),
+    ("trimmed-mean", {"num_trimmed": 2}),
     ("centred-clipping", {"radius": 1.0}),
 ]
 
@@ -186,13 +190,19 @@ def test_krum_by_hand() -> None:
     # 0.13 and more: 1.1 wins, and the best two are 1.1 and 1.
     five = updates_of(0, 1, 1.1, 1.3, 50)
     at = State([np.zeros(1)])
-    assert opened("krum", liars=1).aggregate(at, five).weights[0] == pytest.approx([1.1])
-    assert opened("krum", liars=1, keep=2).aggregate(at, five).weights[0] == pytest.approx([1.05])
+    assert opened("krum", num_byzantine=1).aggregate(at, five).weights[0] == pytest.approx([1.1])
+    assert opened("krum", num_byzantine=1, keep=2).aggregate(at, five).weights[0] == pytest.approx(
+        [1.05]
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "options", "least"),
-    [("krum", {"liars": 2}, 7), ("bulyan", {"liars": 1}, 7), ("trimmed-mean", {"trim": 2}, 5)],
+    [
+        ("krum", {"num_byzantine": 2}, 7),
+        ("bulyan", {"num_byzantine": 1}, 7),
+        ("trimmed-mean", {"num_trimmed": 2}, 5),
+    ],
 )
 def test_too_few_sites_are_refused(name: str, options: dict[str, float], least: int) -> None:
     few, enough = updates_of(*range(least - 1)), updates_of(*range(least))
@@ -216,7 +226,7 @@ def test_own_arrays_stay_and_the_rest_is_averaged() -> None:
 
 def test_ditto_reaches_the_optimum_of_each_site_held_near_everyones() -> None:
     # v = argmin f_k(v) + s/2 |v - w|^2, that is (A_k + s) v = b_k + s w, with w that of FedAvg.
-    strategy, at, strength = opened("ditto", strength=2.0), State([np.zeros(2)]), 2.0
+    strategy, at, strength = opened("ditto", lambda_=2.0), State([np.zeros(2)]), 2.0
     for _ in range(400):
         updates = []
         for site in range(3):
@@ -238,5 +248,7 @@ def test_an_old_change_counts_less_in_fedbuff() -> None:
     old = Update("b", [np.array([12.0])], 1, 0.0, 0.0, since=[np.array([10.0])], staleness=3)
     at = opened("fedbuff", buffer=2).aggregate(State([np.zeros(1)]), [new, old])
     assert at.weights[0] == pytest.approx(2.5)
-    half = opened("fedbuff", buffer=2, rate=0.5).aggregate(State([np.zeros(1)]), [new, old])
+    half = opened("fedbuff", buffer=2, server_learning_rate=0.5).aggregate(
+        State([np.zeros(1)]), [new, old]
+    )
     assert half.weights[0] == pytest.approx(1.25)

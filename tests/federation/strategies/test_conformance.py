@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from flame.core.errors import BadInput
 from flame.core.scores import Correction, Update
 from flame.federation.config import TrainConfig
+from flame.federation.run_strategy import strategy_of
 from flame.federation.sections import DataConfig, FederationConfig, TrainingConfig
-from flame.federation.strategies.chosen import strategy_of
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, open_strategy
 
 NAMES = ("dense/kernel", "group_normalization/gamma", "dense_1/kernel")
@@ -43,23 +43,23 @@ def update(name: str, value: float, patients: int, steps: int = 1) -> Update:
     ("name", "options"),
     [
         ("krum", {"keep": 0}),
-        ("krum", {"liars": -1}),
+        ("krum", {"num_byzantine": -1}),
         ("fedadam", {"tau": 0}),
-        ("fedyogi", {"rate": -1}),
+        ("fedyogi", {"server_learning_rate": -1}),
         ("fedprox", {"mu": -1}),
         ("fedavgm", {"momentum": 2}),
         ("qffl", {"q": -1}),
         ("feddyn", {"alpha": 0}),
         ("geometric-median", {"steps": 0}),
         ("centred-clipping", {"radius": 0}),
-        ("trimmed-mean", {"trim": -1}),
-        ("flash", {"decay": 1}),
-        ("ditto", {"strength": -1}),
+        ("trimmed-mean", {"num_trimmed": -1}),
+        ("flash", {"beta_2": 1}),
+        ("ditto", {"lambda_": -1}),
         ("fedbuff", {"buffer": 0}),
     ],
 )
 def test_options_out_of_range_are_refused(name: str, options: dict[str, float]) -> None:
-    with pytest.raises(BadInput, match=f"options.{next(iter(options))}: "):
+    with pytest.raises(BadInput, match=f"'options.{next(iter(options))}' must be "):
         open_strategy(name, options, 0.1)
 
 

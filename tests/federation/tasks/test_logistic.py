@@ -17,10 +17,11 @@ from flame.federation.folds import fold_of
 from flame.federation.in_process import in_process_call
 from flame.federation.sections import DataConfig, RegressionConfig
 from flame.federation.site import Site
-from flame.federation.task import Shared, open_task
+from flame.federation.task import Shared
 from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.tasks.registry import open_task
 from flame.federation.tasks.regression import PENALIZERS
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.trainings import FEDERATED, Training
 from flame.models.response.inputs import Inputs, ResponseModelConfig
 from flame.pipelines import evaluate, train
 from tests.federation.conftest import on_both_engines
@@ -29,7 +30,7 @@ from tests.federation.conftest import on_both_engines
 def federated(config: TrainConfig, run: Path) -> tuple[Shared, list[Inputs]]:
     task = open_task(config)
     patients = [task.patients(load_cohort(config, c)) for c in config.data.centres]
-    plan = [Federation(FEDERATED, config.data.centres, 0, 5)]
+    plan = [Training(FEDERATED, config.data.centres, 0, 5)]
     sites = {p.centre: Site(task, [p]) for p in patients}
     Coordinator(config, task, run, plan).run(in_process_call(sites), lambda f: f.centres)
     return finished(run, plan[0].name).shared, patients
@@ -68,7 +69,7 @@ def test_four_real_hospitals_with_gaps(shared: Callable[[str], Path], tmp_path: 
     model = expected(*pooled(patients), 0.01)
     beta = [*model.intercept_, *model.coef_[0]]
     assert found["beta"] == pytest.approx(beta, abs=1e-6)
-    assert found["asked"] <= 10
+    assert found["queried"] <= 10
 
 
 def test_nested_cross_validation_chooses_what_pooled_scikit_learn_would(
@@ -120,8 +121,8 @@ def test_a_personalised_model_is_drawn_towards_the_federated_one(
     )
     run = tmp_path / "run"
     train.run(config, run)
-    both = finished(run, Federation(FEDERATED, ("a", "b"), 0, 2).name).shared
-    own = finished(run, Federation("personalised-a", ("a",), 0, 2).name).shared
+    both = finished(run, Training(FEDERATED, ("a", "b"), 0, 2).name).shared
+    own = finished(run, Training("personalised-a", ("a",), 0, 2).name).shared
     task = open_task(config)
     patients = task.patients(load_cohort(config, "a"))
     # At its own maximum the slope of the likelihood is that of the penalty on leaving the other.

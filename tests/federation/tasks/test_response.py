@@ -8,12 +8,12 @@ import pytest
 
 from flame.core.config import as_toml
 from flame.core.errors import BadInput
-from flame.core.scores import Correction
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig
 from flame.federation.strategies.strategy import State
-from flame.federation.tasks.response import ResponseTask
+from flame.federation.task import TrainRequest
+from flame.federation.tasks.network import NetworkResponseTask
 from flame.models.response.inputs import Inputs, ResponseModelConfig
 from flame.models.segmentation.cases import SegmentationConfig
 from flame.models.segmentation.segmentation import SegmentationModel
@@ -44,13 +44,13 @@ def masks(tmp_path: Path) -> Path:
 def test_training_starts_from_the_encoder_of_the_masks(masks: Path) -> None:
     model = ResponseModelConfig(sequences=("T1C",), filters=4, encoder=str(masks))
     config = TrainConfig(DataConfig(bids="b"), model)
-    task = ResponseTask(config)
+    task = NetworkResponseTask(config)
     start = task.initial_weights(patients(), 0)
     expected = SegmentationModel(SMALL).build(5)[0]
     assert any(w.shape == expected.shape and np.array_equal(w, expected) for w in start)
-    shared = {n: np.zeros(0) for n in ("count", "mean", "squares")}
+    shared = {n: np.zeros(0) for n in ("count", "mean", "sum_sq_dev")}
     rng = np.random.default_rng(0)
-    after, loss, steps = task.train([patients()], start, shared, 1, rng, Correction())
+    after, loss, steps = task.train([patients()], TrainRequest(start, shared, 1, rng))
     assert steps == 1
     assert np.isfinite(loss)
     assert not all(np.array_equal(a, b) for a, b in zip(start, after, strict=True))
@@ -59,10 +59,11 @@ def test_training_starts_from_the_encoder_of_the_masks(masks: Path) -> None:
 
 def test_a_run_that_does_not_fit(masks: Path, tmp_path: Path) -> None:
     model = ResponseModelConfig(sequences=("T1C",), filters=4, encoder=str(masks), voxel_mm=3.0)
-    with pytest.raises(BadInput, match=r"segmentation at 6 mm; .*\(now 3\)"):
-        ResponseTask(TrainConfig(DataConfig(bids="b"), model)).initial_weights(patients(), 0)
+    with pytest.raises(BadInput, match=r"learned at 6 mm; .*\(now 3\)"):
+        NetworkResponseTask(TrainConfig(DataConfig(bids="b"), model)).initial_weights(patients(), 0)
     nowhere = replace(model, encoder=str(tmp_path / "no"))
+    elsewhere = NetworkResponseTask(TrainConfig(DataConfig(bids="b"), nowhere))
     with pytest.raises(BadInput, match="is no run folder of flame train"):
-        ResponseTask(TrainConfig(DataConfig(bids="b"), nowhere)).initial_weights(patients(), 0)
+        elsewhere.initial_weights(patients(), 0)
     with pytest.raises(BadInput, match="model.encoder reads images"):
         TrainConfig(DataConfig(bids="b"), replace(model, sequences=()))

@@ -13,22 +13,23 @@ from lifelines.statistics import multivariate_logrank_test
 from lifelines.utils import concordance_index
 from lifelines.utils.concordance import _concordance_summary_statistics
 from sklearn.metrics import roc_auc_score
-from tests.federation.tasks.test_logistic import heart_disease
 
 from flame.core.errors import BadInput, FlameError
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig, PrivacyConfig, RegressionConfig
-from flame.federation.task import Shared, open_task
+from flame.federation.task import Query, Shared
 from flame.federation.tasks.cohorts import load_cohort
-from flame.federation.trainings import FEDERATED, Federation
+from flame.federation.tasks.registry import open_task
+from flame.federation.trainings import FEDERATED, Training
 from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import describe, train
+from tests.federation.tasks.test_logistic import heart_disease
 
 
 def shared_of(config: TrainConfig, run: Path) -> Shared:
     names = train.resolve(replace(config, task="statistics")).data.centres
-    return finished(run, Federation(FEDERATED, names, 0, 2).name).shared
+    return finished(run, Training(FEDERATED, names, 0, 2).name).shared
 
 
 def agrees(shared: Shared, table: pd.DataFrame, features: tuple[str, ...]) -> None:
@@ -115,12 +116,12 @@ def test_small_counts_do_not_leave(toy: TrainConfig) -> None:
     config = replace(toy, task="statistics", privacy=PrivacyConfig(least_count=5))
     task = open_task(config)
     patients = task.patients(load_cohort(config, "a"))
-    left = task.answer([patients], "survival", {}, [], {})["a"]
+    left = task.reply([patients], Query("survival"))["a"]
     assert min(left["deaths"] + left["censored"]) >= 5
-    for counts in task.answer([patients], "features", {}, [], {})["a"]["auc"]:
+    for counts in task.reply([patients], Query("features"))["a"]["auc"]:
         assert min(counts["yes"] + counts["no"]) >= 5
     with pytest.raises(BadInput, match=r"fewer than privacy.least_count = 5"):
-        task.answer([patients.take(np.arange(4))], "moments", {}, [], {})
+        task.reply([patients.take(np.arange(4))], Query("moments"))
 
 
 def test_with_five_together_the_curve_moves_little(toy: TrainConfig, tmp_path: Path) -> None:
@@ -150,17 +151,19 @@ def test_a_page_and_tables(toy: TrainConfig, tmp_path: Path) -> None:
 
 def test_a_site_refuses_to_train_on_too_few(toy: TrainConfig, tmp_path: Path) -> None:
     config = replace(toy, privacy=PrivacyConfig(least_patients=20))
-    with pytest.raises(FlameError, match=r"refuses to answer for fewer than .*least_patients = 20"):
+    with pytest.raises(FlameError, match=r"refuses to reply for fewer than .*least_patients = 20"):
         train.run(config, tmp_path / "run")
 
 
 def test_sums_at_each_death_need_a_limit_of_one(toy: TrainConfig) -> None:
     with pytest.raises(BadInput, match="those of single patients"):
-        replace(
-            toy,
-            task="survival",
-            privacy=PrivacyConfig(least_patients=5),
-            regression=RegressionConfig(stratified=False),
+        open_task(
+            replace(
+                toy,
+                task="survival",
+                privacy=PrivacyConfig(least_patients=5),
+                regression=RegressionConfig(stratified=False),
+            )
         )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from flame.evaluation.metrics.estimates import auc
 from flame.evaluation.outcomes.baselines import baseline_predictions
+from flame.evaluation.outcomes.outcome import OUTCOMES
 from flame.federation.config import TrainConfig
 from flame.federation.tasks.cohorts import load_cohort
 from flame.models.response.baselines import logistic, prevalence
@@ -23,7 +24,7 @@ def test_leave_one_centre_out_auc_of_clinical_features(
     cohorts = [load_cohort(config, c) for c in config.data.centres]
     found = {
         p.tested_on: p
-        for p in baseline_predictions(config, cohorts)
+        for p in baseline_predictions(config, OUTCOMES["response"], cohorts)
         if p.model == "logistic, clinical"
     }
     # Reference: scikit-learn LogisticRegression(C=0.1) on the standardised pooled other centres,

@@ -23,7 +23,7 @@ def test_merged_equals_pooled(parts: list[np.ndarray], drop: int) -> None:
         assert found.count[column] == len(known)
         if len(known):
             assert found.mean[column] == pytest.approx(known.mean(), abs=1e-8)
-            assert found.squares[column] == pytest.approx(known.var() * len(known), abs=1e-5)
+            assert found.sum_sq_dev[column] == pytest.approx(known.var() * len(known), abs=1e-5)
 
 
 def test_missing_and_constant_become_zero() -> None:

@@ -9,8 +9,7 @@ import pytest
 from flame.core.errors import BadInput
 from flame.federation.gossip.network import GossipConfig, Peers
 from flame.streams.exchange import EXCHANGES
-from flame.streams.learners.chosen import LEARNERS
-from flame.streams.learners.learner import Learner, Pace, apart, open_learner
+from flame.streams.learners.learner import LEARNERS, Learner, Pace, apart, open_learner
 from flame.streams.learners.replay import Reservoir
 from flame.streams.methods import MethodConfig
 from flame.streams.networks.base import Adam

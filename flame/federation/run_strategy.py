@@ -1,32 +1,10 @@
-"""The strategy that a configuration chooses, out of all there are."""
+"""The strategy of a run, refused where its training does not fit."""
 
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
-from flame.federation.strategies import (  # noqa: F401  (they register themselves)
-    bulyan,
-    centred_clipping,
-    ditto,
-    fedadagrad,
-    fedadam,
-    fedavg,
-    fedavgm,
-    fedbn,
-    fedbuff,
-    feddyn,
-    fednova,
-    fedprox,
-    fedrep,
-    fedyogi,
-    flash,
-    geometric_median,
-    gossip,
-    krum,
-    median,
-    qffl,
-    scaffold,
-    trimmed_mean,
-)
+from flame.federation.strategies import gossip
 from flame.federation.strategies.strategy import State, Strategy, open_strategy
+from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import FEDERATED
 
 
@@ -42,7 +20,8 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
     found = open_strategy(name, options, training.learning_rate)
     if isinstance(found, gossip.Gossip):
         found = gossip.Gossip(config.gossip, config.data.centres)
-    if found.plain_gradients and (config.task != "response" or training.optimizer != "sgd"):
+    plain = training.optimizer == "sgd" and open_task(config).takes_plain_steps
+    if found.plain_gradients and not plain:
         raise BadInput(
             f"federation.strategy {name} counts on plain gradient steps: set "
             "training.optimizer = 'sgd', on task response"

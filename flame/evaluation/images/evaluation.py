@@ -1,0 +1,43 @@
+"""What evaluations of masks and of forecasts share."""
+
+from collections.abc import Iterable, Sequence
+
+import pandas as pd
+
+from flame.core.scores import GeneralisationReport
+from flame.evaluation.evaluations import Evaluated, FinishedRun
+from flame.evaluation.images.scores import differences, scores, strata
+from flame.evaluation.images.sections import image_sections
+from flame.evaluation.pages.sections import Evaluation
+from flame.federation.tasks.cohort_summary import summarise_cohorts
+
+
+def evaluated(
+    run: FinishedRun,
+    rows: pd.DataFrame,
+    pairs: Iterable[tuple[str, str]],
+    baselines: Sequence[str],
+) -> Evaluated:
+    """Scores, differences and sections from one row a model, patient and day.
+
+    Args:
+        run: the run.
+        rows: a column for each metric and stratum of the task.
+        pairs: models that are compared.
+        baselines: models that were not trained by the federation.
+    """
+    task = run.task
+    report = GeneralisationReport(
+        run.config.data.centres,
+        tuple(scores(task.metrics, rows)),
+        tuple(differences(task.metrics, pairs, rows)),
+        task.metrics[0],
+        run.cohorts[0].simulated,
+    )
+    counts, warnings = summarise_cohorts(task, run.cohorts, run.patients)
+    parts = strata(task.strata, task.metrics, baselines, rows)
+    sections = image_sections(task, rows, parts)
+    limits = list(task.texts().limits)
+    return Evaluated(
+        Evaluation(task, report, counts, sections, limits, warnings), {"strata": parts}
+    )

@@ -1,0 +1,46 @@
+"""How tumour masks hold at each centre."""
+
+import numpy as np
+import pandas as pd
+
+from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun, Progress
+from flame.evaluation.images.evaluation import evaluated
+from flame.evaluation.images.forecast_scores import surface
+from flame.evaluation.images.scores import patient_scores
+from flame.evaluation.metrics.generalisation import PAIRS
+from flame.evaluation.metrics.out_of_sample import OutOfSample
+from flame.federation.tasks.registry import open_task_of
+from flame.federation.tasks.segmentation import SegmentationTask
+from flame.models.segmentation.case_table import dice
+from flame.models.segmentation.cases import REGIONS
+
+
+@EVALUATIONS.register("masks")
+def evaluate_masks(run: FinishedRun, progress: Progress) -> Evaluated:
+    """Dice and HD95 of every model at every centre."""
+    rows = pd.concat(patient_scores(run, mask_scores, progress), ignore_index=True)
+    return evaluated(run, rows, PAIRS, ())
+
+
+def mask_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
+    """Dice and HD95 in mm of the regions that were drawn, on the grid of the network."""
+    task = open_task_of(SegmentationTask, run.config, run.folder.path)
+    model, rows = run.folder.model(part.training), []
+    patients = part.patients.take(part.rows)
+    for name, cases in zip(patients.pseudonyms, patients.cases, strict=True):
+        for case in cases:
+            masks = task.masks(case.images, model.state.weights, model.shared)
+            for region, mask in masks.items():
+                truth = case.regions[..., REGIONS.index(region)]
+                if truth.min() >= 0:
+                    rows.append(
+                        {
+                            "model": part.model,
+                            "patient": name,
+                            "seed": part.training.seed,
+                            "region": region,
+                            "dice": dice(mask, np.asarray(truth > 0.5)),
+                            "hd95": surface(mask, truth > 0.5, task.settings.voxel_mm)[0],
+                        }
+                    )
+    return pd.DataFrame(rows)

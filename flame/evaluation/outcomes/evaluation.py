@@ -1,0 +1,71 @@
+"""How predictions of response or survival hold at each centre."""
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from flame.core.cohort import Cohort
+from flame.core.scores import CentreScore, GeneralisationReport
+from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun, Progress
+from flame.evaluation.outcomes.adaptation import adaptation
+from flame.evaluation.outcomes.baselines import baseline_predictions
+from flame.evaluation.outcomes.case import case_section
+from flame.evaluation.outcomes.effects import feature_effects
+from flame.evaluation.outcomes.membership import membership
+from flame.evaluation.outcomes.out_of_fold import Predictor
+from flame.evaluation.outcomes.outcome import OUTCOMES
+from flame.evaluation.outcomes.scores import differences, scores
+from flame.evaluation.outcomes.sections import cohort_rows, limits, outcome_sections
+from flame.evaluation.outcomes.shortcut import probe
+from flame.evaluation.outcomes.subgroups import subgroups
+from flame.evaluation.pages.sections import Evaluation
+from flame.federation.tasks.cohort_summary import summarise_cohorts
+
+
+@EVALUATIONS.register("outcomes")
+def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
+    """Scores, differences and sections of a run whose task predicts a number a patient."""
+    config, task, inputs = run.config, run.task, run.patients
+    outcome = OUTCOMES[task.outcome]
+    predictor = Predictor(config, run.folder.path, inputs)
+    pairs = zip(run.cohorts, inputs, strict=True)
+    baselines = baseline_predictions(config, outcome, [of_inputs(c, i) for c, i in pairs])
+    predictions = [*predictor.all(), *baselines]
+    metrics = tuple(dict.fromkeys((*task.metrics, *config.evaluation.metrics)))
+    found = list[CentreScore]()
+    for done, prediction in enumerate(predictions, 1):
+        found += scores(outcome, metrics, prediction, inputs)
+        progress(done, len(predictions))
+    names = dict.fromkeys(b.model for b in baselines)
+    report = GeneralisationReport(
+        config.data.centres,
+        tuple(found),
+        tuple(differences(outcome, predictions, inputs, names)),
+        outcome.metric,
+        run.cohorts[0].simulated,
+    )
+    counts, warnings = summarise_cohorts(task, run.cohorts, inputs)
+    groups = subgroups(outcome, predictions, inputs, run.cohorts)
+    adapted = adaptation(predictor) if outcome.is_probability else pd.DataFrame()
+    sections = outcome_sections(
+        config,
+        outcome,
+        predictions,
+        inputs,
+        groups,
+        probe(outcome, predictions, inputs),
+        feature_effects(config, run.folder.path, inputs),
+        membership(predictor) if outcome.is_probability else {},
+        adapted,
+    )
+    sections += case_section(run, predictor.task)
+    rows = cohort_rows(counts, run.cohorts)
+    tables = {"subgroups": groups} | ({} if adapted.empty else {"adaptation": adapted})
+    return Evaluated(Evaluation(task, report, rows, sections, limits(task), warnings), tables)
+
+
+def of_inputs(cohort: Cohort, inputs: Any) -> Cohort:
+    """The patients of a cohort that a task took, row by row as in its inputs."""
+    by_name = {p.pseudonym: p for p in cohort.patients}
+    return replace(cohort, patients=tuple(by_name[name] for name in inputs.pseudonyms))

@@ -1,0 +1,161 @@
+"""Response by a network, trained in rounds, on features standardised over all centres."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.cohort import Cohort
+from flame.core.config import load_config
+from flame.core.errors import BadInput
+from flame.core.imaging import Sequence
+from flame.core.scores import Trained, Weights
+from flame.federation.checkpoint import finished
+from flame.federation.config import TrainConfig
+from flame.federation.run_files import CONFIG
+from flame.federation.task import VALIDATION, Message, Query, SendQuery, Shared, TrainRequest
+from flame.federation.tasks.registry import RESPONSE_MODELS, open_task_of
+from flame.federation.tasks.response import ResponseTask
+from flame.federation.tasks.segmentation import SegmentationTask
+from flame.federation.trainings import final_training
+from flame.models.regression.logistic import log_losses
+from flame.models.response.inputs import Inputs, concatenate
+from flame.preprocessing.harmonisation.standardisation import (
+    Moments,
+    merge,
+    standardise,
+    summarise,
+)
+
+
+@RESPONSE_MODELS.register("network")
+class NetworkResponseTask(ResponseTask):
+    """See ``flame.models.response.network``.
+
+    ``shared`` are the moments of the clinical features.
+    """
+
+    name = "response"
+    learns_in_rounds = can_validate = takes_plain_steps = True
+
+    def __init__(self, config: TrainConfig) -> None:
+        super().__init__(config)
+        self.rounds = config.training.rounds
+        self.calibration = config.training.validation
+        self._model: Any = None
+
+    @property
+    def model(self) -> Any:
+        """The model; Keras is imported where it is used, which is not at the coordinator."""
+        if self._model is None:
+            from flame.models.response.network import ResponseModel
+
+            training = self.config.training
+            self._model = ResponseModel(
+                self.config.model, training.optimizer, training.learning_rate
+            )
+        return self._model
+
+    def patients(self, cohort: Cohort) -> Inputs:
+        """Arrays of all patients."""
+        assert self.model is not None  # an unknown optimizer is refused before any training
+        return super().patients(cohort)
+
+    def initial_weights(self, patients: Inputs, seed: int) -> Weights:
+        """Weights of the network for images of this shape, its encoder pre-trained if named."""
+        weights: Weights = self.model.build(patients.image.shape[1:], seed)
+        if self.config.model.encoder:
+            return list(self.model.pretrained(weights, self._unet()))
+        return weights
+
+    def network(self) -> Any:
+        """See ``Task``."""
+        model = self.config.model
+        channels = len(Sequence) if model.encoder else len(model.sequences)
+        self.model.build((None, None, None, channels), 0)
+        return self.model.network
+
+    def _unet(self) -> Weights:
+        run = Path(self.config.model.encoder)
+        path = run / CONFIG
+        if not path.exists():
+            raise BadInput(f"model.encoder: {run} is no run folder of flame train")
+        trained = load_config(TrainConfig, path, [])
+        task = open_task_of(SegmentationTask, trained, run)
+        seen, wanted = task.settings.voxel_mm, self.config.model.voxel_mm
+        if seen != wanted:
+            raise BadInput(
+                f"model.encoder: {run} learned at {seen:g} mm; give the same to model.voxel_mm "
+                f"(now {wanted:g})"
+            )
+        name = final_training(trained.data.centres, trained.training.seeds[0]).name
+        return finished(run, name).state.weights
+
+    def weight_names(self) -> tuple[str, ...]:
+        """Paths of the network's variables."""
+        return tuple(v.path for v in self.model.network.weights)
+
+    def input_columns(self) -> tuple[str, ...]:
+        """The clinical columns."""
+        return self.config.model.clinical_columns if self.config.model.clinical else ()
+
+    def reply(self, patients: list[Inputs], query: Query) -> Message:
+        """Counts, means and sums of squares of the clinical features, or losses of patients."""
+        if query.question == VALIDATION:
+            return self._losses(concatenate(patients), query.weights, query.shared)
+        if query.question != "moments":
+            raise self.unknown(query)
+        return asdict(merge([summarise(p.clinical) for p in patients]))
+
+    def train(self, patients: list[Inputs], request: TrainRequest) -> Trained:
+        """One round of ``training.epochs``."""
+        inputs, training = concatenate(patients), self.config.training
+        self.model.build(inputs.image.shape[1:], 0)
+        privacy = self.config.privacy
+        private = (privacy.clip, privacy.noise) if privacy.level == "patient" else None
+        updated: Trained = self.model.fit(
+            request.weights,
+            inputs,
+            _standardised(inputs, request.shared),
+            training.epochs,
+            training.batch_size,
+            request.rng,
+            request.correction,
+            private,
+        )
+        return updated
+
+    def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> NDArray[np.float64]:
+        """Probability (n,) that each patient responds."""
+        self.model.build(patients.image.shape[1:], 0)
+        predicted: NDArray[np.float64] = self.model.probability(
+            weights, patients, _standardised(patients, shared)
+        )
+        return predicted
+
+    def _losses(self, patients: Inputs, weights: Weights, shared: Shared) -> Message:
+        losses = log_losses(self.predict(patients, weights, shared), patients.response)
+        return {"loss": float(losses.sum()), "count": len(losses)}
+
+    def prepare(self, send: SendQuery, start: Shared) -> Shared:
+        """Moments over all centres, or under differential privacy those of the bounds."""
+        if self.config.privacy.is_private:
+            return asdict(self._bounded())
+        return start or asdict(merge([Moments(**reply) for reply in send("moments", {})]))
+
+    def _bounded(self) -> Moments:
+        """Moments that put features between their bounds at -2 to 2, whatever patients have."""
+        bounds = np.array([self.config.privacy.bounds[n] for n in self.config.model.clinical])
+        low, high = bounds.reshape(-1, 2).T
+        count = np.ones(len(low))
+        return Moments(count, (low + high) / 2, ((high - low) / 4) ** 2 * count)
+
+    def training_text(self) -> str:
+        """How the model was trained."""
+        return f"network, {self.rounds} rounds of {self.config.federation.strategy}"
+
+
+def _standardised(inputs: Inputs, shared: Shared) -> NDArray[np.float32]:
+    return standardise(inputs.clinical, Moments(**shared)).astype(np.float32)

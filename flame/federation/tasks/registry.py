@@ -1,0 +1,37 @@
+"""The tasks that a configuration can choose from."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from flame.core.errors import BadInput
+from flame.core.registry import Registry
+from flame.federation.config import TrainConfig
+from flame.federation.task import Task
+
+T = TypeVar("T", bound=Task[Any])
+
+TASKS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("task")
+RESPONSE_MODELS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("model.kind")
+"""What learns the response: the values of ``model.kind``."""
+
+
+def open_task(config: TrainConfig) -> Task[Any]:
+    """Return the task of a run.
+
+    Raises:
+        BadInput: no such task, or the configuration does not suit it.
+    """
+    return TASKS[config.task](config)
+
+
+def open_task_of(kind: type[T], config: TrainConfig, run: Path) -> T:
+    """Return the task of a run folder that has to be of one ``kind``.
+
+    Raises:
+        BadInput: the run is on another task.
+    """
+    task = open_task(config)
+    if not isinstance(task, kind):
+        raise BadInput(f"{run} is a run on {task.name}; give one on {kind.name}")
+    return task
