@@ -50,8 +50,8 @@ ABLATED = {
     "no births": {"births": False},
     "no joins": {"joins": False},
     "no old batches": {"old": False},
-    "no fork of first weights": {"afresh": False},
-    "no model of everything": {"everything": False},
+    "no fork of first weights": {"from_initial_weights": False},
+    "no model of everything": {"global_model": False},
     "no heads, no families": {"heads": False},
     "old batches do not fade": {"fade": 1.0},
 }

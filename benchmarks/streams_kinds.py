@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pandas as pd
 
-from flame.federation.gossip.network import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.streams.learners.learner import Pace
 from flame.streams.measures import interval, summary
 from flame.streams.methods import KNOWN, begin
@@ -51,7 +51,7 @@ def one(kind: str, method: str, seed: int) -> dict[str, object]:
     given, drift = KINDS[kind]
     schedule, gossip = ScheduleConfig(**given), GossipConfig()
     names = tuple(f"node-{k + 1}" for k in range(schedule.nodes))
-    plan = plan_of(schedule, Peers(gossip, names).links(0), seed)
+    plan = plan_of(schedule, GossipNetwork(gossip, names).links(0), seed)
     stream = synthetic_stream(SyntheticConfig("sea", noise=0.05, drift=drift), plan, seed)
     network = MLP(stream.shape[0], 20)
     found = summary(

@@ -28,7 +28,7 @@ from flame.preprocessing.cohort.tables import write_participants, write_quality
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.report import write_quality_report
 from flame.preprocessing.quality.reviews import ACCEPT, decision, read_decisions
-from flame.preprocessing.radiotherapy_plan import Planned
+from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
 from flame.preprocessing.session import Study, StudyResult
 from flame.preprocessing.studies import DRAWN_ON
 
@@ -136,7 +136,9 @@ def _studies(out: Path, visits: list[Visit]) -> Iterator[Study]:
         session = f"{number:02d}"
         drawn_on = next((s for s in DRAWN_ON if s in visit.scans), None)
         labels = out / ".labels" / f"{subject}_{session}.nii.gz"
-        planned = Planned(tumour=_tumour(visit, labels), drawn_on=drawn_on, dose_map=visit.dose)
+        planned = RadiotherapyPlan(
+            tumour=_tumour(visit, labels), drawn_on=drawn_on, dose_map=visit.dose
+        )
         yield Study(
             subject,
             session,

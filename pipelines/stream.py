@@ -10,7 +10,7 @@ from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.federation.gossip.method import GOSSIP
-from flame.federation.gossip.network import Peers
+from flame.federation.gossip.network import GossipNetwork
 from flame.federation.run_files import CONFIG
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.parallel import in_parallel
@@ -144,7 +144,7 @@ def _checked(config: StreamConfig) -> Stream:
         except BadInput as error:
             raise BadInput(f"method '{name}': {error}") from None
     if any(method.exchange == GOSSIP for method in config.all_methods.values()):
-        _ = Peers(config.gossip, stream.nodes, stream.links).diameter
+        _ = GossipNetwork(config.gossip, stream.nodes, stream.links).diameter
     return stream
 
 

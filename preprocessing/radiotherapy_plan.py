@@ -24,7 +24,7 @@ Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Planned:
+class RadiotherapyPlan:
     """RT Dose, RT Structure Set and SEG files in the frame of reference of one of the scans.
 
     ``plans`` are the treated plans, SOPInstanceUID to beam numbers; ``notes`` say what else there
@@ -51,7 +51,7 @@ class Planned:
 
 
 def planned_maps(
-    planned: Planned,
+    planned: RadiotherapyPlan,
     moves: Mapping[Sequence, Matrix],
     affine: Matrix,
     shape: tuple[int, ...],
@@ -72,7 +72,7 @@ def planned_maps(
 
 
 def _dose(
-    planned: Planned,
+    planned: RadiotherapyPlan,
     moves: Mapping[Sequence, Matrix],
     affine: Matrix,
     shape: tuple[int, ...],
@@ -95,7 +95,7 @@ def _dose(
 
 
 def _tumours(
-    planned: Planned, convention: str, notes: list[str]
+    planned: RadiotherapyPlan, convention: str, notes: list[str]
 ) -> Iterable[tuple[str, LabelMap, Sequence]]:
     """Regions by name, each with the scan in whose world it lies."""
     if planned.tumour and planned.drawn_on:
@@ -105,7 +105,7 @@ def _tumours(
         yield from ((CORE, mask, planned.sequence) for mask in _contoured(planned, notes))
 
 
-def _contoured(planned: Planned, notes: list[str]) -> Iterable[LabelMap]:
+def _contoured(planned: RadiotherapyPlan, notes: list[str]) -> Iterable[LabelMap]:
     for path in planned.structures:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         for number, name in regions(header):

@@ -26,7 +26,7 @@ from flame.preprocessing.quality.checks import (
     worst,
 )
 from flame.preprocessing.quality.thumbnails import picture, upright
-from flame.preprocessing.radiotherapy_plan import Planned, planned_maps
+from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan, planned_maps
 from flame.preprocessing.stages.atlas_registration import template
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
 from flame.preprocessing.stages.stage import Stage, reference
@@ -51,7 +51,7 @@ class Study:
     sources: tuple[str, ...]
     note: str = ""
     mask: str = ""
-    planned: Planned = field(default_factory=Planned)
+    planned: RadiotherapyPlan = field(default_factory=RadiotherapyPlan)
     accepted: bool = False
 
 
@@ -209,7 +209,7 @@ def _run(
     return SessionFiles(timepoint, moves, native, picture(whole), notes), checks
 
 
-def _text(planned: Planned) -> list[str]:
+def _text(planned: RadiotherapyPlan) -> list[str]:
     plans = [f"{uid} {sorted(beams)}" for uid, beams in sorted(planned.plans.items())]
     return [*plans, *planned.notes]
 

@@ -13,7 +13,7 @@ from flame.io.dicom.series_report import SeriesReport
 from flame.io.pseudonym import pseudonym
 from flame.preprocessing.cohort.clinical import ClinicalTable
 from flame.preprocessing.quality.reviews import ACCEPT, Decision, Key, decision
-from flame.preprocessing.radiotherapy_plan import Planned
+from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
 from flame.preprocessing.session import Study
 
 DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
@@ -81,7 +81,7 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
     return studies
 
 
-def _with_tumour(planned: Planned, series: Taken, mask: str) -> Planned:
+def _with_tumour(planned: RadiotherapyPlan, series: Taken, mask: str) -> RadiotherapyPlan:
     if not mask:
         return planned
     return replace(planned, tumour=Path(mask), drawn_on=next(s for s in DRAWN_ON if s in series))
@@ -107,7 +107,7 @@ def _mask(folder: Path | None, examination: Examination) -> str:
     return str(found.resolve()) if found.exists() else ""
 
 
-def _planned(report: ImportReport, patient_id: str, series: Taken) -> Planned:
+def _planned(report: ImportReport, patient_id: str, series: Taken) -> RadiotherapyPlan:
     """Radiotherapy objects drawn in the frame of reference of one of the day's scans.
 
     Where several scans have some, the likeliest counts and the others are noted.
@@ -124,7 +124,7 @@ def _planned(report: ImportReport, patient_id: str, series: Taken) -> Planned:
         if paths.keys() & set(_DRAWN):
             drawn.setdefault(frame, (sequence, paths))
     if not drawn:
-        return Planned()
+        return RadiotherapyPlan()
     (frame, (sequence, paths)), *others = drawn.items()
     notes = tuple(
         f"{', '.join(sorted(kinds.keys() & set(_DRAWN)))} drawn on {other} left out: those on "
@@ -133,7 +133,7 @@ def _planned(report: ImportReport, patient_id: str, series: Taken) -> Planned:
     )
     dose, structures, segmentations = (tuple(paths.get(kind, ())) for kind in _DRAWN)
     plans = treated_plans(report.plans(patient_id))
-    return Planned(frame, sequence, dose, structures, segmentations, plans, notes)
+    return RadiotherapyPlan(frame, sequence, dose, structures, segmentations, plans, notes)
 
 
 def _frames(item: Instance) -> set[str]:

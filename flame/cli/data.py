@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flame.cli.console import Overrides, app, bars, out, table, warn
+from flame.cli.console import Overrides, Plugins, app, bars, out, table, warn
 from flame.core.errors import FlameError
+from flame.core.plugins import load_plugins
 
 Sequences = Annotated[
     Path | None,
@@ -92,12 +93,14 @@ def preprocess(
         Path | None, typer.Option(help="TOML file of stage parameters (docs/configuration.md).")
     ] = None,
     overrides: Overrides = None,
+    plugin: Plugins = None,
 ) -> None:
     """Turn a DICOM folder into BIDS derivatives; run again, it skips what is done."""
     from flame.core.config import load_config
     from flame.pipelines import preprocess as pipeline
     from flame.preprocessing.config import StageConfig
 
+    load_plugins(plugin or [])
     given = [f"spacing={spacing}"] * (spacing is not None)
     stages = load_config(StageConfig, config, [*given, *(overrides or [])])
 

@@ -9,6 +9,7 @@ import typer
 
 from flame.cli.console import (
     Overrides,
+    Plugins,
     app,
     bars,
     out,
@@ -17,6 +18,7 @@ from flame.cli.console import (
     warn,
 )
 from flame.core.errors import BadInput
+from flame.core.plugins import load_plugins
 
 
 @app.command()
@@ -24,12 +26,14 @@ def train(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML configuration.")],
     folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
     overrides: Overrides = None,
+    plugin: Plugins = None,
 ) -> None:
     """Train local, federated and pooled models; a killed run goes on."""
     from flame.core.config import load_config
     from flame.federation.config import TrainConfig
     from flame.pipelines import train as pipeline
 
+    load_plugins(plugin or [])
     settings = load_config(TrainConfig, config, overrides or [])
     with bars() as show:
         result = pipeline.run(settings, folder, show)
@@ -42,10 +46,12 @@ def train(
 @app.command()
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of flame train.")],
+    plugin: Plugins = None,
 ) -> None:
     """Show how every model holds at every centre; write scores.csv and report.html."""
     from flame.pipelines import evaluate as pipeline
 
+    load_plugins(plugin or [])
     with bars() as show:
         result = pipeline.run(folder, lambda done, total: show("evaluate", done, total))
     print_matrix(result.report)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from flame.cli.console import Overrides, app, bars, out, table
+from flame.cli.console import Overrides, Plugins, app, bars, out, table
+from flame.core.plugins import load_plugins
 
 
 @app.command()
@@ -14,12 +15,14 @@ def stream(
     folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
     jobs: Annotated[int, typer.Option(help="Processes at a time.")] = 1,
     overrides: Overrides = None,
+    plugin: Plugins = None,
 ) -> None:
     """Learn from streams that drift, with a server or peer to peer; writes stream.html."""
     from flame.core.config import load_config
     from flame.pipelines import stream as pipeline
     from flame.streams.config import StreamConfig
 
+    load_plugins(plugin or [])
     settings = load_config(StreamConfig, config, overrides or [])
     with bars() as show:
         result = pipeline.run(settings, folder, show, jobs)

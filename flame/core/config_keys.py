@@ -89,7 +89,7 @@ _KEYS: dict[type[Any], dict[str, Key]] = {}
 def _read_keys(kind: type[Any]) -> dict[str, Key]:
     hints = get_type_hints(kind, include_extras=True)
     found = {}
-    for f in fields(kind):  # type: ignore[arg-type]
+    for f in fields(kind):
         default = f.default if f.default_factory is MISSING else f.default_factory()
         kind_of = hints[f.name]
         found[f.name] = Key(f.name, kind_of, _plain(kind_of), default is MISSING, default)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.network import PLACES, GossipConfig, Peers
+from flame.federation.gossip.network import PLACES, GossipConfig, GossipNetwork
 from flame.federation.gossip.topology import CHANGING
 from flame.streams.detectors import DETECTORS
 from flame.streams.learners.learner import Pace
@@ -88,7 +88,7 @@ def open_stream(config: StreamConfig, seed: int) -> Stream:
         if config.gossip.topology in CHANGING:
             raise BadInput("schedule.spread = 'along-graph' needs a topology that stays as it is")
         names = tuple(f"node-{k + 1}" for k in range(schedule.nodes))
-        links = Peers(config.gossip, names).links(0)
+        links = GossipNetwork(config.gossip, names).links(0)
     plan = plan_of(schedule, links, config.gossip.seed)
     return synthetic_stream(config.synthetic, plan, seed)
 

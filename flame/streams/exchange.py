@@ -10,11 +10,11 @@ from flame.core.registry import Registry
 from flame.core.scores import Correction, Update
 from flame.federation.gossip.method import (
     METHODS,  # noqa: F401  (registers every method)
+    NodeStates,
     Round,
-    Swarm,
     open_method,
 )
-from flame.federation.gossip.network import Peers
+from flame.federation.gossip.network import GossipNetwork
 from flame.federation.strategies.strategy import State, open_strategy
 from flame.streams.networks.base import Array
 
@@ -29,7 +29,9 @@ class Exchange:
     ``name`` and ``options`` are those of what mixes: a strategy at a server, or a gossip method.
     """
 
-    def __init__(self, peers: Peers, name: str, options: Mapping[str, float], rate: float) -> None:
+    def __init__(
+        self, peers: GossipNetwork, name: str, options: Mapping[str, float], rate: float
+    ) -> None:
         self.peers, self.nodes = peers, len(peers.names)
         self.number, self.sent = -1, np.zeros(self.nodes)
         self.now = self._round(0)
@@ -42,7 +44,7 @@ class Exchange:
         """Go on to the next round; which nodes (n,) take part."""
         self.number += 1
         self.now = self._round(self.number)
-        return self.peers.there(self.number)
+        return self.peers.participating(self.number)
 
     def _round(self, number: int) -> Round:
         raise NotImplementedError
@@ -100,7 +102,7 @@ class Gossip(Exchange):
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
         """See ``Exchange``."""
-        swarm = self.method.mix(Swarm(before, self._memory), trained, self.now)
+        swarm = self.method.mix(NodeStates(before, self._memory), trained, self.now)
         self._memory = swarm.memory
         self.sent = self.sent + BYTES * self.method.numbers(before.shape[1], self.now)
         return swarm.models
@@ -124,25 +126,25 @@ class Server(Exchange):
 
     def next(self) -> NDArray[np.bool_]:
         """See ``Exchange``."""
-        if self.now.there.any():
-            self._latest = self.now.there
+        if self.now.participating.any():
+            self._latest = self.now.participating
         return super().next()
 
     def _round(self, number: int) -> Round:
-        there = self.peers.there(number)
+        there = self.peers.participating(number)
         heard = (there[None] & there[:, None]) | np.eye(self.nodes, dtype=bool)
         weights = np.full((self.nodes, self.nodes), 1 / self.nodes)
         return Round(weights, heard, there, np.random.default_rng([self.peers.config.seed, number]))
 
     def given(self, models: Array) -> Array:
         """See ``Exchange``."""
-        behind = self.now.there & ~self._latest
+        behind = self.now.participating & ~self._latest
         return np.where(behind[:, None], models[self._latest.argmax()], models)
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
         """See ``Exchange``."""
         state = self._state or State([before[0]])
-        there = self.peers.there(self.number) & (counts > 0)
+        there = self.peers.participating(self.number) & (counts > 0)
         updates = [
             Update(f"{k:06d}", [trained[k]], int(counts[k]), 0.0, 0.0)
             for k in np.flatnonzero(there)
@@ -151,12 +153,12 @@ class Server(Exchange):
             state = self.strategy.aggregate(state, updates)
         self._state = state
         self.sends(before.shape[1])
-        return np.where(self.peers.there(self.number)[:, None], state.weights[0], trained)
+        return np.where(self.peers.participating(self.number)[:, None], state.weights[0], trained)
 
     def sends(self, numbers: float | Array) -> None:
         """Count a message to the server, who passes it on to all for whom it is."""
         most = numbers.max(axis=0) if np.ndim(numbers) > 1 else numbers  # type: ignore[union-attr]
-        self.sent = self.sent + BYTES * most * self.peers.there(max(self.number, 0))
+        self.sent = self.sent + BYTES * most * self.peers.participating(max(self.number, 0))
 
     def correction(self, node: int) -> Correction:
         """See ``Exchange``."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
-from flame.federation.gossip.network import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.streams.exchange import EXCHANGES
 from flame.streams.learners.learner import LEARNERS, Learner, Pace, open_learner
 from flame.streams.networks.base import Network
@@ -94,7 +94,7 @@ def begin(
     learner = open_learner(method.learner, method.options)
     if learner.is_told and (stream.concept < 0).any():
         raise BadInput(f"{method.learner} is told the true concept, which nobody knows here")
-    peers = Peers(gossip, stream.nodes, stream.links)
+    peers = GossipNetwork(gossip, stream.nodes, stream.links)
     mixes = method.strategy if method.exchange == "server" else gossip.method
     options = method.strategy_options if method.exchange == "server" else gossip.options
     pace = replace(pace, annealed=pace.annealed or method.annealed)

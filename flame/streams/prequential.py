@@ -63,7 +63,7 @@ def prequential(
 
 def _train(learner: Learner, batch: Batch, concept: NDArray[np.int_]) -> Mapping[str, Any]:
     sent, before = learner.exchange.sent, learner.models.mean(axis=0)
-    here = learner.exchange.peers.there(learner.exchange.number + 1)
+    here = learner.exchange.peers.participating(learner.exchange.number + 1)
     learner.learn(replace(batch, there=batch.there & here[:, None]), concept)
     return {
         "bytes": learner.exchange.sent - sent,

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from flame.evaluation.pages.figures import panels, to_svg
-from flame.federation.gossip.network import Peers
+from flame.federation.gossip.network import GossipNetwork
 
 _NODES_DRAWN = 60
 
@@ -85,7 +85,7 @@ def drift_figure(rows: pd.DataFrame) -> str:
     return to_svg(figure, "drift")
 
 
-def topology_figure(peers: Peers, names: tuple[str, ...]) -> str:
+def topology_figure(peers: GossipNetwork, names: tuple[str, ...]) -> str:
     """The graph of the first round; arrows where only one of two hears the other."""
     links = peers.links(0)
     graph = nx.from_numpy_array(links.T, create_using=nx.DiGraph)

@@ -20,7 +20,7 @@ from flame.evaluation.pages.stream_tables import (
     detection_sections,
     summary_section,
 )
-from flame.federation.gossip.network import PUSH_SUM, Peers
+from flame.federation.gossip.network import PUSH_SUM, GossipNetwork
 from flame.federation.gossip.topology import CHANGING
 from flame.streams.config import StreamConfig
 from flame.streams.measures import Interval
@@ -132,7 +132,7 @@ def _without_paths(config: StreamConfig) -> StreamConfig:
 def _topology(config: StreamConfig, stream: Stream) -> list[Section]:
     if all(method.exchange != "gossip" for method in config.all_methods.values()):
         return []
-    peers = Peers(config.gossip, stream.nodes, stream.links)
+    peers = GossipNetwork(config.gossip, stream.nodes, stream.links)
     gossip = config.gossip
     least = "in the mean" if gossip.topology in CHANGING else "at least"
     if gossip.method == PUSH_SUM:

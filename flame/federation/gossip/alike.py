@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Le
 
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 
 @METHODS.register("alike")
@@ -24,7 +24,7 @@ class Alike(Method):
     closest: Annotated[int, Ge(1)] = 2
     least: Annotated[float, Ge(-1), Le(1)] = 0.0
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """With all neighbours alike enough and chosen it is D-PSGD."""
         change = trained - before.models
         length = np.linalg.norm(change, axis=1, keepdims=True)
@@ -35,4 +35,4 @@ class Alike(Method):
         chosen = (rank < self.closest) & (cosine >= self.least)
         weights = np.where(chosen, now.kept, 0.0)
         np.fill_diagonal(weights, 1 - weights.sum(axis=1))
-        return Swarm(weights @ trained)
+        return NodeStates(weights @ trained)

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt, Le
 
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 _KNOWN = "known"
 
@@ -24,11 +24,11 @@ class Choco(Method):
     share: Annotated[float, Gt(0), Le(1)] = 0.1
     step_size: Annotated[float, Gt(0)] = 0.3
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """With everything sent and a step size of 1 it is D-PSGD."""
         known = before.memory.get(_KNOWN, np.zeros_like(trained))
         known = known + self._largest(trained - known)
-        return Swarm(trained + self.step_size * (now.weights @ known - known), {_KNOWN: known})
+        return NodeStates(trained + self.step_size * (now.weights @ known - known), {_KNOWN: known})
 
     def numbers(self, size: int, now: Round) -> Array:
         """Values and their places."""

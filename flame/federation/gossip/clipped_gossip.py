@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Gt
 
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 
 @METHODS.register("clipped-gossip")
@@ -16,7 +16,7 @@ class ClippedGossip(Method):
 
     radius: Annotated[float, Gt(0)] = 1.0
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """With a radius beyond every difference it is D-PSGD."""
         models = trained.copy()
         for other in range(len(trained)):
@@ -24,4 +24,4 @@ class ClippedGossip(Method):
             length = np.linalg.norm(away, axis=1, keepdims=True)
             kept = self.radius / np.maximum(length, self.radius)
             models += now.kept[:, [other]] * kept * away
-        return Swarm(models)
+        return NodeStates(models)

@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge, Lt
 
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 _VELOCITY = "velocity"
 
@@ -22,10 +22,10 @@ class DFedAvgM(Method):
 
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """Without momentum it is D-PSGD."""
         velocity = before.memory.get(_VELOCITY, np.zeros_like(trained))
         learned = (trained != before.models).any(axis=1, keepdims=True)
         faster = self.momentum * velocity + trained - before.models
         velocity = np.where(learned, faster, 0.0)  # who is away stays where it is
-        return Swarm(now.kept @ (before.models + velocity), {_VELOCITY: velocity})
+        return NodeStates(now.kept @ (before.models + velocity), {_VELOCITY: velocity})

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 
 @METHODS.register("dpsgd")
@@ -10,6 +10,6 @@ from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
 class DPSGD(Method):
     """The weighted mean of those that are heard and of itself."""
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """From one start and on a full graph it is FedAvg with equal shares."""
-        return Swarm(now.kept @ trained)
+        return NodeStates(now.kept @ trained)

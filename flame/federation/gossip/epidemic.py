@@ -6,7 +6,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import Ge
 
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 
 @METHODS.register("epidemic")
@@ -16,14 +16,14 @@ class Epidemic(Method):
 
     peers: Annotated[int, Ge(1)] = 2
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """With as many peers as there are neighbours of a regular graph it is D-PSGD."""
         order = now.rng.random(now.weights.shape)
         order[~now.hears] = np.inf
         rank = order.argsort(axis=0).argsort(axis=0)
         chosen = (rank < self.peers) & np.isfinite(order) & now.arrived
         together = chosen + np.eye(len(trained))
-        return Swarm(together @ trained / together.sum(axis=1, keepdims=True))
+        return NodeStates(together @ trained / together.sum(axis=1, keepdims=True))
 
     def numbers(self, size: int, now: Round) -> Array:
         """To those that were drawn alone."""

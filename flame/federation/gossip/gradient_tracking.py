@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 _TRACKED, _LAST = "tracked", "last"
 
@@ -18,14 +18,14 @@ class GradientTracking(Method):
     D-PSGD of a constant step stays off it. Lost messages spoil the estimate.
     """
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """The sum of what is tracked is always that of the last steps."""
-        there, nothing = now.there[:, None], np.zeros_like(trained)
+        there, nothing = now.participating[:, None], np.zeros_like(trained)
         last, tracked = (before.memory.get(name, nothing) for name in (_LAST, _TRACKED))
         step = np.where(there, trained - before.models, last)
         tracked = now.kept @ tracked + step - last
         models = now.kept @ before.models + np.where(there, tracked, 0.0)
-        return Swarm(models, {_TRACKED: tracked, _LAST: step})
+        return NodeStates(models, {_TRACKED: tracked, _LAST: step})
 
     def numbers(self, size: int, now: Round) -> Array:
         """The model and what is tracked."""

@@ -1,7 +1,7 @@
 """What a gossip method is: how a node's model and those it hears become its next one.
 
 Models are rows of a matrix (n, p), a node each, so that hundreds of nodes are one product. A method
-is a frozen dataclass whose fields are its options; what it remembers is in the ``Swarm``.
+is a frozen dataclass whose fields are its options; what it remembers is in the ``NodeStates``.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ PER_SITE = ("dpsgd", "clipped-gossip", "neighbour-trimmed-mean")
 
 
 @dataclass(frozen=True, eq=False)
-class Swarm:
+class NodeStates:
     """The models of all nodes (n, p), and a method's own arrays, whose rows are nodes too."""
 
     models: Array
@@ -36,18 +36,19 @@ class Round:
 
     Weights are doubly stochastic; where the method is push-sum, their rows alone sum to 1.
     ``arrived`` (n, n) is True where row i got what column j sent; where nothing is lost, wherever
-    there is a weight. ``there`` (n,) says who takes part at all. ``rng`` is for methods that draw.
+    there is a weight. ``participating`` (n,) says who takes part at all. ``rng`` is for methods
+    that draw.
     """
 
     weights: Array
     arrived: NDArray[np.bool_]
-    there: NDArray[np.bool_]
+    participating: NDArray[np.bool_]
     rng: np.random.Generator
 
     @property
     def hears(self) -> NDArray[np.bool_]:
         """Where row i would get what column j sends, if nothing were lost: (n, n)."""
-        found = (self.weights > 0) & self.there[:, None] & self.there
+        found = (self.weights > 0) & self.participating[:, None] & self.participating
         np.fill_diagonal(found, val=False)
         return found
 
@@ -77,7 +78,7 @@ class Method(Section):
 
     lossless: ClassVar[bool] = False
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """The next swarm; ``trained`` (n, p) are the models after the round's local training."""
         raise NotImplementedError
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from flame.core.files import atomic_path
 from flame.federation.calls import Answers, given
-from flame.federation.gossip.network import Peers
+from flame.federation.gossip.network import GossipNetwork
 from flame.federation.task import Message
 from flame.federation.trainings import Training
 
@@ -97,7 +97,7 @@ class PeerCall:
         box: Mailbox,
         post: Post,
         lives: Callable[[str, str], bool],
-        peers_of: Callable[[tuple[str, ...]], Peers],
+        peers_of: Callable[[tuple[str, ...]], GossipNetwork],
         times: tuple[float, float],
         folder: Path,
     ) -> None:
@@ -139,7 +139,7 @@ class PeerCall:
         if len(sites) == 1:
             return Answers({self.name: mine})
         topic, peers, place = f"{training}:{number}", self.peers_of(sites), sites.index(self.name)
-        there = peers.there(number - 1)
+        there = peers.participating(number - 1)
         links = peers.links(number - 1) & there & there[:, None]
         hearers = [sites[k] for k in np.flatnonzero(links[:, place])]
         self._keep(topic, hearers, {self.name: mine})

@@ -8,7 +8,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 
 @METHODS.register("neighbour-trimmed-mean")
@@ -34,11 +34,11 @@ class NeighbourTrimmedMean(Method):
     def _least(self) -> int:
         return 2 * self.num_byzantine + (self.num_byzantine > 0)
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """With num_byzantine 0 it is the plain mean of those that are heard and of itself."""
         hears = now.arrived & now.hears
         rows = [self._mean(trained[i], trained[hears[i]]) for i in range(len(trained))]
-        return Swarm(np.stack(rows))
+        return NodeStates(np.stack(rows))
 
     def _mean(self, own: Array, others: Array) -> Array:
         if len(others) < self._least:

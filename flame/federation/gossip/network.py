@@ -67,7 +67,7 @@ class GossipConfig(Section):
             yield rising, f"gossip.away.{name}: rounds in rising order"
 
 
-class Peers:
+class GossipNetwork:
     """The rounds of a configuration; ``places`` are links of geography.
 
     A file may name all of ``everyone`` where only some take part.
@@ -128,7 +128,7 @@ class Peers:
         weights = self._always if self._always is not None else self._weights(number)
         rng = np.random.default_rng([self.config.seed, number])
         arrived = rng.random(weights.shape) >= self.config.loss
-        here = self.there(number)
+        here = self.participating(number)
         late = np.zeros(len(self.names))
         for name, share in self.config.slow.items():
             late[self.names.index(name)] = share
@@ -137,7 +137,7 @@ class Peers:
         np.fill_diagonal(arrived, val=True)
         return Round(weights, arrived, here, rng)
 
-    def there(self, number: int) -> NDArray[np.bool_]:
+    def participating(self, number: int) -> NDArray[np.bool_]:
         """Which nodes (n,) take part in a round."""
         found = np.ones(len(self.names), bool)
         for name, rounds in self.config.away.items():

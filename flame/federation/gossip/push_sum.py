@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flame.federation.gossip.method import METHODS, Array, Method, Round, Swarm
+from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 _MASS, _OWED = "mass", "owed"
 
@@ -22,7 +22,7 @@ class PushSum(Method):
     is away is sent nothing and keeps what it has. Memory grows as links times weights.
     """
 
-    def mix(self, before: Swarm, trained: Array, now: Round) -> Swarm:
+    def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
         """Without training every node ends at the mean of all."""
         n, p = trained.shape
         memory = before.memory or {_MASS: np.ones((n, 1)), _OWED: np.zeros((n, n, p + 1))}
@@ -33,7 +33,7 @@ class PushSum(Method):
         arrived = (now.arrived & now.hears)[:, :, None]
         holds = share + np.where(arrived, owed, 0.0).sum(axis=1)
         mass = holds[:, -1:]
-        return Swarm(holds[:, :-1] / mass, {_MASS: mass, _OWED: np.where(arrived, 0.0, owed)})
+        return NodeStates(holds[:, :-1] / mass, {_MASS: mass, _OWED: np.where(arrived, 0.0, owed)})
 
     def numbers(self, size: int, now: Round) -> Array:
         """The model and its mass."""

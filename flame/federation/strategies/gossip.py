@@ -11,11 +11,11 @@ from flame.core.scores import Update, Weights
 from flame.federation.gossip.method import (
     GOSSIP,
     METHODS,  # noqa: F401  (registers every method)
+    NodeStates,
     Round,
-    Swarm,
     open_method,
 )
-from flame.federation.gossip.network import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy
 
 OWN, _METHOD, _ROUND = "own.", "method.", "round"
@@ -43,11 +43,13 @@ class Gossip(Strategy):
         """The site's own model."""
         return state.memory.get(f"{OWN}{site}", state.weights)
 
-    def peers(self, sites: tuple[str, ...]) -> Peers:
+    def peers(self, sites: tuple[str, ...]) -> GossipNetwork:
         """The graph of a training's sites."""
         away = {name: rounds for name, rounds in self.config.away.items() if name in sites}
         slow = {name: share for name, share in self.config.slow.items() if name in sites}
-        return Peers(replace(self.config, away=away, slow=slow), sites, everyone=self.everyone)
+        return GossipNetwork(
+            replace(self.config, away=away, slow=slow), sites, everyone=self.everyone
+        )
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """One round of the method; who is away or sent nothing stays as it was, heard by nobody."""
@@ -57,7 +59,7 @@ class Gossip(Strategy):
         number = int(state.memory[_ROUND][0][0])
         before = np.stack([flat(self.weights_for(state, site)) for site in sites])
         peers = self.peers(sites)
-        there = dict(zip(sites, peers.there(number), strict=True))
+        there = dict(zip(sites, peers.participating(number), strict=True))
         sent = {update.centre: update for update in updates if there[update.centre]}
         trained = before.copy()
         for row, site in enumerate(sites):
@@ -66,10 +68,10 @@ class Gossip(Strategy):
         memory = {
             k.removeprefix(_METHOD): v[0] for k, v in state.memory.items() if k.startswith(_METHOD)
         }
-        after = Swarm(trained)
+        after = NodeStates(trained)
         if len(sites) > 1:
             method = open_method(self.config.method, self.config.options)
-            after = method.mix(Swarm(before, memory), trained, _round(peers, sent, number))
+            after = method.mix(NodeStates(before, memory), trained, _round(peers, sent, number))
         models = {
             f"{OWN}{site}": shaped(row, state.weights)
             for site, row in zip(sites, after.models, strict=True)
@@ -80,12 +82,12 @@ class Gossip(Strategy):
         return State(mean, memories, state.names)
 
 
-def _round(peers: Peers, sent: dict[str, Update], number: int) -> Round:
+def _round(peers: GossipNetwork, sent: dict[str, Update], number: int) -> Round:
     now = peers.round(number)
     here = np.array([site in sent for site in peers.names])
     arrived = now.arrived & here[None, :] & here[:, None]
     np.fill_diagonal(arrived, val=True)
-    return replace(now, arrived=arrived, there=now.there & here)
+    return replace(now, arrived=arrived, participating=now.participating & here)
 
 
 def mean_of(each: Sequence[Weights]) -> Weights:

@@ -18,17 +18,17 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
 from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, Memory, roots
-from flame.streams.learners.evidence.families import averaged
-from flame.streams.learners.evidence.joining import agreed, evidence_tables, joined_pairs
+from flame.streams.learners.evidence.expert_weights import ExpertWeights
 from flame.streams.learners.evidence.labelling import Labelling
-from flame.streams.learners.evidence.leaning import Leaning
+from flame.streams.learners.evidence.model_merging import agreed, evidence_tables, joined_pairs
 from flame.streams.learners.evidence.options import EvidenceOptions
+from flame.streams.learners.evidence.shared_backbones import averaged
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.networks.base import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
 _SENT_WITH_A_MODEL, _SENT_WITH_A_NEW_ONE = 2, 3
-"""Its batches and evidence; of a new one who opened it when, and its family."""
+"""Its batches and evidence; of a new one who opened it when, and its backbone."""
 _LEAST_ROUNDS = 4
 
 
@@ -51,65 +51,65 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._slot = np.full(exchange.nodes, -1)
         self._posterior = np.zeros((exchange.nodes, 0))
         self._labelling = Labelling(network, self.start, pace, self)
-        self._whole, self._leaning = self.start, Leaning(exchange.nodes)
+        self._whole, self._leaning = self.start, ExpertWeights(exchange.nodes)
         config = exchange.peers.config
         needed = exchange.peers.diameter * (2 if config.loss or config.away or config.slow else 1)
         self._flood = max(1, min(self.flood or needed, pace.rounds // 4))
 
     def predict(self, x: Array) -> Array:
         """What the bank and the model of everything tell, by how well each did so far."""
-        if not self.bank.slots:
+        if not self.bank.entries:
             return super().predict(x)
         return self._leaning.mixed(self._of_bank(x), self.network.probability(self._whole, x))
 
     def _of_bank(self, x: Array) -> Array:
         """What each model tells, by how likely it is the right one for the newest batch."""
         parts = [
-            share[:, None, None] * self.network.probability(slot.models, x)
-            for share, slot in zip(self._posterior.T, self.bank.slots, strict=True)
+            share[:, None, None] * self.network.probability(entry.models, x)
+            for share, entry in zip(self._posterior.T, self.bank.entries, strict=True)
         ]
         return np.asarray(sum(parts))
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
-        if self.bank.slots and self.everything:
+        if self.bank.entries and self.global_model:
             whole = self.network.probability(self._whole, batch.x)
             self._leaning.score(batch, self._of_bank(batch.x), whole)
         self.step += 1
         self._before = self._slot
         new = self._label(batch)
-        self._adams = [Adam(self.start.shape, self.pace.rate) for _ in [*self.bank.slots, None]]
+        self._adams = [Adam(self.start.shape, self.pace.rate) for _ in [*self.bank.entries, None]]
         self._introduce(new)
         pairs = self._compare(new) if self.joins else [[] for _ in self._slot]
         done = self._flood * (1 + self.joins)
         news = [2 * len(p) for p in pairs]
         reach = self._rounds(done, self.pace.rounds - done, frozenset(), news)
         self._agree(pairs, reach)
-        if self.everything:
+        if self.global_model:
             self._leaning.weigh()
         self.alarms = (self._slot != self._before) & (self.step > 0)
         self._tidy()
 
     def _introduce(self, new: frozenset[int]) -> None:
-        """Pass ``new`` slots on, while the others go on learning."""
+        """Pass ``new`` entries on, while the others go on learning."""
         opened = np.zeros(len(self._slot))
         for number in new:
-            opened[self.bank.slots[number].opened[1]] = self.network.size + _SENT_WITH_A_NEW_ONE
+            opened[self.bank.entries[number].opened[1]] = self.network.size + _SENT_WITH_A_NEW_ONE
         reach = self._rounds(0, self._flood, new, opened)
         for number in new:
-            slot = self.bank.slots[number]
-            slot.held = reach[:, slot.opened[1]]
+            entry = self.bank.entries[number]
+            entry.held = reach[:, entry.opened[1]]
 
     def _compare(self, new: frozenset[int]) -> list[list[tuple[int, int]]]:
-        """Pass evidence on, and let each node join slots on what reached it; the pairs of each."""
+        """Pass evidence on; each node joins entries on what reached it. The pairs of each."""
         evidence, counts = tables = evidence_tables(self.network, self.bank)
         numbers = (evidence != 0).sum(axis=(1, 2)) + (counts > 0).sum(axis=1)
         reach = self._rounds(self._flood, self._flood, new, numbers)
         return self._join(tables, reach)
 
     def _label(self, batch: Batch) -> frozenset[int]:
-        """Say which slot the batch teaches at each node; those that were opened for it."""
-        n, count = len(batch.x), len(self.bank.slots)
+        """Say which entry the batch teaches at each node; those that were opened for it."""
+        n, count = len(batch.x), len(self.bank.entries)
         found = self._labelling.verdict(self.bank, batch, self._slot)
         there = np.asarray(batch.there.any(axis=1))
         chosen = np.where(there, found.best, FORGOTTEN)
@@ -119,17 +119,17 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._posterior = np.hstack([kept, np.zeros((n, len(opening)))])
         for node in opening:
             forked = new.frozen[node] and found.parent[node] != FORGOTTEN
-            kin = self.bank.slots[found.parent[node]] if forked else None
+            kin = self.bank.entries[found.parent[node]] if forked else None
             number = self.bank.open(self.step, int(node), new.models[node], kin)
             chosen[node] = number
             self._posterior[node, number] = found.posterior[node, count]
         self._slot = np.where(there, chosen, self._slot)
-        return frozenset(range(count, len(self.bank.slots)))
+        return frozenset(range(count, len(self.bank.entries)))
 
     def _rounds(
         self, first: int, rounds: int, resting: frozenset[int], news: Sequence[float] | Array
     ) -> NDArray[np.bool_]:
-        """Train and average all but ``resting`` slots; whose news (n, n) reached whom meanwhile.
+        """Train and average all but ``resting`` entries; whose news (n, n) reached whom meanwhile.
 
         ``first`` is the number of the first of these rounds in the step, ``news`` (n,) how many
         numbers those of each node are. A message says whose news its sender has, a bit each; who
@@ -141,38 +141,42 @@ class EvidenceGossip(EvidenceOptions, Learner):
         counts = self.bank.counts()
         learning = [
             number
-            for number in range(len(self.bank.slots))
+            for number in range(len(self.bank.entries))
             if number not in resting and counts[:, number].sum() > 1
         ]
-        slots = [self.bank.slots[number] for number in learning]
+        entries = [self.bank.entries[number] for number in learning]
         rows = [self.bank.rows(number, self.fade)[:, -x.shape[1] :] for number in learning]
         whole = self.bank.rows()[:, -x.shape[1] :]
         for number, there in self.rounds(self._adams, first, rounds):
             trained = [
                 self.network.descend(
-                    slot.models,
+                    entry.models,
                     x,
                     y,
                     mine * there[:, None],
                     self._adams[i],
                     self.pace.local_steps,
                 )
-                for i, slot, mine in zip(learning, slots, rows, strict=True)
+                for i, entry, mine in zip(learning, entries, rows, strict=True)
             ]
             body = self.network.body if number < self.pace.rounds // 2 else 0
-            means = averaged(self.exchange.now, slots, trained, counts[:, learning], body)
-            for slot, mean in zip(slots, means, strict=True):
-                slot.models = np.where((slot.held & there)[:, None], mean, slot.models)
-            if self.everything:
-                self._whole = self._everything(x, y, whole * there[:, None], there)
-            held = int(self.everything) + np.sum([slot.held for slot in self.bank.slots], axis=0)
+            means = averaged(self.exchange.now, entries, trained, counts[:, learning], body)
+            for entry, mean in zip(entries, means, strict=True):
+                entry.models = np.where((entry.held & there)[:, None], mean, entry.models)
+            if self.global_model:
+                self._whole = self._train_global_model(x, y, whole * there[:, None], there)
+            held = int(self.global_model) + np.sum(
+                [entry.held for entry in self.bank.entries], axis=0
+            )
             self.exchange.sends(held * (self.network.size + _SENT_WITH_A_MODEL) + len(reach) / 32)
             self.exchange.sends(~reach * news @ reach.T)
             heard = self.exchange.now.arrived & (self.exchange.now.weights > 0)
             reach = reach | ((heard.astype(int) @ reach) > 0)
         return reach
 
-    def _everything(self, x: Array, y: Labels, rows: Array, there: NDArray[np.bool_]) -> Array:
+    def _train_global_model(
+        self, x: Array, y: Labels, rows: Array, there: NDArray[np.bool_]
+    ) -> Array:
         """The model of all batches after a round."""
         trained = self.network.descend(
             self._whole, x, y, rows, self._adams[-1], self.pace.local_steps
@@ -185,14 +189,14 @@ class EvidenceGossip(EvidenceOptions, Learner):
     ) -> list[list[tuple[int, int]]]:
         """Join at each node what the ``tables`` that reached it say is one; the pairs of each."""
         evidence, counts = tables
-        opened = [slot.opened for slot in self.bank.slots]
+        opened = [entry.opened for entry in self.bank.entries]
         known: dict[bytes, list[tuple[int, int]]] = {}
         pairs = []
         for node, heard in enumerate(reach):
             key = heard.tobytes()
             if key not in known:
                 known[key] = joined_pairs(
-                    evidence[heard], counts[heard].sum(axis=0), opened, self.liars
+                    evidence[heard], counts[heard].sum(axis=0), opened, self.num_byzantine
                 )
             pairs.append(known[key])
             self._become(node, roots(known[key], opened), counts[heard].sum(axis=0))
@@ -200,21 +204,21 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def _become(self, node: int, root: NDArray[np.int_], counts: NDArray[np.int_]) -> None:
         self.bank.join(node, root, counts)
-        for slot in (self._slot, self._before):
-            if slot[node] != FORGOTTEN:
-                slot[node] = root[slot[node]]
+        for entry in (self._slot, self._before):
+            if entry[node] != FORGOTTEN:
+                entry[node] = root[entry[node]]
         shares = np.zeros(len(root))
         np.add.at(shares, root, self._posterior[node])
         self._posterior[node] = shares
 
     def _agree(self, pairs: list[list[tuple[int, int]]], reach: NDArray[np.bool_]) -> None:
-        """Joins that more than ``liars`` nodes made are made by all that hear of them."""
+        """Joins that more than ``num_byzantine`` nodes made are made by all that hear of them."""
         if all(found == pairs[0] for found in pairs):
             return
-        opened, counts = [slot.opened for slot in self.bank.slots], self.bank.counts()
+        opened, counts = [entry.opened for entry in self.bank.entries], self.bank.counts()
         made = [roots(found, opened) for found in pairs]
         for node, heard in enumerate(reach):
-            told = agreed([made[other] for other in np.flatnonzero(heard)], self.liars)
+            told = agreed([made[other] for other in np.flatnonzero(heard)], self.num_byzantine)
             self._become(node, roots(told, opened), counts[heard].sum(axis=0))
 
     def _tidy(self) -> None:
@@ -222,11 +226,11 @@ class EvidenceGossip(EvidenceOptions, Learner):
         kept = self.bank.drop_unused()
         # A node that never had a row follows the first model until it has.
         self._slot = np.searchsorted(kept, np.maximum(self._slot, 0)).clip(max=len(kept) - 1)
-        for slot in self.bank.slots:  # who does not hold a model has its first weights instead
-            slot.models = np.where(slot.held[:, None], slot.models, self.start)
+        for entry in self.bank.entries:  # who does not hold a model has its first weights instead
+            entry.models = np.where(entry.held[:, None], entry.models, self.start)
         self._posterior = self._posterior[:, kept]
         lost = np.flatnonzero(self._posterior.sum(axis=1) == 0)
         self._posterior[lost, self._slot[lost]] = 1.0
         self._posterior /= self._posterior.sum(axis=1, keepdims=True)
-        stack = np.stack([slot.models for slot in self.bank.slots])
+        stack = np.stack([entry.models for entry in self.bank.entries])
         self.models = stack[self._slot, np.arange(len(self._slot))]

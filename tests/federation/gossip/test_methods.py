@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.method import METHODS, Round, Swarm, open_method
+from flame.federation.gossip.method import METHODS, NodeStates, Round, open_method
 from flame.federation.gossip.neighbour_trimmed_mean import NeighbourTrimmedMean
-from flame.federation.gossip.network import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.federation.gossip.topology import Shape, links_of, spectral_gap, weights_of
 
 RNG = np.random.default_rng(7)
@@ -17,7 +17,7 @@ START = RNG.normal(size=(8, 5))
 
 def test_epidemic_learning_draws_those_that_a_node_sends_to() -> None:
     """De Vos 2023: of a star the middle hears all, and one of the others hears the middle."""
-    found = open_method("epidemic", {"peers": 1}).mix(Swarm(START), START, on("star")).models
+    found = open_method("epidemic", {"peers": 1}).mix(NodeStates(START), START, on("star")).models
     assert np.allclose(found[0], START.mean(axis=0))
     assert (found[1:] != START[1:]).any(axis=1).sum() == 1
 
@@ -39,9 +39,9 @@ def on(name: str, nodes: int = 8, lost: float = 0.0, seed: int = 0, number: int 
 
 def mixed(
     name: str, rounds: int, lost: float = 0.0, graph: str = "ring", **options: float
-) -> Swarm:
+) -> NodeStates:
     """Rounds without any training."""
-    method, swarm = open_method(name, options), Swarm(START)
+    method, swarm = open_method(name, options), NodeStates(START)
     for number in range(rounds):
         swarm = method.mix(swarm, swarm.models, on(graph, lost=lost, number=number))
     return swarm
@@ -50,12 +50,12 @@ def mixed(
 @pytest.mark.parametrize("name", list(METHODS))
 def test_of_every_method(name: str) -> None:
     method, now = open_method(name, {}), on("ring")
-    same = Swarm(np.tile(START[0], (8, 1)))
+    same = NodeStates(np.tile(START[0], (8, 1)))
     before = same.models.copy()
     for _ in range(3 if name != "choco" else 300):
         same = method.mix(same, same.models, now)
     assert np.allclose(same.models, before, atol=1e-9)  # agreement is kept
-    swarm, kept = Swarm(START.copy()), START.copy()
+    swarm, kept = NodeStates(START.copy()), START.copy()
     found = method.mix(swarm, START + 1, now)
     assert np.array_equal(swarm.models, kept)  # no argument is changed
     assert found.models.shape == START.shape
@@ -91,7 +91,7 @@ def test_what_equals_plain_gossip() -> None:
 
 def test_full_graph_from_one_start_is_fedavg() -> None:
     start, trained = np.tile(START[0], (8, 1)), START
-    found = open_method("dpsgd", {}).mix(Swarm(start), trained, on("full")).models
+    found = open_method("dpsgd", {}).mix(NodeStates(start), trained, on("full")).models
     assert np.allclose(found, START.mean(axis=0), atol=1e-12)
 
 
@@ -107,11 +107,11 @@ def test_push_sum_finds_the_mean_where_messages_are_lost_and_dpsgd_does_not() ->
 def test_who_is_away_keeps_its_model_and_the_others_go_on(name: str) -> None:
     """Node 3 is away in rounds 5 to 25 of 400, in which every node takes steps towards its own."""
     config = GossipConfig(topology="ring", method=name, away={"3": (5, 25)})
-    peers, method = Peers(config, tuple("01234567")), open_method(name, {})
-    swarm, best = Swarm(np.zeros_like(START)), START.copy()
+    peers, method = GossipNetwork(config, tuple("01234567")), open_method(name, {})
+    swarm, best = NodeStates(np.zeros_like(START)), START.copy()
     for number in range(400):
         now, before = peers.round(number), swarm.models
-        step = 0.02 * (best - before) * now.there[:, None]
+        step = 0.02 * (best - before) * now.participating[:, None]
         swarm = method.mix(swarm, before + step, now)
         if 5 <= number < 25:
             assert np.array_equal(swarm.models[3], before[3])
@@ -122,7 +122,7 @@ def test_who_is_away_keeps_its_model_and_the_others_go_on(name: str) -> None:
 @pytest.mark.parametrize("topology", ["matching", "one-peer-exponential"])
 def test_push_sum_keeps_the_mass_where_links_change_and_nodes_leave(topology: str) -> None:
     config = GossipConfig(topology=topology, method="push-sum", loss=0.2, away={"3": (5, 25)})
-    peers, swarm = Peers(config, tuple("01234567")), Swarm(START)
+    peers, swarm = GossipNetwork(config, tuple("01234567")), NodeStates(START)
     for number in range(300):
         swarm = open_method("push-sum", {}).mix(swarm, swarm.models, peers.round(number))
         whole = swarm.memory["mass"].sum() + swarm.memory["owed"][..., -1].sum()
@@ -133,7 +133,7 @@ def test_push_sum_keeps_the_mass_where_links_change_and_nodes_leave(topology: st
 def test_numbers_that_are_sent_by_hand() -> None:
     """On a ring of eight each is heard by two; node 3 is away."""
     there = np.arange(8) != 3
-    full, fewer = on("ring"), replace(on("ring"), there=there)
+    full, fewer = on("ring"), replace(on("ring"), participating=there)
     heard = [2, 2, 1, 0, 1, 2, 2, 2]
     for name, numbers in (("dpsgd", 100), ("gradient-tracking", 200), ("push-sum", 101)):
         assert open_method(name, {}).numbers(100, fewer).tolist() == [numbers * k for k in heard]
@@ -144,7 +144,7 @@ def test_numbers_that_are_sent_by_hand() -> None:
 def descended(name: str, rounds: int, rate: float) -> np.ndarray:
     """One gradient step a round on (w - START[i])^2 a_i / 2, of another curvature a_i each."""
     curvature = np.linspace(0.5, 2, 8)[:, None]
-    method, swarm = open_method(name, {}), Swarm(np.zeros_like(START))
+    method, swarm = open_method(name, {}), NodeStates(np.zeros_like(START))
     for number in range(rounds):
         step = -rate * curvature * (swarm.models - START)
         swarm = method.mix(swarm, swarm.models + step, on("ring", number=number))
@@ -161,7 +161,7 @@ def test_gradient_tracking_reaches_the_optimum_of_all() -> None:
 
 
 def test_momentum_of_equal_steps_is_the_geometric_sum() -> None:
-    method, swarm = open_method("dfedavgm", {"momentum": 0.5}), Swarm(np.zeros((8, 5)))
+    method, swarm = open_method("dfedavgm", {"momentum": 0.5}), NodeStates(np.zeros((8, 5)))
     for _ in range(3):
         swarm = method.mix(swarm, swarm.models + 1.0, on("ring"))
     assert np.allclose(swarm.models, 1 + 1.5 + 1.75)
@@ -170,10 +170,12 @@ def test_momentum_of_equal_steps_is_the_geometric_sum() -> None:
 def test_those_who_learn_alike_average_with_each_other_alone() -> None:
     way = np.where(np.arange(8)[:, None] < 5, 1.0, -1.0)
     trained = START + 9 * way
-    found = open_method("alike", {"closest": 8}).mix(Swarm(START), trained, on("full")).models
+    found = open_method("alike", {"closest": 8}).mix(NodeStates(START), trained, on("full")).models
     rest = START[:5].sum(axis=0) + 9 * 5
     assert np.allclose(found[0], rest / 8 + trained[0] * 3 / 8)  # what others would weigh is own
-    nearest = open_method("alike", {"closest": 1}).mix(Swarm(START), trained, on("full")).models
+    nearest = (
+        open_method("alike", {"closest": 1}).mix(NodeStates(START), trained, on("full")).models
+    )
     heard = 8 * nearest[7] - 7 * trained[7]
     assert np.isclose(heard, trained[5:7]).all(axis=1).sum() == 1
 
@@ -189,9 +191,9 @@ def test_a_liar_is_bounded() -> None:
     honest = [i for i in range(8) if i != 3]
     for name, options in (("clipped-gossip", {"radius": 0.5}), ("neighbour-trimmed-mean", {})):
         graph = on("full")
-        found = open_method(name, options).mix(Swarm(START), lies, graph).models[honest]
+        found = open_method(name, options).mix(NodeStates(START), lies, graph).models[honest]
         assert np.abs(found - START[honest]).max() < 6, name
-    plain = open_method("dpsgd", {}).mix(Swarm(START), lies, on("full")).models[honest]
+    plain = open_method("dpsgd", {}).mix(NodeStates(START), lies, on("full")).models[honest]
     assert np.abs(plain).max() > 1e5
 
 

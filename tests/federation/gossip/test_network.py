@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.method import Swarm
-from flame.federation.gossip.network import GossipConfig, Peers
+from flame.federation.gossip.method import NodeStates
+from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.federation.gossip.push_sum import PushSum
 
 NAMES = tuple("abcdefgh")
 
 
-def peers(**given: object) -> Peers:
-    return Peers(GossipConfig(**given), NAMES)  # type: ignore[arg-type]
+def peers(**given: object) -> GossipNetwork:
+    return GossipNetwork(GossipConfig(**given), NAMES)  # type: ignore[arg-type]
 
 
 def test_a_round_is_the_same_whenever_it_is_asked_for() -> None:
@@ -25,7 +25,7 @@ def test_a_round_is_the_same_whenever_it_is_asked_for() -> None:
 
 
 def test_pairs_change_even_when_the_first_rounds_were_alike() -> None:
-    few = Peers(GossipConfig(topology="matching", seed=38), ("a", "b", "c"))
+    few = GossipNetwork(GossipConfig(topology="matching", seed=38), ("a", "b", "c"))
     weights = [few.round(number).weights for number in range(40)]
     assert all((found == weights[0]).all() for found in weights[:3])
     assert any((found != weights[0]).any() for found in weights)
@@ -85,7 +85,7 @@ def test_rounds_until_everybody_can_have_heard_of_everybody(topology: str, round
 def test_the_gap_of_push_sum_is_what_is_left_of_disagreement_in_the_long_run(topology: str) -> None:
     found, nodes = peers(topology=topology, method="push-sum"), 8
     start = np.random.default_rng(0).normal(size=(nodes, 1))
-    method, swarm, away = PushSum(), Swarm(start), list[float]()
+    method, swarm, away = PushSum(), NodeStates(start), list[float]()
     for number in range(36):
         swarm = method.mix(swarm, swarm.models, found.round(number))
         away.append(float(np.abs(swarm.models - start.mean()).max()))
@@ -95,7 +95,7 @@ def test_the_gap_of_push_sum_is_what_is_left_of_disagreement_in_the_long_run(top
 
 def test_the_gap_of_changing_links_is_that_of_the_product_of_rounds() -> None:
     assert peers(topology="one-peer-exponential").gap == pytest.approx(1, abs=1e-4)  # in 3 rounds
-    pairs = Peers(GossipConfig(topology="matching"), tuple("abcdefghijklmnopqrst"))
+    pairs = GossipNetwork(GossipConfig(topology="matching"), tuple("abcdefghijklmnopqrst"))
     rounds, left = 0, np.eye(20) - 1 / 20
     while rounds < 64 and np.linalg.norm(left, 2) > 1e-9:
         left, rounds = pairs.round(rounds).weights @ left, rounds + 1

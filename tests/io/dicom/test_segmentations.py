@@ -13,7 +13,7 @@ from flame.core.imaging import LabelMap, Sequence
 from flame.io.dicom.geometry import check_geometry
 from flame.io.dicom.headers import group_series, read_headers
 from flame.io.dicom.segmentations import read_segments, write_segments
-from flame.preprocessing.radiotherapy_plan import Planned, planned_maps
+from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan, planned_maps
 from tests.conftest import write_mr_series
 
 FRAME = "1.2.3.4"
@@ -99,6 +99,6 @@ def test_written_on_an_anonymised_series_and_not_taken_for_a_contour(tmp_path: P
         for m in (found, labels["forecast photon day 30"])
     )
     assert sorted(map(tuple, at)) == sorted(map(tuple, expected))
-    planned = Planned(FRAME, Sequence.T1, segmentations=(tmp_path / "seg.dcm",))
+    planned = RadiotherapyPlan(FRAME, Sequence.T1, segmentations=(tmp_path / "seg.dcm",))
     regions, _, _ = planned_maps(planned, {Sequence.T1: np.eye(4)}, grid.affine, grid.shape)
     assert not regions

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.network import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.streams.exchange import EXCHANGES
 from flame.streams.learners.learner import LEARNERS, Learner, Pace, apart, open_learner
 from flame.streams.learners.replay import Reservoir
@@ -37,7 +37,7 @@ def opened(
     pace: Pace = PACE,
     **options: Any,
 ) -> Learner:
-    peers = Peers(gossip or GossipConfig(), found.nodes)
+    peers = GossipNetwork(gossip or GossipConfig(), found.nodes)
     learner = open_learner(name, options)
     mixes = strategy if exchange == "server" else "dpsgd"
     network = MLP(found.shape[0], 6, len(found.classes))

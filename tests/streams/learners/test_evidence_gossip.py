@@ -43,9 +43,9 @@ def test_opposite_concepts_get_models_of_their_own_and_nodes_agree(gossip: Gossi
     learner = learned(found.first(10), gossip)
     right = learner.predict(found.batches[10].x).argmax(axis=-1) == found.batches[10].y
     assert right.mean() > 0.97  # concepts did not change from step 9 to 10
-    slots = learner._slot
-    assert not set(slots[found.concept[9] == 0]) & set(slots[found.concept[9] == 1])
-    assert len(learner.bank.slots) <= 5  # of 10 opened in the first step alone, for 2 concepts
+    entries = learner._slot
+    assert not set(entries[found.concept[9] == 0]) & set(entries[found.concept[9] == 1])
+    assert len(learner.bank.entries) <= 5  # of 10 opened in the first step alone, for 2 concepts
 
 
 def test_alarms_are_raised_where_the_concept_changed() -> None:
@@ -64,10 +64,10 @@ def test_bytes_of_a_first_step_by_hand() -> None:
     """Three nodes that hear each other at once: a round each for models and evidence, then 8."""
     plan = plan_of(ScheduleConfig(nodes=3, steps=2), None, 0)
     found = synthetic_stream(SyntheticConfig("sine"), plan, 1)
-    method = MethodConfig("evidence-gossip", options={"everything": False})
+    method = MethodConfig("evidence-gossip", options={"global_model": False})
     learner = begin(method, found, NETWORK, GossipConfig(topology="full"), Pace(rounds=10), 0)
     learner.learn(found.batches[0], found.concept[0])
-    assert len(learner.bank.slots) == 1  # three were opened and became one
+    assert len(learner.bank.entries) == 1  # three were opened and became one
     model, hearers = NETWORK.size, 2
     rounds = (model + 2) * (1 + 3 + 8)  # of one's own, of all while they are compared, of the one
     new, names = model + 3, 10 * 3 / 32  # one's own: nobody has another's to pass on
@@ -110,11 +110,11 @@ def test_nodes_without_rows_open_nothing_and_keep_what_they_follow() -> None:
     learner = begin(method, found, NETWORK, GossipConfig(), Pace(), 0)
     assert isinstance(learner, EvidenceGossip)
     learner.learn(holes[0], found.concept[0])
-    assert all(slot.opened[1] != 7 for slot in learner.bank.slots)
+    assert all(entry.opened[1] != 7 for entry in learner.bank.entries)
     for step in (1, 2, 3):
         before = learner._slot[7]
         learner.learn(holes[step], found.concept[step])
-    opened = [slot.opened for slot in learner.bank.slots]
+    opened = [entry.opened for entry in learner.bank.entries]
     assert learner._slot[7] >= 0
     assert before >= 0
     assert (3, 7) not in opened

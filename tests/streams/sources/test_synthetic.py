@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.network import GossipConfig, Peers
+from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.streams.sources.concepts import SOURCES, Between
 from flame.streams.sources.schedules import SCHEDULES, ScheduleConfig, plan_of
 from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 
-RING = Peers(GossipConfig(), tuple("abcdef")).links(0)
+RING = GossipNetwork(GossipConfig(), tuple("abcdef")).links(0)
 
 
 def made(**given: object) -> ScheduleConfig:

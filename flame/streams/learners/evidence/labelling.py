@@ -22,11 +22,11 @@ _STAY, _RETURN, _NEW = np.log([0.5, 0.25, 0.25])
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
-    """Of each node: ``posterior`` (n, slot + 1) over the slots and, last, ``new``; ``best`` (n,).
+class Labelling:
+    """Of each node ``posterior`` (n, entry + 1) over the entries and, last, ``new``; ``best`` (n,).
 
     ``told`` (n, m, classes) is what the best says of the batch that it has not learned; ``parent``
-    (n,) is the slot that a new one would fork from, FORGOTTEN where none is held.
+    (n,) is the entry that a new one would fork from, FORGOTTEN where none is held.
     """
 
     posterior: Array
@@ -48,13 +48,13 @@ class Labelling:
     pace: Pace
     options: EvidenceOptions
 
-    def verdict(self, bank: Bank, batch: Batch, current: NDArray[np.int_]) -> Verdict:
-        """Of a batch that no model has learned; ``current`` (n,) is each node's slot so far."""
-        n, count = len(batch.x), len(bank.slots)
-        told = [self.network.probability(slot.models, batch.x) for slot in bank.slots]
+    def verdict(self, bank: Bank, batch: Batch, current: NDArray[np.int_]) -> Labelling:
+        """Of a batch that no model has learned; ``current`` (n,) is each node's entry so far."""
+        n, count = len(batch.x), len(bank.entries)
+        told = [self.network.probability(entry.models, batch.x) for entry in bank.entries]
         log = np.full((n, count + 1), -np.inf)
-        for number, slot in enumerate(bank.slots):
-            log[:, number] = np.where(slot.held, chunk_evidence(told[number], batch), -np.inf)
+        for number, entry in enumerate(bank.entries):
+            log[:, number] = np.where(entry.held, chunk_evidence(told[number], batch), -np.inf)
         parent = np.where(np.isfinite(log.max(axis=1)), log.argmax(axis=1), FORGOTTEN)
         new = new_concept(self.network, batch, self._forks(bank, parent), self.pace)
         opens = self.options.births | (parent == FORGOTTEN)
@@ -62,19 +62,19 @@ class Labelling:
         log = log + _prior(log, current)
         posterior = np.exp(log - logsumexp(log, axis=1, keepdims=True))
         best = log.argmax(axis=1)
-        return Verdict(
+        return Labelling(
             posterior, best, np.stack([*told, new.told])[best, np.arange(n)], new, parent
         )
 
     def _forks(self, bank: Bank, parent: NDArray[np.int_]) -> list[Fork]:
         """Of each node's best model (n,): all of it, and its last layer; of the first weights."""
-        if not bank.slots:
+        if not bank.entries:
             return [Fork(self.start)]
-        stack = np.stack([slot.models for slot in bank.slots])[parent, np.arange(len(parent))]
+        stack = np.stack([entry.models for entry in bank.entries])[parent, np.arange(len(parent))]
         best = np.where((parent != FORGOTTEN)[:, None], stack, self.start)
-        held = np.maximum(np.sum([slot.held for slot in bank.slots], axis=0), 1)
+        held = np.maximum(np.sum([entry.held for entry in bank.entries], axis=0), 1)
         forks = [Fork(best, 0, held)]
-        if self.options.afresh:
+        if self.options.from_initial_weights:
             forks.append(Fork(self.start))
         if self.options.heads:
             forks.append(Fork(best, self.network.body, held))

@@ -25,11 +25,11 @@ def taught(batch: Batch) -> Array:
 
 
 def bank_of(*taught: int) -> Bank:
-    """Batches of as many steps, of which each taught the slot that is named."""
+    """Batches of as many steps, of which each taught the entry that is named."""
     found, bank, rng = sine(), Bank(), np.random.default_rng(2)
-    for step, slot in enumerate(taught):
+    for step, entry in enumerate(taught):
         told = rng.dirichlet([1, 1], (10, 100))
-        bank.memories.append(Memory(step, found.batches[step], told, np.full(10, slot)))
+        bank.memories.append(Memory(step, found.batches[step], told, np.full(10, entry)))
     return bank
 
 
@@ -37,6 +37,6 @@ def opened(bank: Bank, *steps: int) -> Bank:
     """The bank with a model more for each step that is named, opened then, that all nodes hold."""
     rng = np.random.default_rng(3)
     for step in steps:
-        bank.open(step, len(bank.slots), NETWORK.start(rng))
-        bank.slots[-1].held[:] = True
+        bank.open(step, len(bank.entries), NETWORK.start(rng))
+        bank.entries[-1].held[:] = True
     return bank

@@ -1,4 +1,4 @@
-"""Which slots are one, and what a batch counts for, by hand."""
+"""Which entries are one, and what a batch counts for, by hand."""
 
 import numpy as np
 

@@ -20,9 +20,9 @@ def labelling(**options: bool) -> Labelling:
 
 def test_staying_is_as_likely_beforehand_as_all_others_that_a_node_holds_and_a_new_one() -> None:
     bank, batch = opened(bank_of(0, 1), 0, 0, 0), sine().batches[2]
-    bank.slots[2].held[:5] = False
+    bank.entries[2].held[:5] = False
     found = labelling(births=True).verdict(bank, batch, np.zeros(10, int))
-    evidence = [chunk_evidence(NETWORK.probability(s.models, batch.x), batch) for s in bank.slots]
+    evidence = [chunk_evidence(NETWORK.probability(s.models, batch.x), batch) for s in bank.entries]
     log = np.stack([*evidence, found.new.evidence], axis=1)
     two, three = [0, 1, 3], np.log([4, 1, 1, 2])  # the first nodes do not hold the third
     assert found.posterior[:5, two] == pytest.approx(softmax(log[:5, two] + np.log([2, 1, 1]), 1))
@@ -42,7 +42,7 @@ def test_a_model_that_learned_the_concept_is_gone_back_to_and_told_by() -> None:
     stream, bank = sine(), opened(bank_of(0), 0, 0)
     first, again = stream.batches[0], stream.batches[1]
     model = taught(first)
-    bank.slots[1].models = model
+    bank.entries[1].models = model
     same = stream.concept[1] == stream.concept[0]
     found = labelling().verdict(bank, again, np.zeros(10, int))
     assert (found.best[same] == 1).mean() > 0.6
@@ -54,9 +54,9 @@ def test_a_model_that_learned_the_concept_is_gone_back_to_and_told_by() -> None:
 @pytest.mark.parametrize("births", [True, False])
 def test_who_holds_nothing_opens_a_model_from_the_first_weights(births: bool) -> None:
     batch, bank = sine().batches[0], opened(bank_of(0), 0)
-    bank.slots[0].held[:] = False
+    bank.entries[0].held[:] = False
     for each in (Bank(), bank):
         found = labelling(births=births).verdict(each, batch, NOBODY)
-        assert (found.best == len(each.slots)).all()
+        assert (found.best == len(each.entries)).all()
         assert (found.parent == FORGOTTEN).all()
         assert np.array_equal(found.told, found.new.told)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flame.streams.learners.evidence.bank import FORGOTTEN
-from flame.streams.learners.evidence.joining import agreed, evidence_tables, joined_pairs
+from flame.streams.learners.evidence.model_merging import agreed, evidence_tables, joined_pairs
 from tests.streams.learners.evidence.conftest import NETWORK, OPENED, bank_of, opened
 
 
@@ -30,11 +30,11 @@ def test_a_liar_joins_nothing_where_it_is_reckoned_with() -> None:
     lie = honest.copy()
     lie[3] = 1e6
     assert joined_pairs(lie, np.ones(2, int), OPENED[:2]) == [(0, 1)]
-    assert joined_pairs(lie, np.ones(2, int), OPENED[:2], liars=1) == []
+    assert joined_pairs(lie, np.ones(2, int), OPENED[:2], num_byzantine=1) == []
     alike = -honest
     alike[3] = -1e6  # and none is kept apart by one
     assert joined_pairs(alike, np.ones(2, int), OPENED[:2]) == []
-    assert joined_pairs(alike, np.ones(2, int), OPENED[:2], liars=1) == [(0, 1)]
+    assert joined_pairs(alike, np.ones(2, int), OPENED[:2], num_byzantine=1) == [(0, 1)]
 
 
 def test_a_join_is_agreed_on_where_more_than_the_liars_made_it() -> None:
@@ -46,10 +46,10 @@ def test_a_join_is_agreed_on_where_more_than_the_liars_made_it() -> None:
 
 def test_evidence_tables_against_a_loop() -> None:
     bank = opened(bank_of(0, 1), 0, 1)
-    bank.memories[0].slot[4] = FORGOTTEN
+    bank.memories[0].entry[4] = FORGOTTEN
     table, counts = evidence_tables(NETWORK, bank)
     memory, node = bank.memories[1], 6
-    model = NETWORK.probability(bank.slots[0].models, memory.batch.x)[node]
+    model = NETWORK.probability(bank.entries[0].models, memory.batch.x)[node]
     half, floor = (model + memory.told[node]) / 2, 1 / 102
     rows = np.arange(100), memory.batch.y[node]
     expected = np.log((1 - 2 * floor) * half[rows] + floor).sum()

@@ -1,4 +1,4 @@
-"""Models of a family share a representation: means by hand, and what it is worth after a swap."""
+"""Models of a backbone share a representation: means by hand, and what it is worth after a swap."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from flame.federation.gossip.method import Round
 from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.evidence.bank import Bank, Memory
-from flame.streams.learners.evidence.families import averaged
+from flame.streams.learners.evidence.shared_backbones import averaged
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import MethodConfig, begin
 from flame.streams.networks.mlp import MLP
@@ -23,8 +23,8 @@ def bank_of(*parents: int | None) -> Bank:
     batch = Batch(np.zeros((2, 1, 1)), y, y, np.ones((2, 1), bool))
     bank.memories.append(Memory(0, batch, np.zeros(0), np.zeros(2, int)))
     for parent in parents:
-        bank.open(0, 0, np.zeros(2), None if parent is None else bank.slots[parent])
-        bank.slots[-1].held[:] = True
+        bank.open(0, 0, np.zeros(2), None if parent is None else bank.entries[parent])
+        bank.entries[-1].held[:] = True
     return bank
 
 
@@ -36,37 +36,41 @@ def test_a_family_has_one_body_and_heads_of_its_models() -> None:
         np.array([[7.0, 70.0], [7.0, 70.0]]),
     ]
     counts = np.array([[1, 0, 1], [1, 2, 1]])
-    one, other, alone = averaged(EVEN, bank.slots, trained, counts, body=1)
+    one, other, alone = averaged(EVEN, bank.entries, trained, counts, body=1)
     assert one[:, 1] == pytest.approx([15, 15])
     assert other[:, 1] == pytest.approx([90, 90])  # the first node has no batch of it
     shared = (1 + 2 + 2 * 9) / 4
     assert one[:, 0] == pytest.approx([shared] * 2, rel=1e-5)
     assert other[:, 0] == pytest.approx([shared] * 2, rel=1e-5)
     assert np.allclose(alone, 7 * np.array([1, 10]))
-    apart = averaged(EVEN, bank.slots, trained, counts, body=0)
+    apart = averaged(EVEN, bank.entries, trained, counts, body=0)
     assert apart[0][:, 0] == pytest.approx([1.5, 1.5])
 
 
 def test_families_are_known_by_node_and_joined_with_their_models() -> None:
     bank = bank_of(None, 0, None)
-    assert [slot.family.tolist() for slot in bank.slots] == [[0, 0], [0, 0], [1, 1]]
+    assert [entry.backbone.tolist() for entry in bank.entries] == [[0, 0], [0, 0], [1, 1]]
     bank.join(1, np.array([0, 1, 1]), np.ones(3, int))
-    assert [slot.family.tolist() for slot in bank.slots] == [[0, 0], [0, 0], [1, 0]]
+    assert [entry.backbone.tolist() for entry in bank.entries] == [[0, 0], [0, 0], [1, 0]]
 
 
 def test_a_family_is_kept_by_a_join_into_a_model_that_a_node_does_not_hold() -> None:
     bank = bank_of(None, None, 1)
-    bank.slots[0].held[1] = False
+    bank.entries[0].held[1] = False
     bank.join(1, np.array([0, 0, 2]), np.ones(3, int))
-    assert [slot.family.tolist() for slot in bank.slots] == [[0, 0], [1, 0], [1, 0]]
-    assert [slot.held.tolist() for slot in bank.slots] == [[True, True], [True, False], [True] * 2]
+    assert [entry.backbone.tolist() for entry in bank.entries] == [[0, 0], [1, 0], [1, 0]]
+    assert [entry.held.tolist() for entry in bank.entries] == [
+        [True, True],
+        [True, False],
+        [True] * 2,
+    ]
 
 
 def test_what_a_node_does_not_hold_is_no_part_of_its_family() -> None:
     bank = bank_of(None, 0)
-    bank.slots[1].held[0] = False
+    bank.entries[1].held[0] = False
     trained = [np.array([[1.0], [3.0]]), np.array([[9.0], [9.0]])]
-    one, _ = averaged(EVEN, bank.slots, trained, np.ones((2, 2), int), body=1)
+    one, _ = averaged(EVEN, bank.entries, trained, np.ones((2, 2), int), body=1)
     assert one[:, 0] == pytest.approx([2, (1 + 3 + 9) / 3])
 
 

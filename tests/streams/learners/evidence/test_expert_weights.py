@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flame.streams.learners.evidence.leaning import Leaning
+from flame.streams.learners.evidence.expert_weights import ExpertWeights
 from flame.streams.stream import Batch
 
 
@@ -12,7 +12,7 @@ def test_shares_follow_what_each_told_right() -> None:
     there = np.array([[True] * 4, [True, True, False, False]])
     batch = Batch(np.zeros((2, 4, 1)), y, y, there)
     right, wrong = np.tile([0.8, 0.2], (2, 4, 1)), np.tile([0.4, 0.6], (2, 4, 1))
-    leaning = Leaning(2)
+    leaning = ExpertWeights(2)
     assert np.array_equal(leaning.mixed(right, wrong), right)
     leaning.score(batch, wrong, right)
     leaning.weigh()
@@ -24,6 +24,6 @@ def test_shares_follow_what_each_told_right() -> None:
 
 
 def test_before_any_row_the_bank_is_three_to_one() -> None:
-    leaning = Leaning(1)
+    leaning = ExpertWeights(1)
     leaning.weigh()
     assert leaning.shares[0] == pytest.approx([0.75, 0.25])

@@ -11,38 +11,41 @@ from flame.streams.networks.base import Array, Network
 
 
 def evidence_tables(network: Network, bank: Bank) -> tuple[Array, NDArray[np.int_]]:
-    """What each node tells (n, slot, slot) and its memories by slot (n, slot).
+    """What each node tells (n, entry, entry) and its memories by entry (n, entry).
 
-    Entry (a, b) sums over the node's batches of slot a how much better they are told by half of
+    Entry (a, b) sums over the node's batches of entry a how much better they are told by half of
     model b and half of what was told of them before they were learned, than by the latter alone.
     It is above 0 where b adds to what could be known without the batch. Batches from before b was
     opened are left out: b may have forked from what had learned them, and they were told by an a
     that has learned since.
     """
-    count, nodes = len(bank.slots), np.arange(len(bank.memories[0].slot))
+    count, nodes = len(bank.entries), np.arange(len(bank.memories[0].entry))
     found = np.zeros((len(nodes), count, count))
     for memory in bank.memories:
         honest = chunk_evidence(memory.told, memory.batch)
-        there = memory.slot != FORGOTTEN
-        for other, slot in enumerate(bank.slots):
-            asked = there & slot.held
-            if memory.step < slot.opened[0] or not asked.any():
+        there = memory.entry != FORGOTTEN
+        for other, entry in enumerate(bank.entries):
+            asked = there & entry.held
+            if memory.step < entry.opened[0] or not asked.any():
                 continue
-            told = network.probability(slot.models, memory.batch.x)
+            told = network.probability(entry.models, memory.batch.x)
             gain = chunk_evidence((told + memory.told) / 2, memory.batch) - honest
-            found[nodes[asked], memory.slot[asked], other] += gain[asked]
+            found[nodes[asked], memory.entry[asked], other] += gain[asked]
     return found, bank.counts()
 
 
 def joined_pairs(
-    evidence: Array, counts: NDArray[np.int_], opened: Sequence[tuple[int, int]], liars: int = 0
+    evidence: Array,
+    counts: NDArray[np.int_],
+    opened: Sequence[tuple[int, int]],
+    num_byzantine: int = 0,
 ) -> list[tuple[int, int]]:
-    """Pairs of slots to join, the best first, as long as evidence of any pair is above 0.
+    """Pairs of entries to join, the best first, as long as evidence of any pair is above 0.
 
-    ``evidence`` (node, slot, slot) of those that were heard, ``counts`` (slot,) memories. One
+    ``evidence`` (node, entry, entry) of those that were heard, ``counts`` (entry,) memories. One
     direction suffices: a mature model does not gain by a young double of it.
     """
-    total = _believed(evidence, liars)
+    total = _believed(evidence, num_byzantine)
     live, pairs = [i for i in range(len(counts)) if counts[i] > 0], list[tuple[int, int]]()
     while len(live) > 1:
         both = np.maximum(total, total.T)[np.ix_(live, live)]
@@ -58,18 +61,23 @@ def joined_pairs(
     return pairs
 
 
-def agreed(made: Sequence[NDArray[np.int_]], liars: int) -> list[tuple[int, int]]:
-    """Pairs of slots that more than ``liars`` nodes made one; of each what slots became (slot,)."""
+def agreed(made: Sequence[NDArray[np.int_]], num_byzantine: int) -> list[tuple[int, int]]:
+    """Pairs of entries that more than ``num_byzantine`` nodes merged.
+
+    ``made`` says of each node what its entries became (entry,).
+    """
     votes = sum((root[:, None] == root).astype(int) for root in made)
-    one, other = np.nonzero(np.triu(votes > liars, 1))
+    one, other = np.nonzero(np.triu(votes > num_byzantine, 1))
     return list(zip(one.tolist(), other.tolist(), strict=True))
 
 
-def _believed(evidence: Array, liars: int) -> Array:
-    """The sum over nodes, each at most as far out as ``liars`` others on that side."""
-    if liars == 0:
+def _believed(evidence: Array, num_byzantine: int) -> Array:
+    """The sum over nodes, each at most as far out as ``num_byzantine`` others on that side."""
+    if num_byzantine == 0:
         return np.asarray(evidence.sum(axis=0))
     ordered = np.sort(evidence, axis=0)
-    if len(ordered) <= 2 * liars:
+    if len(ordered) <= 2 * num_byzantine:
         return np.zeros(ordered.shape[1:])
-    return np.asarray(np.clip(evidence, ordered[liars], ordered[-1 - liars]).sum(axis=0))
+    return np.asarray(
+        np.clip(evidence, ordered[num_byzantine], ordered[-1 - num_byzantine]).sum(axis=0)
+    )
