@@ -22,7 +22,7 @@ _STAY, _RETURN, _NEW = np.log([0.5, 0.25, 0.25])
 
 
 @dataclass(frozen=True, eq=False)
-class Labelling:
+class BatchLabels:
     """Of each node ``posterior`` (n, entry + 1) over the entries and, last, ``new``; ``best`` (n,).
 
     ``told`` (n, m, classes) is what the best says of the batch that it has not learned; ``parent``
@@ -48,7 +48,7 @@ class Labelling:
     pace: Pace
     options: EvidenceOptions
 
-    def verdict(self, bank: Bank, batch: Batch, current: NDArray[np.int_]) -> Labelling:
+    def verdict(self, bank: Bank, batch: Batch, current: NDArray[np.int_]) -> BatchLabels:
         """Of a batch that no model has learned; ``current`` (n,) is each node's entry so far."""
         n, count = len(batch.x), len(bank.entries)
         told = [self.network.probability(entry.models, batch.x) for entry in bank.entries]
@@ -62,7 +62,7 @@ class Labelling:
         log = log + _prior(log, current)
         posterior = np.exp(log - logsumexp(log, axis=1, keepdims=True))
         best = log.argmax(axis=1)
-        return Labelling(
+        return BatchLabels(
             posterior, best, np.stack([*told, new.told])[best, np.arange(n)], new, parent
         )
 
