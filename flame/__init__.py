@@ -1,3 +1,49 @@
-"""FLAME: federated learning for advanced medical estimation."""
+"""FLAME: federated learning for advanced medical estimation.
 
-__version__ = "0.1.0"
+The functions of ``flame.api`` are here, too. They load what they need when they are called.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from flame.core.version import __version__
+
+if TYPE_CHECKING:
+    from flame.api import (
+        evaluate,
+        inspect_dicom,
+        load_cohort,
+        load_config,
+        load_stream_config,
+        predict,
+        preprocess,
+        run_stream,
+        simulate,
+        strategy,
+        train,
+    )
+
+__all__ = [
+    "__version__",
+    "evaluate",
+    "inspect_dicom",
+    "load_cohort",
+    "load_config",
+    "load_stream_config",
+    "predict",
+    "preprocess",
+    "run_stream",
+    "simulate",
+    "strategy",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return getattr(import_module("flame.api"), name)
+    raise AttributeError(f"module 'flame' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,1 +1,1 @@
-"""Response models, baselines, tumour growth and radiobiology."""
+"""Models: tumour segmentation, tumour evolution, response, exact regressions, clinical criteria."""

@@ -1,6 +1,5 @@
 """``flame assess``: RANO ratings of every day of a preprocessed centre, each with its reason."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from flame.core.cohort import Patient, Timepoint
 from flame.core.files import write_text
 from flame.core.imaging import LabelMap
+from flame.core.progress import Progress, silent
 from flame.io.assessments import DAYS, PROGRESSED, PROGRESSIONS, RATINGS
 from flame.io.tumour_masks import ENHANCING, WHOLE
 from flame.models.clinical.rano import (
@@ -37,9 +37,7 @@ class AssessResult:
     left_out: dict[str, str]
 
 
-def run(
-    centre: Path, criteria: str, progress: Callable[[int, int], None] = lambda done, total: None
-) -> AssessResult:
+def run(centre: Path, criteria: str, progress: Progress = silent) -> AssessResult:
     """Write response.tsv, a row a day, and progression.tsv into the centre's folder.
 
     Measured is what enhances where such a mask was drawn, else the gross tumour volume. BadInput

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from flame.core.errors import FlameError
+from flame.core.progress import StageProgress, silent_stages
 from flame.federation.config import TrainConfig
 from flame.federation.sections import (
     DataConfig,
@@ -17,8 +18,6 @@ from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, inspect, preprocess, simulate, train
 from flame.pipelines.timing import Timing
 from flame.preprocessing.config import StageConfig
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def training_config(config: DemoConfig) -> TrainConfig:
     )
 
 
-def run(config: DemoConfig, progress: Progress = lambda stage, done, total: None) -> DemoResult:
+def run(config: DemoConfig, progress: StageProgress = silent_stages) -> DemoResult:
     """Simulate, inspect, preprocess, train and evaluate; run again, it goes on where it stopped."""
     out, timing = Path(config.out), Timing()
     names = simulate.centre_names(config.centres)

@@ -1,6 +1,5 @@
 """``flame describe``: what the centres of a configuration are like, without a row leaving one."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from flame.core.files import write_text
+from flame.core.progress import Progress, silent
 from flame.federation import run_files
 from flame.federation.config import TrainConfig
 from flame.federation.engine import Job
@@ -31,9 +31,7 @@ class DescribeResult:
     html: Path
 
 
-def run(
-    config: TrainConfig, out: Path, progress: Callable[[int, int], None] = lambda done, total: None
-) -> DescribeResult:
+def run(config: TrainConfig, out: Path, progress: Progress = silent) -> DescribeResult:
     """Write centres.csv, features.csv, survival.csv and describe.html into ``out``.
 
     Raises:

@@ -1,17 +1,15 @@
 """``flame evaluate``: per-centre generalisation of a run, as tables and an offline report."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from flame.core.files import write_text
+from flame.core.progress import Progress, silent
 from flame.core.scores import GeneralisationReport
 from flame.federation import run_files
 from flame.federation.run_folder import RunFolder
 from flame.federation.tasks.cohorts import load_cohort
 from flame.federation.tasks.registry import open_task
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class EvaluateResult:
     html: Path
 
 
-def run(run_folder: Path, progress: Progress = lambda done, total: None) -> EvaluateResult:
+def run(run_folder: Path, progress: Progress = silent) -> EvaluateResult:
     """Write how the models of a run hold into its folder, and report.html to look at it.
 
     scores.csv has every model at every centre, differences.csv the paired differences,

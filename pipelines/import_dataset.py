@@ -12,6 +12,7 @@ from nibabel.filebasedimages import ImageFileError
 
 from flame.core.errors import BadInput
 from flame.core.files import atomic_path, content_hash, locked, write_text
+from flame.core.progress import Progress, silent
 from flame.io.bids import write_dataset_description
 from flame.io.datasets import (  # noqa: F401  (they register themselves)
     brats,
@@ -29,8 +30,8 @@ from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.report import write_quality_report
 from flame.preprocessing.quality.reviews import ACCEPT, decision, read_decisions
 from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
-from flame.preprocessing.session import Study, StudyResult
 from flame.preprocessing.studies import DRAWN_ON
+from flame.preprocessing.study import Study, StudyResult
 
 _PUBLIC = b"public"
 _ENHANCING, _OEDEMA = 4, 2
@@ -64,9 +65,7 @@ def read(name: str, download: Path) -> PublicData:
     return DATASETS[name].read(download.resolve())
 
 
-def run(
-    config: ImportConfig, progress: Callable[[int, int], None] = lambda done, total: None
-) -> ImportResult:
+def run(config: ImportConfig, progress: Progress = silent) -> ImportResult:
     """Preprocess every day of the download into OUT/<centre>; finished days are skipped."""
     layout, out = DATASETS[config.name], Path(config.out)
     data = read(config.name, Path(config.download))

@@ -1,10 +1,10 @@
 """``flame inspect``: what is in a DICOM folder, and what is refused and why."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from flame.core.errors import BadInput
+from flame.core.progress import Progress, silent
 from flame.io.dicom.intake import ImportReport, inspect_folder
 from flame.io.dicom.radiotherapy import read_treatment
 
@@ -32,7 +32,7 @@ class InspectRow:
 
 def run(
     dicom: Path,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
     sequences: Path | None = None,
 ) -> tuple[ImportReport, list[InspectRow]]:
     """Inspect ``dicom`` and return the report and its rows.

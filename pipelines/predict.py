@@ -1,7 +1,6 @@
 """``flame predict``: how a patient's tumour will evolve under each radiation, and the response."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import pandas as pd
 from flame.core.cohort import Cohort, Timepoint
 from flame.core.errors import BadInput
 from flame.core.files import write_text
+from flame.core.progress import Progress, silent
 from flame.core.registry import nearest
 from flame.core.treatment import Radiation
 from flame.federation.run_folder import RunFolder
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from flame.preprocessing.cohort.cohort import View
     from flame.preprocessing.cohort.source_series import SourceSeries
 
-Progress = Callable[[int, int], None]
 PAGE = "prediction.html"
 
 
@@ -59,7 +58,7 @@ class PredictResult:
     segmentations: tuple[Path, ...]
 
 
-def run(config: PredictConfig, progress: Progress = lambda done, total: None) -> PredictResult:
+def run(config: PredictConfig, progress: Progress = silent) -> PredictResult:
     """Forecast, and write maps (NIfTI), curves (TSV), SEG files and prediction.html into ``out``.
 
     Raises BadInput that names what is missing: a mask before radiotherapy, a plan, a dose, or a

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flame.core.errors import BadInput
 from flame.core.files import locked, write_text
+from flame.core.progress import Progress, silent
 from flame.core.treatment import Treatment
 from flame.io.bids import write_dataset_description
 from flame.io.dicom.intake import ImportReport, inspect_folder
@@ -18,14 +19,9 @@ from flame.preprocessing.cohort.tables import refused_rows, write_tables
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.report import write_quality_report
 from flame.preprocessing.quality.reviews import read_decisions, unmatched
-from flame.preprocessing.session import (
-    CACHE,
-    Study,
-    StudyResult,
-    preprocess_study,
-    remove_stale,
-)
+from flame.preprocessing.session import CACHE, preprocess_study, remove_stale
 from flame.preprocessing.studies import Context, find_studies
+from flame.preprocessing.study import Study, StudyResult
 
 _OURS = (
     ".partial-",
@@ -78,7 +74,7 @@ class PreprocessResult:
 
 def run(
     config: PreprocessConfig,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = silent,
 ) -> PreprocessResult:
     """Preprocess every study below ``dicom``; finished ones with the same input are skipped.
 

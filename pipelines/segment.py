@@ -1,6 +1,5 @@
 """``flame segment``: tumour masks for the days of a centre on which nobody drew any."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap
+from flame.core.progress import Progress, silent
 from flame.federation.run_folder import RunFolder
 
 
@@ -20,9 +20,7 @@ class SegmentedDay:
     ml: dict[str, float]
 
 
-def run(
-    run_folder: Path, centre: Path, progress: Callable[[int, int], None] = lambda done, total: None
-) -> list[SegmentedDay]:
+def run(run_folder: Path, centre: Path, progress: Progress = silent) -> list[SegmentedDay]:
     """Write the regions that the federated model was taught beside the images.
 
     What reads the centre afterwards takes the core where no tumour is drawn.

@@ -1,6 +1,5 @@
 """``flame simulate``: hospitals as DICOM folders, with the truth beside them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import write_text
+from flame.core.progress import Progress, silent
 from flame.pipelines.parallel import in_parallel
 
 
@@ -30,9 +30,7 @@ def centre_names(centres: int) -> list[str]:
     return [f"centre-{n + 1}" for n in range(centres)]
 
 
-def run(
-    config: SimulateConfig, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Path:
+def run(config: SimulateConfig, progress: Progress = silent) -> Path:
     """Write ``out/<centre>/dicom``, ``out/<centre>/clinical.tsv`` and ``out/truth/<centre>``.
 
     Raises BadInput where ``out`` holds anything else. Same seed, same bytes.

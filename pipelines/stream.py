@@ -1,6 +1,6 @@
 """``flame stream``: methods on a stream that drifts, compared test-then-train."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import pandas as pd
 from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path, content_hash, locked, write_text
+from flame.core.progress import StageProgress, silent_stages
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import GossipNetwork
 from flame.federation.run_files import CONFIG
@@ -21,7 +22,6 @@ from flame.streams.prequential import prequential
 from flame.streams.sources.tables.config import paths_of
 from flame.streams.stream import Stream
 
-Progress = Callable[[str, int, int], None]
 STEPS, PAGE, SUMMARY = "steps", "stream.html", "summary.csv"
 _DATA = "data.txt"
 _DAMAGED = "{}: damaged; delete it and run again to go on"
@@ -40,7 +40,7 @@ class StreamResult:
 def run(
     config: StreamConfig,
     out: Path,
-    progress: Progress = lambda stage, done, total: None,
+    progress: StageProgress = silent_stages,
     jobs: int = 1,
 ) -> StreamResult:
     """Every method on every seed's stream; what is done is kept, and a killed run goes on."""

@@ -1,11 +1,11 @@
 """``flame train``: models of each centre alone, of all together federatedly, and of all pooled."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
+from flame.core.progress import StageProgress, silent_stages
 from flame.federation.config import TrainConfig, centres
 from flame.federation.engine import Engine, Job
 from flame.federation.engines import open_engine
@@ -28,8 +28,6 @@ from flame.federation.trainings import (
 )
 from flame.preprocessing.cohort.radiomics import expanded
 
-Progress = Callable[[str, int, int], None]
-
 
 @dataclass(frozen=True)
 class TrainResult:
@@ -40,9 +38,7 @@ class TrainResult:
     warnings: tuple[str, ...]
 
 
-def run(
-    config: TrainConfig, out: Path, progress: Progress = lambda stage, done, total: None
-) -> TrainResult:
+def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages) -> TrainResult:
     """Train local, federated and pooled models; a killed run continues where it stopped.
 
     Pooling moves data and is only possible because this command reads every centre's folder; it is

@@ -1,1 +1,1 @@
-"""Image stages, one a file, and population stages fitted from summaries."""
+"""Preprocessing: image stages, quality checks, the cohort of a centre, and harmonisation."""

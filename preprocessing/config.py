@@ -1,12 +1,14 @@
 """What a user can choose about preprocessing, and the stages that follow from it."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import tomli_w
+from annotated_types import Ge, Le
 
-from flame.core.errors import BadInput
+from flame.core.config import Rule, Section
 from flame.core.registry import nearest
 from flame.io.tumour_masks import CONVENTIONS
 from flame.preprocessing.stages.atlas_registration import MNI152, atlas_registration
@@ -15,66 +17,62 @@ from flame.preprocessing.stages.brain_extraction import brain_extraction
 from flame.preprocessing.stages.coregistration import coregistration
 from flame.preprocessing.stages.linear_registration import Kind
 from flame.preprocessing.stages.nyul import nyul, read_scales
-from flame.preprocessing.stages.percentile import percentile
 from flame.preprocessing.stages.resampling import resampling
-from flame.preprocessing.stages.stage import Stage
-from flame.preprocessing.stages.white_stripe import white_stripe
-from flame.preprocessing.stages.zscore import zscore
-
-INTENSITIES: dict[str, Callable[[], Stage]] = {
-    "zscore": zscore,
-    "percentile": percentile,
-    "white_stripe": white_stripe,
-    "nyul": nyul,
-}
-
-_KINDS: dict[str, Kind] = {"affine": "affine", "rigid": "rigid"}
+from flame.preprocessing.stages.stage import STAGES, Stage
 
 
 @dataclass(frozen=True)
-class StageConfig:
-    """Parameters of the stages.
+class StageConfig(Section):
+    """Parameters of the stages."""
 
-    ``spacing`` is the voxel size of the output in mm; ``template`` a skull-stripped T1 (empty:
-    MNI152) and ``space`` its name in file names; ``atlas_fit`` is affine or rigid; ``landmarks`` a
-    file of ``flame harmonise`` for intensity ``nyul``; ``native`` also writes the corrected scans
-    on their own grids; ``tumour_labels`` says what the labels of given tumour masks mean.
-    """
-
-    spacing: float = 1.0
+    spacing: Annotated[float, Ge(0.5), Le(6)] = 1.0
+    """Voxel size of the output in mm."""
     bias_field: str = "n4"
+    """Method of bias-field correction: n4, simpleitk or none."""
     registration: str = "flame"
+    """Method of registration: flame or itk."""
     brain: str = "deepbet"
+    """Method of brain extraction: deepbet, hd-bet or atlas."""
     template: str = ""
-    atlas_fit: str = "affine"
+    """Skull-stripped T1 to register to; empty: MNI152."""
+    atlas_fit: Kind = "affine"
+    """affine (12 parameters), or rigid as in BraTS."""
     space: str = MNI152
+    """Name of the template in file names."""
     intensity: str = "zscore"
+    """Intensity normalisation: zscore, percentile, white_stripe, nyul, or one of your own."""
     landmarks: str = ""
+    """File of flame harmonise, for intensity nyul."""
     native: bool = False
+    """Whether the corrected scans are also written on their own grids."""
     tumour_labels: str = "brats"
+    """What the labels of given tumour masks mean."""
+    extra: tuple[str, ...] = ()
+    """Names of further registered stages; each is put behind the others of its place."""
+
+    def rules(self) -> Iterator[Rule]:
+        """What goes together, and that every method is known."""
+        yield (
+            self.space.isascii() and self.space.isalnum(),
+            f"space '{self.space}': use letters and digits only, as in SRI24",
+        )
+        yield (
+            not self.template or self.space not in (MNI152, "orig"),
+            f"template {self.template}: name its space too, as in space=SRI24",
+        )
+        yield (
+            self.template or self.space == MNI152,
+            f"space {self.space}: give its template too; without one it is {MNI152}",
+        )
+        yield (
+            (self.intensity == "nyul") == bool(self.landmarks),
+            "intensity=nyul goes with landmarks=FILE; flame harmonise makes the file",
+        )
+        hint = nearest(self.tumour_labels, list(CONVENTIONS))
+        yield self.tumour_labels in CONVENTIONS, f"unknown tumour labels: {hint}"
 
     def __post_init__(self) -> None:
-        if not 0.5 <= self.spacing <= 6:
-            raise BadInput(f"spacing {self.spacing}: choose a spacing from 0.5 to 6 mm")
-        if not (self.space.isascii() and self.space.isalnum()):
-            raise BadInput(f"space '{self.space}': use letters and digits only, as in SRI24")
-        if self.template and self.space in (MNI152, "orig"):
-            raise BadInput(f"template {self.template}: name its space too, as in space=SRI24")
-        if not self.template and self.space != MNI152:
-            raise BadInput(f"space {self.space}: give its template too; without one it is {MNI152}")
-        if self.atlas_fit not in _KINDS:
-            hint = nearest(self.atlas_fit, list(_KINDS))
-            raise BadInput(f"unknown atlas fit '{self.atlas_fit}': {hint}")
-        if self.intensity not in INTENSITIES:
-            hint = nearest(self.intensity, list(INTENSITIES))
-            raise BadInput(f"unknown intensity normalisation '{self.intensity}': {hint}")
-        if (self.intensity == "nyul") != bool(self.landmarks):
-            raise BadInput(
-                "intensity=nyul goes with landmarks=FILE; flame harmonise makes the file"
-            )
-        if self.tumour_labels not in CONVENTIONS:
-            hint = nearest(self.tumour_labels, list(CONVENTIONS))
-            raise BadInput(f"unknown tumour labels '{self.tumour_labels}': {hint}")
+        super().__post_init__()
         stages(self)  # unknown methods and unreadable files show here
 
     def resolved(self) -> "StageConfig":
@@ -92,17 +90,25 @@ class StageConfig:
 
 
 def stages(config: StageConfig, mask: str = "") -> list[Stage]:
-    """The stages of structural MRI in order; ``mask`` is a supplied brain mask of the day."""
+    """The stages of structural MRI in order.
+
+    Args:
+        config: their parameters.
+        mask: path of a supplied brain mask of the day; empty: none.
+
+    Raises:
+        BadInput: a stage or method is unknown, or a file cannot be read.
+    """
     at = {"path": config.template, "space": config.space}
     bias = [] if config.bias_field == "none" else [bias_field(config.bias_field)]
-    last = INTENSITIES[config.intensity]()
-    if config.landmarks:
-        last = nyul(read_scales(Path(config.landmarks)))
-    return [
+    scales = read_scales(Path(config.landmarks)) if config.landmarks else None
+    chain = [
         *bias,
         coregistration(config.registration),
         brain_extraction(config.brain, mask),
-        atlas_registration(method=config.registration, kind=_KINDS[config.atlas_fit], **at),
+        atlas_registration(method=config.registration, kind=config.atlas_fit, **at),
         resampling(config.spacing, **at),
-        last,
+        nyul(scales) if scales else STAGES[config.intensity](),
+        *(STAGES[name]() for name in config.extra),
     ]
+    return sorted(chain, key=lambda stage: stage.place)

@@ -25,11 +25,19 @@ Matrix = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RadiotherapyPlan:
-    """RT Dose, RT Structure Set and SEG files in the frame of reference of one of the scans.
+    """Radiotherapy files in the frame of reference of one of the scans.
 
-    ``plans`` are the treated plans, SOPInstanceUID to beam numbers; ``notes`` say what else there
-    is and is not used. ``tumour`` is a NIfTI mask in the world of the scan ``drawn_on``; it goes
-    before contours, as ``dose_map``, a NIfTI dose in the same world, goes before RT Dose.
+    Args:
+        frame_of_reference: FrameOfReferenceUID that the files share.
+        sequence: scan in that frame of reference.
+        doses: RT Dose files.
+        structures: RT Structure Set files.
+        segmentations: DICOM SEG files.
+        plans: beam numbers of each treated plan, by SOPInstanceUID.
+        notes: notes on files that exist but are not used.
+        tumour: NIfTI tumour mask in the world space of ``drawn_on``; it replaces contours.
+        drawn_on: scan on which ``tumour`` and ``dose_map`` lie.
+        dose_map: NIfTI dose in the world space of ``drawn_on``; it replaces RT Dose.
     """
 
     frame_of_reference: str = ""
@@ -57,11 +65,19 @@ def planned_maps(
     shape: tuple[int, ...],
     convention: str = "brats",
 ) -> tuple[dict[str, LabelMap], DoseMap | None, list[str]]:
-    """Return drawn regions and dose (Gy) on the final grid, and notes on what was left out.
+    """Resample the drawn regions and the dose to the final grid.
 
-    ``moves`` carries each scan's native world into the final one. Regions named GTV.. make up the
-    core; other names are free text and are not used. ``convention`` says what labels of a NIfTI
-    mask mean.
+    Contours whose name starts with GTV form the core. Other names are free text and are not used.
+
+    Args:
+        planned: radiotherapy of the day.
+        moves: RAS+ matrix (4, 4) in mm from each scan's native world into the final one.
+        affine: RAS+ affine (4, 4) of the final grid in mm.
+        shape: shape (x, y, z) of the final grid.
+        convention: meaning of the labels of a NIfTI mask: brats or brats-2023.
+
+    Returns:
+        Masks by region, the dose in Gy or None, and notes on what was left out.
     """
     notes, drawn = list(planned.notes), dict[str, list[NDArray[np.uint8]]]()
     for region, mask, drawn_on in _tumours(planned, convention, notes):
@@ -97,7 +113,7 @@ def _dose(
 def _tumours(
     planned: RadiotherapyPlan, convention: str, notes: list[str]
 ) -> Iterable[tuple[str, LabelMap, Sequence]]:
-    """Regions by name, each with the scan in whose world it lies."""
+    """Yield each region with its name and the scan in whose world it lies."""
     if planned.tumour and planned.drawn_on:
         for region, mask in read_regions(planned.tumour, convention).items():
             yield region, mask, planned.drawn_on

@@ -1,19 +1,19 @@
 """One imaging day of one patient through all stages, written as a BIDS session."""
 
 import shutil
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from flame import __version__
 from flame.core.cohort import Timepoint
+from flame.core.error_log import log_error
 from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
-from flame.core.imaging import Sequence
+from flame.core.version import __version__
 from flame.io.bids import SessionFiles, session_folder, session_sidecar, write_session
-from flame.io.dicom.sources import Source, read_source, source_layout, source_paths
+from flame.io.dicom.sources import read_source, source_layout, source_paths
 from flame.io.tumour_masks import CORE
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.quality.checks import (
@@ -29,53 +29,10 @@ from flame.preprocessing.quality.thumbnails import picture, upright
 from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan, planned_maps
 from flame.preprocessing.stages.atlas_registration import template
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
-from flame.preprocessing.stages.stage import Stage, reference
+from flame.preprocessing.stages.stage import Place, Stage, reference
+from flame.preprocessing.study import NAN, Study, StudyResult
 
-NAN = float("nan")
 CACHE = ".cache"
-
-
-@dataclass(frozen=True, eq=False)
-class Study:
-    """One day of one patient, ready to be preprocessed.
-
-    ``sources`` are keyed hashes of UIDs, ``note`` what the user should know about the day,
-    ``mask`` a supplied brain mask, ``planned`` the radiotherapy drawn on one of its scans.
-    ``accepted`` says that a person looked at checks that failed and takes the day.
-    """
-
-    subject: str
-    session: str
-    day: int
-    series: dict[Sequence, Source]
-    sources: tuple[str, ...]
-    note: str = ""
-    mask: str = ""
-    planned: RadiotherapyPlan = field(default_factory=RadiotherapyPlan)
-    accepted: bool = False
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """What became of a study: done, skipped (already there) or failed, and why.
-
-    ``quality`` is the worst verdict of its checks. ``path`` is a file at fault; it is shown,
-    never written, as it may name the patient. ``picture`` is that of a day that failed a check;
-    the others have theirs in the session.
-    """
-
-    subject: str
-    session: str
-    day: int
-    status: str
-    sequences: str
-    brain_ml: float
-    atlas_dice: float
-    quality: str
-    note: str
-    path: str = ""
-    checks: tuple[Check, ...] = ()
-    picture: bytes = b""
 
 
 def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -> StudyResult:
@@ -119,8 +76,10 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
         return result.of("failed", [], str(error))
     except (FlameError, OSError):  # wrong use, or a full disk: no matter of this study alone
         raise
-    except Exception as error:  # one broken study must not cost the others; its text may leak
-        return result.of("failed", [], f"unexpected {type(error).__name__} in preprocessing")
+    except Exception as error:  # one broken study must not cost the others
+        log = log_error(out, f"sub-{study.subject} ses-{study.session}", error)
+        note = f"unexpected {type(error).__name__} in preprocessing; the traceback is in {log.name}"
+        return result.of("failed", [], note)
     missing = sequences_missing(study.series)
     notes = [f"without {', '.join(missing)}"] * bool(missing) + [study.note] * bool(study.note)
     note = "; ".join(notes + [c.reason for c in checks if c.reason] + files.notes)
@@ -177,14 +136,14 @@ def _run(
     timepoint, checks = first, list[Check]()
     corrected = before = whole = first
     for stage in chain:
-        if stage.name == "resampling":
+        if stage.place is Place.GRID:
             before = timepoint
         timepoint = stage.apply(timepoint, cache.get(stage, timepoint))
-        if stage.name == "bias_field":
+        if stage.place is Place.SCANNER:
             corrected = timepoint
-        if stage.name == "resampling":
+        if stage.place is Place.GRID:
             whole = timepoint
-        if stage.name == "brain_extraction":
+        if stage.place is Place.BRAIN:
             checks += brain_checks(timepoint)
             _stop_at_failure(study, checks, upright(timepoint))
     checks += coverage_checks(before)

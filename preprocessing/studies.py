@@ -1,4 +1,4 @@
-"""The days of a DICOM folder that can be preprocessed, from its import report."""
+"""The imaging days of a DICOM folder that can be preprocessed, from its import report."""
 
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -14,10 +14,12 @@ from flame.io.pseudonym import pseudonym
 from flame.preprocessing.cohort.clinical import ClinicalTable
 from flame.preprocessing.quality.reviews import ACCEPT, Decision, Key, decision
 from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
-from flame.preprocessing.session import Study
+from flame.preprocessing.study import Study
 
 DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
-"""Scans that share a frame of reference may still differ by a movement: the likeliest is first."""
+"""Sequences on which contours are drawn, most likely first. Scans with one frame of reference may
+still differ by a movement of the patient.
+"""
 
 _DRAWN = ("RTDOSE", "RTSTRUCT", "SEG")
 
@@ -26,9 +28,14 @@ Taken = dict[Sequence, SeriesReport]
 
 @dataclass(frozen=True)
 class Context:
-    """What a hospital adds to its DICOM folder.
+    """Inputs of a hospital beside its DICOM folder.
 
-    ``masks`` is a folder of brain masks, ``tumours`` one of tumour masks, or None.
+    Args:
+        key: secret key of the pseudonyms.
+        clinical: clinical table.
+        decisions: reviews of days by people.
+        masks: folder of brain masks, or None.
+        tumours: folder of tumour masks, or None.
     """
 
     key: bytes
@@ -39,10 +46,16 @@ class Context:
 
 
 def find_studies(report: ImportReport, context: Context) -> list[Study]:
-    """Every patient's days in order, sessions numbered from 01.
+    """List the imaging days of every patient, with sessions numbered from 01 in order of days.
 
-    Raises BadInput where a folder of masks is given and none of its files fits a day. A tumour mask
-    lies in the world of the day's T1c, or the next best scan.
+    A tumour mask lies in the world space of the day's T1C, or else of the next scan in DRAWN_ON.
+
+    Args:
+        report: import report of the DICOM folder.
+        context: other inputs of the hospital.
+
+    Raises:
+        BadInput: a folder of masks is given, but none of its files matches a day.
     """
     studies, sessions = [], dict[str, int]()
     for examination, series in report.studies().items():
@@ -88,7 +101,10 @@ def _with_tumour(planned: RadiotherapyPlan, series: Taken, mask: str) -> Radioth
 
 
 def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) -> tuple[date, str]:
-    """First day of radiotherapy and how sure that is: table, then plans, then first imaging."""
+    """Return the first day of radiotherapy, and a note if it is uncertain.
+
+    It comes from the clinical table, else from the earliest plan, else from the first imaging.
+    """
     if patient_id in clinical.starts:
         return clinical.starts[patient_id], ""
     dates = [d for p in report.plans(patient_id) if (d := plan_date(p.header))]
@@ -108,9 +124,9 @@ def _mask(folder: Path | None, examination: Examination) -> str:
 
 
 def _planned(report: ImportReport, patient_id: str, series: Taken) -> RadiotherapyPlan:
-    """Radiotherapy objects drawn in the frame of reference of one of the day's scans.
+    """Collect the radiotherapy objects drawn in the frame of reference of one of the day's scans.
 
-    Where several scans have some, the likeliest counts and the others are noted.
+    If several scans have such objects, the first in DRAWN_ON counts and the others are noted.
     """
     objects = report.radiotherapy.get(patient_id, [])
     drawn: dict[str, tuple[Sequence, dict[str, list[Path]]]] = {}
@@ -137,7 +153,7 @@ def _planned(report: ImportReport, patient_id: str, series: Taken) -> Radiothera
 
 
 def _frames(item: Instance) -> set[str]:
-    """Frames of reference that an object refers to."""
+    """Return the frames of reference that an object refers to."""
     header = item.header
     regions = header.get("StructureSetROISequence") or []
     return {

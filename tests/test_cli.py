@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ COMMANDS = [c.name or c.callback.__name__ for c in app.registered_commands if c.
 
 def flame(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "flame.cli", *map(str, arguments)],
+        [sys.executable, "-m", "flame", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -59,3 +60,46 @@ def test_starting_is_quick_because_heavy_imports_wait() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_version_is_that_of_the_package() -> None:
+    assert flame("--version").stdout.strip() == f"flame {version('flame-medical')}"
+
+
+def test_quiet_prints_errors_alone(tmp_path: Path) -> None:
+    done = flame("--quiet", "simulate", tmp_path / "s", "--centres", "0")
+    assert done.stdout == ""
+    assert "at least one centre" in done.stderr
+
+
+def test_verbose_adds_the_traceback(tmp_path: Path) -> None:
+    done = flame("--verbose", "inspect", tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" in done.stderr
+
+
+def test_an_unexpected_error_names_its_log(tmp_path: Path) -> None:
+    plugin = tmp_path / "broken.py"
+    plugin.write_text(
+        "from flame.pipelines import inspect\n"
+        "def run(*_):\n    raise KeyError('Jane Doe')\n"
+        "inspect.run = run\n"
+    )
+    code = (
+        "import sys; sys.argv = ['flame', 'inspect', sys.argv[2]]\n"
+        "from flame.core.plugins import load_plugins; from pathlib import Path\n"
+        f"load_plugins([Path({str(plugin)!r})])\n"
+        "from flame.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "inspect", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert "unexpected KeyError" in done.stderr
+    assert "Jane Doe" not in done.stderr
+    log = tmp_path / "flame.errors.log"
+    assert "Jane Doe" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0

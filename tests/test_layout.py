@@ -2,71 +2,174 @@
 
 import ast
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tomllib
 import venv
 from pathlib import Path
 
+import networkx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-LAYERS = [
-    {"core"},
-    {"io"},
-    {"preprocessing"},
-    {"models"},
-    {"simulation", "federation"},
-    {"streams"},
-    {"evaluation"},
-    {"pipelines"},
-    {"cli"},
-]
+LAYERS = (
+    ("core",),
+    ("io",),
+    ("preprocessing",),
+    ("models",),
+    ("simulation", "federation"),
+    ("streams",),
+    ("evaluation",),
+    ("pipelines",),
+    ("api",),
+    ("cli",),
+)
+"""From the bottom up: a module imports from its own layer and those below."""
+WINGS = {
+    "federation": (
+        ("run_files", "trainings", "sections", "gossip"),
+        ("config",),
+        ("task", "folds"),
+        ("tasks", "strategies", "checkpoint", "calls", "history", "compression"),
+        ("run_strategy", "privacy", "networks", "update_checks", "early_stopping", "cross_site"),
+        ("coordinator", "site", "run_folder"),
+        ("engine",),
+        ("in_process", "flare"),
+        ("engines",),
+    ),
+    "evaluation": (
+        ("metrics",),
+        ("pages",),
+        ("evaluations",),
+        ("images", "outcomes"),
+        ("ways",),
+    ),
+    "streams": (
+        ("stream", "changes", "measures", "detectors", "networks"),
+        ("sources", "exchange"),
+        ("learners",),
+        ("methods",),
+        ("config", "prequential"),
+    ),
+    "preprocessing": (
+        ("harmonisation", "stages"),
+        ("quality", "radiotherapy_plan"),
+        ("cohort", "config"),
+        ("session", "study"),
+        ("studies",),
+    ),
+    "models": (("clinical", "regression", "segmentation"), ("response", "evolution")),
+}
+"""Parts of a layer, again from the bottom up; a part not named here imports what it likes."""
 FOLDERS = {"models": "models", "preprocessing": "preprocessing", "pipelines": "pipelines"}
 
 
-def layer(name: str) -> int:
-    return next(i for i, names in enumerate(LAYERS) if name in names)
-
-
-def sources() -> list[tuple[str, Path]]:
-    """(layer name, file) of every module of the package."""
-    found = []
-    for path in sorted((ROOT / "flame").rglob("*.py")):
-        part = path.relative_to(ROOT / "flame").parts[0]
-        if part not in ("__init__.py", *FOLDERS):
-            found.append((part.removesuffix(".py"), path))
-    for name in FOLDERS:
-        found += [(name, path) for path in sorted((ROOT / name).rglob("*.py"))]
+def sources() -> dict[str, Path]:
+    """File of every module by its dotted name."""
+    found = {}
+    for folder, _, names in os.walk(ROOT / "flame", followlinks=True):
+        for name in names:
+            if name.endswith(".py"):
+                path = Path(folder, name)
+                parts = path.relative_to(ROOT).with_suffix("").parts
+                found[".".join(p for p in parts if p != "__init__")] = path
     return found
 
 
+SOURCES = sources()
+
+
 def imported(path: Path) -> set[str]:
+    """Modules of FLAME that a file imports, wherever in the file."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {n.split(".")[1] for n in names if n.startswith("flame.") and n.count(".")}
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                names.add(whole if whole in SOURCES else str(node.module))
+    return {n for n in names if n in SOURCES}
 
 
-@pytest.mark.parametrize(("name", "path"), sources(), ids=lambda v: str(v).split("/")[-1])
-def test_imports_point_inward_only(name: str, path: Path) -> None:
-    known = set().union(*LAYERS)
-    for other in imported(path) & known:
-        assert layer(other) <= layer(name), f"{path} imports flame.{other}"
-        if layer(other) == layer(name):
-            assert other == name, f"{path}: {name} and {other} are siblings"
-    if name == "models":
-        assert "preprocessing" not in imported(path)
+GRAPH = {name: imported(path) - {name} for name, path in SOURCES.items()}
 
 
-@pytest.mark.parametrize(("name", "path"), sources(), ids=lambda v: str(v).split("/")[-1])
-def test_only_the_adapter_imports_the_engine(name: str, path: Path) -> None:
-    if path.parent.name != "flare":
-        assert "nvflare" not in path.read_text()
+def place(name: str, layers: tuple[tuple[str, ...], ...], depth: int) -> int | None:
+    parts = name.split(".")
+    if len(parts) <= depth:
+        return None
+    return next((i for i, names in enumerate(layers) if parts[depth] in names), None)
+
+
+def test_layers_import_downward_only() -> None:
+    wrong = []
+    for name, others in GRAPH.items():
+        here = place(name, LAYERS, 1)
+        for other in others:
+            there = place(other, LAYERS, 1)
+            if here is None or there is None:
+                continue
+            same = name.split(".")[1] == other.split(".")[1]
+            if there > here or (there == here and not same):
+                wrong.append(f"{name} -> {other}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("layer", WINGS)
+def test_wings_import_downward_only(layer: str) -> None:
+    wrong = []
+    for name, others in GRAPH.items():
+        for other in others:
+            if name.split(".")[1:2] == other.split(".")[1:2] == [layer]:
+                here, there = (place(n, WINGS[layer], 2) for n in (name, other))
+                if here is not None and there is not None and there > here:
+                    wrong.append(f"{name} -> {other}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_circles() -> None:
+    """Neither lazy imports nor those of type checkers close one.
+
+    A package that imports its members to register them is no part of one, as nothing imports the
+    package itself.
+    """
+    graph = networkx.DiGraph([(a, b) for a, others in GRAPH.items() for b in others])
+    circles = [sorted(c) for c in networkx.strongly_connected_components(graph) if len(c) > 1]
+    assert not circles, circles
+
+
+def test_models_do_not_read_images() -> None:
+    wrong = [
+        f"{name} -> {other}"
+        for name, others in GRAPH.items()
+        for other in others
+        if name.startswith("flame.models") and other.startswith("flame.preprocessing")
+    ]
+    assert not wrong, wrong
+
+
+def test_no_module_asks_which_task_runs() -> None:
+    """A task says everything about itself."""
+    asked = re.compile(r"\.task (==|!=|in|not in)\b|\.learner (==|!=|in)\b")
+    wrong = [
+        name
+        for name, path in SOURCES.items()
+        if not name.startswith("flame.federation.tasks") and asked.search(path.read_text())
+    ]
+    assert not wrong, wrong
+
+
+def test_only_the_adapter_imports_the_engine() -> None:
+    wrong = [
+        name
+        for name, path in SOURCES.items()
+        if "nvflare" in path.read_text() and path.parent.name != "flare"
+    ]
+    assert not wrong, wrong
 
 
 def test_packages_listed_are_the_folders_there_are() -> None:
@@ -82,6 +185,7 @@ def test_packages_listed_are_the_folders_there_are() -> None:
 
 
 def test_wheel_imports_outside_the_checkout(tmp_path: Path) -> None:
+    shutil.rmtree(ROOT / "build", ignore_errors=True)  # of modules that are gone
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-o", str(tmp_path)]
     subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from flame.core.scores import GeneralisationReport
+from flame.core.version import __version__
 
 app = typer.Typer(
     help="Federated learning from glioblastoma MRI: from DICOM folders to a per-centre report.",
@@ -19,6 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out, err = Console(), Console(stderr=True)
+_VERBOSE = False
 Plugins = Annotated[
     list[Path] | None,
     typer.Option("--plugin", help="Python file that registers a thing of your own; repeat it."),
@@ -26,6 +28,36 @@ Plugins = Annotated[
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="Override a key: section.key=value.")
 ]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"flame {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Print the traceback of an error.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print errors alone: no progress and no tables.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_version),
+    ] = False,
+) -> None:
+    """Federated learning from glioblastoma MRI: from DICOM folders to a per-centre report."""
+    global _VERBOSE
+    _VERBOSE = verbose
+    out.quiet = quiet
+
+
+def is_verbose() -> bool:
+    """Whether tracebacks are to be printed."""
+    return _VERBOSE
 
 
 @contextmanager
@@ -37,7 +69,7 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err) as progress:
+    with Progress(*columns, console=err, disable=out.quiet) as progress:
         tasks: dict[str, Any] = {}
 
         def show(stage: str, done: int, total: int) -> None:

@@ -59,13 +59,13 @@ def evaluate(
 
 
 @app.command()
-def report(
+def monitor(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, running or done.")],
     tensorboard: Annotated[bool, typer.Option(help="Also write RUN/tensorboard.")] = False,
     every: Annotated[float, typer.Option(help="Write again so many s later, until Ctrl-C.")] = 0,
 ) -> None:
-    """Show how training goes, of a running federation too; writes training.html."""
-    from flame.pipelines import report as pipeline
+    """Show how training goes, of a running federation too; writes monitor.html."""
+    from flame.pipelines import monitor as pipeline
 
     while True:
         try:

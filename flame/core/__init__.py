@@ -1,1 +1,1 @@
-"""The vocabulary: frozen types, errors, registries and configuration."""
+"""What all other packages share: patients, images, errors, registries and configuration."""

@@ -8,7 +8,17 @@ from flame.core.scores import Weights
 
 
 def mean(arrays: Sequence[Weights], weights: Sequence[float], like: Weights) -> Weights:
-    """Weighted sum of ``arrays`` in float64, in the types of ``like``."""
+    """Return the weighted sum of the arrays of several models, computed in float64.
+
+    Args:
+        arrays: arrays of each model.
+        weights: weight of each model; they sum to 1 for a mean.
+        like: arrays whose shapes and types the result has.
+
+    Example:
+        >>> mean([[np.array([1.0])], [np.array([5.0])]], [0.75, 0.25], [np.zeros(1)])
+        [array([2.])]
+    """
     return [
         sum(
             (np.asarray(a[i], np.float64) * w for a, w in zip(arrays, weights, strict=True)),
@@ -19,7 +29,17 @@ def mean(arrays: Sequence[Weights], weights: Sequence[float], like: Weights) -> 
 
 
 def moved(weights: Weights, by: Weights, rate: float = 1.0) -> Weights:
-    """``weights`` plus ``rate`` times ``by``, in their types."""
+    """Return ``weights`` plus ``rate`` times ``by``, in the types of ``weights``.
+
+    Args:
+        weights: arrays of a model.
+        by: arrays of the same shapes.
+        rate: factor of ``by``.
+
+    Example:
+        >>> moved([np.array([1.0])], [np.array([4.0])], 0.5)
+        [array([3.])]
+    """
     return [
         (np.asarray(w, np.float64) + rate * np.asarray(b, np.float64)).astype(w.dtype)
         for w, b in zip(weights, by, strict=True)
@@ -27,12 +47,25 @@ def moved(weights: Weights, by: Weights, rate: float = 1.0) -> Weights:
 
 
 def flat(weights: Weights) -> np.ndarray:
-    """All arrays as one vector of float64."""
+    """Return all arrays of a model as one vector (p,) in float64.
+
+    Args:
+        weights: arrays of a model, with p numbers in all.
+    """
     return np.concatenate([np.zeros(0), *(np.asarray(w, np.float64).ravel() for w in weights)])
 
 
 def shaped(vector: np.ndarray, like: Weights) -> Weights:
-    """The inverse of ``flat``, in the shapes and types of ``like``."""
+    """Return a vector as the arrays of a model; the inverse of ``flat``.
+
+    Args:
+        vector: numbers (p,).
+        like: arrays whose shapes and types the result has, with p numbers in all.
+
+    Example:
+        >>> shaped(np.array([1.0, 2.0, 3.0]), [np.zeros(1), np.zeros((1, 2))])
+        [array([1.]), array([[2., 3.]])]
+    """
     ends = np.cumsum([w.size for w in like])
     parts = np.split(vector, ends[:-1]) if like else []
     return [p.reshape(w.shape).astype(w.dtype) for p, w in zip(parts, like, strict=True)]

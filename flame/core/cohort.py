@@ -1,4 +1,4 @@
-"""Patients and the cohort of one centre, which never leaves that centre."""
+"""Patients, and the cohort of one centre, which never leaves the centre."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,12 @@ from flame.core.treatment import Treatment
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a patient; what is not known is None.
+    """Outcome of a patient; None where it is unknown.
 
-    ``response`` is True for a responder; ``survival_days`` counts from the start of follow-up and
-    ``died`` is False where the patient was last seen alive.
+    Args:
+        response: True for a responder.
+        survival_days: days from the start of follow-up to death or to the last contact.
+        died: False if the patient was alive at the last contact.
     """
 
     response: bool | None = None
@@ -22,12 +24,18 @@ class Outcome:
 
 @dataclass(frozen=True, eq=False)
 class Timepoint:
-    """The MRI of one day, counted from the start of radiotherapy.
+    """The MRI of one day, with masks and dose in the same world space.
 
-    ``brain`` and ``tumour`` (the gross tumour volume) are label maps and ``dose`` the dose of the
-    whole course, all in the same world space as the scans, or None. ``regions`` are what else was
-    drawn: the whole tumour with its oedema, the enhancing one. ``predicted`` says that a model
-    made the tumour, where nobody drew one. ``space`` names the template that the day lies on.
+    Args:
+        day: day counted from the start of radiotherapy.
+        scans: scans by sequence.
+        brain: brain mask; None: unknown.
+        tumour: gross tumour volume; None: unknown.
+        dose: dose of the whole course; None: unknown.
+        regions: further contours by name, such as the whole tumour with its oedema and the
+            enhancing tumour.
+        predicted: whether a model made ``tumour`` because no contour was drawn.
+        space: name of the template space that the scans are in; empty: unknown.
     """
 
     day: int
@@ -42,10 +50,17 @@ class Timepoint:
 
 @dataclass(frozen=True, eq=False)
 class Patient:
-    """One pseudonymous patient; ``clinical`` holds numbers by name, NaN where missing.
+    """One pseudonymous patient.
 
-    ``person`` is whose row this is where a person has several, such as visits; else empty.
-    ``left_out`` says what kept the images from being read, and names nobody.
+    Args:
+        pseudonym: name of the patient, unique in the cohort.
+        timepoints: MRI in the order of days.
+        treatment: radiotherapy; None: unknown.
+        clinical: numbers by name; NaN where missing.
+        outcome: outcome.
+        left_out: why the images could not be read, without naming the patient; empty: they could.
+        person: the person whose row this is, where a person has several rows, such as visits;
+            empty: one row per person.
     """
 
     pseudonym: str
@@ -58,14 +73,24 @@ class Patient:
 
     @property
     def baseline(self) -> Timepoint | None:
-        """The last imaging before radiotherapy, or None: a later day is no stand-in for it."""
+        """The last imaging on or before the start of radiotherapy; None without one.
+
+        Later imaging does not replace it.
+        """
         before = [t for t in self.timepoints if t.day <= 0]
         return before[-1] if before else None
 
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """The patients of one centre. ``manifest`` maps each source to its content hash."""
+    """The patients of one centre.
+
+    Args:
+        centre: name of the centre.
+        patients: its patients.
+        simulated: whether the data are simulated.
+        manifest: content hash of each source, by its name.
+    """
 
     centre: str
     patients: tuple[Patient, ...]

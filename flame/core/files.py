@@ -1,11 +1,12 @@
 """Files that are either whole or absent."""
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from flame.core.errors import FlameError
 
@@ -45,11 +46,14 @@ def locked(path: Path) -> Iterator[None]:
     Raises FlameError where another process holds it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise FlameError(
-                f"another run is writing to {path.parent}; wait for it, or give another folder"
-            ) from None
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise FlameError(
+            f"another run is writing to {path.parent}; wait for it, or give another folder"
+        ) from None
+    try:
         yield
+    finally:
+        lock.release()

@@ -1,4 +1,4 @@
-"""Images: what a scanner sequence is, a volume with its place in space, a label map."""
+"""Images in world space: scans, label maps and dose maps."""
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class Sequence(StrEnum):
-    """The four structural sequences of a brain-tumour protocol."""
+    """The four structural MRI sequences of a brain-tumour protocol."""
 
     T1 = "T1"
     T1C = "T1C"
@@ -27,8 +27,15 @@ def _check_affine(affine: NDArray[np.float64]) -> None:
 class Scan:
     """One MRI volume.
 
-    ``voxels`` is float32 with axes (x, y, z) in voxel order; ``affine`` maps voxel indices to
-    millimetres in RAS+ world space; ``history`` names the stages it went through, oldest first.
+    Args:
+        voxels: float32 intensities (x, y, z), in the order of voxel indices.
+        affine: 4x4 matrix from voxel indices to millimetres in RAS+ world space.
+        sequence: sequence of the scan.
+        history: names of the stages that processed the scan, oldest first.
+
+    Raises:
+        ValueError: the voxels are not three-dimensional float32, or the affine is not 4x4, not
+            finite or singular.
     """
 
     voxels: NDArray[np.float32]
@@ -43,7 +50,7 @@ class Scan:
 
     @property
     def spacing(self) -> NDArray[np.float64]:
-        """Voxel size along x, y, z in mm."""
+        """Voxel size (3,) along x, y and z in mm."""
         return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0))
 
     def after(
@@ -52,7 +59,13 @@ class Scan:
         voxels: NDArray[np.float32] | None = None,
         affine: NDArray[np.float64] | None = None,
     ) -> "Scan":
-        """Return this scan as ``stage`` left it, with the stage added to the history."""
+        """Return the result of a stage, with the stage added to the history.
+
+        Args:
+            stage: name of the stage.
+            voxels: new intensities (x, y, z); None: unchanged.
+            affine: new affine; None: unchanged.
+        """
         return replace(
             self,
             voxels=self.voxels if voxels is None else voxels.astype(np.float32, copy=False),
@@ -63,7 +76,16 @@ class Scan:
 
 @dataclass(frozen=True, eq=False)
 class LabelMap:
-    """Integer labels on a grid: uint8 voxels (x, y, z), RAS+ affine in mm; 0 is background."""
+    """Integer labels on a grid.
+
+    Args:
+        voxels: uint8 labels (x, y, z); 0 is background.
+        affine: 4x4 matrix from voxel indices to millimetres in RAS+ world space.
+
+    Raises:
+        ValueError: the voxels are not three-dimensional uint8, or the affine is not 4x4, not finite
+            or singular.
+    """
 
     voxels: NDArray[np.uint8]
     affine: NDArray[np.float64]
@@ -82,9 +104,16 @@ class LabelMap:
 
 @dataclass(frozen=True, eq=False)
 class DoseMap:
-    """Dose of a course of radiotherapy: float32 Gy (x, y, z), RAS+ affine in mm.
+    """Dose of a whole course of radiotherapy on a grid.
 
-    ``biological`` says that it is RBE-weighted already (DICOM DoseType EFFECTIVE).
+    Args:
+        voxels: float32 dose in Gy (x, y, z).
+        affine: 4x4 matrix from voxel indices to millimetres in RAS+ world space.
+        biological: whether the dose is RBE-weighted already (DICOM DoseType EFFECTIVE).
+
+    Raises:
+        ValueError: the voxels are not three-dimensional float32, or the affine is not 4x4, not
+            finite or singular.
     """
 
     voxels: NDArray[np.float32]

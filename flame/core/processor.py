@@ -1,11 +1,14 @@
-"""What the processor of this machine does well."""
+"""Capabilities of the processor."""
 
 from functools import cache
 
 
 @cache
 def native_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself: two to three times faster networks."""
+    """Whether the processor has instructions for bfloat16 products.
+
+    They make networks two to three times faster.
+    """
     import torch
 
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)

@@ -1,4 +1,4 @@
-"""What models give back and how well it holds."""
+"""Results of training and evaluation: weights, updates, corrections and scores."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -6,16 +6,24 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 Weights = list[NDArray[Any]]
-"""Arrays of a network; of a strategy also float64."""
+"""Arrays of a network, or arrays of the same shapes that a strategy computes in float64."""
 
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What one site returns from a round: weights, the patients they rest on, training loss.
+    """What one site returns from a round of training.
 
-    ``steps`` counts the batches that were learned. ``also`` are weights of further models that were
-    trained. Where sites do not wait for each other, ``since`` are the weights that training began
-    from, ``staleness`` rounds ago; empty: the server's own.
+    Args:
+        centre: name of the centre.
+        weights: trained weights.
+        patients: number of patients that the site trained on.
+        loss: training loss.
+        seconds: time that training took, in s.
+        steps: number of batches that the site trained on.
+        also: weights of further models that the site trained.
+        since: weights that training began from; empty: those of the present state. They differ
+            where sites do not wait for each other.
+        staleness: number of rounds since training began.
     """
 
     centre: str
@@ -30,7 +38,13 @@ class Update:
 
 
 class Trained(NamedTuple):
-    """What local training gives: new weights, the mean loss, and how many batches were learned."""
+    """Result of the local training of one model.
+
+    Args:
+        weights: trained weights.
+        loss: mean training loss.
+        steps: number of batches that were trained on.
+    """
 
     weights: Weights
     loss: float
@@ -38,10 +52,16 @@ class Trained(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """One figure of a model on some patients, and how it adds up with that on others.
+    """One metric of a model on some patients, with what is needed to pool it with other patients.
 
-    ``weight`` is the number of comparisons that ``value`` is the mean of: pairs of patients, or
-    patients; 0 where it is undefined. ``variance`` is that of the value over patients.
+    Args:
+        metric: name of the metric.
+        value: value of the metric.
+        variance: variance of the value over patients.
+        weight: number of comparisons that the value is the mean of, such as pairs of patients or
+            patients; 0 where the metric is undefined.
+        n: number of patients.
+        events: number of events among them.
     """
 
     metric: str
@@ -54,11 +74,15 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Correction:
-    """How gradients g at weights w are changed before a step: g + linear + proximal (w - towards).
+    """How a site changes its gradients g at weights w: g + linear + proximal (w - towards).
 
-    ``linear`` and ``towards`` have the shapes of the weights, or are empty: nothing, and the
-    weights that training starts from. Arrays that are ``frozen`` do not move at all. With ``start``
-    another model is trained, from there.
+    Args:
+        linear: arrays in the shapes of the weights; empty: zeros.
+        proximal: strength of the proximal term.
+        towards: weights of the proximal term; empty: those that training starts from.
+        frozen: for each array of the weights, whether it stays unchanged; empty: none does.
+        start: weights that training of a further model starts from; empty: the site continues with
+            the model that it has.
     """
 
     linear: Weights = field(default_factory=list)
@@ -70,7 +94,14 @@ class Correction:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Probability of response of one patient, with an interval where the model gives one."""
+    """Predicted probability of response of one patient.
+
+    Args:
+        pseudonym: name of the patient.
+        probability: probability of response, 0 to 1.
+        low: lower end of its interval; NaN: the model gives none.
+        high: upper end of its interval; NaN: the model gives none.
+    """
 
     pseudonym: str
     probability: float
@@ -80,10 +111,19 @@ class Prediction:
 
 @dataclass(frozen=True)
 class CentreScore:
-    """One figure of one model at one centre. Undefined figures are NaN and ``reason`` says why.
+    """One metric of one model at one centre.
 
-    ``low`` and ``high`` bound a 95 % interval over patients; ``events`` counts the responders
-    (or, for the C-index, the deaths) among ``n`` patients.
+    Args:
+        model: name of the model.
+        trained_on: names of the centres that it was trained on.
+        tested_on: name of the centre that it was tested on.
+        metric: name of the metric.
+        value: value of the metric; NaN where it is undefined.
+        low: lower end of the 95 % interval over patients.
+        high: upper end of the 95 % interval over patients.
+        n: number of patients.
+        events: number of responders among them; of deaths, for the C-index.
+        reason: why the metric is undefined; empty: it is defined.
     """
 
     model: str
@@ -100,7 +140,18 @@ class CentreScore:
 
 @dataclass(frozen=True)
 class Difference:
-    """``metric`` of ``model`` minus that of ``against`` on the same patients of one centre."""
+    """Difference between two models in one metric, on the same patients of one centre.
+
+    Args:
+        model: name of the first model.
+        against: name of the second model, whose value is subtracted.
+        tested_on: name of the centre.
+        metric: name of the metric.
+        value: the difference; NaN where it is undefined.
+        low: lower end of its 95 % interval.
+        high: upper end of its 95 % interval.
+        reason: why it is undefined; empty: it is defined.
+    """
 
     model: str
     against: str
@@ -114,9 +165,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class GeneralisationReport:
-    """All scores of a run. Scores of centres stay apart: a mean AUC over centres is no AUC.
+    """All scores of a run, separate by centre: the mean of AUCs over centres is not an AUC.
 
-    ``metric`` is the one that the run is about.
+    Args:
+        centres: names of the centres.
+        scores: scores of every model at every centre.
+        differences: differences between models.
+        metric: name of the main metric.
+        simulated: whether the data are simulated.
     """
 
     centres: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Radiotherapy as it was given."""
+"""Radiotherapy as it was delivered."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,12 +14,19 @@ class Radiation(StrEnum):
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a course.
+    """One phase of a course of radiotherapy.
 
-    ``dose`` is the total prescribed dose in Gy over ``fractions`` fractions; ``start_day`` counts
-    from the first day of radiotherapy; ``let`` is the dose-averaged LET in keV/um where known.
-    ``biological`` says that the dose is already RBE-weighted (DICOM DoseType EFFECTIVE), so that
-    RBE is never applied twice.
+    Args:
+        radiation: particle type.
+        dose: total prescribed dose in Gy.
+        fractions: number of fractions.
+        start_day: day of the first fraction, counted from the first day of radiotherapy.
+        let: dose-averaged linear energy transfer in keV/um; None: unknown.
+        biological: whether ``dose`` is RBE-weighted already (DICOM DoseType EFFECTIVE). The RBE is
+            not applied to it again.
+
+    Raises:
+        ValueError: the dose, the number of fractions or the LET is not positive.
     """
 
     radiation: Radiation
@@ -38,6 +45,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Treatment:
-    """A course of radiotherapy: its phases in order. Mixed courses are normal."""
+    """A course of radiotherapy; courses with several particle types are normal.
+
+    Args:
+        phases: phases in the order of their delivery.
+    """
 
     phases: tuple[Phase, ...]

@@ -1,1 +1,1 @@
-"""How models hold: metrics, predictions out of sample, generalisation over centres, pages."""
+"""Evaluates trained models: metrics, out-of-sample predictions, generalisation and HTML pages."""

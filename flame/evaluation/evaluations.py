@@ -1,4 +1,4 @@
-"""How the runs of a task are evaluated: one entry a way, named by ``Task.evaluation``."""
+"""Registry of evaluations. ``Task.evaluation`` names the one that a task uses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -7,20 +7,24 @@ from typing import Any
 import pandas as pd
 
 from flame.core.cohort import Cohort
+from flame.core.progress import Progress
 from flame.core.registry import Registry
 from flame.evaluation.pages.sections import Evaluation
 from flame.federation.config import TrainConfig
 from flame.federation.run_folder import RunFolder
 from flame.federation.task import Task
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True, eq=False)
 class FinishedRun:
-    """A run that is trained, with the cohorts that it was trained on.
+    """A trained run with the cohorts that it was trained on.
 
-    ``patients`` is what the task sees of each cohort.
+    Args:
+        config: configuration of the run.
+        task: task of the run.
+        folder: run folder with the trained models.
+        cohorts: cohort of each centre, in the order of ``config.data.centres``.
+        patients: what the task reads from each cohort, in the same order.
     """
 
     config: TrainConfig
@@ -32,10 +36,16 @@ class FinishedRun:
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """What the report of a run is made from, and tables to write beside it, by name."""
+    """The result of an evaluation.
+
+    Args:
+        evaluation: content of the report.
+        tables: further tables, written beside the report, by name.
+    """
 
     evaluation: Evaluation
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 EVALUATIONS: Registry[Callable[[FinishedRun, Progress], Evaluated]] = Registry("evaluation")
+"""Evaluations by name: each takes a finished run and a progress callback."""

@@ -1,4 +1,4 @@
-"""Every way of evaluating a run, registered; heavy libraries are loaded with it."""
+"""Registers every evaluation. Importing this module loads heavy libraries."""
 
 from flame.evaluation.evaluations import EVALUATIONS
 from flame.evaluation.images import forecasts, masks  # noqa: F401  (they register themselves)

@@ -1,1 +1,1 @@
-"""Strategies, sites, coordinator and the engines that run them."""
+"""Federated training: tasks, strategies, sites, the coordinator and the engines that run them."""

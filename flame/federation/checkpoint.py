@@ -1,4 +1,4 @@
-"""Rounds on disk: one .npz a training, replaced as a whole after every round."""
+"""Checkpoints on disk: one .npz file per training, replaced as a whole after every round."""
 
 import json
 import zipfile
@@ -20,10 +20,17 @@ _SHARED, _LAST, _BEST = "shared.", "state.", "best."
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """State after ``round`` rounds, what all sites share and the history so far.
+    """The state of a training after some rounds.
 
-    ``finished`` once the task has nothing more to ask. ``best`` is the state of ``best_round``,
-    whose loss on patients kept apart is the lowest so far.
+    Args:
+        round: number of rounds done.
+        state: weights and memory of the strategy.
+        shared: arrays that all sites share, by name.
+        history: rows of the history so far.
+        finished: whether the training, with its final queries, is done.
+        best: state after the round of the lowest validation loss; None without validation.
+        best_loss: that loss; NaN before the first.
+        best_round: number of that round; 0: none yet.
     """
 
     round: int
@@ -37,12 +44,22 @@ class Checkpoint:
 
 
 def checkpoint_path(run: Path, name: str) -> Path:
-    """Where the checkpoint, and in the end the model, of a training lies."""
+    """Return the path of a training's checkpoint, which becomes its model once it is finished.
+
+    Args:
+        run: the run folder.
+        name: name of the training.
+    """
     return run / MODELS / f"{name}.npz"
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write atomically: a killed run finds the round before or this one, never half of it."""
+    """Write a checkpoint atomically: a killed run leaves this round or the previous one on disk.
+
+    Args:
+        path: the .npz file.
+        checkpoint: the checkpoint.
+    """
     arrays: dict[str, Any] = {
         "round": np.int64(checkpoint.round),
         "history": np.array(json.dumps(checkpoint.history)),
@@ -64,7 +81,18 @@ def _groups(state: State | None) -> dict[str, Weights]:
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
-    """Return the checkpoint at ``path``, or None where there is none."""
+    """Read a checkpoint.
+
+    Args:
+        path: the .npz file.
+
+    Returns:
+        The checkpoint; None if there is no such file.
+
+    Raises:
+        FlameError: the file is damaged.
+        BadInput: an older version of FLAME wrote the file.
+    """
     if not path.exists():
         return None
     try:
@@ -98,7 +126,15 @@ def _state(arrays: dict[str, Any], prefix: str) -> State:
 
 
 def finished(run: Path, name: str) -> Checkpoint:
-    """The checkpoint of a training that is done; BadInput where it is not."""
+    """Read the checkpoint of a finished training.
+
+    Args:
+        run: the run folder.
+        name: name of the training.
+
+    Raises:
+        BadInput: the training is not finished.
+    """
     found = load_checkpoint(checkpoint_path(run, name))
     if found is None or not found.finished:
         raise BadInput(f"{run}: training has not finished; run flame train again to go on")

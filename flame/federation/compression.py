@@ -1,9 +1,12 @@
-"""Fewer bytes on the wire: weights go out in 16 bits, and what sites changed comes back in 16 or 8.
+"""Compression of messages: weights go out in 16 bits, and changes come back in 16 or 8 bits.
 
-The coordinator adds changes to the weights that it holds in full, so that what rounding loses on
-the way out does not pile up. Changes in 8 bits are rounded up or down at random, right on average
-(QSGD, Alistarh 2017, arXiv:1610.02132), against the largest of each block; in 16 bits to the
-nearest.
+The coordinator adds the changes to the weights that it holds in full precision, so that rounding
+errors of the weights sent do not accumulate. In 16 bits a value is rounded to the nearest half
+float. In 8 bits it is rounded up or down at random, which is right on average: with s the largest
+absolute value of a block of 256, x is sent as floor(127 x / s + u), u uniform on [0, 1).
+
+Reference:
+    QSGD: Alistarh 2017, arXiv:1610.02132.
 """
 
 from typing import Any
@@ -15,17 +18,41 @@ from flame.core.arrays import moved
 from flame.core.scores import Correction, Weights
 
 BITS = (32, 16, 8)
+"""Bits per value that ``federation.bits`` can choose; 32: no compression."""
 _BLOCK = 256
-"""Values that share a scale in 8 bits; arrays of fewer stay as they are."""
+"""Number of values that share a scale in 8 bits. Smaller arrays are sent in full precision."""
 
 
 def is_rounded(bits: int) -> bool:
-    """Whether so many bits are fewer than weights have."""
+    """Return whether values are compressed.
+
+    Args:
+        bits: bits per value.
+
+    Example:
+        >>> is_rounded(16), is_rounded(32)
+        (True, False)
+    """
     return bits < max(BITS)
 
 
 def packed(told: Any, bits: int = 16, rng: np.random.Generator | None = None) -> Any:
-    """A message whose large arrays of floats have ``bits`` a value; 8 bits need ``rng``."""
+    """Compress the large float arrays of a message.
+
+    Args:
+        told: a message: arrays, plain values, and dictionaries, lists or tuples of them.
+        bits: bits per value, 16 or 8.
+        rng: generator of the random rounding, needed for 8 bits.
+
+    Returns:
+        The message, in which each float array of 256 values or more is a dictionary of its
+        ``quantised`` values (flat), their ``scales`` and its ``shape``. Tuples become lists.
+
+    Example:
+        >>> message = packed({"w": np.linspace(-1, 1, 300, dtype=np.float32)})
+        >>> message["w"]["quantised"].nbytes, unpacked(message)["w"].shape
+        (600, (300,))
+    """
     if isinstance(told, dict):
         return {name: packed(part, bits, rng) for name, part in told.items()}
     if isinstance(told, list | tuple):
@@ -35,7 +62,14 @@ def packed(told: Any, bits: int = 16, rng: np.random.Generator | None = None) ->
 
 
 def unpacked(told: Any) -> Any:
-    """The inverse of ``packed``, up to rounding; arrays come back in float32."""
+    """Invert ``packed``, up to rounding.
+
+    Args:
+        told: a message that ``packed`` returned.
+
+    Returns:
+        The message with its arrays; compressed ones come back in float32.
+    """
     if isinstance(told, dict) and "quantised" in told:
         scales = np.asarray(told["scales"], np.float32)
         with np.errstate(invalid="ignore"):
@@ -47,18 +81,59 @@ def unpacked(told: Any) -> Any:
 
 
 def beginnings(weights: Weights, corrections: list[Correction]) -> list[Weights]:
-    """The weights from which each model of a round begins, see ``Correction.start``."""
+    """Return the weights from which each model of a round starts, see ``Correction.start``.
+
+    Args:
+        weights: weights that the site was sent.
+        corrections: the corrections of the round, at least one.
+
+    Returns:
+        ``weights`` unless the first correction has a start of its own, then the other starts.
+
+    Example:
+        >>> w, other = [np.zeros(1)], [np.ones(1)]
+        >>> models = beginnings(w, [Correction(), Correction(start=other)])
+        >>> [float(model[0][0]) for model in models]
+        [0.0, 1.0]
+    """
     starts = [c.start for c in corrections if c.start]
     return starts if corrections[0].start else [weights, *starts]
 
 
 def changes(began: list[Weights], ended: list[Weights]) -> list[Weights]:
-    """How far each model moved."""
+    """Subtract the initial from the final weights of each model.
+
+    Args:
+        began: initial weights of each model.
+        ended: final weights of each model, in the same order and shapes.
+
+    Returns:
+        The changes of each model.
+
+    Example:
+        >>> changes([[np.array([1.0])]], [[np.array([3.0])]])[0][0].tolist()
+        [2.0]
+    """
     return [[e - b for b, e in zip(*pair, strict=True)] for pair in zip(began, ended, strict=True)]
 
 
 def changed(began: list[Weights], by: list[Weights]) -> list[Weights]:
-    """The inverse of ``changes``, in the types of ``began``; ValueError for other shapes."""
+    """Invert ``changes``: add changes to the initial weights.
+
+    Args:
+        began: initial weights of each model.
+        by: changes of each model.
+
+    Returns:
+        The final weights of each model, in the types of ``began``.
+
+    Raises:
+        ValueError: the changes have other shapes than the weights.
+
+    Example:
+        >>> changed([[np.array([1.0])]], [[np.array([2.0])]])[0][0].tolist()
+        [3.0]
+    """
     if [[np.shape(w) for w in m] for m in began] != [[np.shape(c) for c in m] for m in by]:
         raise ValueError("changes of other shapes than the weights")
     return [moved(b, c) for b, c in zip(began, by, strict=True)]
@@ -69,7 +144,7 @@ def _packed(array: NDArray[Any], bits: int, rng: np.random.Generator | None) -> 
     blocks = _blocks(flat, -(-flat.size // _BLOCK) if bits == 8 else 1)
     largest = np.abs(blocks).max(axis=1, keepdims=True)
     scales = np.where(largest == 0, np.float32(1), largest)
-    with np.errstate(invalid="ignore"):  # what is not finite has such a scale, and is found by it
+    with np.errstate(invalid="ignore"):  # a value that is not finite makes the scale not finite
         values = blocks / scales
         if bits == 16:
             values = values.astype(np.float16)
@@ -86,7 +161,7 @@ def _packed(array: NDArray[Any], bits: int, rng: np.random.Generator | None) -> 
 
 
 def _blocks(flat: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """``flat`` in ``count`` rows of one length, the last filled up with zeros."""
+    """Reshape ``flat`` to ``count`` rows of equal length; the last row is padded with zeros."""
     if count == 1:
         return flat[None]
     return np.pad(flat, (0, count * _BLOCK - flat.size)).reshape(count, _BLOCK)

@@ -1,4 +1,4 @@
-"""What a training run is: data, model, training and federation settings."""
+"""The configuration of a training run, and the centres that it names."""
 
 import json
 import re
@@ -27,10 +27,10 @@ from flame.models.segmentation.cases import SegmentationConfig
 
 @dataclass(frozen=True)
 class TrainConfig(Section):
-    """The whole run.
+    """The configuration of a whole run.
 
-    ``model`` is for response and survival; the tasks on images have sections of their own. What a
-    task needs of its configuration the task says, see ``flame.federation.tasks``.
+    Section ``model`` is for the tasks response and survival; tasks on images have sections of their
+    own. Each task checks what it needs of the configuration, see ``flame.federation.tasks``.
     """
 
     data: DataConfig
@@ -38,28 +38,28 @@ class TrainConfig(Section):
     model: ResponseModelConfig = ResponseModelConfig()
     """Response model, and the features of a survival model."""
     training: TrainingConfig = TrainingConfig()
-    """Rounds, folds and seeds."""
+    """Rounds, local training, folds and seeds."""
     federation: FederationConfig = FederationConfig()
     """Engine and strategy."""
     baselines: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Clinical features of plain baselines, by the name of the baseline."""
+    """Clinical features of each logistic or Cox baseline, by the name of the baseline."""
     task: str = "response"
-    """What is learned."""
+    """Name of the task."""
     regression: RegressionConfig = RegressionConfig()
     """Cox and logistic regressions."""
     evaluation: EvaluationConfig = EvaluationConfig()
-    """Margin and metrics."""
+    """Non-inferiority margin and further metrics."""
     privacy: PrivacyConfig = PrivacyConfig()
-    """Least numbers and differential privacy."""
+    """Least numbers of patients, and differential privacy."""
     segmentation: SegmentationConfig = SegmentationConfig()
-    """Task segmentation."""
+    """Network and training of the task segmentation."""
     evolution: EvolutionConfig = EvolutionConfig()
-    """Task evolution."""
+    """Model and training of the task evolution."""
     gossip: GossipConfig = GossipConfig()
-    """Strategy gossip."""
+    """Topology and method of the strategy gossip."""
 
     def rules(self) -> Iterator[Rule]:
-        """What has to hold between sections, whatever the task."""
+        """Rules between sections that hold for every task."""
         yield set(self.data.impute) <= set(self.features()), "data.impute names an unused feature"
         yield all(self.baselines.values()), "baselines: each needs a feature"
         yield (
@@ -111,22 +111,44 @@ class TrainConfig(Section):
         yield self.gossip.topology != "places", "gossip.topology = 'places' is for flame stream"
 
     def to_json(self) -> str:
-        """The config as JSON, which is how it reaches sites."""
+        """Return the configuration as JSON, in which form sites receive it."""
         return as_json(self)
 
     @staticmethod
     def from_json(text: str) -> "TrainConfig":
-        """The inverse of ``to_json``."""
+        """Build a configuration from the JSON of ``to_json``.
+
+        Args:
+            text: the JSON.
+
+        Raises:
+            BadInput: a key is unknown or a value is wrong.
+        """
         return build(TrainConfig, json.loads(text), "run configuration")
 
     def features(self) -> tuple[str, ...]:
-        """Every clinical feature that the model or a baseline uses, in order, once each."""
+        """Return the clinical features of the model and the baselines, in order and once each."""
         named = [self.model.clinical, *self.baselines.values()]
         return tuple(dict.fromkeys(f for group in named for f in group))
 
 
 def centres(config: DataConfig) -> tuple[str, ...]:
-    """The centres named, else every one found; at least one, each named once and plainly."""
+    """Return the centres of a run: those that the configuration names, else all in the data.
+
+    Args:
+        config: section ``data`` of the configuration.
+
+    Returns:
+        Names of the centres, unique, at least one.
+
+    Raises:
+        BadInput: a name has other characters than letters, digits, - and _; a name is ``pooled``; a
+            centre is named twice; or there are no preprocessed centres.
+
+    Example:
+        >>> centres(DataConfig(table="cohort.csv", centres=("UCSF", "UPENN")))
+        ('UCSF', 'UPENN')
+    """
     names = config.centres or _found(config)
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):

@@ -1,4 +1,4 @@
-"""The coordinator: runs trainings round by round over whatever engine carries its calls."""
+"""The coordinator: runs trainings round by round over the calls of any engine."""
 
 import time
 from collections.abc import Callable
@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from flame import __version__
 from flame.core.errors import BadInput, FlameError
+from flame.core.progress import Progress, silent
 from flame.core.scores import Update, Weights
+from flame.core.version import __version__
 from flame.federation.calls import Answers, Call, said
 from flame.federation.checkpoint import (
     Checkpoint,
@@ -29,17 +30,21 @@ from flame.federation.task import VALIDATION, Message, SendQuery, Shared, Task
 from flame.federation.trainings import FEDERATED, Training, who
 from flame.federation.update_checks import added, checked, rows_of
 
-Progress = Callable[[int, int], None]
-
-
-def _nothing(done: int, total: int) -> None:
-    """No progress shown."""
-
 
 class Coordinator:
-    """Trains every federation of a plan; what is on disk already is not trained again.
+    """Runs trainings one after the other; what is on disk already is not trained again.
 
-    ``latest`` are the rows of the history that the last step added.
+    Each training is: queries of the task, rounds of local training and aggregation, final queries.
+    A checkpoint is saved after the first queries, after every round and at the end. ``latest``
+    holds the rows that the last step added to the history.
+
+    Args:
+        config: the configuration of the run.
+        task: the task of the run.
+        run: the run folder.
+        plan: the trainings in order; one that continues from another comes after it.
+        progress: called with the steps done and the total.
+        kind: kind of the trainings, which decides their strategy, see ``strategy_of``.
     """
 
     def __init__(
@@ -48,7 +53,7 @@ class Coordinator:
         task: Task[Any],
         run: Path,
         plan: list[Training],
-        progress: Progress = _nothing,
+        progress: Progress = silent,
         kind: str = FEDERATED,
     ) -> None:
         self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
@@ -65,7 +70,18 @@ class Coordinator:
         self.validating = training.validation > 0
 
     def run(self, call: Call, sites: Callable[[Training], tuple[str, ...]]) -> None:
-        """Run the plan; ``sites`` says which sites hold the centres of a federation."""
+        """Run all trainings.
+
+        Args:
+            call: the calls of the engine.
+            sites: returns the sites that hold the centres of a training.
+
+        Raises:
+            BadInput: a site runs another version of FLAME.
+            FlameError: too few sites sent an update in a round, or the weights are no longer
+                finite.
+            SitesLost: a site did not reply to a query.
+        """
         everyone = tuple(sorted({s for f in self.plan for s in sites(f)}))
         for site, answer in call("describe", everyone).all("describe").items():
             if answer["version"] != __version__:
@@ -165,7 +181,7 @@ class Coordinator:
     def _dated(
         self, answers: Answers, at: Checkpoint, number: int, bits: int
     ) -> tuple[list[Update], dict[str, str]]:
-        """Updates with the weights that they began from, and how long ago; who is lost."""
+        """Add initial weights and staleness in rounds to the updates; also return lost sites."""
         began = {site: self._begun.pop(site) for site in (*answers.got, *answers.lost)}
         if is_rounded(bits):
             answers = added(answers, {site: weights for site, (_, weights) in began.items()})
@@ -178,7 +194,7 @@ class Coordinator:
         return dated, lost
 
     def _bits(self, sites: tuple[str, ...]) -> int:
-        """Bits a value; all of them where a site learns alone, to compare others with."""
+        """Bits per value; a model of one site is not rounded, as others are compared with it."""
         return self.bits if len(sites) > 1 else max(BITS)
 
     def _validated(

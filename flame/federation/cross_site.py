@@ -1,4 +1,7 @@
-"""Every model of a plan on patients of every site that it did not learn from: figures only."""
+"""Cross-site evaluation: every model at every site, on patients that it did not learn from.
+
+Sites send figures only.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,10 +27,26 @@ def cross_site(
     sites: tuple[str, ...],
     progress: Callable[[int, int], None],
 ) -> pd.DataFrame:
-    """A row a model and site: the metric over held-out patients with its 95 % interval.
+    """Evaluate every model at every site.
 
-    Figures of folds and seeds are averaged by how many comparisons they rest on; with seeds, whose
-    patients are the same, the interval is that of one seed. Sites that do not answer are left out.
+    Figures of folds and seeds are averaged, weighted by the number of comparisons behind each.
+    Seeds share the same patients, so the interval is that of one seed. Sites that do not reply are
+    left out.
+
+    Args:
+        config: the configuration of the run.
+        run: the run folder.
+        plan: the trainings of the run, all finished.
+        call: the calls of the engine.
+        sites: the sites to evaluate at.
+        progress: called with the number of trainings done and the total.
+
+    Returns:
+        A table with a row per model, site and metric: ``model``, ``tested_on``, ``metric``,
+        ``value``, its 95 % interval ``low`` to ``high``, patients ``n``, ``events`` and ``reason``.
+
+    Raises:
+        BadInput: a training is not finished.
     """
     strategy, rows = strategy_of(config), []
     for done, training in enumerate(plan, 1):
@@ -48,7 +67,28 @@ def cross_site(
 
 
 def averaged(key: Mapping[Any, Any], part: pd.DataFrame) -> dict[str, Any]:
-    """Rows of ``Scored`` with their seed as one figure with its interval; see ``cross_site``."""
+    """Average the figures of one model at one site over folds and seeds.
+
+    With weights w, value = sum(w v) / sum(w). Its variance is sum(w^2 var) / sum(w)^2 times the
+    number of seeds, and the interval is value +- 1.96 standard deviations.
+
+    Args:
+        key: columns that identify the row, such as model and site.
+        part: a row per fold and seed with the fields of ``Scored`` and the column ``seed``.
+
+    Returns:
+        ``key`` with ``value``, ``low``, ``high``, ``n``, ``events`` and ``reason``; NaN with a
+        reason where no patients can be compared.
+
+    Example:
+        Two folds with 3 and 1 pairs of patients.
+
+        >>> folds = pd.DataFrame({"seed": [0, 0], "value": [1.0, 0.6], "variance": [0.01, 0.01],
+        ...                       "weight": [3.0, 1.0], "n": [4, 2], "events": [1, 1]})
+        >>> row = averaged({"model": "federated"}, folds)
+        >>> round(row["value"], 2), row["n"], row["events"]
+        (0.9, 6, 2)
+    """
     if part.empty:
         return {**key, "value": np.nan, "low": np.nan, "high": np.nan, "n": 0, "events": 0}
     known = part[part.weight > 0]

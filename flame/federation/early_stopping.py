@@ -1,4 +1,4 @@
-"""Which round of a training is kept: the best on patients that are kept apart from it."""
+"""Early stopping: keeps the round with the lowest loss on patients held out for validation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,16 +11,34 @@ from flame.federation.task import Message
 
 @dataclass(frozen=True)
 class EarlyStopping:
-    """Watches the loss ``on`` the mean over patients or the worst site; lower is better.
+    """Tracks the validation loss and decides when a training ends; lower is better.
 
-    Training ends when ``patience`` rounds have brought nothing better; 0: after all rounds.
+    The training ends once ``patience`` rounds in a row brought no lower loss.
+
+    Args:
+        on: ``mean``: sum of losses over all patients, divided by their number; ``worst``: the
+            highest mean loss of a site.
+        patience: number of rounds without improvement; 0: the training runs all rounds.
     """
 
     on: str = "mean"
     patience: int = 0
 
     def loss(self, answers: Mapping[str, Message]) -> float:
-        """From sums of losses and counts of patients by site."""
+        """Compute the validation loss of a round.
+
+        Args:
+            answers: replies by site: ``loss``, the sum of losses over its validation patients, and
+                ``count``, their number.
+
+        Returns:
+            The loss; NaN if no site has validation patients.
+
+        Example:
+            >>> replies = {"a": {"loss": 3.0, "count": 1}, "b": {"loss": 1.0, "count": 3}}
+            >>> EarlyStopping("mean").loss(replies), EarlyStopping("worst").loss(replies)
+            (1.0, 3.0)
+        """
         known = [a for a in answers.values() if a["count"]]
         if not known:
             return float("nan")
@@ -29,13 +47,25 @@ class EarlyStopping:
         return float(sum(a["loss"] for a in known) / sum(a["count"] for a in known))
 
     def after(self, at: Checkpoint, loss: float) -> Checkpoint:
-        """The checkpoint, remembering its round if it is the best so far."""
+        """Record the round as the best if its loss is the lowest so far.
+
+        Args:
+            at: the checkpoint after the round.
+            loss: validation loss of the round; if it is not finite the round is not recorded.
+
+        Returns:
+            The checkpoint, with ``best``, ``best_loss`` and ``best_round`` updated.
+        """
         if np.isfinite(loss) and not loss >= at.best_loss:
             return replace(at, best=at.state, best_loss=loss, best_round=at.round)
         return at
 
     def is_over(self, at: Checkpoint) -> bool:
-        """Whether nothing better is awaited."""
+        """Return whether the training ends: ``patience`` rounds passed since the best one.
+
+        Args:
+            at: the checkpoint after the last round.
+        """
         return (
             bool(self.patience)
             and at.best is not None

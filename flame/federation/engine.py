@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from flame.core.progress import Progress
 from flame.core.registry import Registry
 from flame.federation.config import TrainConfig
-from flame.federation.coordinator import Progress
 from flame.federation.run_folder import RunFolder
 from flame.federation.task import Task
 from flame.federation.trainings import FEDERATED, Training

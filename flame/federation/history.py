@@ -1,4 +1,4 @@
-"""The history of a run, a row a round and site: from checkpoints, or as the server told it."""
+"""The training history of a run: one row per round and site, from checkpoints and history.csv."""
 
 from collections.abc import Hashable
 from pathlib import Path
@@ -27,7 +27,16 @@ Rows = list[dict[str, Any]]
 
 
 def read_history(run: Path) -> pd.DataFrame:
-    """All that is known so far, the oldest training first: of a running federation, too."""
+    """Read the history of a run, finished or still running.
+
+    Args:
+        run: the run folder.
+
+    Returns:
+        A table with the columns ``training``, ``round``, ``round_seconds``, ``site``, ``patients``,
+        ``loss``, ``seconds``, ``lost`` (why a site has no update) and ``validation``; times are in
+        seconds. Checkpoints come first, the least recently written first.
+    """
     rows: Rows = []
     for path in sorted((run / MODELS).glob("[!.]*.npz"), key=lambda p: p.stat().st_mtime):
         checkpoint = load_checkpoint(path)
@@ -36,19 +45,43 @@ def read_history(run: Path) -> pd.DataFrame:
 
 
 def add_history(run: Path, rows: Rows) -> None:
-    """Add what is new of ``rows`` to history.csv."""
+    """Append to history.csv those rows that it does not hold yet.
+
+    Args:
+        run: the run folder.
+        rows: rows of the history, one per round and site.
+    """
     _write(run, _together([_written(run), pd.DataFrame(rows)]))
 
 
 def write_history(run: Path) -> pd.DataFrame:
-    """Write all that is known to history.csv."""
+    """Write the whole history of a run to history.csv.
+
+    Args:
+        run: the run folder.
+
+    Returns:
+        The table of ``read_history``.
+    """
     found = read_history(run)
     _write(run, found)
     return found
 
 
 def in_a_line(rows: Rows) -> str:
-    """The latest round of ``rows``; empty without any."""
+    """Summarise the latest round in one line.
+
+    Args:
+        rows: rows of the history in order; those of the last row's round are used.
+
+    Returns:
+        Training, round, and the loss of each site or why it has no update; empty without rows.
+
+    Example:
+        >>> row = {"training": "federated", "round": 2, "site": "UCSF", "loss": 0.5, "lost": ""}
+        >>> in_a_line([row])
+        'federated, round 2: loss UCSF 0.500'
+    """
     if not rows:
         return ""
     last = rows[-1]["training"], rows[-1]["round"]
@@ -71,7 +104,7 @@ def _written(run: Path) -> pd.DataFrame:
     path = run / HISTORY
     if not path.exists() or not path.read_text(encoding="utf-8").strip():
         return pd.DataFrame()
-    # A centre may be called 01 or NA.
+    # Names of centres stay text: a centre may be called 01 or NA.
     numbers = {name: [""] for name in _COLUMNS if name not in _TEXTS}
     return pd.read_csv(path, dtype=_TEXTS, keep_default_na=False, na_values=numbers)
 

@@ -1,13 +1,14 @@
-"""The in-process engine: sites are objects in this process, called one after the other."""
+"""The in-process engine: sites are objects of this process and are called one after the other."""
 
 import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
+from flame.core.progress import Progress
 from flame.federation.calls import Answers, Call, given
 from flame.federation.config import TrainConfig
-from flame.federation.coordinator import Coordinator, Progress
+from flame.federation.coordinator import Coordinator
 from flame.federation.engine import ENGINES, Job
 from flame.federation.privacy.budget import Budget
 from flame.federation.privacy.differential import CentrePrivacy
@@ -17,10 +18,17 @@ from flame.federation.trainings import POOLED
 
 
 def in_process_call(here: Mapping[str, Site]) -> Call:
-    """Return a call that reaches the sites ``here`` directly.
+    """Create a ``Call`` that reaches sites directly.
 
-    Arguments and answers are copied, as a network would, so that no array is ever shared. Where
-    a call need not wait for all, sites are done in the order in which they began.
+    Arguments and replies are copied, as a network would copy them, so that the coordinator and
+    sites share no array. If a call waits for some sites only, sites work in the order in which they
+    began.
+
+    Args:
+        here: the sites by name.
+
+    Returns:
+        The call.
     """
     begun: dict[str, dict[str, Any]] = {}
 
@@ -46,7 +54,7 @@ def in_process_call(here: Mapping[str, Site]) -> Call:
 
 @ENGINES.register("in-process")
 class InProcessEngine:
-    """Sites are objects of this process; a pooled training has one site with all patients."""
+    """Runs all sites in this process; a pooled training has one site that holds all patients."""
 
     def train(self, job: Job, progress: Progress) -> None:
         """See ``Engine``."""
@@ -65,7 +73,16 @@ class InProcessEngine:
 
 
 def simulated_protection(config: TrainConfig) -> dict[str, CentrePrivacy]:
-    """Differential privacy of each simulated centre, without a budget; empty where none is set."""
+    """Create the differential privacy of each simulated centre, without a limit on its budget.
+
+    The noise is derived from the centre's name, which is no secret: a simulation protects no data.
+
+    Args:
+        config: the configuration of the run.
+
+    Returns:
+        The protection by centre; empty if ``privacy.level`` is none.
+    """
     if not config.privacy.is_private:
         return {}
     return {

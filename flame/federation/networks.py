@@ -1,4 +1,4 @@
-"""The networks of a run as Keras reads them, without FLAME."""
+"""Export of a run's networks as .keras files, which Keras reads without FLAME."""
 
 from pathlib import Path
 
@@ -15,10 +15,19 @@ from flame.preprocessing.harmonisation.standardisation import Moments, spread
 
 
 def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
-    """Write the federated network of each seed, or a ``site``'s own, into RUN/networks, as .keras.
+    """Write the final federated network of each seed into RUN/networks.
 
-    Of clinical inputs a network takes z-scores, 0 where a value is missing; inputs.csv has the mean
-    and standard deviation of each, in order.
+    Clinical inputs of a network are z-scores, 0 where a value is missing. inputs.csv holds the mean
+    and the standard deviation of each, in the order of the inputs.
+
+    Args:
+        run: the run folder; its final trainings are finished.
+        config: the configuration of the run.
+        site: a site whose own weights are written instead of the global ones; empty: the global
+            model.
+
+    Raises:
+        BadInput: a final training is not finished.
     """
     task = open_task(config)
     network = task.network()

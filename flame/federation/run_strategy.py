@@ -1,4 +1,4 @@
-"""The strategy of a run, refused where its training does not fit."""
+"""Choice of the aggregation strategy of a run, with checks that it fits the training."""
 
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
@@ -9,9 +9,20 @@ from flame.federation.trainings import FEDERATED
 
 
 def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
-    """The strategy of a run, or that of a ``kind`` of model in ``federation.compare``.
+    """Return the strategy of a run, or a strategy of ``federation.compare``.
 
-    BadInput for one that its training does not fit.
+    Args:
+        config: the configuration of the run.
+        kind: kind of the training: a name in ``federation.compare`` gives that strategy with its
+            default options, anything else ``federation.strategy``.
+
+    Returns:
+        The strategy with its options.
+
+    Raises:
+        BadInput: the strategy needs plain SGD and the training uses another optimiser; it does not
+            wait for all sites and ``training.validation`` is set; it needs each update and
+            ``federation.secure`` hides them; or it trains twice a round under differential privacy.
     """
     federation, training = config.federation, config.training
     compared = kind in federation.compare

@@ -1,6 +1,6 @@
-"""A site: holds the patients of its centre and answers the coordinator. Knows no engine.
+"""A site: the process that holds the patients of one centre and replies to the coordinator.
 
-Only what the methods return leaves the site: weights, counts and sums.
+A site knows no engine. Only the return values of its methods leave it: weights, counts and sums.
 """
 
 import hashlib
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from flame import __version__
 from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
+from flame.core.version import __version__
 from flame.federation.compression import beginnings, changes, is_rounded, packed, unpacked
 from flame.federation.folds import calibration_rows, fold_of, training_rows
 from flame.federation.privacy.differential import CentrePrivacy
@@ -20,16 +20,39 @@ from flame.federation.task import Message, Patients, Query, Shared, Task, TrainR
 
 
 def derived_rng(*names: object) -> np.random.Generator:
-    """A generator that depends on ``names`` alone, so that any round can be repeated."""
+    """Create a random generator that depends on ``names`` alone, so that any round can be repeated.
+
+    The seed is the first 8 bytes of the SHA-256 of the names, joined by colons.
+
+    Args:
+        names: anything whose ``str`` identifies the purpose, such as training, round and centre.
+
+    Returns:
+        A NumPy generator; equal names give equal random numbers.
+
+    Example:
+        >>> first = derived_rng("federated", 1, "UCSF").random()
+        >>> first == derived_rng("federated", 1, "UCSF").random()
+        True
+        >>> first == derived_rng("federated", 2, "UCSF").random()
+        False
+    """
     digest = hashlib.sha256(":".join(map(str, names)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:8], "little"))
 
 
 class Site:
-    """Trains on the patients of one centre; of several only where they may be pooled.
+    """Trains and evaluates on the patients of one centre.
 
-    With fewer than ``least`` patients to answer for, it refuses; ``secure``, it sends no update
-    that is not hidden; with ``privacy`` it sends nothing else than updates that have its noise.
+    The site of a pooled training holds the patients of several centres.
+
+    Args:
+        task: the task of the run.
+        patients: what the task sees of each centre that this site holds.
+        least: least number of patients of a centre behind any reply; with fewer the site refuses.
+        secure: whether the site refuses to send an update without a mask.
+        privacy: differential privacy of the centre. The site then sends noised updates and
+            refuses every query. None: no differential privacy.
     """
 
     def __init__(
@@ -45,11 +68,18 @@ class Site:
         self._masks, self._kept = Masks(), ("", np.zeros(0))
 
     def describe(self) -> Message:
-        """The version in use, so that sites of another one are found before training."""
+        """Return the installed FLAME version; the coordinator refuses sites of another version."""
         return {"version": __version__}
 
     def initial_weights(self, seed: int) -> Message:
-        """Initial weights of the model, and where each belongs; the same at every site."""
+        """Create the initial weights of the model, which are the same at every site.
+
+        Args:
+            seed: seed of the initial weights.
+
+        Returns:
+            ``weights``, and ``names``: where in the network each of its arrays belongs.
+        """
         weights = self.task.initial_weights(self.patients[0], seed)
         return {"weights": weights, "names": list(self.task.weight_names())}
 
@@ -62,13 +92,46 @@ class Site:
         calibrating: bool,
         who: Message,
     ) -> Message:
-        """Sums over the patients that ``who`` names (see ``_chosen``)."""
+        """Reply to a query with sums over patients.
+
+        Args:
+            question: name of the query.
+            given: arguments of the query.
+            weights: weights of the model so far, rounded or not (see ``compression.packed``).
+            shared: arrays that all sites share.
+            calibrating: whether to use the patients held out for calibration instead of those that
+                the site trains on.
+            who: the patients of the training, as ``trainings.who`` describes them.
+
+        Returns:
+            The reply of the task.
+
+        Raises:
+            Refusal: the site is under differential privacy, or a centre has fewer than ``least``
+                such patients.
+        """
         self._refuse_figures(question)
         chosen = self._chosen(**who, calibrating=calibrating)
         return self.task.reply(chosen, Query(question, given, unpacked(weights), shared))
 
     def score(self, weights: Weights, shared: Shared, who: Message) -> Message:
-        """How well a model does on patients that it did not learn from; empty without any."""
+        """Score a model on patients of this centre that it did not learn from.
+
+        These are the held-out fold if the centre took part in the training, else all its patients
+        with a known outcome.
+
+        Args:
+            weights: weights of the model.
+            shared: arrays that all sites share.
+            who: the patients of the training, as ``trainings.who`` describes them.
+
+        Returns:
+            The fields of a ``Scored``; empty if the model learned from all patients of this centre.
+
+        Raises:
+            Refusal: the site is under differential privacy, or there are fewer than ``least``
+                such patients.
+        """
         self._refuse_figures("score")
         (patients,) = self.patients
         rows = patients.labelled
@@ -91,10 +154,27 @@ class Site:
         secret: bool = False,
         bits: int = 32,
     ) -> Message:
-        """Train round ``number`` of the training ``name`` from ``weights``, once a correction.
+        """Train one round.
 
-        A ``secret`` update stays here until ``masked`` asks for it. With fewer than 32 ``bits`` the
-        answer holds how far weights moved.
+        Args:
+            name: name of the training.
+            number: number of the round, from 1.
+            weights: weights to start from.
+            shared: arrays that all sites share.
+            who: the patients of the training, as ``trainings.who`` describes them.
+            corrections: the fields of each ``Correction``; the site trains once for each.
+            secret: whether to keep the update here until ``masked`` is called.
+            bits: bits per value of the update. Below 32 the site returns the rounded changes of the
+                weights instead of the weights.
+
+        Returns:
+            The fields of an ``Update``: ``weights``, ``patients``, mean ``loss``, ``seconds``,
+            ``steps`` and ``also``, the weights of further models. If ``secret``, ``seconds`` alone.
+
+        Raises:
+            Refusal: the site sends masked updates only and this one is not ``secret``; it is under
+                differential privacy and would train more than once; or a centre has fewer than
+                ``least`` patients to train on.
         """
         if self.secure and not secret:
             raise Refusal("sends updates under masks only")
@@ -136,7 +216,10 @@ class Site:
         number: int,
         rng: np.random.Generator,
     ) -> tuple[list[Weights], float, int]:
-        """Weights of each model after it is trained, the last loss, and all the steps."""
+        """Train once for each correction.
+
+        Returns the final weights of each model, the last loss and the total number of steps.
+        """
         steps, loss, ended = 0, 0.0, list[Weights]()
         for how in corrections:
             if how.start or not ended:
@@ -150,11 +233,23 @@ class Site:
         return ended, loss, steps
 
     def key(self) -> Message:
-        """The public key by which this site hides updates."""
+        """Return this site's public X25519 key for secure aggregation."""
         return {"key": self._masks.public}
 
     def masked(self, name: str, number: int, keys: dict[str, bytes]) -> Message:
-        """The secret update of a round under masks that cancel over the sites of ``keys``."""
+        """Return the secret update of a round under masks that cancel in the sum over all sites.
+
+        Args:
+            name: name of the training.
+            number: number of the round, from 1.
+            keys: public key of each site that takes part, by name of the site.
+
+        Returns:
+            ``masked``: the hidden values (n,) of ``secure_aggregation.as_values``.
+
+        Raises:
+            Refusal: the site holds no update of this round, or may not hide it among these sites.
+        """
         what, values = self._kept
         if what != f"{name}:{number}":
             raise Refusal(f"holds no update of round {number} of {name}")
@@ -168,7 +263,7 @@ class Site:
     def _chosen(
         self, seed: int, folds: int, fold: int, centres: list[str], calibrating: bool
     ) -> list[Patients]:
-        """Patients of ``centres`` outside ``fold`` (-1 holds nobody out)."""
+        """The patients of ``centres`` outside ``fold``; with -1 no fold is held out."""
         found = []
         for patients in self.patients:
             if patients.centre in centres:

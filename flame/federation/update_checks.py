@@ -1,4 +1,4 @@
-"""What sites sent in a round: what of it may count, and how it goes into the history."""
+"""Checks of the updates that sites send, and the rows that a round adds to the history."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +14,15 @@ _OTHER_SHAPE = "sent weights of another shape: do versions differ?"
 
 
 def added(answers: Answers, began: Mapping[str, list[Weights]]) -> Answers:
-    """Answers that hold changes, with these added to the weights that they began from."""
+    """Turn the changes that sites sent into weights.
+
+    Args:
+        answers: replies to ``train`` whose ``weights`` and ``also`` are rounded changes.
+        began: the weights that each model of a site started from, by site.
+
+    Returns:
+        The replies with weights. Sites that sent arrays of other shapes are lost.
+    """
     got, lost = {}, dict(answers.lost)
     for site, answer in answers.got.items():
         try:
@@ -26,7 +34,25 @@ def added(answers: Answers, began: Mapping[str, list[Weights]]) -> Answers:
 
 
 def checked(answers: Answers, state: State) -> tuple[list[Update], dict[str, str]]:
-    """Updates in order of site, and why the others are lost: one may not spoil the model."""
+    """Accept the updates that fit the model, and reject the others.
+
+    An update is rejected if the shapes of its weights differ from the model's, or if a weight or
+    the loss is not finite. One site cannot spoil the model with such values.
+
+    Args:
+        answers: replies to ``train`` by site, and the sites that are lost already.
+        state: the state of the model, whose shapes count.
+
+    Returns:
+        The accepted updates in order of site, and why each other site is lost.
+
+    Example:
+        >>> reply = {"weights": [np.array([np.nan])], "patients": 9, "loss": 0.5}
+        >>> reply |= {"seconds": 1.0, "steps": 1}
+        >>> updates, lost = checked(Answers({"UCSF": reply}), State([np.zeros(1)]))
+        >>> updates, list(lost)
+        ([], ['UCSF'])
+    """
     updates, lost = [], dict(answers.lost)
     for site, answer in sorted(answers.got.items()):
         why = _spoilt(answer, state)
@@ -54,7 +80,18 @@ def _spoilt(answer: dict[str, Any], state: State) -> str:
 def rows_of(
     training: str, number: int, seconds: float, updates: list[Update], lost: dict[str, str]
 ) -> list[dict[str, Any]]:
-    """A row of history.csv for each site; ``seconds`` are those until all had answered."""
+    """Build the rows of history.csv that a round adds, one per site.
+
+    Args:
+        training: name of the training.
+        number: number of the round, from 1.
+        seconds: duration of the round in s, from the first message until all sites replied.
+        updates: the accepted updates.
+        lost: why each other site has no update, by site.
+
+    Returns:
+        The rows; those of lost sites have no loss and 0 patients.
+    """
     at_round = {"training": training, "round": number, "round_seconds": seconds}
     there = [
         {

@@ -1,1 +1,1 @@
-"""Bytes to core types and back: DICOM, BIDS derivatives, tables."""
+"""Reads and writes files: DICOM, NIfTI, BIDS derivatives, tables and public data sets."""

@@ -1,4 +1,4 @@
-"""RANO ratings of a centre on disk: a row a day, and a row a patient of what follows."""
+"""Reads the tables of ``flame assess``: RANO ratings by day and time to progression by patient."""
 
 from pathlib import Path
 
@@ -6,11 +6,24 @@ from flame.core.errors import BadInput
 from flame.io.tables import number, read_table
 
 RATINGS, PROGRESSIONS = "response.tsv", "progression.tsv"
+"""File names in the folder of a centre: one row a day, and one row a patient."""
 DAYS, PROGRESSED = "progression_free_days", "progressed"
+"""Columns of ``progression.tsv``: days to the event or to the last visit, and 1 for the event."""
 
 
 def read_progressions(root: Path) -> dict[str, tuple[float, bool]]:
-    """Days to progression or death by subject, and whether it came; BadInput without the table."""
+    """Read the progression-free survival of the patients of a centre.
+
+    Args:
+        root: folder of the centre with ``progression.tsv``.
+
+    Returns:
+        By subject: days to progression or death, or to the last visit, and whether the event
+        occurred.
+
+    Raises:
+        BadInput: the table does not exist.
+    """
     path = root / PROGRESSIONS
     if not path.exists():
         raise BadInput(f"{root} has no {PROGRESSIONS}; run flame assess {root}")

@@ -1,4 +1,4 @@
-"""BIDS derivatives: preprocessed sessions written, and read back."""
+"""Writes preprocessed sessions as BIDS derivatives, and reads them back."""
 
 import gzip
 import json
@@ -13,10 +13,10 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from flame import __version__
 from flame.core.cohort import Timepoint
 from flame.core.files import write_text
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
+from flame.core.version import __version__
 from flame.io.transforms import itk_text
 from flame.io.tumour_masks import ENHANCING, WHOLE
 
@@ -48,17 +48,22 @@ Names are keyed hashes and days count from the start of radiotherapy (sidecars: 
 shows every day. Files `*_xfm.txt` are ITK affine transforms from each scan's own space.
 """
 PREDICTED = "_desc-predicted_mask.nii.gz"
-"""How the names of masks end that a model made."""
+"""End of the file names of masks that a model predicted."""
 BIDS_VERSION = "1.10.0"
+"""Version of the BIDS standard that the folders follow."""
 
 
 @dataclass(frozen=True, eq=False)
 class SessionFiles:
-    """What is written for a session.
+    """Everything that is written for one session.
 
-    ``moves`` are RAS+ matrices (mm) from each scan's native world into that of ``timepoint``;
-    ``native`` the corrected scans on their own grids; ``picture`` a JPEG; ``notes`` what was left
-    out.
+    Args:
+        timepoint: images, masks and dose in the template space.
+        moves: (4, 4) RAS+ matrices in mm by sequence, from the native world of the scan to that of
+            ``timepoint``.
+        native: corrected scans on their own grids; None: not written.
+        picture: JPEG with slices; empty: not written.
+        notes: what was left out and why.
     """
 
     timepoint: Timepoint
@@ -69,12 +74,24 @@ class SessionFiles:
 
 
 def session_folder(root: Path, subject: str, session: str) -> Path:
-    """Folder of one session; it exists only when it is complete."""
+    """Return the folder of a session. It exists only when the session was written completely.
+
+    Args:
+        root: folder of the centre.
+        subject: pseudonym of the patient.
+        session: name of the session.
+    """
     return root / f"sub-{subject}" / f"ses-{session}"
 
 
 def picture_path(root: Path, subject: str, session: str) -> Path:
-    """The picture of a session."""
+    """Return the path of the JPEG with slices of a session.
+
+    Args:
+        root: folder of the centre.
+        subject: pseudonym of the patient.
+        session: name of the session.
+    """
     name = f"sub-{subject}_ses-{session}_slices.jpg"
     return session_folder(root, subject, session) / "anat" / name
 
@@ -87,7 +104,19 @@ def write_session(
     space: str,
     sidecar: Mapping[str, Any],
 ) -> None:
-    """Write a session; its folder appears only when whole."""
+    """Write a session to its folder, and replace an earlier one.
+
+    Files are written to a temporary folder, which is renamed at the end, so that a session is
+    either complete or absent.
+
+    Args:
+        root: folder of the centre.
+        subject: pseudonym of the patient.
+        session: name of the session.
+        files: what to write.
+        space: name of the template space, used in file names.
+        sidecar: entries of the JSON sidecar of every image.
+    """
     final = session_folder(root, subject, session)
     partial = root / f".partial-{subject}-{session}-{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
@@ -150,7 +179,16 @@ def _save(
 
 
 def session_sidecar(root: Path, subject: str, session: str) -> dict[str, Any] | None:
-    """Return the sidecar of a finished session's brain mask, or None."""
+    """Read the JSON sidecar of the brain mask of a session.
+
+    Args:
+        root: folder of the centre.
+        subject: pseudonym of the patient.
+        session: name of the session.
+
+    Returns:
+        The sidecar; None where the session is not finished or its sidecar is cut short.
+    """
     folder = session_folder(root, subject, session)
     for path in sorted(folder.glob(f"anat/*_{_BRAIN}.json")):
         try:
@@ -162,7 +200,13 @@ def session_sidecar(root: Path, subject: str, session: str) -> dict[str, Any] | 
 
 
 def write_dataset_description(root: Path, name: str, simulated: bool) -> None:
-    """Write dataset_description.json, README and the ignore file for what BIDS has no name for."""
+    """Write dataset_description.json, README and .bidsignore for files that BIDS does not define.
+
+    Args:
+        root: folder of the centre.
+        name: name of the data set.
+        simulated: whether the images are simulated.
+    """
     description = {
         "Name": name,
         "BIDSVersion": BIDS_VERSION,
@@ -177,9 +221,19 @@ def write_dataset_description(root: Path, name: str, simulated: bool) -> None:
 
 
 def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoint:
-    """Read what was written of a session in the template's space, float32, on its own grid.
+    """Read a session in the template space.
 
-    The tumour is the drawn one; where none was drawn, the core that a model predicted.
+    The tumour is the mask that a person drew, or else the core that a model predicted.
+
+    Args:
+        root: folder of the centre.
+        subject: pseudonym of the patient.
+        session: name of the session.
+        day: day of the session, counted from the start of radiotherapy.
+
+    Returns:
+        Scans with float32 voxels (x, y, z), uint8 masks and the dose in Gy, each with its own RAS+
+        affine in mm. What was not written is None or absent.
     """
     stem = session_folder(root, subject, session) / "anat" / f"sub-{subject}_ses-{session}_"
     scans = {}
@@ -208,14 +262,28 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
 
 
 def has_drawn_tumour(root: Path, subject: str, session: str) -> bool:
-    """Whether a person drew the tumour of a session."""
+    """Return whether a session has a tumour mask that a person drew.
+
+    Args:
+        root: folder of the centre.
+        subject: pseudonym of the patient.
+        session: name of the session.
+    """
     return any(session_folder(root, subject, session).glob(f"anat/*_{_TUMOUR}.nii.gz"))
 
 
 def write_predicted_masks(
     root: Path, subject: str, session: str, masks: Mapping[str, LabelMap], model: str
 ) -> None:
-    """Write masks that a model predicted, by region, beside the session's images."""
+    """Write the masks that a model predicted beside the images of a session.
+
+    Args:
+        root: folder of the centre.
+        subject: pseudonym of the patient.
+        session: name of the session, which must be written already.
+        masks: binary masks by region, in the template space.
+        model: name of the model, written to the sidecars.
+    """
     folder = session_folder(root, subject, session) / "anat"
     (brain,) = (p for p in folder.glob(f"*_{_BRAIN}.nii.gz") if f"space-{_NATIVE}_" not in p.name)
     for region, mask in masks.items():
@@ -225,7 +293,7 @@ def write_predicted_masks(
 
 
 def _find(pattern: str) -> Path | None:
-    """The first file in the space of a template."""
+    """Return the first file that matches in the template space, not in the native space."""
     path = Path(pattern)
     found = sorted(path.parent.glob(path.name))
     return next((p for p in found if f"space-{_NATIVE}_" not in p.name), None)

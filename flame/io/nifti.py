@@ -1,4 +1,4 @@
-"""NIfTI volumes as scans and doses, refused where they could be a plausible wrong volume."""
+"""Reads NIfTI volumes; refuses files whose geometry is missing or contradictory."""
 
 from pathlib import Path
 
@@ -11,10 +11,23 @@ from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap, Scan, Sequence
 
 _DISAGREEMENT_MM = 1.0
+"""Largest distance in mm between the corners of a volume by its sform and by its qform."""
 
 
 def read_nifti(path: Path, sequence: Sequence) -> Scan:
-    """A volume as a Scan; raises UnreadableImage with the reason."""
+    """Read a NIfTI volume as a scan.
+
+    Args:
+        path: NIfTI file with one volume.
+        sequence: MRI sequence of the volume.
+
+    Returns:
+        Scan with float32 voxels (x, y, z) and an RAS+ affine in mm.
+
+    Raises:
+        UnreadableImage: the file cannot be read, is not one finite volume, is constant, has no
+            sform and no qform, or has an sform and a qform that differ by more than 1 mm.
+    """
     voxels, affine = _volume(path)
     if np.ptp(voxels) == 0:
         raise UnreadableImage(path, f"the volume of {sequence} is constant")
@@ -22,7 +35,20 @@ def read_nifti(path: Path, sequence: Sequence) -> Scan:
 
 
 def read_dose_map(path: Path) -> DoseMap:
-    """A dose in Gy, taken as physical or that of photons; raises UnreadableImage."""
+    """Read a NIfTI volume as a dose in Gy.
+
+    The dose is taken as not RBE-weighted: a physical dose, or a photon dose, for which both are the
+    same.
+
+    Args:
+        path: NIfTI file with one volume in Gy.
+
+    Returns:
+        Dose with float32 voxels (x, y, z) in Gy and an RAS+ affine in mm.
+
+    Raises:
+        UnreadableImage: as for ``read_nifti``, or the dose is negative somewhere.
+    """
     voxels, affine = _volume(path)
     if voxels.min() < 0:
         raise UnreadableImage(path, "the dose is below 0 somewhere")
@@ -44,7 +70,7 @@ def _volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 
 def _check_place(path: Path, image: nib.Nifti1Image) -> None:
-    """Refuse a header that gives two places, or none."""
+    """Refuse a header without a position in space, or with an sform and a qform that disagree."""
     (sform, scode), (qform, qcode) = (image.get_sform(coded=True), image.get_qform(coded=True))
     if not scode and not qcode:
         raise UnreadableImage(path, "the header says nothing about the place in space")

@@ -1,4 +1,4 @@
-"""Pseudonyms: a keyed hash that only the centre holding the key can make again."""
+"""Pseudonyms of patients: a keyed hash that only a centre with its secret key can compute."""
 
 import hashlib
 import hmac
@@ -9,7 +9,19 @@ from flame.core.errors import BadInput
 
 
 def load_key(path: Path) -> bytes:
-    """Read the centre's key, or make one readable by its owner alone."""
+    """Read the secret key of a centre, or create it where the file does not exist.
+
+    A new key has 32 random bytes. Only the owner of the file may read it.
+
+    Args:
+        path: file of the key.
+
+    Returns:
+        The key.
+
+    Raises:
+        BadInput: the path is a folder, or the key is shorter than 16 bytes.
+    """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
@@ -23,5 +35,16 @@ def load_key(path: Path) -> bytes:
 
 
 def pseudonym(key: bytes, identifier: str) -> str:
-    """Ten hexadecimal digits of HMAC-SHA256, the same for the same key and identifier."""
+    """Return the pseudonym of an identifier: the first ten hexadecimal digits of its HMAC-SHA256.
+
+    The same key and identifier always give the same pseudonym.
+
+    Args:
+        key: the secret key of the centre, see ``load_key``.
+        identifier: what is replaced, for example a PatientID.
+
+    Example:
+        >>> pseudonym(b"0123456789abcdef", "patient 7")
+        '37816993d1'
+    """
     return hmac.new(key, identifier.encode(), hashlib.sha256).hexdigest()[:10]

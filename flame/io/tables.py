@@ -1,4 +1,4 @@
-"""Tables: a hospital's clinical table, treatments, and cohorts that are tables alone."""
+"""Reads tables: clinical data, radiotherapy courses, and cohorts that consist of a table alone."""
 
 import gzip
 import warnings
@@ -18,6 +18,7 @@ from flame.core.registry import nearest
 from flame.core.treatment import Phase, Radiation, Treatment
 
 OUTCOME_COLUMNS = ("response", "survival_days", "died")
+"""Columns of outcomes: 1 or 0 for response, days of survival, 1 or 0 for death."""
 TREATMENT_COLUMNS = (
     "patient_id",
     "radiation",
@@ -27,14 +28,26 @@ TREATMENT_COLUMNS = (
     "biological",
     "let",
 )
+"""Columns of ``treatments.tsv``, one row a phase: dose in Gy, start in days from the first day of
+radiotherapy, 1 for an RBE-weighted dose, and dose-averaged LET in keV/um.
+"""
 _EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
 _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 
 
 def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
-    """Read a table of text cells, separated by commas, semicolons or tabs; .gz is unpacked.
+    """Read a table as text cells.
 
-    Raises BadInput that names the file and the missing column, or the lines that do not fit.
+    The separator is the comma, semicolon or tab that occurs most often in the header. Files that
+    end in ``.gz`` are decompressed. Empty cells and common codes for missing values become NaN.
+
+    Args:
+        path: UTF-8 text file with a header line.
+        required: columns that the table must have.
+
+    Raises:
+        BadInput: the file is missing, cannot be read, has rows with more cells than the header, or
+            lacks a required column.
     """
     try:
         stamp = path.stat()
@@ -59,7 +72,7 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
 
 @lru_cache(maxsize=1)
 def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
-    """The cells of a table, kept, as every centre of a simulation reads the same one."""
+    """Read the cells of a table, cached, as every centre of a simulation reads the same table."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig") as stream:
         header = stream.readline()
@@ -78,7 +91,28 @@ def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
 
 
 def number(value: object, where: str, column: str = "") -> float:
-    """Return a table cell as a number; NaN where empty, 0/1 for M/F in a column of sex."""
+    """Return a table cell as a number.
+
+    Args:
+        value: the cell.
+        where: file and line of the cell, for the error message.
+        column: name of the column. In a column named sex or gender, M and male are 0, F and female
+            1.
+
+    Returns:
+        The number; NaN for an empty cell and for words such as unknown.
+
+    Raises:
+        BadInput: the cell holds other text.
+
+    Example:
+        >>> number("62.5", "table.csv", "age")
+        62.5
+        >>> number("F", "table.csv", "sex")
+        1.0
+        >>> number("unknown", "table.csv", "age")
+        nan
+    """
     text = "" if value is None or value is pd.NA or value != value else str(value).strip()
     if text.lower() in ("", "na", "n/a", "nan", "none", "unknown", "not available"):
         return float("nan")
@@ -93,9 +127,17 @@ def number(value: object, where: str, column: str = "") -> float:
 
 
 def numeric_columns(table: pd.DataFrame, where: str) -> tuple[dict[str, list[float]], list[str]]:
-    """Columns as numbers, and the names of those that hold other text.
+    """Convert the columns of a table to numbers.
 
-    Raises BadInput for an outcome that is no number.
+    Args:
+        table: table of text cells.
+        where: name of the file, for error messages.
+
+    Returns:
+        Numbers by column, and the names of the columns that hold other text.
+
+    Raises:
+        BadInput: a column of ``OUTCOME_COLUMNS`` holds text.
     """
     columns, dropped = {}, []
     for column in map(str, table.columns):
@@ -109,9 +151,19 @@ def numeric_columns(table: pd.DataFrame, where: str) -> tuple[dict[str, list[flo
 
 
 def outcome(row: Mapping[Any, object], where: str) -> Outcome:
-    """Outcome from the columns response, survival_days and died, whichever there are.
+    """Return the outcome of a patient from the columns response, survival_days and died.
 
-    Raises BadInput where response or died is neither 0 nor 1 (RANO classes are no yes or no).
+    Args:
+        row: cells by column; each of the three columns may be missing.
+        where: file and line, for error messages.
+
+    Raises:
+        BadInput: response or died is neither 0 nor 1, or survival_days is negative. A RANO class
+            has to be coded as 0 or 1 first.
+
+    Example:
+        >>> outcome({"response": "1", "survival_days": "420"}, "table.csv, line 2")
+        Outcome(response=True, survival_days=420.0, died=None)
     """
     values = {c: number(row.get(c), where, c) for c in OUTCOME_COLUMNS}
     for column in ("response", "died"):
@@ -128,9 +180,24 @@ def outcome(row: Mapping[Any, object], where: str) -> Outcome:
 
 
 def alive_at(days: float, known: Outcome) -> bool | None:
-    """Whether a patient lived past ``days``; None where censored before, as nobody knows.
+    """Return whether a patient was alive after a number of days.
 
-    A missing status counts as a death (stated with every result that uses it).
+    A patient with a survival time but without a status counts as dead.
+
+    Args:
+        days: time from the start of follow-up, in days.
+        known: outcome of the patient.
+
+    Returns:
+        None where the patient was censored before, or has no survival time.
+
+    Example:
+        >>> alive_at(365, Outcome(survival_days=400))
+        True
+        >>> alive_at(365, Outcome(survival_days=300))
+        False
+        >>> alive_at(365, Outcome(survival_days=300, died=False)) is None
+        True
     """
     if known.survival_days is None:
         return None
@@ -140,7 +207,18 @@ def alive_at(days: float, known: Outcome) -> bool | None:
 
 
 def read_treatments(path: Path) -> dict[str, Treatment]:
-    """Read treatments.tsv, see TREATMENT_COLUMNS; the last three may be missing or empty."""
+    """Read the radiotherapy courses of patients from ``treatments.tsv``.
+
+    Args:
+        path: table with ``TREATMENT_COLUMNS``, one row a phase. The last three columns may be
+            missing or empty.
+
+    Returns:
+        Course by patient id, phases in the order of the rows.
+
+    Raises:
+        BadInput: a column is missing, or a value is not valid; the message names the line.
+    """
     table = read_table(path, ("patient_id", "radiation", "dose", "fractions"))
     found: dict[str, list[Phase]] = {}
     for index, row in table.iterrows():
@@ -162,7 +240,12 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
 
 
 def treatment_rows(patient_id: str, treatment: Treatment | None) -> list[dict[str, object]]:
-    """Rows of treatments.tsv for one patient."""
+    """Return the rows of ``treatments.tsv`` for one patient, see ``TREATMENT_COLUMNS``.
+
+    Args:
+        patient_id: id of the patient.
+        treatment: the course; None gives no rows.
+    """
     return [
         {
             "patient_id": patient_id,
@@ -187,11 +270,27 @@ def read_table_cohort(
     simulated: bool,
     person_column: str = "",
 ) -> Cohort:
-    """Read one centre's rows of a table, one a patient.
+    """Read the patients of one centre from a table with one row a patient.
 
-    ``survival`` maps ``survival_days`` and ``died`` to the table's columns; the response is the
-    column ``response`` where there is one; ``person_column`` tells whose row it is where there are
-    several a person. Raises BadInput for an id that occurs twice.
+    The response is the column ``response`` where the table has one.
+
+    Args:
+        path: the table.
+        centre: name of the centre.
+        centre_column: column with the name of the centre.
+        id_column: column with the id of the row, unique at a centre.
+        features: columns of clinical features.
+        survival: columns by ``survival_days`` and ``died``.
+        simulated: whether the patients are simulated.
+        person_column: column with the id of the person, where a person has several rows; else
+            empty.
+
+    Returns:
+        Cohort without images; its manifest holds the hash of the table.
+
+    Raises:
+        BadInput: a column is missing, the centre has no rows, an id occurs twice, or a cell is not
+            valid.
     """
     named = [person_column] if person_column else []
     table = read_table(path, [centre_column, id_column, *features, *survival.values(), *named])

@@ -11,10 +11,18 @@ _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def itk_text(matrix: NDArray[np.float64]) -> str:
-    """ITK transform file of ``matrix``, a 4x4 RAS+ map of points from source to target in mm.
+    """Return the text of an ITK transform file for an affine matrix.
 
-    By ITK's convention the file maps target points to source points (LPS), so that resampling
-    with it brings the source image onto the target.
+    ITK stores the inverse map in LPS axes: from target points to source points. Resampling with the
+    file therefore brings the source image onto the target.
+
+    Args:
+        matrix: (4, 4) affine map of points from source to target, RAS+ axes in mm.
+
+    Example:
+        >>> import numpy as np
+        >>> print(itk_text(np.eye(4)).splitlines()[3])
+        Parameters: 1.0 0.0 0.0 0.0 1.0 0.0 0.0 0.0 1.0 0.0 0.0 0.0
     """
     pull = _LPS @ np.linalg.inv(matrix) @ _LPS
     numbers = [*pull[:3, :3].ravel(), *pull[:3, 3]]
@@ -31,7 +39,17 @@ def itk_text(matrix: NDArray[np.float64]) -> str:
 
 
 def read_transform(path: Path) -> NDArray[np.float64]:
-    """Return the 4x4 RAS+ matrix (source to target points, mm) of a file by ``itk_text``."""
+    """Read an affine transform file that ``itk_text`` wrote.
+
+    Args:
+        path: the ITK text file.
+
+    Returns:
+        (4, 4) affine map of points from source to target, RAS+ axes in mm.
+
+    Raises:
+        BadInput: the file is missing, malformed, or has another centre of rotation than the origin.
+    """
     try:
         fields = dict(line.split(": ", 1) for line in path.read_text().splitlines() if ": " in line)
         numbers = np.array(fields["Parameters"].split(), float)

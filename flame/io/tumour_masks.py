@@ -1,4 +1,4 @@
-"""Tumours drawn as NIfTI masks: the gross tumour volume, and what labels tell of its parts."""
+"""Tumour masks in NIfTI files, and what their labels mean."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,28 +11,51 @@ from flame.core.errors import UnreadableImage
 from flame.core.imaging import LabelMap
 
 CORE, WHOLE, ENHANCING = "core", "whole", "enhancing"
-"""Nested regions of BraTS: without the oedema (the gross tumour volume), with it, what enhances."""
+"""Nested tumour regions of BraTS: the core is the gross tumour volume without oedema, the whole
+tumour includes the oedema, and the enhancing tumour is part of the core.
+"""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Which labels make up the core, and which of them enhances; 2 is oedema."""
+    """The labels of a mask convention that form the tumour core and its enhancing part.
+
+    Args:
+        core: labels of the tumour core.
+        enhancing: label of the enhancing part.
+    """
 
     core: tuple[int, ...]
     enhancing: int
 
 
 OEDEMA = 2
+"""Label of oedema, the same in both conventions."""
 CONVENTIONS = {"brats": Labels((1, 3, 4), 4), "brats-2023": Labels((1, 3), 3)}
-"""BraTS to 2021: 1 necrosis, 3 what else does not enhance, 4 enhances. From 2023 on 1 does not
-enhance, 3 does, and 4 is a cavity, no tumour."""
+"""Meaning of labels in BraTS.
+
+Up to 2021: 1 is necrosis, 3 is other non-enhancing core, 4 is enhancing tumour. From 2023: 1 is
+non-enhancing core, 3 is enhancing tumour, 4 is the resection cavity, which is no tumour.
+"""
 
 
 def read_regions(path: Path, convention: str = "brats") -> dict[str, LabelMap]:
-    """Regions of a NIfTI mask by name, always the core; raises UnreadableImage.
+    """Read the tumour regions of a NIfTI label mask.
 
-    Where 1 is the only label it is the core. The whole tumour is known where there is oedema, the
-    enhancing one where its label occurs: what is not labelled may not have been looked for.
+    A mask whose only label is 1 is the core. The whole tumour is returned only where the mask has
+    oedema, and the enhancing tumour only where its label occurs. A label that does not occur may
+    not have been looked for, so its absence is no evidence.
+
+    Args:
+        path: NIfTI file with one volume of integer labels 0 to 4.
+        convention: key of ``CONVENTIONS``.
+
+    Returns:
+        Binary masks by region (``CORE``, ``WHOLE``, ``ENHANCING``); the core is always present.
+        Voxel axes are (x, y, z) and the affine is RAS+ in mm.
+
+    Raises:
+        UnreadableImage: the file cannot be read, is not one volume, or has other labels.
     """
     try:
         image = nib.load(path)

@@ -1,1 +1,1 @@
-"""Simulated hospitals with known truth, written as DICOM."""
+"""Simulated hospitals with a known ground truth, written as DICOM."""

@@ -1,4 +1,4 @@
-"""Heads: tissue fractions of the MNI152 brain with scalp and skull built around it."""
+"""Simulated heads: tissue fractions of the MNI152 brain with skull and scalp around it."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -9,16 +9,24 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_closing, distance_transform_edt, gaussian_filter, map_coordinates
 
 TISSUES = ("csf", "grey", "white", "bone", "marrow", "muscle", "fat")
+"""Tissues of a head, in the order of the first axis of ``Head.tissues``."""
 SPACING = 2
-"""Spacing of the anatomical grid in mm, isotropic, axes RAS+."""
+"""Voxel size of the anatomical grid in mm, isotropic, axes RAS+."""
 _PADDING = ((10, 10), (10, 10), (16, 8))
+"""Voxels added before and after each axis, as space for skull, scalp and neck."""
 
 Volume = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """Tissue fractions (tissue, x, y, z) in the order of TISSUES, brain mask and RAS+ affine."""
+    """A head on the anatomical grid.
+
+    Args:
+        tissues: fractions 0 to 1 (tissue, x, y, z), in the order of ``TISSUES``.
+        brain: brain mask (x, y, z).
+        affine: 4x4 matrix from voxel indices to millimetres in RAS+ world space.
+    """
 
     tissues: NDArray[np.float32]
     brain: NDArray[np.bool_]
@@ -27,7 +35,10 @@ class Head:
 
 @cache
 def template_head() -> Head:
-    """The MNI152 head at 2 mm: measured brain tissue, layers of bone, muscle and fat around it."""
+    """The MNI152 head at 2 mm.
+
+    Brain tissue is that of the template; bone, marrow, muscle and fat are layers around the brain.
+    """
 
     def load(name: str) -> NDArray[np.float32]:
         image = getattr(datasets, f"load_mni152_{name}")(resolution=SPACING)
@@ -58,7 +69,13 @@ def _neck(shape: tuple[int, ...], outside: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def warped_head(rng: np.random.Generator) -> Head:
-    """A patient's head: the template under random scaling and a smooth random warp."""
+    """Return a patient's head: the template, scaled by 0.86 to 0.98 along each axis and warped.
+
+    The warp is a smooth random displacement of 1 to 2.5 mm standard deviation.
+
+    Args:
+        rng: random numbers of the patient.
+    """
     head = template_head()
     shape = head.brain.shape
     scale = rng.uniform(0.86, 0.98, 3)

@@ -1,4 +1,4 @@
-"""Simulated volumes as classic MR image files."""
+"""Writes simulated volumes as DICOM MR Image objects, one file per slice."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -17,13 +17,26 @@ _IMPLEMENTATION = generate_uid(entropy_srcs=["flame", "simulator"])
 
 
 def uid(*names: object) -> str:
-    """A UID that is the same for the same names."""
+    """Return a DICOM UID that depends on the names only.
+
+    Args:
+        names: what identifies the object.
+    """
     return str(generate_uid(entropy_srcs=["flame", *map(str, names)]))
 
 
 @dataclass(frozen=True)
 class Study:
-    """Who and when: what all files of one day share."""
+    """What all files of one day share.
+
+    Args:
+        patient_id: DICOM PatientID.
+        sex: DICOM PatientSex.
+        age: age of the patient in years.
+        day: date of the study.
+        number: number of the study of the patient.
+        frame: number of the study whose frame of reference this one has; None: its own.
+    """
 
     patient_id: str
     sex: str
@@ -34,17 +47,24 @@ class Study:
 
     @property
     def study_uid(self) -> str:
-        """StudyInstanceUID."""
+        """DICOM StudyInstanceUID."""
         return uid(self.patient_id, "study", self.number)
 
     @property
     def frame_uid(self) -> str:
-        """FrameOfReferenceUID: the day's own, or that of the study numbered ``frame``."""
+        """DICOM FrameOfReferenceUID: that of study ``frame``, or the study's own."""
         return uid(self.patient_id, "frame", self.frame or self.number)
 
 
 def base_dataset(study: Study, sop_class: str, sop_uid: str, modality: str) -> FileDataset:
-    """Patient, study and SOP attributes that every object needs."""
+    """Return a dataset with the patient, study and SOP attributes that every object needs.
+
+    Args:
+        study: patient and study.
+        sop_class: SOPClassUID.
+        sop_uid: SOPInstanceUID.
+        modality: Modality, such as MR.
+    """
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
     meta.MediaStorageSOPInstanceUID = sop_uid
@@ -66,7 +86,12 @@ def base_dataset(study: Study, sop_class: str, sop_uid: str, modality: str) -> F
 
 
 def save(dataset: Dataset, path: Path) -> None:
-    """Write a conformant DICOM file."""
+    """Write a DICOM file with preamble and file meta information, and its folder.
+
+    Args:
+        dataset: the dataset.
+        path: the file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
 
@@ -79,7 +104,16 @@ def write_series(
     voxels: NDArray[np.uint16],
     affine: NDArray[np.float64],
 ) -> None:
-    """Write ``voxels`` (column, row, slice) with RAS+ ``affine`` as one file a slice."""
+    """Write a volume as one MR Image file per slice.
+
+    Args:
+        folder: folder of the series.
+        study: patient and study.
+        scanner: scanner that acquired the volume.
+        sequence: sequence of the volume.
+        voxels: stored values of 12 bits (column, row, slice).
+        affine: RAS+ affine in mm of these axes.
+    """
     number = list(Sequence).index(sequence) + 2
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
     spacing = np.linalg.norm(lps[:3, :3], axis=0)

@@ -1,4 +1,4 @@
-"""Simulated radiotherapy objects: RT Structure Set, RT Dose, RT Plan or RT Ion Plan."""
+"""Writes simulated radiotherapy as RT Structure Set, RT Dose, and RT Plan or RT Ion Plan."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -34,7 +34,14 @@ def _rt_object(study: Study, sop_class: str, modality: str, name: str) -> FileDa
 def write_structures(
     path: Path, study: Study, gtv: NDArray[np.bool_], affine: NDArray[np.float64]
 ) -> None:
-    """Write the GTV (x, y, z) with RAS+ ``affine`` as closed planar contours in LPS mm."""
+    """Write an RT Structure Set with the gross tumour volume as closed planar contours.
+
+    Args:
+        path: the file.
+        study: patient and study.
+        gtv: mask (x, y, z); one set of contours per z.
+        affine: RAS+ affine in mm of the mask.
+    """
     dataset = _rt_object(study, RTStructureSetStorage, "RTSTRUCT", "GTV")
     dataset.StructureSetLabel, dataset.StructureSetDate = "GTV", dataset.StudyDate
     dataset.StructureSetTime = "120000"
@@ -85,7 +92,15 @@ def write_dose(
     affine: NDArray[np.float64],
     biological: bool,
 ) -> None:
-    """Write ``dose`` (x, y, z) in Gy with an axis-aligned RAS+ ``affine`` as RT Dose."""
+    """Write an RT Dose.
+
+    Args:
+        path: the file.
+        study: patient and study.
+        dose: dose (x, y, z) in Gy.
+        affine: RAS+ affine in mm, with its axes along those of the world.
+        biological: whether the dose is RBE-weighted (DoseType EFFECTIVE, else PHYSICAL).
+    """
     dataset = _rt_object(study, RTDoseStorage, "RTDOSE", "Dose")
     lps_order = dose[::-1, ::-1]
     origin = affine[:3, 3] + affine[:3, :3] @ (np.array(dose.shape) - 1) * [1, 1, 0]
@@ -107,14 +122,22 @@ def write_dose(
         ReferencedSOPInstanceUID=uid(study.study_uid, "Plan 1"),
     )
     dataset.ReferencedRTPlanSequence = Items([plan])
-    scaling = 1e-4
+    scaling = 1e-4  # Gy per stored value
     dataset.DoseGridScaling = f"{scaling}"
     dataset.PixelData = np.rint(lps_order.T / scaling).astype(np.uint32).tobytes()
     save(dataset, path)
 
 
 def write_plans(folder: Path, study: Study, treatment: Treatment) -> None:
-    """Write one plan file a phase, each dated with the day its phase starts."""
+    """Write one plan per phase: an RT Plan for photons, an RT Ion Plan for ions.
+
+    The date of a plan is the day on which its phase starts.
+
+    Args:
+        folder: folder of the files.
+        study: patient and study; its day is the start of radiotherapy.
+        treatment: course of radiotherapy.
+    """
     for number, phase in enumerate(treatment.phases, 1):
         ion = phase.radiation is not Radiation.PHOTON
         name = f"Plan {number}"

@@ -20,9 +20,11 @@ from flame.simulation.tumour import Disease, delineate, dose_map, follow, sample
 from flame.simulation.world import World
 
 EARLIER, BASELINE, FOLLOW_UPS = -40, -10, (45, 90, 165)
-"""Days of imaging from the start of radiotherapy."""
+"""Days of imaging, counted from the start of radiotherapy."""
 REACH_MM = 72.0
+"""Distance in mm from the tumour's centre, along each axis, beyond which the head is cut off."""
 CROSSED, CONFOUNDED = "crossed", "confounded"
+"""Designs: every centre gives every radiation, or each centre gives its own."""
 
 Matrix = NDArray[np.float64]
 Volume = NDArray[np.float32]
@@ -30,7 +32,12 @@ Volume = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class SimulatedEvolution:
-    """A patient as treated, and what each radiation would have done; ``under`` holds the truth."""
+    """A patient as treated, and what would have happened under each radiation.
+
+    Args:
+        given: radiation that the patient received.
+        under: case by radiation, with the true follow-up under it.
+    """
 
     given: Radiation
     under: dict[Radiation, EvolutionCase]
@@ -43,10 +50,17 @@ class SimulatedEvolution:
 
 @dataclass(frozen=True, eq=False)
 class Untreated:
-    """A patient before radiotherapy: the ``case`` still without course, dose and follow-up.
+    """A simulated patient before radiotherapy.
 
-    ``disease`` and the ``planned`` target lie on a grid with ``affine``, the case on ``grid``.
-    ``choice`` is the radiation of the crossed design, ``reader`` the seed of who draws.
+    Args:
+        case: the case, its course, dose and follow-up still to be replaced.
+        centre: number of the centre, from 0.
+        choice: index of the radiation that the crossed design gives.
+        disease: the tumour on the day of the baseline imaging.
+        planned: gross tumour volume (x, y, z) that radiotherapy is planned on.
+        affine: RAS+ affine in mm of ``disease`` and ``planned``.
+        grid: RAS+ affine in mm of the case.
+        reader: seed of the reader who draws the follow-up contours.
     """
 
     case: EvolutionCase
@@ -62,16 +76,31 @@ class Untreated:
 def simulate_evolution(
     world: World, design: str, centre: int, number: int, seed: int, counterfactual: bool = True
 ) -> SimulatedEvolution:
-    """Simulate one patient; deterministic in its arguments.
+    """Simulate one patient; deterministic in the arguments.
 
-    In the ``crossed`` design every centre gives every radiation, in the ``confounded`` one each
-    centre gives its own. Without ``counterfactual`` the patient is followed as treated only.
+    Args:
+        world: the simulated world.
+        design: ``CROSSED`` (every centre gives every radiation) or ``CONFOUNDED`` (each centre
+            gives its own).
+        centre: number of the centre, from 0.
+        number: number of the patient at the centre, from 0.
+        seed: seed of the cohort.
+        counterfactual: whether the patient is also followed under the radiations not received.
     """
     return treated(untreated(world, centre, number, seed), world, design, counterfactual)
 
 
 def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
-    """The patient before radiotherapy, the same in every design and whether ``world`` is null."""
+    """Simulate one patient up to radiotherapy.
+
+    The patient is the same in every design, and whether or not ``world`` is null.
+
+    Args:
+        world: the simulated world.
+        centre: number of the centre, from 0.
+        number: number of the patient at the centre, from 0.
+        seed: seed of the cohort.
+    """
     rng = np.random.default_rng(np.random.SeedSequence([seed, centre, number]))
     head = warped_head(rng)
     choice = int(rng.integers(3))
@@ -85,7 +114,7 @@ def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
     planned = delineate(live, none, world, rng)
     grid = cube_around(LabelMap(planned.astype(np.uint8), head.affine))
     images = _images(head, live, none, world, centre, rng, grid)
-    white, grey = tissues(grid, SHAPE)  # a hospital does not know the patient's own
+    white, grey = tissues(grid, SHAPE)  # of the atlas, as a hospital knows no others
     case = EvolutionCase(
         f"{centre + 1}-{number + 1:03d}",
         f"centre-{centre + 1}",
@@ -110,7 +139,14 @@ def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
 def treated(
     patient: Untreated, world: World, design: str, counterfactual: bool = True
 ) -> SimulatedEvolution:
-    """What became of the patient; see ``simulate_evolution``."""
+    """Treat a simulated patient and follow it.
+
+    Args:
+        patient: the patient before radiotherapy.
+        world: the simulated world.
+        design: ``CROSSED`` or ``CONFOUNDED``.
+        counterfactual: whether the patient is also followed under the radiations not received.
+    """
     affine, grid = patient.affine, patient.grid
     given = list(Radiation)[patient.centre % 3 if design == CONFOUNDED else patient.choice]
     under = {}
@@ -137,7 +173,7 @@ def treated(
 
 
 def _around(head: Head, disease: Disease) -> tuple[Head, Disease]:
-    """The part of the head within REACH_MM of the tumour, the rest being of no matter to it."""
+    """Crop the head and the disease to REACH_MM around the tumour."""
     middle = np.array(center_of_mass(disease.cells))
     low = np.maximum(middle - REACH_MM / SPACING, 0).astype(int)
     high = (middle + REACH_MM / SPACING).astype(int)
@@ -162,7 +198,7 @@ def _images(
     rng: np.random.Generator,
     grid: Matrix,
 ) -> Volume:
-    """T1C and FLAIR as the centre's scanner shows them, z-scored within the brain."""
+    """T1C and FLAIR (x, y, z, 2) from the centre's scanner, z-scored within the brain."""
     scanner = SCANNERS[world.scanners[centre % len(world.scanners)]]
     found = []
     for sequence in SEQUENCES:

@@ -1,4 +1,4 @@
-"""Hospitals: patients simulated, scanned and written as DICOM, with the truth written apart."""
+"""Simulated hospitals: patients are simulated, scanned and written as DICOM; the truth apart."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,11 +16,18 @@ from flame.simulation.scanner import SCANNERS, Scanner, acquire, acquisition_gri
 from flame.simulation.tumour import ENHANCING_LABEL, NECROTIC_CORE, Course, labels, simulate_course
 
 DAY_ZERO = date(2020, 1, 6)
+"""Earliest start of radiotherapy; that of a patient is up to 699 days later."""
 
 
 @dataclass(frozen=True)
 class SimulatedPatient:
-    """One row of a hospital's clinical table and of the truth table."""
+    """The rows of one patient in the hospital's clinical table and in the truth table.
+
+    Args:
+        patient_id: DICOM PatientID.
+        clinical: row of the clinical table, by column.
+        truth: row of the truth table, by column.
+    """
 
     patient_id: str
     clinical: dict[str, object]
@@ -28,7 +35,11 @@ class SimulatedPatient:
 
 
 def scanner_of(centre: int) -> Scanner:
-    """The scanner of the hospital numbered ``centre`` (from 0)."""
+    """Return the scanner of a hospital.
+
+    Args:
+        centre: number of the hospital, from 0.
+    """
     return SCANNERS[centre % len(SCANNERS)]
 
 
@@ -41,7 +52,18 @@ def simulate_patient(
     imaging_days: tuple[int, ...],
     seed: int,
 ) -> SimulatedPatient:
-    """Simulate one patient and write DICOM under ``dicom`` and the truth under ``truth``."""
+    """Simulate one patient and write the DICOM files and the truth.
+
+    Args:
+        dicom: folder for the DICOM files, with a folder per patient and day.
+        truth: folder for the true label maps, with a folder per patient.
+        centre: number of the hospital, from 0.
+        number: number of the patient at the hospital, from 0.
+        spacing: nominal voxel size in mm.
+        imaging_days: days of imaging in rising order, counted from the start of radiotherapy. The
+            first is the planning day.
+        seed: seed of the cohort.
+    """
     patient_seed = np.random.SeedSequence([seed, centre, number])
     rng = np.random.default_rng(patient_seed)
     patient_id = f"SIM-{centre + 1}-{number + 1:03d}"

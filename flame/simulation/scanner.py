@@ -1,4 +1,4 @@
-"""Scanners: how one hospital sees a head. Contrast, bias field, noise, orientation, tags."""
+"""Scanners: contrast, bias field, noise, orientation and DICOM attributes of their images."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from flame.simulation.world import WORLDS, World
 
 Volume = NDArray[np.float32]
 
-# Relative signal of csf, grey, white, bone, marrow, muscle, fat, then oedema, enhancing, necrosis.
+# Relative signal of CSF, grey, white, bone, marrow, muscle, fat, then oedema, enhancing, necrosis.
 _SIGNAL = {
     Sequence.T1: (0.20, 0.55, 0.80, 0.08, 0.50, 0.45, 1.00, 0.45, 0.50, 0.30),
     Sequence.T1C: (0.20, 0.57, 0.80, 0.08, 0.50, 0.50, 1.00, 0.45, 1.15, 0.28),
@@ -22,6 +22,7 @@ _SIGNAL = {
 }
 
 TISSUES_OF_TUMOUR = ("oedema", "enhancing", "necrosis")
+"""Parts of a tumour, in the order of the last columns of the signal table."""
 
 _TIMING = {
     Sequence.T1: {"RepetitionTime": 8.2, "EchoTime": 3.2, "InversionTime": 900.0},
@@ -29,16 +30,25 @@ _TIMING = {
     Sequence.T2: {"RepetitionTime": 4200.0, "EchoTime": 98.0},
     Sequence.FLAIR: {"RepetitionTime": 9000.0, "EchoTime": 120.0, "InversionTime": 2500.0},
 }
+"""TR, TE and TI in ms, by DICOM keyword."""
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """One hospital's scanner.
+    """The scanner of one hospital.
 
-    ``orientation`` holds the row and column direction cosines (LPS) of its slices;
-    ``thickness`` multiplies the nominal spacing along the slice normal; ``contrast`` is an
-    exponent on the relative signal; ``bias`` the peak-to-peak of the bias field; ``noise`` the
-    Rician sigma as a share of the brightest signal.
+    Args:
+        manufacturer: DICOM Manufacturer.
+        model: DICOM ManufacturerModelName.
+        field: magnetic field strength in T.
+        orientation: row and column direction cosines (6,) of the slices in LPS, as in DICOM
+            ImageOrientationPatient.
+        thickness: slice thickness over the nominal spacing.
+        contrast: exponent of the relative signal.
+        bias: peak-to-peak of the multiplicative bias field.
+        noise: sigma of the Rician noise, as share of the brightest signal.
+        gain: stored value of a relative signal of 1.
+        descriptions: DICOM SeriesDescription by sequence.
     """
 
     manufacturer: str
@@ -112,15 +122,25 @@ SCANNERS = (
         _named("T1 3D cor", "T1 3D cor CE", "T2 cor", "FLAIR cor"),
     ),
 )
+"""The scanners; a ``World`` selects them by index."""
 
 
 def timing(sequence: Sequence) -> dict[str, float]:
-    """TR, TE and TI of a sequence in ms, under their DICOM keywords."""
+    """Return TR, TE and TI in ms by DICOM keyword; T2 has no TI.
+
+    Args:
+        sequence: the sequence.
+    """
     return _TIMING[sequence]
 
 
 def relative_signal(sequence: Sequence, contrast: float) -> NDArray[np.float64]:
-    """Signal of csf, grey, white, bone, marrow, muscle, fat, and of TISSUES_OF_TUMOUR."""
+    """Return the relative signal (10,) of the tissues of ``Head`` and of ``TISSUES_OF_TUMOUR``.
+
+    Args:
+        sequence: the sequence.
+        contrast: exponent of the scanner.
+    """
     return np.asarray(_SIGNAL[sequence]) ** contrast
 
 
@@ -132,7 +152,16 @@ def signal(
     contrast: float,
     world: World = WORLDS["a"],
 ) -> Volume:
-    """Noise-free signal on the anatomical grid, tumour replacing the tissue it lies in."""
+    """Return the noise-free signal (x, y, z) on the anatomical grid; tumour replaces tissue.
+
+    Args:
+        head: head of the patient.
+        live: density of live cells (x, y, z).
+        dead: density of dead cells (x, y, z).
+        sequence: the sequence.
+        contrast: exponent of the scanner.
+        world: the simulated world.
+    """
     table = relative_signal(sequence, contrast)
     tissue = np.tensordot(table[:7], head.tissues, axes=1)
     seen = visible(live, dead, world)
@@ -149,9 +178,15 @@ def signal(
 def acquisition_grid(
     scanner: Scanner, head: Head, spacing: float
 ) -> tuple[NDArray[np.float64], tuple[int, int, int]]:
-    """RAS+ affine (column, row, slice axes) and shape of the scanner's field of view.
+    """Return the grid of a scanner's field of view, which spans the head and 15 mm around it.
 
-    It spans the head and 15 mm around it.
+    Args:
+        scanner: the scanner.
+        head: head of the patient.
+        spacing: nominal voxel size in mm; the scanner multiplies it along the slice normal.
+
+    Returns:
+        RAS+ affine in mm with axes (column, row, slice), and the shape along them.
     """
     flip = np.diag([-1.0, -1.0, 1.0])
     row, column = (flip @ np.asarray(scanner.orientation).reshape(2, 3).T).T
@@ -169,7 +204,13 @@ def acquisition_grid(
 
 
 def pose(rng: np.random.Generator, degrees: float, mm: float) -> NDArray[np.float64]:
-    """Random rigid 4x4 movement of a head: rotations up to ``degrees``, shifts up to ``mm``."""
+    """Return a random rigid movement of a head as a 4x4 matrix.
+
+    Args:
+        rng: random numbers of the patient.
+        degrees: largest rotation about each axis in degrees.
+        mm: largest shift along each axis in mm.
+    """
     matrix = np.eye(4)
     for axis, angle in enumerate(np.deg2rad(rng.uniform(-degrees, degrees, 3))):
         i, j = [a for a in range(3) if a != axis]
@@ -188,9 +229,17 @@ def acquire(
     grid: tuple[NDArray[np.float64], tuple[int, int, int]],
     rng: np.random.Generator,
 ) -> NDArray[np.uint16]:
-    """Scan ``image``: resample onto the scanner grid, multiply the bias field, add Rician noise.
+    """Scan an image: resample it to the scanner grid, apply the bias field and add Rician noise.
 
-    ``head_affine`` places the image in scanner RAS+ space. Returns stored values, 12 bit.
+    Args:
+        scanner: the scanner.
+        image: noise-free signal (x, y, z).
+        head_affine: 4x4 matrix from voxels of ``image`` to the scanner's RAS+ space in mm.
+        grid: affine and shape of ``acquisition_grid``.
+        rng: random numbers of the patient.
+
+    Returns:
+        Stored values of 12 bits (column, row, slice).
     """
     affine, shape = grid
     pull = np.linalg.inv(head_affine) @ affine

@@ -1,4 +1,4 @@
-"""A simulated patient's disease: growth, radiotherapy, and what is true on each day."""
+"""The disease of a simulated patient: growth, radiotherapy, and the truth on each day."""
 
 from dataclasses import dataclass, replace
 
@@ -15,19 +15,30 @@ from flame.simulation.world import WORLDS, World
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 NECROTIC_CORE, OEDEMA_LABEL, ENHANCING_LABEL = 1, 2, 3
+"""Labels of a tumour map; see ``labels``."""
 LETHAL_ML = 130.0
+"""Volume in ml of visible tumour at which a patient dies, before a random factor of 0.7 to 1.3."""
 PROGRESSION, PARTIAL_RESPONSE = 1.4, 0.35
-"""RANO 2.0 volume ratios to baseline: PD from +40 %, PR from -65 %."""
+"""Volume over baseline in RANO 2.0: PD from +40 %, PR from -65 %."""
 RESPONSE_DAY = 165
+"""Day of the response assessment, counted from the start of radiotherapy."""
 PENUMBRA_MM = {Radiation.PHOTON: 9.0, Radiation.PROTON: 5.0, Radiation.CARBON: 3.0}
+"""Distance in mm outside the target over which the dose falls by a factor of e."""
 
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """Truth of one patient.
+    """The truth of one patient.
 
-    ``densities`` maps the day from the start of radiotherapy to (live, dead) cell density on the
-    anatomical grid; ``dose`` is the RBE-weighted dose in Gy; ``volumes`` are enhancing ml.
+    Args:
+        densities: live and dead cell density (x, y, z) on the anatomical grid, 0 to 1, by day
+            counted from the start of radiotherapy.
+        dose: RBE-weighted dose (x, y, z) in Gy.
+        treatment: course of radiotherapy.
+        volumes: enhancing volume in ml by day, the necrotic core included.
+        rano: response at ``RESPONSE_DAY``: PD, SD or PR.
+        methylated: whether the MGMT promoter is methylated.
+        survival_days: days from the start of radiotherapy to death.
     """
 
     densities: dict[int, tuple[Volume, Volume]]
@@ -40,7 +51,15 @@ class Course:
 
 
 def visible(live: Volume, dead: Volume, world: World) -> Volume:
-    """Cell density as it is seen: live and dead together, moved outward by the mass effect."""
+    """Return the cell density (x, y, z) as imaging shows it, 0 to 1.
+
+    It is the sum of live and dead cells, shifted outward by the mass effect.
+
+    Args:
+        live: density of live cells (x, y, z).
+        dead: density of dead cells (x, y, z).
+        world: the simulated world.
+    """
     density = np.asarray(np.clip(live + dead, 0, 1), np.float32)
     core = density > world.thresholds[1]
     if not world.mass_effect_mm or not core.any():
@@ -57,7 +76,13 @@ def visible(live: Volume, dead: Volume, world: World) -> Volume:
 
 
 def labels(live: Volume, dead: Volume, world: World = WORLDS["a"]) -> NDArray[np.uint8]:
-    """Tumour labels: 1 necrotic core, 2 oedema, 3 enhancing (BraTS region order)."""
+    """Return tumour labels (x, y, z): 1 necrotic core, 2 oedema, 3 enhancing (BraTS region order).
+
+    Args:
+        live: density of live cells (x, y, z).
+        dead: density of dead cells (x, y, z).
+        world: the simulated world.
+    """
     seen = visible(live, dead, world)
     found = np.zeros(live.shape, np.uint8)
     for threshold, label in zip(
@@ -68,7 +93,17 @@ def labels(live: Volume, dead: Volume, world: World = WORLDS["a"]) -> NDArray[np
 
 
 def delineate(live: Volume, dead: Volume, world: World, rng: np.random.Generator) -> Mask:
-    """The gross tumour volume as a reader draws it: enhancing tumour and necrosis."""
+    """Return the gross tumour volume as a reader draws it: enhancing tumour and necrosis.
+
+    Args:
+        live: density of live cells (x, y, z).
+        dead: density of dead cells (x, y, z).
+        world: the simulated world, with the reader's noise.
+        rng: random numbers of the reader.
+
+    Returns:
+        Mask (x, y, z).
+    """
     seen = visible(live, dead, world)
     if world.reader_noise:
         field = gaussian_filter(rng.normal(size=seen.shape), 4 / SPACING)
@@ -77,23 +112,48 @@ def delineate(live: Volume, dead: Volume, world: World, rng: np.random.Generator
 
 
 def millilitres(mask: Mask) -> float:
-    """Volume on the anatomical grid."""
+    """Return the volume of a mask in ml.
+
+    Args:
+        mask: mask (x, y, z) on the anatomical grid.
+    """
     return float(np.count_nonzero(mask)) * SPACING**3 / 1000
 
 
 def enhancing_ml(live: Volume, dead: Volume, world: World) -> float:
-    """Volume within the enhancing rim, necrotic core included, in ml."""
+    """Return the volume in ml within the enhancing rim, the necrotic core included.
+
+    Args:
+        live: density of live cells (x, y, z).
+        dead: density of dead cells (x, y, z).
+        world: the simulated world.
+    """
     return millilitres(np.clip(live + dead, 0, 1) > world.thresholds[1])
 
 
 def sample_treatment(rng: np.random.Generator, world: World) -> Treatment:
-    """Photon, proton or photon with a carbon boost, in schedules that are in use."""
+    """Return a random course of the world.
+
+    Photons have a probability of 0.5; protons, and carbon ions, have 0.25 each.
+
+    Args:
+        rng: random numbers of the patient.
+        world: the simulated world.
+    """
     return world.schedules[list(Radiation)[rng.choice(3, p=[0.5, 0.25, 0.25])]]
 
 
 @dataclass(frozen=True, eq=False)
 class Disease:
-    """A tumour as it is before radiotherapy; ``alpha`` is its radiosensitivity in 1/Gy."""
+    """A tumour before radiotherapy.
+
+    Args:
+        cells: density of live cells (x, y, z), 0 to 1.
+        d: diffusion coefficient (x, y, z) in mm2/day; 0 outside tissue.
+        growth: parameters of growth.
+        alpha: radiosensitivity in 1/Gy.
+        spacing: voxel size along x, y and z in mm, with the anisotropy of the world in it.
+    """
 
     cells: Volume
     d: Volume
@@ -104,12 +164,29 @@ class Disease:
     def after(
         self, live: Volume, dead: Volume, days: int, survival: dict[int, Volume] | None = None
     ) -> tuple[Volume, Volume]:
-        """Live and dead density ``days`` later."""
+        """Return the density of live and of dead cells, each (x, y, z), some days later.
+
+        Args:
+            live: density of live cells (x, y, z).
+            dead: density of dead cells (x, y, z).
+            days: number of days.
+            survival: surviving fraction (x, y, z) by day of a fraction, counted from now; None: no
+                radiotherapy.
+        """
         return grow(live, dead, self.d, self.growth, self.spacing, days, survival)
 
 
 def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Generator) -> Disease:
-    """Grow from a seed in white matter until the enhancing volume reaches a sampled size."""
+    """Grow a tumour from a seed in white matter until its enhancing volume has a random size.
+
+    The size is 6 to 32 ml. Growth stops after 2500 days at the latest.
+
+    Args:
+        head: head of the patient.
+        world: the simulated world.
+        alpha: radiosensitivity in 1/Gy.
+        rng: random numbers of the patient.
+    """
     white, grey = head.tissues[TISSUES.index("white")], head.tissues[TISSUES.index("grey")]
     rate = float(np.exp(rng.uniform(np.log(0.008), np.log(0.04))))
     diffusion = float(rng.uniform(0.03, 0.12))
@@ -132,9 +209,14 @@ def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Genera
 
 
 def dose_map(gtv: Mask, treatment: Treatment, sharp: bool = True) -> Volume:
-    """Prescribed dose within GTV + 15 mm and a penumbra outside, sharper for particles.
+    """Return the RBE-weighted dose (x, y, z) in Gy: prescribed within GTV + 15 mm, less outside.
 
-    Without ``sharp`` every radiation has the penumbra of photons.
+    Outside it falls exponentially over ``PENUMBRA_MM``, which is shorter for particles.
+
+    Args:
+        gtv: gross tumour volume (x, y, z) on the anatomical grid.
+        treatment: course of radiotherapy.
+        sharp: False gives every radiation the penumbra of photons.
     """
     distance = distance_transform_edt(~gtv) * SPACING - 15.0
     total = np.zeros(gtv.shape)
@@ -147,7 +229,15 @@ def dose_map(gtv: Mask, treatment: Treatment, sharp: bool = True) -> Volume:
 def survival_maps(
     dose: Volume, treatment: Treatment, alpha: float, offset: int, world: World
 ) -> dict[int, Volume]:
-    """Surviving fraction by day, day 0 of radiotherapy being ``offset``."""
+    """Return the surviving fraction (x, y, z) of each fraction of a course, by day.
+
+    Args:
+        dose: dose (x, y, z) of the course; only its distribution relative to the maximum is used.
+        treatment: course of radiotherapy.
+        alpha: radiosensitivity in 1/Gy.
+        offset: day on which radiotherapy starts.
+        world: the simulated world.
+    """
     relative = np.asarray(dose, np.float64) / max(float(dose.max()), 1e-6)
     maps = {}
     for phase in treatment.phases:
@@ -161,7 +251,15 @@ def survival_maps(
 def follow(
     disease: Disease, treatment: Treatment, dose: Volume, days: tuple[int, ...], world: World
 ) -> dict[int, tuple[Volume, Volume]]:
-    """Live and dead density on each of ``days``, the first being that of ``disease``."""
+    """Return the density of live and of dead cells, each (x, y, z), by day.
+
+    Args:
+        disease: the tumour on the earliest of ``days``.
+        treatment: course of radiotherapy.
+        dose: dose (x, y, z) of the course.
+        days: days counted from the start of radiotherapy; the earliest is at most 0.
+        world: the simulated world.
+    """
     first, *stops = sorted(days)
     live, dead = disease.cells, np.zeros_like(disease.cells)
     densities, day = {first: (live, dead)}, first
@@ -176,7 +274,14 @@ def follow(
 def simulate_course(
     head: Head, imaging_days: tuple[int, ...], seed: int, world: World = WORLDS["a"]
 ) -> Course:
-    """Grow, treat and follow one tumour; deterministic in ``seed``."""
+    """Grow, treat and follow one tumour; deterministic in ``seed``.
+
+    Args:
+        head: head of the patient.
+        imaging_days: days of imaging, counted from the start of radiotherapy.
+        seed: seed of the patient.
+        world: the simulated world.
+    """
     rng = np.random.default_rng(seed)
     treatment = sample_treatment(rng, world)
     methylated = bool(rng.random() < 0.4)
@@ -198,7 +303,10 @@ def _death_day(
     world: World,
     rng: np.random.Generator,
 ) -> int:
-    """Day on which the visible tumour exceeds a lethal volume, within five years."""
+    """Day on which the visible tumour exceeds a lethal volume, or about 1500 if it never does.
+
+    The day is counted from the start of radiotherapy.
+    """
     day = max(densities)
     live, dead = densities[day]
     lethal = LETHAL_ML * rng.uniform(0.7, 1.3)

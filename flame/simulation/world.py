@@ -1,6 +1,6 @@
 """Worlds: how disease, radiation and readers behave in a simulation.
 
-A model is trained in one world and tested in another, so that it cannot win by having the very
+A model is trained in one world and tested in another, so that it gains nothing from having the
 equations of the simulator.
 """
 
@@ -12,20 +12,31 @@ from flame.models.clinical.radiobiology import RBE, rbe
 from flame.models.evolution.counterfactual import COURSES
 
 SAME_COURSE = {r: Treatment((Phase(r, 60.0, 30, biological=True),)) for r in Radiation}
-"""Courses that differ in the name of the radiation only."""
+"""Courses of 60 Gy(RBE) in 30 fractions that differ only in the name of the radiation."""
 
 
 @dataclass(frozen=True)
 class World:
-    """What is true in a simulation.
+    """The parameters of a simulated world.
 
-    ``thresholds`` are the cell densities above which a voxel is oedematous, enhances and is
-    necrotic; ``grey_ratio`` is the diffusion in grey over white matter and ``anisotropy`` its
-    factor by axis; ``mass_effect_mm`` is the shift of tissue at the edge of a tumour of 30 ml;
-    ``reader_noise`` the spread of a reader's threshold over a contour. Recorded ion doses are
-    RBE-weighted with a fixed RBE, while cells follow ``proton_rbe``, mkm for carbon and
-    ``hypoxic_gain``, by which carbon does better in hypoxic tumours. In a ``null`` world the
-    radiations are the same but for their names.
+    The recorded doses of ions are RBE-weighted with a fixed RBE. The simulated cells follow
+    ``proton_rbe`` for protons, and for carbon the microdosimetric-kinetic model and
+    ``hypoxic_gain``.
+
+    Args:
+        thresholds: cell densities, 0 to 1, above which a voxel is oedematous, enhancing and
+            necrotic.
+        grey_ratio: diffusion in grey matter over that in white matter.
+        anisotropy: factor of the diffusion along x, y and z.
+        mass_effect_mm: shift of tissue in mm at the edge of a tumour of 30 ml.
+        reader_noise: standard deviation of a reader's density threshold along a contour.
+        clearance_days: half-life of dead cells in days.
+        alpha_beta: alpha/beta of the tumour in Gy.
+        proton_rbe: name of the RBE model of protons.
+        let: dose-averaged LET of protons and of carbon ions in keV/um.
+        hypoxic_gain: factor of the effective carbon dose in hypoxic tumours.
+        null: whether the radiations differ in their names only.
+        scanners: indices of the scanners in ``SCANNERS``; the centres use them in turn.
     """
 
     thresholds: tuple[float, float, float] = (0.2, 0.5, 0.85)
@@ -43,11 +54,22 @@ class World:
 
     @property
     def schedules(self) -> dict[Radiation, Treatment]:
-        """The course of each radiation."""
+        """The course of radiotherapy of each radiation."""
         return SAME_COURSE if self.null else COURSES
 
     def efficacy(self, phase: Phase) -> float:
-        """True over recorded RBE-weighted dose of ``phase``."""
+        """Return the true over the recorded RBE-weighted dose of a phase.
+
+        Photons and all radiations of a null world have 1. Protons have RBE(d) / RBE_fixed at the
+        physical dose d of a fraction. Carbon has the same times ``hypoxic_gain``.
+
+        Args:
+            phase: the phase, with its recorded dose.
+
+        Example:
+            >>> World().efficacy(Phase(Radiation.PHOTON, 60.0, 30))
+            1.0
+        """
         if self.null or phase.radiation is Radiation.PHOTON:
             return 1.0
         proton = phase.radiation is Radiation.PROTON
@@ -59,6 +81,7 @@ class World:
 
 
 WORLDS: Registry[World] = Registry("world")
+"""Worlds by name."""
 WORLDS.register("a")(World())
 WORLDS.register("b")(
     World(

@@ -1,1 +1,1 @@
-"""Learning on streams whose distribution drifts, in a centre's federation or peer to peer."""
+"""Learning from streams whose concepts drift, alone, at a server or peer to peer."""

@@ -1,14 +1,22 @@
-"""Changes of a stream, and how alarms of learners and detectors go with them."""
+"""Changes of concept in a stream, and how alarms of learners and detectors relate to them."""
 
 import pandas as pd
 
 
 def with_changes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows by node and step, each with its node's ``change``, and whether all is ``calm``.
+    """Return the rows with columns ``change`` and ``calm``.
 
-    A ``change`` is a number from 1 on, of all steps in a row at which the concept changes, 0
-    elsewhere; steps of a change and the one after it are not calm, as an alarm there is no false
-    one.
+    ``change`` numbers the changes of each node from 1; steps in a row at which the concept changes
+    are one change, and steps without one have 0. ``calm`` is False during a change and in the step
+    after it, in which a late alarm is not a false one.
+
+    Args:
+        rows: rows by step with the columns ``node`` and ``changed``, sorted by step.
+
+    Example:
+        >>> rows = pd.DataFrame({"node": "a", "changed": [False, True, True, False, False]})
+        >>> with_changes(rows)[["change", "calm"]].to_numpy().tolist()
+        [[0, True], [1, False], [1, False], [0, False], [0, True]]
     """
     keys = _keys(rows)
     just = rows.changed.groupby(keys).shift(fill_value=False)
@@ -17,9 +25,14 @@ def with_changes(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def own_alarms(run: pd.DataFrame) -> tuple[float, float]:
-    """Share of changes that the learner itself noticed, and its alarms in 100 calm steps of a node.
+    """Return how well a learner's own alarms match the changes.
 
-    ``run`` holds the rows of ``prequential``; NaN where it raises none, or nobody knows of changes.
+    Args:
+        run: the table that ``prequential`` returns.
+
+    Returns:
+        The share of changes with an alarm during the change, and alarms in 100 calm steps of a
+        node. NaN where the learner raises no alarms or the concepts are unknown.
     """
     if run.alarm.isna().all():
         return float("nan"), float("nan")
@@ -30,10 +43,17 @@ def own_alarms(run: pd.DataFrame) -> tuple[float, float]:
 
 
 def detection(rows: pd.DataFrame, column: str) -> tuple[float, float, float]:
-    """Share of changes noticed at their steps, median rows until then, % of calm steps with alarms.
+    """Return how well the alarms of a drift detector match the changes.
 
-    ``column`` holds the row of the first alarm in a step of a node; the step after a change counts
-    for neither.
+    The step after a change counts neither as a detection nor as a false alarm.
+
+    Args:
+        rows: rows by step with the columns ``node``, ``changed``, ``rows`` and ``column``.
+        column: column with the row of a step's first alarm, from 1; NaN: no alarm.
+
+    Returns:
+        The share of changes with an alarm, the median number of rows from the beginning of a change
+        to its first alarm, and the percentage of calm steps with an alarm.
     """
     rows = with_changes(rows)
     during, calm = rows[rows.change > 0], rows[rows.calm]

@@ -1,8 +1,13 @@
-"""What a stream run is: where rows come from, when they drift, who learns, and how."""
+"""Configuration of a stream run, and what opens its stream and its network."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
+from annotated_types import Ge, Len
+
+from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.federation.gossip.network import PLACES, GossipConfig, GossipNetwork
 from flame.federation.gossip.topology import CHANGING
@@ -18,65 +23,80 @@ from flame.streams.sources.tables.config import TableConfig
 from flame.streams.sources.tables.stream import table_stream
 from flame.streams.stream import Stream
 
-NETWORKS = ("table", "image")
 _SOURCES = ("synthetic", "table", "mri")
 _SECTIONS = {**{name: name for name in _SOURCES}, "schedule": "synthetic"}
-"""Sections, and the source that each is for."""
+"""The source that each section belongs to."""
 
 
 @dataclass(frozen=True)
-class StreamConfig:
-    """One source (``synthetic`` with its ``schedule``, ``table``, ``mri``), and who learns from it.
-
-    ``compare`` names known methods, ``methods`` are own ones. Everything is repeated for each of
-    ``seeds``, which decide what is drawn and the first weights. ``detectors`` watch each node's
-    errors. ``network`` is table (one layer of ``hidden`` units) or image (convolutions of so many
-    filters, on square images).
-    """
+class StreamConfig(Section):
+    """Configuration of ``flame stream``: one source of rows, a network, and methods to compare."""
 
     synthetic: SyntheticConfig = SyntheticConfig()
+    """Synthetic concepts; used where ``synthetic.source`` is set."""
     table: TableConfig = TableConfig()
+    """Tables with a time and a site; used where ``table.files`` is set."""
     mri: MRIConfig = MRIConfig()
+    """Simulated MRI cohorts; used where ``mri.hospitals`` is above 0."""
     schedule: ScheduleConfig = ScheduleConfig()
+    """When each node of a synthetic stream changes its concept."""
     gossip: GossipConfig = GossipConfig()
+    """Topology and method of learning peer to peer."""
     training: Pace = Pace()
+    """Training of every step of the stream."""
     compare: tuple[str, ...] = ("local", "fedavg", "gossip", "evidence-gossip")
+    """Names of built-in methods to run."""
     methods: dict[str, MethodConfig] = field(default_factory=dict)
+    """Further methods to run, by name."""
     detectors: tuple[str, ...] = ("adwin", "page-hinkley")
-    network: str = "table"
-    hidden: int = 20
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    """Drift detectors that watch the errors of each node."""
+    network: Literal["table", "image"] = "table"
+    """A network with one hidden layer, or a convolutional one for square images."""
+    hidden: Annotated[int, Ge(1)] = 20
+    """Hidden units of the network ``table``; filters of the first convolution of ``image``."""
+    seeds: Annotated[tuple[Annotated[int, Ge(0)], ...], Len(1)] = (0, 1, 2, 3, 4)
+    """Every method runs once for each seed, which decides the rows and the initial weights."""
 
-    def __post_init__(self) -> None:
+    def rules(self) -> Iterator[Rule]:
+        """One source, no section of another source, and methods and detectors that exist."""
         sources = [self.synthetic.source, self.table.files, self.mri.hospitals]
-        if sum(map(bool, sources)) != 1:
-            raise BadInput("set exactly one of synthetic.source, table.files and mri.hospitals")
-        for name, set_by in _SECTIONS.items():
-            used = sources[_SOURCES.index(set_by)]
-            if not used and getattr(self, name) != type(getattr(self, name))():
-                raise BadInput(f"[{name}] goes with [{set_by}], which is not where rows come from")
-        if len(set(self.seeds)) != len(self.seeds) or not self.seeds or min(self.seeds) < 0:
-            raise BadInput("seeds: at least one, each once, 0 or more")
-        if self.network not in NETWORKS:
-            raise BadInput(f"network: one of {', '.join(NETWORKS)}")
-        if self.hidden < 1:
-            raise BadInput("hidden: 1 or more")
+        yield (
+            sum(map(bool, sources)) == 1,
+            "set exactly one of synthetic.source, table.files and mri.hospitals",
+        )
+        for name, source in _SECTIONS.items():
+            section = getattr(self, name)
+            yield (
+                sources[_SOURCES.index(source)] or section == type(section)(),
+                f"[{name}] goes with [{source}], which is not where rows come from",
+            )
+        yield len(set(self.seeds)) == len(self.seeds), "seeds: each once"
         for name in self.detectors:
             DETECTORS[name]
-        if not self.all_methods:
-            raise BadInput("compare, methods: at least one")
+        yield self.all_methods, "compare, methods: at least one"
         for name in self.methods:
-            if not re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,59}", name):
-                raise BadInput(f"methods.{name}: at most 60 letters, digits and _ . + - as a name")
+            yield (
+                re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,59}", name),
+                f"methods.{name}: at most 60 letters, digits and _ . + - as a name",
+            )
 
     @property
     def all_methods(self) -> dict[str, MethodConfig]:
-        """Every method by name."""
+        """Every method of the run by name, built-in ones first."""
         return chosen(self.compare, self.methods)
 
 
 def open_stream(config: StreamConfig, seed: int) -> Stream:
-    """The stream of a seed; what drifts when is the same for every seed."""
+    """Return the stream of a seed; the drift schedule is the same for every seed.
+
+    Args:
+        config: the configuration of the run.
+        seed: decides the rows and the label noise.
+
+    Raises:
+        BadInput: the topology needs places that the source does not have, or it changes over
+            rounds where drift spreads along it.
+    """
     if config.table.files:
         return table_stream(config.table, config.gossip.degree, seed)
     if config.gossip.topology == PLACES:
@@ -94,8 +114,16 @@ def open_stream(config: StreamConfig, seed: int) -> Stream:
 
 
 def open_network(config: StreamConfig, stream: Stream) -> Network:
-    """The network that every method learns."""
-    if config.network == NETWORKS[1]:
+    """Return the network that every method trains, without weights.
+
+    Args:
+        config: the configuration of the run.
+        stream: the stream, whose features and classes decide the size of the network.
+
+    Raises:
+        BadInput: an image network, and rows of the stream are not square images.
+    """
+    if config.network == "image":
         from flame.streams.networks.cnn import ImageNetwork
 
         return ImageNetwork(stream.shape[0], config.hidden, len(stream.classes))

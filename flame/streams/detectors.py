@@ -1,4 +1,4 @@
-"""Detectors of drift (river), one a node, and what they are given to watch."""
+"""Drift detectors of river, one for each node."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -22,17 +22,37 @@ DETECTORS.register("eddm")(binary.EDDM)
 DETECTORS.register("hddm-a")(binary.HDDMA)
 DETECTORS.register("hddm-w")(binary.HDDMW)
 _BINARY = ("ddm", "eddm", "hddm-a", "hddm-w")
-"""Those that watch errors, 0 or 1, alone."""
+"""Detectors that only take errors, 0 or 1."""
 
 
 class Watch:
-    """Detectors of the same kinds at every node."""
+    """The same drift detectors at every node.
+
+    Args:
+        names: names of detectors.
+        nodes: number of nodes.
+
+    Example:
+        The errors of the second node rise from 0 to 1 after 100 rows.
+
+        >>> errors = np.repeat([[0.0, 0.0], [0.0, 1.0]], 100, axis=1)
+        >>> Watch(["page-hinkley"], nodes=2).see(errors, np.ones((2, 200), bool))
+        {'page-hinkley': array([ nan, 167.])}
+    """
 
     def __init__(self, names: Iterable[str], nodes: int) -> None:
         self._each = {name: [DETECTORS[name]() for _ in range(nodes)] for name in names}
 
     def see(self, values: Array, there: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-        """For each detector the row (n,) of ``values`` (n, m) at which it first alarmed, or NaN."""
+        """Show the detectors a batch, and return their first alarms.
+
+        Args:
+            values: what is watched (n, m), such as errors, in order of time.
+            there: mask (n, m) of the rows that exist.
+
+        Returns:
+            For each detector the row (n,) at which it first alarmed, from 1; NaN: no alarm.
+        """
         return {
             name: np.array(
                 [
@@ -45,10 +65,18 @@ class Watch:
 
 
 def label_free(stream: Stream, names: Iterable[str]) -> pd.DataFrame:
-    """A row a step and node, from the second step on, with alarms that need no label.
+    """Watch every feature of a stream with detectors of its own, which need no labels.
 
-    Every feature has detectors of its own; ``alarm_NAME`` is the row at which the first of them
-    alarmed, or NaN. The other columns are those of ``prequential``.
+    Detectors that only take errors of 0 and 1 are left out.
+
+    Args:
+        stream: the stream.
+        names: names of detectors.
+
+    Returns:
+        A row for each step, from the second on, and each node, with the columns ``node``,
+        ``changed`` and ``rows`` of ``prequential``. ``alarm_NAME`` is the row at which the first
+        feature's detector alarmed, from 1, or NaN.
     """
     usable = [name for name in names if name not in _BINARY]
     count, nodes = int(np.prod(stream.shape)), len(stream.nodes)
@@ -64,7 +92,15 @@ def label_free(stream: Stream, names: Iterable[str]) -> pd.DataFrame:
 
 
 def first_alarm(detector: Any, values: Array) -> float:
-    """How many values were seen at the first alarm; NaN without one. All are shown to it."""
+    """Show all values to a detector, and return how many it had seen at its first alarm.
+
+    Args:
+        detector: a detector of river.
+        values: values (m,) in order of time.
+
+    Returns:
+        The number of values, or NaN without an alarm.
+    """
     found = float("nan")
     for place, value in enumerate(values):
         detector.update(float(value))

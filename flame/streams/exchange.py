@@ -1,4 +1,4 @@
-"""How nodes share what they learned in a round: not at all, with a server, or with neighbours."""
+"""How nodes exchange models in a round: not at all, with a server, or with neighbours."""
 
 from collections.abc import Mapping
 
@@ -19,14 +19,27 @@ from flame.federation.strategies.strategy import State, open_strategy
 from flame.streams.networks.base import Array
 
 BYTES = 4
-"""Of a number on the way."""
+"""Bytes of a number in a message, which is sent in 32 bits."""
 EXCHANGES: Registry[type["Exchange"]] = Registry("exchange")
 
 
 class Exchange:
-    """Rounds are counted from the first step on; ``sent`` counts bytes a node.
+    """How the nodes of a stream exchange models, round by round.
 
-    ``name`` and ``options`` are those of what mixes: a strategy at a server, or a gossip method.
+    Rounds are counted over all steps of the stream. ``number`` is that of the current round, from
+    0, and -1 before the first; ``now`` is who receives what in it. ``sent`` (n,) counts the bytes
+    that each node has sent.
+
+    Args:
+        peers: the nodes, their links, and when they are away.
+        name: name of what combines the models: a gossip method, or an aggregation strategy of the
+            server.
+        options: options of the method or strategy.
+        rate: learning rate of the nodes, the default of some strategies.
+
+    Raises:
+        BadInput: the method or strategy is unknown, its options are wrong, or it does not work on
+            streams.
     """
 
     def __init__(
@@ -38,10 +51,16 @@ class Exchange:
         self.open(name, options, rate)
 
     def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
-        """Make ready what mixes."""
+        """Set up the method or strategy that combines models; nothing by default.
+
+        Args:
+            name: name of the method or strategy.
+            options: its options.
+            rate: learning rate of the nodes.
+        """
 
     def next(self) -> NDArray[np.bool_]:
-        """Go on to the next round; which nodes (n,) take part."""
+        """Begin the next round, and return the mask (n,) of the nodes that take part."""
         self.number += 1
         self.now = self._round(self.number)
         return self.peers.participating(self.number)
@@ -50,33 +69,63 @@ class Exchange:
         raise NotImplementedError
 
     def given(self, models: Array) -> Array:
-        """What nodes begin the round with: who was away, with what a server has by now."""
+        """Return the models (n, size) that nodes start a round with, unchanged by default.
+
+        Args:
+            models: models (n, size) of the nodes.
+        """
         return models
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
-        """The next models of nodes that have one each; ``counts`` (n,) rows were learned from."""
+        """Return the next models (n, size) of nodes that have one model each.
+
+        Args:
+            before: models (n, size) before the local training of the round.
+            trained: models (n, size) after it.
+            counts: number (n,) of rows that each node trained on.
+        """
         raise NotImplementedError
 
     def average(self, models: Array, counts: Array) -> Array:
-        """Models averaged by counts over who is heard; for learners that have several each."""
+        """Return averages (n, size) over the nodes that each node receives from, by counts.
+
+        For learners that have several models for each node.
+
+        Args:
+            models: one model of each node (n, size).
+            counts: number (n,) of rows that each node's model was trained on.
+        """
         return self.now.by(counts) @ models
 
     def sends(self, numbers: float | Array) -> None:
-        """Count a message of so many numbers to everybody who hears it.
+        """Count the bytes of a message to every node that receives from the sender.
 
-        They may be those of each node (n,), or of each to each (n, n): to the row's node from the
-        column's.
+        Args:
+            numbers: size of the message in numbers: one size, one for each sender (n,), or one for
+                each receiver and sender (n, n).
         """
         self.sent = self.sent + BYTES * np.where(self.now.hears, numbers, 0.0).sum(axis=0)
 
     def correction(self, node: int) -> Correction:
-        """How a node's gradients are changed."""
+        """Return how the strategy changes the gradients of a node; not at all by default.
+
+        Args:
+            node: number of the node, from 0.
+        """
         return Correction()
 
 
 @EXCHANGES.register("alone")
 class Alone(Exchange):
-    """Every node on its own."""
+    """Every node learns on its own, and sends nothing.
+
+    Example:
+        >>> from flame.federation.gossip.network import GossipConfig
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a", "b")), "", {}, rate=0.02)
+        >>> trained = np.array([[0.0], [1.0]])
+        >>> alone.mix(np.zeros((2, 1)), trained, counts=np.ones(2)).tolist()
+        [[0.0], [1.0]]
+    """
 
     def _round(self, number: int) -> Round:
         itself = np.eye(self.nodes, dtype=bool)
@@ -89,10 +138,27 @@ class Alone(Exchange):
 
 @EXCHANGES.register("gossip")
 class Gossip(Exchange):
-    """With neighbours, by a gossip method."""
+    """Neighbours exchange models peer to peer, by a gossip method.
+
+    Example:
+        Two neighbours average their models with weights of one half.
+
+        >>> from flame.federation.gossip.network import GossipConfig
+        >>> gossip = Gossip(GossipNetwork(GossipConfig(), ("a", "b")), "dpsgd", {}, rate=0.02)
+        >>> participating = gossip.next()
+        >>> trained = np.array([[0.0], [1.0]])
+        >>> gossip.mix(np.zeros((2, 1)), trained, counts=np.ones(2)).tolist()
+        [[0.5], [0.5]]
+        >>> gossip.sent.tolist()
+        [4.0, 4.0]
+    """
 
     def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
-        """See ``Exchange``."""
+        """See ``Exchange``.
+
+        Raises:
+            BadInput: the method does not work with so few neighbours.
+        """
         self.method = open_method(name, options)
         self.method.check(self.peers.heard)
         self._memory: dict[str, Array] = {}
@@ -110,10 +176,28 @@ class Gossip(Exchange):
 
 @EXCHANGES.register("server")
 class Server(Exchange):
-    """With a server that hears all, by a strategy of ``flame train``."""
+    """A server receives all models, and combines them by a strategy of ``flame train``.
+
+    Only what nodes upload is counted as sent.
+
+    Example:
+        FedAvg weights the models by rows: (10 * 0 + 30 * 1) / 40.
+
+        >>> from flame.federation.gossip.network import GossipConfig
+        >>> server = Server(GossipNetwork(GossipConfig(), ("a", "b")), "fedavg", {}, rate=0.02)
+        >>> participating = server.next()
+        >>> trained = np.array([[0.0], [1.0]])
+        >>> server.mix(np.zeros((2, 1)), trained, counts=np.array([10.0, 30.0])).tolist()
+        [[0.75], [0.75]]
+    """
 
     def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
-        """See ``Exchange``."""
+        """See ``Exchange``.
+
+        Raises:
+            BadInput: the strategy gives sites models of their own, does not wait for all sites, or
+                needs plain gradient steps.
+        """
         self.strategy = open_strategy(name, options, rate)
         if self.strategy.personal or len(self.strategy.corrections(State([]), "")) > 1:
             raise BadInput(f"strategy {name}: sites have models of their own; not on streams")
@@ -137,7 +221,7 @@ class Server(Exchange):
         return Round(weights, heard, there, np.random.default_rng([self.peers.config.seed, number]))
 
     def given(self, models: Array) -> Array:
-        """See ``Exchange``."""
+        """See ``Exchange``. A node that was away gets the present model of the server."""
         behind = self.now.participating & ~self._latest
         return np.where(behind[:, None], models[self._latest.argmax()], models)
 
@@ -156,7 +240,11 @@ class Server(Exchange):
         return np.where(self.peers.participating(self.number)[:, None], state.weights[0], trained)
 
     def sends(self, numbers: float | Array) -> None:
-        """Count a message to the server, who passes it on to all for whom it is."""
+        """Count the upload of a message to the server, which passes it on.
+
+        Args:
+            numbers: as in ``Exchange``; a message for several receivers is uploaded once.
+        """
         most = numbers.max(axis=0) if np.ndim(numbers) > 1 else numbers  # type: ignore[union-attr]
         self.sent = self.sent + BYTES * most * self.peers.participating(max(self.number, 0))
 

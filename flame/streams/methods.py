@@ -1,9 +1,10 @@
-"""Methods that streams are learned with: a learner, and how its nodes share."""
+"""Methods that learn from streams: a learner, and how its nodes exchange what they learn."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
@@ -14,28 +15,33 @@ from flame.streams.stream import Stream
 
 
 @dataclass(frozen=True)
-class MethodConfig:
-    """``learner`` with its ``options``, and an ``exchange``: alone, server or gossip.
-
-    ``strategy`` is that of the server, with ``strategy_options``; the gossip method is that of
-    [gossip]. ``annealed``: by training.annealed or by itself.
-    """
+class MethodConfig(Section):
+    """A learner, and how its nodes exchange what they learn."""
 
     learner: str = "fine-tune"
+    """Name of a stream learner."""
     exchange: str = "gossip"
+    """How nodes exchange models: ``alone``, ``server`` or ``gossip`` (by ``gossip.method``)."""
     options: dict[str, Any] = field(default_factory=dict)
+    """Options of the learner."""
     strategy: str = "fedavg"
+    """Aggregation strategy of the server."""
     strategy_options: dict[str, Any] = field(default_factory=dict)
+    """Options of the strategy."""
     annealed: bool = False
+    """Whether the learning rate falls to 0 over the rounds of a step, as ``training.annealed`` says
+    for all methods."""
 
-    def __post_init__(self) -> None:
-        learner, _ = LEARNERS[self.learner], EXCHANGES[self.exchange]
+    def rules(self) -> Iterator[Rule]:
+        """Learner and exchange exist, and a strategy is given only where it is used."""
+        learner = LEARNERS[self.learner]
+        EXCHANGES[self.exchange]
         used = learner.mixes and self.exchange == "server"
-        if (self.strategy != "fedavg" or self.strategy_options) and not used:
-            raise BadInput(
-                f"methods.strategy: learner '{self.learner}' with exchange '{self.exchange}' would "
-                "not use it; it is for a learner of one model a node with exchange 'server'"
-            )
+        yield (
+            used or (self.strategy == "fedavg" and not self.strategy_options),
+            f"methods.strategy: learner '{self.learner}' with exchange '{self.exchange}' would "
+            "not use it; it is for a learner of one model a node with exchange 'server'",
+        )
 
 
 KNOWN: Mapping[str, MethodConfig] = {
@@ -70,11 +76,23 @@ KNOWN: Mapping[str, MethodConfig] = {
     "oracle": MethodConfig("oracle"),
     "oracle-annealed": MethodConfig("oracle", annealed=True),
 }
-"""Methods by name, with their usual options."""
+"""Built-in methods by name."""
 
 
 def chosen(compare: tuple[str, ...], own: Mapping[str, MethodConfig]) -> dict[str, MethodConfig]:
-    """Known methods to ``compare``, and one's ``own``."""
+    """Return the methods of a run by name, built-in ones first.
+
+    Args:
+        compare: names of built-in methods, or of ``own`` ones.
+        own: further methods by name; one replaces the built-in method of its name.
+
+    Raises:
+        BadInput: a name in ``compare`` is unknown.
+
+    Example:
+        >>> chosen(("local",), {})["local"].exchange
+        'alone'
+    """
     for name in compare:
         if name not in KNOWN and name not in own:
             raise BadInput(f"unknown method '{name}': {nearest(name, list(KNOWN))}")
@@ -89,7 +107,20 @@ def begin(
     pace: Pace,
     seed: int,
 ) -> Learner:
-    """A learner that is ready for the first batch."""
+    """Return a learner that is ready for the first batch.
+
+    Args:
+        method: the method.
+        stream: the stream to learn from.
+        network: the network to train.
+        gossip: topology and gossip method.
+        pace: training of a step.
+        seed: decides the initial weights and what the learner draws.
+
+    Raises:
+        BadInput: an option is wrong, the method needs true concepts that the stream does not have,
+            or the exchange cannot use the strategy or the gossip method.
+    """
     exchange = EXCHANGES[method.exchange]
     learner = open_learner(method.learner, method.options)
     if learner.is_told and (stream.concept < 0).any():

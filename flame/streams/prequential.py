@@ -1,4 +1,4 @@
-"""Test, then train: how well each node does on a batch before it learns from it."""
+"""Prequential evaluation: each batch tests the models before they learn from it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from flame.streams.networks.base import Array
 from flame.streams.stream import Batch, Stream
 
 _EARLIER = 10
-"""Earlier batches that forgetting is measured on, the newest."""
+"""Number of earlier batches that forgetting is measured on: the most recent ones."""
 
 
 def prequential(
@@ -23,14 +23,32 @@ def prequential(
     stream: Stream,
     detectors: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """A row a step and node, from the second step on.
+    """Run a learner over a stream, testing each batch before it is learned from.
 
-    ``accuracy`` on true labels before training, on ``rows`` rows (NaN without any); ``earlier``
-    that on the batches before the last; ``alarm`` whether the learner took this batch for another
-    concept; ``alarm_NAME`` the row at which a detector on errors alarmed, which sees noisy labels
-    as a hospital would. Of the training before: ``bytes`` sent, ``moved`` (how far the mean model
-    went), ``divergence`` and ``consensus`` (mean distance of nodes' models from their mean, before
-    and after they were mixed). Who is away when a batch comes never learns from it.
+    A node that is away in the first round of a step never learns from the batch of that step.
+
+    Args:
+        learner: a learner that has begun; it is trained.
+        stream: the stream.
+        detectors: names of drift detectors to watch the errors of each node.
+
+    Returns:
+        A row for each step, from the second on, and each node, with the columns:
+
+        - ``step``, ``node``, ``concept`` and ``changed``: as in the stream.
+        - ``rows``: number of rows of the batch.
+        - ``accuracy``: share of true labels predicted before training; NaN without a row.
+        - ``earlier``: mean accuracy on up to ten batches before the previous one.
+        - ``alarm_NAME``: row at which the detector first alarmed, from 1, or NaN. Detectors see
+          errors on the training labels, which may be wrong, as they would at a hospital.
+        - ``bytes``, ``moved``, ``divergence`` and ``consensus``: of the training in the step
+          before. Bytes sent; distance that the mean model moved; mean distance of the nodes'
+          models from their mean, before they were first mixed and at the end.
+        - ``alarm``: whether the learner took the batch for another concept; NaN where it raises
+          no alarms.
+
+    Raises:
+        FlameError: a model is no longer finite.
     """
     watch, found = Watch(detectors, len(stream.nodes)), list[pd.DataFrame]()
     trained: Mapping[str, Any] = {}
@@ -79,7 +97,7 @@ def _share(right: NDArray[np.bool_], batch: Batch) -> Array:
 
 
 def _earlier(learner: Learner, batches: Sequence[Batch]) -> Array | float:
-    """Mean accuracy (n,) of each node's present model on its earlier batches."""
+    """Return the mean accuracy (n,) of each node's present model on earlier batches."""
     scores = [
         _share(learner.predict(batch.x).argmax(axis=-1) == batch.truth, batch) for batch in batches
     ]

@@ -1,4 +1,4 @@
-"""What nodes see over time: one batch a step, tested on before it is learned from."""
+"""Batches and streams: the rows that each node gets in each step."""
 
 from dataclasses import dataclass, replace
 
@@ -11,10 +11,14 @@ from flame.streams.networks.base import Array, Labels
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """A step of all nodes, padded to the node with the most rows.
+    """The rows of all nodes in one step, padded to the node with the most rows.
 
-    ``x`` (node, m, ...) features, ``y`` (node, m) labels to learn from, ``truth`` those to be
-    tested on (they differ where label noise is declared), ``there`` (node, m) which rows exist.
+    Args:
+        x: features (node, m, ...).
+        y: labels (node, m) to train on.
+        truth: true labels (node, m) to test on; they differ from ``y`` where the stream declares
+            label noise.
+        there: mask (node, m) of the rows that exist; the others are padding.
     """
 
     x: Array
@@ -24,17 +28,25 @@ class Batch:
 
     @property
     def weight(self) -> Array:
-        """1.0 for every row that exists."""
+        """Weights (node, m): 1.0 for a row that exists, 0.0 for padding."""
         return self.there.astype(float)
 
 
 @dataclass(frozen=True, eq=False)
 class Stream:
-    """``batches``, a step each, of ``nodes``.
+    """The batches of all nodes over time.
 
-    ``concept`` (step, node) is known of simulated drift only; -1 where it is not. ``moving`` (step,
-    node) says where a concept is on its way to another. ``links`` are those of geography, where
-    nodes have a place; ``left_out`` counts rows of tables that are in no batch.
+    Args:
+        nodes: names of the nodes.
+        classes: names of the classes.
+        batches: one batch for each step.
+        concept: number of the concept (step, node); -1 where it is unknown. Only simulated drift
+            has known concepts.
+        simulated: whether the rows are simulated.
+        links: links (node, node) between neighbours by geography; None: the nodes have no places.
+        moving: mask (step, node) of the steps at which a gradual or incremental change goes on;
+            None: changes are sudden or unknown.
+        left_out: number of rows of a table that are in no batch.
     """
 
     nodes: tuple[str, ...]
@@ -48,23 +60,27 @@ class Stream:
 
     @property
     def rows(self) -> int:
-        """Of all batches and nodes."""
+        """Number of rows of all batches and nodes."""
         return int(sum(batch.there.sum() for batch in self.batches))
 
     @property
     def changed(self) -> NDArray[np.bool_]:
-        """Where (step, node) rows are of another concept than a step before, or more of them."""
+        """Mask (step, node) of the steps at which the concept changes or goes on changing."""
         first = np.zeros((1, len(self.nodes)), bool)
         found = np.vstack([first, self.concept[1:] != self.concept[:-1]])
         return found if self.moving is None else found | self.moving
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of a row's features."""
+        """Shape of the features of one row."""
         return self.batches[0].x.shape[2:]
 
     def first(self, steps: int) -> "Stream":
-        """The stream's beginning."""
+        """Return the beginning of the stream.
+
+        Args:
+            steps: number of steps to keep.
+        """
         moving = None if self.moving is None else self.moving[:steps]
         return replace(
             self, batches=self.batches[:steps], concept=self.concept[:steps], moving=moving
@@ -72,7 +88,18 @@ class Stream:
 
 
 def padded(rows: list[tuple[Array, Labels, Labels]], shape: tuple[int, ...]) -> Batch:
-    """A batch of nodes that have different numbers of rows: features, labels, true labels."""
+    """Return a batch of nodes that have different numbers of rows.
+
+    Args:
+        rows: features (m, ...), labels (m,) and true labels (m,) of each node.
+        shape: shape of the features of one row.
+
+    Example:
+        >>> one, two = np.ones((1, 3)), np.ones((2, 3))
+        >>> y = np.array([0, 1])
+        >>> padded([(one, y[:1], y[:1]), (two, y, y)], shape=(3,)).there.tolist()
+        [[True, False], [True, True]]
+    """
     most = max((len(y) for _, y, _ in rows), default=0)
     x = np.zeros((len(rows), most, *shape))
     y, truth = (np.zeros((len(rows), most), np.int64) for _ in range(2))

@@ -1,1 +1,1 @@
-"""Response criteria and radiobiology."""
+"""Clinical criteria: response assessment (RANO) and radiobiology."""

@@ -1,8 +1,10 @@
-"""Dose and effect: LQ survival, BED, EQD2 and the RBE of protons and carbon.
+"""Radiobiology: linear-quadratic (LQ) survival, BED, EQD2, and the RBE of protons and carbon ions.
 
-LQ: S = exp(-alpha D - beta d D) of a dose D in fractions of d Gy (Fowler 1989,
-doi:10.1259/0007-1285-62-740-679). RBE is applied to physical doses only, never to an RBE-weighted
-one (DICOM DoseType EFFECTIVE).
+The LQ model gives S = exp(-alpha D - beta d D) for a dose D in fractions of d Gy. RBE applies to
+physical doses only, never to an RBE-weighted one (DICOM DoseType EFFECTIVE).
+
+Reference:
+    Fowler 1989, doi:10.1259/0007-1285-62-740-679 (LQ model).
 """
 
 import math
@@ -17,21 +19,40 @@ from flame.core.treatment import Phase, Radiation, Treatment
 Array = NDArray[np.float64]
 
 ALPHA_BETA = 8.0
-"""alpha/beta of glioblastoma in Gy (fits range over 5 to 10.8)."""
+"""alpha/beta of glioblastoma in Gy; published fits range from 5 to 10.8."""
 LATE_BRAIN = 3.0
-"""That of late reactions of the brain in Gy (Lawrence 2010, doi:10.1016/j.ijrobp.2009.02.091)."""
+"""alpha/beta of late brain toxicity in Gy (Lawrence 2010, doi:10.1016/j.ijrobp.2009.02.091)."""
 RBE = {Radiation.PHOTON: 1.0, Radiation.PROTON: 1.1, Radiation.CARBON: 3.0}
-"""Fixed RBE, where the LET is unknown."""
+"""Fixed RBE of each radiation, used where the LET is unknown."""
 RBE_MODEL = {Radiation.PROTON: "mcnamara", Radiation.CARBON: "mkm"}
-"""RBE model where the LET is known."""
+"""Name of the RBE model of each ion, used where the LET is known."""
 
 RBE_LIMITS: Registry[Callable[[float, float], tuple[float, float]]] = Registry("RBE model")
-"""LETd in keV/um and alpha/beta in Gy in, RBE in the limits of no and of large dose out."""
+"""RBE models by name.
+
+A model takes the dose-averaged LET (LETd) in keV/um and alpha/beta in Gy. It returns RBEmax, the
+limit at zero dose, and RBEmin, the limit at large dose.
+"""
 
 
 @RBE_LIMITS.register("mcnamara")
 def mcnamara(let: float, alpha_beta: float) -> tuple[float, float]:
-    """Protons, McNamara 2015 (doi:10.1088/0031-9155/60/21/8399)."""
+    """Return RBEmax and RBEmin of protons by the model of McNamara.
+
+    RBEmax = 0.99064 + 0.35605 LETd / (alpha/beta), RBEmin = 1.1012 - 0.0038703 sqrt(alpha/beta)
+    LETd.
+
+    Args:
+        let: LETd in keV/um.
+        alpha_beta: alpha/beta of photons in Gy.
+
+    Reference:
+        McNamara et al. 2015, doi:10.1088/0031-9155/60/21/8399.
+
+    Example:
+        >>> [round(limit, 3) for limit in mcnamara(2.0, 4.0)]
+        [1.169, 1.086]
+    """
     return (
         0.99064 + 0.35605 * let / alpha_beta,
         1.1012 - 0.0038703 * math.sqrt(alpha_beta) * let,
@@ -40,23 +61,64 @@ def mcnamara(let: float, alpha_beta: float) -> tuple[float, float]:
 
 @RBE_LIMITS.register("wedenberg")
 def wedenberg(let: float, alpha_beta: float) -> tuple[float, float]:
-    """Protons, Wedenberg 2013 (doi:10.3109/0284186X.2012.705892)."""
+    """Return RBEmax and RBEmin of protons by the model of Wedenberg.
+
+    RBEmax = 1 + 0.434 LETd / (alpha/beta), RBEmin = 1.
+
+    Args:
+        let: LETd in keV/um.
+        alpha_beta: alpha/beta of photons in Gy.
+
+    Reference:
+        Wedenberg et al. 2013, doi:10.3109/0284186X.2012.705892.
+
+    Example:
+        >>> wedenberg(2.0, 4.0)
+        (1.217, 1.0)
+    """
     return 1 + 0.434 * let / alpha_beta, 1.0
 
 
 @RBE_LIMITS.register("carabe")
 def carabe(let: float, alpha_beta: float) -> tuple[float, float]:
-    """Protons, Carabe 2012 (doi:10.1088/0031-9155/57/5/1159); its 2.686 Gy is alpha/beta of V79."""
+    """Return RBEmax and RBEmin of protons by the model of Carabe.
+
+    With L = 2.686 LETd / (alpha/beta): RBEmax = 0.843 + 0.154 L, RBEmin = 1.09 + 0.006 L. The
+    constant 2.686 Gy is alpha/beta of V79 cells.
+
+    Args:
+        let: LETd in keV/um.
+        alpha_beta: alpha/beta of photons in Gy.
+
+    Reference:
+        Carabe et al. 2012, doi:10.1088/0031-9155/57/5/1159.
+
+    Example:
+        >>> [round(limit, 3) for limit in carabe(2.0, 4.0)]
+        [1.05, 1.098]
+    """
     relative = 2.686 * let / alpha_beta
     return 0.843 + 0.154 * relative, 1.09 + 0.006 * relative
 
 
 @RBE_LIMITS.register("mkm")
 def mkm(let: float, alpha_beta: float) -> tuple[float, float]:
-    """Carbon, microdosimetric-kinetic model with saturation, Kase 2006 (doi:10.1667/RR3536.1).
+    """Return RBEmax and RBEmin of carbon ions by the microdosimetric-kinetic model with saturation.
 
-    Domains of 0.42 um and saturation at 150 keV/um (HSG cells); LETd stands for the lineal energy.
-    alpha of the ion is that of photons plus beta times the dose to a domain by one event.
+    alpha of the ion is that of photons plus beta z, where z is the dose of one event to a domain:
+    RBEmax = 1 + z / (alpha/beta), RBEmin = 1. LETd stands for the lineal energy. Domains have a
+    radius of 0.42 um, and lineal energy saturates at 150 keV/um (HSG cells).
+
+    Args:
+        let: LETd in keV/um; 0 gives an RBE of 1.
+        alpha_beta: alpha/beta of photons in Gy.
+
+    Reference:
+        Kase et al. 2006, doi:10.1667/RR3536.1.
+
+    Example:
+        >>> [round(limit, 2) for limit in mkm(50.0, 8.0)]
+        [2.71, 1.0]
     """
     saturated = 150.0**2 * -math.expm1(-((let / 150.0) ** 2)) / let if let > 0 else 0.0
     event_gy = 0.1602 * saturated / (math.pi * 0.42**2)
@@ -64,9 +126,22 @@ def mkm(let: float, alpha_beta: float) -> tuple[float, float]:
 
 
 def rbe(dose: Array | float, let: float, alpha_beta: float, model: str) -> Array:
-    """RBE of a physical ``dose`` in Gy a fraction at LETd ``let`` in keV/um by ``model``.
+    """Return the RBE of a physical dose per fraction.
 
-    [sqrt(r^2 + 4 D r RBEmax + 4 D^2 RBEmin^2) - r] / 2 D with r = alpha/beta.
+    RBE = [sqrt(r^2 + 4 d r RBEmax + 4 d^2 RBEmin^2) - r] / (2 d), with r = alpha/beta.
+
+    Args:
+        dose: physical dose d per fraction in Gy, of any shape.
+        let: LETd in keV/um.
+        alpha_beta: alpha/beta of photons in Gy.
+        model: name in RBE_LIMITS.
+
+    Returns:
+        RBE, of the shape of ``dose``.
+
+    Example:
+        >>> round(float(rbe(2.0, let=2.0, alpha_beta=4.0, model="wedenberg")), 3)
+        1.106
     """
     low, high = RBE_LIMITS[model](let, alpha_beta)
     d, r = np.maximum(np.asarray(dose, float), 1e-9), alpha_beta
@@ -74,7 +149,20 @@ def rbe(dose: Array | float, let: float, alpha_beta: float, model: str) -> Array
 
 
 def weighted_dose(phase: Phase, alpha_beta: float = ALPHA_BETA, model: str = "") -> float:
-    """RBE-weighted dose of a phase in Gy(RBE), by ``model`` or RBE_MODEL where the LET is known."""
+    """Return the RBE-weighted dose of a phase in Gy(RBE).
+
+    A dose that is RBE-weighted already, and a photon dose, is returned as it is.
+
+    Args:
+        phase: one phase of a course.
+        alpha_beta: alpha/beta of photons in Gy, for the RBE model.
+        model: name in RBE_LIMITS for a phase of known LET; empty: that of RBE_MODEL. Without LET
+            the fixed RBE applies.
+
+    Example:
+        >>> round(weighted_dose(Phase(Radiation.PROTON, dose=60.0, fractions=30)), 6)
+        66.0
+    """
     if phase.biological or phase.radiation is Radiation.PHOTON:
         return phase.dose
     if phase.let is None:
@@ -84,7 +172,19 @@ def weighted_dose(phase: Phase, alpha_beta: float = ALPHA_BETA, model: str = "")
 
 
 def bed(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
-    """Biologically effective dose of a course in Gy: sum of D(1 + d/(alpha/beta))."""
+    """Return the biologically effective dose of a course in Gy: the sum of D (1 + d /
+    (alpha/beta)).
+
+    D is the RBE-weighted dose of a phase and d that of one of its fractions.
+
+    Args:
+        treatment: course of radiotherapy.
+        alpha_beta: alpha/beta of the tissue in Gy.
+
+    Example:
+        >>> bed(Treatment((Phase(Radiation.PHOTON, dose=60.0, fractions=30),)))
+        75.0
+    """
     total = 0.0
     for phase in treatment.phases:
         dose = weighted_dose(phase)
@@ -93,16 +193,47 @@ def bed(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
 
 
 def eqd2(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
-    """Equivalent dose in 2 Gy fractions in Gy: BED / (1 + 2/(alpha/beta))."""
+    """Return the equivalent dose in 2 Gy fractions in Gy: BED / (1 + 2 / (alpha/beta)).
+
+    Args:
+        treatment: course of radiotherapy.
+        alpha_beta: alpha/beta of the tissue in Gy.
+
+    Example:
+        >>> eqd2(Treatment((Phase(Radiation.PHOTON, dose=60.0, fractions=30),)))
+        60.0
+    """
     return bed(treatment, alpha_beta) / (1 + 2 / alpha_beta)
 
 
 def surviving_fraction(dose: Array | float, alpha: float, beta: float) -> Array:
-    """LQ survival of one fraction of ``dose`` Gy(RBE); alpha in 1/Gy, beta in 1/Gy2."""
+    """Return the surviving fraction after one fraction: exp(-alpha d - beta d^2).
+
+    Args:
+        dose: dose d in Gy(RBE), of any shape.
+        alpha: linear coefficient in 1/Gy.
+        beta: quadratic coefficient in 1/Gy^2.
+
+    Returns:
+        Surviving fraction from 0 to 1, of the shape of ``dose``.
+
+    Example:
+        >>> round(float(surviving_fraction(2.0, alpha=0.1, beta=0.0125)), 4)  # exp(-0.25)
+        0.7788
+    """
     d = np.asarray(dose, float)
     return np.asarray(np.exp(-alpha * d - beta * d * d))
 
 
 def fraction_days(phase: Phase) -> list[int]:
-    """Days of the fractions of a phase from the start of radiotherapy: five a week."""
+    """Return the day of each fraction, counted from the start of radiotherapy: five fractions a
+    week.
+
+    Args:
+        phase: one phase of a course.
+
+    Example:
+        >>> fraction_days(Phase(Radiation.PHOTON, dose=14.0, fractions=7))
+        [0, 1, 2, 3, 4, 7, 8]
+    """
     return [phase.start_day + n // 5 * 7 + n % 5 for n in range(phase.fractions)]

@@ -1,7 +1,10 @@
-"""Response Assessment in Neuro-Oncology: a rating of every day, and why.
+"""Response Assessment in Neuro-Oncology (RANO): a rating of every imaging day, with its reason.
 
-RANO 2010: Wen 2010, doi:10.1200/JCO.2009.26.3541. RANO 2.0: Wen 2023, doi:10.1200/JCO.23.01059.
-Steroids and clinical state are not known here and do not count.
+Steroid dose and clinical state are not available and not used.
+
+Reference:
+    Wen et al. 2010, doi:10.1200/JCO.2009.26.3541 (RANO 2010).
+    Wen et al. 2023, doi:10.1200/JCO.23.01059 (RANO 2.0).
 """
 
 from collections.abc import Sequence
@@ -13,7 +16,11 @@ from flame.core.registry import nearest
 
 
 class Rating(StrEnum):
-    """What is said of a day."""
+    """Rating of a day.
+
+    CR, PR, SD and PD are complete response, partial response, stable disease and progressive
+    disease.
+    """
 
     BEFORE = "before baseline"
     BASELINE = "baseline"
@@ -27,11 +34,14 @@ class Rating(StrEnum):
 
 @dataclass(frozen=True)
 class Burden:
-    """The tumour of one ``day`` from the start of radiotherapy.
+    """Tumour burden on one day.
 
-    ``size`` is what the criteria measure (ml or mm²) of target lesions, ``rest`` says that there is
-    any lesion at all, ``new`` that a measurable one is where there was none at baseline, and
-    ``flair`` is the volume of the whole abnormality in ml or None.
+    Args:
+        day: day from the start of radiotherapy.
+        size: size of the target lesions, in ml or mm² as the criteria require.
+        rest: whether any lesion is present, measurable or not.
+        new: whether a measurable lesion lies where there was none at baseline.
+        flair: volume of the whole abnormality in ml; None where unknown.
     """
 
     day: int
@@ -43,12 +53,20 @@ class Burden:
 
 @dataclass(frozen=True)
 class Criteria:
-    """Thresholds are shares of the size at baseline (``partial``) and at the nadir (``growth``).
+    """Thresholds of one set of criteria, as relative changes of size.
 
-    The first day after radiotherapy is the baseline, or the last one before it. PD within
-    ``unsure_days`` after radiotherapy needs a second look ``look_days`` later or more, still above
-    the threshold. Up to ``targets`` lesions count. ``flair_growth`` of the whole abnormality is
-    PD too, None where it does not count: RANO 2010 names no number.
+    Args:
+        name: name of the criteria.
+        unit: unit of size: ml or mm².
+        partial: change from baseline at or below which the rating is PR.
+        growth: change from the nadir at or above which the rating is PD.
+        after_radiotherapy: True: the baseline is the first day after radiotherapy; False: the last
+            day before it.
+        targets: largest number of target lesions.
+        flair_growth: change of the whole abnormality from its smallest volume at or above which the
+            rating is PD; None: not used. RANO 2010 gives no number.
+        unsure_days: days after radiotherapy within which PD needs confirmation (12 weeks).
+        look_days: shortest time in days from unconfirmed PD to the scan that confirms it (4 weeks).
     """
 
     name: str
@@ -70,10 +88,18 @@ CRITERIA = {
         Criteria("rano-2010", "mm²", -0.50, 0.25, False, 5, flair_growth=0.40),
     )
 }
+"""Criteria by name."""
 
 
 def criteria_named(name: str) -> Criteria:
-    """The criteria, or BadInput that names the nearest."""
+    """Return the criteria with a name.
+
+    Args:
+        name: key of CRITERIA.
+
+    Raises:
+        BadInput: the name is unknown; the message suggests the nearest one.
+    """
     if name not in CRITERIA:
         raise BadInput(f"unknown criteria '{name}': {nearest(name, list(CRITERIA))}")
     return CRITERIA[name]
@@ -81,9 +107,18 @@ def criteria_named(name: str) -> Criteria:
 
 @dataclass(frozen=True)
 class Assessment:
-    """The rating of one day with what it rests on; ``why`` is the rule in words.
+    """Rating of one day, with the sizes that it rests on.
 
-    Changes are shares of the size at baseline and at the nadir, None where those are 0.
+    Args:
+        burden: tumour burden of the day.
+        rating: rating.
+        baseline: size at baseline, in the unit of the criteria; None before the baseline.
+        nadir: smallest size from the baseline up to the previous day; None before the baseline.
+        from_baseline: relative change from the baseline; None up to the baseline, or where its size
+            is 0.
+        from_nadir: relative change from the nadir; None up to the baseline, or where the nadir is
+            0.
+        why: the rule that applied, in words.
     """
 
     burden: Burden
@@ -97,23 +132,56 @@ class Assessment:
 
 @dataclass(frozen=True)
 class Progression:
-    """Days to the first confirmed PD, or to the last look where there was none."""
+    """Time to progression, in days from the start of radiotherapy.
+
+    Args:
+        days: day of the first confirmed PD or of death, or else the last imaging day.
+        progressed: True for an event, False where the time is censored.
+    """
 
     days: int
     progressed: bool
 
 
 def baseline_of(days: Sequence[int], end_of_radiotherapy: int, rules: Criteria) -> int | None:
-    """The day of the baseline: the first after radiotherapy, or the last before it began."""
+    """Return the day of the baseline, or None where no day can serve as one.
+
+    Args:
+        days: imaging days from the start of radiotherapy.
+        end_of_radiotherapy: day of the last fraction.
+        rules: criteria; they say whether the baseline is the first day after radiotherapy, or the
+            last day before it.
+
+    Example:
+        >>> baseline_of([-5, 60, 150], 42, CRITERIA["rano-2.0"])
+        60
+    """
     if rules.after_radiotherapy:
         return min((d for d in days if d > end_of_radiotherapy), default=None)
     return max((d for d in days if d <= 0), default=None)
 
 
 def assess(days: Sequence[Burden], end_of_radiotherapy: int, rules: Criteria) -> list[Assessment]:
-    """A rating of every day, in order; PD that a later look confirms or not is rated then.
+    """Rate every day in order, by the first rule that applies.
 
-    CR and PR are as seen on their day: whether they hold for four weeks is not asked.
+    PD: a new measurable lesion, growth of at least ``growth`` above the nadir, measurable disease
+    after a nadir of 0, or growth of the whole abnormality by ``flair_growth``. CR: no lesion. PR: a
+    change from baseline of at most ``partial``. SD: otherwise. PD soon after radiotherapy stays
+    unconfirmed until a later scan confirms or rejects it, which changes the earlier rating. CR and
+    PR need no confirmation after four weeks.
+
+    Args:
+        days: burden of each day, in ascending order of days.
+        end_of_radiotherapy: day of the last fraction.
+        rules: criteria.
+
+    Returns:
+        One assessment for each day, in the same order.
+
+    Example:
+        >>> days = [Burden(60, 10.0), Burden(150, 3.0), Burden(250, 4.3)]
+        >>> [str(a.rating) for a in assess(days, 42, CRITERIA["rano-2.0-volume"])]
+        ['baseline', 'PR', 'PD']
     """
     start = baseline_of([b.day for b in days], end_of_radiotherapy, rules)
     if start is None:
@@ -165,12 +233,12 @@ def _rated(
 def _change(size: float | None, reference: float | None) -> float | None:
     if size is None or not reference:
         return None
-    # A threshold met to the last bit is met.
+    # Rounding lets a change that equals a threshold in exact arithmetic reach it.
     return round(size / reference - 1, 9)
 
 
 def _confirmed(found: list[Assessment], rated: Assessment, rules: Criteria) -> Assessment:
-    """PD soon after radiotherapy: unconfirmed, unless an earlier unconfirmed one waits for it."""
+    """Rate early PD as unconfirmed, unless it confirms an earlier unconfirmed PD."""
     waiting = [a for a in found if a.rating is Rating.UNCONFIRMED]
     if waiting and rated.burden.day - waiting[0].burden.day >= rules.look_days:
         return rated
@@ -179,7 +247,7 @@ def _confirmed(found: list[Assessment], rated: Assessment, rules: Criteria) -> A
 
 
 def _resolved(found: list[Assessment], rated: Assessment, rules: Criteria) -> list[Assessment]:
-    """Earlier unconfirmed PD becomes PD, or not, by a look that is late enough."""
+    """Confirm or reject earlier unconfirmed PD by a scan that is late enough."""
     late = [
         a
         for a in found
@@ -196,9 +264,21 @@ def _resolved(found: list[Assessment], rated: Assessment, rules: Criteria) -> li
 
 
 def progression(found: Sequence[Assessment], death: float | None = None) -> Progression | None:
-    """Time to the first confirmed PD or to ``death``; None where nothing is known after baseline.
+    """Return the time to the first confirmed PD or to death, whichever is earlier.
 
-    Without either it is censored at the last day looked at.
+    Args:
+        found: assessments in order of days.
+        death: day of death from the start of radiotherapy; None where the patient is not known to
+            have died.
+
+    Returns:
+        The time; without an event it is censored at the last imaging day. None without an event and
+        without imaging after the baseline.
+
+    Example:
+        >>> days = [Burden(60, 10.0), Burden(250, 15.0)]
+        >>> progression(assess(days, 42, CRITERIA["rano-2.0-volume"]))
+        Progression(days=250, progressed=True)
     """
     looks = [a.burden.day for a in found if a.rating not in (Rating.BEFORE, Rating.BASELINE)]
     events = [a.burden.day for a in found if a.rating is Rating.PD]

@@ -1,1 +1,1 @@
-"""Forecasts of the tumour."""
+"""Tumour evolution: forecasts of volume and shape under radiotherapy."""

@@ -1,11 +1,14 @@
-"""Split-conformal calibration of any evolution model on patients it did not learn from.
+"""Split-conformal calibration of an evolution model on patients that it was not trained on.
 
-Volume intervals are stretched about their median, in the logarithm and on either side apart, until
-the 90 % band covers the whole course of as many calibration patients as it says (Vovk 2005; Romano
-2019, arXiv:1905.03222), and the voxel probability is tempered (Guo 2017, arXiv:1706.04599). The
-course of a new patient who is exchangeable with them lies within the band with a chance of 90 % or
-more, a single day more often. Both come from sums over patients, on a grid, so that sums over
-centres give what pooled patients would.
+Log volumes are stretched about their median, separately below and above, until the 90 % band covers
+the whole course of 90 % of the calibration patients. The voxel probability is calibrated by
+temperature scaling. For a new patient exchangeable with them, the band covers the whole course with
+probability 90 % or more. It covers a single day more often. Both calibrations need only sums over
+patients on a grid, so sums over centres give the pooled result.
+
+Reference:
+    Vovk et al. 2005; Romano et al. 2019, arXiv:1905.03222 (conformal prediction).
+    Guo et al. 2017, arXiv:1706.04599 (temperature scaling).
 """
 
 from dataclasses import dataclass, field, replace
@@ -22,8 +25,11 @@ from flame.models.regression.additive import Additive
 Array = NDArray[np.float64]
 
 LEVEL = 0.9
+"""Nominal coverage of the volume band."""
 STRETCHES = np.exp(np.linspace(np.log(0.05), np.log(50), 300))
+"""Grid of factors on log volumes about their median."""
 TEMPERATURES = np.exp(np.linspace(-2.0, 2.5, 46))
+"""Grid of temperatures that divide the voxel logit."""
 _LEAST_CASES = 3
 _centre = attrgetter("centre")
 _LEAST_SPREAD = 0.02
@@ -31,14 +37,34 @@ _LEAST_SPREAD = 0.02
 
 @dataclass(frozen=True)
 class Calibration:
-    """Factors on log volumes below and above their median, and divisor of the voxel logit."""
+    """Calibration of volume intervals and of the voxel probability.
+
+    Args:
+        low: factor on the distance of log volumes below their median.
+        high: factor on the distance of log volumes above their median.
+        temperature: divisor of the voxel logit.
+    """
 
     low: float = 1.0
     high: float = 1.0
     temperature: float = 1.0
 
     def apply(self, forecast: Forecast, largest_ml: float) -> Forecast:
-        """The forecast, calibrated; volumes between nothing and ``largest_ml``."""
+        """Return a calibrated forecast.
+
+        Log volumes with median m become m + factor (log V - m), with ``low`` below and ``high``
+        above m. The voxel probability becomes sigmoid(logit(p) / temperature).
+
+        Args:
+            forecast: forecast of the model.
+            largest_ml: upper limit of volumes in ml.
+
+        Example:
+            >>> half = np.full((1, 1, 1), 0.5, np.float32)
+            >>> forecast = Forecast(day=90, probability=half, volumes=np.array([5.0, 10.0, 20.0]))
+            >>> Calibration(high=2.0).apply(forecast, largest_ml=100.0).volumes.round(3).tolist()
+            [5.0, 10.0, 40.0]
+        """
         logs = _logs(forecast)
         away = logs - np.median(logs)
         volumes = np.exp(np.median(logs) + np.where(away < 0, self.low, self.high) * away)
@@ -51,17 +77,24 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class Sums(Additive):
-    """What patients add to a calibration: patients by the stretch they need, and cross-entropy.
+    """Sums over calibration patients, which add up over centres.
 
-    ``counts`` (side, stretch), the sides below and above the median, and ``entropy``
-    (temperature,) over the voxels in doubt.
+    Args:
+        counts: number of patients by the factor that they need (2, stretch), for the sides below
+            and above the median, on the grid STRETCHES.
+        entropy: cross-entropy (temperature,) summed over uncertain voxels, on the grid
+            TEMPERATURES.
     """
 
     counts: Array
     entropy: Array
 
     def calibration(self) -> Calibration:
-        """The least stretches that cover LEVEL of the patients, the likeliest temperature."""
+        """Return the calibration that the sums give.
+
+        The factor of each side is the ceil((n + 1)(1 + LEVEL) / 2)-th smallest of n patients. The
+        temperature is that of the least cross-entropy.
+        """
         n = int(self.counts[0].sum())
         rank = min(int(np.ceil((n + 1) * (1 + LEVEL) / 2)), n)
         low, high = (
@@ -71,7 +104,15 @@ class Sums(Additive):
 
 
 def summed(model: EvolutionModel, cases: list[EvolutionCase]) -> Sums:
-    """Sums over ``cases``, from none of which the model learned."""
+    """Compute the calibration sums of patients that the model was not trained on.
+
+    A patient counts once on each side, with the largest factor that any day of the course needs.
+    Voxels with an absolute logit below 4 enter the cross-entropy.
+
+    Args:
+        model: trained model.
+        cases: cases with later masks.
+    """
     counts, entropy = np.zeros((2, len(STRETCHES))), np.zeros(len(TEMPERATURES))
     for case in cases:
         forecasts, needed = model.forecast(case, tuple(d for d, _ in case.later)), [0.0, 0.0]
@@ -88,14 +129,27 @@ def summed(model: EvolutionModel, cases: list[EvolutionCase]) -> Sums:
 
 @dataclass
 class Calibrated:
-    """``model`` learns from all cases but every ``one_in``-th of a centre, which calibrate it."""
+    """Evolution model that holds out some of its training cases to calibrate itself.
+
+    Args:
+        model: model to train and to calibrate.
+        one_in: every ``one_in``-th case of each centre is held out.
+        calibration: calibration of the forecasts; ``fit`` replaces it.
+    """
 
     model: EvolutionModel
     one_in: int = 3
     calibration: Calibration = field(default_factory=Calibration)
 
     def fit(self, cases: list[EvolutionCase]) -> None:
-        """Learn, then calibrate; raises BadInput where too few cases are left to calibrate."""
+        """Train the model on some of the cases and calibrate it on the others.
+
+        Args:
+            cases: cases with later masks.
+
+        Raises:
+            BadInput: fewer than three cases are left for the calibration.
+        """
         learning, held = self.split(cases)
         if len(held) < _LEAST_CASES:
             raise BadInput(
@@ -106,14 +160,29 @@ class Calibrated:
         self.calibration = summed(self.model, held).calibration()
 
     def split(self, cases: list[EvolutionCase]) -> tuple[list[EvolutionCase], list[EvolutionCase]]:
-        """The cases to learn from, and every ``one_in``-th of each centre, which calibrate."""
+        """Return the training cases and the calibration cases.
+
+        Args:
+            cases: cases of one or several centres.
+
+        Example:
+            >>> from types import SimpleNamespace as Case
+            >>> cases = [Case(centre="a", name=n) for n in range(4)]
+            >>> [[c.name for c in part] for part in Calibrated(model=None, one_in=3).split(cases)]
+            [[1, 2], [0, 3]]
+        """
         by_centre = groupby(sorted(cases, key=_centre), key=_centre)
         placed = [item for _, own in by_centre for item in enumerate(own)]
         learning = [case for n, case in placed if n % self.one_in]
         return learning, [case for n, case in placed if not n % self.one_in]
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """The model's forecasts, calibrated."""
+        """Return the calibrated forecasts of the model, one for each day.
+
+        Args:
+            case: patient with the treatment to forecast.
+            days: days from the start of radiotherapy.
+        """
         largest = case.ml(np.ones_like(case.tumour))
         return [self.calibration.apply(f, largest) for f in self.model.forecast(case, days)]
 
@@ -124,7 +193,7 @@ def _logit(probability: NDArray[np.float32]) -> Array:
 
 
 def _logs(forecast: Forecast) -> Array:
-    """Log volumes; where all are the same, evenly about it instead."""
+    """Return log volumes; if they are all equal, spread them evenly about that value."""
     logs = np.log(np.maximum(forecast.volumes, LEAST_ML))
     if np.ptp(logs) > 2 * _LEAST_SPREAD:
         return np.asarray(logs)
@@ -132,7 +201,23 @@ def _logs(forecast: Forecast) -> Array:
 
 
 def score(forecast: Forecast, ml: float) -> tuple[bool, float]:
-    """Whether the truth lies above the median, and the stretch of that side that reaches it."""
+    """Return the side of the true volume and the factor that lets the band reach it.
+
+    Args:
+        forecast: forecast of one day.
+        ml: true volume in ml; values below LEAST_ML count as LEAST_ML.
+
+    Returns:
+        Whether the true log volume lies above the median, and its distance from the median divided
+        by that of the band's edge on that side.
+
+    Example:
+        >>> volumes = 10 * np.exp(np.linspace(-1, 1, 41))
+        >>> forecast = Forecast(90, np.zeros((1, 1, 1), np.float32), volumes)
+        >>> above, factor = score(forecast, ml=10 * np.exp(0.45))
+        >>> above, round(factor, 6)
+        (True, 0.5)
+    """
     logs = _logs(forecast)
     middle = np.median(logs)
     low, high = np.quantile(logs - middle, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
@@ -142,6 +227,18 @@ def score(forecast: Forecast, ml: float) -> tuple[bool, float]:
 
 
 def entropies(logits: Array, truth: NDArray[np.bool_]) -> Array:
-    """Summed cross-entropy at each of TEMPERATURES."""
+    """Return the cross-entropy at each of TEMPERATURES, summed over voxels.
+
+    Args:
+        logits: predicted logits (n,).
+        truth: whether each voxel is tumour (n,).
+
+    Returns:
+        Sums (temperature,).
+
+    Example:
+        >>> entropies(np.array([0.0]), np.array([True]))[:2].round(4)  # log(2)
+        array([0.6931, 0.6931])
+    """
     scaled = logits[None] / TEMPERATURES[:, None]
     return np.asarray((np.logaddexp(0, scaled) - scaled * truth[None]).sum(axis=1))

@@ -1,4 +1,4 @@
-"""Patients as hospitals have them, turned into evolution cases."""
+"""Conversion of a patient's images, masks and radiotherapy into an evolution case."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,18 +11,31 @@ from flame.models.clinical.radiobiology import RBE, weighted_dose
 from flame.models.evolution.model import EvolutionCase
 
 SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
+"""Sequences in the order of the channels of a case's images."""
 
 Volume = NDArray[np.float32]
 
 _OPERATED = 1.5
-"""A tumour so many times larger before was operated on, and the rest tells nothing of growth."""
+"""Ratio of the earlier to the baseline volume above which surgery in between is assumed, so that
+the earlier image says nothing about growth.
+"""
 
 
 def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -> EvolutionCase:
-    """Return the case of a ``patient`` whose images, masks and dose lie on one cube.
+    """Build the evolution case of a patient whose images, masks and dose lie on one cube.
 
-    ``white`` and ``grey`` are the tissue fractions there. Raises BadInput that names the patient
-    where radiotherapy, its dose or the mask before it is not there.
+    The baseline is the last day up to the start of radiotherapy with a tumour mask. An earlier
+    tumour more than 1.5 times as large is ignored, as surgery in between is assumed.
+
+    Args:
+        patient: patient on the cube.
+        white: white-matter fraction (x, y, z) on the cube, 0 to 1.
+        grey: grey-matter fraction (x, y, z) on the cube, 0 to 1.
+        centre: name of the centre.
+
+    Raises:
+        BadInput: the radiotherapy plan, the dose, or a tumour mask before radiotherapy is missing;
+            the message names the patient.
     """
     name = f"centre {centre}: patient {patient.pseudonym}"
     if patient.treatment is None:
@@ -57,7 +70,7 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
 
 
 def _images(timepoint: Timepoint) -> Volume:
-    """Sequences as last axis; zeros for one that is not there."""
+    """Stack the sequences along the last axis; a missing sequence is 0."""
     assert timepoint.tumour is not None
     empty = np.zeros(timepoint.tumour.voxels.shape, np.float32)
     scans = [timepoint.scans.get(s) for s in SEQUENCES]
@@ -65,7 +78,7 @@ def _images(timepoint: Timepoint) -> Volume:
 
 
 def _weight(dose: DoseMap, treatment: Treatment) -> np.float32:
-    """RBE-weighted over recorded dose: 1 where the dose map is weighted already."""
+    """Return the factor from the recorded to the RBE-weighted dose; 1 for a weighted dose map."""
     if dose.biological:
         return np.float32(1)
     phases = treatment.phases

@@ -1,4 +1,4 @@
-"""Courses of radiotherapy in use, and a patient's case under another radiation than the planned."""
+"""Counterfactual radiotherapy: standard courses, and a patient's case under another radiation."""
 
 from dataclasses import replace
 
@@ -18,26 +18,47 @@ COURSES = {
         )
     ),
 }
-"""Ion doses are RBE-weighted, as they are prescribed."""
+"""Standard course of each radiation; ion doses are RBE-weighted, as they are prescribed."""
 
 
 def main_radiation(treatment: Treatment) -> Radiation:
-    """The radiation that a course is named after: its last ion, or photons."""
+    """Return the radiation that characterises a course: the last ion, else photons.
+
+    Args:
+        treatment: course of radiotherapy.
+
+    Example:
+        >>> str(main_radiation(COURSES[Radiation.CARBON]))  # after photons
+        'carbon'
+    """
     ions = [p.radiation for p in treatment.phases if p.radiation is not Radiation.PHOTON]
     return ions[-1] if ions else Radiation.PHOTON
 
 
 def last_day(treatment: Treatment | None) -> int:
-    """Day of the last fraction; where no course is known, of 30 fractions on weekdays."""
+    """Return the day of the last fraction, counted from the start of radiotherapy.
+
+    Args:
+        treatment: course of radiotherapy; None: 30 fractions, five a week.
+
+    Example:
+        >>> last_day(None)
+        39
+    """
     phases = (treatment or COURSES[Radiation.PHOTON]).phases
     return max(day for phase in phases for day in fraction_days(phase))
 
 
 def under(case: EvolutionCase, radiation: Radiation) -> EvolutionCase:
-    """``case`` under ``radiation``: the planned course where it is that, else the one in use.
+    """Return a case under another radiation.
 
-    The planned RBE-weighted dose map is kept and scaled to the other prescription, as a plan of
-    another radiation is not known.
+    If the planned course has that main radiation, the case is returned unchanged. Otherwise the
+    standard course replaces it, and the planned RBE-weighted dose map is scaled to its
+    prescription, as the dose distribution of a new plan is unknown.
+
+    Args:
+        case: case with the planned course.
+        radiation: radiation to forecast.
     """
     if main_radiation(case.treatment) is radiation:
         return case

@@ -1,9 +1,12 @@
-"""Reaction-diffusion growth of a glioma with fractionated radiotherapy.
+"""Reaction-diffusion growth of a glioma under fractionated radiotherapy.
 
-dc/dt = div(D grad c) + rho c (1 - c) on white and grey matter (Swanson 2000,
-doi:10.1046/j.1365-2184.2000.00177.x); at a fraction c is multiplied by the LQ survival S(d) and
-the killed cells go to a dead compartment that clears with a half-life. Explicit steps in a box
-around the tumour that grows with it, zero flux at the border of the tissue.
+The density c follows dc/dt = div(D grad c) + rho c (1 - c) on white and grey matter. A fraction
+multiplies c by the LQ survival S(d). The killed cells go to a dead compartment that clears with a
+half-life. The solver takes explicit steps in a box around the tumour that grows with it, with zero
+flux at the border of the tissue.
+
+Reference:
+    Swanson et al. 2000, doi:10.1046/j.1365-2184.2000.00177.x (growth on white and grey matter).
 """
 
 from collections.abc import Mapping
@@ -17,13 +20,21 @@ Volume = NDArray[np.float32]
 Box = NDArray[np.int64]
 
 FLOOR = 1e-5
-"""Density below which the tumour ends: the box reaches a margin beyond it."""
+"""Density below which a voxel counts as free of tumour: the box reaches a margin beyond it."""
 _MARGIN = 4
+"""Margin of the box in voxels."""
 
 
 @dataclass(frozen=True)
 class Growth:
-    """``diffusion`` in white matter in mm2/day, a tenth of it in grey; ``rate`` rho in 1/day."""
+    """Parameters of growth and clearance.
+
+    Args:
+        diffusion: diffusion coefficient D in white matter in mm2/day.
+        rate: proliferation rate rho in 1/day.
+        grey_ratio: D in grey matter relative to that in white matter.
+        clearance_days: half-life of dead cells in days.
+    """
 
     diffusion: float
     rate: float
@@ -32,13 +43,39 @@ class Growth:
 
 
 def diffusivity(white: Volume, grey: Volume, growth: Growth, least_tissue: float = 0.4) -> Volume:
-    """Diffusion coefficient in mm2/day of each voxel from tissue fractions; 0 outside tissue."""
+    """Return the diffusion coefficient of each voxel; it is 0 outside tissue.
+
+    Within tissue it is D (white + grey_ratio grey).
+
+    Args:
+        white: white-matter fraction (x, y, z), 0 to 1.
+        grey: grey-matter fraction (x, y, z), 0 to 1.
+        growth: growth parameters.
+        least_tissue: sum of both fractions at or below which a voxel is not tissue.
+
+    Returns:
+        Diffusion coefficient (x, y, z) in mm2/day.
+
+    Example:
+        >>> white, grey = np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0])
+        >>> diffusivity(white, grey, Growth(diffusion=0.5, rate=0.02))
+        array([0.5 , 0.05, 0.  ], dtype=float32)
+    """
     mixed = growth.diffusion * (white + growth.grey_ratio * grey)
     return np.where(white + grey > least_tissue, mixed, 0).astype(np.float32)
 
 
 def stable_step(diffusion: float, spacing: float) -> float:
-    """Largest time step in days, at most one, that keeps the explicit scheme stable."""
+    """Return a time step that keeps the explicit scheme stable: min(1, 0.9 h^2 / (6 D)) days.
+
+    Args:
+        diffusion: largest diffusion coefficient D in mm2/day.
+        spacing: smallest voxel side h in mm.
+
+    Example:
+        >>> round(stable_step(diffusion=2.7, spacing=3.0), 6)
+        0.5
+    """
     return float(min(1.0, 0.9 * spacing**2 / (6 * diffusion)))
 
 
@@ -52,12 +89,28 @@ def grow(
     survival: Mapping[int, Volume] | None = None,
     steps: int | None = None,
 ) -> tuple[Volume, Volume]:
-    """Return live and dead cell density after ``days`` whole days.
+    """Simulate growth for a number of whole days.
 
-    ``cells`` and ``dead`` are densities 0..1 (x, y, z) with ``spacing`` mm, by axis where it
-    differs; ``d`` is the diffusion in mm2/day, 0 where there is no tissue, and the outermost
-    voxels count as none; ``survival`` gives the surviving fraction map of each day (counted from
-    the start of this call) with a fraction. ``steps`` a day default to the fewest that are stable.
+    Args:
+        cells: density of live cells (x, y, z), 0 to 1.
+        dead: density of dead cells (x, y, z), 0 to 1.
+        d: diffusion coefficient (x, y, z) in mm2/day; 0 where there is no tissue. The outermost
+            voxels count as no tissue.
+        growth: growth parameters; only the rate and the clearance are used.
+        spacing: side length of a voxel in mm, or one for each axis.
+        days: number of days.
+        survival: surviving fraction (x, y, z) on each day with a fraction, by day from the start of
+            this call; None: no radiotherapy.
+        steps: time steps per day; None: the smallest stable number.
+
+    Returns:
+        Densities of live and of dead cells (x, y, z).
+
+    Example:
+        >>> cells, d = np.full((5, 5, 5), 0.5, np.float32), np.full((5, 5, 5), 0.1, np.float32)
+        >>> live, _ = grow(cells, np.zeros_like(cells), d, Growth(0.1, rate=0.1), 1.0, days=1)
+        >>> round(float(live[2, 2, 2]), 4)  # 0.5 + 0.1 * 0.5 * (1 - 0.5)
+        0.525
     """
     peak = float(d.max())
     if steps is None:
@@ -84,7 +137,7 @@ def grow(
 
 
 def _tumour_box(cells: Volume, last: Box | None) -> Box:
-    """First index and end by axis (2, 3) of densities above FLOOR, with a margin; never shrinks."""
+    """Return the index range (2, 3) of densities above FLOOR plus a margin; it never shrinks."""
     offset = np.zeros(3, np.int64) if last is None else last[0]
     seen = cells if last is None else cells[tuple(slice(*span) for span in last.T)]
     if not seen.size:
@@ -105,10 +158,10 @@ def _tumour_box(cells: Volume, last: Box | None) -> Box:
 def _prepare(
     d: Volume, scale: NDArray[np.float32], cells: Volume, fx: Volume, fy: Volume, fz: Volume
 ) -> None:
-    """Fill the mean coefficient at the face to the next voxel; 0 where either has no tissue.
+    """Fill the mean coefficient at the face to the next voxel; 0 if either voxel has no tissue.
 
-    The outermost voxels count as no tissue, so that every other one has its six neighbours.
-    Cells outside tissue are removed.
+    The outermost voxels count as no tissue, so that every other voxel has six neighbours. Cells
+    outside tissue are removed.
     """
     nx, ny, nz = d.shape
     half = np.float32(0.5) * scale
@@ -138,7 +191,7 @@ def _step(
     rate: np.float32,
     box: Box,
 ) -> None:
-    # Rows are sliced first: indices that may be negative would keep the loop from vectorising.
+    # Rows are sliced first, as possibly negative indices would prevent vectorisation.
     a, b = box[0, 2], box[1, 2]
     one = np.float32(1.0)
     for i in numba.prange(box[0, 0], box[1, 0]):

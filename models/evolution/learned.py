@@ -1,10 +1,10 @@
-"""Learned forecasts: a U-Net modulated by numbers, alone or correcting the mechanistic forecast.
+"""Learned forecasts: a U-Net alone, or a U-Net that corrects the mechanistic forecast.
 
-The network adds to a prior logit and starts at zero, so that before training it is the prior. Alone
-it sees the radiotherapy: the RBE-weighted dose map, the share of each radiation and the BED. In the
-hybrid the mechanistic forecast carries the radiotherapy and the network sees none of it: what it
-learns of a patient holds for every course, so that it cannot invent an effect of a radiation from
-the centres that happen to give it.
+The network adds to a prior logit and starts at zero, so an untrained network returns the prior. The
+U-Net alone takes the radiotherapy as input: the RBE-weighted dose map, the share of each radiation
+and the BED. In the hybrid, only the mechanistic forecast depends on the radiotherapy. Its network
+does not see the course, so it cannot mistake differences between centres for the effect of the
+radiation that they use.
 """
 
 from abc import ABC, abstractmethod
@@ -44,27 +44,33 @@ from flame.models.segmentation.unet import unet
 Volume = NDArray[np.float32]
 
 REFERENCE = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
-"""The course under which a hybrid's network sees the mechanistic forecast, whatever is given."""
+"""Course for which the hybrid's network sees the mechanistic forecast, whatever the treatment."""
 _FAR_MM, _LOGIT, _LARGEST = 20.0, 4.0, 6.0
 _USUAL_GROWTH = np.log([0.05, 0.02])
-"""Of D in mm2/day and rho in 1/day."""
+"""Logs of a typical D in mm2/day and rho in 1/day, subtracted to centre the input."""
 _MOST = 3.0
-"""Largest effect of a course on the logit."""
+"""Largest shift of the logit in either direction."""
 _NETWORK_ERROR = 0.2
-"""Log volume by which the network itself is off, beside the course of the disease."""
+"""Standard deviation of the network's own error in log volume, beside that of the prior."""
 _FEW = 30.0
-"""Voxels by which the Dice of what has changed is kept from turning on a handful."""
+"""Voxels added to numerator and denominator of the Dice of changed voxels, so that a handful of
+voxels cannot dominate it.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a network sees of a patient and a day.
+    """Input of the network for one patient and one day, with the prior of the forecast.
 
-    ``image`` (x, y, z, channel) and ``numbers`` go in; ``prior`` (x, y, z) is the logit that the
-    network's answer is added to. ``spread`` are cube roots of the prior's volumes about their
-    median: a network knows where the edge will be, and not how unsure the course of the disease is.
-    ``effect`` is how much of the prior comes from the course given instead of the usual one, and
-    ``ratio`` how it changes the volume.
+    Args:
+        image: input channels (x, y, z, channel).
+        numbers: conditioning inputs (number,).
+        prior: logit (x, y, z) to which the network's output is added.
+        spread: cube roots (s,) of the prior's volumes minus their median. The network predicts
+            where the edge will be, but not the uncertainty of the course.
+        effect: part of the prior's logit that the given course adds to that of the reference
+            course.
+        ratio: volume under the given course divided by that under the reference course.
     """
 
     image: Volume
@@ -76,7 +82,15 @@ class Seen:
 
 
 def anatomy(case: EvolutionCase) -> list[NDArray[Any]]:
-    """Tumour, how it grew, images and white matter."""
+    """Return the image channels that do not depend on the day.
+
+    Args:
+        case: patient.
+
+    Returns:
+        Six arrays (x, y, z): tumour mask, signed distance to its surface (limited to 20 mm, scaled
+        to 1), its change in 30 days (0 without an earlier mask), T1C, FLAIR, white matter.
+    """
     distance = np.clip(signed_distance(case.tumour, case.spacing) / _FAR_MM, -1, 1)
     growth = np.zeros_like(distance)
     if case.earlier is not None and case.earlier[1].any():
@@ -87,23 +101,53 @@ def anatomy(case: EvolutionCase) -> list[NDArray[Any]]:
 
 
 def patient(case: EvolutionCase, day: int) -> list[float]:
-    """Time in units of 100 days, size and MGMT promoter methylation (0 where unknown)."""
+    """Return the conditioning inputs that describe patient and day.
+
+    Args:
+        case: patient.
+        day: day to forecast, from the start of radiotherapy.
+
+    Returns:
+        Time since baseline and since the start of radiotherapy (both in 100 days), log volume / 4,
+        and MGMT promoter methylation (1, -1, or 0 where unknown).
+    """
     size = case.log_ml(case.tumour) / 4
     methylated = 0.0 if np.isnan(case.methylated) else 2 * case.methylated - 1
     return [(day - case.day) / 100, day / 100, size, methylated]
 
 
 def radiotherapy(treatment: Treatment) -> list[float]:
-    """Share of each radiation in the RBE-weighted dose, BED / 100 Gy and dose / 60 Gy."""
+    """Return the conditioning inputs that describe the course of radiotherapy.
+
+    Args:
+        treatment: course.
+
+    Returns:
+        Shares of photons, protons and carbon ions in the RBE-weighted dose, BED / 100 Gy, and dose
+        / 60 Gy.
+
+    Example:
+        >>> [round(value, 6) for value in radiotherapy(REFERENCE)]
+        [1.0, 0.0, 0.0, 0.75, 1.0]
+    """
     total = sum(weighted_dose(phase) for phase in treatment.phases)
     return [*map(float, treatment_vector(treatment)), total / 60]
 
 
 def corrected_loss(known: Any, added: Any) -> Any:
-    """Loss of a prior logit plus what the network ``added``.
+    """Return the loss of the prior logit plus the network's output.
 
-    ``known`` holds the mask, the prior and the tumour before. To cross-entropy and Dice of the mask
-    comes the soft Dice of what has changed since, without which stable parts outweigh it.
+    It is the cross-entropy and soft Dice of the mask, plus the soft Dice of the voxels that changed
+    since baseline. Without the latter, unchanged voxels would dominate.
+
+    Args:
+        known: mask, prior logit and baseline mask (n, x, y, z, 3).
+        added: output of the network (n, x, y, z, 1).
+
+    Example:
+        >>> known = np.array([1.0, 20.0, 1.0], np.float32).reshape(1, 1, 1, 1, 3)
+        >>> round(float(corrected_loss(known, np.zeros((1, 1, 1, 1, 1), np.float32))), 4)
+        0.0
     """
     mask, prior, before = known[..., :1], known[..., 1:2], known[..., 2:]
     p = keras.ops.sigmoid(added + prior)
@@ -115,10 +159,21 @@ def corrected_loss(known: Any, added: Any) -> Any:
 
 
 class LearnedEvolution(ABC):
-    """A prior and a network that corrects it; ``steps`` batches of ``batch_size`` are learned."""
+    """Base of the learned models: a prior logit and a network that corrects it.
+
+    The forecast is sigmoid(prior + network output), shifted to the volume that the course implies.
+
+    Args:
+        steps: number of batches over the whole training.
+        batch_size: number of patients per batch.
+        filters: number of filters of the first convolution.
+        seed: seed of the initial weights and of ``fit``.
+    """
 
     channels: int
+    """Number of image channels."""
     numbers: int
+    """Number of conditioning inputs."""
 
     def __init__(
         self,
@@ -136,15 +191,27 @@ class LearnedEvolution(ABC):
 
     @abstractmethod
     def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
-        """What the network sees on each of ``days``."""
+        """Return the network's input for each day.
+
+        Args:
+            case: patient.
+            days: days from the start of radiotherapy, in ascending order.
+        """
 
     def fit(self, cases: list[EvolutionCase]) -> None:
-        """Learn from the cases of one or several centres."""
+        """See ``EvolutionModel``."""
         rng = np.random.default_rng(self.seed)
         self.train(self.examples(cases), self.steps, (0.0, 1.0), rng)
 
     def examples(self, cases: list[EvolutionCase]) -> list[tuple[Seen, Volume]]:
-        """What there is to learn from: every later day and its mask."""
+        """Return the training examples: one for each later mask.
+
+        Args:
+            cases: cases with later masks.
+
+        Returns:
+            Pairs of the network's input and the mask (x, y, z, 1).
+        """
         return [
             (seen, mask[..., None].astype(np.float32))
             for case in cases
@@ -161,9 +228,21 @@ class LearnedEvolution(ABC):
         rng: np.random.Generator,
         correction: Correction | None = None,
     ) -> float:
-        """Train ``steps`` batches and return the mean loss.
+        """Train the weights for a number of batches; the optimiser starts from its initial state.
 
-        The learning rate falls along the ``part`` of a cosine; the optimiser starts fresh.
+        Args:
+            examples: inputs and masks, drawn at random.
+            steps: number of batches.
+            part: section of the learning rate's cosine decay to run along, from 0 (start) to 1
+                (end).
+            rng: random numbers of batches and of reflections.
+            correction: correction of gradients; None: none.
+
+        Returns:
+            Mean loss over batches; 0 without any batch.
+
+        Raises:
+            FlameError: the loss is not finite.
         """
         self._local.restart(self.weights, correction)
         losses = []
@@ -186,7 +265,14 @@ class LearnedEvolution(ABC):
         return float(np.mean(losses)) if losses else 0.0
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """One forecast a day; its volumes spread about that of the mask as the prior's do."""
+        """Return one forecast for each day.
+
+        The volumes spread about that of the corrected mask as the prior's volumes spread.
+
+        Args:
+            case: patient with the treatment to forecast.
+            days: days from the start of radiotherapy, in ascending order.
+        """
         self.network.set_weights(self.weights)
         seen = self.seen(case, days)
         arrays = [np.stack([s.image for s in seen]), np.stack([s.numbers for s in seen])]
@@ -201,17 +287,32 @@ class LearnedEvolution(ABC):
 
 
 def _about_the_median(volumes: Samples) -> Samples:
-    """Cube roots of volumes about their median.
+    """Return cube roots of volumes minus their median.
 
-    They move as the edge of a tumour does. Logarithms would carry the spread of a tumour that is
-    about to vanish over to one that is not.
+    Cube roots scale with the radius of the tumour. Logarithms would transfer the wide spread of a
+    tumour that is about to vanish to one that is not.
     """
     roots = np.cbrt(volumes)
     return np.asarray(roots - np.median(roots))
 
 
 def spread_around(ml: float, spread: Samples) -> Samples:
-    """Equally likely volumes about ``ml``: ``spread``, and how far a network is off."""
+    """Return equally likely volumes about a prediction, on the scale of cube roots.
+
+    Deviations of the prior and of the network's own error combine as sqrt(a^2 + b^2).
+
+    Args:
+        ml: predicted volume in ml.
+        spread: deviations (40,) of the prior's cube roots from their median, for each of LEVELS.
+
+    Returns:
+        Volumes (40,) in ml, not below 0.
+
+    Example:
+        >>> volumes = spread_around(8.0, np.zeros(40))
+        >>> round(float(volumes[19] * volumes[20]), 1)  # symmetric about the cube root of 8
+        64.0
+    """
     own = _NETWORK_ERROR / 3 * np.cbrt(ml) * ndtri(LEVELS)
     return np.asarray(np.maximum(np.cbrt(ml) + np.sign(own) * np.hypot(spread, own), 0) ** 3)
 
@@ -222,12 +323,26 @@ def _stacked(parts: Sequence[NDArray[Any]]) -> Volume:
 
 @EVOLUTION_MODELS.register("U-Net")
 class UNetEvolution(LearnedEvolution):
-    """Corrects the last mask, from all that is known of patient and radiotherapy."""
+    """U-Net that corrects the last mask, from all inputs about patient and radiotherapy.
+
+    The prior logit is distance / (1 + t / 50), limited to 4 in either direction, with the signed
+    distance to the last contour in mm and the days t since baseline. Arguments as for
+    ``LearnedEvolution``.
+
+    Example:
+        >>> UNetEvolution.channels, UNetEvolution.numbers
+        (8, 9)
+    """
 
     channels, numbers = 8, 4 + len(Radiation) + 2
 
     def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
-        """The prior is the last mask, the less certain the later."""
+        """Return the network's input; the prior is the last mask, less certain with time.
+
+        Args:
+            case: patient.
+            days: days from the start of radiotherapy.
+        """
         distance, fixed = signed_distance(case.tumour, case.spacing), anatomy(case)
         course, found = radiotherapy(case.treatment), []
         for day in days:
@@ -241,7 +356,20 @@ class UNetEvolution(LearnedEvolution):
 
 @EVOLUTION_MODELS.register("hybrid")
 class Hybrid(LearnedEvolution):
-    """Corrects the mechanistic forecast from all that is known of the patient."""
+    """U-Net that corrects the mechanistic forecast, from all inputs about the patient.
+
+    The prior logit is that of the mechanistic model's mean density.
+
+    Args:
+        steps: number of batches over the whole training.
+        batch_size: number of patients per batch.
+        filters: number of filters of the first convolution.
+        seed: seed of the initial weights and of ``fit``.
+
+    Example:
+        >>> Hybrid.channels, Hybrid.numbers  # no radiotherapy
+        (7, 6)
+    """
 
     channels, numbers = 7, 6
 
@@ -256,12 +384,24 @@ class Hybrid(LearnedEvolution):
         self.mechanistic = Mechanistic()
 
     def fit(self, cases: list[EvolutionCase]) -> None:
-        """Learn the mechanistic mixture, then its correction."""
+        """Train the mechanistic mixture, then the network.
+
+        Args:
+            cases: cases with later masks.
+        """
         self.mechanistic.fit(cases)
         super().fit(cases)
 
     def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
-        """The network sees the mechanistic forecast of REFERENCE; the course given shifts it."""
+        """Return the network's input for each day.
+
+        The network sees the mechanistic forecast of REFERENCE. The given course shifts the prior,
+        which the network does not see.
+
+        Args:
+            case: patient.
+            days: days from the start of radiotherapy, in ascending order.
+        """
         dose = np.full_like(case.dose, REFERENCE.phases[0].dose)
         reference = replace(case, treatment=REFERENCE, dose=dose)
         weights, sets = self.mechanistic.likely_sets(case)
@@ -270,7 +410,7 @@ class Hybrid(LearnedEvolution):
         fixed, least, found = anatomy(case), LEAST_ML / case.voxel_ml, []
         for day, by_set, given in zip(days, *courses, strict=True):
             usual, density = (np.tensordot(weights, np.array(d), axes=1) for d in (by_set, given))
-            # Weights that sum to 1 and a rounding error would have no logit.
+            # Weights can sum to slightly more than 1 by rounding, which has no logit.
             prior = logit(np.clip(usual, 0, 1)).clip(-_LARGEST, _LARGEST).astype(np.float32)
             numbers = np.array([*patient(case, day), *growth], np.float32)
             there = soft_voxels(density)
@@ -282,7 +422,20 @@ class Hybrid(LearnedEvolution):
 
 
 def shift(prior: Volume, wanted: float) -> np.float32:
-    """What to add to a logit ``prior`` for ``wanted`` voxels to be inside, one number for all."""
+    """Return the number that must be added to a logit for a given number of voxels to be inside.
+
+    Args:
+        prior: logit (x, y, z).
+        wanted: number of voxels inside, as ``soft_voxels`` counts them.
+
+    Returns:
+        One number for all voxels, between -3 and 3.
+
+    Example:
+        >>> logits = np.zeros((2, 1, 1), np.float32)
+        >>> float(shift(logits, wanted=1.0)), float(shift(logits, wanted=2.0))
+        (0.0, 3.0)
+    """
 
     def excess(added: float) -> float:
         return soft_voxels(expit(prior + added)) - wanted

@@ -1,9 +1,9 @@
-"""Mechanistic forecast: growth and LQ kill whose parameters follow a learned mixture.
+"""Mechanistic forecast: growth and LQ cell kill, with parameters from a learned mixture.
 
-Every patient has an own diffusion D, rate rho and radiosensitivity alpha. They are drawn from a
-mixture over a fixed grid of parameter sets (``flame.models.evolution.mixture`` learns its weights):
-a patient's posterior is the mixture times the likelihood of that patient's masks, so a second image
-before radiotherapy narrows it.
+Every patient has an individual diffusion D, rate rho and radiosensitivity alpha. Their prior is a
+mixture over a fixed grid of parameter sets, whose weights ``flame.models.evolution.mixture``
+learns. The posterior of a patient is the prior times the likelihood of that patient's masks, so a
+second image before radiotherapy narrows it.
 """
 
 from collections import Counter
@@ -40,34 +40,48 @@ Sets = NDArray[np.intp]
 Efficacy = Mapping[Radiation, float]
 
 PAIRS, ALPHAS = 48, tuple(0.006 * 1.35**k for k in range(8))
+"""Number of pairs of D and rho, and the values of alpha in 1/Gy."""
 DIFFUSION, RATE, FASTEST_MM_DAY = (0.01, 0.25), (0.005, 0.06), 0.3
+"""Range of D in mm2/day, range of rho in 1/day, and the largest speed 2 sqrt(D rho) in mm/day."""
 WIDTHS_MM = (0.5, 8.0)
+"""Limits of the width sqrt(D / rho) of the tumour's edge in mm."""
 PARAMETERS = ("diffusion", "rate", "alpha")
+"""Names of the columns of ``parameter_grid``."""
 _LOG_STEPS = (
     np.log(DIFFUSION[1] / DIFFUSION[0]) / PAIRS**0.5,
     np.log(RATE[1] / RATE[0]) / PAIRS**0.5,
     np.log(ALPHAS[1] / ALPHAS[0]),
 )
-"""From one set to the next, in the logarithm of each of PARAMETERS."""
+"""Distance between neighbouring sets in the logarithm of each of PARAMETERS."""
 CLEARANCE_DAYS, STEP_DAYS = 55.0, 3.5
+"""Half-life of dead cells and time step of the simulation, both in days."""
 VISIBLE, EDGE = 0.5, 0.06
-"""Density at the contour, and how softly it is drawn."""
+"""Density at the contour of the tumour, and scale of the logistic edge in density."""
 VOLUME_SPREAD, EARLY_SPREAD, DICE_SCALE = 0.2, 0.05, 0.15
-"""How a mask differs from the truth of the model: log volume after and before radiotherapy, and
-overlap."""
+"""Differences between drawn and simulated masks: standard deviation of log volume after and before
+radiotherapy, and scale of 1 - Dice.
+"""
 _HOPELESS = 6.0
-"""Sets that the images before radiotherapy make e^6 times less likely than the best are not run."""
+"""Log likelihood ratio to the best set, before radiotherapy, beyond which a set is not
+simulated.
+"""
 _PLASTIC = 1.324717957244746
+"""Plastic number, the real root of x^3 = x + 1."""
 _FREEDOM = 2.0
-"""Degrees of freedom of the log volume's error: one mask far off must not decide alone."""
+"""Degrees of freedom of Student's t for log volume: one outlying mask must not decide alone."""
 
 
 @cache
 def parameter_grid() -> Array:
-    """Sets (D mm2/day, rho 1/day, alpha 1/Gy): even points of D and rho, each with all alphas.
+    """Return the parameter sets (set, 3): D in mm2/day, rho in 1/day, alpha in 1/Gy.
 
-    Sites and checkpoints name sets by their place here: the points (Roberts' R2, multiples of
-    powers of the plastic number) come out the same with any version of any library.
+    D and rho are evenly spread pairs, each combined with all alphas. Sites and checkpoints refer to
+    sets by their index, so the points (Roberts' R2 sequence, from powers of the plastic number) are
+    the same with any version of any library.
+
+    Example:
+        >>> parameter_grid().shape
+        (384, 3)
     """
     points = (0.5 + np.outer(np.arange(1, 65), [1 / _PLASTIC, 1 / _PLASTIC**2])) % 1
     d = np.exp(np.log(DIFFUSION[0]) + points[:, 0] * np.log(DIFFUSION[1] / DIFFUSION[0]))
@@ -77,10 +91,14 @@ def parameter_grid() -> Array:
 
 
 class Course:
-    """A patient's course, simulated from the mask of the baseline for any parameter set.
+    """Simulation of one patient from the baseline mask, for any parameter set.
 
-    The first density is that of a travelling wave whose contour at VISIBLE is the mask's surface.
-    Time runs in steps of STEP_DAYS and radiotherapy is given step by step.
+    The initial density is a travelling wave whose contour at VISIBLE is the surface of the mask.
+    Time runs in steps of STEP_DAYS, and the fractions of a step are given at its start.
+
+    Args:
+        case: patient with the treatment to simulate.
+        efficacy: factor on the RBE-weighted dose of each ion; 1 where not given.
     """
 
     def __init__(self, case: EvolutionCase, efficacy: Efficacy) -> None:
@@ -97,16 +115,35 @@ class Course:
             self.kills.append((dose + dose**2 / np.float32(ALPHA_BETA), steps))
 
     def width(self, parameters: Array) -> float:
-        """Width of the wave in mm where this tumour grows."""
+        """Return the width of the wave in mm: sqrt(D / rho) with D averaged over the tissue nearby.
+
+        Args:
+            parameters: D, rho and alpha (3,).
+        """
         width = np.sqrt(self.local * parameters[0] / parameters[1])
         return float(np.clip(width, *WIDTHS_MM))
 
     def cells(self, parameters: Array) -> Volume:
-        """Density on the first day."""
+        """Return the density (x, y, z) on the day of the baseline.
+
+        Args:
+            parameters: D, rho and alpha (3,).
+        """
         return front(self.distance, self.width(parameters), self.radius)
 
     def seen(self, parameters: Array, days: tuple[int, ...]) -> list[Volume]:
-        """Visible density (live and dead) on each of ``days``, which must ascend."""
+        """Simulate the visible density: live and dead cells, at most 1.
+
+        Args:
+            parameters: D, rho and alpha (3,).
+            days: days from the start of radiotherapy, in ascending order.
+
+        Returns:
+            Density (x, y, z) on each day.
+
+        Raises:
+            BadInput: the days do not ascend.
+        """
         case = self.case
         if list(days) != sorted(days):
             raise BadInput("days to forecast must ascend")
@@ -137,7 +174,24 @@ class Course:
 
 
 def likeness(case: EvolutionCase, seen: Volume, mask: Mask, spread: float = VOLUME_SPREAD) -> float:
-    """Log likelihood of a drawn ``mask`` where the model has density ``seen``."""
+    """Return the log likelihood of a drawn mask under a simulated density.
+
+    It is -(f + 1)/2 log(1 + e^2 / f) - (1 - Dice) / 0.15, where e is the difference of log volumes
+    in units of ``spread`` and f = 2. Dice is left out for a mask below LEAST_ML.
+
+    Args:
+        case: patient, for the volume of a voxel.
+        seen: visible density (x, y, z).
+        mask: drawn mask (x, y, z).
+        spread: standard deviation of log volume.
+
+    Example:
+        >>> from types import SimpleNamespace as Case
+        >>> case = Case(ml=np.count_nonzero, log_ml=lambda m: np.log(np.count_nonzero(m)))
+        >>> mask = np.array([False, True, True]).reshape(3, 1, 1)
+        >>> likeness(case, mask.astype(np.float32), mask) == 0  # the masks are equal
+        True
+    """
     drawn = seen > VISIBLE
     there, expected = case.ml(mask), case.ml(drawn)
     error = (case.log_ml(mask) - case.log_ml(drawn)) / spread
@@ -150,11 +204,17 @@ def likeness(case: EvolutionCase, seen: Volume, mask: Mask, spread: float = VOLU
 
 _EARLY: WeakKeyDictionary[EvolutionCase, Array] = WeakKeyDictionary()
 _ALL: WeakKeyDictionary[EvolutionCase, dict[tuple[float, ...], Array]] = WeakKeyDictionary()
-"""What is known of a case already: simulating its courses is what costs time."""
+"""Likelihoods by case: simulating the courses is slow."""
 
 
 def early(case: EvolutionCase) -> Array:
-    """Log likelihood by parameter set of the baseline's mask, grown from an earlier one."""
+    """Return the log likelihood (set,) of the images before radiotherapy for each parameter set.
+
+    It rates the extent of the FLAIR change and, with an earlier mask, growth up to the baseline.
+
+    Args:
+        case: patient.
+    """
     if case not in _EARLY:
         grid = parameter_grid()
         course = Course(case, {})
@@ -165,7 +225,12 @@ def early(case: EvolutionCase) -> Array:
 
 
 def likelihoods(case: EvolutionCase, efficacy: Efficacy) -> Array:
-    """Log likelihood by parameter set of all masks of ``case``."""
+    """Return the log likelihood (set,) of all images and masks for each parameter set.
+
+    Args:
+        case: patient with later masks.
+        efficacy: factor on the RBE-weighted dose of each ion.
+    """
     key = tuple(efficacy.get(p.radiation, 1.0) for p in case.treatment.phases)
     known = _ALL.setdefault(case, {})
     if key not in known:
@@ -197,30 +262,68 @@ def _followed(case: EvolutionCase, grid: Array, efficacy: Efficacy) -> Array:
 
 
 def group(case: EvolutionCase) -> int:
-    """Index of the patient's MGMT status in GROUPS."""
+    """Return the index of the MGMT group: 0 unmethylated, 1 methylated, 2 unknown.
+
+    Args:
+        case: patient.
+
+    Example:
+        >>> from types import SimpleNamespace as Case
+        >>> [group(Case(methylated=m)) for m in (0.0, 1.0, float("nan"))]
+        [0, 1, 2]
+    """
     return GROUPS - 1 if np.isnan(case.methylated) else int(case.methylated > 0.5)
 
 
 @EVOLUTION_MODELS.register("mechanistic")
 @dataclass
 class Mechanistic:
-    """The mixture over the grid of parameter sets, with the efficacy of the ions."""
+    """Mechanistic model: a mixture over the parameter sets, with the efficacy of the ions.
+
+    The probability of a voxel is the sum over sets of posterior weight times sigmoid((density -
+    VISIBLE) / EDGE).
+
+    Args:
+        mixture: learned mixture; ``fit`` replaces it.
+    """
 
     mixture: Mixture = field(default_factory=Mixture)
 
     def fit(self, cases: list[EvolutionCase]) -> None:
-        """Learn the efficacy of each ion and the mixture."""
+        """Learn the efficacy of each ion and the mixture.
+
+        Args:
+            cases: cases with later masks.
+        """
         self.mixture = learned(lambda trials: [self.answer(cases, trials)], len(ALPHAS))
 
     def answer(self, cases: list[EvolutionCase], trials: list[Trial]) -> list[Array]:
-        """What the patients of one centre add to a step of learning: sums over them."""
+        """Return the sums over the patients of one centre that a step of the mixture's EM needs.
+
+        Args:
+            cases: cases of the centre.
+            trials: mixtures to evaluate.
+
+        Returns:
+            One array (group, set + 1) for each trial; see ``mixture.answer``.
+        """
         groups = np.array([group(c) for c in cases])
         return [
             answer(np.array([likelihoods(c, t.efficacy) for c in cases]), groups, t) for t in trials
         ]
 
     def likely_sets(self, case: EvolutionCase, kept: float = 0.99) -> tuple[Array, Sets]:
-        """Weights and indices of the likeliest parameter sets, which no treatment changes."""
+        """Return the most probable parameter sets given the images before radiotherapy.
+
+        They do not depend on the treatment.
+
+        Args:
+            case: patient.
+            kept: posterior probability that the returned sets cover.
+
+        Returns:
+            Weights (k,), which sum to 1, and indices (k,) into ``parameter_grid``.
+        """
         weights = self._weights(case, early(case))
         order = np.argsort(-weights)
         chosen = order[: int(np.searchsorted(np.cumsum(weights[order]), kept)) + 1]
@@ -229,19 +332,36 @@ class Mechanistic:
     def densities(
         self, case: EvolutionCase, sets: Sets, days: tuple[int, ...]
     ) -> list[tuple[Volume, ...]]:
-        """Visible densities [day][set] under the treatment of ``case``."""
+        """Simulate the visible density under the treatment of the case.
+
+        Args:
+            case: patient.
+            sets: indices (k,) into ``parameter_grid``.
+            days: days from the start of radiotherapy, in ascending order.
+
+        Returns:
+            Densities (x, y, z) by day, then by set.
+        """
         course = Course(case, self.mixture.efficacy)
         return list(zip(*(course.seen(parameter_grid()[k], days) for k in sets), strict=True))
 
     def ensemble(
         self, case: EvolutionCase, days: tuple[int, ...]
     ) -> tuple[Array, list[tuple[Volume, ...]]]:
-        """The likeliest parameter sets' weights and visible densities [day][set]."""
+        """Simulate the most probable parameter sets.
+
+        Args:
+            case: patient with the treatment to forecast.
+            days: days from the start of radiotherapy, in ascending order.
+
+        Returns:
+            Weights (k,) of the sets, and densities (x, y, z) by day, then by set.
+        """
         weights, sets = self.likely_sets(case)
         return weights, self.densities(case, sets, days)
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """One forecast a day, in order of ``days``."""
+        """See ``EvolutionModel``."""
         weights, densities = self.ensemble(case, days)
         found = []
         for day, by_set in zip(days, densities, strict=True):
@@ -252,7 +372,11 @@ class Mechanistic:
         return found
 
     def growth_before(self, case: EvolutionCase) -> Array:
-        """Mean log D and log rho, from what was seen before radiotherapy."""
+        """Return the posterior means (2,) of log D and log rho, given images before radiotherapy.
+
+        Args:
+            case: patient.
+        """
         return np.asarray(self._weights(case, early(case)) @ np.log(parameter_grid()[:, :2]))
 
     def _weights(self, case: EvolutionCase, log_likelihoods: Array) -> Array:
@@ -260,9 +384,16 @@ class Mechanistic:
         return np.asarray(posterior(log_likelihoods[None], prior[None])[0])
 
     def parameters(self, case: EvolutionCase) -> dict[str, tuple[float, float, float]]:
-        """Median and 90 % interval of D, rho and alpha of a patient.
+        """Return the posterior median and 90 % interval of each parameter.
 
-        A set stands for all values nearer to it than to the next one: no interval is narrower.
+        A set represents all values closer to it than to the next set, so no interval is narrower.
+
+        Args:
+            case: patient; later masks are used where there are any.
+
+        Returns:
+            Median, 5 % and 95 % quantile by name: diffusion in mm2/day, rate in 1/day, alpha in
+            1/Gy.
         """
         efficacy = self.mixture.efficacy
         weights = self._weights(case, likelihoods(case, efficacy) if case.later else early(case))
@@ -282,7 +413,18 @@ def _weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
 
 
 def drawn_volumes(case: EvolutionCase, weights: Array, seen: Sequence[Volume]) -> Array:
-    """Equally likely ml: those of the sets' visible densities, as different readers draw them."""
+    """Return equally likely volumes of the tumour as different readers would draw it.
+
+    The volume of each set is multiplied by log-normal noise between readers.
+
+    Args:
+        case: patient, for the volume of a voxel.
+        weights: weights (k,) of the sets.
+        seen: visible density (x, y, z) of each set.
+
+    Returns:
+        Volumes (40,) in ml, one for each of LEVELS.
+    """
     ml = np.array([soft_voxels(s) for s in seen]) * case.voxel_ml
     noise = np.exp(VOLUME_SPREAD / 2 * np.array([-1.5, -0.5, 0.5, 1.5]))
     values, each = np.outer(ml, noise).ravel(), np.repeat(weights / 4, 4)

@@ -1,10 +1,10 @@
-"""A mixture over parameter sets that several centres learn as if their patients were pooled.
+"""A mixture over parameter sets, learned by several centres as if their patients were pooled.
 
-Expectation maximisation: what a centre adds to a step is a sum over its patients, so sums over
-centres give exactly the pooled mixture, and no patient leaves a centre. Sets are pairs of growth
-parameters, each with all radiosensitivities; these are log-normal in each group of MGMT promoter
-methylation. The ions' effect over their recorded RBE-weighted dose, ``efficacy``, is learned by the
-same sums, shrunk towards 1.
+Expectation maximisation (EM) needs only sums over patients, so sums over centres give exactly the
+pooled mixture, and no patient data leave a centre. A set is a pair of growth parameters with a
+radiosensitivity alpha. In each group of MGMT promoter methylation, alpha is log-normal. The
+efficacy of an ion is the factor on its recorded RBE-weighted dose. It is learned from the same sums
+and shrunk towards 1.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,22 +19,30 @@ from flame.core.treatment import Radiation
 Array = NDArray[np.float64]
 
 GROUPS = 3
-"""Unmethylated, methylated, unknown."""
+"""Number of groups: unmethylated, methylated, unknown."""
 EFFICACIES = (0.7, 1.0, 1 / 0.7)
+"""Efficacies that are compared for each ion."""
 SHRINKAGE = 0.25
-"""Prior standard deviation of the log efficacy of a radiation."""
+"""Prior standard deviation of the log efficacy of an ion."""
 DISCOUNT, STRONG = 5.0, 20.0
-"""How much less a log likelihood says of an efficacy than it seems to, as masks of one patient are
-not independent and the sets are few; and the Bayes factor from which an effect is believed (Kass
-1995, doi:10.1080/01621459.1995.10476572)."""
+"""Divisor of the log likelihood of an efficacy, as masks of one patient are not independent and the
+sets are few; and the Bayes factor above which an effect is accepted (Kass 1995,
+doi:10.1080/01621459.1995.10476572).
+"""
 _STEPS, _CONVERGED = 60, 1e-3
+"""Largest number of EM steps, and the change of weights below which EM has converged."""
 _BORROWED = 2.0
-"""Patients of all groups that each group counts beside its own."""
+"""Weight, in patients, of the distribution of alpha over all groups in that of each group."""
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """``weights`` (group, set) sum to 1 in each group; ``efficacy`` of each ion."""
+    """Learned mixture.
+
+    Args:
+        weights: probability of each set (group, set); it sums to 1 in each group.
+        efficacy: factor on the RBE-weighted dose of each ion.
+    """
 
     weights: Array = field(default_factory=lambda: np.empty((GROUPS, 0)))
     efficacy: Mapping[Radiation, float] = field(default_factory=dict)
@@ -42,26 +50,54 @@ class Mixture:
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A mixture whose fit is asked for; ``weights`` None stands for an even one."""
+    """Mixture whose likelihood is queried.
+
+    Args:
+        efficacy: factor on the RBE-weighted dose of each ion.
+        weights: probability of each set (group, set); None: uniform.
+    """
 
     efficacy: Mapping[Radiation, float]
     weights: Array | None = None
 
 
 Ask = Callable[[list[Trial]], list[list[Array]]]
-"""Puts trials to every centre; each centre's answers, in the order of the trials."""
+"""Sends trials to every centre and returns each centre's replies, in the order of the trials."""
 
 
 def posterior(log_likelihoods: Array, weights: Array) -> Array:
-    """Weights of the sets for each patient (patient, set), given the prior's for each."""
+    """Return the posterior probability of each set: prior times likelihood, normalised.
+
+    Args:
+        log_likelihoods: log likelihood (patient, set).
+        weights: prior probability (patient, set).
+
+    Returns:
+        Probability (patient, set), which sums to 1 for each patient.
+
+    Example:
+        >>> posterior(np.log([[1.0, 3.0]]), np.array([[0.5, 0.5]])).round(6)
+        array([[0.25, 0.75]])
+    """
     joint = np.log(np.maximum(weights, 1e-300)) + log_likelihoods
     return np.asarray(np.exp(joint - logsumexp(joint, axis=-1, keepdims=True)))
 
 
 def answer(log_likelihoods: Array, groups: NDArray[np.intp], trial: Trial) -> Array:
-    """Sums over the patients of one centre, from their log likelihoods (patient, set).
+    """Return the sums over the patients of one centre that an EM step needs.
 
-    Posterior of each set by group, and in a last column the log marginal likelihood.
+    Args:
+        log_likelihoods: log likelihood (patient, set).
+        groups: MGMT group of each patient (patient,).
+        trial: mixture to evaluate.
+
+    Returns:
+        Sums (group, set + 1): posterior probabilities, and in the last column log marginal
+        likelihoods.
+
+    Example:
+        >>> answer(np.log([[1.0, 3.0]]), np.array([0]), Trial({}))[0].round(4)  # log(2)
+        array([0.25  , 0.75  , 0.6931])
     """
     sets = log_likelihoods.shape[1]
     weights = np.full((GROUPS, sets), 1 / sets) if trial.weights is None else trial.weights
@@ -72,10 +108,18 @@ def answer(log_likelihoods: Array, groups: NDArray[np.intp], trial: Trial) -> Ar
 
 
 def step(answers: list[Array], alphas: int) -> tuple[Array, float]:
-    """Weights after one step of the EM over all centres, and the log likelihood before it.
+    """Take one EM step over all centres.
 
-    Free over the pairs, log-normal over the radiosensitivities, and the two independent: a mixture
-    free over all sets would explain the effect of a radiation by other patients.
+    The probability of a set is that of its pair times that of its alpha given the group. Pairs are
+    free and alphas log-normal. If all sets were free, the mixture would explain the effect of a
+    radiation by differences between patients.
+
+    Args:
+        answers: sums of each centre, from ``answer``.
+        alphas: number of alphas for each pair.
+
+    Returns:
+        New weights (group, set), and the log likelihood before the step.
     """
     total = np.sum(np.array(answers), axis=0)
     counts = total[:, :-1].reshape(GROUPS, -1, alphas)
@@ -90,7 +134,7 @@ def step(answers: list[Array], alphas: int) -> tuple[Array, float]:
 
 
 def _log_normal(share: Array) -> Array:
-    """The log-normal of the same mean and spread over a geometric grid."""
+    """Return the log-normal distribution of the same mean and variance on a geometric grid."""
     index = np.arange(len(share))
     mean = float(share @ index)
     variance = max(float(share @ (index - mean) ** 2), 0.5)
@@ -99,7 +143,16 @@ def _log_normal(share: Array) -> Array:
 
 
 def converged(ask: Ask, trials: list[Trial], alphas: int) -> tuple[list[Trial], list[float]]:
-    """Trials after as many steps as change them, and their log likelihoods."""
+    """Repeat EM steps until the weights converge.
+
+    Args:
+        ask: sends trials to the centres.
+        trials: mixtures to start from.
+        alphas: number of alphas for each pair.
+
+    Returns:
+        Trials after the last step, and their log likelihoods before it.
+    """
     totals = [0.0] * len(trials)
     for _ in range(_STEPS):
         by_centre = ask(trials)
@@ -117,7 +170,12 @@ def converged(ask: Ask, trials: list[Trial], alphas: int) -> tuple[list[Trial], 
 
 
 def learned(ask: Ask, alphas: int) -> Mixture:
-    """The efficacy of each ion, one after the other, and the mixture."""
+    """Learn the efficacy of each ion in turn, then the mixture.
+
+    Args:
+        ask: sends trials to the centres.
+        alphas: number of alphas for each pair.
+    """
     efficacy: dict[Radiation, float] = {}
     start: Array | None = None
     for radiation in (Radiation.PROTON, Radiation.CARBON):
@@ -131,10 +189,18 @@ def learned(ask: Ask, alphas: int) -> Mixture:
 
 
 def shrunken(totals: Array) -> float:
-    """Efficacy of a radiation from the summed log likelihoods by EFFICACIES.
+    """Return the efficacy of an ion from the log likelihoods of EFFICACIES.
 
-    Half of the prior lies on 1, half is normal in the logarithm. It is 1 unless the discounted
-    evidence for another is strong, else the posterior mean of the others.
+    Half of the prior lies on 1, and half is normal in the logarithm. The efficacy is 1 unless the
+    discounted evidence for another value is strong; then it is the posterior mean of the normal
+    half, on the log scale.
+
+    Args:
+        totals: log likelihood (efficacy,) summed over all patients.
+
+    Example:
+        >>> shrunken(np.zeros(3))  # no evidence
+        1.0
     """
     steps, evidence = np.log(EFFICACIES), (totals - totals.max()) / DISCOUNT
     prior = np.exp(-0.5 * (steps / SHRINKAGE) ** 2)

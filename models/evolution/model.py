@@ -1,6 +1,6 @@
-"""What an evolution model sees, what it gives back, and the registry of such models.
+"""Interface of evolution models: their input, their forecast, and the registry of models.
 
-A model predicts where the gross tumour volume will be on later days, for the radiotherapy given.
+A model forecasts the gross tumour volume on later days under a given radiotherapy.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,31 +23,37 @@ Mask = NDArray[np.bool_]
 Samples = NDArray[np.float64]
 
 LEAST_ML = 1.0
-"""Volumes below it count as it wherever a logarithm is taken: less is not measurable on MRI."""
+"""Volume in ml that replaces smaller ones in logarithms: less is not measurable on MRI."""
 _LEAST_COVERED = 0.95
+"""Least share of the tumour with a dose above 0 Gy."""
+BASELINES = ("persistence", "cohort rate", "last rate", "Gompertz", "dilation")
+"""Models that predict a volume alone and use no image."""
 LEVELS = (np.arange(40) + 0.5) / 40
-"""Probabilities at which volumes of a distribution are given."""
+"""Probabilities of the 40 quantiles that represent a distribution of volumes."""
 
 
 @dataclass(frozen=True)
 class EvolutionConfig(Section):
-    """A forecast of the tumour and its training."""
+    """Configuration of an evolution model and of its training."""
 
     model: str = "hybrid"
-    """mechanistic, U-Net or hybrid."""
+    """Name of the model: mechanistic, U-Net or hybrid."""
     steps: Annotated[int, Ge(1)] = 600
-    """Batches that a network learns in all."""
+    """Number of batches over the whole training of the network."""
     batch_size: Annotated[int, Ge(1)] = 4
-    """Patients a batch."""
+    """Number of patients per batch."""
     filters: Annotated[int, Ge(4), MultipleOf(4)] = 8
-    """Width of the first convolution: 4, or a multiple of 8."""
+    """Number of filters of the first convolution: 4, or a multiple of 8."""
     calibration: Annotated[int, Ge(2)] = 3
-    """Every n-th training patient is held out to calibrate the band."""
+    """Every n-th training patient is held out to calibrate the volume band."""
     latest_day: Annotated[int, Ge(1)] = 400
-    """Last day from the start of radiotherapy that is learned from and forecast."""
+    """Last day from the start of radiotherapy that is used for training and forecast."""
+
+    compare: tuple[str, ...] = BASELINES
+    """Registered models that are trained on pooled patients and evaluated for comparison."""
 
     def rules(self) -> Iterator[Rule]:
-        """Group normalisation needs groups of 8 channels."""
+        """Require filters that divide into 8 groups for normalisation; 4 filters form 4 groups."""
         yield (
             self.filters == 4 or self.filters % 8 == 0,
             "evolution.filters: 4, or a multiple of 8",
@@ -56,12 +62,26 @@ class EvolutionConfig(Section):
 
 @dataclass(frozen=True, eq=False)
 class EvolutionCase:
-    """One patient on a cube of voxels of ``spacing`` mm around the tumour before radiotherapy.
+    """One patient on a cube of voxels around the tumour before radiotherapy.
 
-    ``day`` (at most 0) is that of ``tumour``; ``earlier`` an imaging before it, as day and mask.
-    ``images`` (x, y, z, c) are z-scored, ``white`` and ``grey`` tissue fractions, ``dose`` the
-    RBE-weighted dose of the whole course in Gy. ``later`` are the days that followed and their
-    masks. ``methylated`` is that of the MGMT promoter: 1, 0, or NaN where it is not known.
+    Args:
+        pseudonym: pseudonym of the patient.
+        centre: name of the centre.
+        spacing: side length of a voxel in mm.
+        day: day of the baseline, counted from the start of radiotherapy; at most 0.
+        tumour: gross tumour volume (x, y, z) at baseline.
+        images: z-scored T1C and FLAIR (x, y, z, 2); 0 for a missing sequence.
+        white: white-matter fraction (x, y, z), 0 to 1.
+        grey: grey-matter fraction (x, y, z), 0 to 1.
+        dose: RBE-weighted dose (x, y, z) of the whole course in Gy.
+        treatment: course of radiotherapy.
+        earlier: day and tumour mask before the baseline, or None.
+        later: days and tumour masks after the baseline.
+        methylated: MGMT promoter methylation: 1, 0, or NaN where unknown.
+
+    Raises:
+        BadInput: the baseline lies after the start of radiotherapy, its mask is empty, the dose
+            grid covers less than 95 % of the tumour, or a day is out of order.
     """
 
     pseudonym: str
@@ -96,23 +116,40 @@ class EvolutionCase:
 
     @property
     def voxel_ml(self) -> float:
-        """Volume of a voxel."""
+        """Volume of a voxel in ml."""
         return self.spacing**3 / 1000
 
     def ml(self, mask: Mask) -> float:
-        """Volume of ``mask``."""
+        """Return the volume of a mask in ml.
+
+        Args:
+            mask: mask (x, y, z).
+        """
         return float(np.count_nonzero(mask)) * self.voxel_ml
 
     def log_ml(self, mask: Mask) -> float:
-        """Log volume of ``mask``, at least that of LEAST_ML."""
+        """Return the log of a mask's volume in ml, with LEAST_ML as the smallest volume.
+
+        Args:
+            mask: mask (x, y, z).
+        """
         return float(np.log(max(self.ml(mask), LEAST_ML)))
 
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """Distribution of the tumour on ``day``.
+    """Forecast distribution of the tumour on one day.
 
-    ``probability`` (x, y, z) of each voxel being tumour; ``volumes`` are equally likely ml.
+    Args:
+        day: day from the start of radiotherapy.
+        probability: probability (x, y, z) that a voxel is tumour.
+        volumes: equally likely volumes (s,) in ml.
+
+    Example:
+        >>> probability = np.array([0.2, 0.5], np.float32).reshape(2, 1, 1)
+        >>> forecast = Forecast(90, probability, np.arange(11.0))
+        >>> forecast.mask.ravel().tolist(), forecast.interval(0.5)
+        ([False, True], (2.5, 7.5))
     """
 
     day: int
@@ -121,33 +158,58 @@ class Forecast:
 
     @property
     def mask(self) -> Mask:
-        """The most likely mask."""
+        """Mask (x, y, z) of the voxels with a probability of at least one half."""
         return np.asarray(self.probability >= 0.5)
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Central interval of the volume in ml."""
+        """Return the central interval of the volume in ml.
+
+        Args:
+            level: probability of the interval, such as 0.9.
+        """
         low, high = np.quantile(self.volumes, [0.5 - level / 2, 0.5 + level / 2])
         return float(low), float(high)
 
 
 class EvolutionModel(Protocol):
-    """Learns from cases with a later mask, forecasts for cases without."""
+    """Model that is trained on cases with later masks and forecasts any case."""
 
     def fit(self, cases: list[EvolutionCase]) -> None:
-        """Learn from the cases of one or several centres."""
+        """Train on the cases of one or several centres.
+
+        Args:
+            cases: cases with later masks.
+        """
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """One forecast a day, under the treatment of ``case``."""
+        """Return one forecast for each day, under the treatment of the case.
+
+        Args:
+            case: patient with the treatment to forecast.
+            days: days from the start of radiotherapy, in ascending order.
+        """
 
 
 EVOLUTION_MODELS: Registry[Callable[..., EvolutionModel]] = Registry("evolution model")
+"""Factories of evolution models by name."""
 
 
 def volumes_of(probability: Volume, spacing: float) -> Samples:
-    """Equally likely volumes in ml of masks that lie within each other and have ``probability``.
+    """Return equally likely volumes of nested masks whose voxel probability is given.
 
-    Such a mask is the set of voxels above a level, and each level is as likely as any other. A
-    voxel within 0.01 of a level counts in part, so that small differences are not lost.
+    Such a mask is the set of voxels above a level, where all levels are equally likely. A voxel
+    within 0.01 of a level counts in part, so that small differences of probability are not lost.
+
+    Args:
+        probability: probability (x, y, z) that a voxel is tumour.
+        spacing: side length of a voxel in mm.
+
+    Returns:
+        Volumes (40,) in ml, one for each of LEVELS.
+
+    Example:
+        >>> np.unique(volumes_of(np.ones((2, 1, 1), np.float32), spacing=10.0)).tolist()
+        [2.0]
     """
     possible = probability[probability > 0.002].astype(np.float64)
     inside = np.clip((possible - (1 - LEVELS)[:, None]) / 0.02 + 0.5, 0, 1)
@@ -155,21 +217,49 @@ def volumes_of(probability: Volume, spacing: float) -> Samples:
 
 
 def soft_voxels(values: Volume) -> float:
-    """How many voxels exceed one half; those near it count in part.
+    """Count the voxels above one half; values from 0.35 to 0.65 count in part.
 
-    The part goes from nothing at 0.35 to all at 0.65, about the step from one voxel to the next
-    across a contour, so that differences of less than a voxel are not lost.
+    The range is about the step from one voxel to the next across a contour, so that differences of
+    less than a voxel are not lost.
+
+    Args:
+        values: density or probability of each voxel, of any shape.
+
+    Example:
+        >>> round(soft_voxels(np.array([0.2, 0.5, 0.9], np.float32)), 3)
+        1.5
     """
     return float(np.clip((values - 0.35) / 0.3, 0, 1).sum(dtype=np.float64))
 
 
 def ball_radius(ml: float) -> float:
-    """Radius in mm of a ball of ``ml``."""
+    """Return the radius in mm of a ball: (3 V / (4 pi))^(1/3).
+
+    Args:
+        ml: volume V in ml.
+
+    Example:
+        >>> round(ball_radius(4.18879), 3)
+        10.0
+    """
     return float((3000 * ml / (4 * np.pi)) ** (1 / 3))
 
 
 def signed_distance(mask: Mask, spacing: float) -> Volume:
-    """Distance to the surface in mm, positive inside."""
+    """Return the distance of each voxel centre to the surface of a mask, positive inside.
+
+    Args:
+        mask: mask (x, y, z).
+        spacing: side length of a voxel in mm.
+
+    Returns:
+        Distance (x, y, z) in mm; minus infinity everywhere for an empty mask.
+
+    Example:
+        >>> mask = np.array([False, True, True, True, False]).reshape(5, 1, 1)
+        >>> signed_distance(mask, spacing=2.0).ravel().tolist()
+        [-1.0, 1.0, 3.0, 1.0, -1.0]
+    """
     if not mask.any():
         return np.full(mask.shape, -np.inf, np.float32)
     inside = distance_transform_edt(mask) - distance_transform_edt(~mask)
@@ -177,11 +267,25 @@ def signed_distance(mask: Mask, spacing: float) -> Volume:
 
 
 def matched(mask: Mask, spacing: float, ml: float) -> Mask:
-    """``mask`` grown or shrunk evenly at its surface until it has a volume of ``ml``."""
+    """Grow or shrink a mask evenly at its surface until it has a given volume.
+
+    Args:
+        mask: mask (x, y, z).
+        spacing: side length of a voxel in mm.
+        ml: volume in ml; it is rounded to whole voxels.
+
+    Returns:
+        Mask (x, y, z); empty if the volume rounds to 0 or the given mask is empty.
+
+    Example:
+        >>> mask = np.array([False, False, True, False, False]).reshape(5, 1, 1)
+        >>> matched(mask, spacing=10.0, ml=3.0).ravel().tolist()
+        [False, True, True, True, False]
+    """
     voxels = min(round(ml * 1000 / spacing**3), mask.size)
     if voxels < 1 or not mask.any():
         return np.zeros(mask.shape, bool)
-    # Voxels at one distance from the surface come in the order of how much tumour is around them.
+    # Voxels at the same distance are ordered by the amount of tumour around them.
     order = signed_distance(mask, spacing) + gaussian_filter(mask.astype(np.float32), 1.5)
     found = np.zeros(mask.size, bool)
     found[np.argpartition(order.ravel(), -voxels)[-voxels:]] = True
@@ -189,29 +293,59 @@ def matched(mask: Mask, spacing: float, ml: float) -> Mask:
 
 
 def around(distance: Volume, width: float) -> Volume:
-    """Probability of being inside a surface that is uncertain by ``width`` mm."""
+    """Return the probability of being inside an uncertain surface: 1 / (1 + exp(-distance /
+    width)).
+
+    Args:
+        distance: signed distance to the surface in mm, positive inside.
+        width: scale of the logistic distribution in mm.
+
+    Example:
+        >>> float(around(np.zeros(1, np.float32), width=1.0)[0])
+        0.5
+    """
     return np.asarray(expit(np.clip(distance / width, -30, 30)), np.float32)
 
 
 @dataclass
 class VolumeErrors:
-    """Spread of log volume around a point prediction, learned by time since baseline.
+    """Distribution of the error of a predicted log volume, learned from other patients.
 
-    A random walk: its variance grows with the days. ``spread`` is the standard deviation after
-    100 days.
+    The error is a random walk: its variance grows linearly with the days since baseline.
+
+    Args:
+        spread: standard deviation of log volume after 100 days.
+        quantiles: quantiles (q,) of the error about its median, in units of ``spread``.
+
+    Example:
+        >>> VolumeErrors(0.3, np.array([-1.0, 0.0, 1.0])).samples(10.0, elapsed=100).round(2)
+        array([ 7.41, 10.  , 13.5 ])
     """
 
     spread: float = 0.3
     quantiles: Samples = field(default_factory=lambda: np.linspace(-1, 1, 41))
 
     def fit(self, errors: Samples, elapsed: Samples) -> None:
-        """Learn from log volume ratios (true over predicted) after ``elapsed`` days."""
+        """Estimate the distribution from errors of predictions.
+
+        Args:
+            errors: log ratios (n,) of true to predicted volume.
+            elapsed: days (n,) from baseline to each prediction.
+        """
         scaled = errors / np.sqrt(np.maximum(elapsed, 1) / 100)
         self.spread = float(np.sqrt(np.mean(scaled**2)))
         ordered = np.quantile(scaled - np.median(scaled), LEVELS)
         self.quantiles = ordered / max(self.spread, 1e-9)
 
     def samples(self, ml: float, elapsed: float) -> Samples:
-        """Equally likely volumes around ``ml``."""
+        """Return equally likely volumes: ml exp(spread q sqrt(elapsed / 100)) for each quantile q.
+
+        Args:
+            ml: predicted volume in ml.
+            elapsed: days since baseline.
+
+        Returns:
+            Volumes (q,) in ml.
+        """
         width = self.spread * np.sqrt(max(elapsed, 1) / 100)
         return np.asarray(ml * np.exp(self.quantiles * width))

@@ -1,4 +1,4 @@
-"""Whether a patient is like those a model learned from, told from their means and spreads."""
+"""Out-of-distribution checks: whether a patient resembles the training patients."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +17,19 @@ FEATURES = {
     "contrast of the tumour on T1c": "standard deviations",
     "contrast of the tumour on FLAIR": "standard deviations",
 }
-"""What is compared, and its unit."""
+"""Features that are compared, with their units."""
 _LEAST_SPREAD = np.array([0.3, 0.1, 3.0, 0.3, 0.3])
-"""What a feature varies by at least: training patients may all be alike."""
+"""Smallest standard deviation of each feature, as training patients may all be alike."""
 FAR = 3.0
-"""Standard deviations beyond which a patient is called unlike the others."""
+"""Number of standard deviations beyond which a patient is reported."""
 
 
 def features(case: EvolutionCase) -> Array:
-    """Values of FEATURES; NaN where there is no earlier image or no such sequence."""
+    """Return the values (5,) of FEATURES; NaN without an earlier image or without the sequence.
+
+    Args:
+        case: patient.
+    """
     growth = np.nan
     if case.earlier is not None:
         then, mask = case.earlier
@@ -38,9 +42,13 @@ def features(case: EvolutionCase) -> Array:
 
 
 def unlike(case: EvolutionCase, count: Array, mean: Array, squares: Array) -> list[str]:
-    """A sentence for each feature that lies far from the training patients.
+    """Return a sentence for each feature more than FAR standard deviations from the training mean.
 
-    ``count``, ``mean`` and summed ``squares`` of deviations are theirs, by feature.
+    Args:
+        case: patient.
+        count: number of training patients with a known value, by feature (5,).
+        mean: mean over training patients (5,).
+        squares: sum of squared deviations from the mean over training patients (5,).
     """
     found = []
     spread = np.maximum(np.sqrt(squares / np.maximum(count - 1, 1)), _LEAST_SPREAD)
@@ -62,7 +70,16 @@ def unlike(case: EvolutionCase, count: Array, mean: Array, squares: Array) -> li
 
 
 def unknown_radiations(given: Array, asked: tuple[Radiation, ...]) -> list[str]:
-    """A sentence for each radiation that no training patient was given; ``given`` by Radiation."""
+    """Return a sentence for each radiation that no training patient received.
+
+    Args:
+        given: number of training patients by radiation, in the order of ``Radiation``.
+        asked: radiations to forecast.
+
+    Example:
+        >>> unknown_radiations(np.array([9.0, 0.0, 0.0]), (Radiation.PHOTON,))
+        []
+    """
     return [
         f"no training patient was given {radiation.value} radiotherapy: its forecast rests on "
         "physics alone"
@@ -72,6 +89,13 @@ def unknown_radiations(given: Array, asked: tuple[Radiation, ...]) -> list[str]:
 
 
 def radiation_counts(cases: list[EvolutionCase]) -> Array:
-    """Patients by Radiation."""
+    """Count patients by their main radiation.
+
+    Args:
+        cases: patients.
+
+    Returns:
+        Counts (3,) in the order of ``Radiation``.
+    """
     names = [main_radiation(c.treatment) for c in cases]
     return np.array([names.count(r) for r in Radiation], float)

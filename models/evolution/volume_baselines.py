@@ -1,6 +1,6 @@
-"""Baselines that predict a volume and let the mask grow or shrink evenly to it.
+"""Baselines that predict a volume and grow or shrink the last mask evenly to it.
 
-A learned model has to beat all of them, above all persistence: the last mask again.
+A learned model has to be better than all of them, and above all than persistence.
 """
 
 from abc import ABC, abstractmethod
@@ -25,24 +25,34 @@ from flame.models.evolution.model import (
 
 Array = NDArray[np.float64]
 
-BASELINES = ("persistence", "cohort rate", "last rate", "Gompertz", "dilation")
-
 
 class VolumeBaseline(ABC):
-    """``fit`` learns the volume over time, and how far it is off, from all cases."""
+    """Base of models that predict the volume only.
+
+    ``fit`` learns the volume over time, then the distribution of its error.
+    """
 
     def __init__(self) -> None:
         self.errors = VolumeErrors()
 
     def learn(self, cases: list[EvolutionCase]) -> None:  # noqa: B027  (persistence learns nothing)
-        """Learn the volume over time."""
+        """Learn the volume over time.
+
+        Args:
+            cases: cases with later masks.
+        """
 
     @abstractmethod
     def ml(self, case: EvolutionCase, day: int) -> float:
-        """Volume on ``day``."""
+        """Return the predicted volume in ml.
+
+        Args:
+            case: patient.
+            day: day from the start of radiotherapy.
+        """
 
     def fit(self, cases: list[EvolutionCase]) -> None:
-        """Learn from cases with later masks."""
+        """See ``EvolutionModel``."""
         self.learn(cases)
         rows = [
             (c.log_ml(m) - np.log(max(self.ml(c, d), LEAST_ML)), d - c.day)
@@ -53,7 +63,7 @@ class VolumeBaseline(ABC):
         self.errors.fit(errors, elapsed)
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """One forecast a day."""
+        """See ``EvolutionModel``."""
         found = []
         for day in days:
             ml, elapsed = self.ml(case, day), day - case.day
@@ -62,22 +72,28 @@ class VolumeBaseline(ABC):
             relative = self.errors.spread * np.sqrt(max(elapsed, 1) / 100) / 3
             mask = matched(case.tumour, case.spacing, ml)
             distance = signed_distance(mask, case.spacing)
-            width = max(radius * relative * 0.55, 0.5)  # logistic of the same standard deviation
+            width = max(radius * relative * 0.55, 0.5)  # scale of a logistic: sd sqrt(3) / pi
             found.append(Forecast(day, around(distance, width), samples))
         return found
 
 
 @EVOLUTION_MODELS.register("persistence")
 class Persistence(VolumeBaseline):
-    """The last mask again."""
+    """Persistence: the volume stays that of the last mask.
+
+    Example:
+        >>> from types import SimpleNamespace as Case
+        >>> Persistence().ml(Case(ml=float, tumour=10.0), day=100)
+        10.0
+    """
 
     def ml(self, case: EvolutionCase, day: int) -> float:
-        """Volume on ``day`` in ml."""
+        """See ``VolumeBaseline``."""
         return case.ml(case.tumour)
 
 
 def _log_ratios(cases: list[EvolutionCase]) -> tuple[Array, Array]:
-    """Days since baseline and log volume ratio of every later mask."""
+    """Return days since baseline and log volume ratio of every later mask."""
     rows = [(d - c.day, c.log_ml(m) - c.log_ml(c.tumour)) for c in cases for d, m in c.later]
     days, ratios = np.array(rows, float).T
     return days, ratios
@@ -85,24 +101,38 @@ def _log_ratios(cases: list[EvolutionCase]) -> tuple[Array, Array]:
 
 @EVOLUTION_MODELS.register("cohort rate")
 class CohortRate(VolumeBaseline):
-    """Every tumour grows exponentially at the mean rate of the training cohort."""
+    """Exponential growth of every tumour at the mean rate of the training patients.
+
+    V(t) = V0 exp(r t), where r is the least-squares slope of log V / V0 over t.
+
+    Example:
+        >>> from types import SimpleNamespace as Case
+        >>> model = CohortRate()
+        >>> model.rate = np.log(2) / 100
+        >>> round(model.ml(Case(ml=float, tumour=10.0, day=0), day=100), 6)
+        20.0
+    """
 
     def learn(self, cases: list[EvolutionCase]) -> None:
-        """Learn the volume over time."""
+        """See ``VolumeBaseline``."""
         days, ratios = _log_ratios(cases)
         self.rate = float(days @ ratios / (days @ days))
 
     def ml(self, case: EvolutionCase, day: int) -> float:
-        """Volume on ``day`` in ml."""
+        """See ``VolumeBaseline``."""
         return case.ml(case.tumour) * float(np.exp(self.rate * (day - case.day)))
 
 
 @EVOLUTION_MODELS.register("last rate")
 class LastRate(CohortRate):
-    """Each tumour grows on as it did between its last two images; others at the cohort's rate."""
+    """Exponential growth of each tumour at its own rate between the last two images.
+
+    The rate is limited to 0.02 per day in either direction. A tumour with one image grows at the
+    rate of the training patients.
+    """
 
     def ml(self, case: EvolutionCase, day: int) -> float:
-        """Volume on ``day`` in ml."""
+        """See ``VolumeBaseline``."""
         if case.earlier is None:
             return super().ml(case, day)
         then, mask = case.earlier
@@ -113,10 +143,18 @@ class LastRate(CohortRate):
 
 @EVOLUTION_MODELS.register("Gompertz")
 class Gompertz(VolumeBaseline):
-    """V(t) = K exp(log(V0/K) exp(-a t)), K and a of the training cohort."""
+    """Gompertz growth V(t) = K exp(log(V0 / K) exp(-a t)), with K and a of the training patients.
+
+    Example:
+        >>> from types import SimpleNamespace as Case
+        >>> model = Gompertz()
+        >>> model.capacity, model.log_a = np.log(100.0), np.log(np.log(2) / 50)  # half-time 50 days
+        >>> round(model.ml(Case(log_ml=np.log, tumour=25.0, day=0), day=50), 6)  # sqrt(25 * 100)
+        50.0
+    """
 
     def learn(self, cases: list[EvolutionCase]) -> None:
-        """Learn the volume over time."""
+        """See ``VolumeBaseline``."""
         rows = [(c.log_ml(c.tumour), d - c.day, c.log_ml(m)) for c in cases for d, m in c.later]
         start, days, end = np.array(rows, float).T
 
@@ -129,7 +167,7 @@ class Gompertz(VolumeBaseline):
         ).x
 
     def ml(self, case: EvolutionCase, day: int) -> float:
-        """Volume on ``day`` in ml."""
+        """See ``VolumeBaseline``."""
         start = case.log_ml(case.tumour)
         left = np.exp(-np.exp(self.log_a) * (day - case.day))
         return float(np.exp(self.capacity + (start - self.capacity) * left))
@@ -137,7 +175,9 @@ class Gompertz(VolumeBaseline):
 
 @EVOLUTION_MODELS.register("dilation")
 class Dilation(VolumeBaseline):
-    """Volume by ridge regression on time, size, last growth, BED and radiation."""
+    """Ridge regression of the log volume ratio on time, size, last growth rate, BED and
+    radiation.
+    """
 
     def _features(self, case: EvolutionCase, day: int) -> Array:
         t = (day - case.day) / 100
@@ -165,7 +205,7 @@ class Dilation(VolumeBaseline):
         )
 
     def learn(self, cases: list[EvolutionCase]) -> None:
-        """Learn the volume over time."""
+        """See ``VolumeBaseline``."""
         features = np.array([self._features(c, d) for c in cases for d, _ in c.later])
         _, ratios = _log_ratios(cases)
         self.mean, self.scale = features.mean(axis=0), features.std(axis=0) + 1e-6
@@ -175,6 +215,6 @@ class Dilation(VolumeBaseline):
         self.slopes = np.linalg.solve(x.T @ x + penalty, x.T @ (ratios - self.offset))
 
     def ml(self, case: EvolutionCase, day: int) -> float:
-        """Volume on ``day`` in ml."""
+        """See ``VolumeBaseline``."""
         x = (self._features(case, day) - self.mean) / self.scale
         return case.ml(case.tumour) * float(np.exp(self.offset + x @ self.slopes))

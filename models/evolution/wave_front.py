@@ -1,8 +1,11 @@
-"""The edge of a growing glioma: how density falls off, and how far FLAIR shows it.
+"""The edge of a growing glioma: how its density falls off, and how far FLAIR shows it.
 
-A tumour that diffuses and proliferates advances as a wave whose edge is the wider the larger
-D / rho. The distance between the contour on T1C and the edge of the FLAIR change therefore tells
-D / rho, and the growth between two images D rho (Swanson 2008, doi:10.1093/jnen/66.1.1).
+A tumour that diffuses and proliferates advances as a wave, whose edge widens with D / rho. The
+distance between the contour on T1C and the edge of the FLAIR change therefore informs about D /
+rho, and the growth between two images about D rho.
+
+Reference:
+    Swanson et al. 2008, doi:10.1093/jnen/66.1.1.
 """
 
 import numpy as np
@@ -19,17 +22,38 @@ Volume = NDArray[np.float32]
 FLAIR_DENSITY = 0.2
 """Density at the edge of the FLAIR change."""
 _SHELL_MM, _FAR_MM = 8.0, 30.0
+"""Distances in mm: of the shell around the contour in which tissue is averaged, and up to which
+FLAIR is compared.
+"""
 _VOXELS = 30.0
-"""Neighbouring voxels that say as much as one, as their noise and anatomy go together."""
+"""Number of neighbouring voxels that count as one independent one, as noise and anatomy
+correlate.
+"""
 
 
 def front(distance: Volume, width: float, radius: float) -> Volume:
-    """Density at a signed ``distance`` in mm from the contour at one half, positive inside.
+    """Return the density of a travelling wave near the contour, where it is one half.
 
-    Exact wave of Fisher's equation at a speed of 5/sqrt(6) sqrt(D rho), close to the slowest, that
-    gliomas approach (Ablowitz 1979, doi:10.1007/BF02462380); ``width`` is sqrt(D / rho) in mm. A
-    tumour that has grown to a ``radius`` in mm at 2 sqrt(D rho) is too young for the far tail of
-    that wave, which diffusion has reached as exp(-x^2 / 4 D t) only.
+    c = (1 + (sqrt(2) - 1) exp(x / (sqrt(6) w)))^-2 at a distance x outside. This is the exact wave
+    of Fisher's equation at the speed 5/sqrt(6) sqrt(D rho), close to the slowest speed, which
+    gliomas approach. Outside, c is multiplied by exp(-x^2 / (2 w R)): a tumour that grew to the
+    radius R at the speed 2 sqrt(D rho) is too young for the far tail of the wave, which diffusion
+    reaches as exp(-x^2 / (4 D t)) only.
+
+    Args:
+        distance: signed distance in mm to the contour, positive inside, of any shape.
+        width: width w = sqrt(D / rho) in mm.
+        radius: radius R of the tumour in mm.
+
+    Returns:
+        Density from 0 to 1, of the shape of ``distance``.
+
+    Reference:
+        Ablowitz 1979, doi:10.1007/BF02462380.
+
+    Example:
+        >>> front(np.zeros(1, np.float32), width=2.0, radius=10.0)
+        array([0.5], dtype=float32)
     """
     ahead = np.exp(np.clip(-distance / (np.sqrt(6) * width), -40, 40))
     outside = np.minimum(distance, 0)
@@ -38,23 +62,45 @@ def front(distance: Volume, width: float, radius: float) -> Volume:
 
 
 def reach(density: float, width: float, radius: float) -> float:
-    """Distance in mm outside the contour at which the wave has ``density``."""
+    """Return the distance in mm outside the contour at which the wave has a given density.
+
+    Args:
+        density: density, at most one half.
+        width: width sqrt(D / rho) of the wave in mm.
+        radius: radius of the tumour in mm.
+
+    Example:
+        >>> round(reach(0.5, width=2.0, radius=10.0), 6)
+        0.0
+    """
     away = np.linspace(0, 60, 1201)
     profile = front(-away.astype(np.float32), width, radius)
     return float(np.interp(-density, -profile, away))
 
 
 def local_diffusion(case: EvolutionCase, distance: Volume) -> float:
-    """Diffusion around the contour relative to that of white matter."""
+    """Return the mean diffusion around the contour, relative to that of white matter.
+
+    Args:
+        case: patient.
+        distance: signed distance (x, y, z) in mm to the contour.
+    """
     near, ratio = np.abs(distance) < _SHELL_MM, Growth.grey_ratio
     return float(np.clip((case.white + ratio * case.grey)[near].mean(), ratio, 1))
 
 
 def flair_likeness(case: EvolutionCase, widths: Array) -> Array:
-    """Log likelihood of the FLAIR image around the tumour for each width of the wave in mm.
+    """Return the log likelihood of the FLAIR image around the tumour for each width of the wave.
 
-    The image is explained by tissue and by a step at the edge that the width gives; what contrast
-    each has is fitted, so that scanners do not matter. Zeros without a FLAIR image.
+    A linear model explains the image by tissue and by a step at the edge that the width implies.
+    Its contrasts are fitted, so the likelihood does not depend on the scanner.
+
+    Args:
+        case: patient.
+        widths: widths (w,) sqrt(D / rho) in mm.
+
+    Returns:
+        Log likelihoods (w,); zeros without a FLAIR image.
     """
     distance = signed_distance(case.tumour, case.spacing)
     near = (distance < 0) & (distance > -_FAR_MM) & (case.white + case.grey > 0.5)

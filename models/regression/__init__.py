@@ -1,1 +1,1 @@
-"""Exact regressions, survival curves and discrimination."""
+"""Exact regressions, survival curves and discrimination, from sums over patients."""

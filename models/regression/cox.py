@@ -1,7 +1,10 @@
-"""Cox proportional hazards from sums over patients (Cox 1972), ties after Efron (1977).
+"""Cox proportional hazards from sums over patients, with Efron's method for ties.
 
 Stratified by centre, the log partial likelihood of all patients is the sum of those of the centres.
-Without strata everyone is at risk together: then the sums at each time of death add up.
+Without strata, all patients share one risk set, so the sums at each time of death are added.
+
+Reference:
+    Cox 1972 (proportional hazards); Efron 1977 (ties).
 """
 
 from dataclasses import dataclass
@@ -17,7 +20,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Powers(Additive):
-    """Sums of exp(x beta) (t,), x exp(x beta) (t, p) and x x' exp(x beta) (t, p, p) at t times."""
+    """Sums over patients at t times, with weights w = exp(x beta).
+
+    Args:
+        zeroth: sum of w (t,).
+        first: sum of x w (t, p).
+        second: sum of x x' w (t, p, p).
+    """
 
     zeroth: Array
     first: Array
@@ -26,9 +35,13 @@ class Powers(Additive):
 
 @dataclass(frozen=True, eq=False)
 class RiskSums(Additive):
-    """At each time: ``deaths`` (t,), who is ``at_risk`` and who is ``dying``.
+    """Sums over patients that the partial likelihood needs, at t times.
 
-    ``covariates`` (p,) is the sum of x over everyone who died.
+    Args:
+        deaths: number of deaths (t,).
+        at_risk: sums over the patients at risk.
+        dying: sums over the patients who die at each time.
+        covariates: sum of x (p,) over all patients who died.
     """
 
     deaths: Array
@@ -38,12 +51,29 @@ class RiskSums(Additive):
 
 
 def death_times(days: Array, died: Array) -> Array:
-    """Times at which somebody died, ascending."""
+    """Return the times of death (t,), each once, in ascending order.
+
+    Args:
+        days: last known day (n,) of each patient.
+        died: 1 for death, 0 for censoring (n,).
+
+    Example:
+        >>> death_times(np.array([5.0, 3.0, 9.0, 3.0]), np.array([1.0, 1.0, 0.0, 1.0]))
+        array([3., 5.])
+    """
     return np.unique(days[died > 0.5])
 
 
 def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> RiskSums:
-    """Sums over patients x (n, p) at ``times``; a patient is at risk until ``days``, included."""
+    """Compute the sums over patients at given times; a patient is at risk through the last day.
+
+    Args:
+        x: covariates (n, p).
+        days: last known day (n,).
+        died: 1 for death, 0 for censoring (n,).
+        beta: coefficients (p,).
+        times: times of death (t,) of all centres.
+    """
     weight = np.exp(x @ beta)
     first = x * weight[:, None]
     second = x[:, :, None] * first[:, None, :]
@@ -58,10 +88,22 @@ def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> 
 
 
 def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
-    """The log partial likelihood of patients who are at risk among themselves alone.
+    """Return the log partial likelihood of patients who form one risk set of their own.
 
-    What ``likelihood`` of their sums is, in a fraction of the time: the second powers are not
-    summed at each time.
+    It equals ``likelihood`` of their sums, but is faster, as second powers are not summed at each
+    time.
+
+    Args:
+        x: covariates (n, p).
+        days: last known day (n,).
+        died: 1 for death, 0 for censoring (n,).
+        beta: coefficients (p,).
+
+    Example:
+        >>> x, days, died = np.array([[0.0], [1.0]]), np.array([1.0, 2.0]), np.ones(2)
+        >>> at = stratum(x, days, died, np.zeros(1))
+        >>> round(at.value, 4), at.gradient, at.information  # log(1/2) + log(1)
+        (-0.6931, array([-0.5]), array([[0.25]]))
     """
     times = death_times(days, died)
     weight, dead = np.exp(x @ beta), died > 0.5
@@ -69,7 +111,7 @@ def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
     dying = ((days[None] == times[:, None]) & dead).astype(float)
     counts = dying.sum(axis=1).astype(int)
     term, before = _terms(counts)
-    # Who counts how much in each term of Efron's: those at risk, less a share of those dying.
+    # Each Efron term sums over patients at risk minus a share of those dying.
     zeroth = (at_risk @ weight)[term] - before * (dying @ weight)[term]
     first = (at_risk @ (x * weight[:, None]))[term]
     mean = (first - before[:, None] * (dying @ (x * weight[:, None]))[term]) / zeroth[:, None]
@@ -85,13 +127,27 @@ def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
 
 
 def _terms(deaths: NDArray[np.intp]) -> tuple[NDArray[np.intp], Array]:
-    """Efron's terms: the time of each death, the share of those dying then who went first."""
+    """Return Efron's terms: the time of each death, and the share of tied deaths before it."""
     before = np.concatenate([np.zeros(0), *(np.arange(d) / d for d in deaths)])
     return np.repeat(np.arange(len(deaths)), deaths), before
 
 
 def likelihood(sums: RiskSums, beta: Array) -> Likelihood:
-    """Log partial likelihood from sums over everyone at risk at the same times."""
+    """Return the log partial likelihood of all patients who share one risk set.
+
+    With Efron's method, the k-th of d tied deaths (k from 0) has the denominator: sum over those at
+    risk minus k/d times the sum over those dying.
+
+    Args:
+        sums: sums over the patients of all centres, at the same times.
+        beta: coefficients (p,) at which the sums were computed.
+
+    Example:
+        >>> x, days, died = np.array([[0.0], [1.0]]), np.array([1.0, 2.0]), np.ones(2)
+        >>> sums = risk_sums(x, days, died, np.zeros(1), death_times(days, died))
+        >>> round(likelihood(sums, np.zeros(1)).value, 4)  # log(1/2) + log(1)
+        -0.6931
+    """
     times, before = _terms(sums.deaths.astype(int))
     risk, tied = sums.at_risk, sums.dying
     zeroth = risk.zeroth[times] - before * tied.zeroth[times]

@@ -1,4 +1,4 @@
-"""AUC and C-index with intervals, from counts and sums that centres can add."""
+"""AUC and C-index with confidence intervals, from counts and sums that centres can add."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,13 @@ NAN = float("nan")
 
 @dataclass(frozen=True, eq=False)
 class ScoreCounts:
-    """Patients with (``yes``) and without (``no``) an outcome at ascending ``scores`` (s,)."""
+    """Number of patients with and without an outcome at each score.
+
+    Args:
+        scores: distinct scores (s,) in ascending order.
+        yes: number of patients with the outcome (s,).
+        no: number of patients without it (s,).
+    """
 
     scores: Array
     yes: Array
@@ -23,7 +29,15 @@ class ScoreCounts:
 
 
 def score_counts(scores: Array, outcome: Array, least: int = 1) -> ScoreCounts:
-    """Counts of patients, each score shared by at least ``least`` neighbours (their median)."""
+    """Count patients by score, with at least ``least`` patients at each score.
+
+    Neighbouring scores are grouped and replaced by the median of their group.
+
+    Args:
+        scores: score (n,) of each patient.
+        outcome: 1 with the outcome, 0 without (n,).
+        least: smallest group size; 1 keeps the scores. With fewer patients nothing is counted.
+    """
     order = np.argsort(scores, kind="stable")
     shared = blocks(scores[order], least)
     if not len(shared):
@@ -36,7 +50,19 @@ def score_counts(scores: Array, outcome: Array, least: int = 1) -> ScoreCounts:
 
 
 def auc_of(parts: list[ScoreCounts]) -> tuple[float, float, float]:
-    """AUC over all patients, and its 95 % interval after DeLong."""
+    """Return the AUC over all patients with its 95 % interval after DeLong.
+
+    Args:
+        parts: counts of each centre.
+
+    Returns:
+        AUC, lower limit, upper limit.
+
+    Example:
+        >>> counts = score_counts(np.array([0.1, 0.4, 0.35, 0.8]), np.array([0, 0, 1, 1]))
+        >>> auc_of([counts])[0]  # 3 of 4 pairs in order
+        0.75
+    """
     return _interval(*auc_and_variance(parts))
 
 
@@ -46,7 +72,12 @@ def _interval(value: float, variance: float) -> tuple[float, float, float]:
 
 
 def scored_auc(told: Array, outcome: Array) -> Scored:
-    """AUC of probabilities of an outcome (n,)."""
+    """Return the AUC as a score, weighted by the number of pairs of patients.
+
+    Args:
+        told: predicted probability (n,) of the outcome.
+        outcome: 1 with the outcome, 0 without (n,).
+    """
     value, variance = auc_and_variance([score_counts(told, outcome)])
     events = int(outcome.sum())
     pairs = float(events * (len(outcome) - events))
@@ -54,7 +85,17 @@ def scored_auc(told: Array, outcome: Array) -> Scored:
 
 
 def auc_and_variance(parts: list[ScoreCounts]) -> tuple[float, float]:
-    """AUC over all patients, its variance after DeLong (1988, doi:10.2307/2531595)."""
+    """Return the AUC over all patients and its variance after DeLong; both NaN without two classes.
+
+    The AUC is the probability that a patient with the outcome has a higher score than one without
+    it; ties count one half.
+
+    Args:
+        parts: counts of each centre.
+
+    Reference:
+        DeLong et al. 1988, doi:10.2307/2531595.
+    """
     values = np.unique(np.concatenate([p.scores for p in parts]))
     yes, no = np.zeros(len(values)), np.zeros(len(values))
     for part in parts:
@@ -63,7 +104,7 @@ def auc_and_variance(parts: list[ScoreCounts]) -> tuple[float, float]:
         no[at] += part.no
     if not yes.sum() or not no.sum():
         return NAN, NAN
-    # Share of the others that each patient is placed above (below), ties half.
+    # DeLong's placements: share of the other class that is lower (higher); ties count half.
     above = (np.cumsum(no) - no / 2) / no.sum()
     below = (np.cumsum(yes[::-1])[::-1] - yes / 2) / yes.sum()
     value = float(yes @ above / yes.sum())
@@ -76,9 +117,16 @@ def auc_and_variance(parts: list[ScoreCounts]) -> tuple[float, float]:
 
 @dataclass(frozen=True, eq=False)
 class Pairs(Additive):
-    """Pairs of patients of whom one is known to have lived longer: how many, how many are told.
+    """Sums over comparable pairs: pairs in which one patient is known to have lived longer.
 
-    The others are sums over patients of both, squared and multiplied, for the variance.
+    The last three fields are sums over patients, for the variance.
+
+    Args:
+        pairs: number of comparable pairs.
+        told: number of pairs whose scores are in the right order; ties count one half.
+        pairs_squared: sum of squares of the pairs of each patient.
+        told_squared: sum of squares of the ordered pairs of each patient.
+        product: sum of products of both.
     """
 
     pairs: float
@@ -89,7 +137,22 @@ class Pairs(Additive):
 
 
 def lived_longer(days: Array, died: Array) -> NDArray[np.bool_]:
-    """Pairs (n, n) in which the second patient is known to have lived longer than the first."""
+    """Return whether the second patient of each pair is known to have lived longer than the first.
+
+    That is where the first died before the second's last day, or on that day while the second did
+    not.
+
+    Args:
+        days: last known day (n,).
+        died: 1 for death, 0 for censoring (n,).
+
+    Returns:
+        Matrix (n, n): first patient, second patient.
+
+    Example:
+        >>> lived_longer(np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
+        [[False, True], [False, False]]
+    """
     dead = died > 0.5
     longer = (days[:, None] < days) | ((days[:, None] == days) & ~dead)
     return np.asarray(dead[:, None] & longer)
@@ -97,7 +160,14 @@ def lived_longer(days: Array, died: Array) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """``counts`` (g,) of patients with one score, one last day and one status (g,)."""
+    """Patients grouped by score, last day and status.
+
+    Args:
+        scores: score (g,).
+        days: last known day (g,).
+        died: 1 for death, 0 for censoring (g,).
+        counts: number of patients (g,).
+    """
 
     scores: Array
     days: Array
@@ -106,10 +176,16 @@ class Groups:
 
 
 def groups_of(scores: Array, days: Array, died: Array, least: int = 1) -> Groups:
-    """Patients with at least ``least`` neighbours, in time and then in score, of the same medians.
+    """Group patients with neighbours in time and then in score, at least ``least`` in each group.
 
-    Those of a group who died and those who did not are counted apart. Fewer patients than
-    ``least`` count for nothing.
+    A group takes the medians of its days and scores. Patients of a group who died and those who did
+    not are counted separately.
+
+    Args:
+        scores: score (n,) of each patient.
+        days: last known day (n,).
+        died: 1 for death, 0 for censoring (n,).
+        least: smallest group size; 1 keeps all values. With fewer patients nothing is counted.
     """
     found: list[tuple[float, ...]] = []
     if not 0 < len(days) >= least:
@@ -125,7 +201,20 @@ def groups_of(scores: Array, days: Array, died: Array, least: int = 1) -> Groups
 
 
 def pairs_of(groups: Groups) -> Pairs:
-    """Pairs among these patients alone; scores are the higher the longer alive, ties half."""
+    """Count the comparable pairs among some patients.
+
+    A pair is in the right order where the patient who lived longer has the higher score; ties count
+    one half.
+
+    Args:
+        groups: patients of one centre.
+
+    Example:
+        >>> groups = groups_of(np.array([0.2, 0.9, 0.4]), np.array([1.0, 2.0, 3.0]), np.ones(3))
+        >>> pairs = pairs_of(groups)
+        >>> pairs.pairs, pairs.told
+        (3.0, 2.0)
+    """
     scores, counts = groups.scores, groups.counts
     first = lived_longer(groups.days, groups.died).astype(float)
     won = first * ((scores[:, None] < scores) + 0.5 * (scores[:, None] == scores))
@@ -140,25 +229,54 @@ def pairs_of(groups: Groups) -> Pairs:
 
 
 def pairs_across(parts: list[Groups]) -> Pairs:
-    """Pairs among the patients of all centres, also those of two of them."""
+    """Count the comparable pairs among the patients of all centres, including pairs across centres.
+
+    Args:
+        parts: patients of each centre.
+    """
     fields = zip(*(vars(p).values() for p in parts), strict=True)
     return pairs_of(Groups(*(np.concatenate(f) for f in fields)))
 
 
 def c_index_of(pairs: Pairs) -> tuple[float, float, float]:
-    """C-index, and its 95 % interval."""
+    """Return the C-index with its 95 % interval.
+
+    Args:
+        pairs: sums over comparable pairs.
+
+    Returns:
+        C-index, lower limit, upper limit.
+    """
     return _interval(*c_index_and_variance(pairs))
 
 
 def scored_c_index(told: Array, days: Array, died: Array) -> Scored:
-    """C-index of scores (n,) that are the higher the longer alive."""
+    """Return the C-index as a score, weighted by the number of comparable pairs.
+
+    Args:
+        told: score (n,), higher for longer survival.
+        days: last known day (n,).
+        died: 1 for death, 0 for censoring (n,).
+    """
     pairs = pairs_of(groups_of(told, days, died))
     value, variance = c_index_and_variance(pairs)
     return Scored("c_index", value, variance, pairs.pairs, len(days), int(died.sum()))
 
 
 def c_index_and_variance(pairs: Pairs) -> tuple[float, float]:
-    """C-index, its variance by the infinitesimal jackknife over patients."""
+    """Return the C-index and its variance; both NaN without comparable pairs.
+
+    The C-index is the share of comparable pairs in the right order. Its variance is that of the
+    infinitesimal jackknife over patients.
+
+    Args:
+        pairs: sums over comparable pairs.
+
+    Example:
+        >>> groups = groups_of(np.array([0.2, 0.9, 0.4]), np.array([1.0, 2.0, 3.0]), np.ones(3))
+        >>> round(c_index_and_variance(pairs_of(groups))[0], 4)  # 2 of 3 pairs
+        0.6667
+    """
     if not pairs.pairs:
         return NAN, NAN
     value = pairs.told / pairs.pairs

@@ -1,4 +1,6 @@
-"""Logistic regression from sums over patients: those of centres add up to the pooled likelihood."""
+"""Logistic regression from sums over patients, which add up over centres to the pooled
+likelihood.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +12,18 @@ Array = NDArray[np.float64]
 
 
 def likelihood(x: Array, outcome: Array, beta: Array, offset: Array | float = 0.0) -> Likelihood:
-    """Log likelihood of ``outcome`` (n,; 0 or 1) given x (n, p), whose constant is a column.
+    """Return the log likelihood of a binary outcome: the sum of y z - log(1 + exp(z)).
 
-    ``offset`` (n,) is added to the logit.
+    Args:
+        x: covariates (n, p), with a column of ones for the intercept.
+        outcome: outcome y (n,), 0 or 1.
+        beta: coefficients (p,); the logit is z = x beta + offset.
+        offset: number, or one for each patient (n,), that is added to the logit.
+
+    Example:
+        >>> at = likelihood(np.ones((2, 1)), np.array([0.0, 1.0]), np.zeros(1))
+        >>> round(at.value, 4), at.gradient, at.information  # 2 log(1/2)
+        (-1.3863, array([0.]), array([[0.5]]))
     """
     logit = x @ beta + offset
     probability = expit(logit)
@@ -24,6 +35,17 @@ def likelihood(x: Array, outcome: Array, beta: Array, offset: Array | float = 0.
 
 
 def log_losses(told: Array, outcome: NDArray[np.floating]) -> Array:
-    """Log loss (n,) of each probability of an outcome; of 0 and 1 that of 1e-7."""
+    """Return the log loss (n,) of each predicted probability.
+
+    Probabilities are limited to 1e-7 from 0 and 1.
+
+    Args:
+        told: predicted probability (n,) of the outcome.
+        outcome: 1 with the outcome, 0 without (n,).
+
+    Example:
+        >>> log_losses(np.array([0.5, 0.8]), np.array([0.0, 1.0])).round(4)
+        array([0.6931, 0.2231])
+    """
     p = np.clip(told, 1e-7, 1 - 1e-7)
     return np.asarray(-np.log(np.where(outcome > 0.5, p, 1 - p)))

@@ -1,4 +1,6 @@
-"""Newton's method on a likelihood that is a sum over centres: its maximum is the pooled one."""
+"""Newton's method on a likelihood that is a sum over centres; its maximum is that of pooled
+data.
+"""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -12,11 +14,20 @@ from flame.models.regression.additive import Additive
 Array = NDArray[np.float64]
 
 _MOST_STEPS, _PRECISION, _SHORTEST = 50, 1e-9, 1e-4
+"""Largest number of steps, largest coefficient change at convergence, and shortest length of a
+halved step.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Likelihood(Additive):
-    """Log likelihood, its gradient (p,) and its negative Hessian (p, p)."""
+    """Log likelihood at some coefficients, with its derivatives.
+
+    Args:
+        value: log likelihood.
+        gradient: gradient (p,).
+        information: negative Hessian (p, p).
+    """
 
     value: float
     gradient: Array
@@ -25,13 +36,23 @@ class Likelihood(Additive):
 
 @dataclass(frozen=True, eq=False)
 class Penalty:
-    """``weight`` (p,) times half the squares of how far coefficients are from ``prior`` (p,)."""
+    """Ridge penalty: the sum of weight (beta - prior)^2 / 2 over coefficients.
+
+    Args:
+        weight: weight (p,) of each coefficient; 0: no penalty.
+        prior: value (p,) towards which each coefficient is shrunk; the search starts there.
+    """
 
     weight: Array
     prior: Array
 
     def taken_from(self, at: Likelihood, beta: Array) -> Likelihood:
-        """The likelihood at ``beta`` less this penalty."""
+        """Return the likelihood minus this penalty.
+
+        Args:
+            at: likelihood at ``beta``.
+            beta: coefficients (p,).
+        """
         away = beta - self.prior
         return Likelihood(
             at.value - float(self.weight @ away**2) / 2,
@@ -43,11 +64,24 @@ class Penalty:
 def maximise(
     likelihoods: Callable[[dict[int, Array]], list[Likelihood]], penalties: list[Penalty]
 ) -> tuple[list[Array], int]:
-    """Coefficients (p,) of the highest penalised likelihood of each problem, climbed together.
+    """Maximise the penalised likelihoods of several problems together.
 
-    ``likelihoods`` is given coefficients by number of the problem, for those not done yet, and
-    answers in their order. Returns also how often it was asked. Raises FlameError where a problem
-    has no finite maximum.
+    Args:
+        likelihoods: returns the likelihood of each unfinished problem, in the order of its
+            argument: the coefficients (p,) by index of the problem.
+        penalties: penalty of each problem.
+
+    Returns:
+        Coefficients (p,) of each problem, and the number of calls of ``likelihoods``.
+
+    Raises:
+        FlameError: a problem has no finite maximum.
+
+    Example:
+        >>> def parabolas(at):  # log likelihood -(beta - 2)^2 / 2, less a constant
+        ...     return [Likelihood(2 * b[0] - b[0] ** 2 / 2, 2 - b, np.eye(1)) for b in at.values()]
+        >>> maximise(parabolas, [Penalty(np.zeros(1), np.zeros(1))])[0]
+        [array([2.])]
     """
     climbs = {i: _climb(penalty) for i, penalty in enumerate(penalties)}
     at, best, asked = {i: next(climb) for i, climb in climbs.items()}, dict[int, Array](), 0
@@ -63,7 +97,7 @@ def maximise(
 
 
 def _climb(penalty: Penalty) -> Generator[Array, Likelihood, Array]:
-    """Yields coefficients, is sent the likelihood there; a step that overshoots is halved."""
+    """Yield coefficients and receive their likelihood; halve a step that overshoots."""
     beta, length = penalty.prior, 1.0
     at = penalty.taken_from((yield beta), beta)
     for _ in range(_MOST_STEPS):

@@ -1,4 +1,4 @@
-"""Kaplan-Meier curves and log-rank tests from counts of deaths and censorings at times."""
+"""Kaplan-Meier curves and log-rank tests, from numbers of deaths and censorings over time."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +10,18 @@ from scipy.stats import chi2
 Array = NDArray[np.float64]
 
 Z = 1.959964
-"""Standard deviations to either side of a 95 % interval."""
+"""Half-width of a 95 % interval in standard deviations."""
 
 
 @dataclass(frozen=True, eq=False)
 class Exits:
-    """Deaths and censorings (t,) at ascending ``times`` (t,) of a group of patients."""
+    """Number of deaths and censorings of a group of patients over time.
+
+    Args:
+        times: times (t,) in ascending order.
+        deaths: number of deaths at each time (t,).
+        censored: number of patients censored at each time (t,).
+    """
 
     times: Array
     deaths: Array
@@ -23,11 +29,15 @@ class Exits:
 
     @property
     def at_risk(self) -> Array:
-        """Patients at risk at each time, those who leave then included."""
+        """Number of patients at risk at each time (t,), including those who leave at that time."""
         return np.cumsum((self.deaths + self.censored)[::-1])[::-1]
 
     def on(self, times: Array) -> "Exits":
-        """The same counts on ``times``, among which are all of these."""
+        """Return the same counts on other times, which include all of these.
+
+        Args:
+            times: times (u,) in ascending order.
+        """
         deaths, censored = np.zeros(len(times)), np.zeros(len(times))
         at = np.searchsorted(times, self.times)
         deaths[at], censored[at] = self.deaths, self.censored
@@ -35,11 +45,18 @@ class Exits:
 
 
 def exits(days: Array, died: Array, least: int = 1) -> Exits:
-    """Counts of patients, each time shared by at least ``least`` of them.
+    """Count deaths and censorings, with at least ``least`` patients at each time.
 
-    With more than one, patients are put in blocks of neighbours in time and take the median day of
-    their block (microaggregation, Domingo-Ferrer 2002, doi:10.1109/69.979982). Fewer patients than
-    ``least`` count for nothing.
+    If ``least`` is above 1, neighbours in time form blocks and take the median day of their block
+    (microaggregation).
+
+    Args:
+        days: last known day (n,).
+        died: 1 for death, 0 for censoring (n,).
+        least: smallest block size; 1 keeps the days. With fewer patients nothing is counted.
+
+    Reference:
+        Domingo-Ferrer 2002, doi:10.1109/69.979982 (microaggregation).
     """
     if len(days) < least:
         days, died = days[:0], died[:0]
@@ -53,9 +70,18 @@ def exits(days: Array, died: Array, least: int = 1) -> Exits:
 
 
 def blocks(ordered: Array, least: int) -> Array:
-    """Each value as the median of its block of neighbours; the last block takes what is left.
+    """Replace each value by the median of its block of neighbours; the last block takes the rest.
 
-    Nothing where there are fewer than ``least``.
+    Args:
+        ordered: values (n,) in ascending order.
+        least: smallest block size.
+
+    Returns:
+        Values (n,), or an empty array if there are fewer than ``least``.
+
+    Example:
+        >>> blocks(np.array([1.0, 2.0, 3.0, 4.0, 9.0]), least=2)
+        array([1.5, 1.5, 4. , 4. , 4. ])
     """
     if len(ordered) < least:
         return ordered[:0]
@@ -64,13 +90,22 @@ def blocks(ordered: Array, least: int) -> Array:
 
 
 def in_blocks(ordered: NDArray[Any], least: int) -> list[NDArray[Any]]:
-    """Neighbours together, at least ``least`` of them where there are so many."""
+    """Split an array into blocks of ``least`` neighbours; the last block takes the rest.
+
+    Args:
+        ordered: array (n, ...).
+        least: smallest block size; a shorter array stays one block.
+    """
     starts = range(0, len(ordered) - least + 1, least)
     return np.split(ordered, list(starts)[1:])
 
 
 def together(groups: list[Exits]) -> Exits:
-    """All groups as one."""
+    """Return the counts of several groups as those of one.
+
+    Args:
+        groups: one or more groups.
+    """
     times = np.unique(np.concatenate([g.times for g in groups]))
     each = [g.on(times) for g in groups]
     return Exits(times, sum(g.deaths for g in each), sum(g.censored for g in each))  # type: ignore[arg-type]
@@ -78,7 +113,14 @@ def together(groups: list[Exits]) -> Exits:
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Share alive (t,) after each time, with a 95 % interval (log-minus-log Greenwood)."""
+    """Survival curve with a 95 % interval (log-minus-log transform of Greenwood's formula).
+
+    Args:
+        times: times (t,).
+        alive: probability of survival beyond each time (t,).
+        low: lower limit (t,).
+        high: upper limit (t,).
+    """
 
     times: Array
     alive: Array
@@ -87,13 +129,25 @@ class Curve:
 
     @property
     def median(self) -> float:
-        """First time at which half are dead; infinite where that is never seen."""
+        """First time at which survival is at most one half; infinite if it stays above."""
         below = np.flatnonzero(self.alive <= 0.5)
         return float(self.times[below[0]]) if len(below) else float("inf")
 
 
 def kaplan_meier(group: Exits) -> Curve:
-    """Kaplan and Meier 1958."""
+    """Estimate survival: the product over times of 1 - deaths / at risk.
+
+    Args:
+        group: counts of one group.
+
+    Reference:
+        Kaplan and Meier 1958.
+
+    Example:
+        >>> days, died = np.array([1.0, 2.0, 3.0]), np.array([1.0, 0.0, 1.0])
+        >>> kaplan_meier(exits(days, died)).alive.round(4)
+        array([0.6667, 0.6667, 0.    ])
+    """
     n, d = group.at_risk, group.deaths
     alive = np.asarray(np.cumprod(1 - d / n), np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -106,7 +160,13 @@ def kaplan_meier(group: Exits) -> Curve:
 
 @dataclass(frozen=True)
 class LogRank:
-    """Chi-squared with ``freedom`` degrees, and its p; NaN where groups cannot be compared."""
+    """Result of a log-rank test; NaN where the groups cannot be compared.
+
+    Args:
+        chi2: test statistic.
+        freedom: degrees of freedom.
+        p: p value.
+    """
 
     chi2: float
     freedom: int
@@ -114,9 +174,21 @@ class LogRank:
 
 
 def log_rank(groups: list[Exits]) -> LogRank:
-    """Whether groups have one hazard (Mantel 1966), by the hypergeometric variance.
+    """Test whether all groups have the same hazard.
 
-    Groups of nobody are left out.
+    The statistic compares observed with expected deaths, with the hypergeometric variance. Empty
+    groups are ignored.
+
+    Args:
+        groups: counts of each group.
+
+    Reference:
+        Mantel 1966.
+
+    Example:
+        >>> group = exits(np.array([1.0, 2.0]), np.ones(2))
+        >>> log_rank([group, group])
+        LogRank(chi2=0.0, freedom=1, p=1.0)
     """
     groups = [g for g in groups if len(g.times)]
     if len(groups) < 2:

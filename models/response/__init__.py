@@ -1,1 +1,1 @@
-"""The response network and its inputs."""
+"""Response prediction: the network, its inputs, its private training, and simple baselines."""

@@ -1,4 +1,4 @@
-"""Plain baselines every learned model is shown beside."""
+"""Simple baselines beside which every learned model is reported."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 Probability = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+"""Maps features (n, p) to one prediction for each patient (n,)."""
 
 
 def prevalence(features: NDArray[np.float64], responses: NDArray[np.float32]) -> Probability:
-    """Predict the share of responders in the training data for everyone."""
+    """Return a predictor that gives every patient the share of responders in the training data.
+
+    Args:
+        features: training features (n, p); not used.
+        responses: 1 for responders, 0 for others (n,).
+
+    Example:
+        >>> predict = prevalence(np.zeros((4, 1)), np.array([1, 0, 0, 0], np.float32))
+        >>> predict(np.zeros((2, 1)))
+        array([0.25, 0.25])
+    """
     share = float(np.mean(responses))
     return lambda tested: np.full(len(tested), share)
 
@@ -21,9 +32,22 @@ def prevalence(features: NDArray[np.float64], responses: NDArray[np.float32]) ->
 def logistic(
     features: NDArray[np.float64], responses: NDArray[np.float32], c: float = 0.1
 ) -> Probability:
-    """Standardised logistic regression with inverse penalty ``c``; NaN becomes the mean.
+    """Fit a ridge-penalised logistic regression on standardised features; NaN becomes the mean.
 
-    Falls back to prevalence where only one class, or no feature, is there to learn from.
+    Without two classes, or without any known feature, it falls back to ``prevalence``.
+
+    Args:
+        features: training features (n, p).
+        responses: 1 for responders, 0 for others (n,).
+        c: inverse of the penalty.
+
+    Returns:
+        Predictor of the probability of response.
+
+    Example:
+        >>> predict = logistic(np.array([[-1.0], [1.0]]), np.array([0, 1], np.float32))
+        >>> predict(np.array([[0.0], [np.nan]])).round(4)  # the mean, known or not
+        array([0.5, 0.5])
     """
     filled = _filled(features)
     if len(np.unique(responses)) < 2 or not filled(features).size:
@@ -40,9 +64,23 @@ def cox(
     died: NDArray[np.float64],
     penalizer: float = 0.1,
 ) -> Probability:
-    """Cox regression of lifelines, without strata; NaN becomes the mean.
+    """Fit a ridge-penalised Cox regression without strata (lifelines); NaN becomes the mean.
 
-    Gives the negative log risk: the higher, the longer alive.
+    Args:
+        features: training features (n, p); constant ones are left out.
+        days: last known day (n,).
+        died: 1 for death, 0 for censoring (n,).
+        penalizer: weight of the penalty.
+
+    Returns:
+        Predictor of the negative log risk, which is higher for longer survival.
+
+    Example:
+        >>> age = np.array([[50.0], [60.0], [70.0], [80.0]])
+        >>> predict = cox(age, np.array([400.0, 200.0, 300.0, 100.0]), np.ones(4))
+        >>> young, old = predict(np.array([[50.0], [80.0]]))
+        >>> bool(young > old)
+        True
     """
     filled = _filled(features)
     known = pd.DataFrame(filled(features)).add_prefix("x")
@@ -57,7 +95,7 @@ def cox(
 
 
 def _filled(features: NDArray[np.float64]) -> Probability:
-    """What puts the means of ``features`` in place of NaN, without those that are never known."""
+    """Return a function that drops features without known values and replaces NaN by the mean."""
     usable = np.isfinite(features).any(axis=0)
     mean = np.nanmean(features[:, usable], axis=0)
     return lambda values: np.where(np.isfinite(values[:, usable]), values[:, usable], mean)

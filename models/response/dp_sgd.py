@@ -1,6 +1,9 @@
-"""Gradient steps of which no patient's part shows: clipped for each, summed with noise.
+"""DP-SGD: gradients are clipped for each patient, summed, and published with Gaussian noise.
 
-DP-SGD (Abadi 2016, doi:10.1145/2976749.2978318) on batches that every patient enters by chance.
+Every patient enters a batch independently at random (Poisson sampling).
+
+Reference:
+    Abadi et al. 2016, doi:10.1145/2976749.2978318.
 """
 
 from collections.abc import Callable
@@ -17,11 +20,29 @@ Rows = NDArray[np.intp]
 
 
 class PrivateSteps:
-    """Private training of a compiled ``network``, whose optimiser takes the steps."""
+    """Differentially private training of a network by DP-SGD.
+
+    A step uses the gradient (sum of clip(g_i) + N(0, (noise clip)^2)) / size, where g_i is the
+    gradient of patient i and size the expected batch size.
+
+    Args:
+        network: compiled Keras model; its optimiser takes the steps.
+
+    Example:
+        >>> inputs = keras.Input((1,))
+        >>> network = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs))
+        >>> network.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=False)
+        >>> network.set_weights([np.ones((1, 1), np.float32)])
+        >>> batch = lambda rows: ([np.ones((1, 1))], np.zeros((1, 1)))
+        >>> rng = np.random.default_rng(0)
+        >>> trained = PrivateSteps(network).fit(batch, 1, 1, epochs=1, clip=1.0, noise=0.0, rng=rng)
+        >>> trained.weights[0].item()  # 1 - 0.5 * clip(2)
+        0.5
+    """
 
     def __init__(self, network: Any) -> None:
         self.network = network
-        # The same weights under plain steps of length 1: how far they move is a gradient.
+        # A plain SGD step of rate 1 moves the weights by the negative gradient.
         self._probe = keras.Model(network.inputs, network.outputs)
         self._probe.compile(keras.optimizers.SGD(1.0), network.loss, jit_compile=False)
 
@@ -35,10 +56,20 @@ class PrivateSteps:
         noise: float,
         rng: np.random.Generator,
     ) -> Trained:
-        """Train on ``count`` patients, ``size`` of them a step on average.
+        """Train for a number of epochs.
 
-        A patient's gradient is ``clip`` long at most; ``noise`` is in units of that.
-        ``batch`` gives the arrays of rows. The loss is not told: it would need noise of its own.
+        Args:
+            batch: returns inputs and outcomes of some rows.
+            count: number of patients.
+            size: expected number of patients per batch.
+            epochs: number of epochs; each has ceil(count / size) steps.
+            clip: largest Euclidean norm of a patient's gradient.
+            noise: noise multiplier: standard deviation of the noise divided by ``clip``.
+            rng: random numbers of batches and of noise.
+
+        Returns:
+            New weights and number of steps. The loss is 0, as publishing it would need noise of its
+            own.
         """
         steps = steps_of(count, size, epochs)
         for _ in range(steps):

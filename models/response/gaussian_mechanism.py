@@ -1,6 +1,7 @@
-"""What differential privacy does to numbers: clipped in length, normal noise added.
+"""Gaussian mechanism of differential privacy: clipping and noise.
 
-The Gaussian mechanism (Dwork 2014, doi:10.1561/0400000042, appendix A).
+Reference:
+    Dwork 2014, doi:10.1561/0400000042, appendix A.
 """
 
 import numpy as np
@@ -9,17 +10,44 @@ from flame.core.scores import Weights
 
 
 def clipped(arrays: Weights, limit: float) -> Weights:
-    """``arrays`` scaled down so that their joint Euclidean norm is ``limit`` at most."""
+    """Scale arrays down so that their joint Euclidean norm is at most ``limit``.
+
+    Each array is multiplied by min(1, limit / norm).
+
+    Args:
+        arrays: arrays of any shape.
+        limit: largest norm.
+
+    Example:
+        >>> clipped([np.array([3.0, 4.0])], limit=1.0)
+        [array([0.6, 0.8])]
+    """
     norm = float(np.sqrt(sum(float((np.asarray(a, np.float64) ** 2).sum()) for a in arrays)))
     scale = min(1.0, limit / norm) if norm else 1.0
     return [np.asarray(a, np.float64) * scale for a in arrays]
 
 
 def noised(arrays: Weights, deviation: float, rng: np.random.Generator) -> Weights:
-    """``arrays`` with normal noise of this standard deviation on every number."""
+    """Add independent normal noise to every number.
+
+    Args:
+        arrays: arrays of any shape.
+        deviation: standard deviation of the noise.
+        rng: random numbers.
+    """
     return [a + rng.normal(0.0, deviation, np.shape(a)) for a in arrays]
 
 
 def steps_of(count: int, size: int, epochs: int) -> int:
-    """Steps that ``epochs`` over ``count`` patients take."""
+    """Return the number of steps: epochs times ceil(count / size).
+
+    Args:
+        count: number of patients.
+        size: expected number of patients per batch.
+        epochs: number of epochs.
+
+    Example:
+        >>> steps_of(count=10, size=4, epochs=2)
+        6
+    """
     return epochs * -(-count // size)

@@ -1,4 +1,4 @@
-"""What a response model sees of a patient: image, clinical and radiotherapy arrays."""
+"""Inputs of the response model: image, clinical and radiotherapy arrays, and its configuration."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -23,36 +23,42 @@ TREATMENT_FEATURES = (
     "BED / 100 Gy",
     "EQD2 of brain / 100 Gy",
 )
+"""Columns of the radiotherapy array; shares are of the RBE-weighted dose."""
 
 
 @dataclass(frozen=True)
 class ResponseModelConfig(Section):
-    """Which branches a response model has, and their size."""
+    """Configuration of the response model: its branches and their size."""
 
     kind: str = "network"
-    """How response is learned: network, or logistic (a regression from exact sums)."""
+    """Kind of model: network, or logistic (a regression from exact sums)."""
     missing: Literal["mean", "indicator"] = "mean"
-    """A missing clinical value is put at the mean; with indicator, a column says it is missing."""
+    """Handling of missing clinical values: mean replaces them by the mean; indicator also adds a
+    column that marks them.
+    """
     encoder: str = ""
-    """Run folder on segmentation whose network reads the images here, too."""
+    """Folder of a segmentation run whose encoder the image branch uses; empty: none."""
     sequences: tuple[Literal["T1", "T1C", "T2", "FLAIR"], ...] = ()
-    """MR sequences that the model sees; empty: no images."""
+    """MR sequences of the image branch; empty: no images."""
     voxel_mm: Annotated[float, Gt(0)] = 6.0
-    """Voxel size in mm at which images are sampled."""
+    """Voxel size in mm to which images are resampled."""
     clinical: tuple[str, ...] = ()
-    """Clinical features, and ``radiomics.`` families of features of the tumour."""
+    """Clinical features, and families of radiomics features of the tumour as ``radiomics.`` and a
+    name.
+    """
     treatment: bool = False
-    """Whether the model sees the course of radiotherapy."""
+    """Whether the course of radiotherapy is an input."""
     filters: Annotated[int, Ge(4), MultipleOf(4)] = 8
-    """Width of the first convolution."""
+    """Number of filters of the first convolution."""
     hidden: Annotated[int, Ge(0)] = 0
-    """Width of the layer before the output; 0: none, which makes a logistic regression of a
-    network without images."""
+    """Width of the hidden layer before the output; 0: none, so that a network without images is a
+    logistic regression.
+    """
     l2: Annotated[float, Ge(0)] = 1e-3
-    """Ridge penalty on all kernels."""
+    """Weight of the ridge penalty on all kernels."""
 
     def rules(self) -> Iterator[Rule]:
-        """Names are given once, and an encoder reads images."""
+        """Require distinct clinical names, and sequences for an encoder."""
         yield len(set(self.clinical)) == len(self.clinical), "model.clinical: each name once"
         yield (
             self.sequences or not self.encoder,
@@ -61,19 +67,25 @@ class ResponseModelConfig(Section):
 
     @property
     def clinical_columns(self) -> tuple[str, ...]:
-        """Names of the clinical columns of ``Inputs``."""
+        """Names of the columns of ``Inputs.clinical``."""
         missing = self.clinical if self.missing == "indicator" else ()
         return (*self.clinical, *(f"{name} missing" for name in missing))
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """Arrays of the patients of one centre, one row a patient.
+    """Arrays of the n patients of one centre, one row per patient.
 
-    ``image`` (n, x, y, z, sequence), ``clinical`` (n, feature; NaN missing), ``treatment``
-    (n, 5), ``response`` (n,) 1 for responders and NaN where unknown, ``survival_days`` (n,; NaN
-    unknown) and ``died`` (n,): a missing status counts as a death. ``persons`` says whose row it
-    is, with a row a person those of ``pseudonyms``.
+    Args:
+        centre: name of the centre.
+        pseudonyms: name of each row.
+        image: images (n, x, y, z, sequence); without images (n, 0).
+        clinical: clinical features (n, feature); NaN where missing.
+        treatment: radiotherapy (n, 5) in the order of TREATMENT_FEATURES; without it (n, 0).
+        response: 1 for responders, 0 for others, NaN where unknown (n,).
+        survival_days: survival or follow-up time in days (n,); NaN where unknown.
+        died: 1 for death, 0 for censoring (n,); an unknown status counts as death.
+        persons: person of each row; empty: every row is another person.
     """
 
     centre: str
@@ -88,21 +100,25 @@ class Inputs:
 
     @property
     def labelled(self) -> NDArray[np.intp]:
-        """Rows whose response is known."""
+        """Indices (m,) of the rows whose response is known."""
         return np.flatnonzero(np.isfinite(self.response))
 
     @property
     def groups(self) -> NDArray[np.intp]:
-        """0 for non-responders, 1 for responders, 2 for unknown."""
+        """Group (n,) of each row, balanced over folds: 0 non-responder, 1 responder, 2 unknown."""
         return np.where(np.isnan(self.response), 2, self.response > 0).astype(int)
 
     @property
     def features(self) -> NDArray[np.float64]:
-        """Clinical features and radiotherapy (n, p)."""
+        """Clinical features and radiotherapy side by side (n, p)."""
         return np.hstack([self.clinical, self.treatment])
 
     def take(self, index: NDArray[np.intp]) -> Self:
-        """Return the rows ``index``."""
+        """Return some of the rows.
+
+        Args:
+            index: indices (m,) of the rows to keep, in the new order.
+        """
         names = tuple(self.pseudonyms[i] for i in index)
         persons = tuple(self.persons[i] for i in index) if self.persons else ()
         arrays = {name: getattr(self, name)[index] for name in _ARRAYS}
@@ -113,7 +129,11 @@ _ARRAYS = ("image", "clinical", "treatment", "response", "survival_days", "died"
 
 
 def concatenate(parts: list[Inputs]) -> Inputs:
-    """All rows of ``parts`` as one."""
+    """Return the rows of several inputs as one.
+
+    Args:
+        parts: inputs of one or more centres, with the same columns.
+    """
     arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
     names = tuple(name for p in parts for name in p.pseudonyms)
     persons = tuple(name for p in parts for name in p.persons)
@@ -122,31 +142,39 @@ def concatenate(parts: list[Inputs]) -> Inputs:
 
 @dataclass(frozen=True, eq=False)
 class Followed(Inputs):
-    """Patients whose survival, not response, is to be learned."""
+    """Patients whose survival is to be learned instead of their response; see ``Inputs``."""
 
     @property
     def labelled(self) -> NDArray[np.intp]:
-        """Rows whose survival time is known."""
+        """Indices (m,) of the rows whose survival time is known."""
         return np.flatnonzero(np.isfinite(self.survival_days))
 
     @property
     def groups(self) -> NDArray[np.intp]:
-        """0 for the censored, 1 for the dead, 2 for unknown."""
+        """Group (n,) of each row, balanced over folds: 0 censored, 1 dead, 2 unknown."""
         return np.where(np.isnan(self.survival_days), 2, self.died > 0).astype(int)
 
 
 @dataclass(frozen=True, eq=False)
 class Everyone(Inputs):
-    """Patients of whom something is to be said, whatever is known of them."""
+    """Patients to predict, whether their outcome is known or not; see ``Inputs``."""
 
     @property
     def labelled(self) -> NDArray[np.intp]:
-        """All rows."""
+        """Indices of all rows (n,)."""
         return np.arange(len(self.pseudonyms))
 
 
 def followed(cohort: Cohort, config: ResponseModelConfig) -> Followed:
-    """Turn the patients of ``cohort`` into arrays; BadInput where no survival time is known."""
+    """Turn the patients of a cohort into arrays for survival.
+
+    Args:
+        cohort: patients of one centre.
+        config: inputs that the model needs.
+
+    Raises:
+        BadInput: no survival time is known, or a patient lacks an input that the model needs.
+    """
     if not any(p.outcome.survival_days is not None for p in cohort.patients):
         raise BadInput(
             f"centre {cohort.centre}: no patient has a known survival time; fill the column "
@@ -156,7 +184,19 @@ def followed(cohort: Cohort, config: ResponseModelConfig) -> Followed:
 
 
 def treatment_vector(treatment: Treatment) -> NDArray[np.float32]:
-    """Dose shares of photon, proton and carbon (RBE-weighted), and BED in units of 100 Gy."""
+    """Return the first four of TREATMENT_FEATURES: dose shares and BED / 100 Gy.
+
+    Args:
+        treatment: course of radiotherapy.
+
+    Returns:
+        Shares (4,) of photons, protons and carbon ions in the RBE-weighted dose, and BED / 100 Gy.
+
+    Example:
+        >>> from flame.core.treatment import Phase
+        >>> treatment_vector(Treatment((Phase(Radiation.PHOTON, dose=60.0, fractions=30),)))
+        array([1.  , 0.  , 0.  , 0.75], dtype=float32)
+    """
     doses = dict.fromkeys(Radiation, 0.0)
     for phase in treatment.phases:
         doses[phase.radiation] += weighted_dose(phase)
@@ -165,11 +205,17 @@ def treatment_vector(treatment: Treatment) -> NDArray[np.float32]:
 
 
 def build_inputs(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-    """Turn the patients of ``cohort`` into arrays.
+    """Turn the patients of a cohort into arrays for response.
 
-    Patients of unknown response are kept for survival figures where the model can predict them.
-    Raises BadInput where no response is known, or where a labelled patient lacks what the model
-    needs.
+    Patients of unknown response are kept for survival figures if the model can predict them.
+
+    Args:
+        cohort: patients of one centre.
+        config: inputs that the model needs.
+
+    Raises:
+        BadInput: no response is known, or a patient of known response lacks an input that the model
+            needs.
     """
     if not any(p.outcome.response is not None for p in cohort.patients):
         raise BadInput(
@@ -188,7 +234,15 @@ def build_inputs(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
 
 
 def inputs_of(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-    """Turn patients whose response is to be predicted into arrays; BadInput where one cannot be."""
+    """Turn patients whose response is to be predicted into arrays.
+
+    Args:
+        cohort: patients of one centre.
+        config: inputs that the model needs.
+
+    Raises:
+        BadInput: a patient lacks an input that the model needs.
+    """
     _named(cohort, config)
     rows = [_row(patient, config, cohort.centre) for patient in cohort.patients]
     return _stacked(cohort.centre, config, rows)
@@ -242,7 +296,7 @@ def _image(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArra
         channels.append(scan.voxels)
     if not config.encoder:
         return np.stack(channels, axis=-1)
-    # The network of a segmentation run has a channel for each sequence, 0 where there is none.
+    # The encoder of a segmentation run has one channel per sequence; missing ones are 0.
     image = np.zeros((*channels[0].shape, len(Sequence)), np.float32)
     for name, voxels in zip(config.sequences, channels, strict=True):
         image[..., list(Sequence).index(Sequence(name))] = voxels
@@ -257,6 +311,6 @@ def _treatment(patient: Patient, config: ResponseModelConfig, centre: str) -> ND
             f"centre {centre}: patient {patient.pseudonym} has no radiotherapy plan; add it to "
             "treatments.tsv or set model.treatment=false"
         )
-    # With both, the model can tell a course of large fractions from one of a larger dose.
+    # BED and EQD2 of the brain together distinguish larger fractions from a larger dose.
     brain = np.float32(eqd2(patient.treatment, LATE_BRAIN) / 100)
     return np.append(treatment_vector(patient.treatment), brain)

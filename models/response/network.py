@@ -1,7 +1,9 @@
-"""Response classifier: 3-D image, clinical features and radiotherapy, each optional.
+"""Response classifier from a 3-D image, clinical features and radiotherapy, each optional.
 
-Radiotherapy modulates the image features (FiLM, Perez 2018, arXiv:1709.07871): what a dose of a
-radiation does depends on the tumour it meets.
+Radiotherapy modulates the image features (FiLM), as the effect of a dose depends on the tumour.
+
+Reference:
+    Perez et al. 2018, arXiv:1709.07871 (FiLM).
 """
 
 from functools import cached_property
@@ -23,13 +25,28 @@ from flame.models.segmentation.unet import encoder
 layers = keras.layers
 
 ENCODER = "encoder"
+"""Name of the layer that holds the encoder of a segmentation network."""
 
 
 class ResponseModel:
-    """A Keras model with a training loop that is exactly repeatable.
+    """Keras model of response with a reproducible training loop.
 
-    Inputs are the arrays of ``Inputs`` with clinical features standardised; the output is the
-    logit of response. Batch normalisation is avoided: its statistics do not average over centres.
+    Its output is the logit of response: a linear function of the joined features, after a hidden
+    layer if ``hidden`` is above 0. It uses no batch normalisation, as batch statistics cannot be
+    averaged over centres.
+
+    Args:
+        config: branches and their size.
+        optimizer: name of a Keras optimiser.
+        learning_rate: learning rate.
+
+    Raises:
+        BadInput: Keras does not know the optimiser.
+
+    Example:
+        >>> model = ResponseModel(ResponseModelConfig(clinical=("age",)), "sgd", 0.1)
+        >>> [w.shape for w in model.build((), seed=0)]  # a logistic regression
+        [(1, 1), (1,)]
     """
 
     def __init__(self, config: ResponseModelConfig, optimizer: str, learning_rate: float) -> None:
@@ -44,7 +61,15 @@ class ResponseModel:
         self.network: Any = None
 
     def build(self, image_shape: tuple[int, ...], seed: int) -> Weights:
-        """Create the network for images (x, y, z, sequence) and return its initial weights."""
+        """Create the network where it does not exist yet, and return its initial weights.
+
+        Args:
+            image_shape: shape (x, y, z, sequence) of an image.
+            seed: seed of the weights.
+
+        Raises:
+            BadInput: the configuration names no input.
+        """
         if self.network is None:
             self.network = _network(self.config, image_shape)
             self.network.compile(
@@ -56,7 +81,15 @@ class ResponseModel:
         return initial_weights(self.network, seed)
 
     def pretrained(self, weights: Weights, unet: Weights) -> Weights:
-        """``weights`` of the network with its encoder as a U-Net of masks has it."""
+        """Return weights with the encoder's arrays replaced by those of a segmentation network.
+
+        Args:
+            weights: weights of this network.
+            unet: weights of the U-Net; its first arrays are those of the encoder.
+
+        Raises:
+            BadInput: the shapes differ.
+        """
         reading = self.network.get_layer(ENCODER).weights
         place = {id(variable): i for i, variable in enumerate(self.network.weights)}
         found = list(weights)
@@ -80,11 +113,20 @@ class ResponseModel:
         correction: Correction | None = None,
         private: tuple[float, float] | None = None,
     ) -> Trained:
-        """Train from ``weights`` for ``epochs``; new weights, the last epoch's loss, all batches.
+        """Train for a number of epochs; the optimiser starts from its initial state.
 
-        The optimiser starts fresh, so a round depends on nothing but its arguments.
-        ``batch_size`` 0 means all patients in one batch. ``private`` are the limit to a patient's
-        gradient and the noise, in units of it, of ``flame.models.response.dp_sgd``.
+        Args:
+            weights: weights that training starts from.
+            inputs: training patients, all of known response.
+            clinical: standardised clinical features (n, feature) without NaN.
+            epochs: number of epochs.
+            batch_size: patients per batch; 0: all in one batch.
+            rng: random numbers of batches and of reflections.
+            correction: correction of gradients; None: none.
+            private: clipping norm and noise multiplier of DP-SGD; None: plain training.
+
+        Returns:
+            New weights, mean loss of the last epoch, and number of batches.
         """
         self._local.restart(weights, correction)
         count = len(inputs.response)
@@ -110,13 +152,19 @@ class ResponseModel:
 
     @cached_property
     def _private(self) -> PrivateSteps:
-        """Kept, as it compiles a network of its own."""
+        """DP-SGD of the network, cached because it compiles a network of its own."""
         return PrivateSteps(self.network)
 
     def probability(
         self, weights: Weights, inputs: Inputs, clinical: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Probability of response of each row of ``inputs``."""
+        """Return the probability of response (n,).
+
+        Args:
+            weights: weights of the network.
+            inputs: patients.
+            clinical: standardised clinical features (n, feature) without NaN.
+        """
         self.network.set_weights(weights)
         logits = self.network.predict_on_batch(self._arrays(inputs, clinical, None))
         return np.asarray(expit(np.asarray(logits, float)[:, 0]))
@@ -126,7 +174,7 @@ class ResponseModel:
     ) -> list[NDArray[np.float32]]:
         image = inputs.image
         if rng is not None and self.config.sequences and rng.random() < 0.5:
-            image = image[:, ::-1]  # left and right are alike
+            image = image[:, ::-1]  # augmentation by left-right reflection
         arrays = []
         if self.config.sequences:
             arrays.append(image)

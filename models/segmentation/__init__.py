@@ -1,1 +1,1 @@
-"""Tumour masks."""
+"""Segmentation of the tumour on MRI by a 3-D U-Net."""

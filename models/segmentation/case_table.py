@@ -1,4 +1,4 @@
-"""The patients of one centre, each with the cases that a model learns from."""
+"""The patients of one centre with their training cases, and the Dice coefficient of masks."""
 
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -13,7 +13,19 @@ C = TypeVar("C")
 
 @dataclass(frozen=True, eq=False)
 class Cases(Generic[C]):
-    """``cases`` of each of ``pseudonyms``; ``left_out`` says who has none and why."""
+    """The patients of one centre, each with the cases that a model learns from.
+
+    Args:
+        centre: name of the centre.
+        pseudonyms: name of each of the n patients.
+        cases: cases of each of the n patients, in the same order; empty for a patient without any.
+        left_out: reason why a patient has no case, one entry for each such patient.
+
+    Example:
+        >>> table = Cases("a", ("p1", "p2"), (("day 0", "day 90"), ()))
+        >>> table.labelled, table.flat
+        (array([0]), ['day 0', 'day 90'])
+    """
 
     centre: str
     pseudonyms: tuple[str, ...]
@@ -22,21 +34,25 @@ class Cases(Generic[C]):
 
     @property
     def persons(self) -> tuple[str, ...]:
-        """Whose row each is: everyone has one."""
+        """Person of each row: every person has one row."""
         return self.pseudonyms
 
     @property
     def labelled(self) -> NDArray[np.intp]:
-        """Rows with something to learn from."""
+        """Indices (m,) of the patients with at least one case."""
         return np.flatnonzero([len(c) > 0 for c in self.cases])
 
     @property
     def groups(self) -> NDArray[np.intp]:
-        """0 for patients with cases, 1 for those without, so that folds share both."""
+        """Group (n,) of each row, balanced over folds: 0 with cases, 1 without."""
         return np.array([int(not c) for c in self.cases])
 
     def take(self, index: NDArray[np.intp]) -> "Cases[C]":
-        """Return the rows ``index``."""
+        """Return a table of some of the patients.
+
+        Args:
+            index: indices (m,) of the rows to keep, in the new order.
+        """
         return replace(
             self,
             pseudonyms=tuple(self.pseudonyms[i] for i in index),
@@ -45,18 +61,42 @@ class Cases(Generic[C]):
 
     @property
     def flat(self) -> list[C]:
-        """All cases."""
+        """Cases of all patients in one list."""
         return [case for patient in self.cases for case in patient]
 
 
 def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Dice of two masks; NaN where both are empty."""
+    """Return the Dice coefficient of two masks: 2 |a and b| / (|a| + |b|).
+
+    Args:
+        a: first mask (x, y, z).
+        b: second mask of the same shape.
+
+    Returns:
+        The overlap from 0 to 1; NaN where both masks are empty.
+
+    Example:
+        >>> dice(np.array([True, True, False]), np.array([True, False, False]))
+        0.6666666666666666
+    """
     total = int(a.sum() + b.sum())
     return 2 * int((a & b).sum()) / total if total else float("nan")
 
 
 def scored_dice(by_patient: list[list[float]]) -> Scored:
-    """The mean over patients of the mean of what is known of each."""
+    """Average Dice first within each patient, then over patients.
+
+    Args:
+        by_patient: Dice of each mask of each patient; NaN is ignored.
+
+    Returns:
+        The mean over patients and its variance, s^2 / n. ``n`` counts the patients with at least
+        one finite value, or all patients where none has one; ``events`` counts the finite values.
+
+    Example:
+        >>> scored_dice([[0.8, 0.6], [0.9], [float("nan")]]).value
+        0.8
+    """
     known = [np.asarray(each)[np.isfinite(each)] for each in by_patient]
     means = np.array([each.mean() for each in known if len(each)])
     count = len(means)

@@ -1,4 +1,4 @@
-"""What the segmentation model sees of an imaging day, and its settings."""
+"""Input of the segmentation model, made from one imaging day, and the model's configuration."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,29 +17,32 @@ from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
 Volume = NDArray[np.float32]
 
 REGIONS = (WHOLE, CORE, ENHANCING)
-"""Nested regions of BraTS: all of the tumour, without its oedema, its enhancing part."""
+"""Nested tumour regions of BraTS, from large to small: whole tumour, core (whole tumour without
+oedema) and enhancing tumour.
+"""
 CHANNELS = tuple(Sequence)
+"""Sequences in the order of the network's input channels: T1, T1C, T2, FLAIR."""
 
 
 @dataclass(frozen=True)
 class SegmentationConfig(Section):
-    """The network of tumour masks and its training."""
+    """Configuration of the segmentation network and of its training."""
 
     voxel_mm: Annotated[float, Gt(0)] = 2.0
-    """Voxel size in mm at which images are sampled."""
+    """Voxel size in mm to which images are resampled."""
     patch: Annotated[int, Ge(8), MultipleOf(8)] = 64
-    """Side of a patch in voxels."""
+    """Side length of a training patch in voxels."""
     filters: Annotated[int, Ge(4), MultipleOf(4)] = 16
-    """Width of the first convolution: 4, or a multiple of 8."""
+    """Number of filters of the first convolution: 4, or a multiple of 8."""
     batch_size: Annotated[int, Ge(1)] = 2
-    """Patches a batch."""
+    """Number of patches per batch."""
     learning_rate: Annotated[float, Gt(0)] = 2e-3
-    """Learning rate of AdamW at the start; it falls along a cosine."""
+    """Initial learning rate of AdamW; it decays along a cosine."""
     steps: Annotated[int, Ge(1)] = 1600
-    """Batches that are learned in all."""
+    """Number of batches over the whole training."""
 
     def rules(self) -> Iterator[Rule]:
-        """Group normalisation needs groups of 8 channels."""
+        """Require filters that divide into 8 groups for normalisation; 4 filters form 4 groups."""
         yield (
             self.filters == 4 or self.filters % 8 == 0,
             "segmentation.filters: 4, or a multiple of 8",
@@ -48,10 +51,20 @@ class SegmentationConfig(Section):
 
 @dataclass(frozen=True, eq=False)
 class SegmentationCase:
-    """``images`` (x, y, z, 4) in the order T1, T1C, T2, FLAIR, z-scored within the brain.
+    """Images of one day and the masks that are known of it.
 
-    0 outside the brain, and everywhere for a sequence that is not there. ``regions`` (x, y, z, 3)
-    are the masks of REGIONS as 0 and 1, -1 everywhere for one that is not known.
+    Args:
+        images: intensities (x, y, z, 4) in the order of CHANNELS, z-scored within the brain. 0
+            outside the brain, and everywhere for a missing sequence.
+        regions: masks (x, y, z, 3) in the order of REGIONS, with values 0 and 1. A region without a
+            mask is -1 everywhere.
+
+    Example:
+        >>> images = np.zeros((2, 2, 2, 4), np.float32)
+        >>> images[0, 0, 0, 1] = 2.0
+        >>> case = SegmentationCase(images, np.full((2, 2, 2, 3), -1, np.float32))
+        >>> case.present, case.known
+        (array([1]), array([False, False, False]))
     """
 
     images: Volume
@@ -59,17 +72,24 @@ class SegmentationCase:
 
     @cached_property
     def present(self) -> NDArray[np.intp]:
-        """Channels that are there."""
+        """Indices of the channels whose sequence is present."""
         return np.flatnonzero(np.abs(self.images).reshape(-1, len(CHANNELS)).max(axis=0) > 0)
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
-        """Which of REGIONS have a mask."""
+        """Which of REGIONS have a mask (3,)."""
         return np.asarray(self.regions.reshape(-1, len(REGIONS)).min(axis=0) >= 0)
 
 
 def images_of(timepoint: Timepoint) -> Volume:
-    """The day's scans (x, y, z, 4), which share one grid."""
+    """Stack the scans of one day, which share one grid, into the channels of the network.
+
+    Args:
+        timepoint: day with at least one scan.
+
+    Returns:
+        Images (x, y, z, 4) in the order of CHANNELS; 0 for a missing sequence.
+    """
     shape = next(iter(timepoint.scans.values())).voxels.shape
     images = np.zeros((*shape, len(CHANNELS)), np.float32)
     for sequence, scan in timepoint.scans.items():
@@ -78,7 +98,12 @@ def images_of(timepoint: Timepoint) -> Volume:
 
 
 def segmentation_case(timepoint: Timepoint) -> SegmentationCase:
-    """The day's scans and what was drawn; the gross tumour volume is the core."""
+    """Turn one day into a case of the segmentation model.
+
+    Args:
+        timepoint: day with at least one scan; its gross tumour volume is the core, and its masks
+            lie on the grid of the scans.
+    """
     images = images_of(timepoint)
     regions = np.full((*images.shape[:3], len(REGIONS)), -1, np.float32)
     drawn = dict(timepoint.regions)

@@ -1,4 +1,4 @@
-"""Initial weights that depend on a seed alone, so that every site can make the same."""
+"""Initial weights that depend on the seed alone, so that every site creates the same ones."""
 
 from typing import Any
 
@@ -7,11 +7,31 @@ import numpy as np
 from flame.core.scores import Weights
 
 ZERO = "modulation"
-"""Layers whose name begins so start at zero: a modulation that changes nothing yet."""
+"""Prefix of the names of layers whose kernel starts at zero: a modulation that has no effect at
+first.
+"""
 
 
 def initial_weights(network: Any, seed: int) -> Weights:
-    """Glorot-uniform kernels, ones for normalisation scales, zeros elsewhere, from ``seed``."""
+    """Draw initial weights: Glorot-uniform kernels, normalisation scales of 1, zeros elsewhere.
+
+    A kernel follows U(-a, a) with a = sqrt(6 / (r (in + out))), where r is the size of the
+    receptive field.
+
+    Args:
+        network: built Keras model.
+        seed: seed of the random numbers.
+
+    Returns:
+        Arrays in the order and with the shapes of ``network.weights``.
+
+    Example:
+        >>> from types import SimpleNamespace as Fake
+        >>> scale = Fake(name="gamma", path="norm/gamma", shape=(2,))
+        >>> offset = Fake(name="beta", path="norm/beta", shape=(1,))
+        >>> [w.tolist() for w in initial_weights(Fake(weights=[scale, offset]), seed=0)]
+        [[1.0, 1.0], [0.0]]
+    """
     rng = np.random.default_rng(seed)
     weights: Weights = []
     for variable in network.weights:

@@ -1,6 +1,6 @@
-"""An optimiser that can start again and whose gradients can be corrected.
+"""A restartable optimiser whose gradients can be corrected.
 
-What training does then depends on its arguments alone.
+Each restart resets the optimiser's state, so that a round depends on its arguments alone.
 """
 
 from typing import Any
@@ -14,7 +14,24 @@ ops = keras.ops
 
 
 class LocalOptimizer:
-    """Builds the optimiser of a compiled ``network`` and remembers how it started."""
+    """Wrap the optimiser of a network so that it can be restarted and its gradients corrected.
+
+    A gradient g at weights w is replaced by g + linear + proximal (w - towards), with the terms of
+    ``Correction``; frozen arrays do not move. The wrapper replaces ``network.optimizer.apply``.
+
+    Args:
+        network: compiled Keras model; its optimiser is built here.
+
+    Example:
+        >>> inputs = keras.Input((1,))
+        >>> network = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs))
+        >>> network.compile(keras.optimizers.SGD(0.5), "mse", jit_compile=False)
+        >>> local = LocalOptimizer(network)
+        >>> local.restart([np.ones((1, 1), np.float32)])
+        >>> _ = network.train_on_batch(np.ones((1, 1)), np.zeros((1, 1)))
+        >>> network.get_weights()[0].item()  # 1 - 0.5 * 2 * (1 - 0)
+        0.0
+    """
 
     def __init__(self, network: Any) -> None:
         self.network, self.optimizer = network, network.optimizer
@@ -32,7 +49,14 @@ class LocalOptimizer:
         self.optimizer.apply = self._corrected
 
     def restart(self, weights: Weights, correction: Correction | None = None) -> None:
-        """Put ``weights`` into the network, forget all steps, and correct gradients from now on."""
+        """Set the weights, reset the optimiser, and set the correction of all later gradients.
+
+        Args:
+            weights: arrays in the order of ``network.weights``.
+            correction: terms that are added to gradients, and the arrays that stay frozen; None: no
+                correction. Where it has no ``towards``, the proximal term pulls towards
+                ``weights``.
+        """
         self.network.set_weights(weights)
         for variable, value in zip(self.optimizer.variables, self._start, strict=True):
             variable.assign(value)

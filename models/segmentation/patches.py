@@ -1,4 +1,4 @@
-"""Training patches of the segmentation model: drawn around tumours, turned, sequences left out."""
+"""Random training patches of the segmentation model, with augmentation and sequence dropout."""
 
 from typing import Any
 
@@ -11,10 +11,20 @@ Volume = NDArray[np.float32]
 
 _KEYS = ("images", "regions")
 _LEFT_OUT = 0.25
+"""Probability with which each present sequence is left out of a patch."""
 
 
 class Patches:
-    """Random patches of ``side`` voxels, three of four around tumour."""
+    """Draw random patches, three of four centred on tumour.
+
+    Patches are mirrored along x, rotated by up to 0.2 rad, and changed in intensity by a random
+    scale and shift for each sequence. Whole sequences are left out at random.
+
+    Args:
+        cases: cases to draw from, each with the same probability.
+        side: side length of a patch in voxels; smaller images are padded.
+        seed: seed of all random numbers.
+    """
 
     def __init__(self, cases: list[SegmentationCase], side: int, seed: int) -> None:
         from monai import transforms
@@ -43,7 +53,10 @@ class Patches:
         self.moved.set_random_state(seed)
 
     def draw(self) -> tuple[Volume, Volume]:
-        """Images (side, side, side, 4) and regions (side, side, side, 3) of one patch."""
+        """Draw one patch: images (side, side, side, 4) and regions (side, side, side, 3).
+
+        Regions without a mask are -1.
+        """
         chosen = self.rng.integers(len(self.cases))
         case = self.cases[chosen]
         (patch,) = self.moved(self.padded[chosen])
@@ -56,13 +69,15 @@ class Patches:
         return np.moveaxis(images, 0, -1), np.moveaxis(regions, 0, -1)
 
     def _left_out(self, case: SegmentationCase) -> NDArray[np.intp]:
-        """Sequences left out at random, but never the last one."""
+        """Draw the channels to leave out; at least one present sequence remains."""
         present = case.present
         gone = present[self.rng.random(len(present)) < _LEFT_OUT]
         return gone if len(gone) < len(present) else gone[:-1]
 
 
 def _by_channel(case: SegmentationCase) -> dict[Any, Any]:
-    """Images and regions with channels first, as MONAI has them, and where any tumour is."""
+    """Return images and regions with channels first for MONAI, and the mask of any tumour
+    region.
+    """
     images, regions = (np.moveaxis(a, -1, 0) for a in (case.images, case.regions))
     return {"images": images, "regions": regions, "tumour": regions.max(axis=0)[None] > 0}

@@ -1,7 +1,7 @@
-"""Tumour masks from MRI: whole tumour, core and enhancing tumour by one 3-D U-Net.
+"""Tumour segmentation on MRI: whole tumour, core and enhancing tumour by one 3-D U-Net.
 
-Any subset of the four sequences will do at prediction: in training whole sequences are left out at
-random. A case whose masks are known in part teaches what is known of it.
+Any subset of the four sequences suffices at prediction, as whole sequences are left out at random
+in training. A case with only some of the three masks contributes the loss of these.
 """
 
 from typing import Any
@@ -27,11 +27,26 @@ from flame.models.segmentation.unet import unet
 Volume = NDArray[np.float32]
 
 LEAST_ML = 0.5
-"""Smaller islands are left out of a predicted mask."""
+"""Smallest volume in ml of a connected component that is kept in a predicted mask."""
 
 
 def masked_loss(known: Any, logits: Any) -> Any:
-    """Cross-entropy plus soft Dice loss over the voxels whose region is known (not -1)."""
+    """Return cross-entropy plus soft Dice loss over the voxels with a known label.
+
+    For each region, with truth y, logit z and p = sigmoid(z), the loss is
+    mean(BCE(y, z)) + 1 - (2 sum(p y) + 1) / (sum(p) + sum(y) + 1).
+    The result is the mean over the regions that have a known voxel.
+
+    Args:
+        known: labels (n, x, y, z, region): 0, 1, or -1 for an unknown voxel.
+        logits: logits of the network, of the same shape.
+
+    Example:
+        >>> known = np.array([1.0, 0.0, -1.0], np.float32).reshape(1, 3, 1, 1, 1)
+        >>> certain = np.array([20.0, -20.0, 20.0], np.float32).reshape(1, 3, 1, 1, 1)
+        >>> round(float(masked_loss(known, certain)), 4)
+        0.0
+    """
     weight = keras.ops.cast(known >= 0, "float32")
     truth = keras.ops.maximum(known, 0.0)
     axes = (0, 1, 2, 3)
@@ -47,7 +62,20 @@ def masked_loss(known: Any, logits: Any) -> Any:
 
 
 class SegmentationModel:
-    """The network, its training from patches and its prediction by sliding windows."""
+    """3-D U-Net for tumour regions, trained on patches and applied in sliding windows.
+
+    A voxel belongs to a region where p > 0.5 and where it belongs to the enclosing region.
+
+    Args:
+        config: network and training settings.
+
+    Raises:
+        BadInput: the patch side is not a multiple of 8 voxels.
+
+    Example:
+        >>> SegmentationModel(SegmentationConfig(filters=4)).network.output_shape
+        (None, None, None, None, 3)
+    """
 
     def __init__(self, config: SegmentationConfig) -> None:
         if config.patch % 8:
@@ -59,7 +87,11 @@ class SegmentationModel:
         self._local = LocalOptimizer(self.network)
 
     def build(self, seed: int) -> Weights:
-        """Initial weights."""
+        """Return the initial weights.
+
+        Args:
+            seed: seed of the random weights.
+        """
         return initial_weights(self.network, seed)
 
     def fit(
@@ -71,9 +103,21 @@ class SegmentationModel:
         part: tuple[float, float] = (0.0, 1.0),
         correction: Correction | None = None,
     ) -> Trained:
-        """Train from ``weights`` for ``steps`` batches; new weights and the mean loss.
+        """Train for a number of batches; the optimiser starts from its initial state.
 
-        The learning rate falls along the ``part`` of a cosine. The optimiser starts fresh.
+        Args:
+            weights: weights that training starts from, in the order of ``network.weights``.
+            cases: training cases.
+            steps: number of batches.
+            seed: seed of the patches.
+            part: section of the cosine decay to run along, from 0 (start of training) to 1 (end).
+            correction: correction of gradients; None: none.
+
+        Returns:
+            New weights, mean loss over batches, and number of batches.
+
+        Raises:
+            FlameError: the loss is not finite.
         """
         self._local.restart(weights, correction)
         patches = Patches(cases, self.config.patch, seed)
@@ -92,7 +136,15 @@ class SegmentationModel:
         return Trained(found, float(np.mean(losses)) if losses else 0.0, len(losses))
 
     def probability(self, weights: Weights, images: Volume) -> Volume:
-        """Probability (x, y, z, 3) of each region, mean of the images and their mirror image."""
+        """Return the probability of each region, averaged over the images and their mirror image.
+
+        Args:
+            weights: weights of the network.
+            images: images (x, y, z, 4) in the order of CHANNELS; the mirror image reverses x.
+
+        Returns:
+            Probabilities (x, y, z, 3) in the order of REGIONS.
+        """
         self.network.set_weights(weights)
         mirrored = self._windows(images[::-1])[::-1]
         return np.asarray((self._windows(images) + mirrored) / 2, np.float32)
@@ -100,7 +152,16 @@ class SegmentationModel:
     def masks(
         self, weights: Weights, images: Volume, taught: tuple[str, ...] = REGIONS
     ) -> dict[str, NDArray[np.bool_]]:
-        """Masks (x, y, z) of the regions that were ``taught``, each within the one before."""
+        """Predict nested masks: each lies within the mask of the enclosing region.
+
+        Args:
+            weights: weights of the network.
+            images: images (x, y, z, 4) in the order of CHANNELS.
+            taught: names of the regions for which training had masks; others are not predicted.
+
+        Returns:
+            Mask (x, y, z) by name of the region.
+        """
         probability = self.probability(weights, images)
         voxel_ml, found = self.config.voxel_mm**3 / 1000, dict[str, NDArray[np.bool_]]()
         around = np.ones(images.shape[:3], bool)
@@ -126,7 +187,19 @@ class SegmentationModel:
 
 
 def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:
-    """Voxels above one half, without islands smaller than LEAST_ML unless nothing else is left."""
+    """Threshold a probability at one half and remove small connected components.
+
+    Components smaller than LEAST_ML are removed, except the largest one.
+
+    Args:
+        probability: probability map (x, y, z).
+        voxel_ml: volume of a voxel in ml.
+
+    Example:
+        >>> probability = np.array([0.9, 0.9, 0.1, 0.9], np.float32).reshape(4, 1, 1)
+        >>> mask_of(probability, voxel_ml=0.3).ravel().tolist()
+        [True, True, False, False]
+    """
     mask = np.asarray(probability > 0.5)
     found, count = label(mask)
     if count < 2:

@@ -1,6 +1,11 @@
-"""3-D U-Net (Çiçek 2016, arXiv:1606.06650), its features modulated by numbers where there are any.
+"""3-D U-Net whose features can be modulated by a vector of numbers.
 
-Group normalisation instead of batch normalisation: batch statistics do not average over centres.
+It uses group normalisation instead of batch normalisation, as batch statistics cannot be averaged
+over centres.
+
+Reference:
+    Çiçek et al. 2016, arXiv:1606.06650 (3-D U-Net).
+    Perez et al. 2018, arXiv:1709.07871 (FiLM).
 """
 
 from typing import Any
@@ -12,20 +17,36 @@ from flame.models.segmentation.initial_weights import ZERO
 layers = keras.layers
 
 GAIN = 4.0
+"""Factor on the output of a conditioned network, which starts at zero: it lets the logit move far
+in few steps of a size that suits the features.
+"""
 
 
 def unet(
     channels: int, outputs: int, filters: int = 16, levels: int = 4, condition: int = 0
 ) -> Any:
-    """Return a network from images (n, x, y, z, channels) to logits (n, x, y, z, outputs).
+    """Build a network from images (n, x, y, z, channels) to logits (n, x, y, z, outputs).
 
-    The sides must be multiples of 2^(levels - 1). The finest level has one convolution each way,
-    as it costs as much as all others. With ``condition`` the network takes a second input
-    (n, condition) that scales and shifts the features of each level (FiLM, Perez 2018,
-    arXiv:1709.07871), and its output starts at zero: such a network corrects something, at a
-    GAIN, as steps of the size that features need would take too long to move a logit far.
+    The finest level has one convolution on each path, as it costs as much as all other levels. A
+    conditioned network takes a second input (n, condition), which scales and shifts the features of
+    each level (FiLM). Its output starts at zero, as it corrects a prior.
+
+    Args:
+        channels: number of input channels.
+        outputs: number of output logits per voxel.
+        filters: number of filters at the finest level; it doubles with each level.
+        levels: number of levels; image sides must be multiples of 2^(levels - 1).
+        condition: number of conditioning inputs; 0: none.
+
+    Returns:
+        Keras model for images of any admissible size.
+
+    Example:
+        >>> network = unet(4, 3, filters=4, levels=2)
+        >>> network.output_shape
+        (None, None, None, None, 3)
     """
-    # Narrow networks on a few voxels come out as NaN in bfloat16 on some processors.
+    # On some processors bfloat16 gives NaN for narrow networks on a few voxels.
     precision = "mixed_bfloat16" if filters >= 16 and native_bfloat16() else "float32"
     image = keras.Input((None, None, None, channels), name="image")
     numbers = keras.Input((condition,), name="condition") if condition else None
@@ -44,9 +65,18 @@ def unet(
 
 
 def encoder(channels: int, filters: int = 16, levels: int = 4) -> Any:
-    """The way down of ``unet``: a network from images to the features of its coarsest level.
+    """Build the contracting path of ``unet``: a network from images to its coarsest features.
 
-    Its weights are the first ones of the U-Net's, in the same order.
+    Its weights are the first weights of ``unet`` with the same arguments, in the same order.
+
+    Args:
+        channels: number of input channels.
+        filters: number of filters at the finest level; it doubles with each level.
+        levels: number of levels.
+
+    Returns:
+        Keras model with output (n, x', y', z', filters 2^(levels - 1)), sides divided by 2^(levels
+        - 1).
     """
     precision = "mixed_bfloat16" if filters >= 16 and native_bfloat16() else "float32"
     image = keras.Input((None, None, None, channels), name="image")

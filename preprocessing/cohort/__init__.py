@@ -1,1 +1,1 @@
-"""A preprocessed centre: its patients, tables and features."""
+"""The preprocessed cohort of a centre: patients, tables and features."""

@@ -1,4 +1,4 @@
-"""A hospital's clinical table, joined to its DICOM patients and freed of what identifies them."""
+"""A hospital's clinical table, joined to its DICOM patients and without identifying columns."""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -10,11 +10,18 @@ from flame.core.errors import BadInput
 from flame.io.tables import numeric_columns, outcome, read_table
 
 ID, START = "patient_id", "radiotherapy_start"
+"""Columns of the PatientID and of the first day of radiotherapy."""
 
 
 @dataclass(frozen=True)
 class ClinicalTable:
-    """Rows by PatientID, numbers only; ``dropped`` names the columns that held other text."""
+    """Numeric columns of a clinical table.
+
+    Args:
+        rows: values by PatientID and column.
+        starts: first day of radiotherapy by PatientID.
+        dropped: columns that were dropped because they hold text.
+    """
 
     rows: dict[str, dict[str, float]] = field(default_factory=dict)
     starts: dict[str, date] = field(default_factory=dict)
@@ -22,9 +29,13 @@ class ClinicalTable:
 
 
 def read_clinical(path: Path | None) -> ClinicalTable:
-    """Read the table at ``path``; columns that are not numbers are dropped, as they may identify.
+    """Read a clinical table; text columns are dropped, as they may identify a patient.
 
-    Raises BadInput for a patient who occurs twice, and for a date not written as YYYY-MM-DD.
+    Args:
+        path: table with a column patient_id; None: no table.
+
+    Raises:
+        BadInput: a patient occurs twice, or a date is not written as YYYY-MM-DD.
     """
     if path is None:
         return ClinicalTable()
@@ -61,7 +72,15 @@ def _starts(cells: list[object], ids: list[str], path: Path) -> dict[str, date]:
 
 
 def printable(value: float) -> object:
-    """A number as a table cell: integers without a point, missing as None."""
+    """Return a number as a table cell: whole numbers as int, a missing value as None.
+
+    Args:
+        value: number; NaN where missing.
+
+    Example:
+        >>> printable(3.0), printable(2.5), printable(float("nan"))
+        (3, 2.5, None)
+    """
     if not np.isfinite(value):
         return None
     return int(value) if value == int(value) else value

@@ -1,4 +1,4 @@
-"""A preprocessed centre, read back as a Cohort on the grid a model wants."""
+"""The preprocessed patients of a centre, read as a ``Cohort`` on the grid that a model needs."""
 
 import json
 from collections.abc import Callable
@@ -17,10 +17,15 @@ _SIDECARS = "sub-*/ses-*/anat/*_desc-brain_mask.json"
 
 
 View = Callable[[Patient], Patient]
+"""Maps a patient to the part of it that a model needs."""
 
 
 def at_spacing(spacing: float) -> View:
-    """A view of patients whose images are sampled at ``spacing`` mm."""
+    """Return a view of patients whose images are resampled to a voxel size.
+
+    Args:
+        spacing: voxel size in mm.
+    """
 
     def view(patient: Patient) -> Patient:
         timepoints = tuple(coarser(t, spacing) for t in patient.timepoints)
@@ -36,12 +41,20 @@ def read_cohort(
     limit: int | None = None,
     only: str = "",
 ) -> Cohort:
-    """Read the BIDS derivatives of ``centre`` below ``root``.
+    """Read the BIDS derivatives of a centre.
 
-    Each patient is reduced to its ``view`` as soon as it is read; with None no image is read.
-    ``limit`` stops after that many patients, ``only`` names the one wanted. Days, and patients,
-    that decisions.tsv excludes are left out.
-    Raises BadInput where ``flame preprocess`` has not finished there.
+    Each patient is reduced to its view as soon as it is read. Days and patients that decisions.tsv
+    excludes are left out.
+
+    Args:
+        root: output folder of ``flame preprocess``.
+        centre: name of the centre.
+        view: part of a patient that is kept; None: no image is read.
+        limit: largest number of patients; None: all.
+        only: subject to read, without its BIDS prefix; empty: all.
+
+    Raises:
+        BadInput: ``flame preprocess`` has not finished in this folder.
     """
     table, description = root / "participants.tsv", root / "dataset_description.json"
     if not table.exists() or not description.exists():
@@ -84,10 +97,15 @@ def read_cohort(
 
 
 def sessions(root: Path, subject: str) -> list[tuple[str, int]]:
-    """Finished sessions of a subject and their days, in order."""
+    """Return the finished sessions of a subject with their days, in order of days.
+
+    Args:
+        root: output folder of ``flame preprocess``.
+        subject: subject without its BIDS prefix.
+    """
     found = []
     for path in sorted(root.glob(_SIDECARS.replace("*", subject, 1))):
         day = int(json.loads(path.read_text())["Day"])
         found.append((path.parent.parent.name.removeprefix("ses-"), day))
-    # A native mask has a sidecar too.
+    # A mask in native space has a sidecar too, so a session can occur twice.
     return sorted(set(found), key=lambda item: (item[1], item[0]))

@@ -1,4 +1,4 @@
-"""Lesions of a mask as RANO measures them: volume, and the bidimensional product of diameters."""
+"""Lesions of a mask as RANO measures them: volume and product of two diameters."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,16 +12,21 @@ from scipy.spatial.distance import cdist
 from flame.core.imaging import LabelMap
 
 MEASURABLE_MM, MEASURABLE_SLICES = 10.0, 2
+"""Smallest diameter in mm of a measurable lesion, and on how many axial slices it is needed."""
 NEAR_MM = 5.0
-"""How far from an earlier lesion a later one still counts as the same."""
+"""Distance in mm from an earlier lesion within which a later one counts as the same."""
 
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """A connected part of a mask: volume in ml, and where its product is largest its two diameters.
+    """Connected component of a mask.
 
-    ``slices`` counts the axial slices on which both diameters are at least 10 mm; ``voxels``
-    (x, y, z) is where it lies.
+    Args:
+        volume: volume in ml.
+        diameter: largest diameter in mm, on the axial slice with the largest product.
+        perpendicular: largest diameter at right angles to it, in mm, on that slice.
+        slices: number of axial slices on which both diameters are at least 10 mm.
+        voxels: mask (x, y, z) of the component.
     """
 
     volume: float
@@ -32,17 +37,25 @@ class Lesion:
 
     @property
     def product(self) -> float:
-        """Of the largest diameter and the largest one at right angles to it, mm²."""
+        """Product of both diameters in mm²."""
         return self.diameter * self.perpendicular
 
     @property
     def measurable(self) -> bool:
-        """At least 10 by 10 mm on two slices (Wen 2010, doi:10.1200/JCO.2009.26.3541)."""
+        """Whether it measures at least 10 by 10 mm on two slices.
+
+        Reference:
+            Wen et al. 2010, doi:10.1200/JCO.2009.26.3541.
+        """
         return self.slices >= MEASURABLE_SLICES
 
 
 def lesions(mask: LabelMap) -> list[Lesion]:
-    """Lesions of ``mask`` (x, y, z; axial slices along z), the largest product first."""
+    """Return the lesions of a mask, the largest product first.
+
+    Args:
+        mask: mask (x, y, z) with axial slices along z; voxels that touch at a corner are connected.
+    """
     parts, count = label(mask.voxels > 0, generate_binary_structure(3, 3))
     spacing = np.linalg.norm(mask.affine[:3, :3], axis=0)
     found = [_measured(parts == n, spacing) for n in range(1, count + 1)]
@@ -50,7 +63,12 @@ def lesions(mask: LabelMap) -> list[Lesion]:
 
 
 def near(found: Iterable[Lesion], spacing: NDArray[np.float64]) -> NDArray[np.bool_] | None:
-    """Voxels within NEAR_MM of any of the lesions; None where there is none."""
+    """Return the voxels (x, y, z) within about NEAR_MM of any lesion; None without lesions.
+
+    Args:
+        found: lesions on one grid.
+        spacing: side lengths (3,) of a voxel in mm.
+    """
     parts = [lesion.voxels for lesion in found]
     if not parts:
         return None
@@ -68,9 +86,17 @@ def _measured(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> Lesion:
 
 
 def diameters(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[float, float]:
-    """Largest diameter of a slice (x, y) in mm, and the largest chord at right angles to it.
+    """Return the largest diameter of a slice and the longest chord at right angles to it, in mm.
 
-    Measured between the centres of voxels, and one voxel more for their width.
+    Distances are measured between voxel centres, plus the width of one voxel.
+
+    Args:
+        part: mask (x, y) with at least one voxel.
+        spacing: side lengths (2,) of a pixel in mm.
+
+    Example:
+        >>> diameters(np.ones((3, 1), bool), np.array([1.0, 1.0]))
+        (3.0, 1.0)
     """
     points = np.argwhere(part) * spacing
     width = float(spacing.mean())
@@ -91,5 +117,5 @@ def diameters(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[fl
 def _outline(points: NDArray[np.float64]) -> NDArray[np.float64]:
     try:
         return np.asarray(points[ConvexHull(points).vertices])
-    except (QhullError, ValueError):  # fewer than three, or all on a line
+    except (QhullError, ValueError):  # fewer than three points, or all on one line
         return points

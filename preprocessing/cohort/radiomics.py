@@ -1,8 +1,11 @@
-"""Numbers of the tumour: volumes, their early change, shape, grey values, texture, dose.
+"""Radiomics features of the tumour: volume, early change, shape, intensity, texture and dose.
 
-Definitions are those of SimpleITK (shape) and of the Image Biomarker Standardisation Initiative
-(Zwanenburg 2020, doi:10.1148/radiol.2020191145) by MIRP (texture). Grey values are those of the
-preprocessed scans, so that they compare between scanners as far as the normalisation goes.
+Shape is defined as in SimpleITK, texture by the Image Biomarker Standardisation Initiative as
+implemented in MIRP. Intensities are those of the preprocessed scans, so they are as comparable
+between scanners as the normalisation makes them.
+
+Reference:
+    Zwanenburg et al. 2020, doi:10.1148/radiol.2020191145.
 """
 
 import logging
@@ -22,6 +25,7 @@ from flame.core.imaging import LabelMap, Scan, Sequence
 from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
 
 REGIONS = (CORE, WHOLE, ENHANCING)
+"""Regions whose volume is a feature."""
 SHAPE = {
     "surface": "GetPerimeter",
     "roundness": "GetRoundness",
@@ -29,8 +33,11 @@ SHAPE = {
     "flatness": "GetFlatness",
     "diameter": "GetFeretDiameter",
 }
-"""Surface in mm², longest diameter in mm, the others are ratios; methods of SimpleITK."""
+"""Shape features with SimpleITK's methods: surface in mm², diameter in mm, the others are
+ratios.
+"""
 GREY = ("mean", "sd", "p10", "p90", "skewness", "kurtosis", "entropy")
+"""First-order features of the intensities, from ``grey_values``."""
 TEXTURE = (
     "cm_contrast",
     "cm_corr",
@@ -45,15 +52,18 @@ TEXTURE = (
     "ngt_busyness",
     "ngt_strength",
 )
-"""Names of MIRP, averaged over directions in three dimensions, 32 grey levels."""
+"""Texture features by MIRP's names, averaged over directions in 3-D, with 32 grey levels."""
 DOSE = ("mean", "d2", "d98")
-"""Gy in the tumour: mean, and what its hottest 2 % and 98 % of it get at least (ICRU 83)."""
+"""Dose features in Gy: mean, and the dose that the hottest 2 % and 98 % of the tumour receive at
+least (ICRU 83).
+"""
 EARLY_DAYS = 60
-"""Latest day from the start of radiotherapy whose volume counts as an early change.
+"""Last day from the start of radiotherapy that counts for the early change.
 
 A course of six weeks ends on day 42, and RANO rates no scan before the twelfth week after it.
 """
 _LEVELS, _BINS = 32, 32
+"""Number of grey levels of the texture features, and of bins of the entropy."""
 NAN = float("nan")
 
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -64,13 +74,29 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "texture": tuple(f"{s}_core_{name}" for s in Sequence for name in TEXTURE),
     "dose": tuple(f"dose_{name}" for name in DOSE),
 }
-"""Names of features by family."""
+"""Names of the features of each family."""
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}
+"""Family of each feature."""
 PREFIX = "radiomics."
+"""Prefix of a family's name in the configuration."""
 
 
 def expanded(names: Iterable[str]) -> tuple[str, ...]:
-    """``names`` with ``radiomics.shape`` and so on replaced by the features of that family."""
+    """Replace names such as ``radiomics.shape`` by the features of that family.
+
+    Args:
+        names: names of clinical features and of families.
+
+    Returns:
+        Names of features, each once.
+
+    Raises:
+        BadInput: a family is unknown.
+
+    Example:
+        >>> expanded(["age", "radiomics.dose"])
+        ('age', 'dose_mean', 'dose_d2', 'dose_d98')
+    """
     found: list[str] = []
     for name in names:
         family = name.removeprefix(PREFIX)
@@ -84,10 +110,13 @@ def expanded(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def measured(families: Iterable[str]) -> Callable[[Patient], Patient]:
-    """A view of patients that adds features of the last day before radiotherapy to ``clinical``.
+    """Return a view of patients that adds radiomics features to ``clinical``.
 
-    ``early-change`` also reads the first day after its start. What cannot be measured is NaN: no
-    such mask, scan or dose.
+    Features describe the last day up to the start of radiotherapy. ``early-change`` also reads the
+    first day after the start. A feature without the mask, scan or dose that it needs is NaN.
+
+    Args:
+        families: keys of FAMILIES.
     """
     chosen = tuple(families)
 
@@ -101,7 +130,12 @@ def measured(families: Iterable[str]) -> Callable[[Patient], Patient]:
 
 
 def radiomics(day: Timepoint | None, families: Iterable[str]) -> dict[str, float]:
-    """Features of ``families`` by name, as far as one day has them."""
+    """Return the features of one day by name; NaN where they cannot be measured.
+
+    Args:
+        day: day with images, or None.
+        families: keys of FAMILIES.
+    """
     families = list(families)
     names = [name for family in families for name in FAMILIES[family]]
     found = dict.fromkeys(names, NAN)
@@ -113,10 +147,16 @@ def radiomics(day: Timepoint | None, families: Iterable[str]) -> dict[str, float
 
 
 def early_change(patient: Patient) -> dict[str, float]:
-    """Log volume before radiotherapy (log ml), and its change to the first day after the start.
+    """Return the log volume before radiotherapy, and its change to the first day after the start.
 
-    The change is log(later ml / earlier ml); NaN where a mask is missing or empty, or where the
-    first later day lies beyond EARLY_DAYS.
+    The change is log(later ml / earlier ml). It is NaN if a mask is missing or empty, or if the
+    first later day lies after EARLY_DAYS.
+
+    Args:
+        patient: patient with masks.
+
+    Returns:
+        core_log_ml and core_log_change.
     """
     before = _log_ml(patient.baseline)
     later = [t for t in patient.timepoints if 0 < t.day <= EARLY_DAYS]
@@ -154,7 +194,17 @@ def _grey(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
 
 
 def grey_values(values: NDArray[np.float64]) -> tuple[float, ...]:
-    """GREY of voxels; kurtosis is 0 for a normal distribution, entropy in bits of 32 bins."""
+    """Return the features GREY of some intensities.
+
+    Kurtosis is 0 for a normal distribution. Entropy is in bits, over 32 bins.
+
+    Args:
+        values: intensities (n,).
+
+    Example:
+        >>> [round(v, 6) for v in grey_values(np.array([0.0, 1.0]))]
+        [0.5, 0.5, 0.1, 0.9, 0.0, -2.0, 1.0]
+    """
     counts = np.histogram(values, _BINS)[0] / len(values)
     entropy = -float(sum(p * np.log2(p) for p in counts if p > 0))
     low, high = np.quantile(values, [0.1, 0.9])
@@ -176,7 +226,7 @@ def _texture(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
     for sequence, scan in day.scans.items():
         values = _mirp(scan, tumour)
         for name in TEXTURE:
-            # After its name MIRP says how directions were joined, and the grey levels.
+            # MIRP appends how directions were averaged and the grey levels to the name.
             (column,) = (c for c in values if re.match(f"{name}_(d1_)?3d", c))
             found[f"{sequence}_core_{name}"] = float(values[column])
     return found

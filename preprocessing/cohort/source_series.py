@@ -1,4 +1,4 @@
-"""From a preprocessed day back to the DICOM series it came from."""
+"""Mapping from a preprocessed day back to the DICOM series that it was made from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,26 +16,45 @@ from flame.io.transforms import read_transform
 from flame.preprocessing.stages.interpolation import resample
 
 ORDER = (Sequence.T1C, Sequence.FLAIR, Sequence.T1, Sequence.T2)
+"""Order in which the series of a session are preferred."""
 
 
 @dataclass(frozen=True, eq=False)
 class SourceSeries:
-    """The DICOM series of a scan, and the RAS+ map (mm) of its world into the preprocessed one."""
+    """DICOM series of a scan, with its position relative to the preprocessed images.
+
+    Args:
+        geometry: geometry of the series.
+        move: RAS+ matrix (4, 4) in mm from the world of the series into the preprocessed one.
+    """
 
     geometry: Geometry
     move: NDArray[np.float64]
 
     def mask(self, probability: NDArray[np.float32], affine: NDArray[np.float64]) -> LabelMap:
-        """Voxels of the series where ``probability`` (RAS+ ``affine``) is one half or more."""
+        """Resample a probability to the grid of the series and threshold it at one half.
+
+        Args:
+            probability: probability (x, y, z).
+            affine: RAS+ affine (4, 4) of the probability in mm, in the preprocessed world.
+        """
         grid = self.move @ self.geometry.affine
         found = resample(probability, affine, grid, self.geometry.shape)
         return LabelMap((found >= 0.5).astype(np.uint8), self.geometry.affine)
 
 
 def source_series(root: Path, subject: str, session: str, dicom: Path, key: Path) -> SourceSeries:
-    """The series below ``dicom`` that a session was made from; T1c where there is one.
+    """Find the DICOM series that a session was made from, the first one in ORDER.
 
-    ``key`` is the centre's pseudonym key. Raises BadInput where none of them is there.
+    Args:
+        root: output folder of ``flame preprocess``.
+        subject: subject without its BIDS prefix.
+        session: session without its BIDS prefix.
+        dicom: DICOM folder of the hospital.
+        key: file of the pseudonyms' secret key.
+
+    Raises:
+        BadInput: the key is missing, or the folder holds none of the series.
     """
     if not key.exists():
         raise BadInput(f"no pseudonym key at {key}; give the one of flame preprocess with --key")

@@ -1,4 +1,4 @@
-"""The tables that describe a preprocessed cohort."""
+"""Tables that describe a preprocessed cohort."""
 
 import json
 from collections.abc import Mapping
@@ -14,9 +14,10 @@ from flame.io.dicom.intake import ImportReport
 from flame.io.pseudonym import pseudonym
 from flame.io.tables import TREATMENT_COLUMNS, treatment_rows
 from flame.preprocessing.cohort.clinical import ClinicalTable, printable
-from flame.preprocessing.session import StudyResult
+from flame.preprocessing.study import StudyResult
 
 REFUSED_COLUMNS = ("participant_id", "slices", "rule", "reason")
+"""Columns of refused.tsv."""
 
 
 def write_tables(
@@ -27,7 +28,16 @@ def write_tables(
     treatments: dict[str, Treatment],
     results: list[StudyResult],
 ) -> None:
-    """Write what describes the cohort; participants.tsv last, as it marks a finished run."""
+    """Write the tables of a cohort; participants.tsv comes last, as it marks a finished run.
+
+    Args:
+        out: output folder of preprocessing.
+        report: import report of the DICOM folder.
+        key: secret key of the pseudonyms.
+        clinical: clinical table of the hospital.
+        treatments: course of radiotherapy by PatientID.
+        results: result of each day.
+    """
     _tsv(out / "refused.tsv", refused_rows(report, key), list(REFUSED_COLUMNS))
     write_quality(out, results)
     names = {p: pseudonym(key, p) for p in dict.fromkeys(e.patient_id for e in report.studies())}
@@ -41,7 +51,12 @@ def write_tables(
 
 
 def write_quality(out: Path, results: list[StudyResult]) -> None:
-    """Write quality.tsv, a row a day."""
+    """Write quality.tsv with one row per day.
+
+    Args:
+        out: output folder of preprocessing.
+        results: result of each day.
+    """
     shown = [f.name for f in fields(StudyResult) if f.name not in ("path", "checks", "picture")]
     _tsv(out / "quality.tsv", [{n: getattr(r, n) for n in shown} for r in results], shown)
 
@@ -53,7 +68,15 @@ def write_participants(
     origin: str,
     naming: str = "Name in the data set",
 ) -> None:
-    """Write treatments.tsv and participants.tsv by subject; the latter last."""
+    """Write treatments.tsv and then participants.tsv and its description.
+
+    Args:
+        out: output folder of preprocessing.
+        clinical: clinical values by subject and name; NaN where missing.
+        treatments: course of radiotherapy by subject.
+        origin: description of the clinical columns.
+        naming: description of the column participant_id.
+    """
     courses: list[dict[str, object]] = []
     participants: list[dict[str, object]] = []
     for subject, values in clinical.items():
@@ -69,7 +92,14 @@ def write_participants(
 
 
 def refused_rows(report: ImportReport, key: bytes) -> list[dict[str, object]]:
-    """Refused series by pseudonym. Descriptions stay out, as they are free text."""
+    """Return the rows of refused.tsv by pseudonym.
+
+    Series descriptions are left out, as they are free text.
+
+    Args:
+        report: import report of the DICOM folder.
+        key: secret key of the pseudonyms.
+    """
     return [
         {
             "participant_id": f"sub-{pseudonym(key, s.patient_id)}",

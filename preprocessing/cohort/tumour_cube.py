@@ -1,4 +1,4 @@
-"""A patient on a cube of voxels around the tumour, as forecasts of it want."""
+"""A patient's images on a cube of voxels around the tumour, as forecasts need them."""
 
 from dataclasses import replace
 
@@ -13,15 +13,25 @@ from flame.preprocessing.stages.atlas_registration import MNI152
 from flame.preprocessing.stages.resampling import on_grid
 
 SIDE, VOXEL_MM = 40, 3.0
-"""A cube of 120 mm."""
+"""Voxels per side of the cube and side length of a voxel in mm: a cube of 120 mm."""
 SHAPE = (SIDE,) * 3
+"""Shape of the cube."""
 _LARGEST_LOSS_ML = 0.5
+"""Largest volume of the tumour in ml that may lie outside the cube."""
 
 Matrix = NDArray[np.float64]
 
 
 def cube_around(mask: LabelMap) -> Matrix:
-    """RAS+ affine of a cube of SIDE voxels of VOXEL_MM along the axes of the world."""
+    """Return the RAS+ affine (4, 4) in mm of a cube around a mask, along the axes of the world.
+
+    Args:
+        mask: tumour mask; its centre of mass becomes the centre of the cube.
+
+    Example:
+        >>> cube_around(LabelMap(np.ones((1, 1, 1), np.uint8), np.eye(4)))[:3, 3]
+        array([-58.5, -58.5, -58.5])
+    """
     centre = mask.affine @ [*center_of_mass(mask.voxels > 0), 1]
     grid = np.diag([VOXEL_MM, VOXEL_MM, VOXEL_MM, 1.0])
     grid[:3, 3] = centre[:3] - VOXEL_MM * (SIDE - 1) / 2
@@ -29,10 +39,14 @@ def cube_around(mask: LabelMap) -> Matrix:
 
 
 def around_tumour(patient: Patient) -> Patient:
-    """Return ``patient`` with all scans, masks and doses on a cube around the tumour.
+    """Return a patient with all scans, masks and doses on a cube around the tumour.
 
-    The cube is centred on the last mask before radiotherapy. Where there is none, or where the cube
-    would show something wrong, the patient comes without images and ``left_out`` says why.
+    The cube is centred on the last mask up to the start of radiotherapy. A patient is returned
+    without images, with the reason in ``left_out``, if there is no such mask, if the images lie on
+    a template other than MNI152, or if a tumour exceeds the cube.
+
+    Args:
+        patient: patient with images.
     """
     before = [
         t
@@ -62,7 +76,14 @@ def around_tumour(patient: Patient) -> Patient:
 
 
 def on_cube(patient: Patient) -> Patient:
-    """As ``around_tumour``; BadInput where that leaves the patient out."""
+    """Return a patient on the cube; see ``around_tumour``.
+
+    Args:
+        patient: patient with images.
+
+    Raises:
+        BadInput: the patient would be left out.
+    """
     found = around_tumour(patient)
     if found.left_out:
         raise BadInput(f"patient {patient.pseudonym} has {found.left_out}")
@@ -74,7 +95,7 @@ def _without(patient: Patient, reason: str) -> Patient:
 
 
 def _lost_ml(old: Timepoint, new: Timepoint) -> float:
-    """Volume of the tumour that the cube does not hold; a tenth is the coarser grid's."""
+    """Return the tumour volume in ml outside the cube; 10 % is attributed to the coarser grid."""
     if old.tumour is None or new.tumour is None:
         return 0.0
     return 0.9 * old.tumour.volume - new.tumour.volume

@@ -1,1 +1,1 @@
-"""Making centres alike from summaries of each."""
+"""Harmonisation of centres from summaries of each."""

@@ -1,9 +1,12 @@
-"""ComBat harmonisation of features across centres, fitted from per-centre sums.
+"""ComBat harmonisation of features across centres, fitted from sums of each centre.
 
-Johnson 2007 (doi:10.1093/biostatistics/kxj037); Fortin 2018 (doi:10.1016/j.neuroimage.2017.11.024).
-With an intercept a centre, the regression on covariates needs only each centre's means and centred
-products; the empirical Bayes step is a centre's own. So no patient row leaves a centre, and the
-result is what the pooled fit gives.
+With one intercept per centre, the regression on covariates needs only the means and centred
+products of each centre. The empirical Bayes step uses the centre's own patients only. So no patient
+data leave a centre, and the result equals the pooled fit.
+
+Reference:
+    Johnson et al. 2007, doi:10.1093/biostatistics/kxj037.
+    Fortin et al. 2018, doi:10.1016/j.neuroimage.2017.11.024.
 """
 
 from dataclasses import dataclass
@@ -17,13 +20,23 @@ from flame.core.errors import BadInput
 Array = NDArray[np.float64]
 
 _CONVERGED = 1e-4
+"""Relative change below which the empirical Bayes iteration stops."""
 _CONSTANT = 1e-12
 """Pooled variance, relative to the squared mean, below which a feature counts as constant."""
 
 
 @dataclass(frozen=True, eq=False)
 class CentreSummary:
-    """Counts, means and centred products of covariates x (p) and features y (g) of one centre."""
+    """Summary of one centre with p covariates x and g features y.
+
+    Args:
+        count: number of patients.
+        mean_x: means of the covariates (p,).
+        mean_y: means of the features (g,).
+        xx: centred products of covariates (p, p).
+        xy: centred products of covariates and features (p, g).
+        yy: sums of squared deviations of the features (g,).
+    """
 
     count: int
     mean_x: Array
@@ -35,9 +48,13 @@ class CentreSummary:
 
 @dataclass(frozen=True, eq=False)
 class ComBat:
-    """What all centres share: grand mean (g), slopes of covariates (p, g), pooled variance (g).
+    """Parameters that all centres share.
 
-    ``varies`` says which features can be harmonised; constant ones are left as they are.
+    Args:
+        grand_mean: intercept (g,), averaged over patients.
+        slopes: slopes of the covariates (p, g).
+        variance: pooled residual variance (g,).
+        varies: whether a feature can be harmonised (g,); constant ones are left unchanged.
     """
 
     grand_mean: Array
@@ -48,14 +65,27 @@ class ComBat:
 
 @dataclass(frozen=True, eq=False)
 class Adjustment:
-    """One centre's shift and scale of each standardised feature, after empirical Bayes."""
+    """Adjustment of one centre after empirical Bayes.
+
+    Args:
+        shift: shift of each standardised feature (g,).
+        scale: variance of each standardised feature (g,).
+    """
 
     shift: Array
     scale: Array
 
 
 def summarise(features: Array, covariates: Array) -> CentreSummary:
-    """Summarise one centre: ``features`` (patients, g), ``covariates`` (patients, p), no NaN."""
+    """Summarise the patients of one centre.
+
+    Args:
+        features: features (n, g).
+        covariates: covariates (n, p).
+
+    Raises:
+        BadInput: a value is missing, or there is no patient.
+    """
     if not (np.isfinite(features).all() and np.isfinite(covariates).all()):
         raise BadInput("ComBat needs complete features and covariates; fill the gaps first")
     if not len(features):
@@ -72,10 +102,26 @@ def summarise(features: Array, covariates: Array) -> CentreSummary:
 
 
 def merge(summaries: list[CentreSummary], names: list[str] | None = None) -> ComBat:
-    """Fit what the centres share. ``names`` are those of the covariates, for the error.
+    """Fit the parameters that all centres share.
 
-    Raises BadInput where covariates do not vary within centres, or only together: then nothing
-    tells their effect from that of the centre.
+    Args:
+        summaries: summary of each centre.
+        names: names of the covariates for error messages; None: their indices.
+
+    Raises:
+        BadInput: covariates do not vary within centres, or only together, so that their effect
+            cannot be separated.
+
+    Example:
+        >>> none = np.zeros((2, 0))  # no covariates
+        >>> a, b = np.array([[0.0], [2.0]]), np.array([[10.0], [12.0]])
+        >>> fitted = merge([summarise(a, none), summarise(b, none)])
+        >>> fitted.grand_mean, fitted.variance
+        (array([6.]), array([1.]))
+        >>> harmonise(fitted, adjust(fitted, a, none), a, none).round(3).ravel()
+        array([5.293, 6.707])
+        >>> harmonise(fitted, adjust(fitted, b, none), b, none).round(3).ravel()
+        array([5.293, 6.707])
     """
     xx = reduce(np.add, (s.xx for s in summaries))
     xy = reduce(np.add, (s.xy for s in summaries))
@@ -115,9 +161,15 @@ def _refuse_confounded(xx: Array, summaries: list[CentreSummary], names: list[st
 
 
 def adjust(fitted: ComBat, features: Array, covariates: Array) -> Adjustment:
-    """Return the adjustment of a centre from its own patients, seen in the fit or not.
+    """Estimate the adjustment of a centre from its own patients, included in the fit or not.
 
-    A centre of one patient has no spread: its scale stays 1 and its shift is shrunk alone.
+    Shifts and scales are shrunk towards their distribution over features. A centre with one patient
+    keeps a scale of 1.
+
+    Args:
+        fitted: parameters that all centres share.
+        features: features of the centre (n, g).
+        covariates: covariates of the centre (n, p).
     """
     z = _standardised(fitted, features, covariates)[:, fitted.varies]
     shift, scale = np.zeros(features.shape[1]), np.ones(features.shape[1])
@@ -131,7 +183,7 @@ def adjust(fitted: ComBat, features: Array, covariates: Array) -> Adjustment:
         return Adjustment(shift, scale)
     scale_hat = z.var(axis=0, ddof=1)
     middle, width = scale_hat.mean(), _variance(scale_hat)
-    if not width > 0:  # one feature, or all alike: nothing to borrow from
+    if not width > 0:  # one feature or equal features: no distribution to shrink to
         shift[fitted.varies] = shift_hat
         scale[fitted.varies] = np.where(scale_hat > 0, scale_hat, 1)
         return Adjustment(shift, scale)
@@ -142,7 +194,7 @@ def adjust(fitted: ComBat, features: Array, covariates: Array) -> Adjustment:
         new = _posterior_mean(shift_hat, prior, len(z), wide, spread)
         squares = ((z - new) ** 2).sum(axis=0)
         wider = (0.5 * squares + beta) / (len(z) / 2 + alpha - 1)
-        # The stopping rule of neuroCombat, which this equals: signed, relative to the last step.
+        # neuroCombat's stopping rule, kept for equal results: signed relative change.
         change = max((np.abs(new - found) / found).max(), (np.abs(wider - wide) / wide).max())
         found, wide = new, wider
         if not change > _CONVERGED:
@@ -166,7 +218,19 @@ def _standardised(fitted: ComBat, features: Array, covariates: Array) -> Array:
 
 
 def harmonise(fitted: ComBat, adjustment: Adjustment, features: Array, covariates: Array) -> Array:
-    """Return features (patients, g) without the centre's shift and scale; constant ones as is."""
+    """Remove the shift and scale of a centre from its features.
+
+    With standardised features z, y' = sd (z - shift) / sqrt(scale) + mean + x slopes.
+
+    Args:
+        fitted: parameters that all centres share.
+        adjustment: adjustment of the centre.
+        features: features of the centre (n, g).
+        covariates: covariates of the centre (n, p).
+
+    Returns:
+        Harmonised features (n, g); constant ones are unchanged.
+    """
     z = _standardised(fitted, features, covariates)
     z = (z - adjustment.shift) / np.sqrt(adjustment.scale)
     back = z * np.sqrt(fitted.variance) + fitted.grand_mean + covariates @ fitted.slopes

@@ -1,7 +1,7 @@
 """Standardisation of clinical features across centres, from sums alone.
 
-A population stage: each centre summarises, the summaries merge, and the fitted stage is exactly
-the one that pooled data would give.
+Each centre summarises its patients and the summaries are merged. The result equals that of pooled
+data.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Per feature: count of known values, mean and sum of squared deviations."""
+    """Moments of each of p features.
+
+    Args:
+        count: number of known values (p,).
+        mean: mean (p,).
+        sum_sq_dev: sum of squared deviations from the mean (p,).
+    """
 
     count: NDArray[np.float64]
     mean: NDArray[np.float64]
@@ -20,7 +26,11 @@ class Moments:
 
 
 def summarise(features: NDArray[np.float64]) -> Moments:
-    """Return the moments of ``features`` (patients, features); NaN is a missing value."""
+    """Return the moments of the features of one centre.
+
+    Args:
+        features: features (n, p); NaN is a missing value.
+    """
     known = np.isfinite(features)
     count = known.sum(axis=0).astype(float)
     values = np.where(known, features, 0.0)
@@ -30,7 +40,16 @@ def summarise(features: NDArray[np.float64]) -> Moments:
 
 
 def merge(summaries: list[Moments]) -> Moments:
-    """Return the moments of all data together (Chan 1979: exact, no cancellation)."""
+    """Return the moments of all centres together, by the exact update of Chan 1979.
+
+    Args:
+        summaries: moments of one or more centres.
+
+    Example:
+        >>> total = merge([summarise(np.array([[1.0], [3.0]])), summarise(np.array([[5.0]]))])
+        >>> total.count, total.mean, total.sum_sq_dev
+        (array([3.]), array([3.]), array([8.]))
+    """
     total, *rest = summaries
     for part in rest:
         count = total.count + part.count
@@ -45,12 +64,26 @@ def merge(summaries: list[Moments]) -> Moments:
 
 
 def standardise(features: NDArray[np.float64], fitted: Moments) -> NDArray[np.float64]:
-    """Return z-scores; a missing value becomes 0 (the mean), so does a constant feature."""
+    """Return z-scores; a missing value and a constant feature become 0.
+
+    Args:
+        features: features (n, p); NaN is a missing value.
+        fitted: moments of the features.
+
+    Example:
+        >>> features = np.array([[1.0], [3.0], [np.nan]])
+        >>> standardise(features, summarise(features)).ravel()
+        array([-1.,  1.,  0.])
+    """
     return np.nan_to_num((features - fitted.mean) / spread(fitted))
 
 
 def spread(fitted: Moments) -> NDArray[np.float64]:
-    """Standard deviation of each feature; infinite where it is constant."""
+    """Return the standard deviation (p,) of each feature; infinite for a constant one.
+
+    Args:
+        fitted: moments of the features.
+    """
     found = np.sqrt(fitted.sum_sq_dev / np.maximum(fitted.count, 1))
-    varies = found > 1e-9 * np.maximum(np.abs(fitted.mean), 1)  # else rounding of a constant
+    varies = found > 1e-9 * np.maximum(np.abs(fitted.mean), 1)  # less is rounding error
     return np.where(varies, found, np.inf)

@@ -1,1 +1,1 @@
-"""Checks of preprocessed days, their page and reviews by people."""
+"""Quality control: automatic checks of preprocessed days, their report, and reviews by people."""

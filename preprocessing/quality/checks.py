@@ -1,4 +1,4 @@
-"""Quality checks of a preprocessed day: what fails, and what a person should look at."""
+"""Quality checks of a preprocessed day: some fail the day, others ask for a review."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,28 +14,38 @@ from flame.preprocessing.stages.atlas_registration import Template, overlap
 from flame.preprocessing.stages.stage import reference
 
 BRAIN_ML = (900.0, 2000.0)
-"""Plausible brain volumes of an adult in ml; outside them the day fails."""
+"""Range of plausible brain volumes of an adult in ml; outside it the day fails."""
 MIN_OVERLAP = 0.85
-"""Least Dice of the registered brain with the template's; below it the day fails."""
+"""Smallest Dice of the registered brain with the template's; below it the day fails."""
 MIN_ALIGNMENT = 1.5
-"""Least alignment of a sequence with the reference; below it a person should look.
+"""Smallest alignment of a sequence with the reference; below it the day needs review.
 
-Fixed on BraTS 2013 and TCGA: aligned 2.4 to 4.1, moved by 4 mm or turned by 8 degrees at most 1.5.
+Determined on BraTS 2013 and TCGA: aligned scans have 2.4 to 4.1, scans shifted by 4 mm or rotated
+by 8 degrees at most 1.5.
 """
 MAX_AT_BORDER = 0.02
-"""Largest share of the brain on the outermost slices of the field of view."""
+"""Largest value of ``at_border``; above it the day needs review."""
 MIN_CONTRAST = 0.1
-"""Least distance of the brain's mean grey value from all else's, in standard deviations."""
+"""Smallest difference between mean intensities inside and outside the brain, in standard deviations
+of the scan; below it the day fails.
+"""
 MIN_TARGET_INSIDE = 0.9
-"""Least share of the gross tumour volume inside the brain."""
+"""Smallest share of the gross tumour volume inside the brain; below it the day needs review."""
 MIN_COVERAGE, LEAST_COVERAGE = 0.97, 0.8
-"""Share of the brain that a scan must show; below the first to be reviewed, the second fails."""
+"""Share of the brain in a scan's field of view: below the first limit the day needs review, below
+the second it fails.
+"""
 
 Verdict = Literal["pass", "review", "fail"]
 
 
 class QualityFailed(StageFailed):
-    """A day whose checks failed; a person who looked at it can accept it all the same."""
+    """A day failed its checks; a person who has reviewed it can still accept it.
+
+    Args:
+        checks: all checks of the day, at least one of which failed.
+        picture: JPEG of the day.
+    """
 
     def __init__(self, checks: "list[Check]", picture: bytes) -> None:
         super().__init__(next(c.reason for c in checks if c.verdict == "fail"))
@@ -44,7 +54,14 @@ class QualityFailed(StageFailed):
 
 @dataclass(frozen=True)
 class Check:
-    """One measure of a day, its verdict, and what the verdict means."""
+    """Result of one check.
+
+    Args:
+        name: name of the measure.
+        value: measured value.
+        verdict: pass, review or fail.
+        reason: reason of a verdict other than pass.
+    """
 
     name: str
     value: float
@@ -53,7 +70,11 @@ class Check:
 
 
 def brain_checks(timepoint: Timepoint) -> list[Check]:
-    """Volume of the brain in its native space, whether it is cut, whether it stands out."""
+    """Check the volume of the brain, whether the field of view cuts it, and its contrast.
+
+    Args:
+        timepoint: day with a brain mask, in native space.
+    """
     brain = timepoint.brain
     assert brain is not None
     low, high = BRAIN_ML
@@ -72,7 +93,7 @@ def brain_checks(timepoint: Timepoint) -> list[Check]:
 
 
 def _stands_out(timepoint: Timepoint, brain: LabelMap) -> list[Check]:
-    """Fail where the scan is the same within and without: a network finds brains in noise, too."""
+    """Fail a scan that looks alike inside and outside the brain: networks find brains in noise."""
     scan = next((s for s in timepoint.scans.values() if s.voxels.shape == brain.voxels.shape), None)
     inside = brain.voxels > 0
     if scan is None or not inside.any() or inside.all() or not scan.voxels.std():
@@ -86,9 +107,18 @@ def _stands_out(timepoint: Timepoint, brain: LabelMap) -> list[Check]:
 
 
 def at_border(brain: LabelMap) -> float:
-    """Share of the brain's voxels that lie on the faces of the field of view, times its depth.
+    """Return how much the field of view cuts the brain.
 
-    A brain cut through its middle has one slice of about its depth there: about 1; whole: 0.
+    For each axis it is the larger area of the mask on the two outermost slices, times the depth of
+    the mask, divided by its volume; the largest of the three counts. It is 0 for a whole brain and
+    about 1 for one cut through its middle.
+
+    Args:
+        brain: brain mask.
+
+    Example:
+        >>> at_border(LabelMap(np.ones((4, 4, 4), np.uint8), np.eye(4)))
+        1.0
     """
     inside = brain.voxels > 0
     total = max(int(inside.sum()), 1)
@@ -101,7 +131,12 @@ def at_border(brain: LabelMap) -> float:
 
 
 def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:
-    """Overlap with the template, alignment of the sequences, tumour inside the brain."""
+    """Check template overlap, alignment of the sequences, and the share of the tumour in the brain.
+
+    Args:
+        timepoint: day with a brain mask, on the template's grid.
+        template: template that the day was registered to.
+    """
     brain = timepoint.brain
     assert brain is not None
     dice = overlap(brain, template)
@@ -141,7 +176,11 @@ def _alignments(timepoint: Timepoint, brain: LabelMap) -> list[Check]:
 
 
 def coverage_checks(timepoint: Timepoint) -> list[Check]:
-    """Share of the brain within each scan's field of view, before anything is resampled."""
+    """Check the share of the brain in each scan's field of view, before resampling.
+
+    Args:
+        timepoint: day with a brain mask, with all scans in one world space.
+    """
     brain = timepoint.brain
     assert brain is not None
     index = np.argwhere(brain.voxels)[::50]
@@ -161,11 +200,27 @@ def coverage_checks(timepoint: Timepoint) -> list[Check]:
 
 
 def worst(checks: list[Check]) -> Verdict:
-    """The worst verdict among ``checks``."""
+    """Return the worst verdict of some checks; pass without any.
+
+    Args:
+        checks: checks of a day.
+
+    Example:
+        >>> worst([Check("a", 1.0, "pass"), Check("b", 0.2, "review")])
+        'review'
+    """
     order: Mapping[Verdict, int] = {"pass": 0, "review": 1, "fail": 2}
     return max((c.verdict for c in checks), key=order.__getitem__, default="pass")
 
 
 def sequences_missing(scans: Mapping[Sequence, object]) -> list[str]:
-    """Names of the sequences of the protocol that are not there."""
+    """Return the names of the protocol's sequences that are missing.
+
+    Args:
+        scans: mapping with the present sequences as keys.
+
+    Example:
+        >>> sequences_missing({Sequence.T1: None, Sequence.T1C: None})
+        ['T2', 'FLAIR']
+    """
     return [str(s) for s in Sequence if s not in scans]

@@ -1,4 +1,4 @@
-"""quality.html: every day of a cohort with its picture, measures and verdict; opens offline."""
+"""Quality report quality.html: every day with its picture, measures and verdict, in one file."""
 
 import base64
 from collections import Counter
@@ -10,7 +10,7 @@ import jinja2
 from flame.core.files import write_text
 from flame.io.bids import picture_path
 from flame.preprocessing.quality.reviews import Decision, Key, decision
-from flame.preprocessing.session import StudyResult
+from flame.preprocessing.study import StudyResult
 
 _MEASURES = ("brain_ml", "atlas_dice", "brain_at_border", "target_inside_brain")
 _BY_SEQUENCE = ("alignment_", "coverage_")
@@ -20,7 +20,15 @@ Shown = tuple[str, float, str]
 
 @dataclass(frozen=True)
 class Row:
-    """A day as shown; ``picture`` is a data URI or empty, ``checks`` (name, value, verdict)."""
+    """One day of the report.
+
+    Args:
+        result: result of preprocessing.
+        decision: review of the day, or empty.
+        checks: name, value and verdict of each check.
+        by_sequence: the checks that concern one sequence.
+        picture: picture as a data URI, or empty.
+    """
 
     result: StudyResult
     decision: str
@@ -36,7 +44,15 @@ def write_quality_report(
     refused: list[dict[str, object]],
     simulated: bool,
 ) -> Path:
-    """Write quality.html and return its path; ``refused`` are the rows of refused.tsv."""
+    """Write quality.html and return its path.
+
+    Args:
+        out: output folder of preprocessing.
+        results: result of each day.
+        decisions: reviews of days by people.
+        refused: rows of refused.tsv.
+        simulated: whether the cohort is simulated.
+    """
     loader = jinja2.PackageLoader("flame.preprocessing.quality", ".")
     page = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     rows = [_row(out, r, decisions) for r in results]

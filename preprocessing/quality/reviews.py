@@ -1,4 +1,4 @@
-"""A person's word on a day: decisions.tsv in the output folder, which every later step obeys."""
+"""Reviews of days by people: decisions.tsv in the output folder, which all later steps apply."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,11 +11,17 @@ FILE = "decisions.tsv"
 ACCEPT, EXCLUDE = "accept", "exclude"
 
 Key = tuple[str, str]
-"""Subject and session, without their BIDS prefixes; a session of "" is every day."""
+"""Subject and session without their BIDS prefixes; an empty session stands for all days."""
 
 
 class Decision(NamedTuple):
-    """The word, the day it was given on where the table says so, and its line."""
+    """Review of a day.
+
+    Args:
+        word: accept or exclude.
+        day: day from the start of radiotherapy when it was reviewed; None if the table has none.
+        where: file and line of the table, for messages.
+    """
 
     word: str
     day: int | None
@@ -23,10 +29,20 @@ class Decision(NamedTuple):
 
 
 def read_decisions(root: Path) -> dict[Key, Decision]:
-    """Read participant_id, session_id, decision (accept or exclude) and, where given, day.
+    """Read decisions.tsv: participant_id, session_id, decision and, where given, day.
 
-    ``accept`` takes a day whose quality checks failed; ``exclude`` leaves a day out of training
-    and evaluation, or with a session of ``n/a`` the whole patient.
+    ``accept`` keeps a day whose quality checks failed. ``exclude`` leaves a day out of training and
+    evaluation, or the whole patient if the session is ``n/a``.
+
+    Args:
+        root: output folder of preprocessing.
+
+    Returns:
+        Decisions by subject and session; empty without a table.
+
+    Raises:
+        BadInput: a decision is unknown, a day is no whole number, an accepted day has no session,
+            or a day occurs twice.
     """
     path = root / FILE
     if not path.exists():
@@ -41,7 +57,7 @@ def read_decisions(root: Path) -> dict[Key, Decision]:
             raise BadInput(f"{where}: unknown decision '{word}': {hint}")
         subject = str(row["participant_id"]).strip().removeprefix("sub-")
         session = str(row["session_id"]).strip().removeprefix("ses-")
-        session = session.zfill(2) if session else ""  # a spreadsheet makes 1 of 01
+        session = session.zfill(2) if session else ""  # spreadsheets turn 01 into 1
         if word == ACCEPT and not session:
             raise BadInput(f"{where}: name the session to accept; days are accepted one by one")
         if (subject, session) in found:
@@ -58,10 +74,22 @@ def _day(text: object, where: str) -> int | None:
 
 
 def decision(decisions: dict[Key, Decision], subject: str, session: str, day: int | None) -> str:
-    """What was decided on a day, else on its patient, else an empty string.
+    """Return the decision on a day, else that on its patient, else an empty string.
 
-    Raises BadInput where the table names another day for the session: an earlier examination may
-    have come in since, and sessions are numbered in order.
+    Args:
+        decisions: decisions of the cohort.
+        subject: subject without its BIDS prefix.
+        session: session without its BIDS prefix, or empty for the whole patient.
+        day: day from the start of radiotherapy; None: not compared.
+
+    Raises:
+        BadInput: the table gives another day for the session, as an earlier examination may have
+            been added since.
+
+    Example:
+        >>> table = {("p1", "01"): Decision("accept", 0, "line 2")}
+        >>> decision(table, "p1", "01", 0), decision(table, "p1", "02", 90)
+        ('accept', '')
     """
     own = decisions.get((subject, session)) if session else None
     if own is not None:
@@ -75,6 +103,11 @@ def decision(decisions: dict[Key, Decision], subject: str, session: str, day: in
 
 
 def unmatched(decisions: dict[Key, Decision], there: list[Key]) -> list[str]:
-    """A warning for each decision that fits no day."""
+    """Return a warning for each decision that matches no day.
+
+    Args:
+        decisions: decisions of the cohort.
+        there: subject and session of each day of the cohort.
+    """
     known = {*there, *((subject, "") for subject, _ in there)}
     return [f"{d.where}: no such day here" for key, d in decisions.items() if key not in known]

@@ -1,4 +1,4 @@
-"""A picture of a preprocessed day: three slices of each sequence with the brain outlined."""
+"""Picture of a preprocessed day: three slices of each sequence with the outline of the brain."""
 
 import io
 
@@ -22,11 +22,14 @@ Mask = NDArray[np.bool_]
 
 
 def picture(timepoint: Timepoint) -> bytes:
-    """JPEG with a column a sequence (FLAIR, T1, T1C, T2) and axial, coronal and sagittal rows.
+    """Return a JPEG with one column per sequence and axial, coronal and sagittal rows.
 
-    The scans are not masked yet, so that what the mask leaves out is seen. Slices go through the
-    middle of the tumour where there is one, else of the brain. The outline of the brain is
-    yellow, that of the tumour red.
+    Columns are in alphabetical order: FLAIR, T1, T1C, T2. The scans are not masked, so that cut-off
+    parts are visible. Slices pass through the middle of the tumour, or of the brain without a
+    tumour. The brain is outlined in yellow and the tumour in red.
+
+    Args:
+        timepoint: day with a brain mask, with all images on one grid.
     """
     assert timepoint.brain is not None
     brain = timepoint.brain.voxels > 0
@@ -51,7 +54,11 @@ def picture(timepoint: Timepoint) -> bytes:
 
 
 def upright(timepoint: Timepoint) -> Timepoint:
-    """The reference scan and its brain on a 1.5 mm grid along the axes of the world."""
+    """Return the reference scan and its brain on a 1.5 mm grid along the axes of the world.
+
+    Args:
+        timepoint: day with a brain mask.
+    """
     scan, brain = reference(timepoint), timepoint.brain
     assert brain is not None
     shape, affine = vox2out_vox((scan.voxels.shape, scan.affine), (1.5, 1.5, 1.5))
@@ -60,7 +67,7 @@ def upright(timepoint: Timepoint) -> Timepoint:
 
 
 def _grey(voxels: NDArray[np.float32], brain: Mask) -> NDArray[np.float32]:
-    """Intensities from black (1st percentile of the brain) to white (its 99.5th)."""
+    """Scale intensities to 0 to 255, from the 1st to the 99.5th percentile of the brain."""
     voxels = np.nan_to_num(voxels)
     low, high = np.quantile(voxels[brain], (0.01, 0.995))
     scaled = np.clip((voxels - low) / max(float(high - low), 1e-9), 0, 1) * 255
@@ -70,7 +77,7 @@ def _grey(voxels: NDArray[np.float32], brain: Mask) -> NDArray[np.float32]:
 def _slice(
     grey: NDArray[np.float32], masks: list[tuple[Mask, tuple[int, int, int]]], axis: int, at: int
 ) -> Pixels:
-    """One slice, feet or back of the head down, fitted into a square tile."""
+    """Return one slice as a square tile, with feet or the back of the head at the bottom."""
     plane = np.take(grey, at, axis=axis)
     colour = np.repeat(plane[..., None], 3, axis=-1).astype(np.uint8)
     for mask, shade in masks:

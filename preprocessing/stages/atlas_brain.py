@@ -1,4 +1,4 @@
-"""Brain mask carried over from the template: the last resort, where no network will do."""
+"""Brain mask from the template, as a last resort where no network works."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,11 @@ from flame.preprocessing.stages.linear_registration import register
 
 
 def atlas_brain(scan: Scan) -> NDArray[np.bool_]:
-    """Return the template's brain on the grid of a whole-head ``scan``, by affine registration."""
+    """Return the brain (x, y, z) of a scan: the template's mask, moved by affine registration.
+
+    Args:
+        scan: whole-head T1 or T1C.
+    """
     atlas = template()
     matrix = register(
         atlas.t1, atlas.affine, scan.voxels, scan.affine, "affine", region=atlas.brain

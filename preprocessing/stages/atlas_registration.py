@@ -1,4 +1,4 @@
-"""Templates, and affine registration to one."""
+"""Templates, and the stage that registers a day to one of them."""
 
 import importlib.util
 from dataclasses import dataclass, replace
@@ -18,18 +18,24 @@ from flame.core.imaging import LabelMap
 from flame.preprocessing.stages.interpolation import coarse_grid, resample, resample_labels
 from flame.preprocessing.stages.linear_registration import Kind
 from flame.preprocessing.stages.registration import REGISTRATIONS
-from flame.preprocessing.stages.stage import STAGES, Estimate, Stage, brain_of, reference
+from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage, brain_of, reference
 
 Source = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float64], str]
-"""T1, brain mask, affine and hash of a template's file."""
+"""T1, brain mask, affine and content hash of a template's file."""
 MNI152 = "MNI152NLin2009aSym"
+"""BIDS name of the default template's space."""
 
 
 @dataclass(frozen=True, eq=False)
 class Template:
-    """Skull-stripped T1 (float32) and brain mask (uint8) on one grid, RAS+ affine in mm.
+    """Skull-stripped T1 and its brain mask on one grid.
 
-    ``space`` is its name in BIDS file names, ``digest`` the hash of its source.
+    Args:
+        t1: intensities (x, y, z).
+        brain: brain mask (x, y, z), 0 and 1.
+        affine: RAS+ affine (4, 4) in mm.
+        space: name of the template in BIDS file names.
+        digest: content hash of its source file.
     """
 
     t1: NDArray[np.float32]
@@ -40,9 +46,19 @@ class Template:
 
 
 def template(path: str = "", space: str = MNI152, spacing: float = 2.0) -> Template:
-    """MNI ICBM 2009a symmetric (Fonov 2011), or the skull-stripped T1 in ``path``.
+    """Load a template: MNI ICBM 2009a symmetric, or a skull-stripped T1 from a file.
 
-    Resampled to ``spacing`` mm; 0 keeps the grid of a file, such as SRI24 as BraTS uses it.
+    Args:
+        path: NIfTI file of a skull-stripped T1; empty: MNI ICBM 2009a symmetric.
+        space: name of the template in BIDS file names.
+        spacing: voxel size in mm to which it is resampled; 0 keeps the grid of the file, such as
+            SRI24 as BraTS uses it.
+
+    Raises:
+        BadInput: the file cannot be read, or shows no brain on an empty background.
+
+    Reference:
+        Fonov 2011 (MNI ICBM 2009a).
     """
     try:
         found = Path(path).stat() if path else None
@@ -53,7 +69,7 @@ def template(path: str = "", space: str = MNI152, spacing: float = 2.0) -> Templ
 
 @cache
 def _template(path: str, space: str, spacing: float, stamp: tuple[int, ...]) -> Template:
-    """``stamp`` tells a file from what replaced it."""
+    """Load a template; ``stamp`` distinguishes a file from one that has replaced it."""
     t1, brain, affine, source = _read(Path(path)) if path else _mni152()
     if spacing and not np.allclose(np.linalg.norm(affine[:3, :3], axis=0), spacing):
         grid, shape = coarse_grid(affine, t1.shape, spacing)
@@ -64,9 +80,9 @@ def _template(path: str, space: str, spacing: float, stamp: tuple[int, ...]) -> 
 
 @cache
 def _mni152() -> Source:
-    """The file that nilearn ships, as ``load_mni152_template`` and ``.._brain_mask`` give it.
+    """Read the template that nilearn ships, as its ``load_mni152_template`` does.
 
-    Read here, as importing nilearn takes longer than a registration.
+    The file is read here because importing nilearn takes longer than a registration.
     """
     path = _shipped("t1")
     image = nib.load(path)
@@ -90,7 +106,15 @@ def _tissue(name: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 def tissues(
     affine: NDArray[np.float64], shape: tuple[int, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """White and grey matter fractions of the MNI152 brain on the grid asked for."""
+    """Return the white and grey matter fractions of the MNI152 brain on a grid.
+
+    Args:
+        affine: RAS+ affine (4, 4) of the grid in mm.
+        shape: shape (x, y, z) of the grid.
+
+    Returns:
+        White and grey matter fractions (x, y, z), 0 to 1.
+    """
     return resample(*_tissue("wm"), affine, shape), resample(*_tissue("gm"), affine, shape)
 
 
@@ -110,7 +134,18 @@ def _read(path: Path) -> Source:
 
 
 def overlap(brain: LabelMap, atlas: Template) -> float:
-    """Dice of a brain mask, in atlas world space, with the atlas brain."""
+    """Return the Dice coefficient of a brain mask with the brain of a template.
+
+    Args:
+        brain: brain mask in the world space of the template.
+        atlas: template.
+
+    Example:
+        >>> brain = np.ones((2, 2, 2), np.uint8)
+        >>> atlas = Template(brain.astype(np.float32), brain, np.eye(4), "example", "")
+        >>> overlap(LabelMap(brain, np.eye(4)), atlas)
+        1.0
+    """
     ijk = np.argwhere(atlas.brain) @ atlas.affine[:3, :3].T + atlas.affine[:3, 3]
     inverse = np.linalg.inv(brain.affine)
     index = np.rint(ijk @ inverse[:3, :3].T + inverse[:3, 3]).astype(int)
@@ -126,8 +161,17 @@ def atlas_registration(
 ) -> Stage:
     """Return a stage that moves all scans and the brain mask into the world of a template.
 
-    Brain to brain; ``kind`` is affine, or rigid as in BraTS. Only affines change; the estimate is
-    the 4x4 RAS+ matrix in mm.
+    The masked reference scan is registered to the template. Only affines change; the estimate is
+    the RAS+ matrix (4, 4) in mm.
+
+    Args:
+        path: NIfTI file of a skull-stripped T1; empty: MNI ICBM 2009a symmetric.
+        space: name of the template in BIDS file names.
+        method: name in REGISTRATIONS.
+        kind: affine (12 parameters), or rigid as in BraTS (6 parameters).
+
+    Raises:
+        BadInput: the template cannot be read or the method is unknown.
     """
     register = REGISTRATIONS[method]
 
@@ -149,4 +193,5 @@ def atlas_registration(
 
     digest = template(path, space).digest
     parameters = {"template": digest, "method": method, "kind": kind}
-    return Stage("atlas_registration", apply, estimate, parameters)
+    needs = ("bias_field", "brain_extraction")
+    return Stage("atlas_registration", apply, Place.TEMPLATE, estimate, parameters, needs)

@@ -11,13 +11,18 @@ from flame.core.cohort import Timepoint
 from flame.core.imaging import Scan
 from flame.core.registry import Registry
 from flame.preprocessing.stages.n4 import BSplineField, estimate_log_field, fit_log_field
-from flame.preprocessing.stages.stage import STAGES, Estimate, Stage
+from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage
 
 BIAS_METHODS: Registry[Callable[..., BSplineField]] = Registry("bias-field method")
+"""Methods that estimate the log bias field of an image (x, y, z) within a mask, by name."""
 
 
 def head_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Otsu's threshold: the head without air."""
+    """Return the head without air (x, y, z), by Otsu's threshold.
+
+    Args:
+        voxels: intensities (x, y, z).
+    """
     image = sitk.OtsuThreshold(sitk.GetImageFromArray(np.maximum(voxels, 0)), 0, 1, 128)
     return np.asarray(sitk.GetArrayFromImage(image), bool)
 
@@ -29,7 +34,7 @@ def _own(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
 
 @BIAS_METHODS.register("simpleitk")
 def _itk(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
-    """N4 of ITK; its field lies in the same spline space, so fitting it loses nothing."""
+    """Estimate the field by ITK's N4; it lies in the same spline space, so the fit is exact."""
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
     n4.SetMaximumNumberOfIterations([50] * 4)
     volume = sitk.GetImageFromArray(image.astype(np.float32))
@@ -43,8 +48,18 @@ def _itk(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
 def bias_field(method: str = "n4", grid_mm: float = 5.0) -> Stage:
     """Return a stage that divides every scan by its N4 field.
 
-    The field is estimated in the head on a grid subsampled towards ``grid_mm`` (thick slices are
-    kept) and evaluated at full resolution. The estimate is its control points, a sequence each.
+    The field is estimated within the head on a subsampled grid and evaluated at full resolution.
+    The estimate is the control points of each sequence.
+
+    Args:
+        method: name in BIAS_METHODS.
+        grid_mm: approximate spacing in mm of the subsampled grid; thicker slices are kept.
+
+    Raises:
+        BadInput: the method is unknown.
+
+    Reference:
+        Tustison et al. 2010, doi:10.1109/TMI.2010.2046908.
     """
     fit = BIAS_METHODS[method]
 
@@ -70,4 +85,5 @@ def bias_field(method: str = "n4", grid_mm: float = 5.0) -> Stage:
         scans = {s: correct(v, found[str(s)]) for s, v in timepoint.scans.items()}
         return replace(timepoint, scans=scans)
 
-    return Stage("bias_field", apply, estimate, {"method": method, "grid_mm": grid_mm})
+    parameters = {"method": method, "grid_mm": grid_mm}
+    return Stage("bias_field", apply, Place.SCANNER, estimate, parameters)

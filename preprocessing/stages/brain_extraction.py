@@ -1,4 +1,4 @@
-"""Brain extraction on the reference scan, by the method of choice."""
+"""Brain extraction on the reference scan."""
 
 import zlib
 from collections.abc import Callable
@@ -20,22 +20,28 @@ from flame.preprocessing.stages.atlas_brain import atlas_brain
 from flame.preprocessing.stages.deepbet_brain import deepbet_brain
 from flame.preprocessing.stages.hd_bet_brain import hd_bet_brain
 from flame.preprocessing.stages.interpolation import resample_labels
-from flame.preprocessing.stages.stage import STAGES, Estimate, Stage, reference
+from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage, reference
 
 BRAIN_METHODS: Registry[Callable[[Scan], NDArray[np.bool_]]] = Registry("brain method")
+"""Methods that return the brain (x, y, z) of a whole-head scan, by name."""
 BRAIN_METHODS.register("deepbet")(deepbet_brain)
 BRAIN_METHODS.register("hd-bet")(hd_bet_brain)
 BRAIN_METHODS.register("atlas")(atlas_brain)
 
 _EMPTY_BACKGROUND = 0.4
-"""Share of voxels with one and the same lowest value from which an image counts as stripped."""
+"""Share of voxels at the lowest value from which an image counts as skull-stripped."""
 _BRAIN_ML = (700.0, 2200.0)
+"""Range of volumes in ml that a skull-stripped brain can have."""
 
 
 def stripped_brain(scan: Scan) -> NDArray[np.bool_] | None:
-    """The brain of a scan whose skull was removed already; None for a whole head.
+    """Return the brain (x, y, z) of a skull-stripped scan, or None for a whole head.
 
-    Such a scan has one compact object of the size of a brain on an exactly empty background.
+    A skull-stripped scan has one compact object with the volume of a brain on a constant
+    background.
+
+    Args:
+        scan: scan with or without skull.
     """
     empty = scan.voxels == scan.voxels.min()
     if empty.mean() < _EMPTY_BACKGROUND:
@@ -50,10 +56,18 @@ def stripped_brain(scan: Scan) -> NDArray[np.bool_] | None:
 
 @STAGES.register("brain_extraction")
 def brain_extraction(method: str = "deepbet", mask: str = "") -> Stage:
-    """Return a stage that finds the brain on the reference scan; voxels stay unmasked.
+    """Return a stage that finds the brain on the reference scan; scans are not masked yet.
 
-    ``mask`` is a NIfTI mask in the reference scan's own space and goes before ``method``; a scan
-    without skull is its own mask. The estimate is the mask, uint8, on the reference's grid.
+    A skull-stripped scan is its own mask. The estimate is the mask (x, y, z) on the reference's
+    grid.
+
+    Args:
+        method: name in BRAIN_METHODS.
+        mask: NIfTI mask in the reference scan's world space, used instead of ``method``; empty:
+            none.
+
+    Raises:
+        BadInput: the method is unknown.
     """
     find = BRAIN_METHODS[method]
 
@@ -73,7 +87,8 @@ def brain_extraction(method: str = "deepbet", mask: str = "") -> Stage:
         return replace(timepoint, scans=scans, brain=brain)
 
     source = content_hash([Path(mask)]) if mask else method
-    return Stage("brain_extraction", apply, estimate, {"method": source})
+    needs = ("bias_field",)
+    return Stage("brain_extraction", apply, Place.BRAIN, estimate, {"method": source}, needs)
 
 
 def _supplied(path: Path, scan: Scan) -> NDArray[np.uint8]:

@@ -1,18 +1,24 @@
-"""Rigid co-registration of a day's sequences. Headers of one study can disagree by centimetres."""
+"""Rigid co-registration of a day's sequences, whose headers can disagree by centimetres."""
 
 from dataclasses import replace
 
 from flame.core.cohort import Timepoint
 from flame.preprocessing.stages.registration import REGISTRATIONS
-from flame.preprocessing.stages.stage import STAGES, Estimate, Stage, reference
+from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage, reference
 
 
 @STAGES.register("coregistration")
 def coregistration(method: str = "flame") -> Stage:
     """Return a stage that moves every scan onto the reference (T1C, else T1).
 
-    Only affines change; voxels are interpolated once, at the end, by ``resampling``. The estimate
-    is a 4x4 RAS+ matrix in mm a sequence.
+    Only affines change; ``resampling`` interpolates each scan once, at the end. The estimate is a
+    RAS+ matrix (4, 4) in mm for each sequence.
+
+    Args:
+        method: name in REGISTRATIONS.
+
+    Raises:
+        BadInput: the method is unknown.
     """
     register = REGISTRATIONS[method]
 
@@ -33,4 +39,5 @@ def coregistration(method: str = "flame") -> Stage:
         }
         return replace(timepoint, scans=scans)
 
-    return Stage("coregistration", apply, estimate, {"method": method})
+    needs = ("bias_field",)
+    return Stage("coregistration", apply, Place.ALIGNED, estimate, {"method": method}, needs)

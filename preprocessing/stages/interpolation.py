@@ -1,4 +1,4 @@
-"""Images and masks on another grid."""
+"""Resampling of images and masks to another grid."""
 
 import numba
 import numpy as np
@@ -18,9 +18,26 @@ def resample(
     shape: tuple[int, ...],
     outside: float = 0.0,
 ) -> Volume:
-    """Sample ``voxels`` (affine RAS+) linearly on the target grid; ``outside`` beyond the image.
+    """Sample an image on another grid by trilinear interpolation.
 
-    Where the target is coarser the image is averaged and smoothed first, so that nothing aliases.
+    If the target is coarser, the image is averaged and smoothed first to prevent aliasing.
+
+    Args:
+        voxels: intensities (x, y, z).
+        affine: RAS+ affine (4, 4) of the image in mm.
+        target_affine: RAS+ affine (4, 4) of the target grid in mm, in the same world.
+        shape: shape (x, y, z) of the target grid.
+        outside: value of voxels beyond the image.
+
+    Returns:
+        Intensities on the target grid.
+
+    Example:
+        >>> image = np.array([0.0, 1.0, 2.0], np.float32).reshape(3, 1, 1)
+        >>> half = np.eye(4)
+        >>> half[0, 3] = 0.5  # shifted by half a voxel
+        >>> resample(image, np.eye(4), half, (2, 1, 1)).ravel()
+        array([0.5, 1.5], dtype=float32)
     """
     step = np.abs((np.linalg.inv(affine) @ target_affine)[:3, :3]).max(axis=1)
     if (step > 1.9).any():
@@ -34,9 +51,12 @@ def resample(
     return out
 
 
-@numba.njit(cache=True)  # no fastmath: the same bytes from every process
+@numba.njit(cache=True)  # no fastmath: results must be identical in every process
 def _trilinear(source: Volume, pull: Matrix, out: Volume) -> None:
-    """Fill ``out`` (x, y, z) with ``source`` at ``pull`` (index to index); its edge reaches 0.5."""
+    """Fill ``out`` (x, y, z) with ``source`` at positions ``pull``, which maps index to index.
+
+    The source extends half a voxel beyond its outermost voxel centres.
+    """
     nx, ny, nz = source.shape
     for k in range(out.shape[2]):
         for j in range(out.shape[1]):
@@ -58,7 +78,22 @@ def _trilinear(source: Volume, pull: Matrix, out: Volume) -> None:
 
 
 def averaged(voxels: Volume, affine: Matrix, factors: NDArray[np.int_]) -> tuple[Volume, Matrix]:
-    """Mean of blocks of ``factors`` voxels, and the affine of the smaller grid."""
+    """Average blocks of voxels.
+
+    Args:
+        voxels: intensities (x, y, z).
+        affine: RAS+ affine (4, 4) in mm.
+        factors: block size (3,) in voxels.
+
+    Returns:
+        Block means, and the affine of their grid. An incomplete block repeats the edge.
+
+    Example:
+        >>> image = np.arange(4, dtype=np.float32).reshape(4, 1, 1)
+        >>> means, affine = averaged(image, np.eye(4), np.array([2, 1, 1]))
+        >>> means.ravel(), affine[0, 3]
+        (array([0.5, 2.5], dtype=float32), np.float64(0.5))
+    """
     for axis, factor in enumerate(factors):
         if factor > 1:
             ahead = np.moveaxis(voxels, axis, 0)
@@ -77,7 +112,20 @@ def averaged(voxels: Volume, affine: Matrix, factors: NDArray[np.int_]) -> tuple
 def coarse_grid(
     affine: Matrix, shape: tuple[int, ...], spacing: float
 ) -> tuple[Matrix, tuple[int, ...]]:
-    """Affine and shape of a grid of ``spacing`` mm over the same field of view and corner."""
+    """Return a grid of another voxel size with the same corner and field of view.
+
+    Args:
+        affine: RAS+ affine (4, 4) in mm.
+        shape: shape (x, y, z).
+        spacing: new voxel size in mm.
+
+    Returns:
+        Affine (4, 4) and shape of the new grid; its last voxels may extend beyond the old one.
+
+    Example:
+        >>> coarse_grid(np.eye(4), (4, 4, 5), 2.0)[1]
+        (2, 2, 3)
+    """
     factors = spacing / np.linalg.norm(affine[:3, :3], axis=0)
     scaled = affine @ np.diag([*factors, 1.0])
     scaled[:3, 3] += affine[:3, :3] @ ((factors - 1) / 2)
@@ -85,8 +133,16 @@ def coarse_grid(
 
 
 def resample_labels(labels: LabelMap, target_affine: Matrix, shape: tuple[int, ...]) -> LabelMap:
-    """Sample a mask of one label on the target grid, its edge where half the voxel is inside."""
-    # Empty voxels around: what lies at the edge of a small mask must not be cut or drawn out.
+    """Sample a mask on another grid.
+
+    A voxel is inside where the interpolated mask exceeds one half.
+
+    Args:
+        labels: mask; all labels count as one.
+        target_affine: RAS+ affine (4, 4) of the target grid in mm.
+        shape: shape (x, y, z) of the target grid.
+    """
+    # Padding keeps the edge of a small mask from being cut off or extended.
     mask = np.pad((labels.voxels > 0).astype(np.float32), 2)
     affine = labels.affine.copy()
     affine[:3, 3] -= affine[:3, :3] @ np.full(3, 2.0)

@@ -1,4 +1,4 @@
-"""Rigid and affine registration by SimpleITK: the reference, and a method to choose."""
+"""Rigid and affine registration by SimpleITK, as an alternative to ``linear_registration``."""
 
 from typing import Any, Literal
 
@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from flame.core.errors import StageFailed
 
 _LEVELS_MM = (6.0, 3.0, 2.0)
+"""Resolution of each level in mm, from coarse to fine."""
 _SAMPLES = (8_000, 8_000, 16_000)
-"""Points of the fixed image at which the metric is taken, level by level."""
+"""Number of points of the fixed image at which the metric is evaluated, for each level."""
 
 
 def register(
@@ -20,7 +21,21 @@ def register(
     moving_affine: NDArray[np.float64],
     kind: Literal["rigid", "affine"],
 ) -> NDArray[np.float64]:
-    """As ``linear_registration.register``, by SimpleITK from the centres of mass."""
+    """Register two volumes with SimpleITK, starting from the centres of mass.
+
+    Args:
+        fixed: intensities (x, y, z) of the fixed volume.
+        fixed_affine: its RAS+ affine (4, 4) in mm.
+        moving: intensities (x, y, z) of the moving volume.
+        moving_affine: its RAS+ affine (4, 4) in mm.
+        kind: rigid or affine.
+
+    Returns:
+        RAS+ matrix (4, 4) in mm from the moving to the fixed world.
+
+    Raises:
+        StageFailed: the images do not overlap, or the transform collapses.
+    """
     a, b = to_itk(fixed, fixed_affine), to_itk(moving, moving_affine)
     start = sitk.CenteredTransformInitializer(
         a, b, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS
@@ -42,8 +57,8 @@ def register(
 def _optimise(fixed: sitk.Image, moving: sitk.Image, start: sitk.Transform) -> Any:
     method = _method(fixed)
     method.SetInitialTransform(start, inPlace=False)
-    # One thread: sums over threads differ in the last bits, and the same input must give the
-    # same output. Cases run in parallel instead.
+    # One thread, as sums over threads differ in the last bits and results must be reproducible.
+    # Cases run in parallel instead.
     threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
@@ -77,7 +92,12 @@ _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 def to_itk(voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> sitk.Image:
-    """Return a SimpleITK image (LPS) of voxels (x, y, z) with an RAS+ affine without shear."""
+    """Return a SimpleITK image (LPS) of a volume.
+
+    Args:
+        voxels: intensities (x, y, z).
+        affine: RAS+ affine (4, 4) in mm, without shear.
+    """
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T))
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
@@ -87,7 +107,15 @@ def to_itk(voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> sitk.Ima
 
 
 def itk_to_affine(transform: sitk.Transform) -> NDArray[np.float64]:
-    """Return the 4x4 RAS+ matrix of a linear SimpleITK transform."""
+    """Return the RAS+ matrix (4, 4) in mm of a linear SimpleITK transform (LPS).
+
+    Args:
+        transform: linear transform in three dimensions.
+
+    Example:
+        >>> itk_to_affine(sitk.TranslationTransform(3, (1.0, 2.0, 3.0)))[:3, 3]
+        array([-1., -2.,  3.])
+    """
     points = np.vstack([np.zeros(3), np.eye(3)])
     mapped = np.array([transform.TransformPoint(p) for p in (points @ _RAS_TO_LPS).tolist()])
     mapped = mapped @ _RAS_TO_LPS

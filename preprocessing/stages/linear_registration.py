@@ -1,7 +1,7 @@
-"""Rigid and affine registration by mutual information, coarse to fine.
+"""Rigid and affine registration by mutual information, from coarse to fine.
 
-Several starts are tried at the coarsest level, the best ones optimised there, and the winner
-refined by L-BFGS with analytic gradients. Deterministic. ``itk_registration`` is the reference.
+Several starting positions are compared at the coarsest level, and the best ones are optimised
+there. The winner is refined by L-BFGS with analytic gradients. The result is deterministic.
 """
 
 from collections.abc import Iterable
@@ -23,15 +23,21 @@ Matrix = NDArray[np.float64]
 Volume = NDArray[np.float32]
 
 _LEVELS_MM = (6.0, 3.0, 2.0)
+"""Resolution of each level in mm, from coarse to fine."""
 _SAMPLES = (10_000, 30_000, 60_000)
+"""Number of points at which the images are compared, for each level."""
 _RADIUS_MM = 80.0
-"""A rotation or stretch of 1/80 moves the edge of a head by 1 mm, as a shift of 1 mm does."""
+"""Radius of a head in mm: a rotation or stretch of 1/80 moves its edge by 1 mm, as a shift of 1 mm
+does.
+"""
 _ANGLES = (-35.0, 0.0, 35.0)
+"""Starting angles about each axis in degrees."""
 _KEPT_STARTS = 4
+"""Number of starting positions that are optimised."""
 _SMALL_VIEW = 0.6
-"""Share of the other field of view below which one counts as much smaller."""
+"""Ratio of two fields of view below which the smaller one counts as much smaller."""
 _LEAST_NATS = 0.01
-"""Mutual information below which two images have nothing in common."""
+"""Mutual information in nats below which two images count as unrelated."""
 
 
 def register(
@@ -42,12 +48,24 @@ def register(
     kind: Kind,
     region: NDArray[np.uint8] | None = None,
 ) -> Matrix:
-    """Return the 4x4 RAS+ matrix that carries points of the moving world into the fixed world.
+    """Register two volumes.
 
-    Volumes are (x, y, z) with RAS+ affines in mm. Starts from the headers and from the centres of
-    mass, each also rotated; an affine starts from the rigid solution. With ``region``, a mask on
-    the fixed grid, nothing outside it is compared. Raises StageFailed where the images have too
-    little in common.
+    The search starts from the headers and from the centres of mass, each with several rotations. An
+    affine registration starts from the rigid solution.
+
+    Args:
+        fixed: intensities (x, y, z) of the fixed volume.
+        fixed_affine: its RAS+ affine (4, 4) in mm.
+        moving: intensities (x, y, z) of the moving volume.
+        moving_affine: its RAS+ affine (4, 4) in mm.
+        kind: rigid or affine.
+        region: mask (x, y, z) on the fixed grid outside which nothing is compared; None: no mask.
+
+    Returns:
+        RAS+ matrix (4, 4) in mm from the moving to the fixed world.
+
+    Raises:
+        StageFailed: the mutual information of the result is too low.
     """
     images = ((fixed, fixed_affine), (moving, moving_affine))
     swap = region is None and _better_sampled(*images[1], *images[0])
@@ -72,10 +90,10 @@ def register(
 
 
 def _better_sampled(a: Volume, a_affine: Matrix, b: Volume, b_affine: Matrix) -> bool:
-    """Whether points are better sampled in a than in b.
+    """Return whether sample points should be taken from a instead of b.
 
-    In a much smaller field of view every point has a counterpart; otherwise in thinner slices,
-    as values between thick ones are blurred.
+    In a much smaller field of view every point has a counterpart. Otherwise thinner slices are
+    better, as values interpolated between thick ones are blurred.
     """
     sizes = [
         np.prod(v.shape) * abs(np.linalg.det(m[:3, :3])) for v, m in ((a, a_affine), (b, b_affine))
@@ -87,7 +105,16 @@ def _better_sampled(a: Volume, a_affine: Matrix, b: Volume, b_affine: Matrix) ->
 
 
 def shrink(voxels: Volume, affine: Matrix, mm: float) -> tuple[Volume, Matrix]:
-    """Average blocks of voxels towards a spacing of ``mm``; thick slices stay as they are."""
+    """Average blocks of voxels and smooth slightly.
+
+    Args:
+        voxels: intensities (x, y, z).
+        affine: RAS+ affine (4, 4) in mm.
+        mm: approximate new spacing in mm; slices that are thicker stay as they are.
+
+    Returns:
+        Intensities and affine of the coarser grid.
+    """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     factors = np.maximum(1, np.rint(mm / spacing)).astype(int)
     factors = np.minimum(factors, np.maximum(1, np.array(voxels.shape) // 4))
@@ -108,7 +135,7 @@ def _similarity(
     where = None if region is None else shrink(region.astype(np.float32), a_affine, mm)[0] > 0.5
     a, a_affine = shrink(a, a_affine, mm)
     b, b_affine = shrink(b, b_affine, mm)
-    # Points between the voxels: on the grid itself linear interpolation favours whole steps.
+    # Points lie between voxels: on the grid, linear interpolation favours whole-voxel shifts.
     if where is None:
         low, size = _head_box(a)
         index = (low + rng.random((count, 3)) * size).astype(np.float32)
@@ -124,7 +151,7 @@ def _similarity(
 
 
 def _head_box(voxels: Volume) -> tuple[Matrix, Matrix]:
-    """Corner and size, in voxels, of the part of the image that is not air."""
+    """Return the corner and size, in voxels, of the part of the image that is not air."""
     inside = voxels > 0.25 * voxels[voxels > voxels.mean()].mean()
     low, high = np.zeros(3), np.array(voxels.shape) - 1.0
     for axis in range(3):
@@ -141,7 +168,7 @@ def _linear(voxels: Volume, index: NDArray[np.float32]) -> Volume:
 
 
 def _range(voxels: Volume) -> tuple[float, float]:
-    """Intensities that the bins span: a few bright voxels must not take most of them."""
+    """Return the intensity range of the bins, without outliers that would take most of the bins."""
     some = voxels.ravel()[:: max(1, voxels.size // 100_000)]
     return float(np.quantile(some, 0.002)), float(np.quantile(some, 0.998))
 
@@ -155,7 +182,7 @@ def _mass_centre(voxels: Volume, affine: Matrix) -> Matrix:
 
 
 def _starts(centre: Matrix, from_mass: Matrix, to_mass: Matrix) -> Iterable[Matrix]:
-    """Headers as they are, and masses on top of each other, each with turns of up to 35 degrees."""
+    """Yield starting matrices: from headers and from centres of mass, each with rotations."""
     for shift in (np.zeros(3), to_mass - from_mass):
         for angles in product(_ANGLES, repeat=3):
             turn = np.eye(4)
@@ -166,7 +193,9 @@ def _starts(centre: Matrix, from_mass: Matrix, to_mass: Matrix) -> Iterable[Matr
 
 
 def _delta(p: Matrix, centre: Matrix, kind: Kind) -> Matrix:
-    """Movement about ``centre`` of parameters in mm: shift, then turn or stretch."""
+    """Return the motion about ``centre`` of parameters in mm: translation, then rotation or
+    stretch.
+    """
     matrix = np.eye(4)
     if kind == "rigid":
         matrix[:3, :3] = Rotation.from_rotvec(p[3:] / _RADIUS_MM).as_matrix()
@@ -199,7 +228,7 @@ def _optimise(similarity: Similarity, start: Matrix, centre: Matrix, kind: Kind)
 
 
 def _by_rotation(turn: Matrix, p: Matrix) -> Matrix:
-    """Chain a derivative by matrix elements to one by the rotation vector."""
+    """Convert a derivative by matrix elements to one by the rotation vector."""
     step = 1e-5
     vector = p / _RADIUS_MM
     slopes = [

@@ -1,8 +1,11 @@
 """Mattes mutual information of two volumes under an affine map, with its gradient.
 
-Mattes 2003 (doi:10.1109/TMI.2003.809072): a joint histogram of intensities at sample points of
-the fixed image, smoothed along the moving axis by a cubic B-spline, so that its derivative by any
-parameter is a sum over the same points.
+It uses a joint histogram of intensities at sample points of the fixed image. A cubic B-spline
+smooths the histogram along the moving axis, so that the derivative by any parameter is a sum over
+the same points.
+
+Reference:
+    Mattes et al. 2003, doi:10.1109/TMI.2003.809072.
 """
 
 from dataclasses import dataclass
@@ -12,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BINS = 32
+"""Number of histogram bins along each axis."""
 _PAD = 2
 """Empty bins at each end of the histogram, so that a B-spline never leaves it."""
 _LEAST_OVERLAP = 0.25
+"""Smallest share of sample points that must lie inside the moving volume."""
 
 Points = NDArray[np.float32]
 Volume = NDArray[np.float32]
@@ -22,10 +27,15 @@ Volume = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """Samples of the fixed image and the moving volume that they are compared with.
+    """Sample points of the fixed image, and the moving volume that they are compared with.
 
-    ``points`` (n, 3) are fixed world coordinates in mm, ``bins`` (n) their intensity bins;
-    ``moving`` holds bin positions (float), ``to_index`` its world-to-voxel affine.
+    The value is I = sum over bins of p(f, m) log(p(f, m) / (p(f) p(m))), in nats.
+
+    Args:
+        points: world coordinates (n, 3) of the fixed image in mm.
+        bins: intensity bin (n,) of each point.
+        moving: moving volume (x, y, z) as positions in the histogram, from ``to_bins``.
+        to_index: matrix (4, 4) from the moving world in mm to voxel indices.
     """
 
     points: Points
@@ -36,10 +46,14 @@ class Similarity:
     def __call__(
         self, matrix: NDArray[np.float64]
     ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """Mutual information in nats under ``matrix`` (4x4, fixed to moving world, mm).
+        """Return the mutual information in nats, with its derivatives.
 
-        Also returns its derivatives by the translation (3) and by the linear part (3, 3). With
-        less than a quarter of the points inside the moving volume all are 0.
+        Args:
+            matrix: RAS+ matrix (4, 4) in mm from the fixed to the moving world.
+
+        Returns:
+            Mutual information, its derivative by the translation (3,), and by the linear part (3,
+            3). All are 0 if less than a quarter of the points lie inside the moving volume.
         """
         pull = (self.to_index @ matrix).astype(np.float32)
         value, shift, linear = _evaluate(self.points, self.bins, self.moving, pull, _LEAST_OVERLAP)
@@ -48,14 +62,24 @@ class Similarity:
 
 
 def to_bins(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.float32]:
-    """Intensities as positions in the histogram; what lies outside ``low``..``high`` is clipped."""
+    """Convert intensities to positions in the histogram.
+
+    Args:
+        values: intensities of any shape.
+        low: intensity of the first bin; lower ones are clipped.
+        high: intensity of the last bin; higher ones are clipped.
+
+    Example:
+        >>> to_bins(np.array([0.0, 1.0, 5.0], np.float32), low=0.0, high=1.0)
+        array([ 2., 29., 29.], dtype=float32)
+    """
     scaled = (values - low) * ((_BINS - 2 * _PAD - 1) / max(high - low, 1e-12)) + _PAD
     return np.asarray(np.clip(scaled, _PAD, _BINS - _PAD - 1), np.float32)
 
 
 @numba.njit(cache=True, inline="always")
 def _spline(x: float) -> tuple[float, float, float, float]:
-    """Cubic B-spline weights of the four bins around a position ``x`` past the second."""
+    """Return the cubic B-spline weights of four bins for a position ``x`` past the second."""
     y = 1.0 - x
     return (
         y * y * y / 6.0,
@@ -80,7 +104,7 @@ def _sample(
     values: NDArray[np.float32],
     gradients: Points,
 ) -> int:
-    """Trilinear values and voxel gradients of ``moving`` at the mapped points; -1 outside."""
+    """Fill trilinear values and gradients of ``moving`` at the mapped points; -1 means outside."""
     nx, ny, nz = moving.shape
     inside = 0
     for i in range(points.shape[0]):
@@ -94,7 +118,7 @@ def _sample(
         inside += 1
         a, b, c = int(x), int(y), int(z)
         u, v, w = x - a, y - b, z - c
-        # One value at each corner of the voxel, then differences and means along each axis.
+        # The values at the corners of the voxel, then differences and means along each axis.
         c000, c001 = moving[a, b, c], moving[a, b, c + 1]
         c010, c011 = moving[a, b + 1, c], moving[a, b + 1, c + 1]
         c100, c101 = moving[a + 1, b, c], moving[a + 1, b, c + 1]

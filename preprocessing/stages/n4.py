@@ -1,9 +1,12 @@
 """N4 bias-field estimation with the B-spline fit as separable matrix products.
 
-The algorithm of Tustison 2010 (doi:10.1109/TMI.2010.2046908) and its ITK implementation:
-sharpen the histogram of log intensities, fit the smooth difference by multilevel B-spline
-approximation (Lee 1997, doi:10.1109/2945.620490), repeat. On a regular grid the approximation
-is three small matrix products an axis, where ITK visits 64 control points a voxel.
+Each iteration sharpens the histogram of log intensities and fits the smooth difference by
+multilevel B-spline approximation. On a regular grid the approximation is three small matrix
+products per axis, where ITK visits 64 control points per voxel.
+
+Reference:
+    Tustison et al. 2010, doi:10.1109/TMI.2010.2046908, and its implementation in ITK.
+    Lee et al. 1997, doi:10.1109/2945.620490 (multilevel B-splines).
 """
 
 from dataclasses import dataclass
@@ -14,30 +17,55 @@ from numpy.typing import NDArray
 Volume = NDArray[np.float64]
 
 _DEGREE = 3
+"""Degree of the B-splines."""
 _BINS = 200
+"""Number of histogram bins of log intensities."""
 _FWHM, _WIENER = 0.15, 0.01
+"""Full width at half maximum of the bias field's log intensities, and the Wiener filter's noise."""
 
 
 @dataclass(frozen=True)
 class BSplineField:
-    """A smooth field over an image: control points (i, j, k) of a uniform cubic B-spline."""
+    """Smooth field over an image, as a uniform cubic B-spline.
+
+    Args:
+        control: control points (i, j, k).
+
+    Example:
+        >>> field = BSplineField(np.ones((4, 4, 4)))
+        >>> field.sample(grid((2, 1, 1))).round(6).ravel()
+        array([1., 1.])
+    """
 
     control: Volume
 
     def sample(self, coordinates: list[Volume]) -> Volume:
-        """Evaluate on a grid, given by its coordinates an axis from 0 (first voxel) to 1 (last)."""
+        """Evaluate the field on a grid.
+
+        Args:
+            coordinates: coordinates along each axis, from 0 (first voxel) to 1 (last voxel).
+
+        Returns:
+            Values (x, y, z).
+        """
         pairs = zip(coordinates, self.control.shape, strict=True)
         bases = [_basis(u, c - _DEGREE).astype(self.control.dtype) for u, c in pairs]
         return _separable(self.control, bases)
 
 
 def grid(shape: tuple[int, ...]) -> list[Volume]:
-    """Coordinates of an image of ``shape``, an axis each, from 0 to 1."""
+    """Return the coordinates of an image along each axis, from 0 to 1.
+
+    Args:
+        shape: shape (x, y, z) of the image.
+    """
     return [np.linspace(0, 1, n) for n in shape]
 
 
 def _basis(coordinates: Volume, spans: int) -> Volume:
-    """Cubic B-spline values (point, control) of ``spans`` intervals at coordinates 0 to 1."""
+    """Return cubic B-spline values (point, control) of ``spans`` intervals at coordinates 0 to
+    1.
+    """
     u = coordinates * spans
     first = np.minimum(u.astype(int), spans - 1)
     t = u - first
@@ -57,7 +85,7 @@ def _separable(values: Volume, matrices: list[Volume]) -> Volume:
 
 
 def _fit(residual: Volume, weights: Volume, bases: list[Volume]) -> Volume:
-    """Control points of one level of scattered-data approximation, weighted by ``weights``."""
+    """Return control points of one level of scattered-data approximation, with weights."""
     norm = _separable(np.ones((1, 1, 1)), [(b**2).sum(1)[:, None] for b in bases])
     above = _separable(weights * residual / norm, [b.T**3 for b in bases])
     below = _separable(weights, [b.T**2 for b in bases])
@@ -65,7 +93,7 @@ def _fit(residual: Volume, weights: Volume, bases: list[Volume]) -> Volume:
 
 
 def _sharpened(values: Volume) -> Volume:
-    """Expected true log intensity of each value after Wiener deconvolution of the histogram."""
+    """Return the expected true log intensity of each value after Wiener deconvolution."""
     low, high = values.min(), values.max()
     width = (high - low) / (_BINS - 1)
     position = (values - low) / width
@@ -102,9 +130,15 @@ def estimate_log_field(
     iterations: int = 50,
     tolerance: float = 1e-3,
 ) -> BSplineField:
-    """Return the log bias field of a positive ``image`` (x, y, z) estimated within ``mask``.
+    """Estimate the log bias field of an image.
 
-    The mesh has ``spans`` intervals an axis and doubles at each of ``levels``.
+    Args:
+        image: intensities (x, y, z); voxels that are not positive are ignored.
+        mask: voxels (x, y, z) to use.
+        spans: intervals of the spline mesh along each axis at the first level.
+        levels: number of levels; the mesh doubles with each.
+        iterations: largest number of iterations per level.
+        tolerance: coefficient of variation of the field's change below which a level ends.
     """
     inside = mask & (image > 0)
     weights = inside.astype(float)
@@ -130,13 +164,18 @@ def estimate_log_field(
 
 
 def fit_log_field(values: Volume, spans: int) -> BSplineField:
-    """Return the field of ``spans`` intervals an axis that is nearest to a log field on a grid."""
+    """Return the least-squares spline of a log field that is given on a grid.
+
+    Args:
+        values: log field (x, y, z).
+        spans: intervals of the spline mesh along each axis.
+    """
     inverses = [np.asarray(np.linalg.pinv(_basis(u, spans)), float) for u in grid(values.shape)]
     return BSplineField(_separable(values, inverses))
 
 
 def _refine(control: Volume) -> Volume:
-    """The same field on a mesh of twice as many intervals (knot insertion, axis by axis)."""
+    """Return the same field on a mesh of twice as many intervals, by knot insertion."""
     matrices = []
     for count in control.shape:
         fine = 2 * (count - _DEGREE) + _DEGREE

@@ -1,8 +1,11 @@
-"""Nyul's histogram standardisation, its standard scale fitted across centres from sums.
+"""Nyul's histogram standardisation, with a standard scale fitted across centres from sums.
 
-Nyul 2000 (doi:10.1109/42.836373) with the landmarks of Shah 2011: percentiles 1, 10, 20 .. 90, 99
-of the brain. Every image's landmarks are mapped to 0..100 by its own ends; the standard scale is
-their mean, which a sum and a count from each centre give exactly.
+Landmarks are the percentiles 1, 10, 20 .. 90, 99 of the brain. Each image's landmarks are scaled to
+0..100, and the standard scale is their mean. A sum and a count from each centre give that mean
+exactly.
+
+Reference:
+    Nyul et al. 2000, doi:10.1109/42.836373; Shah et al. 2011 (landmarks).
 """
 
 import json
@@ -20,18 +23,32 @@ from flame.preprocessing.stages.intensity import Values, within_brain
 from flame.preprocessing.stages.stage import STAGES, Stage
 
 PERCENTILES = (1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99)
+"""Percentiles of the brain's intensities that serve as landmarks."""
 
 
 @dataclass(frozen=True, eq=False)
 class LandmarkSum:
-    """Sum of the standardised landmarks of ``count`` images of one sequence."""
+    """Sum over the images of one sequence at one centre.
+
+    Args:
+        count: number of images.
+        total: sum of their landmarks (11,), each scaled to 0..100.
+    """
 
     count: int
     total: NDArray[np.float64]
 
 
 def landmarks(values: Values, sequence: Sequence) -> NDArray[np.float64]:
-    """Percentiles of a brain's intensities; StageFailed where its ends coincide."""
+    """Return the landmarks (11,) of an image.
+
+    Args:
+        values: intensities (n,) of the brain.
+        sequence: sequence, for the error message.
+
+    Raises:
+        StageFailed: the first and the last landmark are equal.
+    """
     found = np.percentile(values.astype(float), PERCENTILES)
     if not found[-1] > found[0]:
         raise StageFailed(f"{sequence}: the 1st and 99th percentiles of the brain are equal")
@@ -39,7 +56,12 @@ def landmarks(values: Values, sequence: Sequence) -> NDArray[np.float64]:
 
 
 def summarise(images: list[Values], sequence: Sequence) -> LandmarkSum:
-    """Sum over one centre's images, each given by the intensities of its brain."""
+    """Sum the scaled landmarks of one centre's images.
+
+    Args:
+        images: intensities (n,) of the brain of each image.
+        sequence: sequence, for the error message.
+    """
     total = np.zeros(len(PERCENTILES))
     for values in images:
         found = landmarks(values, sequence)
@@ -48,7 +70,19 @@ def summarise(images: list[Values], sequence: Sequence) -> LandmarkSum:
 
 
 def merge(summaries: list[LandmarkSum]) -> NDArray[np.float64]:
-    """The standard scale of all images together. Raises BadInput where there is none."""
+    """Return the standard scale (11,) of all centres together.
+
+    Args:
+        summaries: sums of each centre.
+
+    Raises:
+        BadInput: there is no image.
+
+    Example:
+        >>> brain = np.linspace(0, 98, 99, dtype=np.float32)
+        >>> merge([summarise([brain], Sequence.T1)])[[0, 5, 10]].round(6)
+        array([  0.,  50., 100.])
+    """
     count = sum(s.count for s in summaries)
     if not count:
         raise BadInput("no image to fit Nyul landmarks from")
@@ -56,13 +90,28 @@ def merge(summaries: list[LandmarkSum]) -> NDArray[np.float64]:
 
 
 def write_scales(path: Path, scales: Mapping[Sequence, NDArray[np.float64]]) -> None:
-    """Write the standard scale of each sequence as JSON."""
+    """Write the standard scale of each sequence as JSON.
+
+    Args:
+        path: file to write.
+        scales: standard scale (11,) of each sequence.
+    """
     content = {"percentiles": PERCENTILES, **{str(s): list(v) for s, v in scales.items()}}
     write_text(path, json.dumps(content, indent=2))
 
 
 def read_scales(path: Path) -> dict[Sequence, NDArray[np.float64]]:
-    """Read what ``write_scales`` wrote."""
+    """Read the file that ``write_scales`` wrote.
+
+    Args:
+        path: file to read.
+
+    Returns:
+        Standard scale (11,) of each sequence.
+
+    Raises:
+        BadInput: the file is missing or holds something else.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if tuple(content.pop("percentiles")) != PERCENTILES:
@@ -79,10 +128,14 @@ def read_scales(path: Path) -> dict[Sequence, NDArray[np.float64]]:
 
 @STAGES.register("nyul")
 def nyul(scales: Mapping[Sequence, NDArray[np.float64]] | None = None) -> Stage:
-    """Return a stage that maps each image's landmarks onto the standard scale, linearly between.
+    """Return a stage that maps each image's landmarks to the standard scale.
 
-    Beyond the outer landmarks the outer segments go on. Without ``scales`` every image keeps its
-    own histogram, stretched to 0..100.
+    The map is linear between landmarks, and its outer segments extend beyond the outer landmarks.
+    The stage raises StageFailed for a sequence without a scale, or with equal outer landmarks.
+
+    Args:
+        scales: standard scale (11,) of each sequence; None: every image is only scaled to 0..100
+            between its outer landmarks.
     """
 
     def normalise(values: Values, sequence: Sequence) -> Values:

@@ -10,7 +10,24 @@ from flame.preprocessing.stages.stage import STAGES, Stage
 
 @STAGES.register("percentile")
 def percentile(low: float = 1.0, high: float = 99.0) -> Stage:
-    """Return a stage: the ``low`` and ``high`` percentiles of the brain become 0 and 1, clipped."""
+    """Return a stage that maps two percentiles of the brain to 0 and 1 and clips the rest.
+
+    v' = (v - low) / (high - low), limited to 0..1. The stage raises StageFailed if both percentiles
+    are equal.
+
+    Args:
+        low: percentile that becomes 0.
+        high: percentile that becomes 1.
+
+    Example:
+        >>> from flame.core.cohort import Timepoint
+        >>> from flame.core.imaging import LabelMap, Scan
+        >>> scan = Scan(np.array([[[1.0, 2.0, 5.0]]], np.float32), np.eye(4), Sequence.T1)
+        >>> brain = LabelMap(np.ones((1, 1, 3), np.uint8), np.eye(4))
+        >>> day = percentile(0, 100)(Timepoint(0, {Sequence.T1: scan}, brain))
+        >>> day.scans[Sequence.T1].voxels.ravel()
+        array([0.  , 0.25, 1.  ], dtype=float32)
+    """
 
     def normalise(values: Values, sequence: Sequence) -> Values:
         bottom, top = np.percentile(values, (low, high))

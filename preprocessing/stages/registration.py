@@ -1,4 +1,4 @@
-"""The registration methods a user can choose from."""
+"""Registry of the registration methods."""
 
 from collections.abc import Callable
 
@@ -7,5 +7,6 @@ from flame.preprocessing.stages import itk_registration, linear_registration
 from flame.preprocessing.stages.linear_registration import Matrix
 
 REGISTRATIONS: Registry[Callable[..., Matrix]] = Registry("registration method")
+"""Methods by name; each returns the RAS+ matrix from the moving to the fixed world."""
 REGISTRATIONS.register("flame")(linear_registration.register)
 REGISTRATIONS.register("simpleitk")(itk_registration.register)

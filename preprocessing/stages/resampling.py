@@ -1,4 +1,4 @@
-"""The one interpolation: all transforms are composed in the affines, each image is read once."""
+"""The only interpolation: affines hold all transforms, and each image is sampled once."""
 
 from dataclasses import replace
 
@@ -9,11 +9,16 @@ from flame.core.cohort import Timepoint
 from flame.core.imaging import DoseMap, Scan
 from flame.preprocessing.stages.atlas_registration import MNI152, template
 from flame.preprocessing.stages.interpolation import coarse_grid, resample, resample_labels
-from flame.preprocessing.stages.stage import STAGES, Estimate, Stage
+from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage
 
 
 def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
-    """Return all images of a day, which share one grid, on that grid with ``spacing`` mm."""
+    """Resample all images of a day to another voxel size.
+
+    Args:
+        timepoint: day whose images share one grid.
+        spacing: voxel size in mm.
+    """
     scan = next(iter(timepoint.scans.values()), None)
     if scan is None or np.allclose(scan.spacing, spacing):
         return timepoint
@@ -24,7 +29,14 @@ def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
 def on_grid(
     timepoint: Timepoint, affine: NDArray[np.float64], shape: tuple[int, ...], stage: str
 ) -> Timepoint:
-    """Return all images of a day on one grid (RAS+ ``affine``), with ``stage`` in their history."""
+    """Resample all images of a day to one grid.
+
+    Args:
+        timepoint: day.
+        affine: RAS+ affine (4, 4) of the grid in mm.
+        shape: shape (x, y, z) of the grid.
+        stage: name that is added to the history of each scan.
+    """
     scans = {
         s: v.after(stage, resample(v.voxels, v.affine, affine, shape), affine)
         for s, v in timepoint.scans.items()
@@ -41,9 +53,17 @@ def on_grid(
 
 @STAGES.register("resampling")
 def resampling(spacing: float = 1.0, path: str = "", space: str = MNI152) -> Stage:
-    """Return a stage that puts scans and brain mask on the template's grid of ``spacing`` mm.
+    """Return a stage that puts scans and brain mask on the template's grid.
 
-    What a scan does not show is NaN until the intensities are normalised.
+    Voxels outside a scan's field of view are NaN until intensity normalisation.
+
+    Args:
+        spacing: voxel size of the grid in mm.
+        path: NIfTI file of a skull-stripped T1; empty: MNI ICBM 2009a symmetric.
+        space: name of the template in BIDS file names.
+
+    Raises:
+        BadInput: the template cannot be read.
     """
 
     def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
@@ -60,4 +80,5 @@ def resampling(spacing: float = 1.0, path: str = "", space: str = MNI152) -> Sta
         return replace(timepoint, scans=scans, brain=brain)
 
     digest = template(path, space).digest
-    return Stage("resampling", apply, parameters={"spacing": spacing, "template": digest})
+    parameters = {"spacing": spacing, "template": digest}
+    return Stage("resampling", apply, Place.GRID, parameters=parameters)

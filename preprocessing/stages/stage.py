@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -21,18 +22,50 @@ def nothing(timepoint: Timepoint) -> Estimate:
     return {}
 
 
+class Place(IntEnum):
+    """Where a stage stands in the chain; a later place sees what an earlier one made."""
+
+    SCANNER = 1
+    """Changes values on the scanner's own grids."""
+    ALIGNED = 2
+    """Moves the scans of a day onto one another; only affines change."""
+    BRAIN = 3
+    """Finds the brain."""
+    TEMPLATE = 4
+    """Moves everything into the world of the template; only affines change."""
+    GRID = 5
+    """Resamples everything to the template's grid."""
+    INTENSITY = 6
+    """Changes values on the template's grid."""
+
+
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """``estimate`` is the slow part and is cached; ``apply`` is quick and done every time.
+    """One step of preprocessing: ``estimate`` is slow and cached, ``apply`` is quick.
 
-    Neither changes its arguments. ``estimate`` raises StageFailed where nothing can be trusted.
-    ``parameters`` are all that the result depends on beside the images.
+    Neither changes its arguments.
+
+    Args:
+        name: unique name, which is written into the history of each scan.
+        apply: makes the new day from the day and the estimate.
+        place: where the stage stands.
+        estimate: makes named arrays from the day. It raises StageFailed where nothing can be
+            trusted.
+        parameters: all that the result depends on beside the images.
+        needs: names of the stages whose results the estimate is made from.
     """
 
     name: str
     apply: Callable[[Timepoint, Estimate], Timepoint]
+    place: Place
     estimate: Callable[[Timepoint], Estimate] = nothing
     parameters: Mapping[str, object] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
+
+    @property
+    def has_estimate(self) -> bool:
+        """Whether there is an estimate worth keeping."""
+        return self.estimate is not nothing
 
     def __call__(self, timepoint: Timepoint) -> Timepoint:
         """Estimate and apply."""

@@ -1,7 +1,10 @@
-"""Intensity normalisation by normal-appearing white matter.
+"""White stripe: intensity normalisation by normal-appearing white matter.
 
-Shinohara 2014 (doi:10.1016/j.nicl.2014.08.008): find the white-matter peak of the histogram, take
-the stripe of 5 % of the brain to either side of it, and z-score by that stripe.
+The stripe is the 5 % of the brain on either side of the histogram's white-matter peak. Its mean and
+standard deviation give the z-score.
+
+Reference:
+    Shinohara et al. 2014, doi:10.1016/j.nicl.2014.08.008.
 """
 
 import numpy as np
@@ -12,13 +15,30 @@ from flame.preprocessing.stages.intensity import Values, within_brain
 from flame.preprocessing.stages.stage import STAGES, Stage
 
 _BINS = 256
+"""Number of histogram bins."""
 _BANDWIDTH = 0.02
-"""Standard deviation of the kernel that smooths the histogram, of the intensity range."""
+"""Standard deviation of the smoothing kernel, as a share of the intensity range."""
 
 
 def white_matter_peak(values: Values, sequence: Sequence) -> float:
-    """Intensity of white matter: the last peak on T1 and T1C, the largest one on T2 and FLAIR."""
-    from scipy.signal import find_peaks  # brings scipy.stats, half a second
+    """Return the intensity of the white-matter peak of the smoothed histogram.
+
+    It is the last peak on T1 and T1C, and the largest one on T2 and FLAIR.
+
+    Args:
+        values: intensities (n,) of the brain.
+        sequence: sequence of the image.
+
+    Raises:
+        StageFailed: the histogram has no peak.
+
+    Example:
+        >>> grey, white = (np.random.default_rng(0).normal(m, 5, 5000) for m in (60, 100))
+        >>> peak = white_matter_peak(np.concatenate([grey, white]).astype(np.float32), Sequence.T1)
+        >>> 95 < peak < 105
+        True
+    """
+    from scipy.signal import find_peaks  # imports scipy.stats, which takes half a second
 
     low, high = np.percentile(values, (0.5, 99.5))
     counts, edges = np.histogram(values, _BINS, (low, high))
@@ -35,7 +55,13 @@ def white_matter_peak(values: Values, sequence: Sequence) -> float:
 
 @STAGES.register("white_stripe")
 def white_stripe(width: float = 0.05) -> Stage:
-    """Return a stage: z-score by the brain voxels within ``width`` (quantiles) of the peak."""
+    """Return a stage that computes z-scores from the white stripe.
+
+    The stage raises StageFailed if there is no white-matter peak or the stripe is constant.
+
+    Args:
+        width: half-width of the stripe, as a share of the brain's voxels.
+    """
 
     def normalise(values: Values, sequence: Sequence) -> Values:
         middle = float((values < white_matter_peak(values, sequence)).mean())

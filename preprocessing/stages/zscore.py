@@ -6,5 +6,15 @@ from flame.preprocessing.stages.stage import STAGES, Stage
 
 @STAGES.register("zscore")
 def zscore() -> Stage:
-    """Return a stage: mean 0 and standard deviation 1 over the brain."""
+    """Return a stage that gives the brain mean 0 and standard deviation 1: (v - mean) / sd.
+
+    Example:
+        >>> import numpy as np
+        >>> from flame.core.cohort import Timepoint
+        >>> from flame.core.imaging import LabelMap, Scan, Sequence
+        >>> scan = Scan(np.array([[[1.0, 3.0]]], np.float32), np.eye(4), Sequence.T1)
+        >>> brain = LabelMap(np.ones((1, 1, 2), np.uint8), np.eye(4))
+        >>> zscore()(Timepoint(0, {Sequence.T1: scan}, brain)).scans[Sequence.T1].voxels.ravel()
+        array([-1.,  1.], dtype=float32)
+    """
     return within_brain("zscore", lambda values, _: (values - values.mean()) / values.std())

@@ -113,6 +113,7 @@ def test_models_of_a_round_begin_where_corrections_say() -> None:
     assert np.array_equal(changed([s], [moved])[0][0], t[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["fedavg", "ditto", "scaffold", "fedbuff"])
 def test_a_run_in_few_bits_ends_where_the_full_one_does(
     toy: TrainConfig, tmp_path: Path, strategy: str

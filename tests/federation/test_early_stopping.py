@@ -65,6 +65,7 @@ def test_a_checkpoint_remembers_the_best(tmp_path: Path) -> None:
         assert one.names == other.names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("watch", ["mean", "worst"])
 def test_a_run_keeps_its_best_round(toy: TrainConfig, tmp_path: Path, watch: str) -> None:
     training = replace(

@@ -173,6 +173,7 @@ def test_flare_and_in_process_give_the_same_weights(toy: TrainConfig, tmp_path: 
             assert np.array_equal(a, b), training.name
 
 
+@pytest.mark.slow
 @pytest.mark.flare
 def test_a_site_that_fails_on_flare_is_named_without_its_data(
     toy: TrainConfig, tmp_path: Path
@@ -306,6 +307,7 @@ def test_real_hospitals_federated_is_not_below_pooled(
     assert against_pooled.mean() > -0.03
 
 
+@pytest.mark.slow
 @pytest.mark.flare
 def test_kill_9_on_flare_leaves_no_process_and_the_same_weights_in_the_end(
     toy: TrainConfig, tmp_path: Path
@@ -353,6 +355,7 @@ def test_kill_9_on_flare_leaves_no_process_and_the_same_weights_in_the_end(
             assert np.array_equal(a, b), path.stem
 
 
+@pytest.mark.slow
 @pytest.mark.flare
 @pytest.mark.parametrize("strategy", ["scaffold", "ditto"])
 def test_what_is_told_to_one_site_alone_gives_the_same_on_flare(
@@ -399,6 +402,7 @@ def test_sites_that_need_not_wait_take_turns_in_process(toy: TrainConfig, tmp_pa
     assert seen == [0, 1, 1, 1, 1, 1, 1]
 
 
+@pytest.mark.slow
 def test_strategies_to_compare_are_columns_of_the_report(toy: TrainConfig, tmp_path: Path) -> None:
     federation = replace(toy.federation, compare=("fedprox", "median"))
     config = replace(toy, federation=federation)

@@ -141,6 +141,7 @@ def test_patient_whose_images_are_gone_is_gone(copied: Path) -> None:
     assert not list((copied / "bids").glob("sub-*/ses-*"))
 
 
+@pytest.mark.slow
 def test_a_second_dicom_folder_does_not_replace_the_first(copied: Path, hospital: Path) -> None:
     run(config(copied, copied / "new"))
     before = sorted(copied.rglob("new/**/*.nii.gz"))

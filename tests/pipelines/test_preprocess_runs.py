@@ -119,6 +119,7 @@ def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (120_000, 120_000))
 
 
+@pytest.mark.slow
 def test_no_space_left_stops_the_run_and_leaves_no_half_file(
     hospital: Path, tmp_path: Path
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_second_run_on_the_same_output_waits_for_nobody(copied: Path) -> None:
     assert arrays(copied / "bids").keys() == before.keys()
 
 
+@pytest.mark.slow
 def test_workers_of_a_dask_cluster_give_the_same(
     hospital: Path, derivatives: Path, tmp_path: Path
 ) -> None:
@@ -211,6 +213,7 @@ def test_a_day_that_failed_its_checks_can_be_accepted(
     assert second.studies[0].quality == "fail"
 
 
+@pytest.mark.slow
 def test_treatments_and_masks_from_tables_and_folders(copied: Path, derivatives: Path) -> None:
     centre, bids = copied / "centre-1", copied / "new"
     (centre / "treatments.tsv").write_text(
@@ -280,6 +283,7 @@ def test_output_passes_the_bids_validator(derivatives: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_another_template_is_named_in_the_output(copied: Path) -> None:
     from nilearn import datasets
 

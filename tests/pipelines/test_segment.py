@@ -80,6 +80,7 @@ def _first_day(bids: Path) -> Timepoint:
     return read_timepoint(bids, subject, "01", 0)
 
 
+@pytest.mark.slow
 def test_a_nifti_mask_goes_before_contours(hospital: Path, tmp_path: Path) -> None:
     dicom = hospital / "centre-1" / "dicom"
     examination, series = next(iter(inspect_folder(dicom).studies().items()))

@@ -44,6 +44,7 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(whole.rows, again.rows)
 
 
+@pytest.mark.slow
 def test_a_run_of_several_processes_that_was_killed_goes_on(tmp_path: Path) -> None:
     slow = [*SMALL, "training.rounds=300", "schedule.steps=6"]  # than what kills it
     out, given = tmp_path / "run", [part for text in slow for part in ("--set", text)]
@@ -200,17 +201,20 @@ def test_another_configuration_needs_another_folder(tmp_path: Path) -> None:
         ("methods.mine.learner='fine-tun'", "fine-tune"),
         ("gossip.topology='places'", "table.places"),
         ("methods={'../mine' = {}}", "letters, digits"),
-        ("gossip.seed=-1", "seed: 0 or more"),
-        ("gossip.probability=1.5", "gossip.probability: from 0 to 1"),
-        ("training.rate=2", "rate: above 0, at most 1"),
+        ("gossip.seed=-1", "gossip.seed' must be 0 or more"),
+        ("gossip.probability=1.5", "gossip.probability' must be at most 1"),
+        ("training.rate=2", "training.rate' must be at most 1"),
         ("methods.mine={learner='window', options={steps=-2}}", "options.steps: 0 or more"),
-        ("gossip={method='epidemic', options={peers=0}}", "'epidemic': gossip.options.peers"),
+        ("gossip={method='epidemic', options={peers=0}}", "'epidemic': 'gossip.options.peers'"),
         ("gossip={method='neighbour-trimmed-mean'}", "no node hears more than 2"),
-        ("methods.k={exchange='server', strategy='krum', strategy_options={keep=0}}", "keep: 1 or"),
+        (
+            "methods.k={exchange='server', strategy='krum', strategy_options={keep=0}}",
+            "keep' must be 1",
+        ),
         ("methods.k={exchange='server', strategy='fedbuff'}", "does not wait for all sites"),
         ("methods.k={learner='der++', options={alpha=-5}}", "alpha and beta: 0 or more"),
         ("mri.at=40", "mri.at: a step from 1 to 11"),
-        ("mri.hospitals=-2", "hospitals: 0 or more"),
+        ("mri.hospitals=-2", "hospitals' must be 0 or more"),
         ("mri.patients=7", r"\[mri\] goes with \[mri\]"),
         ("table.step=3", r"\[table\] goes with"),
     ],

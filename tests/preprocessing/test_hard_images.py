@@ -48,6 +48,7 @@ def ball(shape: tuple[int, ...], centre: np.ndarray, radius: float) -> np.ndarra
     return ((index - centre[:, None, None, None]) ** 2).sum(axis=0) < radius**2
 
 
+@pytest.mark.slow
 def test_head_turned_by_35_degrees_far_from_the_origin(head: tuple[Scan, np.ndarray]) -> None:
     scan, _ = head
     turn = pose(np.random.default_rng(0), 35, 60)
@@ -71,6 +72,7 @@ def test_any_order_and_direction_of_the_axes(head: tuple[Scan, np.ndarray], axis
     assert {c.verdict for c in checks.values()} == {"pass"}
 
 
+@pytest.mark.slow
 def test_strong_bias(head: tuple[Scan, np.ndarray]) -> None:
     scan, _ = head
     ramp = np.indices(scan.voxels.shape) / np.array(scan.voxels.shape)[:, None, None, None] - 0.5
@@ -88,6 +90,7 @@ def test_cut_vertex_is_to_be_reviewed(head: tuple[Scan, np.ndarray]) -> None:
     assert checks["brain_at_border"].reason == "the field of view cuts the brain"
 
 
+@pytest.mark.slow
 def test_long_neck_is_not_taken_for_brain(head: tuple[Scan, np.ndarray]) -> None:
     scan, brain = head
     longer = 25

@@ -36,6 +36,7 @@ def test_same_seed_same_patient(patients: dict) -> None:
         assert all(np.array_equal(m, n) for (_, m), (_, n) in zip(a.later, b.later, strict=True))
 
 
+@pytest.mark.slow
 def test_designs_share_the_patient_before_radiotherapy() -> None:
     world, null = WORLDS["a"], replace(WORLDS["a"], null=True)
     patient = untreated(world, 1, 2, 7)
@@ -78,6 +79,7 @@ def test_in_a_null_world_nothing_but_the_name_differs() -> None:
             assert np.array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_confounded_centres_give_one_radiation_each() -> None:
     world = World()
     given = [simulate_evolution(world, CONFOUNDED, c, 0, 1).given for c in range(3)]

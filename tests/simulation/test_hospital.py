@@ -33,6 +33,7 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_other_seed_other_bytes(hospitals: Path, tmp_path: Path) -> None:
     assert digest(simulate(tmp_path / "again")) == digest(hospitals)
     assert digest(simulate(tmp_path / "other", seed=1)) != digest(hospitals)

@@ -1,1 +1,1 @@
-"""How masks and forecasts hold at each centre."""
+"""Evaluates tumour masks and tumour forecasts at each centre."""

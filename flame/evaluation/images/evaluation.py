@@ -1,4 +1,4 @@
-"""What evaluations of masks and of forecasts share."""
+"""Steps that evaluations of masks and of forecasts share."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,13 +18,16 @@ def evaluated(
     pairs: Iterable[tuple[str, str]],
     baselines: Sequence[str],
 ) -> Evaluated:
-    """Scores, differences and sections from one row a model, patient and day.
+    """Build the report content from one row for each model, patient and day.
 
     Args:
-        run: the run.
-        rows: a column for each metric and stratum of the task.
-        pairs: models that are compared.
-        baselines: models that were not trained by the federation.
+        run: the finished run.
+        rows: table as of ``patient_scores``, with a column for each metric and stratum of the task.
+        pairs: names of models that are compared, the first minus the second.
+        baselines: names of models that the federation did not train.
+
+    Returns:
+        The report content, and the table ``strata``.
     """
     task = run.task
     report = GeneralisationReport(

@@ -1,13 +1,14 @@
-"""How forecasts of the tumour hold at each centre, beside plain ones."""
+"""Evaluates forecasts of the tumour at each centre, beside simple baselines."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun, Progress
+from flame.core.progress import Progress
+from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun
 from flame.evaluation.images.evaluation import evaluated
 from flame.evaluation.images.forecast_scores import evaluate
 from flame.evaluation.images.scores import by_patient, from_centres, patient_scores
@@ -18,29 +19,43 @@ from flame.federation.sections import TrainingConfig
 from flame.federation.tasks.evolution import EvolutionTask
 from flame.federation.tasks.registry import open_task_of
 from flame.federation.trainings import FEDERATED
+from flame.models.evolution import volume_baselines  # noqa: F401  (they register themselves)
 from flame.models.evolution.model import EVOLUTION_MODELS
-from flame.models.evolution.volume_baselines import BASELINES
 from flame.models.segmentation.case_table import Cases
 
-PERSISTENCE = BASELINES[0]
+PERSISTENCE = "persistence"
+"""The baseline that repeats the last mask."""
 
 
 @EVALUATIONS.register("forecasts")
 def evaluate_forecasts(run: FinishedRun, progress: Progress) -> Evaluated:
-    """All metrics of every model at every centre, and of the plain baselines.
+    """Compute all metrics of every model and baseline at every centre.
 
-    The federated model is also compared with persistence and with the baseline that does best on
-    these very patients.
+    The federated model is also compared with persistence, and with the baseline that is best on the
+    same test patients.
+
+    Args:
+        run: the finished run.
+        progress: called with the number of models done and their total.
     """
     tables = patient_scores(run, forecast_scores, progress)
-    tables += baseline_scores(run.config.training, run.patients)
+    names = run.config.evolution.compare
+    tables += baseline_scores(run.config.training, run.patients, names)
     rows = pd.concat(tables, ignore_index=True)
-    against = dict.fromkeys((PERSISTENCE, best_baseline(rows)))
-    return evaluated(run, rows, [*PAIRS, *((FEDERATED, name) for name in against)], BASELINES)
+    against = dict.fromkeys((*({PERSISTENCE} & {*names}), best_baseline(rows, names)))
+    return evaluated(run, rows, [*PAIRS, *((FEDERATED, name) for name in against)], names)
 
 
 def forecast_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
-    """A row a patient and day of one model."""
+    """Compute the metrics of one model on patients that it was not trained on.
+
+    Args:
+        run: the finished run.
+        part: model and patients.
+
+    Returns:
+        One row for each patient and day, see ``forecast_scores.evaluate``.
+    """
     task = open_task_of(EvolutionTask, run.config, run.folder.path)
     trained = run.folder.model(part.training)
     model = task.load(trained.state.weights, trained.shared)
@@ -49,9 +64,18 @@ def forecast_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
 
 
 def baseline_scores(
-    training: TrainingConfig, by_centre: list[Cases[Any]]
+    training: TrainingConfig, by_centre: list[Cases[Any]], names: Sequence[str]
 ) -> Iterator[pd.DataFrame]:
-    """All of BASELINES, each learned from all patients of all centres but those of a fold."""
+    """Cross-validate registered models in the folds of the run, trained on all centres.
+
+    Args:
+        training: folds and seeds of the run.
+        by_centre: patients of each centre.
+        names: names of the models.
+
+    Returns:
+        A table for each seed, fold, model and centre, one row for each patient and day.
+    """
     centres = tuple(cases.centre for cases in by_centre)
     for seed, fold in product(training.seeds, range(training.folds)):
         learning = [
@@ -63,7 +87,7 @@ def baseline_scores(
             cases.take(np.flatnonzero(fold_of(cases, seed, training.folds) == fold))
             for cases in by_centre
         ]
-        for name in BASELINES:
+        for name in names:
             model = EVOLUTION_MODELS[name]()
             model.fit(learning)
             for cases in tested:
@@ -71,7 +95,12 @@ def baseline_scores(
                 yield from_centres(rows, centres).assign(tested_on=cases.centre)
 
 
-def best_baseline(rows: pd.DataFrame) -> str:
-    """The baseline of the highest mean Dice of changed voxels."""
-    means = {b: by_patient(rows[rows.model == b], "changed dice").mean() for b in BASELINES}
+def best_baseline(rows: pd.DataFrame, names: Sequence[str]) -> str:
+    """Return the baseline with the highest mean Dice of changed voxels.
+
+    Args:
+        rows: table of all models, see ``patient_scores``.
+        names: names of the baselines.
+    """
+    means = {b: by_patient(rows[rows.model == b], "changed dice").mean() for b in names}
     return max(means, key=lambda name: np.nan_to_num(means[name], nan=-1.0))

@@ -1,9 +1,10 @@
-"""How tumour masks hold at each centre."""
+"""Evaluates tumour masks at each centre."""
 
 import numpy as np
 import pandas as pd
 
-from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun, Progress
+from flame.core.progress import Progress
+from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun
 from flame.evaluation.images.evaluation import evaluated
 from flame.evaluation.images.forecast_scores import surface
 from flame.evaluation.images.scores import patient_scores
@@ -17,13 +18,26 @@ from flame.models.segmentation.cases import REGIONS
 
 @EVALUATIONS.register("masks")
 def evaluate_masks(run: FinishedRun, progress: Progress) -> Evaluated:
-    """Dice and HD95 of every model at every centre."""
+    """Compute Dice and HD95 of every model at every centre.
+
+    Args:
+        run: the finished run.
+        progress: called with the number of models done and their total.
+    """
     rows = pd.concat(patient_scores(run, mask_scores, progress), ignore_index=True)
     return evaluated(run, rows, PAIRS, ())
 
 
 def mask_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
-    """Dice and HD95 in mm of the regions that were drawn, on the grid of the network."""
+    """Compute Dice and HD95 in mm of one model, on the grid of the network.
+
+    Args:
+        run: the finished run.
+        part: model and patients that it was not trained on.
+
+    Returns:
+        One row for each patient, imaging day and region that was drawn.
+    """
     task = open_task_of(SegmentationTask, run.config, run.folder.path)
     model, rows = run.folder.model(part.training), []
     patients = part.patients.take(part.rows)

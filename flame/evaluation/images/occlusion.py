@@ -1,4 +1,4 @@
-"""Where an image matters to a response model: its prediction with one cube after another hidden."""
+"""Shows where an image matters to a response model, by hiding one cube after another."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,16 +11,28 @@ from numpy.typing import NDArray
 from flame.models.response.inputs import Inputs, concatenate
 
 _SIDE = 4
+"""Voxels along the side of a hidden cube."""
 _BATCH = 64
+"""Images with a hidden cube that are predicted at once."""
 
 
 def occlusion(
     predict: Callable[[Inputs], NDArray[np.float64]], patient: Inputs
 ) -> NDArray[np.float32]:
-    """How far the probability falls (x, y, z) when the cube around a voxel is put at the mean.
+    """Return how far the predicted probability falls when the cube around each voxel is hidden.
 
-    After Zeiler 2014 (arXiv:1311.2901), cubes of four voxels a side; ``patient`` is one row.
-    Images are z-scored, so that their mean is 0.
+    Cubes of four voxels a side are set to 0, which is the mean of z-scored images. Cubes that are 0
+    already are skipped.
+
+    Args:
+        predict: returns the probability (n,) of each row.
+        patient: one row with its image (1, x, y, z, sequence).
+
+    Returns:
+        (x, y, z) probability of the whole image minus that with the cube hidden.
+
+    Reference:
+        Zeiler 2014, arXiv:1311.2901.
     """
     shape = patient.image.shape[1:4]
     cubes: list[Any] = [

@@ -1,12 +1,13 @@
-"""Masks and forecasts of a run, patient by patient, and how they hold centre by centre."""
+"""Metrics of masks and forecasts by patient, and their means by centre."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
+from flame.core.progress import Progress
 from flame.core.scores import CentreScore, Difference
-from flame.evaluation.evaluations import FinishedRun, Progress
+from flame.evaluation.evaluations import FinishedRun
 from flame.evaluation.metrics.estimates import Estimate, mean_estimate
 from flame.evaluation.metrics.out_of_sample import OutOfSample, out_of_sample
 from flame.federation.trainings import FEDERATED, LOCAL, POOLED
@@ -15,12 +16,15 @@ from flame.federation.trainings import FEDERATED, LOCAL, POOLED
 def patient_scores(
     run: FinishedRun, scored: Callable[[FinishedRun, OutOfSample], pd.DataFrame], progress: Progress
 ) -> list[pd.DataFrame]:
-    """One row a model, patient, seed and day: where it was trained and tested, and its metrics.
+    """Compute the metrics of every model on patients that it was not trained on.
 
     Args:
-        run: the run.
-        scored: a row a patient and day of one model.
-        progress: called with models done and the total.
+        run: the finished run.
+        scored: returns one row for each patient and day of one model.
+        progress: called with the number of models done and their total.
+
+    Returns:
+        A table for each model and test centre, with the columns ``trained_on`` and ``tested_on``.
     """
     config = run.config
     parts = list(out_of_sample(config.training, run.patients, config.federation.compare))
@@ -33,13 +37,26 @@ def patient_scores(
 
 
 def from_centres(rows: pd.DataFrame, centres: tuple[str, ...]) -> pd.DataFrame:
-    """The rows of a model with the centres that it was trained on."""
+    """Add the column ``trained_on`` to the rows of a model.
+
+    Args:
+        rows: rows of one model.
+        centres: centres that the model was trained on.
+    """
     column: Any = [centres] * len(rows)
     return rows.assign(trained_on=column)
 
 
 def scores(metrics: Sequence[str], rows: pd.DataFrame) -> list[CentreScore]:
-    """The mean over patients of every metric, with a bootstrap interval; days in ``events``."""
+    """Average every metric over patients, by model and centre, with a bootstrap interval.
+
+    Args:
+        metrics: names of metrics.
+        rows: table of all models, see ``patient_scores``.
+
+    Returns:
+        One score for each model, centre and metric; its ``events`` counts rows with a value.
+    """
     found = []
     for (model, trained, tested), part in rows.groupby(
         ["model", "trained_on", "tested_on"], sort=False
@@ -69,7 +86,12 @@ def _names(centres: Any) -> tuple[str, ...]:
 
 
 def by_patient(rows: pd.DataFrame, metric: str) -> pd.Series:
-    """One value a patient: the mean over the seeds and days that have one."""
+    """Return one value for each centre and patient: the mean over defined values of seeds and days.
+
+    Args:
+        rows: rows of one model.
+        metric: name of the metric.
+    """
     return rows.groupby(["tested_on", "patient"])[metric].mean().dropna()
 
 
@@ -80,7 +102,13 @@ def _estimate(values: pd.Series) -> Estimate:
 def differences(
     metrics: Sequence[str], pairs: Iterable[tuple[str, str]], rows: pd.DataFrame
 ) -> list[Difference]:
-    """The first model of each pair less the second, on the same patients."""
+    """Compare pairs of models on the same patients, by centre, with a bootstrap interval.
+
+    Args:
+        metrics: names of metrics.
+        pairs: names of models; the second is subtracted from the first.
+        rows: table of all models, see ``patient_scores``.
+    """
     found, pairs = [], list(pairs)
     for centre, here in rows.groupby("tested_on", sort=False):
         for metric in metrics:
@@ -104,7 +132,7 @@ def differences(
 
 
 def _own(rows: pd.DataFrame, model: str, centre: str, metric: str) -> pd.Series:
-    """Values of a model at a centre; of the local ones that of the centre itself."""
+    """Return the values of a model at a centre; of local models only that of the centre itself."""
     chosen = rows[rows.model == model]
     if model == LOCAL:
         chosen = chosen[[centres == (centre,) for centres in chosen.trained_on]]
@@ -114,9 +142,16 @@ def _own(rows: pd.DataFrame, model: str, centre: str, metric: str) -> pd.Series:
 def strata(
     columns: Sequence[str], metrics: Sequence[str], models: Sequence[str], rows: pd.DataFrame
 ) -> pd.DataFrame:
-    """Mean over patients of all metrics of the joint models and of ``models``, by ``columns``.
+    """Average all metrics over patients within strata, such as time horizons.
 
-    A row for each column, value of it, and model.
+    Args:
+        columns: columns that define the strata.
+        metrics: names of metrics.
+        models: names of models besides the federated and the pooled one.
+        rows: table of all models, see ``patient_scores``.
+
+    Returns:
+        One row for each column, value of that column, and model.
     """
     found = []
     for column in columns:

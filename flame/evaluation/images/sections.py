@@ -1,4 +1,4 @@
-"""What the report of a run on masks or forecasts has of its own."""
+"""Sections that only reports on masks or forecasts have."""
 
 from typing import Any
 
@@ -13,7 +13,13 @@ from flame.federation.task import Task
 
 
 def image_sections(task: Task[Any], rows: pd.DataFrame, strata: pd.DataFrame) -> list[Section]:
-    """Figures by stratum, and a dot a patient; ``rows`` as of ``patient_scores``."""
+    """Return the sections with metrics by stratum and with one dot for each patient.
+
+    Args:
+        task: task of the run.
+        rows: table of all models, see ``patient_scores``.
+        strata: table of metrics by stratum, see ``scores.strata``.
+    """
     shown = shown_metrics(task)
     title, note = task.texts().strata
     cells = [

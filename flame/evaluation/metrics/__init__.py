@@ -1,4 +1,4 @@
-"""What is measured, with intervals, and how it generalises over centres."""
+"""Metrics with intervals, and their generalisation over centres."""
 
 from flame.evaluation.metrics import (  # noqa: F401  (they register themselves)
     auc,

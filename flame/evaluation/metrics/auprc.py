@@ -5,7 +5,21 @@ from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
 
 def auprc(tested: Tested) -> Measured:
-    """The average precision, bootstrap over patients."""
+    """Compute the average precision of the response, with a bootstrap interval over patients.
+
+    Average precision = sum over thresholds of (recall step) * precision, averaged over seeds.
+
+    Args:
+        tested: predictions and outcomes of the patients of one centre.
+
+    Example:
+        >>> import numpy as np
+        >>> unknown, folds = np.full(4, np.nan), np.zeros((1, 4), int)
+        >>> response, predicted = np.array([0.0, 0.0, 1.0, 1.0]), np.array([[0.1, 0.6, 0.4, 0.9]])
+        >>> tested = Tested(response, unknown, unknown, predicted, folds, folds + 0.5, True)
+        >>> round(auprc(tested).estimate.value, 3)
+        0.833
+    """
     known = tested.of_known_response()
     estimate = auprc_estimate(known.response, known.predicted)
     return Measured(estimate, len(known.response), int(known.response.sum()))

@@ -5,7 +5,22 @@ from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
 
 def balanced_accuracy(tested: Tested) -> Measured:
-    """Sensitivity and specificity at the cut, averaged; bootstrap over patients."""
+    """Compute the balanced accuracy of the response, with a bootstrap interval over patients.
+
+    Balanced accuracy = (sensitivity + specificity) / 2, where predictions of at least
+    ``tested.cuts`` count as a response.
+
+    Args:
+        tested: predictions and outcomes of the patients of one centre.
+
+    Example:
+        >>> import numpy as np
+        >>> unknown, folds = np.full(4, np.nan), np.zeros((1, 4), int)
+        >>> response, predicted = np.array([0.0, 0.0, 1.0, 1.0]), np.array([[0.1, 0.4, 0.4, 0.9]])
+        >>> tested = Tested(response, unknown, unknown, predicted, folds, folds + 0.5, True)
+        >>> balanced_accuracy(tested).estimate.value
+        0.75
+    """
     known = tested.of_known_response()
     estimate = balanced_accuracy_estimate(known.response, known.predicted >= known.cuts)
     return Measured(estimate, len(known.response), int(known.response.sum()))

@@ -5,7 +5,26 @@ from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
 
 def c_index(tested: Tested) -> Measured:
-    """The C-index over pairs that one model predicted, infinitesimal jackknife over patients."""
+    """Compute the C-index of survival, with a bootstrap interval over patients.
+
+    C-index = share of comparable pairs of one fold in which the patient who lived longer has the
+    higher prediction; ties of predictions count half. A pair is comparable where the one who lived
+    shorter died.
+
+    Args:
+        tested: predictions and outcomes of the patients of one centre.
+
+    Reference:
+        Harrell 1982.
+
+    Example:
+        >>> import numpy as np
+        >>> days, died, folds = np.array([100.0, 200.0, 300.0]), np.ones(3), np.zeros((1, 3), int)
+        >>> predicted = np.array([[0.1, 0.6, 0.4]])
+        >>> tested = Tested(np.full(3, np.nan), days, died, predicted, folds, folds + 0.5, False)
+        >>> round(c_index(tested).estimate.value, 3)
+        0.667
+    """
     followed = tested.of_known_survival()
     estimate = c_index_estimate(followed.days, followed.died, followed.predicted, followed.folds)
     return Measured(estimate, len(followed.days), int(followed.died.sum()))

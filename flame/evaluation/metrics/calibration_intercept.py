@@ -1,11 +1,25 @@
-"""Whether predictions are too high or too low on the whole."""
+"""Calibration in the large: whether predictions are too high or too low on average."""
 
 from flame.evaluation.metrics.estimates import calibration_estimates
 from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
 
 def calibration_intercept(tested: Tested) -> Measured:
-    """Intercept of a logistic regression of the response on the predicted logit as offset."""
+    """Compute the calibration intercept of probabilities averaged over seeds.
+
+    It is a in logit P(response) = a + logit(predicted); 0 is ideal.
+
+    Args:
+        tested: predictions and outcomes of the patients of one centre.
+
+    Example:
+        >>> import numpy as np
+        >>> unknown, folds = np.full(4, np.nan), np.zeros((1, 4), int)
+        >>> response, predicted = np.array([0.0, 0.0, 1.0, 1.0]), np.array([[0.2, 0.2, 0.2, 0.2]])
+        >>> tested = Tested(response, unknown, unknown, predicted, folds, folds + 0.5, True)
+        >>> round(calibration_intercept(tested).estimate.value, 3)  # logit(0.5) - logit(0.2)
+        1.386
+    """
     known = tested.of_known_response()
     _, estimate = calibration_estimates(known.response, known.mean)
     return Measured(estimate, len(known.response), int(known.response.sum()))

@@ -1,11 +1,26 @@
-"""Whether predictions are too extreme."""
+"""Calibration slope: whether predictions are too extreme."""
 
 from flame.evaluation.metrics.estimates import calibration_estimates, survival_slope
 from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
 
 def calibration_slope(tested: Tested) -> Measured:
-    """Slope of a logistic regression on the predicted logit, or of a Cox model on the log risk."""
+    """Compute the calibration slope of predictions averaged over seeds.
+
+    It is b in logit P(response) = a + b logit(predicted) of a probability, and in the Cox model
+    h(t) = h0(t) exp(-b score) of a survival score; 1 is ideal.
+
+    Args:
+        tested: predictions and outcomes of the patients of one centre.
+
+    Example:
+        >>> import numpy as np
+        >>> response, unknown = np.array([1.0, 0, 0, 0, 0, 1, 1, 1, 1, 0]), np.full(10, np.nan)
+        >>> predicted, folds = np.repeat([[0.2, 0.8]], 5, axis=1), np.zeros((1, 10), int)
+        >>> tested = Tested(response, unknown, unknown, predicted, folds, folds + 0.5, True)
+        >>> round(calibration_slope(tested).estimate.value, 3)
+        1.0
+    """
     if not tested.is_probability:
         followed = tested.of_known_survival()
         slope = survival_slope(followed.days, followed.died, followed.mean)

@@ -1,4 +1,4 @@
-"""Metrics with 95 % intervals. What is undefined is NaN and says why."""
+"""Metrics with 95 % intervals. An undefined value is NaN and comes with a reason."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,14 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with a 95 % interval; NaN with a reason where it is undefined."""
+    """A value with its 95 % interval.
+
+    Args:
+        value: the value; NaN where it is undefined.
+        low: lower bound; NaN where undefined.
+        high: upper bound; NaN where undefined.
+        reason: why the value is undefined; empty where it is defined.
+    """
 
     value: float
     low: float = NAN
@@ -30,16 +37,36 @@ class Estimate:
 
 
 def undefined(reason: str) -> Estimate:
-    """An estimate that does not exist."""
+    """Return an estimate without a value.
+
+    Args:
+        reason: why there is no value.
+    """
     return Estimate(NAN, reason=reason)
 
 
 def auc(response: Array, probability: Array, fold: NDArray[np.intp]) -> float:
-    """Area under the ROC curve, comparing patients of the same ``fold`` only; NaN without pairs.
+    """Return the area under the ROC curve, comparing patients of the same fold only.
 
-    Ties count half. Patients of different folds were predicted by different models; pairs across
-    folds bias the AUC of a model without skill below one half (Airola 2011,
-    doi:10.1016/j.csda.2010.11.018).
+    AUC = share of pairs (responder, non-responder) in which the responder has the higher
+    probability; ties count half. Patients of different folds were predicted by different models:
+    pairs across folds would bias the AUC of a model without skill below one half.
+
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        probability: (n,) predictions.
+        fold: (n,) fold of each patient.
+
+    Returns:
+        The AUC; NaN where no fold has both responders and non-responders.
+
+    Reference:
+        Airola 2011, doi:10.1016/j.csda.2010.11.018.
+
+    Example:
+        >>> response, one_fold = np.array([0.0, 0.0, 1.0, 1.0]), np.zeros(4, int)
+        >>> auc(response, np.array([0.1, 0.6, 0.4, 0.9]), one_fold)
+        0.75
     """
     wins, pairs = 0.0, 0
     for k in np.unique(fold):
@@ -54,15 +81,38 @@ def auc(response: Array, probability: Array, fold: NDArray[np.intp]) -> float:
 
 
 def mean_auc(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> float:
-    """Mean over seeds of the AUC; ``by_seed`` and ``folds`` are (seed, patient)."""
+    """Return the AUC averaged over seeds.
+
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        by_seed: (seed, n) predictions.
+        folds: (seed, n) fold of each patient.
+    """
     return float(np.mean([auc(response, p, f) for p, f in zip(by_seed, folds, strict=True)]))
 
 
 def auc_interval(value: float, n_pos: int, n_neg: int, folds: int = 1) -> tuple[float, float]:
-    """Newcombe's method 5 (2006, doi:10.1002/sim.2324): sensible at AUC 1 and for few patients.
+    """Return the 95 % interval of an AUC, which is sensible at an AUC of 1 and for few patients.
 
-    An AUC within ``folds`` equal folds is the mean of that many AUCs of as many times fewer
-    patients each.
+    With several folds the AUC is taken as the mean of that many AUCs, each of equally fewer
+    patients.
+
+    Args:
+        value: the AUC.
+        n_pos: number of responders.
+        n_neg: number of non-responders.
+        folds: number of folds.
+
+    Returns:
+        Lower and upper bound.
+
+    Reference:
+        Newcombe 2006, doi:10.1002/sim.2324, method 5.
+
+    Example:
+        >>> low, high = auc_interval(1.0, 10, 10)
+        >>> round(low, 2), high
+        (0.8, 1.0)
     """
     size = max((n_pos + n_neg) / 2 / folds - 1, 0)
 
@@ -84,7 +134,13 @@ def auc_interval(value: float, n_pos: int, n_neg: int, folds: int = 1) -> tuple[
 
 
 def auc_estimate(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> Estimate:
-    """Mean AUC over seeds (rows of ``by_seed``) with an interval for its patients."""
+    """Return the AUC averaged over seeds, with the interval of ``auc_interval``.
+
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        by_seed: (seed, n) predictions.
+        folds: (seed, n) fold of each patient.
+    """
     if not len(response):
         return undefined("no patient with a known response")
     if len(np.unique(response)) < 2:
@@ -111,7 +167,16 @@ def _bootstrap(
 
 
 def mean_estimate(values: Array, missing: str) -> Estimate:
-    """Mean over patients with a percentile bootstrap; ``missing`` says why where there is none."""
+    """Return the mean over patients with a percentile bootstrap interval.
+
+    Args:
+        values: (n,) one value for each patient.
+        missing: reason that is given where there are no patients.
+
+    Example:
+        >>> mean_estimate(np.array([2.0, 2.0]), "no patients")
+        Estimate(value=2.0, low=2.0, high=2.0, reason='')
+    """
     if not len(values):
         return undefined(missing)
     low, high = _bootstrap(lambda rows: float(values[rows].mean()), len(values), 1000)
@@ -119,7 +184,12 @@ def mean_estimate(values: Array, missing: str) -> Estimate:
 
 
 def brier_estimate(response: Array, by_seed: Array) -> Estimate:
-    """Mean squared error of the probability, averaged over seeds; percentile bootstrap."""
+    """Return the Brier score averaged over seeds, with a percentile bootstrap interval.
+
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        by_seed: (seed, n) probabilities.
+    """
     if not len(response):
         return undefined("no patients")
     errors = ((by_seed - response) ** 2).mean(axis=0)
@@ -128,7 +198,12 @@ def brier_estimate(response: Array, by_seed: Array) -> Estimate:
 
 
 def auprc_estimate(response: Array, by_seed: Array) -> Estimate:
-    """Average precision, mean over seeds; percentile bootstrap over patients."""
+    """Return the average precision, averaged over seeds, with a percentile bootstrap interval.
+
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        by_seed: (seed, n) predictions.
+    """
     if not (response > 0.5).any():
         return undefined("no responders")
 
@@ -142,7 +217,12 @@ def auprc_estimate(response: Array, by_seed: Array) -> Estimate:
 
 
 def balanced_accuracy_estimate(response: Array, called: NDArray[np.bool_]) -> Estimate:
-    """Mean of sensitivity and specificity of who was ``called`` a responder (seed, patient)."""
+    """Return (sensitivity + specificity) / 2 with a percentile bootstrap interval over patients.
+
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        called: (seed, n) whether a patient is predicted to respond.
+    """
     positive = response > 0.5
     right = np.where(positive, called, ~called).mean(axis=0)
 
@@ -159,7 +239,15 @@ def balanced_accuracy_estimate(response: Array, called: NDArray[np.bool_]) -> Es
 
 
 def survival_slope(days: Array, died: Array, score: Array) -> Estimate:
-    """Slope of a Cox model of survival on the predicted log risk, ``-score``; 1 is ideal."""
+    """Return the calibration slope of a survival score, with a Wald interval; 1 is ideal.
+
+    It is b in the Cox model h(t) = h0(t) exp(-b score).
+
+    Args:
+        days: (n,) days of survival or follow-up.
+        died: (n,) 1 where the patient died on that day.
+        score: (n,) negative log risk.
+    """
     if not (died > 0.5).any():
         return undefined("no deaths with a known survival time")
     if np.ptp(score) < 1e-9:
@@ -168,10 +256,23 @@ def survival_slope(days: Array, died: Array, score: Array) -> Estimate:
 
 
 class Concordance:
-    """Harrell's C of scores (the higher, the longer alive) of patients whose survival is known.
+    """Harrell's C of survival scores, averaged over seeds.
 
-    Pairs within a fold only, as for the AUC; ties of scores count half; the mean over seeds.
-    ``by_seed`` and ``folds`` are (seed, patient).
+    C = share of comparable pairs of one fold in which the patient who lived longer has the higher
+    score; ties of scores count half.
+
+    Args:
+        days: (n,) days of survival or follow-up.
+        died: (n,) 1 where the patient died on that day.
+        by_seed: (seed, n) scores, higher for longer survival.
+        folds: (seed, n) fold of each patient.
+
+    Example:
+        >>> days, died = np.array([100.0, 200.0, 300.0]), np.ones(3)
+        >>> one_fold = np.zeros((1, 3), int)
+        >>> concordance = Concordance(days, died, np.array([[0.1, 0.6, 0.4]]), one_fold)
+        >>> round(concordance.of(np.arange(3)), 3)
+        0.667
     """
 
     def __init__(self, days: Array, died: Array, by_seed: Array, folds: NDArray[np.intp]) -> None:
@@ -183,7 +284,14 @@ class Concordance:
         ]
 
     def of(self, rows: NDArray[np.intp]) -> float:
-        """C of the patients ``rows``, some of them several times; NaN without a pair."""
+        """Return C of some patients.
+
+        Args:
+            rows: indices of patients; a patient may occur several times.
+
+        Returns:
+            C; NaN where a seed has no comparable pair.
+        """
         times = np.bincount(rows, minlength=self.pairs[0].shape[0]).astype(float)
         counted = [times @ pairs @ times for pairs in self.pairs]
         if min(counted) == 0:
@@ -193,7 +301,14 @@ class Concordance:
 
 
 def c_index_estimate(days: Array, died: Array, by_seed: Array, folds: NDArray[np.intp]) -> Estimate:
-    """Harrell's C, see Concordance; percentile bootstrap over patients."""
+    """Return Harrell's C (see ``Concordance``) with a percentile bootstrap interval over patients.
+
+    Args:
+        days: (n,) days of survival or follow-up.
+        died: (n,) 1 where the patient died on that day.
+        by_seed: (seed, n) scores, higher for longer survival.
+        folds: (seed, n) fold of each patient.
+    """
     if not (died > 0.5).any() or len(days) < 2:
         return undefined("no deaths with a known survival time")
     statistic = Concordance(days, died, by_seed, folds).of
@@ -209,7 +324,14 @@ def c_index_difference(
     first: tuple[Array, NDArray[np.intp]],
     second: tuple[Array, NDArray[np.intp]],
 ) -> Estimate:
-    """C-index of ``first`` minus that of ``second``, paired bootstrap over patients."""
+    """Return the C-index of one model minus that of another, with a paired bootstrap interval.
+
+    Args:
+        days: (n,) days of survival or follow-up.
+        died: (n,) 1 where the patient died on that day.
+        first: scores and folds of the first model, each (seed, n).
+        second: scores and folds of the model that is subtracted, each (seed, n).
+    """
     a, b = (Concordance(days, died, *scores) for scores in (first, second))
 
     def statistic(rows: NDArray[np.intp]) -> float:
@@ -222,9 +344,25 @@ def c_index_difference(
 
 
 def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate, Estimate]:
-    """Calibration slope and intercept (calibration in the large) with Wald intervals.
+    """Return the calibration slope and the calibration intercept, with Wald intervals.
 
-    Slope from logit(y) = a + b logit(p); intercept from logit(y) = a + logit(p) (Cox 1958).
+    The slope is b in logit P(y) = a + b logit(p). The intercept (calibration in the large) is a in
+    logit P(y) = a + logit(p).
+
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        probability: (n,) predicted probabilities; they are clipped to [1e-6, 1 - 1e-6].
+
+    Returns:
+        Slope and intercept.
+
+    Reference:
+        Cox 1958.
+
+    Example:
+        >>> _, intercept = calibration_estimates(np.array([0.0, 1.0]), np.array([0.5, 0.5]))
+        >>> abs(round(intercept.value, 6))
+        0.0
     """
     if len(np.unique(response)) < 2:
         reason = "one class only"
@@ -240,7 +378,7 @@ def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate
 
 
 def _wald(at: Callable[[Array], Likelihood], coefficients: int) -> Estimate:
-    """The first coefficient of the highest likelihood, with its Wald interval."""
+    """Return the first coefficient of the maximum-likelihood fit with its Wald interval."""
     free = Penalty(np.zeros(coefficients), np.zeros(coefficients))
     try:
         (beta,), _ = maximise(lambda betas: [at(b) for b in betas.values()], [free])
@@ -256,9 +394,12 @@ def auc_difference(
     first: tuple[Array, NDArray[np.intp]],
     second: tuple[Array, NDArray[np.intp]],
 ) -> Estimate:
-    """AUC of ``first`` minus that of ``second``, paired bootstrap over patients.
+    """Return the AUC of one model minus that of another, with a paired bootstrap interval.
 
-    Both are predictions and folds, (seed, patient) each.
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        first: predictions and folds of the first model, each (seed, n).
+        second: predictions and folds of the model that is subtracted, each (seed, n).
     """
     if len(np.unique(response)) < 2:
         return undefined("one class only")

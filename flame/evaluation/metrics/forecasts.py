@@ -1,4 +1,4 @@
-"""How well a forecast of the tumour holds."""
+"""Registers the metrics of tumour forecasts; ``images.forecast_scores`` computes them."""
 
 from flame.evaluation.metrics.metric import METRICS, Metric
 

@@ -1,4 +1,4 @@
-"""How a run generalises, whatever its task: centre by centre, the worst, and a new one."""
+"""Generalisation of a run: scores by centre, the worst centre, and the range for a new centre."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -16,18 +16,26 @@ from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
 from flame.models.regression.survival_curves import Z
 
 UNSEEN = LEFT_OUT.format(FEDERATED)
+"""Name of the federated models that were trained without the centre on which they are tested."""
 PAIRS = (
     (FEDERATED, LOCAL),
     (FEDERATED, POOLED),
     (UNSEEN, LEFT_OUT.format(POOLED)),
     (PERSONALISED, FEDERATED),
 )
-"""Models that are compared, patient by patient."""
+"""Models that are compared on the same patients, the first minus the second."""
 NOT_WORSE, WORSE, UNDECIDED = "not worse", "worse", "undecided"
+"""Results of a non-inferiority comparison, see ``verdict``."""
 
 
 def at_centre(report: GeneralisationReport, metric: str, centre: str) -> dict[str, CentreScore]:
-    """Scores by model at one centre; of the local models that of the centre itself."""
+    """Return the scores at one centre by model; of local models only that of the centre itself.
+
+    Args:
+        report: report of the run.
+        metric: name of the metric.
+        centre: test centre.
+    """
     return {
         s.model: s
         for s in report.scores
@@ -38,7 +46,16 @@ def at_centre(report: GeneralisationReport, metric: str, centre: str) -> dict[st
 
 
 def by_centre(report: GeneralisationReport, margin: float | None) -> pd.DataFrame:
-    """A row a centre held out: n, events, every model's figure, differences and verdicts."""
+    """Return the table with one row for each test centre, in the main metric of the run.
+
+    Args:
+        report: report of the run.
+        margin: non-inferiority margin; None: that of the metric.
+
+    Returns:
+        Columns: n, events, value and interval of every model, and value, interval and verdict of
+        every difference.
+    """
     rows = []
     for centre in report.centres:
         scores = at_centre(report, report.metric, centre)
@@ -60,7 +77,25 @@ def by_centre(report: GeneralisationReport, margin: float | None) -> pd.DataFram
 
 
 def verdict(difference: Difference, margin: float | None = None) -> str:
-    """Whether the first model is worse than the second by more than the margin."""
+    """Return whether the first model is worse than the second by more than a margin.
+
+    Not worse: the interval of the difference lies above -margin. Worse: it lies below -margin.
+    Otherwise undecided. Metrics for which lower is better are negated first.
+
+    Args:
+        difference: difference of two models with its 95 % interval.
+        margin: non-inferiority margin; None: that of the metric.
+
+    Returns:
+        ``NOT_WORSE``, ``WORSE`` or ``UNDECIDED``; empty without an interval.
+
+    Example:
+        >>> gap = Difference("federated", "local", "a", "auc", 0.01, -0.02, 0.04, "")
+        >>> verdict(gap, margin=0.05)
+        'not worse'
+        >>> verdict(gap, margin=0.01)
+        'undecided'
+    """
     measure = METRICS[difference.metric]
     margin = measure.margin if margin is None else margin
     bounds = [difference.low, difference.high]
@@ -72,7 +107,14 @@ def verdict(difference: Difference, margin: float | None = None) -> str:
 
 @dataclass(frozen=True)
 class OverCentres:
-    """A model over all centres: the ``worst`` one, and random effects."""
+    """Summary of one model over all centres.
+
+    Args:
+        model: name of the model.
+        worst: centre with the worst value.
+        worst_value: value at that centre.
+        effects: random-effects summary.
+    """
 
     model: str
     worst: str
@@ -81,7 +123,11 @@ class OverCentres:
 
 
 def over_centres(report: GeneralisationReport) -> list[OverCentres]:
-    """Every model that has a figure at each centre, in the metric of the run."""
+    """Summarise every model that has a value at each centre, in the main metric of the run.
+
+    Args:
+        report: report of the run.
+    """
     measure, found = METRICS[report.metric], []
     scores = [at_centre(report, report.metric, centre) for centre in report.centres]
     for model in scores[0]:
@@ -93,7 +139,7 @@ def over_centres(report: GeneralisationReport) -> list[OverCentres]:
 
 
 def _effects(scores: list[CentreScore], measure: Metric) -> RandomEffects:
-    """Random effects; of what lies between 0 and 1 on the logit scale (Snell 2018)."""
+    """Return random effects; a metric between 0 and 1 is pooled on the logit scale (Snell 2018)."""
     table = np.array([(s.value, s.low, s.high) for s in scores])
     if not np.isfinite(table).all():
         return RandomEffects(np.nan, reason="a centre has no interval")
@@ -110,7 +156,11 @@ def _effects(scores: list[CentreScore], measure: Metric) -> RandomEffects:
 
 
 def over_centres_table(report: GeneralisationReport) -> pd.DataFrame:
-    """``over_centres`` as a table, a row a model."""
+    """Return ``over_centres`` as a table with one row for each model.
+
+    Args:
+        report: report of the run.
+    """
     return pd.DataFrame(
         [
             {
@@ -126,10 +176,14 @@ def over_centres_table(report: GeneralisationReport) -> pd.DataFrame:
 
 
 def as_table(rows: Iterable[CentreScore | Difference]) -> pd.DataFrame:
-    """Scores or differences as a table, one row each."""
+    """Return scores or differences as a table with one row each.
+
+    Args:
+        rows: scores or differences.
+    """
     return pd.DataFrame([{k: _joined(v) for k, v in asdict(row).items()} for row in rows])
 
 
 def _joined(value: object) -> object:
-    """A cell: names of several centres are joined by +."""
+    """Return a cell; names of several centres are joined by +."""
     return "+".join(value) if isinstance(value, tuple) else value

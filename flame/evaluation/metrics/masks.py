@@ -1,4 +1,4 @@
-"""Overlap and surface distance of masks."""
+"""Registers the metrics of masks: overlap and surface distance."""
 
 from flame.evaluation.metrics.metric import METRICS, Metric
 

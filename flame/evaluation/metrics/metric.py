@@ -1,4 +1,4 @@
-"""What a metric is, and the registry of all of them."""
+"""Defines a metric, and the registry of all metrics."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Tested:
-    """Predictions for the patients of one centre, and what became of them.
+    """Predictions and outcomes of the patients of one centre.
 
     Args:
-        response: (n,) 1 responder, 0 not, NaN unknown.
-        days: (n,) days of survival, NaN unknown.
+        response: (n,) 1 for responders, 0 for the others, NaN where unknown.
+        days: (n,) days of survival or follow-up, NaN where unknown.
         died: (n,) 1 where the patient died on that day.
-        predicted: (seed, n) predictions, the higher the better the outcome.
-        folds: (seed, n) which patients one and the same model predicted.
-        cuts: (seed, n) prediction from which on a patient counts as a responder.
+        predicted: (seed, n) predictions; higher for a better outcome.
+        folds: (seed, n) fold of each patient; one model predicted all patients of a fold.
+        cuts: (seed, n) predictions of at least this value count as a response.
         is_probability: whether predictions are probabilities of response.
     """
 
@@ -61,7 +61,13 @@ class Tested:
 
 @dataclass(frozen=True)
 class Measured:
-    """An estimate, and how many patients and events it rests on."""
+    """An estimate and the numbers behind it.
+
+    Args:
+        estimate: value with its interval.
+        patients: number of patients.
+        events: number of responders or deaths among them.
+    """
 
     estimate: Estimate
     patients: int
@@ -70,12 +76,19 @@ class Measured:
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric in words, how much worse still counts as not worse, and how it is computed.
+    """A metric, its description and its non-inferiority margin.
 
-    A model is not worse than another while the interval of their difference stays within
-    ``margin``. ``higher`` is better, or lower; ``bounded`` by 0 and 1; without skill it is at
-    ``chance``. ``measure`` computes it for outcomes; metrics of images are computed case by case
-    and have none. A ``detail`` is written to tables and not shown in the report.
+    Args:
+        title: name in reports.
+        note: explanation in reports.
+        higher: whether a higher value is better.
+        bounded: whether values lie between 0 and 1.
+        chance: value of a model without skill; None where it is not fixed.
+        margin: a model is not worse than another while the interval of their difference stays
+            within this margin.
+        detail: whether the metric is written to tables only, not shown in reports.
+        measure: computes the metric from predicted outcomes; None for metrics of images, which are
+            computed case by case.
     """
 
     title: str
@@ -89,3 +102,4 @@ class Metric:
 
 
 METRICS: Registry[Metric] = Registry("metric")
+"""Metrics by name."""

@@ -1,4 +1,4 @@
-"""Which training of a run predicts whom: no patient is predicted by a model it made."""
+"""Matches trainings with patients, so that no model predicts patients that it was trained on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,11 +13,19 @@ from flame.federation.task import Patients
 from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED, Training
 
 LEFT_OUT = "{} leave-one-out"
+"""Name of the models that were trained without the centre on which they are tested."""
 
 
 @dataclass(frozen=True, eq=False)
 class OutOfSample:
-    """``rows`` of ``patients`` that ``training`` never saw; ``model`` is its name in tables."""
+    """Patients of one centre and a model that was not trained on them.
+
+    Args:
+        model: name of the model in tables.
+        patients: patients of the test centre.
+        training: training of the model.
+        rows: (m,) indices of the patients that the model predicts.
+    """
 
     model: str
     patients: Any
@@ -26,19 +34,23 @@ class OutOfSample:
 
     @property
     def trained_on(self) -> tuple[str, ...]:
-        """The centres that the model was trained on."""
+        """Centres that the model was trained on."""
         return self.training.centres
 
 
 def out_of_sample(
     config: TrainingConfig, by_centre: list[Any], compared: tuple[str, ...] = ()
 ) -> Iterator[OutOfSample]:
-    """Local, federated and pooled models at every centre, and those that never saw it.
+    """Yield every model of a run at every centre, with the patients it predicts.
+
+    Models are local, personalised, federated, compared and pooled ones, and those trained without
+    the test centre. A model that was trained at the test centre predicts the held-out fold; any
+    other predicts all patients.
 
     Args:
         config: folds and seeds.
-        by_centre: the patients of each centre.
-        compared: further strategies.
+        by_centre: patients of each centre.
+        compared: names of strategies that are compared with the main one.
     """
     centres = tuple(p.centre for p in by_centre)
     for patients in by_centre:
@@ -51,7 +63,7 @@ def out_of_sample(
 def _models(
     config: TrainingConfig, centre: str, centres: tuple[str, ...], compared: tuple[str, ...]
 ) -> Iterator[tuple[str, Training]]:
-    """Names in tables and trainings, whole and of seed 0, of all models tested at a centre."""
+    """Yield the name and training (seed 0, no folds) of every model tested at a centre."""
     others = tuple(c for c in centres if c != centre)
     for origin in centres:
         yield LOCAL, Training(LOCAL, (origin,), 0, 0)
@@ -66,7 +78,7 @@ def _models(
 def _rows(
     config: TrainingConfig, patients: Patients, whole: Training
 ) -> Iterator[tuple[Training, NDArray[np.intp]]]:
-    """Out-of-fold where the model was trained at this centre, else the whole model for all."""
+    """Yield each fold with its rows where the model was trained at the centre, else all rows."""
     if patients.centre not in whole.centres:
         yield whole, np.arange(len(patients.pseudonyms))
         return

@@ -1,4 +1,4 @@
-"""Figures of centres together: how much they differ, and what a new centre may expect."""
+"""Random-effects meta-analysis: variation between centres, and the range for a new centre."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RandomEffects:
-    """Mean over centres with its 95 % interval; ``tau2`` is the variance between centres.
+    """Mean over centres, variation between them, and prediction interval.
 
-    ``i2`` is the share of it in what is seen; ``new_low`` and ``new_high`` bound the 95 %
-    prediction interval for a centre of its own, which takes three centres.
+    Args:
+        mean: random-effects mean; NaN where undefined.
+        low: lower bound of its 95 % interval.
+        high: upper bound of its 95 % interval.
+        tau2: variance between centres.
+        i2: share of the observed variance that lies between centres, 0 to 1.
+        new_low: lower bound of the 95 % prediction interval for a new centre.
+        new_high: upper bound of that interval, which needs at least three centres.
+        reason: why something is undefined.
     """
 
     mean: float
@@ -31,10 +38,27 @@ class RandomEffects:
 
 
 def random_effects(values: Array, errors: Array) -> RandomEffects:
-    """DerSimonian and Laird (1986, doi:10.1016/0197-2456(86)90046-2) of one value a centre.
+    """Pool one value from each centre with the random-effects model of DerSimonian and Laird.
 
-    ``errors`` are standard errors. Prediction interval after Higgins (2009,
-    doi:10.1111/j.1467-985X.2008.00552.x), with k - 2 degrees of freedom.
+    With weights w = 1 / error^2, fixed mean m and Q = sum w (value - m)^2: tau2 = max(0, (Q - (k -
+    1)) / (sum w - sum w^2 / sum w)). The mean then has weights 1 / (error^2 + tau2). The prediction
+    interval has k - 2 degrees of freedom.
+
+    Args:
+        values: (k,) value of each centre.
+        errors: (k,) standard errors.
+
+    Returns:
+        The summary; undefined for one centre or an error of 0.
+
+    Reference:
+        DerSimonian and Laird 1986, doi:10.1016/0197-2456(86)90046-2. Prediction interval: Higgins
+        2009, doi:10.1111/j.1467-985X.2008.00552.x.
+
+    Example:
+        >>> effects = random_effects(np.array([0.0, 2.0]), np.array([1.0, 1.0]))
+        >>> effects.mean, float(effects.tau2), effects.i2
+        (1.0, 1.0, 0.5)
     """
     k = len(values)
     if k < 2:

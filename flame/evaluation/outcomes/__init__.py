@@ -1,1 +1,1 @@
-"""How predictions of response and survival hold at each centre."""
+"""Evaluates predictions of response and survival at each centre."""

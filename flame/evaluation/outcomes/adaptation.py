@@ -1,7 +1,7 @@
-"""What a new hospital gains from a few of its own patients: recalibration, fine-tuning, nothing.
+"""Adapts a model to a new centre with few patients: unchanged, recalibrated or fine-tuned.
 
-A model that never saw the hospital is adapted on n of its patients, drawn many times over, and
-tested on all others.
+A model that was not trained at the centre is adapted on n of its patients, drawn repeatedly, and
+tested on all its other patients.
 """
 
 from collections.abc import Iterator
@@ -22,14 +22,23 @@ from flame.models.response.inputs import Inputs
 Array = NDArray[np.float64]
 
 SIZES, DRAWS, DRAWS_OF_IMAGES, ROUNDS = (5, 10, 20), 20, 3, 5
-"""Patients to adapt on, draws of them, and rounds of fine-tuning: fixed before any result."""
+"""Numbers of patients to adapt on, draws of them (fewer with images, which take longer to train),
+and rounds of fine-tuning. All were fixed before any result was known.
+"""
 AS_IT_IS, RECALIBRATED, TUNED = "as it is", "recalibrated", "fine-tuned"
+"""Names of the ways to adapt."""
 
 
 def adaptation(predictor: Predictor) -> pd.DataFrame:
-    """A row a hospital, n, draw and way: AUC and Brier score on the patients not drawn.
+    """Test adapted models at every centre, with the first seed of the run.
 
-    Of the first seed. Draws without both outcomes, here or there, are passed over.
+    A draw is skipped where the drawn or the other patients have one outcome only.
+
+    Args:
+        predictor: models of the run.
+
+    Returns:
+        One row for each centre, n, draw and way, with AUC and Brier score; empty with one centre.
     """
     rows = [row for inputs in predictor.inputs for row in _at(predictor, inputs)]
     return pd.DataFrame(rows, columns=["centre", "n", "draw", "way", "auc", "brier"])
@@ -70,10 +79,23 @@ def _at(predictor: Predictor, inputs: Inputs) -> Iterator[dict[str, Any]]:
 
 
 def recalibrated(told: Array, outcome: Array, others: Array) -> Array:
-    """``others`` with the intercept and slope that fit ``told`` to ``outcome``.
+    """Recalibrate probabilities: p -> expit(a + b logit(p)), with a and b fitted to few patients.
 
-    The intercept and the logarithm of the slope have a standard normal prior, as five patients
-    tell little; so the order of patients, and the AUC, stay what they are.
+    a and log(b) have standard normal priors, as few patients say little. b is positive, so the
+    order of patients, and the AUC, do not change.
+
+    Args:
+        told: (n,) probabilities of the patients to fit on, inside (0, 1).
+        outcome: (n,) 1 for responders, 0 for the others.
+        others: (m,) probabilities to recalibrate, inside (0, 1).
+
+    Returns:
+        (m,) recalibrated probabilities.
+
+    Example:
+        >>> p = recalibrated(np.full(5, 0.5), np.ones(5), np.array([0.5]))
+        >>> bool(p[0] > 0.5)
+        True
     """
     x = logit(told)
 
@@ -89,7 +111,7 @@ def recalibrated(told: Array, outcome: Array, others: Array) -> Array:
 def _tuned(
     predictor: Predictor, unseen: Training, known: Inputs, own: NDArray[np.intp], draw: int
 ) -> Array:
-    """Predictions of the model that went on with ``own`` patients for ROUNDS."""
+    """Return the predictions (n,) of the model after ROUNDS of training on ``own`` patients."""
     weights, shared = predictor.trained(unseen, known.centre)
     mine, rng = [known.take(own)], np.random.default_rng(draw)
     for number in range(1, ROUNDS + 1):

@@ -1,6 +1,6 @@
-"""Plain baselines of a run, each trained on the other centres and tested on the one left out.
+"""Simple baselines of a run, trained on the other centres and tested on the one left out.
 
-Where there is one centre alone, they are cross-validated in the folds of the run.
+With a single centre they are cross-validated in the folds of the run.
 """
 
 import numpy as np
@@ -23,7 +23,16 @@ from flame.models.response.inputs import (
 def baseline_predictions(
     config: TrainConfig, outcome: Outcome, cohorts: list[Cohort]
 ) -> list[Predictions]:
-    """Prevalence (of response), and regressions on the feature sets the run names."""
+    """Predict with the baselines: prevalence (of response) and regressions on feature sets.
+
+    Args:
+        config: configuration of the run.
+        outcome: the kind of outcome.
+        cohorts: patients of each centre, as the task selected them.
+
+    Returns:
+        Predictions of each baseline at each centre.
+    """
     kind, designs = outcome.baseline, dict(outcome.trivial)
     designs |= {f"{kind}, {name}": features for name, features in config.baselines.items()}
     if config.model.clinical:

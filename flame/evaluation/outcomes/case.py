@@ -1,4 +1,4 @@
-"""One case with what the model looks at; a simulated one, as images stay at their centre."""
+"""Shows one simulated case and where the model looks. Real images never leave their centre."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,15 @@ _SHOWN_MM = 2.0
 
 
 def case_section(run: FinishedRun, task: OutcomeTask[Any]) -> list[Section]:
-    """A section with the images of the first patient; empty without simulated images."""
+    """Return the report section with the images of the first patient of a run.
+
+    Args:
+        run: the finished run.
+        task: task of the run.
+
+    Returns:
+        One section; empty where the run has no images or the images are not simulated.
+    """
     cohort, config = run.cohorts[0], run.config
     if not (cohort.simulated and config.model.sequences):
         return []

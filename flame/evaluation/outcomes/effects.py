@@ -1,4 +1,4 @@
-"""What a tabular model looks at: how its prediction moves with one feature."""
+"""Effects of single features on the prediction of a tabular model."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,26 +11,41 @@ from flame.federation.trainings import final_training
 from flame.models.response.inputs import TREATMENT_FEATURES, Inputs
 
 LOW, HIGH = 0.1, 0.9
+"""Quantiles between which a feature is changed."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """Mean change of the prediction at each centre, and over all of them."""
+    """Mean change of the prediction when one feature changes.
+
+    Args:
+        feature: name of the feature.
+        by_centre: mean change at each centre.
+    """
 
     feature: str
     by_centre: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """Over centres, each counting alike."""
+        """Mean over centres, with equal weights."""
         return float(np.mean(self.by_centre))
 
 
 def feature_effects(config: TrainConfig, run: Path, cohort: list[Inputs]) -> list[Effect]:
-    """How the federated model's prediction changes as one feature goes from LOW to HIGH.
+    """Compute how the federated model's prediction changes when one feature goes from LOW to HIGH.
 
-    LOW and HIGH are quantiles over all patients; everything else about a patient stays (a partial
-    dependence, Friedman 2001, doi:10.1214/aos/1013203451). Mean over seeds.
+    LOW and HIGH are quantiles over all patients; a feature whose quantiles are equal goes from its
+    minimum to its maximum. All other features of a patient stay (partial dependence). The change is
+    averaged over seeds.
+
+    Args:
+        config: configuration of the run.
+        run: run folder.
+        cohort: patients of each centre.
+
+    Reference:
+        Friedman 2001, doi:10.1214/aos/1013203451.
     """
     predictor = Predictor(config, run, cohort)
     trained = [final_training(config.data.centres, seed) for seed in config.training.seeds]

@@ -1,4 +1,4 @@
-"""How predictions of response or survival hold at each centre."""
+"""Evaluates predictions of response or survival at each centre."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,8 +6,9 @@ from typing import Any
 import pandas as pd
 
 from flame.core.cohort import Cohort
+from flame.core.progress import Progress
 from flame.core.scores import CentreScore, GeneralisationReport
-from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun, Progress
+from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun
 from flame.evaluation.outcomes.adaptation import adaptation
 from flame.evaluation.outcomes.baselines import baseline_predictions
 from flame.evaluation.outcomes.case import case_section
@@ -25,7 +26,12 @@ from flame.federation.tasks.cohort_summary import summarise_cohorts
 
 @EVALUATIONS.register("outcomes")
 def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
-    """Scores, differences and sections of a run whose task predicts a number a patient."""
+    """Evaluate a task that predicts one number for each patient.
+
+    Args:
+        run: the finished run.
+        progress: called with the number of predictions scored and their total.
+    """
     config, task, inputs = run.config, run.task, run.patients
     outcome = OUTCOMES[task.outcome]
     predictor = Predictor(config, run.folder.path, inputs)
@@ -66,6 +72,11 @@ def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
 
 
 def of_inputs(cohort: Cohort, inputs: Any) -> Cohort:
-    """The patients of a cohort that a task took, row by row as in its inputs."""
+    """Restrict a cohort to the patients that a task uses, in the order of its rows.
+
+    Args:
+        cohort: cohort of a centre.
+        inputs: rows of the task for that centre.
+    """
     by_name = {p.pseudonym: p for p in cohort.patients}
     return replace(cohort, patients=tuple(by_name[name] for name in inputs.pseudonyms))

@@ -1,4 +1,4 @@
-"""Figures of response and survival models, a panel a centre, as inline SVG."""
+"""Figures of response and survival models as inline SVG, one panel for each centre."""
 
 from collections.abc import Sequence as SequenceOf
 
@@ -30,10 +30,19 @@ _COLOURS = {
     UNSEEN: "#c0392b",
 }
 _SMALL = 6.5
+"""Font size of legends in points."""
 
 
 def shown(predictions: SequenceOf[Predictions], centre: str) -> list[Predictions]:
-    """The models drawn at a centre: its own ones, federated, left-out and pooled."""
+    """Return the predictions that are drawn at a centre.
+
+    These are local (its own), personalised, federated and pooled models, and federated ones trained
+    without the centre.
+
+    Args:
+        predictions: predictions of all models.
+        centre: test centre.
+    """
     return [
         p
         for p in predictions
@@ -44,7 +53,15 @@ def shown(predictions: SequenceOf[Predictions], centre: str) -> list[Predictions
 
 
 def roc_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
-    """ROC curves."""
+    """Draw the ROC curves of each centre.
+
+    Args:
+        predictions: predictions of all models.
+        cohort: patients of each centre.
+
+    Returns:
+        The figure as an SVG element.
+    """
     figure, axes = panels(len(cohort))
     for axis, inputs in zip(axes, cohort, strict=True):
         axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
@@ -61,7 +78,15 @@ def roc_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs])
 
 
 def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
-    """Observed share of responders against predicted probability, in up to five groups."""
+    """Draw the observed share of responders by predicted probability, in up to five groups.
+
+    Args:
+        predictions: predictions of all models.
+        cohort: patients of each centre.
+
+    Returns:
+        The figure as an SVG element.
+    """
     figure, axes = panels(len(cohort))
     for axis, inputs in zip(axes, cohort, strict=True):
         axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
@@ -84,13 +109,29 @@ def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[
 
 
 THRESHOLDS = np.linspace(0.05, 0.95, 91)
+"""Probabilities at which net benefit is drawn."""
 
 
 def net_benefit(response: Array, probability: Array, thresholds: Array) -> Array:
-    """Net benefit of calling a patient a responder from each threshold on.
+    """Return the net benefit of treating as responders all patients above a threshold.
 
-    True less false calls a patient, a false one weighed by the odds of the threshold (Vickers
-    2006, doi:10.1177/0272989X06295361).
+    Net benefit = (true positives - false positives * t / (1 - t)) / n at threshold t.
+
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        probability: (n,) predicted probabilities.
+        thresholds: (t,) thresholds below 1.
+
+    Returns:
+        (t,) net benefit at each threshold.
+
+    Reference:
+        Vickers 2006, doi:10.1177/0272989X06295361.
+
+    Example:
+        >>> response, probability = np.array([1.0, 0.0]), np.array([0.8, 0.6])
+        >>> net_benefit(response, probability, np.array([0.2, 0.5, 0.7]))
+        array([0.375, 0.   , 0.5  ])
     """
     called = probability[:, None] >= thresholds
     right = (called & (response > 0.5)[:, None]).mean(axis=0)
@@ -99,7 +140,15 @@ def net_benefit(response: Array, probability: Array, thresholds: Array) -> Array
 
 
 def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
-    """Decision curves: net benefit by threshold, beside calling everyone or no one."""
+    """Draw decision curves: net benefit by threshold, beside treating every patient or none.
+
+    Args:
+        predictions: predictions of all models.
+        cohort: patients of each centre.
+
+    Returns:
+        The figure as an SVG element.
+    """
     figure, axes = panels(len(cohort))
     for axis, inputs in zip(axes, cohort, strict=True):
         known = inputs.labelled
@@ -123,9 +172,18 @@ def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inp
 def survival_figure(
     outcome: Outcome, predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]
 ) -> str:
-    """Kaplan-Meier curves of predicted groups, by the model that never saw the centre.
+    """Draw Kaplan-Meier curves of predicted groups, by the model not trained at the centre.
 
-    The cut is fixed on other patients, see ``Outcome.cuts``.
+    The cut between the groups is set without the test patient, see ``Outcome.cuts``. With a single
+    centre the federated model is cross-validated.
+
+    Args:
+        outcome: the kind of outcome.
+        predictions: predictions of all models.
+        cohort: patients of each centre.
+
+    Returns:
+        The figure as an SVG element.
     """
     figure, axes = panels(len(cohort))
     chosen = UNSEEN if len(cohort) > 1 else FEDERATED
@@ -170,7 +228,16 @@ def _groups(
 
 
 def effects_figure(effects: SequenceOf[Effect], unit: str, most: int = 15) -> str:
-    """A bar a feature, the largest effects first, and a dot a centre."""
+    """Draw one bar for each feature, the largest effects on top, and one dot for each centre.
+
+    Args:
+        effects: effects of features.
+        unit: label of the horizontal axis.
+        most: largest number of features.
+
+    Returns:
+        The figure as an SVG element.
+    """
     ordered = sorted(effects, key=lambda e: abs(e.mean))[-most:]
     figure = Figure(figsize=(7, 0.6 + 0.26 * len(ordered)), layout="constrained")
     axis = figure.add_subplot()
@@ -185,7 +252,14 @@ def effects_figure(effects: SequenceOf[Effect], unit: str, most: int = 15) -> st
 
 
 def adaptation_figure(found: pd.DataFrame) -> str:
-    """Brier score against the patients adapted on: mean over draws, and the middle 90 %."""
+    """Draw the Brier score by number of patients adapted on: mean over draws and middle 90 %.
+
+    Args:
+        found: table as of ``adaptation``.
+
+    Returns:
+        The figure as an SVG element.
+    """
     centres = list(dict.fromkeys(found.centre))
     figure, axes = panels(len(centres))
     colours = {AS_IT_IS: "#777777", RECALIBRATED: "#1f6fb2", TUNED: "#c0392b"}

@@ -1,7 +1,7 @@
-"""Whether a model gives away who was in training: a membership-inference audit.
+"""Membership-inference audit: does a model reveal which patients it was trained on?
 
-The attack guesses that a patient was in training the lower the model's loss is on him (Yeom 2018,
-doi:10.1109/CSF.2018.00027): AUC one half gives nothing away.
+The attack guesses that a patient was in training where the model's loss is low (Yeom 2018,
+doi:10.1109/CSF.2018.00027). An AUC of 0.5 means that the model reveals nothing.
 """
 
 from typing import Any
@@ -19,12 +19,19 @@ from flame.models.regression.logistic import log_losses
 from flame.models.response.inputs import Inputs
 
 _FALSE_ALARMS = 0.1
+"""Share of non-members that the attack calls members where ``caught`` is measured."""
 
 
 def membership(predictor: Predictor) -> dict[str, tuple[Estimate, float]]:
-    """AUC of the attack on each kind of model, and how many members it finds at 10 % false alarms.
+    """Run the attack on the local, federated and pooled models.
 
-    Members and others of one centre are compared, fold by fold: who trained, and who was held out.
+    Training patients and held-out patients of the same centre are compared, fold by fold.
+
+    Args:
+        predictor: models of the run.
+
+    Returns:
+        By kind of model: AUC of the attack, and the share of members found at 10 % false alarms.
     """
     found = {}
     for kind in (LOCAL, FEDERATED, POOLED):
@@ -41,7 +48,17 @@ def membership(predictor: Predictor) -> dict[str, tuple[Estimate, float]]:
 
 
 def attacks(predictor: Predictor, kind: str, inputs: Inputs) -> list[dict[str, Any]]:
-    """A row a seed and fold: the AUC of the attack as ``Scored``, and members ``caught``."""
+    """Run the attack on one kind of model with the patients of one centre.
+
+    Args:
+        predictor: models of the run.
+        kind: local, federated or pooled.
+        inputs: patients of the centre.
+
+    Returns:
+        One row for each seed and fold: the fields of ``Scored`` for the AUC, and ``caught``, the
+        share of members found at 10 % false alarms.
+    """
     config, rows = predictor.config, []
     training, names = config.training, config.data.centres
     known = inputs.take(inputs.labelled)
@@ -59,6 +76,6 @@ def attacks(predictor: Predictor, kind: str, inputs: Inputs) -> list[dict[str, A
 
 
 def _caught(trust: np.ndarray, member: np.ndarray) -> float:
-    """Share of members above the threshold that one in ten of the others is above."""
+    """Return the share of members above the threshold that 10 % of the non-members exceed."""
     threshold = np.quantile(trust[member < 0.5], 1 - _FALSE_ALARMS)
     return float((trust[member > 0.5] > threshold).mean())

@@ -1,4 +1,4 @@
-"""Predictions of every model of a run at every centre, no patient predicted by a model it made."""
+"""Out-of-sample predictions of every model of a run at every centre."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,9 +20,14 @@ from flame.models.response.inputs import Inputs
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Probabilities of one model at one centre: ``by_seed`` (seed, patient).
+    """Predictions of one model at one centre, for patients that it was not trained on.
 
-    ``folds`` (seed, patient) tells which patients one and the same model predicted.
+    Args:
+        model: name of the model in tables.
+        trained_on: centres that it was trained on.
+        tested_on: test centre.
+        by_seed: (seed, n) predictions.
+        folds: (seed, n) fold of each patient; one model predicted all patients of a fold.
     """
 
     model: str
@@ -33,12 +38,18 @@ class Predictions:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """Probability averaged over seeds."""
+        """Predictions (n,) averaged over seeds."""
         return np.asarray(self.by_seed.mean(axis=0))
 
 
 class Predictor:
-    """Reads the trained weights of a run and applies them."""
+    """Loads the trained models of a run and predicts with them.
+
+    Args:
+        config: configuration of the run.
+        run: run folder.
+        inputs: patients of each centre.
+    """
 
     def __init__(self, config: TrainConfig, run: Path, inputs: list[Inputs]) -> None:
         self.config, self.run, self.inputs = config, run, inputs
@@ -46,7 +57,7 @@ class Predictor:
         self._checkpoint = lru_cache(maxsize=16)(lambda name: finished(run, name))
 
     def all(self) -> list[Predictions]:
-        """Local, federated and pooled models, and those that never saw the tested centre."""
+        """Predict with every model at every centre, see ``out_of_sample``."""
         training = self.config.training
         groups: dict[tuple[str, tuple[str, ...], str], list[OutOfSample]] = {}
         for held in out_of_sample(training, self.inputs, self.config.federation.compare):
@@ -68,14 +79,24 @@ class Predictor:
         return Predictions(*key, probability, folds)
 
     def of(self, training: Training, inputs: Inputs) -> NDArray[np.float64]:
-        """What the model of a training predicts (n,)."""
+        """Return the predictions (n,) of the model of one training.
+
+        Args:
+            training: the training, which must be finished.
+            inputs: patients of one centre.
+        """
         found: NDArray[np.float64] = self.task.predict(
             inputs, *self.trained(training, inputs.centre)
         )
         return found
 
     def trained(self, training: Training, centre: str) -> tuple[Weights, Shared]:
-        """Weights of a training as they are used at a centre, and what was learned beside them."""
+        """Return the weights of a training as a centre uses them, and its shared arrays.
+
+        Args:
+            training: the training, which must be finished.
+            centre: name of the centre; personalised strategies keep weights for each centre.
+        """
         checkpoint = self._checkpoint(training.name)
         strategy = strategy_of(self.config, training.kind)
         return strategy.weights_for(checkpoint.state, centre), checkpoint.shared

@@ -1,4 +1,4 @@
-"""What is predicted of a patient: the response, or survival. One entry a kind of outcome."""
+"""Kinds of predicted outcome: response and survival."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -24,16 +24,22 @@ from flame.models.response.inputs import (
 )
 
 Scored = tuple[NDArray[np.float64], NDArray[np.intp]]
-"""Predictions and folds, (seed, patient) each."""
+"""Predictions and folds, (seed, n) each."""
 LEAST_DEATHS = 0.5
-"""Deaths that a centre without any counts as where a rate is taken."""
+"""Deaths assumed at a centre without any, so that days per death stay finite."""
 
 
 class Outcome(Protocol):
     """One kind of outcome; see ``OUTCOMES``.
 
-    ``groups`` are the predicted groups, the better one first, and ``cut_text`` what parts them.
-    ``baseline`` is what a plain baseline is, ``trivial`` baselines have no features.
+    Args:
+        metric: name of the main metric.
+        is_probability: whether predictions are probabilities.
+        groups: names of the two predicted groups, the better one first.
+        cut_text: description of the cut between the groups, followed by the training centres.
+        effect_unit: unit of feature effects.
+        baseline: name of the baseline regression.
+        trivial: features of further baselines by name; without features they predict a constant.
     """
 
     metric: str
@@ -45,29 +51,60 @@ class Outcome(Protocol):
     trivial: Mapping[str, tuple[str, ...]]
 
     def cuts(self, predictions: Predictions, cohort: list[Inputs]) -> NDArray[np.float64]:
-        """Prediction (seed, patient) from which on a patient is in the first of ``groups``.
+        """Return the prediction from which a patient belongs to the first group.
 
-        By those whom the model was trained on, never the patient.
+        The cut comes from the patients that the model was trained on, never from the patient.
+
+        Args:
+            predictions: predictions of one model at one centre.
+            cohort: patients of each centre.
+
+        Returns:
+            (seed, n) cuts.
         """
 
     def inputs(self, cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-        """Arrays of the patients whose outcome can be learned from."""
+        """Return the arrays of the patients of a centre.
+
+        Args:
+            cohort: cohort of the centre.
+            config: features of the model.
+
+        Raises:
+            BadInput: the outcome is unknown for all patients, or a feature is missing.
+        """
 
     def rate(self, known: Inputs) -> float:
-        """The mean outcome of these patients, the higher the better."""
+        """Return the mean outcome of patients; higher is better.
+
+        Args:
+            known: patients whose outcome is known.
+        """
 
     def estimate(self, inputs: Inputs, scored: Scored) -> Estimate:
-        """The main metric, of patients who are all labelled."""
+        """Return the main metric with its interval.
+
+        Args:
+            inputs: patients whose outcome is known.
+            scored: their predictions and folds, (seed, n) each.
+        """
 
     def difference(self, inputs: Inputs, first: Scored, second: Scored) -> Estimate:
-        """The main metric of ``first`` minus that of ``second``, on the same patients."""
+        """Return the main metric of one model minus that of another, on the same patients.
+
+        Args:
+            inputs: patients whose outcome is known.
+            first: predictions and folds of the first model, (seed, n) each.
+            second: predictions and folds of the model that is subtracted, (seed, n) each.
+        """
 
 
 OUTCOMES: Registry[Outcome] = Registry("outcome")
+"""Kinds of outcome by name; ``Task.outcome`` names one."""
 
 
 class Response:
-    """Probabilities of a response that is known or not."""
+    """Response, predicted as a probability. The main metric is the AUC."""
 
     metric = "auc"
     is_probability = True
@@ -78,7 +115,7 @@ class Response:
     trivial: Mapping[str, tuple[str, ...]] = {"prevalence": ()}
 
     def cuts(self, predictions: Predictions, cohort: list[Inputs]) -> NDArray[np.float64]:
-        """The share of responders."""
+        """Return the share of responders in training of each fold, see ``Outcome``."""
         trained = [i for i in cohort if i.centre in predictions.trained_on]
         here = [i for i in trained if i.centre == predictions.tested_on]
         others = [i.response[i.labelled] for i in trained if i.centre != predictions.tested_on]
@@ -90,24 +127,24 @@ class Response:
         return cuts
 
     def inputs(self, cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-        """Patients of known response."""
+        """Return the patients of a centre, see ``Outcome``. Some may have an unknown response."""
         return build_inputs(cohort, config)
 
     def rate(self, known: Inputs) -> float:
-        """The share of responders."""
+        """Return the share of responders."""
         return float(known.response.mean())
 
     def estimate(self, inputs: Inputs, scored: Scored) -> Estimate:
-        """AUC."""
+        """Return the AUC, see ``Outcome``."""
         return auc_estimate(inputs.response.astype(float), *scored)
 
     def difference(self, inputs: Inputs, first: Scored, second: Scored) -> Estimate:
-        """Of the AUC."""
+        """Return the difference of AUC, see ``Outcome``."""
         return auc_difference(inputs.response.astype(float), first, second)
 
 
 class Survival:
-    """Scores that are the higher the longer a patient lives."""
+    """Survival, predicted as a score: higher is longer. The main metric is the C-index."""
 
     metric = "c_index"
     is_probability = False
@@ -118,23 +155,23 @@ class Survival:
     trivial: Mapping[str, tuple[str, ...]] = {}
 
     def cuts(self, predictions: Predictions, cohort: list[Inputs]) -> NDArray[np.float64]:
-        """0, the mean risk: features are standardised over the training centres."""
+        """Return 0, the mean score, as features are standardised over the training centres."""
         return np.zeros(predictions.folds.shape)
 
     def inputs(self, cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-        """Patients of known survival."""
+        """Return the patients of a centre, see ``Outcome``. Some may have an unknown survival."""
         return followed(cohort, config)
 
     def rate(self, known: Inputs) -> float:
-        """Days lived for each death."""
+        """Return the days of follow-up per death."""
         return float(known.survival_days.sum() / max(known.died.sum(), LEAST_DEATHS))
 
     def estimate(self, inputs: Inputs, scored: Scored) -> Estimate:
-        """C-index."""
+        """Return the C-index, see ``Outcome``."""
         return c_index_estimate(inputs.survival_days, inputs.died, *scored)
 
     def difference(self, inputs: Inputs, first: Scored, second: Scored) -> Estimate:
-        """Of the C-index."""
+        """Return the difference of C-index, see ``Outcome``."""
         return c_index_difference(inputs.survival_days, inputs.died, first, second)
 
 

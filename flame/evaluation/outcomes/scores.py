@@ -14,7 +14,14 @@ from flame.models.response.inputs import Inputs
 def scores(
     outcome: Outcome, metrics: Sequence[str], predictions: Predictions, cohort: list[Inputs]
 ) -> list[CentreScore]:
-    """The named metrics of one model at one centre."""
+    """Compute metrics of one model at one centre.
+
+    Args:
+        outcome: the kind of outcome.
+        metrics: names of metrics; those of images are skipped.
+        predictions: predictions of the model at the centre.
+        cohort: patients of each centre.
+    """
     tested, rows = _tested(outcome, predictions, cohort), []
     for name in metrics:
         measure = METRICS[name].measure
@@ -58,7 +65,17 @@ def differences(
     cohort: list[Inputs],
     baselines: Iterable[str],
 ) -> list[Difference]:
-    """See ``PAIRS``; and the federated model that never saw a centre against ``baselines``."""
+    """Compare models on the same patients of each centre, by the main metric of the outcome.
+
+    The pairs are ``PAIRS``, and the federated model not trained at the centre minus each baseline.
+    Pairs with a missing model are skipped.
+
+    Args:
+        outcome: the kind of outcome.
+        predictions: predictions of all models.
+        cohort: patients of each centre.
+        baselines: names of baselines.
+    """
     by_name = {
         (p.model, p.tested_on): p
         for p in predictions

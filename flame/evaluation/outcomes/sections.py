@@ -1,4 +1,4 @@
-"""What the report of a run on response or survival has of its own."""
+"""Sections that only reports on response or survival have."""
 
 from typing import Any
 
@@ -22,7 +22,11 @@ from flame.models.response.inputs import Inputs
 
 
 def limits(task: Task[Any]) -> list[str]:
-    """How figures of such a run are to be read."""
+    """Return notes on how to read the figures of a run.
+
+    Args:
+        task: task of the run.
+    """
     config = task.config
     found = [
         "With several seeds AUC, C-index and Brier score are means over seeds; curves and "
@@ -45,7 +49,12 @@ def limits(task: Task[Any]) -> list[str]:
 
 
 def cohort_rows(counts: list[Row], cohorts: list[Cohort]) -> list[Row]:
-    """``counts`` with ages and radiations where they are known."""
+    """Add median age and radiotherapy to the table of centres, where they are known.
+
+    Args:
+        counts: one row for each centre.
+        cohorts: cohort of each centre, in the same order.
+    """
     rows = [dict(row) for row in counts]
     people = [p for c in cohorts for p in c.patients]
     for row, cohort in zip(rows, cohorts, strict=True):
@@ -76,7 +85,19 @@ def outcome_sections(
     members: dict[str, tuple[Estimate, float]],
     adapted: pd.DataFrame,
 ) -> list[Section]:
-    """Curves, groups, the probe and effects."""
+    """Return the sections with curves, subgroups, shortcut probe, effects and audit.
+
+    Args:
+        config: configuration of the run.
+        outcome: the kind of outcome.
+        predictions: predictions of all models.
+        inputs: patients of each centre.
+        groups: table as of ``subgroups``.
+        shortcut: result of ``probe``; None with one centre.
+        effects: result of ``feature_effects``.
+        members: result of ``membership``.
+        adapted: table as of ``adaptation``.
+    """
     sections = [
         Section(
             "survival",

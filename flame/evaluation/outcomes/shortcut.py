@@ -1,4 +1,4 @@
-"""Shortcut probe: could a model do well by telling the hospital instead of the patient?"""
+"""Shortcut probe: could a model score well by recognising the centre instead of the patient?"""
 
 from dataclasses import dataclass
 
@@ -17,14 +17,20 @@ from flame.federation.trainings import FEDERATED
 from flame.models.response.inputs import Inputs, concatenate
 
 _FOLDS = 5
+"""Folds in which the centre is predicted from the features."""
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """Figures of pairs over all centres and within them, and of the centre alone.
+    """Results of the shortcut probe.
 
-    ``telling`` is the balanced accuracy with which features tell the centre, by ``chance`` one
-    over the number of centres; NaN where there are no tabular features.
+    Args:
+        centre_only: metric of a prediction from the centre alone, over all pairs of patients.
+        model: metric of the federated model over all pairs of patients.
+        within: metric of the federated model over pairs of patients of the same centre.
+        telling: balanced accuracy of recognising the centre from the features; NaN without tabular
+            features or with a centre of fewer than five patients.
+        chance: balanced accuracy of guessing, 1 / number of centres.
     """
 
     centre_only: Estimate
@@ -37,7 +43,16 @@ class Shortcut:
 def probe(
     outcome: Outcome, predictions: list[Predictions], cohort: list[Inputs]
 ) -> Shortcut | None:
-    """None where there is one centre only. The federated model, cross-validated."""
+    """Run the shortcut probe on the cross-validated federated model.
+
+    Args:
+        outcome: the kind of outcome.
+        predictions: predictions of all models.
+        cohort: patients of each centre.
+
+    Returns:
+        The results; None with one centre.
+    """
     if len(cohort) < 2:
         return None
     everyone = concatenate(cohort)
@@ -62,9 +77,9 @@ def probe(
 def _centre_rates(
     outcome: Outcome, inputs: Inputs, rows: np.ndarray, centre: np.ndarray, folds: np.ndarray
 ) -> np.ndarray:
-    """The share of responders, or the years lived a death, of a patient's centre (seed, patient).
+    """Return the rate (seed, n) of each patient's centre, from patients outside the fold.
 
-    Of patients outside the fold, as a model would know it.
+    The rate is the share of responders, or the days of follow-up per death.
     """
     rates, labelled = np.full(folds.shape, np.nan), np.isin(np.arange(len(centre)), rows)
     for seed, fold in np.ndindex(len(folds), int(folds.max()) + 1):

@@ -1,4 +1,4 @@
-"""Whether a model holds in parts of the population: sex, age, radiation."""
+"""Performance within subgroups: sex, age and radiation."""
 
 from collections.abc import Callable
 
@@ -13,14 +13,25 @@ from flame.federation.trainings import FEDERATED
 from flame.models.response.inputs import Inputs, concatenate
 
 _APART = 10_000
-"""More than there are folds: patients of two centres never share one."""
+"""Offset between the folds of two centres; larger than any number of folds, so none is shared."""
 _AGE = 65
+"""Age in years that separates the two age groups."""
 
 
 def pooled_scores(
     predictions: list[Predictions], cohort: list[Inputs], model: str, across: bool = False
 ) -> Scored:
-    """Predictions and folds of a model at all centres; pairs stay within one, or go ``across``."""
+    """Stack the predictions and folds of one model over all centres.
+
+    Args:
+        predictions: predictions of all models.
+        cohort: patients of each centre.
+        model: name of the model.
+        across: whether patients of different centres may share a fold, and so be compared.
+
+    Returns:
+        Predictions and folds, (seed, n) each, with patients in the order of ``cohort``.
+    """
     by_centre = {p.tested_on: p for p in predictions if p.model == model}
     each = [by_centre[i.centre] for i in cohort]
     apart = 0 if across else _APART
@@ -31,7 +42,17 @@ def pooled_scores(
 def subgroups(
     outcome: Outcome, predictions: list[Predictions], cohort: list[Inputs], cohorts: list[Cohort]
 ) -> pd.DataFrame:
-    """A row a subgroup and model: n, and the metric over pairs of patients of one centre."""
+    """Compute the main metric within subgroups, over pairs of patients of one centre.
+
+    Args:
+        outcome: the kind of outcome.
+        predictions: predictions of all models.
+        cohort: patients of each centre.
+        cohorts: cohorts of the same centres, with clinical data.
+
+    Returns:
+        One row for each subgroup and model: number of patients, metric and interval.
+    """
     patients = {(c.centre, p.pseudonym): p for c in cohorts for p in c.patients}
     everyone, rows = concatenate(cohort), []
     known = [patients[i.centre, name] for i in cohort for name in i.pseudonyms]

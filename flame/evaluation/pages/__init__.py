@@ -1,1 +1,1 @@
-"""Pages that open in a browser offline, model cards and TensorBoard files."""
+"""HTML pages that open offline, model cards and TensorBoard files."""

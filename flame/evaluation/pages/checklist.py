@@ -1,13 +1,13 @@
-"""TRIPOD+AI and CLAIM: what the run itself can answer, and what its authors must write.
+"""TRIPOD+AI and CLAIM checklists, filled with what a run documents; authors write the rest.
 
-Items after TRIPOD+AI (Collins 2024, doi:10.1136/bmj-2023-078378) and CLAIM (Mongan 2020,
+Items follow TRIPOD+AI (Collins 2024, doi:10.1136/bmj-2023-078378) and CLAIM (Mongan 2020,
 doi:10.1148/ryai.2020200029).
 """
 
 from typing import Any
 
-from flame import __version__
 from flame.core.scores import GeneralisationReport
+from flame.core.version import __version__
 from flame.evaluation.metrics.metric import METRICS
 from flame.evaluation.pages.sections import Section
 from flame.federation.task import Row, Task
@@ -16,7 +16,13 @@ _AUTHORS = "for the authors"
 
 
 def checklist(task: Task[Any], report: GeneralisationReport, counts: list[Row]) -> Section:
-    """A table of items: TRIPOD+AI, CLAIM, what it is about, what this run says."""
+    """Return the checklist section: items of both guidelines, topic, and what the run states.
+
+    Args:
+        task: task of the run.
+        report: scores of the run.
+        counts: one row for each centre, with the number of patients.
+    """
     rows = [[*item, text or _AUTHORS] for item, text in _items(task, report, counts)]
     return Section(
         "checklist",

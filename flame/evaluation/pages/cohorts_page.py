@@ -1,4 +1,4 @@
-"""The page of ``flame describe``."""
+"""Page of ``flame describe``: the patients of each centre."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +22,17 @@ def render(
     curve: pd.DataFrame,
     test: np.ndarray,
 ) -> str:
-    """Return the page as HTML; ``test`` is chi-squared, its degrees of freedom and p."""
+    """Return the page as HTML.
+
+    Args:
+        config: configuration of the run.
+        simulated: whether the patients are simulated.
+        centres: one row of counts for each centre.
+        features: one row for each feature: number known, mean, SD, AUC and C-index with intervals.
+        curve: survival curve of all patients with the columns times (days), alive, low and high.
+        test: (3,) log-rank test over centres: chi-squared, degrees of freedom and p; NaN where
+            survival cannot be compared.
+    """
     least = config.privacy.least_count
     told = f"log-rank over centres: chi-squared {test[0]:.1f} on {test[1]:.0f}, p = {test[2]:.2g}."
     if np.isnan(test[2]):

@@ -1,4 +1,4 @@
-"""Figures of the report as inline SVG."""
+"""Figures that several pages share, as inline SVG."""
 
 import io
 import re
@@ -17,13 +17,23 @@ from flame.preprocessing.stages.interpolation import resample
 
 
 def panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
-    """A figure with that many axes side by side; ``height`` in inches."""
+    """Return an empty figure with axes side by side.
+
+    Args:
+        count: number of axes.
+        height: height of the figure in inches.
+    """
     figure = Figure(figsize=(3.4 * count, height), layout="constrained")
     return figure, [figure.add_subplot(1, count, i + 1) for i in range(count)]
 
 
 def to_svg(figure: Figure, name: str) -> str:
-    """Return the figure as an <svg> element; ids carry ``name`` so that figures do not clash."""
+    """Return a figure as an <svg> element.
+
+    Args:
+        figure: the figure.
+        name: prefix of all ids, so that figures on one page do not clash.
+    """
     stream = io.StringIO()
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # a site or a method may have a $ in its name
@@ -35,9 +45,15 @@ def to_svg(figure: Figure, name: str) -> str:
 
 
 def case_figure(scans: SequenceOf[Scan], relevance: Scan | None = None) -> str:
-    """Axial, coronal and sagittal slices of one case through its brightest enhancement.
+    """Draw axial, coronal and sagittal slices of one case through its brightest enhancement.
 
-    ``relevance`` is drawn over all scans: red where hiding the image lowers the prediction.
+    Args:
+        scans: scans of one day; the last one should be the T1c, whose brightest point is shown.
+        relevance: effect of hiding the image, drawn over all scans; red where hiding the image
+            lowers the prediction.
+
+    Returns:
+        The figure as an SVG element.
     """
     figure = Figure(figsize=(2.2 * len(scans), 6.2), layout="constrained", facecolor="black")
     contrast = scans[-1].voxels
@@ -79,7 +95,16 @@ def _smooth(voxels: np.ndarray) -> np.ndarray:
 
 
 def dots_figure(rows: pd.DataFrame, metric: str, title: str) -> str:
-    """A dot a patient and the mean, by model, a panel a centre; ``rows`` as of patient_scores."""
+    """Draw one dot for each patient and the mean, by model, with one panel for each centre.
+
+    Args:
+        rows: table as of ``patient_scores``.
+        metric: column of the metric.
+        title: label of the vertical axis.
+
+    Returns:
+        The figure as an SVG element.
+    """
     centres = list(dict.fromkeys(rows.tested_on))
     figure, axes = panels(len(centres))
     for axis, centre in zip(axes, centres, strict=True):

@@ -1,4 +1,4 @@
-"""A patient's forecasts under each radiation, and the files they are written to."""
+"""Forecasts of one patient under each radiation, and the files they are written to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,12 +20,21 @@ from flame.preprocessing.cohort.source_series import SourceSeries
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What ``flame predict`` found.
+    """Result of ``flame predict`` for one patient.
 
-    ``case`` lies on a cube with the RAS+ ``affine`` (mm), ``baseline`` are the images before
-    radiotherapy on their own grid. ``response`` is a probability, or None where no model was given.
-    ``parameters`` are those of the mechanistic model where there is one: median and 90 % interval.
-    ``relevance`` says where the image matters to the response, see ``occlusion``.
+    Args:
+        subject: pseudonym of the patient.
+        case: the patient on a cube of voxels around the tumour.
+        affine: (4, 4) map from voxel indices of the cube to RAS+ world space in mm.
+        baseline: images before radiotherapy on their own grid.
+        forecasts: forecasts by radiation, one for each day.
+        response: probability of response; None without a response model.
+        warnings: warnings to show.
+        simulated: whether the patient is simulated.
+        parameters: median and bounds of the 90 % interval by parameter of the mechanistic model;
+            empty without one.
+        relevance: effect of the image on the response, see ``occlusion``; None without a response
+            model.
     """
 
     subject: str
@@ -40,7 +49,7 @@ class Prediction:
     relevance: Scan | None = None
 
     def volumes(self) -> pd.DataFrame:
-        """Median and 90 % band of the volume in ml by radiation and day."""
+        """Return median and 90 % interval of the volume in ml, one row per radiation and day."""
         rows = []
         for radiation, forecasts in self.forecasts.items():
             for f in forecasts:
@@ -57,7 +66,14 @@ class Prediction:
 
 
 def write_maps(out: Path, prediction: Prediction) -> None:
-    """A probability map and a mask (NIfTI) a radiation and day, and the table of volumes."""
+    """Write the forecasts as NIfTI files and the volumes as a table.
+
+    Each radiation and day has a probability map and a mask.
+
+    Args:
+        out: existing folder.
+        prediction: result for the patient.
+    """
     for radiation, forecasts in prediction.forecasts.items():
         for f in forecasts:
             stem = f"sub-{prediction.subject}_radiation-{radiation}_day-{f.day:03d}"
@@ -78,9 +94,17 @@ def write_maps(out: Path, prediction: Prediction) -> None:
 def write_segmentations(
     out: Path, prediction: Prediction, source: SourceSeries
 ) -> tuple[Path, ...]:
-    """One SEG a radiation, a segment a day, on a series of the images before radiotherapy.
+    """Write one SEG file for each radiation, with a segment for each day, on the original images.
 
-    They carry the patient's name, so theirs do not carry the pseudonym.
+    The files carry the patient's name, as the images do. Their names therefore omit the pseudonym.
+
+    Args:
+        out: folder; files are written to its subfolder ``seg``.
+        prediction: result for the patient.
+        source: DICOM series before radiotherapy.
+
+    Returns:
+        The files.
     """
     written = []
     for radiation, forecasts in prediction.forecasts.items():

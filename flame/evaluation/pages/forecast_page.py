@@ -1,4 +1,4 @@
-"""prediction.html: curves and a slice viewer, in one file that needs nothing else."""
+"""Page of ``flame predict``: volume curves and a slice viewer in one self-contained file."""
 
 import base64
 import json
@@ -10,20 +10,25 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from flame import __version__
 from flame.core.imaging import Sequence
 from flame.core.treatment import Radiation
+from flame.core.version import __version__
 from flame.evaluation.pages.figures import to_svg
 from flame.evaluation.pages.forecast import Prediction
 from flame.preprocessing.stages.interpolation import resample
 
 COLOURS = {Radiation.PHOTON: "#1f6fb2", Radiation.PROTON: "#b58900", Radiation.CARBON: "#c0392b"}
+"""Colour of each radiation in the curves."""
 _FINER = 2
-"""Voxels of the images shown for one of the forecast, along each axis."""
+"""Image voxels per forecast voxel along each axis."""
 
 
 def render(prediction: Prediction) -> str:
-    """Return the page as HTML."""
+    """Return the page as HTML.
+
+    Args:
+        prediction: result for the patient.
+    """
     environment = Environment(
         loader=PackageLoader("flame.evaluation.pages", "."),
         undefined=StrictUndefined,
@@ -57,7 +62,7 @@ def _course(prediction: Prediction) -> str:
 
 
 def _parameters(prediction: Prediction) -> list[list[str]]:
-    """Name, unit, median and interval."""
+    """Return name, unit, median and interval of each parameter of the mechanistic model."""
     names = {
         "diffusion": ("diffusion in white matter", "mm²/day"),
         "rate": ("proliferation rate", "1/day"),
@@ -110,7 +115,7 @@ def _volume_rows(prediction: Prediction) -> list[list[str]]:
 
 
 def _volumes(prediction: Prediction) -> dict[str, Any]:
-    """Volumes for the viewer: bytes in base64, x fastest, RAS+ axes."""
+    """Return the volumes for the viewer: bytes in base64, first axis fastest, RAS+ axes."""
     side = prediction.case.tumour.shape[0]
     return {
         "side": side,
@@ -125,7 +130,7 @@ def _volumes(prediction: Prediction) -> dict[str, Any]:
 
 
 def _images(prediction: Prediction, side: int) -> dict[Sequence, NDArray[np.float32]]:
-    """Images before radiotherapy on a finer cube, 0 to 255."""
+    """Return the images before radiotherapy on a finer cube, with grey values from 0 to 255."""
     affine = prediction.affine @ np.diag([1 / _FINER] * 3 + [1.0])
     affine[:3, 3] = (prediction.affine @ [*([(1 / _FINER - 1) / 2] * 3), 1.0])[:3]
     found = {}

@@ -1,6 +1,6 @@
-"""A model card (Mitchell 2019, doi:10.1145/3287560.3287596) filled from the run."""
+"""Model card (Mitchell 2019, doi:10.1145/3287560.3287596) filled from a run."""
 
-from flame import __version__
+from flame.core.version import __version__
 from flame.evaluation.metrics.generalisation import at_centre
 from flame.evaluation.metrics.metric import METRICS
 from flame.evaluation.pages.report import models_of
@@ -8,7 +8,11 @@ from flame.evaluation.pages.sections import Evaluation
 
 
 def model_card(evaluation: Evaluation) -> str:
-    """The card as Markdown; what only people can say is left to be filled in."""
+    """Return the model card as Markdown; the owners of the model fill in its intended use.
+
+    Args:
+        evaluation: content of the report.
+    """
     task, report = evaluation.task, evaluation.report
     texts = task.texts()
     kind = "simulated patients" if report.simulated else "real patients"

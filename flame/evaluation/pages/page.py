@@ -1,12 +1,12 @@
-"""One HTML file that needs nothing else: sections of text, tables and figures."""
+"""Renders sections of text, tables and figures as one self-contained HTML file."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from flame import __version__
 from flame.core.config import as_toml
+from flame.core.version import __version__
 from flame.evaluation.pages.sections import Section
 from flame.federation.config import TrainConfig
 from flame.federation.tasks.registry import open_task
@@ -22,7 +22,16 @@ def page(
     sections: list[Section],
     limits: list[str],
 ) -> str:
-    """The page of a training run; ``simulated`` None: it is not known."""
+    """Return the page of a training run as HTML.
+
+    Args:
+        config: configuration of the run.
+        title: title of the page.
+        simulated: whether the patients are simulated; None where it is unknown.
+        warnings: warnings at the top.
+        sections: sections in order.
+        limits: notes on how to read the page.
+    """
     engine = _ENGINES.get(config.federation.engine, "in process")
     strategy = config.federation.strategy if open_task(config).learns_in_rounds else "exact sums"
     about = f"{engine} · strategy {strategy} · {len(config.training.seeds)} seed(s)"
@@ -40,7 +49,17 @@ def filled(
     limits: list[str],
     config: object,
 ) -> str:
-    """Return page.html.j2 filled; ``source`` is what was learned from, and whether simulated."""
+    """Return the template page.html.j2 filled with content.
+
+    Args:
+        title: title of the page.
+        about: line below the title.
+        source: what was learned from (such as patients), and whether it is simulated.
+        warnings: warnings at the top.
+        sections: sections in order.
+        limits: notes on how to read the page.
+        config: configuration, printed as TOML.
+    """
     environment = Environment(
         loader=PackageLoader("flame.evaluation.pages", "."),
         undefined=StrictUndefined,
@@ -60,7 +79,11 @@ def filled(
 
 
 def without_paths(config: TrainConfig) -> TrainConfig:
-    """The configuration with file names only: a report travels further than its folder."""
+    """Return the configuration with file names instead of paths, as reports leave the machine.
+
+    Args:
+        config: configuration of the run.
+    """
     data = replace(
         config.data, bids=Path(config.data.bids).name, table=Path(config.data.table).name
     )

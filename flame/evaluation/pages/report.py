@@ -1,4 +1,4 @@
-"""The report of a run, whatever its task: who was there, how it holds, and what to know."""
+"""Report of a run, the same for every task: cohorts, generalisation, differences and limits."""
 
 from typing import Any
 
@@ -16,10 +16,15 @@ from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
 
 _ORDER = (UNSEEN, FEDERATED, PERSONALISED, LOCAL, LEFT_OUT.format(POOLED), POOLED)
 _COHORTS, _FEW = "cohorts", 30
+"""HTML id of the table of centres, and number of patients below which a centre gets a warning."""
 
 
 def render(evaluation: Evaluation) -> str:
-    """Return the report as HTML."""
+    """Return the report as HTML.
+
+    Args:
+        evaluation: content of the report.
+    """
     task, report, counts = evaluation.task, evaluation.report, evaluation.counts
     config = task.config
     rows = [[str(v) for v in row.values()] for row in counts]
@@ -47,7 +52,13 @@ def render(evaluation: Evaluation) -> str:
 
 
 def shown_metrics(task: Task[Any]) -> list[str]:
-    """The metrics of a task and of its configuration that a report shows, the main one first."""
+    """Return the metrics that a report shows, the main one first.
+
+    These are the metrics of the task and of its configuration without detailed ones.
+
+    Args:
+        task: task of the run.
+    """
     names = dict.fromkeys((*task.metrics, *task.config.evaluation.metrics))
     return [name for name in names if not METRICS[name].detail]
 
@@ -63,14 +74,23 @@ def _few(counts: list[Row]) -> list[str]:
 
 
 def models_of(report: GeneralisationReport, metric: str) -> list[str]:
-    """Models in the order of the tables: unseen, federated, own, then plain baselines."""
+    """Return the models in the order of the tables, baselines last.
+
+    Args:
+        report: scores of the run.
+        metric: name of the metric.
+    """
     found = [m for c in report.centres for m in at_centre(report, metric, c)]
     named = dict.fromkeys([m for m in _ORDER if m in found] + found)
     return list(named)
 
 
 def held_out_table(report: GeneralisationReport) -> Section:
-    """A row a centre, then what holds over centres: the table that a reviewer asks for first."""
+    """Return the main table: one row for each centre, then the summaries over centres.
+
+    Args:
+        report: scores of the run.
+    """
     measure, models = METRICS[report.metric], models_of(report, report.metric)
     rows: list[list[str | Cell]] = []
     for centre in report.centres:
@@ -120,7 +140,10 @@ def _spread(effects: object) -> Cell:
 
 
 def _matrix(report: GeneralisationReport, metric: str) -> Section:
-    """Trained on, tested on. Leave-one-out models share a row: each column has its own."""
+    """Return the table of training centres by test centre.
+
+    Models trained without the test centre share a row, as each column has its own.
+    """
     measure = METRICS[metric]
     rows: dict[tuple[str, str], dict[str, CentreScore]] = {}
     for s in report.scores:

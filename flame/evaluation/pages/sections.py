@@ -1,4 +1,4 @@
-"""What a page is made of: cells, sections, and all that a report of a run needs."""
+"""Parts of a page: cells, sections, and the content of a report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,14 @@ from flame.federation.task import Row, Task
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure of a table, its interval, and a background; ``empty`` where there is none."""
+    """A cell of a table.
+
+    Args:
+        text: the value, or the reason why there is none.
+        interval: the interval, shown smaller.
+        colour: CSS background colour.
+        empty: whether there is no value.
+    """
 
     text: str
     interval: str = ""
@@ -22,7 +29,19 @@ class Cell:
 
 
 def figure_cell(value: float, low: float, high: float, reason: str = "", colour: str = "") -> Cell:
-    """A figure with its interval, or the reason why there is none."""
+    """Return a cell with a value and its interval, or with the reason why there is none.
+
+    Args:
+        value: the value; NaN where undefined.
+        low: lower bound of the interval.
+        high: upper bound of the interval.
+        reason: why the value is undefined.
+        colour: CSS background colour.
+
+    Example:
+        >>> figure_cell(0.713, 0.62, 0.8)
+        Cell(text='0.71', interval='0.62 to 0.80', colour='', empty=False)
+    """
     if not np.isfinite(value):
         return Cell(reason, empty=True)
     return Cell(f"{value:.2f}", f"{low:.2f} to {high:.2f}", colour)
@@ -30,7 +49,17 @@ def figure_cell(value: float, low: float, high: float, reason: str = "", colour:
 
 @dataclass(frozen=True)
 class Section:
-    """A title with a note, and a table or an SVG ``figure`` or both; ``folded`` until opened."""
+    """A section of a page: a title with a note, and a table, a figure or both.
+
+    Args:
+        id: HTML id.
+        title: heading.
+        note: text below the heading.
+        columns: headings of the table.
+        rows: cells of the table.
+        figure: figure as SVG.
+        folded: whether the section is closed until the reader opens it.
+    """
 
     id: str
     title: str
@@ -43,7 +72,16 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Everything a report is made from; ``counts`` is a row a centre, ``sections`` the task's."""
+    """Content of the report of a run.
+
+    Args:
+        task: task of the run.
+        report: scores and differences.
+        counts: one row for each centre.
+        sections: sections of the task.
+        limits: notes on how to read the report.
+        warnings: warnings at the top.
+    """
 
     task: Task[Any]
     report: GeneralisationReport

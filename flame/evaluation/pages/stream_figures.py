@@ -1,4 +1,4 @@
-"""Figures of methods on streams, and of the graph that they learn over, as inline SVG."""
+"""Figures of stream methods and of the gossip graph, as inline SVG."""
 
 import networkx as nx
 import numpy as np
@@ -11,10 +11,18 @@ from flame.evaluation.pages.figures import panels, to_svg
 from flame.federation.gossip.network import GossipNetwork
 
 _NODES_DRAWN = 60
+"""Largest graph with a Kamada-Kawai layout; larger ones get a faster spring layout."""
 
 
 def accuracy_figure(rows: pd.DataFrame) -> str:
-    """Mean accuracy of each method by step, and when nodes' concepts change."""
+    """Draw the mean accuracy of each method by step, and the share of nodes whose concept changes.
+
+    Args:
+        rows: test-then-train results, one row for each method, seed, step and node.
+
+    Returns:
+        The figure as an SVG element.
+    """
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     axis = figure.add_subplot()
     _by_step(axis, rows, "accuracy", scale=100)
@@ -40,7 +48,14 @@ def _by_step(
 
 
 def node_figure(rows: pd.DataFrame) -> str:
-    """Accuracy by node and step of each method."""
+    """Draw the accuracy by node and step, one panel for each method.
+
+    Args:
+        rows: test-then-train results, one row for each method, seed, step and node.
+
+    Returns:
+        The figure as an SVG element.
+    """
     methods = list(dict.fromkeys(rows.method))
     high, wide = -(-len(methods) // 3), min(3, len(methods))
     figure = Figure(figsize=(3.6 * wide, 2.4 * high), layout="constrained")
@@ -68,7 +83,14 @@ def node_figure(rows: pd.DataFrame) -> str:
 
 
 def drift_figure(rows: pd.DataFrame) -> str:
-    """What models do over time: how far they go, how far apart they are, what they forget."""
+    """Draw the effects of drift on models: movement, divergence, consensus distance and forgetting.
+
+    Args:
+        rows: test-then-train results, one row for each method, seed, step and node.
+
+    Returns:
+        The figure as an SVG element.
+    """
     titles = {
         "moved": "mean model moved",
         "divergence": "divergence before mixing",
@@ -86,7 +108,15 @@ def drift_figure(rows: pd.DataFrame) -> str:
 
 
 def topology_figure(peers: GossipNetwork, names: tuple[str, ...]) -> str:
-    """The graph of the first round; arrows where only one of two hears the other."""
+    """Draw the gossip graph of the first round, with arrows unless all links go both ways.
+
+    Args:
+        peers: the gossip network.
+        names: names of the nodes.
+
+    Returns:
+        The figure as an SVG element.
+    """
     links = peers.links(0)
     graph = nx.from_numpy_array(links.T, create_using=nx.DiGraph)
     both = bool((links == links.T).all())

@@ -1,4 +1,4 @@
-"""The page of ``flame stream``: methods side by side on a stream that drifts."""
+"""Page of ``flame stream``: a comparison of methods on a stream that drifts."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from flame.streams.measures import Interval
 from flame.streams.stream import Stream
 
 _NAMED = 10
-"""Classes whose shares are told, at most."""
+"""Largest number of classes that are listed with their shares."""
 
 
 def render(
@@ -36,7 +36,14 @@ def render(
     rows: pd.DataFrame,
     figures: dict[str, dict[str, Interval]],
 ) -> str:
-    """The page as HTML; ``rows`` of every method and seed, ``stream`` that of the first seed."""
+    """Return the page as HTML.
+
+    Args:
+        config: configuration of the stream.
+        stream: stream of the first seed.
+        rows: test-then-train results of all methods and seeds, one row for each step and node.
+        figures: summary figures over seeds, by method and name.
+    """
     sections = [
         summary_section(figures),
         comparison_section(config, rows),
@@ -91,7 +98,7 @@ _LIMITS = [
 
 
 def _classes(stream: Stream) -> str:
-    """What is to be told, with shares of the first seed's rows."""
+    """Return the number of classes, or their names with their shares of the first seed's rows."""
     if len(stream.classes) > _NAMED:
         return f"{len(stream.classes)} classes"
     truth = np.concatenate([batch.truth[batch.there] for batch in stream.batches])

@@ -1,4 +1,4 @@
-"""Tables of the page of ``flame stream``: methods, what one has more than others, detectors."""
+"""Tables of the page of ``flame stream``: methods, paired comparison and detectors."""
 
 from collections.abc import Hashable
 
@@ -14,6 +14,7 @@ from flame.streams.measures import Interval, area_lost, gap_closed, interval
 from flame.streams.stream import Stream
 
 OWN = "evidence-gossip"
+"""Method that is compared with all others where the run has it."""
 _Scored = tuple[Hashable, float]
 _PERCENT = ("accuracy", "without_changes", "worst_node", "forgetting", "detected")
 _TITLES = {
@@ -39,7 +40,11 @@ def _cell(figure: Interval, scale: float = 1.0) -> Cell | str:
 
 
 def summary_section(figures: dict[str, dict[str, Interval]]) -> Section:
-    """Figures of every method."""
+    """Return the table with the figures of every method.
+
+    Args:
+        figures: mean and interval over seeds, by method and name.
+    """
     scales = {**dict.fromkeys(_PERCENT, 100.0), "bytes": 1e-3}
     rows = [
         [method, *(_cell(each[name], scales.get(name, 1.0)) for name in _TITLES)]
@@ -55,7 +60,14 @@ def summary_section(figures: dict[str, dict[str, Interval]]) -> Section:
 
 
 def comparison_section(config: StreamConfig, rows: pd.DataFrame) -> Section:
-    """What evidence gossip, or else the first method, has more than each other."""
+    """Return the table with the accuracy of one method minus that of each other, paired by seed.
+
+    The method is evidence gossip where the run has it, else the first one.
+
+    Args:
+        config: configuration of the stream.
+        rows: test-then-train results of all methods and seeds.
+    """
     methods = config.all_methods
     first = OWN if OWN in methods else next(iter(methods))
     told = [m for m, how in methods.items() if LEARNERS[how.learner].is_told]
@@ -90,7 +102,17 @@ def comparison_section(config: StreamConfig, rows: pd.DataFrame) -> Section:
 
 
 def gap_in_words(name: str, own: _Scored, best: _Scored, oracle: _Scored) -> str:
-    """How much of the gap between the best other and the oracle is closed, in words."""
+    """Describe how much of the gap between the best other method and the oracle a method closes.
+
+    Args:
+        name: name of the method.
+        own: name and accuracy of the method.
+        best: name and accuracy of the best other method that does not use the true concepts.
+        oracle: name and accuracy of the oracle, which uses the true concepts.
+
+    Returns:
+        One or two sentences.
+    """
     (_, mine), (other, theirs), (told, most) = own, best, oracle
     text = f" The best method that is not told the concepts is {other}; {told}, which is, "
     if most <= theirs:
@@ -102,7 +124,13 @@ def gap_in_words(name: str, own: _Scored, best: _Scored, oracle: _Scored) -> str
 
 
 def detection_sections(config: StreamConfig, stream: Stream, rows: pd.DataFrame) -> list[Section]:
-    """Alarms of detectors on errors and on features, if any were asked for."""
+    """Return the table of drift detectors on errors and on features; empty without detectors.
+
+    Args:
+        config: configuration of the stream.
+        stream: stream of the first seed.
+        rows: test-then-train results of all methods and seeds.
+    """
     if not config.detectors:
         return []
     watched = {f"errors of {m}": part for m, part in rows.groupby("method", sort=False)}

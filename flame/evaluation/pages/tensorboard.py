@@ -1,4 +1,4 @@
-"""The history of a run as TensorBoard's event files."""
+"""Writes the history of a run as TensorBoard event files."""
 
 from pathlib import Path
 
@@ -7,13 +7,22 @@ import pandas as pd
 from flame.core.errors import BadInput
 
 FOLDER = "tensorboard"
+"""Folder of the event files inside the run folder."""
 _FIGURES = ("loss", "seconds", "validation")
 
 
 def export(history: pd.DataFrame, run: Path) -> None:
-    """Write a folder a training, a curve a site: loss, seconds and loss of patients kept apart.
+    """Write event files: one folder for each training, one curve for each site and figure.
 
-    What was there is replaced, so that an export can be repeated while a run goes on.
+    The figures are loss, seconds and validation loss. Earlier event files are replaced, so that an
+    export can be repeated during a run.
+
+    Args:
+        history: table as in history.csv.
+        run: run folder.
+
+    Raises:
+        BadInput: TensorBoard is not installed.
     """
     import flame.core.keras_import  # noqa: F401  (TensorBoard loads TensorFlow where it is there)
 

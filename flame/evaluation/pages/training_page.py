@@ -1,4 +1,4 @@
-"""The page of ``flame report``: how training goes, while it goes or after."""
+"""Page of ``flame monitor``: the progress of training, during a run or after it."""
 
 import pandas as pd
 from markupsafe import Markup
@@ -11,11 +11,17 @@ from flame.federation.config import TrainConfig
 from flame.federation.trainings import LOCAL, POOLED
 
 _SHOWN = 6
-"""Trainings with a panel of their own."""
+"""Largest number of trainings that are drawn."""
 
 
 def render(config: TrainConfig, simulated: bool | None, history: pd.DataFrame) -> str:
-    """The page as HTML; ``history`` as in history.csv, the oldest training first."""
+    """Return the page as HTML.
+
+    Args:
+        config: configuration of the run.
+        simulated: whether the patients are simulated; None where it is unknown.
+        history: table as in history.csv, oldest training first.
+    """
     trainings = list(history.groupby("training", sort=False))
     note = (
         f"{len(trainings)} have begun, the newest first; a training has at most "

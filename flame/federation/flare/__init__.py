@@ -1,1 +1,1 @@
-"""NVIDIA FLARE as the engine: its server, its sites, its simulator, and real federations."""
+"""The NVIDIA FLARE engine: server, sites, simulator, and real federations with start-up kits."""

@@ -1,4 +1,4 @@
-"""The lead of a federation: sends a run to the server, follows it, goes on after faults."""
+"""The admin of a real federation: submits a run, follows it and resumes it after faults."""
 
 import contextlib
 import io
@@ -33,21 +33,30 @@ Say = Callable[[str], None]
 Told = dict[str, Any]
 _DONE, _RUNNING = "FINISHED:COMPLETED", ("SUBMITTED", "APPROVED", "DISPATCHED", "RUNNING")
 _LOST = (OSError, SessionClosed, InternalError, NoReply, JobNotFound, CommandError)
-"""How FLARE's session ends where the server does."""
+"""Errors by which FLARE's session ends if the server ends."""
 _LOGIN, _BEAT = 20.0, 16.0
-"""Seconds for a login, and after which a heartbeat, which comes every 10, is missed."""
+"""Time-out of a login in s; and age in s from which a heartbeat, sent every 10 s, is overdue."""
 
 
 @dataclass(frozen=True)
 class AdminSession:
-    """The kit of a lead, and how long to wait in s for a server or sites that are away."""
+    """Access of an admin to a federation.
+
+    Args:
+        kit: folder of the admin's start-up kit.
+        patience_s: how long to wait for a server or sites that are not reachable, in s.
+    """
 
     kit: Path
     patience_s: float = 600.0
 
     @contextmanager
     def session(self) -> Iterator[Any]:
-        """A session with the server; FlameError where there is none within ``patience_s``."""
+        """Open a session with the server, and close it in the end.
+
+        Raises:
+            FlameError: the server is not reachable within ``patience_s``.
+        """
         known = json.loads((self.kit / "startup" / LEAD).read_text())["admin"]
         until = time.monotonic() + self.patience_s
         while True:
@@ -70,12 +79,15 @@ class AdminSession:
                 session.close()
 
     def sites(self) -> tuple[str, ...]:
-        """Sites that are connected."""
+        """Return the connected sites, in order of name."""
         with self.session() as session:
             return _connected(session)
 
     def jobs(self) -> list[dict[str, str]]:
-        """Name, status and start of the server's jobs, newest first."""
+        """Return the ten newest jobs of the server, newest first.
+
+        Each has ``job`` (its id), ``name``, ``status`` and ``submitted`` (a time).
+        """
         with self.session() as session:
             found = session.list_jobs(reverse=True, limit=10)
         return [
@@ -91,10 +103,21 @@ class AdminSession:
     def run(
         self, config: TrainConfig, name: str, out: Path, show: Callable[[Told], None], say: Say
     ) -> None:
-        """Run ``config`` to its end, as run ``name`` of the server; models go to ``out``.
+        """Submit a run, follow it to its end and fetch its models.
 
-        Where a job ends early, another goes on from its last round once all sites are there, as
-        long as each gets further than the one before.
+        If a job ends early, a new one continues from the last finished round once all sites are
+        connected. After two jobs in a row that did not get further, the run fails.
+
+        Args:
+            config: the configuration of the run.
+            name: name of the run at the server.
+            out: the run folder here, into which models and cross-site figures are copied.
+            show: called about once a second with the progress: ``done`` and ``total`` steps, the
+                ``latest`` rows of the history, ``status``, and ``connected`` and ``silent`` sites.
+            say: called with a message in words.
+
+        Raises:
+            FlameError: the run failed, and the message says why; the same command resumes it.
         """
         furthest, tries = -1, 0
         while True:
@@ -110,7 +133,7 @@ class AdminSession:
     def _one_job(
         self, config: TrainConfig, name: str, out: Path, show: Callable[[Told], None], say: Say
     ) -> tuple[int, str]:
-        """Submit and follow one job; return how far it came, and why it ended early if it did."""
+        """Submit and follow one job; return its steps done, and why it ended early, if it did."""
         names, told = centres(config.data), {"done": 0}
         try:
             with self.session() as session:
@@ -127,7 +150,7 @@ class AdminSession:
 
 
 def _connected(session: Any) -> tuple[str, ...]:
-    """Sites whose heartbeat is recent: FLARE's own list has those that died, too."""
+    """Sites with a recent heartbeat; FLARE's own list also has sites that died."""
     beats = {c.name: c.last_connect_time for c in session.get_connected_client_list()}
     newest = max(beats.values(), default=0.0)
     return tuple(sorted(name for name, beat in beats.items() if newest - beat < _BEAT))
@@ -156,15 +179,15 @@ def _submit(session: Any, config: TrainConfig, name: str) -> str:
     with tempfile.TemporaryDirectory() as scratch:
         recipe.export(scratch)
         for code in Path(scratch).glob("*/*/custom"):
-            shutil.rmtree(code)  # sites run what they have installed, and nothing else
+            shutil.rmtree(code)  # sites run installed code only
         return str(session.submit_job(str(Path(scratch) / name)))
 
 
 def _follow(session: Any, job: str, told: Told, show: Callable[[Told], None]) -> str:
-    """Show progress until the job ends; return its status.
+    """Show the progress of a job until it ends, and return its status.
 
-    A site that was lost and is connected again cannot join a running job: the job is ended, for
-    the next to take the site in.
+    A lost site that connects again cannot join a running job. The job is then aborted, so that the
+    next one includes the site.
     """
     back: set[str] = set()
     while True:
@@ -172,7 +195,7 @@ def _follow(session: Any, job: str, told: Told, show: Callable[[Told], None]) ->
         if not status.startswith(_RUNNING):
             return status
         if status == "RUNNING":
-            with contextlib.suppress(Exception):  # it may not have begun, or just have ended
+            with contextlib.suppress(Exception):  # the job may not have begun, or have just ended
                 told.update(session.do_app_command(job, PROGRESS_COMMAND, {}))
         connected = _connected(session)
         show({**told, "status": status, "connected": connected})
@@ -183,7 +206,7 @@ def _follow(session: Any, job: str, told: Told, show: Callable[[Told], None]) ->
 
 
 def _fetch(session: Any, job: str, out: Path) -> str:
-    """Copy the models of a job to ``out``; return why it failed, empty if it did not."""
+    """Copy the results of a job to ``out``; return why it failed, empty if it did not."""
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(session.download_job_result(job, scratch)) / "workspace" / RESULT
         if (result / MODELS).is_dir():

@@ -1,4 +1,4 @@
-"""Calls from FLARE's server to its sites that outlive broken links, slow sites and dead ones."""
+"""Calls from FLARE's server to its sites that survive broken links, slow sites and dead sites."""
 
 import time
 from collections.abc import Mapping
@@ -12,19 +12,25 @@ from flame.federation.calls import Answers, given
 from flame.federation.task import Message
 
 _WAIT, _PING = 5.0, 3.0
-"""Seconds that a site holds a question until it has the answer, and to show that it lives."""
+"""Seconds that a site may hold a call until its reply is ready; and time-out of a ping in s."""
 
 
 class SiteLost(Exception):
-    """Why a site gave no answer."""
+    """A site did not reply; the message says why."""
 
 
 class Calls:
-    """A call that every site is asked side by side, and again where its answer was lost.
+    """Calls sites in parallel, and repeats a call whose reply was lost.
 
-    A site that was silent for ``heartbeat_timeout_s`` is lost; from then on it costs a short ping
-    every ``heartbeat_timeout_s``, until it answers one. One that takes longer than ``timeout_s`` is
-    lost for this call only. ``refused`` are sites that do not want to do what they were asked.
+    A site that does not respond for ``heartbeat_timeout_s`` is lost. From then on it is pinged once
+    every ``heartbeat_timeout_s``, until it responds. A site that needs longer than ``timeout_s`` is
+    lost for this call only. ``silent`` maps each lost site to the time of its next ping, and
+    ``refused`` holds the sites that refused a call.
+
+    Args:
+        names: names of the sites.
+        timeout_s: time that a site has to finish a call, in s.
+        heartbeat_timeout_s: time without a response after which a site is lost, in s.
     """
 
     def __init__(
@@ -46,9 +52,9 @@ class Calls:
         enough: int = 0,
         **arguments: Any,
     ) -> Answers:
-        """What each site answers; what one is given alone reaches no other."""
+        """Call ``method`` at each of ``sites``; see ``flame.federation.calls.Call``."""
         if not enough:
-            wait(self._asked.values())  # what nobody waited for is dropped
+            wait(self._asked.values())  # replies that no call waited for are dropped
             self._asked.clear()
         self._calls += 1
         for site in sites:

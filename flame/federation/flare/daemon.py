@@ -1,4 +1,4 @@
-"""The process of a server or site, kept alive in the foreground."""
+"""Keeps the process of a server or a site running in the foreground."""
 
 import contextlib
 import json
@@ -18,13 +18,26 @@ from flame.federation.privacy.audit_log import AUDIT_FILE
 from flame.federation.run_files import ROUNDS
 
 SERVER, SITE, LEAD = "fed_server.json", "fed_client.json", "fed_admin.json"
+"""File in ``startup`` by which the kit of a server, a site or an admin is recognised."""
 CONSOLE = "console.log"
+"""Name of the log of what the process prints."""
 _REGISTERED = ("Successfully registered client", "Server started")
 Say = Callable[[str], None]
 
 
 def check_kit(kit: Path, kind: str) -> Path:
-    """The kit, made absolute; BadInput where it is not of this kind."""
+    """Check that a folder is a start-up kit of the right kind.
+
+    Args:
+        kit: the folder.
+        kind: ``SERVER``, ``SITE`` or ``LEAD``.
+
+    Returns:
+        The absolute path of the kit.
+
+    Raises:
+        BadInput: the folder is no kit, or a kit of another kind.
+    """
     commands = {SERVER: "serve", SITE: "join", LEAD: "submit"}
     if (kit / "startup" / kind).exists():
         return kit.resolve()
@@ -35,7 +48,16 @@ def check_kit(kit: Path, kind: str) -> Path:
 
 
 def keep_running(kit: Path, variables: Mapping[str, str], say: Say) -> None:
-    """Run the node of ``kit`` until it is stopped; start it again where it dies."""
+    """Run the process of a kit until it is stopped, and restart it if it dies.
+
+    Args:
+        kit: the kit of a server or a site.
+        variables: environment variables of the process, added to those of this one.
+        say: called with a message in words.
+
+    Raises:
+        FlameError: the kit is already running.
+    """
     _place_storage(kit)
     with locked(kit / ".running"), _stopped_by_signals():
         while True:
@@ -51,7 +73,7 @@ def keep_running(kit: Path, variables: Mapping[str, str], say: Say) -> None:
 
 
 def _place_storage(kit: Path) -> None:
-    """FLARE's jobs are kept within the kit: its own places are shared by the whole machine."""
+    """Keep FLARE's jobs within the kit; its default folders are shared by the whole machine."""
     path = kit / "local" / "resources.json"
     resources = json.loads(path.read_text())
     if "snapshot_persistor" not in resources:
@@ -78,7 +100,7 @@ def _started(kit: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes
 
 
 def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
-    """Say what happens until the process ends; return its code."""
+    """Report what happens until the process ends, and return its exit code."""
     logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE, ROUNDS)}
     started, connected = time.monotonic(), False
     while process.poll() is None:
@@ -106,7 +128,7 @@ def _size(path: Path) -> int:
 
 
 def _news(path: Path, places: dict[str, int]) -> Iterator[str]:
-    """Whole lines that were added to a file since ``places``."""
+    """Complete lines added to a file since the offsets in ``places``, which are updated."""
     if _size(path) <= places[path.name]:
         return
     with path.open("rb") as stream:
@@ -119,7 +141,7 @@ def _news(path: Path, places: dict[str, int]) -> Iterator[str]:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the body quietly."""
+    """End the body without a traceback on Ctrl-C and SIGTERM."""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with contextlib.suppress(KeyboardInterrupt):
@@ -129,6 +151,10 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 def server_of(kit: Path) -> str:
-    """Address that a site calls, as host:port."""
+    """Return the address that a site connects to, as host:port.
+
+    Args:
+        kit: the kit of the site.
+    """
     known = json.loads((kit / "startup" / SITE).read_text())
     return str(known["servers"][0]["service"]["target"])

@@ -1,14 +1,14 @@
-"""NVIDIA FLARE's simulator as an engine: one process a site on this machine."""
+"""NVIDIA FLARE's simulator as an engine: one process per site on this machine."""
 
 from flame.core.errors import FlameError
-from flame.federation.coordinator import Progress
+from flame.core.progress import Progress
 from flame.federation.engine import ENGINES, Job
 from flame.federation.gossip.method import GOSSIP
 
 
 @ENGINES.register("flare")
 class FlareEngine:
-    """Sites read their own data, and only weights, counts and sums pass between processes."""
+    """Runs each site in its own process; only weights, counts and sums pass between processes."""
 
     def train(self, job: Job, progress: Progress) -> None:
         """See ``Engine``."""

@@ -1,4 +1,4 @@
-"""How a site starts the process of a job."""
+"""Launcher of the process of a job at a site."""
 
 from typing import Any
 
@@ -7,14 +7,22 @@ from nvflare.app_common.job_launcher.client_process_launcher import ClientProces
 
 
 class SiteLauncher(ClientProcessJobLauncher):  # type: ignore[misc]
-    """FLARE's launcher, but a job process that dies is no failure of everybody's job.
+    """FLARE's launcher, except that the death of one site's process does not end the job of all.
 
-    FLARE's server ends a job for all sites when one site reports a failed process. The coordinator
-    finds out by itself that a site is silent, and decides.
+    FLARE's server ends a job for all sites if one site reports a failed process. Here the
+    coordinator notices that a site is silent and decides.
     """
 
     def launch_job(self, job_meta: dict[str, Any], fl_ctx: Any) -> Any:
-        """Start the process, whose death is reported as an unknown end."""
+        """Start the process of a job; its death is reported as an unknown end, not as a failure.
+
+        Args:
+            job_meta: FLARE's description of the job.
+            fl_ctx: FLARE's context.
+
+        Returns:
+            FLARE's handle of the process.
+        """
         handle = super().launch_job(job_meta, fl_ctx)
         poll = handle.poll
 

@@ -1,4 +1,4 @@
-"""What a site has yet to hand to its neighbours; none of them holds up the others."""
+"""The outbox of a site that learns peer to peer: one queue and one thread per neighbour."""
 
 import logging
 import queue
@@ -12,12 +12,18 @@ from nvflare.collab.api.exceptions import CollabCallError
 from flame.federation.task import Message
 
 _TRIES = 2
+"""Number of times that a message is tried."""
 
 
 class Outbox:
-    """Messages of a site; one that a neighbour does not take is lost.
+    """Sends messages to neighbours without blocking; a message that fails twice is dropped.
 
-    They pass through the server: where they are ``secure`` it cannot read them.
+    Messages pass through the server. With ``secure`` they are encrypted end to end.
+
+    Args:
+        proxies: FLARE's proxy of each neighbour, by its name.
+        heartbeat_timeout_s: time-out of each attempt in s.
+        secure: whether messages are encrypted end to end.
     """
 
     def __init__(
@@ -32,18 +38,32 @@ class Outbox:
             threading.Thread(target=self._deliver, args=(neighbour,), daemon=True).start()
 
     def post(self, neighbour: str, topic: str, items: Mapping[str, Message]) -> None:
-        """Send, without waiting for it."""
+        """Queue a message and return at once.
+
+        Args:
+            neighbour: the site to send to.
+            topic: topic of the message.
+            items: contents by the site that they are about.
+        """
         with self._changed:
             self._on_the_way[topic] += 1
         self._waiting[neighbour].put((topic, items))
 
     def has(self, topic: str) -> bool:
-        """Whether something under a topic is still on its way."""
+        """Return whether messages of a topic are still queued or in transit.
+
+        Args:
+            topic: the topic.
+        """
         with self._changed:
             return self._on_the_way[topic] > 0
 
     def wait(self, seconds: float) -> None:
-        """Until nothing is on its way, or for so many seconds."""
+        """Wait until all messages are sent or dropped, or until a time-out.
+
+        Args:
+            seconds: the time-out in s.
+        """
         with self._changed:
             self._changed.wait_for(lambda: not self._on_the_way.total(), seconds)
 

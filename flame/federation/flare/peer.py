@@ -1,4 +1,4 @@
-"""A site of FLARE that learns with its neighbours and tells the server only how far it is."""
+"""A FLARE site that learns peer to peer; the server learns only how far the site has come."""
 
 import math
 import threading
@@ -16,8 +16,8 @@ from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.outbox import Outbox
-from flame.federation.gossip.neighbour_calls import Answer, Mailbox, PeerCall
 from flame.federation.history import write_history
+from flame.federation.neighbour_calls import Answer, Mailbox, PeerCall
 from flame.federation.networks import write_networks
 from flame.federation.run_files import CONFIG
 from flame.federation.run_strategy import strategy_of
@@ -26,16 +26,30 @@ from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import Training
 
 _PING = 3.0
-"""Folder of a run, or of a site's own, with a folder a site."""
+"""Time-out in s of the question whether a neighbour is alive."""
 
 
 def not_begun() -> Message:
-    """The state of a peer before its first round: no weight and no figure of a patient."""
+    """Return the state of a peer before its first round, without weights and patient data."""
     return {"done": 0, "total": 1, "finished": False, "error": "", "refused": False}
 
 
 class Peer:
-    """Runs the plan of the site called ``name`` in a thread of its own; ``state`` can be told."""
+    """Runs the trainings of one site in a thread of its own.
+
+    ``state`` holds ``done`` and ``total`` steps, ``finished``, ``error`` (empty: none) and
+    ``refused``. It may leave the site.
+
+    Args:
+        name: name of the site.
+        config: the configuration of the run.
+        plan: the trainings of the run; the site takes part in those that name it.
+        answer: calls a method of this site's ``Site`` with arguments by name.
+        proxies: FLARE's proxy of each other site, by its name.
+        folder: folder of the run at this site.
+        box: mailbox of what neighbours send.
+        secure: whether messages to neighbours are encrypted end to end.
+    """
 
     def __init__(
         self,
@@ -84,19 +98,23 @@ class Peer:
             self.state.update(finished=True)
         except Refusal as refusal:
             self.state.update(error=str(refusal), refused=True)
-        except FlameError as error:  # of the coordinator, which knows no patient
+        except FlameError as error:  # an error of the coordinator, which has no patient data
             self.state.update(error=str(error).replace(str(self.folder), "its run"))
         except Exception as error:
             self.state.update(error=in_words(logged_kind("peer", error)))
 
     def _write(self) -> None:
-        """Make of the folder a run that can be read without FLAME."""
+        """Write the files by which the folder is a run that other programs can read."""
         write_text(self.folder / CONFIG, as_toml(self.config))
         write_history(self.folder)
         write_networks(self.folder, self.config, self.name)
 
     def owes(self, topic: str) -> bool:
-        """Whether a neighbour may wait for what this site sends under a topic."""
+        """Return whether a neighbour may still expect a message of a topic from this site.
+
+        Args:
+            topic: the topic, such as ``TRAINING:ROUND``.
+        """
         if self._outbox.has(topic):
             return True
         if self.state["finished"] or self.state["error"]:
@@ -105,7 +123,7 @@ class Peer:
         return not number.isdigit() or int(number) > self._past.get(training, -1)
 
     def _learned(self, training: str) -> float:
-        """The last round of a training that this site has behind it."""
+        """The last round that this site finished in a training: -1 none, infinite all."""
         at = load_checkpoint(checkpoint_path(self.folder, training))
         if at is None:
             return -1

@@ -1,4 +1,4 @@
-"""What FLARE's server does where sites learn peer to peer: it starts them, and waits."""
+"""The server's part in learning peer to peer: it starts the sites and waits for them."""
 
 import time
 from collections.abc import Callable
@@ -18,12 +18,21 @@ from flame.federation.strategies.gossip import OWN, mean_of
 from flame.federation.strategies.strategy import State
 
 _POLL = 0.5
+"""Interval in s at which the server asks sites for their state."""
 
 
 def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) -> None:
-    """Start every site and wait until all that live are done; FlameError where one did not end.
+    """Start every site, and wait until all reachable sites are done.
 
-    A site that is silent for ``federation.heartbeat_timeout_s`` is not waited for.
+    A site that does not respond for ``federation.heartbeat_timeout_s`` is not waited for.
+
+    Args:
+        calls: the calls to the sites.
+        run: name of the run, or its folder in a simulation.
+        progress: called with the least number of steps done at a site, and the largest total.
+
+    Raises:
+        FlameError: a site refused, failed or was lost.
     """
     states: dict[str, dict[str, object]] = {}
     heard = dict.fromkeys(calls.proxies, time.monotonic())
@@ -33,7 +42,7 @@ def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) ->
             proxy = calls.proxies[site](timeout=calls.heartbeat_timeout_s)
             try:
                 state = proxy.peer_state() if site in states else proxy.start_peer(run=run)
-                if "finished" not in state:  # its process began anew
+                if "finished" not in state:  # its process restarted
                     state = proxy.start_peer(run=run)
                 states[site] = state
                 heard[site] = time.monotonic()
@@ -60,9 +69,17 @@ def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) ->
 
 
 def gather_peers(config: TrainConfig, run: Path) -> None:
-    """Put the models of a simulation's sites side by side, as if one strategy had held them all.
+    """Combine the models of the sites of a simulation into one checkpoint per training.
 
-    Only where all sites are on this machine: in a real federation models stay where they are.
+    The checkpoints are those that one process with the strategy gossip would have written. In a
+    real federation models stay at their sites.
+
+    Args:
+        config: the configuration of the run.
+        run: the run folder, with the folders of all sites.
+
+    Raises:
+        BadInput: a site has not finished a training.
     """
     for federation in flare_plan(config):
         each = {site: finished(run / PEERS / site, federation.name) for site in federation.centres}

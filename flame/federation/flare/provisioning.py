@@ -1,4 +1,4 @@
-"""Start-up kits: certificates, addresses and the rules of every participant of a federation."""
+"""Start-up kits: certificates, addresses and access rules of each participant of a federation."""
 
 import json
 import re
@@ -15,6 +15,7 @@ from flame.core.errors import BadInput, FlameError
 from flame.federation.privacy.site_policy import POLICY_FILE, SitePolicy
 
 AUTHORITY, SERVER, LEAD = "authority", "server", "lead"
+"""Folders of the signing key, of the server's kit and of the admin's kit."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 CLASSES = (
     "flame.federation.flare.launcher.SiteLauncher",
@@ -23,15 +24,30 @@ CLASSES = (
     "nvflare.collab.runtime.controller.CollabController",
     "nvflare.collab.runtime.executor.CollabExecutor",
 )
-"""All that a job may be made of: installed code. Jobs bring none of their own."""
+"""Classes that a job may use. All are installed; a job carries no code."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """A federation: ``host`` and ports of its server, its ``sites`` and the address of its lead.
+    """The participants of a federation.
 
-    Sites call ``port``, the lead ``admin_port``; nobody calls a site. Certificates of kits hold
-    for 360 days, which FLARE fixes.
+    Sites connect to ``port`` and the admin to ``admin_port`` of the server; there are no
+    connections to a site. FLARE fixes the validity of the certificates at 360 days.
+
+    Args:
+        name: name of the federation.
+        host: name or address of the server as sites reach it.
+        sites: names of the sites.
+        lead: mail address of the admin, who submits runs.
+        port: TCP port of the server for sites.
+        admin_port: TCP port of the server for the admin.
+
+    Raises:
+        BadInput: a name, address or port is not usable.
+
+    Example:
+        >>> Project("gbm", "fl.example.org", ("UCSF", "UPENN")).admin_port
+        8003
     """
 
     name: str
@@ -57,10 +73,20 @@ class Project:
 
 
 def provision(project: Project, out: Path) -> list[Path]:
-    """Write a kit for each participant that has none yet below ``out``; return the new ones.
+    """Write a start-up kit for each participant that has none yet.
 
-    ``out``/authority keeps the key that signs certificates: it makes further kits, and whoever has
-    it can make any.
+    ``out``/authority keeps the key that signs certificates. It is needed for further kits, and with
+    it anyone can make a kit.
+
+    Args:
+        project: the participants.
+        out: folder of the kits.
+
+    Returns:
+        Folders of the new kits.
+
+    Raises:
+        FlameError: NVIDIA FLARE's provisioning failed.
     """
     made = []
     with tempfile.TemporaryDirectory(dir=out.resolve().parent) as scratch:
@@ -87,7 +113,7 @@ def provision(project: Project, out: Path) -> list[Path]:
 
 def _run_provisioning(project: Project, scratch: Path, work: Path) -> None:
     path = scratch / "project.yml"
-    path.write_text(json.dumps(_described(project)))  # which is YAML, too
+    path.write_text(json.dumps(_described(project)))  # JSON is YAML, too
     command = [sys.executable, "-m", "nvflare.cli", "provision", "-p", str(path), "-w", str(work)]
     done = subprocess.run([*command, "--force"], capture_output=True, text=True, cwd=scratch)
     if done.returncode or not list((work / project.name).glob("prod_*")):
@@ -125,7 +151,7 @@ def _described(project: Project) -> dict[str, Any]:
 
 
 def _finish(kit: Path, name: str) -> None:
-    """Put FLAME's rules into a kit: installed code only, no shell, no logs that leave a site."""
+    """Restrict a kit: installed code only, no shell, no logs that leave a site."""
     if name == LEAD:
         return
     local = kit / "local"
@@ -133,7 +159,7 @@ def _finish(kit: Path, name: str) -> None:
     resources["class_allow_list"] = list(CLASSES)
     site = name != SERVER
     if not site:
-        # A site that FLARE itself gives up takes the job of all others with it.
+        # FLARE ends the job of all sites when it gives up one, so it waits a day (in s).
         resources["servers"][0]["heart_beat_timeout"] = 86_400
     else:
         resources["allow_log_streaming"] = False
@@ -160,7 +186,7 @@ def _finish(kit: Path, name: str) -> None:
         "byoc": "none",
     }
     if not site:
-        rights["app_command"] = "any"  # by which the lead asks for progress
+        rights["app_command"] = "any"  # the admin's queries for progress
     rules = {"format_version": "1.0", "permissions": {"project_admin": rights}}
     (local / "authorization.json").write_text(json.dumps(rules, indent=1))
     for default in local.glob("*.sample"):

@@ -1,4 +1,4 @@
-"""FLARE's server object: the coordinator, and what the command that waits is shown of it."""
+"""FLARE's server object: runs the coordinator and reports its progress."""
 
 import contextlib
 import json
@@ -25,15 +25,20 @@ from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import Training
 
 RESULT, PROGRESS_COMMAND = "flame", "flame.progress"
-"""Folder of results in a job, and the command for its progress."""
+"""Folder of the results in a job; and name of the command that queries its progress."""
 _REMEMBERED = 400
-"""Rows of the history that are told to who asks: a lead that was away misses none of the last."""
+"""Latest rows of the history that the progress holds, for an admin who was disconnected."""
 
 
 class FlareServer:
-    """Runs the coordinator in ``run_folder``; a plain name is a folder of the server's kit.
+    """Runs the coordinator at the server.
 
-    There rounds outlive the job, which a later job of the same name goes on from.
+    In a real federation rounds outlive the job: a later job of the same name continues from them.
+
+    Args:
+        config: the configuration of the run, as JSON.
+        run_folder: absolute path of the run folder in a simulation; in a real federation the name
+            of a folder in the server's kit.
     """
 
     def __init__(self, config: str, run_folder: str) -> None:
@@ -41,7 +46,11 @@ class FlareServer:
 
     @collab.main
     def main(self) -> None:
-        """Train the plan; a failure is written where the command that waits finds it."""
+        """Run the trainings; on failure write the reason into the run folder.
+
+        Raises:
+            FlameError: the run failed.
+        """
         config = TrainConfig.from_json(self.config)
         run, provisioned = Path(self.run_folder), not Path(self.run_folder).is_absolute()
         if provisioned:
@@ -106,19 +115,24 @@ class FlareServer:
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    """Write a line for whoever watches the server."""
+    """Append a line on the latest round to the log that ``flame serve`` prints."""
     with (Path(collab.workspace.get_root_dir()) / ROUNDS).open("a", encoding="utf-8") as file:
         print(in_a_line(rows), file=file)
 
 
 def _failed(run: Path, why: str, final: bool) -> None:
-    """Leave the reason; ``final`` where another job would end alike."""
-    with contextlib.suppress(OSError):  # a full disk has no room for it either
+    """Write why the run failed; ``final``: a new job would fail in the same way."""
+    with contextlib.suppress(OSError):  # the disk may be full
         write_text(run / ERROR, json.dumps({"why": why, "final": final}))
 
 
 def hand_over(run: Path, result: Path) -> None:
-    """Copy what is done so far to where a job's results are fetched from."""
+    """Copy the checkpoints and results so far to the folder that the admin downloads.
+
+    Args:
+        run: the run folder at the server.
+        result: folder of the job's results.
+    """
     if (run / MODELS).is_dir():
         shutil.copytree(run / MODELS, result / MODELS, ignore=shutil.ignore_patterns(".*"))
     result.mkdir(parents=True, exist_ok=True)

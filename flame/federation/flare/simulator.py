@@ -1,4 +1,4 @@
-"""FLARE's simulator: a federation on this machine, one process a site."""
+"""FLARE's simulator: a federation on this machine, one process per site."""
 
 import contextlib
 import json
@@ -13,25 +13,31 @@ import psutil
 from nvflare.collab.recipe import CollabRecipe
 from nvflare.recipe.sim_env import SimEnv
 
-import flame
 from flame.core.errors import FlameError
+from flame.core.progress import Progress
 from flame.federation.config import TrainConfig, centres
-from flame.federation.coordinator import Progress
 from flame.federation.flare.server import FlareServer
 from flame.federation.flare.site import FlareSite
 from flame.federation.run_files import ERROR, FLARE_LOG, PROGRESS
 
 
 def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
-    """Run the federation in FLARE's simulator, a process a site, and wait for it.
+    """Run all trainings in FLARE's simulator and wait for its end.
 
-    Raises FlameError with the coordinator's reason, or the log's place, where it fails.
+    Args:
+        config: the configuration of the run.
+        run: the run folder.
+        progress: called with the steps done and the total.
+
+    Raises:
+        FlameError: the coordinator failed, with its reason, or the simulator did; the message names
+            the log.
     """
     for stale in (PROGRESS, ERROR):
         (run / stale).unlink(missing_ok=True)
     code = _simulated(config, run, progress)
     if code != 0 and not (run / PROGRESS).exists() and not (run / ERROR).exists():
-        # On a busy machine a port that FLARE chose may be taken by the time it is opened.
+        # On a busy machine the port that FLARE chose may be taken before FLARE opens it.
         code = _simulated(config, run, progress)
     if (run / ERROR).exists():
         reason = json.loads((run / ERROR).read_text())["why"]
@@ -41,7 +47,7 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
 
 
 def _simulated(config: TrainConfig, run: Path, progress: Progress) -> int:
-    """Run the simulator once; its exit code."""
+    """Run the simulator once and return its exit code."""
     command = [sys.executable, "-m", "flame.federation.flare.simulator", str(run.resolve())]
     with (
         (run / FLARE_LOG).open("ab") as log,
@@ -67,13 +73,13 @@ def _simulated(config: TrainConfig, run: Path, progress: Progress) -> int:
 
 
 def _environment(sites: int) -> dict[str, str]:
-    """Environment in which sites share the cores: numba's idle threads spin, and slow others.
+    """Environment in which sites share the cores, as idle threads of numba slow other sites.
 
-    They import this FLAME: FLARE copies two of its files to each site, which an editable install
-    would be found behind.
+    The sites import this installation of FLAME. FLARE copies two of its files to each site, and an
+    editable install would come after them in the search path.
     """
     threads = max(1, (os.cpu_count() or 1) // sites)
-    path = [str(Path(flame.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    path = [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
     paths = {"PYTHONPATH": os.pathsep.join(filter(None, path))}
     return {"NUMBA_NUM_THREADS": str(threads)} | os.environ | paths
 
@@ -85,7 +91,11 @@ def _report(run: Path, progress: Progress) -> None:
 
 
 def kill_tree(pid: int) -> None:
-    """Kill a process and all its descendants; FLARE puts its sites in sessions of their own."""
+    """Kill a process and all its descendants; FLARE's sites run in sessions of their own.
+
+    Args:
+        pid: id of the process; it may have ended already.
+    """
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         for child in [*process.children(recursive=True), process]:
@@ -94,9 +104,9 @@ def kill_tree(pid: int) -> None:
 
 
 def _die_with_parent() -> None:
-    """Kill this process tree when standard input closes: the command that waits is gone.
+    """Kill this process tree once standard input closes, which means that the command has ended.
 
-    Sites that lived on would train beside those of the resumed run.
+    Sites that stayed alive would train beside those of the resumed run.
     """
     sys.stdin.read()
     kill_tree(os.getpid())

@@ -1,7 +1,8 @@
-"""FLARE's client object: a Site whose answers pass its policy and its audit log.
+"""FLARE's client object: a ``Site`` with its policy and its audit log.
 
-What was asked is asked again where an answer was lost on its way, and then costs nothing. Texts of
-errors would reach the server: it is told the kind alone, but for refusals, which name nobody.
+If a reply was lost, the server repeats the call and gets the same reply without further work. The
+text of an error could hold patient data, so the server gets its kind only. Refusals are sent as
+text, as they name no patient.
 """
 
 import math
@@ -24,7 +25,7 @@ from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.peer import Peer, not_begun
 from flame.federation.flare.trainings import flare_plan
-from flame.federation.gossip.neighbour_calls import Mailbox
+from flame.federation.neighbour_calls import Mailbox
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
 from flame.federation.privacy.budget import BUDGET_FILE, Budget
 from flame.federation.privacy.site_policy import CALLS, POLICY_FILE, SitePolicy, read_policy
@@ -33,14 +34,21 @@ from flame.federation.task import Message
 from flame.federation.tasks.registry import open_task
 
 DATA_VARIABLE = "FLAME_DATA"
-"""Names a site's own folder or table; without, data are where the configuration says."""
+"""Environment variable with the folder or table of a site; unset in a simulation, where the
+configuration says where data are."""
 SECRET_FILE = "noise.key"
+"""Name of the file in the kit that holds the key of the noise of differential privacy."""
 _SIMULATED = SitePolicy(least_patients=1, least_count=1, peers=True)
 BUSY, UNKNOWN = {"busy": True}, {"unknown": True}
+"""Replies of a site that still works on a call, and of a site that does not know it."""
 
 
 class FlareSite:
-    """Works on one call at a time, its data read at the first."""
+    """Works on one call at a time; the data are read at the first call.
+
+    Args:
+        config: the configuration of the run, as JSON.
+    """
 
     def __init__(self, config: str) -> None:
         self.config = config
@@ -53,12 +61,22 @@ class FlareSite:
 
     @collab.publish
     def alive(self) -> bool:
-        """Whether anyone is there."""
+        """Return True: the site can be reached."""
         return True
 
     @collab.publish
     def call(self, number: str, method: str, arguments: dict[str, Any], wait: float) -> Message:
-        """Do what is asked, once for each ``number``, and answer as ``again`` does."""
+        """Begin a call, once for each number, and return its reply as ``again`` does.
+
+        Args:
+            number: number of the call, unique in a job.
+            method: method of ``Site``.
+            arguments: its arguments by name.
+            wait: how long to wait for the reply, in s.
+
+        Returns:
+            The reply; ``refused`` or ``failed`` with the reason instead; or ``BUSY``.
+        """
         with self._lock:
             if number != self._call:
                 self._answer.cancel()
@@ -70,7 +88,16 @@ class FlareSite:
 
     @collab.publish
     def again(self, number: str, wait: float) -> Message:
-        """The answer to call ``number``, that it is not ready after ``wait`` s, or not known."""
+        """Return the reply to a call that was begun before.
+
+        Args:
+            number: number of the call.
+            wait: how long to wait for the reply, in s.
+
+        Returns:
+            The reply; ``BUSY`` if it is not ready after ``wait``; ``UNKNOWN`` for another call than
+            the last one.
+        """
         with self._lock:
             if number != self._call:
                 return UNKNOWN
@@ -82,7 +109,14 @@ class FlareSite:
 
     @collab.publish
     def start_peer(self, run: str) -> Message:
-        """Begin to learn with neighbours, into ``run``, and say how far that is; once only."""
+        """Begin to learn peer to peer, unless this site has begun already.
+
+        Args:
+            run: name of the run in the kit; in a simulation the run folder.
+
+        Returns:
+            The state of ``Peer``.
+        """
         with _only_kinds("start_peer") as failed:
             self._begin(run)
         if failed:
@@ -110,17 +144,26 @@ class FlareSite:
 
     @collab.publish
     def peer_state(self) -> Message:
-        """How far this site is: no weight and no figure of a patient."""
+        """Return how far this site has come, without weights and figures of patients."""
         return dict(self._peer.state) if self._peer else UNKNOWN
 
     @collab.publish
     def owes(self, topic: str) -> bool:
-        """Whether a neighbour may wait for what this site sends under a topic."""
+        """Return whether a neighbour may still expect a message of a topic from this site.
+
+        Args:
+            topic: the topic.
+        """
         return self._peer is None or self._peer.owes(topic)
 
     @collab.publish
     def deliver(self, topic: str, items: dict[str, Any]) -> bool:
-        """Take what a neighbour sends; who it is FLARE has checked."""
+        """Accept a message of a neighbour; FLARE has authenticated the sender.
+
+        Args:
+            topic: topic of the message.
+            items: contents by the site that they are about.
+        """
         self._box.put(topic, collab.caller, items)
         return True
 
@@ -139,7 +182,7 @@ class FlareSite:
         return failed
 
     def _told(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
-        """The answer for neighbours; what went wrong is told as a server would be."""
+        """The reply for neighbours; an error is raised as the server would see it."""
         answer = self._work(here, method, arguments)
         if "refused" in answer:
             raise Refusal(answer["refused"])
@@ -149,7 +192,7 @@ class FlareSite:
 
 
 class _Here:
-    """What a site has of its own: name, data, policy and audit log."""
+    """The site's own resources: name, data, policy and audit log."""
 
     def __init__(self, centre: str, kit: Path, local: Path) -> None:
         self.kit, self.centre, self.data = kit, centre, os.environ.get(DATA_VARIABLE, "")
@@ -159,14 +202,14 @@ class _Here:
 
     @staticmethod
     def now() -> "_Here":
-        """Read within a call of FLARE's, which alone knows the site."""
+        """Read them within a call of FLARE's, where the site is known."""
         workspace = collab.workspace
         return _Here(
             collab.site_name, Path(workspace.get_root_dir()), Path(workspace.get_site_config_dir())
         )
 
     def folder(self, run: str) -> Path:
-        """Where a run that has no server's folder is kept: in the kit, if there is one."""
+        """Folder of a peer-to-peer run: in the kit, or below the run folder in a simulation."""
         if not self.data:
             return Path(run) / PEERS / self.centre
         if not re.fullmatch(r"[\w-]+", run):
@@ -174,7 +217,7 @@ class _Here:
         return self.kit / RUNS / run
 
     def open_site(self, config: TrainConfig) -> Any:
-        """The Site with its data read."""
+        """Read the data and create the ``Site``."""
         from flame.federation.site import Site
         from flame.federation.tasks.cohorts import at_site, load_cohort
 
@@ -185,7 +228,7 @@ class _Here:
         return Site(task, [patients], config.privacy.least_patients, secure, self.privacy(config))
 
     def privacy(self, config: TrainConfig) -> Any:
-        """The CentrePrivacy that a run asks for, within the budget of this site's policy."""
+        """Create the ``CentrePrivacy`` of a run, within the budget of this site's policy."""
         from flame.federation.privacy.differential import CentrePrivacy
 
         if not config.privacy.is_private:
@@ -197,13 +240,20 @@ class _Here:
         return CentrePrivacy(config, budget, secret_of(self.kit))
 
     def log(self, method: str, arguments: dict[str, Any], answer: Message) -> None:
-        """Write down what is about to leave."""
+        """Write a message that is about to leave to the audit log."""
         if self.audit:
             self.audit.write(method, arguments, answer)
 
 
 def secret_of(kit: Path) -> bytes:
-    """What the noise of a site is made from; it never leaves the kit."""
+    """Return the key of a site's noise, which never leaves its kit; create it if there is none.
+
+    Args:
+        kit: the kit of the site.
+
+    Returns:
+        32 random bytes.
+    """
     path = kit / SECRET_FILE
     if not path.exists():
         with atomic_path(path) as temporary:
@@ -214,7 +264,7 @@ def secret_of(kit: Path) -> bytes:
 
 @contextmanager
 def _only_kinds(method: str) -> Iterator[Message]:
-    """Turn an error into what may be sent of it."""
+    """Turn an error in the body into the message that may leave the site."""
     failed: Message = {}
     try:
         yield failed

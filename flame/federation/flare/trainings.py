@@ -1,4 +1,4 @@
-"""The trainings that run on FLARE."""
+"""The trainings of a run that FLARE carries out."""
 
 from flame.federation.config import TrainConfig, centres
 from flame.federation.tasks.registry import open_task
@@ -6,7 +6,18 @@ from flame.federation.trainings import FEDERATED, Training, joint_trainings, loc
 
 
 def flare_plan(config: TrainConfig, alone: bool = False) -> list[Training]:
-    """The trainings that need the federation: all centres, all but each one, each ``alone``."""
+    """List the trainings that run on FLARE.
+
+    Args:
+        config: the configuration of the run.
+        alone: whether to add the local trainings of each centre, as in a real federation. With
+            secure aggregation no training of a single centre is run: a sum over one site is its
+            update.
+
+    Returns:
+        Federated trainings over all centres and over all but each one, then the local ones. A task
+        without cross-validation has a single training.
+    """
     training, names = config.training, centres(config.data)
     if not open_task(config).cross_validated:
         return [Training(FEDERATED, names, 0, 2)]

@@ -1,4 +1,4 @@
-"""Learning peer to peer: topologies, gossip methods and the rounds of a network."""
+"""Peer-to-peer learning: topologies, gossip methods and the rounds of a network."""
 
 from flame.federation.gossip import (  # noqa: F401  (they register themselves)
     alike,

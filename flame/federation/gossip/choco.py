@@ -1,4 +1,4 @@
-"""Choco-SGD (Koloskova 2019, arXiv:1902.00340): gossip of compressed differences."""
+"""Choco-SGD (Koloskova 2019, arXiv:1902.00340): gossip with compressed messages."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,10 +14,28 @@ _KNOWN = "known"
 @METHODS.register("choco")
 @dataclass(frozen=True)
 class Choco(Method):
-    """Nodes send the largest ``share`` of how they differ from what others know of them.
+    """Nodes send only the largest differences between their model and a copy that all others have.
 
-    ``step_size`` is that of the step towards neighbours; small for a small share. What others know
-    must be the same everywhere.
+    z_i <- z_i + top(x_i - z_i), where z_i is the copy and top keeps the ``share`` of parameters
+    with the largest absolute values. Then x_i <- x_i + ``step_size`` (sum_j W_ij z_j - z_i). All
+    nodes need the same copies, so no message may be lost.
+
+    Args:
+        share: share of the parameters that is sent, above 0 and at most 1.
+        step_size: step towards the neighbours; a small share needs a small one.
+
+    Reference:
+        Koloskova 2019, arXiv:1902.00340.
+
+    Example:
+        Each node sends one of its two parameters; the nodes agree on the first only.
+
+        >>> import numpy as np
+        >>> half = np.full((2, 2), 0.5)
+        >>> now = Round(half, half > 0, np.ones(2, bool), np.random.default_rng(0))
+        >>> trained = np.array([[0.0, 0.0], [4.0, 1.0]])
+        >>> Choco(share=0.5, step_size=1.0).mix(NodeStates(trained), trained, now).models.tolist()
+        [[2.0, 0.0], [2.0, 1.0]]
     """
 
     lossless = True
@@ -25,13 +43,13 @@ class Choco(Method):
     step_size: Annotated[float, Gt(0)] = 0.3
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """With everything sent and a step size of 1 it is D-PSGD."""
+        """See ``Method``. With a share and a step size of 1 it is D-PSGD."""
         known = before.memory.get(_KNOWN, np.zeros_like(trained))
         known = known + self._largest(trained - known)
         return NodeStates(trained + self.step_size * (now.weights @ known - known), {_KNOWN: known})
 
     def numbers(self, size: int, now: Round) -> Array:
-        """Values and their places."""
+        """See ``Method``. A node sends the values and their positions."""
         return super().numbers(2 * self._count(size), now)
 
     def _count(self, size: int) -> int:

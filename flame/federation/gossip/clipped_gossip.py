@@ -1,4 +1,4 @@
-"""Clipped gossip (He 2022, arXiv:2202.01545): a liar pulls no further than the radius."""
+"""Clipped gossip (He 2022, arXiv:2202.01545): bounds the influence of a Byzantine neighbour."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,12 +12,29 @@ from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, R
 @METHODS.register("clipped-gossip")
 @dataclass(frozen=True)
 class ClippedGossip(Method):
-    """Steps towards neighbours of which none is longer than ``radius``, before its weight."""
+    """Steps towards the neighbours, each with its distance clipped to a radius.
+
+    x_i <- x_i + sum_j W_ij (x_j - x_i) min(1, ``radius`` / |x_j - x_i|).
+
+    Args:
+        radius: largest distance to a neighbour that has full weight, as Euclidean norm over all
+            parameters.
+
+    Reference:
+        He 2022, arXiv:2202.01545.
+
+    Example:
+        >>> half = np.full((2, 2), 0.5)
+        >>> now = Round(half, half > 0, np.ones(2, bool), np.random.default_rng(0))
+        >>> trained = np.array([[0.0], [100.0]])
+        >>> ClippedGossip(radius=1.0).mix(NodeStates(trained), trained, now).models.tolist()
+        [[0.5], [99.5]]
+    """
 
     radius: Annotated[float, Gt(0)] = 1.0
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """With a radius beyond every difference it is D-PSGD."""
+        """See ``Method``. With a radius above every distance it is D-PSGD."""
         models = trained.copy()
         for other in range(len(trained)):
             away = trained[other] - trained

@@ -14,18 +14,37 @@ _VELOCITY = "velocity"
 @METHODS.register("dfedavgm")
 @dataclass(frozen=True)
 class DFedAvgM(Method):
-    """Heavy-ball ``momentum`` on what a node learns in a round, then the weighted mean.
+    """Heavy-ball momentum on the change d_i of a node's training, then the weighted mean.
 
-    In the paper momentum runs within a round; here it is carried from round to round, as local
-    training is any optimiser's.
+    v_i <- ``momentum`` v_i + d_i, then x_i <- sum_j W_ij (x_j + v_j).
+
+    In the paper the momentum runs within a round. Here it is carried from round to round, because
+    local training may use any optimiser.
+
+    Args:
+        momentum: share of the velocity v that is kept each round, 0 to below 1.
+
+    Reference:
+        After Sun 2021, arXiv:2104.11981.
+
+    Example:
+        Both nodes change by 1 in both rounds, so v is 1 and then 1.5.
+
+        >>> half = np.full((2, 2), 0.5)
+        >>> now = Round(half, half > 0, np.ones(2, bool), np.random.default_rng(0))
+        >>> method, nodes = DFedAvgM(momentum=0.5), NodeStates(np.zeros((2, 1)))
+        >>> for _ in range(2):
+        ...     nodes = method.mix(nodes, nodes.models + 1, now)
+        >>> nodes.models.tolist()
+        [[2.5], [2.5]]
     """
 
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """Without momentum it is D-PSGD."""
+        """See ``Method``. Without momentum it is D-PSGD."""
         velocity = before.memory.get(_VELOCITY, np.zeros_like(trained))
         learned = (trained != before.models).any(axis=1, keepdims=True)
         faster = self.momentum * velocity + trained - before.models
-        velocity = np.where(learned, faster, 0.0)  # who is away stays where it is
+        velocity = np.where(learned, faster, 0.0)  # a node that did not train stays where it is
         return NodeStates(now.kept @ (before.models + velocity), {_VELOCITY: velocity})

@@ -12,14 +12,31 @@ _TRACKED, _LAST = "tracked", "last"
 @METHODS.register("gradient-tracking")
 @dataclass(frozen=True)
 class GradientTracking(Method):
-    """Each node follows an estimate of the mean of all nodes' steps, not its own step.
+    """Each node moves by an estimate of the mean step of all nodes, not by its own step.
 
-    With one gradient step a round, nodes that see different data reach the optimum of all, where
-    D-PSGD of a constant step stays off it. Lost messages spoil the estimate.
+    With the step g_i of node i: y_i <- sum_j W_ij y_j + g_i - g_i of the last round, then
+    x_i <- sum_j W_ij x_j + y_i. The x_j are the models before training.
+
+    With one gradient step a round, nodes with different data reach the optimum of all data; D-PSGD
+    with a constant step size does not. Lost messages bias the estimate.
+
+    Reference:
+        DIGing, Nedic 2017, arXiv:1607.03218.
+
+    Example:
+        The steps are 0 and 4. From the second round on both nodes move by the mean of 2.
+
+        >>> half = np.full((2, 2), 0.5)
+        >>> now = Round(half, half > 0, np.ones(2, bool), np.random.default_rng(0))
+        >>> method, nodes = GradientTracking(), NodeStates(np.zeros((2, 1)))
+        >>> for _ in range(2):
+        ...     nodes = method.mix(nodes, nodes.models + [[0.0], [4.0]], now)
+        >>> nodes.models.tolist()
+        [[4.0], [4.0]]
     """
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """The sum of what is tracked is always that of the last steps."""
+        """See ``Method``. The y_i always sum to the nodes' last steps, if no message is lost."""
         there, nothing = now.participating[:, None], np.zeros_like(trained)
         last, tracked = (before.memory.get(name, nothing) for name in (_LAST, _TRACKED))
         step = np.where(there, trained - before.models, last)
@@ -28,5 +45,5 @@ class GradientTracking(Method):
         return NodeStates(models, {_TRACKED: tracked, _LAST: step})
 
     def numbers(self, size: int, now: Round) -> Array:
-        """The model and what is tracked."""
+        """See ``Method``. A node sends its model and its estimate y_i."""
         return super().numbers(2 * size, now)

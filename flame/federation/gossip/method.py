@@ -1,7 +1,8 @@
-"""What a gossip method is: how a node's model and those it hears become its next one.
+"""Interface of the gossip methods: how a node mixes its model with the models that it receives.
 
-Models are rows of a matrix (n, p), a node each, so that hundreds of nodes are one product. A method
-is a frozen dataclass whose fields are its options; what it remembers is in the ``NodeStates``.
+The models of n nodes are the rows of a matrix (n, p), so that one matrix product mixes all of
+them. A method is a frozen dataclass whose fields are its options. Everything that it remembers is
+in the ``NodeStates``.
 """
 
 from collections.abc import Mapping
@@ -15,16 +16,21 @@ from flame.core.config import Section, build
 from flame.core.registry import Registry
 
 Array = NDArray[np.float64]
-_NOTHING = 1e-6
+_NOTHING = 1e-6  # weight of a node without data, where a node with one row has 1
 GOSSIP = "gossip"
 """The strategy of ``flame train`` by which sites learn peer to peer."""
 PER_SITE = ("dpsgd", "clipped-gossip", "neighbour-trimmed-mean")
-"""Methods of which a site needs no more than its neighbours' models of the round."""
+"""Methods that need only the neighbours' models of a round, so that a site can run them alone."""
 
 
 @dataclass(frozen=True, eq=False)
 class NodeStates:
-    """The models of all nodes (n, p), and a method's own arrays, whose rows are nodes too."""
+    """The models of all nodes, and what a method remembers of them.
+
+    Args:
+        models: one model per row (n, p).
+        memory: arrays of the method by name; their first axis is the node.
+    """
 
     models: Array
     memory: dict[str, Array] = field(default_factory=dict)
@@ -32,12 +38,16 @@ class NodeStates:
 
 @dataclass(frozen=True, eq=False)
 class Round:
-    """Who is heard: ``weights`` (n, n) as planned, and what ``arrived``.
+    """The mixing weights of a round, and which messages arrived.
 
-    Weights are doubly stochastic; where the method is push-sum, their rows alone sum to 1.
-    ``arrived`` (n, n) is True where row i got what column j sent; where nothing is lost, wherever
-    there is a weight. ``participating`` (n,) says who takes part at all. ``rng`` is for methods
-    that draw.
+    Args:
+        weights: mixing matrix (n, n). Row i holds the weights that node i gives to the models of
+            all nodes, its own included. It is doubly stochastic, except for push-sum, where only
+            the rows sum to 1.
+        arrived: (n, n), True in row i and column j where node i received what node j sent. It has a
+            meaning only where there is a weight. The diagonal is True.
+        participating: (n,), True for the nodes that take part in the round.
+        rng: random numbers for methods that draw.
     """
 
     weights: Array
@@ -47,52 +57,113 @@ class Round:
 
     @property
     def hears(self) -> NDArray[np.bool_]:
-        """Where row i would get what column j sends, if nothing were lost: (n, n)."""
+        """Links (n, n): True in row i and column j where node i receives node j if nothing is lost.
+
+        The diagonal is False.
+        """
         found = (self.weights > 0) & self.participating[:, None] & self.participating
         np.fill_diagonal(found, val=False)
         return found
 
     @property
     def kept(self) -> Array:
-        """The weights with those of lost messages given to the node itself."""
+        """Mixing matrix (n, n) after losses; rows sum to 1.
+
+        The weight of a lost message is added to the node's own.
+
+        Example:
+            >>> arrived = np.array([[True, False], [True, True]])
+            >>> half = np.full((2, 2), 0.5)
+            >>> Round(half, arrived, np.ones(2, bool), np.random.default_rng(0)).kept.tolist()
+            [[1.0, 0.0], [0.5, 0.5]]
+        """
         found = np.where(self.arrived, self.weights, 0.0)
         np.fill_diagonal(found, 0.0)
         return np.asarray(found + np.diag(1 - found.sum(axis=1)))
 
     def by(self, counts: Array) -> Array:
-        """Shares (n, n) of those that are heard by what each counts (n,); rows sum to 1.
+        """Return averaging weights proportional to counts, such as the nodes' numbers of patients.
 
-        One that counts nothing hardly weighs where another counts something, and still passes on.
+        Nodes without data get a negligible weight but still relay.
+
+        Args:
+            counts: count (n,) of each node, 0 or more.
+
+        Returns:
+            Matrix (n, n) with W_ij max(c_j, 1e-6) where the message arrived, scaled so that rows
+            sum to 1.
+
+        Example:
+            >>> half = np.full((2, 2), 0.5)
+            >>> now = Round(half, half > 0, np.ones(2, bool), np.random.default_rng(0))
+            >>> now.by(np.array([3.0, 1.0])).tolist()
+            [[0.75, 0.25], [0.75, 0.25]]
         """
         heard = np.where(self.arrived, self.weights, 0.0) * np.maximum(counts, _NOTHING)
         return np.asarray(heard / heard.sum(axis=1, keepdims=True))
 
 
 class Method(Section):
-    """Turns models before and after local training into the next ones; changes no argument.
+    """Mixes the nodes' models after local training. No method changes its arguments.
 
-    A ``lossless`` one is only for links that never change and lose nothing.
+    A subclass declares its options as fields, registers itself in ``METHODS`` and overrides
+    ``mix``.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"liars": "num_byzantine", "rate": "step_size"}
+    """Former names of options, each with its present name."""
 
     lossless: ClassVar[bool] = False
+    """Whether the method needs links that never change and lose no message."""
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """The next swarm; ``trained`` (n, p) are the models after the round's local training."""
+        """Return the nodes' models and the memory after a round.
+
+        Args:
+            before: models before the round's local training, and the memory.
+            trained: models (n, p) after the round's local training.
+            now: mixing weights and arrived messages of the round.
+
+        Raises:
+            NotImplementedError: a subclass does not override the method.
+        """
         raise NotImplementedError
 
     def check(self, heard: NDArray[np.int_]) -> None:
-        """BadInput where it could do nothing for nodes that hear so many others (n,)."""
+        """Check that the method can do something on a topology.
+
+        Args:
+            heard: number (n,) of other nodes that each node receives.
+
+        Raises:
+            BadInput: no node receives enough others.
+        """
 
     def numbers(self, size: int, now: Round) -> Array:
-        """Numbers (n,) that each node sends in a round, of models of ``size`` parameters."""
+        """Return how many numbers each node sends in a round.
+
+        Args:
+            size: number p of parameters of a model.
+            now: the round.
+
+        Returns:
+            Count (n,) by sender, a message to each receiver counted by itself.
+        """
         return np.asarray(size * now.hears.sum(axis=0), float)
 
 
 METHODS: Registry[type[Method]] = Registry("gossip method")
+"""Gossip methods by the name that ``gossip.method`` selects."""
 
 
 def open_method(name: str, options: Mapping[str, float]) -> Method:
-    """The method with its options."""
+    """Return a gossip method with its options.
+
+    Args:
+        name: name of a registered method.
+        options: values of its options by name; the others have their defaults.
+
+    Raises:
+        BadInput: the method or an option is unknown, or a value is out of bounds.
+    """
     return build(METHODS[name], dict(options), f"gossip method '{name}'", "gossip.options.")

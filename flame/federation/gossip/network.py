@@ -1,4 +1,4 @@
-"""Who takes part in each round of learning peer to peer, and whose messages arrive."""
+"""The network of peer-to-peer learning: who takes part in each round, and which messages arrive."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,37 +24,40 @@ from flame.federation.gossip.topology import (
 )
 
 FILE, PLACES, PUSH_SUM = "file", "places", "push-sum"
+"""Topology read from a file, topology of nearest places, and name of the push-sum method."""
 _ROUNDS, _GONE = 64, 1e-9
-"""Over which the spectral gap of changing links is measured, at most, and what counts as gone."""
+"""Largest number of rounds over which the spectral gap of changing links is measured, and the
+remaining disagreement at which the measurement stops.
+"""
 
 
 @dataclass(frozen=True)
 class GossipConfig(Section):
-    """Topology and method of learning peer to peer, and what goes wrong on the way."""
+    """Topology and gossip method, with losses and absences to simulate."""
 
     topology: str = "ring"
     """A registered topology, ``file``, or ``places`` (the nearest by latitude and longitude)."""
     degree: Annotated[int, Ge(0)] = 4
-    """Neighbours of each node, where the topology leaves that open."""
+    """Neighbours of each node, where the topology has this option."""
     probability: Annotated[float, Ge(0), Le(1)] = 0.3
     """Probability of a link, where the topology draws links."""
     file: str = ""
-    """CSV of two columns, who hears whom, for topology ``file``."""
+    """CSV for topology ``file``: two columns, a node and one that it receives from."""
     method: str = "dpsgd"
     """Name of a gossip method."""
     options: dict[str, Any] = field(default_factory=dict)
     """Options of the gossip method."""
     loss: Annotated[float, Ge(0), Lt(1)] = 0.0
-    """Share of messages that are lost."""
+    """Share of the messages that are lost."""
     away: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    """Rounds at which a node leaves and comes back, in turn, by the name of the node."""
+    """By node: the rounds, counted from 0, at which it leaves, returns, leaves again, and so on."""
     slow: dict[str, Annotated[float, Ge(0), Le(1)]] = field(default_factory=dict)
-    """Share of rounds that others do not wait for a node, by its name."""
+    """By node: the share of rounds in which the others do not wait for its message."""
     seed: Annotated[int, Ge(0)] = 0
     """Decides which links are drawn and which messages are lost."""
 
     def rules(self) -> Iterator[Rule]:
-        """What goes with which topology and method."""
+        """See ``Section``. Which keys fit together."""
         yield bool(self.file) == (self.topology == FILE), "gossip.file goes with topology = 'file'"
         fixed = not (self.loss or self.away or self.slow or self.topology in CHANGING)
         yield (
@@ -68,9 +71,17 @@ class GossipConfig(Section):
 
 
 class GossipNetwork:
-    """The rounds of a configuration; ``places`` are links of geography.
+    """The rounds of a network of nodes, deterministic in the configuration.
 
-    A file may name all of ``everyone`` where only some take part.
+    Args:
+        config: topology, gossip method and losses.
+        names: names of the n nodes.
+        places: links (n, n) of nearest places, for topology ``places``.
+        everyone: names of all nodes that the topology file may contain; empty: ``names``.
+
+    Raises:
+        BadInput: the configuration names an unknown node, the topology file is invalid, or the
+            places of the nodes are unknown.
     """
 
     def __init__(
@@ -98,13 +109,17 @@ class GossipNetwork:
 
     @cached_property
     def _fixed(self) -> Links | None:
-        """The links of every round, if they do not change."""
+        """The links of every round if they do not change, else None."""
         if self._given is not None or self.config.topology in CHANGING:
             return self._given
         return self._drawn(0)
 
     def links(self, number: int) -> Links:
-        """Who hears whom in a round, before anything is lost."""
+        """Return the links (n, n) of a round without losses; row i receives from column j.
+
+        Args:
+            number: number of the round, from 0.
+        """
         return self._fixed if self._fixed is not None else self._drawn(number)
 
     def _drawn(self, number: int) -> Links:
@@ -120,11 +135,15 @@ class GossipNetwork:
 
     @cached_property
     def _always(self) -> Array | None:
-        """The weights of every round, if they do not change."""
+        """The weights of every round if they do not change, else None."""
         return None if self._fixed is None else self._weights(0)
 
     def round(self, number: int) -> Round:
-        """The round numbered ``number``, the same whenever it is asked for."""
+        """Return a round; repeated calls return the same.
+
+        Args:
+            number: number of the round, from 0.
+        """
         weights = self._always if self._always is not None else self._weights(number)
         rng = np.random.default_rng([self.config.seed, number])
         arrived = rng.random(weights.shape) >= self.config.loss
@@ -138,7 +157,11 @@ class GossipNetwork:
         return Round(weights, arrived, here, rng)
 
     def participating(self, number: int) -> NDArray[np.bool_]:
-        """Which nodes (n,) take part in a round."""
+        """Return which nodes (n,) take part in a round.
+
+        Args:
+            number: number of the round, from 0.
+        """
         found = np.ones(len(self.names), bool)
         for name, rounds in self.config.away.items():
             found[self.names.index(name)] = np.searchsorted(rounds, number, side="right") % 2 == 0
@@ -146,12 +169,12 @@ class GossipNetwork:
 
     @property
     def gap(self) -> float:
-        """Spectral gap of a round without losses; of changing links the mean of rounds in a row.
+        """Spectral gap: the share of the nodes' disagreement that a round without losses removes.
 
-        That is the geometric one of what is left of disagreement, over 64 rounds or until it is
-        gone: the product of k rounds' weights has the gap 1 - (1 - gap)^k. Of push-sum, which
-        splits what each has among those who hear it, it is 1 less the second eigenvalue: what a
-        round takes away in the long run.
+        Links that do not change: see ``spectral_gap``. Changing links: the geometric mean per
+        round, 1 - r^(1/k), where r is the disagreement that the product of k rounds leaves. k is
+        64, or fewer when r falls below 1e-9. Push-sum: r is the absolute second eigenvalue of the
+        product instead, which is what remains in the long run.
         """
         product, number, left = np.eye(len(self.names)), 0, 1.0
         most = _ROUNDS if self._fixed is None else 1
@@ -173,14 +196,18 @@ class GossipNetwork:
 
     @property
     def heard(self) -> NDArray[np.int_]:
-        """How many others each node (n,) hears, at most, without losses."""
+        """Largest number (n,) of others that each node receives from in a round without losses."""
         rounds = 1 if self._fixed is not None else _ROUNDS
         counts = [self.links(number).sum(axis=1) for number in range(rounds)]
         return np.asarray(np.max(counts, axis=0))
 
     @property
     def diameter(self) -> int:
-        """Rounds after which everybody can have heard of everybody, without losses."""
+        """Number of rounds without losses in which information spreads from every node to all.
+
+        Raises:
+            BadInput: some node does not reach some other.
+        """
         reach, rounds = np.eye(len(self.names), dtype=bool), 0
         while not reach.all():
             reach = reach | ((self.links(rounds).astype(int) @ reach) > 0)

@@ -1,6 +1,6 @@
 """Push-sum with running sums (Hadjicostis 2016, 10.1109/TAC.2015.2471695).
 
-For learning as in Assran 2019 (arXiv:1811.10792).
+It averages models as in Assran 2019 (arXiv:1811.10792).
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,28 @@ _MASS, _OWED = "mass", "owed"
 @METHODS.register("push-sum")
 @dataclass(frozen=True)
 class PushSum(Method):
-    """For links of one direction, and for those that lose messages.
+    """Averages over links of one direction, and over links that lose messages.
 
-    A node splits what it has, model times mass and mass, evenly among itself and those that hear
-    it, and sends the sum of all it ever sent: what was lost arrives with the next that does. Who
-    is away is sent nothing and keeps what it has. Memory grows as links times weights.
+    A node has a mass m and a value m x. It splits both evenly among itself and the nodes that
+    receive from it. A message holds the sum of everything that the link should have carried so far,
+    so that a lost part arrives with the next message that gets through. x is value over mass. A
+    node that is away receives nothing and keeps what it has. The memory has an array (n, n, p + 1).
+
+    Reference:
+        Hadjicostis 2016, 10.1109/TAC.2015.2471695; Assran 2019, arXiv:1811.10792.
+
+    Example:
+        Node 0 does not receive the message of node 1. It halves value and mass, so x stays 0.
+
+        >>> half, arrived = np.full((2, 2), 0.5), np.array([[True, False], [True, True]])
+        >>> now = Round(half, arrived, np.ones(2, bool), np.random.default_rng(0))
+        >>> models = np.array([[0.0], [4.0]])
+        >>> PushSum().mix(NodeStates(models), models, now).models.tolist()
+        [[0.0], [2.0]]
     """
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """Without training every node ends at the mean of all."""
+        """See ``Method``. Without training all nodes converge to the mean of their models."""
         n, p = trained.shape
         memory = before.memory or {_MASS: np.ones((n, 1)), _OWED: np.zeros((n, n, p + 1))}
         mass = memory[_MASS]
@@ -36,5 +49,5 @@ class PushSum(Method):
         return NodeStates(holds[:, :-1] / mass, {_MASS: mass, _OWED: np.where(arrived, 0.0, owed)})
 
     def numbers(self, size: int, now: Round) -> Array:
-        """The model and its mass."""
+        """See ``Method``. A node sends its value and its mass."""
         return super().numbers(size + 1, now)

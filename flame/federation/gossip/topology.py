@@ -1,6 +1,7 @@
-"""Who hears whom: graphs of nodes, their weights, and how fast they come to agree.
+"""Topologies of peer-to-peer learning: directed graphs of nodes, their weights and spectral gap.
 
-``links`` (n, n) are True where row i hears column j in a round; nobody is linked to itself.
+Links are a matrix (n, n): True in row i and column j where node i receives from node j. The
+diagonal is False.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,15 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shape:
-    """What a topology may depend on: nodes, the round (from 0), a seed, and its own ``options``."""
+    """What a topology depends on.
+
+    Args:
+        nodes: number n of nodes.
+        round: number of the round, from 0.
+        seed: decides which links are drawn.
+        degree: neighbours of each node, where the topology has this option.
+        probability: probability of a link, where the topology draws links.
+    """
 
     nodes: int
     round: int = 0
@@ -31,12 +40,25 @@ class Shape:
 
 
 TOPOLOGIES: Registry[Callable[[Shape], Links]] = Registry("topology")
+"""Topologies by the name that ``gossip.topology`` selects."""
 CHANGING = ("matching", "one-peer-exponential")
-"""Those that are others in every round."""
+"""Topologies with other links in every round."""
 
 
 def links_of(name: str, shape: Shape) -> Links:
-    """The links of a topology; BadInput where it cannot have so many nodes."""
+    """Return the links (n, n) of a topology.
+
+    Args:
+        name: name of a registered topology.
+        shape: number of nodes, round and options.
+
+    Raises:
+        BadInput: the topology is unknown or cannot have so many nodes.
+
+    Example:
+        >>> links_of("ring", Shape(4)).astype(int).tolist()
+        [[0, 1, 0, 1], [1, 0, 1, 0], [0, 1, 0, 1], [1, 0, 1, 0]]
+    """
     if shape.nodes < 2:
         raise BadInput("a topology needs 2 nodes or more")
     return TOPOLOGIES[name](shape)
@@ -57,31 +79,54 @@ def _power_of_two(shape: Shape) -> int:
 
 @TOPOLOGIES.register("full")
 def full(shape: Shape) -> Links:
-    """Everybody hears everybody."""
+    """Return links between all nodes.
+
+    Args:
+        shape: number of nodes.
+    """
     return _links(nx.complete_graph(shape.nodes))
 
 
 @TOPOLOGIES.register("ring")
 def ring(shape: Shape) -> Links:
-    """Each hears the one before and the one after."""
+    """Return links of each node to the one before and the one after it.
+
+    Args:
+        shape: number of nodes.
+    """
     return _links(nx.circulant_graph(shape.nodes, [1]))
 
 
 @TOPOLOGIES.register("line")
 def line(shape: Shape) -> Links:
-    """A ring that is open."""
+    """Return links of an open ring: the first and the last node have one neighbour.
+
+    Args:
+        shape: number of nodes.
+    """
     return _links(nx.path_graph(shape.nodes))
 
 
 @TOPOLOGIES.register("star")
 def star(shape: Shape) -> Links:
-    """The first node hears all others and they hear it."""
+    """Return links between the first node and all others.
+
+    Args:
+        shape: number of nodes.
+    """
     return _links(nx.star_graph(shape.nodes - 1))
 
 
 @TOPOLOGIES.register("torus")
 def torus(shape: Shape) -> Links:
-    """A grid as square as can be whose edges meet."""
+    """Return links of a grid with periodic edges that is as square as possible.
+
+    Args:
+        shape: number of nodes.
+
+    Raises:
+        BadInput: the number of nodes is prime, so that the grid would be a ring.
+    """
     rows = max(r for r in range(1, int(shape.nodes**0.5) + 1) if shape.nodes % r == 0)
     if rows == 1:
         raise BadInput(f"a torus of {shape.nodes} nodes would be a ring; take another number")
@@ -90,26 +135,51 @@ def torus(shape: Shape) -> Links:
 
 @TOPOLOGIES.register("hypercube")
 def hypercube(shape: Shape) -> Links:
-    """Nodes whose numbers differ in one bit."""
+    """Return links between nodes whose numbers differ in one bit.
+
+    Args:
+        shape: number of nodes.
+
+    Raises:
+        BadInput: the number of nodes is not a power of two.
+    """
     return _links(nx.hypercube_graph(_power_of_two(shape)))
 
 
 @TOPOLOGIES.register("exponential")
 def exponential(shape: Shape) -> Links:
-    """Each hears those 1, 2, 4, ... before it (Ying 2021, arXiv:2110.13363)."""
+    """Return links by which each node receives from those 1, 2, 4, ... before it.
+
+    Args:
+        shape: number of nodes.
+
+    Reference:
+        Ying 2021, arXiv:2110.13363.
+    """
     hops = [2**k for k in range((shape.nodes - 1).bit_length())]
     return _hearing(shape.nodes, hops)
 
 
 @TOPOLOGIES.register("one-peer-exponential")
 def one_peer_exponential(shape: Shape) -> Links:
-    """Each hears one: that 1, 2, 4, ... before it, round by round."""
+    """Return links by which each node receives from one node, 1, 2, 4, ... before it in turn.
+
+    Args:
+        shape: number of nodes and the round.
+    """
     return _hearing(shape.nodes, [2 ** (shape.round % (shape.nodes - 1).bit_length())])
 
 
 @TOPOLOGIES.register("erdos-renyi")
 def erdos_renyi(shape: Shape) -> Links:
-    """Each pair is linked with ``probability``; drawn anew until everybody is reached."""
+    """Return random links that connect all nodes; each pair is linked with ``probability``.
+
+    Args:
+        shape: number of nodes, probability and seed.
+
+    Raises:
+        BadInput: none of 1000 draws connects all nodes.
+    """
     for attempt in range(1000):
         graph = nx.gnp_random_graph(shape.nodes, shape.probability, seed=shape.seed + attempt)
         if nx.is_connected(graph):
@@ -119,7 +189,14 @@ def erdos_renyi(shape: Shape) -> Links:
 
 @TOPOLOGIES.register("watts-strogatz")
 def watts_strogatz(shape: Shape) -> Links:
-    """A ring of ``degree`` neighbours, each link moved elsewhere with ``probability``."""
+    """Return a ring of ``degree`` neighbours, each link rewired with ``probability``.
+
+    Args:
+        shape: number of nodes, degree, probability and seed.
+
+    Raises:
+        BadInput: the degree is not 2 to n - 1.
+    """
     if not 2 <= shape.degree < shape.nodes:
         raise BadInput(f"gossip.degree: 2 to {shape.nodes - 1}")
     return _links(
@@ -131,7 +208,11 @@ def watts_strogatz(shape: Shape) -> Links:
 
 @TOPOLOGIES.register("matching")
 def matching(shape: Shape) -> Links:
-    """Pairs drawn at random in every round; with an odd number one stays alone."""
+    """Return random pairs of nodes; of an odd number of nodes one has no neighbour.
+
+    Args:
+        shape: number of nodes, seed and the round.
+    """
     order = np.random.default_rng([shape.seed, shape.round]).permutation(shape.nodes)
     found = np.zeros((shape.nodes, shape.nodes), bool)
     for one, other in zip(order[::2], order[1::2], strict=False):
@@ -148,15 +229,24 @@ def _hearing(nodes: int, hops: list[int]) -> Links:
 
 
 def near(latitude: Array, longitude: Array, degree: int) -> Links:
-    """Links of places (n,; degrees) to the ``degree`` nearest, and what else joins all of them.
+    """Return links between places: to the nearest ones, and what is needed to connect all of them.
 
-    Both ends hear each other; the shortest links that reach everybody are always there.
+    The links are those of the minimum spanning tree of great-circle distances, and from each place
+    to its nearest ones. They are symmetric.
+
+    Args:
+        latitude: latitude (n,) in degrees.
+        longitude: longitude (n,) in degrees.
+        degree: number of nearest places that each is linked to.
+
+    Returns:
+        Links (n, n).
     """
     lat, lon = np.radians(latitude), np.radians(longitude)
     half = np.sin((lat[:, None] - lat) / 2) ** 2
     half += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
     away = 2 * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
-    everyone = nx.from_numpy_array(away + 1e-12)  # two stations of one place are linked, too
+    everyone = nx.from_numpy_array(away + 1e-12)  # networkx would drop edges of length 0
     found = _links(nx.minimum_spanning_tree(everyone))
     nearest = np.argsort(away + np.diag(np.full(len(lat), np.inf)), axis=1)[:, :degree]
     found[np.arange(len(lat))[:, None], nearest] = True
@@ -164,7 +254,21 @@ def near(latitude: Array, longitude: Array, degree: int) -> Links:
 
 
 def read_links(path: Path, names: tuple[str, ...]) -> Links:
-    """Links of a CSV with two columns: a node, and one that it hears; both ways is two rows."""
+    """Read links from a CSV file.
+
+    The file has a header and two columns: a node, and one that it receives from.
+    A link in both directions is two rows.
+
+    Args:
+        path: the file.
+        names: names of all nodes, in the order of the matrix.
+
+    Returns:
+        Links (n, n).
+
+    Raises:
+        BadInput: the file has one column or no header, or names an unknown node.
+    """
     table = read_table(path, [])
     if table.shape[1] < 2:
         raise BadInput(f"{path}: two columns, a node and one that it hears")
@@ -182,10 +286,24 @@ def read_links(path: Path, names: tuple[str, ...]) -> Links:
 
 
 def weights_of(links: Links) -> Array:
-    """Doubly stochastic weights (n, n), of itself too.
+    """Return doubly stochastic mixing weights (n, n) of links; nodes also weigh themselves.
 
-    Both ways: Metropolis (Xiao 2007, 10.1016/j.jpdc.2006.08.010). One way: equal ones, where each
-    hears as many as it is heard by; BadInput elsewhere, where push-sum is the method to take.
+    Symmetric links have Metropolis weights: W_ij = 1 / (1 + max(d_i, d_j)) with the degrees d.
+    Other links have equal weights.
+
+    Args:
+        links: links (n, n).
+
+    Raises:
+        BadInput: the links are not symmetric, and nodes differ in how many nodes they receive from
+            or send to. Only push-sum can use such links.
+
+    Reference:
+        Xiao 2007, 10.1016/j.jpdc.2006.08.010.
+
+    Example:
+        >>> (3 * weights_of(line(Shape(3)))).round().astype(int).tolist()
+        [[2, 1, 0], [1, 1, 1], [0, 1, 2]]
     """
     degree = links.sum(axis=1)
     if (links == links.T).all():
@@ -197,5 +315,15 @@ def weights_of(links: Links) -> Array:
 
 
 def spectral_gap(weights: Array) -> float:
-    """1 - ||W - J/n||_2: the share of disagreement that a round takes away at least."""
+    """Return the smallest share of the disagreement between nodes that one round removes.
+
+    It is 1 - ||W - J/n||_2, where J is the matrix of ones.
+
+    Args:
+        weights: doubly stochastic mixing matrix W (n, n).
+
+    Example:
+        >>> round(spectral_gap(weights_of(line(Shape(3)))), 3)
+        0.333
+    """
     return float(1 - np.linalg.norm(weights - 1 / len(weights), 2))

@@ -1,1 +1,1 @@
-"""Differential privacy, secure aggregation, the policy and the audit log of a site."""
+"""Privacy: differential privacy, secure aggregation, and the policy and audit log of a site."""

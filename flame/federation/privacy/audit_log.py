@@ -1,4 +1,4 @@
-"""What leaves a site, written down in words before it does."""
+"""The audit log of a site: every message that leaves, in words, written before it is sent."""
 
 import os
 from collections.abc import Mapping
@@ -13,16 +13,30 @@ from flame.federation.compression import BITS, is_rounded
 from flame.federation.task import Message
 
 AUDIT_FILE = "sent.log"
+"""Name of the log in the kit of a site."""
 
 
 class AuditLog:
-    """One line a message. Where it cannot be written, nothing is sent."""
+    """Writes one line per message. If a line cannot be written, the message is not sent.
+
+    Args:
+        path: the log file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def write(self, method: str, arguments: Mapping[str, Any], answer: Message) -> None:
-        """Append what ``answer`` to ``method`` is, and wait until it is on the disk."""
+        """Append a description of a message, and wait until it is on the disk.
+
+        Args:
+            method: method of ``Site`` that was called.
+            arguments: its arguments by name.
+            answer: the return value that is about to leave.
+
+        Raises:
+            Refusal: the log cannot be written.
+        """
         when = datetime.now(UTC).isoformat(timespec="seconds")
         try:
             with self.path.open("a", encoding="utf-8") as stream:
@@ -34,7 +48,17 @@ class AuditLog:
 
 
 def described(method: str, arguments: Mapping[str, Any], answer: Message) -> str:
-    """What a message is, in words."""
+    """Describe a message in words, with the count of its numbers and its size.
+
+    Args:
+        method: method of ``Site`` that was called.
+        arguments: its arguments by name.
+        answer: its return value, or why there is none (``refused`` or ``failed``).
+
+    Example:
+        >>> described("reply", {"question": "moments"}, {"mean": np.zeros(500)})
+        "sums over patients in reply to 'moments' (500 numbers, 4.0 kB)"
+    """
     if "refused" in answer or "failed" in answer:
         return f"no answer to '{method}': {answer.get('refused') or answer['failed']}"
     count, size = _numbers(answer)
@@ -67,7 +91,7 @@ def described(method: str, arguments: Mapping[str, Any], answer: Message) -> str
 
 
 def _numbers(value: Any) -> tuple[int, int]:
-    """How many numbers ``value`` holds, and their bytes."""
+    """Count the numbers in ``value`` and their bytes."""
     if isinstance(value, np.ndarray):
         return value.size, value.nbytes
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""How much differential privacy a centre has spent: exact composition over rounds and runs."""
+"""The privacy budget of a centre: composition of what it spent over rounds and runs."""
 
 import json
 import math
@@ -9,13 +9,18 @@ from flame.core.errors import Refusal
 from flame.core.files import write_text
 
 BUDGET_FILE = "budget.json"
+"""Name of the budget's file in the kit of a site."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """``steps`` of a Gaussian mechanism, which each patient enters with probability ``rate``.
+    """Some steps of a Gaussian mechanism.
 
-    ``noise`` is its standard deviation over the most that one patient, or centre, can change.
+    Args:
+        noise: noise multiplier: standard deviation of the noise divided by the sensitivity, the
+            most that one patient (or centre) can change.
+        rate: probability with which each patient enters a step (Poisson sampling); 1: always.
+        steps: number of steps.
     """
 
     noise: float
@@ -24,9 +29,29 @@ class Spent:
 
 
 def epsilon(spent: list[Spent], delta: float) -> float:
-    """Epsilon at ``delta`` of everything together (Renyi divergences, Mironov 2017).
+    """Compute the epsilon of all steps together, by Renyi differential privacy.
 
-    Adding or removing one patient, or centre (doi:10.1109/CSF.2017.11; dp-accounting).
+    Neighbouring data sets differ in one patient (or centre), added or removed. The Renyi
+    divergences of all steps are added and converted to epsilon at ``delta``; without sampling a
+    step has divergence a / (2 noise^2) at order a.
+
+    Args:
+        spent: the steps so far.
+        delta: probability with which epsilon may be exceeded.
+
+    Returns:
+        Epsilon; 0 for no steps, infinite for a step without noise.
+
+    Reference:
+        Mironov 2017, doi:10.1109/CSF.2017.11; computed by dp-accounting.
+
+    Example:
+        Four steps at twice the noise cost as much as one step.
+
+        >>> round(epsilon([Spent(noise=1.0, rate=1.0, steps=1)], delta=1e-5), 2)
+        4.73
+        >>> round(epsilon([Spent(noise=2.0, rate=1.0, steps=4)], delta=1e-5), 2)
+        4.73
     """
     from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
     from dp_accounting.rdp import RdpAccountant
@@ -45,9 +70,12 @@ def epsilon(spent: list[Spent], delta: float) -> float:
 
 
 class Budget:
-    """What one centre has spent, by message, on its own disk: a message repeated costs nothing.
+    """The budget of one centre on its own disk; a message that is repeated is charged once.
 
-    ``limit`` of epsilon at ``delta``, infinite for none; without a ``path`` it is kept in memory.
+    Args:
+        path: file of the steps spent so far; None: they are kept in memory.
+        limit: the largest epsilon; infinite: no limit.
+        delta: delta at which epsilon is computed.
     """
 
     def __init__(self, path: Path | None, limit: float, delta: float) -> None:
@@ -56,7 +84,22 @@ class Budget:
         self.spent = {message: Spent(**values) for message, values in known.items()}
 
     def spend(self, message: str, cost: Spent) -> None:
-        """Book a message before it is made; Refusal where it would exceed the limit."""
+        """Charge a message before it is computed.
+
+        Args:
+            message: identifies the message; a known one is not charged again.
+            cost: the steps that the message takes.
+
+        Raises:
+            Refusal: epsilon would exceed the limit.
+
+        Example:
+            >>> budget = Budget(None, limit=5.0, delta=1e-5)
+            >>> for _ in range(3):
+            ...     budget.spend("round 1", Spent(noise=1.0, rate=1.0, steps=1))
+            >>> list(budget.spent)
+            ['round 1']
+        """
         if message in self.spent:
             return
         after = {**self.spent, message: cost}

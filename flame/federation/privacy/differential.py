@@ -1,4 +1,4 @@
-"""Differential privacy at a centre: what it spends, its secret noise, and its clipped updates."""
+"""Differential privacy at a centre: cost of a round, secret noise and clipped updates."""
 
 import hashlib
 from typing import Any
@@ -6,18 +6,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from flame import __version__
 from flame.core.scores import Weights
+from flame.core.version import __version__
 from flame.federation.config import TrainConfig
 from flame.federation.privacy.budget import Budget, Spent, epsilon
 from flame.models.response.gaussian_mechanism import clipped, noised, steps_of
 
 
 class CentrePrivacy:
-    """The protection of one centre, whose noise nobody can work out who lacks ``secret``.
+    """Protects the updates of one centre with noise that depends on a secret of the centre.
 
-    What is asked again with everything the same, patients too, has the same noise and is paid for
-    once; whatever differs, it has other noise and is paid for again.
+    Identical requests on identical patients get identical noise and are charged once. Any other
+    request gets other noise and is charged.
+
+    Args:
+        config: the configuration of the run.
+        budget: the budget of the centre.
+        secret: key of the noise, known to the centre alone.
     """
 
     def __init__(self, config: TrainConfig, budget: Budget, secret: bytes) -> None:
@@ -25,9 +30,22 @@ class CentrePrivacy:
         self.budget, self.secret = budget, secret
 
     def begin(self, name: str, number: int, patients: int, told: list[Any]) -> np.random.Generator:
-        """Book round ``number`` of training ``name``; the generator of its noise.
+        """Charge a round to the budget and create the generator of its noise.
 
-        ``told`` is all that its result depends on. Refusal where the budget is spent.
+        The seed is the SHA-256 of the secret, the version, the configuration and all arguments.
+
+        Args:
+            name: name of the training.
+            number: number of the round, from 1.
+            patients: number of patients that the centre trains on.
+            told: everything that the result depends on: weights, shared arrays, corrections,
+                patients.
+
+        Returns:
+            The generator.
+
+        Raises:
+            Refusal: epsilon would exceed the limit of the budget.
         """
         digest = hashlib.sha256(self.secret)
         _take_in(digest, [__version__, repr(self.config), name, number, told])
@@ -36,7 +54,20 @@ class CentrePrivacy:
         return np.random.default_rng(int(key, 16))
 
     def leaving(self, before: Weights, after: Weights, rng: np.random.Generator) -> Weights:
-        """The weights that may leave: at level centre their change is clipped and has noise."""
+        """Return the weights that may leave the centre.
+
+        At level centre, with the change d = ``after`` - ``before``, these are before + d min(1,
+        clip / ||d||) + N(0, (noise clip)^2). At level patient the noise is in the gradients
+        already, and ``after`` is returned unchanged.
+
+        Args:
+            before: weights before training.
+            after: weights after training.
+            rng: the generator of ``begin``.
+
+        Returns:
+            Weights in the types of ``before`` (level centre).
+        """
         if self.privacy.level != "centre":
             return after
         change = [np.asarray(a, np.float64) - b for a, b in zip(after, before, strict=True)]
@@ -46,7 +77,7 @@ class CentrePrivacy:
 
 
 def _take_in(digest: Any, told: Any) -> None:
-    """Let ``digest`` depend on every value of a message, on its place, kind and shape."""
+    """Update ``digest`` with every value of a message, its position, type and shape."""
     if isinstance(told, dict):
         told = [part for name in sorted(told) for part in (name, told[name])]
     if isinstance(told, list | tuple):
@@ -59,7 +90,25 @@ def _take_in(digest: Any, told: Any) -> None:
 
 
 def cost(config: TrainConfig, patients: int) -> Spent:
-    """What one round with so many patients spends."""
+    """Compute what one round spends.
+
+    At level centre a round is one step of all patients. At level patient, n patients in batches of
+    b take epochs * ceil(n / b) steps with sampling rate b / n.
+
+    Args:
+        config: the configuration of the run.
+        patients: number of patients that the centre trains on.
+
+    Returns:
+        The steps of the round.
+
+    Example:
+        >>> from flame.federation.sections import DataConfig, PrivacyConfig, TrainingConfig
+        >>> data, privacy = DataConfig(table="cohort.csv"), PrivacyConfig(level="patient")
+        >>> config = TrainConfig(data, training=TrainingConfig(batch_size=5), privacy=privacy)
+        >>> cost(config, patients=20)
+        Spent(noise=1.0, rate=0.25, steps=4)
+    """
     privacy, training = config.privacy, config.training
     if privacy.level == "centre":
         return Spent(privacy.noise, 1.0, 1)
@@ -68,7 +117,17 @@ def cost(config: TrainConfig, patients: int) -> Spent:
 
 
 def spent_table(config: TrainConfig, history: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Epsilon of each centre from the rounds of a run: of ``model`` alone, and of everything."""
+    """Compute the epsilon of each centre from the rounds of a run.
+
+    Args:
+        config: the configuration of the run.
+        history: rows of the history, of which ``site``, ``training`` and ``patients`` are read.
+        model: name of one training, whose epsilon is also given alone.
+
+    Returns:
+        A row per centre: ``centre``, ``level``, ``delta``, ``epsilon of MODEL`` and ``epsilon of
+        all trainings``.
+    """
     rows = []
     for centre in config.data.centres:
         there = history[history.site == centre]

@@ -1,11 +1,16 @@
-"""Secure aggregation: the coordinator learns the sum over sites, and no site's own update.
+"""Secure aggregation: the coordinator learns the sum over sites, and no update of a single site.
 
-Each pair of sites shares a secret (X25519) of which both make the same numbers; one adds them to
-its update, the other takes them off, so that they cancel in the sum (Bonawitz 2017,
-doi:10.1145/3133956.3133982, without its second mask: where a site is lost the others mask anew
-without it, and a coordinator that kept the late answer of that site could take it apart).
+Each pair of sites derives the same pseudorandom mask from an X25519 shared secret. One site adds
+the mask to its update and the other subtracts it, so that masks cancel in the sum: with the
+update x_i of site i, sum_i (x_i + sum_{j>i} m_ij - sum_{j<i} m_ij) = sum_i x_i.
 
-Updates are whole numbers of 2^-24 modulo 2^64: sums are exact, in whatever order.
+Values are multiplied by 2^24, rounded, and added modulo 2^64. Sums are exact, in any order.
+
+The second mask of the paper is left out. If a site is lost, the others mask their updates anew
+without it. A coordinator that also kept a late reply of the lost site could then unmask its update.
+
+Reference:
+    Bonawitz 2017, doi:10.1145/3133956.3133982.
 """
 
 import hashlib
@@ -22,10 +27,11 @@ from flame.federation.calls import Call, said
 
 Masked = NDArray[np.uint64]
 _UNIT, _LEAST = 2.0**24, 2
+"""Fixed-point units per 1, a resolution of 6e-8; and the least number of sites behind a sum."""
 
 
 class Masks:
-    """A site's half: its key, and its updates under masks that cancel over ``keys``."""
+    """The key pair of one site, which hides its updates. A new pair is drawn for each object."""
 
     def __init__(self) -> None:
         self._secret = X25519PrivateKey.generate()
@@ -35,10 +41,28 @@ class Masks:
     def hide(
         self, site: str, values: NDArray[np.float64], what: str, keys: Mapping[str, bytes]
     ) -> Masked:
-        """``values`` (n,) under the masks of ``site`` and all others of ``keys``.
+        """Hide values under the masks that this site shares with each other site.
 
-        ``what`` names the values: the same may be hidden again only among fewer sites, and never
-        among fewer than two.
+        Args:
+            site: name of this site in ``keys``.
+            values: the values (n,), finite, at most 2^36 in absolute value.
+            what: name of the values, which may be hidden again only among the same or fewer sites.
+            keys: public key of each site that takes part, this one included.
+
+        Returns:
+            Masked fixed-point values (n,), modulo 2^64.
+
+        Raises:
+            Refusal: the site's own key is missing, there are fewer than two sites, the same values
+                were hidden among other sites before, or values are not finite or too large.
+
+        Example:
+            >>> a, b = Masks(), Masks()
+            >>> keys = {"a": a.public, "b": b.public}
+            >>> hidden = [a.hide("a", np.array([1.5]), "round 1", keys)]
+            >>> hidden += [b.hide("b", np.array([2.0]), "round 1", keys)]
+            >>> sum_of(hidden).tolist()
+            [3.5]
         """
         others = set(keys) - {site}
         if keys.get(site) != self.public or len(keys) < _LEAST:
@@ -65,13 +89,34 @@ class Masks:
 
 
 def as_values(weights: Weights, patients: int, loss: float, steps: int) -> NDArray[np.float64]:
-    """What is summed of an update: weights and loss times patients, patients, steps."""
+    """Flatten an update into values that add up over sites.
+
+    Args:
+        weights: weights after training, p numbers in all.
+        patients: number of patients.
+        loss: mean loss.
+        steps: number of training steps.
+
+    Returns:
+        Values (p + 3,): the weights times patients, the loss times patients, patients, steps.
+
+    Example:
+        >>> as_values([np.array([0.5])], patients=4, loss=0.25, steps=3).tolist()
+        [2.0, 1.0, 4.0, 3.0]
+    """
     numbers = [loss * patients, patients, steps]
     return np.concatenate([flat(weights) * patients, np.array(numbers, np.float64)])
 
 
 def sum_of(hidden: list[Masked]) -> NDArray[np.float64]:
-    """The sum of the values under the masks of all who shared them."""
+    """Add masked values; the masks cancel.
+
+    Args:
+        hidden: masked values (n,) of every site whose key was used.
+
+    Returns:
+        The sum (n,) of the values without masks.
+    """
     total = np.zeros_like(hidden[0])
     for each in hidden:
         total = total + each
@@ -87,9 +132,26 @@ def secure_update(
     like: Weights,
     seconds: float,
 ) -> tuple[Update, dict[str, str]]:
-    """The mean of the updates that ``sites`` hold of a round, as one; and who was lost on the way.
+    """Compute the mean update of a round from masked updates.
 
-    FlameError where fewer than ``least`` remain.
+    Sites that are lost are left out, and the others mask their updates anew.
+
+    Args:
+        call: the calls of the engine.
+        sites: the sites that trained the round with ``secret``.
+        least: least number of sites behind the mean; two are needed in any case.
+        name: name of the training.
+        number: number of the round, from 1.
+        like: weights whose shapes and types the result gets.
+        seconds: duration of the round in s, for the history.
+
+    Returns:
+        One update for all sites: mean weights and loss over patients, total patients, mean steps;
+        and why each lost site is lost.
+
+    Raises:
+        SitesLost: a site did not send its key.
+        FlameError: too few sites remain.
     """
     lost: dict[str, str] = {}
     while len(sites) >= max(least, _LEAST):

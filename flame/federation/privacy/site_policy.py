@@ -1,4 +1,4 @@
-"""What a hospital lets out of its site: its own file, which no server can change."""
+"""The policy of a hospital: what may leave its site. No server can change this local file."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,21 +11,26 @@ from flame.federation.gossip.method import GOSSIP
 from flame.federation.tasks.registry import RESPONSE_MODELS, TASKS, open_task
 
 POLICY_FILE = "policy.toml"
+"""Name of the policy in the folder ``local`` of a kit."""
 _ROUNDS = ("describe", "initial_weights", "train", "key", "masked")
-"""What training needs, which ``learners`` allow or not."""
+"""Calls that training needs; ``learners`` decides on them, and ``questions`` does not."""
 CALLS = (*_ROUNDS, "reply", "score")
-"""All that a site does when it is called."""
+"""All methods of ``Site`` that may be called from outside."""
 
 
 @dataclass(frozen=True)
 class SitePolicy:
-    """The policy of one site; the stricter of it and of the run's settings holds.
+    """The policy of one site. Where it and the run's configuration differ, the stricter one holds.
 
-    ``learners`` that may learn here, and ``questions`` whose sums may be sent; empty: every one.
-    ``least_patients`` behind any sum or update, ``least_count`` behind any number of a
-    description. ``secure``: updates leave only under masks (``federation.secure``). ``epsilon``, if
-    above 0: updates leave only with differential privacy, until so much is spent at ``delta``.
-    ``peers``: updates and sums may go to other hospitals one by one, where no server adds them up.
+    Args:
+        learners: tasks and response models that may learn here; empty: all.
+        questions: queries whose sums may be sent, and ``score``; empty: all.
+        least_patients: least number of patients behind any sum or update.
+        least_count: least number of patients behind any number of a description.
+        secure: whether updates leave only under masks (``federation.secure``).
+        epsilon: above 0, updates leave only with differential privacy, until so much is spent.
+        delta: delta of ``epsilon``.
+        peers: whether updates and sums may go to other hospitals one by one (strategy gossip).
     """
 
     learners: tuple[str, ...] = ()
@@ -38,7 +43,17 @@ class SitePolicy:
     peers: bool = False
 
     def applied(self, config: TrainConfig) -> TrainConfig:
-        """The configuration as this site follows it; Refusal where it does not take part."""
+        """Apply the policy to the configuration of a run.
+
+        Args:
+            config: the configuration of the run.
+
+        Returns:
+            The configuration with the larger ``least_patients`` and ``least_count`` of the two.
+
+        Raises:
+            Refusal: the run does not satisfy the policy, so this site does not take part.
+        """
         learner = open_task(config).name
         if self.learners and learner not in self.learners:
             raise Refusal(f"does not take part in {learner}: its policy does not list it")
@@ -62,13 +77,34 @@ class SitePolicy:
         return replace(config, privacy=stricter)
 
     def check_question(self, question: str) -> None:
-        """Refusal of a question, or of scores, that the policy does not list."""
+        """Check that a query is allowed.
+
+        Args:
+            question: name of the query, or of the method called, such as ``score``.
+
+        Raises:
+            Refusal: the policy does not list it.
+
+        Example:
+            >>> policy = SitePolicy(questions=("moments",))
+            >>> policy.check_question("moments")
+            >>> policy.check_question("survival")
+            Traceback (most recent call last):
+            flame.core.errors.Refusal: does not reply to 'survival': its policy does not list it
+        """
         if self.questions and question not in (*self.questions, *_ROUNDS):
             raise Refusal(f"does not reply to '{question}': its policy does not list it")
 
 
 def read_policy(path: Path) -> SitePolicy:
-    """The policy at ``path``; BadInput for one that is absent or broken."""
+    """Read the policy of a site.
+
+    Args:
+        path: the TOML file.
+
+    Raises:
+        BadInput: the file is missing or broken, or names an unknown learner.
+    """
     policy = load_config(SitePolicy, path, [])
     known = sorted({*TASKS, *RESPONSE_MODELS} - {"network"})  # a network's task is "response"
     for name in policy.learners:

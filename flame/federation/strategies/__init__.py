@@ -1,4 +1,4 @@
-"""Aggregation strategies: one a file."""
+"""Aggregation strategies, one per file."""
 
 from flame.federation.strategies import (  # noqa: F401  (they register themselves)
     bulyan,

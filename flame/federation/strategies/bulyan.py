@@ -16,15 +16,33 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, st
 @STRATEGIES.register("bulyan")
 @dataclass(frozen=True)
 class Bulyan(Strategy):
-    """Krum chooses n - 2 ``num_byzantine`` sites, of which those nearest the median are averaged.
+    """Selects sites by Krum and averages of each parameter the values nearest to the median.
 
-    ``num_byzantine`` of n sites may send anything: n must be at least 4 num_byzantine + 3.
+    Krum selects n - 2 f of the n sites one by one, with f = ``num_byzantine``. Of each parameter
+    the n - 4 f selected values nearest to their median are averaged, all with the same weight.
+
+    Args:
+        num_byzantine: number f of sites that may send arbitrary weights; n must be at least
+            4 f + 3.
+
+    Reference:
+        El Mhamdi 2018, arXiv:1802.07927.
+
+    Example:
+        >>> values = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 100.0)
+        >>> updates = [Update(str(v), [np.array([v])], 1, 0.0, 0.0) for v in values]
+        >>> Bulyan(num_byzantine=1).aggregate(State([np.zeros(1)]), updates).weights[0]
+        array([2.])
     """
 
     num_byzantine: Annotated[int, Ge(0)] = 0
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """Each site counts alike."""
+        """See ``Strategy``.
+
+        Raises:
+            FlameError: fewer than 4 num_byzantine + 3 sites sent an update.
+        """
         points, sites = stacked(updates), len(updates)
         if sites < 4 * self.num_byzantine + 3:
             least = 4 * self.num_byzantine + 3

@@ -14,16 +14,32 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, sh
 @STRATEGIES.register("centred-clipping")
 @dataclass(frozen=True)
 class CentredClipping(Strategy):
-    """The mean of changes of which none is longer than ``radius``, taken from the last mean anew.
+    """The mean of the sites' weights with their distances to the centre clipped.
 
-    The centre starts at the server's weights and is refined ``steps`` times.
+    v <- v + sum_k (n_k / n) (w_k - v) min(1, ``radius`` / |w_k - v|), repeated ``steps`` times from
+    the server's weights.
+
+    Args:
+        radius: largest distance to the centre v that has full weight, as Euclidean norm over all
+            parameters.
+        steps: number of iterations.
+
+    Reference:
+        Karimireddy 2021, arXiv:2012.10333.
+
+    Example:
+        >>> values = (1.0, 100.0)
+        >>> updates = [Update(str(v), [np.array([v])], 1, 0.0, 0.0) for v in values]
+        >>> strategy = CentredClipping(radius=1, steps=1)
+        >>> strategy.aggregate(State([np.zeros(1)]), updates).weights[0]
+        array([1.])
     """
 
     radius: Annotated[float, Gt(0)] = 10.0
     steps: Annotated[int, Ge(1)] = 3
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """With a radius beyond every change it is FedAvg."""
+        """See ``Strategy``. With a radius above every distance it is FedAvg."""
         points, weight, centre = stacked(updates), np.array(shares(updates)), flat(state.weights)
         for _ in range(self.steps):
             away = points - centre

@@ -10,9 +10,20 @@ from flame.federation.strategies.strategy import STRATEGIES
 @STRATEGIES.register("fedadam")
 @dataclass(frozen=True)
 class FedAdam(FedOpt):
-    """v is a running mean of squared changes, of which ``beta_2`` is kept."""
+    """Adam at the server: v <- ``beta_2`` v + (1 - ``beta_2``) d^2, with the mean change d.
+
+    Options are those of ``FedOpt``. m and v are not corrected for their start.
+
+    Reference:
+        Reddi 2021, arXiv:2003.00295.
+
+    Example:
+        >>> import numpy as np
+        >>> FedAdam(beta_2=0.9).second([np.array([1.0])], [np.array([2.0])])
+        [array([1.3])]
+    """
 
     def second(self, second: Weights, change: Weights) -> Weights:
-        """As Adam has it, without a correction of the start."""
+        """See ``FedOpt``."""
         kept = self.beta_2
         return [kept * v + (1 - kept) * c**2 for v, c in zip(second, change, strict=True)]

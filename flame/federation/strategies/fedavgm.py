@@ -15,14 +15,36 @@ _VELOCITY = "velocity"
 @STRATEGIES.register("fedavgm")
 @dataclass(frozen=True)
 class FedAvgM(Strategy):
-    """Moves by ``server_learning_rate`` times a sum of mean changes that ``momentum`` decays."""
+    """Averaging with a momentum at the server.
+
+    With the mean change d of the sites: v <- ``momentum`` v + d, then
+    w <- w + ``server_learning_rate`` v.
+
+    Args:
+        momentum: share of the velocity v that is kept each round, 0 to below 1.
+        server_learning_rate: step size of the server.
+
+    Reference:
+        Hsu 2019, arXiv:1909.06335.
+
+    Example:
+        The changes are 1 in both rounds, so v is 1 and then 1.5.
+
+        >>> import numpy as np
+        >>> strategy, state = FedAvgM(momentum=0.5), State([np.zeros(1)])
+        >>> for trained in (1.0, 2.0):
+        ...     update = Update("a", [np.array([trained])], patients=1, loss=0.0, seconds=0.0)
+        ...     state = strategy.aggregate(state, [update])
+        >>> state.weights[0]
+        array([2.5])
+    """
 
     mean_suffices = True
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
     server_learning_rate: Annotated[float, Gt(0)] = 1.0
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """With no momentum and rate 1 it is FedAvg."""
+        """See ``Strategy``. Without momentum and with a learning rate of 1 it is FedAvg."""
         velocity = mean_change(state, updates)
         if _VELOCITY in state.memory:
             velocity = moved(velocity, state.memory[_VELOCITY], self.momentum)

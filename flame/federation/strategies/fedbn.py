@@ -9,8 +9,18 @@ from flame.federation.strategies.strategy import STRATEGIES, State
 @STRATEGIES.register("fedbn")
 @dataclass(frozen=True)
 class FedBN(Personal):
-    """Normalisation layers are a site's own, whatever their kind; all else is averaged."""
+    """FedAvg, except that every site keeps its own normalisation layers, of whatever kind.
+
+    An array is a site's own where its name contains ``normalization``.
+
+    Reference:
+        Li 2021, arXiv:2102.07623.
+
+    Example:
+        >>> FedBN().kept(State([], names=("dense/kernel", "group_normalization/gamma")))
+        [False, True]
+    """
 
     def kept(self, state: State) -> list[bool]:
-        """Arrays of layers that normalise."""
+        """See ``Personal``. The arrays of normalisation layers."""
         return ["normalization" in name for name in state.names]

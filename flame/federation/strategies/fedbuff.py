@@ -1,4 +1,4 @@
-"""FedBuff (Nguyen 2022, arXiv:2106.06639): sites need not wait for each other."""
+"""FedBuff (Nguyen 2022, arXiv:2106.06639): asynchronous averaging of the first sites."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,10 +14,25 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, ch
 @STRATEGIES.register("fedbuff")
 @dataclass(frozen=True)
 class FedBuff(Strategy):
-    """Moves by ``server_learning_rate`` times the mean change of the first ``buffer`` sites.
+    """The mean change of the first ``buffer`` sites that finish; the others continue to train.
 
-    The others work on, from weights that are older by then: a change that is ``staleness`` rounds
-    old counts 1 / sqrt(1 + staleness).
+    w <- w + ``server_learning_rate`` mean_k d_k / sqrt(1 + s_k), where site k changed by d_k the
+    weights that the server had s_k rounds ago.
+
+    Args:
+        buffer: number of updates that a round waits for.
+        server_learning_rate: step size of the server.
+
+    Reference:
+        Nguyen 2022, arXiv:2106.06639.
+
+    Example:
+        The change of 2 is 3 rounds old, so the server moves by 2 / sqrt(4).
+
+        >>> began = [np.array([1.0])]
+        >>> update = Update("a", [np.array([3.0])], 1, 0.0, 0.0, since=began, staleness=3)
+        >>> FedBuff(buffer=1).aggregate(State([np.array([5.0])]), [update]).weights[0]
+        array([6.])
     """
 
     buffer: Annotated[int, Ge(1)] = 2
@@ -25,11 +40,11 @@ class FedBuff(Strategy):
 
     @property
     def enough(self) -> int:
-        """How many sites a round waits for."""
+        """Number of updates that a round waits for."""
         return self.buffer
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """With nobody stale and as many patients everywhere it is FedAvg."""
+        """See ``Strategy``. It is FedAvg if no update is stale and all sites are equally large."""
         old = [1 / np.sqrt(1 + u.staleness) / len(updates) for u in updates]
         like = [np.zeros(w.shape) for w in state.weights]
         step = mean([change(state, u) for u in updates], old, like)

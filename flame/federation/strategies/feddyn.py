@@ -16,21 +16,36 @@ _PULL = "pull"
 @STRATEGIES.register("feddyn")
 @dataclass(frozen=True)
 class FedDyn(Strategy):
-    """A regulariser of each site that follows it, so that its own optimum becomes everyone's.
+    """Regularises each site so that its optimum becomes that of the federation.
 
-    A site's objective has ``alpha`` / 2 times the squared distance to the server's weights added,
-    and a linear term that remembers how far it was drawn away before.
+    A site minimises its loss - <g_k, w> + ``alpha`` / 2 times the squared distance to the server's
+    weights. After a change d_k of its weights, g_k <- g_k - ``alpha`` d_k. The server takes
+    w <- mean_k w_k - mean_k g_k / ``alpha``. The second mean is over all sites that have sent an
+    update in any round.
+
+    Args:
+        alpha: strength of the regulariser.
+
+    Reference:
+        Acar 2021, arXiv:2111.04263.
+
+    Example:
+        g is -0.5 * 2 = -1, so the server moves on from 2 by 1 / 0.5.
+
+        >>> update = Update("a", [np.array([2.0])], patients=1, loss=0.0, seconds=0.0)
+        >>> FedDyn(alpha=0.5).aggregate(State([np.zeros(1)]), [update]).weights[0]
+        array([4.])
     """
 
     alpha: Annotated[float, Gt(0)] = 0.01
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """The proximal term, and what the site remembers."""
+        """See ``Strategy``. The proximal term, and the linear term -g_k of the site."""
         linear = [-p for p in self._pull(state, site)]
         return [Correction(linear=linear, proximal=self.alpha, towards=state.weights)]
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """The mean of the weights, moved on by the mean of what sites remember."""
+        """See ``Strategy``. All sites have the same weight."""
         memory, sites = dict(state.memory), len(updates)
         for update in updates:
             memory[f"{_PULL}.{update.centre}"] = moved(

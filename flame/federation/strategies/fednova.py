@@ -12,12 +12,29 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, ch
 @STRATEGIES.register("fednova")
 @dataclass(frozen=True)
 class FedNova(Strategy):
-    """Changes are divided by the steps that made them: who steps more does not pull more."""
+    """Averages changes per step, so that a site that takes more steps has no more influence.
+
+    w <- w + (sum_k p_k t_k) (sum_k p_k d_k / t_k), where site k has the share p_k of the patients
+    and changed its weights by d_k in t_k steps.
+
+    Reference:
+        Wang 2020, arXiv:2007.07481.
+
+    Example:
+        FedAvg would move to 0.5.
+
+        >>> updates = [
+        ...     Update("a", [np.array([1.0])], patients=1, loss=0.0, seconds=0.0, steps=1),
+        ...     Update("b", [np.array([0.0])], patients=1, loss=0.0, seconds=0.0, steps=3),
+        ... ]
+        >>> FedNova().aggregate(State([np.zeros(1)]), updates).weights[0]
+        array([1.])
+    """
 
     plain_gradients = True
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """The mean change a step, times the mean number of steps; with equal steps FedAvg."""
+        """See ``Strategy``. With equal numbers of steps it is FedAvg."""
         parts, steps = shares(updates), [max(u.steps, 1) for u in updates]
         effective = float(np.dot(parts, steps))
         like = [np.zeros(w.shape) for w in state.weights]

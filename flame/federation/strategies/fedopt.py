@@ -15,10 +15,20 @@ _FIRST, _SECOND = "first", "second"
 
 @dataclass(frozen=True)
 class FedOpt(Strategy):
-    """Moves by ``server_learning_rate`` m / (sqrt(v) + ``tau``).
+    """An adaptive optimiser at the server, whose gradient is the mean change d of the sites.
 
-    m runs with ``momentum``, v is that of the optimiser and starts at ``tau`` squared, as in the
-    paper.
+    m <- ``momentum`` m + (1 - ``momentum``) d, then
+    w <- w + ``server_learning_rate`` m / (sqrt(v) + ``tau``).
+    m starts at 0 and v at ``tau`` squared, as in the paper. A subclass updates v.
+
+    Args:
+        server_learning_rate: step size of the server.
+        tau: bounds the step where v is small.
+        momentum: share of m that is kept each round, 0 to below 1.
+        beta_2: share of v that is kept each round, 0 to below 1; FedAdagrad does not use it.
+
+    Reference:
+        Reddi 2021, arXiv:2003.00295.
     """
 
     mean_suffices = True
@@ -28,7 +38,7 @@ class FedOpt(Strategy):
     beta_2: Annotated[float, Ge(0), Lt(1)] = 0.99
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """One step of the server's optimiser, whose gradient is the mean change."""
+        """See ``Strategy``. One step of the server's optimiser."""
         change = mean_change(state, updates)
         zeros = [np.zeros(c.shape) for c in change]
         first, second = (state.memory.get(n) for n in (_FIRST, _SECOND))
@@ -42,5 +52,13 @@ class FedOpt(Strategy):
         return State(moved(state.weights, step, self.server_learning_rate), memory, state.names)
 
     def second(self, second: Weights, change: Weights) -> Weights:
-        """The next v."""
+        """Return the next v.
+
+        Args:
+            second: the present v, one array for each of the weights.
+            change: mean change d of the sites, in the same shapes.
+
+        Raises:
+            NotImplementedError: a subclass does not override the method.
+        """
         raise NotImplementedError

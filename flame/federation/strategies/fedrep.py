@@ -10,14 +10,25 @@ from flame.federation.strategies.strategy import STRATEGIES, State
 @STRATEGIES.register("fedrep")
 @dataclass(frozen=True)
 class FedRep(Personal):
-    """The last layer is a site's own: it learns on the shared features, then they learn."""
+    """FedAvg of the representation; every site keeps its own last layer.
+
+    In each round a site trains the last layer with the other layers frozen, then the other layers
+    with the last one frozen.
+
+    Reference:
+        Collins 2021, arXiv:2102.07078.
+
+    Example:
+        >>> FedRep().kept(State([], names=("dense/kernel", "dense_1/kernel", "dense_1/bias")))
+        [False, True, True]
+    """
 
     def kept(self, state: State) -> list[bool]:
-        """Arrays of the last layer."""
+        """See ``Personal``. The arrays of the last layer."""
         layers = [name.rpartition("/")[0] for name in state.names]
         return [layer == layers[-1] for layer in layers]
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """First the last layer alone, then all others."""
+        """See ``Strategy``. First the last layer alone, then all other layers."""
         head = self.kept(state)
         return [Correction(frozen=[not h for h in head]), Correction(frozen=head)]

@@ -12,10 +12,21 @@ from flame.federation.strategies.strategy import STRATEGIES
 @STRATEGIES.register("fedyogi")
 @dataclass(frozen=True)
 class FedYogi(FedOpt):
-    """v moves towards squared changes by steps that do not depend on how far it is from them."""
+    """Yogi at the server: v <- v - (1 - ``beta_2``) d^2 sign(v - d^2), with the mean change d.
+
+    The size of a step of v does not depend on how far v is from d^2.
+    Options are those of ``FedOpt``.
+
+    Reference:
+        Reddi 2021, arXiv:2003.00295.
+
+    Example:
+        >>> FedYogi(beta_2=0.9).second([np.array([1.0])], [np.array([2.0])])
+        [array([1.4])]
+    """
 
     def second(self, second: Weights, change: Weights) -> Weights:
-        """As Yogi has it."""
+        """See ``FedOpt``."""
         return [
             v - (1 - self.beta_2) * c**2 * np.sign(v - c**2)
             for v, c in zip(second, change, strict=True)

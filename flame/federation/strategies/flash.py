@@ -1,4 +1,4 @@
-"""FLASH (Panchal 2023, proceedings.mlr.press/v202/panchal23a): a server that feels drift."""
+"""FLASH (Panchal 2023, proceedings.mlr.press/v202/panchal23a): a server that adapts to drift."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -16,12 +16,31 @@ _FIRST, _SECOND, _DRIFT = "first", "second", "drift"
 @STRATEGIES.register("flash")
 @dataclass(frozen=True)
 class FLASH(Strategy):
-    """FedAdam whose steps grow while changes are larger than they were.
+    """FedAdam with larger steps while the changes are larger than they were.
 
-    The step is ``server_learning_rate`` m / (sqrt(v) - d + ``tau``). d is a running mean of squared
-    change minus v, of which as much is kept as v is large beside it; at most what leaves the
-    divisor at ``tau``.
-    With ``drift`` False d is 0: FedAdam.
+    With the mean change c of the sites, and m and v as in FedAdam:
+    b = |v_before| / (|c^2 - v| + |v_before|), d <- b d + (1 - b) (c^2 - v), then
+    w <- w + ``server_learning_rate`` m / (max(sqrt(v) - d, 0) + ``tau``).
+
+    Args:
+        server_learning_rate: step size of the server.
+        tau: smallest divisor of a step.
+        momentum: share of m that is kept each round, 0 to below 1.
+        beta_2: share of v that is kept each round, 0 to below 1.
+        drift: False keeps d at 0, which is FedAdam.
+
+    Reference:
+        Panchal 2023, proceedings.mlr.press/v202/panchal23a.
+
+    Example:
+        c is 2 and v goes from 1 to 2.5, so b is 0.4 and d is 0.9.
+
+        >>> update = Update("a", [np.array([2.0])], patients=1, loss=0.0, seconds=0.0)
+        >>> for drift in (False, True):
+        ...     strategy = FLASH(1.0, tau=1.0, momentum=0.0, beta_2=0.5, drift=drift)
+        ...     print(strategy.aggregate(State([np.zeros(1)]), [update]).weights[0].round(2))
+        [0.77]
+        [1.19]
     """
 
     mean_suffices = True
@@ -32,7 +51,7 @@ class FLASH(Strategy):
     drift: bool = True
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """One step of the server's optimiser, whose gradient is the mean change."""
+        """See ``Strategy``. One step of the server's optimiser."""
         change = mean_change(state, updates)
         zeros = [np.zeros(c.shape) for c in change]
         memory = state.memory or {

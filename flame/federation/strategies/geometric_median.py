@@ -14,13 +14,30 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, sh
 @STRATEGIES.register("geometric-median")
 @dataclass(frozen=True)
 class GeometricMedian(Strategy):
-    """The point of the smallest sum of distances to the sites, by Weiszfeld's smoothed steps."""
+    """The point with the smallest sum of distances to the sites' weights, by numbers of patients.
+
+    It minimises sum_k (n_k / n) |w - w_k| by smoothed Weiszfeld iterations, which start at the
+    median of each parameter and stop when they move no further.
+
+    Args:
+        steps: largest number of iterations.
+        smoothing: smallest distance that is divided by.
+
+    Reference:
+        Pillutla 2022, arXiv:1912.13445.
+
+    Example:
+        >>> values = (0.0, 1.0, 100.0)
+        >>> updates = [Update(str(v), [np.array([v])], 1, 0.0, 0.0) for v in values]
+        >>> GeometricMedian().aggregate(State([np.zeros(1)]), updates).weights[0].round(3)
+        array([1.])
+    """
 
     steps: Annotated[int, Ge(1)] = 1000
     smoothing: Annotated[float, Gt(0)] = 1e-9
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """Sites count by their patients."""
+        """See ``Strategy``."""
         points, weight = stacked(updates), np.array(shares(updates))
         at = np.median(points, axis=0)
         for _ in range(self.steps):

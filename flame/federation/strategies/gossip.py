@@ -1,4 +1,4 @@
-"""Learning peer to peer: every site has a model of its own and averages with its neighbours."""
+"""Peer-to-peer learning: every site has its own model and mixes it with its neighbours' models."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,15 +19,37 @@ from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy
 
 OWN, _METHOD, _ROUND = "own.", "method.", "round"
+"""Names in ``State.memory``: prefix of the sites' models, prefix of the gossip method's arrays, and
+the number of rounds so far.
+"""
 
 
 @STRATEGIES.register(GOSSIP)
 @dataclass(frozen=True)
 class Gossip(Strategy):
-    """The topology and method of ``config``, among all that take part or some of ``everyone``.
+    """Sites train models of their own and mix them with those of their neighbours; no server.
 
-    A centre that never took part gets the mean of all. On FLARE each site runs this for itself and
-    knows its neighbours' updates alone: then its own model is right, and those of others are not.
+    In each round site i trains its model w_i and then applies the gossip method of ``config``, such
+    as w_i <- sum_j W_ij w_j over its neighbours j and itself. The weights of the ``State`` are the
+    mean of all models; a centre that took no part in the training gets them.
+
+    In FLARE every site runs this class by itself and receives the updates of its neighbours only.
+    There the site's own model in the state is right, the models of other sites are not.
+
+    Args:
+        config: topology and gossip method.
+        everyone: names of all nodes that a topology file may contain; empty: the sites of the
+            training.
+
+    Example:
+        On a line W is ((2, 1, 0), (1, 1, 1), (0, 1, 2)) / 3.
+
+        >>> values = {"a": 0.0, "b": 3.0, "c": 6.0}
+        >>> updates = [Update(k, [np.array([v])], 1, 0.0, 0.0) for k, v in values.items()]
+        >>> gossip = Gossip(GossipConfig(topology="line"))
+        >>> after = gossip.aggregate(State([np.zeros(1)]), updates)
+        >>> [gossip.weights_for(after, site)[0].item() for site in "abc"]
+        [1.0, 3.0, 5.0]
     """
 
     personal, alone_suffices = True, True
@@ -35,16 +57,23 @@ class Gossip(Strategy):
     everyone: tuple[str, ...] = ()
 
     def begin(self, state: State, sites: tuple[str, ...]) -> State:
-        """All sites from the same weights."""
+        """See ``Strategy``. All sites start from the same weights."""
         own = {f"{OWN}{site}": state.weights for site in sites}
         return State(state.weights, {**own, _ROUND: [np.zeros(1, np.int64)]}, state.names)
 
     def weights_for(self, state: State, site: str) -> Weights:
-        """The site's own model."""
+        """See ``Strategy``. The site's own model."""
         return state.memory.get(f"{OWN}{site}", state.weights)
 
     def peers(self, sites: tuple[str, ...]) -> GossipNetwork:
-        """The graph of a training's sites."""
+        """Return the network of a training.
+
+        Args:
+            sites: names of the sites of the training.
+
+        Raises:
+            BadInput: the topology file cannot be read or names an unknown node.
+        """
         away = {name: rounds for name, rounds in self.config.away.items() if name in sites}
         slow = {name: share for name, share in self.config.slow.items() if name in sites}
         return GossipNetwork(
@@ -52,7 +81,10 @@ class Gossip(Strategy):
         )
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """One round of the method; who is away or sent nothing stays as it was, heard by nobody."""
+        """See ``Strategy``. One round of the gossip method.
+
+        A site that is away or sent no update keeps its model, and no neighbour receives it.
+        """
         if not any(name.startswith(OWN) for name in state.memory):
             state = self.begin(state, tuple(u.centre for u in updates))
         sites = tuple(sorted(n.removeprefix(OWN) for n in state.memory if n.startswith(OWN)))
@@ -91,12 +123,25 @@ def _round(peers: GossipNetwork, sent: dict[str, Update], number: int) -> Round:
 
 
 def mean_of(each: Sequence[Weights]) -> Weights:
-    """The plain mean of sites' models, in their types."""
+    """Return the mean of models, all with the same weight, in the types of the first.
+
+    Args:
+        each: weights of each model, at least one.
+    """
     return mean(each, [1 / len(each)] * len(each), each[0])
 
 
 def check_graphs(strategy: Strategy, trainings: Sequence[tuple[str, ...]]) -> None:
-    """BadInput where the topology cannot have the sites of a training, one left out included."""
+    """Check that the topology and the gossip method fit the sites of every training.
+
+    Args:
+        strategy: the strategy of the run; any other than ``Gossip`` passes.
+        trainings: names of the sites of each training, those without one centre included.
+
+    Raises:
+        BadInput: the topology is impossible with the sites of a training, or the method cannot run
+            on it.
+    """
     if not isinstance(strategy, Gossip):
         return
     for sites in (s for s in trainings if len(s) > 1):

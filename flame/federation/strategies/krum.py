@@ -15,26 +15,50 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, st
 @STRATEGIES.register("krum")
 @dataclass(frozen=True)
 class Krum(Strategy):
-    """The mean of the ``keep`` sites that are nearest to their nearest neighbours.
+    """The mean of the ``keep`` sites whose weights are nearest to those of their neighbours.
 
-    ``num_byzantine`` of n sites may send anything: n must be at least 2 num_byzantine + 3. ``keep``
-    1 is Krum, more is Multi-Krum.
+    The score of a site is the sum of squared distances to its n - ``num_byzantine`` - 2 nearest
+    sites. The sites with the lowest scores are kept, all with the same weight. To keep one site is
+    Krum, to keep more is Multi-Krum.
+
+    Args:
+        num_byzantine: number of the n sites that may send arbitrary weights; n must be at least
+            2 num_byzantine + 3.
+        keep: number of sites that are averaged.
+
+    Reference:
+        Blanchard 2017, arXiv:1703.02757.
+
+    Example:
+        >>> values = (0.0, 1.0, 1.2, 100.0)
+        >>> updates = [Update(str(v), [np.array([v])], 1, 0.0, 0.0) for v in values]
+        >>> Krum().aggregate(State([np.zeros(1)]), updates).weights[0]
+        array([1.])
     """
 
     num_byzantine: Annotated[int, Ge(0)] = 0
     keep: Annotated[int, Ge(1)] = 1
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """Each site counts alike."""
+        """See ``Strategy``."""
         points = stacked(updates)
         chosen = nearest(points, self.num_byzantine, self.keep)
         return State(shaped(points[chosen].mean(axis=0), state.weights), state.memory, state.names)
 
 
 def nearest(points: np.ndarray, num_byzantine: int, keep: int) -> np.ndarray:
-    """The ``keep`` rows (site, parameter) of the lowest sums of squared distances.
+    """Return the sites with the lowest Krum scores.
 
-    Each sum is over the n - num_byzantine - 2 nearest other rows.
+    Args:
+        points: weights (n, p) of n sites.
+        num_byzantine: number of sites that may send arbitrary weights.
+        keep: number of sites to return.
+
+    Returns:
+        Indices (keep,) of rows, lowest score first.
+
+    Raises:
+        FlameError: there are fewer than 2 num_byzantine + 3 sites.
     """
     sites = len(points)
     if sites < 2 * num_byzantine + 3:
@@ -46,7 +70,19 @@ def nearest(points: np.ndarray, num_byzantine: int, keep: int) -> np.ndarray:
 
 
 def krum_scores(points: np.ndarray, neighbours: int) -> np.ndarray:
-    """Of each row the sum of squared distances to so many nearest others."""
+    """Return for each site the sum of squared distances to its nearest sites.
+
+    Args:
+        points: weights (n, p) of n sites.
+        neighbours: number of nearest other sites that are summed over, at least 1.
+
+    Returns:
+        Scores (n,).
+
+    Example:
+        >>> krum_scores(np.array([[0.0], [1.0], [3.0]]), 1)
+        array([1., 1., 4.])
+    """
     apart = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
     np.fill_diagonal(apart, np.inf)
     return np.asarray(np.sort(apart, axis=1)[:, : max(neighbours, 1)].sum(axis=1))

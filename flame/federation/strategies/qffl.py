@@ -14,16 +14,34 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, ch
 @STRATEGIES.register("qffl")
 @dataclass(frozen=True)
 class Qffl(Strategy):
-    """Sites that do badly count more: changes are weighed by their loss to the power ``q``.
+    """Fair federated learning: sites with a higher loss have more weight.
 
-    The loss is that of local training. ``lipschitz`` is 1 over the local learning rate.
+    w <- w + sum_k F_k^q L d_k / sum_k (q F_k^(q-1) |L d_k|^2 + L F_k^q), where site k has the loss
+    F_k in its training and changed its weights by d_k.
+
+    Args:
+        q: exponent of the loss; 0 is the mean of the sites, all with the same weight.
+        lipschitz: L of the paper, 1 over the learning rate of the sites.
+
+    Reference:
+        Li 2020, arXiv:1905.10497.
+
+    Example:
+        (1 * 1 + 3 * 2) / (1 + 1 + 4 + 3) = 7 / 9.
+
+        >>> updates = [
+        ...     Update("a", [np.array([1.0])], patients=1, loss=1.0, seconds=0.0),
+        ...     Update("b", [np.array([2.0])], patients=1, loss=3.0, seconds=0.0),
+        ... ]
+        >>> Qffl(q=1).aggregate(State([np.zeros(1)]), updates).weights[0].round(2)
+        array([0.78])
     """
 
     q: Annotated[float, Ge(0)] = 1.0
     lipschitz: Annotated[float, Gt(0)] = 1.0
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """With q = 0 the plain mean of the sites."""
+        """See ``Strategy``. Losses below 1e-10 count as 1e-10."""
         total, curvature = [np.zeros(w.shape) for w in state.weights], 0.0
         for update in updates:
             loss = max(update.loss, 1e-10)

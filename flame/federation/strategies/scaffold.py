@@ -14,22 +14,42 @@ _CONTROL = "control"
 @STRATEGIES.register("scaffold")
 @dataclass(frozen=True)
 class Scaffold(Strategy):
-    """Control variates take out how a site's gradients differ from everyone's.
+    """Corrects each site's gradients by how they differ from those of all sites.
 
-    A site's new variate is what its mean gradient was (option II of the paper), which its update
-    tells: it takes plain steps of ``learning_rate``, the one that sites train with.
+    Site k adds c - c_k to its gradients; c_k is its control variate. After it changed its weights
+    by d_k in t_k steps of the learning rate r, c_k <- c_k - c - d_k / (t_k r), which is its mean
+    gradient (option II of the paper). c is the mean of c_k over all sites that have sent an update
+    in any round. The weights are averaged by numbers of patients.
+
+    Args:
+        learning_rate: learning rate r of the sites; ``open_strategy`` sets it.
+
+    Reference:
+        Karimireddy 2020, arXiv:1910.06378.
+
+    Example:
+        The mean gradients are 5 and -5, so site a is corrected by 0 - 5.
+
+        >>> strategy = Scaffold(learning_rate=0.1)
+        >>> updates = [
+        ...     Update("a", [np.array([-1.0])], patients=1, loss=0.0, seconds=0.0, steps=2),
+        ...     Update("b", [np.array([1.0])], patients=1, loss=0.0, seconds=0.0, steps=2),
+        ... ]
+        >>> after = strategy.aggregate(State([np.zeros(1)]), updates)
+        >>> strategy.corrections(after, "a")[0].linear
+        [array([-5.])]
     """
 
     plain_gradients = True
     learning_rate: float = 0.0
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """Everyone's variate less the site's own."""
+        """See ``Strategy``. The control variate of all sites minus that of the site."""
         own, all_ = self._control(state, site), self._control(state, "")
         return [Correction(linear=[a - o for a, o in zip(all_, own, strict=True)])]
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """The mean of the weights, and variates from how far each site moved."""
+        """See ``Strategy``. The mean of the weights, and the next control variates."""
         memory = dict(state.memory)
         everyone = self._control(state, "")
         for update in updates:

@@ -1,7 +1,9 @@
-"""What an aggregation strategy is: pure functions on arrays.
+"""Interface of the aggregation strategies, and the arithmetic that they share.
 
-A strategy is a frozen dataclass whose fields are its options. It may tell sites to train with a
-``Correction``; whatever it remembers, of the federation or of each site, is in the ``State``.
+A strategy combines the updates of the sites into the next weights of the server. It is a frozen
+dataclass: its fields are its options, and its methods are pure functions on arrays. It can send a
+``Correction`` with which sites train. The ``State`` holds everything that a strategy remembers
+from round to round, of the federation or of each site.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,9 +20,12 @@ from flame.core.scores import Correction, Update, Weights
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What the server carries from round to round: weights, and a strategy's own arrays.
+    """What the server keeps from round to round.
 
-    ``names`` says where in the network each array of the weights belongs.
+    Args:
+        weights: arrays of the global model.
+        memory: arrays that the strategy remembers, by a name that it chooses.
+        names: name of each array of ``weights`` in the network, such as ``dense/kernel``.
     """
 
     weights: Weights
@@ -29,18 +34,22 @@ class State:
 
 
 class Strategy(Section):
-    """Combines the updates of a round. Nothing may change its arguments.
+    """Combines the updates of a round into the next weights. No method changes its arguments.
 
-    ``plain_gradients`` says that sites must train with SGD without momentum, as the strategy counts
-    on its steps. ``personal`` says that sites have weights of their own, see ``weights_for``.
-    ``mean_suffices`` says that it needs no more of the updates than their mean, ``alone_suffices``
-    that a round goes on with whoever is there.
+    A subclass declares its options as fields, registers itself in ``STRATEGIES`` and overrides
+    ``aggregate``.
     """
 
     plain_gradients: ClassVar[bool] = False
+    """Whether sites must train with SGD without momentum, because the strategy computes with the
+    number of their steps.
+    """
     personal: ClassVar[bool] = False
+    """Whether sites have weights of their own, see ``weights_for``."""
     mean_suffices: ClassVar[bool] = False
+    """Whether the strategy needs only the mean of the updates, not each one."""
     alone_suffices: ClassVar[bool] = False
+    """Whether a round continues with the update of a single site."""
 
     RENAMED: ClassVar[Mapping[str, str]] = {
         "liars": "num_byzantine",
@@ -49,34 +58,73 @@ class Strategy(Section):
         "rate": "server_learning_rate",
         "decay": "beta_2",
     }
+    """Former names of options, each with its present name."""
 
     @property
     def enough(self) -> int:
-        """How many sites a round waits for; 0: all of them."""
+        """Number of updates that a round waits for; 0: those of all sites."""
         return 0
 
     def begin(self, state: State, sites: tuple[str, ...]) -> State:
-        """The state before the first round of a training of ``sites``."""
+        """Return the state before the first round of a training.
+
+        Args:
+            state: the state with the initial weights and an empty memory.
+            sites: names of the sites of the training.
+        """
         return state
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """Return the next state from ``updates``, which come in order of centre name."""
+        """Return the state after a round.
+
+        Args:
+            state: the state before the round.
+            updates: updates of the sites, in order of centre name.
+
+        Raises:
+            NotImplementedError: a subclass does not override the method.
+        """
         raise NotImplementedError
 
     def weights_for(self, state: State, site: str) -> Weights:
-        """Weights that a site trains from, and is tested with."""
+        """Return the weights that a site trains from and is tested with.
+
+        Args:
+            state: the present state.
+            site: name of the site.
+        """
         return state.weights
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """How a site's gradients are changed in training; it trains once for each."""
+        """Return the corrections of a site's gradients; the site trains once for each of them.
+
+        Args:
+            state: the state before the round.
+            site: name of the site.
+        """
         return [Correction()]
 
 
 STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
+"""Strategies by the name that ``federation.strategy`` selects."""
 
 
 def open_strategy(name: str, options: Mapping[str, float], learning_rate: float) -> Strategy:
-    """The strategy with its options; one that counts on steps is told how long sites' are."""
+    """Return a strategy with its options.
+
+    Args:
+        name: name of a registered strategy.
+        options: values of its options by name; the others have their defaults.
+        learning_rate: learning rate of the sites. A strategy that has an option ``learning_rate``
+            gets it unless ``options`` sets that option.
+
+    Raises:
+        BadInput: the strategy or an option is unknown, or a value is out of bounds.
+
+    Example:
+        >>> open_strategy("fedprox", {"mu": 0.1}, learning_rate=0.01)
+        FedProx(mu=0.1)
+    """
     kind = STRATEGIES[name]
     known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     given = dict(options)
@@ -86,13 +134,29 @@ def open_strategy(name: str, options: Mapping[str, float], learning_rate: float)
 
 
 def shares(updates: Sequence[Update]) -> list[float]:
-    """Each site's share of the patients."""
+    """Return each site's share of the patients; the shares sum to 1.
+
+    Args:
+        updates: updates of a round.
+
+    Example:
+        >>> shares([Update("a", [], 3, 0.0, 0.0), Update("b", [], 1, 0.0, 0.0)])
+        [0.75, 0.25]
+    """
     total = sum(u.patients for u in updates)
     return [u.patients / total for u in updates]
 
 
 def change(state: State, update: Update) -> Weights:
-    """How far a site moved the weights that it began from, in float64."""
+    """Return how far a site moved its weights in training.
+
+    Args:
+        state: the present state; its weights are the start where the update names no other.
+        update: the update of the site.
+
+    Returns:
+        The trained weights minus those that training began from, in float64.
+    """
     return [
         np.asarray(u, np.float64) - np.asarray(w, np.float64)
         for u, w in zip(update.weights, update.since or state.weights, strict=True)
@@ -100,11 +164,23 @@ def change(state: State, update: Update) -> Weights:
 
 
 def mean_change(state: State, updates: Sequence[Update]) -> Weights:
-    """Mean of ``change`` over sites by their patients, in float64."""
+    """Return the mean of ``change`` over sites, weighted by their numbers of patients, in float64.
+
+    Args:
+        state: the present state.
+        updates: updates of a round.
+    """
     like = [np.zeros(w.shape) for w in state.weights]
     return mean([change(state, u) for u in updates], shares(updates), like)
 
 
 def stacked(updates: Sequence[Update]) -> np.ndarray:
-    """The weights of all sites (site, parameter) in float64."""
+    """Return the weights of all sites as a matrix.
+
+    Args:
+        updates: updates of n sites, each with p parameters in all.
+
+    Returns:
+        Array (n, p) in float64: one site per row, in the order of ``updates``.
+    """
     return np.stack([flat(u.weights) for u in updates])

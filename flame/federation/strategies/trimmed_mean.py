@@ -15,12 +15,31 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, st
 @STRATEGIES.register("trimmed-mean")
 @dataclass(frozen=True)
 class TrimmedMean(Strategy):
-    """Of every parameter the mean without the ``num_trimmed`` highest and lowest sites."""
+    """The mean of each parameter over the sites, without its highest and lowest values.
+
+    All sites have the same weight.
+
+    Args:
+        num_trimmed: number of values left out at either end; 0 is the mean.
+
+    Reference:
+        Yin 2018, arXiv:1803.01498.
+
+    Example:
+        >>> values = (0.0, 1.0, 2.0, 100.0)
+        >>> updates = [Update(str(v), [np.array([v])], 1, 0.0, 0.0) for v in values]
+        >>> TrimmedMean(num_trimmed=1).aggregate(State([np.zeros(1)]), updates).weights[0]
+        array([1.5])
+    """
 
     num_trimmed: Annotated[int, Ge(0)] = 1
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """Each site counts alike; with num_trimmed 0 the plain mean."""
+        """See ``Strategy``.
+
+        Raises:
+            FlameError: fewer than 2 num_trimmed + 1 sites sent an update.
+        """
         sites = len(updates)
         if sites <= 2 * self.num_trimmed:
             raise FlameError(

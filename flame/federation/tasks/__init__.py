@@ -1,4 +1,4 @@
-"""What a federation can learn: one task a file."""
+"""The tasks that a federation can learn, one per module; importing this package registers them."""
 
 from flame.federation.tasks import (  # noqa: F401  (they register themselves)
     evolution,

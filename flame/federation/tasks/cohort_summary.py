@@ -1,4 +1,4 @@
-"""Who a run learns from, centre by centre, and what is wrong with that."""
+"""The cohorts of a run, centre by centre: counts, and warnings about the data."""
 
 from typing import Any
 
@@ -10,15 +10,19 @@ from flame.federation.task import Patients, Row, Task
 def summarise_cohorts(
     task: Task[Any], cohorts: list[Cohort], patients: list[Any]
 ) -> tuple[list[Row], list[str]]:
-    """Rows of a table, one a centre, and warnings.
+    """Count the patients of each centre, and check that the run can learn from them.
 
     Args:
         task: the task of the run.
         cohorts: the cohort of each centre.
-        patients: what the task sees of each cohort.
+        patients: what the task sees of each cohort, in the same order.
+
+    Returns:
+        A row of counts per centre, and warnings.
 
     Raises:
-        BadInput: a centre has too few patients, or nothing can be learned.
+        BadInput: a centre has fewer labelled patients than ``training.folds``, or nothing can be
+            learned.
     """
     for centre in patients:
         _enough(centre, task.config.training.folds)

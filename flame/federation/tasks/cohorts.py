@@ -1,4 +1,4 @@
-"""The cohort of one centre, as the run configuration describes it."""
+"""Reads the cohort of one centre as the configuration of a run describes it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,7 +16,15 @@ from flame.io.tables import alive_at, read_table_cohort
 
 
 def load_cohort(config: TrainConfig, centre: str) -> Cohort:
-    """Read one centre's cohort, its response and imputed features as the configuration says."""
+    """Read the cohort of one centre, with responses labelled and missing features imputed.
+
+    Args:
+        config: the configuration of the run.
+        centre: name of the centre.
+
+    Raises:
+        BadInput: the data are missing, broken or incomplete.
+    """
     data, task = config.data, open_task(config)
     if data.bids:
         # SimpleITK and numba are slow to load, and tables do without.
@@ -44,7 +52,15 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
 
 
 def at_site(config: TrainConfig, data: str) -> TrainConfig:
-    """The configuration with a hospital's own folder or table for ``data``, if it names one."""
+    """Point the configuration at a hospital's own data.
+
+    Args:
+        config: the configuration of the run.
+        data: BIDS derivatives (a folder) or a table of the hospital; empty: as configured.
+
+    Raises:
+        BadInput: there is no such folder or file.
+    """
     if not data:
         return config
     if not Path(data).exists():
@@ -54,7 +70,27 @@ def at_site(config: TrainConfig, data: str) -> TrainConfig:
 
 
 def prepared(cohort: Cohort, data: DataConfig) -> Cohort:
-    """The cohort with missing features imputed and responses labelled as a run says."""
+    """Impute missing clinical features and label responses.
+
+    With a horizon, response is being alive at that day; see ``flame.io.tables.alive_at``.
+
+    Args:
+        cohort: the cohort as read.
+        data: section ``data`` of the configuration, with ``impute`` and ``horizon_days``.
+
+    Returns:
+        A new cohort.
+
+    Example:
+        >>> from flame.core.cohort import Patient
+        >>> nan = float("nan")
+        >>> patient = Patient("p1", clinical={"kps": nan}, outcome=Outcome(None, 400.0, True))
+        >>> data = DataConfig(table="cohort.csv", survival=("days", "died"), horizon_days=365.0,
+        ...                   impute={"kps": 80.0})
+        >>> (ready,) = prepared(Cohort("UCSF", (patient,), simulated=False), data).patients
+        >>> ready.clinical["kps"], ready.outcome.response
+        (80.0, True)
+    """
     patients = tuple(
         replace(
             patient,

@@ -1,4 +1,4 @@
-"""Whether the centre tells which radiation a patient had."""
+"""A check for confounding of centre and radiation."""
 
 from typing import Any
 
@@ -6,13 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONFOUNDED = 0.5
-"""Cramér's V of centre and radiation above which a run is said to be confounded."""
+"""Cramér's V of centre and radiation above which the run warns of confounding."""
 
 
 def confounding(table: NDArray[np.float64]) -> list[str]:
-    """A warning where the centre tells the radiation, or where there is one radiation only.
+    """Warn if centre and radiation are confounded, or if all patients had the same radiation.
 
-    ``table`` counts patients by centre and Radiation.
+    Args:
+        table: number of patients (centre, radiation), radiations in the order of ``Radiation``.
+
+    Returns:
+        At most one warning; it is given if Cramér's V exceeds ``CONFOUNDED``.
+
+    Example:
+        >>> len(confounding(np.array([[9.0, 1.0, 0.0], [1.0, 9.0, 0.0]])))
+        1
+        >>> confounding(np.array([[5.0, 5.0, 0.0], [5.0, 5.0, 0.0]]))
+        []
     """
     given = table.sum(axis=0) > 0
     if given.sum() < 2:
@@ -30,7 +40,25 @@ def confounding(table: NDArray[np.float64]) -> list[str]:
 
 
 def cramers_v(table: NDArray[Any]) -> float:
-    """Association of the rows and columns of a table of counts, 0 to 1 (Cramér 1946)."""
+    """Compute Cramér's V, the association of the rows and columns of a table of counts.
+
+    V = sqrt(chi2 / (N (min(r, c) - 1))), with chi2 the sum of (observed - expected)^2 / expected.
+
+    Args:
+        table: counts (r, c), both at least 2.
+
+    Returns:
+        V, 0 (independent) to 1 (each determines the other).
+
+    Reference:
+        Cramér 1946.
+
+    Example:
+        Expected counts are 5: chi2 = 4 * 4^2 / 5 = 12.8, V = sqrt(12.8 / 20) = 0.8.
+
+        >>> round(cramers_v(np.array([[9, 1], [1, 9]])), 2)
+        0.8
+    """
     total = table.sum()
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / total
     chi2 = float(((table - expected) ** 2 / np.maximum(expected, 1e-12)).sum())

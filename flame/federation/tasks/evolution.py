@@ -1,4 +1,8 @@
-"""Tumour evolution: the mixture by sums, the network by rounds, the calibration by sums again."""
+"""The task evolution: forecasts of the tumour, learned in three parts.
+
+The mixture is learned by expectation maximisation from sums, the network in rounds, and the
+calibration from sums again.
+"""
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -39,27 +43,45 @@ from flame.preprocessing.harmonisation.standardisation import Moments, merge, su
 from flame.preprocessing.stages.atlas_registration import tissues
 
 LEARNED = {"mechanistic": ("mixture",), "U-Net": ("network",), "hybrid": ("mixture", "network")}
-"""What each model that can be trained over centres consists of."""
+"""Parts of each model that centres can learn together."""
 _WIDTH = len(FEATURES)
 IONS = (Radiation.PROTON, Radiation.CARBON)
+"""Order of the array ``efficacy``."""
 LEAST_TRAINING = 2
-"""Patients with follow-up that a centre keeps where a fold is held out: to train, to calibrate."""
+"""Patients with follow-up that a centre needs outside the held-out fold: one to train, one to
+calibrate."""
 LEAST_CALIBRATING = 19
-"""Patients of whom a 5 % and a 95 % quantile exist."""
+"""Least number of calibration patients for 5 % and 95 % quantiles: 0.95 * (19 + 1) = 19."""
 
 
 def case_of(patient: Patient, centre: str) -> EvolutionCase:
-    """The case of a patient on a tumour cube; BadInput, which names the patient, without one."""
+    """Build the case of a patient whose images lie on a tumour cube.
+
+    Args:
+        patient: the patient, seen through ``EvolutionTask.view``.
+        centre: name of the centre.
+
+    Raises:
+        BadInput: the patient lacks what a case needs; the message names the patient.
+    """
     affine = next((t.tumour.affine for t in patient.timepoints if t.tumour is not None), np.eye(4))
     return evolution_case(patient, *tissues(affine, SHAPE), centre)
 
 
 @TASKS.register("evolution")
 class EvolutionTask(Task[Cases[EvolutionCase]]):
-    """See ``flame.models.evolution.mechanistic`` and ``flame.models.evolution.learned``.
+    """Forecasts the tumour on later days for the radiotherapy given.
 
-    ``shared`` are the mixture and the ions' efficacy, the calibration, and what the training
-    patients were like: the last day followed, radiations, moments of ``novelty.FEATURES``.
+    See ``flame.models.evolution.mechanistic`` and ``flame.models.evolution.learned``. ``shared``
+    holds the weights of the ``mixture`` (group, set) and the ``efficacy`` (2,) of the ions, the
+    ``calibration`` (3,), and a description of the training patients: the ``last_day`` of follow-up,
+    the counts of ``radiations`` (3,), and the moments of ``out_of_distribution.FEATURES``.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: a rule of the task does not hold.
     """
 
     name = "evolution"
@@ -90,20 +112,20 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         self._examples: dict[Any, Any] = {}
 
     def rules(self) -> Iterator[Rule]:
-        """Those of every task, and that the model is one that centres can learn together."""
+        """Rules of every task, and that ``evolution.model`` can be learned over centres."""
         yield from super().rules()
         known = ", ".join(LEARNED)
         yield self.config.evolution.model in LEARNED, f"evolution.model: one of {known}"
 
     def view(self) -> View:
-        """Everything on a cube around the tumour."""
+        """Resample all scans, masks and doses to a cube around the tumour."""
         from flame.preprocessing.cohort.tumour_cube import around_tumour
 
         return around_tumour
 
     @property
     def model(self) -> Any:
-        """The model; Keras is imported where it is used, which is not at the coordinator."""
+        """The model. Keras is imported at first use, so that the coordinator does without it."""
         if self._model is None:
             self._model = Mechanistic() if self.rounds == 0 else self._network()
         return self._model
@@ -115,7 +137,11 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return kind(self.settings.steps, self.settings.batch_size, self.settings.filters)
 
     def patients(self, cohort: Cohort) -> Cases[EvolutionCase]:
-        """A case of every patient who has what it takes; BadInput where nobody has."""
+        """Build a case of each patient with a baseline mask, radiotherapy and follow-up.
+
+        Raises:
+            BadInput: no patient of the centre has all of them.
+        """
         cases, left_out = list[tuple[EvolutionCase, ...]](), list[str]()
         for patient in cohort.patients:
             case, reason = self._followed(patient, cohort.centre)
@@ -129,7 +155,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return Cases(cohort.centre, names, tuple(cases), tuple(left_out))
 
     def _followed(self, patient: Patient, centre: str) -> tuple[EvolutionCase | None, str]:
-        """The patient's case, or why there is none; the reason names nobody."""
+        """The case of a patient, or the reason why there is none; the reason names no patient."""
         if patient.left_out:
             return None, patient.left_out
         try:
@@ -143,7 +169,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return replace(case, later=later), ""
 
     def initial_weights(self, patients: Cases[EvolutionCase], seed: int) -> Weights:
-        """Weights of the network; none for the mechanistic model."""
+        """Initial weights of the network; none for the mechanistic model."""
         if self.rounds == 0:
             return []
         from flame.models.segmentation.initial_weights import initial_weights
@@ -160,12 +186,27 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
 
     @staticmethod
     def mechanistic(model: Any) -> Mechanistic | None:
-        """The mechanistic part of a model, which is itself, or None."""
+        """Return the mechanistic part of a model.
+
+        Args:
+            model: a hybrid or a mechanistic model, or any other one.
+
+        Returns:
+            The part, which is a mechanistic model itself; None for a model without one.
+        """
         part = getattr(model, "mechanistic", model)
         return part if isinstance(part, Mechanistic) else None
 
     def load(self, weights: Weights, shared: Shared) -> Calibrated:
-        """The model as trained, calibrated."""
+        """Load what a training learned into the model.
+
+        Args:
+            weights: weights of the network; empty for the mechanistic model.
+            shared: arrays that all sites share.
+
+        Returns:
+            The calibrated model. Before the last queries the calibration changes nothing.
+        """
         if "mixture" in self.parts and "mixture" in shared:
             efficacy = dict(zip(IONS, map(float, shared["efficacy"]), strict=True))
             part = self.mechanistic(self.model)
@@ -177,7 +218,10 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return Calibrated(self.model, self.calibration, calibration)
 
     def reply(self, patients: list[Cases[EvolutionCase]], query: Query) -> Message:
-        """Sums of the EM, of the calibration, or what radiotherapy was given and until when."""
+        """Reply with sums of the expectation step, sums of the calibration, or a description.
+
+        The queries are ``mixture``, ``calibration`` and ``described``.
+        """
         cases = [case for p in patients for case in p.flat]
         if query.question == "mixture":
             given = query.given["trials"]
@@ -193,7 +237,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         raise self.unknown(query)
 
     def train(self, patients: list[Cases[EvolutionCase]], request: TrainRequest) -> Trained:
-        """One part of ``evolution.steps``, along the learning rate's cosine."""
+        """Train one round: a share of ``evolution.steps`` along the cosine of the learning rate."""
         self.load(request.weights, request.shared)
         cases = [case for p in patients for case in p.flat]
         if not cases:  # all of this site's patients calibrate
@@ -204,7 +248,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return Trained(self.model.weights, loss, steps)
 
     def _examples_of(self, cases: list[EvolutionCase], shared: Shared) -> Any:
-        """What the network learns from; mechanistic forecasts cost more than a round."""
+        """Training examples, cached: computing mechanistic forecasts takes longer than a round."""
         learned = tuple(shared[k].tobytes() for k in sorted(shared))
         key = (learned, *map(id, cases))
         if key not in self._examples:
@@ -214,7 +258,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return self._examples[key]
 
     def score(self, patients: Cases[EvolutionCase], weights: Weights, shared: Shared) -> Scored:
-        """The mean Dice over days of the most likely mask."""
+        """Mean Dice of the most likely mask over the days of a patient, and then over patients."""
         model = self.load(weights, shared)
         found = []
         for case in patients.flat:
@@ -224,7 +268,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return scored_dice(found)
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
-        """The mixture over all centres, where the model has one."""
+        """Describe the training patients, and learn the mixture if the model has one."""
         if start:
             return start
         shared = _description(send("described", {}))
@@ -240,7 +284,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return {**shared, "mixture": found.weights, "efficacy": efficacy}
 
     def finish(self, send: SendQuery, weights: Weights, shared: Shared) -> Shared:
-        """The calibration over all centres."""
+        """Calibrate the forecasts on the patients held out for it at all centres."""
         replies = send("calibration", {}, weights, shared, calibrating=True)
         first, *rest = [Sums(r["counts"], r["entropy"]) for r in replies]
         total = sum(rest, first)
@@ -255,7 +299,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
     def summary(
         self, cohorts: list[Cohort], patients: list[Cases[EvolutionCase]]
     ) -> tuple[list[Row], list[str]]:
-        """Patients by radiation and centre."""
+        """Patients by radiation and centre, and warnings about calibration and confounding."""
         folds = self.config.training.folds
         for centre in patients:
             _enough_to_calibrate(centre, folds)
@@ -311,7 +355,7 @@ def _enough_to_calibrate(patients: Cases[EvolutionCase], folds: int) -> None:
 
 
 def _description(replies: list[Message]) -> Shared:
-    """What the training patients of all centres were like."""
+    """Describe the training patients of all centres."""
     moments = merge([Moments(a["count"], a["mean"], a["sum_sq_dev"]) for a in replies])
     radiations = np.sum([a["radiations"] for a in replies], axis=0)
     last_day = np.array(max(a["last_day"] for a in replies))

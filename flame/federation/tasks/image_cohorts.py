@@ -1,4 +1,4 @@
-"""The cohort of one centre from its preprocessed images, with what of them a task needs."""
+"""Reads the preprocessed images of one centre, reduced to what a task needs."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +12,23 @@ from flame.preprocessing.cohort.cohort import View, read_cohort
 
 
 def load_images(config: TrainConfig, centre: str, view: View | None) -> Cohort:
-    """Read the BIDS derivatives of one centre, with the endpoint ``data.endpoint``."""
+    """Read the BIDS derivatives of one centre, with the endpoint ``data.endpoint``.
+
+    Args:
+        config: the configuration of the run.
+        centre: name of the centre.
+        view: reduces each patient to what the task needs; None: no image is read.
+
+    Raises:
+        BadInput: preprocessing of the centre is not finished, or its tables are broken.
+    """
     root = _centre_folder(config.data, centre)
     cohort = read_cohort(root, centre, view)
     return cohort if config.data.endpoint == "overall" else _with_progression(cohort, root)
 
 
 def _centre_folder(data: DataConfig, centre: str) -> Path:
-    """The BIDS derivatives of one centre: below ``data.bids``, or at a hospital that itself."""
+    """The folder of one centre; ``data.bids`` of a hospital is that folder itself."""
     root = Path(data.bids)
     return root if (root / "dataset_description.json").exists() else root / centre
 

@@ -1,4 +1,4 @@
-"""Counts of centres for tasks that learn from images."""
+"""Counts of patients for tasks that learn from images."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +9,23 @@ from flame.models.segmentation.case_table import Cases
 
 
 def counted(patients: Sequence[Cases[Any]]) -> tuple[list[Row], list[str]]:
-    """Patients learned from and left out by centre, and a warning for each reason."""
+    """Count the patients of each centre.
+
+    Args:
+        patients: the cases of each centre.
+
+    Returns:
+        A row per centre with ``patients`` to learn from and those ``left out``, and a warning for
+        each reason to leave patients out.
+
+    Example:
+        >>> centre = Cases("UCSF", ("p1", "p2"), ((1,), ()), ("no drawn tumour",))
+        >>> rows, warnings = counted([centre])
+        >>> rows
+        [{'centre': 'UCSF', 'patients': 1, 'left out': 1}]
+        >>> warnings
+        ['centre UCSF: 1 patients left out: no drawn tumour']
+    """
     rows, warnings = list[Row](), list[str]()
     for centre in patients:
         rows.append(

@@ -1,4 +1,4 @@
-"""Response by logistic regression, whose coefficients are exactly those of pooled patients."""
+"""Response by logistic regression: the coefficients are exactly those of pooled patients."""
 
 from collections.abc import Iterator
 from functools import reduce
@@ -22,47 +22,71 @@ from flame.models.response.inputs import Inputs
 Array = NDArray[np.float64]
 
 _CONSTANT = 1e-8
+"""Penalty on the constant, small enough not to matter, so that it is finite if all outcomes are
+equal."""
 
 
 @RESPONSE_MODELS.register("logistic")
 class LogisticTask(Regression, ResponseTask):
-    """See ``flame.models.regression.logistic``.
+    """Predicts response by a ridge-penalised logistic regression.
 
-    The first coefficient is the constant, without a penalty.
+    P(response) = 1 / (1 + exp(-(b_0 + x b))) for z-scored features x. The coefficients maximise the
+    log likelihood of all patients minus ``penalizer`` * n / 2 * ||b||^2, without b_0: ``penalizer``
+    times the number n of patients is 1 / C of scikit-learn. See
+    ``flame.models.regression.logistic``.
 
-    ``penalizer`` times the number of patients is 1 / C of scikit-learn.
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: a rule of the task does not hold.
+
+    Example:
+        Age has mean 60 and standard deviation 10: at 70 the logit is 0 + 1 * 1 = 1.
+
+        >>> from flame.federation.config import TrainConfig
+        >>> from flame.federation.sections import DataConfig
+        >>> from flame.models.response.inputs import ResponseModelConfig
+        >>> model = ResponseModelConfig(kind="logistic", clinical=("age",))
+        >>> task = LogisticTask(TrainConfig(DataConfig(table="cohort.csv"), model))
+        >>> none, one = np.zeros((1, 0), np.float32), np.ones(1)
+        >>> patient = Inputs("UCSF", ("p1",), none, np.array([[70.0]]), none, one, one, one)
+        >>> shared = {"count": np.array([4.0]), "mean": np.array([60.0])}
+        >>> shared |= {"sum_sq_dev": np.array([400.0]), "beta": np.array([0.0, 1.0])}
+        >>> task.predict(patient, [], shared).round(2).tolist()
+        [0.73]
     """
 
     name = "logistic"
 
     def rules(self) -> Iterator[Rule]:
-        """Those of response, and of regressions."""
+        """Rules of response and of regressions."""
         yield from super().rules()
         yield from regression_rules(self.config)
 
     def training_text(self) -> str:
-        """How the model was trained."""
+        """See ``ResponseTask``."""
         return regression_text(self.config)
 
     def design(self, patients: Inputs, shared: Shared) -> Array:
-        """A constant and the standardised features."""
+        """A column of ones and the standardised features: (n, p + 1)."""
         x = standardised(patients, shared)
         return np.column_stack([np.ones(len(x)), x])
 
     def sums(self, patients: Inputs, x: Array, beta: Array, common: Message) -> Likelihood:
-        """Likelihood, gradient and Hessian of the patients of a centre."""
+        """Log likelihood, gradient and Hessian of the patients of a centre."""
         return likelihood(x, patients.response.astype(float), beta)
 
     def total(self, replies: list[Message]) -> Likelihood:
-        """Their sum."""
+        """Add the likelihoods of all centres."""
         return reduce(add, [Likelihood(**reply) for reply in replies])
 
     def likelihood(self, total: Likelihood, beta: Array) -> Likelihood:
-        """The sums themselves."""
+        """Return the total, which is a likelihood already."""
         return total
 
     def penalty(self, penalizer: float, patients: float, shared: Shared) -> Array:
-        """Next to none on the constant, which is finite then where everyone answers alike."""
+        """``penalizer`` times the number of patients for each feature; tiny for the constant."""
         each = np.full(len(shared["mean"]), penalizer)
         return np.concatenate([[_CONSTANT], each]) * patients
 

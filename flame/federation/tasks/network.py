@@ -1,4 +1,4 @@
-"""Response by a network, trained in rounds, on features standardised over all centres."""
+"""Response by a neural network, trained in rounds, on features standardised over all centres."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -32,9 +32,15 @@ from flame.preprocessing.harmonisation.standardisation import (
 
 @RESPONSE_MODELS.register("network")
 class NetworkResponseTask(ResponseTask):
-    """See ``flame.models.response.network``.
+    """Predicts response by a network of an image, a clinical and a radiotherapy branch.
 
-    ``shared`` are the moments of the clinical features.
+    See ``flame.models.response.network``. ``shared`` holds the moments of the clinical features.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: a rule of the task does not hold.
     """
 
     name = "response"
@@ -48,7 +54,7 @@ class NetworkResponseTask(ResponseTask):
 
     @property
     def model(self) -> Any:
-        """The model; Keras is imported where it is used, which is not at the coordinator."""
+        """The model. Keras is imported at first use, so that the coordinator does without it."""
         if self._model is None:
             from flame.models.response.network import ResponseModel
 
@@ -59,12 +65,12 @@ class NetworkResponseTask(ResponseTask):
         return self._model
 
     def patients(self, cohort: Cohort) -> Inputs:
-        """Arrays of all patients."""
+        """Build the arrays of all patients."""
         assert self.model is not None  # an unknown optimizer is refused before any training
         return super().patients(cohort)
 
     def initial_weights(self, patients: Inputs, seed: int) -> Weights:
-        """Weights of the network for images of this shape, its encoder pre-trained if named."""
+        """Initial weights for images of this shape; the encoder is pre-trained if it is named."""
         weights: Weights = self.model.build(patients.image.shape[1:], seed)
         if self.config.model.encoder:
             return list(self.model.pretrained(weights, self._unet()))
@@ -102,7 +108,7 @@ class NetworkResponseTask(ResponseTask):
         return self.config.model.clinical_columns if self.config.model.clinical else ()
 
     def reply(self, patients: list[Inputs], query: Query) -> Message:
-        """Counts, means and sums of squares of the clinical features, or losses of patients."""
+        """Reply with moments of the clinical features, or with losses of validation patients."""
         if query.question == VALIDATION:
             return self._losses(concatenate(patients), query.weights, query.shared)
         if query.question != "moments":
@@ -110,7 +116,7 @@ class NetworkResponseTask(ResponseTask):
         return asdict(merge([summarise(p.clinical) for p in patients]))
 
     def train(self, patients: list[Inputs], request: TrainRequest) -> Trained:
-        """One round of ``training.epochs``."""
+        """Train one round of ``training.epochs`` passes over the patients."""
         inputs, training = concatenate(patients), self.config.training
         self.model.build(inputs.image.shape[1:], 0)
         privacy = self.config.privacy
@@ -140,20 +146,20 @@ class NetworkResponseTask(ResponseTask):
         return {"loss": float(losses.sum()), "count": len(losses)}
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
-        """Moments over all centres, or under differential privacy those of the bounds."""
+        """Merge the moments of all centres; differential privacy uses ``privacy.bounds`` alone."""
         if self.config.privacy.is_private:
             return asdict(self._bounded())
         return start or asdict(merge([Moments(**reply) for reply in send("moments", {})]))
 
     def _bounded(self) -> Moments:
-        """Moments that put features between their bounds at -2 to 2, whatever patients have."""
+        """Moments by which the bounds of each feature become z-scores of -2 and 2."""
         bounds = np.array([self.config.privacy.bounds[n] for n in self.config.model.clinical])
         low, high = bounds.reshape(-1, 2).T
         count = np.ones(len(low))
         return Moments(count, (low + high) / 2, ((high - low) / 4) ** 2 * count)
 
     def training_text(self) -> str:
-        """How the model was trained."""
+        """See ``ResponseTask``."""
         return f"network, {self.rounds} rounds of {self.config.federation.strategy}"
 
 

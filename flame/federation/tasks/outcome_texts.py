@@ -1,10 +1,14 @@
-"""Phrases that reports of response and survival share."""
+"""Phrases that reports on response and survival share."""
 
 from flame.federation.config import TrainConfig
 
 
 def predictor_text(config: TrainConfig) -> str:
-    """What the model sees."""
+    """List the inputs of the model.
+
+    Args:
+        config: the configuration of the run.
+    """
     model = config.model
     parts: list[str] = [*model.sequences]
     if model.clinical:
@@ -15,13 +19,21 @@ def predictor_text(config: TrainConfig) -> str:
 
 
 def missing_text(config: TrainConfig) -> str:
-    """What becomes of missing values."""
+    """Describe how missing values are handled.
+
+    Args:
+        config: the configuration of the run.
+    """
     own = ", and a column says that they are missing" if config.model.missing == "indicator" else ""
     return f"values are put at the mean of the training patients of all centres{own}"
 
 
 def regression_text(config: TrainConfig) -> str:
-    """How a regression from sums was trained."""
+    """Describe how a regression from sums was trained.
+
+    Args:
+        config: the configuration of the run.
+    """
     penalizer = config.regression.penalizer
     chosen = (
         "chosen by cross-validation within the training patients"

@@ -1,4 +1,4 @@
-"""The tasks that a configuration can choose from."""
+"""Registries of tasks and response models, from which a configuration chooses by name."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,21 +12,30 @@ from flame.federation.task import Task
 T = TypeVar("T", bound=Task[Any])
 
 TASKS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("task")
+"""Tasks: the values of ``task``."""
 RESPONSE_MODELS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("model.kind")
-"""What learns the response: the values of ``model.kind``."""
+"""Models of the task response: the values of ``model.kind``."""
 
 
 def open_task(config: TrainConfig) -> Task[Any]:
     """Return the task of a run.
 
+    Args:
+        config: the configuration of the run.
+
     Raises:
-        BadInput: no such task, or the configuration does not suit it.
+        BadInput: there is no such task, or the configuration does not suit it.
     """
     return TASKS[config.task](config)
 
 
 def open_task_of(kind: type[T], config: TrainConfig, run: Path) -> T:
-    """Return the task of a run folder that has to be of one ``kind``.
+    """Return the task of a run, which has to be of one kind.
+
+    Args:
+        kind: the class that the task has to have.
+        config: the configuration of the run.
+        run: the run folder, for the message.
 
     Raises:
         BadInput: the run is on another task.

@@ -1,4 +1,4 @@
-"""Regressions whose coefficients are exactly those of pooled patients, learned from sums alone."""
+"""Regressions learned from sums alone; their coefficients are exactly those of pooled patients."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -20,15 +20,27 @@ from flame.preprocessing.harmonisation.standardisation import Moments, merge, st
 Array = NDArray[np.float64]
 
 PENALIZERS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-"""Among which cross-validation within the training patients chooses."""
+"""Candidates of the penalty, from which cross-validation within the training patients chooses."""
 EVERYONE = -1
+"""Number of the inner fold that stands for no fold: sums over all training patients."""
 
 
 class Regression(Task[Any]):
-    """What regressions share; see ``LogisticTask`` and ``SurvivalTask``.
+    """Base of the regressions that are learned by Newton's method from sums of centres.
 
-    ``shared`` are the moments of the features, the coefficients ``beta`` of the standardised ones,
-    the ``penalizer`` and how often sites were ``queried``. Nothing is learned in rounds.
+    The coefficients b maximise l(b) - 1/2 sum_j w_j (b_j - prior_j)^2, where l is the sum of the
+    log likelihoods of all centres, w is ``penalty``, and the prior is 0 or the model to continue
+    from. See ``LogisticTask`` and ``SurvivalTask``.
+
+    ``shared`` holds the moments of the features, the coefficients ``beta`` (p,) of the standardised
+    features, the ``penalizer``, and ``queried``, the number of queries for sums. There are no
+    rounds.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: a rule of the task does not hold.
     """
 
     def __init__(self, config: TrainConfig) -> None:
@@ -36,31 +48,72 @@ class Regression(Task[Any]):
         self.settings = config.regression
 
     def design(self, patients: Inputs, shared: Shared) -> Array:
-        """Columns (n, p) that have a coefficient each."""
+        """Build the design matrix.
+
+        Args:
+            patients: n patients.
+            shared: arrays that all sites share, with the moments of the features.
+
+        Returns:
+            Design matrix (n, p), a column per coefficient.
+        """
         raise NotImplementedError
 
     def sums(self, patients: Inputs, x: Array, beta: Array, common: Message) -> Any:
-        """Sums over patients, which add up over centres; ``common`` is from ``before``."""
+        """Compute sums over patients, which add up over centres.
+
+        Args:
+            patients: n patients of one centre.
+            x: their design matrix (n, p).
+            beta: coefficients (p,).
+            common: what ``before`` returned.
+
+        Returns:
+            A dataclass of sums that can be added.
+        """
         raise NotImplementedError
 
     def likelihood(self, total: Any, beta: Array) -> Likelihood:
-        """The likelihood from sums over everyone."""
+        """Compute the likelihood from the sums over all patients.
+
+        Args:
+            total: what ``total`` returned.
+            beta: coefficients (p,) at which the sums were computed.
+        """
         raise NotImplementedError
 
     def total(self, replies: list[Message]) -> Any:
-        """Sums as sites sent them, added."""
+        """Add the sums of all sites.
+
+        Args:
+            replies: the fields of the sums of each site.
+        """
         raise NotImplementedError
 
     def penalty(self, penalizer: float, patients: float, shared: Shared) -> Array:
-        """Weight (p,) of the penalty on each coefficient of that many patients."""
+        """Return the weight of the penalty on each coefficient.
+
+        Args:
+            penalizer: the penalty per patient.
+            patients: number of training patients.
+            shared: arrays that all sites share.
+
+        Returns:
+            Weights (p,).
+        """
         raise NotImplementedError
 
     def before(self, send: SendQuery, shared: Shared) -> Message:
-        """What is sent with every query."""
+        """Query what every later query needs, and return it.
+
+        Args:
+            send: sends queries to the sites.
+            shared: arrays that all sites share.
+        """
         return {}
 
     def reply(self, patients: list[Any], query: Query) -> Message:
-        """Moments, counts, or sums at the coefficients given."""
+        """Reply with moments, counts of the inner folds, or sums at given coefficients."""
         known = [p.take(p.labelled) for p in patients]
         if query.question == "moments":
             return asdict(merge([summarise(p.features) for p in known]))
@@ -77,7 +130,7 @@ class Regression(Task[Any]):
     def _without(
         self, known: list[Any], folds: list[NDArray[np.intp]], query: Query, out: int, beta: Array
     ) -> Message:
-        """Sums over everyone but the inner fold ``out``, at the coefficients ``beta`` (p,)."""
+        """Sums over the training patients outside the inner fold ``out``, at ``beta`` (p,)."""
         each = [
             self._sums(p.take(np.flatnonzero(f != out)), query.shared, beta, query.given["common"])
             for p, f in zip(known, folds, strict=True)
@@ -85,7 +138,7 @@ class Regression(Task[Any]):
         return asdict(reduce(add, each))
 
     def _enough(self, patients: list[Any], folds: list[NDArray[np.intp]]) -> None:
-        """Everyone's sums less those without a fold are those of the fold: it must be enough."""
+        """Check that inner folds are large enough: the difference of two sums is that of a fold."""
         least = self.config.privacy.least_patients
         if least == 1 or self.settings.penalizer is not None:
             return
@@ -102,9 +155,19 @@ class Regression(Task[Any]):
         return self.sums(patients, self.design(patients, shared), np.asarray(beta), common)
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
-        """Moments over all centres, the penalty, then the coefficients by Newton's method.
+        """Merge the moments, choose the penalty, and fit the coefficients by Newton's method.
 
-        A model to ``start`` from gives its moments, and coefficients that are drawn towards its.
+        Args:
+            send: sends queries to the sites.
+            start: ``shared`` of the model to continue from: its moments are kept, and the
+                coefficients are shrunk towards its coefficients. Empty: coefficients are shrunk
+                towards 0.
+
+        Returns:
+            ``shared``, see the class.
+
+        Raises:
+            FlameError: the likelihood has no finite maximum.
         """
         shared = {name: start[name] for name in ("count", "mean", "sum_sq_dev") if start}
         shared = shared or asdict(merge([Moments(**reply) for reply in send("moments", {})]))
@@ -137,10 +200,13 @@ class Regression(Task[Any]):
         return {**shared, **found}
 
     def _chosen(self, best: Any, sums_of: Any) -> float:
-        """The penalizer of the highest cross-validated likelihood (Verweij 1993).
+        """Choose the penalizer with the highest cross-validated likelihood.
 
-        That of a fold is the likelihood of everyone less that of everyone else, at coefficients
-        that everyone else gave (doi:10.1002/sim.4780122407).
+        The contribution of a fold is the likelihood of all patients minus that of the other folds,
+        both at the coefficients of the other folds.
+
+        Reference:
+            Verweij 1993, doi:10.1002/sim.4780122407.
         """
         folds = range(self.settings.inner_folds)
         problems = [(penalizer, out) for penalizer in PENALIZERS for out in folds]
@@ -152,6 +218,14 @@ class Regression(Task[Any]):
 
 
 def standardised(patients: Inputs, shared: Shared) -> Array:
-    """Features (n, p) as z-scores; what is missing is at the mean."""
+    """Standardise features.
+
+    Args:
+        patients: n patients.
+        shared: the moments of the features over all centres.
+
+    Returns:
+        Z-scores (n, p); missing values and constant features are 0, the mean.
+    """
     moments = Moments(shared["count"], shared["mean"], shared["sum_sq_dev"])
     return standardise(patients.features, moments)

@@ -1,4 +1,4 @@
-"""Response to radiotherapy: what its models share, however they learn."""
+"""The task response: predicts response to radiotherapy; what all its models share."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,12 +22,26 @@ from flame.models.response.inputs import Inputs, build_inputs
 
 @TASKS.register("response")
 def response(config: TrainConfig) -> Task[Any]:
-    """The task whose model is ``model.kind``."""
+    """Create the task for the model ``model.kind``.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: there is no such model, or the configuration does not suit it.
+    """
     return RESPONSE_MODELS[config.model.kind](config)
 
 
 class ResponseTask(OutcomeTask[Inputs]):
-    """Predicts the probability that a patient responds."""
+    """Base of the tasks that predict the probability that a patient responds.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: a rule of the task does not hold.
+    """
 
     title = "Response prediction and generalisation"
     outcome = "response"
@@ -42,16 +56,16 @@ class ResponseTask(OutcomeTask[Inputs]):
     )
 
     def rules(self) -> Iterator[Rule]:
-        """Those of every task, and that no outcome is among the features."""
+        """Rules of every task, and that no outcome is among the features."""
         yield from super().rules()
         yield from outcome_rules(self.config)
 
     def view(self) -> View | None:
-        """Images and features of the tumour, as far as the model reads them."""
+        """Images at ``model.voxel_mm`` and features of the tumour, if the model uses them."""
         return feature_view(self.config)
 
     def patients(self, cohort: Cohort) -> Inputs:
-        """Arrays of all patients."""
+        """Build the arrays of all patients."""
         return build_inputs(cohort, self.config.model)
 
     def score(self, patients: Inputs, weights: Weights, shared: Shared) -> Scored:
@@ -93,5 +107,5 @@ class ResponseTask(OutcomeTask[Inputs]):
         )
 
     def training_text(self) -> str:
-        """How the model was trained."""
+        """Describe how the model was trained."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Tumour masks: the U-Net of ``flame.models.segmentation.segmentation``, by rounds."""
+"""The task segmentation: tumour masks by a U-Net that is trained in rounds."""
 
 from typing import Any
 
@@ -30,7 +30,17 @@ from flame.models.segmentation.cases import REGIONS, SegmentationCase, segmentat
 
 @TASKS.register("segmentation")
 class SegmentationTask(Task[Cases[SegmentationCase]]):
-    """Every day with a drawn tumour is a case; ``shared`` counts those that show each region."""
+    """Predicts the masks of tumour regions; every day with a drawn tumour is a case.
+
+    See ``flame.models.segmentation.segmentation``. ``shared`` holds ``cases`` (3,): the number of
+    training cases that show each region of ``REGIONS``.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: a rule of the task does not hold.
+    """
 
     name = "segmentation"
     title = "Tumour segmentation and generalisation"
@@ -47,14 +57,14 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
         self._model: Any = None
 
     def view(self) -> View:
-        """Images at ``segmentation.voxel_mm``."""
+        """Resample images to ``segmentation.voxel_mm``."""
         from flame.preprocessing.cohort.cohort import at_spacing
 
         return at_spacing(self.settings.voxel_mm)
 
     @property
     def model(self) -> Any:
-        """The model; Keras is imported where it is used, which is not at the coordinator."""
+        """The model. Keras is imported at first use, so that the coordinator does without it."""
         if self._model is None:
             from flame.models.segmentation.segmentation import SegmentationModel
 
@@ -62,7 +72,11 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
         return self._model
 
     def patients(self, cohort: Cohort) -> Cases[SegmentationCase]:
-        """The days with a drawn tumour; BadInput where nobody has one."""
+        """Build a case of each day with scans and a tumour that a person drew.
+
+        Raises:
+            BadInput: no patient of the centre has such a day.
+        """
         cases = tuple(
             tuple(
                 segmentation_case(t)
@@ -81,7 +95,7 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
         return Cases(cohort.centre, names, cases, left_out)
 
     def initial_weights(self, patients: Cases[SegmentationCase], seed: int) -> Weights:
-        """Weights of the network."""
+        """Initial weights of the network."""
         weights: Weights = self.model.build(seed)
         return weights
 
@@ -94,7 +108,7 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
         return tuple(v.path for v in self.model.network.weights)
 
     def reply(self, patients: list[Cases[SegmentationCase]], query: Query) -> Message:
-        """How many cases show each region, or sums of 1 - Dice over held-out cases."""
+        """Reply with the number of cases by region, or with sums of 1 - Dice for validation."""
         if query.question == VALIDATION:
             losses = [
                 1 - overlap
@@ -110,7 +124,7 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
         raise self.unknown(query)
 
     def train(self, patients: list[Cases[SegmentationCase]], request: TrainRequest) -> Trained:
-        """One part of ``segmentation.steps``, along the learning rate's cosine."""
+        """Train one round: a share of ``segmentation.steps`` along the learning rate's cosine."""
         cases = [case for p in patients for case in p.flat]
         steps, part = share_of(self.settings.steps, request.number, self.rounds)
         seed = int(request.rng.integers(2**31))
@@ -122,7 +136,17 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
     def masks(
         self, images: NDArray[np.float32], weights: Weights, shared: Shared
     ) -> dict[str, NDArray[np.bool_]]:
-        """The mask (x, y, z) of each region that the training has seen."""
+        """Predict the mask of each region that the training cases show.
+
+        Args:
+            images: images (x, y, z, 4) of one day in the order T1, T1C, T2, FLAIR, z-scored within
+                the brain, 0 for a missing sequence.
+            weights: weights of the network.
+            shared: arrays that all sites share.
+
+        Returns:
+            Mask (x, y, z) by name of the region.
+        """
         found: dict[str, NDArray[np.bool_]] = self.model.masks(weights, images, taught(shared))
         return found
 
@@ -140,11 +164,11 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
         return found
 
     def score(self, patients: Cases[SegmentationCase], weights: Weights, shared: Shared) -> Scored:
-        """The mean Dice over regions and days."""
+        """Mean Dice over the regions and days of a patient, and then over patients."""
         return scored_dice([self._dice(own, weights, shared) for own in patients.cases])
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
-        """How many cases show each region, over all centres."""
+        """Count the training cases that show each region, over all centres."""
         return start or {"cases": np.sum([reply["cases"] for reply in send("regions", {})], axis=0)}
 
     def summary(
@@ -175,5 +199,13 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
 
 
 def taught(shared: Shared) -> tuple[str, ...]:
-    """The regions that a training has seen; nothing is known of the others."""
+    """Return the regions that at least one training case shows; the others cannot be predicted.
+
+    Args:
+        shared: arrays that all sites share, with ``cases`` (3,).
+
+    Example:
+        >>> len(REGIONS), taught({"cases": np.array([0, 5, 0])}) == (REGIONS[1],)
+        (3, True)
+    """
     return tuple(r for r, cases in zip(REGIONS, shared["cases"], strict=True) if cases)

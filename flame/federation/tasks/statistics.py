@@ -1,4 +1,7 @@
-"""What centres together are like, from counts and sums: no row of a patient leaves one."""
+"""The task statistics: describes the cohorts of all centres together, from counts and sums.
+
+No row of a patient leaves a centre.
+"""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -34,14 +37,29 @@ Array = NDArray[np.float64]
 
 @TASKS.register("statistics")
 class StatisticsTask(Task[Inputs]):
-    """Features, Kaplan-Meier, log-rank over centres, and how each feature alone tells the outcome.
+    """Describes features and survival, and how well each feature alone predicts the outcome.
 
-    ``shared`` holds ``patients`` and ``deaths`` by centre, the moments of the features, the curve
-    of all patients (``times``, ``alive``, ``low``, ``high``), ``medians`` and ``log_rank`` over
-    centres, ``auc`` (feature, 3) over all patients, ``c_index`` (feature, 3) over pairs within a
-    centre and ``c_index_across`` over all pairs, each with its interval. Counts of
-    fewer than ``privacy.least_count`` patients of a centre are not sent: neighbours are counted
-    together.
+    ``shared`` holds, for p features, c centres and t times:
+
+    - ``patients`` and ``deaths`` (c,);
+    - ``count``, ``mean`` and ``sum_sq_dev`` (p,), the moments of the features;
+    - ``times``, ``alive``, ``low`` and ``high`` (t,), the Kaplan-Meier curve of all patients with
+      its 95 % interval, times in days;
+    - ``medians`` (c,), the median survival in days;
+    - ``log_rank`` (3,), the chi-squared, degrees of freedom and p of the log-rank test over
+      centres;
+    - ``auc`` (p, 3), ``c_index`` (p, 3) over pairs of patients within a centre, and
+      ``c_index_across`` (p, 3) over all pairs, each with its 95 % interval.
+
+    Each time and score that a centre sends stands for at least ``privacy.least_count``
+    neighbouring patients (microaggregation), and the moments of a feature that is known of fewer
+    patients are sent as 0.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: a rule of the task does not hold.
     """
 
     name = "statistics"
@@ -54,15 +72,15 @@ class StatisticsTask(Task[Inputs]):
         self.least = config.privacy.least_count
 
     def view(self) -> View | None:
-        """Features of the tumour, as far as the configuration names them."""
+        """Features of the tumour, if the configuration names any."""
         return feature_view(self.config)
 
     def patients(self, cohort: Cohort) -> Everyone:
-        """Arrays of all patients, whatever is known of them."""
+        """Build the arrays of all patients, whether their outcome is known or not."""
         return Everyone(**vars(inputs_of(cohort, self.config.model)))
 
     def reply(self, patients: list[Inputs], query: Query) -> Message:
-        """Counts and sums of each of the centres that this site holds, by name."""
+        """Reply with counts and sums by centre: ``moments``, ``survival`` or ``features``."""
         known = {"moments": self._moments, "survival": self._survival, "features": self._features}
         if query.question not in known:
             raise self.unknown(query)
@@ -104,7 +122,7 @@ class StatisticsTask(Task[Inputs]):
             yield column[known], patients.survival_days[known], patients.died[known]
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
-        """All figures; see the class."""
+        """Compute all figures from the replies, see the class."""
         moments, survival, features = (
             _by_centre(send(question, {})) for question in ("moments", "survival", "features")
         )
@@ -140,7 +158,7 @@ class StatisticsTask(Task[Inputs]):
         return [{"centre": p.centre, "patients": len(p.pseudonyms)} for p in patients], []
 
     def texts(self) -> TaskTexts:
-        """Nothing is predicted."""
+        """See ``Task``; nothing is predicted."""
         return TaskTexts("none", "none", "left out of each feature's figures", "none", "counts")
 
 

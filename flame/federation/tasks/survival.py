@@ -1,4 +1,4 @@
-"""Survival: a Cox model whose coefficients are exactly those of pooled patients, from sums."""
+"""The task survival: a Cox model from sums, with exactly the coefficients of pooled patients."""
 
 from collections.abc import Iterator
 from functools import reduce
@@ -49,10 +49,33 @@ Array = NDArray[np.float64]
 
 @TASKS.register("survival")
 class SurvivalTask(Regression, OutcomeTask[Followed]):
-    """See ``flame.models.regression.cox``; ``penalizer`` is that of lifelines.
+    """Predicts survival by a ridge-penalised Cox model.
 
-    Stratified by centre, sites send a likelihood with its derivatives; without strata they send
-    their times of death and sums at everybody's.
+    The hazard of a patient with z-scored features x is h_0(t) exp(x b). ``penalizer`` is that of
+    lifelines. Stratified by centre, h_0 differs between centres, and sites send a likelihood with
+    its derivatives. Without strata h_0 is common, and sites send their times of death and sums at
+    the times of death of all centres. See ``flame.models.regression.cox``.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: a rule of the task does not hold.
+
+    Example:
+        Age has mean 60 and standard deviation 10: at 70 the log risk is 1 * 0.5.
+
+        >>> from flame.federation.config import TrainConfig
+        >>> from flame.federation.sections import DataConfig
+        >>> from flame.models.response.inputs import ResponseModelConfig
+        >>> model = ResponseModelConfig(clinical=("age",))
+        >>> task = SurvivalTask(TrainConfig(DataConfig(table="cohort.csv"), model, task="survival"))
+        >>> none, one = np.zeros((1, 0), np.float32), np.ones(1)
+        >>> patient = Followed("UCSF", ("p1",), none, np.array([[70.0]]), none, one, one, one)
+        >>> shared = {"count": np.array([4.0]), "mean": np.array([60.0])}
+        >>> shared |= {"sum_sq_dev": np.array([400.0]), "beta": np.array([0.5])}
+        >>> task.predict(patient, [], shared).tolist()
+        [-0.5]
     """
 
     name = "survival"
@@ -61,60 +84,60 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
     metrics = ("c_index", "calibration slope")
 
     def rules(self) -> Iterator[Rule]:
-        """Those of every task and of regressions, and that no outcome is among the features."""
+        """Rules of every task and of regressions, and that no outcome is among the features."""
         yield from super().rules()
         yield from outcome_rules(self.config)
         yield from regression_rules(self.config)
 
     def view(self) -> View | None:
-        """Features of the tumour, as far as the model reads them."""
+        """Features of the tumour, if the model uses any."""
         return feature_view(self.config)
 
     def patients(self, cohort: Cohort) -> Followed:
-        """Arrays of all patients."""
+        """Build the arrays of all patients."""
         return followed(cohort, self.config.model)
 
     def reply(self, patients: list[Any], query: Query) -> Message:
-        """As every regression, and times of death where all are at risk together."""
+        """Reply as every regression; without strata also with times of death."""
         if query.question == "times" and not self.settings.stratified:
             known = [p.take(p.labelled) for p in patients]
             return {"times": np.unique(np.concatenate([_times(p) for p in known]))}
         return super().reply(patients, query)
 
     def before(self, send: SendQuery, shared: Shared) -> Message:
-        """The times at which anybody died, where all are at risk together."""
+        """Return the ``times`` of death of all centres in days; with strata nothing."""
         if self.settings.stratified:
             return {}
         replies = send("times", {})
         return {"times": np.unique(np.concatenate([reply["times"] for reply in replies]))}
 
     def design(self, patients: Inputs, shared: Shared) -> Array:
-        """The standardised features."""
+        """The standardised features (n, p)."""
         return standardised(patients, shared)
 
     def sums(self, patients: Inputs, x: Array, beta: Array, common: Message) -> Any:
-        """A likelihood of the centre alone, or sums over those at risk."""
+        """The likelihood of the centre alone; without strata sums over the patients at risk."""
         if self.settings.stratified:
             return stratum(x, patients.survival_days, patients.died, beta)
         times = np.asarray(common["times"])
         return risk_sums(x, patients.survival_days, patients.died, beta, times)
 
     def total(self, replies: list[Message]) -> Any:
-        """Their sum."""
+        """Add the sums of all sites."""
         made = Likelihood if self.settings.stratified else RiskSums
         return reduce(add, [made(**_nested(reply)) for reply in replies])
 
     def likelihood(self, total: Any, beta: Array) -> Likelihood:
-        """The sums themselves, or what follows from sums over those at risk."""
+        """Return the total with strata; without, compute the likelihood from it."""
         return total if self.settings.stratified else likelihood(total, beta)
 
     def penalty(self, penalizer: float, patients: float, shared: Shared) -> Array:
-        """That of lifelines, on features divided by their unbiased deviation."""
+        """The penalty of lifelines, which divides features by their unbiased deviation."""
         weight = penalizer * patients * patients / max(patients - 1, 1)
         return np.full(len(shared["mean"]), weight)
 
     def predict(self, patients: Followed, weights: Weights, shared: Shared) -> Array:
-        """Score (n,) of each patient, the higher the longer alive: the negative log risk."""
+        """Score (n,) of each patient: -x b, the negative log risk; higher means longer survival."""
         return np.asarray(-self.design(patients, shared) @ shared["beta"])
 
     def score(self, patients: Followed, weights: Weights, shared: Shared) -> Scored:

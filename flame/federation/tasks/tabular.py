@@ -1,4 +1,4 @@
-"""What tasks that learn from one row a patient share: rules, views and warnings."""
+"""Rules, views and warnings of tasks that learn from one row per patient."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,14 +12,18 @@ from flame.federation.task import Rule, View
 from flame.models.response.inputs import Inputs
 
 TELLING_VALUES = 4
-"""Different values in a row from which on two alike rows are hardly a coincidence."""
+"""Number of different values from which on two equal rows are unlikely to be a coincidence."""
 OUTLIER_RANGES = 1000.0
 """Outlier threshold, in interquartile ranges from the median."""
 _OUTCOME_COLUMNS = {"survival_days", "died", "response"}
 
 
 def outcome_rules(config: TrainConfig) -> Iterator[Rule]:
-    """No outcome may be among the features."""
+    """Rule that no outcome is among the features.
+
+    Args:
+        config: the configuration of the run.
+    """
     hidden = _OUTCOME_COLUMNS | set(config.data.survival)
     yield (
         not set(config.features()) & hidden,
@@ -28,7 +32,11 @@ def outcome_rules(config: TrainConfig) -> Iterator[Rule]:
 
 
 def regression_rules(config: TrainConfig) -> Iterator[Rule]:
-    """A regression reads features and no images."""
+    """Rules of regressions: they read features and no images, and protect single patients.
+
+    Args:
+        config: the configuration of the run.
+    """
     model = config.model
     yield (
         (model.clinical or model.treatment) and not model.sequences,
@@ -42,7 +50,15 @@ def regression_rules(config: TrainConfig) -> Iterator[Rule]:
 
 
 def feature_view(config: TrainConfig) -> View | None:
-    """Images at ``model.voxel_mm`` where the model reads any, and features of the tumour."""
+    """Return the view that reads images and features of the tumour, as the model needs them.
+
+    Args:
+        config: the configuration of the run.
+
+    Returns:
+        The view: images at ``model.voxel_mm`` if the model has sequences, and radiomic features if
+        the model or a baseline names any. None: no image is read.
+    """
     # SimpleITK and numba are slow to load, and tables do without.
     from flame.preprocessing.cohort.cohort import at_spacing
     from flame.preprocessing.cohort.radiomics import FAMILY_OF, measured
@@ -59,7 +75,14 @@ def _without_images(patient: Patient) -> Patient:
 
 
 def unknown_status(cohorts: list[Cohort]) -> list[str]:
-    """A warning for each centre where it is not known whether patients died."""
+    """Warn of centres where the survival time of patients is known and their status is not.
+
+    Args:
+        cohorts: the cohort of each centre.
+
+    Returns:
+        A warning per centre.
+    """
     warnings = []
     for cohort in cohorts:
         known = [p.outcome for p in cohort.patients if p.outcome.survival_days is not None]
@@ -73,12 +96,27 @@ def unknown_status(cohorts: list[Cohort]) -> list[str]:
 
 
 def tabular_warnings(patients: list[Inputs], names: tuple[str, ...]) -> list[str]:
-    """Warnings of rows that are alike, and of values that are no measurement."""
+    """Warn of duplicate rows, see ``twins``, and of implausible values, see ``outliers``.
+
+    Args:
+        patients: the patients of each centre.
+        names: names of the columns of ``clinical``.
+    """
     return [*twins(patients), *outliers(patients, names)]
 
 
 def twins(inputs: list[Inputs]) -> list[str]:
-    """A warning where rows of two persons agree in everything, as those of one patient would."""
+    """Warn of rows of two persons that agree in all features and in survival.
+
+    They may be the same patient, who would then be on both sides of a split. Rows with fewer than
+    ``TELLING_VALUES`` different values are not compared.
+
+    Args:
+        inputs: the patients of each centre.
+
+    Returns:
+        A warning for each pair of centres with such rows.
+    """
     seen: dict[bytes, tuple[str, str]] = {}
     counts = Counter[tuple[str, str]]()
     for centre in inputs:
@@ -99,7 +137,25 @@ def twins(inputs: list[Inputs]) -> list[str]:
 
 
 def outliers(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
-    """A warning for values that no other patient comes near, as codes for 'not computed' do."""
+    """Warn of values far from those of all other patients, such as codes for missing values.
+
+    A value is an outlier if its distance from the median over all centres exceeds
+    ``OUTLIER_RANGES`` times the interquartile range.
+
+    Args:
+        inputs: the patients of each centre.
+        names: names of the columns of ``clinical``.
+
+    Returns:
+        A warning for each centre and column with outliers.
+
+    Example:
+        >>> age = np.array([[50.0], [60.0], [70.0], [80.0], [99999.0]])
+        >>> none, five = np.zeros((5, 0), np.float32), np.ones(5)
+        >>> centre = Inputs("UCSF", tuple("abcde"), none, age, none, five, five, five)
+        >>> len(outliers([centre], ("age",)))
+        1
+    """
     everyone = np.concatenate([centre.clinical for centre in inputs])
     warnings = []
     for column, name in enumerate(names):

@@ -1,1 +1,1 @@
-"""Public data sets of glioma MRI, each as its publishers lay it out: one a file."""
+"""Public data sets of glioma MRI, one module each, read in the layout that their publishers use."""

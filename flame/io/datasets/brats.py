@@ -1,4 +1,4 @@
-"""BraTS and FeTS: pre-operative glioma; FeTS tells the centre of every patient."""
+"""Reader of BraTS and FeTS: pre-operative glioma, in FeTS with the centre of each patient."""
 
 import re
 from pathlib import Path
@@ -25,20 +25,25 @@ NEW = {
     Sequence.T2: ("*-t2w.nii.gz",),
     Sequence.FLAIR: ("*-t2f.nii.gz",),
 }
+"""File names since BraTS 2023."""
 OLD = {
     Sequence.T1: ("*_t1.nii.gz",),
     Sequence.T1C: ("*_t1ce.nii.gz",),
     Sequence.T2: ("*_t2.nii.gz",),
     Sequence.FLAIR: ("*_flair.nii.gz",),
 }
+"""File names before BraTS 2023."""
 _BEFORE_SURGERY = -1
+"""Day of the first visit, which is before surgery and so before radiotherapy; not a published date.
+"""
 _PARTITIONS = "partitioning_1.csv"
 
 
 class Brats:
-    """``BraTS-GLI-00000-000/...-{t1c,t1n,t2f,t2w,seg}.nii.gz`` since 2023, before it ``_t1ce``.
+    """Files ``BraTS-GLI-00000-000/...-{t1c,t1n,t2f,t2w,seg}.nii.gz`` since 2023, earlier ``_t1ce``.
 
-    FeTS has ``partitioning_1.csv`` with Partition_ID and Subject_ID: a centre a partition.
+    The FeTS table ``partitioning_1.csv`` has the columns Partition_ID and Subject_ID. Each
+    partition is a centre.
     """
 
     source = "BraTS, Menze 2015, doi:10.1109/TMI.2014.2377694; FeTS, Pati 2021, arXiv:2105.05874"
@@ -99,13 +104,13 @@ class Brats:
 
 
 def _patient(name: str) -> tuple[str, int]:
-    """The patient and the number of the visit: ``BraTS-GLI-00013-001`` is the second of 00013."""
+    """Return the patient and the visit number; ``BraTS-GLI-00013-001`` is the second visit, 1."""
     found = re.fullmatch(r"(BraTS-\w+-\d+)-(\d+)", name)
     return (found[1], int(found[2])) if found else (name, 0)
 
 
 def _survived(table: pd.DataFrame) -> pd.DataFrame:
-    """Days and status of survival; ``ALIVE (361 days later)`` is 361 and alive."""
+    """Split survival into days and status; ``ALIVE (361 days later)`` is 361 days and alive."""
     columns = [c for c in table.columns if c.startswith("Survival")]
     if not columns:
         return table

@@ -1,4 +1,4 @@
-"""CFB-GBM: glioblastoma before and after photon radiotherapy, with tumour and dose."""
+"""Reader of CFB-GBM: glioblastoma before and after photon radiotherapy, with tumour and dose."""
 
 from pathlib import Path
 
@@ -24,11 +24,12 @@ SCANS = {
     Sequence.T2: ("*_t2.nii.gz",),
     Sequence.FLAIR: ("*_flair.nii.gz",),
 }
+"""File names by sequence."""
 _KEY, _TREATMENT = "id_patient", "CFB-GBM_treatment_data*.tsv"
 
 
 class CfbGbm:
-    """``<patient>/<t0..t2>/<patient>_<t>_{t1gd,gtv,brain_mask,rtdose}.nii.gz`` and tables."""
+    """Files ``<patient>/<t0..t2>/<patient>_<t>_{t1gd,gtv,brain_mask,rtdose}.nii.gz`` and tables."""
 
     source = "CFB-GBM, The Cancer Imaging Archive"
     licence = "see its page at The Cancer Imaging Archive"

@@ -1,4 +1,4 @@
-"""What a public data set is to FLAME: visits with their files, and what its tables say."""
+"""What FLAME reads from a public data set, and helpers that the readers share."""
 
 import re
 from collections import Counter
@@ -16,15 +16,24 @@ from flame.core.treatment import Treatment
 from flame.io.tables import numeric_columns, read_table
 
 NOMINAL_DAYS = 90
-"""Between visits whose dates are not published; the note of every such day says so."""
+"""Days assumed between visits whose dates are not published; the note of each such visit says so.
+"""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One imaging day of a patient.
+    """One imaging day of a patient. All images lie in the world space of the T1c.
 
-    ``tumour`` is a label map, or a mask of what enhances where ``oedema`` is a file of its own;
-    ``dose`` is in Gy. All lie in the world of the T1c. ``note`` says what is not known of the day.
+    Args:
+        patient: id of the patient in the data set.
+        name: name of the visit in the data set.
+        day: day of the visit; see the reader for its origin.
+        scans: files by sequence.
+        tumour: label mask of the tumour, or a mask of the enhancing part where ``oedema`` is given.
+        oedema: mask of the oedema where the data set has a separate file for it.
+        dose: radiotherapy dose in Gy.
+        brain: brain mask.
+        note: what is unknown about the day; empty where the day was published.
     """
 
     patient: str
@@ -40,10 +49,16 @@ class Visit:
 
 @dataclass(frozen=True)
 class PublicData:
-    """Visits, numbers by patient, courses, the centre of each patient, and what is missing.
+    """The content of a public data set.
 
-    ``labels`` is the convention of tumour masks (see ``tumour_masks``). A patient without a centre
-    belongs to that named after the data set.
+    Args:
+        visits: all imaging days.
+        labels: convention of the tumour masks, a key of ``tumour_masks.CONVENTIONS``.
+        clinical: numbers by column, by patient.
+        treatments: radiotherapy course by patient.
+        centres: centre by patient. A patient without one belongs to a centre named after the data
+            set.
+        missing: what the data set lacks, in words.
     """
 
     visits: list[Visit]
@@ -55,20 +70,43 @@ class PublicData:
 
 
 class Layout(Protocol):
-    """One data set; ``source`` is its citation and ``licence`` what its use is bound to."""
+    """Reader of one data set.
+
+    Args:
+        source: citation.
+        licence: terms of use.
+    """
 
     source: str
     licence: str
 
     def read(self, root: Path) -> PublicData:
-        """Find everything below ``root``; BadInput says what a download should look like."""
+        """Read the visits and tables of a downloaded data set.
+
+        Args:
+            root: folder of the download.
+
+        Raises:
+            BadInput: the folder does not look like this data set; the message shows how it should
+                look.
+        """
 
 
 DATASETS: Registry[Layout] = Registry("data set")
+"""Readers of public data sets by name."""
 
 
 def visits_like(root: Path, pattern: str, example: str) -> list[Path]:
-    """Folders or files that match ``pattern``; BadInput that shows an ``example`` where none do."""
+    """Return the folders or files that match a pattern, sorted.
+
+    Args:
+        root: folder of the download.
+        pattern: glob pattern below ``root``.
+        example: typical path, shown in the error message.
+
+    Raises:
+        BadInput: the folder does not exist, or nothing matches.
+    """
     if not root.is_dir():
         raise BadInput(f"no folder {root}")
     found = sorted(root.glob(pattern))
@@ -81,7 +119,18 @@ def visits_like(root: Path, pattern: str, example: str) -> list[Path]:
 
 
 def one(folder: Path, *patterns: str) -> Path | None:
-    """The one file that fits the first pattern that any file fits; BadInput where several do."""
+    """Return the file that matches the first pattern with any match.
+
+    Args:
+        folder: where to look.
+        patterns: glob patterns in order of preference.
+
+    Returns:
+        The file; None where no pattern matches.
+
+    Raises:
+        BadInput: several files match one pattern.
+    """
     for pattern in patterns:
         found = sorted(folder.glob(pattern))
         if len(found) > 1:
@@ -93,13 +142,29 @@ def one(folder: Path, *patterns: str) -> Path | None:
 
 
 def scans_in(folder: Path, names: Mapping[Sequence, tuple[str, ...]]) -> dict[Sequence, Path]:
-    """Files by sequence, those that are there."""
+    """Return the scans of a folder by sequence; missing sequences are left out.
+
+    Args:
+        folder: folder of the visit.
+        names: glob patterns by sequence, in order of preference.
+
+    Raises:
+        BadInput: several files match one pattern.
+    """
     found = {sequence: one(folder, *patterns) for sequence, patterns in names.items()}
     return {sequence: path for sequence, path in found.items() if path}
 
 
 def gaps(visits: Iterable[Visit], tumours: bool = True) -> list[str]:
-    """What days lack, counted."""
+    """Count what visits lack: sequences, tumour masks and published dates.
+
+    Args:
+        visits: the visits.
+        tumours: whether a tumour mask is expected.
+
+    Returns:
+        One sentence for each kind of gap.
+    """
     every, counts = list(visits), Counter[str]()
     for visit in every:
         counts.update(f"no {s}" for s in Sequence if s not in visit.scans)
@@ -116,10 +181,21 @@ def clinical_table(
     missing: list[str],
     coded: Callable[[pd.DataFrame], pd.DataFrame] = lambda table: table,
 ) -> dict[str, dict[str, float]]:
-    """Numbers by patient of the table that fits ``pattern``; what is amiss goes to ``missing``.
+    """Read the numbers of a clinical table by patient.
 
-    ``renamed`` gives columns that begin like its keys FLAME's own names; ``coded`` makes numbers of
-    what is text.
+    Args:
+        root: folder of the download.
+        pattern: glob pattern of the table's file name.
+        key: column with the id of the patient.
+        renamed: FLAME's column name by the beginning of the published name.
+        missing: list to which gaps are appended: no table, or columns of text.
+        coded: function that turns text columns of the table into numbers first.
+
+    Returns:
+        Numbers by column, by patient; empty without a table.
+
+    Raises:
+        BadInput: several tables match, or the key column is missing.
     """
     path = one(root, pattern, f"**/{pattern}")
     if path is None:
@@ -138,5 +214,13 @@ def clinical_table(
 
 
 def number_in(text: str) -> int:
-    """The last number in ``text``."""
+    """Return the last whole number in a text.
+
+    Args:
+        text: text with at least one digit.
+
+    Example:
+        >>> number_in("PatientID_0003/Timepoint_12")
+        12
+    """
     return int(re.findall(r"\d+", text)[-1])

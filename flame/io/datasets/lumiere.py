@@ -1,4 +1,4 @@
-"""LUMIERE: longitudinal glioblastoma MRI with expert ratings (Suter 2022)."""
+"""Reader of LUMIERE: longitudinal glioblastoma MRI with expert ratings (Suter 2022)."""
 
 import re
 from pathlib import Path
@@ -22,14 +22,15 @@ SCANS = {
     Sequence.T2: ("T2.nii.gz",),
     Sequence.FLAIR: ("FLAIR.nii.gz",),
 }
+"""File names by sequence."""
 _RATINGS = "LUMIERE-ExpertRating*.csv"
 
 
 class Lumiere:
-    """``Imaging/Patient-001/week-000-1/{CT1,T1,T2,FLAIR}.nii.gz`` and tables.
+    """Files ``Imaging/Patient-001/week-000-1/{CT1,T1,T2,FLAIR}.nii.gz`` and tables.
 
-    Weeks count from the first image; which of two images of a week is before surgery, and when
-    radiotherapy began, is not told.
+    Weeks count from the first image. The data set does not publish the start of radiotherapy, nor
+    which of two images of one week is before surgery.
     """
 
     source = "LUMIERE, Suter 2022, doi:10.1038/s41597-022-01881-7"

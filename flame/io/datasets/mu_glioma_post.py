@@ -1,4 +1,4 @@
-"""MU-Glioma-Post: post-operative diffuse glioma at several timepoints."""
+"""Reader of MU-Glioma-Post: post-operative diffuse glioma at several timepoints."""
 
 from pathlib import Path
 
@@ -21,12 +21,13 @@ SCANS = {
     Sequence.T2: ("*_t2w.nii.gz",),
     Sequence.FLAIR: ("*_t2f.nii.gz",),
 }
+"""File names by sequence."""
 
 
 class MuGliomaPost:
-    """``PatientID_0003/Timepoint_1/..._{t1n,t1c,t2w,t2f,tumorMask}.nii.gz``.
+    """Files ``PatientID_0003/Timepoint_1/..._{t1n,t1c,t2w,t2f,tumorMask}.nii.gz``.
 
-    Masks: 1 core that does not enhance, 2 oedema, 3 enhancing, 4 resection cavity.
+    Labels of the masks: 1 non-enhancing core, 2 oedema, 3 enhancing tumour, 4 resection cavity.
     """
 
     source = "MU-Glioma-Post, The Cancer Imaging Archive"

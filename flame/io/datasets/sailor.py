@@ -1,4 +1,4 @@
-"""SAILOR: glioblastoma through chemoradiotherapy, masks by session, dose."""
+"""Reader of SAILOR: glioblastoma during and after chemoradiotherapy, with masks and dose."""
 
 from itertools import accumulate
 from pathlib import Path
@@ -22,13 +22,14 @@ SCANS = {
     Sequence.T2: ("T2.nii.gz",),
     Sequence.FLAIR: ("Flair.nii.gz",),
 }
+"""File names by sequence."""
 
 
 class Sailor:
-    """``sub-01/ses-01/{T1,T1c,Flair,T2,ContrastEnhancedMask-CL,EdemaMask-CL}.nii.gz``.
+    """Files ``sub-01/ses-01/{T1,T1c,Flair,T2,ContrastEnhancedMask-CL,EdemaMask-CL}.nii.gz``.
 
-    The first session is before radiotherapy; ``intervals-days.txt`` of a patient has the days from
-    each session to the next. ``DoseMap.nii.gz`` lies with the patient or the session.
+    The first session is before radiotherapy. ``intervals-days.txt`` of a patient has the days from
+    each session to the next. ``DoseMap.nii.gz`` is in the folder of the session or of the patient.
     """
 
     source = "SAILOR, Sidibe and others, a longitudinal MRI data set of glioblastoma"

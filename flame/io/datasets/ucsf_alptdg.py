@@ -1,4 +1,4 @@
-"""UCSF-ALPTDG: post-treatment diffuse glioma, two timepoints a patient."""
+"""Reader of UCSF-ALPTDG: post-treatment diffuse glioma, two timepoints for each patient."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ _SUFFIXES = {Sequence.T1: "t1", Sequence.T1C: "t1ce", Sequence.T2: "t2", Sequenc
 
 
 class UcsfAlptdg:
-    """``100001/100001_time1_{t1,t1ce,t2,flair,seg}.nii.gz``, and time2.
+    """Files ``100001/100001_time1_{t1,t1ce,t2,flair,seg}.nii.gz``, and the same with time2.
 
-    Masks: 3 enhancing, 4 resection cavity.
+    Labels of the masks include 3 for enhancing tumour and 4 for the resection cavity.
     """
 
     source = "UCSF-ALPTDG, Fields 2024"

@@ -1,4 +1,4 @@
-"""UPENN-GBM: glioblastoma before surgery, with survival (Bakas 2022)."""
+"""Reader of UPENN-GBM: glioblastoma before surgery, with survival (Bakas 2022)."""
 
 from pathlib import Path
 
@@ -22,13 +22,17 @@ SCANS = {
     Sequence.T2: ("*_T2.nii.gz",),
     Sequence.FLAIR: ("*_FLAIR.nii.gz",),
 }
+"""File names by sequence."""
 _BEFORE_SURGERY = -1
+"""Day of the only visit, which is before surgery and so before radiotherapy; not a published date.
+"""
 
 
 class UpennGbm:
-    """``UPENN-GBM-00001_11/UPENN-GBM-00001_11_{T1,T1GD,T2,FLAIR}.nii.gz``, _11 before surgery.
+    """Files ``UPENN-GBM-00001_11/UPENN-GBM-00001_11_{T1,T1GD,T2,FLAIR}.nii.gz``.
 
-    Masks lie beside the scans or in ``images_segm``.
+    The suffix ``_11`` marks images before surgery. Masks are beside the scans or in
+    ``images_segm``.
     """
 
     source = "UPENN-GBM, Bakas 2022, doi:10.1038/s41597-022-01560-7"
@@ -51,7 +55,7 @@ class UpennGbm:
 
 
 def _with_status(table: pd.DataFrame) -> pd.DataFrame:
-    """Whether a patient died, from the column of status in words; empty where it is not told."""
+    """Add the column ``died`` from the status in words; it is empty where the status is unknown."""
     words = {"deceased": "1", "dead": "1", "alive": "0", "lost to follow-up": "0"}
     found = [c for c in table.columns if c.startswith("Survival_Status")]
     if not found:

@@ -1,1 +1,1 @@
-"""DICOM folders: series, geometry, sequences, pixels, radiotherapy objects."""
+"""Reads DICOM folders: series, geometry, MRI sequences, pixels and radiotherapy objects."""

@@ -1,8 +1,8 @@
-"""Stale contrast tags: what the order of acquisition says against ContrastBolusAgent.
+"""Corrects contrast tags by the order of acquisition.
 
-Some scanners carry the agent in every series of an examination, also in those acquired before it
-was given. A series that nothing but this tag calls T1C is held against the series of its study that
-were named with contrast.
+Some scanners write ContrastBolusAgent (0018,0010) into every series of an examination, also into
+those acquired before the injection. A series that is T1C by this tag alone is compared with the
+series of its study whose description or protocol names contrast.
 """
 
 from collections import defaultdict
@@ -14,9 +14,17 @@ from flame.io.dicom.series_report import SeriesReport, joined
 
 
 def by_contrast_order(reports: list[SeriesReport]) -> list[SeriesReport]:
-    """Turn a T1C into T1 where it was acquired before the first T1C that is named so.
+    """Correct T1 and T1C by the time of the first series that is named with contrast.
 
-    A T1 that says nothing of contrast becomes T1C where it was acquired after one.
+    A T1C by its tag alone becomes T1 where it was acquired before that series. A T1 without any
+    word on contrast becomes T1C where it was acquired after it. Series are compared within one
+    study and day only.
+
+    Args:
+        reports: all series of a folder.
+
+    Returns:
+        The reports in the same order, corrected ones with a note.
     """
     given: dict[tuple[str, object], float] = defaultdict(lambda: float("inf"))
     for report in reports:

@@ -1,4 +1,4 @@
-"""DICOM dates."""
+"""Reads dates from DICOM headers."""
 
 from datetime import date
 
@@ -6,7 +6,21 @@ from pydicom.dataset import Dataset
 
 
 def first_date(header: Dataset, *keywords: str) -> date | None:
-    """The first of ``keywords`` that holds a valid DA value (YYYYMMDD), else None."""
+    """Return the first valid date among several attributes.
+
+    Args:
+        header: DICOM header.
+        keywords: attributes of type DA (YYYYMMDD), in order of preference.
+
+    Returns:
+        The date; None where no attribute holds a valid one.
+
+    Example:
+        >>> header = Dataset()
+        >>> header.StudyDate = "20240131"
+        >>> first_date(header, "AcquisitionDate", "StudyDate")
+        datetime.date(2024, 1, 31)
+    """
     for keyword in keywords:
         text = str(header.get(keyword) or "")
         try:

@@ -1,4 +1,4 @@
-"""RT Dose files to a dose grid in Gy."""
+"""Reads RT Dose files as one dose grid in Gy."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,16 +16,28 @@ from flame.io.dicom.headers import numbers
 from flame.io.dicom.radiotherapy import RT_PLAN
 
 Plans = Mapping[str, frozenset[str]]
+"""Numbers of the treatment beams by SOPInstanceUID of the plan."""
 
 
 def read_dose(paths: list[Path], treated: Plans | None = None) -> DoseMap:
-    """Return the dose of a whole course in Gy, summed over plans on the first one's grid.
+    """Read the dose of a whole course, summed over its plans on the grid of the first one.
 
-    ``treated`` are the treated plans, SOPInstanceUID to beam numbers; doses of other plans, such
-    as rejected alternatives, do not count, and doses of beams must be there for every beam. A
-    MULTI_PLAN sum goes before plans, plans before beams. A physical dose counts as RBE-weighted
-    only where it is a photon plan's (RBE 1). Raises UnreadableImage where the parts do not belong
-    together or cannot be trusted.
+    A sum over plans (MULTI_PLAN) is used where there is one. Otherwise each plan counts by its own
+    dose (PLAN), or else by the sum over its beams (BEAM), which must be complete. A physical dose
+    of a photon plan also counts as RBE-weighted, as its RBE is 1.
+
+    Args:
+        paths: RT Dose files; copies of one SOP instance count once.
+        treated: the treated plans, see ``treated_plans``. Doses of other plans, such as rejected
+            alternatives, are ignored. Empty or None: unknown; then only a MULTI_PLAN dose or the
+            PLAN dose of a single plan is accepted.
+
+    Returns:
+        Dose with float32 voxels (x, y, z) in Gy and an RAS+ affine in mm.
+
+    Raises:
+        UnreadableImage: the doses do not form one course, or a file has no valid unit, scaling,
+            geometry or pixels.
     """
     unique: dict[str, tuple[Path, Dataset]] = {}
     for path in paths:
@@ -48,7 +60,7 @@ def read_dose(paths: list[Path], treated: Plans | None = None) -> DoseMap:
 
 
 def _whole_course(found: list[tuple[Path, Dataset]], treated: Plans) -> list[tuple[Path, Dataset]]:
-    """The parts that add up to the course: each treated plan by its own dose, or by its beams."""
+    """Return the doses that add up to the course: of each treated plan, or of its beams."""
     sums = [part for part in found if part[1].get("DoseSummationType") == "MULTI_PLAN"]
     if len(sums) > 1:
         raise UnreadableImage(sums[1][0], "two sums over plans; keep one of them")
@@ -129,7 +141,7 @@ def _read(path: Path, header: Dataset) -> DoseMap:
 
 
 def _grid(path: Path, header: Dataset) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """RAS+ affine of a dose grid and the order of its frames along the slice axis."""
+    """Return the RAS+ affine of a dose grid, and the order of its frames along the slice axis."""
     cosines, origin, spacing, offsets = (
         np.array(numbers(header, k))
         for k in (

@@ -1,4 +1,4 @@
-"""Slices that were exported twice."""
+"""Removes slices that were exported twice."""
 
 import hashlib
 from dataclasses import replace
@@ -10,10 +10,16 @@ from flame.io.dicom.headers import Instance, Series, numbers
 
 
 def without_duplicates(series: Series) -> tuple[Series, str]:
-    """Return ``series`` with each SOP instance once, and a note on what was left out.
+    """Remove copies of SOP instances from a series.
 
-    A copy is left out only where its place and its pixels are the same; copies that differ stay,
-    and the geometry check refuses them.
+    A copy is removed only where its position and pixels are the same. Instances that share an
+    identifier but differ are kept, and ``check_geometry`` refuses the series.
+
+    Args:
+        series: the series.
+
+    Returns:
+        The series without copies, and a note on how many were removed; empty where none was.
     """
     kept: dict[tuple[str, int | None], Instance] = {}
     left: list[Instance] = []
@@ -41,7 +47,7 @@ def _same(a: Instance, b: Instance, digests: dict[Path, str]) -> bool:
 
 
 def _digest(path: Path) -> str:
-    """SHA-256 of the encoded pixels; the path where there are none, which equals nothing."""
+    """Return the SHA-256 of the encoded pixels, or the path where they cannot be read."""
     try:
         pixels = pydicom.dcmread(path, force=True).PixelData
     except Exception:  # damaged: then it is no copy

@@ -1,4 +1,4 @@
-"""End slices that are missing: seen only against the other series of an examination."""
+"""Detects missing end slices by comparison with other series of the examination."""
 
 from dataclasses import replace
 
@@ -9,14 +9,20 @@ from flame.io.dicom.geometry import LPS_TO_RAS, Geometry
 from flame.io.dicom.series_report import SeriesReport, joined
 
 _MOST = 3
-"""More slices than these at one end are another coverage, not a gap of an export."""
+"""Largest number of slices at one end that counts as a gap; more are another coverage."""
 
 
 def note_end_slices(reports: list[SeriesReport]) -> list[SeriesReport]:
-    """Add a note to each taken series that ends short of another one on the same slices.
+    """Add a note to each accepted series that is shorter at one end than a similar series.
 
-    Both were planned together: same study and frame of reference, same direction, step and slice
-    positions, and one of their ends in common.
+    Two series are compared where they share study, frame of reference, direction, slice step, slice
+    positions and one end.
+
+    Args:
+        reports: all series of a folder.
+
+    Returns:
+        The reports in the same order.
     """
     taken = [r for r in reports if r.taken]
     return [_held_against(r, [o for o in taken if o is not r]) for r in reports]
@@ -33,7 +39,7 @@ def _held_against(report: SeriesReport, others: list[SeriesReport]) -> SeriesRep
 
 
 def _short_of(report: SeriesReport, other: SeriesReport) -> int:
-    """Slices that ``report`` lacks at one end against ``other``; 0 where they are not alike."""
+    """Return how many slices ``report`` lacks at one end compared with ``other``, or 0."""
     own, its = report.geometry, other.geometry
     if own is None or its is None or _planned_as(report) != _planned_as(other):
         return 0

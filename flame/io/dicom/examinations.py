@@ -1,4 +1,4 @@
-"""Two examinations on one day, such as before and after an operation, stay apart."""
+"""Separates two examinations of one day, such as before and after an operation."""
 
 from collections import defaultdict
 from dataclasses import replace
@@ -8,11 +8,16 @@ from flame.io.dicom.series_report import SeriesReport
 
 
 def by_examination(reports: list[SeriesReport]) -> list[SeriesReport]:
-    """Number the examinations of a patient's day from 0, in order of their first acquisition.
+    """Number the examinations of each patient and day from 0, in order of their first acquisition.
 
-    A DICOM study counts as an examination where it holds a T1 or T1C of its own. Archives also
-    split one examination over several studies: where no more than one has a T1 or T1C, all of
-    that day belong together.
+    Archives sometimes split one examination into several DICOM studies. The studies of a day
+    therefore count as separate examinations only where at least two of them have a T1 or T1C.
+
+    Args:
+        reports: all series of a folder.
+
+    Returns:
+        The reports in the same order with their examination number.
     """
     days: dict[object, dict[str, list[SeriesReport]]] = defaultdict(lambda: defaultdict(list))
     for report in reports:

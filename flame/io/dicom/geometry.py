@@ -1,7 +1,7 @@
-"""Geometry of a series, checked before any pixel is read.
+"""Checks the geometry of a series before any pixel is read.
 
-Readers accept broken stacks: with two slices missing they return a stretched volume, from a
-sheared stack an orthogonal affine. Here a series is one regular stack or it is refused.
+Common readers accept broken stacks: with two missing slices they return a stretched volume, and for
+a sheared stack an orthogonal affine. Here a series is one regular stack or is refused.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from flame.io.dicom.headers import Instance, Series, numbers
 STEP_SPREAD = 0.01
 """Largest relative deviation of a slice step from the median step."""
 IN_PLANE_DRIFT = 0.1
-"""Largest sideways shift of a slice origin from the stack's normal, in mm a slice."""
+"""Largest sideways shift of a slice origin from the normal of the stack, in mm per slice."""
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Changes the axes of points from DICOM (left, posterior, superior) to RAS+, and back."""
 _NEEDED = {
     "ImageOrientationPatient": 6,
     "ImagePositionPatient": 3,
@@ -30,7 +31,16 @@ _AGAIN = "export the series again, whole and into an empty folder"
 
 @dataclass(frozen=True)
 class Slice:
-    """Where the pixels of a slice are, and how stored values become intensities."""
+    """The place of one slice on disk, and how its stored values become intensities.
+
+    The intensity is stored value * slope + intercept.
+
+    Args:
+        path: DICOM file.
+        frame: frame index in a multi-frame file, from 0; None in a classic file.
+        slope: RescaleSlope (0028,1053), 1 where absent or 0.
+        intercept: RescaleIntercept (0028,1052), 0 where absent.
+    """
 
     path: Path
     frame: int | None
@@ -40,9 +50,12 @@ class Slice:
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
-    """A regular stack: slices in order along the normal; RAS+ affine in mm.
+    """A regular stack of slices. Voxel axes are (column, row, slice).
 
-    Voxel axes are (column, row, slice).
+    Args:
+        slices: slices in order along the normal.
+        affine: (4, 4) map from voxel indices to RAS+ world space in mm.
+        shape: number of columns, rows and slices.
     """
 
     slices: tuple[Slice, ...]
@@ -57,7 +70,17 @@ class Geometry:
 
 
 def check_geometry(series: Series) -> Geometry | str:
-    """Return the geometry of ``series``, or the reason why it is no trustworthy volume."""
+    """Check that a series is one regular stack of MR slices.
+
+    The check covers the completeness of headers, orthonormal directions, equal pixel spacing, even
+    slice steps (``STEP_SPREAD``), no shear (``IN_PLANE_DRIFT``) and the declared number of images.
+
+    Args:
+        series: the series.
+
+    Returns:
+        The geometry, or the reason why the series cannot be read as a volume.
+    """
     header = series.header
     if any(i.frame is None and _count(i, "NumberOfFrames") > 1 for i in series.instances):
         return "multi-frame without functional groups: no frame has a place; export classic MR"

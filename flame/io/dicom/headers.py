@@ -1,4 +1,4 @@
-"""DICOM headers of a folder, grouped into series; pixels stay on disk."""
+"""Reads the DICOM headers of a folder and groups them into series, without pixels."""
 
 import warnings
 from collections import defaultdict
@@ -19,7 +19,13 @@ _SAME_ORIENTATION = 0.01
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One image: its file, its header without pixel data, and its frame in an enhanced file."""
+    """One image of a series.
+
+    Args:
+        path: DICOM file.
+        header: header without pixel data.
+        frame: frame index in an enhanced multi-frame file, from 0; None in a classic file.
+    """
 
     path: Path
     header: Dataset
@@ -28,7 +34,12 @@ class Instance:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Instances that claim to be one image: same series, orientation, echo, type and matrix."""
+    """Images of one stack: the same series, orientation, echo, image type and matrix.
+
+    Args:
+        instances: the images, at least one.
+        part: number of the stack, from 1, where one SeriesInstanceUID holds several; else 0.
+    """
 
     instances: tuple[Instance, ...]
     part: int = 0
@@ -40,13 +51,13 @@ class Series:
 
     @property
     def description(self) -> str:
-        """SeriesDescription (0008,103E), else ProtocolName, else empty."""
+        """SeriesDescription (0008,103E), or ProtocolName (0018,1030), or an empty text."""
         header = self.header
         return str(header.get("SeriesDescription") or header.get("ProtocolName") or "")
 
     @property
     def uid(self) -> str:
-        """SeriesInstanceUID, with ``/n`` behind it where the series fell into several parts."""
+        """SeriesInstanceUID (0020,000E), followed by ``/part`` where it holds several stacks."""
         part = f"/{self.part}" if self.part else ""
         return f"{self.header.get('SeriesInstanceUID', '')}{part}"
 
@@ -58,7 +69,13 @@ class Series:
 
 @dataclass(frozen=True)
 class UnreadableFile:
-    """A file that was passed over, and why; ``damaged`` where it is, or was, DICOM."""
+    """A file that was skipped.
+
+    Args:
+        path: the file.
+        reason: why it was skipped.
+        damaged: whether it is a damaged DICOM file.
+    """
 
     path: Path
     reason: str
@@ -68,9 +85,17 @@ class UnreadableFile:
 def read_headers(
     folder: Path, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> tuple[list[Instance], list[UnreadableFile]]:
-    """Read every DICOM header below ``folder``.
+    """Read every DICOM header below a folder.
 
-    Raises BadInput where the folder is absent, empty or holds no DICOM file.
+    Args:
+        folder: folder with DICOM files.
+        progress: called with the number of files read and their total.
+
+    Returns:
+        The images, one for each frame of an enhanced file, and the files that were skipped.
+
+    Raises:
+        BadInput: the folder is missing, is empty, or holds no DICOM file.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder; give the folder that holds the DICOM files")
@@ -119,7 +144,23 @@ def _unreadable(path: Path, reason: str) -> UnreadableFile:
 
 
 def numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
-    """The numbers of an attribute; empty where it is absent or malformed."""
+    """Return the numbers of a DICOM attribute.
+
+    Args:
+        header: DICOM header.
+        keyword: the attribute.
+
+    Returns:
+        The numbers; empty where the attribute is absent or malformed.
+
+    Example:
+        >>> header = Dataset()
+        >>> header.PixelSpacing = [0.5, 0.5]
+        >>> numbers(header, "PixelSpacing")
+        (0.5, 0.5)
+        >>> numbers(header, "EchoTime")
+        ()
+    """
     try:
         value = header.get(keyword)
         values = value if not isinstance(value, str | int | float) and value else [value]
@@ -143,10 +184,17 @@ def _group_key(instance: Instance) -> tuple[object, ...]:
 
 
 def group_series(instances: list[Instance]) -> list[Series]:
-    """Group MR instances into series, in a stable order.
+    """Group MR images into series.
 
-    One SeriesInstanceUID that holds several orientations, echoes, image types or matrices
-    (localizers, dual-echo, magnitude and phase) falls apart into several series, numbered parts.
+    A SeriesInstanceUID that holds several orientations, echoes, image types or matrices
+    (localizers, dual-echo, magnitude and phase) is split into numbered parts. Their numbers depend
+    on the content only, not on file names.
+
+    Args:
+        instances: images; those of other modalities are ignored.
+
+    Returns:
+        Series in order of their first file.
     """
     groups: dict[tuple[object, ...], list[Instance]] = defaultdict(list)
     for instance in instances:
@@ -161,7 +209,7 @@ def group_series(instances: list[Instance]) -> list[Series]:
     numbered = {
         id(s.instances): replace(s, part=n) if len(found) > 1 else s
         for found in parts.values()
-        for n, s in enumerate(sorted(found, key=_content), 1)  # file names may change, this not
+        for n, s in enumerate(sorted(found, key=_content), 1)  # independent of file names
     }
     return list(numbered.values())
 

@@ -1,4 +1,4 @@
-"""A folder of DICOM files, sorted: what each series is taken as, or why it is refused."""
+"""Inspects a folder of DICOM files: the sequence of each series, or the reason to refuse it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -31,11 +31,17 @@ from flame.io.dicom.sequences import ABSTAIN_BELOW, Verdict, classify, is_reform
 from flame.io.dicom.series_report import SeriesReport
 
 SIMULATED = "FLAME simulation"
-"""ImageComments (0020,4000) that the simulator writes into every image."""
+"""Beginning of ImageComments (0020,4000) in every image of the simulator."""
 
 
 class Examination(NamedTuple):
-    """One imaging of a patient; ``number`` tells those of one day apart, 0 being the first."""
+    """Key of one examination of a patient.
+
+    Args:
+        patient_id: PatientID (0010,0020).
+        day: date of the acquisition.
+        number: number among the examinations of the day, from 0.
+    """
 
     patient_id: str
     day: date
@@ -44,7 +50,14 @@ class Examination(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ImportReport:
-    """Everything found in a folder. ``radiotherapy`` are RT objects by PatientID."""
+    """Everything found in a folder of DICOM files.
+
+    Args:
+        folder: the folder.
+        series: all MR series, accepted or refused.
+        radiotherapy: RT objects and segmentations by PatientID.
+        unreadable: files that were skipped.
+    """
 
     folder: Path
     series: tuple[SeriesReport, ...]
@@ -53,7 +66,11 @@ class ImportReport:
 
     @property
     def simulated(self) -> bool:
-        """Whether the images come from FLAME's simulator; BadInput where only some do."""
+        """Whether the images are simulated.
+
+        Raises:
+            BadInput: the folder holds both simulated and real images.
+        """
         marked = {
             str(s.series.header.get("ImageComments", "")).startswith(SIMULATED) for s in self.series
         }
@@ -62,7 +79,7 @@ class ImportReport:
         return marked == {True}
 
     def studies(self) -> dict[Examination, dict[Sequence, SeriesReport]]:
-        """Taken series by examination; one series a sequence."""
+        """Return the accepted series by examination and sequence, examinations sorted."""
         found: dict[Examination, dict[Sequence, SeriesReport]] = defaultdict(dict)
         for report in self.series:
             if report.taken and report.day and report.verdict.sequence:
@@ -71,7 +88,11 @@ class ImportReport:
         return dict(sorted(found.items()))
 
     def plans(self, patient_id: str) -> list[Instance]:
-        """RT Plan and RT Ion Plan files of a patient."""
+        """Return the RT Plan and RT Ion Plan files of a patient.
+
+        Args:
+            patient_id: PatientID.
+        """
         return [i for i in self.radiotherapy.get(patient_id, []) if is_plan(i)]
 
 
@@ -80,9 +101,20 @@ def inspect_folder(
     progress: Callable[[int, int], None] = lambda done, total: None,
     overrides: Path | None = None,
 ) -> ImportReport:
-    """Read all headers below ``folder`` and judge every series. Reads no pixels.
+    """Read all headers below a folder and classify every MR series.
 
-    ``overrides`` is a table by which a person names sequences (``flame.io.dicom.overrides``).
+    Pixels are read only to compare copies of a slice. The steps: remove copies, name the sequence,
+    check the geometry, correct T1 and T1C by the order of acquisition, separate examinations, and
+    keep the best series of each sequence.
+
+    Args:
+        folder: folder with DICOM files.
+        progress: called with the number of files read and their total.
+        overrides: table in which a person names the sequence of series, see ``read_overrides``.
+
+    Raises:
+        BadInput: the folder holds no DICOM file, or ``overrides`` is not valid or names an unknown
+            series.
     """
     chosen = read_overrides(overrides)
     instances, unreadable = read_headers(folder, progress)
@@ -102,7 +134,7 @@ def inspect_folder(
 
 
 def _patient_id(header: Dataset) -> str:
-    """PatientID (0010,0020); where it is empty the study, so that no two patients become one."""
+    """Return PatientID (0010,0020), or the study where it is empty, to keep patients apart."""
     return str(header.get("PatientID") or "").strip() or f"study {header.get('StudyInstanceUID')}"
 
 
@@ -139,7 +171,7 @@ def _refuse_beside(damaged: set[Path], report: SeriesReport) -> SeriesReport:
 
 
 def _quality(report: SeriesReport) -> tuple[bool, bool, float, float, float]:
-    """Order of candidates for one sequence: chosen by hand, original, thin, clear, latest."""
+    """Rank candidates for one sequence: chosen by a person, original, thin, clear, latest."""
     assert report.geometry is not None
     number = numbers(report.series.header, "SeriesNumber")
     return (

@@ -1,6 +1,6 @@
-"""Enhanced multi-frame MR: one classic header a frame, from the functional groups (PS3.3 C.7.6.16).
+"""Splits enhanced multi-frame MR into one classic header for each frame (PS3.3 C.7.6.16).
 
-What follows (grouping, geometry, sequence) then needs to know of classic headers only.
+All later steps (grouping, geometry, sequence) then handle classic headers only.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 ENHANCED_MR = {"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"}
-"""Enhanced MR Image Storage and Legacy Converted Enhanced MR Image Storage."""
+"""SOP classes Enhanced MR Image Storage and Legacy Converted Enhanced MR Image Storage."""
 
 _GROUPS = {"SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"}
 _RENAMED = {
@@ -41,9 +41,16 @@ _KEPT = {
 
 
 def frame_headers(header: Dataset) -> list[Dataset]:
-    """Return a classic header for every frame of an enhanced MR ``header``.
+    """Return a classic header for every frame of an enhanced MR header.
 
-    Raises ValueError where the functional groups do not fit the number of frames.
+    Args:
+        header: header of an enhanced multi-frame file, without pixels.
+
+    Returns:
+        One header for each frame, in the order of the frames.
+
+    Raises:
+        ValueError: the number of per-frame functional groups is not NumberOfFrames (0028,0008).
     """
     frames = header.get("PerFrameFunctionalGroupsSequence") or []
     if len(frames) != int(header.get("NumberOfFrames") or 0):
@@ -81,7 +88,7 @@ def _elements(groups: Dataset) -> Iterator[DataElement]:
 
 
 def _set_scanning_sequence(base: Dataset) -> None:
-    """ScanningSequence (0018,0020) from the attributes that replace it in enhanced MR."""
+    """Set ScanningSequence (0018,0020) and the contrast agent from enhanced MR attributes."""
     kinds = {"GRADIENT": ["GR"], "SPIN": ["SE"], "BOTH": ["GR", "SE"]}
     found = list(kinds.get(str(base.get("EchoPulseSequence", "")), []))
     found += ["IR"] * (base.get("InversionRecovery") == "YES")

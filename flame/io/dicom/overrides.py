@@ -1,4 +1,4 @@
-"""A table by which a person says what a series is."""
+"""Reads a table in which a person names the sequence of series."""
 
 from pathlib import Path
 
@@ -13,8 +13,17 @@ _NONE = "none"
 def read_overrides(path: Path | None) -> dict[str, Sequence | None]:
     """Read a table with the columns ``series`` and ``sequence``.
 
-    ``series`` is a SeriesInstanceUID as ``flame inspect --json`` prints it; ``sequence`` one of
-    T1, T1C, T2, FLAIR, or none to leave the series out.
+    ``series`` is a SeriesInstanceUID as printed by ``flame inspect --json``. ``sequence`` is T1,
+    T1C, T2, FLAIR, or none to leave the series out.
+
+    Args:
+        path: the table; None: no overrides.
+
+    Returns:
+        Sequence by series; None leaves the series out.
+
+    Raises:
+        BadInput: a column is missing, a series occurs twice, or a sequence is unknown.
     """
     if path is None:
         return {}

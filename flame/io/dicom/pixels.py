@@ -1,4 +1,4 @@
-"""Pixels of a checked series, as a Scan."""
+"""Reads the pixels of a checked series as a scan."""
 
 import warnings
 from itertools import groupby
@@ -16,9 +16,20 @@ from flame.io.dicom.geometry import Geometry
 
 
 def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
-    """Read the slices of ``geometry``, each with its own rescale slope and intercept.
+    """Read the slices of a series, each with its own rescale slope and intercept.
 
-    Raises UnreadableImage that names the file where pixels cannot be decoded.
+    Padding (0028,0120) is replaced by the darkest value of the volume, as it is no signal.
+
+    Args:
+        geometry: checked geometry of the series.
+        sequence: MRI sequence of the series.
+
+    Returns:
+        Scan with float32 voxels (column, row, slice) and an RAS+ affine in mm.
+
+    Raises:
+        UnreadableImage: pixels cannot be decoded or have another size than the header says, or the
+            volume is constant or not finite.
     """
     voxels = np.empty(geometry.shape, np.float32)
     numbered = enumerate(geometry.slices)
@@ -29,7 +40,7 @@ def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
             if plane.shape != geometry.shape[1::-1]:
                 raise UnreadableImage(path, f"pixels of {sequence} do not fit Rows and Columns")
             voxels[:, :, z] = np.where(padding(plane), np.nan, plane * at.slope + at.intercept).T
-    if np.isnan(voxels).any():  # padding is no signal: the darkest value there is
+    if np.isnan(voxels).any():  # padding is no signal: use the darkest value
         voxels = np.where(np.isnan(voxels), np.nanmin(voxels), voxels).astype(np.float32)
     if not np.isfinite(voxels).all() or np.ptp(voxels) == 0:
         path = geometry.slices[0].path.parent
@@ -38,7 +49,7 @@ def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
 
 
 class _Padding:
-    """Which stored values are padding: PixelPaddingValue (0028,0120) to its RangeLimit."""
+    """Marks padding: stored values from PixelPaddingValue (0028,0120) to PixelPaddingRangeLimit."""
 
     def __init__(self, dataset: Dataset) -> None:
         value = dataset.get("PixelPaddingValue")
@@ -52,7 +63,7 @@ class _Padding:
 
 
 def _decode(path: Path, sequence: Sequence) -> tuple[NDArray[np.float64], _Padding]:
-    """Stored values (rows, columns) or (frames, rows, columns) of a file, and its padding."""
+    """Return stored values (rows, columns) or (frames, rows, columns), and their padding."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -67,7 +78,7 @@ def _decode(path: Path, sequence: Sequence) -> tuple[NDArray[np.float64], _Paddi
         reason = f"pixels of {sequence} cannot be decoded ({type(error).__name__})"
         raise UnreadableImage(path, reason) from error
     if stored.dtype.kind in "iu":
-        # What lies above BitsStored (old overlays) is no part of the value.
+        # Bits above BitsStored (old overlays) are not part of the value.
         unused = stored.dtype.itemsize * 8 - int(dataset.BitsStored)
         stored = (stored << unused) >> unused if unused > 0 else stored
     return stored.astype(float), _Padding(dataset)

@@ -1,4 +1,4 @@
-"""RT Plan and RT Ion Plan files to Treatment."""
+"""Reads RT Plan and RT Ion Plan files as a radiotherapy course."""
 
 from datetime import date
 
@@ -10,27 +10,49 @@ from flame.io.dicom.dates import first_date
 from flame.io.dicom.headers import Instance
 
 RT_PLAN = "1.2.840.10008.5.1.4.1.1.481.5"
+"""SOP class RT Plan Storage."""
 RT_ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
+"""SOP class RT Ion Plan Storage, of protons and carbon ions here."""
 _CARBON = 6
+"""Atomic number of carbon."""
 _NOT_TREATMENT = {"VERIFICATION", "MACHINE_QA", "RESEARCH", "SERVICE"}
+"""Values of PlanIntent (300A,000A) that mark plans which were not given to the patient."""
 
 
 def is_plan(instance: Instance) -> bool:
-    """Whether the file is an RT Plan or an RT Ion Plan."""
+    """Return whether a file is an RT Plan or an RT Ion Plan.
+
+    Args:
+        instance: the file.
+    """
     return str(instance.header.get("SOPClassUID")) in (RT_PLAN, RT_ION_PLAN)
 
 
 def plan_date(header: Dataset) -> date | None:
-    """RTPlanDate (300A,0006), else StudyDate, else None."""
+    """Return RTPlanDate (300A,0006), or StudyDate, or None.
+
+    Args:
+        header: header of the plan.
+    """
     return first_date(header, "RTPlanDate", "StudyDate")
 
 
 def read_treatment(plans: list[Instance]) -> Treatment | None:
-    """Return the phases of ``plans`` in order of plan date; None where there is no plan.
+    """Return the radiotherapy course that a patient's plans describe, in order of plan date.
 
-    Each fraction group is a phase. A plan exported twice counts once; rejected, verification and
-    quality-assurance plans do not count. Ion prescriptions are taken as RBE-weighted (GyRBE), as
-    they are prescribed in practice; photon ones as physical dose.
+    Each fraction group is a phase. Copies of a plan count once. Rejected, verification and
+    quality-assurance plans are ignored. Ion prescriptions count as RBE-weighted, as is clinical
+    practice, and photon prescriptions as physical dose. Start days count from the first plan date.
+
+    Args:
+        plans: RT Plan and RT Ion Plan files of one patient.
+
+    Returns:
+        The course; None where no plan counts as treatment.
+
+    Raises:
+        BadInput: a plan lacks fraction groups, fractions, doses or treatment beams, or has another
+            radiation than photons, protons or carbon ions.
     """
     unique = {str(p.header.get("SOPInstanceUID")): p for p in plans if _was_treatment(p.header)}
     dated = sorted(unique.values(), key=lambda p: (plan_date(p.header) or date.min, str(p.path)))
@@ -47,7 +69,14 @@ def read_treatment(plans: list[Instance]) -> Treatment | None:
 
 
 def treated_plans(plans: list[Instance]) -> dict[str, frozenset[str]]:
-    """Plans that count as treatment: SOPInstanceUID to the numbers of their treatment beams."""
+    """Return the plans that count as treatment.
+
+    Args:
+        plans: RT Plan and RT Ion Plan files of one patient.
+
+    Returns:
+        Numbers of the treatment beams by SOPInstanceUID of the plan.
+    """
     return {
         str(p.header.SOPInstanceUID): frozenset(
             str(b.get("BeamNumber", "")) for b in _treatment_beams(p.header)
@@ -73,7 +102,7 @@ def _phase(plan: Instance, group: Dataset, start_day: int, groups: int) -> Phase
     if fractions < 1:
         raise BadInput(f"{plan.path}: no number of fractions (300A,0078) in the plan")
     dose = _prescription(plan.header) if groups == 1 else 0.0
-    if dose <= 0:  # several groups share one prescription: then only beam doses tell them apart
+    if dose <= 0:  # several groups share one prescription: then only beam doses distinguish them
         beams = group.get("ReferencedBeamSequence") or []
         dose = fractions * sum(float(b.get("BeamDose") or 0) for b in beams)
     if dose <= 0:
@@ -83,7 +112,7 @@ def _phase(plan: Instance, group: Dataset, start_day: int, groups: int) -> Phase
 
 
 def _prescription(header: Dataset) -> float:
-    """Largest target prescription dose in Gy; 0 where there is none."""
+    """Return the largest target prescription dose (300A,0026) in Gy; 0 where there is none."""
     doses = [
         float(reference.TargetPrescriptionDose)
         for reference in header.get("DoseReferenceSequence") or []
@@ -94,7 +123,7 @@ def _prescription(header: Dataset) -> float:
 
 
 def _radiation(plan: Instance) -> Radiation:
-    """Particle type of the first treatment beam; carbon by its atomic number (300A,0304)."""
+    """Return the particle of the first treatment beam; carbon by its atomic number (300A,0304)."""
     beams = _treatment_beams(plan.header)
     if not beams:
         raise BadInput(f"{plan.path}: the plan has no treatment beam")

@@ -1,4 +1,4 @@
-"""DICOM Segmentation (SEG) files to masks and back, one a segment, so that overlaps are kept."""
+"""Reads and writes DICOM Segmentation (SEG) files, one mask for each segment, with overlaps."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,17 +6,26 @@ from pathlib import Path
 import numpy as np
 import pydicom
 
-from flame import __version__
 from flame.core.errors import BadInput, UnreadableImage
 from flame.core.imaging import LabelMap
+from flame.core.version import __version__
 from flame.io.dicom.geometry import LPS_TO_RAS, Geometry
 
 
 def read_segments(path: Path, frame_of_reference: str) -> dict[str, LabelMap]:
-    """Return each segment as a mask with an RAS+ affine in mm, by its label.
+    """Read the segments of a SEG file as masks.
 
-    Raises UnreadableImage for another frame of reference than that of the images, and for frames
-    that are no regular stack.
+    Args:
+        path: the SEG file.
+        frame_of_reference: FrameOfReferenceUID (0020,0052) of the images.
+
+    Returns:
+        Binary masks by segment label, with axes in voxel order and an RAS+ affine in mm. A repeated
+        label is followed by the segment number. A fractional segment is cut at one half.
+
+    Raises:
+        UnreadableImage: the file cannot be read, has another frame of reference, or its frames are
+            not a regular stack.
     """
     import highdicom  # slow to import, and few days have a segmentation
 
@@ -59,9 +68,18 @@ _COPIED = (
 def write_segments(
     path: Path, geometry: Geometry, masks: Mapping[str, LabelMap], description: str
 ) -> None:
-    """Write masks on the grid of a series, one a segment, as a SEG that refers to its images.
+    """Write masks as a SEG file that refers to the images of a series, one segment for each mask.
 
-    The file carries the patient's identity, as its images do.
+    The file carries the identity of the patient, as its images do.
+
+    Args:
+        path: file to write; its folder is created.
+        geometry: geometry of the series.
+        masks: binary masks by segment label, on the grid of the series.
+        description: SeriesDescription (0008,103E); cut to 64 characters.
+
+    Raises:
+        BadInput: the series is only part of a multi-frame file.
     """
     import highdicom
     from highdicom.sr.coding import Code
@@ -108,7 +126,7 @@ def write_segments(
 
 
 def _image(path: Path) -> pydicom.Dataset:
-    """An image with the attributes that a SEG copies, empty where an export has lost them."""
+    """Read an image, and add the attributes that a SEG copies, empty where the export lost them."""
     image = pydicom.dcmread(path)
     for keyword in _COPIED:
         if keyword not in image:

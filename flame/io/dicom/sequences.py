@@ -1,7 +1,7 @@
-"""Which MRI sequence a series is, by ordered rules that explain themselves.
+"""Recognises the MRI sequence of a series by ordered rules.
 
-Times are in ms, as in DICOM. Acquisition parameters beat text: descriptions such as
-"T1 POST GD FLAIR" occur on T1c, so a word alone never makes a FLAIR.
+Times are in ms, as in DICOM. Acquisition parameters come before text: descriptions such as "T1 POST
+GD FLAIR" occur on T1C, so the word alone does not make a series a FLAIR.
 """
 
 import re
@@ -13,9 +13,11 @@ from flame.core.imaging import Sequence
 from flame.io.dicom.headers import Series, numbers
 
 MIN_SLICES = 10
+"""Series with fewer slices are rejected: localizers and scouts are not volumes."""
 ABSTAIN_BELOW = 0.5
+"""Score below which a series is refused as unclear."""
 AGENT_ONLY = "T1C: contrast agent in the header"
-"""Rule of a T1C that only ContrastBolusAgent speaks for; the tag may be stale."""
+"""Rule for a T1C that only ContrastBolusAgent (0018,0010) supports; the tag may be stale."""
 
 _REJECTED_TYPES = {
     "LOCALIZER",
@@ -35,9 +37,13 @@ _REJECTED_TYPES = {
     "PHASE",
     "P",
 }
+"""Values of ImageType (0008,0008) that mark images which are not structural originals."""
 _REFORMAT_TYPES = {"MPR", "REFORMATTED"}
 _OF_REFORMATS = {"DERIVED", "SECONDARY", "MPR"}
+"""Values of ImageType that a reformat may have although it is computed from another series."""
 _REFORMAT_SCORE = 0.6
+"""Highest score of a reformat: above ``ABSTAIN_BELOW``, so it is used without an original series.
+"""
 _REJECTED_WORDS = re.compile(
     r"(?<![a-z])(loc(alizer)?|scout|survey|dwi|dti|adc|trace|swi|perf(usion)?|dsc|dce|asl|"
     r"mra|tof|angio|sub(traction)?|mip|bold|fmri)(?![a-z])",
@@ -54,7 +60,14 @@ _FLAIR_WORDS = re.compile(r"(?<![a-z])(flair|dark[ _-]?fluid|tirm)(?![a-z])", re
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a series is, the rule that said so, its evidence and a score from 0 to 1."""
+    """The recognised sequence of a series.
+
+    Args:
+        sequence: the sequence; None where the series is rejected or unclear.
+        rule: name of the rule that applied.
+        evidence: values and words that the rule used.
+        score: how certain the rule is, from 0 to 1.
+    """
 
     sequence: Sequence | None
     rule: str
@@ -63,7 +76,11 @@ class Verdict:
 
 
 def is_reformat(series: Series) -> bool:
-    """Whether the series was computed from another one on a turned grid."""
+    """Return whether a series was computed from another one on a rotated grid.
+
+    Args:
+        series: the series.
+    """
     return bool(_words(series.header, "ImageType") & _REFORMAT_TYPES)
 
 
@@ -78,7 +95,24 @@ def _words(header: Dataset, keyword: str) -> set[str]:
 
 
 def classify(series: Series) -> Verdict:
-    """Return the verdict on ``series``; ``sequence`` is None where it is rejected or unclear."""
+    """Recognise the MRI sequence of a series.
+
+    Rejected: derived images other than reformats, diffusion, perfusion, angiography, and stacks of
+    fewer than ``MIN_SLICES``. Then the first rule that holds decides (TR, TE and TI in ms):
+
+    * FLAIR: TR > 4000 and 1600 <= TI <= 3000; or TR > 4000, TE > 60, no TI and a name for FLAIR.
+    * T2: TR > 2000, TE > 60 and no inversion.
+    * T1: TE < 30, and TR < 1000, or a gradient echo with 700 <= TI <= 1200, or TR < 3000 with 500
+      <= TI < 1200. A T1 is a T1C where its description names contrast, or where the header names an
+      agent and the description does not deny it.
+    * Without TR and TE the description decides, where it names one sequence.
+
+    Args:
+        series: the series.
+
+    Returns:
+        The verdict; its ``sequence`` is None where the series is rejected or unclear.
+    """
     rejected = _rejection(series)
     if rejected:
         return Verdict(None, "rejected", rejected, 1.0)

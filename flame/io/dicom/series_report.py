@@ -1,4 +1,4 @@
-"""The verdict on one series of a folder."""
+"""The result of inspecting one series."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,10 +10,17 @@ from flame.io.dicom.sequences import Verdict
 
 @dataclass(frozen=True, eq=False)
 class SeriesReport:
-    """One series: its verdict, its geometry where that holds, and why it is refused if it is.
+    """One series with its sequence, its geometry and the reason to refuse it, if any.
 
-    ``note`` is what was put right, such as slices that were there twice; ``examination`` tells
-    two of one day apart.
+    Args:
+        patient_id: PatientID (0010,0020), or the study where it is empty.
+        day: date of the acquisition; None where the header has none.
+        series: the series.
+        verdict: the recognised sequence.
+        geometry: the geometry; None where it is not valid.
+        refused: why the series is not used; empty where it is.
+        note: corrections and doubts, such as copies of slices that were removed.
+        examination: number among the examinations of the day, from 0.
     """
 
     patient_id: str
@@ -27,12 +34,15 @@ class SeriesReport:
 
     @property
     def taken(self) -> bool:
-        """Whether the series is used."""
+        """Whether the series is accepted."""
         return not self.refused
 
     @property
     def time(self) -> float:
-        """AcquisitionTime (0008,0032) of the first slice, else SeriesTime, as a number HHMMSS."""
+        """AcquisitionTime (0008,0032) of the first image, or SeriesTime, as a number HHMMSS.
+
+        Infinity where both are missing.
+        """
         for keyword in ("AcquisitionTime", "SeriesTime"):
             text = str(self.series.header.get(keyword) or "")
             try:
@@ -43,5 +53,13 @@ class SeriesReport:
 
 
 def joined(*notes: str) -> str:
-    """Notes in one line."""
+    """Join notes into one line, without empty ones.
+
+    Args:
+        notes: the notes.
+
+    Example:
+        >>> joined("one copy removed", "", "end slices missing")
+        'one copy removed; end slices missing'
+    """
     return "; ".join(filter(None, notes))

@@ -1,7 +1,7 @@
-"""RT Structure Set regions to masks.
+"""Reads the regions of RT Structure Sets as masks.
 
-A region is filled on a grid of its own, made of its contour planes, so that contours drawn on an
-oblique or differently spaced image keep their place; only then it goes to any other grid.
+A region is filled on its own grid, which follows its contour planes. Contours drawn on an oblique
+or differently spaced image thus keep their position; the mask is resampled to other grids later.
 """
 
 from pathlib import Path
@@ -16,26 +16,39 @@ from flame.core.errors import UnreadableImage
 from flame.core.imaging import LabelMap
 
 _PIXELS = 400
-"""Pixels along a region's longer side, of 0.2 to 1 mm each."""
+"""Pixels along the longer side of a region; a pixel has at least 0.2 and at most 1 mm."""
 _FLAT_MM = 0.1
-"""Largest distance of a contour point from its plane."""
+"""Largest distance of a contour point from its plane, in mm."""
 _LPS = np.array([-1.0, -1.0, 1.0])
 
 Points = NDArray[np.float64]
+"""(n, 3) points in RAS+ mm."""
 
 
 def regions(header: Dataset) -> list[tuple[int, str]]:
-    """Number and name of each region of a structure set."""
+    """Return the number and name of each region of a structure set.
+
+    Args:
+        header: header of the RT Structure Set.
+    """
     found = header.get("StructureSetROISequence") or []
     return [(int(r.get("ROINumber", -1)), str(r.get("ROIName", ""))) for r in found]
 
 
 def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
-    """Return region ``number`` as a mask with an RAS+ affine in mm.
+    """Read a region of a structure set as a mask. Contours inside other contours are holes.
 
-    ``frame_of_reference`` is the UID of the images it is meant for. Contours inside others are
-    holes. Raises UnreadableImage for another frame of reference and for contours that are open
-    or not flat and parallel.
+    Args:
+        path: RT Structure Set file.
+        number: ROINumber (3006,0022) of the region.
+        frame_of_reference: FrameOfReferenceUID (0020,0052) of the images.
+
+    Returns:
+        Binary mask on the region's own grid, slices last, with an RAS+ affine in mm.
+
+    Raises:
+        UnreadableImage: the region is missing, empty or in another frame of reference, or its
+            contours are open, not flat, not parallel or not evenly spaced.
     """
     header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
     drawn = [
@@ -60,7 +73,7 @@ def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
 
 
 def _once(contours: list[Points]) -> list[Points]:
-    """Contours without exact copies, which would cut a hole where they were drawn."""
+    """Return the contours without exact copies, which would cut holes when filled by parity."""
     seen: set[bytes] = set()
     return [c for c in contours if not (c.tobytes() in seen or seen.add(c.tobytes()))]  # type: ignore[func-returns-value]
 
@@ -108,7 +121,7 @@ def _normal(contours: list[Points]) -> Points:
 
 
 def _planes(path: Path, heights: NDArray[np.float64]) -> tuple[NDArray[np.int_], float]:
-    """Plane number of each contour and the distance of planes in mm."""
+    """Return the plane number of each contour, and the distance of the planes in mm."""
     levels = np.sort(heights)
     gaps = np.diff(levels)
     gaps = gaps[gaps > 2 * _FLAT_MM]

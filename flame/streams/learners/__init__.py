@@ -1,4 +1,4 @@
-"""Learners of streams that drift: one a file."""
+"""Learners of streams that drift; each module registers its own."""
 
 from flame.streams.learners import (  # noqa: F401  (they register themselves)
     adaptive_fedavg,

@@ -1,4 +1,4 @@
-"""Adaptive-FedAvg (Canonaco 2021, 10.1109/IJCNN52387.2021.9533710)."""
+"""Adaptive-FedAvg: a learning rate that follows how much the shared models move."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,38 @@ from flame.streams.networks.base import Adam, Array, Network
 @LEARNERS.register("adaptive-fedavg")
 @dataclass
 class AdaptiveFedAvg(FineTune):
-    """The learning rate follows how much shared models move: it falls in calm, rises in drift.
+    """The learning rate falls while the shared models are calm, and rises when they drift.
 
-    Moving means of the models, of the variance of their change, and of its ratio to the one
-    before, with ``mean``, ``variance`` and ``ratio`` kept; the rate is the first one times ratio /
-    round, at most the first one. Peer to peer each node follows its own.
+    Exponential moving means follow the models, their variance around that mean, and the ratio of
+    this variance to the one before. In round t since the beginning the rate is r * min(1, ratio /
+    t), with the learning rate r of the run. Peer to peer each node follows its own model.
+
+    Args:
+        mean: share that the mean of the models keeps, from 0 to below 1.
+        variance: share that the variance keeps.
+        ratio: share that the ratio keeps.
+
+    Reference:
+        Canonaco 2021, 10.1109/IJCNN52387.2021.9533710.
+
+    Example:
+        The ratio is 1 at first. A model that stands still has the ratio 5/9 in the second round.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = AdaptiveFedAvg()
+        >>> learner.begin(MLP(1, 4), alone, Pace(), seed=0)
+        >>> for number in (1, 2):
+        ...     adam = Adam(learner.models.shape, rate=0.02)
+        ...     trained = learner.train(learner.rows(batch), adam)
+        ...     print(adam.rate.round(4).tolist())
+        [[0.02]]
+        [[0.0056]]
     """
 
     mean: float = 0.5
@@ -46,7 +73,7 @@ class AdaptiveFedAvg(FineTune):
         return models
 
     def _follow(self) -> Array:
-        """The ratio (n,), of moving means with their bias taken out as in the paper's algorithm."""
+        """Update the moving means, and return the ratio (n,), corrected for their start at 0."""
         t = self._rounds = self._rounds + 1
         old = self._centre / (1 - self.mean ** (t - 1)) if t > 1 else self._centre
         self._centre = self.mean * self._centre + (1 - self.mean) * self.models

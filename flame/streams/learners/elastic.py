@@ -1,4 +1,4 @@
-"""Holding on to what mattered: EWC and learning without forgetting."""
+"""Learners that penalise forgetting: EWC and learning without forgetting."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,40 @@ from flame.streams.stream import Batch
 @LEARNERS.register("ewc")
 @dataclass
 class EWC(FineTune):
-    """Elastic weight consolidation, online (Schwarz 2018, arXiv:1805.06370).
+    """Elastic weight consolidation, online.
 
-    ``strength`` times half the squared distance to the last step's weights, each by its Fisher
-    information, of which ``kept`` stays from step to step.
+    The loss is the log loss on the newest batch plus strength / 2 * sum(F * (w - w_last)^2), where
+    w_last are the weights after the last step. After each step F <- kept * F + the mean squared
+    gradient of its rows, the diagonal of the Fisher information.
+
+    Args:
+        strength: weight of the penalty, 0 or more.
+        kept: share of the Fisher information that is kept at each step, 0 to 1.
+
+    Reference:
+        Schwarz 2018, arXiv:1805.06370.
+
+    Example:
+        The penalty has no slope at the weights after the last step.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = EWC(strength=10.0)
+        >>> learner.begin(MLP(1, 4), alone, Pace(), seed=0)
+        >>> learner.learn(batch, concept=np.array([0]))
+        >>> rows = learner.rows(batch)
+        >>> plain = learner.network.loss_gradient(learner.models, *rows)
+        >>> np.allclose(learner.gradient(learner.models, rows), plain)
+        True
+        >>> moved = learner.models + 0.1
+        >>> plain = learner.network.loss_gradient(moved, *rows)
+        >>> np.allclose(learner.gradient(moved, rows), plain)
+        False
     """
 
     strength: float = 10.0
@@ -53,10 +83,36 @@ class EWC(FineTune):
 @LEARNERS.register("lwf")
 @dataclass
 class LwF(FineTune):
-    """Learning without forgetting (Li 2016, arXiv:1606.09282).
+    """Learning without forgetting.
 
-    ``strength`` times the cross-entropy with what the last step's model says of the newest batch,
-    both softened by ``temperature``.
+    From the second step on, the loss is the log loss on the newest batch plus strength times the
+    cross-entropy with the predictions of the last step's model on it. Both predictions are
+    softened: their logits are divided by the temperature.
+
+    Args:
+        strength: weight of the cross-entropy, 0 or more.
+        temperature: divisor of the logits, above 0.
+
+    Reference:
+        Li 2016, arXiv:1606.09282.
+
+    Example:
+        The cross-entropy has no slope at the last step's model itself.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = LwF(strength=1.0)
+        >>> learner.begin(MLP(1, 4), alone, Pace(), seed=0)
+        >>> learner.learn(batch, concept=np.array([0]))
+        >>> rows = learner.rows(batch)
+        >>> plain = learner.network.loss_gradient(learner.models, *rows)
+        >>> np.allclose(learner.gradient(learner.models, rows), plain)
+        True
     """
 
     strength: float = 1.0

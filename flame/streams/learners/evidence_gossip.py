@@ -1,12 +1,16 @@
-"""Evidence gossip: a bank of models a node, opened, joined and shared by evidence alone.
+"""Evidence gossip: peers share a bank of models, one for each concept, without a threshold.
 
-Each node asks of its newest batch whether any model that it holds predicts it better than what
-could be learned from the batch alone; if none does, it opens a new one. Models are joined where
-one improves what others had honestly told of their batches, the evidence summed over the network.
-Each is learned from all remembered batches of its label and averaged with itself alone. Nothing is
-compared with a threshold: every decision is a Bayes factor against one. Beside the bank one model
-is learned from everything, and a node leans on whichever of the two told its batches better so
-far. See ``docs/evidence-gossip.md``.
+1. Each node compares the models that it holds by how well they predict its newest batch. It opens a
+   new model where one that learns from the batch alone, cross-validated, predicts it better.
+2. Two models are merged where one of them improves the out-of-sample predictions of batches of the
+   other, with the evidence summed over the network.
+3. A model trains on all remembered batches of its concept, and is averaged over the nodes that hold
+   it.
+4. Beside the bank, one global model trains on all batches. A node weighs the two by how well each
+   predicted its batches so far.
+
+Every decision is a Bayes factor compared with 1. ``docs/explanation/evidence-gossip.md`` explains
+the method and its limits.
 """
 
 from collections.abc import Sequence
@@ -28,19 +32,51 @@ from flame.streams.networks.base import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
 _SENT_WITH_A_MODEL, _SENT_WITH_A_NEW_ONE = 2, 3
-"""Its batches and evidence; of a new one who opened it when, and its backbone."""
+"""Numbers sent with a model (its memories and evidence), and with a new model (the step and node
+that opened it, and its backbone)."""
 _LEAST_ROUNDS = 4
+"""Fewest rounds of a step: each kind of news spreads for at most a quarter of them."""
 
 
 @LEARNERS.register("evidence-gossip")
 @dataclass
 class EvidenceGossip(EvidenceOptions, Learner):
-    """See the module."""
+    """A bank of models that peers open, merge and train; its options are ``EvidenceOptions``.
+
+    A batch has the concept with the highest posterior: prior * likelihood of its labels, out of
+    sample, over the models that a node holds and a new one. See the module.
+
+    Reference:
+        ``docs/explanation/evidence-gossip.md``.
+
+    Example:
+        The labels of the second node are swapped in the third batch, and it opens a model.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> peers = GossipNetwork(GossipConfig(), ("a", "b"))
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> same = padded([(x, y, y), (x, y, y)], shape=(1,))
+        >>> drifted = padded([(x, y, y), (x, 1 - y, 1 - y)], shape=(1,))
+        >>> from flame.streams.exchange import Gossip
+        >>> learner = EvidenceGossip()
+        >>> learner.begin(MLP(1, 4), Gossip(peers, "dpsgd", {}, rate=0.02), Pace(), seed=0)
+        >>> for batch in (same, same, drifted):
+        ...     learner.learn(batch, concept=np.array([0, 0]))
+        >>> learner.alarms.tolist(), len(learner.bank.entries)
+        ([False, True], 2)
+    """
 
     alarming = True
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
-        """See ``Learner``."""
+        """See ``Learner``.
+
+        Raises:
+            BadInput: a step has fewer than four rounds.
+        """
         super().begin(network, exchange, pace, seed)
         if pace.rounds < _LEAST_ROUNDS:
             raise BadInput(
@@ -57,13 +93,13 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._flood = max(1, min(self.flood or needed, pace.rounds // 4))
 
     def predict(self, x: Array) -> Array:
-        """What the bank and the model of everything tell, by how well each did so far."""
+        """See ``Learner``. The bank and the global model are mixed by their expert weights."""
         if not self.bank.entries:
             return super().predict(x)
         return self._leaning.mixed(self._of_bank(x), self.network.probability(self._whole, x))
 
     def _of_bank(self, x: Array) -> Array:
-        """What each model tells, by how likely it is the right one for the newest batch."""
+        """Return the bank's probabilities: entries mixed by posterior for the newest batch."""
         parts = [
             share[:, None, None] * self.network.probability(entry.models, x)
             for share, entry in zip(self._posterior.T, self.bank.entries, strict=True)
@@ -91,7 +127,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._tidy()
 
     def _introduce(self, new: frozenset[int]) -> None:
-        """Pass ``new`` entries on, while the others go on learning."""
+        """Pass ``new`` entries on to the network, while the other entries train."""
         opened = np.zeros(len(self._slot))
         for number in new:
             opened[self.bank.entries[number].opened[1]] = self.network.size + _SENT_WITH_A_NEW_ONE
@@ -101,14 +137,14 @@ class EvidenceGossip(EvidenceOptions, Learner):
             entry.held = reach[:, entry.opened[1]]
 
     def _compare(self, new: frozenset[int]) -> list[list[tuple[int, int]]]:
-        """Pass evidence on; each node joins entries on what reached it. The pairs of each."""
+        """Pass evidence on, merge entries at each node, and return the pairs merged at each."""
         evidence, counts = tables = evidence_tables(self.network, self.bank)
         numbers = (evidence != 0).sum(axis=(1, 2)) + (counts > 0).sum(axis=1)
         reach = self._rounds(self._flood, self._flood, new, numbers)
         return self._join(tables, reach)
 
     def _label(self, batch: Batch) -> frozenset[int]:
-        """Say which entry the batch teaches at each node; those that were opened for it."""
+        """Decide which entry the batch teaches at each node; return the entries opened for it."""
         n, count = len(batch.x), len(self.bank.entries)
         found = self._labelling.verdict(self.bank, batch, self._slot)
         there = np.asarray(batch.there.any(axis=1))
@@ -129,11 +165,19 @@ class EvidenceGossip(EvidenceOptions, Learner):
     def _rounds(
         self, first: int, rounds: int, resting: frozenset[int], news: Sequence[float] | Array
     ) -> NDArray[np.bool_]:
-        """Train and average all but ``resting`` entries; whose news (n, n) reached whom meanwhile.
+        """Train and average all entries but ``resting`` ones, while news spread.
 
-        ``first`` is the number of the first of these rounds in the step, ``news`` (n,) how many
-        numbers those of each node are. A message says whose news its sender has, a bit each; who
-        has others sends them, again where they were lost.
+        A message names the nodes whose news its sender has, with a bit for each. Receivers get the
+        news that they lack, again where a message was lost.
+
+        Args:
+            first: number of the first of these rounds in the step.
+            rounds: number of rounds.
+            resting: numbers of entries that do not train.
+            news: size (n,) of the news of each node, in numbers.
+
+        Returns:
+            Mask (n, n): whether the news of the column's node reached the row's node.
         """
         reach = np.eye(self.exchange.nodes, dtype=bool)
         memories = self.bank.memories if self.old else self.bank.memories[-1:]
@@ -177,7 +221,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
     def _train_global_model(
         self, x: Array, y: Labels, rows: Array, there: NDArray[np.bool_]
     ) -> Array:
-        """The model of all batches after a round."""
+        """Return the global model of each node (n, size) after one more round."""
         trained = self.network.descend(
             self._whole, x, y, rows, self._adams[-1], self.pace.local_steps
         )
@@ -187,7 +231,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
     def _join(
         self, tables: tuple[Array, NDArray[np.int_]], reach: NDArray[np.bool_]
     ) -> list[list[tuple[int, int]]]:
-        """Join at each node what the ``tables`` that reached it say is one; the pairs of each."""
+        """Merge entries at each node by the ``tables`` that reached it; return its pairs."""
         evidence, counts = tables
         opened = [entry.opened for entry in self.bank.entries]
         known: dict[bytes, list[tuple[int, int]]] = {}
@@ -212,7 +256,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._posterior[node] = shares
 
     def _agree(self, pairs: list[list[tuple[int, int]]], reach: NDArray[np.bool_]) -> None:
-        """Joins that more than ``num_byzantine`` nodes made are made by all that hear of them."""
+        """Make merges of more than ``num_byzantine`` nodes at all nodes that hear of them."""
         if all(found == pairs[0] for found in pairs):
             return
         opened, counts = [entry.opened for entry in self.bank.entries], self.bank.counts()
@@ -224,9 +268,9 @@ class EvidenceGossip(EvidenceOptions, Learner):
     def _tidy(self) -> None:
         self.bank.forget(self.memory, self._rng)
         kept = self.bank.drop_unused()
-        # A node that never had a row follows the first model until it has.
+        # A node that never had a row follows the first model.
         self._slot = np.searchsorted(kept, np.maximum(self._slot, 0)).clip(max=len(kept) - 1)
-        for entry in self.bank.entries:  # who does not hold a model has its first weights instead
+        for entry in self.bank.entries:  # where it is not held: initial weights
             entry.models = np.where(entry.held[:, None], entry.models, self.start)
         self._posterior = self._posterior[:, kept]
         lost = np.flatnonzero(self._posterior.sum(axis=1) == 0)

@@ -1,4 +1,4 @@
-"""FedDrift and FedDrift-Eager (Jothimurugesan 2023, arXiv:2206.00799)."""
+"""FedDrift and FedDrift-Eager: a bank of models at a server that grows with drift."""
 
 from dataclasses import dataclass
 
@@ -16,21 +16,51 @@ from flame.streams.networks.base import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 
 Labelled = tuple[Array, Labels, Array, NDArray[np.int_]]
-"""Features, labels, what each row counts, and the model it teaches."""
+"""Features (n, m, ...), labels (n, m), weights (n, m), and the number (n, m) of the model that each
+row trains."""
 
 
 @LEARNERS.register("feddrift")
 @dataclass
 class FedDrift(Learner):
-    """A bank of models at a server; a node whose best accuracy fell by ``drop`` opens another.
+    """A node opens a new model where its best accuracy falls, and alike models are merged.
 
-    Accuracies are those of the best model on a batch that it has not learned. A new model begins
-    from the first weights (as the best was, as in the authors' code, it hardly learns the opposite
-    of it) and is learned by its node alone for a step. Models are then merged by complete linkage
-    of the accuracy that each loses on the other's rows, below ``drop``, which has to fit the data
-    (0.04 for SEA, 0.20 for SINE, 0.10 for CIRCLE in the paper). All nodes begin with one model, or
-    ``apart`` with one each: the authors' code has both. Without ``linkage`` it is FedDrift-Eager:
-    one new model for all nodes that fell in a step, and nothing is merged.
+    A node chooses the model that is most accurate on its newest batch. Where that accuracy is below
+    the one of its batch before by more than ``drop``, it opens a new model from the initial
+    weights, which it trains alone for one step. Initial weights are a change to the authors' code,
+    in which a new model starts from the best one and hardly learns its opposite.
+
+    Models are then merged by complete linkage, cut at ``drop``. The distance of models i and j is
+    the larger of two losses of accuracy: of j against i on the rows of i, and of i against j on
+    those of j. FedDrift-Eager (``linkage`` off) opens one model for all nodes whose accuracy fell
+    in a step, and merges nothing.
+
+    Args:
+        drop: fall of accuracy that opens a model, and distance below which models are merged; it
+            has to fit the data. The paper has 0.04 for SEA, 0.20 for SINE and 0.10 for CIRCLE.
+        linkage: whether models are merged; False is FedDrift-Eager.
+        apart: whether each node begins with a model of its own. The authors' code has both.
+
+    Reference:
+        Jothimurugesan 2023, arXiv:2206.00799.
+
+    Example:
+        The labels of the second node are swapped in the third batch, and it opens a model.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> peers = GossipNetwork(GossipConfig(), ("a", "b"))
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> same = padded([(x, y, y), (x, y, y)], shape=(1,))
+        >>> drifted = padded([(x, y, y), (x, 1 - y, 1 - y)], shape=(1,))
+        >>> learner = FedDrift(drop=0.2)
+        >>> learner.begin(MLP(1, 4), Server(peers, "fedavg", {}, rate=0.02), Pace(), seed=0)
+        >>> for batch in (same, same, drifted):
+        ...     learner.learn(batch, concept=np.array([0, 0]))
+        >>> learner.alarms.tolist(), len(learner.bank)
+        ([False, True], 2)
     """
 
     alarming = True
@@ -43,7 +73,11 @@ class FedDrift(Learner):
             raise BadInput("methods.options.drop: between 0 and 1")
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
-        """See ``Learner``."""
+        """See ``Learner``.
+
+        Raises:
+            BadInput: the exchange is not a server.
+        """
         super().begin(network, exchange, pace, seed)
         if not isinstance(exchange, Server):
             raise BadInput("feddrift keeps its models at a server: set exchange = 'server'")
@@ -89,7 +123,7 @@ class FedDrift(Learner):
         return x, y, weight, np.concatenate(labels, axis=1)
 
     def _choose(self, batch: Batch, last: NDArray[np.int_]) -> NDArray[np.int_]:
-        """The model of each node for its newest rows; those that none fits get one anew."""
+        """Return the number (n,) of the model of each node for its newest rows; open new ones."""
         n = len(batch.x)
         scores = np.stack(
             [
@@ -110,7 +144,7 @@ class FedDrift(Learner):
         return np.asarray(chosen)
 
     def _merge(self) -> None:
-        """Merge the models whose rows the others do nearly as well on."""
+        """Merge models that are nearly as accurate as each other on their rows."""
         x, y, weight, labels = self._all()
         used = [m for m in range(len(self.bank)) if ((labels == m) * weight).any()]
         counts = [weight * (labels == model) for model in used]

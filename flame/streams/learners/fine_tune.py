@@ -1,4 +1,4 @@
-"""One model a node that goes on from where it was, on the newest batch."""
+"""Learners with one model for each node that continue from it: fine-tune and scratch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,13 +12,32 @@ from flame.streams.networks.base import Adam, Array, Labels
 from flame.streams.stream import Batch
 
 Rows = tuple[Array, Labels, Array]
-"""Features (n, m, ...), labels (n, m) and what each row counts (n, m)."""
+"""Features (n, m, ...), labels (n, m) and the weight (n, m) of each row."""
 
 
 @LEARNERS.register("fine-tune")
 @dataclass
 class FineTune(Learner):
-    """Learns from the newest batch alone."""
+    """Each model continues from its weights, and trains on the newest batch alone.
+
+    In every round w <- mix(w after steps of Adam on the log loss of the batch), where mix is the
+    strategy or gossip method. Subclasses change the rows, the gradient or the local training.
+
+    Example:
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.learners.learner import Pace
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = FineTune()
+        >>> learner.begin(MLP(1, 4), alone, Pace(), seed=0)
+        >>> learner.learn(batch, concept=np.array([0]))
+        >>> learner.predict(batch.x).argmax(axis=-1).tolist()
+        [[0, 1]]
+    """
 
     mixes = True
 
@@ -36,11 +55,20 @@ class FineTune(Learner):
         self.end(batch)
 
     def rows(self, batch: Batch) -> Rows:
-        """What a step learns from."""
+        """Return the features, labels and weights that a step trains on.
+
+        Args:
+            batch: the newest batch.
+        """
         return batch.x, batch.y, batch.weight
 
     def train(self, rows: Rows, adam: Adam) -> Array:
-        """The models after the local steps of a round of this step's."""
+        """Return the models (n, size) after the local training of a round.
+
+        Args:
+            rows: features, labels and weights to train on.
+            adam: the optimizer, whose moments last for the step.
+        """
         corrections = self.corrections()
         if not (any(c.linear or c.proximal for c in corrections) or self.has_gradient):
             return self.network.descend(self.models, *rows, adam, self.pace.local_steps)
@@ -50,11 +78,18 @@ class FineTune(Learner):
         return models
 
     def corrections(self) -> list[Correction]:
-        """Those of the strategy in this round, a node each."""
+        """Return how the strategy changes each node's gradients in this round."""
         return [self.exchange.correction(k) for k in range(self.exchange.nodes)]
 
     def slope(self, rows: Rows, corrections: Sequence[Correction]) -> Callable[[Array], Array]:
-        """``gradient`` in a round that begins with ``models``, with ``corrections``."""
+        """Return a function from models to gradients (n, size), corrected for the strategy.
+
+        The gradient is ``gradient`` + linear + proximal * (w - w at the start of the round).
+
+        Args:
+            rows: features, labels and weights to train on.
+            corrections: the correction of each node.
+        """
         linear = np.stack(
             [
                 c.linear[0] if c.linear else 0 * m
@@ -66,21 +101,49 @@ class FineTune(Learner):
 
     @property
     def has_gradient(self) -> bool:
-        """Whether ``gradient`` is another than that of the log loss."""
+        """Whether a subclass has a gradient other than that of the log loss."""
         return type(self).gradient is not FineTune.gradient
 
     def gradient(self, models: Array, rows: Rows) -> Array:
-        """Gradient (n, size) of a local step."""
+        """Return the gradient (n, size) of a local step.
+
+        Args:
+            models: models (n, size).
+            rows: features, labels and weights to train on.
+        """
         return self.network.loss_gradient(models, *rows)
 
     def end(self, batch: Batch) -> None:
-        """Remember what the next steps need."""
+        """Remember what the next steps need; nothing by default.
+
+        Args:
+            batch: the newest batch, after training.
+        """
 
 
 @LEARNERS.register("scratch")
 @dataclass
 class Scratch(FineTune):
-    """From the first weights again at every step."""
+    """A node with rows starts from the initial weights at every step, and trains on its batch.
+
+    Example:
+        A step begins by choosing its rows, which resets the model.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.learners.learner import Pace
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = Scratch()
+        >>> learner.begin(MLP(1, 4), alone, Pace(rounds=1), seed=0)
+        >>> learner.learn(batch, concept=np.array([0]))
+        >>> rows = learner.rows(batch)
+        >>> bool((learner.models == learner.start).all())
+        True
+    """
 
     def rows(self, batch: Batch) -> Rows:
         """See ``FineTune``."""

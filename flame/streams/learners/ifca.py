@@ -1,4 +1,4 @@
-"""IFCA (Ghosh 2020, arXiv:2006.04088): clusters found anew in every round."""
+"""IFCA: nodes choose one of several shared models in every round."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,34 @@ from flame.streams.stream import Batch
 @LEARNERS.register("ifca")
 @dataclass
 class IFCA(Learner):
-    """``clusters`` models; a node trains that of the lowest loss on its newest batch."""
+    """Clusters of nodes share models: node i trains the model argmin_c loss_c(newest batch of i).
+
+    Each model is averaged over the nodes that chose it, weighted by rows; peers that did not choose
+    a model pass it on.
+
+    Args:
+        clusters: number of models.
+
+    Reference:
+        Ghosh 2020, arXiv:2006.04088.
+
+    Example:
+        Two nodes whose labels are opposite end with different models.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> peers = GossipNetwork(GossipConfig(), ("a", "b"))
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> same = padded([(x, y, y), (x, y, y)], shape=(1,))
+        >>> drifted = padded([(x, y, y), (x, 1 - y, 1 - y)], shape=(1,))
+        >>> learner = IFCA(clusters=4)
+        >>> learner.begin(MLP(1, 4), Server(peers, "fedavg", {}, rate=0.02), Pace(), seed=0)
+        >>> learner.learn(drifted, concept=np.array([0, 1]))
+        >>> bool((learner.predict(drifted.x).argmax(axis=-1) == drifted.y).all())
+        True
+    """
 
     clusters: int = 4
 

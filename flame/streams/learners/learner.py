@@ -1,14 +1,14 @@
-"""What learns from streams: every node gets a batch a step, after it was tested on it."""
+"""Learners: what trains the models of all nodes on one batch after another."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 
-from flame.core.config import build
-from flame.core.errors import BadInput
+from flame.core.config import Section, build
 from flame.core.registry import Registry
 from flame.streams.exchange import Exchange
 from flame.streams.networks.base import Adam, Array, Network
@@ -16,37 +16,44 @@ from flame.streams.stream import Batch
 
 
 @dataclass(frozen=True)
-class Pace:
-    """A step's training: ``rounds`` of ``local_steps`` of Adam at ``rate`` on a whole batch.
+class Pace(Section):
+    """Training of one step of a stream: rounds, local steps and the learning rate."""
 
-    ``annealed``: the rate falls to 0 over the rounds, each by the same amount. At a constant rate
-    nodes of a sparse graph stay as far apart as a round of training moves them (Yuan 2016,
-    10.1137/130943170).
-    """
-
-    rounds: int = 40
-    local_steps: int = 5
-    rate: float = 0.02
+    rounds: Annotated[int, Ge(1)] = 40
+    """Rounds in each step."""
+    local_steps: Annotated[int, Ge(1)] = 5
+    """Steps of Adam in each round, each on all rows that a node trains on."""
+    rate: Annotated[float, Gt(0), Le(1)] = 0.02
+    """Learning rate of Adam."""
     annealed: bool = False
-
-    def __post_init__(self) -> None:
-        if min(self.rounds, self.local_steps) < 1 or not 0 < self.rate <= 1:
-            raise BadInput("training.rounds and local_steps: 1 or more; rate: above 0, at most 1")
+    """Whether the rate falls linearly to 0 over the rounds of a step. At a constant rate the models
+    of a sparse graph stay as far apart as one round of training moves them (Yuan 2016,
+    10.1137/130943170)."""
 
     def rate_of(self, number: int) -> float:
-        """The rate of a step's round, from 0."""
+        """Return the learning rate of a round.
+
+        Args:
+            number: number of the round in its step, from 0.
+
+        Example:
+            >>> Pace(rounds=4, rate=0.2, annealed=True).rate_of(3)
+            0.05
+        """
         return self.rate * (1 - number / self.rounds) if self.annealed else self.rate
 
 
 class Learner:
-    """Models of all nodes; a dataclass whose fields are its options.
+    """A method that learns from a stream; a dataclass whose fields are its options.
 
-    ``alarms`` (n,) says which nodes took the newest batch for another concept; ``divergence`` how
-    far their models lay from their mean after a step's first training, before they were mixed.
+    ``models`` (n, size) are the models that the nodes predict with. ``alarms`` (n,) marks the nodes
+    that took the newest batch for another concept. ``divergence`` is the mean distance of the
+    nodes' models from their mean after the first local training of a step, before they were mixed.
 
-    ``is_told`` says that it is told the true concepts, which nobody knows outside a simulation;
-    ``alarming`` that it raises alarms; ``mixes`` that its one model a node is mixed by the strategy
-    or the gossip method, where others average by what each node learned from.
+    A learner with ``is_told`` uses the true concepts, which are only known in simulations. One that
+    is ``alarming`` raises alarms. One that ``mixes`` has one model for each node, which the
+    strategy or gossip method combines; the others average models by the rows that each node trained
+    on.
     """
 
     is_told: ClassVar[bool] = False
@@ -55,7 +62,14 @@ class Learner:
     divergence: float = float("nan")
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
-        """Start all nodes from the same weights."""
+        """Start all nodes from the same weights.
+
+        Args:
+            network: the network to train.
+            exchange: how nodes exchange models.
+            pace: training of a step.
+            seed: decides the initial weights and what the learner draws.
+        """
         self.network, self.exchange, self.pace = network, exchange, pace
         rng = np.random.default_rng([seed, 1])  # not what the stream of the seed is drawn with
         self.start = np.tile(network.start(rng), (exchange.nodes, 1))
@@ -63,15 +77,26 @@ class Learner:
         self.alarms = np.zeros(exchange.nodes, bool)
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
-        """Learn from a batch; ``concept`` (n,) is for those that are told."""
+        """Learn from the batches of all nodes in one step.
+
+        Args:
+            batch: the batch.
+            concept: true concept (n,) of each node, for learners with ``is_told``.
+        """
         raise NotImplementedError
 
     def rounds(
         self, adams: Iterable[Adam], first: int = 0, many: int | None = None
     ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """Go through a step's rounds, all or ``many`` from ``first`` on: number, who takes part.
+        """Go through rounds of a step, setting the learning rate and the participating nodes.
 
-        Each ``Adam`` has the rate of the round, and moves those who take part.
+        Args:
+            adams: optimizers that get the rate of the round, and move the participating nodes only.
+            first: number of the first of these rounds in the step.
+            many: number of rounds; None: all of the step.
+
+        Yields:
+            The number of the round, from 0, and the mask (n,) of the nodes that take part.
         """
         last = self.pace.rounds if many is None else first + many
         for number in range(first, last):
@@ -81,12 +106,24 @@ class Learner:
             yield number, there
 
     def predict(self, x: Array) -> Array:
-        """Probability (n, m, classes) of features (n, m, ...)."""
+        """Return the probability (n, m, classes) of each class.
+
+        Args:
+            x: features (n, m, ...).
+        """
         return self.network.probability(self.models, x)
 
 
 def apart(models: Array) -> float:
-    """Mean distance of nodes' models from their mean."""
+    """Return the mean Euclidean distance of the nodes' models from their mean.
+
+    Args:
+        models: models (n, size).
+
+    Example:
+        >>> apart(np.array([[0.0], [2.0]]))
+        1.0
+    """
     return float(np.linalg.norm(models - models.mean(axis=0), axis=1).mean())
 
 
@@ -94,5 +131,17 @@ LEARNERS: Registry[type[Learner]] = Registry("stream learner")
 
 
 def open_learner(name: str, options: Mapping[str, float]) -> Learner:
-    """The learner with its options."""
+    """Return a learner with its options.
+
+    Args:
+        name: name of a registered learner.
+        options: values of its options by name; the others have their defaults.
+
+    Raises:
+        BadInput: the learner or an option is unknown, or a value is wrong.
+
+    Example:
+        >>> open_learner("window", {"steps": 2})
+        Window(steps=2)
+    """
     return build(LEARNERS[name], dict(options), f"learner '{name}'", "methods.options.")

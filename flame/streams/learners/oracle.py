@@ -1,4 +1,4 @@
-"""The limit: one model a concept, and every node knows which concept it has."""
+"""The oracle: an upper limit in which every node knows its true concept."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,28 @@ from flame.streams.stream import Batch
 @LEARNERS.register("oracle")
 @dataclass
 class Oracle(Learner):
-    """Each concept is learned from all of its batches and averaged with itself alone.
+    """One model for each concept, trained on all batches of the concept so far.
 
-    It begins from the first weights. A node counts by its rows of the concept; one without any
-    passes the model on.
+    A model starts from the initial weights. It is averaged over nodes, weighted by their rows of
+    its concept; a node without any passes the model on.
+
+    Example:
+        The second node has another concept, and both nodes predict their own.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> peers = GossipNetwork(GossipConfig(), ("a", "b"))
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> same = padded([(x, y, y), (x, y, y)], shape=(1,))
+        >>> drifted = padded([(x, y, y), (x, 1 - y, 1 - y)], shape=(1,))
+        >>> from flame.streams.exchange import Gossip
+        >>> learner = Oracle()
+        >>> learner.begin(MLP(1, 4), Gossip(peers, "dpsgd", {}, rate=0.02), Pace(), seed=0)
+        >>> learner.learn(drifted, concept=np.array([0, 1]))
+        >>> bool((learner.predict(drifted.x).argmax(axis=-1) == drifted.y).all())
+        True
     """
 
     is_told = True

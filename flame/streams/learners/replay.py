@@ -1,4 +1,4 @@
-"""Rehearsal of old rows: reservoir replay, A-GEM and DER++."""
+"""Learners that rehearse a sample of old rows: reservoir replay, A-GEM and DER++."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,18 @@ from flame.streams.stream import Batch
 
 
 class Reservoir:
-    """A sample of ``size`` rows a node in which each row ever seen is as likely (Vitter 1985)."""
+    """A uniform sample of the rows of each node so far, drawn by reservoir sampling.
+
+    Args:
+        nodes: number of nodes.
+        size: rows that are kept for each node.
+        shape: shape of the features of one row.
+        outputs: logits of one row.
+        seed: decides which rows are kept.
+
+    Reference:
+        Vitter 1985.
+    """
 
     def __init__(self, nodes: int, size: int, shape: tuple[int, ...], outputs: int, seed: int):
         self.x, self.y = np.zeros((nodes, size, *shape)), np.zeros((nodes, size), np.int64)
@@ -23,11 +34,16 @@ class Reservoir:
 
     @property
     def rows(self) -> Rows:
-        """The sample; rows that are not there yet weigh nothing."""
+        """Features, labels and weights of the sample; places still empty have weight 0."""
         return self.x, self.y, self.weight
 
     def add(self, batch: Batch, logits: Array) -> None:
-        """Offer the rows of a batch, with the logits that their node gave them."""
+        """Offer the rows of a batch to the sample.
+
+        Args:
+            batch: the batch.
+            logits: logits (n, m, outputs) that each node's model gives its rows.
+        """
         for node, row in np.argwhere(batch.there):
             place = self._seen[node]
             self._seen[node] += 1
@@ -42,7 +58,26 @@ class Reservoir:
 @LEARNERS.register("replay")
 @dataclass
 class Replay(FineTune):
-    """The newest batch and a reservoir of ``size`` old rows."""
+    """Trains on the newest batch together with a reservoir of old rows.
+
+    Args:
+        size: rows in the reservoir of each node.
+
+    Example:
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = Replay(size=3)
+        >>> learner.begin(MLP(1, 1), alone, Pace(), seed=0)
+        >>> for step in range(2):  # four rows, of which the reservoir keeps three
+        ...     learner.end(batch)
+        >>> learner.reservoir(batch).weight.tolist()
+        [[1.0, 1.0, 1.0]]
+    """
 
     size: int = 200
 
@@ -57,7 +92,11 @@ class Replay(FineTune):
         self.old: Reservoir | None = None
 
     def reservoir(self, batch: Batch) -> Reservoir:
-        """The reservoir, made when the shape of rows is known."""
+        """Return the reservoir; the first call makes an empty one.
+
+        Args:
+            batch: a batch, for the shape of its rows.
+        """
         if self.old is None:
             shape, outputs = batch.x.shape[2:], self.network.classes - 1
             self.old = Reservoir(len(batch.x), self.size, shape, outputs, self.seed)
@@ -75,7 +114,38 @@ class Replay(FineTune):
 @LEARNERS.register("a-gem")
 @dataclass
 class AGEM(Replay):
-    """A-GEM (Chaudhry 2019, arXiv:1812.00420): no step that undoes what the reservoir taught."""
+    """A-GEM: no step raises the loss on the reservoir, to first order.
+
+    With the gradient g on the newest batch and r on the reservoir, a step takes g - min(g . r, 0) /
+    (r . r) r.
+
+    Args:
+        size: rows in the reservoir of each node.
+
+    Reference:
+        Chaudhry 2019, arXiv:1812.00420.
+
+    Example:
+        The second batch contradicts the first one.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = AGEM()
+        >>> learner.begin(MLP(1, 4), alone, Pace(), seed=0)
+        >>> learner.learn(batch, concept=np.array([0]))
+        >>> opposite = (batch.x, 1 - batch.y, batch.weight)
+        >>> on_reservoir = learner.network.loss_gradient(learner.models, *learner.old.rows)
+        >>> plain = learner.network.loss_gradient(learner.models, *opposite)
+        >>> float((plain * on_reservoir).sum()) < -1e-6
+        True
+        >>> float((learner.gradient(learner.models, opposite) * on_reservoir).sum()) < -1e-6
+        False
+    """
 
     def rows(self, batch: Batch) -> Rows:
         """See ``FineTune``."""
@@ -95,9 +165,36 @@ class AGEM(Replay):
 @LEARNERS.register("der++")
 @dataclass
 class DERpp(Replay):
-    """DER++ (Buzzega 2020, arXiv:2004.07211): old rows keep their labels, and their logits.
+    """DER++: old rows keep their labels, and the logits that the model gave them.
 
-    ``alpha`` times the squared error of logits and ``beta`` times the log loss.
+    The loss is the log loss on the newest batch, plus on the reservoir alpha times the mean squared
+    error of the logits and beta times the log loss.
+
+    Args:
+        size: rows in the reservoir of each node.
+        alpha: weight of the error of the logits, 0 or more.
+        beta: weight of the log loss, 0 or more.
+
+    Reference:
+        Buzzega 2020, arXiv:2004.07211.
+
+    Example:
+        An unchanged model gives old rows the same logits, so with beta 0 nothing is added.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = DERpp(alpha=0.5, beta=0.0)
+        >>> learner.begin(MLP(1, 4), alone, Pace(), seed=0)
+        >>> learner.learn(batch, concept=np.array([0]))
+        >>> rows = learner.rows(batch)
+        >>> plain = learner.network.loss_gradient(learner.models, *rows)
+        >>> np.allclose(learner.gradient(learner.models, rows), plain)
+        True
     """
 
     alpha: float = 0.5

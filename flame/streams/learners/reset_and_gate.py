@@ -1,4 +1,4 @@
-"""Reset and gate: a node whose accuracy drops looks around, and hears only whom it agrees with."""
+"""Reset and gate: nodes that reset after a drop in accuracy and average similar neighbours only."""
 
 from dataclasses import dataclass
 
@@ -15,13 +15,42 @@ from flame.streams.stream import Batch
 @LEARNERS.register("reset-and-gate")
 @dataclass
 class ResetAndGate(Learner):
-    """Personalised choice of neighbours by accuracy on own newest rows.
+    """Nodes choose neighbours by the accuracy of their models on their own newest rows.
 
-    Where its accuracy on a batch that it has not learned drops by more than ``drop``, a node takes
-    the model of the neighbour, or its own of an earlier step, that does best there, if it does as
-    well as before; else it starts afresh and stays alone for half the rounds. It averages
-    neighbours whose model is at most ``gate`` below its own; for the first half of a step's rounds
-    its own weighs 1 before shares are taken.
+    Reset: where a node's accuracy on a new batch is below that on its batch before by more than
+    ``drop``, it looks at the models of its neighbours and its own of earlier steps. It takes the
+    one that is most accurate on the new batch, if that is not below the threshold as well.
+    Otherwise it starts from the initial weights, and exchanges nothing for the first half of the
+    rounds.
+
+    Gate: in each round node i averages the models j with accuracy_ij >= accuracy_ii - ``gate`` on
+    the newest rows of i. In the first half of the rounds every node's own model has weight 1 before
+    weights are scaled to sum to 1.
+
+    Args:
+        drop: fall of accuracy that resets a node, between 0 and 1.
+        gate: how much less accurate a neighbour's model may be, from 0 to below 1.
+
+    Example:
+        The labels of the second node are swapped in the third batch, and it resets.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> peers = GossipNetwork(GossipConfig(), ("a", "b"))
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> same = padded([(x, y, y), (x, y, y)], shape=(1,))
+        >>> drifted = padded([(x, y, y), (x, 1 - y, 1 - y)], shape=(1,))
+        >>> from flame.streams.exchange import Gossip
+        >>> learner = ResetAndGate()
+        >>> learner.begin(MLP(1, 4), Gossip(peers, "dpsgd", {}, rate=0.02), Pace(), seed=0)
+        >>> for batch in (same, same, drifted):
+        ...     learner.learn(batch, concept=np.array([0, 0]))
+        >>> learner.alarms.tolist()
+        [False, True]
+        >>> bool((learner.predict(drifted.x).argmax(axis=-1) == drifted.y).all())
+        True
     """
 
     alarming = True
@@ -59,7 +88,7 @@ class ResetAndGate(Learner):
         return self.network.accuracy(models, batch.x, batch.y, batch.weight)
 
     def _of_each(self, models: Array, batch: Batch) -> Array:
-        """Accuracy (n, n) on the rows of node i of the model of node j."""
+        """Return the accuracy (n, n) of the model of node j on the rows of node i."""
         n = len(models)
         return np.stack(
             [self._accuracy(np.tile(models[j], (n, 1)), batch) for j in range(n)], axis=1
@@ -74,7 +103,7 @@ class ResetAndGate(Learner):
         return heard
 
     def _reset(self, batch: Batch, own: Array) -> NDArray[np.bool_]:
-        """Take better models where accuracy dropped; which nodes start afresh."""
+        """Replace models whose accuracy dropped; return which nodes start from initial weights."""
         dropped = batch.there.any(axis=1) & (own < self._best - self.drop)
         heard = self.exchange.now.arrived & (self.exchange.now.weights > 0)
         others = np.where(heard, self._of_each(self.models, batch), -1.0)

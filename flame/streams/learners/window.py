@@ -1,4 +1,4 @@
-"""Learning from the last steps together."""
+"""Learners that train on the batches of the last steps together: window and decay."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,11 @@ from flame.streams.stream import Batch
 
 
 def together(parts: list[Rows]) -> Rows:
-    """The rows of several batches."""
+    """Return the rows of several batches side by side.
+
+    Args:
+        parts: features (n, m, ...), labels (n, m) and weights (n, m) of each batch.
+    """
     x, y, weight = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
     return x, y, weight
 
@@ -21,7 +25,26 @@ def together(parts: list[Rows]) -> Rows:
 @LEARNERS.register("window")
 @dataclass
 class Window(FineTune):
-    """The last ``steps`` batches; 0: all of them."""
+    """Trains on the last batches together, each row with weight 1.
+
+    Args:
+        steps: number of batches; 0: all of them.
+
+    Example:
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = Window(steps=2)
+        >>> learner.begin(MLP(1, 1), alone, Pace(), seed=0)
+        >>> for step in range(3):
+        ...     _, labels, weight = learner.rows(batch)
+        >>> labels.tolist()
+        [[0, 1, 0, 1]]
+    """
 
     steps: int = 3
 
@@ -43,7 +66,29 @@ class Window(FineTune):
 @LEARNERS.register("decay")
 @dataclass
 class Decay(Window):
-    """A row counts ``kept`` times what it counted a step before; forgotten below 1 in 100."""
+    """Trains on earlier batches with falling weights: a row of age t has weight kept^t.
+
+    A batch is forgotten once its weight is below 0.01.
+
+    Args:
+        kept: share of its weight that a row keeps at each step, between 0 and 1.
+        steps: not used.
+
+    Example:
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Alone
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> x, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+        >>> batch = padded([(x, y, y)], shape=(1,))
+        >>> alone = Alone(GossipNetwork(GossipConfig(), ("a",)), "", {}, rate=0.02)
+        >>> learner = Decay(kept=0.5)
+        >>> learner.begin(MLP(1, 1), alone, Pace(), seed=0)
+        >>> for step in range(3):
+        ...     _, labels, weight = learner.rows(batch)
+        >>> weight.tolist()
+        [[0.25, 0.25, 0.5, 0.5, 1.0, 1.0]]
+    """
 
     kept: float = 0.5
     steps: int = 0

@@ -1,1 +1,1 @@
-"""Networks that learn from streams."""
+"""Networks that streams train."""

@@ -1,4 +1,4 @@
-"""A convolutional network for streams of images, in Keras, behind the same interface as tables."""
+"""A convolutional network in Keras for streams of images."""
 
 from functools import cached_property
 from typing import Any
@@ -10,9 +10,23 @@ from flame.streams.networks.base import Array, Network
 
 
 class ImageNetwork(Network):
-    """Two convolutions, a mean over the image and logits; images are square and come as rows.
+    """Two convolutions with a pooling between them, the mean over the image, and a dense layer.
 
-    Nodes are done one after the other, in float32.
+    Images are square, and come as rows of their pixels in row-major order. The models of the nodes
+    are computed one after another, in float32.
+
+    Args:
+        pixels: features of a row: the number of pixels of an image.
+        filters: filters of the first convolution; the second one has twice as many.
+        classes: number of classes.
+
+    Raises:
+        BadInput: ``pixels`` is not a square number.
+
+    Example:
+        >>> ImageNetwork(pixels=15, filters=4, classes=2)
+        Traceback (most recent call last):
+        flame.core.errors.BadInput: network = 'image': rows of 15 features are no square image
     """
 
     def __init__(self, pixels: int, filters: int, classes: int) -> None:
@@ -39,7 +53,11 @@ class ImageNetwork(Network):
         )
 
     def start(self, rng: np.random.Generator) -> Array:
-        """Glorot's normal weights, biases of 0."""
+        """Return parameters (size,): Glorot's normal weights, and biases of 0.
+
+        Args:
+            rng: draws the parameters.
+        """
         parts = []
         for variable in self._model.trainable_variables:
             shape = variable.shape

@@ -1,4 +1,7 @@
-"""A network for tables with one hidden layer, compiled: what is learned a thousand times over."""
+"""A network with one hidden layer for tables, compiled with numba.
+
+Streams train thousands of these small networks, so forward and backward pass are written as loops.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +15,22 @@ from flame.streams.networks.base import FAST, SLOW, TINY, Adam, Array, Labels, N
 
 @dataclass(frozen=True)
 class MLP(Network):
-    """Features to ``hidden`` rectified units to the logits of all classes but the first.
+    """A multilayer perceptron with one hidden layer: logits = relu(x V + b) W + c.
 
-    A row of parameters: weights (features, hidden), biases (hidden,), weights (hidden, classes - 1)
-    and biases (classes - 1,).
+    The parameters of a node, in order: V (features, hidden), b (hidden,), W (hidden, classes - 1)
+    and c (classes - 1,), each in row-major order.
+
+    Args:
+        features: number of features of a row.
+        hidden: number of hidden units.
+        classes: number of classes.
+
+    Example:
+        With V = 2, b = 0, W = 3, c = -1, the rows 1 and -1 have the logits 5 and -1.
+
+        >>> parameters = np.array([[2.0, 0.0, 3.0, -1.0]])
+        >>> MLP(features=1, hidden=1).logits(parameters, np.array([[[1.0], [-1.0]]])).tolist()
+        [[[5.0], [-1.0]]]
     """
 
     features: int
@@ -29,11 +44,15 @@ class MLP(Network):
 
     @property
     def head(self) -> int:  # type: ignore[override]
-        """Number of those of the last layer."""
+        """Number of parameters of the last layer."""
         return (self.hidden + 1) * (self.classes - 1)
 
     def start(self, rng: np.random.Generator) -> Array:
-        """Uniform as PyTorch's layers begin, +- 1 / sqrt(inputs)."""
+        """Return parameters (size,), uniform in +- 1 / sqrt(inputs of the layer) as in PyTorch.
+
+        Args:
+            rng: draws the parameters.
+        """
         first, last = self.features**-0.5, self.hidden**-0.5
         inner = (self.features + 1) * self.hidden
         return np.concatenate(
@@ -51,7 +70,7 @@ class MLP(Network):
     def descend(
         self, parameters: Array, x: Array, y: Labels, weight: Array, adam: Adam, steps: int
     ) -> Array:
-        """See ``Network``."""
+        """See ``Network``. The learning rate is one number for all nodes."""
         found = parameters.copy()
         share = shares(weight) * adam.who[:, None]
         _descend(
@@ -73,6 +92,7 @@ class MLP(Network):
 
 
 _FASTMATH = {"nsz", "arcp", "contract", "reassoc"}
+"""LLVM may reorder sums but not assume that numbers are finite, so that NaN stays NaN."""
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
@@ -80,13 +100,13 @@ def _compiled(function: Callable[..., Any]) -> Any:
 
 
 def _inlined(function: Callable[..., Any]) -> Any:
-    """Compiled within what calls it; alone, code from a cache adds up in another order."""
+    """Inline a function into its callers; compiled alone, a cached one sums in another order."""
     return numba.njit(inline="always", fastmath=_FASTMATH)(function)
 
 
 @_inlined
 def _forward(p, x, units, logits):  # type: ignore[no-untyped-def]
-    """Of one node: x (features, m) to units (hidden, m) and logits (outputs, m)."""
+    """Compute units (hidden, m) and logits (outputs, m) of one node from x (features, m)."""
     features, (hidden, rows), outputs = len(x), units.shape, len(logits)
     bias, last = features * hidden, (features + 1) * hidden
     for o in range(outputs):
@@ -107,7 +127,7 @@ def _forward(p, x, units, logits):  # type: ignore[no-untyped-def]
 
 @_inlined
 def _backward(p, x, units, pull, back, slope):  # type: ignore[no-untyped-def]
-    """Write the gradient of sum(pull * logits) to ``slope``; ``back`` (m,) is room to work in."""
+    """Write the gradient of sum(pull * logits) to ``slope``; ``back`` (m,) is a work array."""
     features, (hidden, rows), outputs = len(x), units.shape, len(pull)
     bias, last = features * hidden, (features + 1) * hidden
     for o in range(outputs):
@@ -158,7 +178,7 @@ def _gradient(parameters, x, pull, hidden):  # type: ignore[no-untyped-def]
 
 @_inlined
 def _softmax_pull(logits, y, share):  # type: ignore[no-untyped-def]
-    """Turn logits (outputs, m) into the derivative of the weighted log loss by them."""
+    """Replace logits (outputs, m) by the derivative of the weighted log loss by them."""
     outputs, rows = logits.shape
     for m in range(rows):
         most = 0.0

@@ -1,1 +1,1 @@
-"""Where streams come from: synthetic concepts, tables, simulated MRI."""
+"""Sources of streams: synthetic concepts, tables, and simulated MRI."""

@@ -1,8 +1,12 @@
-"""Synthetic concepts that a stream changes between: features and labels with known truth.
+"""Synthetic concepts that a stream changes between: features and labels with a known truth.
 
-SINE and CIRCLE as in Jothimurugesan 2023 (FedDrift, arXiv:2206.00799) and Gama 2004, SEA as in
-Street 2001, STAGGER as in Schlimmer 1986, hyperplanes as in Hulten 2001; handwritten digits (UCI,
-with scikit-learn), turned by quarters or with pairs of labels swapped.
+``sine``, ``circle``, ``sea``, ``stagger`` and ``hyperplane`` are boundaries in a few features.
+``digits-turned`` and ``digits-swapped`` are the handwritten digits of UCI that come with
+scikit-learn, turned by quarters of a circle, or with pairs of labels swapped.
+
+Reference:
+    SINE and CIRCLE as in Jothimurugesan 2023 (FedDrift, arXiv:2206.00799) and Gama 2004, SEA as in
+    Street 2001, STAGGER as in Schlimmer 1986, hyperplanes as in Hulten 2001.
 """
 
 from collections.abc import Callable
@@ -17,15 +21,26 @@ from flame.core.registry import Registry
 from flame.streams.networks.base import Array, Labels
 
 _SEA = (8.0, 9.0, 7.0, 9.5)
+"""Largest sum of the first two features that has label 1, for each concept."""
 _CIRCLES = ((0.2, 0.5, 0.15), (0.6, 0.5, 0.25))
+"""Centre and radius of the circle of each concept; label 1 lies outside."""
 _STAGGER = 3
+"""Number of STAGGER's concepts."""
 _LEVELS = 3
+"""Values of each of STAGGER's features: size, colour and shape."""
 _SWAPS = ((), ((1, 2),), ((3, 4),), ((5, 6),))
+"""Pairs of digits whose labels are swapped in each concept."""
 
 
 @dataclass(frozen=True)
 class Between:
-    """A concept: of ``old``, by ``share`` on the way to ``new``."""
+    """A concept, or a point between two concepts.
+
+    Args:
+        old: number of the concept before.
+        new: number of the concept after.
+        share: how far the concept has moved from ``old`` to ``new``, 0 to 1.
+    """
 
     old: int
     new: int
@@ -33,20 +48,41 @@ class Between:
 
     @property
     def nearest(self) -> int:
-        """Which of the two it is more."""
+        """Number of the nearer of the two concepts."""
         return self.new if self.share >= 0.5 else self.old
 
     def of(self, values: Array) -> Array:
-        """What lies between two rows of ``values``."""
+        """Interpolate linearly between the rows ``old`` and ``new`` of a table.
+
+        Args:
+            values: a row for each concept (concepts, ...).
+
+        Example:
+            >>> Between(0, 1, 0.25).of(np.array([8.0, 9.0])).item()
+            8.25
+        """
         return np.asarray((1 - self.share) * values[self.old] + self.share * values[self.new])
 
 
 @dataclass(frozen=True)
 class Source:
-    """``concepts`` of them, between which ``label`` tells which y belongs to an x.
+    """A family of synthetic concepts that differ in labels or in what features look like.
 
-    ``features(count, rng)`` draws raw x (count, ...); ``seen(x, at)`` is what a node gets of them
-    at concept ``at``, which lies between two where the source is ``continuous``.
+    Args:
+        concepts: number of concepts.
+        classes: number of classes.
+        features: draws raw features (count, ...) from a count and a random generator.
+        label: labels (count,) of raw features under a concept.
+        seen: features (count, ...) that a node gets of raw features under a concept.
+        continuous: whether a concept can lie between two others.
+
+    Example:
+        A row of ``sea`` has label 1 where its first two raw features sum to 8 or less in concept 0,
+        and to 9 or less in concept 1.
+
+        >>> x = np.array([[4.0, 4.5, 0.0]])
+        >>> [SOURCES["sea"].label(x, Between(c, c, 0.0)).item() for c in (0, 1)]
+        [0, 1]
     """
 
     concepts: int
@@ -65,7 +101,7 @@ def _uniform(features: int, low: float, high: float) -> Callable[..., Array]:
 
 
 def _scaled(low: float, high: float) -> Callable[[Array, "Between"], Array]:
-    """Mean 0 and variance 1."""
+    """Scale uniform features to mean 0 and variance 1."""
     return lambda x, at: (x - (low + high) / 2) * np.sqrt(12) / (high - low)
 
 

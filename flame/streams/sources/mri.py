@@ -1,56 +1,78 @@
-"""Simulated MRI cohorts in order of acquisition: a scanner is upgraded, a protocol changes.
+"""Streams of simulated MRI cohorts in order of acquisition, in which a scanner or protocol changes.
 
-A patient is a sample of voxels of the tumour, seen by the hospital's scanner as in
-``flame.simulation.scanner``; what a model gets are a few intensities of each sequence.
+A patient is a sample of voxels of the tumour, as the hospital's scanner sees them by the signal
+model of ``flame.simulation.scanner``. Features are a few intensities of each sequence.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge
 
-from flame.core.errors import BadInput
+from flame.core.config import Rule, Section
 from flame.core.imaging import Sequence
 from flame.simulation.scanner import SCANNERS, TISSUES_OF_TUMOUR, Scanner, relative_signal
 from flame.streams.networks.base import Array, Labels
 from flame.streams.stream import Batch, Stream
 
-CHANGES = ("scanner", "protocol")
 _WHITE, _VOXELS, _STRENGTH = 2, 60, 12
+"""Index of white matter in the table of signals; voxels of a tumour; log odds of response for each
+unit of ``_RESPONSE`` and of the share of a tissue."""
 _RESPONSE = {"enhancing": -2.5, "necrosis": -1.5, "oedema": 0.5}
+"""Effect of the share of each tissue on response: enhancing and necrotic parts make it rarer."""
 
 
 @dataclass(frozen=True)
-class MRIConfig:
-    """``hospitals`` with ``patients`` a step; from ``at`` on the one numbered ``where`` is changed.
+class MRIConfig(Section):
+    """Simulated hospitals, one of which changes its scanner or its protocol."""
 
-    A change of the scanner is another field, contrast, gain and noise; of the protocol, other
-    contrast of FLAIR and T2. ``normalised`` divides by white matter, as a clinic without FLAME's
-    preprocessing might not.
-    """
-
-    hospitals: int = 0
-    patients: int = 60
-    steps: int = 12
+    hospitals: Annotated[int, Ge(0)] = 0
+    """Number of hospitals; 0: the stream has another source."""
+    patients: Annotated[int, Ge(1)] = 60
+    """Patients of each hospital in each step."""
+    steps: Annotated[int, Ge(2)] = 12
+    """Steps of the stream."""
     at: int = 6
+    """First step with the changed scanner or protocol, from 0."""
     where: int = 1
-    change: str = "scanner"
+    """Number of the hospital that changes, from 0."""
+    change: Literal["scanner", "protocol"] = "scanner"
+    """Scanner: the hospital gets another scanner, with other contrast, gain and noise. Protocol:
+    the contrast of FLAIR and T2 changes."""
     normalised: bool = True
+    """Whether intensities are divided by that of white matter; false imitates a clinic without
+    intensity normalisation."""
 
-    def __post_init__(self) -> None:
-        if self.change not in CHANGES:
-            raise BadInput(f"mri.change: one of {', '.join(CHANGES)}")
-        if self.hospitals < 0 or self.patients < 1 or self.steps < 2:
-            raise BadInput("mri.hospitals: 0 or more; mri.patients: 1 or more; steps: 2 or more")
-        if self.hospitals and not 0 <= self.where < self.hospitals:
-            raise BadInput(f"mri.where: a hospital from 0 to {self.hospitals - 1}")
-        if not 0 < self.at < self.steps:
-            raise BadInput(f"mri.at: a step from 1 to {self.steps - 1}, of {self.steps} from 0 on")
+    def rules(self) -> Iterator[Rule]:
+        """The change happens within the stream, at one of the hospitals."""
+        yield (
+            not self.hospitals or 0 <= self.where < self.hospitals,
+            f"mri.where: a hospital from 0 to {self.hospitals - 1}",
+        )
+        yield (
+            0 < self.at < self.steps,
+            f"mri.at: a step from 1 to {self.steps - 1}, of {self.steps} from 0 on",
+        )
 
 
 def mri_stream(config: MRIConfig, seed: int) -> Stream:
-    """The stream; its outcome is whether the patient responds to radiotherapy.
+    """Return the stream; the label is whether a patient responds to radiotherapy.
 
-    A concept is a scanner: that of the hospital, and the last one what it was changed to.
+    A concept is a scanner. The scanners of the hospitals come first; the last number stands for the
+    changed scanner or protocol.
+
+    Args:
+        config: hospitals, patients and the change.
+        seed: decides the patients.
+
+    Example:
+        >>> stream = mri_stream(MRIConfig(hospitals=2, patients=4, steps=3, at=1), seed=0)
+        >>> stream.batches[0].x.shape  # four features of each of four sequences
+        (2, 4, 16)
+        >>> stream.changed.tolist()
+        [[False, False], [False, True], [False, False]]
     """
     rng = np.random.default_rng(seed)
     scanner = np.arange(config.hospitals) % len(SCANNERS)
@@ -96,7 +118,7 @@ def _seen(
     normalised: bool,
     rng: np.random.Generator,
 ) -> Array:
-    """Mean, deviation and the 10th and 90th percentile of the tumour (patient, 4)."""
+    """Mean, standard deviation, 10th and 90th percentile of tumour intensities (patient, 4)."""
     signal = relative_signal(sequence, scanner.contrast * protocol)
     tumour = signal[-share.shape[1] :]
     kind = np.stack([rng.choice(share.shape[1], _VOXELS, p=row) for row in share])

@@ -1,23 +1,32 @@
-"""When which node changes to which concept: published schedules and made ones.
+"""Drift schedules: which concept each node has in each step, published or described.
 
-The published ones are FedDrift's (Jothimurugesan 2023, arXiv:2206.00799; MIT licence): ten nodes,
-ten steps to learn from and one more to test on, a row a step and a digit a node. Of sources with
-two concepts every other digit counts as 1; sources with three cannot have those with four.
+The published schedules are those of FedDrift (MIT licence): ten nodes, ten steps to learn from and
+one more to test on. A schedule is written as a word for each step with a digit for each node. With
+a source of two concepts, every digit but 0 counts as 1; a source of three concepts cannot have a
+schedule with four.
+
+Reference:
+    Jothimurugesan 2023, arXiv:2206.00799.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import networkx as nx
 import numpy as np
+from annotated_types import Ge
 from numpy.typing import NDArray
 
+from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.federation.gossip.topology import Links
 
-SUDDEN, GRADUAL, INCREMENTAL = MANNERS = ("sudden", "gradual", "incremental")
-TOGETHER, STAGGERED, ALONG_GRAPH = SPREADS = ("together", "staggered", "along-graph")
+SUDDEN, GRADUAL, INCREMENTAL = "sudden", "gradual", "incremental"
+TOGETHER, STAGGERED, ALONG_GRAPH = "together", "staggered", "along-graph"
 MADE = "made"
+"""Name of a schedule that is described by the other keys of its configuration."""
 
 SCHEDULES: Registry[str] = Registry("drift schedule")
 _PUBLISHED = {
@@ -38,64 +47,73 @@ SCHEDULES.register(MADE)("")
 
 
 @dataclass(frozen=True)
-class ScheduleConfig:
-    """A published schedule by its letter, or ``made`` of what follows.
-
-    Concepts change in ``order`` at the steps ``at``, in a manner: sudden, gradual (more and more
-    rows of the new concept over ``width`` steps) or incremental (the concept itself moves so). The
-    change reaches all nodes together, each up to ``delay`` steps later (staggered), or ``delay``
-    steps later a link, from one node on (along-graph). An order such as 0, 1, 0 recurs.
-    """
+class ScheduleConfig(Section):
+    """A published drift schedule by its name, or one that the other keys describe."""
 
     name: str = MADE
-    nodes: int = 10
-    steps: int = 11
+    """Name of a published schedule, or ``made``: the keys below describe it."""
+    nodes: Annotated[int, Ge(1)] = 10
+    """Number of nodes."""
+    steps: Annotated[int, Ge(2)] = 11
+    """Steps of the stream."""
     at: tuple[int, ...] = ()
-    order: tuple[int, ...] = (0,)
-    manner: str = SUDDEN
-    width: int = 1
-    spread: str = TOGETHER
-    delay: int = 1
+    """Steps at which a change begins, rising, from 1."""
+    order: tuple[Annotated[int, Ge(0)], ...] = (0,)
+    """Concepts in the order in which they follow each other; 0, 1, 0 recurs."""
+    manner: Literal["sudden", "gradual", "incremental"] = "sudden"
+    """Gradual: a growing share of rows comes from the new concept. Incremental: the concept itself
+    moves from the old to the new one."""
+    width: Annotated[int, Ge(1)] = 1
+    """Steps that a gradual or incremental change takes."""
+    spread: Literal["together", "staggered", "along-graph"] = "together"
+    """Whether a change reaches all nodes in the same step, each node after a random delay, or each
+    node after a delay for every link from a random first node."""
+    delay: Annotated[int, Ge(0)] = 1
+    """Longest delay of a staggered change, or the delay for each link along the graph, in steps."""
 
-    def __post_init__(self) -> None:
+    def rules(self) -> Iterator[Rule]:
+        """Changes that fit into the stream and do not overlap, and one concept for each."""
         SCHEDULES[self.name]
-        for holds, message in (
-            (self.manner in MANNERS, f"schedule.manner: one of {', '.join(MANNERS)}"),
-            (self.spread in SPREADS, f"schedule.spread: one of {', '.join(SPREADS)}"),
-            (self.nodes >= 1 and self.steps >= 2, "schedule.nodes: 1 or more; steps: 2 or more"),
-            (self.width >= 1 and self.delay >= 0, "schedule.width: 1 or more; delay: 0 or more"),
-            (list(self.at) == sorted(set(self.at)), "schedule.at: steps in rising order"),
-            (
-                self.name != MADE or all(0 < at < self.steps for at in self.at),
-                f"schedule.at: steps from 1 to {self.steps - 1}, of {self.steps} from 0 on",
-            ),
-            (
-                min(np.diff(self.at), default=self.width) >= self.width,
-                "schedule.at: a change begins before the last is over; leave schedule.width steps",
-            ),
-            (self.manner != SUDDEN or self.width == 1, "schedule.width: sudden changes have none"),
-            (
-                self.spread != TOGETHER or self.delay == 1,
-                "schedule.delay: nodes that change together have none",
-            ),
-            (
-                self.name != MADE or len(self.order) == len(self.at) + 1,
-                "schedule.order: one concept more than there are steps in schedule.at",
-            ),
-            (min(self.order, default=0) >= 0, "schedule.order: concepts are 0, 1, ..."),
-            (
-                self.name == MADE or replace(self, name=MADE) == ScheduleConfig(),
-                f"schedule.name {self.name} is published, and has nodes, steps and changes of its "
-                "own: leave out the rest, or the name",
-            ),
-        ):
-            if not holds:
-                raise BadInput(message)
+        made = self.name == MADE
+        yield list(self.at) == sorted(set(self.at)), "schedule.at: steps in rising order"
+        yield (
+            not made or all(0 < at < self.steps for at in self.at),
+            f"schedule.at: steps from 1 to {self.steps - 1}, of {self.steps} from 0 on",
+        )
+        yield (
+            min(np.diff(self.at), default=self.width) >= self.width,
+            "schedule.at: a change begins before the last is over; leave schedule.width steps",
+        )
+        yield (
+            self.manner != SUDDEN or self.width == 1,
+            "schedule.width: sudden changes have none",
+        )
+        yield (
+            self.spread != TOGETHER or self.delay == 1,
+            "schedule.delay: nodes that change together have none",
+        )
+        yield (
+            not made or len(self.order) == len(self.at) + 1,
+            "schedule.order: one concept more than there are steps in schedule.at",
+        )
+        yield (
+            made or {**vars(self), "name": MADE} == vars(ScheduleConfig()),
+            f"schedule.name {self.name} is published, and has nodes, steps and changes of its "
+            "own: leave out the rest, or the name",
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Of every (step, node): the concept before, that after, and the share of the latter."""
+    """The concepts of a stream in every step at every node.
+
+    Args:
+        before: concept before the latest change (step, node).
+        after: concept after it (step, node).
+        share: how far the change has gone (step, node), 0 to 1.
+        manner: sudden, gradual or incremental.
+        published: whether the schedule is a published one.
+    """
 
     before: NDArray[np.int_]
     after: NDArray[np.int_]
@@ -105,23 +123,32 @@ class Plan:
 
     @property
     def nodes(self) -> int:
-        """How many."""
+        """Number of nodes."""
         return int(self.share.shape[1])
 
     @property
     def concept(self) -> NDArray[np.int_]:
-        """That of most rows (step, node)."""
+        """Concept (step, node) that the share is nearer to."""
         return np.where(self.share >= 0.5, self.after, self.before)
 
     @property
     def moving(self) -> NDArray[np.bool_]:
-        """Where (step, node) more rows are of the concept after than a step before."""
+        """Mask (step, node) of the steps at which a change begins or goes on."""
         pairs = np.stack([self.before, self.after, self.share])
         found = np.any(pairs[:, 1:] != pairs[:, :-1], axis=0) & (self.before != self.after)[1:]
         return np.vstack([np.zeros((1, self.nodes), bool), found])
 
     def within(self, concepts: int) -> "Plan":
-        """Of a source with so many concepts; of published ones any but the first is one of two."""
+        """Return the plan for a source with so many concepts.
+
+        In a published schedule of a source with two concepts, every concept but 0 becomes 1.
+
+        Args:
+            concepts: number of concepts of the source.
+
+        Raises:
+            BadInput: the plan has a concept that the source does not have.
+        """
         if self.published and concepts == 2:
             return replace(self, before=self.before.clip(max=1), after=self.after.clip(max=1))
         most = max(int(self.before.max()), int(self.after.max()))
@@ -134,7 +161,22 @@ class Plan:
 
 
 def plan_of(config: ScheduleConfig, links: Links | None, seed: int) -> Plan:
-    """The plan; ``links`` are those along which drift spreads, ``seed`` decides from where."""
+    """Return the plan that a schedule describes.
+
+    Args:
+        config: the schedule.
+        links: links (node, node) along which drift spreads; None: there is no graph.
+        seed: decides the first node, or the delays of a staggered change.
+
+    Raises:
+        BadInput: drift spreads along a graph that is missing, or does not reach every node.
+
+    Example:
+        >>> changes = {"at": (2,), "order": (0, 1), "manner": "gradual", "width": 2}
+        >>> schedule = ScheduleConfig(nodes=1, steps=6, **changes)
+        >>> plan_of(schedule, None, seed=0).share.ravel().tolist()
+        [1.0, 1.0, 0.5, 1.0, 1.0, 1.0]
+    """
     if config.name != MADE:
         rows = [[int(digit) for digit in row] for row in SCHEDULES[config.name].split()]
         found = np.array(rows)
@@ -155,7 +197,7 @@ def plan_of(config: ScheduleConfig, links: Links | None, seed: int) -> Plan:
 def _later(
     config: ScheduleConfig, links: Links | None, rng: np.random.Generator
 ) -> NDArray[np.int_]:
-    """Steps (node,) by which a change reaches a node late."""
+    """Return the number of steps (node,) by which a change is delayed at each node."""
     if config.spread == STAGGERED:
         return np.asarray(rng.integers(0, config.delay + 1, config.nodes))
     if config.spread == TOGETHER:

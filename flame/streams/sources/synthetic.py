@@ -1,50 +1,70 @@
-"""Streams of synthetic concepts on a schedule, with label noise as declared."""
+"""Streams of synthetic concepts on a drift schedule, with a declared share of wrong labels."""
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Lt
 
+from flame.core.config import Section
 from flame.core.errors import BadInput
 from flame.streams.networks.base import Array, Labels
 from flame.streams.sources.concepts import SOURCES, Between, Source
 from flame.streams.sources.schedules import INCREMENTAL, SUDDEN, Plan
 from flame.streams.stream import Batch, Stream
 
-DRIFTS = ("concept", "covariate", "label")
+CONCEPT_DRIFT = "concept"
+"""Value of ``synthetic.drift`` for drift of the concept itself."""
 _PRIORS = (0.5, 0.2, 0.8, 0.35)
+"""Share of class 0 in each concept of a stream with drift of the labels."""
 _TILT = 1.5
+"""Strength of covariate drift: change of the log odds of a row for each standard deviation along
+the direction of the concept."""
 _CANDIDATES = 8
+"""Rows that are drawn for each row that covariate drift keeps."""
 
 
 @dataclass(frozen=True)
-class SyntheticConfig:
-    """``samples`` a node and step, of which a share ``noise`` has a wrong label to learn from.
-
-    ``drift`` is of the concept (which y belongs to an x), covariate (which x come: tilted to
-    another side a concept) or label (which share of rows has each class).
-    """
+class SyntheticConfig(Section):
+    """Synthetic concepts, and what drifts between them."""
 
     source: str = ""
-    samples: int = 100
-    noise: float = 0.0
-    drift: str = "concept"
-
-    def __post_init__(self) -> None:
-        if self.drift not in DRIFTS:
-            raise BadInput(f"synthetic.drift: one of {', '.join(DRIFTS)}")
-        if self.samples < 1 or not 0 <= self.noise < 1:
-            raise BadInput("synthetic.samples: 1 or more; synthetic.noise: from 0 to below 1")
+    """Name of a source of concepts; empty: the stream has another source."""
+    samples: Annotated[int, Ge(1)] = 100
+    """Rows of each node in each step."""
+    noise: Annotated[float, Ge(0), Lt(1)] = 0.0
+    """Share of rows whose training label is wrong; accuracy is measured on the true labels."""
+    drift: Literal["concept", "covariate", "label"] = "concept"
+    """What changes with the schedule: which label belongs to features (concept), the distribution
+    of features (covariate), or the share of each class (label)."""
 
 
 def synthetic_stream(config: SyntheticConfig, plan: Plan, seed: int) -> Stream:
-    """The stream of a plan; ``seed`` decides features and noise, not the plan."""
+    """Return the stream of a plan.
+
+    Args:
+        config: source, noise and kind of drift.
+        plan: concept of every step and node.
+        seed: decides features and label noise, but not the plan.
+
+    Raises:
+        BadInput: the source is unknown, has fewer concepts than the plan, or has nothing between
+            two concepts where drift is incremental.
+
+    Example:
+        >>> from flame.streams.sources.schedules import ScheduleConfig, plan_of
+        >>> plan = plan_of(ScheduleConfig(nodes=2, steps=3, at=(1,), order=(0, 1)), None, seed=0)
+        >>> stream = synthetic_stream(SyntheticConfig("sea", samples=5), plan, seed=0)
+        >>> stream.batches[0].x.shape, stream.concept.tolist()
+        ((2, 5, 3), [[0, 0], [1, 1], [1, 1]])
+    """
     source = SOURCES[config.source]
-    if plan.manner == INCREMENTAL and not (source.continuous and config.drift == DRIFTS[0]):
+    if plan.manner == INCREMENTAL and not (source.continuous and config.drift == CONCEPT_DRIFT):
         raise BadInput(
             f"synthetic.source {config.source} has nothing between two concepts (with "
             f"drift = '{config.drift}'): choose schedule.manner = 'gradual' or 'sudden'"
         )
-    concepts = source.concepts if config.drift == DRIFTS[0] else len(_PRIORS)
+    concepts = source.concepts if config.drift == CONCEPT_DRIFT else len(_PRIORS)
     plan = plan.within(concepts)
     rng = np.random.default_rng(seed)
     batches = []
@@ -91,7 +111,7 @@ def _node(
 def _drawn(
     config: SyntheticConfig, source: Source, at: Between, count: int, rng: np.random.Generator
 ) -> tuple[Array, Labels]:
-    if config.drift == DRIFTS[0]:
+    if config.drift == CONCEPT_DRIFT:
         x = source.features(count, rng)
         return source.seen(x, at), source.label(x, at)
     first = Between(0, 0, 0.0)
@@ -106,7 +126,7 @@ def _drawn(
 
 
 def _by_class(source: Source, count: int, prior: float, rng: np.random.Generator) -> Array:
-    """Features of rows of which each is of class 0 with probability ``prior``."""
+    """Draw raw features of rows that are of class 0 with probability ``prior``."""
     wanted = rng.random(count) < prior
     found = source.features(count, rng)
     while True:
@@ -129,6 +149,6 @@ def _tilt(seen: Array, at: int) -> Array:
 
 
 def _noisy(truth: Labels, share: float, classes: int, rng: np.random.Generator) -> Labels:
-    """Labels of which ``share`` are another class."""
+    """Replace a share of labels by another class."""
     other = (truth + rng.integers(1, classes, truth.shape)) % classes
     return np.where(rng.random(truth.shape) < share, other, truth)

@@ -13,7 +13,7 @@ from flame.evaluation.metrics.out_of_sample import out_of_sample
 from flame.evaluation.pages.figures import dots_figure
 from flame.federation.folds import fold_of, training_rows
 from flame.federation.sections import TrainingConfig
-from flame.models.evolution.volume_baselines import BASELINES
+from flame.models.evolution.model import BASELINES
 from flame.models.segmentation.case_table import Cases, dice
 from tests.models.conftest import ball, tumour_case
 
@@ -103,7 +103,7 @@ def test_baselines_learn_from_other_folds_of_all_centres() -> None:
         )
         for k, c in enumerate(("a", "b"))
     ]
-    rows = pd.concat(baseline_scores(training, centres))
+    rows = pd.concat(baseline_scores(training, centres, BASELINES))
     assert set(rows.model) == set(BASELINES)
     assert (rows.groupby(["model", "tested_on", "patient"]).size() == 1).all()
     assert len(rows) == 6 * len(BASELINES)

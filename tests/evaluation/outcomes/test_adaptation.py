@@ -24,6 +24,7 @@ def test_nothing_to_fit_changes_nothing_and_a_shift_is_found() -> None:
     assert logit(found) == pytest.approx([0.5, 1.0, 1.5], abs=0.15)
 
 
+@pytest.mark.slow
 def test_a_shifted_hospital_gains_and_the_csv_says_so(toy: TrainConfig, tmp_path: Path) -> None:
     # At b everyone responds but for few: a model of a is too low there.
     rng = np.random.default_rng(1)

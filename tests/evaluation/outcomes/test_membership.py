@@ -27,6 +27,7 @@ def audit(config: TrainConfig, run: Path) -> dict[str, tuple[float, float]]:
     return {kind: (auc.value, caught) for kind, (auc, caught) in found.items()}
 
 
+@pytest.mark.slow
 def test_a_model_that_knows_its_patients_by_heart(toy: TrainConfig, tmp_path: Path) -> None:
     table = pd.read_csv(toy.data.table)
     rng = np.random.default_rng(0)

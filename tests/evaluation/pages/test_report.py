@@ -68,6 +68,7 @@ def test_scores_and_report(run: Path) -> None:
     ), "a patient is named"
 
 
+@pytest.mark.slow
 def test_out_of_fold_predictions_do_not_see_the_patient(toy: TrainConfig, tmp_path: Path) -> None:
     # Thirty random features and a random outcome: fitted patients would be told apart almost
     # perfectly (checked below), held-out ones not at all.

@@ -34,6 +34,7 @@ def in_three(toy: TrainConfig, folder: Path) -> TrainConfig:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.flare
 def test_sites_end_with_the_weights_of_one_process_and_the_server_with_none(
     toy: TrainConfig, tmp_path: Path
@@ -105,7 +106,7 @@ def test_a_site_that_failed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_peer_tells_has_no_array(toy: TrainConfig, tmp_path: Path) -> None:
     from flame.federation.flare.peer import Peer
-    from flame.federation.gossip.neighbour_calls import Mailbox
+    from flame.federation.neighbour_calls import Mailbox
 
     def broken(method: str, arguments: Any) -> Any:
         raise ValueError("patient 0815 has no image")

@@ -46,7 +46,7 @@ CoreCell.process_message = spied
 """
 KEEPS = """
 from pathlib import Path
-from flame.federation.gossip.neighbour_calls import SENT, PeerCall
+from flame.federation.neighbour_calls import SENT, PeerCall
 forget = PeerCall.forget
 def copied(self):
     (self.folder / SENT).rename(self.folder / "copied")
@@ -143,6 +143,7 @@ def as_peers(config: TrainConfig, hospitals: Hospitals) -> TrainConfig:
     return replace(config, federation=federation, gossip=GossipConfig(topology="line"))
 
 
+@pytest.mark.slow
 def test_peer_to_peer_the_server_passes_on_what_it_cannot_read(
     hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
 ) -> None:

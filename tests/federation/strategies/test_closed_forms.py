@@ -52,12 +52,14 @@ def test_one_step_of_fedavg_is_the_pooled_gradient_step() -> None:
     assert run("fedavg", 1, (1, 1, 1)) == pytest.approx(pooled)
 
 
+@pytest.mark.slow
 def test_fedavg_misses_the_optimum_that_scaffold_and_feddyn_find() -> None:
     assert np.linalg.norm(run("fedavg", 2000) - OPTIMUM) > 0.01
     assert run("scaffold", 2000) == pytest.approx(OPTIMUM, abs=1e-8)
     assert run("feddyn", 4000, (200, 200, 200), alpha=0.5) == pytest.approx(OPTIMUM, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_fednova_is_unbiased_by_unequal_steps() -> None:
     # Few steps of a small rate: what is left is the bias by who steps more.
     global RATE

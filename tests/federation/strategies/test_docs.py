@@ -8,7 +8,7 @@ import numpy as np
 from flame.core.scores import Update
 from flame.federation.strategies.strategy import STRATEGIES, State
 
-TEXT = (Path(__file__).parents[3] / "docs" / "strategies.md").read_text()
+TEXT = (Path(__file__).parents[3] / "docs" / "reference" / "strategies.md").read_text()
 
 
 def test_every_strategy_is_in_the_table() -> None:

@@ -110,6 +110,7 @@ def test_flare_and_in_process_find_the_same(toy: TrainConfig, tmp_path: Path) ->
         assert all(np.array_equal(here[name], there[name]) for name in here)
 
 
+@pytest.mark.slow
 def test_a_personalised_model_is_drawn_towards_the_federated_one(
     toy: TrainConfig, tmp_path: Path
 ) -> None:

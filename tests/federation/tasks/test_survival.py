@@ -101,6 +101,7 @@ def test_six_regions_of_tcga_brca_in_ten_rounds(
     assert concordance_index(tested["T"], -risk, tested["E"]) == pytest.approx(0.849, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stratified", [True, False])
 @pytest.mark.flare
 def test_flare_and_in_process_find_the_same(

@@ -40,6 +40,7 @@ def patient(ml: float) -> EvolutionCase:
     return tumour_case(later=((60, block(ml)),))
 
 
+@pytest.mark.slow
 def test_covers_new_patients_as_it_says() -> None:
     rng = np.random.default_rng(0)
     covered = []

@@ -43,6 +43,7 @@ def test_a_tumour_that_is_all_cells_has_a_logit(monkeypatch: pytest.MonkeyPatch)
     assert forecast.mask.all()
 
 
+@pytest.mark.slow
 def test_the_networks_part_of_a_hybrid_is_the_same_for_every_radiation() -> None:
     carbon = Treatment((Phase(Radiation.CARBON, 60.0, 30, biological=True),))
     hybrid = Hybrid(steps=3, filters=4)
@@ -79,6 +80,7 @@ def test_a_course_shifts_the_forecast_to_its_volume() -> None:
     assert shift(prior, 0.0) == -3
 
 
+@pytest.mark.slow
 def test_under_a_stronger_course_the_hybrid_forecasts_less() -> None:
     hybrid = Hybrid(steps=5, filters=4)
     hybrid.fit([tumour_case(f"p{n}", 13.0 + n) for n in range(3)])
@@ -99,6 +101,7 @@ def test_what_changed_counts_in_the_loss() -> None:
     assert both == pytest.approx(1 - 30 / 32, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_learns_growth_that_the_last_mask_lacks() -> None:
     cases = [tumour_case(f"p{n}", 12.0 + n) for n in range(6)]
     model = UNetEvolution(steps=80, filters=8)

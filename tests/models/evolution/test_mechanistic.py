@@ -91,6 +91,7 @@ def test_growth_is_told_from_what_came_before_radiotherapy() -> None:
     assert np.array_equal(model.growth_before(slow), model.growth_before(later))
 
 
+@pytest.mark.slow
 def test_no_effect_of_an_ion_is_invented() -> None:
     grid = parameter_grid()
     carbon = Treatment((Phase(Radiation.CARBON, 60.0, 30, biological=True),))
@@ -104,6 +105,7 @@ def test_no_effect_of_an_ion_is_invented() -> None:
     assert model.mixture.efficacy == {Radiation.PROTON: 1.0, Radiation.CARBON: 1.0}
 
 
+@pytest.mark.slow
 def test_methylated_tumours_are_found_to_be_more_sensitive() -> None:
     grid = parameter_grid()
     cases = [

@@ -1,1 +1,1 @@
-"""What evidence gossip is made of: a bank of models, and the evidence that orders it."""
+"""Parts of evidence gossip: the bank of models, and the evidence that decides about it."""

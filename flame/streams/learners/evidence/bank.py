@@ -1,4 +1,4 @@
-"""A bank of models that nodes share: which node holds which, and which batch taught it."""
+"""The bank of models that nodes share: who holds which entry, and which batches taught it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,13 +10,19 @@ from flame.streams.networks.base import Array
 from flame.streams.stream import Batch
 
 FORGOTTEN = -1
+"""Stands for no entry: of a batch that a node does not remember, or does not have."""
 
 
 @dataclass(eq=False)
 class BankEntry:
-    """A model of the bank: who opened it when, its rows ``models`` (n, size), who holds it (n,).
+    """One model of the bank, as each node has it.
 
-    ``backbone`` (n,) is, as each node knows it, that of all models with the same representation.
+    Args:
+        opened: step and node that opened it.
+        models: parameters (n, size) of the model at each node.
+        held: mask (n,) of the nodes that hold it.
+        backbone: number (n,) of its backbone as each node knows it; entries with the same number
+            share their representation.
     """
 
     opened: tuple[int, int]
@@ -27,7 +33,14 @@ class BankEntry:
 
 @dataclass(eq=False)
 class Memory:
-    """A batch of all nodes, what each predicted of it beforehand, the entry (n,) that it taught."""
+    """A batch that nodes remember.
+
+    Args:
+        step: step of the batch.
+        batch: the batch of all nodes.
+        told: probabilities (n, m, classes) that each node predicted before it learned the batch.
+        entry: number (n,) of the entry that the batch teaches at each node, or ``FORGOTTEN``.
+    """
 
     step: int
     batch: Batch
@@ -37,7 +50,13 @@ class Memory:
 
 @dataclass(eq=False)
 class Bank:
-    """Entries and memories; a entry's number is its place in ``entries``."""
+    """The entries and memories of all nodes.
+
+    Args:
+        entries: the models; the number of an entry is its place in this list.
+        memories: remembered batches, the oldest first.
+        backbones: number of backbones so far.
+    """
 
     entries: list[BankEntry] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
@@ -45,18 +64,20 @@ class Bank:
 
     @property
     def taught(self) -> NDArray[np.int_]:
-        """The entry (n, memory) that each memory of each node taught."""
+        """Number (n, memory) of the entry that each memory teaches at each node."""
         return np.stack([memory.entry for memory in self.memories], axis=1)
 
     def counts(self) -> NDArray[np.int_]:
-        """Memories (n, entry) of each node in each entry."""
+        """Return the number of memories (n, entry) of each node in each entry."""
         taught = self.taught
         return np.stack([(taught == i).sum(axis=1) for i in range(len(self.entries))], axis=1)
 
     def rows(self, entry: int | None = None, fade: float = 1.0) -> Array:
-        """What each row (n, all rows) counts for a entry; for none, each that is remembered.
+        """Return the weights (n, all remembered rows) with which rows train an entry.
 
-        A step's batch counts ``fade`` times as much as that of the next step.
+        Args:
+            entry: number of the entry; None: all rows that are not forgotten.
+            fade: weight of a batch relative to that of the next step.
         """
         mine = [m.entry != FORGOTTEN if entry is None else m.entry == entry for m in self.memories]
         newest = self.memories[-1].step
@@ -67,7 +88,14 @@ class Bank:
         return np.concatenate(parts, axis=1)
 
     def open(self, step: int, node: int, model: Array, kin: BankEntry | None = None) -> int:
-        """A new entry, held by its node alone and of the backbone of ``kin``; its number."""
+        """Add an entry that its node alone holds, and return its number.
+
+        Args:
+            step: step in which it is opened.
+            node: node that opens it.
+            model: parameters (size,).
+            kin: entry whose backbone it shares; None: it gets a new backbone.
+        """
         nodes = len(self.memories[0].entry)
         held = np.zeros(nodes, bool)
         held[node] = True
@@ -79,7 +107,13 @@ class Bank:
         return len(self.entries) - 1
 
     def join(self, node: int, root: NDArray[np.int_], counts: NDArray[np.int_]) -> None:
-        """Merge entries of a node with the same ``root`` (entry,), weighted by ``counts``."""
+        """Merge entries at a node: means of their models weighted by memories.
+
+        Args:
+            node: the node.
+            root: number (entry,) of the entry that each entry becomes.
+            counts: number (entry,) of memories of each entry at the nodes that were heard of.
+        """
         for keep in np.unique(root):
             group = [i for i in np.flatnonzero(root == keep) if self.entries[i].held[node]]
             if group in ([], [keep]):
@@ -99,9 +133,13 @@ class Bank:
                 memory.entry[node] = root[memory.entry[node]]
 
     def forget(self, most: int, rng: np.random.Generator) -> None:
-        """Nodes with more than ``most`` memories lose one, not the newest, of what they have most.
+        """Make nodes with too many memories forget one, and drop batches that no node remembers.
 
-        Batches that nobody remembers go.
+        A node forgets a random memory, but not the newest, of the entry with the most memories.
+
+        Args:
+            most: number of memories that a node may keep.
+            rng: draws the memories.
         """
         taught = self.taught
         for node in np.flatnonzero((taught != FORGOTTEN).sum(axis=1) > most):
@@ -112,10 +150,14 @@ class Bank:
         self.memories = [m for m in self.memories if (m.entry != FORGOTTEN).any()]
 
     def drop_unused(self) -> NDArray[np.int_]:
-        """Entries without a memory go; the numbers (kept,) that those left had before."""
+        """Drop entries without a memory.
+
+        Returns:
+            The numbers (kept,) that the remaining entries had before.
+        """
         used = (self.counts() > 0).any(axis=0)
         kept = np.flatnonzero(used)
-        number = np.append(np.cumsum(used) - 1, FORGOTTEN)  # the last: what FORGOTTEN points at
+        number = np.append(np.cumsum(used) - 1, FORGOTTEN)  # FORGOTTEN, -1, indexes the last
         self.entries = [self.entries[i] for i in kept]
         for memory in self.memories:
             memory.entry = number[memory.entry]
@@ -123,7 +165,19 @@ class Bank:
 
 
 def roots(pairs: Sequence[tuple[int, int]], opened: Sequence[tuple[int, int]]) -> NDArray[np.int_]:
-    """For each entry the one it ends up in when ``pairs`` are one: the first that was opened."""
+    """Return the entry that each entry becomes when pairs are merged: the first that was opened.
+
+    Args:
+        pairs: pairs of numbers of entries.
+        opened: step and node that opened each entry.
+
+    Returns:
+        Numbers (entry,) of entries.
+
+    Example:
+        >>> roots([(1, 2)], opened=[(0, 0), (2, 0), (1, 1)]).tolist()
+        [0, 2, 2]
+    """
     root = np.arange(len(opened))
     for one, other in pairs:
         a, b = root[one], root[other]

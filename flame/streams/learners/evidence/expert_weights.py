@@ -1,4 +1,4 @@
-"""How far each node leans on its bank of models, and how far on one model of everything."""
+"""Weights of the bank and of the global model in each node's predictions."""
 
 import numpy as np
 from scipy.special import expit
@@ -7,30 +7,59 @@ from flame.streams.networks.base import Array
 from flame.streams.stream import Batch
 
 _BANK = np.log(3)
-"""Log odds of the bank before either was tested."""
+"""Log odds of the bank before any test: 3 to 1."""
 
 
 class ExpertWeights:
-    """Shares (n, 2) of the bank and of the model of everything; the bank alone before ``weigh``."""
+    """Exponential weights of two experts, the bank and the global model, by correct rows.
+
+    With r_bank and r_global correct rows out of n, the log odds of the bank are log(3) + sqrt(8
+    log(2) / n) * (r_bank - r_global). Before the first ``weigh`` the bank alone counts.
+
+    Args:
+        nodes: number of nodes.
+
+    Reference:
+        Cesa-Bianchi 2006.
+
+    Example:
+        Untested experts have odds of 3 to 1.
+
+        >>> weights = ExpertWeights(nodes=1)
+        >>> weights.weigh()
+        >>> weights.shares.round(2).tolist()
+        [[0.75, 0.25]]
+    """
 
     def __init__(self, nodes: int) -> None:
         self.shares = np.tile([1.0, 0.0], (nodes, 1))
         self._right, self._seen = np.zeros((nodes, 2)), np.zeros(nodes)
 
     def score(self, batch: Batch, bank: Array, global_model: Array) -> None:
-        """Count the rows that each (n, m, classes) told right before it learned them."""
+        """Count the rows that each expert predicts correctly before it learns them.
+
+        Args:
+            batch: the batch.
+            bank: probabilities (n, m, classes) of the bank.
+            global_model: probabilities (n, m, classes) of the global model.
+        """
         for number, told in enumerate((bank, global_model)):
             right = (told.argmax(axis=-1) == batch.y) * batch.weight
             self._right[:, number] += right.sum(axis=1)
         self._seen += batch.weight.sum(axis=1)
 
     def weigh(self) -> None:
-        """Exponential weights (Cesa-Bianchi 2006) on each node's own counts."""
+        """Update the shares (n, 2) by each node's own counts."""
         rate = np.sqrt(8 * np.log(2) / np.maximum(self._seen, 1))
         more = _BANK + rate * np.subtract(*self._right.T)
         self.shares = np.stack([expit(more), expit(-more)], axis=1)
 
     def mixed(self, bank: Array, global_model: Array) -> Array:
-        """What both tell (n, m, classes), by their shares."""
+        """Return the probabilities (n, m, classes) of both experts, mixed by their shares.
+
+        Args:
+            bank: probabilities (n, m, classes) of the bank.
+            global_model: probabilities (n, m, classes) of the global model.
+        """
         one, other = self.shares.T[..., None, None]
         return np.asarray(one * bank + other * global_model)

@@ -1,4 +1,4 @@
-"""Which model does a node's newest batch teach: one that it holds, or a new one?"""
+"""Which entry the newest batch of a node teaches: one that the node holds, or a new one."""
 
 from dataclasses import dataclass
 
@@ -19,14 +19,21 @@ from flame.streams.networks.base import Array, Network
 from flame.streams.stream import Batch
 
 _STAY, _RETURN, _NEW = np.log([0.5, 0.25, 0.25])
+"""Log prior probabilities that a batch has the concept of the batch before, returns to another
+known concept, or has a new one."""
 
 
 @dataclass(frozen=True, eq=False)
 class BatchLabels:
-    """Of each node ``posterior`` (n, entry + 1) over the entries and, last, ``new``; ``best`` (n,).
+    """The decision of every node about its newest batch.
 
-    ``told`` (n, m, classes) is what the best says of the batch that it has not learned; ``parent``
-    (n,) is the entry that a new one would fork from, FORGOTTEN where none is held.
+    Args:
+        posterior: probability (n, entry + 1) of each entry and, last, of a new one.
+        best: number (n,) of the most probable one.
+        told: probabilities (n, m, classes) of the best one before it learns the batch.
+        new: the new model that each node could open.
+        parent: number (n,) of the entry that predicts the batch best, which a new model may start
+            from; ``FORGOTTEN`` where a node holds none.
     """
 
     posterior: Array
@@ -38,9 +45,16 @@ class BatchLabels:
 
 @dataclass(frozen=True, eq=False)
 class Labelling:
-    """Bayes' rule over the models of a bank and one that only the batch would teach.
+    """Bayes' rule over the entries that a node holds and a new model of the batch alone.
 
-    ``start`` (n, size) are the first weights.
+    posterior ~ prior * likelihood of the labels of the batch, out of sample. The prior is 1/2 for
+    the present entry, 1/4 shared among the others, and 1/4 for a new one.
+
+    Args:
+        network: the network.
+        start: initial weights (n, size).
+        pace: training of a step.
+        options: options of evidence gossip.
     """
 
     network: Network
@@ -49,7 +63,13 @@ class Labelling:
     options: EvidenceOptions
 
     def verdict(self, bank: Bank, batch: Batch, current: NDArray[np.int_]) -> BatchLabels:
-        """Of a batch that no model has learned; ``current`` (n,) is each node's entry so far."""
+        """Decide which entry each node's batch teaches.
+
+        Args:
+            bank: the bank.
+            batch: a batch that no model has learned.
+            current: number (n,) of each node's entry so far, or ``FORGOTTEN``.
+        """
         n, count = len(batch.x), len(bank.entries)
         told = [self.network.probability(entry.models, batch.x) for entry in bank.entries]
         log = np.full((n, count + 1), -np.inf)
@@ -67,7 +87,7 @@ class Labelling:
         )
 
     def _forks(self, bank: Bank, parent: NDArray[np.int_]) -> list[Fork]:
-        """Of each node's best model (n,): all of it, and its last layer; of the first weights."""
+        """Forks of each node's best model, of its last layer alone, and of the initial weights."""
         if not bank.entries:
             return [Fork(self.start)]
         stack = np.stack([entry.models for entry in bank.entries])[parent, np.arange(len(parent))]
@@ -82,7 +102,7 @@ class Labelling:
 
 
 def _prior(log: Array, current: NDArray[np.int_]) -> Array:
-    """Indifference: stay, return to any other that is held, or new."""
+    """Log prior (n, entry + 1): stay, return to another entry that is held, or open a new one."""
     held = np.isfinite(log[:, :-1])
     mine = np.arange(held.shape[1]) == current[:, None]
     others = np.maximum((held & ~mine).sum(axis=1, keepdims=True), 1)

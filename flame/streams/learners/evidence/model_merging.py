@@ -1,4 +1,4 @@
-"""Are two models of one concept? Evidence of each node on its own batches, and what it adds to."""
+"""Which models are of one concept: evidence of each node on its own batches, summed over nodes."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,19 @@ from flame.streams.networks.base import Array, Network
 
 
 def evidence_tables(network: Network, bank: Bank) -> tuple[Array, NDArray[np.int_]]:
-    """What each node tells (n, entry, entry) and its memories by entry (n, entry).
+    """Return the evidence of each node on pairs of entries, and its memories.
 
-    Entry (a, b) sums over the node's batches of entry a how much better they are told by half of
-    model b and half of what was told of them before they were learned, than by the latter alone.
-    It is above 0 where b adds to what could be known without the batch. Batches from before b was
-    opened are left out: b may have forked from what had learned them, and they were told by an a
-    that has learned since.
+    Evidence (a, b) is a sum over the node's batches of entry a: the log likelihood of labels under
+    (p_b + p) / 2 less that under p, where p is what the node predicted before it learned the batch.
+    It is above 0 where entry b knows something that the node did not. Batches from before b was
+    opened are left out, as b may have started from a model that had learned them.
+
+    Args:
+        network: the network.
+        bank: the bank.
+
+    Returns:
+        Evidence (n, entry, entry) in nats, and the number of memories (n, entry).
     """
     count, nodes = len(bank.entries), np.arange(len(bank.memories[0].entry))
     found = np.zeros((len(nodes), count, count))
@@ -40,10 +46,23 @@ def joined_pairs(
     opened: Sequence[tuple[int, int]],
     num_byzantine: int = 0,
 ) -> list[tuple[int, int]]:
-    """Pairs of entries to join, the best first, as long as evidence of any pair is above 0.
+    """Return the pairs of entries to merge, the best first.
 
-    ``evidence`` (node, entry, entry) of those that were heard, ``counts`` (entry,) memories. One
-    direction suffices: a mature model does not gain by a young double of it.
+    While the summed evidence of any pair is above 0 in either direction, the pair with the highest
+    is merged. One direction suffices: an old model does not gain from a young one of its concept.
+
+    Args:
+        evidence: evidence (node, entry, entry) of the nodes that were heard of.
+        counts: number (entry,) of their memories.
+        opened: step and node that opened each entry.
+        num_byzantine: number of nodes that may send false evidence.
+
+    Example:
+        Entry 1 gains 2 nats from entry 0.
+
+        >>> evidence = np.array([[[0.0, -1.0], [2.0, 0.0]]])
+        >>> joined_pairs(evidence, counts=np.array([3, 1]), opened=[(0, 0), (1, 0)])
+        [(0, 1)]
     """
     total = _believed(evidence, num_byzantine)
     live, pairs = [i for i in range(len(counts)) if counts[i] > 0], list[tuple[int, int]]()
@@ -62,9 +81,17 @@ def joined_pairs(
 
 
 def agreed(made: Sequence[NDArray[np.int_]], num_byzantine: int) -> list[tuple[int, int]]:
-    """Pairs of entries that more than ``num_byzantine`` nodes merged.
+    """Return the pairs of entries that more than ``num_byzantine`` nodes merged.
 
-    ``made`` says of each node what its entries became (entry,).
+    Args:
+        made: for each node the entry (entry,) that each entry became.
+        num_byzantine: number of nodes that may report false merges.
+
+    Example:
+        >>> agreed([np.array([0, 0]), np.array([0, 1])], num_byzantine=0)
+        [(0, 1)]
+        >>> agreed([np.array([0, 0]), np.array([0, 1])], num_byzantine=1)
+        []
     """
     votes = sum((root[:, None] == root).astype(int) for root in made)
     one, other = np.nonzero(np.triu(votes > num_byzantine, 1))
@@ -72,7 +99,11 @@ def agreed(made: Sequence[NDArray[np.int_]], num_byzantine: int) -> list[tuple[i
 
 
 def _believed(evidence: Array, num_byzantine: int) -> Array:
-    """The sum over nodes, each at most as far out as ``num_byzantine`` others on that side."""
+    """Sum evidence over nodes.
+
+    Each value is clipped to the range that remains without the ``num_byzantine`` highest and lowest
+    ones. The sum is 0 where too few nodes remain.
+    """
     if num_byzantine == 0:
         return np.asarray(evidence.sum(axis=0))
     ordered = np.sort(evidence, axis=0)

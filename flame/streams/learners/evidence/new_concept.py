@@ -1,4 +1,4 @@
-"""Is this batch a new concept? Cross-validated evidence for a model that only it has taught."""
+"""Whether a batch is a new concept: cross-validated evidence for a model of the batch alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,19 @@ from flame.streams.networks.base import Adam, Array, Network, log_likelihood
 from flame.streams.stream import Batch
 
 FOLDS = 5
+"""Folds of the cross-validation within a batch."""
 _ROUNDS = (1, 2, 4, 8, 16, 40)
+"""Rounds of training after which a fork is evaluated."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fork:
-    """A way to learn a batch: from ``start`` (n, size), of which the first ``frozen`` stay.
+    """A way to start a model that learns a batch.
 
-    ``start`` is that of the best model for the batch ``among`` (n,) so many.
+    Args:
+        start: parameters (n, size) to start from.
+        frozen: the first so many parameters stay as they are.
+        among: number (n,) of models among which the batch itself chose ``start``.
     """
 
     start: Array
@@ -29,10 +34,14 @@ class Fork:
 
 @dataclass(frozen=True, eq=False)
 class NewConcept:
-    """Of each node: ``evidence`` (n,) in nats, ``told`` (n, m, classes) before a row was learned.
+    """The new model that each node could open for its batch.
 
-    ``models`` (n, size) learned the whole batch as, and for as long as, cross-validation found
-    best; ``frozen`` (n,) of their parameters stayed as they were.
+    Args:
+        evidence: log likelihood (n,) of the batch in nats, out of sample.
+        told: probabilities (n, m, classes) of each row by models that had not learned it.
+        models: parameters (n, size) trained on the whole batch, from the fork and for the rounds
+            that cross-validation found best.
+        frozen: number (n,) of parameters that stayed as in the fork.
     """
 
     evidence: Array
@@ -42,10 +51,23 @@ class NewConcept:
 
 
 def chunk_evidence(told: Array, batch: Batch) -> Array:
-    """Log likelihood (...,) of a node's labels, of probabilities (..., m, classes).
+    """Return the log likelihood (..., n) in nats of the labels of each node's batch.
 
-    1 / (rows + classes) of each class is given away (Laplace), so that no row decides alone. That
-    of a node without rows is 0.
+    Every class gets 1 / (rows + classes) of the probability (Laplace), so that no single row
+    decides. The log likelihood of a node without rows is 0.
+
+    Args:
+        told: probabilities (..., n, m, classes), with any axes before those of the batch.
+        batch: the batch.
+
+    Example:
+        With two rows and two classes, a probability of 1 becomes 0.75.
+
+        >>> y = np.array([[0, 1]])
+        >>> batch = Batch(np.zeros((1, 2, 1)), y, y, np.ones((1, 2), bool))
+        >>> certain = np.array([[[1.0, 0.0], [0.0, 1.0]]])
+        >>> np.exp(chunk_evidence(certain, batch)).round(4).tolist()  # 0.75 ** 2
+        [0.5625]
     """
     count = batch.there.sum(axis=1, keepdims=True)
     floor = 1 / np.maximum(count + told.shape[-1], told.shape[-1] + 1)
@@ -54,11 +76,21 @@ def chunk_evidence(told: Array, batch: Batch) -> Array:
 
 
 def new_concept(network: Network, batch: Batch, forks: Sequence[Fork], pace: Pace) -> NewConcept:
-    """The mean likelihood of held-out folds over ``forks`` and how long they learn.
+    """Return the evidence that a batch has a new concept, and the model that it teaches.
 
-    The hypotheses are equally likely before (a Bayes mixture), so that a fork that was stopped
-    early speaks for itself where labels are noisy. A parent that was chosen among so many by this
-    very batch is one of so many hypotheses.
+    The evidence is the log of the mean out-of-sample likelihood over hypotheses: every fork,
+    stopped after 1, 2, 4, 8, 16 or 40 rounds. Stopping early helps where labels are noisy. A fork
+    that starts from the best of k models for this very batch has 1 / k of the probability of
+    others.
+
+    Args:
+        network: the network.
+        batch: a batch that no model has learned.
+        forks: ways to start.
+        pace: training of a step; checkpoints beyond its rounds are left out.
+
+    Reference:
+        ``docs/explanation/evidence-gossip.md``.
     """
     checkpoints = [r for r in _ROUNDS if r <= pace.rounds]
     told = np.stack([_held_out(network, batch, fork, pace, checkpoints) for fork in forks])
@@ -74,20 +106,27 @@ def new_concept(network: Network, batch: Batch, forks: Sequence[Fork], pace: Pac
 
 
 def folds(there: NDArray[np.bool_]) -> NDArray[np.int_]:
-    """The fold (n, m) of each row: a node's rows in their order, cut into five pieces.
+    """Return the fold (n, m) of each row: a node's rows in their order, cut into five pieces.
 
-    Rows of one time that are near each other may share what decides their outcome; those of a
-    fold that is left out should not be told by their neighbours.
+    Rows of one time that are near each other may share what decides their outcome, so a fold is not
+    spread over its neighbours.
+
+    Args:
+        there: mask (n, m) of the rows that exist.
+
+    Example:
+        >>> folds(np.ones((1, 10), bool)).tolist()
+        [[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]]
     """
     count = np.maximum(there.sum(axis=1, keepdims=True), 1)
-    place = np.minimum(there.cumsum(axis=1) - there, count - 1)  # rows that pad count for nothing
+    place = np.minimum(there.cumsum(axis=1) - there, count - 1)  # padding has weight 0
     return np.asarray(place * FOLDS // count)
 
 
 def _held_out(
     network: Network, batch: Batch, fork: Fork, pace: Pace, checkpoints: list[int]
 ) -> Array:
-    """Probabilities (checkpoint, n, m, classes) of rows in the fold that was left out."""
+    """Return out-of-sample probabilities (checkpoint, n, m, classes) of the rows."""
     (n, m), rows, nodes = batch.y.shape, np.arange(batch.y.shape[1]), np.arange(len(batch.y))
     fold = folds(batch.there)
     learned = batch.weight[:, None] * (fold[:, None] != np.arange(FOLDS)[:, None])
@@ -111,7 +150,7 @@ def _taught(
     best: NDArray[np.int_],
     rounds: NDArray[np.int_],
 ) -> Array:
-    """The whole batch learned by each node's best fork (n,) for its rounds (n,)."""
+    """Return models (n, size) that learned the whole batch by their best fork and rounds (n,)."""
     found = np.empty_like(forks[0].start)
     for number, count in {*zip(best.tolist(), rounds.tolist(), strict=True)}:
         mine = np.flatnonzero((best == number) & (rounds == count))

@@ -1,22 +1,37 @@
-"""What evidence gossip can be told."""
+"""Options of evidence gossip."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from flame.core.errors import BadInput
 
 
 @dataclass
 class EvidenceOptions:
-    """Options of evidence gossip, of which none decides when a concept is new.
+    """Options of evidence gossip; none of them decides when a concept is new.
 
-    ``memory`` batches a node keeps. News (new models, evidence, joins) are passed on for ``flood``
-    rounds each, at most a quarter of all; 0: as many as the graph needs, twice that where messages
-    are lost. Up to ``num_byzantine`` nodes may send false evidence. A step's batch counts ``fade``
-    times as much as that of the next. Parts can be taken away, to see what they are worth:
-    ``births``, ``joins``, ``from_initial_weights`` (forks of the first weights), ``heads`` (forks
-    of the last layer alone, and shared backbones), ``old`` (batches of earlier steps) and
-    ``global_model`` (the model of all batches).
+    Args:
+        memory: number of batches that a node remembers, 1 or more.
+        flood: rounds for which each kind of news (new models, evidence, merges) is passed on, at
+            most a quarter of all; 0: as many as the graph needs, and twice that where messages are
+            lost or nodes are away or slow.
+        num_byzantine: number of nodes that may send false evidence.
+        fade: weight of a batch relative to that of the next step, above 0, at most 1.
+        births: whether nodes may open new models after the first one.
+        joins: whether models of one concept are merged.
+        from_initial_weights: whether a new model may also start from the initial weights.
+        heads: whether a new model may also train its last layer alone, and then share its
+            representation with the model that it started from.
+        old: whether models train on the remembered batches of earlier steps.
+        global_model: whether a global model is trained on all batches and predicts beside the bank.
     """
+
+    RENAMED: ClassVar[Mapping[str, str]] = {
+        "liars": "num_byzantine",
+        "afresh": "from_initial_weights",
+        "everything": "global_model",
+    }
 
     memory: int = 30
     flood: int = 0

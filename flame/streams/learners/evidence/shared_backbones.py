@@ -1,4 +1,4 @@
-"""Averages of models over the nodes that hold them; those of a backbone share a representation."""
+"""Averages of entries over the nodes that hold them, with shared representations."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from flame.streams.learners.evidence.bank import BankEntry
 from flame.streams.networks.base import Array
 
 _NO_BATCH = 1e-6
-"""What a node that holds a model without a batch of it counts: it passes the model on."""
+"""Weight of a node that holds a model but has no batch of it, so that it still relays the model."""
 
 
 def averaged(
@@ -20,10 +20,34 @@ def averaged(
     counts: NDArray[np.int_],
     body: int,
 ) -> list[Array]:
-    """Models (n, size) of each entry: means over who is heard and holds it, by counts (n, entry).
+    """Return the models of entries after averaging over nodes.
 
-    The first ``body`` parameters are means over all entries that a node holds and knows to share a
-    backbone, as FedRep (Collins 2021, arXiv:2102.07078) shares a representation among clients.
+    A model is averaged over the nodes that were received and hold it, by weight and memories. The
+    first ``body`` parameters are averaged over all entries as well that share a backbone, as FedRep
+    shares a representation among clients.
+
+    Args:
+        now: the round: weights, and what arrived.
+        entries: the entries.
+        trained: parameters (n, size) of each entry after local training.
+        counts: number (n, entry) of memories.
+        body: number of parameters that a backbone shares; 0: none.
+
+    Returns:
+        Parameters (n, size) of each entry.
+
+    Reference:
+        Collins 2021, arXiv:2102.07078.
+
+    Example:
+        Counts of 1 and 3 give (1 * 0 + 3 * 1) / 4.
+
+        >>> everyone = np.ones((2, 2), bool)
+        >>> now = Round(np.full((2, 2), 0.5), everyone, everyone[0], np.random.default_rng(0))
+        >>> trained = np.array([[0.0], [1.0]])
+        >>> entry = BankEntry((0, 0), trained, held=everyone[0], backbone=np.zeros(2, int))
+        >>> averaged(now, [entry], [trained], counts=np.array([[1], [3]]), body=0)[0].tolist()
+        [[0.75], [0.75]]
     """
     sums, totals = [], []
     for entry, models, count in zip(entries, trained, counts.T, strict=True):

@@ -1,90 +1,104 @@
-"""Which rows of which tables make a stream, and what is to be told from them."""
+"""Configuration of streams from tables."""
 
 import glob
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
-from flame.core.errors import BadInput
+from annotated_types import Ge, Gt
+
+from flame.core.config import Rule, Section
 
 
 @dataclass(frozen=True)
-class TableConfig:
-    """Rows with a time and a site, and what is to be told from their features.
-
-    ``files`` may hold * and ?, and end in .gz. ``time_columns`` is one column of dates or numbers,
-    or year, month, day, hour; without any each file is a time, in the order given. ``site_column``
-    names the node; without it each file is a node, or rows are dealt to ``deal`` nodes.
-    ``subject_column`` says which rows are of one patient (station, machine): they are dealt to the
-    same node, and ``ahead`` looks among them. A step holds ``step`` days, or units of a time that
-    is a number; ``parts`` cuts each into so many.
-
-    The outcome is 1 where it is ``above`` a number or one of ``positive``, else every value is a
-    class, 1 and 1.0 the same; ``among`` says which values count. ``ahead`` takes it from hours
-    (units) later, of the same node and subject.
-    Features are scaled by the mean and deviation of all nodes' first step, a missing one is the
-    mean; ``cyclic`` gives features that start again their period. Nodes with more than ``rows`` a
-    step keep as many, evenly spaced. ``places`` are latitude and longitude of nodes in degrees.
-    """
+class TableConfig(Section):
+    """Tables whose rows have a time, a site, features and an outcome to predict."""
 
     files: tuple[str, ...] = ()
+    """CSV files, also gzipped; ``*`` and ``?`` are wildcards. Empty: no stream of tables."""
     outcome: str = ""
+    """Column with the outcome."""
     features: tuple[str, ...] = ()
+    """Columns with numbers to predict from, scaled by mean and standard deviation over all nodes'
+    first step; a missing value becomes the mean."""
     time_columns: tuple[str, ...] = ()
+    """One column of dates or numbers, or four: year, month, day and hour. Empty: each file is a
+    point in time, in the order given."""
     site_column: str = ""
-    deal: int = 0
+    """Column that names the node of a row. Empty: each file is a node, unless ``deal`` is set."""
+    deal: Annotated[int, Ge(0)] = 0
+    """Number of nodes that rows, or subjects, are dealt to in a random order; 0: not dealt."""
     subject_column: str = ""
-    step: float = 30.0
-    parts: int = 1
+    """Column that names the patient (station, machine) of a row. Rows of a subject are dealt to
+    the same node, and ``ahead`` looks for the outcome among them."""
+    step: Annotated[float, Gt(0)] = 30.0
+    """Length of a step in days, or in units of a time that is a number."""
+    parts: Annotated[int, Ge(1)] = 1
+    """Number of steps that each ``step``, or each file without a time, is cut into."""
     above: float | None = None
+    """The class is 1 where the outcome is above this number."""
     positive: tuple[str, ...] = ()
+    """The class is 1 where the outcome is one of these values; without ``above`` and ``positive``
+    every value of the outcome is a class, and 1 and 1.0 are the same."""
     among: tuple[str, ...] = ()
-    ahead: float = 0.0
-    cyclic: dict[str, float] = field(default_factory=dict)
+    """Values of the outcome that rows are kept for; empty: all."""
+    ahead: Annotated[float, Ge(0)] = 0.0
+    """How much later the outcome of the same node and subject is read, in hours, or in units of a
+    time that is a number."""
+    cyclic: dict[str, Annotated[float, Gt(0)]] = field(default_factory=dict)
+    """Period of each feature that starts again, such as the hour of the day: 24."""
     missing: tuple[str, ...] = ()
-    rows: int = 0
+    """Texts that mean a missing value, beside empty cells."""
+    rows: Annotated[int, Ge(0)] = 0
+    """Most rows of a node in a step, kept at even distances; 0: all."""
     places: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Latitude and longitude of each node in degrees, for the topology ``places``."""
     simulated: bool = False
+    """Whether the rows are simulated."""
 
-    def __post_init__(self) -> None:
-        for holds, message in (
-            (not self.files or (self.outcome and self.features), "table: set outcome and features"),
-            (self.step > 0 and self.parts >= 1, "table.step: above 0; table.parts: 1 or more"),
-            (self.above is None or not self.positive, "table: above or positive, not both"),
-            (min(self.ahead, self.rows, self.deal) >= 0, "table.ahead, rows and deal: 0 or more"),
-            (not self.ahead or self.time_columns, "table.ahead needs table.time_columns"),
-            (
-                not self.files or self.time_columns or self.site_column or self.deal,
-                "table: each file would be a node and a time; name time_columns or site_column, or "
-                "set deal",
+    def rules(self) -> Iterator[Rule]:
+        """What goes with what, and that the outcome is no feature."""
+        yield (
+            not self.files or (self.outcome and self.features),
+            "table: set outcome and features",
+        )
+        yield self.above is None or not self.positive, "table: above or positive, not both"
+        yield not self.ahead or self.time_columns, "table.ahead needs table.time_columns"
+        yield (
+            not self.files or self.time_columns or self.site_column or self.deal,
+            "table: each file would be a node and a time; name time_columns or site_column, or "
+            "set deal",
+        )
+        yield (
+            not self.subject_column or self.deal or self.ahead,
+            "table.subject_column goes with table.deal or table.ahead",
+        )
+        yield (
+            all(
+                len(at) == 2 and abs(at[0]) <= 90 and abs(at[1]) <= 360
+                for at in self.places.values()
             ),
-            (
-                not self.subject_column or self.deal or self.ahead,
-                "table.subject_column goes with table.deal or table.ahead",
-            ),
-            (
-                all(
-                    len(at) == 2 and abs(at[0]) <= 90 and abs(at[1]) <= 360
-                    for at in self.places.values()
-                ),
-                "table.places: latitude from -90 to 90, then longitude, in degrees",
-            ),
-            (
-                self.outcome not in self.features or self.ahead > 0,
-                "table.features holds the outcome: it would be known to the model",
-            ),
-            (min(self.cyclic.values(), default=1) > 0, "table.cyclic: periods above 0"),
-            (not (self.site_column and self.deal), "table: site_column or deal, not both"),
-        ):
-            if not holds:
-                raise BadInput(message)
+            "table.places: latitude from -90 to 90, then longitude, in degrees",
+        )
+        yield (
+            self.outcome not in self.features or self.ahead > 0,
+            "table.features holds the outcome: it would be known to the model",
+        )
+        yield not (self.site_column and self.deal), "table: site_column or deal, not both"
 
     @property
     def raw(self) -> list[str]:
-        """The columns that features are made of."""
+        """Columns that features are computed from, each once: ``features``, then ``cyclic``."""
         return list(dict.fromkeys([*self.features, *self.cyclic]))
 
 
 def paths_of(config: TableConfig) -> list[Path]:
-    """The files, those that a pattern stands for in order of name."""
+    """Return the files of a configuration, each once; matches of a pattern are sorted by name.
+
+    Args:
+        config: the configuration, whose ``files`` may hold patterns. A name without a match is
+            kept, so that reading it fails with its name.
+    """
     found = [path for name in config.files for path in sorted(glob.glob(name)) or [name]]
     return [Path(path) for path in dict.fromkeys(found)]

@@ -1,4 +1,4 @@
-"""What a row is told from: numbers, those that start again as a circle, scaled."""
+"""Features of rows: numbers, and cyclic numbers as sine and cosine, scaled."""
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,24 @@ from flame.streams.networks.base import Array
 from flame.streams.sources.tables.config import TableConfig
 
 _MOST = 1e100
-"""Squares of more are no numbers."""
+"""Largest magnitude of a number, so that its square is finite."""
 
 
 def features(config: TableConfig, table: pd.DataFrame, first: NDArray[np.bool_]) -> Array:
-    """Features (row, feature), scaled by rows of the ``first`` step; BadInput for other text."""
+    """Return scaled features (row, feature).
+
+    A cyclic feature becomes the sine and cosine of its phase. Features are scaled by mean and
+    standard deviation over the first step, missing values become the mean, and scaled values are
+    clipped to +- 10.
+
+    Args:
+        config: names of the columns, and periods of the cyclic ones.
+        table: rows as text.
+        first: mask (row,) of the rows of the first step.
+
+    Raises:
+        BadInput: a cell is not a number, or is beyond 1e100.
+    """
     columns = []
     for name in config.raw:
         values = numbers(table[name], "table")
@@ -27,7 +40,19 @@ def features(config: TableConfig, table: pd.DataFrame, first: NDArray[np.bool_])
 
 
 def numbers(column: "pd.Series[str]", where: str) -> Array:
-    """Cells as numbers, NaN where empty; BadInput that says ``where``, with the first other one."""
+    """Return the cells of a column as numbers (row,); empty ones are NaN.
+
+    Args:
+        column: cells as text.
+        where: table or file of the column, for the error message.
+
+    Raises:
+        BadInput: a cell is not a number, or is beyond 1e100.
+
+    Example:
+        >>> numbers(pd.Series(["1.5", None], name="age"), "table").tolist()
+        [1.5, nan]
+    """
     values = pd.to_numeric(column, errors="coerce")
     wrong = np.flatnonzero(values.isna() & column.notna())
     for row in wrong:

@@ -1,4 +1,4 @@
-"""What is to be told of each row: its class, now or some time later."""
+"""Outcomes of rows: the class to predict, at the time of the row or later."""
 
 from collections.abc import Iterable
 
@@ -11,15 +11,30 @@ from flame.streams.sources.tables.features import numbers
 from flame.streams.sources.tables.rows import SITE, TIME
 
 Y = "\0y"
+"""Column with the class of a row; the leading NUL keeps it apart from columns of files."""
 _ROW = "\0row"
 _NEAR, _TWICE = 1e-3, 0.01
-"""Share of ``ahead`` by which times may miss it; share of rows that may double others."""
+"""Tolerance of the later time, as a share of ``ahead``; and the largest share of rows that may
+repeat the node and time of another row."""
 _CLASSES = 50
-"""More are taken for a number that nobody said where to cut."""
+"""Most values of an outcome that count as classes; with more it is probably a number that the
+configuration gives no threshold for."""
 
 
 def with_outcomes(config: TableConfig, table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Rows whose time and outcome are known, with their class, and the names of classes."""
+    """Return the rows whose time and outcome are known, with the class of each.
+
+    Args:
+        config: how the outcome becomes a class.
+        table: rows with the columns of ``read_rows``.
+
+    Returns:
+        The rows with a column ``Y`` of classes from 0, and the names of the classes.
+
+    Raises:
+        BadInput: no outcome is known, all are of one class, or there are more than 50 classes; or
+            rows are ambiguous where the outcome is read from later rows.
+    """
     value = _later(config, table) if config.ahead else table[config.outcome]
     value = _alike(value)
     known = value.notna() & table[TIME].notna()
@@ -48,14 +63,17 @@ def with_outcomes(config: TableConfig, table: pd.DataFrame) -> tuple[pd.DataFram
 
 
 def _alike(cells: "Iterable[str]") -> "pd.Series[str]":
-    """Cells of which those that are the same number are the same text: 1 and 1.0."""
+    """Write cells that are the same number as the same text, such as 1 and 1.0."""
     found = pd.Series(cells, dtype=object)
     value = pd.to_numeric(found, errors="coerce")
     return found.where(~np.isfinite(value), value.map(lambda number: f"{number:.12g}"))
 
 
 def _later(config: TableConfig, table: pd.DataFrame) -> "pd.Series[str]":
-    """The outcome of the same node and subject ``ahead`` later; of two at one time the first."""
+    """Return the outcome of the same node and subject ``ahead`` later.
+
+    Where several rows have the same time, the first one counts.
+    """
     keys = [SITE, *filter(None, [config.subject_column])]
     rows = table[table[TIME].notna()]
     twice = rows.duplicated([*keys, TIME])

@@ -1,4 +1,4 @@
-"""Rows of all files with their site and time."""
+"""Rows of all files of a stream, each with its site and time."""
 
 from pathlib import Path
 
@@ -11,14 +11,28 @@ from flame.streams.sources.tables.config import TableConfig, paths_of
 from flame.streams.sources.tables.features import numbers
 
 _COMPACT = r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
+"""Dates such as 20201231, which would pass for plain numbers."""
 SITE, TIME = "\0site", "\0time"
-"""Columns of our own, which no header can name."""
+"""Columns with the node and the time of a row; the leading NUL keeps them apart from columns of
+files."""
 
 
 def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
-    """Text cells of all files, sorted by time and site; ``seed`` deals them, if they are dealt.
+    """Read the rows of all files, sorted by time and site.
 
-    A time is in hours of dates, or as it is; BadInput that names the file and the column.
+    Times that are dates become hours. Times that are numbers stay as they are; without time columns
+    the time is the number of the file.
+
+    Args:
+        config: files, columns, and how rows are dealt to nodes.
+        seed: decides the order in which rows or subjects are dealt.
+
+    Returns:
+        Cells as text, with the columns ``SITE`` (the node) and ``TIME`` (a number).
+
+    Raises:
+        BadInput: a column is missing, a cell cannot be read, or files do not go together; the
+            message names the file and the column.
     """
     times = config.time_columns
     needed = [
@@ -64,7 +78,7 @@ def _named(column: "pd.Series[str]", path: Path) -> "pd.Series[str]":
 
 
 def _node_of(path: Path, paths: list[Path]) -> str:
-    """A file's name without what follows its first point; BadInput where two have the same."""
+    """Return the name of a file up to its first point."""
     name = path.name.split(".")[0]
     for other in paths:
         if other != path and other.name.split(".")[0] == name:
@@ -76,7 +90,7 @@ def _node_of(path: Path, paths: list[Path]) -> str:
 
 
 def _dealt(config: TableConfig, table: pd.DataFrame, seed: int) -> "pd.Series[str]":
-    """Rows in turn, as they were; subjects in turn in a seeded order."""
+    """Deal rows in turn, or subjects in turn in a random order."""
     turn = table[SITE]
     if config.subject_column:
         subjects = np.sort(table[config.subject_column].unique())
@@ -92,7 +106,7 @@ def _dealt(config: TableConfig, table: pd.DataFrame, seed: int) -> "pd.Series[st
 
 
 def _times(part: pd.DataFrame, columns: tuple[str, ...], path: Path) -> "pd.Series[float]":
-    """Hours of dates, or the numbers as they are."""
+    """Return dates as hours, and numbers as they are."""
     if len(columns) > 1:
         try:
             dates = pd.to_datetime(part[list(columns)].astype(float).astype(int))
@@ -133,5 +147,13 @@ def _hours(dates: "pd.Series[pd.Timestamp]") -> "pd.Series[float]":
 
 
 def is_number(column: "pd.Series[str]") -> bool:
-    """Whether every cell that is not empty holds a number."""
+    """Return whether every cell that is not empty holds a number.
+
+    Args:
+        column: cells as text.
+
+    Example:
+        >>> is_number(pd.Series(["1", None])), is_number(pd.Series(["1", "2020-01-01"]))
+        (True, False)
+    """
     return bool(pd.to_numeric(column, errors="coerce").notna().sum() == column.notna().sum())

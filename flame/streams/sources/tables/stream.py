@@ -1,4 +1,4 @@
-"""The stream of tables: rows in steps of time, a node a site."""
+"""Streams from tables: rows in steps of time, with a node for each site."""
 
 from dataclasses import replace
 
@@ -19,9 +19,16 @@ _STEP = "\0step"
 
 
 def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
-    """The stream of a table; ``degree`` neighbours a node where places are known.
+    """Return the stream of a table.
 
-    ``seed`` deals rows to nodes, if they are dealt.
+    Args:
+        config: files, columns and steps.
+        degree: neighbours of each node where places are known.
+        seed: decides how rows are dealt to nodes.
+
+    Raises:
+        BadInput: the table cannot be read, has fewer than two nodes or steps, all outcomes lie in a
+            later step, or a node has no place.
     """
     every = read_rows(config, seed)
     table, classes = with_outcomes(config, every)
@@ -53,7 +60,7 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
 
 
 def _steps(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
-    """The step of each row; -1 where the outcome is known in the next step only."""
+    """Return the step of each row; -1 where its outcome is known only in a later step."""
     time = table[TIME]
     if not config.time_columns:
         within = table.groupby([TIME, SITE]).cumcount()

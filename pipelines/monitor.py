@@ -1,4 +1,4 @@
-"""``flame report``: how the training of a run goes, while it goes or after."""
+"""``flame monitor``: how the training of a run goes, while it goes or after."""
 
 import json
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.federation.config import TrainConfig
 from flame.federation.history import read_history
-from flame.federation.run_files import TRAINING_PAGE
+from flame.federation.run_files import MONITOR_PAGE
 from flame.federation.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
-class ReportResult:
+class MonitorResult:
     """The history so far, and the page that shows it."""
 
     history: pd.DataFrame
     html: Path
 
 
-def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
-    """Write training.html, and event files for TensorBoard if wished for.
+def run(run_folder: Path, tensorboard: bool = False) -> MonitorResult:
+    """Write monitor.html, and event files for TensorBoard if wished for.
 
     ``run_folder`` is that of flame train or flame submit, or of a run at the server, in
     KIT/flame-runs.
@@ -38,9 +38,9 @@ def run(run_folder: Path, tensorboard: bool = False) -> ReportResult:
         from flame.evaluation.pages.tensorboard import export
 
         export(history, run_folder)
-    html = run_folder / TRAINING_PAGE
+    html = run_folder / MONITOR_PAGE
     write_text(html, render(config, _simulated(config), history))
-    return ReportResult(history, html)
+    return MonitorResult(history, html)
 
 
 def _simulated(config: TrainConfig) -> bool | None:

@@ -1,8 +1,10 @@
-"""Calls of a site that has no server: it asks itself, and hears its neighbours.
+"""Calls of a site that learns peer to peer, without a server.
 
-Every site runs a ``Coordinator`` of its own over these calls. An update goes to those that hear the
-site in that round; what all have to know before and after the rounds (sums of patients) is passed
-on from neighbour to neighbour until every site has every answer, and is worked out alike by each.
+Every site runs its own ``Coordinator`` on these calls. A call runs a method at the site itself
+and collects the replies of other sites. In a round of training a site sends its update to the
+neighbours that receive from it in that round. Replies that every site needs before and after the
+rounds, such as sums over patients, are relayed from neighbour to neighbour until every site has
+all of them. Every site then computes the same result from them.
 """
 
 import hashlib
@@ -24,16 +26,17 @@ from flame.federation.task import Message
 from flame.federation.trainings import Training
 
 Answer = Callable[[str, Message], Message]
-"""A site's answer to a method, of arguments by name."""
+"""Runs a method of this site: takes its name and its arguments by name, returns the reply."""
 SENT = "sent"
+"""Folder, in the run folder of the site, of messages that may have to be sent again."""
 _NEWS, _MISSED = "news:", ":missed"
-"""Begins topics that are passed on; ends that under which those are named that will not answer."""
+"""Prefix of topics that are relayed, and suffix of topics that name sites that will not reply."""
 _UNION = 16
-"""Rounds whose links together make the neighbours that news are passed on to."""
+"""Number of rounds whose links together define the neighbours to which replies are relayed."""
 
 
 class Mailbox:
-    """What came from peers, by topic and by whom it is about; many threads may use it."""
+    """Messages received from peers, by topic and by the site that they are about; thread-safe."""
 
     def __init__(self) -> None:
         self._items: dict[str, dict[str, Message]] = {}
@@ -41,10 +44,16 @@ class Mailbox:
         self._changed = threading.Condition()
 
     def put(self, topic: str, sender: str, items: Mapping[str, Message]) -> None:
-        """File what ``sender`` told of itself, and of news what it told of others, too.
+        """Store a message.
 
-        An update is its sender's own, or one site could pass for many; of others' news what was
-        heard first stays.
+        On every topic a sender may send an item about itself. Items about other sites are accepted
+        on relayed topics only, so that no site can send the update of another. An item about
+        another site never replaces a stored one.
+
+        Args:
+            topic: topic of the message.
+            sender: name of the site that sent it.
+            items: contents by the site that they are about.
         """
         own = {name: item for name, item in items.items() if name == sender}
         others = items if topic.startswith(_NEWS) else {}
@@ -54,40 +63,74 @@ class Mailbox:
             self._changed.notify_all()
 
     def heard(self, sender: str) -> int:
-        """How often a site was heard of."""
+        """Return how many messages of a site have arrived.
+
+        Args:
+            sender: name of the site.
+        """
         with self._changed:
             return self._heard.get(sender, 0)
 
     def of(self, topic: str) -> dict[str, Message]:
-        """What is there."""
+        """Return the items of a topic that have arrived, by site, without waiting.
+
+        Args:
+            topic: topic of the messages.
+        """
         with self._changed:
             return dict(self._items.get(topic, {}))
 
     def wait(self, topic: str, wanted: set[str], seconds: float) -> dict[str, Message]:
-        """What is there once all ``wanted`` are, or after so many seconds."""
+        """Wait for items of a topic, and return those that have arrived, by site.
+
+        Args:
+            topic: topic of the messages.
+            wanted: names of the sites whose items end the waiting.
+            seconds: longest time to wait, in s.
+        """
         with self._changed:
             self._changed.wait_for(lambda: wanted <= set(self._items.get(topic, {})), seconds)
             return dict(self._items.get(topic, {}))
 
     def drop(self, topic: str) -> None:
-        """Forget a topic that is done with."""
+        """Delete the items of a topic.
+
+        Args:
+            topic: topic of the messages.
+        """
         with self._changed:
             self._items.pop(topic, None)
 
 
 class Post(Protocol):
-    """Sends to a neighbour, without waiting for it."""
+    """Sends a message to a neighbour and returns at once."""
 
     def __call__(self, neighbour: str, topic: str, items: Mapping[str, Message]) -> None:
-        """``items`` by the site that they are about."""
+        """Send ``items`` to ``neighbour``.
+
+        Args:
+            neighbour: name of the receiving site.
+            topic: topic of the message.
+            items: contents by the site that they are about.
+        """
 
 
 class PeerCall:
-    """The calls of the site called ``name``, which ``answer`` asks itself.
+    """The calls of one site: it runs every method itself and exchanges replies with its neighbours.
 
-    ``peers_of(sites)`` is the graph of a training. A neighbour that is silent for
-    ``heartbeat_timeout_s`` where an update is due is not waited for again until it is heard of;
-    ``lives`` asks it whether it is there and may still send something under a topic.
+    A neighbour from which no update arrives in time is not waited for in later rounds until a
+    message of it arrives.
+
+    Args:
+        name: name of the site.
+        answer: runs a method at the site.
+        box: the messages that the site receives.
+        post: sends a message to a neighbour.
+        lives: returns whether a neighbour is reachable and may still send something on a topic.
+        peers_of: returns the network of a training from the names of its sites.
+        times: longest time to wait for a neighbour, and time without its message after which
+            ``lives`` is called; in s.
+        folder: run folder of the site.
     """
 
     def __init__(
@@ -111,7 +154,11 @@ class PeerCall:
         self._repeated = False
 
     def taking_part(self, federation: Training) -> tuple[str, ...]:
-        """The sites of the training that the coordinator begins."""
+        """Begin a training and return the names of its sites, sorted.
+
+        Args:
+            federation: the training.
+        """
         self._training, self._everyone = federation.name, tuple(sorted(federation.centres))
         return self._everyone
 
@@ -123,11 +170,24 @@ class PeerCall:
         enough: int = 0,
         **arguments: Any,
     ) -> Answers:
-        """This site's answer, and those of others as far as they are needed and heard."""
-        if self.name not in sites:  # another site begins the training, or has it for itself
+        """Call a method at the site itself and collect the replies of other sites.
+
+        In a round of training these are the replies of the neighbours, else those of all ``sites``.
+
+        Args:
+            method: name of the method.
+            sites: names of the sites that run the method.
+            each: further arguments by site; only this site's own are used.
+            enough: not used; it belongs to the interface of ``Call``.
+            arguments: arguments of the method at every site.
+
+        Returns:
+            The replies by site, and for each missing site the reason.
+        """
+        if self.name not in sites:  # another site runs it; this one needs the reply
             return self._with_all(method, sites, arguments, None)
         mine = self.answer(method, given(self.name, each, arguments))
-        if not self._repeated:  # not before this site has answered anything: it may refuse now
+        if not self._repeated:  # after the first reply, as the site may refuse
             self._repeat()
         if method == "train":
             return self._with_neighbours(arguments["name"], arguments["number"], sites, mine)
@@ -155,7 +215,7 @@ class PeerCall:
         return Answers({**got, self.name: mine}, lost)
 
     def _wait(self, topic: str, wanted: set[str]) -> dict[str, Message]:
-        """Wait as long as those that are missing live, up to the time-out."""
+        """Wait for the sites in ``wanted`` up to the time-out; stop for those that do not live."""
         end = time.monotonic() + self.timeout_s
         while True:
             there = self.box.wait(
@@ -184,18 +244,18 @@ class PeerCall:
             gone = set(sites) - passed
             if not gone or missed & gone or time.monotonic() >= end:
                 known = {name: there[name] for name in sites if name in passed}
-                if method != "describe":  # asked anew by every job
+                if method != "describe":  # every job calls it again
                     self._keep(topic, near, there)
                 return Answers(known, dict.fromkeys(gone, "was not heard of by its neighbours"))
             if time.monotonic() >= asks:
                 quiet = [name for name in near if name in sites and name not in passed | missed]
                 dead = {name for name in quiet if not self.lives(name, topic)}
-                self._miss(topic, list(dead & suspects))  # one lost question proves nothing
+                self._miss(topic, list(dead & suspects))  # a single failed check proves nothing
                 suspects, asks = dead, time.monotonic() + self.heartbeat_timeout_s
             self.box.wait(topic, passed | {""}, 0.05)
 
     def _pass_on(self, topic: str, near: list[str], passed: set[str]) -> dict[str, Message]:
-        """Send what is new of a topic to neighbours, and add its sites to ``passed``."""
+        """Send new items of a topic to the neighbours, and add their sites to ``passed``."""
         there = self.box.of(topic)
         news = {name: there[name] for name in set(there) - passed}
         if news:
@@ -204,16 +264,16 @@ class PeerCall:
         return there
 
     def _miss(self, topic: str, names: list[str]) -> None:
-        """Tell everybody that neighbours are dead, so that nobody waits for their answers."""
+        """Announce that neighbours are dead, so that no site waits for their replies."""
         self._silent.update({name: self.box.heard(name) for name in names})
         self.box.put(topic + _MISSED, self.name, {name: {} for name in names})
 
     def _is_silent(self, name: str) -> bool:
-        """Whether a neighbour was found dead, and was not heard of since."""
+        """Whether a neighbour was dead when last checked and has sent nothing since."""
         return name in self._silent and self.box.heard(name) == self._silent[name]
 
     def _near(self, sites: tuple[str, ...]) -> list[str]:
-        """Everybody that hears this site in some round."""
+        """Names of the sites that receive from this site in some round."""
         if len(sites) < 2:
             return []
         peers, place = self.peers_of(sites), sites.index(self.name)
@@ -221,7 +281,7 @@ class PeerCall:
         return [sites[k] for k in np.flatnonzero(links[:, place])]
 
     def _topic(self, method: str, arguments: Message) -> str:
-        """The same at every site, whatever training it has got to."""
+        """Topic of a call; every site gets the same, whatever training it has reached."""
         told = {k: v for k, v in arguments.items() if isinstance(v, str | int | float | dict)}
         training = "" if method == "describe" else self._training
         plain = json.dumps([training, method, told], sort_keys=True, default=lambda _: "")
@@ -234,7 +294,7 @@ class PeerCall:
             self.post(name, topic, items)
 
     def _keep(self, topic: str, to: list[str], items: dict[str, Message]) -> None:
-        """Keep what is sent to neighbours: whoever was killed has lost what was on its way."""
+        """Store a message on disk: a site that is killed loses what it has not delivered."""
         with atomic_path(self._kept(topic)) as path:
             path.write_bytes(pickle.dumps((topic, to, items)))
 
@@ -243,12 +303,12 @@ class PeerCall:
         return self.folder / SENT / f"{digest}.pickle"
 
     def forget(self) -> None:
-        """Remove what was kept: sums of other sites are among it, and nobody waits any more."""
+        """Delete the stored messages: they hold sums of other sites and are not needed any more."""
         shutil.rmtree(self.folder / SENT, ignore_errors=True)
 
     def _repeat(self) -> None:
-        """After a restart, send again what neighbours may have lost with it."""
+        """After a restart, send the stored messages again: some may not have been delivered."""
         self._repeated = True
         for path in sorted((self.folder / SENT).glob("*.pickle")):
-            topic, to, items = pickle.loads(path.read_bytes())  # of this site's own making
+            topic, to, items = pickle.loads(path.read_bytes())  # this site wrote it
             self._send(topic, to, items)

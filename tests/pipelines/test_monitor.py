@@ -9,17 +9,17 @@ import pytest
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.history import add_history, read_history
-from flame.pipelines import report, train
+from flame.pipelines import monitor, train
 
 
 def test_a_run_that_has_just_begun(toy: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"is no run folder .*take one in KIT/flame-runs"):
-        report.run(tmp_path)
+        monitor.run(tmp_path)
     train.run(toy, tmp_path / "run")
     for path in [*(tmp_path / "run" / "models").iterdir(), tmp_path / "run" / "history.csv"]:
         path.unlink()
     with pytest.raises(BadInput, match="no round is done yet"):
-        report.run(tmp_path / "run")
+        monitor.run(tmp_path / "run")
     told = {"training": "federated.seed-0.all", "round": 1, "round_seconds": 5.0}
     add_history(
         tmp_path / "run",
@@ -28,7 +28,7 @@ def test_a_run_that_has_just_begun(toy: TrainConfig, tmp_path: Path) -> None:
             {**told, "site": "b", "patients": 0, "loss": None, "lost": "was silent for 5 s"},
         ],
     )
-    result = report.run(tmp_path / "run")
+    result = monitor.run(tmp_path / "run")
     text = result.html.read_text()
     sites = re.search(r'id="sites-table".*?</table>', text, re.DOTALL)
     assert sites is not None
@@ -46,8 +46,8 @@ def test_tensorboard_reads_what_the_history_says(toy: TrainConfig, tmp_path: Pat
 
     run = tmp_path / "run"
     train.run(toy, run)
-    report.run(run, tensorboard=True)
-    report.run(run, tensorboard=True)
+    monitor.run(run, tensorboard=True)
+    monitor.run(run, tensorboard=True)
     history = read_history(run)
     for name, part in history.groupby("training"):
         folder = run / "tensorboard" / str(name)

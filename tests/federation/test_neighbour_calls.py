@@ -18,9 +18,9 @@ from flame.federation.checkpoint import Checkpoint, finished
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.gossip.method import METHODS
-from flame.federation.gossip.neighbour_calls import SENT, Mailbox, PeerCall
 from flame.federation.gossip.network import GossipConfig
 from flame.federation.in_process import in_process_call
+from flame.federation.neighbour_calls import SENT, Mailbox, PeerCall
 from flame.federation.run_strategy import strategy_of
 from flame.federation.site import Site
 from flame.federation.strategies.gossip import Gossip
@@ -167,6 +167,7 @@ def test_on_a_full_graph_of_equals_it_is_fedavg_after_every_round(four: TrainCon
     assert np.allclose(strategy.weights_for(lost, "a")[0], (0 + 0.25 + 0.5) * 1 + 0.0)
 
 
+@pytest.mark.slow
 def test_a_dead_neighbour_costs_one_silence_and_not_one_a_round(
     four: TrainConfig, tmp_path: Path
 ) -> None:
@@ -262,6 +263,7 @@ def test_a_killed_federation_goes_on_to_the_same_weights(four: TrainConfig, tmp_
         )
 
 
+@pytest.mark.slow
 def test_gossip_trains_evaluates_and_has_a_model_a_centre(
     four: TrainConfig, tmp_path: Path
 ) -> None:

@@ -1,0 +1,32 @@
+"""Tracebacks of unexpected errors, in a file that stays where the error was.
+
+A traceback may name patients and their files. So it is neither printed nor sent: messages name the
+file alone.
+"""
+
+import os
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+ENDING = ".errors.log"
+
+
+def log_error(beside: Path, what: str, error: BaseException) -> Path:
+    """Append the traceback of an error to a log that only its owner can read.
+
+    Args:
+        beside: the output, for example a folder; the log lies beside it and has its name.
+        what: what was being done.
+        error: the error.
+
+    Returns:
+        The path of the log.
+    """
+    path = beside.resolve().with_name(f"{beside.resolve().name}{ENDING}")
+    text = "".join(traceback.format_exception(error))
+    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(handle, "a", encoding="utf-8") as stream:
+        stream.write(f"{stamp} {what}\n{text}\n")
+    return path

@@ -1,0 +1,16 @@
+"""How long work says how far it is."""
+
+from collections.abc import Callable
+
+Progress = Callable[[int, int], None]
+"""Called with steps done and the total."""
+StageProgress = Callable[[str, int, int], None]
+"""Called with the name of a stage, its steps done and their total."""
+
+
+def silent(done: int, total: int) -> None:
+    """Show nothing."""
+
+
+def silent_stages(stage: str, done: int, total: int) -> None:
+    """Show nothing."""
