@@ -18,7 +18,7 @@ from flame.preprocessing.stages.coregistration import coregistration
 from flame.preprocessing.stages.linear_registration import Kind
 from flame.preprocessing.stages.nyul import nyul, read_scales
 from flame.preprocessing.stages.resampling import resampling
-from flame.preprocessing.stages.stage import STAGES, Stage
+from flame.preprocessing.stages.stage import STAGES, Place, Stage
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class StageConfig(Section):
     bias_field: str = "n4"
     """Method of bias-field correction: n4, simpleitk or none."""
     registration: str = "flame"
-    """Method of registration: flame or itk."""
+    """Method of registration: flame or simpleitk."""
     brain: str = "deepbet"
     """Method of brain extraction: deepbet, hd-bet or atlas."""
     template: str = ""
@@ -68,6 +68,8 @@ class StageConfig(Section):
             (self.intensity == "nyul") == bool(self.landmarks),
             "intensity=nyul goes with landmarks=FILE; flame harmonise makes the file",
         )
+        normalises = STAGES[self.intensity]().place is Place.INTENSITY
+        yield normalises, f"intensity: stage '{self.intensity}' normalises no intensities"
         hint = nearest(self.tumour_labels, list(CONVENTIONS))
         yield self.tumour_labels in CONVENTIONS, f"unknown tumour labels: {hint}"
 

@@ -93,23 +93,6 @@ class Correction:
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """Predicted probability of response of one patient.
-
-    Args:
-        pseudonym: name of the patient.
-        probability: probability of response, 0 to 1.
-        low: lower end of its interval; NaN: the model gives none.
-        high: upper end of its interval; NaN: the model gives none.
-    """
-
-    pseudonym: str
-    probability: float
-    low: float = float("nan")
-    high: float = float("nan")
-
-
-@dataclass(frozen=True)
 class CentreScore:
     """One metric of one model at one centre.
 

@@ -90,7 +90,15 @@ def averaged(key: Mapping[Any, Any], part: pd.DataFrame) -> dict[str, Any]:
         (0.9, 6, 2)
     """
     if part.empty:
-        return {**key, "value": np.nan, "low": np.nan, "high": np.nan, "n": 0, "events": 0}
+        return {
+            **key,
+            "value": np.nan,
+            "low": np.nan,
+            "high": np.nan,
+            "n": 0,
+            "events": 0,
+            "reason": "nobody to test",
+        }
     known = part[part.weight > 0]
     seeds, total = max(known.seed.nunique(), 1), known.weight.sum()
     value = float((known.value * known.weight).sum() / total) if total else float("nan")

@@ -9,9 +9,9 @@ import pytest
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed
 from flame.core.imaging import Sequence
-from flame.preprocessing.stages.stage import STAGES
+from flame.preprocessing.stages.stage import STAGES, Place
 
-INTENSITIES = ["nyul", "percentile", "white_stripe", "zscore"]
+INTENSITIES = [name for name in STAGES if STAGES[name]().place is Place.INTENSITY]
 
 
 @pytest.mark.parametrize("name", list(STAGES))
