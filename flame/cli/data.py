@@ -90,7 +90,8 @@ def preprocess(
         str | None, typer.Option(help="Dask scheduler, such as tcp://host:8786.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML file of stage parameters (docs/configuration.md).")
+        Path | None,
+        typer.Option(help="TOML file of stage parameters (docs/reference/configuration.md)."),
     ] = None,
     overrides: Overrides = None,
     plugin: Plugins = None,

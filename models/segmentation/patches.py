@@ -27,7 +27,9 @@ class Patches:
     """
 
     def __init__(self, cases: list[SegmentationCase], side: int, seed: int) -> None:
-        from monai import transforms
+        from flame.core.monai_import import monai
+
+        transforms = monai.transforms
 
         self.cases, self.rng = cases, np.random.default_rng(seed)
         pad = transforms.SpatialPadd([*_KEYS, "tumour"], (side,) * 3)

@@ -173,7 +173,8 @@ class SegmentationModel:
 
     def _windows(self, images: Volume) -> Volume:
         import torch
-        from monai.inferers import sliding_window_inference
+
+        from flame.core.monai_import import monai
 
         def predict(windows: Any) -> Any:
             moved = np.ascontiguousarray(np.moveaxis(windows.numpy(), 1, -1))
@@ -182,7 +183,9 @@ class SegmentationModel:
 
         whole = torch.from_numpy(np.moveaxis(images, -1, 0)[None].copy())
         size = (self.config.patch,) * 3
-        found = sliding_window_inference(whole, size, 4, predict, overlap=0.5, mode="gaussian")
+        found = monai.inferers.sliding_window_inference(
+            whole, size, 4, predict, overlap=0.5, mode="gaussian"
+        )
         return np.moveaxis(found[0].numpy(), 0, -1)
 
 

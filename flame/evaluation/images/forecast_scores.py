@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
+from flame.core.monai_import import monai
 from flame.core.treatment import Radiation
 from flame.models.evolution.model import LEAST_ML, EvolutionCase, EvolutionModel, Forecast
 from flame.models.segmentation.case_table import dice
@@ -148,10 +148,12 @@ def surface(found: Mask, truth: Mask, spacing: float) -> tuple[float, float]:
     a, b = (torch.from_numpy(m[None, None].astype(np.float32)) for m in (found, truth))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # MONAI calls its own old argument
-        distance = compute_hausdorff_distance(
+        distance = monai.metrics.compute_hausdorff_distance(
             a, b, include_background=True, percentile=95, spacing=spacing
         )
-        near = compute_surface_dice(a, b, [SURFACE_MM], include_background=True, spacing=spacing)
+        near = monai.metrics.compute_surface_dice(
+            a, b, [SURFACE_MM], include_background=True, spacing=spacing
+        )
     return float(distance), float(near)
 
 
