@@ -2,22 +2,28 @@
 
 import logging
 import traceback
+from pathlib import Path
+
+from flame.core.error_log import log_error
 
 
-def logged_kind(what: str, error: Exception) -> str:
+def logged_kind(what: str, error: Exception, beside: Path) -> str:
     """Log an error and return its kind.
 
-    The site's log gets the kind and the traceback, without the text of the error.
+    NVIDIA FLARE's log, which an admin can read, gets the kind and where it was. The whole traceback
+    goes to a log beside the site's folder, which only its owner can read.
 
     Args:
         what: the method in which it happened.
         error: the error.
+        beside: folder of the site, such as its kit.
 
     Returns:
         Name of the error's class.
     """
     kind, where = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
     logging.getLogger(__name__).error("%s: %s at\n%s", what, kind, where)
+    log_error(beside, what, error)
     return kind
 
 

@@ -101,7 +101,7 @@ class Peer:
         except FlameError as error:  # an error of the coordinator, which has no patient data
             self.state.update(error=str(error).replace(str(self.folder), "its run"))
         except Exception as error:
-            self.state.update(error=in_words(logged_kind("peer", error)))
+            self.state.update(error=in_words(logged_kind("peer", error, self.folder)))
 
     def _write(self) -> None:
         """Write the files by which the folder is a run that other programs can read."""

@@ -117,7 +117,7 @@ class FlareSite:
         Returns:
             The state of ``Peer``.
         """
-        with _only_kinds("start_peer") as failed:
+        with _only_kinds("start_peer", _Here.now().kit) as failed:
             self._begin(run)
         if failed:
             error = failed.get("refused") or in_words(failed["failed"])
@@ -168,7 +168,7 @@ class FlareSite:
         return True
 
     def _work(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
-        with _only_kinds(method) as failed:
+        with _only_kinds(method, here.kit) as failed:
             if method not in CALLS:
                 raise Refusal(f"does nothing called '{method}'")
             if self._site is None:
@@ -177,7 +177,7 @@ class FlareSite:
             answer: Message = getattr(self._site, method)(**arguments)
             here.log(method, arguments, answer)
             return answer
-        with _only_kinds(method):
+        with _only_kinds(method, here.kit):
             here.log(method, arguments, failed)
         return failed
 
@@ -263,7 +263,7 @@ def secret_of(kit: Path) -> bytes:
 
 
 @contextmanager
-def _only_kinds(method: str) -> Iterator[Message]:
+def _only_kinds(method: str, kit: Path) -> Iterator[Message]:
     """Turn an error in the body into the message that may leave the site."""
     failed: Message = {}
     try:
@@ -271,4 +271,4 @@ def _only_kinds(method: str) -> Iterator[Message]:
     except Refusal as refusal:
         failed["refused"] = str(refusal)
     except Exception as error:
-        failed["failed"] = logged_kind(method, error)
+        failed["failed"] = logged_kind(method, error, kit)
