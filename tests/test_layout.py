@@ -55,9 +55,9 @@ WINGS = {
     ),
     "preprocessing": (
         ("harmonisation", "stages"),
-        ("quality", "radiotherapy_plan"),
-        ("cohort", "config"),
-        ("session", "study"),
+        ("radiotherapy_plan",),
+        ("quality", "study", "cohort", "config"),
+        ("session",),
         ("studies",),
     ),
     "models": (("clinical", "regression", "segmentation"), ("response", "evolution")),

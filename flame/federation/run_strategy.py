@@ -44,3 +44,18 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
     if config.privacy.is_private and len(found.corrections(State([]), "")) > 1:
         raise BadInput(f"privacy.level: with {name} a site learns twice in a round; choose another")
     return found
+
+
+def gossip_of(config: TrainConfig) -> gossip.Gossip:
+    """Return the strategy of a run that learns peer to peer.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: the run has a server.
+    """
+    found = strategy_of(config)
+    if not isinstance(found, gossip.Gossip):
+        raise BadInput(f"federation.strategy {config.federation.strategy} is not peer to peer")
+    return found

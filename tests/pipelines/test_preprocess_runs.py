@@ -301,7 +301,7 @@ def test_another_template_is_named_in_the_output(copied: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"spacing": 0.1}, "spacing 0.1"),
+        ({"spacing": 0.1}, "spacing must be 0.5 or more, not 0.1"),
         ({"brain": "deepbat"}, "did you mean 'deepbet'"),
         ({"intensity": "z-score"}, "did you mean 'zscore'"),
         ({"intensity": "nyul"}, "flame harmonise makes the file"),

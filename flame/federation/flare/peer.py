@@ -20,7 +20,7 @@ from flame.federation.history import write_history
 from flame.federation.neighbour_calls import Answer, Mailbox, PeerCall
 from flame.federation.networks import write_networks
 from flame.federation.run_files import CONFIG
-from flame.federation.run_strategy import strategy_of
+from flame.federation.run_strategy import gossip_of
 from flame.federation.task import Message
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import Training
@@ -79,14 +79,14 @@ class Peer:
         try:
             mine = [f for f in self.plan if self.name in f.centres]
             self._past = {f.name: self._learned(f.name) for f in mine}
-            strategy = strategy_of(self.config)
+            strategy = gossip_of(self.config)
             call = PeerCall(
                 self.name,
                 self._answer,
                 self.box,
                 self._post,
                 self._lives,
-                strategy.peers,  # type: ignore[attr-defined]
+                strategy.peers,
                 (federation.timeout_s, federation.heartbeat_timeout_s),
                 self.folder,
             )

@@ -18,7 +18,7 @@ from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.network import GossipConfig
 from flame.federation.tasks.cohorts import load_cohort
 from flame.federation.tasks.registry import open_task
-from flame.pipelines import report, train
+from flame.pipelines import monitor, train
 from tests.federation.flare.hospitals import PERSON, SITES, Cable, Hospitals, until
 
 pytestmark = pytest.mark.flare
@@ -119,10 +119,10 @@ def test_two_hospitals(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -
     watched = (hospitals.root / "server.out").read_text()
     assert "federated.seed-0.all, round 3: loss a 0." in watched
     (at_server,) = (hospitals.kit("server") / "flame-runs").iterdir()
-    assert set(report.run(at_server).history.site) == {"a", "b"}
+    assert set(monitor.run(at_server).history.site) == {"a", "b"}
     sent = (hospitals.kit("a") / "sent.log").read_text()
     assert "weights after round 3 of federated.seed-0.all, learned from 24 patients" in sent
-    assert "sums over patients in answer to 'moments' (6 numbers, 0.0 kB)" in sent
+    assert "sums over patients in reply to 'moments' (6 numbers, 0.0 kB)" in sent
     told = [
         *tmp_path.glob("run/**/*"),
         *hospitals.kit("server").rglob("*"),
@@ -166,7 +166,7 @@ def test_peer_to_peer_the_server_passes_on_what_it_cannot_read(
                 pairs = zip(one.state.weights, other.state.weights, strict=True)
                 assert all(np.array_equal(a, b) for a, b in pairs)
         assert (own / "networks" / "federated.seed-0.all.keras").exists()
-        assert set(report.run(own).history.site) >= {name}
+        assert set(monitor.run(own).history.site) >= {name}
         told = (hospitals.kit(name) / "sent.log").read_text()
         assert "weights after round 3 of federated.seed-0.all, learned from" in told
         for path in (own / "copied").glob("*.pickle"):
@@ -194,7 +194,7 @@ def test_a_peer_that_dies_is_missed_once_and_goes_on_when_it_is_back(
         for training in flare_plan(config, alone=True):
             if name in training.centres:
                 assert finished(own, training.name).round == 60
-    history = report.run(next((hospitals.kit("a") / "flame-runs").iterdir())).history
+    history = monitor.run(next((hospitals.kit("a") / "flame-runs").iterdir())).history
     assert (history[history.site == "b"].lost == "was silent").any()
 
 

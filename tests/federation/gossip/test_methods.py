@@ -201,5 +201,5 @@ def test_a_node_that_hears_too_few_keeps_its_model() -> None:
     assert np.array_equal(mixed("neighbour-trimmed-mean", 1, graph="matching").models, START)
     with pytest.raises(BadInput, match="num_byzantine' must be 0 or more"):
         open_method("neighbour-trimmed-mean", {"num_byzantine": -1})
-    with pytest.raises(BadInput, match="radius: above 0"):
+    with pytest.raises(BadInput, match="radius' must be above 0"):
         open_method("clipped-gossip", {"radius": 0})

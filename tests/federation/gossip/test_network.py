@@ -40,7 +40,7 @@ def test_the_share_of_lost_messages_is_as_declared() -> None:
 
 def test_nodes_leave_and_come_back() -> None:
     away = peers(away={"c": (2, 5, 9)})
-    assert [bool(away.there(k)[2]) for k in range(11)] == [
+    assert [bool(away.participating(k)[2]) for k in range(11)] == [
         True,
         True,
         False,
