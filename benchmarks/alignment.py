@@ -16,6 +16,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
+from result_line import add_quick, print_result_line
 from scipy.ndimage import affine_transform
 from scipy.spatial.transform import Rotation
 
@@ -56,10 +57,10 @@ def moved(voxels: NDArray[np.float32], move: tuple) -> NDArray[np.float32]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--quick", action="store_true", help="two pairs")
+    add_quick(parser, "one pair")
     arguments = parser.parse_args()
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for cohort, reference, other in list(pairs(arguments.data))[: 2 if arguments.quick else None]:
+    for cohort, reference, other in list(pairs(arguments.data))[: 1 if arguments.quick else None]:
         brain = reference != 0
         fixed = Scan(reference, np.eye(4), Sequence.T1C)
         for name, move in MOVES.items():
@@ -67,13 +68,19 @@ def main() -> None:
             information = similarity(reference[brain], scan.voxels[brain])
             ratio = alignment(fixed, scan, brain)
             found.setdefault((cohort, name), []).append((ratio, information))
-    figures = []
+    figures, headline = [], {}
     for (cohort, name), rows in found.items():
         ratio, information = np.array(rows).T
         print(
             f"{cohort}  {name:30} ratio {ratio.min():.2f} to {ratio.max():.2f}  information "
             f"{information.min():.3f} to {information.max():.3f}  of {len(rows)}"
         )
+        headline[f"{cohort}, {name}"] = {
+            "lowest ratio": ratio.min(),
+            "highest ratio": ratio.max(),
+            "lowest information": information.min(),
+            "highest information": information.max(),
+        }
         figures.append(
             {
                 "cohort": cohort,
@@ -83,6 +90,7 @@ def main() -> None:
             }
         )
     print(json.dumps({"unit": "NMI over its mean 5 mm away", "figures": figures}))
+    print_result_line(__file__, arguments.quick, headline)
 
 
 if __name__ == "__main__":

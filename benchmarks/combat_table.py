@@ -1,6 +1,6 @@
 """Does ComBat make radiomics hold at an unseen hospital? Real patients of three hospitals.
 
-    python benchmarks/combat_table.py PATH/gbm_four_centres.csv
+    python benchmarks/combat_table.py PATH/gbm_four_centres.csv [--quick]
 
 Logistic regressions (C = 0.1) for being alive at 365 days, trained at two hospitals and tested at
 the third, before and after ComBat of volumes and radiomics with age and sex kept. ComBat sees the
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from result_line import add_quick, print_result_line
 from sklearn.linear_model import LogisticRegression
 
 from flame.evaluation.metrics.estimates import auc_estimate
@@ -52,6 +53,7 @@ def scores(table: pd.DataFrame, columns: list[str]) -> dict[str, tuple[float, fl
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path)
+    add_quick(parser, "clinical features with and without volumes, no radiomics")
     arguments = parser.parse_args()
     before = pd.read_csv(arguments.table)
     radiomics = [c for c in before.columns if c.startswith("original_")]
@@ -65,6 +67,8 @@ def main() -> None:
         "clinical, volumes, radiomics": CLINICAL + VOLUMES + radiomics,
         "volumes and radiomics": VOLUMES + radiomics,
     }
+    if arguments.quick:
+        sets = {name: columns for name, columns in sets.items() if "radiomics" not in name}
     figures = {}
     for name, columns in sets.items():
         for kind, table in (("as measured", before), ("ComBat", after)):
@@ -73,6 +77,8 @@ def main() -> None:
         cells = [f"{c} {v:.3f} ({low:.3f}-{high:.3f})" for c, (v, low, high) in row.items()]
         print(f"{name:42}", "  ".join(cells))
     print(json.dumps({"unit": "AUC, low, high", "seeds": 1, "figures": figures}))
+    headline = {name: {c: value for c, (value, *_) in row.items()} for name, row in figures.items()}
+    print_result_line(__file__, arguments.quick, headline)
 
 
 if __name__ == "__main__":

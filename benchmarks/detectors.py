@@ -1,6 +1,6 @@
 """Drift detectors side by side at one and the same run length.
 
-    python benchmarks/detectors.py
+    python benchmarks/detectors.py [--quick]
 
 Each detector is set, between the calmest and the most nervous that it allows, on streams of its
 own (seeds 100 on) so that it alarms about once in 5000 rows without drift; then it is tried on
@@ -10,14 +10,32 @@ the first alarm after the change, where it was noticed within 2000 rows; restart
 know the past.
 """
 
+import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from result_line import add_quick, print_result_line
 from river import drift
 from river.drift import binary
 
-CALM, BEFORE, AFTER, TARGET = 20_000, 1000, 2000, 0.2
+BEFORE, AFTER, TARGET = 1000, 2000, 0.2
+
+
+@dataclass(frozen=True)
+class Size:
+    """Rows of a stream without drift, bisections of a setting, streams for it, for false alarms
+    and for delays."""
+
+    calm: int
+    halvings: int
+    tuning: int
+    false: int
+    changes: int
+
+
+WHOLE, QUICK = Size(20_000, 9, 4, 5, 40), Size(4_000, 5, 1, 1, 3)
 Made = Callable[[float], Any]
 ERRORS: dict[str, tuple[Made, tuple[float, float]]] = {
     "ADWIN": (lambda v: drift.ADWIN(delta=v), (1e-5, 0.99)),
@@ -54,27 +72,29 @@ def features(rng: np.random.Generator, rows: int, level: float) -> np.ndarray:
     return rng.normal(level, 1, rows)
 
 
-def rate(make: Made, value: float, draw: Callable[..., np.ndarray], seed: int) -> float:
+def rate(make: Made, value: float, draw: Callable[..., np.ndarray], seed: int, calm: int) -> float:
     """False alarms in 1000 rows without drift."""
-    return 1000 * len(alarms(make(value), draw(np.random.default_rng(seed), CALM, 0.0))) / CALM
+    return 1000 * len(alarms(make(value), draw(np.random.default_rng(seed), calm, 0.0))) / calm
 
 
-def calibrated(make: Made, grid: tuple[float, float], draw: Callable[..., np.ndarray]) -> float:
+def calibrated(
+    make: Made, grid: tuple[float, float], draw: Callable[..., np.ndarray], size: Size
+) -> float:
     """The most sensitive setting that alarms no more often than the target, by bisection."""
     low, high = float(grid[0]), float(grid[-1])
-    for _ in range(9):
+    for _ in range(size.halvings):
         middle = float(np.sqrt(low * high))
-        often = np.mean([rate(make, middle, draw, 100 + seed) for seed in range(4)]) > TARGET
-        low, high = (low, middle) if often else (middle, high)
+        rates = [rate(make, middle, draw, 100 + seed, size.calm) for seed in range(size.tuning)]
+        low, high = (low, middle) if np.mean(rates) > TARGET else (middle, high)
     return low
 
 
 def delays(
-    make: Made, value: float, draw: Callable[..., np.ndarray], level: float
+    make: Made, value: float, draw: Callable[..., np.ndarray], level: float, changes: int
 ) -> tuple[float, float]:
-    """Median rows to the first alarm, and the share of 40 changes that were noticed."""
+    """Median rows to the first alarm, and the share of changes that were noticed."""
     found = []
-    for seed in range(40):
+    for seed in range(changes):
         rng = np.random.default_rng(seed)
         values = np.concatenate([draw(rng, BEFORE, 0.0), draw(rng, AFTER, level)])
         later = [row - BEFORE + 1 for row in alarms(make(value), values) if row >= BEFORE]
@@ -88,24 +108,41 @@ def table(
     detectors: dict[str, tuple[Made, tuple[float, float]]],
     draw: Callable[..., np.ndarray],
     levels: tuple[float, ...],
-) -> None:
-    """Print a row a detector."""
+    size: Size,
+) -> dict[str, float]:
+    """Print a row a detector; its figures by name."""
     print(
         f"\n{title}\n\n| detector | setting | false alarms in 1000 | "
         + " | ".join(f"delay to {level:g}" for level in levels)
         + " |"
     )
     print("|" + "---|" * (3 + len(levels)))
+    figures: dict[str, float] = {}
     for name, (make, grid) in detectors.items():
-        value = calibrated(make, grid, draw)
-        false = np.mean([rate(make, value, draw, 10 + seed) for seed in range(5)])
-        cells = [
-            f"{d:.0f} ({100 * s:.0f} %)"
-            for d, s in (delays(make, value, draw, level) for level in levels)
-        ]
+        value = calibrated(make, grid, draw, size)
+        false = np.mean(
+            [rate(make, value, draw, 10 + seed, size.calm) for seed in range(size.false)]
+        )
+        found = {level: delays(make, value, draw, level, size.changes) for level in levels}
+        cells = [f"{d:.0f} ({100 * s:.0f} %)" for d, s in found.values()]
+        which = f"{title}, {name}"
+        figures[f"{which}, false alarms in 1000"] = float(false)
+        for level, (delay, noticed) in found.items():
+            figures[f"{which}, delay to {level:g}"] = delay
+            figures[f"{which}, share noticed of {level:g}"] = noticed
         print(f"| {name} | {value:.2g} | {false:.2f} | " + " | ".join(cells) + " |", flush=True)
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add_quick(parser, "shorter and fewer streams, and settings less finely tuned")
+    given = parser.parse_args()
+    size = QUICK if given.quick else WHOLE
+    figures = table("Errors", ERRORS, errors, (0.2, 0.3, 0.5), size)
+    figures |= table("A feature", FEATURES, features, (0.5, 1.0, 2.0), size)
+    print_result_line(__file__, given.quick, figures)
 
 
 if __name__ == "__main__":
-    table("Errors", ERRORS, errors, (0.2, 0.3, 0.5))
-    table("A feature", FEATURES, features, (0.5, 1.0, 2.0))
+    main()

@@ -20,9 +20,11 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from result_line import add_quick, flat, print_result_line
 
 from flame.core.files import write_text
 from flame.core.treatment import Radiation
@@ -37,10 +39,9 @@ from flame.evaluation.images.forecast_scores import (
     sign_accuracy,
     swaps,
 )
-from flame.models.evolution import learned as evolution_unet  # noqa: F401  (registers them)
+from flame.models.evolution import learned, volume_baselines  # noqa: F401  (registers them)
 from flame.models.evolution.calibrated import Calibrated
-from flame.models.evolution.model import EVOLUTION_MODELS
-from flame.models.evolution.volume_baselines import BASELINES
+from flame.models.evolution.model import BASELINES, EVOLUTION_MODELS, EvolutionModel
 from flame.pipelines.parallel import in_parallel
 from flame.simulation.evolution import (
     CONFOUNDED,
@@ -56,6 +57,15 @@ from flame.simulation.world import WORLDS
 CENTRES = 3
 DESIGNS = ("crossed", "confounded", "null crossed", "null confounded")
 LEARNED = ("mechanistic", "U-Net", "hybrid")
+NETWORKS = ("U-Net", "hybrid")
+
+
+class Size(NamedTuple):
+    """Patients that train and that are tested, and batches of a network; None: as many as usual."""
+
+    train: int
+    test: int
+    steps: int | None = None
 
 
 @cache
@@ -83,15 +93,22 @@ def trained(design: str) -> Iterator[str]:
             yield name
 
 
-def one_run(seed: int, design: str, train: int, test: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+def untrained(name: str, size: Size) -> EvolutionModel:
+    """A model of this name."""
+    if name in NETWORKS and size.steps:
+        return EVOLUTION_MODELS[name](steps=size.steps)
+    return EVOLUTION_MODELS[name]()
+
+
+def one_run(seed: int, design: str, size: Size) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Swaps of every model, and its scores where the design is the crossed one."""
     scores, swapped = [], []
     null = design.startswith("null")
-    tested = cohort("b", "null crossed" if null else "crossed", test, 1000 + seed, True)
+    tested = cohort("b", "null crossed" if null else "crossed", size.test, 1000 + seed, True)
     known = [t.case for t in tested]
-    cases = [s.case for s in cohort("a", design, train, seed, False)]
+    cases = [s.case for s in cohort("a", design, size.train, seed, False)]
     for name in trained(design):
-        model = Calibrated(EVOLUTION_MODELS[name]())
+        model = Calibrated(untrained(name, size))
         model.fit(cases)
         if design == "crossed":
             scores.append(evaluate(model, name, known, seed).assign(world="b"))
@@ -115,14 +132,15 @@ def one_run(seed: int, design: str, train: int, test: int) -> tuple[pd.DataFrame
     return pd.concat(scores) if scores else pd.DataFrame(columns=["seed"]), pd.DataFrame(swapped)
 
 
-def table(rows: pd.DataFrame, title: str) -> None:
-    """Mean over patients of every metric, a model a line."""
+def table(rows: pd.DataFrame, title: str) -> dict[str, float]:
+    """Print the mean over patients of every metric, a model a line; the means by name."""
     print(f"\n{title}: {rows.groupby(['seed', 'patient']).ngroups} patients")
     shown = {
         name: {m: by_patient(part, m).mean() for m in UNITS}
         for name, part in rows.groupby("model", sort=False)
     }
     print(pd.DataFrame(shown).T.round(3).to_string())
+    return flat(shown)
 
 
 def differences(rows: pd.DataFrame) -> list[dict]:
@@ -187,65 +205,76 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--train", type=int, default=45)
     parser.add_argument("--test", type=int, default=24)
-    parser.add_argument("--quick", action="store_true", help="one seed, few patients, crossed")
+    add_quick(parser, "one seed, five patients, networks hardly trained, crossed only")
     parser.add_argument("--out", type=Path, help="folder for the rows behind the tables")
     parser.add_argument("--designs", nargs="*", default=list(DESIGNS), choices=DESIGNS)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seeds, arguments.designs = arguments.seeds[:1], ["crossed"]
-        arguments.train, arguments.test = 9, 3
+        arguments.seeds, arguments.designs, arguments.jobs = arguments.seeds[:1], ["crossed"], 1
+    size = Size(4, 1, 2) if arguments.quick else Size(arguments.train, arguments.test)
     if arguments.out:
-        show(*kept_rows(arguments, arguments.out))
+        headline = show(*kept_rows(arguments, size, arguments.out))
     else:
         with TemporaryDirectory() as folder:
-            show(*kept_rows(arguments, Path(folder)))
+            headline = show(*kept_rows(arguments, size, Path(folder)))
+    print_result_line(__file__, arguments.quick, headline)
 
 
-def files(out: Path, seed: int, design: str, train: int, test: int) -> list[Path]:
+def files(out: Path, seed: int, design: str, size: Size) -> list[Path]:
     """Where the scores and the swaps of a run are kept."""
-    return [out / f"{kind} {seed} {design} {train} {test}.csv" for kind in ("scores", "swaps")]
+    sizes = " ".join(str(n) for n in size if n is not None)
+    return [out / f"{kind} {seed} {design} {sizes}.csv" for kind in ("scores", "swaps")]
 
 
-def one_seed(seed: int, designs: list[str], train: int, test: int, out: Path) -> None:
+def one_seed(seed: int, designs: list[str], size: Size, out: Path) -> None:
     """Run the designs that are not kept yet: they share their patients before radiotherapy."""
     for design in designs:
-        kept = files(out, seed, design, train, test)
+        kept = files(out, seed, design, size)
         if not kept[-1].exists():
-            for path, rows in zip(kept, one_run(seed, design, train, test), strict=True):
+            for path, rows in zip(kept, one_run(seed, design, size), strict=True):
                 write_text(path, rows.to_csv(index=False))
     _patient.cache_clear()
 
 
-def kept_rows(arguments: argparse.Namespace, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def kept_rows(
+    arguments: argparse.Namespace, size: Size, out: Path
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Scores and swaps of all runs, each written to ``out`` once it is done."""
     out.mkdir(parents=True, exist_ok=True)
-    designs, size = arguments.designs, (arguments.train, arguments.test)
-    work = [(seed, designs, *size, out) for seed in arguments.seeds]
+    designs = arguments.designs
+    work = [(seed, designs, size, out) for seed in arguments.seeds]
     for seed, _ in zip(arguments.seeds, in_parallel(one_seed, work, arguments.jobs), strict=True):
         print(f"done: seed {seed}", flush=True)
-    kept = [files(out, seed, d, *size) for seed in arguments.seeds for d in designs]
+    kept = [files(out, seed, d, size) for seed in arguments.seeds for d in designs]
     scores, swapped = ([pd.read_csv(p) for p in kind] for kind in zip(*kept, strict=True))
     return pd.concat(scores), pd.concat(swapped)
 
 
-def show(rows: pd.DataFrame, swapped: pd.DataFrame) -> None:
-    """Print the tables and, as the last line, the figures."""
+def show(rows: pd.DataFrame, swapped: pd.DataFrame) -> dict[str, float]:
+    """Print the tables and the figures; the headline ones."""
     print("\nSimulated patients: trained in world a, tested in world b")
-    figures = []
+    figures, headline = [], {}
     if len(rows):
         table(rows[rows.world == "a"], "Validation in world a, before calibration")
         rows = rows[rows.world == "b"]
-        table(rows, "All days")
+        headline = table(rows, "All days")
         for column in ("horizon", "trend"):
             for value, part in rows.groupby(column):
                 table(part, str(value))
         print("\nDifferences, mean over patients with 95 % interval")
         figures += differences(rows)
     print("\nOther radiation against photons on the last day")
-    figures += swap_table(swapped)
+    radiations = swap_table(swapped)
+    figures += radiations
+    for row in radiations:
+        which = f"{row['design']}, {row['model']}"
+        headline |= {
+            f"{which}, {k}": row[k] for k in ("sign_accuracy", "false_effects", "covered_90")
+        }
     seeds = sorted(int(s) for s in swapped.seed.unique())
     print(json.dumps({"unit": "mean over patients", "seeds": seeds, "figures": figures}))
+    return headline
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
+from result_line import add_quick, print_result_line
 from unseen import auc_unseen, settings, trained
 
 from flame.federation.compression import BITS
@@ -24,7 +25,7 @@ HIDDEN, AIM = 512, 0.005
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table")
-    parser.add_argument("--quick", action="store_true", help="one seed, 5 rounds")
+    add_quick(parser, "one seed, 5 rounds")
     given = parser.parse_args()
     seeds, rounds = (range(1), 5) if given.quick else (range(5), 20)
     rows = []
@@ -45,7 +46,8 @@ def main() -> None:
                 ]
     table = pd.DataFrame(rows).pivot(index=["centre", "seed"], columns="bits", values="auc")
     print(f"Real patients; AUC at the hospital left out, means over {len(seeds)} seeds")
-    print(table.groupby("centre").mean().round(4).to_string())
+    means = table.groupby("centre").mean()
+    print(means.round(4).to_string())
     lost = pd.DataFrame({bits: table[max(BITS)] - table[bits] for bits in BITS[1:]})
     print("\nAUC lost against 32 bits: mean, and the most of any hospital and seed")
     print(lost.agg(["mean", "max"]).round(5).to_string())
@@ -62,6 +64,15 @@ def main() -> None:
             }
         )
     )
+    headline = {
+        f"{bits} bits": {
+            **{f"AUC unseen, {name}": value for name, value in means[bits].items()},
+            "AUC lost, mean": lost[bits].mean() if bits in lost else None,
+            "AUC lost, most": lost[bits].max() if bits in lost else None,
+        }
+        for bits in means
+    }
+    print_result_line(__file__, given.quick, headline)
 
 
 if __name__ == "__main__":

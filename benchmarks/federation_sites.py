@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 from federation import PEERS, made_up_table, settings
 from peers.local_training import LOG
+from result_line import add_quick, print_result_line
 
 from flame.federation.checkpoint import finished
 from flame.federation.config import centres
@@ -92,12 +93,15 @@ def law(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def flare_rounds_a_second(rounds: int) -> float:
-    """Of NVIDIA FLARE's simulator with MANY sites, from the first start of a round to the last."""
+def flare_rounds_a_second(sites: int, rounds: int) -> float:
+    """Of NVIDIA FLARE's simulator, from the first start of a round to the last."""
     with tempfile.TemporaryDirectory() as scratch:
         log = Path(scratch) / "rounds.jsonl"
         script, workspace = PEERS / "flare_numpy_fedavg.py", Path(scratch) / "workspace"
-        command = [sys.executable, *map(str, (script, workspace, MANY, THREADS, rounds))]
+        command = [
+            sys.executable,
+            *map(str, (script, workspace, sites, min(THREADS, sites), rounds)),
+        ]
         environment = os.environ | {LOG: str(log), "PYTHONPATH": str(PEERS)}
         subprocess.run(command, env=environment, capture_output=True, check=True)
         starts = pd.read_json(log, lines=True).groupby("round")["at"].min()
@@ -106,18 +110,24 @@ def flare_rounds_a_second(rounds: int) -> float:
         return (rounds - 1) / float(starts.iloc[-1] - starts.iloc[0])
 
 
-def print_scaling(rounds: int, sites: tuple[int, ...]) -> None:
-    """Print seconds and memory against sites and weights, and what fits."""
-    table = pd.DataFrame([apart(n, width, rounds) for width in WIDTHS for n in sites])
+def print_scaling(rounds: int, sites: tuple[int, ...], widths: tuple[int, ...]) -> dict[str, float]:
+    """Print seconds and memory against sites and weights, and what fits, which is returned."""
+    table = pd.DataFrame([apart(n, width, rounds) for width in widths for n in sites])
     print("Made-up patients, in process, 80 a site, 5 epochs; medians over rounds")
     print(table.round(3).to_string(index=False))
     print("\nWhat fits: seconds grow with this power of the number of sites; both are linear in it")
-    print(law(table).round(3).to_string(index=False))
+    fits = law(table)
+    print(fits.round(3).to_string(index=False))
+    return {
+        f"{int(row.weights)} weights, {name}": row[name]
+        for _, row in fits.iterrows()
+        for name in fits.columns[1:]
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="fewer sizes and rounds")
+    add_quick(parser, "two sizes, and 4 sites instead of 100")
     parser.add_argument("--no-flare", action="store_true", help="without FLARE's simulator")
     parser.add_argument("--many", action="store_true", help="only the 100 sites")
     parser.add_argument("--one", nargs="+", type=int, help=argparse.SUPPRESS)
@@ -125,21 +135,32 @@ def main() -> None:
     if given.one:
         print(json.dumps(measured(*given.one)))
         return
+    figures: dict[str, float | None] = {}
     if not given.many:
-        print_scaling(*((3, SITES[:3]) if given.quick else (8, SITES)))
-    own = 1 / apart(MANY, 0, 20, 1)["round s"]
-    print(f"\n{MANY} sites, logistic regression, a step a round: FLAME {own:.2f} rounds a second")
+        figures = print_scaling(
+            *((3, SITES[:2], WIDTHS[1:2]) if given.quick else (8, SITES, WIDTHS))
+        )
+    many = 4 if given.quick else MANY
+    own = 1 / apart(many, 0, 20, 1)["round s"]
+    print(f"\n{many} sites, logistic regression, a step a round: FLAME {own:.2f} rounds a second")
     told = {
-        "name": f"rounds a second with {MANY} sites in process",
+        "name": f"rounds a second with {many} sites in process",
         "value": round(own, 3),
         "unit": "1/s",
         "seeds": [0],
     }
+    theirs = None
     if not given.no_flare:
-        theirs = flare_rounds_a_second(4)
+        theirs = flare_rounds_a_second(many, 3 if given.quick else 4)
         print(f"NVIDIA FLARE's simulator {theirs:.3f}")
         told |= {"baseline": "NVIDIA FLARE's simulator, NumPy", "ratio": round(own / theirs, 1)}
     print(json.dumps(told))
+    figures |= {
+        f"{many} sites, rounds a second": own,
+        f"{many} sites, rounds a second, FLARE's simulator": theirs,
+        f"{many} sites, ratio": own / theirs if theirs else None,
+    }
+    print_result_line(__file__, given.quick, figures)
 
 
 if __name__ == "__main__":

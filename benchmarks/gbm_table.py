@@ -11,8 +11,10 @@ import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from result_line import add_quick, print_result_line
 
 from flame.core.config import load_config
 from flame.federation.config import TrainConfig
@@ -24,24 +26,27 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "gbm_table.toml"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", type=Path)
-    parser.add_argument("--quick", action="store_true", help="one seed, two folds, in process")
+    add_quick(parser, "one seed, two folds, few rounds, in process")
     parser.add_argument("--out", type=Path, help="run folder to keep")
     arguments = parser.parse_args()
     config = load_config(TrainConfig, EXAMPLE, [f"data.table={arguments.table}"])
     if arguments.quick:
         config = replace(
             config,
-            training=replace(config.training, seeds=(0,), folds=2),
+            training=replace(config.training, seeds=(0,), folds=2, rounds=5),
             federation=replace(config.federation, engine="in-process"),
         )
     with tempfile.TemporaryDirectory() as scratch:
         run = arguments.out or Path(scratch) / "run"
         train.run(config, run)
         evaluate.run(run)
-        report(pd.read_csv(run / "scores.csv"), pd.read_csv(run / "differences.csv"), config)
+        scores, gaps = (pd.read_csv(run / f"{name}.csv") for name in ("scores", "differences"))
+        headline = report(scores, gaps, config)
+    print_result_line(__file__, arguments.quick, headline)
 
 
-def report(scores: pd.DataFrame, gaps: pd.DataFrame, config: TrainConfig) -> None:
+def report(scores: pd.DataFrame, gaps: pd.DataFrame, config: TrainConfig) -> dict[str, Any]:
+    """Print the tables and the figures; the headline ones."""
     aucs = scores[scores.metric == "auc"].copy()
     aucs["auc"] = [f"{r.value:.3f} ({r.low:.3f}-{r.high:.3f})" for r in aucs.itertuples()]
     local = aucs.model == "local"
@@ -52,7 +57,7 @@ def report(scores: pd.DataFrame, gaps: pd.DataFrame, config: TrainConfig) -> Non
     print("\nPaired differences of AUC (95 % bootstrap interval over patients)")
     print(gaps.drop(columns="reason").round(3).to_string(index=False))
     pooled = gaps[gaps.against.str.startswith("pooled")]
-    figures = {
+    figures: dict[str, Any] = {
         "name": "federated minus pooled AUC, the lowest over centres seen and unseen",
         "value": round(float(pooled.value.min()), 4),
         "unit": "AUC",
@@ -65,6 +70,11 @@ def report(scores: pd.DataFrame, gaps: pd.DataFrame, config: TrainConfig) -> Non
         "engine": config.federation.engine,
     }
     print(json.dumps(figures))
+    own = aucs[(aucs.model == "federated") | aucs.model.str.endswith("leave-one-out")]
+    return {
+        figures["name"]: figures["value"],
+        **{f"AUC, {r.model} at {r.tested_on}": r.value for r in own.itertuples()},
+    }
 
 
 if __name__ == "__main__":

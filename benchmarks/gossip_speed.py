@@ -1,6 +1,6 @@
 """Rounds of learning peer to peer in process: how fast, and how that grows with nodes.
 
-    python benchmarks/gossip_speed.py [--gossipy PYTHON]
+    python benchmarks/gossip_speed.py [--gossipy PYTHON] [--quick]
 
 A network of 3-20-1, 100 rows a node, 5 full-batch steps of Adam and one exchange with the
 neighbours of a ring a round; on a random graph of 8 neighbours, too. PYTHON is an environment that
@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from result_line import add_quick, print_result_line
 
 from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.learner import Pace
@@ -51,28 +52,38 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gossipy", default="")
+    add_quick(parser, "10 and 100 nodes only")
     given = parser.parse_args()
+    sizes = SIZES[:2] if given.quick else SIZES
     graphs = {
         "ring": GossipConfig(),
         "8 neighbours": GossipConfig(topology="watts-strogatz", degree=8, probability=0.5),
     }
     print("| nodes | graph | FLAME, nodes x rounds a second | gossipy | ratio |")
     print("|---|---|---|---|---|")
-    seconds = {}
-    for nodes in SIZES:
+    seconds: dict[tuple[int, str], float] = {}
+    headline: dict[str, float | None] = {}
+    for nodes in sizes:
         for name, gossip in graphs.items():
             if nodes <= gossip.degree and name != "ring":
                 continue
             seconds[nodes, name] = flame(nodes, gossip)
             speed, other = nodes / seconds[nodes, name], ""
+            which = f"nodes x rounds a second, {nodes} nodes, {name}"
+            headline[which] = speed
             if given.gossipy and name == "ring":
-                there = nodes / peer(given.gossipy, nodes)
+                headline[f"{which}, gossipy"] = there = nodes / peer(given.gossipy, nodes)
                 other = f"{there:.0f} | {speed / there:.0f}"
+            elif name == "ring":
+                headline[f"{which}, gossipy"] = None
             print(f"| {nodes} | {name} | {speed:.0f} | {other or ' | '} |", flush=True)
     powers = [
-        np.log10(seconds[b, "ring"] / seconds[a, "ring"]) for a, b in ((10, 100), (100, 1000))
+        float(np.log10(seconds[b, "ring"] / seconds[a, "ring"]))
+        for a, b in zip(sizes, sizes[1:], strict=False)
     ]
-    print(f"\nTime grows with nodes to the power {powers[0]:.2f}, then {powers[1]:.2f}.")
+    print(f"\nTime grows with nodes to the power {', then '.join(f'{p:.2f}' for p in powers)}.")
+    headline |= {f"power of nodes from {a}": p for a, p in zip(sizes, powers, strict=False)}
+    print_result_line(__file__, given.quick, headline)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from nilearn import datasets
 from numpy.typing import NDArray
+from result_line import add_quick, print_result_line
 
 from flame.models.evolution.growth import Growth, diffusivity, grow
 
@@ -114,15 +115,16 @@ def timed(solve: Any, *arguments: Any) -> tuple[Volume, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--toolkit", help="folder that holds the package TumorGrowthToolkit")
-    parser.add_argument("--quick", action="store_true", help="2 mm")
+    add_quick(parser, "2 mm, and only the tumour of 30 ml")
     arguments = parser.parse_args()
     if arguments.toolkit:
         sys.path.insert(0, arguments.toolkit)
     spacing, peer = (2 if arguments.quick else 1), (toolkit if arguments.toolkit else explicit)
     white, grey = tissues(spacing)
     flame(white, grey, 0.01, 0.01, spacing)  # compiles
-    figures = []
-    for name, (d, rho) in CASES.items():
+    figures: list[dict[str, Any]] = []
+    cases = list(CASES.items())[: 1 if arguments.quick else None]
+    for name, (d, rho) in cases:
         mine, seconds = timed(flame, white, grey, d, rho, spacing)
         theirs, theirs_seconds = timed(peer, white, grey, d, rho, spacing)
         error = float(np.linalg.norm(mine - theirs) / np.linalg.norm(theirs))
@@ -143,6 +145,8 @@ def main() -> None:
             }
         )
     print(json.dumps({"unit": "CPU-s", "peer": peer.__name__, "figures": figures}))
+    headline = {row.pop("case"): row for row in figures}
+    print_result_line(__file__, arguments.quick, headline)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from result_line import add_quick, print_result_line
 from unseen import FEATURES, auc_unseen, settings, trained
 
 from flame.evaluation.outcomes.membership import attacks
@@ -59,7 +60,7 @@ def measured(config: TrainConfig, run: Path) -> list[dict[str, Any]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table")
-    parser.add_argument("--quick", action="store_true", help="one seed, three noises, 5 rounds")
+    add_quick(parser, "one seed, without noise and with one, 5 rounds")
     arguments = parser.parse_args()
     seeds, noises = (range(1), NOISES[:4:2]) if arguments.quick else (range(3), NOISES)
     rows = []
@@ -92,6 +93,14 @@ def main() -> None:
             }
         )
     )
+    headline = {}
+    for noise, part in table.groupby("noise"):
+        headline[f"noise {noise:g}"] = {
+            "AUC unseen": part.auc.mean(),
+            "attack's AUC": part.attack.mean(),
+            "epsilon": part.epsilon.max(),
+        }
+    print_result_line(__file__, arguments.quick, headline)
 
 
 if __name__ == "__main__":

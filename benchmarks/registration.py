@@ -16,6 +16,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from result_line import add_quick, print_result_line
 from scipy.ndimage import affine_transform, gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
@@ -142,10 +143,10 @@ def run(method: Callable[..., np.ndarray], case: Case, kind: str) -> tuple[float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--quick", action="store_true", help="5 cases of each kind")
+    add_quick(parser, "one case of each kind")
     parser.add_argument("--only-flame", action="store_true")
     arguments = parser.parse_args()
-    count = 5 if arguments.quick else 30
+    count = 1 if arguments.quick else 30
     methods = {"flame": flame} | ({} if arguments.only_flame else {"SimpleITK": itk})
     warm = next(cases(arguments.data, "affine", 1))
     flame(*warm.fixed, *warm.moving, "affine")  # compiled once, as the cache of a user is
@@ -172,6 +173,7 @@ def main() -> None:
     for name, row in figures.items():
         print(f"{name:18}", "  ".join(f"{k} {v:.2f}" for k, v in row.items()))
     print(json.dumps({"unit": "mm and CPU-s a case", "seeds": count, "figures": figures}))
+    print_result_line(__file__, arguments.quick, figures)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from lifelines.utils import concordance_index
+from result_line import add_quick, print_result_line
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
 
 from flame.core.config import load_config
 from flame.federation.config import TrainConfig
+from flame.federation.run_folder import RunFolder
 from flame.federation.sections import DataConfig, RegressionConfig
-from flame.federation.trainings import FEDERATED, Training
 from flame.models.clinical.rano import CRITERIA, Burden, Rating, assess
 from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, train
-from flame.pipelines.train import finished
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SHOWN = ("federated leave-one-out", "federated", "personalised", "local", "pooled")
@@ -40,19 +40,33 @@ Figures = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tables", type=Path)
-    parser.add_argument("--quick", action="store_true", help="one seed")
+    add_quick(parser, "one seed, two folds, clinical features alone, fewer bootstrap samples")
     parser.add_argument("--out", type=Path, help="folder of runs to keep")
     arguments = parser.parse_args()
     seeds = (0,) if arguments.quick else (0, 1, 2, 3, 4)
     with tempfile.TemporaryDirectory() as scratch:
         out = arguments.out or Path(scratch)
         figures = {
-            **three_hospitals(arguments.tables / "gbm_four_centres.csv", out, seeds),
-            **lumiere(arguments.tables / "lumiere_visits.csv", out, seeds),
-            **agreement(pd.read_csv(arguments.tables / "lumiere_visits.csv")),
+            **three_hospitals(
+                arguments.tables / "gbm_four_centres.csv", out, seeds, arguments.quick
+            ),
+            **lumiere(arguments.tables / "lumiere_visits.csv", out, seeds, arguments.quick),
+            **agreement(pd.read_csv(arguments.tables / "lumiere_visits.csv"), arguments.quick),
             **tcga_brca(arguments.tables / "fed_tcga_brca", out),
         }
     print(json.dumps({"name": "response", "seeds": list(seeds), "figures": figures}))
+    print_result_line(__file__, arguments.quick, without_intervals(figures))
+
+
+def without_intervals(figures: Figures) -> Figures:
+    """The value of every figure that is a value with its interval; the others as they are."""
+    found: Figures = {}
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            found[name] = without_intervals(value)
+        else:
+            found[name] = value[0] if isinstance(value, list) else value
+    return found
 
 
 def run(config: TrainConfig, folder: Path) -> pd.DataFrame:
@@ -62,7 +76,7 @@ def run(config: TrainConfig, folder: Path) -> pd.DataFrame:
     return pd.read_csv(folder / "scores.csv")
 
 
-def three_hospitals(table: Path, out: Path, seeds: tuple[int, ...]) -> Figures:
+def three_hospitals(table: Path, out: Path, seeds: tuple[int, ...], quick: bool) -> Figures:
     """Alive at 365 days and survival, from clinical features, and with radiomics."""
     example = load_config(TrainConfig, EXAMPLES / "gbm_table.toml", [f"data.table={table}"])
     example = replace(
@@ -71,12 +85,16 @@ def three_hospitals(table: Path, out: Path, seeds: tuple[int, ...]) -> Figures:
         training=replace(example.training, seeds=seeds, personalised=True),
         baselines={"clinical only": CLINICAL},
     )
+    sets = {"clinical": CLINICAL, "radiomics": example.model.clinical}
+    if quick:
+        example = replace(example, training=replace(example.training, folds=2, personalised=False))
+        sets = {"clinical": CLINICAL}
     figures: Figures = {}
     for task, metrics in (
         ("response", ("auc", "brier", "calibration slope")),
         ("survival", ("c_index", "calibration slope")),
     ):
-        for name, features in (("clinical", CLINICAL), ("radiomics", example.model.clinical)):
+        for name, features in sets.items():
             model = ResponseModelConfig(kind="logistic", clinical=tuple(features))
             data = replace(example.data, horizon_days=365.0 if task == "response" else None)
             config = replace(example, task=task, model=model, data=data)
@@ -110,7 +128,7 @@ def show(title: str, figures: Figures, centres: tuple[str, ...]) -> None:
     sys.stdout.flush()
 
 
-def lumiere(table: Path, out: Path, seeds: tuple[int, ...]) -> Figures:
+def lumiere(table: Path, out: Path, seeds: tuple[int, ...], quick: bool) -> Figures:
     """Whether the next rating is PD, from the visits before it; one centre, split by patient."""
     visits = next_ratings(pd.read_csv(table))
     out.mkdir(parents=True, exist_ok=True)
@@ -129,6 +147,8 @@ def lumiere(table: Path, out: Path, seeds: tuple[int, ...]) -> Figures:
         replace(TrainConfig(data).training, seeds=seeds),
         baselines={"last rating": ("PD now",), "volume": ("volume", "growth")},
     )
+    if quick:
+        config = replace(config, training=replace(config.training, folds=2))
     scores = run(config, out / "lumiere")
     responders = int(visits.response.sum())
     print(
@@ -181,7 +201,7 @@ END_OF_RADIOTHERAPY = 70
 """Day from the first image: LUMIERE gives no dates of radiotherapy; four weeks after surgery."""
 
 
-def agreement(table: pd.DataFrame) -> Figures:
+def agreement(table: pd.DataFrame, quick: bool) -> Figures:
     """RANO by FLAME against the expert ratings of LUMIERE, visit by visit."""
     visits, figures = sized(table).dropna(subset=["volume"]), {}
     print(
@@ -201,13 +221,16 @@ def agreement(table: pd.DataFrame) -> Figures:
                     said = "PD" if found.rating is Rating.UNCONFIRMED else str(found.rating)
                     rows.append((patient, "SD" if said == Rating.NOT_PD else said, expert))
         made = pd.DataFrame(rows, columns=["patient", "flame", "expert"])
-        figures[f"RANO agreement, {name}"] = row = {"visits": len(made), **_intervals(made)}
+        figures[f"RANO agreement, {name}"] = row = {
+            "visits": len(made),
+            **_intervals(made, 50 if quick else 500),
+        }
         cells = (f"{v:.3f} ({low:.3f}-{high:.3f})" for v, low, high in list(row.values())[1:])
         print(f"| {name} | {len(made)} | {' | '.join(cells)} |")
     return figures
 
 
-def _intervals(rows: pd.DataFrame) -> Figures:
+def _intervals(rows: pd.DataFrame, samples: int) -> Figures:
     def of(part: pd.DataFrame) -> list[float]:
         pd_said, pd_true = part.flame == "PD", part.expert == "PD"
         return [
@@ -220,7 +243,7 @@ def _intervals(rows: pd.DataFrame) -> Figures:
     rng = np.random.default_rng(0)
     drawn = [
         of(pd.concat([by_patient[i] for i in rng.integers(0, len(by_patient), len(by_patient))]))
-        for _ in range(500)
+        for _ in range(samples)
     ]
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     names = ("balanced accuracy", "kappa", "accuracy of four")
@@ -269,7 +292,7 @@ def tcga_brca(folder: Path, out: Path) -> Figures:
         regression=RegressionConfig(penalizer=0.01),
     )
     train.run(config, out / "brca")
-    shared = finished(out / "brca", Training(FEDERATED, centres, 0, 2).name).shared
+    shared = RunFolder(out / "brca").federated_model(config).shared
     beta = shared["beta"] / np.sqrt(shared["sum_sq_dev"] / shared["count"])
     score = pd.Series(-tested[list(features)].to_numpy(float) @ beta, tested.index)
     figures = {"FLAME, all regions": concordance_index(tested["T"], score, tested["E"])}

@@ -1,6 +1,6 @@
 """Methods on published streams that drift: how much of the gap to the oracle is closed, and where.
 
-    python benchmarks/streams.py [--ablate] [--seeds 5] [--jobs 2]
+    python benchmarks/streams.py [--ablate] [--seeds 5] [--jobs 2] [--quick]
 
 FedDrift's schedules and its sources SINE, CIRCLE and SEA, SEA with 10 % wrong labels, and
 hyperplanes; ten nodes, ten steps, 100 rows a node and step, on a ring, and on an exponential graph
@@ -18,6 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import pandas as pd
+from result_line import add_quick, print_result_line
 
 from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.learner import Pace
@@ -45,6 +46,8 @@ GRAPHS = {
     "exponential, 30 % lost": GossipConfig(topology="exponential", loss=0.3),
 }
 PAPER_DROP = {"sine": 0.2, "circle": 0.1, "sea": 0.04, "hyperplane": 0.1}
+QUICK = ("SINE-2", "A", "ring")
+"""Set, schedule and graph that --quick takes."""
 ABLATED = {
     "whole": {},
     "no births": {"births": False},
@@ -116,8 +119,12 @@ def ablated(seeds: int) -> Iterator[Job]:
                 yield Job(name, schedules[0], "ring", variant, how, seed)
 
 
-def table(found: pd.DataFrame) -> None:
-    """Per set and graph: means, gap closed, and the margin over the best local of each seed."""
+def table(found: pd.DataFrame) -> dict[str, float]:
+    """Per set and graph: means, gap closed, and the margin over the best local of each seed.
+
+    Prints them and returns the headline figures.
+    """
+    headline: dict[str, float] = {}
     for (name, graph), part in found.groupby(["set", "graph"], sort=False):
         everywhere = found[(found.set == name) & (found.graph == "ring")]
         others = everywhere[everywhere.method.isin((*LOCAL, *CENTRAL, *PAPER))]
@@ -128,12 +135,19 @@ def table(found: pd.DataFrame) -> None:
         for method in (*LOCAL, *PEERS, *CENTRAL, *PAPER, OWN, *ORACLES):
             row = means.loc[method]
             print(f"| {method} | {row['all']:.2f} | {row.calm:.2f} | {row.kB:.0f} |")
+            if method in (OWN, *ORACLES):
+                headline[f"{name}, {graph}, {method}, all steps"] = row["all"]
+                headline[f"{name}, {graph}, {method}, without changes"] = row.calm
         for score in ("all", "calm"):
             for oracle in ORACLES:
-                _gap(part, means, score, oracle)
+                more, closed = _gap(part, means, score, oracle)
+                headline[f"{name}, {graph}, {score}, more than the best local or peer"] = more
+                headline[f"{name}, {graph}, {score}, share of the gap to {oracle}"] = closed
+    return headline
 
 
-def _gap(part: pd.DataFrame, means: pd.DataFrame, score: str, oracle: str) -> None:
+def _gap(part: pd.DataFrame, means: pd.DataFrame, score: str, oracle: str) -> tuple[float, float]:
+    """Print and return the points more than the best local or peer, and the share of the gap."""
     wide = part.pivot_table(index=["schedule", "seed"], columns="method", values=score)
     best = means.loc[[*LOCAL, *PEERS], score].idxmax()
     more = interval((wide[OWN] - wide[best]).groupby("seed").mean())
@@ -145,6 +159,7 @@ def _gap(part: pd.DataFrame, means: pd.DataFrame, score: str, oracle: str) -> No
         f"{means.loc[oracle, score] - means.loc[best, score]:.2f}; below the best local of its "
         f"seed in {(margin < 0).sum()} of {len(margin)} runs (smallest margin {margin.min():+.2f})"
     )
+    return more.value, closed
 
 
 def main() -> None:
@@ -153,15 +168,22 @@ def main() -> None:
     parser.add_argument("--ablate", action="store_true")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
+    add_quick(parser, "one schedule of SINE-2 on a ring, one seed")
     given = parser.parse_args()
-    jobs = list((ablated if given.ablate else compared)(given.seeds))
+    jobs = list((ablated if given.ablate else compared)(1 if given.quick else given.seeds))
+    if given.quick:
+        jobs = [j for j in jobs if (j.set, j.schedule, j.graph) == QUICK]
     with ProcessPoolExecutor(given.jobs) as pool:
         found = pd.DataFrame(pool.map(done, jobs, chunksize=4))
     if given.ablate:
         means = found.groupby(["method", "set"], sort=False)[["all", "calm"]].mean().unstack()
         print(means.round(2).to_string())
+        headline = {
+            f"{variant}, {s}, {kind}": v for (kind, s, variant), v in means.unstack().items()
+        }
     else:
-        table(found)
+        headline = table(found)
+    print_result_line(__file__, given.quick, headline)
 
 
 if __name__ == "__main__":

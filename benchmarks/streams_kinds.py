@@ -1,6 +1,6 @@
 """Kinds of drift beyond the published schedules, on a long stream: which methods bear them.
 
-    python benchmarks/streams_kinds.py [--seeds 5] [--jobs 2]
+    python benchmarks/streams_kinds.py [--seeds 5] [--jobs 2] [--quick]
 
 SEA on ten nodes and 24 steps of 100 rows over a ring, five of 100 with a wrong label, one setting
 for everything: a concept comes back after ten steps in which nobody had it, drift spreads along the
@@ -11,8 +11,11 @@ and features or the share of classes change while the concept stays (covariate, 
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from typing import Any
 
 import pandas as pd
+from result_line import add_quick, print_result_line
 
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.streams.learners.learner import Pace
@@ -35,8 +38,10 @@ METHODS = (
     OWN,
     "oracle-annealed",
 )
-TWICE = {"steps": 24, "at": (6, 16), "order": (0, 1, 0)}
-KINDS = {
+Kinds = dict[str, tuple[dict[str, Any], str]]
+"""Schedule and what drifts, by name."""
+TWICE: dict[str, Any] = {"steps": 24, "at": (6, 16), "order": (0, 1, 0)}
+KINDS: Kinds = {
     "comes back": (TWICE, "concept"),
     "along the graph": ({**TWICE, "spread": "along-graph"}, "concept"),
     "gradual": ({**TWICE, "manner": "gradual", "width": 5}, "concept"),
@@ -44,11 +49,12 @@ KINDS = {
     "covariate": (TWICE, "covariate"),
     "label": (TWICE, "label"),
 }
+QUICK = {"comes back": ({**TWICE, "steps": 10, "at": (3, 7)}, "concept")}
 
 
-def one(kind: str, method: str, seed: int) -> dict[str, object]:
+def one(kinds: Kinds, kind: str, method: str, seed: int) -> dict[str, object]:
     """Figures of a run."""
-    given, drift = KINDS[kind]
+    given, drift = kinds[kind]
     schedule, gossip = ScheduleConfig(**given), GossipConfig()
     names = tuple(f"node-{k + 1}" for k in range(schedule.nodes))
     plan = plan_of(schedule, GossipNetwork(gossip, names).links(0), seed)
@@ -65,14 +71,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
+    add_quick(parser, "one kind of 10 steps, one seed")
     given = parser.parse_args()
-    todo = [(k, m, s) for k in KINDS for m in METHODS for s in range(given.seeds)]
+    kinds, seeds = (QUICK, 1) if given.quick else (KINDS, given.seeds)
+    todo = [(k, m, s) for k in kinds for m in METHODS for s in range(seeds)]
     with ProcessPoolExecutor(given.jobs) as pool:
-        found = pd.DataFrame(pool.map(one, *zip(*todo, strict=True)))
+        found = pd.DataFrame(pool.map(one, repeat(kinds), *zip(*todo, strict=True)))
     print(f"| kind | {' | '.join(METHODS)} |\n|{'---|' * (len(METHODS) + 1)}")
+    headline: dict[str, float] = {}
     for kind, part in found.groupby("kind", sort=False):
         means = 100 * part.groupby("method")[["accuracy", "without_changes"]].mean()
         cells = [f"{means.accuracy[m]:.2f} / {means.without_changes[m]:.2f}" for m in METHODS]
+        headline |= {f"{kind}, {m}, accuracy": means.accuracy[m] for m in METHODS}
         print(f"| {kind} | {' | '.join(cells)} |")
     print(
         f"\n{OWN} less the best other that is not told, points (95 % over seeds), all steps; "
@@ -83,11 +93,15 @@ def main() -> None:
         best = wide[[m for m in METHODS[:-1] if m != OWN]].mean().idxmax()
         more, own = interval(wide[OWN] - wide[best]), part[part.method == OWN]
         lost = 100 * own.forgetting.mean()
+        headline[f"{kind}, {OWN} less the best other"] = more.value
+        headline[f"{kind}, {OWN}, points forgotten"] = lost
+        headline[f"{kind}, {OWN}, false alarms in 100 steps"] = own.false_alarms.mean()
         print(
             f"- {kind}: {more.value:+.2f} ({more.low:+.2f} to {more.high:+.2f}) than {best}; "
             + (f"{lost:.2f}" if lost == lost else "nothing to forget")
             + f"; {own.false_alarms.mean():.0f}"
         )
+    print_result_line(__file__, given.quick, headline)
 
 
 if __name__ == "__main__":

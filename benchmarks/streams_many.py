@@ -1,6 +1,6 @@
 """Evidence gossip on hundreds of nodes: accuracy, models in the bank, traffic and time.
 
-    python benchmarks/streams_many.py [--nodes 200] [--seeds 3]
+    python benchmarks/streams_many.py [--nodes 200] [--seeds 3] [--quick]
 
 CIRCLE, whose second concept reaches each node at its own time, one to three steps after the first;
 100 rows a node and step, on a ring, where news take a hundred rounds to reach all of 200 nodes and
@@ -12,6 +12,7 @@ import argparse
 import time
 
 import numpy as np
+from result_line import add_quick, print_result_line
 
 from flame.federation.gossip.network import GossipConfig
 from flame.streams.learners.learner import Pace
@@ -45,18 +46,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nodes", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
+    add_quick(parser, "20 nodes, one seed")
     given = parser.parse_args()
+    if given.quick:
+        given.nodes, given.seeds = 20, 1
     print(f"{given.nodes} nodes, mean of {given.seeds} seeds\n")
     print("| graph | method | step 1 | 2 | 3 | 4 | 5 | models | MB a node | s a step |")
     print("|---|---|---|---|---|---|---|---|---|---|")
+    figures: dict[str, dict[str, float | None]] = {}
     for topology in ("ring", "exponential"):
         for method in METHODS:
             runs = [one(given.nodes, topology, method, seed) for seed in range(given.seeds)]
             means = np.mean(runs, axis=0)
+            figures[f"{topology}, {method}"] = {
+                "accuracy of the last step": means[-4],
+                "mean accuracy": means[:-3].mean(),
+                "models": None if method == "oracle" else means[-3],
+                "MB a node": means[-2],
+                "s a step": means[-1],
+            }
             cells = [f"{cell:.1f}" for cell in means[:-3]]
             told = "2, told" if method == "oracle" else f"{means[-3]:.0f}"
             cells += [told, f"{means[-2]:.2f}", f"{means[-1]:.1f}"]
             print(f"| {topology} | {method} | {' | '.join(cells)} |", flush=True)
+    print_result_line(__file__, given.quick, figures)
 
 
 if __name__ == "__main__":

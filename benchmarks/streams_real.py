@@ -1,6 +1,6 @@
 """Methods on real and on medical streams: by station and season, and a scanner that is upgraded.
 
-    python benchmarks/streams_real.py DATA [--seeds 3] [--jobs 2]
+    python benchmarks/streams_real.py DATA [--seeds 3] [--jobs 2] [--quick]
 
 DATA holds beijing_prsa/*.csv.gz (UCI 501) and nycflights13_weather.csv.gz. The examples' settings,
 which are those of benchmarks/streams.py. Differences are paired by node and step; their intervals
@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+from result_line import add_quick, print_result_line
 
 from flame.core.config import load_config
 from flame.pipelines import stream
@@ -26,18 +27,31 @@ SEASONS = ("winter", "spring", "summer", "autumn")
 FILES = {"beijing": "beijing_prsa/*.csv.gz", "airports": "nycflights13_weather.csv.gz"}
 FIRST = {"beijing": 3, "airports": 1}
 """Month of the first step."""
+QUICK_METHODS, LONGER, ROWS, PATIENTS = ("local", "gossip", OWN), 4, 60, 20
+"""Methods, times a step of a table, its most rows of a node, and patients of --quick."""
 
 
-def rows_of(name: str, data: Path, seeds: int, jobs: int) -> pd.DataFrame:
+def rows_of(name: str, data: Path, seeds: int, jobs: int, quick: bool) -> pd.DataFrame:
     """All rows of an example's run."""
     config = load_config(StreamConfig, EXAMPLES / f"stream_{name}.toml", [])
     config = replace(config, seeds=tuple(range(seeds)))
     if name in FILES:
         config = replace(config, table=replace(config.table, files=(str(data / FILES[name]),)))
+    if quick:
+        config = smaller(config)
     with tempfile.TemporaryDirectory() as folder:
         return stream.run(config, Path(folder), jobs=jobs).rows.assign(
             season=lambda t: [_season(name, config, s) for s in t.step]
         )
+
+
+def smaller(config: StreamConfig) -> StreamConfig:
+    """The run of --quick: one seed, three methods, fewer rows."""
+    config = replace(config, seeds=(0,), compare=QUICK_METHODS, methods={})
+    if config.mri.hospitals:
+        return replace(config, mri=replace(config.mri, patients=PATIENTS))
+    table = replace(config.table, step=LONGER * config.table.step, rows=ROWS)
+    return replace(config, table=table)
 
 
 def _season(name: str, config: StreamConfig, step: int) -> str:
@@ -45,13 +59,18 @@ def _season(name: str, config: StreamConfig, step: int) -> str:
     return SEASONS[int(month % 12) // 3]
 
 
-def table(rows: pd.DataFrame, title: str) -> None:
-    """Accuracy by method, overall, by season and of the worst node, and wins by node."""
+def table(rows: pd.DataFrame, title: str) -> dict[str, float]:
+    """Print accuracy by method, overall, by season and of the worst node, and wins by node.
+
+    Returns the accuracies, and the differences from evidence gossip.
+    """
     seasons = [s for s in SEASONS if s in set(rows.season)]
     print(f"\n{title}\n\n| method | accuracy | worst node | {' | '.join(seasons)} |")
     print("|" + "---|" * (3 + len(seasons)))
+    headline: dict[str, float] = {}
     for method, part in rows.groupby("method", sort=False):
         cells = [part.accuracy.mean(), part.groupby("node").accuracy.mean().min()]
+        headline[f"accuracy of {method}"] = 100 * cells[0]
         cells += [part[part.season == s].accuracy.mean() for s in seasons]
         print(f"| {method} | " + " | ".join(f"{100 * cell:.1f}" for cell in cells) + " |")
     print(f"\n{OWN} less each other, points (95 %), by node: wins, ties, losses\n")
@@ -59,16 +78,19 @@ def table(rows: pd.DataFrame, title: str) -> None:
     for other in [m for m in mean.columns if m != OWN]:
         less = 100 * (mean[OWN] - mean[other])
         whole = interval(less.groupby("step").mean())
+        headline[f"{OWN} less {other}"] = whole.value
         nodes = [interval(part) for _, part in less.groupby("node")]
         wins, losses = sum(n.low > 0 for n in nodes), sum(n.high < 0 for n in nodes)
         print(
             f"- {other}: {whole.value:+.1f} ({whole.low:+.1f} to {whole.high:+.1f}); "
             f"{wins}, {len(nodes) - wins - losses}, {losses}"
         )
+    return headline
 
 
-def upgraded(rows: pd.DataFrame, at: int, where: str) -> None:
-    """Before, at and after the upgrade, there and at the other hospitals."""
+def upgraded(rows: pd.DataFrame, at: int, where: str) -> dict[str, float]:
+    """Print accuracy before, at and after the upgrade, there and elsewhere; that there by name."""
+    figures: dict[str, float] = {}
     print("\nSIMULATED hospitals, another scanner at one from step 6 on: accuracy, %\n")
     print(
         "| method | there: before | at the change | after | others: before | after | noticed | "
@@ -84,6 +106,8 @@ def upgraded(rows: pd.DataFrame, at: int, where: str) -> None:
             others[others.step < at],
             others[others.step > at],
         ]
+        for when, part_of_it in zip(("before", "at", "after"), means, strict=False):
+            figures[f"accuracy of {method} {when} the change"] = 100 * part_of_it.accuracy.mean()
         cells = [f"{100 * p.accuracy.mean():.1f}" for p in means]
         told = pd.DataFrame([summary(p) for _, p in part.groupby("seed")]).mean()
         seen = told.detected == told.detected
@@ -99,6 +123,7 @@ def upgraded(rows: pd.DataFrame, at: int, where: str) -> None:
         print(
             f"\n{name.removeprefix('alarm_')} on errors of local: delay {delays.median():.0f} rows"
         )
+    return figures
 
 
 def _delay(part: pd.DataFrame, column: str) -> float:
@@ -117,14 +142,19 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
+    add_quick(parser, "one seed, three methods, longer steps and fewer rows")
     given = parser.parse_args()
     titles = {
         "airports": "Airport weather, real: visibility three hours ahead",
         "beijing": "Beijing air quality, real: PM2.5 six hours ahead",
     }
+    figures: dict[str, dict[str, float]] = {}
     for name, title in titles.items():
-        table(rows_of(name, given.data, given.seeds, given.jobs), title)
-    upgraded(rows_of("mri", given.data, 5, given.jobs), 6, "hospital-2")
+        rows = rows_of(name, given.data, given.seeds, given.jobs, given.quick)
+        figures[name] = table(rows, title)
+    rows = rows_of("mri", given.data, 5, given.jobs, given.quick)
+    figures["scanner, simulated"] = upgraded(rows, 6, "hospital-2")
+    print_result_line(__file__, given.quick, figures)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from flame.federation.sections import DataConfig, TrainingConfig
 from flame.federation.site import Site
 from flame.federation.tasks.cohorts import load_cohort
 from flame.federation.tasks.registry import open_task
-from flame.federation.trainings import FEDERATED, Training, joint_trainings, without
+from flame.federation.trainings import FEDERATED, Training, joint_trainings
 from flame.models.regression.discrimination import auc_of, score_counts
 from flame.models.response.inputs import Inputs, ResponseModelConfig
 
@@ -60,8 +60,7 @@ def auc_unseen(predictor: Predictor, tested: Inputs) -> float:
     """AUC at a hospital of the model without it, of the first seed."""
     known, training = tested.take(tested.labelled), predictor.config.training
     others = tuple(c for c in CENTRES if c != tested.centre)
-    name = without(FEDERATED, tested.centre)
-    unseen = Training(name, others, training.seeds[0], training.folds)
+    unseen = Training(FEDERATED, others, training.seeds[0], training.folds, left_out=tested.centre)
     told = predictor.of(unseen, known)
     return float(auc_of([score_counts(told, known.response.astype(float))])[0])
 
