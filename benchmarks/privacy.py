@@ -33,8 +33,10 @@ NOISES = (0.0, 2.0, 4.0, 8.0)
 def protected(table: str, seed: int, noise: float) -> TrainConfig:
     """The run with so much noise for each patient; 0: without privacy."""
     training = TrainingConfig(rounds=20, optimizer="sgd", learning_rate=0.5, folds=2, seeds=(seed,))
+    if not noise:
+        return settings(table, training)
     privacy = PrivacyConfig(level="patient", noise=noise, bounds=BOUNDS)
-    return settings(table, training, privacy=privacy if noise else PrivacyConfig())
+    return settings(table, training, privacy=privacy)
 
 
 def measured(config: TrainConfig, run: Path) -> list[dict[str, Any]]:

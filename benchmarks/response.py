@@ -299,7 +299,7 @@ def tcga_brca(folder: Path, out: Path) -> Figures:
     for centre, part in tested.groupby("centre"):
         figures[f"FLAME, {centre}"] = concordance_index(part["T"], score[part.index], part["E"])
     figures = {name: round(float(value), 3) for name, value in figures.items()}
-    steps = int(shared["asked"])
+    steps = int(shared["queried"])
     print(
         f"\nfed_tcga_brca, FLamby's split: C-index, the exact federated Cox model after {steps} "
         "rounds\n\n| model | C-index |\n|---|---|"

@@ -46,6 +46,7 @@ GRAPHS = {
     "exponential, 30 % lost": GossipConfig(topology="exponential", loss=0.3),
 }
 PAPER_DROP = {"sine": 0.2, "circle": 0.1, "sea": 0.04, "hyperplane": 0.1}
+STEPS = {"all": "all steps", "calm": "without changes"}
 QUICK = ("SINE-2", "A", "ring")
 """Set, schedule and graph that --quick takes."""
 ABLATED = {
@@ -136,13 +137,14 @@ def table(found: pd.DataFrame) -> dict[str, float]:
             row = means.loc[method]
             print(f"| {method} | {row['all']:.2f} | {row.calm:.2f} | {row.kB:.0f} |")
             if method in (OWN, *ORACLES):
-                headline[f"{name}, {graph}, {method}, all steps"] = row["all"]
-                headline[f"{name}, {graph}, {method}, without changes"] = row.calm
-        for score in ("all", "calm"):
+                for score, steps in STEPS.items():
+                    headline[f"{name}, {graph}, {method}, {steps}"] = row[score]
+        for score in STEPS:
             for oracle in ORACLES:
                 more, closed = _gap(part, means, score, oracle)
-                headline[f"{name}, {graph}, {score}, more than the best local or peer"] = more
-                headline[f"{name}, {graph}, {score}, share of the gap to {oracle}"] = closed
+                which = f"{name}, {graph}, {OWN}, {STEPS[score]}"
+                headline[f"{which}, more than the best local or peer"] = more
+                headline[f"{which}, share of the gap to {oracle}"] = closed
     return headline
 
 

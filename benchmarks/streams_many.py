@@ -37,7 +37,7 @@ def one(nodes: int, topology: str, method: str, seed: int) -> list[float]:
     found = 100 * prequential(learner, stream).groupby("step").accuracy.mean()
     seconds = (time.perf_counter() - began) / len(stream.batches)
     bank = getattr(learner, "bank", None)
-    models = len(bank.slots) if bank else 1
+    models = len(bank.entries) if bank else 1
     return [*found, models, float(learner.exchange.sent.mean()) / 1e6, seconds]
 
 

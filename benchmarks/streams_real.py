@@ -20,6 +20,7 @@ from flame.core.config import load_config
 from flame.pipelines import stream
 from flame.streams.config import StreamConfig
 from flame.streams.measures import interval, summary
+from flame.streams.sources.tables.config import paths_of
 
 OWN = "evidence-gossip"
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -27,8 +28,8 @@ SEASONS = ("winter", "spring", "summer", "autumn")
 FILES = {"beijing": "beijing_prsa/*.csv.gz", "airports": "nycflights13_weather.csv.gz"}
 FIRST = {"beijing": 3, "airports": 1}
 """Month of the first step."""
-QUICK_METHODS, LONGER, ROWS, PATIENTS = ("local", "gossip", OWN), 4, 60, 20
-"""Methods, times a step of a table, its most rows of a node, and patients of --quick."""
+QUICK_METHODS, FILES_READ, LONGER, ROWS, PATIENTS = ("local", "gossip", OWN), 3, 4, 60, 20
+"""Of --quick: methods, files, times the length of a step, most rows of a node, and patients."""
 
 
 def rows_of(name: str, data: Path, seeds: int, jobs: int, quick: bool) -> pd.DataFrame:
@@ -46,11 +47,19 @@ def rows_of(name: str, data: Path, seeds: int, jobs: int, quick: bool) -> pd.Dat
 
 
 def smaller(config: StreamConfig) -> StreamConfig:
-    """The run of --quick: one seed, three methods, fewer rows."""
+    """The run of --quick: one seed, three methods, fewer files and rows."""
     config = replace(config, seeds=(0,), compare=QUICK_METHODS, methods={})
     if config.mri.hospitals:
         return replace(config, mri=replace(config.mri, patients=PATIENTS))
-    table = replace(config.table, step=LONGER * config.table.step, rows=ROWS)
+    table, files = config.table, paths_of(config.table)[:FILES_READ]
+    places = {n: at for n, at in table.places.items() if any(n in file.name for file in files)}
+    table = replace(
+        table,
+        files=tuple(map(str, files)),
+        places=places or table.places,
+        step=LONGER * table.step,
+        rows=ROWS,
+    )
     return replace(config, table=table)
 
 
