@@ -47,7 +47,7 @@ def worker(method: str, case: Path, quick: bool) -> dict[str, float]:
     from flame.io.bids import SessionFiles, write_session
     from flame.preprocessing.config import StageConfig, stages
 
-    config = StageConfig(spacing=2.0) if quick else StageConfig()
+    config = StageConfig(atlas_fit="rigid" if quick else "affine")
     if method == "simpleitk":
         config = replace(config, bias_field="simpleitk", registration="simpleitk")
     chain = stages(config)
@@ -168,7 +168,7 @@ def median(rows: list[dict[str, float]]) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    add_quick(parser, "T1 and T1C alone to 2 mm, one run each, no cohort")
+    add_quick(parser, "T1 and T1C, rigid to the atlas, one run each, no cohort")
     parser.add_argument("--brainles", help="interpreter that has brainles-preprocessing")
     parser.add_argument("--atlas", help="template for brainles-preprocessing")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
