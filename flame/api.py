@@ -13,7 +13,7 @@ Example:
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -36,16 +36,7 @@ from flame.preprocessing.config import StageConfig
 from flame.streams.config import StreamConfig
 
 FilePath = str | PathLike[str]
-_PREPROCESS_KEYS = (
-    "jobs",
-    "clinical",
-    "treatments",
-    "key",
-    "sequences",
-    "masks",
-    "scheduler",
-    "tumours",
-)
+_PREPROCESS_KEYS = {f.name for f in fields(PreprocessConfig)} - {"dicom", "out", "stages"}
 
 
 def load_config(
@@ -104,7 +95,7 @@ def preprocess(
     """
     from flame.pipelines import preprocess as pipeline
 
-    own = {name: options.pop(name) for name in _PREPROCESS_KEYS if name in options}
+    own = {name: options.pop(name) for name in _PREPROCESS_KEYS & options.keys()}
     given: Any = {n: str(v) if isinstance(v, PathLike) else v for n, v in own.items()}
     stages = build(StageConfig, options, "options")
     config = PreprocessConfig(str(dicom), str(out), stages, **given)

@@ -8,8 +8,8 @@ from flame.core.progress import Progress, silent
 from flame.core.scores import GeneralisationReport
 from flame.federation import run_files
 from flame.federation.run_folder import RunFolder
-from flame.federation.tasks.cohorts import load_cohort
 from flame.federation.tasks.registry import open_task
+from flame.pipelines.train import load_cohorts
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def run(run_folder: Path, progress: Progress = silent) -> EvaluateResult:
     folder = RunFolder(run_folder)
     config = folder.config()
     task = open_task(config)
-    cohorts = [load_cohort(config, centre) for centre in config.data.centres]
+    cohorts = load_cohorts(config)
     folder.check_data(cohorts)
     finished = FinishedRun(config, task, folder, cohorts, [task.patients(c) for c in cohorts])
     evaluated = EVALUATIONS[task.evaluation](finished, progress)

@@ -17,12 +17,12 @@ from flame.core.treatment import Radiation
 from flame.federation.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from flame.core.cohort import View
     from flame.core.imaging import Scan
     from flame.evaluation.pages.forecast import Prediction
     from flame.federation.checkpoint import Checkpoint
     from flame.federation.config import TrainConfig
     from flame.models.evolution.model import EvolutionCase
-    from flame.preprocessing.cohort.cohort import View
     from flame.preprocessing.cohort.source_series import SourceSeries
 
 PAGE = "prediction.html"

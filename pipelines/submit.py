@@ -1,20 +1,17 @@
 """``flame submit``: train a configuration in a real federation."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flame.core.config import as_toml
 from flame.core.errors import BadInput
-from flame.core.files import write_text
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import FILE
 from flame.federation.history import add_history
-from flame.federation.run_files import CONFIG, HISTORY, MODELS, RUN_NAME, RUNS
+from flame.federation.run_files import HISTORY, MODELS, RUNS
 from flame.federation.run_folder import RunFolder
 from flame.federation.run_strategy import strategy_of
 from flame.federation.strategies.gossip import check_graphs
@@ -48,7 +45,7 @@ def run(
     config = with_features(config)
     config = _without_paths(config)
     check_graphs(strategy_of(config), [t.centres for t in flare_plan(config, alone=True)])
-    name = _claim(out, config)
+    name = RunFolder(out).claim_name(config)
 
     known: list[Any] = []
 
@@ -71,14 +68,3 @@ def _without_paths(config: TrainConfig) -> TrainConfig:
     bids, table = ("at-each-site", "") if config.data.bids else ("", "at-each-site")
     data = replace(config.data, bids=bids, table=table, centres=centres(config.data))
     return replace(config, data=data, federation=replace(config.federation, engine="flare"))
-
-
-def _claim(out: Path, config: TrainConfig) -> str:
-    if RunFolder(out).holds(config):
-        if not (out / RUN_NAME).exists():
-            raise BadInput(f"{out} holds a run of flame train; give a new --out")
-        return (out / RUN_NAME).read_text(encoding="utf-8")
-    name = f"flame-{secrets.token_hex(6)}"
-    write_text(out / RUN_NAME, name)
-    write_text(out / CONFIG, as_toml(config))
-    return name

@@ -1,6 +1,6 @@
 """Patients, and the cohort of one centre, which never leaves the centre."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
@@ -96,3 +96,7 @@ class Cohort:
     patients: tuple[Patient, ...]
     simulated: bool
     manifest: Mapping[str, str] = field(default_factory=dict)
+
+
+View = Callable[[Patient], Patient]
+"""Maps a patient to the part of it that a model needs."""

@@ -9,6 +9,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -43,10 +44,14 @@ def discover() -> None:
     """Load what installed packages offer, and the files of the process that started this one."""
     for text in filter(None, os.environ.get(_FILES, "").split(os.pathsep)):
         _run_file(Path(text))
+    _load_installed()
+
+
+@cache
+def _load_installed() -> None:
+    """Load what installed packages offer, once: looking through them all takes a while."""
     for point in entry_points(group=GROUP):
-        if point.value not in _loaded:
-            _loaded.add(point.value)
-            point.load()
+        point.load()
 
 
 def _run_file(path: Path) -> None:

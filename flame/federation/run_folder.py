@@ -1,6 +1,7 @@
 """The folder of a run: what it is claimed by, its data, its models and its results."""
 
 import json
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,25 @@ class RunFolder:
             return
         write_text(self.path / run_files.MANIFEST, _manifest(cohorts))
         write_text(self.path / run_files.CONFIG, as_toml(config))
+
+    def claim_name(self, config: TrainConfig) -> str:
+        """Write the configuration and a new name for the server, or return the name that is here.
+
+        Args:
+            config: the configuration of a run of flame submit.
+
+        Raises:
+            BadInput: something else is here.
+        """
+        file = self.path / run_files.RUN_NAME
+        if self.holds(config):
+            if not file.exists():
+                raise BadInput(f"{self.path} holds a run of flame train; give a new --out")
+            return file.read_text(encoding="utf-8")
+        name = f"flame-{secrets.token_hex(6)}"
+        write_text(file, name)
+        write_text(self.path / run_files.CONFIG, as_toml(config))
+        return name
 
     def check_data(self, cohorts: list[Cohort]) -> None:
         """Refuse data that changed: folds would no longer hold out the same patients.

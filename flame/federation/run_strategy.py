@@ -31,8 +31,7 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
     found = open_strategy(name, options, training.learning_rate)
     if isinstance(found, gossip.Gossip):
         found = gossip.Gossip(config.gossip, config.data.centres)
-    plain = training.optimizer == "sgd" and open_task(config).takes_plain_steps
-    if found.plain_gradients and not plain:
+    if found.plain_gradients and not _takes_plain_steps(config):
         raise BadInput(
             f"federation.strategy {name} counts on plain gradient steps: set "
             "training.optimizer = 'sgd', on task response"
@@ -44,6 +43,10 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
     if config.privacy.is_private and len(found.corrections(State([]), "")) > 1:
         raise BadInput(f"privacy.level: with {name} a site learns twice in a round; choose another")
     return found
+
+
+def _takes_plain_steps(config: TrainConfig) -> bool:
+    return config.training.optimizer == "sgd" and open_task(config).takes_plain_steps
 
 
 def gossip_of(config: TrainConfig) -> gossip.Gossip:

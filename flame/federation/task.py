@@ -9,14 +9,15 @@ replies is ``shared``: arrays by name that every site receives.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.cohort import Cohort, Patient
+from flame.core.cohort import Cohort, View
+from flame.core.config import Rule
 from flame.core.errors import BadInput
 from flame.core.scores import Correction, Scored, Trained, Weights
 from flame.federation.config import TrainConfig
@@ -24,11 +25,8 @@ from flame.federation.gossip.method import GOSSIP
 
 Message = dict[str, Any]
 Shared = dict[str, NDArray[Any]]
-View = Callable[[Patient], Patient]
 Row = dict[str, str | int]
 """A row of a table of centres."""
-Rule = tuple[object, str]
-"""Whether something holds, and what to do where it does not."""
 VALIDATION = "validation"
 """Query for the sum of losses over the patients held out for validation, and their count."""
 

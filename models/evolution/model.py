@@ -17,6 +17,7 @@ from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.core.treatment import Treatment
+from flame.models.segmentation.cases import width_rule
 
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -54,10 +55,7 @@ class EvolutionConfig(Section):
 
     def rules(self) -> Iterator[Rule]:
         """Require filters that divide into 8 groups for normalisation; 4 filters form 4 groups."""
-        yield (
-            self.filters == 4 or self.filters % 8 == 0,
-            "evolution.filters: 4, or a multiple of 8",
-        )
+        yield width_rule(self.filters, "evolution.filters")
 
 
 @dataclass(frozen=True, eq=False)

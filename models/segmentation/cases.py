@@ -24,6 +24,20 @@ CHANNELS = tuple(Sequence)
 """Sequences in the order of the network's input channels: T1, T1C, T2, FLAIR."""
 
 
+def width_rule(filters: int, key: str) -> Rule:
+    """The rule for the width of a U-Net, whose groups of channels are normalised together.
+
+    Args:
+        filters: width of the first convolution.
+        key: the configuration key that the message names.
+
+    Example:
+        >>> width_rule(12, "evolution.filters")
+        (False, 'evolution.filters: 4, or a multiple of 8')
+    """
+    return filters == 4 or filters % 8 == 0, f"{key}: 4, or a multiple of 8"
+
+
 @dataclass(frozen=True)
 class SegmentationConfig(Section):
     """Configuration of the segmentation network and of its training."""
@@ -43,10 +57,7 @@ class SegmentationConfig(Section):
 
     def rules(self) -> Iterator[Rule]:
         """Require filters that divide into 8 groups for normalisation; 4 filters form 4 groups."""
-        yield (
-            self.filters == 4 or self.filters % 8 == 0,
-            "segmentation.filters: 4, or a multiple of 8",
-        )
+        yield width_rule(self.filters, "segmentation.filters")
 
 
 @dataclass(frozen=True, eq=False)

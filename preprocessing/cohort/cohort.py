@@ -1,11 +1,10 @@
 """The preprocessed patients of a centre, read as a ``Cohort`` on the grid that a model needs."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from flame.core.cohort import Cohort, Patient
+from flame.core.cohort import Cohort, Patient, View
 from flame.core.errors import BadInput
 from flame.core.files import content_hash
 from flame.io.bids import PREDICTED, read_timepoint
@@ -14,10 +13,6 @@ from flame.preprocessing.quality.reviews import EXCLUDE, FILE, decision, read_de
 from flame.preprocessing.stages.resampling import coarser
 
 _SIDECARS = "sub-*/ses-*/anat/*_desc-brain_mask.json"
-
-
-View = Callable[[Patient], Patient]
-"""Maps a patient to the part of it that a model needs."""
 
 
 def at_spacing(spacing: float) -> View:

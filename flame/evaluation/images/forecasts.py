@@ -17,7 +17,7 @@ from flame.evaluation.metrics.out_of_sample import OutOfSample
 from flame.federation.folds import fold_of, training_rows
 from flame.federation.sections import TrainingConfig
 from flame.federation.tasks.evolution import EvolutionTask
-from flame.federation.tasks.registry import open_task_of
+from flame.federation.tasks.registry import task_of
 from flame.federation.trainings import FEDERATED
 from flame.models.evolution import volume_baselines  # noqa: F401  (they register themselves)
 from flame.models.evolution.model import EVOLUTION_MODELS
@@ -56,7 +56,7 @@ def forecast_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
     Returns:
         One row for each patient and day, see ``forecast_scores.evaluate``.
     """
-    task = open_task_of(EvolutionTask, run.config, run.folder.path)
+    task = task_of(EvolutionTask, run.task, run.folder.path)
     trained = run.folder.model(part.training)
     model = task.load(trained.state.weights, trained.shared)
     cases = part.patients.take(part.rows).flat

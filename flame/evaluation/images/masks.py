@@ -10,7 +10,7 @@ from flame.evaluation.images.forecast_scores import surface
 from flame.evaluation.images.scores import patient_scores
 from flame.evaluation.metrics.generalisation import PAIRS
 from flame.evaluation.metrics.out_of_sample import OutOfSample
-from flame.federation.tasks.registry import open_task_of
+from flame.federation.tasks.registry import task_of
 from flame.federation.tasks.segmentation import SegmentationTask
 from flame.models.segmentation.case_table import dice
 from flame.models.segmentation.cases import REGIONS
@@ -38,7 +38,7 @@ def mask_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
     Returns:
         One row for each patient, imaging day and region that was drawn.
     """
-    task = open_task_of(SegmentationTask, run.config, run.folder.path)
+    task = task_of(SegmentationTask, run.task, run.folder.path)
     model, rows = run.folder.model(part.training), []
     patients = part.patients.take(part.rows)
     for name, cases in zip(patients.pseudonyms, patients.cases, strict=True):

@@ -23,7 +23,7 @@ def auc(tested: Tested) -> Measured:
     """
     known = tested.of_known_response()
     estimate = auc_estimate(known.response, known.predicted, known.folds)
-    return Measured(estimate, len(known.response), int(known.response.sum()))
+    return known.with_responders(estimate)
 
 
 METRICS.register("auc")(

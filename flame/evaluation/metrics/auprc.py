@@ -22,7 +22,7 @@ def auprc(tested: Tested) -> Measured:
     """
     known = tested.of_known_response()
     estimate = auprc_estimate(known.response, known.predicted)
-    return Measured(estimate, len(known.response), int(known.response.sum()))
+    return known.with_responders(estimate)
 
 
 METRICS.register("auprc")(

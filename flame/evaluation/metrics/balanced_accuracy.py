@@ -23,7 +23,7 @@ def balanced_accuracy(tested: Tested) -> Measured:
     """
     known = tested.of_known_response()
     estimate = balanced_accuracy_estimate(known.response, known.predicted >= known.cuts)
-    return Measured(estimate, len(known.response), int(known.response.sum()))
+    return known.with_responders(estimate)
 
 
 METRICS.register("balanced accuracy")(

@@ -25,7 +25,7 @@ def brier(tested: Tested) -> Measured:
     """
     known = tested.of_known_response()
     estimate = brier_estimate(known.response, known.predicted)
-    return Measured(estimate, len(known.response), int(known.response.sum()))
+    return known.with_responders(estimate)
 
 
 METRICS.register("brier")(

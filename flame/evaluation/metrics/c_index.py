@@ -27,7 +27,7 @@ def c_index(tested: Tested) -> Measured:
     """
     followed = tested.of_known_survival()
     estimate = c_index_estimate(followed.days, followed.died, followed.predicted, followed.folds)
-    return Measured(estimate, len(followed.days), int(followed.died.sum()))
+    return followed.with_deaths(estimate)
 
 
 METRICS.register("c_index")(

@@ -1,6 +1,5 @@
 """Calibration in the large: whether predictions are too high or too low on average."""
 
-from flame.evaluation.metrics.estimates import calibration_estimates
 from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
 
@@ -21,8 +20,8 @@ def calibration_intercept(tested: Tested) -> Measured:
         1.386
     """
     known = tested.of_known_response()
-    _, estimate = calibration_estimates(known.response, known.mean)
-    return Measured(estimate, len(known.response), int(known.response.sum()))
+    _, estimate = known.calibration
+    return known.with_responders(estimate)
 
 
 METRICS.register("calibration intercept")(

@@ -1,6 +1,6 @@
 """Calibration slope: whether predictions are too extreme."""
 
-from flame.evaluation.metrics.estimates import calibration_estimates, survival_slope
+from flame.evaluation.metrics.estimates import survival_slope
 from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
 
@@ -24,10 +24,10 @@ def calibration_slope(tested: Tested) -> Measured:
     if not tested.is_probability:
         followed = tested.of_known_survival()
         slope = survival_slope(followed.days, followed.died, followed.mean)
-        return Measured(slope, len(followed.days), int(followed.died.sum()))
+        return followed.with_deaths(slope)
     known = tested.of_known_response()
-    estimate, _ = calibration_estimates(known.response, known.mean)
-    return Measured(estimate, len(known.response), int(known.response.sum()))
+    estimate, _ = known.calibration
+    return known.with_responders(estimate)
 
 
 METRICS.register("calibration slope")(

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.registry import Registry
-from flame.evaluation.metrics.estimates import Estimate
+from flame.evaluation.metrics.estimates import Estimate, calibration_estimates
 
 Array = NDArray[np.float64]
 
@@ -36,6 +37,10 @@ class Tested:
 
     def of_known_response(self) -> "Tested":
         """The patients whose response is known."""
+        return self._known
+
+    @cached_property
+    def _known(self) -> "Tested":
         return self._rows(np.flatnonzero(np.isfinite(self.response)))
 
     def of_known_survival(self) -> "Tested":
@@ -57,6 +62,27 @@ class Tested:
     def mean(self) -> Array:
         """Predictions (n,) averaged over seeds."""
         return np.asarray(self.predicted.mean(axis=0))
+
+    @cached_property
+    def calibration(self) -> tuple[Estimate, Estimate]:
+        """Slope and intercept of the mean predictions; every response has to be known."""
+        return calibration_estimates(self.response, self.mean)
+
+    def with_responders(self, estimate: Estimate) -> "Measured":
+        """An estimate over these patients, with how many of them responded.
+
+        Args:
+            estimate: value with its interval; every response has to be known.
+        """
+        return Measured(estimate, len(self.response), int(self.response.sum()))
+
+    def with_deaths(self, estimate: Estimate) -> "Measured":
+        """An estimate over these patients, with how many of them died.
+
+        Args:
+            estimate: value with its interval.
+        """
+        return Measured(estimate, len(self.days), int(self.died.sum()))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from flame.core.cohort import Cohort, Patient
+from flame.core.cohort import Cohort, Patient, View
+from flame.core.config import Rule
 from flame.core.errors import BadInput
 from flame.core.scores import Scored, Trained, Weights
 from flame.core.treatment import Radiation
@@ -19,13 +20,11 @@ from flame.federation.task import (
     Message,
     Query,
     Row,
-    Rule,
     SendQuery,
     Shared,
     Task,
     TaskTexts,
     TrainRequest,
-    View,
     share_of,
 )
 from flame.federation.tasks.confounding import confounding

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from flame.core.cohort import Cohort
+from flame.core.cohort import Cohort, View
 from flame.core.files import content_hash
 from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig
 from flame.io.assessments import PROGRESSIONS, read_progressions
-from flame.preprocessing.cohort.cohort import View, read_cohort
+from flame.preprocessing.cohort.cohort import read_cohort
 
 
 def load_images(config: TrainConfig, centre: str, view: View | None) -> Cohort:

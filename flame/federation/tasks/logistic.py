@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from flame.core.config import Rule
 from flame.core.scores import Weights
-from flame.federation.task import Message, Rule, Shared
+from flame.federation.task import Message, Shared
 from flame.federation.tasks.outcome_texts import regression_text
 from flame.federation.tasks.registry import RESPONSE_MODELS
 from flame.federation.tasks.regression import Regression, standardised

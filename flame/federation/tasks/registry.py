@@ -40,7 +40,20 @@ def open_task_of(kind: type[T], config: TrainConfig, run: Path) -> T:
     Raises:
         BadInput: the run is on another task.
     """
-    task = open_task(config)
+    return task_of(kind, open_task(config), run)
+
+
+def task_of(kind: type[T], task: Task[Any], run: Path) -> T:
+    """Return ``task``, which has to be of one ``kind``.
+
+    Args:
+        kind: class of the task.
+        task: the task of a run that is open already.
+        run: the run folder, which the error names.
+
+    Raises:
+        BadInput: the run is on another task.
+    """
     if not isinstance(task, kind):
         raise BadInput(f"{run} is a run on {task.name}; give one on {kind.name}")
     return task

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flame.core.cohort import Cohort
+from flame.core.cohort import Cohort, View
+from flame.core.config import Rule
 from flame.core.errors import BadInput
 from flame.core.scores import Scored, Weights
 from flame.federation.config import TrainConfig
-from flame.federation.task import OutcomeTask, Row, Rule, Shared, Task, TaskTexts, View
+from flame.federation.task import OutcomeTask, Row, Shared, Task, TaskTexts
 from flame.federation.tasks.outcome_texts import missing_text, predictor_text
 from flame.federation.tasks.registry import RESPONSE_MODELS, TASKS
 from flame.federation.tasks.tabular import (

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.cohort import Cohort
+from flame.core.cohort import Cohort, View
 from flame.core.errors import BadInput
 from flame.core.scores import Scored, Trained, Weights
 from flame.federation.config import TrainConfig
@@ -19,7 +19,6 @@ from flame.federation.task import (
     Task,
     TaskTexts,
     TrainRequest,
-    View,
     share_of,
 )
 from flame.federation.tasks.image_summary import counted

@@ -11,10 +11,10 @@ from operator import add
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.cohort import Cohort
+from flame.core.cohort import Cohort, View
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
-from flame.federation.task import Message, Query, Row, SendQuery, Shared, Task, TaskTexts, View
+from flame.federation.task import Message, Query, Row, SendQuery, Shared, Task, TaskTexts
 from flame.federation.tasks.registry import TASKS
 from flame.federation.tasks.tabular import feature_view
 from flame.models.regression.discrimination import (

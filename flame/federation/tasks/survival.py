@@ -8,20 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.cohort import Cohort
+from flame.core.cohort import Cohort, View
+from flame.core.config import Rule
 from flame.core.errors import BadInput
 from flame.core.scores import Scored, Weights
-from flame.federation.task import (
-    Message,
-    OutcomeTask,
-    Query,
-    Row,
-    Rule,
-    SendQuery,
-    Shared,
-    TaskTexts,
-    View,
-)
+from flame.federation.task import Message, OutcomeTask, Query, Row, SendQuery, Shared, TaskTexts
 from flame.federation.tasks.outcome_texts import missing_text, predictor_text, regression_text
 from flame.federation.tasks.registry import TASKS
 from flame.federation.tasks.regression import Regression, standardised

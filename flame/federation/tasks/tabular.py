@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from flame.core.cohort import Cohort, Patient
+from flame.core.cohort import Cohort, Patient, View
+from flame.core.config import Rule
 from flame.federation.config import TrainConfig
-from flame.federation.task import Rule, View
 from flame.models.response.inputs import Inputs
 
 TELLING_VALUES = 4
