@@ -28,6 +28,7 @@ test-all: lint
 lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pydoclint --quiet flame models pipelines preprocessing
 	$(BIN)/mypy
 
 # torch first and alone: a free torch would bring several GB of CUDA packages with it.

@@ -1,11 +1,11 @@
-"""Does a sequence lie on another? The measure of the gate, for pairs that do and pairs moved apart.
+"""Alignment of two sequences: the measure of the quality gate, on aligned and on displaced pairs.
 
     python benchmarks/alignment.py DATA [--quick]
 
-Real gliomas whose sequences lie on each other: 4 patients of DATA/imaging/brats2013 (T1c and
-FLAIR), on which the threshold of 1.5 was fixed, and 7 of DATA/imaging/brats2018 (T1 and FLAIR,
-other scanners). Each pair is measured as it is and with the second scan moved. Beside it stands the
-mutual information itself, which no threshold parts.
+Real gliomas with aligned sequences: 4 patients of DATA/imaging/brats2013 (T1c and FLAIR), on which
+the threshold of 1.5 was fixed, and 7 of DATA/imaging/brats2018 (T1 and FLAIR, other scanners). Each
+pair is measured as it is and with the second scan moved. The mutual information itself is printed,
+too: no threshold on it separates aligned from displaced pairs.
 """
 
 import argparse
@@ -30,7 +30,7 @@ MOVES = {
     "turned by 8 degrees": ((0, 0, 0), (8, 0, 0)),
     "moved by 14 mm, turned by 22": ((10, 10, 0), (10, 20, 0)),
 }
-"""Shift in voxels of 1 mm, and angles in degrees."""
+"""Shift in voxels of 1 mm, and angles in degrees, by name."""
 
 
 def read(path: Path) -> NDArray[np.float32]:
@@ -38,11 +38,11 @@ def read(path: Path) -> NDArray[np.float32]:
 
 
 def pairs(data: Path) -> Iterator[tuple[str, NDArray[np.float32], NDArray[np.float32]]]:
-    """Cohort, reference and other sequence of each patient; 0 outside the brain."""
+    """Yield cohort, reference and moving sequence of each patient; 0 outside the brain."""
     for folder in sorted((data / "imaging/brats2013").glob("brats_2013*")):
         names = [next(folder.glob(f"{kind}*.nii.gz")) for kind in ("T1c", "Flair", "brainmask")]
-        reference, other, brain = map(read, names)
-        yield "brats2013", np.where(brain > 0.5, reference, 0), np.where(brain > 0.5, other, 0)
+        reference, moving, brain = map(read, names)
+        yield "brats2013", np.where(brain > 0.5, reference, 0), np.where(brain > 0.5, moving, 0)
     for folder in sorted((data / "imaging/brats2018").glob("case_*")):
         yield "brats2018", read(folder / "T1.nii.gz"), read(folder / "FLAIR.nii.gz")
 
@@ -59,17 +59,18 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     add_quick(parser, "one pair")
     arguments = parser.parse_args()
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for cohort, reference, other in list(pairs(arguments.data))[: 1 if arguments.quick else None]:
+    measured: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for cohort, reference, moving in list(pairs(arguments.data))[: 1 if arguments.quick else None]:
         brain = reference != 0
         fixed = Scan(reference, np.eye(4), Sequence.T1C)
         for name, move in MOVES.items():
-            scan = Scan(moved(other, move), np.eye(4), Sequence.FLAIR)
+            scan = Scan(moved(moving, move), np.eye(4), Sequence.FLAIR)
             information = similarity(reference[brain], scan.voxels[brain])
             ratio = alignment(fixed, scan, brain)
-            found.setdefault((cohort, name), []).append((ratio, information))
-    figures, headline = [], {}
-    for (cohort, name), rows in found.items():
+            measured.setdefault((cohort, name), []).append((ratio, information))
+    figures = []
+    headline = {}
+    for (cohort, name), rows in measured.items():
         ratio, information = np.array(rows).T
         print(
             f"{cohort}  {name:30} ratio {ratio.min():.2f} to {ratio.max():.2f}  information "

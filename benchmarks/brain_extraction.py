@@ -29,14 +29,14 @@ REFERENCE = "hd-bet"
 
 
 def nifti(path: Path) -> Scan:
-    """A head of one volume; its lowest value becomes 0."""
+    """Read a head of one volume; its lowest value becomes 0."""
     image = nib.load(path)
     voxels = np.squeeze(image.get_fdata(dtype=np.float32))
     return Scan(voxels - voxels.min(), np.asarray(image.affine, float), Sequence.T1)
 
 
 def philips(archive: Path) -> Scan:
-    """The T1 of an archive of compressed DICOM files."""
+    """Read the T1 from an archive of compressed DICOM files."""
     with tempfile.TemporaryDirectory() as folder:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
@@ -49,11 +49,11 @@ def philips(archive: Path) -> Scan:
         return read_scan(geometry, Sequence.T1)
 
 
-def dice_of(mask: np.ndarray, other: np.ndarray | None) -> float:
-    """Dice with the reference; NaN where it was left out."""
-    if other is None:
+def dice_of(mask: np.ndarray, reference: np.ndarray | None) -> float:
+    """Return the Dice with the reference; NaN without a reference."""
+    if reference is None:
         return float("nan")
-    return float(2 * (mask & other).sum() / (mask.sum() + other.sum()))
+    return float(2 * (mask & reference).sum() / (mask.sum() + reference.sum()))
 
 
 def main() -> None:
@@ -70,7 +70,8 @@ def main() -> None:
         BRAIN_METHODS[method](next(iter(heads.values())))
     figures = []
     for head, scan in heads.items():
-        masks, seconds = {}, {}
+        masks = {}
+        seconds = {}
         for method in methods:
             start = time.process_time()
             masks[method] = BRAIN_METHODS[method](scan)

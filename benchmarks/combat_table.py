@@ -1,10 +1,11 @@
-"""Does ComBat make radiomics hold at an unseen hospital? Real patients of three hospitals.
+"""Generalisation of radiomics to an unseen hospital with and without ComBat, on real patients.
 
     python benchmarks/combat_table.py PATH/gbm_four_centres.csv [--quick]
 
-Logistic regressions (C = 0.1) for being alive at 365 days, trained at two hospitals and tested at
-the third, before and after ComBat of volumes and radiomics with age and sex kept. ComBat sees the
-tested hospital's features, never its outcomes. AUC with 95 % intervals (Newcombe's method 5).
+Three hospitals. Logistic regressions (C = 0.1) predict being alive at 365 days. They train at two
+hospitals and are tested at the third, before and after ComBat of volumes and radiomics, which keeps
+the effects of age and sex. ComBat uses the features of the tested hospital, never its outcomes. AUC
+with 95 % intervals (Newcombe's method 5).
 """
 
 import argparse
@@ -33,11 +34,11 @@ VOLUMES = [
 
 
 def scores(table: pd.DataFrame, columns: list[str]) -> dict[str, tuple[float, float, float]]:
-    """AUC and its interval at each centre, trained at the others."""
+    """Return the AUC and its interval at each centre, trained at the others."""
     table = table.assign(resection_status=table.resection_status.fillna(0.5))
     died = table.survival_status.fillna(1) == 1
     label = np.where(table.survival_days > 365, 1.0, np.where(died, 0.0, np.nan))
-    found = {}
+    estimates = {}
     for centre in table.centre.unique():
         train = (table.centre != centre) & np.isfinite(label)
         test = (table.centre == centre) & np.isfinite(label)
@@ -46,8 +47,8 @@ def scores(table: pd.DataFrame, columns: list[str]) -> dict[str, tuple[float, fl
         model = LogisticRegression(C=0.1, max_iter=1000).fit(x[train], label[train])
         probability = model.predict_proba(x[test])[None, :, 1]
         score = auc_estimate(label[test], probability, np.zeros(probability.shape, int))
-        found[centre] = (score.value, score.low, score.high)
-    return found
+        estimates[centre] = (score.value, score.low, score.high)
+    return estimates
 
 
 def main() -> None:

@@ -1,13 +1,13 @@
-"""Drift detectors side by side at one and the same run length.
+"""Comparison of drift detectors at the same rate of false alarms.
 
     python benchmarks/detectors.py [--quick]
 
-Each detector is set, between the calmest and the most nervous that it allows, on streams of its
-own (seeds 100 on) so that it alarms about once in 5000 rows without drift; then it is tried on
-others (seeds 0 on). Errors: 0 or 1, a tenth of them 1, rising to 0.2, 0.3 and 0.5 after 1000 rows.
-Features, without labels: normal, the mean moving by 0.5, 1 and 2 deviations. Delay: median rows to
-the first alarm after the change, where it was noticed within 2000 rows; restarted detectors do not
-know the past.
+Streams without drift (seeds from 100) calibrate the setting of each detector, within the range that
+it allows, to about one alarm in 5000 rows. Other streams (seeds from 0) test it. Errors: 0 or 1, a
+tenth of them 1, rising to 0.2, 0.3 and 0.5 after 1000 rows. Features, without labels: normal, with
+a mean that moves by 0.5, 1 and 2 standard deviations. Delay: median rows to the first alarm after
+the change, over the changes detected within 2000 rows. A detector restarts after an alarm and then
+has no memory of earlier rows.
 """
 
 import argparse
@@ -20,13 +20,25 @@ from result_line import add_quick, print_result_line
 from river import drift
 from river.drift import binary
 
-BEFORE, AFTER, TARGET = 1000, 2000, 0.2
+BEFORE = 1000
+"""Rows before the change."""
+AFTER = 2000
+"""Rows from the change on."""
+TARGET = 0.2
+"""False alarms in 1000 rows to which settings are calibrated: one in 5000."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Rows of a stream without drift, bisections of a setting, streams for it, for false alarms
-    and for delays."""
+    """Size of the benchmark.
+
+    Args:
+        calm: rows of a stream without drift.
+        halvings: bisections of a setting.
+        tuning: streams that calibrate a setting.
+        false: streams that measure false alarms.
+        changes: streams that measure delays.
+    """
 
     calm: int
     halvings: int
@@ -35,8 +47,10 @@ class Size:
     changes: int
 
 
-WHOLE, QUICK = Size(20_000, 9, 4, 5, 40), Size(4_000, 5, 1, 1, 3)
+WHOLE = Size(20_000, 9, 4, 5, 40)
+QUICK = Size(4_000, 5, 1, 1, 3)
 Made = Callable[[float], Any]
+"""Makes a detector of a setting."""
 ERRORS: dict[str, tuple[Made, tuple[float, float]]] = {
     "ADWIN": (lambda v: drift.ADWIN(delta=v), (1e-5, 0.99)),
     "Page-Hinkley": (lambda v: drift.PageHinkley(threshold=v), (200, 1)),
@@ -53,54 +67,58 @@ FEATURES: dict[str, tuple[Made, tuple[float, float]]] = {
 
 
 def alarms(detector: Any, values: np.ndarray) -> list[int]:
-    """Rows at which it alarmed; river's detectors start again after one."""
-    found = []
+    """Return the rows at which a detector alarms; river's detectors restart after an alarm."""
+    rows = []
     for row, value in enumerate(values):
         detector.update(float(value))
         if detector.drift_detected:
-            found.append(row)
-    return found
+            rows.append(row)
+    return rows
 
 
 def errors(rng: np.random.Generator, rows: int, level: float) -> np.ndarray:
-    """0 or 1; a calm ``level`` is 0.1."""
+    """Draw errors of 0 or 1 with the rate ``level``; 0 stands for the calm rate of 0.1."""
     return (rng.random(rows) < (level or 0.1)).astype(float)
 
 
 def features(rng: np.random.Generator, rows: int, level: float) -> np.ndarray:
-    """Normal around ``level``."""
+    """Draw normal values of mean ``level``."""
     return rng.normal(level, 1, rows)
 
 
 def rate(make: Made, value: float, draw: Callable[..., np.ndarray], seed: int, calm: int) -> float:
-    """False alarms in 1000 rows without drift."""
+    """Return the false alarms in 1000 rows without drift."""
     return 1000 * len(alarms(make(value), draw(np.random.default_rng(seed), calm, 0.0))) / calm
 
 
 def calibrated(
     make: Made, grid: tuple[float, float], draw: Callable[..., np.ndarray], size: Size
 ) -> float:
-    """The most sensitive setting that alarms no more often than the target, by bisection."""
-    low, high = float(grid[0]), float(grid[-1])
+    """Return the most sensitive setting that alarms no more often than TARGET, by bisection."""
+    low = float(grid[0])
+    high = float(grid[-1])
     for _ in range(size.halvings):
         middle = float(np.sqrt(low * high))
         rates = [rate(make, middle, draw, 100 + seed, size.calm) for seed in range(size.tuning)]
-        low, high = (low, middle) if np.mean(rates) > TARGET else (middle, high)
+        if np.mean(rates) > TARGET:
+            high = middle
+        else:
+            low = middle
     return low
 
 
 def delays(
     make: Made, value: float, draw: Callable[..., np.ndarray], level: float, changes: int
 ) -> tuple[float, float]:
-    """Median rows to the first alarm, and the share of changes that were noticed."""
-    found = []
+    """Return the median rows to the first alarm, and the share of changes detected."""
+    rows = []
     for seed in range(changes):
         rng = np.random.default_rng(seed)
         values = np.concatenate([draw(rng, BEFORE, 0.0), draw(rng, AFTER, level)])
         later = [row - BEFORE + 1 for row in alarms(make(value), values) if row >= BEFORE]
-        found.append(later[0] if later else np.nan)
-    known = np.isfinite(found)
-    return (float(np.nanmedian(found)) if known.any() else np.nan), float(known.mean())
+        rows.append(later[0] if later else np.nan)
+    known = np.isfinite(rows)
+    return (float(np.nanmedian(rows)) if known.any() else np.nan), float(known.mean())
 
 
 def table(
@@ -110,7 +128,7 @@ def table(
     levels: tuple[float, ...],
     size: Size,
 ) -> dict[str, float]:
-    """Print a row a detector; its figures by name."""
+    """Print one row per detector; return the figures by name."""
     print(
         f"\n{title}\n\n| detector | setting | false alarms in 1000 | "
         + " | ".join(f"delay to {level:g}" for level in levels)
@@ -123,13 +141,13 @@ def table(
         false = np.mean(
             [rate(make, value, draw, 10 + seed, size.calm) for seed in range(size.false)]
         )
-        found = {level: delays(make, value, draw, level, size.changes) for level in levels}
-        cells = [f"{d:.0f} ({100 * s:.0f} %)" for d, s in found.values()]
+        by_level = {level: delays(make, value, draw, level, size.changes) for level in levels}
+        cells = [f"{d:.0f} ({100 * s:.0f} %)" for d, s in by_level.values()]
         which = f"{title}, {name}"
         figures[f"{which}, false alarms in 1000"] = float(false)
-        for level, (delay, noticed) in found.items():
+        for level, (delay, detected) in by_level.items():
             figures[f"{which}, delay to {level:g}"] = delay
-            figures[f"{which}, share noticed of {level:g}"] = noticed
+            figures[f"{which}, share noticed of {level:g}"] = detected
         print(f"| {name} | {value:.2g} | {false:.2f} | " + " | ".join(cells) + " |", flush=True)
     return figures
 
@@ -137,11 +155,11 @@ def table(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_quick(parser, "shorter and fewer streams, and settings less finely tuned")
-    given = parser.parse_args()
-    size = QUICK if given.quick else WHOLE
+    arguments = parser.parse_args()
+    size = QUICK if arguments.quick else WHOLE
     figures = table("Errors", ERRORS, errors, (0.2, 0.3, 0.5), size)
     figures |= table("A feature", FEATURES, features, (0.5, 1.0, 2.0), size)
-    print_result_line(__file__, given.quick, figures)
+    print_result_line(__file__, arguments.quick, figures)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 """Tumour evolution: every model trained in one simulated world and tested in another.
 
     python benchmarks/evolution.py [--quick] [--seeds 0 1 2 3 4] [--train 45] [--test 24]
-    python benchmarks/evolution.py --out FOLDER    also keeps every row, and goes on from those kept
+    python benchmarks/evolution.py --out FOLDER    also keeps every row; a second run continues
 
-Simulated patients only. Three centres train, in the crossed design (every centre gives every
-radiation), the confounded one (each its own) and a null world in which radiations differ in name
-only. The test world has other thresholds, mass effect, anisotropy, readers, scanners and RBE
-models. A third of each centre's training patients calibrate: no model learns from them, and how
-well it does on them (validation) says which one to choose before world b is looked at. Prints each
-model's figures by horizon and trend, two ceilings that know the truth, differences with paired
-bootstrap intervals over patients, and the table of swapped radiations. The U-Net alone is trained
-in the crossed designs only.
+Simulated patients only. Three centres train in world a, in three designs: crossed (every centre
+gives every radiation), confounded (each centre gives its own), and null (radiations differ in name
+only). The test world b has other thresholds, mass effect, anisotropy, readers, scanners and RBE
+models. A third of the training patients of each centre calibrate. No model learns from them, so
+that their scores (validation) select a model without world b. Prints the figures of each model by
+horizon and trend, two ceilings that know the truth, differences with paired bootstrap intervals
+over patients, and the table of swapped radiations. The plain U-Net is trained in the crossed
+designs only.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -61,7 +62,13 @@ NETWORKS = ("U-Net", "hybrid")
 
 
 class Size(NamedTuple):
-    """Patients that train and that are tested, and batches of a network; None: as many as usual."""
+    """Size of the benchmark.
+
+    Args:
+        train: patients of a training cohort.
+        test: patients of a test cohort.
+        steps: batches of a network; None: its default.
+    """
 
     train: int
     test: int
@@ -76,7 +83,7 @@ def _patient(world: str, centre: int, number: int, seed: int) -> Untreated:
 def cohort(
     world: str, design: str, patients: int, seed: int, counterfactual: bool
 ) -> list[SimulatedEvolution]:
-    """``patients`` spread over the centres; the null designs have no effect of radiation."""
+    """Simulate patients, spread over the centres; in null designs radiations do not differ."""
     chosen = replace(WORLDS[world], null=design.startswith("null"))
     kind = CONFOUNDED if design.endswith(CONFOUNDED) else CROSSED
     return [
@@ -86,7 +93,7 @@ def cohort(
 
 
 def trained(design: str) -> Iterator[str]:
-    """Models of a design: those that cannot tell radiations apart show nothing beyond crossed."""
+    """Yield the models of a design; those blind to radiation are trained in crossed only."""
     for name in EVOLUTION_MODELS:
         learns = name in ("dilation", "mechanistic", "hybrid")
         if design == "crossed" or learns or (name == "U-Net" and design == "null crossed"):
@@ -94,15 +101,16 @@ def trained(design: str) -> Iterator[str]:
 
 
 def untrained(name: str, size: Size) -> EvolutionModel:
-    """A model of this name."""
+    """Return a new model."""
     if name in NETWORKS and size.steps:
         return EVOLUTION_MODELS[name](steps=size.steps)
     return EVOLUTION_MODELS[name]()
 
 
 def one_run(seed: int, design: str, size: Size) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Swaps of every model, and its scores where the design is the crossed one."""
-    scores, swapped = [], []
+    """Return the scores of every model, if the design is crossed, and its swaps."""
+    scores = []
+    swapped = []
     null = design.startswith("null")
     tested = cohort("b", "null crossed" if null else "crossed", size.test, 1000 + seed, True)
     known = [t.case for t in tested]
@@ -133,7 +141,7 @@ def one_run(seed: int, design: str, size: Size) -> tuple[pd.DataFrame, pd.DataFr
 
 
 def table(rows: pd.DataFrame, title: str) -> dict[str, float]:
-    """Print the mean over patients of every metric, a model a line; the means by name."""
+    """Print the mean over patients of every metric, one line per model; return the means."""
     print(f"\n{title}: {rows.groupby(['seed', 'patient']).ngroups} patients")
     shown = {
         name: {m: by_patient(part, m).mean() for m in UNITS}
@@ -144,13 +152,15 @@ def table(rows: pd.DataFrame, title: str) -> dict[str, float]:
 
 
 def differences(rows: pd.DataFrame) -> list[dict]:
-    """Each learned model against persistence, the best baseline, and the hybrid against its parts.
+    """Compare learned models with persistence and the best baseline, and the hybrid with its parts.
 
-    Patient by patient; the best baseline is chosen by these very figures, in its favour.
+    Differences are paired by patient. The best baseline is selected by the same figures, which
+    favours it.
     """
     means = {b: by_patient(rows[rows.model == b], "changed dice").mean() for b in BASELINES}
-    best, figures = max(means, key=lambda b: means[b]), []
-    pairs = [(m, b) for m in LEARNED for b in dict.fromkeys(("persistence", best))]
+    best = max(means, key=lambda b: means[b])
+    figures = []
+    pairs = list(product(LEARNED, dict.fromkeys(("persistence", best))))
     pairs += [("hybrid", "mechanistic"), ("hybrid", "U-Net")]
     for name, against in pairs:
         for metric in ("changed dice", "dice", "crps"):
@@ -164,7 +174,7 @@ def differences(rows: pd.DataFrame) -> list[dict]:
 
 
 def swap_table(swapped: pd.DataFrame) -> list[dict]:
-    """Sign accuracy where radiations differ, false effects where they do not."""
+    """Print and return sign accuracy where radiations differ, false effects where they do not."""
     figures = []
     for (design, name), part in swapped.groupby(["design", "model"], sort=False):
         pairs = [
@@ -176,7 +186,8 @@ def swap_table(swapped: pd.DataFrame) -> list[dict]:
             for r in (Radiation.PROTON, Radiation.CARBON)
         )
         error = float(np.abs(part.true - part.predicted).mean())
-        wrong, covered = false_effects(pairs), float(part.covered.mean())
+        wrong = false_effects(pairs)
+        covered = float(part.covered.mean())
         text = (
             f"false effects {wrong:.3f} of {len(pairs)}"
             if design.startswith("null")
@@ -205,13 +216,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2, 3, 4])
     parser.add_argument("--train", type=int, default=45)
     parser.add_argument("--test", type=int, default=24)
-    add_quick(parser, "one seed, five patients, networks hardly trained, crossed only")
+    add_quick(parser, "one seed, five patients, two steps of a network, crossed only")
     parser.add_argument("--out", type=Path, help="folder for the rows behind the tables")
     parser.add_argument("--designs", nargs="*", default=list(DESIGNS), choices=DESIGNS)
     parser.add_argument("--jobs", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.seeds, arguments.designs, arguments.jobs = arguments.seeds[:1], ["crossed"], 1
+        arguments.seeds = arguments.seeds[:1]
+        arguments.designs = ["crossed"]
+        arguments.jobs = 1
     size = Size(4, 1, 2) if arguments.quick else Size(arguments.train, arguments.test)
     if arguments.out:
         headline = show(*kept_rows(arguments, size, arguments.out))
@@ -222,17 +235,17 @@ def main() -> None:
 
 
 def files(out: Path, seed: int, design: str, size: Size) -> list[Path]:
-    """Where the scores and the swaps of a run are kept."""
+    """Return the files of the scores and the swaps of a run."""
     sizes = " ".join(str(n) for n in size if n is not None)
     return [out / f"{kind} {seed} {design} {sizes}.csv" for kind in ("scores", "swaps")]
 
 
 def one_seed(seed: int, designs: list[str], size: Size, out: Path) -> None:
-    """Run the designs that are not kept yet: they share their patients before radiotherapy."""
+    """Run the designs without files yet; they share their patients before radiotherapy."""
     for design in designs:
-        kept = files(out, seed, design, size)
-        if not kept[-1].exists():
-            for path, rows in zip(kept, one_run(seed, design, size), strict=True):
+        paths = files(out, seed, design, size)
+        if not paths[-1].exists():
+            for path, rows in zip(paths, one_run(seed, design, size), strict=True):
                 write_text(path, rows.to_csv(index=False))
     _patient.cache_clear()
 
@@ -240,21 +253,22 @@ def one_seed(seed: int, designs: list[str], size: Size, out: Path) -> None:
 def kept_rows(
     arguments: argparse.Namespace, size: Size, out: Path
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores and swaps of all runs, each written to ``out`` once it is done."""
+    """Return scores and swaps of all runs; each is written to ``out`` once it is done."""
     out.mkdir(parents=True, exist_ok=True)
     designs = arguments.designs
     work = [(seed, designs, size, out) for seed in arguments.seeds]
     for seed, _ in zip(arguments.seeds, in_parallel(one_seed, work, arguments.jobs), strict=True):
         print(f"done: seed {seed}", flush=True)
-    kept = [files(out, seed, d, size) for seed in arguments.seeds for d in designs]
-    scores, swapped = ([pd.read_csv(p) for p in kind] for kind in zip(*kept, strict=True))
-    return pd.concat(scores), pd.concat(swapped)
+    paths = [files(out, seed, d, size) for seed, d in product(arguments.seeds, designs)]
+    scores, swapped = zip(*paths, strict=True)
+    return pd.concat(map(pd.read_csv, scores)), pd.concat(map(pd.read_csv, swapped))
 
 
 def show(rows: pd.DataFrame, swapped: pd.DataFrame) -> dict[str, float]:
-    """Print the tables and the figures; the headline ones."""
+    """Print the tables and the figures; return the headline figures."""
     print("\nSimulated patients: trained in world a, tested in world b")
-    figures, headline = [], {}
+    figures = []
+    headline = {}
     if len(rows):
         table(rows[rows.world == "a"], "Validation in world a, before calibration")
         rows = rows[rows.world == "b"]

@@ -1,15 +1,16 @@
-"""Labels that are swapped at round 100 of 200: FedCCFA's protocol, its public code beside FLAME.
+"""FedCCFA's protocol, labels swapped at round 100 of 200: its public code compared with FLAME.
 
     python benchmarks/fedccfa.py [--fedccfa PYTHON CHECKOUT] [--seeds 5] [--quick]
 
 FedCCFA (Chen 2024, arXiv:2410.18478) swaps the labels 1 and 2 at three tenths of the clients, 3 and
-4 at three tenths, 5 and 6 at the others. Here 10 clients hold handwritten digits (UCI, with
-scikit-learn), dealt as it deals its images: 5 of each class to everybody and the rest by
-Dirichlet(0.5). A network of 64-20-10 and every client in every round on both sides. FedCCFA takes
-its published settings, and the learning rate of its representation that is best on another seed.
-FLAME's peers sit on an exponential graph and get their rows as a batch every 20 rounds, the first
-with swapped labels just at the drift, with one setting as everywhere; evidence gossip anneals in
-each. Accuracy in %, on 360 other images under each client's own labels.
+4 at three tenths, and 5 and 6 at the others. Here 10 clients hold handwritten digits (UCI, with
+scikit-learn), distributed as FedCCFA distributes its images: each client gets 5 of each class, and
+Dirichlet(0.5) distributes the rest. On both sides the network is 64-20-10, and every client takes
+part in every round. FedCCFA has its published settings, with the learning rate of the
+representation that is best on another seed. FLAME's peers form an exponential graph, have the same
+setting as in the other benchmarks, and get their rows as a batch every 20 rounds. The first batch
+with swapped labels comes at the drift. Evidence gossip lets its learning rate fall within each
+batch. Accuracy in %, on 360 other images with the labels of each client.
 """
 
 import argparse
@@ -31,8 +32,17 @@ from flame.streams.networks.mlp import MLP
 from flame.streams.stream import Batch, Stream, padded
 
 PEER = Path(__file__).parent / "peers" / "fedccfa_rounds.py"
-CLIENTS, EACH, ALPHA, TEST = 10, 5, 0.5, 360
-RATES, CHOSEN_ON = (0.01, 0.03, 0.1, 0.3), 100
+CLIENTS = 10
+EACH = 5
+"""Images of each class that every client gets."""
+ALPHA = 0.5
+"""Concentration of the Dirichlet distribution of the other images."""
+TEST = 360
+"""Number of test images."""
+RATES = (0.01, 0.03, 0.1, 0.3)
+"""Learning rates of FedCCFA's representation that are tried."""
+CHOSEN_ON = 100
+"""Seed on which the rate is selected."""
 METHODS = (
     "local",
     "fedavg",
@@ -48,7 +58,13 @@ SWAPS = ((1, 2), (3, 4), (5, 6))
 
 @dataclass(frozen=True)
 class Times:
-    """Rounds, the round at which labels are swapped, and rounds of a step of FLAME's peers."""
+    """Length of a run.
+
+    Args:
+        rounds: number of rounds.
+        drift: round at which labels are swapped.
+        step: rounds of a step of FLAME's peers.
+    """
 
     rounds: int = 200
     drift: int = 100
@@ -59,39 +75,42 @@ QUICK = Times(40, 20, 10)
 
 
 def labels_of(y: np.ndarray, client: int) -> np.ndarray:
-    """Labels (2, rows) of a client before and after its pair is swapped."""
-    named = np.arange(10)
-    one, other = SWAPS[min(client % 10 // 3, 2)]
-    named[[one, other]] = other, one
-    return np.stack([y, named[y]])
+    """Return the labels (2, rows) of a client before and after its pair is swapped."""
+    swapped = np.arange(10)
+    first, second = SWAPS[min(client % 10 // 3, 2)]
+    swapped[[first, second]] = second, first
+    return np.stack([y, swapped[y]])
 
 
 def dealt(seed: int, times: Times) -> dict[str, np.ndarray]:
-    """Rows of every client, and those to test on."""
+    """Return the rows of every client, and the test rows."""
     rng = np.random.default_rng(seed)
     x, y = load_digits(return_X_y=True)
     order = rng.permutation(len(y))
-    x, y = x[order] / 8 - 1, y[order]
-    mine: list[list[int]] = [[] for _ in range(CLIENTS)]
+    x = x[order] / 8 - 1
+    y = y[order]
+    by_client: list[list[int]] = [[] for _ in range(CLIENTS)]
     for label in range(10):
         places = np.flatnonzero(y[TEST:] == label) + TEST
         shares = np.cumsum(rng.dirichlet(np.full(CLIENTS, ALPHA)))[:-1]
         rest = places[CLIENTS * EACH :]
         cuts = (shares * len(rest)).astype(int)
         for client, more in enumerate(np.split(rest, cuts)):
-            mine[client] += [*places[client * EACH : (client + 1) * EACH], *more]
-    found = {"clients": np.array(CLIENTS), "drift": np.array(times.drift), "test_x": x[:TEST]}
-    found["test_y"] = np.stack([labels_of(y[:TEST], k) for k in range(CLIENTS)], axis=1)
-    for client, labelled in enumerate(mine):
+            by_client[client] += [*places[client * EACH : (client + 1) * EACH], *more]
+    data = {"clients": np.array(CLIENTS), "drift": np.array(times.drift), "test_x": x[:TEST]}
+    data["test_y"] = np.stack([labels_of(y[:TEST], k) for k in range(CLIENTS)], axis=1)
+    for client, labelled in enumerate(by_client):
         rows = rng.permutation(labelled)  # a stream has no order of labels
-        found[f"x{client}"], found[f"y{client}"] = x[rows], labels_of(y[rows], client)
-    return found
+        data[f"x{client}"] = x[rows]
+        data[f"y{client}"] = labels_of(y[rows], client)
+    return data
 
 
 def flame(rows: dict[str, np.ndarray], method: str, seed: int, times: Times) -> list[float]:
-    """Accuracy after every step of so many rounds."""
+    """Return the accuracy of a method of FLAME after every step."""
     batches: list[Batch] = []
-    before, steps = times.drift // times.step, times.rounds // times.step
+    before = times.drift // times.step
+    steps = times.rounds // times.step
     for late in (0, 1):
         each = [(rows[f"x{k}"], rows[f"y{k}"][late], rows[f"y{k}"][late]) for k in range(CLIENTS)]
         batches += [padded(each, (64,))] * before
@@ -99,20 +118,22 @@ def flame(rows: dict[str, np.ndarray], method: str, seed: int, times: Times) -> 
     concept = np.stack([pairs * (step >= before) for step in range(steps)])
     names = tuple(f"client-{k}" for k in range(CLIENTS))
     stream = Stream(names, tuple("0123456789"), tuple(batches), concept, simulated=True)
-    gossip, pace = GossipConfig(topology="exponential"), Pace(rounds=times.step)
+    gossip = GossipConfig(topology="exponential")
+    pace = Pace(rounds=times.step)
     learner = begin(KNOWN[method], stream, MLP(64, 20, 10), gossip, pace, seed)
-    test, found = np.repeat(rows["test_x"][None], CLIENTS, axis=0), []
+    test = np.repeat(rows["test_x"][None], CLIENTS, axis=0)
+    accuracies = []
     for step, batch in enumerate(stream.batches):
         learner.learn(batch, concept[step])
         right = learner.predict(test).argmax(axis=-1) == rows["test_y"][int(concept[step].any())]
-        found.append(float(right.mean()))
-    return found
+        accuracies.append(float(right.mean()))
+    return accuracies
 
 
 def peer(
     command: list[str], rows: dict[str, np.ndarray], rate: float, seed: int, times: Times
 ) -> list[float]:
-    """Accuracy of FedCCFA after as many rounds each."""
+    """Return the accuracy of FedCCFA after the rounds of every step."""
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "rows.npz", **rows)
         done = subprocess.run(
@@ -138,22 +159,27 @@ def main() -> None:
     parser.add_argument("--fedccfa", nargs=2, metavar=("PYTHON", "CHECKOUT"))
     parser.add_argument("--seeds", type=int, default=5)
     add_quick(parser, "one seed, 40 rounds instead of 200")
-    given = parser.parse_args()
-    times, seeds = (QUICK, range(1)) if given.quick else (Times(), range(given.seeds))
+    arguments = parser.parse_args()
+    times = QUICK if arguments.quick else Times()
+    seeds = range(1 if arguments.quick else arguments.seeds)
     deals = [dealt(seed, times) for seed in seeds]
-    found = {m: [flame(rows, m, s, times) for s, rows in enumerate(deals)] for m in METHODS}
-    if given.fedccfa:
-        other, means = dealt(CHOSEN_ON, times), {}
+    accuracies = {m: [flame(rows, m, s, times) for s, rows in enumerate(deals)] for m in METHODS}
+    if arguments.fedccfa:
+        tuning = dealt(CHOSEN_ON, times)
+        means = {}
         for rate in RATES:
-            means[rate] = np.mean(peer(given.fedccfa, other, rate, CHOSEN_ON, times))
+            means[rate] = np.mean(peer(arguments.fedccfa, tuning, rate, CHOSEN_ON, times))
         best = max(RATES, key=means.__getitem__)
         name = f"FedCCFA, rate {best:g}"
-        found[name] = [peer(given.fedccfa, rows, best, s, times) for s, rows in enumerate(deals)]
-    moments, headline = range(times.step, times.rounds + 1, times.step), {}
+        accuracies[name] = [
+            peer(arguments.fedccfa, rows, best, s, times) for s, rows in enumerate(deals)
+        ]
+    moments = range(times.step, times.rounds + 1, times.step)
+    headline = {}
     print(
         f"| after round | {' | '.join(map(str, moments))} | mean |\n|{'---|' * (len(moments) + 2)}"
     )
-    for name, runs in found.items():
+    for name, runs in accuracies.items():
         cells = [*np.mean(runs, axis=0), np.mean(runs)]
         headline[f"mean accuracy of {name.split(',')[0]}"] = 100 * cells[-1]
         print(f"| {name} | " + " | ".join(f"{100 * cell:.1f}" for cell in cells) + " |")
@@ -161,16 +187,17 @@ def main() -> None:
         "\nevidence-gossip less each other, points (95 % over seeds), before and after the drift:"
     )
     headline.setdefault("mean accuracy of FedCCFA", None)
-    mine, before = found.pop("evidence-gossip"), times.drift // times.step
-    for name, runs in found.items():
-        less = 100 * np.subtract(mine, runs)
+    evidence_gossip = accuracies.pop("evidence-gossip")
+    before = times.drift // times.step
+    for name, runs in accuracies.items():
+        less = 100 * np.subtract(evidence_gossip, runs)
         parts = (less[:, :before], less[:, before:])
-        each = [interval(part.mean(axis=1)) for part in parts]
-        cells = [f"{one.value:+.1f} ({one.low:+.1f} to {one.high:+.1f})" for one in each]
-        for when, one in zip(("before", "after"), each, strict=True):
-            headline[f"evidence-gossip less {name.split(',')[0]}, {when} the drift"] = one.value
+        margins = [interval(part.mean(axis=1)) for part in parts]
+        cells = [f"{m.value:+.1f} ({m.low:+.1f} to {m.high:+.1f})" for m in margins]
+        for when, margin in zip(("before", "after"), margins, strict=True):
+            headline[f"evidence-gossip less {name.split(',')[0]}, {when} the drift"] = margin.value
         print(f"- {name}: {', '.join(cells)}")
-    print_result_line(__file__, given.quick, headline)
+    print_result_line(__file__, arguments.quick, headline)
 
 
 if __name__ == "__main__":

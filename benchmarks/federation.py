@@ -1,11 +1,12 @@
-"""A federated round of FLAME on NVIDIA FLARE beside FLARE's own FedAvg recipe and Flower.
+"""A federated round of FLAME on NVIDIA FLARE, compared with FLARE's FedAvg recipe and Flower.
 
     python benchmarks/federation.py [--flower PYTHON] [--quick]
 
 Four sites of made-up patients, a network of 1.3 million weights (5 MB), FedAvg, 20 rounds of the
-same local training, one side after the other on one machine. PYTHON is an interpreter that has
-flwr[simulation] 1.41 and tensorflow-cpu 2.21. Prints a table and, last, one JSON object.
-Beside it: ``federation_sites.py`` (how many, how large) and ``federation_bits.py`` (rounding).
+same local training. The frameworks run one after the other on one machine. PYTHON is an interpreter
+that has flwr[simulation] 1.41 and tensorflow-cpu 2.21. Prints a table and, last, one JSON object.
+See also ``federation_sites.py`` (number of sites, size of the model) and ``federation_bits.py``
+(rounding).
 """
 
 import argparse
@@ -32,14 +33,17 @@ from flame.federation.run_files import PROGRESS
 from flame.federation.sections import DataConfig, FederationConfig, TrainingConfig
 from flame.models.response.inputs import ResponseModelConfig
 
-SITES, HIDDEN = 4, 20_000
+SITES = 4
+HIDDEN = 20_000
+"""Width of the hidden layer: 66 weights a unit, 1.3 million in all."""
 PEERS = Path(__file__).with_name("peers")
 SITE_PROCESSES = ("simulator_worker", "ray::ClientApp")
+"""Parts of the command lines of site processes, of FLARE and of Flower."""
 SHOWN = ("round s", "overhead s", "MB a round", "a site MB")
 
 
 def made_up_table(path: Path, sites: int) -> None:
-    """The patients of ``peers/local_training.py`` as a table of centres."""
+    """Write the patients of ``peers/local_training.py`` as a table of centres."""
     values, outcome = made_up_patients(sites)
     table = pd.DataFrame(values, columns=[f"x{i}" for i in range(FEATURES)])
     table["response"] = outcome
@@ -49,7 +53,7 @@ def made_up_table(path: Path, sites: int) -> None:
 
 
 def settings(table: Path, hidden: int, rounds: int, **federation: object) -> TrainConfig:
-    """FLAME's run of the same training."""
+    """Return FLAME's configuration of the same training."""
     clinical = tuple(f"x{i}" for i in range(FEATURES))
     return TrainConfig(
         DataConfig(table=str(table)),
@@ -60,7 +64,12 @@ def settings(table: Path, hidden: int, rounds: int, **federation: object) -> Tra
 
 
 class Watched:
-    """A command as it runs: the most memory of its sites and of all, and its rounds as they end."""
+    """A running command, with the peak memory in MB of one site and of all processes.
+
+    Args:
+        command: the command line.
+        scratch: folder of its output, and of the log of its rounds.
+    """
 
     def __init__(self, command: list[str], scratch: Path) -> None:
         self.log = scratch / "rounds.jsonl"
@@ -69,14 +78,16 @@ class Watched:
             "PYTHONPATH": str(PEERS),
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
-        self.started, self.site, self.whole = time.time(), 0.0, 0.0
+        self.started = time.time()
+        self.site = 0.0
+        self.whole = 0.0
         with (scratch / "output.txt").open("wb") as output:
             self.process = psutil.Popen(
                 command, stdout=output, stderr=output, env=environment, cwd=scratch
             )
 
     def look(self) -> None:
-        """Take the memory of this moment, in MB; what processes share counts in each."""
+        """Measure the present memory in MB; shared memory counts in every process."""
         whole = 0.0
         for each in [self.process, *self.process.children(recursive=True)]:
             try:
@@ -90,14 +101,14 @@ class Watched:
         self.whole = max(self.whole, whole)
 
     def until_done(self) -> None:
-        """Look every second until the command ends."""
+        """Measure every second until the command ends."""
         while self.process.poll() is None:
             self.look()
             time.sleep(1)
 
 
 def peer(command: list[str], rounds: int, scratch: Path) -> dict[str, float]:
-    """Figures of a peer, from the notes of its sites."""
+    """Return the figures of a peer, from the notes of its sites."""
     watched = Watched(command, scratch)
     watched.until_done()
     notes = pd.read_json(watched.log, lines=True)
@@ -105,18 +116,21 @@ def peer(command: list[str], rounds: int, scratch: Path) -> dict[str, float]:
         raise SystemExit(f"{command} ended early: see {scratch / 'output.txt'}")
     notes["training"] = notes.ended - notes.began
     each = notes.groupby("round").agg({"began": "min", "wire": "min"})
-    # Workers of Flower train several sites in turn: the busiest sets the pace.
+    # Workers of Flower train several sites in turn; the busiest worker determines the round.
     busiest = notes.groupby(["round", "pid"]).training.sum().groupby("round").max()
-    times, wire = each.began.diff().iloc[2:], each.wire.diff().iloc[2:]
+    times = each.began.diff().iloc[2:]
+    wire = each.wire.diff().iloc[2:]
     return figures(watched, each.began.iloc[1], times, busiest.shift().iloc[2:], wire)
 
 
 def flame(config: TrainConfig, scratch: Path) -> dict[str, float]:
-    """Figures of ``flame train`` until its first training is done."""
+    """Return the figures of ``flame train`` until its first training is done."""
     (scratch / "run.toml").write_text(as_toml(config))
-    run, rounds = scratch / "run", config.training.rounds
+    run = scratch / "run"
+    rounds = config.training.rounds
     command = [sys.executable, "-m", "flame.cli", "train", "run.toml", "--out", str(run)]
-    watched, ends = Watched(command, scratch), []
+    watched = Watched(command, scratch)
+    ends = []
     watcher = threading.Thread(target=watched.until_done, daemon=True)
     watcher.start()
     seen = 0
@@ -133,7 +147,8 @@ def flame(config: TrainConfig, scratch: Path) -> dict[str, float]:
         raise SystemExit(f"FLAME ended early: see {scratch / 'output.txt'}")
     slowest = pd.DataFrame(checkpoint.history).groupby("round").seconds.max()
     table = pd.DataFrame(ends, columns=["time", "wire"])
-    times, wire = table.time.diff().iloc[2:], table.wire.diff().iloc[2:]
+    times = table.time.diff().iloc[2:]
+    wire = table.wire.diff().iloc[2:]
     return figures(watched, table.time.iloc[1], times, slowest.iloc[1:], wire)
 
 
@@ -147,7 +162,7 @@ def _progress(run: Path) -> int:
 def figures(
     watched: Watched, first: float, times: pd.Series, training: pd.Series, wire: pd.Series
 ) -> dict[str, float]:
-    """What is reported of a side, over all rounds but the first."""
+    """Return the figures of a framework, over all rounds but the first."""
     overhead = times.to_numpy() - training.to_numpy()
     return {
         "rounds": len(times),
@@ -166,49 +181,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--flower", help="an interpreter that has Flower", default="")
     add_quick(parser, "two sites, a tenth of the weights, 3 rounds, 32 bits only")
-    given = parser.parse_args()
-    sites, hidden, rounds = (2, HIDDEN // 10, 3) if given.quick else (SITES, HIDDEN, 20)
+    arguments = parser.parse_args()
+    sites = 2 if arguments.quick else SITES
+    hidden = HIDDEN // 10 if arguments.quick else HIDDEN
+    rounds = 3 if arguments.quick else 20
     sizes = [str(sites), str(hidden), str(rounds)]
-    found = {}
+    by_framework = {}
     with tempfile.TemporaryDirectory() as scratch:
-        here = Path(scratch)
-        made_up_table(here / "table.csv", sites)
-        base = settings(here / "table.csv", hidden, rounds, engine="flare")
+        root = Path(scratch)
+        made_up_table(root / "table.csv", sites)
+        base = settings(root / "table.csv", hidden, rounds, engine="flare")
 
         def folder(name: str) -> Path:
-            (here / name).mkdir()
-            return here / name
+            (root / name).mkdir()
+            return root / name
 
-        for bits in (32,) if given.quick else (32, 16, 8):
+        for bits in (32,) if arguments.quick else (32, 16, 8):
             config = replace(base, federation=replace(base.federation, bits=bits))
-            found[f"FLAME on FLARE, {bits} bits"] = flame(config, folder(f"flame-{bits}"))
-        command = [sys.executable, str(PEERS / "flare_fedavg.py"), str(here / "workspace"), *sizes]
-        found["FLARE's FedAvg recipe"] = peer(command, rounds, folder("flare"))
-        if given.flower:
-            command = [given.flower, str(PEERS / "flower_fedavg.py"), *sizes]
-            found["Flower's simulation"] = peer(command, rounds, folder("flower"))
+            by_framework[f"FLAME on FLARE, {bits} bits"] = flame(config, folder(f"flame-{bits}"))
+        command = [sys.executable, str(PEERS / "flare_fedavg.py"), str(root / "workspace"), *sizes]
+        by_framework["FLARE's FedAvg recipe"] = peer(command, rounds, folder("flare"))
+        if arguments.flower:
+            command = [arguments.flower, str(PEERS / "flower_fedavg.py"), *sizes]
+            by_framework["Flower's simulation"] = peer(command, rounds, folder("flower"))
     size = f"{sites} sites, {hidden * (FEATURES + 2) * 4 / 1e6:.1g} MB"
     print(f"Made-up patients, {size}; medians over rounds. MB a round: all on loopback.")
-    print(pd.DataFrame(found).T.round(3).to_string())
-    flare, own = found["FLARE's FedAvg recipe"], found["FLAME on FLARE, 32 bits"]
+    print(pd.DataFrame(by_framework).T.round(3).to_string())
+    recipe = by_framework["FLARE's FedAvg recipe"]
+    ours = by_framework["FLAME on FLARE, 32 bits"]
     print(
         json.dumps(
             {
                 "name": f"overhead of a round beyond the slowest site, {size}",
                 "unit": "s",
-                "value": round(own["overhead s"], 3),
+                "value": round(ours["overhead s"], 3),
                 "baseline": "FLARE's FedAvg recipe for TensorFlow",
-                "ratio": round(own["overhead s"] / flare["overhead s"], 3),
+                "ratio": round(ours["overhead s"] / recipe["overhead s"], 3),
                 "seeds": [0],
             }
         )
     )
     headline: dict[str, Any] = {
-        "overhead, ratio to FLARE's recipe": own["overhead s"] / flare["overhead s"]
+        "overhead, ratio to FLARE's recipe": ours["overhead s"] / recipe["overhead s"]
     }
-    headline |= {side: {name: row[name] for name in SHOWN} for side, row in found.items()}
+    headline |= {side: {name: row[name] for name in SHOWN} for side, row in by_framework.items()}
     headline.setdefault("Flower's simulation", dict.fromkeys(SHOWN))
-    print_result_line(__file__, given.quick, headline)
+    print_result_line(__file__, arguments.quick, headline)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Three real hospitals: federated against pooled, local and plain baselines. Real patients.
+"""Federated against pooled and local training and plain baselines, at three real hospitals.
 
     python benchmarks/gbm_table.py PATH/gbm_four_centres.csv [--quick] [--out RUN]
 
@@ -40,13 +40,14 @@ def main() -> None:
         run = arguments.out or Path(scratch) / "run"
         train.run(config, run)
         evaluate.run(run)
-        scores, gaps = (pd.read_csv(run / f"{name}.csv") for name in ("scores", "differences"))
+        scores = pd.read_csv(run / "scores.csv")
+        gaps = pd.read_csv(run / "differences.csv")
         headline = report(scores, gaps, config)
     print_result_line(__file__, arguments.quick, headline)
 
 
 def report(scores: pd.DataFrame, gaps: pd.DataFrame, config: TrainConfig) -> dict[str, Any]:
-    """Print the tables and the figures; the headline ones."""
+    """Print the tables and the figures; return the headline figures."""
     aucs = scores[scores.metric == "auc"].copy()
     aucs["auc"] = [f"{r.value:.3f} ({r.low:.3f}-{r.high:.3f})" for r in aucs.itertuples()]
     local = aucs.model == "local"
@@ -70,10 +71,10 @@ def report(scores: pd.DataFrame, gaps: pd.DataFrame, config: TrainConfig) -> dic
         "engine": config.federation.engine,
     }
     print(json.dumps(figures))
-    own = aucs[(aucs.model == "federated") | aucs.model.str.endswith("leave-one-out")]
+    federated = aucs[(aucs.model == "federated") | aucs.model.str.endswith("leave-one-out")]
     return {
         figures["name"]: figures["value"],
-        **{f"AUC, {r.model} at {r.tested_on}": r.value for r in own.itertuples()},
+        **{f"AUC, {r.model} at {r.tested_on}": r.value for r in federated.itertuples()},
     }
 
 

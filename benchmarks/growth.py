@@ -1,11 +1,11 @@
-"""Growth solver: CPU time and difference against the public numpy solver, same grid and steps.
+"""Growth solver: CPU time and difference from the public numpy solver, on the same grid and steps.
 
     python benchmarks/growth.py [--toolkit FOLDER] [--quick]
 
 MNI152 white and grey matter at 1 mm, 300 days (--quick: 2 mm): a tumour of about 30 ml and one that
-fills the brain. The peer is the Fisher-Kolmogorov solver of TumorGrowthToolkit (MIT) where FOLDER
-holds its source, else the same explicit scheme written in numpy below. Both start from the peer's
-seed and take its time steps; FLAME's kernel is compiled before the clock starts.
+fills the brain. With FOLDER, the peer is the Fisher-Kolmogorov solver of TumorGrowthToolkit (MIT),
+else the same explicit scheme in numpy below. Both start from the peer's seed and take its time
+steps. FLAME's kernel is compiled before the clock starts.
 """
 
 import argparse
@@ -22,25 +22,29 @@ from result_line import add_quick, print_result_line
 from flame.models.evolution.growth import Growth, diffusivity, grow
 
 Volume = NDArray[Any]
-DAYS, SEED_AT, LEAST_TISSUE = 300, (0.35, 0.4, 0.55), 0.1
+DAYS = 300
+SEED_AT = (0.35, 0.4, 0.55)
+"""Position of the seed as a fraction of the grid along each axis."""
+LEAST_TISSUE = 0.1
+"""Smallest sum of white and grey matter fractions into which the tumour grows."""
 CASES = {"30 ml": (0.13, 0.025), "brain-filling": (0.4, 0.08)}
 """D in white matter (mm2/day) and rho (1/day)."""
 
 
 def tissues(spacing: int) -> tuple[Volume, Volume]:
-    """White and grey matter fractions of the MNI152 brain."""
-    load = (datasets.load_mni152_wm_template, datasets.load_mni152_gm_template)
-    white, grey = (f(resolution=spacing).get_fdata(dtype=np.float32) for f in load)
-    return white, grey
+    """Return the white and grey matter fractions of the MNI152 brain."""
+    white = datasets.load_mni152_wm_template(resolution=spacing)
+    grey = datasets.load_mni152_gm_template(resolution=spacing)
+    return white.get_fdata(dtype=np.float32), grey.get_fdata(dtype=np.float32)
 
 
 def steps_of(diffusion: float, rate: float, spacing: int) -> int:
-    """Number of explicit steps that the toolkit takes."""
+    """Return the number of explicit steps that the toolkit takes."""
     return int(np.ceil(max(DAYS * diffusion / spacing**2 * 8 + 100, DAYS * rate * 1.1)))
 
 
 def explicit(white: Volume, grey: Volume, d: float, rho: float, spacing: int) -> Volume:
-    """The toolkit's scheme: float64, whole array, explicit Euler, no flux at the tissue's edge."""
+    """Solve by the toolkit's scheme: float64, explicit Euler, no flux at the tissue's edge."""
     at = tuple(int(p * n) for p, n in zip(SEED_AT, white.shape, strict=True))
     axes = np.meshgrid(
         *[np.arange(n) - a for n, a in zip(white.shape, at, strict=True)],
@@ -52,7 +56,8 @@ def explicit(white: Volume, grey: Volume, d: float, rho: float, spacing: int) ->
     c = np.where(c > 0.1, np.minimum(c, 1.0), 0.0)
     steps = steps_of(d, rho, spacing)
     dt = DAYS / max(DAYS * d / spacing**2 * 8 + 100, DAYS * rho * 1.1)
-    coefficient, tissue = d * (white + grey / 10.0), white + grey >= LEAST_TISSUE
+    coefficient = d * (white + grey / 10.0)
+    tissue = white + grey >= LEAST_TISSUE
     faces = [
         np.where(
             tissue & np.roll(tissue, -1, a), (coefficient + np.roll(coefficient, -1, a)) / 2, 0
@@ -69,7 +74,7 @@ def explicit(white: Volume, grey: Volume, d: float, rho: float, spacing: int) ->
 
 
 def toolkit(white: Volume, grey: Volume, d: float, rho: float, spacing: int) -> Volume:
-    """The public solver itself."""
+    """Solve by the public solver."""
     from TumorGrowthToolkit.FK import Solver
 
     parameters = {
@@ -88,7 +93,7 @@ def toolkit(white: Volume, grey: Volume, d: float, rho: float, spacing: int) -> 
 
 
 def flame(white: Volume, grey: Volume, d: float, rho: float, spacing: int) -> Volume:
-    """FLAME's solver; a "day" is one of the peer's steps, so that both take the same."""
+    """Solve by FLAME; a "day" is one step of the peer, so that both take the same steps."""
     start = explicit_start(white.shape, spacing)
     dt = DAYS / max(DAYS * d / spacing**2 * 8 + 100, DAYS * rho * 1.1)
     growth = Growth(d * dt, rho * dt)
@@ -99,7 +104,7 @@ def flame(white: Volume, grey: Volume, d: float, rho: float, spacing: int) -> Vo
 
 
 def explicit_start(shape: tuple[int, ...], spacing: int) -> Volume:
-    """The peer's seed: a Gaussian cut at 0.1 and 1."""
+    """Return the peer's seed: a Gaussian, 0 below 0.1 and at most 1."""
     at = [int(p * n) for p, n in zip(SEED_AT, shape, strict=True)]
     squared = sum(((np.indices(shape)[a] - at[a]) * spacing) ** 2 for a in range(3))
     c = 250 / (4 * np.pi * 5) ** 1.5 * np.exp(-squared / 20.0)
@@ -107,7 +112,7 @@ def explicit_start(shape: tuple[int, ...], spacing: int) -> Volume:
 
 
 def timed(solve: Any, *arguments: Any) -> tuple[Volume, float]:
-    """Result and CPU seconds."""
+    """Return the result and the CPU seconds."""
     start = time.process_time()
     return solve(*arguments), time.process_time() - start
 
@@ -119,16 +124,17 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.toolkit:
         sys.path.insert(0, arguments.toolkit)
-    spacing, peer = (2 if arguments.quick else 1), (toolkit if arguments.toolkit else explicit)
+    spacing = 2 if arguments.quick else 1
+    peer = toolkit if arguments.toolkit else explicit
     white, grey = tissues(spacing)
     flame(white, grey, 0.01, 0.01, spacing)  # compiles
     figures: list[dict[str, Any]] = []
     cases = list(CASES.items())[: 1 if arguments.quick else None]
     for name, (d, rho) in cases:
-        mine, seconds = timed(flame, white, grey, d, rho, spacing)
+        ours, seconds = timed(flame, white, grey, d, rho, spacing)
         theirs, theirs_seconds = timed(peer, white, grey, d, rho, spacing)
-        error = float(np.linalg.norm(mine - theirs) / np.linalg.norm(theirs))
-        ml = float((mine > 0.5).sum()) * spacing**3 / 1000
+        error = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
+        ml = float((ours > 0.5).sum()) * spacing**3 / 1000
         print(
             f"{name:14} {ml:7.1f} ml  FLAME {seconds:6.2f} CPU-s  {peer.__name__} "
             f"{theirs_seconds:7.1f} CPU-s  ratio {theirs_seconds / seconds:6.1f}  "

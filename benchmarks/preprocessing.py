@@ -2,12 +2,12 @@
 
     python benchmarks/preprocessing.py DATA [--quick] [--brainles PYTHON --atlas FILE]
 
-FLAME and plain SimpleITK run the same stages at equal degrees of freedom on the same real case
-(TCGA-DU-7294, slices of 2.5 and 5 mm, without skull), each as a fresh process. With --brainles
-(an interpreter that has brainles-preprocessing 0.6.14 and picsl_greedy) its greedy co-registration
-and atlas registration, both rigid, run on it too; FLAME's atlas registration is rigid, then affine.
-The cohort is simulated: its wall time with 2 processes against its CPU time. Whole-head brain
-extraction is timed on the real T1 of heads/.
+FLAME and plain SimpleITK run the same stages with equal degrees of freedom on the same real case
+(TCGA-DU-7294, slices of 2.5 and 5 mm, skull-stripped), each in a new process. With --brainles (an
+interpreter that has brainles-preprocessing 0.6.14 and picsl_greedy), its rigid co-registration and
+atlas registration by greedy run on the case, too; FLAME's atlas registration is rigid, then affine.
+The cohort is simulated: wall time with 2 processes against CPU time. Whole-head brain extraction is
+timed on the real T1 of heads/.
 """
 
 import argparse
@@ -23,20 +23,22 @@ from pathlib import Path
 from result_line import add_quick, print_result_line
 
 FILES = {"T1": "t1", "T1C": "t1c", "T2": "t2", "FLAIR": "fla"}
+"""End of the file name by sequence."""
 QUICK_FILES = ("T1", "T1C")
-"""Sequences that --quick takes."""
+"""Sequences of --quick."""
 METHODS = ("flame", "simpleitk")
 REPEATS = 5
 
 
 def cpu() -> float:
-    """User and system seconds of this process and its ended children."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), os.times()
-    return own.ru_utime + own.ru_stime + children.children_user + children.children_system
+    """Return the user and system seconds of this process and its ended children."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    times = os.times()
+    return usage.ru_utime + usage.ru_stime + times.children_user + times.children_system
 
 
 def worker(method: str, case: Path, quick: bool) -> dict[str, float]:
-    """Run one case in this process; CPU seconds a stage, peak memory in GB."""
+    """Run one case in this process; return CPU seconds of each stage and peak memory in GB."""
     from dataclasses import replace
 
     import nibabel as nib
@@ -78,7 +80,7 @@ def worker(method: str, case: Path, quick: bool) -> dict[str, float]:
 
 
 def brain(head: Path) -> dict[str, float]:
-    """CPU seconds of brain extraction on a whole head, import and first call apart."""
+    """Return the CPU seconds of brain extraction of a whole head: first and further call."""
     import nibabel as nib
     import numpy as np
 
@@ -109,7 +111,7 @@ def fresh(*arguments: str, python: str = sys.executable) -> dict[str, float]:
 
 
 def float32(case: Path, name: str, out: Path) -> str:
-    """A copy of a sequence as float32, which greedy wants."""
+    """Write a copy of a sequence as float32, which greedy requires; return its path."""
     import nibabel as nib
 
     image = nib.load(case / f"TCGA-DU-7294_hdbet_native_{FILES[name]}.nii.gz")
@@ -119,9 +121,10 @@ def float32(case: Path, name: str, out: Path) -> str:
 
 
 def brainles(case: Path, atlas: str) -> dict[str, float]:
-    """Rigid registrations of brainles-preprocessing by greedy; CPU seconds a stage.
+    """Run the rigid registrations of brainles-preprocessing by greedy; return CPU seconds by stage.
 
-    Its preprocessor hands greedy a path that greedy refuses, so its registrator is called.
+    The preprocessor of the package passes greedy a path that greedy refuses, so the registrator is
+    called directly.
     """
     import contextlib
 
@@ -145,23 +148,25 @@ def brainles(case: Path, atlas: str) -> dict[str, float]:
 
 
 def cohort(patients: int) -> dict[str, float]:
-    """Simulated days preprocessed by 2 processes: wall and CPU seconds, and their ratio."""
+    """Preprocess simulated days by 2 processes; return wall and CPU seconds, and their ratio."""
     from flame.pipelines import preprocess, simulate
 
     with tempfile.TemporaryDirectory() as root:
         out = Path(root)
         simulate.run(simulate.SimulateConfig(f"{out}/h", 1, patients, 2.0, 0, (-10, 75), 2))
-        wall, used = time.perf_counter(), cpu()
+        started = time.perf_counter()
+        used_before = cpu()
         result = preprocess.run(
             preprocess.PreprocessConfig(f"{out}/h/centre-1/dicom", f"{out}/bids", jobs=2)
         )
-        wall, used = time.perf_counter() - wall, cpu() - used
+        wall = time.perf_counter() - started
+        used = cpu() - used_before
     done = sum(r.status == "done" for r in result.studies)
     return {"days": done, "wall s": wall, "CPU s": used, "processors used of 2": used / wall}
 
 
 def median(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The median of each figure."""
+    """Return the median of each figure."""
     return {k: sorted(r[k] for r in rows)[len(rows) // 2] for k in rows[0]}
 
 
@@ -180,10 +185,14 @@ def main() -> None:
         run = work.get(arguments.worker, lambda: worker(arguments.worker, case, arguments.quick))
         print(json.dumps(run()))
         return
-    data, repeats = [str(arguments.data)], REPEATS
+    data = [str(arguments.data)]
+    repeats = REPEATS
     if arguments.quick:
-        data, repeats = [*data, "--quick"], 1
-    fresh(*data, "--worker", "flame")  # compiles once, as the cache of a user is
+        data = [*data, "--quick"]
+        repeats = 1
+    fresh(
+        *data, "--worker", "flame"
+    )  # compiles once, as a user's cache is filled after the first run
     figures = {
         m: median([fresh(*data, "--worker", m) for _ in range(1 if m != "flame" else repeats)])
         for m in METHODS

@@ -1,10 +1,11 @@
-"""What differential privacy costs: AUC at hospitals never seen against epsilon, and the attack.
+"""Cost of differential privacy: AUC at held-out hospitals against epsilon, and an attack.
 
     python benchmarks/privacy.py TABLE [--quick]
 
-TABLE is gbm_four_centres.csv (real patients of UCSF, UPENN and TCGA). Alive at 365 days from five
-clinical features by logistic regression, plain gradient steps, clipped at 1, with noise for each
-patient; nothing is tuned. Prints a table over noise and, as its last line, one JSON object.
+TABLE is gbm_four_centres.csv (real patients of UCSF, UPENN and TCGA). A logistic regression on five
+clinical features predicts being alive at 365 days. It takes plain gradient steps, clipped at 1,
+with noise for each patient; nothing is tuned. The attack infers membership in training. Prints a
+table over noise and, as its last line, one JSON object.
 """
 
 import argparse
@@ -27,11 +28,13 @@ from flame.federation.sections import PrivacyConfig, TrainingConfig
 from flame.federation.trainings import FEDERATED
 
 BOUNDS = dict(zip(FEATURES, ((18.0, 90.0), *[(0.0, 1.0)] * 4), strict=True))
+"""Range of each feature: age in years, the others coded 0 to 1."""
 NOISES = (0.0, 2.0, 4.0, 8.0)
+"""Noise multipliers; 0: no differential privacy."""
 
 
 def protected(table: str, seed: int, noise: float) -> TrainConfig:
-    """The run with so much noise for each patient; 0: without privacy."""
+    """Return the run with this noise for each patient; 0: without privacy."""
     training = TrainingConfig(rounds=20, optimizer="sgd", learning_rate=0.5, folds=2, seeds=(seed,))
     if not noise:
         return settings(table, training)
@@ -40,17 +43,17 @@ def protected(table: str, seed: int, noise: float) -> TrainConfig:
 
 
 def measured(config: TrainConfig, run: Path) -> list[dict[str, Any]]:
-    """A row a hospital: AUC of the model without it, the attack on its own patients, epsilon."""
+    """Return one row per hospital: AUC as held-out centre, AUC of the attack, and epsilon."""
     predictor, inputs = trained(config, run)
     rows = []
     for each in inputs:
-        found = pd.DataFrame(attacks(predictor, FEDERATED, each))
+        attacked = pd.DataFrame(attacks(predictor, FEDERATED, each))
         spent = [cost(config, len(each.labelled))] * config.training.rounds
         rows.append(
             {
                 "centre": each.centre,
                 "auc": auc_unseen(predictor, each),
-                "attack": float(np.average(found.value, weights=found.weight)),
+                "attack": float(np.average(attacked.value, weights=attacked.weight)),
                 "epsilon": epsilon(spent, config.privacy.delta)
                 if config.privacy.is_private
                 else np.inf,
@@ -64,7 +67,8 @@ def main() -> None:
     parser.add_argument("table")
     add_quick(parser, "one seed, without noise and with one, 5 rounds")
     arguments = parser.parse_args()
-    seeds, noises = (range(1), NOISES[:4:2]) if arguments.quick else (range(3), NOISES)
+    seeds = range(1 if arguments.quick else 3)
+    noises = NOISES[:4:2] if arguments.quick else NOISES
     rows = []
     for noise in noises:
         for seed in seeds:
@@ -72,8 +76,8 @@ def main() -> None:
             if arguments.quick:
                 config = replace(config, training=replace(config.training, rounds=5))
             with tempfile.TemporaryDirectory() as scratch:
-                found = measured(config, Path(scratch))
-            rows += [{"noise": noise, "seed": seed, **row} for row in found]
+                by_hospital = measured(config, Path(scratch))
+            rows += [{"noise": noise, "seed": seed, **row} for row in by_hospital]
     table = pd.DataFrame(rows)
     means = table.groupby(["noise", "centre"]).mean().drop(columns="seed").unstack("centre")
     print("Real patients; AUC at the hospital left out, AUC of the attack, epsilon at 1e-5.")

@@ -1,10 +1,11 @@
-"""Known rigid and affine movements of real heads: FLAME's registration beside SimpleITK's.
+"""Known rigid and affine movements of real heads: FLAME's registration compared with SimpleITK's.
 
     python benchmarks/registration.py DATA [--quick]
 
 Every case is a real image resampled under a random movement (seeded by its number), so that the
-truth is known; the header of the moved image hides the movement. The error of a case is the mean
-displacement left over the head in mm; a failure is more than one voxel diagonal plus 2 mm.
+true movement is known; the header of the moved image does not contain it. The error of a case is
+the mean remaining displacement over the head in mm. A failure is an error above one voxel diagonal
+plus 2 mm.
 """
 
 import argparse
@@ -24,12 +25,24 @@ from flame.core.errors import StageFailed
 from flame.preprocessing.stages.itk_registration import register as itk
 from flame.preprocessing.stages.linear_registration import register as flame
 
-DEGREES, SHIFT_MM, SCALE = 40.0, 30.0, 0.15
+DEGREES = 40.0
+"""Largest angle of a rigid movement."""
+SHIFT_MM = 30.0
+"""Largest shift along each axis."""
+SCALE = 0.15
+"""Largest relative change of scale of an affine movement."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """Fixed and moving image, and the movement that carries the moving into the fixed world."""
+    """One pair of images with a known movement.
+
+    Args:
+        name: name of the recipe.
+        fixed: voxels and affine of the fixed image.
+        moving: voxels and affine of the moving image.
+        truth: (4, 4) matrix from the moving to the fixed world, in mm.
+    """
 
     name: str
     fixed: tuple[np.ndarray, np.ndarray]
@@ -38,7 +51,7 @@ class Case:
 
 
 def read(path: Path, every: int) -> tuple[np.ndarray, np.ndarray]:
-    """Voxels (float32, from 0) and affine of a NIfTI file, of ``every``-th voxels along an axis."""
+    """Read voxels (float32, from 0) and affine of a NIfTI file: each ``every``-th voxel by axis."""
     image = nib.load(path)
     voxels = np.squeeze(image.get_fdata(dtype=np.float32))
     voxels = voxels[::every, ::every, ::every]
@@ -46,7 +59,7 @@ def read(path: Path, every: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def movement(rng: np.random.Generator, kind: str, centre: np.ndarray) -> np.ndarray:
-    """A random movement about ``centre``: to 40 degrees (affine 25) and 30 mm, 15 % scale."""
+    """Draw a movement about ``centre``: up to 40 degrees (affine 25), 30 mm and 15 % of scale."""
     degrees = DEGREES if kind == "rigid" else 25.0
     axis = rng.normal(size=3)
     angle = np.radians(degrees) * rng.uniform(0.2, 1)
@@ -67,10 +80,10 @@ def moved(
     bias: float = 0.0,
     slab: float = 1.0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The image as a scanner sees it with the head moved by the inverse of ``truth``.
+    """Resample an image as a scanner sees it with the head moved by the inverse of ``truth``.
 
-    ``step`` makes slices this thick (mm), ``bias`` multiplies by a smooth field of this log
-    amplitude, ``slab`` keeps this share of the slices.
+    ``step`` is the new thickness of slices in mm (0: unchanged), ``bias`` the log amplitude of a
+    smooth bias field, and ``slab`` the share of the slices that remains.
     """
     voxels, affine = image
     shape = list(voxels.shape)
@@ -94,7 +107,7 @@ def moved(
 
 
 def cases(data: Path, kind: str, count: int, every: int) -> Iterator[Case]:
-    """Cases in turn: whole heads, tumours, pairs of sequences, thick slices, slabs, bias."""
+    """Yield whole heads, tumours, pairs of sequences, thick slices, slabs and bias in turn."""
     brats18 = [data / f"imaging/brats2018/case_{n}" for n in (0, 2, 3, 5, 6, 7, 8)]
     brats13 = sorted((data / "imaging/brats2013").iterdir())
     head = data / "heads/t1_crop.nii.gz"
@@ -112,33 +125,35 @@ def cases(data: Path, kind: str, count: int, every: int) -> Iterator[Case]:
             (f"{a.name} T1, FLAIR 5 mm", a / "T1.nii.gz", a / "FLAIR.nii.gz", {"step": 5.0}),
         ]
     for a in brats13:
-        t1c, flair = (a / f"{s}_subtrMeanDivStd.nii.gz" for s in ("T1c", "Flair"))
+        t1c = a / "T1c_subtrMeanDivStd.nii.gz"
+        flair = a / "Flair_subtrMeanDivStd.nii.gz"
         recipes += [("2013 T1c, FLAIR", t1c, flair, {}), ("2013 FLAIR, T1c", flair, t1c, {})]
     for number in range(count):
         name, fixed_path, moving_path, changes = recipes[number % len(recipes)]
         rng = np.random.default_rng(number)
-        fixed, source = read(fixed_path, every), read(moving_path, every)
+        fixed = read(fixed_path, every)
+        source = read(moving_path, every)
         middle = source[1] @ [*(np.array(source[0].shape) / 2), 1]
         truth = movement(rng, kind, middle[:3])
         yield Case(name, fixed, moved(source, truth, rng, **changes), truth)
 
 
-def error(found: np.ndarray, case: Case) -> float:
-    """Mean displacement between found and true movement over the head in mm."""
+def error(estimate: np.ndarray, case: Case) -> float:
+    """Return the mean displacement between estimated and true movement over the head in mm."""
     voxels, affine = case.moving
     index = np.argwhere(voxels > voxels.mean())[::97]
     world = np.c_[index, np.ones(len(index))] @ affine.T
-    return float(np.linalg.norm((world @ (found - case.truth).T)[:, :3], axis=1).mean())
+    return float(np.linalg.norm((world @ (estimate - case.truth).T)[:, :3], axis=1).mean())
 
 
 def run(method: Callable[..., np.ndarray], case: Case, kind: str) -> tuple[float, float]:
-    """Error in mm (infinite where the method gave up) and CPU seconds."""
+    """Return the error in mm, infinite if the method failed, and the CPU seconds."""
     start = time.process_time()
     try:
-        found = method(*case.fixed, *case.moving, kind)
+        estimate = method(*case.fixed, *case.moving, kind)
     except StageFailed:
         return float("inf"), time.process_time() - start
-    return error(found, case), time.process_time() - start
+    return error(estimate, case), time.process_time() - start
 
 
 def main() -> None:
@@ -147,10 +162,13 @@ def main() -> None:
     add_quick(parser, "one case of each kind, of every other voxel")
     parser.add_argument("--only-flame", action="store_true")
     arguments = parser.parse_args()
-    count, every = (1, 2) if arguments.quick else (30, 1)
+    count = 1 if arguments.quick else 30
+    every = 2 if arguments.quick else 1
     methods = {"flame": flame} | ({} if arguments.only_flame else {"SimpleITK": itk})
     warm = next(cases(arguments.data, "affine", 1, every))
-    flame(*warm.fixed, *warm.moving, "affine")  # compiled once, as the cache of a user is
+    flame(
+        *warm.fixed, *warm.moving, "affine"
+    )  # compiles once, as a user's cache is filled after the first run
     figures = {}
     for kind in ("rigid", "affine"):
         table: dict[str, list[tuple[float, float, float]]] = {name: [] for name in methods}

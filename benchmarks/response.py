@@ -1,9 +1,9 @@
-"""Response and survival on real patients: how the federated models hold at each hospital.
+"""Response and survival on real patients: generalisation of federated models by hospital.
 
     python benchmarks/response.py TABLES [--quick] [--out FOLDER]
 
-TABLES holds gbm_four_centres.csv, lumiere_visits.csv and fed_tcga_brca/. Prints a table each and
-one JSON object as its last line. FLamby's figures are those it ships with its results.
+TABLES holds gbm_four_centres.csv, lumiere_visits.csv and fed_tcga_brca/. Prints a table of each and
+one JSON object as its last line. FLamby's figures are those that it ships with its results.
 """
 
 import argparse
@@ -32,8 +32,8 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SHOWN = ("federated leave-one-out", "federated", "personalised", "local", "pooled")
 FLAMBY = {"FedAvg": 0.735, "FedAdam": 0.842, "pooled": 0.704, "best local": 0.728}
 """C-index on the pooled test patients of fed_tcga_brca, 100 rounds, mean of 5 seeds."""
-RATINGS = "PD", "SD", "PR", "CR"
-CLINICAL = "age", "sex", "mgmt_status", "idh_status", "resection_status"
+RATINGS = ("PD", "SD", "PR", "CR")
+CLINICAL = ("age", "sex", "mgmt_status", "idh_status", "resection_status")
 Figures = dict[str, Any]
 
 
@@ -59,25 +59,25 @@ def main() -> None:
 
 
 def without_intervals(figures: Figures) -> Figures:
-    """The value of every figure that is a value with its interval; the others as they are."""
-    found: Figures = {}
+    """Return figures without their intervals."""
+    values: Figures = {}
     for name, value in figures.items():
         if isinstance(value, dict):
-            found[name] = without_intervals(value)
+            values[name] = without_intervals(value)
         else:
-            found[name] = value[0] if isinstance(value, list) else value
-    return found
+            values[name] = value[0] if isinstance(value, list) else value
+    return values
 
 
 def run(config: TrainConfig, folder: Path) -> pd.DataFrame:
-    """Train and evaluate; the scores."""
+    """Train and evaluate; return the scores."""
     train.run(config, folder)
     evaluate.run(folder)
     return pd.read_csv(folder / "scores.csv")
 
 
 def three_hospitals(table: Path, out: Path, seeds: tuple[int, ...], quick: bool) -> Figures:
-    """Alive at 365 days and survival, from clinical features, and with radiomics."""
+    """Predict being alive at 365 days and survival, from clinical features and with radiomics."""
     example = load_config(TrainConfig, EXAMPLES / "gbm_table.toml", [f"data.table={table}"])
     example = replace(
         example,
@@ -107,9 +107,9 @@ def three_hospitals(table: Path, out: Path, seeds: tuple[int, ...], quick: bool)
 
 
 def by_model(scores: pd.DataFrame, metric: str) -> Figures:
-    """Figures with their intervals by model and centre; of the local ones each centre's own."""
-    own = (scores.model != "local") | (scores.trained_on == scores.tested_on)
-    rows = scores[(scores.metric == metric) & own]
+    """Return figures with intervals by model and centre; local models at their own centre only."""
+    at_home = (scores.model != "local") | (scores.trained_on == scores.tested_on)
+    rows = scores[(scores.metric == metric) & at_home]
     return {
         str(model): {
             r.tested_on: [round(v, 3) for v in (r.value, r.low, r.high)] for r in part.itertuples()
@@ -129,7 +129,7 @@ def show(title: str, figures: Figures, centres: tuple[str, ...]) -> None:
 
 
 def lumiere(table: Path, out: Path, seeds: tuple[int, ...], quick: bool) -> Figures:
-    """Whether the next rating is PD, from the visits before it; one centre, split by patient."""
+    """Predict whether the next rating is PD from earlier visits; one centre, split by patient."""
     visits = next_ratings(pd.read_csv(table))
     out.mkdir(parents=True, exist_ok=True)
     visits.to_csv(out / "lumiere.csv", index=False)
@@ -163,29 +163,30 @@ def lumiere(table: Path, out: Path, seeds: tuple[int, ...], quick: bool) -> Figu
 
 
 def next_ratings(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a visit with a rated one after it: what was known by then, and what came next."""
+    """Return one row per visit before a rated one: what was known by then, and the next rating."""
     rows = []
     for patient, visits in sized(table).groupby("Patient"):
         for now, (_, later) in enumerate(list(visits.iterrows())[1:]):
-            seen, here = visits.iloc[: now + 1], visits.iloc[now]
+            past = visits.iloc[: now + 1]
+            present = visits.iloc[now]
             if later.rating in RATINGS:
                 rows.append(
                     {
-                        "visit": f"{patient} {here.Timepoint}",
+                        "visit": f"{patient} {present.Timepoint}",
                         "patient": patient,
                         "centre": "LUMIERE",
                         "response": int(later.rating == "PD"),
-                        **_known(seen, here),
+                        **_known(past, present),
                     }
                 )
     return pd.DataFrame(rows)
 
 
 def sized(table: pd.DataFrame) -> pd.DataFrame:
-    """Visits in order with the volume (ml) and the product of diameters (mm²) that they imply.
+    """Return visits in order, with the volume in ml and the product of diameters in mm².
 
-    The table has no volumes. Those of a body follow from its sphericity and its surface to volume;
-    here both are means over several segmentations, so that the volume is near, not exact.
+    The table has no volumes. The volume of a body follows from its sphericity and its ratio of
+    surface to volume. Both are means over several segmentations here, so the volume is approximate.
     """
     inverse = table["original_shape_SurfaceVolumeRatio"] * table["original_shape_Sphericity"]
     product = (
@@ -198,33 +199,36 @@ def sized(table: pd.DataFrame) -> pd.DataFrame:
 
 
 END_OF_RADIOTHERAPY = 70
-"""Day from the first image: LUMIERE gives no dates of radiotherapy; four weeks after surgery."""
+"""Day from the first image. An assumption (start four weeks after surgery), as LUMIERE has no dates
+of radiotherapy.
+"""
 
 
 def agreement(table: pd.DataFrame, quick: bool) -> Figures:
-    """RANO by FLAME against the expert ratings of LUMIERE, visit by visit."""
-    visits, figures = sized(table).dropna(subset=["volume"]), {}
+    """Compare RANO by FLAME with the expert ratings of LUMIERE, visit by visit."""
+    visits = sized(table).dropna(subset=["volume"])
+    figures = {}
     print(
         "\nLUMIERE: RANO from sizes against the expert (95 % interval, bootstrap over patients)\n"
         "\n| criteria | visits | PD or not: balanced accuracy | kappa | CR, PR, SD, PD: accuracy "
         "|\n|---|---|---|---|---|"
     )
     for name in ("rano-2.0-volume", "rano-2.0", "rano-2010"):
-        rules, rows = CRITERIA[name], []
+        rules = CRITERIA[name]
+        rows = []
         for patient, part in visits.groupby("Patient"):
             size = part.volume if rules.unit == "ml" else part["product"]
             days = [Burden(int(7 * w), round(v, 3)) for w, v in zip(part.week, size, strict=True)]
-            for found, expert in zip(
+            for assessment, expert in zip(
                 assess(days, END_OF_RADIOTHERAPY, rules), part.rating, strict=True
             ):
-                if expert in RATINGS and found.rating not in (Rating.BEFORE, Rating.BASELINE):
-                    said = "PD" if found.rating is Rating.UNCONFIRMED else str(found.rating)
-                    rows.append((patient, "SD" if said == Rating.NOT_PD else said, expert))
+                rating = assessment.rating
+                if expert in RATINGS and rating not in (Rating.BEFORE, Rating.BASELINE):
+                    rated = "PD" if rating is Rating.UNCONFIRMED else str(rating)
+                    rows.append((patient, "SD" if rated == Rating.NOT_PD else rated, expert))
         made = pd.DataFrame(rows, columns=["patient", "flame", "expert"])
-        figures[f"RANO agreement, {name}"] = row = {
-            "visits": len(made),
-            **_intervals(made, 50 if quick else 500),
-        }
+        row = {"visits": len(made), **_intervals(made, 50 if quick else 500)}
+        figures[f"RANO agreement, {name}"] = row
         cells = (f"{v:.3f} ({low:.3f}-{high:.3f})" for v, low, high in list(row.values())[1:])
         print(f"| {name} | {len(made)} | {' | '.join(cells)} |")
     return figures
@@ -232,10 +236,11 @@ def agreement(table: pd.DataFrame, quick: bool) -> Figures:
 
 def _intervals(rows: pd.DataFrame, samples: int) -> Figures:
     def of(part: pd.DataFrame) -> list[float]:
-        pd_said, pd_true = part.flame == "PD", part.expert == "PD"
+        pd_predicted = part.flame == "PD"
+        pd_true = part.expert == "PD"
         return [
-            balanced_accuracy_score(pd_true, pd_said),
-            cohen_kappa_score(pd_true, pd_said),
+            balanced_accuracy_score(pd_true, pd_predicted),
+            cohen_kappa_score(pd_true, pd_predicted),
             float((part.flame == part.expert).mean()),
         ]
 
@@ -253,32 +258,33 @@ def _intervals(rows: pd.DataFrame, samples: int) -> Figures:
     }
 
 
-def _known(seen: pd.DataFrame, here: pd.Series) -> Figures:
-    before = seen.iloc[-2] if len(seen) > 1 else None
+def _known(past: pd.DataFrame, present: pd.Series) -> Figures:
+    before = past.iloc[-2] if len(past) > 1 else None
     coded = {"methylated": 1.0, "not methylated": 0.0, "WT": 0.0}
-    shape = {c.split("_")[-1]: here[c] for c in seen.columns if c.startswith("original_shape")}
+    shape = {c.split("_")[-1]: present[c] for c in past.columns if c.startswith("original_shape")}
     return {
-        "PD now": float(here.rating == "PD"),
-        "rated": float(here.rating in RATINGS),
-        "PD before": float((seen.rating == "PD").sum()),
-        "week": here.week,
-        "volume": here.volume,
-        "growth": np.log(here.volume / before.volume) if before is not None else np.nan,
-        "over the nadir": np.log(here.volume / seen.volume.min()),
-        "age": pd.to_numeric(here["Age.at.surgery..years."], errors="coerce"),
-        "mgmt": coded.get(str(here.MGMT), np.nan),
+        "PD now": float(present.rating == "PD"),
+        "rated": float(present.rating in RATINGS),
+        "PD before": float((past.rating == "PD").sum()),
+        "week": present.week,
+        "volume": present.volume,
+        "growth": np.log(present.volume / before.volume) if before is not None else np.nan,
+        "over the nadir": np.log(present.volume / past.volume.min()),
+        "age": pd.to_numeric(present["Age.at.surgery..years."], errors="coerce"),
+        "mgmt": coded.get(str(present.MGMT), np.nan),
         **shape,
     }
 
 
 def tcga_brca(folder: Path, out: Path) -> Figures:
-    """The exact federated Cox model on FLamby's split, against the results it ships."""
+    """Test the exact federated Cox model on FLamby's split, against the results it ships."""
     table = pd.read_csv(folder / "brca.csv").merge(
         pd.read_csv(folder / "train_test_split.csv"), on="pid"
     )
     table["centre"] = "region-" + table.fold2.str[-1]
     features = tuple(table.columns[1:40])
-    training, tested = (table[table.fold == part] for part in ("train", "test"))
+    training = table[table.fold == "train"]
+    tested = table[table.fold == "test"]
     training.to_csv(out / "brca.csv", index=False)
     centres = tuple(sorted(table.centre.unique()))
     data = DataConfig(

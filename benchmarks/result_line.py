@@ -1,7 +1,7 @@
-"""What every benchmark shares: the option --quick, and its figures as a last line of JSON.
+"""Code that all benchmarks share: the option --quick, and the figures as a last line of JSON.
 
 The line is ``{"benchmark": name, "quick": true or false, "seconds": wall time, "figures": {...}}``,
-where figures maps flat names to numbers, or to null where there is none to give.
+where figures maps flat names to numbers, or to null for a figure that was not measured.
 """
 
 import argparse
@@ -14,28 +14,35 @@ from pathlib import Path
 from typing import Any
 
 STARTED = time.perf_counter()
-"""When the script imported this module; seconds are counted from here."""
+"""Time at which the script imported this module; seconds are counted from here."""
 
 
 def add_quick(parser: argparse.ArgumentParser, does: str) -> None:
-    """Add ``--quick``; ``does`` is its help, which says what is smaller then."""
+    """Add ``--quick``; ``does`` is its help, which describes the smaller benchmark."""
     parser.add_argument("--quick", action="store_true", help=does)
 
 
 def flat(figures: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one, their names joined by commas.
+    """Flatten nested mappings.
+
+    Args:
+        figures: figures, or mappings of them, by name.
+        prefix: text before each name.
+
+    Returns:
+        Figures by name; the names of nested mappings are joined by commas.
 
     Example:
         >>> flat({"rigid": {"mm": 0.3, "failures": 0}})
         {'rigid, mm': 0.3, 'rigid, failures': 0}
     """
-    found: dict[str, Any] = {}
+    flattened: dict[str, Any] = {}
     for name, value in figures.items():
         if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{name}, ")
+            flattened |= flat(value, f"{prefix}{name}, ")
         else:
-            found[f"{prefix}{name}"] = value
-    return found
+            flattened[f"{prefix}{name}"] = value
+    return flattened
 
 
 def print_result_line(script: str, quick: bool, figures: Mapping[str, Any]) -> None:
@@ -50,7 +57,7 @@ def print_result_line(script: str, quick: bool, figures: Mapping[str, Any]) -> N
 
 
 def _number(value: Any) -> int | float | None:
-    """A number that JSON has; None for None, NaN and what is infinite."""
+    """Return a number that JSON has; None for None, NaN and infinity."""
     if value is None or not math.isfinite(value):
         return None
     return int(value) if isinstance(value, Integral) else float(value)

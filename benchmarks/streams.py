@@ -1,15 +1,15 @@
-"""Methods on published streams that drift: how much of the gap to the oracle is closed, and where.
+"""Methods on published streams that drift: accuracy, and share of the gap to the oracle closed.
 
     python benchmarks/streams.py [--ablate] [--seeds 5] [--jobs 2] [--quick]
 
-FedDrift's schedules and its sources SINE, CIRCLE and SEA, SEA with 10 % wrong labels, and
-hyperplanes; ten nodes, ten steps, 100 rows a node and step, on a ring, and on an exponential graph
-that loses 30 % of messages. One setting for everything. Evidence gossip was tuned on SINE and
-CIRCLE X and SEA C, E and R0, seeds 100 to 103; what is printed here are other schedules and seeds.
-Accuracy in %, over all steps and without steps at which a node's concept had just changed;
-intervals are over seeds, as the rows of a seed are the same on every schedule. As
-evidence gossip lets its learning rate fall over a step's rounds, peers that do so too are among
-those it is compared with, and the gap is printed to an oracle that does and to one that does not.
+FedDrift's schedules with its sources SINE, CIRCLE and SEA, SEA with 10 % wrong labels, and
+hyperplanes. Ten nodes, ten steps, 100 rows per node and step, on a ring and on an exponential graph
+that loses 30 % of messages. All methods have one setting. Evidence gossip was tuned on SINE and
+CIRCLE X and SEA C, E and R0, seeds 100 to 103; the printed schedules and seeds are others. Accuracy
+in %, over all steps and without steps at which the concept of a node had just changed. Intervals
+are over seeds, as the rows of a seed are the same on every schedule. Evidence gossip lets its
+learning rate fall over the rounds of a step. The comparison therefore includes peers that do so,
+too, and gaps to an oracle that does and to one that does not.
 """
 
 import argparse
@@ -29,11 +29,13 @@ from flame.streams.prequential import prequential
 from flame.streams.sources.schedules import ScheduleConfig, plan_of
 from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 
-OWN, ORACLES = "evidence-gossip", ("oracle", "oracle-annealed")
+OWN = "evidence-gossip"
+ORACLES = ("oracle", "oracle-annealed")
 LOCAL = ("local", "local-scratch", "local-all", "local-window")
 PEERS = ("gossip", "gossip-annealed", "gossip-ifca", "reset-and-gate", "reset-and-gate-annealed")
 CENTRAL = ("fedavg", "flash", "ifca", "feddrift", "feddrift-apart")
 PAPER = {"feddrift-paper": "feddrift", "feddrift-apart-paper": "feddrift-apart"}
+"""Methods with the published threshold, by name."""
 SETS = {
     "SINE-2": ("sine", "AW", 0.0),
     "CIRCLE-2": ("circle", "AW", 0.0),
@@ -47,8 +49,9 @@ GRAPHS = {
 }
 PAPER_DROP = {"sine": 0.2, "circle": 0.1, "sea": 0.04, "hyperplane": 0.1}
 STEPS = {"all": "all steps", "calm": "without changes"}
+"""Columns of accuracies and their names in figures."""
 QUICK = ("SINE-2", "A", "ring")
-"""Set, schedule and graph that --quick takes."""
+"""Set, schedule and graph of --quick."""
 ABLATED = {
     "whole": {},
     "no births": {"births": False},
@@ -63,7 +66,16 @@ ABLATED = {
 
 @dataclass(frozen=True)
 class Job:
-    """One method on one stream."""
+    """One method on one stream.
+
+    Args:
+        set: key of SETS.
+        schedule: name of the schedule.
+        graph: key of GRAPHS.
+        name: name of the method in tables.
+        method: its configuration.
+        seed: seed of the stream and of the method.
+    """
 
     set: str
     schedule: str
@@ -74,7 +86,7 @@ class Job:
 
 
 def done(job: Job) -> dict[str, object]:
-    """Its accuracies."""
+    """Run a job; return its accuracies in % and its traffic per node in kB."""
     source, _, noise = SETS[job.set]
     plan = plan_of(ScheduleConfig(job.schedule), None, 0)
     stream = synthetic_stream(SyntheticConfig(source, noise=noise), plan, job.seed)
@@ -94,7 +106,7 @@ def done(job: Job) -> dict[str, object]:
 
 
 def compared(seeds: int) -> Iterator[Job]:
-    """Every method on every set; those without a graph once, under the name of the ring."""
+    """Yield every method on every set; methods without a graph once, as on the ring."""
     for name, (source, schedules, _) in SETS.items():
         methods = {m: KNOWN[m] for m in (*LOCAL, *PEERS[:-1], *CENTRAL, OWN, *ORACLES)}
         methods[PEERS[-1]] = replace(KNOWN[PEERS[-2]], annealed=True)
@@ -110,7 +122,7 @@ def compared(seeds: int) -> Iterator[Job]:
 
 
 def ablated(seeds: int) -> Iterator[Job]:
-    """Evidence gossip without a part, and without anybody to talk to."""
+    """Yield evidence gossip without each of its parts, and without communication."""
     variants = {k: replace(KNOWN[OWN], options=options) for k, options in ABLATED.items()}
     variants["constant learning rate"] = replace(KNOWN[OWN], annealed=False)
     variants["no communication"] = replace(KNOWN[OWN], exchange="alone")
@@ -120,14 +132,14 @@ def ablated(seeds: int) -> Iterator[Job]:
                 yield Job(name, schedules[0], "ring", variant, how, seed)
 
 
-def table(found: pd.DataFrame) -> dict[str, float]:
-    """Per set and graph: means, gap closed, and the margin over the best local of each seed.
+def table(results: pd.DataFrame) -> dict[str, float]:
+    """Print means, gap closed and margin over the best local of each seed, by set and graph.
 
-    Prints them and returns the headline figures.
+    Returns the headline figures.
     """
     headline: dict[str, float] = {}
-    for (name, graph), part in found.groupby(["set", "graph"], sort=False):
-        everywhere = found[(found.set == name) & (found.graph == "ring")]
+    for (name, graph), part in results.groupby(["set", "graph"], sort=False):
+        everywhere = results[(results.set == name) & (results.graph == "ring")]
         others = everywhere[everywhere.method.isin((*LOCAL, *CENTRAL, *PAPER))]
         part = pd.concat([part, others]).drop_duplicates(["method", "schedule", "seed"])
         means = part.groupby("method")[["all", "calm", "kB"]].mean()
@@ -149,7 +161,7 @@ def table(found: pd.DataFrame) -> dict[str, float]:
 
 
 def _gap(part: pd.DataFrame, means: pd.DataFrame, score: str, oracle: str) -> tuple[float, float]:
-    """Print and return the points more than the best local or peer, and the share of the gap."""
+    """Print and return the margin over the best local or peer in points, and the gap closed."""
     wide = part.pivot_table(index=["schedule", "seed"], columns="method", values=score)
     best = means.loc[[*LOCAL, *PEERS], score].idxmax()
     more = interval((wide[OWN] - wide[best]).groupby("seed").mean())
@@ -171,21 +183,23 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=2)
     add_quick(parser, "one schedule of SINE-2 on a ring, one seed")
-    given = parser.parse_args()
-    jobs = list((ablated if given.ablate else compared)(1 if given.quick else given.seeds))
-    if given.quick:
+    arguments = parser.parse_args()
+    jobs = list(
+        (ablated if arguments.ablate else compared)(1 if arguments.quick else arguments.seeds)
+    )
+    if arguments.quick:
         jobs = [j for j in jobs if (j.set, j.schedule, j.graph) == QUICK]
-    with ProcessPoolExecutor(given.jobs) as pool:
-        found = pd.DataFrame(pool.map(done, jobs, chunksize=4))
-    if given.ablate:
-        means = found.groupby(["method", "set"], sort=False)[["all", "calm"]].mean().unstack()
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        results = pd.DataFrame(pool.map(done, jobs, chunksize=4))
+    if arguments.ablate:
+        means = results.groupby(["method", "set"], sort=False)[["all", "calm"]].mean().unstack()
         print(means.round(2).to_string())
         headline = {
             f"{variant}, {s}, {kind}": v for (kind, s, variant), v in means.unstack().items()
         }
     else:
-        headline = table(found)
-    print_result_line(__file__, given.quick, headline)
+        headline = table(results)
+    print_result_line(__file__, arguments.quick, headline)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
     python benchmarks/streams_many.py [--nodes 200] [--seeds 3] [--quick]
 
-CIRCLE, whose second concept reaches each node at its own time, one to three steps after the first;
-100 rows a node and step, on a ring, where news take a hundred rounds to reach all of 200 nodes and
-are passed on for ten, and on an exponential graph. Accuracy in %, of each step before it is
-learned; gossip, which has one model, and the oracle, which is told the concepts, beside it.
+CIRCLE, whose second concept reaches each node at a time of its own, one to three steps after the
+first node. 100 rows per node and step, on a ring and on an exponential graph. On the ring, news
+take a hundred rounds to reach all of 200 nodes, and are passed on for ten. Accuracy in % of each
+step before it is learned. The comparison has gossip, which has one model, and the oracle, which
+knows the concepts.
 """
 
 import argparse
@@ -25,8 +26,8 @@ from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 METHODS = ("gossip", "evidence-gossip", "oracle")
 
 
-def one(nodes: int, topology: str, method: str, seed: int) -> list[float]:
-    """Accuracy of every step but the first, models, MB a node, seconds a step with its tests."""
+def run(nodes: int, topology: str, method: str, seed: int) -> list[float]:
+    """Return the accuracy of every step but the first, models, MB per node, and s per step."""
     schedule = ScheduleConfig(
         nodes=nodes, steps=6, at=(2,), order=(0, 1), spread="staggered", delay=2
     )
@@ -34,11 +35,11 @@ def one(nodes: int, topology: str, method: str, seed: int) -> list[float]:
     gossip = GossipConfig(topology=topology)
     learner = begin(KNOWN[method], stream, MLP(2, 20), gossip, Pace(), seed)
     began = time.perf_counter()
-    found = 100 * prequential(learner, stream).groupby("step").accuracy.mean()
+    accuracies = 100 * prequential(learner, stream).groupby("step").accuracy.mean()
     seconds = (time.perf_counter() - began) / len(stream.batches)
     bank = getattr(learner, "bank", None)
     models = len(bank.entries) if bank else 1
-    return [*found, models, float(learner.exchange.sent.mean()) / 1e6, seconds]
+    return [*accuracies, models, float(learner.exchange.sent.mean()) / 1e6, seconds]
 
 
 def main() -> None:
@@ -47,16 +48,17 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=3)
     add_quick(parser, "20 nodes, one seed")
-    given = parser.parse_args()
-    if given.quick:
-        given.nodes, given.seeds = 20, 1
-    print(f"{given.nodes} nodes, mean of {given.seeds} seeds\n")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.nodes = 20
+        arguments.seeds = 1
+    print(f"{arguments.nodes} nodes, mean of {arguments.seeds} seeds\n")
     print("| graph | method | step 1 | 2 | 3 | 4 | 5 | models | MB a node | s a step |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     figures: dict[str, dict[str, float | None]] = {}
     for topology in ("ring", "exponential"):
         for method in METHODS:
-            runs = [one(given.nodes, topology, method, seed) for seed in range(given.seeds)]
+            runs = [run(arguments.nodes, topology, method, seed) for seed in range(arguments.seeds)]
             means = np.mean(runs, axis=0)
             figures[f"{topology}, {method}"] = {
                 "accuracy of the last step": means[-4],
@@ -66,10 +68,10 @@ def main() -> None:
                 "s a step": means[-1],
             }
             cells = [f"{cell:.1f}" for cell in means[:-3]]
-            told = "2, told" if method == "oracle" else f"{means[-3]:.0f}"
-            cells += [told, f"{means[-2]:.2f}", f"{means[-1]:.1f}"]
+            models = "2, given" if method == "oracle" else f"{means[-3]:.0f}"
+            cells += [models, f"{means[-2]:.2f}", f"{means[-1]:.1f}"]
             print(f"| {topology} | {method} | {' | '.join(cells)} |", flush=True)
-    print_result_line(__file__, given.quick, figures)
+    print_result_line(__file__, arguments.quick, figures)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Methods on real and on medical streams: by station and season, and a scanner that is upgraded.
+"""Methods on real streams, by station and season, and on simulated MRI with a scanner upgrade.
 
     python benchmarks/streams_real.py DATA [--seeds 3] [--jobs 2] [--quick]
 
-DATA holds beijing_prsa/*.csv.gz (UCI 501) and nycflights13_weather.csv.gz. The examples' settings,
-which are those of benchmarks/streams.py. Differences are paired by node and step; their intervals
-are over steps, as rows of real data are the same for every seed. The model of everything in
-evidence gossip was added after a first look at the airports; Beijing was not looked at before.
+DATA holds beijing_prsa/*.csv.gz (UCI 501) and nycflights13_weather.csv.gz. Settings are those of
+the examples and of benchmarks/streams.py. Differences are paired by node and step. Their intervals
+are over steps, as rows of real data are the same for every seed. The global model of evidence
+gossip was added after a first run on the airports, and before the first run on Beijing.
 """
 
 import argparse
@@ -28,12 +28,20 @@ SEASONS = ("winter", "spring", "summer", "autumn")
 FILES = {"beijing": "beijing_prsa/*.csv.gz", "airports": "nycflights13_weather.csv.gz"}
 FIRST = {"beijing": 3, "airports": 1}
 """Month of the first step."""
-QUICK_METHODS, FILES_READ, LONGER, ROWS, PATIENTS = ("local", "gossip", OWN), 3, 4, 60, 20
-"""Of --quick: methods, files, times the length of a step, most rows of a node, and patients."""
+QUICK_METHODS = ("local", "gossip", OWN)
+"""Methods of --quick."""
+FILES_READ = 3
+"""Largest number of files of --quick."""
+LONGER = 4
+"""Factor by which steps are longer with --quick."""
+ROWS = 60
+"""Largest number of rows of a node and step with --quick."""
+PATIENTS = 20
+"""Patients of the simulated stream with --quick."""
 
 
 def rows_of(name: str, data: Path, seeds: int, jobs: int, quick: bool) -> pd.DataFrame:
-    """All rows of an example's run."""
+    """Run an example; return all rows."""
     config = load_config(StreamConfig, EXAMPLES / f"stream_{name}.toml", [])
     config = replace(config, seeds=tuple(range(seeds)))
     if name in FILES:
@@ -47,11 +55,12 @@ def rows_of(name: str, data: Path, seeds: int, jobs: int, quick: bool) -> pd.Dat
 
 
 def smaller(config: StreamConfig) -> StreamConfig:
-    """The run of --quick: one seed, three methods, fewer files and rows."""
+    """Return the configuration of --quick: one seed, three methods, fewer files and rows."""
     config = replace(config, seeds=(0,), compare=QUICK_METHODS, methods={})
     if config.mri.hospitals:
         return replace(config, mri=replace(config.mri, patients=PATIENTS))
-    table, files = config.table, paths_of(config.table)[:FILES_READ]
+    table = config.table
+    files = paths_of(config.table)[:FILES_READ]
     places = {n: at for n, at in table.places.items() if any(n in file.name for file in files)}
     table = replace(
         table,
@@ -69,7 +78,7 @@ def _season(name: str, config: StreamConfig, step: int) -> str:
 
 
 def table(rows: pd.DataFrame, title: str) -> dict[str, float]:
-    """Print accuracy by method, overall, by season and of the worst node, and wins by node.
+    """Print accuracy by method, over all, of the worst node and by season, and wins by node.
 
     Returns the accuracies, and the differences from evidence gossip.
     """
@@ -84,21 +93,22 @@ def table(rows: pd.DataFrame, title: str) -> dict[str, float]:
         print(f"| {method} | " + " | ".join(f"{100 * cell:.1f}" for cell in cells) + " |")
     print(f"\n{OWN} less each other, points (95 %), by node: wins, ties, losses\n")
     mean = rows.groupby(["method", "node", "step"]).accuracy.mean().unstack("method")
-    for other in [m for m in mean.columns if m != OWN]:
-        less = 100 * (mean[OWN] - mean[other])
+    for method in [m for m in mean.columns if m != OWN]:
+        less = 100 * (mean[OWN] - mean[method])
         whole = interval(less.groupby("step").mean())
-        headline[f"{OWN} less {other}"] = whole.value
+        headline[f"{OWN} less {method}"] = whole.value
         nodes = [interval(part) for _, part in less.groupby("node")]
-        wins, losses = sum(n.low > 0 for n in nodes), sum(n.high < 0 for n in nodes)
+        wins = sum(n.low > 0 for n in nodes)
+        losses = sum(n.high < 0 for n in nodes)
         print(
-            f"- {other}: {whole.value:+.1f} ({whole.low:+.1f} to {whole.high:+.1f}); "
+            f"- {method}: {whole.value:+.1f} ({whole.low:+.1f} to {whole.high:+.1f}); "
             f"{wins}, {len(nodes) - wins - losses}, {losses}"
         )
     return headline
 
 
 def upgraded(rows: pd.DataFrame, at: int, where: str) -> dict[str, float]:
-    """Print accuracy before, at and after the upgrade, there and elsewhere; that there by name."""
+    """Print accuracy before, at and after the upgrade; return that of the upgraded hospital."""
     figures: dict[str, float] = {}
     print("\nSIMULATED hospitals, another scanner at one from step 6 on: accuracy, %\n")
     print(
@@ -107,20 +117,23 @@ def upgraded(rows: pd.DataFrame, at: int, where: str) -> dict[str, float]:
     )
     print("|---|---|---|---|---|---|---|---|")
     for method, part in rows.groupby("method", sort=False):
-        there, others = part[part.node == where], part[part.node != where]
-        means = [
-            there[there.step < at],
-            there[there.step == at],
-            there[there.step > at],
+        upgraded_node = part[part.node == where]
+        others = part[part.node != where]
+        periods = [
+            upgraded_node[upgraded_node.step < at],
+            upgraded_node[upgraded_node.step == at],
+            upgraded_node[upgraded_node.step > at],
             others[others.step < at],
             others[others.step > at],
         ]
-        for when, part_of_it in zip(("before", "at", "after"), means, strict=False):
-            figures[f"accuracy of {method} {when} the change"] = 100 * part_of_it.accuracy.mean()
-        cells = [f"{100 * p.accuracy.mean():.1f}" for p in means]
-        told = pd.DataFrame([summary(p) for _, p in part.groupby("seed")]).mean()
-        seen = told.detected == told.detected
-        cells += [f"{100 * told.detected:.0f} %", f"{told.false_alarms:.0f}"] if seen else ["", ""]
+        for when, period in zip(("before", "at", "after"), periods, strict=False):
+            figures[f"accuracy of {method} {when} the change"] = 100 * period.accuracy.mean()
+        cells = [f"{100 * p.accuracy.mean():.1f}" for p in periods]
+        alarms = pd.DataFrame([summary(p) for _, p in part.groupby("seed")]).mean()
+        if alarms.detected == alarms.detected:  # not NaN: the method raises alarms
+            cells += [f"{100 * alarms.detected:.0f} %", f"{alarms.false_alarms:.0f}"]
+        else:
+            cells += ["", ""]
         print(f"| {method} | " + " | ".join(cells) + " |")
     first = rows[(rows.node == where) & (rows.step >= at)]
     for name in [c for c in rows if c.startswith("alarm_")]:
@@ -136,7 +149,7 @@ def upgraded(rows: pd.DataFrame, at: int, where: str) -> dict[str, float]:
 
 
 def _delay(part: pd.DataFrame, column: str) -> float:
-    """Patients from the change to the first alarm."""
+    """Return the number of patients from the change to the first alarm; NaN without one."""
     seen = 0
     for _, row in part.sort_values("step").iterrows():
         if pd.notna(row[column]):
@@ -152,18 +165,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=2)
     add_quick(parser, "one seed, three methods, longer steps and fewer rows")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     titles = {
         "airports": "Airport weather, real: visibility three hours ahead",
         "beijing": "Beijing air quality, real: PM2.5 six hours ahead",
     }
     figures: dict[str, dict[str, float]] = {}
     for name, title in titles.items():
-        rows = rows_of(name, given.data, given.seeds, given.jobs, given.quick)
+        rows = rows_of(name, arguments.data, arguments.seeds, arguments.jobs, arguments.quick)
         figures[name] = table(rows, title)
-    rows = rows_of("mri", given.data, 5, given.jobs, given.quick)
+    rows = rows_of("mri", arguments.data, 5, arguments.jobs, arguments.quick)
     figures["scanner, simulated"] = upgraded(rows, 6, "hospital-2")
-    print_result_line(__file__, given.quick, figures)
+    print_result_line(__file__, arguments.quick, figures)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Training in process on real patients, and the AUC at the hospital that a model never saw.
+"""Training in process on real patients, and the AUC of a model at its held-out hospital.
 
-Read by the benchmarks beside it. TABLE is gbm_four_centres.csv: UCSF, UPENN and TCGA, alive at 365
-days from five clinical features.
+Other benchmarks import it. TABLE is gbm_four_centres.csv: UCSF, UPENN and TCGA, alive at 365 days
+from five clinical features.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ def settings(
     hidden: int = 0,
     **sections: Any,
 ) -> TrainConfig:
-    """The run with further ``sections``; ``hidden`` 0 is logistic regression by gradient steps."""
+    """Return the configuration; ``hidden`` 0 is logistic regression by gradient steps."""
     data = DataConfig(
         table=table,
         centres=CENTRES,
@@ -47,7 +47,7 @@ def settings(
 
 
 def trained(config: TrainConfig, run: Path) -> tuple[Predictor, list[Inputs]]:
-    """Every joint training of the run, and the patients of each hospital."""
+    """Train all joint models of the run; return a predictor and the patients of each hospital."""
     task: Any = open_task(config)
     inputs = [task.patients(load_cohort(config, name)) for name in CENTRES]
     sites = {each.centre: Site(task, [each], privacy=_protection(config)) for each in inputs}
@@ -57,12 +57,13 @@ def trained(config: TrainConfig, run: Path) -> tuple[Predictor, list[Inputs]]:
 
 
 def auc_unseen(predictor: Predictor, tested: Inputs) -> float:
-    """AUC at a hospital of the model without it, of the first seed."""
-    known, training = tested.take(tested.labelled), predictor.config.training
+    """Return the AUC at a hospital of the model trained without it, of the first seed."""
+    known = tested.take(tested.labelled)
+    training = predictor.config.training
     others = tuple(c for c in CENTRES if c != tested.centre)
     unseen = Training(FEDERATED, others, training.seeds[0], training.folds, left_out=tested.centre)
-    told = predictor.of(unseen, known)
-    return float(auc_of([score_counts(told, known.response.astype(float))])[0])
+    predicted = predictor.of(unseen, known)
+    return float(auc_of([score_counts(predicted, known.response.astype(float))])[0])
 
 
 def _protection(config: TrainConfig) -> CentrePrivacy | None:

@@ -1,6 +1,6 @@
 """FLAME: federated learning for advanced medical estimation.
 
-The functions of ``flame.api`` are here, too. They load what they need when they are called.
+The package also offers the functions of ``flame.api``, which is imported on first use.
 """
 
 from importlib import import_module

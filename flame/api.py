@@ -1,4 +1,4 @@
-"""FLAME from Python: the pieces that the commands use.
+"""FLAME from Python: the functions behind the commands.
 
 Example:
     ::
@@ -45,12 +45,16 @@ def load_config(
     """Read the configuration of a training run.
 
     Args:
-        path: a TOML file; None: nothing is read.
-        overrides: ``key.sub=value``, such as ``"training.rounds=10"``.
-        plugins: Python files that register things of your own.
+        path: a TOML file; None: defaults and ``overrides`` alone.
+        *overrides: ``key.sub=value``, such as ``"training.rounds=10"``.
+        plugins: Python files that register plug-ins.
+
+    Returns:
+        The configuration, with defaults for absent keys.
 
     Raises:
-        BadInput: every unknown key and wrong value, a line each.
+        BadInput: a file is missing or invalid, or keys are unknown or values wrong, which the
+            message lists one a line.
     """
     load_plugins(Path(p) for p in plugins)
     return read_config(TrainConfig, Path(path) if path else None, list(overrides))
@@ -59,20 +63,20 @@ def load_config(
 def load_stream_config(
     path: FilePath | None = None, *overrides: str, plugins: Iterable[FilePath] = ()
 ) -> StreamConfig:
-    """Read the configuration of a stream run; see ``load_config``."""
+    """Read the configuration of a stream run; arguments and errors are those of ``load_config``."""
     load_plugins(Path(p) for p in plugins)
     return read_config(StreamConfig, Path(path) if path else None, list(overrides))
 
 
 def inspect_dicom(folder: FilePath, progress: Progress = silent) -> ImportReport:
-    """Say what is in a DICOM folder, and what is refused and why; no pixel is read.
+    """List the content of a DICOM folder, and what is refused and why, from headers alone.
 
     Args:
         folder: a folder of DICOM files.
         progress: called with files read and the total.
 
     Returns:
-        Series with their verdicts, radiotherapy objects, and files that were passed over.
+        Series with their verdicts, radiotherapy objects, and files that were skipped.
     """
     return inspect_folder(Path(folder), progress)
 
@@ -80,25 +84,28 @@ def inspect_dicom(folder: FilePath, progress: Progress = silent) -> ImportReport
 def preprocess(
     dicom: FilePath, out: FilePath, progress: Progress = silent, **options: Any
 ) -> PreprocessResult:
-    """Turn a DICOM folder into BIDS derivatives; run again, it skips what is done.
+    """Convert a DICOM folder to BIDS derivatives; a second call skips finished days.
 
     Args:
         dicom: a folder of DICOM files.
         out: the folder of BIDS derivatives.
         progress: called with days done and the total.
-        options: ``jobs``, ``clinical``, ``treatments``, ``key``, ``sequences``, ``masks``,
+        **options: ``jobs``, ``clinical``, ``treatments``, ``key``, ``sequences``, ``masks``,
             ``tumours`` and ``scheduler`` as of ``flame preprocess``, and parameters of the stages
             such as ``spacing=1.0``.
+
+    Returns:
+        Results of all days, warnings, and the quality report.
 
     Raises:
         BadInput: an option is unknown, or the folder cannot be used.
     """
     from flame.pipelines import preprocess as pipeline
 
-    own = {name: options.pop(name) for name in _PREPROCESS_KEYS & options.keys()}
-    given: Any = {n: str(v) if isinstance(v, PathLike) else v for n, v in own.items()}
+    chosen = {name: options.pop(name) for name in _PREPROCESS_KEYS & options.keys()}
+    values: Any = {n: str(v) if isinstance(v, PathLike) else v for n, v in chosen.items()}
     stages = build(StageConfig, options, "options")
-    config = PreprocessConfig(str(dicom), str(out), stages, **given)
+    config = PreprocessConfig(str(dicom), str(out), stages, **values)
     return pipeline.run(config, progress)
 
 
@@ -108,6 +115,9 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     Args:
         config: the configuration of the run.
         centre: name of the centre.
+
+    Returns:
+        The patients, with the images that the task of the run needs.
 
     Raises:
         BadInput: the centre cannot be read.
@@ -127,6 +137,9 @@ def train(
         out: the run folder.
         progress: called with the kind of model, steps done and the total.
 
+    Returns:
+        The run folder, counts by centre, and warnings.
+
     Raises:
         BadInput: the configuration, the data or ``out`` cannot be used; nothing is written.
         FlameError: training failed.
@@ -137,14 +150,17 @@ def train(
 
 
 def evaluate(run: FilePath, progress: Progress = silent) -> EvaluateResult:
-    """Say how the models of a run hold at each centre; write tables and report.html.
+    """Evaluate the models of a run at every centre; write tables and report.html.
 
     Args:
         run: a run folder.
         progress: called with models done and the total.
 
+    Returns:
+        The scores, and the paths of scores.csv and report.html.
+
     Raises:
-        BadInput: training has not finished, or the data changed since.
+        BadInput: training has not finished, or the data have changed since.
     """
     from flame.pipelines import evaluate as pipeline
 
@@ -161,11 +177,14 @@ def predict(
         subject: folder ``sub-..`` of a preprocessed centre.
         out: the folder to write to.
         progress: called with forecasts done and the total.
-        options: ``radiations``, ``days``, ``response``, ``dicom`` and ``key`` as of
+        **options: ``radiations``, ``days``, ``response``, ``dicom`` and ``key`` as of
             ``flame predict``.
 
+    Returns:
+        Volumes in ml by radiation and day, the probability of response, warnings, and paths.
+
     Raises:
-        BadInput: what is missing, by name.
+        BadInput: the message names the missing input.
     """
     from flame.pipelines import predict as pipeline
 
@@ -176,13 +195,16 @@ def predict(
 def run_stream(
     config: StreamConfig, out: FilePath, jobs: int = 1, progress: StageProgress = silent_stages
 ) -> StreamResult:
-    """Learn from streams that drift, method beside method; write stream.html.
+    """Compare methods on streams that drift, test-then-train; write stream.html.
 
     Args:
         config: the configuration of the stream.
         out: the run folder.
-        jobs: processes at a time.
+        jobs: number of parallel processes.
         progress: called with the stage, methods and seeds done, and the total.
+
+    Returns:
+        Figures by method, the accuracy of every step, and the path of stream.html.
 
     Raises:
         BadInput: the configuration or ``out`` cannot be used.
@@ -193,18 +215,18 @@ def run_stream(
 
 
 def simulate(out: FilePath, progress: Progress = silent, **options: Any) -> Path:
-    """Write simulated hospitals as DICOM folders, with the truth beside them.
+    """Write simulated hospitals as DICOM folders, and their true tumours.
 
     Args:
         out: a new folder.
         progress: called with patients done and the total.
-        options: ``centres``, ``patients``, ``spacing``, ``seed``, ``imaging_days`` and ``jobs``.
+        **options: ``centres``, ``patients``, ``spacing``, ``seed``, ``imaging_days`` and ``jobs``.
 
     Returns:
         The folder.
 
     Raises:
-        BadInput: an option is out of range, or the folder holds something else.
+        BadInput: an option is out of range, or the folder holds other files.
     """
     from flame.pipelines import simulate as pipeline
 
@@ -212,11 +234,14 @@ def simulate(out: FilePath, progress: Progress = silent, **options: Any) -> Path
 
 
 def strategy(name: str, **options: Any) -> Strategy:
-    """Return an aggregation strategy, whose ``aggregate(state, updates)`` is a plain function.
+    """Open an aggregation strategy by its name.
 
     Args:
         name: name of the strategy.
-        options: its options.
+        **options: options of the strategy.
+
+    Returns:
+        The strategy; its ``aggregate(state, updates)`` returns the next state.
 
     Raises:
         BadInput: the name or an option is unknown, or out of range.

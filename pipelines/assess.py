@@ -30,7 +30,13 @@ from flame.preprocessing.cohort.lesions import Lesion, lesions, near
 
 @dataclass(frozen=True)
 class AssessResult:
-    """What was written, the ratings by patient, and who could not be assessed and why."""
+    """Result of ``flame assess``.
+
+    Args:
+        ratings: assessments in order of days, by pseudonym.
+        progressions: time to progression, by pseudonym.
+        left_out: why a patient has no time to progression, by pseudonym.
+    """
 
     ratings: dict[str, list[Assessment]]
     progressions: dict[str, Progression]
@@ -38,25 +44,39 @@ class AssessResult:
 
 
 def run(centre: Path, criteria: str, progress: Progress = silent) -> AssessResult:
-    """Write response.tsv, a row a day, and progression.tsv into the centre's folder.
+    """Rate all days of a centre; write response.tsv and progression.tsv into its folder.
 
-    Measured is what enhances where such a mask was drawn, else the gross tumour volume. BadInput
-    for unknown criteria and for a folder without a finished cohort.
+    The enhancing tumour is measured in patients with such a mask, in others the gross tumour
+    volume.
+
+    Args:
+        centre: folder of a preprocessed centre.
+        criteria: name of the RANO criteria, a key of ``CRITERIA``.
+        progress: called with patients done and the total.
+
+    Returns:
+        The ratings and times to progression, as written.
+
+    Raises:
+        BadInput: the criteria are unknown, or the folder holds no finished cohort.
     """
     rules = criteria_named(criteria)
     patients = read_cohort(centre, centre.name, _masks_alone).patients
-    ratings, ends, left_out = dict[str, list[Assessment]](), dict[str, Progression](), {}
+    ratings: dict[str, list[Assessment]] = {}
+    progressions: dict[str, Progression] = {}
+    left_out: dict[str, str] = {}
     for done, patient in enumerate(patients, 1):
         days = burdens(patient, rules)
         if len(days) < 2:
             left_out[patient.pseudonym] = "fewer than two days with a tumour mask"
         else:
-            found = assess(days, last_day(patient.treatment), rules)
-            ratings[patient.pseudonym] = found
-            known = patient.outcome
-            end = progression(found, known.survival_days if known.died is not False else None)
+            assessments = assess(days, last_day(patient.treatment), rules)
+            ratings[patient.pseudonym] = assessments
+            outcome = patient.outcome
+            death = outcome.survival_days if outcome.died is not False else None
+            end = progression(assessments, death)
             if end:
-                ends[patient.pseudonym] = end
+                progressions[patient.pseudonym] = end
             else:
                 left_out[patient.pseudonym] = "no tumour mask after the baseline"
         progress(done, len(patients))
@@ -70,25 +90,25 @@ def run(centre: Path, criteria: str, progress: Progress = silent) -> AssessResul
                 PROGRESSED: int(end.progressed),
                 "criteria": rules.name,
             }
-            for name, end in ends.items()
+            for name, end in progressions.items()
         ],
     )
-    return AssessResult(ratings, ends, left_out)
+    return AssessResult(ratings, progressions, left_out)
 
 
-def _row(name: str, found: Assessment, rules: Criteria) -> dict[str, object]:
+def _row(name: str, assessment: Assessment, rules: Criteria) -> dict[str, object]:
     return {
         "participant_id": name,
-        "day": found.burden.day,
-        "size": found.burden.size,
+        "day": assessment.burden.day,
+        "size": assessment.burden.size,
         "unit": rules.unit,
-        "baseline": found.baseline,
-        "nadir": found.nadir,
-        "change_from_baseline": found.from_baseline,
-        "change_from_nadir": found.from_nadir,
-        "new_lesion": int(found.burden.new),
-        "rating": str(found.rating),
-        "why": found.why,
+        "baseline": assessment.baseline,
+        "nadir": assessment.nadir,
+        "change_from_baseline": assessment.from_baseline,
+        "change_from_nadir": assessment.from_nadir,
+        "new_lesion": int(assessment.burden.new),
+        "rating": str(assessment.rating),
+        "why": assessment.why,
         "criteria": rules.name,
     }
 
@@ -105,43 +125,51 @@ def _masks_alone(patient: Patient) -> Patient:
 
 
 def burdens(patient: Patient, rules: Criteria) -> list[Burden]:
-    """The tumour of each day on which there is a mask, in order.
+    """Measure the tumour on each day with a mask.
 
-    What is measured is one and the same on all days. Targets are the largest measurable lesions at
-    baseline; later all that lies near one counts, measurable or not. Where there were none, every
+    All days of a patient measure the same region. Targets are the largest measurable lesions at
+    baseline. Later, every lesion near a target counts, measurable or not. Without targets, every
     measurable lesion counts.
+
+    Args:
+        patient: the patient with tumour masks.
+        rules: criteria; they define the unit of the size and the number of targets.
+
+    Returns:
+        Burdens in order of days.
     """
     enhancing = any(ENHANCING in t.regions for t in patient.timepoints)
     days = sorted(patient.timepoints, key=lambda t: t.day)
-    enhancing = any(ENHANCING in t.regions for t in patient.timepoints)
-    days = sorted(patient.timepoints, key=lambda t: t.day)
-    drawn = [(t, mask) for t in days if (mask := _mask(t, enhancing)) is not None]
+    masks = [(t, _mask(t, enhancing)) for t in days]
+    drawn = [(t, mask) for t, mask in masks if mask is not None]
     start = baseline_of([t.day for t, _ in drawn], last_day(patient.treatment), rules)
     targets: NDArray[np.bool_] | None = None
     known: list[Lesion] = []
-    found = []
+    measured = []
     for day, mask in drawn:
         spacing = np.linalg.norm(mask.affine[:3, :3], axis=0)
-        there = lesions(mask)
-        measurable = [lesion for lesion in there if lesion.measurable]
+        present = lesions(mask)
+        measurable = [lesion for lesion in present if lesion.measurable]
         if day.day == start:
             targets = near(measurable[: rules.targets], spacing)
         counted = measurable
         if targets is not None:
-            counted = [lesion for lesion in there if (lesion.voxels & targets).any()]
+            counted = [lesion for lesion in present if (lesion.voxels & targets).any()]
         size = sum(x.volume if rules.unit == "ml" else x.product for x in counted)
         around = near(known, spacing)
         later = start is not None and day.day > start
-        new = [x for x in there if later and not (around is not None and (x.voxels & around).any())]
-        known += [x for x in there if not any(x is y for y in new)]
+        new = [
+            x for x in present if later and not (around is not None and (x.voxels & around).any())
+        ]
+        known += [x for x in present if not any(x is y for y in new)]
         flair = day.regions[WHOLE].volume if WHOLE in day.regions else None
         is_new = any(x.measurable for x in new)
-        found.append(Burden(day.day, round(size, 3), bool(there), is_new, flair))
-    return found
+        measured.append(Burden(day.day, round(size, 3), bool(present), is_new, flair))
+    return measured
 
 
 def _mask(day: Timepoint, enhancing: bool) -> LabelMap | None:
-    """What enhances; on a day without any an empty mask, where other days have one."""
+    """Return the mask to measure; an empty one on a day without enhancement among days with it."""
     if not enhancing or day.tumour is None:
         return day.regions.get(ENHANCING) if enhancing else day.tumour
     nothing = LabelMap(np.zeros_like(day.tumour.voxels), day.tumour.affine)

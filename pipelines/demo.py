@@ -1,4 +1,4 @@
-"""``flame demo``: the whole way on simulated hospitals, from DICOM folders to the report."""
+"""``flame demo``: all steps on simulated hospitals, from DICOM folders to the report."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +22,18 @@ from flame.preprocessing.config import StageConfig
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Size of the demonstration; the defaults fit ten minutes on two cores."""
+    """Size of the demonstration; the defaults take about ten minutes on two cores.
+
+    Args:
+        out: folder to write to.
+        centres: number of hospitals.
+        patients: patients per hospital.
+        spacing: voxel size of the scanners in mm.
+        imaging_days: days from the start of radiotherapy; the first is before it.
+        seed: random seed.
+        jobs: number of parallel processes.
+        engine: engine of the federated trainings.
+    """
 
     out: str = "flame-demo"
     centres: int = 3
@@ -36,16 +47,28 @@ class DemoConfig:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """The evaluation and what each stage took."""
+    """Result of ``flame demo``.
+
+    Args:
+        evaluation: scores and report.
+        timing: wall time and memory of each stage.
+    """
 
     evaluation: evaluate.EvaluateResult
     timing: Timing
 
 
 def training_config(config: DemoConfig) -> TrainConfig:
-    """Early response: the change of the tumour's volume to day 30, by an exact regression.
+    """Configure the training: response from early change, by a logistic regression from exact sums.
 
-    The baseline beside it knows what is known before radiotherapy.
+    The features are age, MGMT, and the volume of the tumour before radiotherapy with its change to
+    day 30. The baseline model has only features from before radiotherapy.
+
+    Args:
+        config: size of the demonstration.
+
+    Returns:
+        The configuration of the run.
     """
     before = ("age", "mgmt")
     return TrainConfig(
@@ -59,8 +82,20 @@ def training_config(config: DemoConfig) -> TrainConfig:
 
 
 def run(config: DemoConfig, progress: StageProgress = silent_stages) -> DemoResult:
-    """Simulate, inspect, preprocess, train and evaluate; run again, it goes on where it stopped."""
-    out, timing = Path(config.out), Timing()
+    """Simulate, inspect, preprocess, train and evaluate; a second call continues a stopped one.
+
+    Args:
+        config: size of the demonstration.
+        progress: called with the stage, its steps done and their total.
+
+    Returns:
+        The evaluation and the timing of the stages.
+
+    Raises:
+        FlameError: a day could not be preprocessed, or training failed.
+    """
+    out = Path(config.out)
+    timing = Timing()
     names = simulate.centre_names(config.centres)
     hospitals = out / "hospitals"
 

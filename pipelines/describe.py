@@ -1,4 +1,4 @@
-"""``flame describe``: what the centres of a configuration are like, without a row leaving one."""
+"""``flame describe``: a description of the centres from which no patient row leaves a centre."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,13 @@ STATISTICS = "statistics"
 
 @dataclass(frozen=True)
 class DescribeResult:
-    """Tables by centre and by feature, and the page that shows them."""
+    """Result of ``flame describe``.
+
+    Args:
+        centres: one row per centre, with survival.
+        features: one row per feature, with moments and discrimination.
+        html: page that shows both.
+    """
 
     centres: pd.DataFrame
     features: pd.DataFrame
@@ -32,7 +38,15 @@ class DescribeResult:
 
 
 def run(config: TrainConfig, out: Path, progress: Progress = silent) -> DescribeResult:
-    """Write centres.csv, features.csv, survival.csv and describe.html into ``out``.
+    """Describe the cohorts; write centres.csv, features.csv, survival.csv and describe.html.
+
+    Args:
+        config: configuration as for training; its task and its images are ignored.
+        out: new folder, or one of the same description.
+        progress: called with steps done and the total.
+
+    Returns:
+        The tables and the path of the page.
 
     Raises:
         BadInput: the configuration, the data or ``out`` cannot be used.
@@ -41,7 +55,9 @@ def run(config: TrainConfig, out: Path, progress: Progress = silent) -> Describe
 
     model = replace(config.model, sequences=(), encoder="")
     config = resolve(replace(config, task=STATISTICS, model=model))
-    task, cohorts, folder = open_task(config), load_cohorts(config), RunFolder(out)
+    task = open_task(config)
+    cohorts = load_cohorts(config)
+    folder = RunFolder(out)
     folder.claim(config, cohorts)
     training = Training(FEDERATED, config.data.centres, 0, 2)
     patients = [task.patients(c) for c in cohorts]

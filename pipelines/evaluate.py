@@ -1,4 +1,4 @@
-"""``flame evaluate``: per-centre generalisation of a run, as tables and an offline report."""
+"""``flame evaluate``: generalisation of a run by centre, as tables and an offline report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,13 @@ from flame.pipelines.train import load_cohorts
 
 @dataclass(frozen=True)
 class EvaluateResult:
-    """Scores and where they were written."""
+    """Result of ``flame evaluate``.
+
+    Args:
+        report: all scores.
+        scores: path of scores.csv.
+        html: path of the report.
+    """
 
     report: GeneralisationReport
     scores: Path
@@ -22,18 +28,21 @@ class EvaluateResult:
 
 
 def run(run_folder: Path, progress: Progress = silent) -> EvaluateResult:
-    """Write how the models of a run hold into its folder, and report.html to look at it.
+    """Evaluate the models of a run; write tables, a model card and the report into its folder.
 
     scores.csv has every model at every centre, differences.csv the paired differences,
-    generalisation.csv a row a held-out centre, over_centres.csv a row a model over all centres.
-    Tables of the task come beside them: strata.csv, subgroups.csv, adaptation.csv.
+    generalisation.csv one row per test centre, and over_centres.csv one row per model over all
+    centres. A task may add tables, such as strata.csv, subgroups.csv and adaptation.csv.
 
     Args:
         run_folder: a run folder of flame train.
         progress: called with models done and the total.
 
+    Returns:
+        The scores, and the paths of scores.csv and the report.
+
     Raises:
-        BadInput: training has not finished, or the data changed since.
+        BadInput: training has not finished, or the data have changed since.
     """
     from flame.evaluation.evaluations import FinishedRun
     from flame.evaluation.metrics.generalisation import as_table, by_centre, over_centres_table

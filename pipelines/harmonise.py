@@ -1,4 +1,4 @@
-"""``flame harmonise``: what makes centres alike, fitted from a summary of each."""
+"""``flame harmonise``: harmonisation of centres, fitted from a summary of each."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +19,31 @@ from flame.preprocessing.stages import nyul
 
 @dataclass(frozen=True)
 class HarmoniseResult:
-    """Rows to show: centre and what it summarised; and what was written."""
+    """Result of ``flame harmonise``.
+
+    Args:
+        rows: centre, and what its summary covers.
+        path: the written file.
+    """
 
     rows: tuple[tuple[str, str], ...]
     path: Path
 
 
 def fit_landmarks(root: Path, out: Path) -> HarmoniseResult:
-    """Fit Nyul's standard scales over the preprocessed centres below ``root``; write JSON.
+    """Fit Nyul's standard scales over preprocessed centres and write them as JSON.
 
-    Each centre gives a sum of landmarks and a count for each sequence, no image.
+    A centre contributes only a sum of landmarks and a count for each sequence.
+
+    Args:
+        root: folder with one folder per preprocessed centre.
+        out: JSON file to write.
+
+    Returns:
+        Numbers of images by centre, and the file.
+
+    Raises:
+        BadInput: no centre below ``root`` is preprocessed.
     """
     centres = sorted(p for p in root.iterdir() if (p / "participants.tsv").exists())
     if not centres:
@@ -36,9 +51,9 @@ def fit_landmarks(root: Path, out: Path) -> HarmoniseResult:
     sums: dict[Sequence, list[nyul.LandmarkSum]] = {}
     rows = []
     for centre in centres:
-        found = _centre_landmarks(centre)
-        rows.append((centre.name, ", ".join(f"{s.count} {q}" for q, s in found.items())))
-        for sequence, summary in found.items():
+        summaries = _centre_landmarks(centre)
+        rows.append((centre.name, ", ".join(f"{s.count} {q}" for q, s in summaries.items())))
+        for sequence, summary in summaries.items():
             sums.setdefault(sequence, []).append(summary)
     nyul.write_scales(out, {s: nyul.merge(parts) for s, parts in sorted(sums.items())})
     return HarmoniseResult(tuple(rows), out)
@@ -64,17 +79,31 @@ def _centre_landmarks(centre: Path) -> dict[Sequence, nyul.LandmarkSum]:
 def harmonise_table(
     table: Path, out: Path, centre_column: str, features: list[str], covariates: list[str]
 ) -> HarmoniseResult:
-    """Write ``table`` with its ``features`` harmonised over centres by ComBat.
+    """Harmonise features of a table over centres by ComBat, and write the table.
 
-    ``covariates`` are effects to keep, such as age. Gaps in features are filled by the centre's
-    mean for the fit and stay gaps in the output.
+    For the fit, the mean of the centre replaces missing features. They stay missing in the output.
+
+    Args:
+        table: CSV or TSV file with one row per patient.
+        out: CSV file to write.
+        centre_column: column that names the centre.
+        features: columns to harmonise.
+        covariates: columns whose effect is kept, such as age.
+
+    Returns:
+        Numbers of patients by centre, and the file.
+
+    Raises:
+        BadInput: a column is missing or holds text, no feature is named, a column is both feature
+            and covariate, the table has one centre only, or a centre lacks a feature entirely.
     """
     data = read_table(table, [centre_column, *features, *covariates])
     if not features:
         raise BadInput("name the features to harmonise with --features")
     if set(features) & set(covariates):
         raise BadInput("a column is either a feature to harmonise or a covariate to keep, not both")
-    x, y = (_numbers(data, names, table) for names in (covariates, features))
+    x = _numbers(data, covariates, table)
+    y = _numbers(data, features, table)
     groups = {
         str(c): np.flatnonzero(data[centre_column] == c) for c in data[centre_column].unique()
     }
@@ -85,8 +114,8 @@ def harmonise_table(
         [combat.summarise(filled[c], x[rows]) for c, rows in groups.items()], covariates
     )
     for centre, rows in groups.items():
-        own = combat.adjust(fitted, filled[centre], x[rows])
-        new = combat.harmonise(fitted, own, filled[centre], x[rows])
+        adjustment = combat.adjust(fitted, filled[centre], x[rows])
+        new = combat.harmonise(fitted, adjustment, filled[centre], x[rows])
         y[rows] = np.where(np.isnan(y[rows]), np.nan, new)
     data[features] = y
     write_text(out, data.to_csv(index=False))
@@ -105,5 +134,5 @@ def _filled(values: np.ndarray, where: str, names: list[str]) -> np.ndarray:
     empty = np.isnan(values).all(axis=0)
     if empty.any():
         name = names[int(np.flatnonzero(empty)[0])]
-        raise BadInput(f"{where}: feature '{name}' is never known there; leave it out")
+        raise BadInput(f"{where}: feature '{name}' is missing in every row; leave it out")
     return np.where(np.isnan(values), np.nanmean(values, axis=0), values)

@@ -1,4 +1,4 @@
-"""``flame import``: a downloaded public data set to BIDS derivatives, a folder a centre."""
+"""``flame import``: a downloaded public data set to BIDS derivatives, one folder per centre."""
 
 import json
 import re
@@ -14,15 +14,6 @@ from flame.core.errors import BadInput
 from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.core.progress import Progress, silent
 from flame.io.bids import write_dataset_description
-from flame.io.datasets import (  # noqa: F401  (they register themselves)
-    brats,
-    cfb_gbm,
-    lumiere,
-    mu_glioma_post,
-    sailor,
-    ucsf_alptdg,
-    upenn_gbm,
-)
 from flame.io.datasets.layout import DATASETS, PublicData, Visit
 from flame.pipelines.preprocess import run_studies
 from flame.preprocessing.cohort.tables import write_participants, write_quality
@@ -34,13 +25,25 @@ from flame.preprocessing.studies import DRAWN_ON
 from flame.preprocessing.study import Study, StudyResult
 
 _PUBLIC = b"public"
-_ENHANCING, _OEDEMA = 4, 2
-"""Labels of the BraTS convention, in which masks of two files are joined."""
+"""Pseudonym key of public data, whose names are published already."""
+_ENHANCING = 4
+"""Label of the enhancing tumour in the BraTS convention, in which two mask files are merged."""
+_OEDEMA = 2
+"""Label of the oedema in the same convention."""
 
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """``name`` of the data set, its ``download``, OUT and stages; ``centres`` to take, or all."""
+    """Settings of an import.
+
+    Args:
+        name: name of the data set.
+        download: folder of the download.
+        out: folder to write to, with one folder per centre.
+        stages: parameters of the stages.
+        jobs: number of parallel processes.
+        centres: centres to import; empty: all.
+    """
 
     name: str
     download: str
@@ -52,7 +55,14 @@ class ImportConfig:
 
 @dataclass(frozen=True)
 class ImportResult:
-    """Results of the days by centre, what the download lacks, and its citation and licence."""
+    """Result of ``flame import``.
+
+    Args:
+        studies: results of all days, by centre.
+        missing: what the download lacks, in words.
+        source: citation of the data set.
+        licence: terms of use of the data set.
+    """
 
     studies: dict[str, list[StudyResult]]
     missing: tuple[str, ...]
@@ -61,13 +71,36 @@ class ImportResult:
 
 
 def read(name: str, download: Path) -> PublicData:
-    """What is in a download; BadInput for an unknown name or a folder laid out otherwise."""
+    """Read the visits and tables of a download.
+
+    Args:
+        name: name of the data set.
+        download: folder of the download.
+
+    Returns:
+        Its content, without pixels.
+
+    Raises:
+        BadInput: the name is unknown, or the folder has another layout.
+    """
     return DATASETS[name].read(download.resolve())
 
 
 def run(config: ImportConfig, progress: Progress = silent) -> ImportResult:
-    """Preprocess every day of the download into OUT/<centre>; finished days are skipped."""
-    layout, out = DATASETS[config.name], Path(config.out)
+    """Preprocess every day of a download into one folder per centre; skip finished days.
+
+    Args:
+        config: settings of the import.
+        progress: called with days done and the total.
+
+    Returns:
+        Results by centre, what the download lacks, citation and licence.
+
+    Raises:
+        BadInput: the data set or a centre is unknown, or a folder cannot be used.
+    """
+    layout = DATASETS[config.name]
+    out = Path(config.out)
     data = read(config.name, Path(config.download))
     stages = config.stages
     if stages.tumour_labels == StageConfig().tumour_labels:
@@ -79,14 +112,15 @@ def run(config: ImportConfig, progress: Progress = silent) -> ImportResult:
     if unknown:
         raise BadInput(f"no centre {', '.join(sorted(unknown))}: {', '.join(sorted(by_centre))}")
     chosen = {c: v for c, v in sorted(by_centre.items()) if c in (config.centres or by_centre)}
-    total, found = sum(map(len, chosen.values())), dict[str, list[StudyResult]]()
+    total = sum(map(len, chosen.values()))
+    results: dict[str, list[StudyResult]] = {}
     for centre, visits in chosen.items():
 
-        def show(count: int, here: int, before: int = sum(map(len, found.values()))) -> None:
+        def show(count: int, here: int, before: int = sum(map(len, results.values()))) -> None:
             progress(before + count, total)
 
-        found[centre] = _centre(out / centre, visits, data, replace(config, stages=stages), show)
-    return ImportResult(found, tuple(data.missing), layout.source, layout.licence)
+        results[centre] = _centre(out / centre, visits, data, replace(config, stages=stages), show)
+    return ImportResult(results, tuple(data.missing), layout.source, layout.licence)
 
 
 def _centre(
@@ -99,7 +133,9 @@ def _centre(
     marker = out / ".source"
     source = f"{config.name} {content_hash([], str(Path(config.download).resolve()))}"
     if any(out.glob("sub-*")) and not (marker.exists() and marker.read_text() == source):
-        raise BadInput(f"{out} holds something else than an import of this download; another OUT")
+        raise BadInput(
+            f"{out} holds something else than an import of this download; give a new OUT"
+        )
     decisions = read_decisions(out)
     with locked(out / ".lock"):
         write_text(marker, source)
@@ -117,13 +153,13 @@ def _centre(
             out,
             {s: data.clinical.get(p, {}) for s, p in patients.items()},
             {s: data.treatments[p] for s, p in patients.items() if p in data.treatments},
-            "As the data set's own table gives it",
+            "As given in the table of the data set",
         )
     return results
 
 
 def subject_of(patient: str) -> str:
-    """The patient's published name as BIDS allows it: letters and digits."""
+    """Return the published name of a patient, reduced to the letters and digits of a BIDS label."""
     return re.sub(r"[^A-Za-z0-9]", "", patient)
 
 
@@ -131,8 +167,8 @@ def _studies(out: Path, visits: list[Visit]) -> Iterator[Study]:
     numbers = dict[str, int]()
     for visit in sorted(visits, key=lambda v: (v.patient, v.day, v.name)):
         subject = subject_of(visit.patient)
-        numbers[subject] = number = numbers.get(subject, 0) + 1
-        session = f"{number:02d}"
+        numbers[subject] = numbers.get(subject, 0) + 1
+        session = f"{numbers[subject]:02d}"
         drawn_on = next((s for s in DRAWN_ON if s in visit.scans), None)
         labels = out / ".labels" / f"{subject}_{session}.nii.gz"
         planned = RadiotherapyPlan(
@@ -151,14 +187,15 @@ def _studies(out: Path, visits: list[Visit]) -> Iterator[Study]:
 
 
 def _tumour(visit: Visit, path: Path) -> Path | None:
-    """The label map of a day; what enhances and the oedema are joined into one.
+    """Return the label map of a day; separate masks of enhancement and oedema are merged.
 
-    Files that cannot be joined give a file that is no mask, so that the day fails, and it alone.
+    Masks that cannot be merged give an empty file instead, so that only this day fails.
     """
     if visit.tumour is None or visit.oedema is None:
         return visit.tumour
     try:
-        enhancing, oedema = (nib.load(p) for p in (visit.tumour, visit.oedema))
+        enhancing = nib.load(visit.tumour)
+        oedema = nib.load(visit.oedema)
         alike = enhancing.shape == oedema.shape and np.allclose(enhancing.affine, oedema.affine)
         labels = np.where(np.asarray(oedema.dataobj) > 0, _OEDEMA, 0)
         labels = np.where(np.asarray(enhancing.dataobj) > 0, _ENHANCING, labels)
@@ -175,7 +212,7 @@ def _tumour(visit: Visit, path: Path) -> Path | None:
 
 
 def as_json(data: PublicData) -> str:
-    """What a download holds, for programs: days, centres, what is missing; no clinical values."""
+    """Return the content of a download as JSON, without clinical values."""
     return json.dumps(
         {
             "days": len(data.visits),

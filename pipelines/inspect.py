@@ -1,4 +1,4 @@
-"""``flame inspect``: what is in a DICOM folder, and what is refused and why."""
+"""``flame inspect``: the content of a DICOM folder, and what is refused and why."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +13,20 @@ from flame.io.dicom.radiotherapy import read_treatment
 class InspectRow:
     """One series, or the radiotherapy objects of a patient.
 
-    The table shows the first six; ``--json`` all, with the rule behind the verdict, its score
-    from 0 to 1, and the ``series_uid`` that a table of overrides names.
+    The printed table shows the first six fields, ``--json`` all.
+
+    Args:
+        patient: number of the patient, such as ``P1``.
+        day: date of the series; empty: unknown.
+        series: description of the series, or the modalities of the radiotherapy objects.
+        verdict: sequence, ``radiotherapy`` or ``refused``.
+        geometry: number of voxels, and voxel size in mm.
+        reason: evidence of the verdict, or the reason of a refusal.
+        rule: name of the rule behind the verdict.
+        score: score of the verdict from 0 to 1; NaN without one.
+        series_uid: UID of the series, by which a table of overrides names it.
+        slices: number of slices.
+        folder: folder of the files.
     """
 
     patient: str
@@ -35,10 +47,21 @@ def run(
     progress: Progress = silent,
     sequences: Path | None = None,
 ) -> tuple[ImportReport, list[InspectRow]]:
-    """Inspect ``dicom`` and return the report and its rows.
+    """Inspect a DICOM folder.
 
-    Patients are numbered in order of PatientID. Descriptions and dates are shown as they are: the
-    table is for the hospital's own eyes.
+    Patients are numbered in order of PatientID. Descriptions and dates are shown unchanged, so the
+    table must not leave the hospital.
+
+    Args:
+        dicom: folder of DICOM files.
+        progress: called with files read and the total.
+        sequences: table in which a person names the sequence of series; None: no overrides.
+
+    Returns:
+        The import report and its rows.
+
+    Raises:
+        BadInput: the folder holds no DICOM file, or the table is not valid.
     """
     report = inspect_folder(dicom, progress, sequences)
     patients = sorted({s.patient_id for s in report.series} | set(report.radiotherapy))

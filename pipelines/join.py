@@ -9,9 +9,15 @@ from flame.federation.privacy.site_policy import POLICY_FILE, read_policy
 
 
 def run(kit: Path, data: Path, say: Callable[[str], None]) -> None:
-    """Run the site of ``kit`` on ``data``, its BIDS derivatives or table, until it is stopped.
+    """Run the site of a hospital until it is stopped.
 
-    BadInput for data or a policy that cannot be used, before anything is connected.
+    Args:
+        kit: start-up kit of the site.
+        data: BIDS derivatives of the hospital, or its table.
+        say: called with each line of output.
+
+    Raises:
+        BadInput: the kit, the data or the policy cannot be used; nothing was connected.
     """
     from flame.federation.flare.daemon import SITE, check_kit, keep_running, server_of
     from flame.federation.flare.site import DATA_VARIABLE
@@ -24,5 +30,5 @@ def run(kit: Path, data: Path, say: Callable[[str], None]) -> None:
     if kit in data.resolve().parents:
         raise BadInput(f"{data} is inside the kit, which others can list; keep data elsewhere")
     read_policy(kit / "local" / POLICY_FILE)
-    say(f"joining {server_of(kit)}; what is sent is written to {kit / AUDIT_FILE}")
+    say(f"joining {server_of(kit)}; every message sent is logged in {kit / AUDIT_FILE}")
     keep_running(kit, {DATA_VARIABLE: str(data.resolve())}, say)

@@ -1,4 +1,4 @@
-"""``flame monitor``: how the training of a run goes, while it goes or after."""
+"""``flame monitor``: the progress of a training, while it runs or afterwards."""
 
 import json
 from dataclasses import dataclass
@@ -16,17 +16,30 @@ from flame.federation.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class MonitorResult:
-    """The history so far, and the page that shows it."""
+    """Result of ``flame monitor``.
+
+    Args:
+        history: the history so far.
+        html: page that shows it.
+    """
 
     history: pd.DataFrame
     html: Path
 
 
 def run(run_folder: Path, tensorboard: bool = False) -> MonitorResult:
-    """Write monitor.html, and event files for TensorBoard if wished for.
+    """Write monitor.html, and event files for TensorBoard on request.
 
-    ``run_folder`` is that of flame train or flame submit, or of a run at the server, in
-    KIT/flame-runs.
+    Args:
+        run_folder: folder of flame train or flame submit, or of a run in KIT/flame-runs of a
+            server.
+        tensorboard: whether to write event files.
+
+    Returns:
+        The history and the path of the page.
+
+    Raises:
+        BadInput: the folder holds no run, or no round is done yet.
     """
     from flame.evaluation.pages.training_page import render
 
@@ -44,11 +57,11 @@ def run(run_folder: Path, tensorboard: bool = False) -> MonitorResult:
 
 
 def _simulated(config: TrainConfig) -> bool | None:
-    """Whether the data say so; None where they cannot be seen from here."""
+    """Return whether the data are simulated; None if they are not on this machine."""
     data = config.data
     if data.table:
         return data.simulated or (False if Path(data.table).exists() else None)
     name = "dataset_description.json"
-    found = [*Path(data.bids).glob(name), *Path(data.bids).glob(f"*/{name}")]
-    told = [bool(json.loads(path.read_text(encoding="utf-8")).get("Simulated")) for path in found]
-    return any(told) if told else None
+    paths = [*Path(data.bids).glob(name), *Path(data.bids).glob(f"*/{name}")]
+    flags = [bool(json.loads(path.read_text(encoding="utf-8")).get("Simulated")) for path in paths]
+    return any(flags) if flags else None

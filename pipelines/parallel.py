@@ -1,4 +1,4 @@
-"""Work spread over processes of this machine or over a Dask cluster, results in order."""
+"""Parallel work in processes of this machine or in a Dask cluster, with results in order."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -14,12 +14,12 @@ from flame.core.errors import BadInput, FlameError
 R = TypeVar("R")
 _KILLED = (
     "a working process was killed, perhaps for want of memory; run the same command again "
-    "to go on, with fewer --jobs"
+    "to continue, with fewer --jobs"
 )
 
 
 def _begin() -> None:
-    """One thread a process, so that they do not crowd each other out; none outlives its parent."""
+    """Limit this process to one thread, as others share the processors; end it with its parent."""
     import numba
     import numpy  # noqa: F401  (its libraries must be loaded to be limited)
     from threadpoolctl import threadpool_limits
@@ -42,10 +42,21 @@ def in_parallel(
     jobs: int,
     scheduler: str | None = None,
 ) -> Iterator[R]:
-    """Yield ``work(*a)`` for each of ``arguments`` in order, computed by ``jobs`` processes.
+    """Call a function for many arguments in parallel.
 
-    ``scheduler`` is the address of a Dask scheduler whose workers do it instead; they need FLAME
-    and the same folders. Raises FlameError where a process or worker was killed.
+    Args:
+        work: function of a module, so that other processes can import it.
+        arguments: positional arguments of each call.
+        jobs: number of processes; 1: all calls run in this process.
+        scheduler: address of a Dask scheduler whose workers run the calls instead; they need FLAME
+            and the same folders.
+
+    Yields:
+        The results, in order of ``arguments``.
+
+    Raises:
+        BadInput: Dask is not installed, or no scheduler answers at the address.
+        FlameError: a process or a worker was killed.
     """
     if jobs == 1 and scheduler is None:
         yield from (work(*a) for a in arguments)
@@ -83,10 +94,11 @@ def _executor(jobs: int, scheduler: str | None) -> Iterator[Executor]:
 
 
 class _DaskExecutor(Executor):
-    """Dask futures that are not shared between equal calls, as work writes files."""
+    """Dask futures that equal calls do not share, as the calls write files."""
 
     def __init__(self, client: Any) -> None:
-        self._client, self._futures = client, list[Any]()
+        self._client = client
+        self._futures: list[Any] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         future = self._client.submit(fn, *args, **kwargs, pure=False)

@@ -1,4 +1,4 @@
-"""``flame predict``: how a patient's tumour will evolve under each radiation, and the response."""
+"""``flame predict``: forecast of a patient's tumour under each radiation, and of the response."""
 
 import shutil
 from dataclasses import dataclass, replace
@@ -26,15 +26,23 @@ if TYPE_CHECKING:
     from flame.preprocessing.cohort.source_series import SourceSeries
 
 PAGE = "prediction.html"
+"""Name of the page in the output folder, which also marks the folder as one of this command."""
 
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """``subject`` is a folder sub-.. of a preprocessed centre; ``out`` is new or FLAME's own.
+    """Settings of a prediction.
 
-    ``response`` is a run on response, ``dicom`` the hospital's DICOM folder, for SEG files, and
-    ``key`` its pseudonym key (beside the folder by default). ``days`` count from the start of
-    radiotherapy; none: every 30 days as far as the training patients were followed.
+    Args:
+        run: folder of a run on evolution.
+        subject: folder ``sub-..`` of a preprocessed centre.
+        out: new folder, or one of an earlier prediction, which is replaced.
+        radiations: radiations to forecast.
+        days: days from the start of radiotherapy; empty: every 30 days, and the last day on which
+            a training patient was followed.
+        response: folder of a run on response; None: no probability of response.
+        dicom: DICOM folder of the hospital, to write SEG files; None: no SEG files.
+        key: pseudonym key of the hospital; None: DICOM.key next to the DICOM folder.
     """
 
     run: str
@@ -49,7 +57,15 @@ class PredictConfig:
 
 @dataclass(frozen=True)
 class PredictResult:
-    """Rows of the volume curve, probability of response or None, warnings, and the files."""
+    """Result of ``flame predict``.
+
+    Args:
+        volumes: median and 90 % interval of the volume in ml, one row per radiation and day.
+        response: probability of response; None without a run on response.
+        warnings: warnings to show.
+        html: path of the page.
+        segmentations: paths of the SEG files.
+    """
 
     volumes: pd.DataFrame
     response: float | None
@@ -59,18 +75,27 @@ class PredictResult:
 
 
 def run(config: PredictConfig, progress: Progress = silent) -> PredictResult:
-    """Forecast, and write maps (NIfTI), curves (TSV), SEG files and prediction.html into ``out``.
+    """Forecast a patient; write maps (NIfTI), volumes (TSV), SEG files and prediction.html.
 
-    Raises BadInput that names what is missing: a mask before radiotherapy, a plan, a dose, or a
-    day that training did not reach.
+    Args:
+        config: settings of the prediction.
+        progress: called with forecasts done and the total.
+
+    Returns:
+        Volumes, probability of response, warnings, and paths.
+
+    Raises:
+        BadInput: an input is missing, such as a mask before radiotherapy, a plan or a dose, or a
+            day lies beyond the days of training.
     """
     from flame.evaluation.pages.forecast import write_maps, write_segmentations
     from flame.evaluation.pages.forecast_page import render
 
-    out, (root, name) = Path(config.out).resolve(), _subject(Path(config.subject))
+    out = Path(config.out).resolve()
+    root, name = _subject(Path(config.subject))
     _check_free(out, config.dicom)
     prediction, source = _predict(config, root, name, progress)
-    partial = out.with_name(f".{out.name}.partial")  # an error leaves what was there before
+    partial = out.with_name(f".{out.name}.partial")  # after an error, out is unchanged
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
@@ -94,7 +119,7 @@ def run(config: PredictConfig, progress: Progress = silent) -> PredictResult:
 def _predict(
     config: PredictConfig, root: Path, name: str, progress: Progress
 ) -> tuple["Prediction", "SourceSeries | None"]:
-    """The forecasts, and the series that SEG files refer to."""
+    """Return the forecasts, and the series to which SEG files refer."""
     from flame.evaluation.pages.forecast import Prediction
     from flame.federation.tasks.evolution import EvolutionTask, case_of
     from flame.federation.tasks.registry import open_task_of
@@ -107,7 +132,7 @@ def _predict(
     radiations = _radiations(config.radiations)
     checkpoint = folder.federated_model(trained)
     days = _days(config.days, int(checkpoint.shared["last_day"]))
-    cohort = _one(root, name, on_cube)
+    cohort = _read_patient(root, name, on_cube)
     (patient,) = cohort.patients
     case = case_of(patient, cohort.centre)
     affine = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
@@ -146,18 +171,18 @@ def _source(config: PredictConfig, root: Path, name: str, session: str) -> "Sour
 
 
 def _baseline(root: Path, name: str, day: int) -> tuple[str, Timepoint]:
-    """The session that the forecast starts from: the last of its day with a tumour."""
+    """Return the session from which the forecast starts: the last of its day with a tumour."""
     from flame.io.bids import read_timepoint
     from flame.preprocessing.cohort.cohort import sessions
     from flame.preprocessing.quality.reviews import EXCLUDE, decision, read_decisions
 
     decisions = read_decisions(root)
-    found = [
+    candidates = [
         (session, read_timepoint(root, name, session, day))
-        for session, at in sessions(root, name)
-        if at == day and decision(decisions, name, session, day) != EXCLUDE
+        for session, session_day in sessions(root, name)
+        if session_day == day and decision(decisions, name, session, day) != EXCLUDE
     ]
-    return [item for item in found if item[1].tumour is not None][-1]
+    return [(session, images) for session, images in candidates if images.tumour is not None][-1]
 
 
 def _radiations(names: tuple[str, ...]) -> tuple[Radiation, ...]:
@@ -181,11 +206,13 @@ def _days(days: tuple[int, ...], last: int) -> tuple[int, ...]:
 
 def _subject(folder: Path) -> tuple[Path, str]:
     if not folder.is_dir() or not folder.name.startswith("sub-"):
-        raise BadInput(f"{folder} is no subject's folder; give CENTRE/sub-.. of flame preprocess")
+        raise BadInput(
+            f"{folder} is no folder of a subject; give CENTRE/sub-.. of flame preprocess"
+        )
     return folder.parent, folder.name.removeprefix("sub-")
 
 
-def _one(root: Path, name: str, view: "View | None") -> Cohort:
+def _read_patient(root: Path, name: str, view: "View | None") -> Cohort:
     from flame.preprocessing.cohort.cohort import read_cohort
 
     cohort = read_cohort(root, root.name, view, only=name)
@@ -205,20 +232,22 @@ def _warnings(
     from flame.models.evolution.out_of_distribution import unknown_radiations, unlike
 
     shared = checkpoint.shared
-    found = [f"training: {line}" for line in folder.warnings() if "left out" not in line]
+    warnings = [f"training: {line}" for line in folder.warnings() if "left out" not in line]
     followed = any(day <= trained.evolution.latest_day for day, _ in case.later)
     if followed and f"sub-{case.pseudonym}" in folder.sources():
-        found.append("this patient was in training: the forecast looks better than it would be")
+        warnings.append(
+            "this patient was in training: the forecast is better than one for a new patient"
+        )
     if baseline.predicted:
-        found.append("a model, not a person, drew the tumour that the forecast starts from")
-    found += unlike(case, shared["count"], shared["mean"], shared["sum_sq_dev"])
-    return found + unknown_radiations(shared["radiations"], radiations)
+        warnings.append("a model, not a person, drew the tumour from which the forecast starts")
+    warnings += unlike(case, shared["count"], shared["mean"], shared["sum_sq_dev"])
+    return warnings + unknown_radiations(shared["radiations"], radiations)
 
 
 def _response(run_folder: Path, root: Path, name: str) -> tuple[float, "Scan | None"]:
-    """Probability of response by the federated models, the mean over seeds, and what matters.
+    """Return the probability of response, the mean over seeds, and the relevance of the image.
 
-    Where the image matters is told of models that see one.
+    The relevance is None for models without images.
     """
     from flame.evaluation.images.occlusion import occlusion
     from flame.federation.tasks.cohorts import prepared
@@ -231,13 +260,13 @@ def _response(run_folder: Path, root: Path, name: str) -> tuple[float, "Scan | N
     task = open_task_of(ResponseTask, trained, run_folder)  # type: ignore[type-abstract]
     if not trained.data.bids:
         raise BadInput(f"{run_folder} is a run on a table; give one on preprocessed patients")
-    cohort = prepared(_one(root, name, task.view()), trained.data)
+    cohort = prepared(_read_patient(root, name, task.view()), trained.data)
     inputs = inputs_of(cohort, trained.model)
     models = [folder.federated_model(trained, seed) for seed in trained.training.seeds]
 
     def probability(patients: Any) -> Any:
-        found = [task.predict(patients, m.state.weights, m.shared) for m in models]
-        return np.mean(found, axis=0)
+        predicted = [task.predict(patients, m.state.weights, m.shared) for m in models]
+        return np.mean(predicted, axis=0)
 
     baseline = cohort.patients[0].baseline
     if not trained.model.sequences or baseline is None:

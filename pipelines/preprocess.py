@@ -1,4 +1,4 @@
-"""``flame preprocess``: a DICOM folder to BIDS derivatives, resumable, in parallel."""
+"""``flame preprocess``: a DICOM folder to BIDS derivatives, resumable and in parallel."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,15 +39,25 @@ _OURS = (
     "decisions.tsv",
     "preprocess.toml",
 )
+"""Beginnings of the names that FLAME writes into OUT; a folder with other names is refused."""
 
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """``clinical`` and ``treatments`` are tables keyed by the DICOM PatientID.
+    """Settings of preprocessing.
 
-    ``key`` is the pseudonym key file, ``sequences`` a table of overrides, ``masks`` a folder of
-    brain masks, ``tumours`` one of tumour masks, ``scheduler`` the address of a Dask scheduler
-    (None: processes of this machine).
+    Args:
+        dicom: folder of DICOM files.
+        out: folder of BIDS derivatives.
+        stages: parameters of the stages.
+        jobs: number of parallel processes.
+        clinical: table of clinical values by DICOM PatientID; None: none.
+        treatments: table of radiotherapy by DICOM PatientID; None: RT Plan files alone.
+        key: file of the pseudonym key; None: DICOM.key next to the DICOM folder.
+        sequences: table in which a person names the sequence of series; None: no overrides.
+        masks: folder of brain masks; None: brain extraction.
+        scheduler: address of a Dask scheduler; None: processes of this machine.
+        tumours: folder of tumour masks; None: contours of the DICOM folder alone.
     """
 
     dicom: str
@@ -65,7 +75,13 @@ class PreprocessConfig:
 
 @dataclass(frozen=True)
 class PreprocessResult:
-    """Every study's result, what the user should look at, and the quality report."""
+    """Result of ``flame preprocess``.
+
+    Args:
+        studies: result of every day.
+        warnings: warnings to show.
+        html: path of the quality report.
+    """
 
     studies: tuple[StudyResult, ...]
     warnings: tuple[str, ...]
@@ -76,12 +92,24 @@ def run(
     config: PreprocessConfig,
     progress: Progress = silent,
 ) -> PreprocessResult:
-    """Preprocess every study below ``dicom``; finished ones with the same input are skipped.
+    """Preprocess every day of a DICOM folder; skip finished days with unchanged input.
 
-    OUT mirrors the DICOM folder: sessions whose images are gone are removed. A study that fails
-    leaves nothing and is listed with its reason in quality.tsv.
+    OUT mirrors the DICOM folder: sessions without images any more are removed. A failed day leaves
+    no files; quality.tsv lists it with its reason.
+
+    Args:
+        config: settings of preprocessing.
+        progress: called with days done and the total.
+
+    Returns:
+        Results of all days, warnings, and the quality report.
+
+    Raises:
+        BadInput: a folder or table cannot be used, or no MR series is usable.
+        FlameError: another process writes to OUT, or a working process was killed.
     """
-    dicom, out = Path(config.dicom).resolve(), Path(config.out)
+    dicom = Path(config.dicom).resolve()
+    out = Path(config.out)
     _check(dicom, out)
     clinical = read_clinical(_path(config.clinical))
     report = inspect_folder(dicom, overrides=_path(config.sequences))
@@ -126,8 +154,24 @@ def run_studies(
     scheduler: str | None,
     progress: Callable[[int, int], None],
 ) -> list[StudyResult]:
-    """Preprocess ``studies`` into ``out``; sessions of others there are removed."""
-    (out / "participants.tsv").unlink(missing_ok=True)  # its absence says: not finished
+    """Preprocess days in parallel; remove sessions of other days.
+
+    Args:
+        out: folder of BIDS derivatives.
+        studies: the days.
+        stages: parameters of the stages.
+        key: pseudonym key.
+        jobs: number of parallel processes.
+        scheduler: address of a Dask scheduler; None: processes of this machine.
+        progress: called with days done and the total.
+
+    Returns:
+        One result per day, in order of ``studies``.
+
+    Raises:
+        FlameError: a working process was killed.
+    """
+    (out / "participants.tsv").unlink(missing_ok=True)  # its absence marks an unfinished cohort
     remove_stale(out, studies)
     work = [(out.resolve(), study, stages.resolved(), key) for study in studies]
     results = []
@@ -149,7 +193,7 @@ def _check(dicom: Path, out: Path) -> None:
 
 
 def _same_source(out: Path, source: str) -> None:
-    """OUT mirrors one DICOM folder; with another one the first one's sessions would be removed."""
+    """Refuse another DICOM folder than before, as sessions of the first would be removed."""
     marker = out / ".source"
     if marker.exists() and marker.read_text(encoding="utf-8") != source:
         raise BadInput(
@@ -160,21 +204,25 @@ def _same_source(out: Path, source: str) -> None:
 
 
 def _treatments(report: ImportReport, table: Path | None) -> tuple[dict[str, Treatment], list[str]]:
-    """Treatment by PatientID; the table goes before plans, of which a broken one costs its own."""
-    found, warnings = dict[str, Treatment](), list[str]()
+    """Return treatments by PatientID, and warnings; the table has priority over plans.
+
+    A broken plan leaves only its own patient without a treatment.
+    """
+    planned: dict[str, Treatment] = {}
+    warnings: list[str] = []
     for patient_id in report.radiotherapy:
         try:
             treatment = read_treatment(report.plans(patient_id))
         except BadInput as error:
-            warnings.append(f"no treatment taken: {error}")
+            warnings.append(f"no treatment read: {error}")
             continue
         if treatment:
-            found[patient_id] = treatment
-    given = read_treatments(table) if table else {}
+            planned[patient_id] = treatment
+    tabulated = read_treatments(table) if table else {}
     patients = {e.patient_id for e in report.studies()}
-    if table and not given.keys() & patients:
+    if table and not tabulated.keys() & patients:
         raise BadInput(f"{table}: no patient_id in it matches a DICOM PatientID (0010,0020)")
-    return found | given, warnings
+    return planned | tabulated, warnings
 
 
 def _clinical_warnings(
@@ -183,12 +231,12 @@ def _clinical_warnings(
     if path is None:
         return []
     patients = {e.patient_id for e in report.studies()}
-    without = len(patients - clinical.rows.keys())
+    missing = len(patients - clinical.rows.keys())
     warnings = []
-    if without == len(patients):
+    if missing == len(patients):
         raise BadInput(f"{path}: no patient_id in it matches a DICOM PatientID (0010,0020)")
-    if without:
-        warnings.append(f"{path}: {without} of {len(patients)} patients have no row in it")
+    if missing:
+        warnings.append(f"{path}: {missing} of {len(patients)} patients have no row in it")
     if clinical.dropped:
         columns = ", ".join(clinical.dropped)
         warnings.append(f"{path}: columns that are not numbers were left out: {columns}")

@@ -1,4 +1,4 @@
-"""``flame segment``: tumour masks for the days of a centre on which nobody drew any."""
+"""``flame segment``: predicted tumour masks for the days of a centre without drawn ones."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,13 @@ from flame.federation.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class SegmentedDay:
-    """Volumes in ml on one day, by region."""
+    """Predicted volumes of one day.
+
+    Args:
+        subject: pseudonym of the patient.
+        session: number of the session.
+        ml: volume in ml by region.
+    """
 
     subject: str
     session: str
@@ -21,9 +27,21 @@ class SegmentedDay:
 
 
 def run(run_folder: Path, centre: Path, progress: Progress = silent) -> list[SegmentedDay]:
-    """Write the regions that the federated model was taught beside the images.
+    """Predict the tumour on every day without a drawn one; write the masks next to the images.
 
-    What reads the centre afterwards takes the core where no tumour is drawn.
+    Later commands use the predicted core where no tumour is drawn.
+
+    Args:
+        run_folder: folder of a run on segmentation.
+        centre: folder of a preprocessed centre.
+        progress: called with days done and the total.
+
+    Returns:
+        Volumes of each predicted day.
+
+    Raises:
+        BadInput: the run is not on segmentation or not finished, or the centre is not
+            preprocessed.
     """
     from flame.federation.tasks.registry import open_task_of
     from flame.federation.tasks.segmentation import SegmentationTask
@@ -45,19 +63,19 @@ def run(run_folder: Path, centre: Path, progress: Progress = silent) -> list[Seg
         for session, day in sessions(centre, subject)
         if not has_drawn_tumour(centre, subject, session)
     ]
-    found = []
+    segmented = []
     for done, (subject, session, day) in enumerate(days, 1):
-        whole = read_timepoint(centre, subject, session, day)
-        seen = coarser(whole, task.settings.voxel_mm)
-        grid = next(iter(seen.scans.values())).affine
-        target = next(iter(whole.scans.values()))
-        masks = task.masks(images_of(seen), checkpoint.state.weights, checkpoint.shared)
+        native = read_timepoint(centre, subject, session, day)
+        coarse = coarser(native, task.settings.voxel_mm)
+        grid = next(iter(coarse.scans.values())).affine
+        target = next(iter(native.scans.values()))
+        masks = task.masks(images_of(coarse), checkpoint.state.weights, checkpoint.shared)
         labels = {}
         for region, mask in masks.items():
             voxels = resample(mask.astype(np.float32), grid, target.affine, target.voxels.shape)
             labels[region] = LabelMap((voxels >= 0.5).astype(np.uint8), target.affine)
         write_predicted_masks(centre, subject, session, labels, run_folder.name)
         volumes = {region: mask.volume for region, mask in labels.items()}
-        found.append(SegmentedDay(subject, session, volumes))
+        segmented.append(SegmentedDay(subject, session, volumes))
         progress(done, len(days))
-    return found
+    return segmented

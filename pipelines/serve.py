@@ -5,7 +5,16 @@ from pathlib import Path
 
 
 def run(kit: Path, say: Callable[[str], None]) -> None:
-    """Run the server of ``kit`` until it is stopped."""
+    """Run the server of a federation until it is stopped.
+
+    Args:
+        kit: start-up kit of the server.
+        say: called with each line of output.
+
+    Raises:
+        BadInput: the folder is no kit of a server.
+        FlameError: the kit is already running.
+    """
     from flame.federation.flare.daemon import SERVER, check_kit, keep_running
 
     keep_running(check_kit(kit, SERVER), {}, say)

@@ -1,6 +1,7 @@
-"""``flame simulate``: hospitals as DICOM folders, with the truth beside them."""
+"""``flame simulate``: simulated hospitals as DICOM folders, and their true tumours."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,17 @@ from flame.pipelines.parallel import in_parallel
 
 @dataclass(frozen=True)
 class SimulateConfig:
-    """``imaging_days`` count from the start of radiotherapy; the first lies before it."""
+    """Settings of a simulation.
+
+    Args:
+        out: new folder.
+        centres: number of hospitals.
+        patients: patients per hospital.
+        spacing: voxel size of the scanners in mm, from 0.5 to 6.
+        seed: random seed.
+        imaging_days: days from the start of radiotherapy in rising order; the first is before it.
+        jobs: number of parallel processes.
+    """
 
     out: str
     centres: int = 3
@@ -26,21 +37,31 @@ class SimulateConfig:
 
 
 def centre_names(centres: int) -> list[str]:
-    """Names of simulated hospitals: centre-1, centre-2, ..."""
+    """Return the names of simulated hospitals: centre-1, centre-2, ..."""
     return [f"centre-{n + 1}" for n in range(centres)]
 
 
 def run(config: SimulateConfig, progress: Progress = silent) -> Path:
     """Write ``out/<centre>/dicom``, ``out/<centre>/clinical.tsv`` and ``out/truth/<centre>``.
 
-    Raises BadInput where ``out`` holds anything else. Same seed, same bytes.
+    The same seed gives the same bytes, whatever the number of processes.
+
+    Args:
+        config: settings of the simulation.
+        progress: called with patients done and the total.
+
+    Returns:
+        The folder ``out``.
+
+    Raises:
+        BadInput: a setting is out of range, or ``out`` holds other files or another simulation.
     """
     from flame.simulation.hospital import SimulatedPatient, simulate_patient
 
     _check(config)
     out = Path(config.out)
     names = centre_names(config.centres)
-    work = [(c, p) for c in range(config.centres) for p in range(config.patients)]
+    work = list(product(range(config.centres), range(config.patients)))
     write_text(out / "simulate.toml", _settings(config))
     finished: dict[int, list[SimulatedPatient]] = {c: [] for c in range(config.centres)}
     arguments = [
@@ -69,7 +90,7 @@ def run(config: SimulateConfig, progress: Progress = silent) -> Path:
 
 
 def _settings(config: SimulateConfig) -> str:
-    """What decides the bytes: neither the place nor the number of processes does."""
+    """Return the settings that determine the bytes, without folder and number of processes."""
     return as_toml(replace(config, out="", jobs=1))
 
 

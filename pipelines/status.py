@@ -1,4 +1,4 @@
-"""``flame status``: who is connected to a federation, and its jobs."""
+"""``flame status``: the connected sites of a federation, and its jobs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,16 +6,32 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Status:
-    """Connected sites, and the newest jobs."""
+    """State of a federation.
+
+    Args:
+        sites: names of the connected sites.
+        jobs: the ten newest jobs, newest first, with ``name``, ``status`` and ``submitted``.
+    """
 
     sites: tuple[str, ...]
     jobs: list[dict[str, str]]
 
 
 def run(kit: Path) -> Status:
-    """Ask the server with the lead's ``kit``."""
-    from flame.federation.flare.admin import AdminSession
-    from flame.federation.flare.daemon import LEAD, check_kit
+    """Query the server for connected sites and jobs.
 
-    admin = AdminSession(check_kit(kit, LEAD), patience_s=0)
+    Args:
+        kit: start-up kit of the admin.
+
+    Returns:
+        The state of the federation.
+
+    Raises:
+        BadInput: the folder is no kit of an admin.
+        FlameError: the server is not reachable.
+    """
+    from flame.federation.flare.admin import AdminSession
+    from flame.federation.flare.daemon import ADMIN, check_kit
+
+    admin = AdminSession(check_kit(kit, ADMIN), patience_s=0)
     return Status(admin.sites(), admin.jobs())

@@ -1,7 +1,8 @@
-"""``flame stream``: methods on a stream that drifts, compared test-then-train."""
+"""``flame stream``: test-then-train comparison of methods on a stream that drifts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -22,14 +23,27 @@ from flame.streams.prequential import prequential
 from flame.streams.sources.tables.config import paths_of
 from flame.streams.stream import Stream
 
-STEPS, PAGE, SUMMARY = "steps", "stream.html", "summary.csv"
+STEPS = "steps"
+"""Folder in a run folder with one table per method and seed."""
+PAGE = "stream.html"
+"""Name of the page in a run folder."""
+SUMMARY = "summary.csv"
+"""Name of the table of figures in a run folder."""
 _DATA = "data.txt"
-_DAMAGED = "{}: damaged; delete it and run again to go on"
+"""Name of the file with the hash of the data and the names of the nodes."""
+_DAMAGED = "{}: damaged; delete it and run again to continue"
 
 
 @dataclass(frozen=True)
 class StreamResult:
-    """Figures by method and name, all rows of ``prequential``, and the page that shows them."""
+    """Result of ``flame stream``.
+
+    Args:
+        summary: figures with their intervals over seeds, by method and name.
+        rows: rows of ``prequential`` of all methods and seeds, with columns method and seed.
+        simulated: whether the data are simulated.
+        html: path of the page.
+    """
 
     summary: dict[str, dict[str, Interval]]
     rows: pd.DataFrame
@@ -43,18 +57,33 @@ def run(
     progress: StageProgress = silent_stages,
     jobs: int = 1,
 ) -> StreamResult:
-    """Every method on every seed's stream; what is done is kept, and a killed run goes on."""
+    """Run every method on the stream of every seed; a second call continues a killed run.
+
+    Args:
+        config: the configuration of the stream.
+        out: the run folder.
+        progress: called with the stage, methods and seeds done, and the total.
+        jobs: number of parallel processes.
+
+    Returns:
+        Figures, rows and the path of the page.
+
+    Raises:
+        BadInput: the configuration, the data or ``out`` cannot be used, or a table is damaged.
+        FlameError: a method failed.
+    """
     from flame.evaluation.pages.stream_page import render
 
     stream = _checked(config)
     _claim(config, out, stream)
     with locked(out / ".lock"):
-        todo = [(m, s) for s in config.seeds for m in config.all_methods]
-        left = [(m, s) for m, s in todo if not _path(out, m, s).exists()]
-        progress("methods and seeds", len(todo) - len(left), len(todo))
-        for done, _ in enumerate(_finished(config, out, left, jobs), len(todo) - len(left) + 1):
-            progress("methods and seeds", done, len(todo))
-    rows = _whole(out, [_read(out, m, s) for m, s in todo])
+        pairs = [(m, s) for s, m in product(config.seeds, config.all_methods)]
+        remaining = [(m, s) for m, s in pairs if not _path(out, m, s).exists()]
+        finished = len(pairs) - len(remaining)
+        progress("methods and seeds", finished, len(pairs))
+        for done, _ in enumerate(_run_all(config, out, remaining, jobs), finished + 1):
+            progress("methods and seeds", done, len(pairs))
+    rows = _joined(out, [_read(out, m, s) for m, s in pairs])
     figures = summaries(rows, list(config.all_methods))
     write_text(out / SUMMARY, _as_table(figures).to_csv(index=False))
     write_text(out / PAGE, render(config, stream, rows, figures))
@@ -62,34 +91,42 @@ def run(
 
 
 def summaries(rows: pd.DataFrame, methods: list[str]) -> dict[str, dict[str, Interval]]:
-    """Each figure of each method, over seeds."""
-    found, steps = {}, rows.step.nunique()
+    """Summarise every method over seeds.
+
+    Args:
+        rows: rows of ``prequential`` with columns method and seed.
+        methods: names of the methods.
+
+    Returns:
+        Figures with their intervals, by method and name.
+    """
+    figures = {}
+    steps = rows.step.nunique()
     for method in methods:
         parts = [summary(part) for _, part in rows[rows.method == method].groupby("seed")]
-        found[method] = {
+        figures[method] = {
             name: possible(name, interval([p[name] for p in parts]), steps) for name in parts[0]
         }
-    return found
+    return figures
 
 
-def _finished(
-    config: StreamConfig, out: Path, left: list[tuple[str, int]], jobs: int
+def _run_all(
+    config: StreamConfig, out: Path, remaining: list[tuple[str, int]], jobs: int
 ) -> Iterator[str]:
-    if jobs <= 1 or len(left) < 2:
+    if jobs <= 1 or len(remaining) < 2:
         streams: dict[int, Stream] = {}
-        for method, seed in left:
+        for method, seed in remaining:
             if seed not in streams:
                 streams = {seed: open_stream(config, seed)}
-            _one(config, out, method, seed, streams[seed])
+            _run_method(config, out, method, seed, streams[seed])
             yield method
         return
-    for (method, _), _ in zip(
-        left, in_parallel(_one, [(config, out, *each) for each in left], jobs), strict=True
-    ):
+    arguments = [(config, out, *pair) for pair in remaining]
+    for (method, _), _ in zip(remaining, in_parallel(_run_method, arguments, jobs), strict=True):
         yield method
 
 
-def _one(
+def _run_method(
     config: StreamConfig, out: Path, method: str, seed: int, stream: Stream | None = None
 ) -> None:
     stream = stream or open_stream(config, seed)
@@ -102,11 +139,11 @@ def _one(
         seed,
     )
     try:
-        found = prequential(learner, stream, config.detectors)
+        rows = prequential(learner, stream, config.detectors)
     except FlameError as error:
         raise type(error)(f"method '{method}', seed {seed}: {error}") from None
     with atomic_path(_path(out, method, seed)) as temporary:
-        found.to_csv(temporary, index=False)
+        rows.to_csv(temporary, index=False)
 
 
 def _path(out: Path, method: str, seed: int) -> Path:
@@ -116,18 +153,19 @@ def _path(out: Path, method: str, seed: int) -> Path:
 def _read(out: Path, method: str, seed: int) -> pd.DataFrame:
     path = _path(out, method, seed)
     try:
-        rows = pd.read_csv(path, converters={"node": str})  # a node may be called NA, or 01
+        rows = pd.read_csv(path, converters={"node": str})  # names of nodes such as NA or 01
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
         raise BadInput(_DAMAGED.format(path)) from None
     return rows.assign(method=method, seed=seed)
 
 
-def _whole(out: Path, each: list[pd.DataFrame]) -> pd.DataFrame:
-    """All rows; BadInput where a method has fewer of a seed than others, or not every node's."""
-    rows = pd.concat(each, ignore_index=True)
+def _joined(out: Path, tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return all rows; raise BadInput if a table lacks rows that others of its seed have."""
+    rows = pd.concat(tables, ignore_index=True)
     most = rows.groupby(["method", "seed"]).size().groupby("seed").max()
-    for part in each:
-        method, seed = part.method.iloc[0], int(part.seed.iloc[0])
+    for part in tables:
+        method = part.method.iloc[0]
+        seed = int(part.seed.iloc[0])
         uneven = part.groupby("step").size().nunique() > 1
         if len(part) < most[seed] or uneven or part.consensus.isna().any():
             raise BadInput(_DAMAGED.format(_path(out, method, seed)))
@@ -135,7 +173,7 @@ def _whole(out: Path, each: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def _checked(config: StreamConfig) -> Stream:
-    """The first seed's stream, once all methods and the graph were seen to go with it."""
+    """Return the stream of the first seed, after all methods and the graph were tried on it."""
     stream = open_stream(config, config.seeds[0])
     network = open_network(config, stream)
     for name, method in config.all_methods.items():
@@ -149,7 +187,7 @@ def _checked(config: StreamConfig) -> Stream:
 
 
 def _claim(config: StreamConfig, out: Path, stream: Stream) -> None:
-    """Write configuration, hash of the data and nodes, or make sure that those there match."""
+    """Write the configuration, the hash of the data and the nodes, or check existing ones."""
     files = paths_of(config.table) + [Path(config.gossip.file)] * bool(config.gossip.file)
     data = "\n".join([content_hash(files) if files else "", *stream.nodes])
     if RunFolder(out).holds(config):

@@ -26,18 +26,34 @@ def run(
     say: Callable[[str], None],
     patience_s: float = 600.0,
 ) -> str:
-    """Train at the connected sites, or those named, and write their models into ``out``.
+    """Train in a federation and fetch the models; a second call continues from the last round.
 
-    Run again with the same ``out`` it goes on from the last round. Where data lie is each site's
-    own affair: of ``data.bids`` or ``data.table`` only counts which of the two is given. Returns
-    where models are; those learned peer to peer stay at their sites.
+    Each site reads its own data. Of ``data.bids`` and ``data.table``, only which of them is set
+    matters. Models learned peer to peer stay at their sites.
+
+    Args:
+        config: the configuration of the run; without ``data.centres``, all connected sites train.
+        kit: start-up kit of the admin.
+        out: the run folder on this machine.
+        show: called with the progress, see ``AdminSession.run``.
+        say: called with each line of output.
+        patience_s: time to wait for sites that are not connected, in s.
+
+    Returns:
+        A sentence that says where the models are.
+
+    Raises:
+        BadInput: the configuration, the kit or ``out`` cannot be used.
+        FlameError: training failed, or sites are missing.
     """
     from flame.federation.flare.admin import AdminSession
-    from flame.federation.flare.daemon import LEAD, check_kit
+    from flame.federation.flare.daemon import ADMIN, check_kit
 
-    admin = AdminSession(check_kit(kit, LEAD), patience_s)
+    admin = AdminSession(check_kit(kit, ADMIN), patience_s)
     if config.federation.compare or config.training.personalised:
-        raise BadInput("federation.compare and training.personalised are for flame train")
+        raise BadInput(
+            "federation.compare and training.personalised work with flame train only; remove them"
+        )
     if config.gossip.topology == FILE:
         raise BadInput("gossip.file is on this machine alone; give another gossip.topology")
     if not config.data.centres:
@@ -49,22 +65,24 @@ def run(
 
     known: list[Any] = []
 
-    def followed(news: dict[str, Any]) -> None:
+    def follow(news: dict[str, Any]) -> None:
         rows = news.get("latest", [])
         if rows != known:
             known[:] = rows
             add_history(out, rows)
         show(news)
 
-    admin.run(config, name, out, followed, say)
+    admin.run(config, name, out, follow, say)
     if config.federation.strategy == GOSSIP:
-        return f"Every site has its own model, in {RUNS}/{name} of its kit; here are none"
+        return f"Every site has its own model, in {RUNS}/{name} of its kit; none is on this machine"
     RunFolder(out).write_results(config)
     return f"Models are in {out / MODELS}, their rounds in {out / HISTORY}"
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:
-    """No path of this machine is told to anyone."""
-    bids, table = ("at-each-site", "") if config.data.bids else ("", "at-each-site")
+    """Return the config with a placeholder for the data, as paths must not leave this machine."""
+    placeholder = "at-each-site"
+    bids = placeholder if config.data.bids else ""
+    table = "" if config.data.bids else placeholder
     data = replace(config.data, bids=bids, table=table, centres=centres(config.data))
     return replace(config, data=data, federation=replace(config.federation, engine="flare"))

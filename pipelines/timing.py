@@ -1,4 +1,4 @@
-"""Wall time and memory of the stages of a long command."""
+"""Wall time and peak memory of the stages of a long command."""
 
 import contextlib
 import threading
@@ -11,7 +11,13 @@ import psutil
 
 @dataclass(frozen=True)
 class StageTiming:
-    """Wall seconds of a stage and the peak memory of this process and all its children in GB."""
+    """Time and memory of one stage.
+
+    Args:
+        name: name of the stage.
+        seconds: wall time in s.
+        peak_gb: peak memory of this process and all its children, in GB.
+    """
 
     name: str
     seconds: float
@@ -19,7 +25,7 @@ class StageTiming:
 
 
 def _memory_gb() -> float:
-    """Proportional set size of the process tree: shared pages counted once."""
+    """Return the proportional set size of the process tree in GB; it counts shared pages once."""
     total = 0
     here = psutil.Process()
     for process in [here, *here.children(recursive=True)]:
@@ -30,14 +36,20 @@ def _memory_gb() -> float:
 
 @dataclass
 class Timing:
-    """Collects the timing of one stage after the other."""
+    """Collects the timing of stages that run one after the other.
+
+    Args:
+        stages: timing of the finished stages.
+    """
 
     stages: list[StageTiming] = field(default_factory=list)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time the body under ``name`` and look at its memory every second."""
-        started, done, peak = time.perf_counter(), threading.Event(), [_memory_gb()]
+        """Time the body under ``name``, and measure its memory every second."""
+        started = time.perf_counter()
+        done = threading.Event()
+        peak = [_memory_gb()]
 
         def watch() -> None:
             while not done.wait(1.0):

@@ -1,4 +1,4 @@
-"""``flame train``: models of each centre alone, of all together federatedly, and of all pooled."""
+"""``flame train``: local models of each centre, federated models, and pooled models."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +31,13 @@ from flame.preprocessing.cohort.radiomics import expanded
 
 @dataclass(frozen=True)
 class TrainResult:
-    """The run folder, a row of counts by centre, and warnings."""
+    """Result of ``flame train``.
+
+    Args:
+        run: the run folder.
+        centres: counts, one row per centre.
+        warnings: warnings to show.
+    """
 
     run: Path
     centres: tuple[Row, ...]
@@ -41,13 +47,16 @@ class TrainResult:
 def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages) -> TrainResult:
     """Train local, federated and pooled models; a killed run continues where it stopped.
 
-    Pooling moves data and is only possible because this command reads every centre's folder; it is
-    the yardstick, not a way of working.
+    Pooled training moves data. It is possible only because this command reads the folder of every
+    centre, and serves as a reference for comparison.
 
     Args:
         config: the configuration of the run.
         out: the run folder.
         progress: called with the kind of model, steps done, and the total.
+
+    Returns:
+        The run folder, counts by centre, and warnings.
 
     Raises:
         BadInput: the configuration, the data or ``out`` cannot be used; nothing is written.
@@ -62,12 +71,13 @@ def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages)
     cohorts = load_cohorts(config)
     patients = [task.patients(cohort) for cohort in cohorts]
     rows, warnings = summarise_cohorts(task, cohorts, patients)
-    plan = plan_of(config)
-    check_graphs(strategy_of(config), [t.centres for t in plan[FEDERATED]])
+    trainings_by_kind = plan_of(config)
+    federated = trainings_by_kind[FEDERATED]
+    check_graphs(strategy_of(config), [t.centres for t in federated])
     folder = RunFolder(out)
     folder.claim(config, cohorts)
     folder.write_warnings(warnings)
-    for kind, trainings in plan.items():
+    for kind, trainings in trainings_by_kind.items():
         job = Job(config, task, folder, trainings, patients, kind)
         _engine_of(config, kind).train(job, lambda done, total, k=kind: progress(k, done, total))  # type: ignore[misc]
     folder.write_results(config)
@@ -75,27 +85,35 @@ def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages)
 
 
 def _engine_of(config: TrainConfig, kind: str) -> Engine:
-    """The configured engine for what is federated; the rest is trained in this process."""
+    """Return the configured engine for federated trainings, else that of this process."""
     return open_engine(config.federation.engine if kind == FEDERATED else "in-process")
 
 
 def plan_of(config: TrainConfig) -> dict[str, list[Training]]:
-    """The trainings of a run by kind of model, in the order in which they are trained."""
-    names, seeds, folds = config.data.centres, config.training.seeds, config.training.folds
-    plan = {
+    """Return the trainings of a run by kind of model, in their order."""
+    names = config.data.centres
+    seeds = config.training.seeds
+    folds = config.training.folds
+    trainings = {
         FEDERATED: joint_trainings(FEDERATED, names, seeds, folds),
         LOCAL: local_trainings(names, seeds, folds),
     }
     for name in config.federation.compare:
-        plan[name] = joint_trainings(name, names, seeds, folds)
+        trainings[name] = joint_trainings(name, names, seeds, folds)
     if config.training.personalised:
-        plan[PERSONALISED] = personalised_trainings(names, seeds, folds)
-    plan[POOLED] = joint_trainings(POOLED, names, seeds, folds)
-    return plan
+        trainings[PERSONALISED] = personalised_trainings(names, seeds, folds)
+    trainings[POOLED] = joint_trainings(POOLED, names, seeds, folds)
+    return trainings
 
 
 def load_cohorts(config: TrainConfig) -> list[Cohort]:
-    """The cohort of every centre of a run.
+    """Read the cohort of every centre of a run.
+
+    Args:
+        config: the configuration of the run.
+
+    Returns:
+        Cohorts in the order of ``config.data.centres``.
 
     Raises:
         BadInput: a centre cannot be read, or simulated and real ones are mixed.
@@ -107,7 +125,7 @@ def load_cohorts(config: TrainConfig) -> list[Cohort]:
 
 
 def resolve(config: TrainConfig) -> TrainConfig:
-    """Return the config with centres and features named one by one and every path absolute."""
+    """Return the config with all centres and features listed by name, and absolute paths."""
 
     def absolute(path: str) -> str:
         return str(Path(path).resolve()) if path else ""
@@ -119,7 +137,7 @@ def resolve(config: TrainConfig) -> TrainConfig:
 
 
 def with_features(config: TrainConfig) -> TrainConfig:
-    """Return the config with features named one by one."""
+    """Return the config with all features listed by name."""
     model = replace(config.model, clinical=expanded(config.model.clinical))
     baselines = {name: expanded(features) for name, features in config.baselines.items()}
     return replace(config, model=model, baselines=baselines)

@@ -1,4 +1,4 @@
-"""What a user can choose about preprocessing, and the stages that follow from it."""
+"""Parameters of preprocessing, and the stages that they select."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -46,12 +46,12 @@ class StageConfig(Section):
     native: bool = False
     """Whether the corrected scans are also written on their own grids."""
     tumour_labels: str = "brats"
-    """What the labels of given tumour masks mean."""
+    """Meaning of the labels of supplied tumour masks: brats (up to 2021) or brats-2023."""
     extra: tuple[str, ...] = ()
-    """Names of further registered stages; each is put behind the others of its place."""
+    """Names of further registered stages; each runs after the other stages of its place."""
 
     def rules(self) -> Iterator[Rule]:
-        """What goes together, and that every method is known."""
+        """Yield the conditions on the template, the landmarks and the labels of masks."""
         yield (
             self.space.isascii() and self.space.isalnum(),
             f"space '{self.space}': use letters and digits only, as in SRI24",
@@ -66,7 +66,7 @@ class StageConfig(Section):
         )
         yield (
             (self.intensity == "nyul") == bool(self.landmarks),
-            "intensity=nyul goes with landmarks=FILE; flame harmonise makes the file",
+            "intensity=nyul and landmarks=FILE need each other; flame harmonise writes the file",
         )
         normalises = STAGES[self.intensity]().place is Place.INTENSITY
         yield normalises, f"intensity: stage '{self.intensity}' normalises no intensities"
@@ -75,16 +75,16 @@ class StageConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        stages(self)  # unknown methods and unreadable files show here
+        stages(self)  # raises BadInput for unknown methods and unreadable files
 
     def resolved(self) -> "StageConfig":
-        """The same with absolute paths, for workers that run elsewhere."""
-        files = (self.template, self.landmarks)
-        template, landmarks = (str(Path(f).resolve()) if f else "" for f in files)
+        """Return the same parameters with absolute paths, for workers in other folders."""
+        template = str(Path(self.template).resolve()) if self.template else ""
+        landmarks = str(Path(self.landmarks).resolve()) if self.landmarks else ""
         return replace(self, template=template, landmarks=landmarks)
 
     def public_toml(self) -> str:
-        """The parameters as TOML; of files only their names, as paths may tell too much."""
+        """Return the parameters as TOML; of files only the names, as paths may be private."""
         values = asdict(self)
         for key in ("template", "landmarks"):
             values[key] = Path(values[key]).name
@@ -92,24 +92,27 @@ class StageConfig(Section):
 
 
 def stages(config: StageConfig, mask: str = "") -> list[Stage]:
-    """The stages of structural MRI in order.
+    """Build the stages that preprocess structural MRI.
 
     Args:
-        config: their parameters.
+        config: parameters of the stages.
         mask: path of a supplied brain mask of the day; empty: none.
+
+    Returns:
+        Stages in the order in which they run.
 
     Raises:
         BadInput: a stage or method is unknown, or a file cannot be read.
     """
-    at = {"path": config.template, "space": config.space}
+    template = {"path": config.template, "space": config.space}
     bias = [] if config.bias_field == "none" else [bias_field(config.bias_field)]
     scales = read_scales(Path(config.landmarks)) if config.landmarks else None
     chain = [
         *bias,
         coregistration(config.registration),
         brain_extraction(config.brain, mask),
-        atlas_registration(method=config.registration, kind=config.atlas_fit, **at),
-        resampling(config.spacing, **at),
+        atlas_registration(method=config.registration, kind=config.atlas_fit, **template),
+        resampling(config.spacing, **template),
         nyul(scales) if scales else STAGES[config.intensity](),
         *(STAGES[name]() for name in config.extra),
     ]

@@ -19,6 +19,7 @@ from flame.io.tumour_masks import CORE, read_regions
 from flame.preprocessing.stages.interpolation import resample, resample_labels
 
 _GROSS_TUMOUR = re.compile(r"^\s*gtv", re.I)
+"""Pattern of the names of gross tumour volumes."""
 
 Matrix = NDArray[np.float64]
 
@@ -54,8 +55,8 @@ class RadiotherapyPlan:
     @property
     def paths(self) -> list[Path]:
         """All files."""
-        given = (path for path in (self.tumour, self.dose_map) if path)
-        return [*self.doses, *self.structures, *self.segmentations, *given]
+        nifti = (path for path in (self.tumour, self.dose_map) if path)
+        return [*self.doses, *self.structures, *self.segmentations, *nifti]
 
 
 def planned_maps(
@@ -77,14 +78,15 @@ def planned_maps(
         convention: meaning of the labels of a NIfTI mask: brats or brats-2023.
 
     Returns:
-        Masks by region, the dose in Gy or None, and notes on what was left out.
+        Masks (x, y, z) by region, the dose (x, y, z) in Gy or None, and notes on what was left out.
     """
-    notes, drawn = list(planned.notes), dict[str, list[NDArray[np.uint8]]]()
+    notes = list(planned.notes)
+    drawn: dict[str, list[NDArray[np.uint8]]] = {}
     for region, mask, drawn_on in _tumours(planned, convention, notes):
-        carried = LabelMap(mask.voxels, moves[drawn_on] @ mask.affine)
-        drawn.setdefault(region, []).append(resample_labels(carried, affine, shape).voxels)
-    found = {r: LabelMap(np.maximum.reduce(masks), affine) for r, masks in drawn.items()}
-    return found, _dose(planned, moves, affine, shape, notes), notes
+        moved = LabelMap(mask.voxels, moves[drawn_on] @ mask.affine)
+        drawn.setdefault(region, []).append(resample_labels(moved, affine, shape).voxels)
+    masks_by_region = {r: LabelMap(np.maximum.reduce(masks), affine) for r, masks in drawn.items()}
+    return masks_by_region, _dose(planned, moves, affine, shape, notes), notes
 
 
 def _dose(
@@ -94,11 +96,13 @@ def _dose(
     shape: tuple[int, ...],
     notes: list[str],
 ) -> DoseMap | None:
+    """Return the dose on the final grid, or None; add a note if it cannot be read."""
     try:
         if planned.dose_map and planned.drawn_on:
-            read, move = read_dose_map(planned.dose_map), moves[planned.drawn_on]
+            dose = read_dose_map(planned.dose_map)
+            move = moves[planned.drawn_on]
         elif planned.doses and planned.sequence is not None:
-            read = read_dose(list(planned.doses), planned.plans)
+            dose = read_dose(list(planned.doses), planned.plans)
             move = moves[planned.sequence]
         else:
             return None
@@ -106,7 +110,7 @@ def _dose(
         notes.append(f"dose left out: {error.reason}")
         return None
     return DoseMap(
-        resample(read.voxels, move @ read.affine, affine, shape), affine, read.biological
+        resample(dose.voxels, move @ dose.affine, affine, shape), affine, dose.biological
     )
 
 
@@ -122,6 +126,7 @@ def _tumours(
 
 
 def _contoured(planned: RadiotherapyPlan, notes: list[str]) -> Iterable[LabelMap]:
+    """Yield the gross tumour volumes of RT Structure Sets and DICOM SEG files."""
     for path in planned.structures:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         for number, name in regions(header):

@@ -1,4 +1,4 @@
-"""One imaging day of one patient through all stages, written as a BIDS session."""
+"""Preprocessing of one imaging day of one patient, written as a BIDS session."""
 
 import shutil
 from dataclasses import asdict, dataclass, replace
@@ -33,13 +33,27 @@ from flame.preprocessing.stages.stage import Place, Stage, reference
 from flame.preprocessing.study import NAN, Study, StudyResult
 
 CACHE = ".cache"
+"""Folder of the estimates of stages, in the output folder."""
 
 
 def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -> StudyResult:
-    """Run all stages and write the session, unless it is there from the same input already.
+    """Run all stages and write the session, unless it exists already from the same input.
 
-    Stages whose input and parameters are unchanged are not estimated again. A day that fails
-    leaves no session, not even an older one; the result says why.
+    Estimates of stages whose input and parameters are unchanged are read from the cache. An older
+    session is removed before the stages run, so a day whose stages fail has no session.
+
+    Args:
+        out: output folder of preprocessing.
+        study: day to preprocess.
+        config: parameters of the stages.
+        key: secret key of the pseudonyms, which also keys the hash of the input.
+
+    Returns:
+        Result of the day; its note gives the reason of a failure.
+
+    Raises:
+        FlameError: an error that does not concern this day alone, such as wrong use.
+        OSError: a file cannot be written, as when the disk is full.
     """
     planned = study.planned.paths
     paths = [p for source in study.series.values() for p in source_paths(source)]
@@ -48,10 +62,11 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
     try:
         images = content_hash(paths, key.hex(), *order)
         plans = content_hash(planned, *_text(study.planned))
-    except OSError as error:  # a file that is gone costs its own day
+        chain = stages(config, study.mask)
+    except OSError as error:  # a missing file fails only its own day
+        shutil.rmtree(session_folder(out, study.subject, study.session), ignore_errors=True)
         return result.of("failed", [], "a file of this day cannot be read", str(error.filename))
     try:
-        chain = stages(config, study.mask)
         keys = stage_keys(images, chain)
         settings = [
             str(study.day),
@@ -74,9 +89,9 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
         return replace(result.of("failed", error.checks, str(error)), picture=error.picture)
     except StageFailed as error:
         return result.of("failed", [], str(error))
-    except (FlameError, OSError):  # wrong use, or a full disk: no matter of this study alone
+    except (FlameError, OSError):  # wrong use or a full disk, which concern every study
         raise
-    except Exception as error:  # one broken study must not cost the others
+    except Exception as error:  # one broken study must not stop the others
         log = log_error(out, f"sub-{study.subject} ses-{study.session}", error)
         note = f"unexpected {type(error).__name__} in preprocessing; the traceback is in {log.name}"
         return result.of("failed", [], note)
@@ -97,7 +112,12 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
 
 
 def remove_stale(out: Path, studies: list[Study]) -> None:
-    """Remove sessions of ``out`` that are none of ``studies``, and what a kill left half done."""
+    """Remove sessions and estimates of other studies, and partial sessions of a killed process.
+
+    Args:
+        out: output folder of preprocessing.
+        studies: days whose sessions stay.
+    """
     wanted = {session_folder(out, s.subject, s.session) for s in studies}
     cached = {out / CACHE / s.subject / s.session for s in studies}
     for folder in [*out.glob("sub-*/ses-*"), *out.glob(f"{CACHE}/*/*")]:
@@ -110,9 +130,12 @@ def remove_stale(out: Path, studies: list[Study]) -> None:
 
 @dataclass(frozen=True)
 class _Outcome:
+    """Maker of the results of one study."""
+
     study: Study
 
     def of(self, status: str, checks: list[Check], note: str, path: str = "") -> StudyResult:
+        """Return the result of the study with a status, its checks and a note."""
         values = {c.name: c.value for c in checks}
         return StudyResult(
             self.study.subject,
@@ -132,9 +155,13 @@ class _Outcome:
 def _run(
     study: Study, config: StageConfig, chain: list[Stage], cache: EstimateCache
 ) -> tuple[SessionFiles, list[Check]]:
+    """Apply the stages; return the files of the session and the checks of the day."""
     first = Timepoint(study.day, {s: read_source(g, s) for s, g in study.series.items()})
-    timepoint, checks = first, list[Check]()
-    corrected = before = whole = first
+    timepoint = first
+    checks: list[Check] = []
+    corrected = first  # after the stages on the scanner's grids
+    before = first  # before resampling
+    whole = first  # after resampling, before intensities are normalised
     for stage in chain:
         if stage.place is Place.GRID:
             before = timepoint
@@ -161,14 +188,14 @@ def _run(
     _stop_at_failure(study, checks, whole)
     native = None
     if config.native:
-        found = before.brain
-        assert found is not None
-        back = replace(found, affine=reference(first).affine)
-        native = replace(corrected, brain=back)
+        brain = before.brain
+        assert brain is not None
+        native = replace(corrected, brain=replace(brain, affine=reference(first).affine))
     return SessionFiles(timepoint, moves, native, picture(whole), notes), checks
 
 
 def _text(planned: RadiotherapyPlan) -> list[str]:
+    """Return the parts of a plan that are not files, for the hash of the input."""
     plans = [f"{uid} {sorted(beams)}" for uid, beams in sorted(planned.plans.items())]
     return [*plans, *planned.notes]
 

@@ -22,18 +22,19 @@ still differ by a movement of the patient.
 """
 
 _DRAWN = ("RTDOSE", "RTSTRUCT", "SEG")
+"""DICOM modalities of the objects that are drawn on a scan."""
 
 Taken = dict[Sequence, SeriesReport]
 
 
 @dataclass(frozen=True)
 class Context:
-    """Inputs of a hospital beside its DICOM folder.
+    """Inputs of a hospital besides its DICOM folder.
 
     Args:
         key: secret key of the pseudonyms.
         clinical: clinical table.
-        decisions: reviews of days by people.
+        decisions: reviews of days by people, by subject and session.
         masks: folder of brain masks, or None.
         tumours: folder of tumour masks, or None.
     """
@@ -46,7 +47,7 @@ class Context:
 
 
 def find_studies(report: ImportReport, context: Context) -> list[Study]:
-    """List the imaging days of every patient, with sessions numbered from 01 in order of days.
+    """List the imaging days of every patient.
 
     A tumour mask lies in the world space of the day's T1C, or else of the next scan in DRAWN_ON.
 
@@ -54,10 +55,15 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
         report: import report of the DICOM folder.
         context: other inputs of the hospital.
 
+    Returns:
+        One study for each imaging day. The sessions of a patient are numbered from 01 in order of
+        days.
+
     Raises:
         BadInput: a folder of masks is given, but none of its files matches a day.
     """
-    studies, sessions = [], dict[str, int]()
+    studies = []
+    sessions: dict[str, int] = {}
     for examination, series in report.studies().items():
         patient_id, day, number = examination
         subject = pseudonym(context.key, patient_id)
@@ -65,9 +71,9 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
         session = f"{sessions[subject]:02d}"
         start, note = _day_zero(report, patient_id, context.clinical)
         uids = sorted(str(s.series.header.SeriesInstanceUID) for s in series.values())
-        put_right = [r.note for r in series.values() if r.note]
+        series_notes = [r.note for r in series.values() if r.note]
         if number:
-            put_right.append(f"examination {number + 1} of its day")
+            series_notes.append(f"examination {number + 1} of its day")
         studies.append(
             Study(
                 subject,
@@ -75,7 +81,7 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
                 (day - start).days,
                 {s: r.geometry for s, r in sorted(series.items()) if r.geometry},
                 tuple(pseudonym(context.key, u) for u in uids),
-                "; ".join([*([note] * bool(note)), *put_right]),
+                "; ".join([*([note] * bool(note)), *series_notes]),
                 _mask(context.masks, examination),
                 _with_tumour(
                     _planned(report, patient_id, series),
@@ -90,11 +96,12 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
         (context.tumours, any(s.planned.tumour for s in studies)),
     ):
         if folder and not used:
-            raise BadInput(f"{folder}: no mask fits a day; name them PatientID_YYYYMMDD.nii.gz")
+            raise BadInput(f"{folder}: no mask matches a day; name masks PatientID_YYYYMMDD.nii.gz")
     return studies
 
 
 def _with_tumour(planned: RadiotherapyPlan, series: Taken, mask: str) -> RadiotherapyPlan:
+    """Add a supplied tumour mask to the plan; an empty path adds none."""
     if not mask:
         return planned
     return replace(planned, tumour=Path(mask), drawn_on=next(s for s in DRAWN_ON if s in series))
@@ -103,11 +110,12 @@ def _with_tumour(planned: RadiotherapyPlan, series: Taken, mask: str) -> Radioth
 def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) -> tuple[date, str]:
     """Return the first day of radiotherapy, and a note if it is uncertain.
 
-    It comes from the clinical table, else from the earliest plan, else from the first imaging.
+    It comes from the clinical table, else from the earliest plan, else from the first imaging day.
     """
     if patient_id in clinical.starts:
         return clinical.starts[patient_id], ""
-    dates = [d for p in report.plans(patient_id) if (d := plan_date(p.header))]
+    plan_dates = [plan_date(p.header) for p in report.plans(patient_id)]
+    dates = [day for day in plan_dates if day]
     if dates:
         return min(dates), "day 0 is the date of the first plan"
     first = min(e.day for e in report.studies() if e.patient_id == patient_id)
@@ -115,18 +123,20 @@ def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) ->
 
 
 def _mask(folder: Path | None, examination: Examination) -> str:
+    """Return the path of an examination's mask, or an empty string if it has none."""
     if folder is None:
         return ""
     patient_id, day, number = examination
-    again = f"-{number + 1}" if number else ""
-    found = folder / f"{patient_id}_{day:%Y%m%d}{again}.nii.gz"
-    return str(found.resolve()) if found.exists() else ""
+    suffix = f"-{number + 1}" if number else ""
+    path = folder / f"{patient_id}_{day:%Y%m%d}{suffix}.nii.gz"
+    return str(path.resolve()) if path.exists() else ""
 
 
 def _planned(report: ImportReport, patient_id: str, series: Taken) -> RadiotherapyPlan:
     """Collect the radiotherapy objects drawn in the frame of reference of one of the day's scans.
 
-    If several scans have such objects, the first in DRAWN_ON counts and the others are noted.
+    If several scans have such objects, those of the first scan in DRAWN_ON are used. The others are
+    noted.
     """
     objects = report.radiotherapy.get(patient_id, [])
     drawn: dict[str, tuple[Sequence, dict[str, list[Path]]]] = {}
@@ -141,11 +151,11 @@ def _planned(report: ImportReport, patient_id: str, series: Taken) -> Radiothera
             drawn.setdefault(frame, (sequence, paths))
     if not drawn:
         return RadiotherapyPlan()
-    (frame, (sequence, paths)), *others = drawn.items()
+    (frame, (sequence, paths)), *unused = drawn.items()
     notes = tuple(
-        f"{', '.join(sorted(kinds.keys() & set(_DRAWN)))} drawn on {other} left out: those on "
-        f"{sequence} are used"
-        for _, (other, kinds) in others
+        f"{', '.join(sorted(kinds.keys() & set(_DRAWN)))} drawn on {unused_sequence} left out: "
+        f"those on {sequence} are used"
+        for _, (unused_sequence, kinds) in unused
     )
     dose, structures, segmentations = (tuple(paths.get(kind, ())) for kind in _DRAWN)
     plans = treated_plans(report.plans(patient_id))

@@ -1,4 +1,4 @@
-"""One day of a patient that is to be preprocessed, and what became of it."""
+"""One imaging day of a patient, before and after preprocessing."""
 
 from dataclasses import dataclass, field
 
@@ -14,9 +14,16 @@ NAN = float("nan")
 class Study:
     """One day of one patient, ready to be preprocessed.
 
-    ``sources`` are keyed hashes of UIDs, ``note`` what the user should know about the day,
-    ``mask`` a supplied brain mask, ``planned`` the radiotherapy drawn on one of its scans.
-    ``accepted`` says that a person looked at checks that failed and takes the day.
+    Args:
+        subject: subject without its BIDS prefix.
+        session: session without its BIDS prefix.
+        day: day counted from the start of radiotherapy.
+        series: source of the images of each sequence.
+        sources: keyed hashes of the SeriesInstanceUIDs.
+        note: what the user should know about the day.
+        mask: path of a supplied brain mask; empty: none.
+        planned: radiotherapy that is drawn on one of the day's scans.
+        accepted: whether a person has reviewed failed checks and accepted the day.
     """
 
     subject: str
@@ -32,11 +39,21 @@ class Study:
 
 @dataclass(frozen=True)
 class StudyResult:
-    """What became of a study: done, skipped (already there) or failed, and why.
+    """Result of preprocessing one study.
 
-    ``quality`` is the worst verdict of its checks. ``path`` is a file at fault; it is shown,
-    never written, as it may name the patient. ``picture`` is that of a day that failed a check;
-    the others have theirs in the session.
+    Args:
+        subject: subject without its BIDS prefix.
+        session: session without its BIDS prefix.
+        day: day counted from the start of radiotherapy.
+        status: done, skipped (the session exists already, from the same input) or failed.
+        sequences: names of the day's sequences, separated by spaces.
+        brain_ml: volume of the brain in ml; NaN if it was not measured.
+        atlas_dice: Dice of the brain with the template's brain; NaN if it was not measured.
+        quality: worst verdict of the checks.
+        note: reason of a failure, or what the user should know.
+        path: file that caused a failure. It is shown but never written, as it may name the patient.
+        checks: checks of the day.
+        picture: JPEG of a day that failed a check; the session holds the picture of other days.
     """
 
     subject: str

@@ -10,7 +10,7 @@ import flame
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.tasks import cohorts
-from tests.conftest import write_mr_series
+from tests.helpers.dicom_series import write_mr_series
 
 
 def test_importing_it_loads_nothing_heavy() -> None:

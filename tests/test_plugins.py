@@ -51,7 +51,7 @@ class FirstFeatureTask(OutcomeTask):
         return build_inputs(cohort, self.config.model)
 
     def reply(self, patients, query):
-        if query.question != "sums":
+        if query.name != "sums":
             raise self.unknown(query)
         values = np.concatenate([p.clinical[:, 0] for p in patients])
         return {"sum": values.sum(), "count": len(values)}
@@ -240,7 +240,7 @@ def test_an_installed_package_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("import nothing_like_it", "ModuleNotFoundError"), (None, "there is no such file")],
+    [("import nothing_like_it", "ModuleNotFoundError"), (None, "no such file")],
 )
 def test_a_plugin_that_fails_is_named(tmp_path: Path, text: str | None, message: str) -> None:
     plugin = tmp_path / "broken.py"

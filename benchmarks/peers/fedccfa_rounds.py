@@ -1,8 +1,8 @@
 """FedCCFA's public code on given rows: fedccfa_rounds.py CHECKOUT ROWS.npz ROUNDS RATE SEED.
 
-In an environment with torch, scikit-learn and pandas. Every client takes part in every round, as
-the rounds of its methods/FedCCFA.py go. Prints the mean accuracy over clients after each round, on
-the test rows as each client's concept labels them, as JSON.
+Needs an environment with torch, scikit-learn and pandas. Every client takes part in every round,
+which follows methods/FedCCFA.py of the checkout. Prints the mean accuracy over clients after each
+round as JSON, on test rows with the labels of each client's concept.
 """
 
 import json
@@ -18,10 +18,12 @@ import torch
 
 
 def stubs() -> None:
-    """Its modules ask for these; images to download and logs are not needed here."""
-    vision, folder = types.ModuleType("torchvision"), types.SimpleNamespace(ImageFolder=int)
+    """Replace modules that FedCCFA imports for downloads and logs, which are not needed here."""
+    vision = types.ModuleType("torchvision")
+    folder = types.SimpleNamespace(ImageFolder=int)
     transforms = types.ModuleType("torchvision.transforms")
-    vision.datasets, transforms.transforms = types.SimpleNamespace(folder=folder), None  # type: ignore[attr-defined]
+    vision.datasets = types.SimpleNamespace(folder=folder)  # type: ignore[attr-defined]
+    transforms.transforms = None  # type: ignore[attr-defined]
     board = types.ModuleType("torch.utils.tensorboard")
     board.SummaryWriter = lambda where: None  # type: ignore[attr-defined]
     names = ("torchvision", "torchvision.transforms", "torch.utils.tensorboard")
@@ -29,7 +31,7 @@ def stubs() -> None:
 
 
 class Net(torch.nn.Module):
-    """64 pixels to 20 rectified units, its representation, to 10 classes."""
+    """Network from 64 pixels to 20 rectified units, the representation, to 10 classes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,13 +39,13 @@ class Net(torch.nn.Module):
         self.fc = torch.nn.Linear(20, 10)
 
     def forward(self, x: torch.Tensor, return_features: bool = False) -> Any:
-        """Logits, and the representation if asked for."""
+        """Return logits, and the representation if ``return_features``."""
         feature = self.hidden_layers(x)
         return (self.fc(feature), feature) if return_features else self.fc(feature)
 
 
 def settings(rate: float) -> dict[str, Any]:
-    """Those of its configs/FedCCFA.yaml, with the learning rate of the representation given."""
+    """Return configs/FedCCFA.yaml of the checkout, with another rate of the representation."""
     return {
         "client_num": 0,
         "sample_ratio": 1.0,
@@ -75,7 +77,7 @@ def settings(rate: float) -> dict[str, Any]:
 
 
 def one_round(number: int, clients: list[Any], server: Any) -> None:
-    """Local training, the mean representation, and classifiers averaged within clusters."""
+    """Train locally, average the representation, and average classifiers within clusters."""
     from torch.nn.utils import vector_to_parameters
 
     server.send_params(clients)
@@ -94,9 +96,10 @@ def one_round(number: int, clients: list[Any], server: Any) -> None:
             weights = server.aggregate_label_params(label, members)
             prototype = server.aggregate_label_protos(label, members)
             for client in members:
-                own = [p[label] for n, p in client.model.named_parameters() if n in server.clf_keys]
-                vector_to_parameters(weights, own)
-                client.set_label_params(label, own)
+                parameters = client.model.named_parameters()
+                classifier = [p[label] for n, p in parameters if n in server.clf_keys]
+                vector_to_parameters(weights, classifier)
+                client.set_label_params(label, classifier)
                 client.global_protos[label] = prototype.clone()
     for client in clients:
         client.p_clf_params = deepcopy(client.get_clf_parameters())
@@ -112,33 +115,35 @@ def main() -> None:
 
     entities.base.get_model = lambda dataset, model: Net()
     random.seed(int(seed))
-    np.random.seed(int(seed))  # noqa: NPY002  (what its code draws from)
+    np.random.seed(int(seed))  # noqa: NPY002  (FedCCFA draws from it)
     torch.manual_seed(int(seed))
     torch.set_num_threads(1)
-    told, given = np.load(rows), settings(float(rate))
+    data = np.load(rows)
+    config = settings(float(rate))
     parts = [
         types.SimpleNamespace(
-            data=told[f"x{k}"].astype(np.float32), targets=told[f"y{k}"][0], transform=None
+            data=data[f"x{k}"].astype(np.float32), targets=data[f"y{k}"][0], transform=None
         )
-        for k in range(int(told["clients"]))
+        for k in range(int(data["clients"]))
     ]
     from utils.gen_dataset import ClientDataset
 
-    server = FedCCFAServer(given)
+    server = FedCCFAServer(config)
     sets = [ClientDataset(part, np.arange(len(part.targets))) for part in parts]
-    clients = [FedCCFAClient(k, given, part, None, 0) for k, part in enumerate(sets)]
+    clients = [FedCCFAClient(k, config, part, None, 0) for k, part in enumerate(sets)]
     server.get_client_data_size(clients)
     server.clf_keys = list(server.model.state_dict())[-2:]
     for client in clients:
         client.clf_keys = server.clf_keys
-    test, accuracy = torch.tensor(told["test_x"].astype(np.float32)), []
+    test = torch.tensor(data["test_x"].astype(np.float32))
+    accuracy = []
     for number in range(int(rounds)):
-        late = int(number >= int(told["drift"]))
+        late = int(number >= int(data["drift"]))
         for k, client in enumerate(clients):
-            client.train_set.targets = told[f"y{k}"][late]
+            client.train_set.targets = data[f"y{k}"][late]
         one_round(number, clients, server)
         with torch.no_grad():
-            right = [c.model(test).argmax(1).numpy() == told["test_y"][late, c.id] for c in clients]
+            right = [c.model(test).argmax(1).numpy() == data["test_y"][late, c.id] for c in clients]
         accuracy.append(float(np.mean(right)))
     print(json.dumps(accuracy))
 

@@ -1,4 +1,4 @@
-"""A site of NVIDIA FLARE's own FedAvg recipe: arguments are the number of sites and the width."""
+"""A site of NVIDIA FLARE's FedAvg recipe: flare_client.py SITES HIDDEN."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""NVIDIA FLARE's own FedAvg recipe for TensorFlow in its simulator.
+"""NVIDIA FLARE's FedAvg recipe for TensorFlow in its simulator.
 
 python flare_fedavg.py WORKSPACE SITES HIDDEN ROUNDS
 """
@@ -11,7 +11,8 @@ from nvflare.recipe.sim_env import SimEnv
 
 
 def main() -> None:
-    workspace, sites, hidden, rounds = sys.argv[1], *map(int, sys.argv[2:5])
+    workspace = sys.argv[1]
+    sites, hidden, rounds = map(int, sys.argv[2:5])
     recipe = FedAvgRecipe(
         model={"path": "flare_model.Network", "args": {"hidden": hidden}},
         min_clients=sites,

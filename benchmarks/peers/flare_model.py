@@ -1,11 +1,11 @@
-"""The network as a class, which is how NVIDIA FLARE's recipe is told of one."""
+"""The network as a class, the form that NVIDIA FLARE's recipe requires."""
 
 import keras
 from local_training import network
 
 
 class Network(keras.Model):
-    """That of ``local_training``, with its layers as its own."""
+    """The network of ``local_training``, with its layers at the top level."""
 
     def __init__(self, hidden: int) -> None:
         inner = network(hidden)

@@ -12,7 +12,9 @@ def main() -> None:
     sites = int(sys.argv[1])
     flare.init()
     number = int(flare.get_site_name().split("-")[1]) - 1
-    values, outcome = (part[number::sites] for part in made_up_patients(sites))
+    values, outcome = made_up_patients(sites)
+    values = values[number::sites]
+    outcome = outcome[number::sites]
     x = np.column_stack([values, np.ones(len(values))])
     while flare.is_running():
         model = flare.receive()
@@ -20,8 +22,8 @@ def main() -> None:
             break
         note(site=number, round=model.current_round + 1)
         weights = np.asarray(model.params[NPConstants.NUMPY_KEY], np.float64)
-        told = 1 / (1 + np.exp(-x @ weights))
-        weights = weights - 0.01 * x.T @ (told - outcome) / len(x)
+        predicted = 1 / (1 + np.exp(-x @ weights))
+        weights = weights - 0.01 * x.T @ (predicted - outcome) / len(x)
         flare.send(
             flare.FLModel(
                 params={NPConstants.NUMPY_KEY: weights}, meta={"NUM_STEPS_CURRENT_ROUND": len(x)}

@@ -12,7 +12,8 @@ from nvflare.recipe.sim_env import SimEnv
 
 
 def main() -> None:
-    workspace, sites, threads, rounds = sys.argv[1], *map(int, sys.argv[2:5])
+    workspace = sys.argv[1]
+    sites, threads, rounds = map(int, sys.argv[2:5])
     recipe = NumpyFedAvgRecipe(
         model=[0.0] * (FEATURES + 1),
         min_clients=sites,

@@ -1,4 +1,4 @@
-"""Flower's FedAvg in its simulation, a worker of one core each.
+"""Flower's FedAvg in its simulation, with workers of one core each.
 
 python flower_fedavg.py SITES HIDDEN ROUNDS
 """
@@ -13,12 +13,13 @@ from flwr.simulation import run_simulation
 from local_training import network, site_of
 
 SITES, HIDDEN, ROUNDS = map(int, sys.argv[1:4])
-client, server = ClientApp(), ServerApp()
+client = ClientApp()
+server = ServerApp()
 
 
 @client.train()
 def train(message: Message, context: Context) -> Message:
-    """Train; a worker that has had the site before has kept its network."""
+    """Train; a worker reuses the network of a site that it has trained before."""
     site = site_of(int(context.node_config["partition-id"]), SITES, HIDDEN)
     site.rounds = int(message.content["config"]["server-round"]) - 1
     learned = site.learned(message.content["arrays"].to_numpy_ndarrays())
@@ -30,7 +31,7 @@ def train(message: Message, context: Context) -> Message:
 
 @server.main()
 def main(grid: Grid, context: Context) -> None:
-    """FedAvg of all sites, without evaluation."""
+    """Run FedAvg over all sites, without evaluation."""
     strategy = FedAvg(
         fraction_train=1.0, fraction_evaluate=0.0, min_train_nodes=SITES, min_available_nodes=SITES
     )

@@ -1,7 +1,7 @@
 """Rounds of gossip learning in gossipy, in its own environment: gossipy_rounds.py NODES ROUNDS.
 
-A network of 3-20-2, 100 rows a node, 5 full-batch steps of Adam when a model arrives, which each
-node sends to one neighbour of a ring a round. Prints seconds a round.
+A network of 3-20-2, 100 rows per node, and 5 full-batch steps of Adam when a model arrives. Each
+node sends its model to one neighbour of a ring per round. Prints seconds per round.
 """
 
 # ruff: noqa: E402
@@ -12,7 +12,7 @@ import types
 import numpy as np
 import torch
 
-sys.modules["torchvision"] = types.ModuleType("torchvision")  # gossipy needs it for CIFAR alone
+sys.modules["torchvision"] = types.ModuleType("torchvision")  # gossipy needs it for CIFAR only
 
 from gossipy.core import AntiEntropyProtocol, ConstantDelay, CreateModelMode, StaticP2PNetwork
 from gossipy.data import DataDispatcher
@@ -24,7 +24,7 @@ from gossipy.simul import GossipSimulator
 
 
 class Net(TorchModel):
-    """What FLAME learns beside it."""
+    """The network that FLAME trains in the comparison."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,10 +33,10 @@ class Net(TorchModel):
         )
 
     def init_weights(self) -> None:
-        """As PyTorch begins."""
+        """Keep the initial weights of PyTorch."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits."""
+        """Return logits."""
         return self.layers(x)
 
 

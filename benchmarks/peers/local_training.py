@@ -1,6 +1,6 @@
-"""What a site of a peer does in a round, and when: network, data and training are those of FLAME.
+"""A site's training in a round, with a log of times: network, data and training are FLAME's.
 
-Read by the scripts beside it, in whatever environment these run.
+The scripts next to it import it, in environments of their own.
 """
 
 import json
@@ -12,20 +12,24 @@ from typing import Any
 
 import numpy as np
 
-FEATURES, PATIENTS, EPOCHS, BATCH = 64, 80, 5, 16
+FEATURES = 64
+PATIENTS = 80
+"""Patients per site."""
+EPOCHS = 5
+BATCH = 16
 LOG = "FEDERATION_LOG"
-"""Environment variable: the file that a line is added to for every round of every site."""
+"""Environment variable with the path of the log: one line per round and site."""
 
 
 def made_up_patients(sites: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Features (sites * PATIENTS, FEATURES) and outcome; site i has every ``sites``-th row."""
+    """Draw features (sites * PATIENTS, FEATURES) and outcomes; site i has each ``sites``-th row."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(sites * PATIENTS, FEATURES))
     return values, (values[:, 0] + rng.normal(size=len(values)) > 0).astype(int)
 
 
 def network(hidden: int) -> Any:
-    """The network of FLAME's response model on clinical features."""
+    """Build the network of FLAME's response model on clinical features."""
     import keras
 
     keras.utils.set_random_seed(0)
@@ -38,39 +42,44 @@ def network(hidden: int) -> Any:
 
 
 class Site:
-    """One site's patients and network."""
+    """The patients and the network of one site."""
 
     def __init__(self, number: int, sites: int, hidden: int) -> None:
         values, outcome = made_up_patients(sites)
-        self.x, self.y = values[number::sites].astype(np.float32), outcome[number::sites]
-        self.number, self.network, self.rounds = number, network(hidden), 0
+        self.x = values[number::sites].astype(np.float32)
+        self.y = outcome[number::sites]
+        self.number = number
+        self.network = network(hidden)
+        self.rounds = 0
 
     def learned(self, weights: list[np.ndarray]) -> list[np.ndarray]:
-        """Train on every patient EPOCHS times, and note when."""
+        """Train for EPOCHS epochs, log the times, and return the new weights."""
         began = time.time()
         self.network.set_weights(weights)
         self.network.fit(self.x, self.y, batch_size=BATCH, epochs=EPOCHS, verbose=0)
-        found = [np.asarray(w) for w in self.network.get_weights()]
+        trained = [np.asarray(w) for w in self.network.get_weights()]
         self.rounds += 1
         note(site=self.number, round=self.rounds, began=began, ended=time.time())
-        return found
+        return trained
 
 
 @lru_cache
 def site_of(number: int, sites: int, hidden: int) -> Site:
-    """The site, kept as long as the process lives."""
+    """Return the site; it is cached for the life of the process."""
     return Site(number, sites, hidden)
 
 
-def note(**told: Any) -> None:
-    """Add a line to the log, with the bytes that the loopback interface has carried so far."""
-    line = json.dumps({**told, "at": time.time(), "wire": bytes_on_loopback(), "pid": os.getpid()})
+def note(**figures: Any) -> None:
+    """Add a line to the log, with the bytes received on the loopback interface so far."""
+    line = json.dumps(
+        {**figures, "at": time.time(), "wire": bytes_on_loopback(), "pid": os.getpid()}
+    )
     with Path(os.environ[LOG]).open("a") as stream:
         stream.write(line + "\n")
 
 
 def bytes_on_loopback() -> int:
-    """All that was received on lo since the machine started."""
+    """Return the bytes received on lo since the machine started."""
     for line in Path("/proc/net/dev").read_text().splitlines():
         name, _, figures = line.strip().partition(":")
         if name == "lo":

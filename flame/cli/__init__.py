@@ -1,4 +1,4 @@
-"""The ``flame`` command: parses, calls a pipeline, prints."""
+"""The ``flame`` command: it parses arguments, calls a pipeline and prints the result."""
 
 import logging
 import os
@@ -14,11 +14,13 @@ from flame.core.error_log import log_error
 from flame.core.errors import FlameError
 
 _INTERRUPTED = 130
+"""Exit code of typer after Ctrl-C: 128 + SIGINT."""
 _BAD_PATH = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
+"""Errors that a wrong path in the arguments causes, with exit code 2."""
 
 
 def main() -> None:
-    """Run the command; an error becomes a line and its exit code."""
+    """Run the command; an error is printed as one line and sets the exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("nilearn").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore")

@@ -1,4 +1,4 @@
-"""``python -m flame.cli``."""
+"""Run the ``flame`` command by ``python -m flame.cli``."""
 
 from flame.cli import main
 

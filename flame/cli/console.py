@@ -1,4 +1,4 @@
-"""What commands print with: tables, bars, warnings; and the application they belong to."""
+"""The command-line application, and its output: tables, progress bars and warnings."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,14 +19,16 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-out, err = Console(), Console(stderr=True)
+out = Console()
+err = Console(stderr=True)
 _VERBOSE = False
 Plugins = Annotated[
     list[Path] | None,
-    typer.Option("--plugin", help="Python file that registers a thing of your own; repeat it."),
+    typer.Option("--plugin", help="Python file with a plug-in; can be repeated."),
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Option("--set", help="Override a key: section.key=value.")
+    list[str] | None,
+    typer.Option("--set", help="Override a key: section.key=value; can be repeated."),
 ]
 
 
@@ -42,7 +44,7 @@ def common(
         bool, typer.Option("--verbose", help="Print the traceback of an error.")
     ] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print errors alone: no progress and no tables.")
+        bool, typer.Option("--quiet", help="Print errors only: no progress and no tables.")
     ] = False,
     version: Annotated[
         bool,
@@ -56,13 +58,13 @@ def common(
 
 
 def is_verbose() -> bool:
-    """Whether tracebacks are to be printed."""
+    """Return whether errors are printed with their tracebacks."""
     return _VERBOSE
 
 
 @contextmanager
 def bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Progress bars, one a stage, on standard error."""
+    """Yield a function that shows progress on standard error, in one bar per stage."""
     columns = (
         TextColumn("{task.description:<22}"),
         BarColumn(),
@@ -87,7 +89,7 @@ def warn(warnings_: Iterable[str]) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table; names in its first column stay whole up to 24 letters."""
+    """Print a table; names of up to 24 letters in the first column are not wrapped."""
     shown = Table(title=escape(title), title_justify="left")
     short = all(len(row[0]) <= 24 for row in rows)
     for column in columns:
@@ -98,7 +100,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
 
 def print_matrix(report: GeneralisationReport) -> None:
-    """Print the measure that a run is about, by model and tested centre."""
+    """Print the main metric of a run by model and tested centre."""
     from flame.evaluation.metrics.metric import METRICS
 
     kind = "SIMULATED patients" if report.simulated else "real patients"

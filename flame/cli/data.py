@@ -1,4 +1,4 @@
-"""Commands on images and tables of a hospital."""
+"""Commands on the images and tables of a hospital."""
 
 import json
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from flame.core.plugins import load_plugins
 
 Sequences = Annotated[
     Path | None,
-    typer.Option(help="Table of overrides: series (from inspect --json), sequence."),
+    typer.Option(help="Table that overrides sequences: series (from inspect --json), sequence."),
 ]
 
 
@@ -21,18 +21,20 @@ Sequences = Annotated[
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="New folder to write to.")],
     centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
-    patients: Annotated[int, typer.Option(help="Patients a hospital.")] = 8,
+    patients: Annotated[int, typer.Option(help="Patients per hospital.")] = 8,
     spacing: Annotated[float, typer.Option(help="Voxel size of the scanners in mm.")] = 2.0,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same bytes.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed: the same seed gives the same bytes.")
+    ] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
 ) -> None:
-    """Write simulated hospitals as DICOM folders, with the truth beside them."""
+    """Write simulated hospitals as DICOM folders, and their true tumours."""
     from flame.pipelines import simulate as pipeline
 
     config = pipeline.SimulateConfig(str(folder), centres, patients, spacing, seed, jobs=jobs)
     with bars() as show:
         pipeline.run(config, lambda done, total: show("simulate", done, total))
-    out.print(f"{centres} simulated hospitals in {folder}; the truth is in {folder / 'truth'}")
+    out.print(f"{centres} simulated hospitals in {folder}; true tumours in {folder / 'truth'}")
 
 
 @app.command()
@@ -41,7 +43,7 @@ def inspect(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     sequences: Sequences = None,
 ) -> None:
-    """Show what is in a DICOM folder, and what is refused and why."""
+    """List the content of a DICOM folder, and what is refused and why."""
     from flame.pipelines import inspect as pipeline
 
     with bars() as show:
@@ -55,9 +57,9 @@ def inspect(
         shown = [[r.patient, r.day, r.series, r.verdict, r.geometry, r.reason] for r in rows]
         table(f"{dicom}", columns, shown)
         for file in report.unreadable[:20]:
-            out.print(f"passed over: {file.path}: {file.reason}", soft_wrap=True, markup=False)
+            out.print(f"skipped: {file.path}: {file.reason}", soft_wrap=True, markup=False)
         if len(report.unreadable) > 20:
-            out.print(f"... and {len(report.unreadable) - 20} more files passed over")
+            out.print(f"... and {len(report.unreadable) - 20} more files skipped")
     if not any(s.taken for s in report.series) and not report.radiotherapy:
         raise SystemExit(2)
 
@@ -77,14 +79,15 @@ def preprocess(
         Path | None, typer.Option(help="Table of radiotherapy, instead of RT Plan files.")
     ] = None,
     key: Annotated[
-        Path | None, typer.Option(help="Pseudonym key; made beside DICOM if absent.")
+        Path | None, typer.Option(help="Pseudonym key; made next to DICOM if absent.")
     ] = None,
     sequences: Sequences = None,
     masks: Annotated[
         Path | None, typer.Option(help="Folder of brain masks PatientID_YYYYMMDD[-2].nii.gz.")
     ] = None,
     tumours: Annotated[
-        Path | None, typer.Option(help="Folder of tumour masks, named alike, on the T1c's grid.")
+        Path | None,
+        typer.Option(help="Folder of tumour masks, named like brain masks, on the grid of T1c."),
     ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler, such as tcp://host:8786.")
@@ -96,14 +99,14 @@ def preprocess(
     overrides: Overrides = None,
     plugin: Plugins = None,
 ) -> None:
-    """Turn a DICOM folder into BIDS derivatives; run again, it skips what is done."""
+    """Convert a DICOM folder to BIDS derivatives; a second run skips finished days."""
     from flame.core.config import load_config
     from flame.pipelines import preprocess as pipeline
     from flame.preprocessing.config import StageConfig
 
     load_plugins(plugin or [])
-    given = [f"spacing={spacing}"] * (spacing is not None)
-    stages = load_config(StageConfig, config, [*given, *(overrides or [])])
+    spacing_override = [f"spacing={spacing}"] * (spacing is not None)
+    stages = load_config(StageConfig, config, [*spacing_override, *(overrides or [])])
 
     def text(path: Path | None) -> str | None:
         return str(path) if path else None
@@ -154,15 +157,19 @@ def import_(
             help="cfb-gbm, lumiere, sailor, mu-glioma-post, ucsf-alptdg, upenn-gbm or brats.",
         ),
     ],
-    download: Annotated[Path, typer.Argument(metavar="DOWNLOAD", help="Its folder.")],
-    folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder a centre goes here.")],
+    download: Annotated[Path, typer.Argument(metavar="DOWNLOAD", help="Folder of the download.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Folder for one folder per centre.")
+    ],
     spacing: Annotated[float, typer.Option(help="Voxel size of the output in mm.")] = 1.0,
     jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
-    centre: Annotated[list[str] | None, typer.Option(help="Only this one; repeat it.")] = None,
-    check: Annotated[bool, typer.Option(help="Say what is there and what is missing.")] = False,
+    centre: Annotated[
+        list[str] | None, typer.Option(help="Only this centre; can be repeated.")
+    ] = None,
+    check: Annotated[bool, typer.Option(help="Only list what the download has and lacks.")] = False,
     overrides: Overrides = None,
 ) -> None:
-    """Preprocess a downloaded public data set into one folder a centre."""
+    """Preprocess a downloaded public data set into one folder per centre."""
     from flame.core.config import load_config
     from flame.pipelines import import_dataset as pipeline
     from flame.preprocessing.config import StageConfig
@@ -179,16 +186,16 @@ def import_(
     warn(result.missing)
     rows = [
         [c, r.subject, r.session, str(r.day), r.status, r.note]
-        for c, found in result.studies.items()
-        for r in found
+        for c, studies in result.studies.items()
+        for r in studies
         if r.status == "failed"
     ]
     if rows:
         table("Days that failed", ["centre", "subject", "session", "day", "status", "why"], rows)
-    kept = sum(r.status != "failed" for found in result.studies.values() for r in found)
-    out.print(f"{kept} days of {len(result.studies)} centres are in {folder}.")
+    finished = sum(r.status != "failed" for days in result.studies.values() for r in days)
+    out.print(f"{finished} days of {len(result.studies)} centres are in {folder}.")
     out.print(f"Cite: {result.source}. Licence: {result.licence}.")
-    if not kept:
+    if not finished:
         raise SystemExit(1)
 
 
@@ -206,7 +213,7 @@ def harmonise(
     ] = "",
     centre_column: Annotated[str, typer.Option(help="Column that names the centre.")] = "centre",
 ) -> None:
-    """Make centres alike: Nyul landmarks for images, ComBat for the features of a table."""
+    """Harmonise centres: Nyul landmarks for images, ComBat for the features of a table."""
     from flame.pipelines import harmonise as pipeline
 
     if source.is_dir():
@@ -227,20 +234,20 @@ def assess(
         str, typer.Option(help="rano-2.0-volume, rano-2.0 or rano-2010.")
     ] = "rano-2.0-volume",
 ) -> None:
-    """Rate every day with a tumour mask by RANO, with its reason; progression-free survival."""
+    """Rate every day with a tumour mask by RANO, with reasons; write progression-free survival."""
     from flame.pipelines import assess as pipeline
 
     with bars() as show:
         result = pipeline.run(centre, criteria, lambda done, total: show("assess", done, total))
     rows = [
         [name, str(a.burden.day), f"{a.burden.size:g}", str(a.rating), a.why]
-        for name, found in result.ratings.items()
-        for a in found
+        for name, ratings in result.ratings.items()
+        for a in ratings
     ]
     table(f"{centre}: {criteria}", ["subject", "day", "size", "rating", "why"], rows)
     warn(f"{name}: {reason}" for name, reason in result.left_out.items())
     progressed = sum(end.progressed for end in result.progressions.values())
     out.print(
-        f"{progressed} of {len(result.progressions)} progressed or died. Steroids and clinical "
-        f"state are not known and do not count. Written: {centre}/response.tsv, progression.tsv"
+        f"{progressed} of {len(result.progressions)} progressed or died. Steroid dose and clinical "
+        f"status are unknown and do not count. Written: {centre}/response.tsv, progression.tsv"
     )

@@ -28,7 +28,7 @@ def train(
     overrides: Overrides = None,
     plugin: Plugins = None,
 ) -> None:
-    """Train local, federated and pooled models; a killed run goes on."""
+    """Train local, federated and pooled models; run again to continue a killed run."""
     from flame.core.config import load_config
     from flame.federation.config import TrainConfig
     from flame.pipelines import train as pipeline
@@ -40,7 +40,7 @@ def train(
     columns = list(result.centres[0])
     table("Trained on", columns, [[str(row[c]) for c in columns] for row in result.centres])
     warn(result.warnings)
-    out.print(f"Models are in {folder}; now: flame evaluate {folder}")
+    out.print(f"Models are in {folder}; next: flame evaluate {folder}")
 
 
 @app.command()
@@ -48,7 +48,7 @@ def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of flame train.")],
     plugin: Plugins = None,
 ) -> None:
-    """Show how every model holds at every centre; write scores.csv and report.html."""
+    """Evaluate every model at every centre; write scores.csv and report.html."""
     from flame.pipelines import evaluate as pipeline
 
     load_plugins(plugin or [])
@@ -60,11 +60,15 @@ def evaluate(
 
 @app.command()
 def monitor(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, running or done.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a running or finished run.")
+    ],
     tensorboard: Annotated[bool, typer.Option(help="Also write RUN/tensorboard.")] = False,
-    every: Annotated[float, typer.Option(help="Write again so many s later, until Ctrl-C.")] = 0,
+    every: Annotated[
+        float, typer.Option(help="Seconds between updates until Ctrl-C (0: once).")
+    ] = 0,
 ) -> None:
-    """Show how training goes, of a running federation too; writes monitor.html."""
+    """Show the progress of a training, also while it runs; write monitor.html."""
     from flame.pipelines import monitor as pipeline
 
     while True:
@@ -83,11 +87,13 @@ def monitor(
 
 @app.command()
 def describe(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="As of flame train.")],
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="TOML configuration, as for flame train.")
+    ],
     folder: Annotated[Path, typer.Option("--out", help="New folder to write to.")],
     overrides: Overrides = None,
 ) -> None:
-    """Say what the centres are like, from counts and sums: survival, features one by one."""
+    """Describe the centres by counts and sums: survival, and each feature by itself."""
     from flame.core.config import load_config
     from flame.federation.config import TrainConfig
     from flame.pipelines import describe as pipeline
@@ -108,10 +114,12 @@ def describe(
 
 @app.command()
 def segment(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder on segmentation.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run folder of a run on segmentation.")
+    ],
     centre: Annotated[Path, typer.Argument(metavar="CENTRE", help="A preprocessed centre.")],
 ) -> None:
-    """Predict the tumour of every day on which nobody drew one."""
+    """Predict the tumour of every day without a drawn one."""
     from flame.pipelines import segment as pipeline
 
     with bars() as show:
@@ -120,29 +128,34 @@ def segment(
     columns = ["subject", "session", *(f"{region} ml" for region in regions)]
     shown = [[r.subject, r.session, *(f"{r.ml[region]:.1f}" for region in regions)] for r in rows]
     table(f"{centre}: predicted masks", columns, shown)
-    out.print("Drawn tumours are left as they are. Look at the masks before you use them.")
+    out.print("Drawn tumours are unchanged. Check the masks before you use them.")
 
 
 @app.command()
 def predict(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder on evolution.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run folder of a run on evolution.")
+    ],
     subject: Annotated[
         Path, typer.Argument(metavar="SUBJECT", help="Folder sub-.. of a preprocessed centre.")
     ],
     target: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
     radiation: Annotated[
-        list[str] | None, typer.Option(help="photon, proton or carbon; repeat it (all three).")
+        list[str] | None,
+        typer.Option(help="photon, proton or carbon; can be repeated (default: all)."),
     ] = None,
     day: Annotated[
-        list[int] | None, typer.Option(help="Day from the start of radiotherapy; repeat it.")
+        list[int] | None, typer.Option(help="Day from the start of radiotherapy; can be repeated.")
     ] = None,
     response: Annotated[
-        Path | None, typer.Option(help="Run folder on response, for its probability.")
+        Path | None, typer.Option(help="Run folder of a run on response, for the probability.")
     ] = None,
     dicom: Annotated[
-        Path | None, typer.Option(help="The hospital's DICOM folder, to write SEG files.")
+        Path | None, typer.Option(help="DICOM folder of the hospital, to write SEG files.")
     ] = None,
-    key: Annotated[Path | None, typer.Option(help="Its pseudonym key (DICOM.key).")] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="Pseudonym key of the hospital (DICOM.key).")
+    ] = None,
 ) -> None:
     """Forecast a patient's tumour under each radiation; NIfTI, DICOM SEG and prediction.html."""
     from flame.pipelines import predict as pipeline
@@ -171,18 +184,20 @@ def predict(
         out.print(f"Probability of response: {result.response:.2f}")
     warn(result.warnings)
     out.print("Research software: not for decisions about patients.")
-    out.print(f"Look at it: {result.html}", soft_wrap=True)
+    out.print(f"Page: {result.html}", soft_wrap=True)
 
 
 @app.command()
 def demo(
     folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("flame-demo"),
     centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
-    patients: Annotated[int, typer.Option(help="Patients a hospital.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same patients.")] = 0,
+    patients: Annotated[int, typer.Option(help="Patients per hospital.")] = 8,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed: the same seed gives the same patients.")
+    ] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
 ) -> None:
-    """Run everything on simulated hospitals: DICOM, preprocessing, FLARE, report."""
+    """Run all steps on simulated hospitals: DICOM, preprocessing, FLARE, report."""
     from flame.pipelines import demo as pipeline
 
     config = pipeline.DemoConfig(str(folder), centres, patients, seed=seed, jobs=jobs)
@@ -191,5 +206,5 @@ def demo(
     print_matrix(result.evaluation.report)
     rows = [[s.name, f"{s.seconds:.0f}", f"{s.peak_gb:.1f}"] for s in result.timing.stages]
     table("Stages", ["stage", "wall s", "peak memory GB"], rows)
-    out.print("These patients are simulated; the figures say nothing about real ones.")
+    out.print("These patients are simulated; the figures do not apply to real ones.")
     out.print(f"Report: {result.evaluation.html.resolve()}", soft_wrap=True)

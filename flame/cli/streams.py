@@ -1,4 +1,4 @@
-"""Commands for streams that drift."""
+"""The command for streams that drift."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,11 +13,11 @@ from flame.core.plugins import load_plugins
 def stream(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML configuration.")],
     folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
-    jobs: Annotated[int, typer.Option(help="Processes at a time.")] = 1,
+    jobs: Annotated[int, typer.Option(help="Parallel processes.")] = 1,
     overrides: Overrides = None,
     plugin: Plugins = None,
 ) -> None:
-    """Learn from streams that drift, with a server or peer to peer; writes stream.html."""
+    """Compare methods on streams that drift, with a server or peer to peer; write stream.html."""
     from flame.core.config import load_config
     from flame.pipelines import stream as pipeline
     from flame.streams.config import StreamConfig

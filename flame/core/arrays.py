@@ -15,6 +15,9 @@ def mean(arrays: Sequence[Weights], weights: Sequence[float], like: Weights) -> 
         weights: weight of each model; they sum to 1 for a mean.
         like: arrays whose shapes and types the result has.
 
+    Returns:
+        One array for each of ``like``, in its order.
+
     Example:
         >>> mean([[np.array([1.0])], [np.array([5.0])]], [0.75, 0.25], [np.zeros(1)])
         [array([2.])]
@@ -36,6 +39,9 @@ def moved(weights: Weights, by: Weights, rate: float = 1.0) -> Weights:
         by: arrays of the same shapes.
         rate: factor of ``by``.
 
+    Returns:
+        New arrays, computed in float64 before the types of ``weights`` are restored.
+
     Example:
         >>> moved([np.array([1.0])], [np.array([4.0])], 0.5)
         [array([3.])]
@@ -47,20 +53,26 @@ def moved(weights: Weights, by: Weights, rate: float = 1.0) -> Weights:
 
 
 def flat(weights: Weights) -> np.ndarray:
-    """Return all arrays of a model as one vector (p,) in float64.
+    """Flatten all arrays of a model into one vector.
 
     Args:
         weights: arrays of a model, with p numbers in all.
+
+    Returns:
+        The numbers (p,) in float64, array after array in C order.
     """
     return np.concatenate([np.zeros(0), *(np.asarray(w, np.float64).ravel() for w in weights)])
 
 
 def shaped(vector: np.ndarray, like: Weights) -> Weights:
-    """Return a vector as the arrays of a model; the inverse of ``flat``.
+    """Cut a vector into the arrays of a model; the inverse of ``flat``.
 
     Args:
         vector: numbers (p,).
         like: arrays whose shapes and types the result has, with p numbers in all.
+
+    Returns:
+        One array for each of ``like``, in its order.
 
     Example:
         >>> shaped(np.array([1.0, 2.0, 3.0]), [np.zeros(1), np.zeros((1, 2))])

@@ -57,8 +57,9 @@ class Patient:
         timepoints: MRI in the order of days.
         treatment: radiotherapy; None: unknown.
         clinical: numbers by name; NaN where missing.
-        outcome: outcome.
-        left_out: why the images could not be read, without naming the patient; empty: they could.
+        outcome: observed outcome.
+        left_out: why the images could not be read, without naming the patient; empty: they were
+            read.
         person: the person whose row this is, where a person has several rows, such as visits;
             empty: one row per person.
     """

@@ -1,4 +1,4 @@
-"""TOML configuration read into frozen dataclasses; flags override; nothing unknown passes."""
+"""TOML configuration, read into frozen dataclasses; unknown keys and wrong values are errors."""
 
 import json
 import tomllib
@@ -16,11 +16,11 @@ from flame.core.registry import nearest
 
 C = TypeVar("C")
 Rule = tuple[object, str]
-"""Whether something holds, and what to do where it does not."""
+"""Whether a condition holds, and the error message with its remedy if it does not."""
 
 
 class Section:
-    """Base of a configuration's dataclasses: values are checked however one is made.
+    """Base of a configuration's dataclasses: every new instance checks its values.
 
     A key is a field with a type, bounds (``Annotated[int, Ge(1)]``) and a docstring below it.
     ``RENAMED`` maps the names that keys had in the version before to those that they have now.
@@ -35,7 +35,7 @@ class Section:
             raise BadInput("\n".join(problems))
 
     def rules(self) -> Iterator[Rule]:
-        """What has to hold between keys; checked where every key is valid by itself."""
+        """Yield the conditions between keys; they are checked once every key is valid by itself."""
         yield from ()
 
 
@@ -51,11 +51,15 @@ def load_config(kind: type[C], path: Path | None, overrides: list[str]) -> C:
 
     Args:
         kind: the dataclass of the whole configuration.
-        path: the file; None: nothing is read.
+        path: the file; None: defaults and ``overrides`` alone.
         overrides: ``key.sub=value`` in the order in which they apply.
 
+    Returns:
+        The configuration, with defaults for absent keys.
+
     Raises:
-        BadInput: a missing file, broken TOML, and every unknown key and wrong value in it.
+        BadInput: the file is missing or no valid TOML, or has unknown keys or wrong values, which
+            the message lists.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
@@ -90,16 +94,19 @@ def _apply(values: dict[str, Any], override: str) -> None:
 def build(kind: type[C], values: Mapping[str, Any], where: str, prefix: str = "") -> C:
     """Build the dataclass ``kind`` from plain values.
 
-    Numbers are finite ones: nan and inf, which TOML knows, would pass any comparison or none.
+    TOML allows ``nan`` and ``inf``. They are refused, as they would pass any bound or none.
 
     Args:
         kind: the dataclass.
-        values: by key, nested ones for nested dataclasses.
-        where: what holds the values, named in errors.
-        prefix: put before each key in errors, such as ``"training."``.
+        values: values by key; a mapping for a nested dataclass.
+        where: source of the values, which error messages name.
+        prefix: text before each key in error messages, such as ``"training."``.
+
+    Returns:
+        The dataclass, with defaults for absent keys.
 
     Raises:
-        BadInput: every unknown key and wrong value, a line each.
+        BadInput: the message lists every unknown key and wrong value, one a line.
     """
     problems: list[str] = []
     built = _built(kind, values, prefix, problems)
@@ -110,41 +117,43 @@ def build(kind: type[C], values: Mapping[str, Any], where: str, prefix: str = ""
 
 
 def _built(kind: type[C], values: Mapping[str, Any], prefix: str, problems: list[str]) -> C | None:
-    """The dataclass, or None where something is wrong with it, which ``problems`` then says."""
-    keys, before = keys_of(kind), len(problems)
+    """Return the dataclass; None where a value is wrong, which is then added to ``problems``."""
+    keys = keys_of(kind)
+    before = len(problems)
     renamed = getattr(kind, "RENAMED", {})
     for name in values:
         if name in renamed and name not in keys:
             problems.append(f"'{prefix}{name}' is now called '{prefix}{renamed[name]}'")
         elif name not in keys:
             problems.append(f"unknown key '{prefix}{name}': {nearest(name, list(keys))}")
-    given = {}
+    arguments = {}
     for name, key in keys.items():
         if name in values:
+            sound = len(problems)
             value = _value(key.hint, values[name], f"{prefix}{name}", problems)
-            problem = key.problem(value)
+            problem = key.problem(value) if len(problems) == sound else ""
             if problem:
                 problems.append(f"'{prefix}{name}' {problem}")
-            given[name] = value
+            arguments[name] = value
         elif key.required:
             problems.append(f"key '{prefix}{name}' is required")
     if len(problems) > before:
         return None
     try:
-        return kind(**given)
+        return kind(**arguments)
     except BadInput as error:
         problems += str(error).splitlines()
         return None
 
 
 def _value(hint: Any, value: Any, name: str, problems: list[str]) -> Any:
-    """``value`` with lists as tuples, and tables as the dataclasses that ``hint`` wants."""
-    origin, args = get_origin(hint), get_args(hint)
+    """Return ``value`` with lists as tuples and tables as the dataclasses of ``hint``."""
+    origin = get_origin(hint)
+    args = get_args(hint)
     if origin in (Union, UnionType):
         return _value(next(a for a in args if a is not NoneType), value, name, problems)
     if is_dataclass(hint) and isinstance(value, Mapping):
-        built = _built(hint, value, f"{name}.", problems)  # type: ignore[arg-type]
-        return hint if built is None else built
+        return _built(hint, value, f"{name}.", problems)  # type: ignore[arg-type]
     if origin is dict and isinstance(value, Mapping):
         return {k: _value(args[1], v, f"{name}.{k}", problems) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -153,12 +162,12 @@ def _value(hint: Any, value: Any, name: str, problems: list[str]) -> Any:
 
 
 def as_toml(config: Any) -> str:
-    """Return a configuration as TOML; keys that are None are left out, as TOML has no null."""
+    """Return a configuration as TOML, without keys that are None, as TOML has no null."""
     return tomli_w.dumps(_without_none(asdict(config)))
 
 
 def as_json(config: Any) -> str:
-    """Return a configuration as JSON, which is how it reaches other processes."""
+    """Return a configuration as JSON, the form in which other processes receive it."""
     return json.dumps(asdict(config))
 
 

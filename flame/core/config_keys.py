@@ -1,4 +1,4 @@
-"""The keys of a configuration: types, bounds and defaults as pydantic checks them, in words."""
+"""The keys of a configuration: types, bounds and defaults; pydantic checks their values."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -31,14 +31,19 @@ _WORDS: Mapping[str, str] = {
     "too_long": "must have at most {max_length} entries",
     "string_pattern_mismatch": "must match {pattern}",
 }
-"""What is wrong by pydantic's type of error."""
+"""Message by pydantic's type of error."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a section: its type with bounds, its plain type, and its default.
+    """One key of a section.
 
-    ``kind`` is the annotated type, ``hint`` the same without bounds.
+    Args:
+        name: name of the key.
+        kind: annotated type, with its bounds.
+        hint: the type without its bounds.
+        required: whether the key has no default.
+        default: default value; ``dataclasses.MISSING`` for a required key.
     """
 
     name: str
@@ -49,13 +54,13 @@ class Key:
 
     @cached_property
     def adapter(self) -> TypeAdapter[Any]:
-        """Checks a value."""
+        """The validator of ``kind``."""
         return TypeAdapter(self.kind, config=_STRICT)
 
     def problem(self, value: Any) -> str:
-        """What is wrong with ``value``; empty where nothing is."""
-        if is_dataclass(self.hint):  # it has checked itself where it was made
-            wrong = not isinstance(value, self.hint) and value is not self.hint  # type: ignore[arg-type]
+        """Return what is wrong with ``value``; an empty text for a valid one."""
+        if is_dataclass(self.hint):  # a section has checked itself
+            wrong = not isinstance(value, self.hint)  # type: ignore[arg-type]
             return f"must be a table of its own keys, not {value!r}" if wrong else ""
         try:
             self.adapter.validate_python(value)
@@ -65,7 +70,7 @@ class Key:
 
 
 def problem_of(error: ErrorDetails) -> str:
-    """One of pydantic's errors in words, with the value that was given."""
+    """Return one of pydantic's errors in plain words, with the wrong value."""
     value = error["input"]
     if error["type"] == "literal_error":
         expected = str(error["ctx"]["expected"]).replace(" or ", ",")
@@ -77,7 +82,7 @@ def problem_of(error: ErrorDetails) -> str:
 
 
 def keys_of(kind: type[Any]) -> dict[str, Key]:
-    """The keys of a dataclass by name."""
+    """Return the keys of a dataclass by name."""
     if kind not in _KEYS:
         _KEYS[kind] = _read_keys(kind)
     return _KEYS[kind]
@@ -88,12 +93,12 @@ _KEYS: dict[type[Any], dict[str, Key]] = {}
 
 def _read_keys(kind: type[Any]) -> dict[str, Key]:
     hints = get_type_hints(kind, include_extras=True)
-    found = {}
+    keys = {}
     for f in fields(kind):
         default = f.default if f.default_factory is MISSING else f.default_factory()
-        kind_of = hints[f.name]
-        found[f.name] = Key(f.name, kind_of, _plain(kind_of), default is MISSING, default)
-    return found
+        annotated = hints[f.name]
+        keys[f.name] = Key(f.name, annotated, _plain(annotated), default is MISSING, default)
+    return keys
 
 
 def _plain(kind: Any) -> Any:

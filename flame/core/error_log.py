@@ -1,7 +1,7 @@
-"""Tracebacks of unexpected errors, in a file that stays where the error was.
+"""Tracebacks of unexpected errors, in a file on the machine where the error occurred.
 
 A traceback may name patients and their files. So it is neither printed nor sent: messages name the
-file alone.
+log file only.
 """
 
 import os
@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ENDING = ".errors.log"
+"""End of the name of every log."""
 
 
 def log_error(beside: Path, what: str, error: BaseException) -> Path:
@@ -17,7 +18,7 @@ def log_error(beside: Path, what: str, error: BaseException) -> Path:
 
     Args:
         beside: the output, for example a folder; the log lies beside it and has its name.
-        what: what was being done.
+        what: the work that failed, such as a command line.
         error: the error.
 
     Returns:

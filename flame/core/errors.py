@@ -4,31 +4,37 @@ from pathlib import Path
 
 
 class FlameError(Exception):
-    """Work that failed; the message says what and what to do. Exit code 1."""
+    """A failure of the work; the message names the cause and the remedy. Exit code 1."""
 
     exit_code = 1
 
 
 class BadInput(FlameError):
-    """Input or use that cannot be accepted; names the file or key and the remedy. Exit code 2."""
+    """Wrong input or wrong use; the message names the file or key and the remedy. Exit code 2."""
 
     exit_code = 2
 
 
 class Refusal(FlameError):
-    """What a centre does not do, by its own policy. Its text may leave the centre."""
+    """A refusal of a centre by its own policy. The message may leave the centre."""
 
 
 class StageFailed(FlameError):
-    """A preprocessing stage whose result cannot be trusted, so there is none."""
+    """A failed preprocessing stage, whose result could not be trusted; it returns none."""
 
 
 class UnreadableImage(BadInput):
-    """Pixels that cannot be used. ``reason`` may be written anywhere, ``path`` stays local."""
+    """An image whose pixels cannot be used.
+
+    Args:
+        path: file or folder of the image; it stays on this machine.
+        reason: why the pixels cannot be used; it may leave the centre.
+    """
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(f"{path}: {reason}; export the series again or remove it")
-        self.path, self.reason = path, reason
+        self.path = path
+        self.reason = reason
 
     def __reduce__(self) -> tuple[type["UnreadableImage"], tuple[Path, str]]:
         return type(self), (self.path, self.reason)

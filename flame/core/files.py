@@ -30,7 +30,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def content_hash(paths: Iterable[Path], *extra: str) -> str:
-    """SHA-256 over the bytes of files, in the order given, and any further strings."""
+    """Return the SHA-256 over the bytes of files, in the order given, and further strings."""
     digest = hashlib.sha256()
     for path in paths:
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -41,9 +41,18 @@ def content_hash(paths: Iterable[Path], *extra: str) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold ``path`` for one process; the system lets go of it even when the process is killed.
+    """Lock ``path`` for this process while the body runs.
 
-    Raises FlameError where another process holds it.
+    The operating system releases the lock even if the process is killed.
+
+    Args:
+        path: lock file; absent folders are made.
+
+    Yields:
+        None, while the lock is held.
+
+    Raises:
+        FlameError: another process holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, blocking=False)

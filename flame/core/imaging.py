@@ -59,12 +59,15 @@ class Scan:
         voxels: NDArray[np.float32] | None = None,
         affine: NDArray[np.float64] | None = None,
     ) -> "Scan":
-        """Return the result of a stage, with the stage added to the history.
+        """Return the scan as a stage leaves it, with the stage added to the history.
 
         Args:
             stage: name of the stage.
             voxels: new intensities (x, y, z); None: unchanged.
             affine: new affine; None: unchanged.
+
+        Returns:
+            A new scan of the same sequence; unchanged arrays are shared, not copied.
         """
         return replace(
             self,

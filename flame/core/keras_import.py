@@ -1,7 +1,7 @@
 """Keras on TensorFlow, imported without the lines that TensorFlow writes to standard error.
 
 TensorFlow logs from C++ while it loads, before any setting of its own takes effect. Every other
-module takes ``keras`` from here; a lint rule holds that.
+module takes ``keras`` from here; a lint rule enforces this.
 """
 
 import os

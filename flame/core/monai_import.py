@@ -1,6 +1,7 @@
-"""MONAI, which loads TensorFlow where it is installed, without TensorFlow's lines.
+"""MONAI, imported without the lines that TensorFlow writes to standard error.
 
-Every other module takes ``monai`` from here; a lint rule holds that.
+MONAI loads TensorFlow where it is installed. Every other module takes ``monai`` from here; a lint
+rule enforces this.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Things that users add to FLAME: files named on the command line, and installed packages.
+"""Plug-ins of users: Python files named on the command line, and installed packages.
 
 A plug-in is a Python file that registers something, for example a strategy. Processes that FLAME
 starts load the same files. They find them in an environment variable, which is no interface for
@@ -16,13 +16,14 @@ from pathlib import Path
 from flame.core.errors import BadInput
 
 GROUP = "flame.plugins"
-"""Entry-point group in which an installed package names the modules that register its things."""
+"""Entry-point group in which an installed package names the modules that register its plug-ins."""
 _FILES = "FLAME_PLUGINS"
+"""Environment variable with the paths of plug-in files, for the processes that FLAME starts."""
 _loaded: set[str] = set()
 
 
 def load_plugins(paths: Iterable[Path]) -> None:
-    """Run each file, and have every process that this one starts run it.
+    """Run each file, here and in every process that this one starts.
 
     Args:
         paths: Python files.
@@ -33,7 +34,7 @@ def load_plugins(paths: Iterable[Path]) -> None:
     for path in paths:
         resolved = path.resolve()
         if not resolved.is_file():
-            raise BadInput(f"--plugin {path}: there is no such file")
+            raise BadInput(f"--plugin {path}: no such file")
         _run_file(resolved)
         known = os.environ.get(_FILES, "").split(os.pathsep)
         files = dict.fromkeys([*filter(None, known), str(resolved)])
@@ -41,7 +42,7 @@ def load_plugins(paths: Iterable[Path]) -> None:
 
 
 def discover() -> None:
-    """Load what installed packages offer, and the files of the process that started this one."""
+    """Load the plug-ins of installed packages, and the files of the parent process."""
     for text in filter(None, os.environ.get(_FILES, "").split(os.pathsep)):
         _run_file(Path(text))
     _load_installed()
@@ -49,7 +50,7 @@ def discover() -> None:
 
 @cache
 def _load_installed() -> None:
-    """Load what installed packages offer, once: looking through them all takes a while."""
+    """Load the plug-ins of installed packages; cached, as scanning all packages is slow."""
     for point in entry_points(group=GROUP):
         point.load()
 

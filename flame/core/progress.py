@@ -1,4 +1,4 @@
-"""How long work says how far it is."""
+"""Callbacks by which long work reports its progress."""
 
 from collections.abc import Callable
 
@@ -9,8 +9,8 @@ StageProgress = Callable[[str, int, int], None]
 
 
 def silent(done: int, total: int) -> None:
-    """Show nothing."""
+    """Report nothing."""
 
 
 def silent_stages(stage: str, done: int, total: int) -> None:
-    """Show nothing."""
+    """Report nothing."""

@@ -1,4 +1,4 @@
-"""Named things that a configuration can choose from."""
+"""Registries of the named entries that a configuration chooses from."""
 
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def nearest(name: str, choices: list[str]) -> str:
-    """Return a hint such as ``did you mean 'fedavg'?`` and the choices."""
+    """Return a hint such as ``did you mean 'fedavg'?``, followed by all choices."""
     close = get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
     return f"{hint}Choices: {', '.join(sorted(choices))}"
@@ -20,10 +20,10 @@ def nearest(name: str, choices: list[str]) -> str:
 class Registry(Generic[T]):
     """A mapping from a name to an entry; an unknown name is an error that lists the choices.
 
-    Entries of plug-ins are found when a name is looked up or names are listed.
+    The registry loads plug-ins when an unknown name is looked up or names are listed.
 
     Args:
-        kind: what the entries are, in the words of an error message.
+        kind: noun for an entry in error messages, such as ``strategy``.
 
     Example:
         >>> shapes = Registry[int]("shape")
@@ -37,7 +37,13 @@ class Registry(Generic[T]):
         self._entries: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that files its argument under ``name``.
+        """Return a decorator that adds its argument to the registry.
+
+        Args:
+            name: name of the entry.
+
+        Returns:
+            A decorator that returns its argument unchanged.
 
         Raises:
             ValueError: the name is taken.

@@ -11,7 +11,7 @@ Weights = list[NDArray[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Update:
-    """What one site returns from a round of training.
+    """Result that one site returns from a round of training.
 
     Args:
         centre: name of the centre.
@@ -52,7 +52,7 @@ class Trained(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """One metric of a model on some patients, with what is needed to pool it with other patients.
+    """One metric of a model on some patients, with the figures that pool it with other patients.
 
     Args:
         metric: name of the metric.
@@ -77,10 +77,10 @@ class Correction:
     """How a site changes its gradients g at weights w: g + linear + proximal (w - towards).
 
     Args:
-        linear: arrays in the shapes of the weights; empty: zeros.
+        linear: arrays in the shapes of the weights; empty: all zero.
         proximal: strength of the proximal term.
         towards: weights of the proximal term; empty: those that training starts from.
-        frozen: for each array of the weights, whether it stays unchanged; empty: none does.
+        frozen: whether each array of the weights stays unchanged; empty: all are trained.
         start: weights that training of a further model starts from; empty: the site continues with
             the model that it has.
     """
@@ -148,7 +148,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class GeneralisationReport:
-    """All scores of a run, separate by centre: the mean of AUCs over centres is not an AUC.
+    """All scores of a run. They stay separate by centre, as a mean of AUCs is not an AUC.
 
     Args:
         centres: names of the centres.

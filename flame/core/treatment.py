@@ -45,7 +45,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Treatment:
-    """A course of radiotherapy; courses with several particle types are normal.
+    """A course of radiotherapy, whose phases may use different particle types.
 
     Args:
         phases: phases in the order of their delivery.

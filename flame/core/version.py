@@ -1,3 +1,3 @@
-"""The version of FLAME; nothing else knows it."""
+"""The version of FLAME, defined here only."""
 
 __version__ = "0.1.0"

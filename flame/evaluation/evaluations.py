@@ -36,11 +36,11 @@ class FinishedRun:
 
 @dataclass(frozen=True, eq=False)
 class Evaluated:
-    """The result of an evaluation.
+    """Result of an evaluation.
 
     Args:
         evaluation: content of the report.
-        tables: further tables, written beside the report, by name.
+        tables: further tables by name, each written to a CSV file next to the report.
     """
 
     evaluation: Evaluation

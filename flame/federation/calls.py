@@ -13,22 +13,25 @@ class SitesLost(FlameError):
 
 
 @dataclass(frozen=True)
-class Answers:
+class Replies:
     """The replies of sites to a call.
 
     Args:
         got: replies by site.
-        lost: why each other site did not reply, in words that may leave any centre.
+        lost: why each other site did not reply, by site. The reasons hold no patient data.
     """
 
     got: dict[str, Any]
     lost: dict[str, str] = field(default_factory=dict)
 
     def all(self, method: str) -> dict[str, Any]:
-        """Return all replies.
+        """Return all replies, or raise an error if a site did not reply.
 
         Args:
             method: name of the method or query, for the message.
+
+        Returns:
+            Replies by site.
 
         Raises:
             SitesLost: a site did not reply.
@@ -44,6 +47,9 @@ def said(lost: Mapping[str, str]) -> str:
     Args:
         lost: the reason by site.
 
+    Returns:
+        Every site with its reason, in order of site name.
+
     Example:
         >>> said({"b": "was silent", "a": "failed"})
         'site a failed; site b was silent'
@@ -51,7 +57,7 @@ def said(lost: Mapping[str, str]) -> str:
     return "; ".join(f"site {name} {why}" for name, why in sorted(lost.items()))
 
 
-def given(site: str, each: Mapping[str, Message] | None, arguments: Message) -> Message:
+def arguments_of(site: str, each: Mapping[str, Message] | None, arguments: Message) -> Message:
     """Merge the arguments for all sites with those for one site.
 
     Args:
@@ -59,8 +65,11 @@ def given(site: str, each: Mapping[str, Message] | None, arguments: Message) -> 
         each: further arguments by site; they override ``arguments``.
         arguments: arguments for all sites.
 
+    Returns:
+        The arguments of the site by name.
+
     Example:
-        >>> given("a", {"a": {"weights": 1}, "b": {"weights": 2}}, {"number": 3})
+        >>> arguments_of("a", {"a": {"weights": 1}, "b": {"weights": 2}}, {"number": 3})
         {'number': 3, 'weights': 1}
     """
     return {**arguments, **(each or {}).get(site, {})}
@@ -76,17 +85,17 @@ class Call(Protocol):
         each: Mapping[str, Message] | None = None,
         enough: int = 0,
         **arguments: Any,
-    ) -> Answers:
+    ) -> Replies:
         """Call ``method`` at each of ``sites``.
 
         Args:
             method: name of a method of ``Site``.
             sites: the sites to call.
             each: arguments for one site alone, by site.
-            enough: return once so many sites have replied; 0: wait for all. The other sites go on
-                working. They do not receive the next call of this kind, and their reply to this one
-                counts as the reply to that.
-            arguments: arguments for all sites.
+            enough: number of replies after which the call returns; 0: it waits for all sites. The
+                other sites continue to work. They do not receive the next call of this kind, and
+                their reply to this call counts as the reply to the next one.
+            **arguments: arguments for all sites.
 
         Returns:
             Replies by site name, and why other sites are lost.

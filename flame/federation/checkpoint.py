@@ -15,7 +15,12 @@ from flame.federation.run_files import MODELS
 from flame.federation.strategies.strategy import State
 from flame.federation.task import Shared
 
-_SHARED, _LAST, _BEST = "shared.", "state.", "best."
+_SHARED = "shared."
+"""Prefix of the arrays that all sites share, in the .npz file."""
+_LAST = "state."
+"""Prefix of the arrays of the state after the last round."""
+_BEST = "best."
+"""Prefix of the arrays of the state after the best round."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +31,11 @@ class Checkpoint:
         round: number of rounds done.
         state: weights and memory of the strategy.
         shared: arrays that all sites share, by name.
-        history: rows of the history so far.
+        history: rows of the history so far, one per round and site.
         finished: whether the training, with its final queries, is done.
-        best: state after the round of the lowest validation loss; None without validation.
-        best_loss: that loss; NaN before the first.
-        best_round: number of that round; 0: none yet.
+        best: state after the round with the lowest validation loss; None without validation.
+        best_loss: the lowest validation loss; NaN before the first.
+        best_round: number of the round with the lowest validation loss; 0: none yet.
     """
 
     round: int
@@ -49,6 +54,9 @@ def checkpoint_path(run: Path, name: str) -> Path:
     Args:
         run: the run folder.
         name: name of the training.
+
+    Returns:
+        Path of the .npz file, which may not exist yet.
     """
     return run / MODELS / f"{name}.npz"
 
@@ -87,7 +95,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
         path: the .npz file.
 
     Returns:
-        The checkpoint; None if there is no such file.
+        The checkpoint; None if the file does not exist.
 
     Raises:
         FlameError: the file is damaged.
@@ -101,7 +109,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FlameError(f"{path} is damaged; delete it and run flame train again") from error
     if "best_round" not in arrays or f"{_SHARED}squares" in arrays:
-        raise BadInput(f"{path} is of an older FLAME; train again into a new folder")
+        raise BadInput(f"{path} was written by an older version of FLAME; train into a new folder")
     shared = {k.removeprefix(_SHARED): arrays.pop(k) for k in list(arrays) if k.startswith(_SHARED)}
     best_round = int(arrays["best_round"])
     return Checkpoint(
@@ -132,10 +140,13 @@ def finished(run: Path, name: str) -> Checkpoint:
         run: the run folder.
         name: name of the training.
 
+    Returns:
+        The checkpoint, whose state is the model.
+
     Raises:
         BadInput: the training is not finished.
     """
-    found = load_checkpoint(checkpoint_path(run, name))
-    if found is None or not found.finished:
+    checkpoint = load_checkpoint(checkpoint_path(run, name))
+    if checkpoint is None or not checkpoint.finished:
         raise BadInput(f"{run}: training has not finished; run flame train again to go on")
-    return found
+    return checkpoint

@@ -1,7 +1,7 @@
 """Compression of messages: weights go out in 16 bits, and changes come back in 16 or 8 bits.
 
-The coordinator adds the changes to the weights that it holds in full precision, so that rounding
-errors of the weights sent do not accumulate. In 16 bits a value is rounded to the nearest half
+The coordinator adds the changes to weights that it holds in full precision. Rounding errors of the
+weights sent therefore do not accumulate. In 16 bits a value is rounded to the nearest half
 float. In 8 bits it is rounded up or down at random, which is right on average: with s the largest
 absolute value of a block of 256, x is sent as floor(127 x / s + u), u uniform on [0, 1).
 
@@ -29,6 +29,9 @@ def is_rounded(bits: int) -> bool:
     Args:
         bits: bits per value.
 
+    Returns:
+        True for 16 and 8 bits, False for 32.
+
     Example:
         >>> is_rounded(16), is_rounded(32)
         (True, False)
@@ -36,11 +39,11 @@ def is_rounded(bits: int) -> bool:
     return bits < max(BITS)
 
 
-def packed(told: Any, bits: int = 16, rng: np.random.Generator | None = None) -> Any:
+def packed(message: Any, bits: int = 16, rng: np.random.Generator | None = None) -> Any:
     """Compress the large float arrays of a message.
 
     Args:
-        told: a message: arrays, plain values, and dictionaries, lists or tuples of them.
+        message: arrays, plain values, and dictionaries, lists or tuples of them.
         bits: bits per value, 16 or 8.
         rng: generator of the random rounding, needed for 8 bits.
 
@@ -53,31 +56,31 @@ def packed(told: Any, bits: int = 16, rng: np.random.Generator | None = None) ->
         >>> message["w"]["quantised"].nbytes, unpacked(message)["w"].shape
         (600, (300,))
     """
-    if isinstance(told, dict):
-        return {name: packed(part, bits, rng) for name, part in told.items()}
-    if isinstance(told, list | tuple):
-        return [packed(part, bits, rng) for part in told]
-    is_large = isinstance(told, np.ndarray) and told.size >= _BLOCK
-    return _packed(told, bits, rng) if is_large and told.dtype.kind == "f" else told
+    if isinstance(message, dict):
+        return {name: packed(part, bits, rng) for name, part in message.items()}
+    if isinstance(message, list | tuple):
+        return [packed(part, bits, rng) for part in message]
+    is_large = isinstance(message, np.ndarray) and message.size >= _BLOCK
+    return _packed(message, bits, rng) if is_large and message.dtype.kind == "f" else message
 
 
-def unpacked(told: Any) -> Any:
+def unpacked(message: Any) -> Any:
     """Invert ``packed``, up to rounding.
 
     Args:
-        told: a message that ``packed`` returned.
+        message: what ``packed`` returned.
 
     Returns:
         The message with its arrays; compressed ones come back in float32.
     """
-    if isinstance(told, dict) and "quantised" in told:
-        scales = np.asarray(told["scales"], np.float32)
+    if isinstance(message, dict) and "quantised" in message:
+        scales = np.asarray(message["scales"], np.float32)
         with np.errstate(invalid="ignore"):
-            values = _blocks(np.asarray(told["quantised"], np.float32), len(scales)) * scales
-        return values.ravel()[: told["quantised"].size].reshape(told["shape"])
-    if isinstance(told, dict):
-        return {name: unpacked(part) for name, part in told.items()}
-    return [unpacked(part) for part in told] if isinstance(told, list | tuple) else told
+            values = _blocks(np.asarray(message["quantised"], np.float32), len(scales)) * scales
+        return values.ravel()[: message["quantised"].size].reshape(message["shape"])
+    if isinstance(message, dict):
+        return {name: unpacked(part) for name, part in message.items()}
+    return [unpacked(part) for part in message] if isinstance(message, list | tuple) else message
 
 
 def beginnings(weights: Weights, corrections: list[Correction]) -> list[Weights]:
@@ -88,7 +91,8 @@ def beginnings(weights: Weights, corrections: list[Correction]) -> list[Weights]
         corrections: the corrections of the round, at least one.
 
     Returns:
-        ``weights`` unless the first correction has a start of its own, then the other starts.
+        ``weights``, then the starts of the corrections that have one, in order. ``weights`` is
+        left out if the first correction has a start.
 
     Example:
         >>> w, other = [np.zeros(1)], [np.ones(1)]
@@ -108,7 +112,7 @@ def changes(began: list[Weights], ended: list[Weights]) -> list[Weights]:
         ended: final weights of each model, in the same order and shapes.
 
     Returns:
-        The changes of each model.
+        The changes of each model, in the shapes of its weights.
 
     Example:
         >>> changes([[np.array([1.0])]], [[np.array([3.0])]])[0][0].tolist()
@@ -128,14 +132,14 @@ def changed(began: list[Weights], by: list[Weights]) -> list[Weights]:
         The final weights of each model, in the types of ``began``.
 
     Raises:
-        ValueError: the changes have other shapes than the weights.
+        ValueError: the changes differ in shape from the weights.
 
     Example:
         >>> changed([[np.array([1.0])]], [[np.array([2.0])]])[0][0].tolist()
         [3.0]
     """
     if [[np.shape(w) for w in m] for m in began] != [[np.shape(c) for c in m] for m in by]:
-        raise ValueError("changes of other shapes than the weights")
+        raise ValueError("the changes differ in shape from the weights")
     return [moved(b, c) for b, c in zip(began, by, strict=True)]
 
 

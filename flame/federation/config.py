@@ -30,11 +30,11 @@ class TrainConfig(Section):
     """The configuration of a whole run.
 
     Section ``model`` is for the tasks response and survival; tasks on images have sections of their
-    own. Each task checks what it needs of the configuration, see ``flame.federation.tasks``.
+    own. Each task checks the keys that it needs, see ``flame.federation.tasks``.
     """
 
     data: DataConfig
-    """Where the cohorts are."""
+    """Source of the cohorts."""
     model: ResponseModelConfig = ResponseModelConfig()
     """Response model, and the features of a survival model."""
     training: TrainingConfig = TrainingConfig()
@@ -59,20 +59,21 @@ class TrainConfig(Section):
     """Topology and method of the strategy gossip."""
 
     def rules(self) -> Iterator[Rule]:
-        """Rules between sections that hold for every task."""
+        """Yield the rules between sections that hold for every task."""
         yield set(self.data.impute) <= set(self.features()), "data.impute names an unused feature"
-        yield all(self.baselines.values()), "baselines: each needs a feature"
+        yield all(self.baselines.values()), "baselines: every baseline needs at least one feature"
         yield (
             not (self.data.table and self.model.sequences),
-            "a table has no images: no model.sequences",
+            "model.sequences needs images, and data.table has none: leave one of them out",
         )
         yield (
             not (self.data.table and self.model.treatment),
-            "a table has no plans: no model.treatment",
+            "model.treatment needs radiotherapy plans, and data.table has none: leave one of them "
+            "out",
         )
         yield (
             not (self.federation.secure and self.training.personalised),
-            "federation.secure hides weights of rounds: not with training.personalised",
+            "federation.secure hides the weights of rounds: set training.personalised = false",
         )
         yield from self._privacy()
         if GOSSIP in (self.federation.strategy, *self.federation.compare):
@@ -84,34 +85,39 @@ class TrainConfig(Section):
             return
         yield (
             not self.data.person_column,
-            "privacy.level protects rows: a person may have one only, so no data.person_column",
+            "privacy.level protects rows, so a person may have one row only: leave out "
+            "data.person_column",
         )
-        yield self.model.missing == "mean", "privacy.level: with model.missing = 'mean' only"
+        yield self.model.missing == "mean", "privacy.level needs model.missing = 'mean'"
         yield (
             all(len(privacy.bounds.get(n, ())) == 2 for n in self.model.clinical),
-            "privacy.bounds: the lowest and highest value of every feature of model.clinical",
+            "privacy.bounds: give the lowest and highest value of every feature of model.clinical",
         )
 
     def _gossip(self) -> Iterator[Rule]:
-        federation, training = self.federation, self.training
+        federation = self.federation
         plain = not federation.secure and federation.bits == 32
         yield (
-            plain and not training.validation and not self.privacy.is_private,
-            "strategy gossip: not with federation.secure or bits, training.validation or "
-            "privacy.level",
+            plain and not self.training.validation and not self.privacy.is_private,
+            "strategy gossip cannot be combined with federation.secure, federation.bits below 32, "
+            "training.validation or privacy.level",
         )
         yield (
             federation.engine != "flare" or self.gossip.method in PER_SITE,
-            f"gossip.method on FLARE: one of {', '.join(PER_SITE)}; others run in process",
+            f"gossip.method on FLARE: choose one of {', '.join(PER_SITE)}; the other methods run "
+            "in process",
         )
         yield (
             not federation.min_available_sites,
-            "federation.min_available_sites: not with strategy gossip",
+            "federation.min_available_sites cannot be combined with strategy gossip",
         )
-        yield self.gossip.topology != "places", "gossip.topology = 'places' is for flame stream"
+        yield (
+            self.gossip.topology != "places",
+            "gossip.topology = 'places' is for flame stream only",
+        )
 
     def to_json(self) -> str:
-        """Return the configuration as JSON, in which form sites receive it."""
+        """Return the configuration as JSON, the form in which sites receive it."""
         return as_json(self)
 
     @staticmethod
@@ -121,6 +127,9 @@ class TrainConfig(Section):
         Args:
             text: the JSON.
 
+        Returns:
+            The configuration.
+
         Raises:
             BadInput: a key is unknown or a value is wrong.
         """
@@ -128,12 +137,12 @@ class TrainConfig(Section):
 
     def features(self) -> tuple[str, ...]:
         """Return the clinical features of the model and the baselines, in order and once each."""
-        named = [self.model.clinical, *self.baselines.values()]
-        return tuple(dict.fromkeys(f for group in named for f in group))
+        groups = [self.model.clinical, *self.baselines.values()]
+        return tuple(dict.fromkeys(feature for group in groups for feature in group))
 
 
 def centres(config: DataConfig) -> tuple[str, ...]:
-    """Return the centres of a run: those that the configuration names, else all in the data.
+    """Return the centres of a run: those in ``data.centres``, or all in the data if it is empty.
 
     Args:
         config: section ``data`` of the configuration.
@@ -142,14 +151,14 @@ def centres(config: DataConfig) -> tuple[str, ...]:
         Names of the centres, unique, at least one.
 
     Raises:
-        BadInput: a name has other characters than letters, digits, - and _; a name is ``pooled``; a
-            centre is named twice; or there are no preprocessed centres.
+        BadInput: a name has other characters than letters, digits, - and _; a name is ``pooled``;
+            a name occurs twice; or ``data.bids`` holds no preprocessed centre.
 
     Example:
         >>> centres(DataConfig(table="cohort.csv", centres=("UCSF", "UPENN")))
         ('UCSF', 'UPENN')
     """
-    names = config.centres or _found(config)
+    names = config.centres or _centres_in(config)
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
             raise BadInput(f"centre '{name}': use letters, digits, - and _ only")
@@ -160,14 +169,14 @@ def centres(config: DataConfig) -> tuple[str, ...]:
     return names
 
 
-def _found(config: DataConfig) -> tuple[str, ...]:
+def _centres_in(config: DataConfig) -> tuple[str, ...]:
     if config.table:
         table = read_table(Path(config.table), [config.centre_column])
         return tuple(sorted(table[config.centre_column].dropna().unique()))
     root = Path(config.bids)
     if not root.is_dir():
-        raise BadInput(f"data.bids: no folder {root}")
-    found = tuple(sorted({p.parent.name for p in root.glob("*/sub-*")}))
-    if not found:
+        raise BadInput(f"data.bids: {root} is no folder")
+    names = tuple(sorted({path.parent.name for path in root.glob("*/sub-*")}))
+    if not names:
         raise BadInput(f"data.bids: {root} holds no preprocessed centre; run flame preprocess")
-    return found
+    return names

@@ -12,7 +12,7 @@ from flame.core.errors import BadInput, FlameError
 from flame.core.progress import Progress, silent
 from flame.core.scores import Update, Weights
 from flame.core.version import __version__
-from flame.federation.calls import Answers, Call, said
+from flame.federation.calls import Call, Replies, said
 from flame.federation.checkpoint import (
     Checkpoint,
     checkpoint_path,
@@ -32,11 +32,11 @@ from flame.federation.update_checks import added, checked, rows_of
 
 
 class Coordinator:
-    """Runs trainings one after the other; what is on disk already is not trained again.
+    """Runs trainings one after the other; rounds that are on disk already are not repeated.
 
-    Each training is: queries of the task, rounds of local training and aggregation, final queries.
-    A checkpoint is saved after the first queries, after every round and at the end. ``latest``
-    holds the rows that the last step added to the history.
+    A training consists of first queries of the task, rounds of local training and aggregation, and
+    final queries. A checkpoint is saved after the first queries, after every round and at the end.
+    ``latest`` holds the rows that the last step added to the history.
 
     Args:
         config: the configuration of the run.
@@ -56,18 +56,19 @@ class Coordinator:
         progress: Progress = silent,
         kind: str = FEDERATED,
     ) -> None:
-        self.task, self.run_folder, self.plan, self.progress = task, run, plan, progress
-        self.strategy, self.min_available_sites = (
-            strategy_of(config, kind),
-            config.federation.min_available_sites,
-        )
+        self.task = task
+        self.run_folder = run
+        self.plan = plan
+        self.progress = progress
+        self.strategy = strategy_of(config, kind)
+        self.min_available_sites = config.federation.min_available_sites
         self.latest: list[dict[str, Any]] = []
         self._begun: dict[str, tuple[int, list[Weights]]] = {}
-        self.bits, self.private = config.federation.bits, config.privacy.is_private
-        training = config.training
-        self.stopping = EarlyStopping(training.watch, training.patience)
+        self.bits = config.federation.bits
+        self.private = config.privacy.is_private
+        self.stopping = EarlyStopping(config.training.watch, config.training.patience)
         self.secure = config.federation.secure
-        self.validating = training.validation > 0
+        self.validating = config.training.validation > 0
 
     def run(self, call: Call, sites: Callable[[Training], tuple[str, ...]]) -> None:
         """Run all trainings.
@@ -82,112 +83,120 @@ class Coordinator:
                 finite.
             SitesLost: a site did not reply to a query.
         """
-        everyone = tuple(sorted({s for f in self.plan for s in sites(f)}))
-        for site, answer in call("describe", everyone).all("describe").items():
-            if answer["version"] != __version__:
-                raise BadInput(f"site {site} runs FLAME {answer['version']}, not {__version__}")
-        for index, federation in enumerate(self.plan):
-            self._train(federation, tuple(sorted(sites(federation))), call, index)
+        everyone = tuple(sorted({site for training in self.plan for site in sites(training)}))
+        for site, reply in call("describe", everyone).all("describe").items():
+            if reply["version"] != __version__:
+                raise BadInput(
+                    f"site {site} runs FLAME {reply['version']}, not {__version__}; install the "
+                    "same version everywhere"
+                )
+        for index, training in enumerate(self.plan):
+            self._train(training, tuple(sorted(sites(training))), call, index)
 
-    def _train(self, federation: Training, sites: tuple[str, ...], call: Call, index: int) -> None:
-        path = checkpoint_path(self.run_folder, federation.name)
-        at, steps = load_checkpoint(path), self.task.rounds + 2
-        self._begun, self.latest = {}, []
-        send = _sending(call, sites, who(federation))
+    def _train(self, training: Training, sites: tuple[str, ...], call: Call, index: int) -> None:
+        path = checkpoint_path(self.run_folder, training.name)
+        checkpoint = load_checkpoint(path)
+        steps = self.task.rounds + 2  # first queries, rounds, final queries
+        self._begun = {}
+        self.latest = []
+        send = _query_sender(call, sites, who(training))
 
         def save(done: int) -> None:
-            assert at is not None
-            save_checkpoint(path, at)
+            assert checkpoint is not None
+            save_checkpoint(path, checkpoint)
             self.progress(index * steps + done, len(self.plan) * steps)
 
-        if at is None:
-            state, shared = self._start(federation, sites, call)
+        if checkpoint is None:
+            state, shared = self._start(training, sites, call)
             state = self.strategy.begin(state, sites)
-            at = Checkpoint(0, state, self.task.prepare(send, shared))
+            checkpoint = Checkpoint(0, state, self.task.prepare(send, shared))
             save(1)
-        while at.round < self.task.rounds and not self.stopping.is_over(at):
-            at = self._round(federation, sites, call, at)
-            save(1 + at.round)
+        while checkpoint.round < self.task.rounds and not self.stopping.is_over(checkpoint):
+            checkpoint = self._round(training, sites, call, checkpoint)
+            save(1 + checkpoint.round)
         self.latest = []
-        if not at.finished:
-            at = replace(at, state=at.best or at.state)
-            shared = self.task.finish(send, at.state.weights, at.shared)
-            at = replace(at, shared=shared, finished=True)
+        if not checkpoint.finished:
+            checkpoint = replace(checkpoint, state=checkpoint.best or checkpoint.state)
+            shared = self.task.finish(send, checkpoint.state.weights, checkpoint.shared)
+            checkpoint = replace(checkpoint, shared=shared, finished=True)
         save(steps)
 
     def _start(
-        self, federation: Training, sites: tuple[str, ...], call: Call
+        self, training: Training, sites: tuple[str, ...], call: Call
     ) -> tuple[State, Shared]:
-        if federation.start:
-            start = finished(self.run_folder, federation.start)
-            weights = self.strategy.weights_for(start.state, federation.centres[0])
+        if training.start:
+            start = finished(self.run_folder, training.start)
+            weights = self.strategy.weights_for(start.state, training.centres[0])
             return State(weights, {}, start.state.names), start.shared
-        answers = call("initial_weights", sites[:1], seed=federation.seed)
-        first = answers.all("initial_weights")[sites[0]]
+        replies = call("initial_weights", sites[:1], seed=training.seed)
+        first = replies.all("initial_weights")[sites[0]]
         return State(first["weights"], {}, tuple(first["names"])), {}
 
     def _round(
-        self, federation: Training, sites: tuple[str, ...], call: Call, at: Checkpoint
+        self, training: Training, sites: tuple[str, ...], call: Call, checkpoint: Checkpoint
     ) -> Checkpoint:
-        number, started = at.round + 1, time.perf_counter()
-        each, bits = {}, self._bits(sites)
+        number = checkpoint.round + 1
+        started = time.perf_counter()
+        each = {}
+        bits = self._bits(sites)
         for site in sites:
-            weights = self.strategy.weights_for(at.state, site)
-            corrections = self.strategy.corrections(at.state, site)
-            sent = {"weights": weights, "corrections": [vars(c) for c in corrections]}
-            each[site] = packed(sent) if is_rounded(bits) else sent
+            weights = self.strategy.weights_for(checkpoint.state, site)
+            corrections = self.strategy.corrections(checkpoint.state, site)
+            request = {"weights": weights, "corrections": [vars(c) for c in corrections]}
+            each[site] = packed(request) if is_rounded(bits) else request
             self._begun.setdefault(site, (number, beginnings(weights, corrections)))
         secret = self.secure and len(sites) > 1
-        answers = call(
+        replies = call(
             "train",
             sites,
             each,
             self.strategy.enough,
-            name=federation.name,
+            name=training.name,
             number=number,
-            shared=at.shared,
-            who=who(federation),
+            shared=checkpoint.shared,
+            who=who(training),
             secret=secret,
             bits=bits,
         )
-        wall = round(time.perf_counter() - started, 4)
+        seconds = round(time.perf_counter() - started, 4)
         fewest = 1 if self.strategy.alone_suffices else self.strategy.enough
         least = min(self.min_available_sites or fewest or len(sites), len(sites))
         if secret:
-            there = tuple(sorted(answers.got))
-            hidden, also = secure_update(
-                call, there, least, federation.name, number, at.state.weights, wall
+            trained = tuple(sorted(replies.got))
+            update, lost_while_hiding = secure_update(
+                call, trained, least, training.name, number, checkpoint.state.weights, seconds
             )
-            updates, lost = [hidden], {**answers.lost, **also}
+            updates = [update]
+            lost = {**replies.lost, **lost_while_hiding}
             self._begun = {}
         else:
-            updates, lost = self._dated(answers, at, number, bits)
+            updates, lost = self._dated(replies, checkpoint, number, bits)
             if len(updates) < least:
-                raise FlameError(f"round {number} of {federation.name}: {said(lost)}")
-        self.latest = rows_of(federation.name, number, wall, updates, lost)
+                raise FlameError(f"round {number} of {training.name}: {said(lost)}")
+        self.latest = rows_of(training.name, number, seconds, updates, lost)
         if self.private:
             self.latest = [{**row, "loss": None} for row in self.latest]
-        state = self.strategy.aggregate(at.state, updates)
+        state = self.strategy.aggregate(checkpoint.state, updates)
         if not all(np.isfinite(w).all() for w in state.weights):
             raise FlameError(
-                f"round {number} of {federation.name}: the weights are no numbers any more; lower "
-                "training.learning_rate, or the rate of federation.options"
+                f"round {number} of {training.name}: the weights are no longer finite; lower "
+                "training.learning_rate, or the learning rate in federation.options"
             )
-        at = replace(at, round=number, state=state)
+        checkpoint = replace(checkpoint, round=number, state=state)
         if self.validating:
-            at = self._validated(federation, sites, call, at)
-        return replace(at, history=[*at.history, *self.latest])
+            checkpoint = self._validated(training, sites, call, checkpoint)
+        return replace(checkpoint, history=[*checkpoint.history, *self.latest])
 
     def _dated(
-        self, answers: Answers, at: Checkpoint, number: int, bits: int
+        self, replies: Replies, checkpoint: Checkpoint, number: int, bits: int
     ) -> tuple[list[Update], dict[str, str]]:
         """Add initial weights and staleness in rounds to the updates; also return lost sites."""
-        began = {site: self._begun.pop(site) for site in (*answers.got, *answers.lost)}
+        began = {site: self._begun.pop(site) for site in (*replies.got, *replies.lost)}
         if is_rounded(bits):
-            answers = added(answers, {site: weights for site, (_, weights) in began.items()})
-        found, lost = checked(answers, at.state)
+            replies = added(replies, {site: weights for site, (_, weights) in began.items()})
+        updates, lost = checked(replies, checkpoint.state)
         dated = []
-        for update in found:
+        for update in updates:
             since, weights = began[update.centre]
             old = weights[-1] if since < number else []
             dated.append(replace(update, since=old, staleness=number - since))
@@ -198,29 +207,31 @@ class Coordinator:
         return self.bits if len(sites) > 1 else max(BITS)
 
     def _validated(
-        self, federation: Training, sites: tuple[str, ...], call: Call, at: Checkpoint
+        self, training: Training, sites: tuple[str, ...], call: Call, checkpoint: Checkpoint
     ) -> Checkpoint:
-        each = {site: {"weights": self.strategy.weights_for(at.state, site)} for site in sites}
+        each = {
+            site: {"weights": self.strategy.weights_for(checkpoint.state, site)} for site in sites
+        }
         each = packed(each) if is_rounded(self._bits(sites)) else each
-        answers = call(
+        replies = call(
             "reply",
             sites,
             each,
-            question=VALIDATION,
-            given={},
-            shared=at.shared,
+            query=VALIDATION,
+            parameters={},
+            shared=checkpoint.shared,
             calibrating=True,
-            who=who(federation),
+            who=who(training),
         )
-        loss = self.stopping.loss(answers.got)
+        loss = self.stopping.loss(replies.got)
         self.latest = [{**row, "validation": loss} for row in self.latest]
-        return self.stopping.after(at, loss)
+        return self.stopping.after(checkpoint, loss)
 
 
-def _sending(call: Call, sites: tuple[str, ...], patients: Message) -> SendQuery:
+def _query_sender(call: Call, sites: tuple[str, ...], patients: Message) -> SendQuery:
     def send(
-        question: str,
-        given: Message,
+        query: str,
+        parameters: Message,
         weights: Weights = (),  # type: ignore[assignment]
         shared: Shared | None = None,
         calibrating: bool = False,
@@ -228,13 +239,13 @@ def _sending(call: Call, sites: tuple[str, ...], patients: Message) -> SendQuery
         replies = call(
             "reply",
             sites,
-            question=question,
-            given=given,
+            query=query,
+            parameters=parameters,
             weights=list(weights),
             shared=shared or {},
             calibrating=calibrating,
             who=patients,
-        ).all(question)
+        ).all(query)
         return [replies[site] for site in sites]
 
     return send

@@ -1,6 +1,6 @@
 """Cross-site evaluation: every model at every site, on patients that it did not learn from.
 
-Sites send figures only.
+Sites send metrics only.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,9 +29,9 @@ def cross_site(
 ) -> pd.DataFrame:
     """Evaluate every model at every site.
 
-    Figures of folds and seeds are averaged, weighted by the number of comparisons behind each.
-    Seeds share the same patients, so the interval is that of one seed. Sites that do not reply are
-    left out.
+    Values of folds and seeds are averaged, weighted by the number of comparisons behind each. Seeds
+    share the same patients, so the interval is that of one seed. Sites that do not reply are left
+    out.
 
     Args:
         config: the configuration of the run.
@@ -48,15 +48,16 @@ def cross_site(
     Raises:
         BadInput: a training is not finished.
     """
-    strategy, rows = strategy_of(config), []
+    strategy = strategy_of(config)
+    rows = []
     for done, training in enumerate(plan, 1):
-        at = finished(run, training.name)
-        each = {site: {"weights": strategy.weights_for(at.state, site)} for site in sites}
-        answers = call("score", sites, each, shared=at.shared, who=who(training))
-        for site, answer in answers.got.items():
-            if answer:
+        model = finished(run, training.name)
+        each = {site: {"weights": strategy.weights_for(model.state, site)} for site in sites}
+        replies = call("score", sites, each, shared=model.shared, who=who(training))
+        for site, reply in replies.got.items():
+            if reply:
                 rows.append(
-                    {"model": training.model, "seed": training.seed, "tested_on": site, **answer}
+                    {"model": training.model, "seed": training.seed, "tested_on": site, **reply}
                 )
         progress(done, len(plan))
     table = pd.DataFrame(rows, columns=["model", "seed", "tested_on", *Scored._fields])
@@ -67,13 +68,13 @@ def cross_site(
 
 
 def averaged(key: Mapping[Any, Any], part: pd.DataFrame) -> dict[str, Any]:
-    """Average the figures of one model at one site over folds and seeds.
+    """Average a metric of one model at one site over folds and seeds.
 
     With weights w, value = sum(w v) / sum(w). Its variance is sum(w^2 var) / sum(w)^2 times the
     number of seeds, and the interval is value +- 1.96 standard deviations.
 
     Args:
-        key: columns that identify the row, such as model and site.
+        key: columns that identify the row by name, such as model and site.
         part: a row per fold and seed with the fields of ``Scored`` and the column ``seed``.
 
     Returns:
@@ -100,7 +101,8 @@ def averaged(key: Mapping[Any, Any], part: pd.DataFrame) -> dict[str, Any]:
             "reason": "nobody to test",
         }
     known = part[part.weight > 0]
-    seeds, total = max(known.seed.nunique(), 1), known.weight.sum()
+    seeds = max(known.seed.nunique(), 1)
+    total = known.weight.sum()
     value = float((known.value * known.weight).sum() / total) if total else float("nan")
     variance = (known.variance * known.weight**2).sum() / total**2 * seeds if total else np.nan
     half = Z * float(np.sqrt(variance))

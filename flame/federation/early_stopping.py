@@ -13,7 +13,7 @@ from flame.federation.task import Message
 class EarlyStopping:
     """Tracks the validation loss and decides when a training ends; lower is better.
 
-    The training ends once ``patience`` rounds in a row brought no lower loss.
+    The training ends after ``patience`` rounds in a row without a lower loss.
 
     Args:
         on: ``mean``: sum of losses over all patients, divided by their number; ``worst``: the
@@ -24,11 +24,11 @@ class EarlyStopping:
     on: str = "mean"
     patience: int = 0
 
-    def loss(self, answers: Mapping[str, Message]) -> float:
+    def loss(self, replies: Mapping[str, Message]) -> float:
         """Compute the validation loss of a round.
 
         Args:
-            answers: replies by site: ``loss``, the sum of losses over its validation patients, and
+            replies: replies by site: ``loss``, the sum of losses over its validation patients, and
                 ``count``, their number.
 
         Returns:
@@ -39,12 +39,13 @@ class EarlyStopping:
             >>> EarlyStopping("mean").loss(replies), EarlyStopping("worst").loss(replies)
             (1.0, 3.0)
         """
-        known = [a for a in answers.values() if a["count"]]
+        known = [reply for reply in replies.values() if reply["count"]]
         if not known:
             return float("nan")
         if self.on == "worst":
-            return max(float(a["loss"] / a["count"]) for a in known)
-        return float(sum(a["loss"] for a in known) / sum(a["count"] for a in known))
+            return max(float(reply["loss"] / reply["count"]) for reply in known)
+        total = sum(reply["loss"] for reply in known)
+        return float(total / sum(reply["count"] for reply in known))
 
     def after(self, at: Checkpoint, loss: float) -> Checkpoint:
         """Record the round as the best if its loss is the lowest so far.
@@ -54,17 +55,21 @@ class EarlyStopping:
             loss: validation loss of the round; if it is not finite the round is not recorded.
 
         Returns:
-            The checkpoint, with ``best``, ``best_loss`` and ``best_round`` updated.
+            The checkpoint with ``best``, ``best_loss`` and ``best_round``, which are updated if the
+            round is the best.
         """
         if np.isfinite(loss) and not loss >= at.best_loss:
             return replace(at, best=at.state, best_loss=loss, best_round=at.round)
         return at
 
     def is_over(self, at: Checkpoint) -> bool:
-        """Return whether the training ends: ``patience`` rounds passed since the best one.
+        """Return whether the training ends.
 
         Args:
             at: the checkpoint after the last round.
+
+        Returns:
+            True if ``patience`` rounds have passed since the best one.
         """
         return (
             bool(self.patience)

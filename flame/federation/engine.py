@@ -1,4 +1,4 @@
-"""What carries the trainings of a run: this process, or NVIDIA FLARE."""
+"""The interface of an engine, which carries out the trainings of a run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +14,16 @@ from flame.federation.trainings import FEDERATED, Training
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """Trainings of one ``kind`` of model, and the patients whom they learn from.
+    """Trainings of one kind of model, and the patients that they learn from.
 
-    ``patients`` holds what the task sees of each centre, in order of the configuration. An engine
-    whose sites read their own data does without it.
+    Args:
+        config: the configuration of the run.
+        task: the task of the run.
+        run: the run folder.
+        trainings: the trainings, in the order in which they run.
+        patients: the patients of each centre as the task sees them, in order of the configuration.
+            An engine whose sites read their own data ignores them.
+        kind: kind of the trainings, such as ``federated`` or ``pooled``.
     """
 
     config: TrainConfig
@@ -29,10 +35,14 @@ class Job:
 
 
 class Engine(Protocol):
-    """Runs the trainings of a job; what is on disk already is not trained again."""
+    """Runs the trainings of a job; rounds that are on disk already are not repeated."""
 
     def train(self, job: Job, progress: Progress) -> None:
-        """Train; ``progress`` is called with steps done and the total.
+        """Run the trainings of a job.
+
+        Args:
+            job: the trainings.
+            progress: called with the steps done and the total.
 
         Raises:
             FlameError: training failed, and the same command continues it.
@@ -40,3 +50,4 @@ class Engine(Protocol):
 
 
 ENGINES: Registry[Callable[[], Engine]] = Registry("federation.engine")
+"""Engines by the name that ``federation.engine`` selects."""

@@ -1,4 +1,4 @@
-"""Every engine, by the name that a configuration gives it."""
+"""Choice of the engine by its name in a configuration."""
 
 from flame.federation import in_process  # noqa: F401  (it registers itself)
 from flame.federation.engine import ENGINES, Engine

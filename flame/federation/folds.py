@@ -12,8 +12,8 @@ def fold_of(patients: Patients, seed: int, folds: int, purpose: str = "") -> NDA
     """Assign each row to a fold, balanced over the groups of patients.
 
     All rows of a person share a fold, and a person's group is the highest of its rows. Persons are
-    sorted by group and then by the SHA-256 of ``purpose``, seed, centre and name; fold = place
-    modulo ``folds``.
+    sorted by group and then by the SHA-256 of ``purpose``, seed, centre and name. The fold of a
+    person is its place in this order modulo ``folds``.
 
     Args:
         patients: the patients of one centre, n rows.
@@ -25,7 +25,7 @@ def fold_of(patients: Patients, seed: int, folds: int, purpose: str = "") -> NDA
         Fold (n,) of each row, 0 to ``folds`` - 1.
 
     Example:
-        Two of four persons come to each fold.
+        Each fold gets two of the four persons.
 
         >>> from flame.models.segmentation.case_table import Cases
         >>> patients = Cases("UCSF", ("p1", "p2", "p3", "p4"), ((1,), (1,), (1,), (1,)))
@@ -41,8 +41,8 @@ def fold_of(patients: Patients, seed: int, folds: int, purpose: str = "") -> NDA
     group_of: dict[str, int] = {}
     for name, group in zip(persons, patients.groups.tolist(), strict=True):
         group_of[name] = max(group, group_of.get(name, group))
-    dealt = sorted(group_of, key=lambda name: (group_of[name], rank(name)))
-    fold = {name: place % folds for place, name in enumerate(dealt)}
+    ordered = sorted(group_of, key=lambda name: (group_of[name], rank(name)))
+    fold = {name: place % folds for place, name in enumerate(ordered)}
     return np.array([fold[name] for name in persons], int)
 
 
@@ -56,7 +56,7 @@ def training_rows(patients: Patients, seed: int, folds: int, fold: int | None) -
         fold: the fold that is held out; None: no fold.
 
     Returns:
-        Indices of the labelled rows outside the held-out fold.
+        Indices (m,) of the labelled rows outside the held-out fold.
     """
     rows = patients.labelled
     if fold is None:
@@ -70,7 +70,7 @@ def calibration_rows(patients: Patients, seed: int, one_in: int) -> NDArray[np.b
     Args:
         patients: the patients of one centre that the training may use, n rows.
         seed: decides which patients are selected.
-        one_in: one patient in so many is selected; 0: no patient.
+        one_in: one patient in ``one_in`` is selected; 0: no patient.
 
     Returns:
         Mask (n,), True for rows that are held out from training.

@@ -22,7 +22,9 @@ _COLUMNS = (
     "validation",
 )
 _TEXTS: dict[Hashable, type[str]] = {"training": str, "site": str, "lost": str}
+"""Columns that stay text: a centre may be called 01 or NA."""
 _KEY = ["training", "round", "site"]
+"""Columns that identify a row."""
 Rows = list[dict[str, Any]]
 
 
@@ -35,13 +37,14 @@ def read_history(run: Path) -> pd.DataFrame:
     Returns:
         A table with the columns ``training``, ``round``, ``round_seconds``, ``site``, ``patients``,
         ``loss``, ``seconds``, ``lost`` (why a site has no update) and ``validation``; times are in
-        seconds. Checkpoints come first, the least recently written first.
+        s. Rows of checkpoints come first, the least recently written checkpoint first, then those
+        that only history.csv has.
     """
     rows: Rows = []
     for path in sorted((run / MODELS).glob("[!.]*.npz"), key=lambda p: p.stat().st_mtime):
         checkpoint = load_checkpoint(path)
         rows += checkpoint.history if checkpoint else []
-    return _together([pd.DataFrame(rows), _written(run)])
+    return _without_repeats([pd.DataFrame(rows), _written(run)])
 
 
 def add_history(run: Path, rows: Rows) -> None:
@@ -51,7 +54,7 @@ def add_history(run: Path, rows: Rows) -> None:
         run: the run folder.
         rows: rows of the history, one per round and site.
     """
-    _write(run, _together([_written(run), pd.DataFrame(rows)]))
+    _write(run, _without_repeats([_written(run), pd.DataFrame(rows)]))
 
 
 def write_history(run: Path) -> pd.DataFrame:
@@ -63,9 +66,9 @@ def write_history(run: Path) -> pd.DataFrame:
     Returns:
         The table of ``read_history``.
     """
-    found = read_history(run)
-    _write(run, found)
-    return found
+    history = read_history(run)
+    _write(run, history)
+    return history
 
 
 def in_a_line(rows: Rows) -> str:
@@ -84,30 +87,30 @@ def in_a_line(rows: Rows) -> str:
     """
     if not rows:
         return ""
-    last = rows[-1]["training"], rows[-1]["round"]
-    latest = [r for r in rows if (r["training"], r["round"]) == last]
-    each = [f"{r['site']} {r['lost'] or _loss(r)}" for r in latest]
-    return f"{last[0]}, round {last[1]}: loss {', '.join(each)}"
+    training = rows[-1]["training"]
+    number = rows[-1]["round"]
+    latest = [row for row in rows if (row["training"], row["round"]) == (training, number)]
+    sites = [f"{row['site']} {row['lost'] or _loss(row)}" for row in latest]
+    return f"{training}, round {number}: loss {', '.join(sites)}"
 
 
 def _loss(row: dict[str, Any]) -> str:
-    return "untold" if row["loss"] is None else f"{row['loss']:.3f}"
+    return "not sent" if row["loss"] is None else f"{row['loss']:.3f}"
 
 
-def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    filled = [p for p in parts if len(p)] or [pd.DataFrame(columns=list(_COLUMNS))]
-    found = pd.concat(filled, ignore_index=True).drop_duplicates(_KEY, ignore_index=True)
-    return found[[c for c in _COLUMNS if c in found]]
+def _without_repeats(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    filled = [part for part in parts if len(part)] or [pd.DataFrame(columns=list(_COLUMNS))]
+    history = pd.concat(filled, ignore_index=True).drop_duplicates(_KEY, ignore_index=True)
+    return history[[column for column in _COLUMNS if column in history]]
 
 
 def _written(run: Path) -> pd.DataFrame:
     path = run / HISTORY
     if not path.exists() or not path.read_text(encoding="utf-8").strip():
         return pd.DataFrame()
-    # Names of centres stay text: a centre may be called 01 or NA.
     numbers = {name: [""] for name in _COLUMNS if name not in _TEXTS}
     return pd.read_csv(path, dtype=_TEXTS, keep_default_na=False, na_values=numbers)
 
 
-def _write(run: Path, found: pd.DataFrame) -> None:
-    write_text(run / HISTORY, found.to_csv(index=False))
+def _write(run: Path, history: pd.DataFrame) -> None:
+    write_text(run / HISTORY, history.to_csv(index=False))

@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 from flame.core.progress import Progress
-from flame.federation.calls import Answers, Call, given
+from flame.federation.calls import Call, Replies, arguments_of
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.engine import ENGINES, Job
@@ -20,8 +20,8 @@ from flame.federation.trainings import POOLED
 def in_process_call(here: Mapping[str, Site]) -> Call:
     """Create a ``Call`` that reaches sites directly.
 
-    Arguments and replies are copied, as a network would copy them, so that the coordinator and
-    sites share no array. If a call waits for some sites only, sites work in the order in which they
+    Arguments and replies are copied, as a network would copy them: the coordinator and the sites
+    share no array. If a call waits for some sites only, sites work in the order in which they
     began.
 
     Args:
@@ -38,14 +38,14 @@ def in_process_call(here: Mapping[str, Site]) -> Call:
         each: Mapping[str, Message] | None = None,
         enough: int = 0,
         **arguments: Any,
-    ) -> Answers:
+    ) -> Replies:
         if not enough:
             begun.clear()
         for name in sites:
             if name not in begun:
-                begun[name] = deepcopy(given(name, each, arguments))
+                begun[name] = deepcopy(arguments_of(name, each, arguments))
         done = [name for name in begun if name in sites][: enough or None]
-        return Answers(
+        return Replies(
             {name: deepcopy(getattr(here[name], method)(**begun.pop(name))) for name in done}
         )
 
@@ -58,16 +58,19 @@ class InProcessEngine:
 
     def train(self, job: Job, progress: Progress) -> None:
         """See ``Engine``."""
-        config, pooled = job.config, job.kind == POOLED
+        config = job.config
         coordinator = Coordinator(config, job.task, job.run.path, job.trainings, progress, job.kind)
-        if pooled:
+        if job.kind == POOLED:
             sites = {POOLED: Site(job.task, job.patients)}
             coordinator.run(in_process_call(sites), lambda training: (POOLED,))
             return
-        least, protection = config.privacy.least_patients, simulated_protection(config)
+        least = config.privacy.least_patients
+        protection = simulated_protection(config)
         sites = {
-            p.centre: Site(job.task, [p], least, privacy=protection.get(p.centre))
-            for p in job.patients
+            patients.centre: Site(
+                job.task, [patients], least, privacy=protection.get(patients.centre)
+            )
+            for patients in job.patients
         }
         coordinator.run(in_process_call(sites), lambda training: training.centres)
 

@@ -2,9 +2,9 @@
 
 Every site runs its own ``Coordinator`` on these calls. A call runs a method at the site itself
 and collects the replies of other sites. In a round of training a site sends its update to the
-neighbours that receive from it in that round. Replies that every site needs before and after the
-rounds, such as sums over patients, are relayed from neighbour to neighbour until every site has
-all of them. Every site then computes the same result from them.
+neighbours that receive from it in that round. Before and after the rounds every site needs all
+replies, such as sums over patients. These are relayed from neighbour to neighbour until every site
+has all of them. Every site then computes the same result from them.
 """
 
 import hashlib
@@ -20,19 +20,23 @@ from typing import Any, Protocol
 import numpy as np
 
 from flame.core.files import atomic_path
-from flame.federation.calls import Answers, given
+from flame.federation.calls import Replies, arguments_of
 from flame.federation.gossip.network import GossipNetwork
 from flame.federation.task import Message
 from flame.federation.trainings import Training
 
-Answer = Callable[[str, Message], Message]
+LocalCall = Callable[[str, Message], Message]
 """Runs a method of this site: takes its name and its arguments by name, returns the reply."""
 SENT = "sent"
 """Folder, in the run folder of the site, of messages that may have to be sent again."""
-_NEWS, _MISSED = "news:", ":missed"
-"""Prefix of topics that are relayed, and suffix of topics that name sites that will not reply."""
+_RELAYED = "news:"
+"""Prefix of topics that are relayed."""
+_MISSING = ":missed"
+"""Suffix of topics that name sites that will not reply."""
 _UNION = 16
 """Number of rounds whose links together define the neighbours to which replies are relayed."""
+_WAKE_S = 0.05
+"""Interval in s between two checks for items to relay."""
 
 
 class Mailbox:
@@ -55,38 +59,47 @@ class Mailbox:
             sender: name of the site that sent it.
             items: contents by the site that they are about.
         """
-        own = {name: item for name, item in items.items() if name == sender}
-        others = items if topic.startswith(_NEWS) else {}
+        about_sender = {name: item for name, item in items.items() if name == sender}
+        relayed = items if topic.startswith(_RELAYED) else {}
         with self._changed:
-            self._items[topic] = {**others, **self._items.get(topic, {}), **own}
+            self._items[topic] = {**relayed, **self._items.get(topic, {}), **about_sender}
             self._heard[sender] = self._heard.get(sender, 0) + 1
             self._changed.notify_all()
 
     def heard(self, sender: str) -> int:
-        """Return how many messages of a site have arrived.
+        """Count the messages of a site that have arrived.
 
         Args:
             sender: name of the site.
+
+        Returns:
+            Number of messages on all topics.
         """
         with self._changed:
             return self._heard.get(sender, 0)
 
     def of(self, topic: str) -> dict[str, Message]:
-        """Return the items of a topic that have arrived, by site, without waiting.
+        """Return the items of a topic that have arrived, without waiting.
 
         Args:
             topic: topic of the messages.
+
+        Returns:
+            Items by the site that they are about.
         """
         with self._changed:
             return dict(self._items.get(topic, {}))
 
     def wait(self, topic: str, wanted: set[str], seconds: float) -> dict[str, Message]:
-        """Wait for items of a topic, and return those that have arrived, by site.
+        """Wait for items of a topic, and return those that have arrived.
 
         Args:
             topic: topic of the messages.
-            wanted: names of the sites whose items end the waiting.
+            wanted: names of the sites whose items end the waiting, once all have arrived.
             seconds: longest time to wait, in s.
+
+        Returns:
+            Items by the site that they are about; some of ``wanted`` may be missing.
         """
         with self._changed:
             self._changed.wait_for(lambda: wanted <= set(self._items.get(topic, {})), seconds)
@@ -118,12 +131,12 @@ class Post(Protocol):
 class PeerCall:
     """The calls of one site: it runs every method itself and exchanges replies with its neighbours.
 
-    A neighbour from which no update arrives in time is not waited for in later rounds until a
-    message of it arrives.
+    If the update of a neighbour does not arrive in time, the site does not wait for this neighbour
+    in later rounds until a message from it arrives.
 
     Args:
         name: name of the site.
-        answer: runs a method at the site.
+        local_call: runs a method at the site.
         box: the messages that the site receives.
         post: sends a message to a neighbour.
         lives: returns whether a neighbour is reachable and may still send something on a topic.
@@ -136,7 +149,7 @@ class PeerCall:
     def __init__(
         self,
         name: str,
-        answer: Answer,
+        local_call: LocalCall,
         box: Mailbox,
         post: Post,
         lives: Callable[[str, str], bool],
@@ -144,22 +157,31 @@ class PeerCall:
         times: tuple[float, float],
         folder: Path,
     ) -> None:
-        self.name, self.answer, self.box, self.post, self.lives = name, answer, box, post, lives
-        self.peers_of, self.folder = peers_of, folder
+        self.name = name
+        self.local_call = local_call
+        self.box = box
+        self.post = post
+        self.lives = lives
+        self.peers_of = peers_of
+        self.folder = folder
         self.timeout_s, self.heartbeat_timeout_s = times
         self._silent: dict[str, int] = {}
-        self._asked: dict[str, int] = {}
+        self._queried: dict[str, int] = {}
         self._training = ""
         self._everyone: tuple[str, ...] = (name,)
         self._repeated = False
 
     def taking_part(self, federation: Training) -> tuple[str, ...]:
-        """Begin a training and return the names of its sites, sorted.
+        """Begin a training, and return the sites that take part in it.
 
         Args:
             federation: the training.
+
+        Returns:
+            Names of the sites, sorted.
         """
-        self._training, self._everyone = federation.name, tuple(sorted(federation.centres))
+        self._training = federation.name
+        self._everyone = tuple(sorted(federation.centres))
         return self._everyone
 
     def __call__(
@@ -169,104 +191,118 @@ class PeerCall:
         each: Mapping[str, Message] | None = None,
         enough: int = 0,
         **arguments: Any,
-    ) -> Answers:
+    ) -> Replies:
         """Call a method at the site itself and collect the replies of other sites.
 
-        In a round of training these are the replies of the neighbours, else those of all ``sites``.
+        In a round of training these are the replies of the neighbours, otherwise those of all
+        ``sites``.
 
         Args:
             method: name of the method.
             sites: names of the sites that run the method.
-            each: further arguments by site; only this site's own are used.
+            each: further arguments by site; only those of this site are used.
             enough: not used; it belongs to the interface of ``Call``.
-            arguments: arguments of the method at every site.
+            **arguments: arguments of the method at every site.
 
         Returns:
             The replies by site, and for each missing site the reason.
         """
         if self.name not in sites:  # another site runs it; this one needs the reply
             return self._with_all(method, sites, arguments, None)
-        mine = self.answer(method, given(self.name, each, arguments))
+        reply = self.local_call(method, arguments_of(self.name, each, arguments))
         if not self._repeated:  # after the first reply, as the site may refuse
             self._repeat()
         if method == "train":
-            return self._with_neighbours(arguments["name"], arguments["number"], sites, mine)
-        return self._with_all(method, sites, arguments, mine)
+            return self._with_neighbours(arguments["name"], arguments["number"], sites, reply)
+        return self._with_all(method, sites, arguments, reply)
 
     def _with_neighbours(
-        self, training: str, number: int, sites: tuple[str, ...], mine: Message
-    ) -> Answers:
+        self, training: str, number: int, sites: tuple[str, ...], reply: Message
+    ) -> Replies:
+        """Exchange the updates of a round with the neighbours; ``reply`` is this site's update."""
         if len(sites) == 1:
-            return Answers({self.name: mine})
-        topic, peers, place = f"{training}:{number}", self.peers_of(sites), sites.index(self.name)
-        there = peers.participating(number - 1)
-        links = peers.links(number - 1) & there & there[:, None]
-        hearers = [sites[k] for k in np.flatnonzero(links[:, place])]
-        self._keep(topic, hearers, {self.name: mine})
-        self._send(topic, hearers, {self.name: mine})
-        self._kept(f"{training}:{number - 2}").unlink(missing_ok=True)
+            return Replies({self.name: reply})
+        topic = f"{training}:{number}"
+        peers = self.peers_of(sites)
+        place = sites.index(self.name)
+        participating = peers.participating(number - 1)
+        links = peers.links(number - 1) & participating & participating[:, None]
+        receivers = [sites[k] for k in np.flatnonzero(links[:, place])]
+        self._keep(topic, receivers, {self.name: reply})
+        self._send(topic, receivers, {self.name: reply})
+        self._stored(f"{training}:{number - 2}").unlink(missing_ok=True)
         wanted = {sites[k] for k in np.flatnonzero(links[place])}
-        heard = self._wait(topic, {name for name in wanted if not self._is_silent(name)})
-        lost = dict.fromkeys(wanted - set(heard), "was silent")
+        updates = self._wait(topic, {name for name in wanted if not self._is_silent(name)})
+        lost = dict.fromkeys(wanted - set(updates), "was silent")
         for name in lost:
             self._silent[name] = self.box.heard(name)
         self.box.drop(f"{training}:{number - 1}")
-        got = {name: heard[name] for name in wanted & set(heard)}
-        return Answers({**got, self.name: mine}, lost)
+        got = {name: updates[name] for name in wanted & set(updates)}
+        return Replies({**got, self.name: reply}, lost)
 
     def _wait(self, topic: str, wanted: set[str]) -> dict[str, Message]:
         """Wait for the sites in ``wanted`` up to the time-out; stop for those that do not live."""
         end = time.monotonic() + self.timeout_s
         while True:
-            there = self.box.wait(
+            items = self.box.wait(
                 topic, wanted, min(self.heartbeat_timeout_s, end - time.monotonic())
             )
-            missing = wanted - set(there)
+            missing = wanted - set(items)
             if not missing or time.monotonic() >= end:
-                return there
+                return items
             wanted -= {name for name in missing if not self.lives(name, topic)}
 
     def _with_all(
-        self, method: str, sites: tuple[str, ...], arguments: Message, mine: Message | None
-    ) -> Answers:
+        self, method: str, sites: tuple[str, ...], arguments: Message, reply: Message | None
+    ) -> Replies:
+        """Relay replies until all ``sites`` have replied; ``reply`` is this site's, if it has one.
+
+        ``relayed`` names the sites whose replies this site has relayed, and ``missing`` those that
+        will not reply.
+        """
         everyone = self._everyone if len(sites) == 1 else sites
         topic = self._topic(method, arguments)
-        near, passed, missed = self._near(everyone), set[str](), set[str]()
-        asks, end = time.monotonic() + self.heartbeat_timeout_s, time.monotonic() + self.timeout_s
+        near = self._near(everyone)
+        relayed = set[str]()
+        missing = set[str]()
+        next_check = time.monotonic() + self.heartbeat_timeout_s
+        end = time.monotonic() + self.timeout_s
         silent = [name for name in near if self._is_silent(name)]
         self._miss(topic, [name for name in silent if not self.lives(name, topic)])
         suspects = set[str]()
-        if mine is not None:
-            self.box.put(topic, self.name, {self.name: mine})
+        if reply is not None:
+            self.box.put(topic, self.name, {self.name: reply})
         while True:
-            there = self._pass_on(topic, near, passed)
-            self._pass_on(topic + _MISSED, near, missed)
-            gone = set(sites) - passed
-            if not gone or missed & gone or time.monotonic() >= end:
-                known = {name: there[name] for name in sites if name in passed}
+            items = self._relay(topic, near, relayed)
+            self._relay(topic + _MISSING, near, missing)
+            outstanding = set(sites) - relayed
+            if not outstanding or missing & outstanding or time.monotonic() >= end:
+                known = {name: items[name] for name in sites if name in relayed}
                 if method != "describe":  # every job calls it again
-                    self._keep(topic, near, there)
-                return Answers(known, dict.fromkeys(gone, "was not heard of by its neighbours"))
-            if time.monotonic() >= asks:
-                quiet = [name for name in near if name in sites and name not in passed | missed]
+                    self._keep(topic, near, items)
+                lost = dict.fromkeys(outstanding, "sent no reply that reached this site")
+                return Replies(known, lost)
+            if time.monotonic() >= next_check:
+                quiet = [name for name in near if name in sites and name not in relayed | missing]
                 dead = {name for name in quiet if not self.lives(name, topic)}
                 self._miss(topic, list(dead & suspects))  # a single failed check proves nothing
-                suspects, asks = dead, time.monotonic() + self.heartbeat_timeout_s
-            self.box.wait(topic, passed | {""}, 0.05)
+                suspects = dead
+                next_check = time.monotonic() + self.heartbeat_timeout_s
+            self.box.wait(topic, relayed | {""}, _WAKE_S)  # "" never arrives
 
-    def _pass_on(self, topic: str, near: list[str], passed: set[str]) -> dict[str, Message]:
-        """Send new items of a topic to the neighbours, and add their sites to ``passed``."""
-        there = self.box.of(topic)
-        news = {name: there[name] for name in set(there) - passed}
+    def _relay(self, topic: str, near: list[str], relayed: set[str]) -> dict[str, Message]:
+        """Send new items of a topic to the neighbours, and add their sites to ``relayed``."""
+        items = self.box.of(topic)
+        news = {name: items[name] for name in set(items) - relayed}
         if news:
             self._send(topic, near, news)
-        passed |= set(news)
-        return there
+        relayed |= set(news)
+        return items
 
     def _miss(self, topic: str, names: list[str]) -> None:
         """Announce that neighbours are dead, so that no site waits for their replies."""
         self._silent.update({name: self.box.heard(name) for name in names})
-        self.box.put(topic + _MISSED, self.name, {name: {} for name in names})
+        self.box.put(topic + _MISSING, self.name, {name: {} for name in names})
 
     def _is_silent(self, name: str) -> bool:
         """Whether a neighbour was dead when last checked and has sent nothing since."""
@@ -276,18 +312,19 @@ class PeerCall:
         """Names of the sites that receive from this site in some round."""
         if len(sites) < 2:
             return []
-        peers, place = self.peers_of(sites), sites.index(self.name)
+        peers = self.peers_of(sites)
+        place = sites.index(self.name)
         links = np.any([peers.links(k) for k in range(_UNION)], axis=0)
         return [sites[k] for k in np.flatnonzero(links[:, place])]
 
     def _topic(self, method: str, arguments: Message) -> str:
-        """Topic of a call; every site gets the same, whatever training it has reached."""
-        told = {k: v for k, v in arguments.items() if isinstance(v, str | int | float | dict)}
+        """Return the topic of a call, the same at every site, whatever training it has reached."""
+        plain = {k: v for k, v in arguments.items() if isinstance(v, str | int | float | dict)}
         training = "" if method == "describe" else self._training
-        plain = json.dumps([training, method, told], sort_keys=True, default=lambda _: "")
-        label = hashlib.sha256(plain.encode()).hexdigest()[:16]
-        self._asked[label] = self._asked.get(label, 0) + 1
-        return f"{_NEWS}{method}:{label}:{self._asked[label]}"
+        text = json.dumps([training, method, plain], sort_keys=True, default=lambda _: "")
+        label = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._queried[label] = self._queried.get(label, 0) + 1
+        return f"{_RELAYED}{method}:{label}:{self._queried[label]}"
 
     def _send(self, topic: str, to: list[str], items: Mapping[str, Message]) -> None:
         for name in to:
@@ -295,15 +332,15 @@ class PeerCall:
 
     def _keep(self, topic: str, to: list[str], items: dict[str, Message]) -> None:
         """Store a message on disk: a site that is killed loses what it has not delivered."""
-        with atomic_path(self._kept(topic)) as path:
+        with atomic_path(self._stored(topic)) as path:
             path.write_bytes(pickle.dumps((topic, to, items)))
 
-    def _kept(self, topic: str) -> Path:
+    def _stored(self, topic: str) -> Path:
         digest = hashlib.sha256(topic.encode()).hexdigest()[:16]
         return self.folder / SENT / f"{digest}.pickle"
 
     def forget(self) -> None:
-        """Delete the stored messages: they hold sums of other sites and are not needed any more."""
+        """Delete the stored messages: they hold sums of other sites and are no longer needed."""
         shutil.rmtree(self.folder / SENT, ignore_errors=True)
 
     def _repeat(self) -> None:

@@ -18,13 +18,12 @@ def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
     """Write the final federated network of each seed into RUN/networks.
 
     Clinical inputs of a network are z-scores, 0 where a value is missing. inputs.csv holds the mean
-    and the standard deviation of each, in the order of the inputs.
+    and the standard deviation of each input, in the order of the inputs.
 
     Args:
         run: the run folder; its final trainings are finished.
         config: the configuration of the run.
-        site: a site whose own weights are written instead of the global ones; empty: the global
-            model.
+        site: a site whose own weights are written; empty: the weights of the global model.
 
     Raises:
         BadInput: a final training is not finished.
@@ -35,17 +34,18 @@ def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
         return
     from flame.core.keras_import import keras
 
-    scales, strategy = [], strategy_of(config)
+    scales = []
+    strategy = strategy_of(config)
     for seed in config.training.seeds:
         name = final_training(config.data.centres, seed).name
-        found = finished(run, name)
-        own = strategy.weights_for(found.state, site) if site else found.state.weights
-        network.set_weights(own)
+        model = finished(run, name)
+        weights = strategy.weights_for(model.state, site) if site else model.state.weights
+        network.set_weights(weights)
         plain = keras.Model(network.inputs, network.outputs)
         with atomic_path(run / NETWORKS / f"{name}.keras") as temporary:
             plain.save(temporary)
         if task.input_columns():
-            moments = Moments(**found.shared)
+            moments = Moments(**model.shared)
             columns = zip(task.input_columns(), moments.mean, spread(moments), strict=True)
             scales += [{"training": name, "feature": n, "mean": m, "sd": s} for n, m, s in columns]
     if scales:

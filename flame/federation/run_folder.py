@@ -1,4 +1,4 @@
-"""The folder of a run: what it is claimed by, its data, its models and its results."""
+"""The folder of a run: its configuration, its data, its models and its results."""
 
 import json
 import secrets
@@ -26,10 +26,16 @@ class RunFolder:
     path: Path
 
     def holds(self, config: object) -> bool:
-        """Whether a run of ``config`` is here already.
+        """Return whether the folder holds a run of a configuration.
+
+        Args:
+            config: the configuration.
+
+        Returns:
+            False if the folder does not exist or is empty.
 
         Raises:
-            BadInput: something else is here.
+            BadInput: the folder holds another run or other files.
         """
         file = self.path / run_files.CONFIG
         if file.exists():
@@ -43,10 +49,14 @@ class RunFolder:
         return False
 
     def claim(self, config: TrainConfig, cohorts: list[Cohort]) -> None:
-        """Write the configuration and the data's hashes, or make sure that those here match.
+        """Write the configuration and the hashes of the data, or check those in the folder.
+
+        Args:
+            config: the configuration of the run.
+            cohorts: the data of each centre.
 
         Raises:
-            BadInput: something else is here, or the data changed.
+            BadInput: the folder holds another run or other files, or the data changed.
         """
         if self.holds(config):
             self.check_data(cohorts)
@@ -55,13 +65,16 @@ class RunFolder:
         write_text(self.path / run_files.CONFIG, as_toml(config))
 
     def claim_name(self, config: TrainConfig) -> str:
-        """Write the configuration and a new name for the server, or return the name that is here.
+        """Write the configuration and a new name for the server, unless the folder has a name.
 
         Args:
             config: the configuration of a run of flame submit.
 
+        Returns:
+            Name of the run at the server.
+
         Raises:
-            BadInput: something else is here.
+            BadInput: the folder holds another run or other files.
         """
         file = self.path / run_files.RUN_NAME
         if self.holds(config):
@@ -74,7 +87,10 @@ class RunFolder:
         return name
 
     def check_data(self, cohorts: list[Cohort]) -> None:
-        """Refuse data that changed: folds would no longer hold out the same patients.
+        """Check that the data have not changed: folds must hold out the same patients.
+
+        Args:
+            cohorts: the data of each centre.
 
         Raises:
             BadInput: the data changed since training began.
@@ -84,11 +100,7 @@ class RunFolder:
             raise BadInput(f"{self.path}: the data changed since training began; train a new run")
 
     def config(self) -> TrainConfig:
-        """The resolved configuration.
-
-        Raises:
-            BadInput: this is no run folder.
-        """
+        """Read the resolved configuration; BadInput if this is no run folder."""
         file = self.path / run_files.CONFIG
         if not file.exists():
             raise BadInput(
@@ -98,39 +110,35 @@ class RunFolder:
         return load_config(TrainConfig, file, [])
 
     def sources(self) -> set[str]:
-        """Names of the files and folders that training read, such as ``sub-<pseudonym>``."""
+        """Return the names of the files and folders that training read, such as ``sub-NAME``."""
         manifest = json.loads((self.path / run_files.MANIFEST).read_text(encoding="utf-8"))
         return {name.split("/")[0] for centre in manifest.values() for name in centre}
 
     def warnings(self) -> list[str]:
-        """What training warned of."""
+        """Return the warnings of the training."""
         file = self.path / run_files.WARNINGS
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
     def write_warnings(self, warnings: Iterable[str]) -> None:
-        """Keep what training warned of."""
+        """Write the warnings of the training."""
         write_text(self.path / run_files.WARNINGS, "\n".join(warnings))
 
     def is_finished(self, trainings: list[Training]) -> bool:
-        """Whether all of these trainings are done."""
+        """Return whether all of these trainings are finished."""
         loaded = (load_checkpoint(checkpoint_path(self.path, t.name)) for t in trainings)
         return all(c is not None and c.finished for c in loaded)
 
     def model(self, training: Training) -> Checkpoint:
-        """The model of a training.
-
-        Raises:
-            BadInput: the training is not finished.
-        """
+        """Read the model of a training; BadInput if the training is not finished."""
         return finished(self.path, training.name)
 
     def federated_model(self, config: TrainConfig, seed: int | None = None) -> Checkpoint:
-        """The federated model that learned from all patients, of the first seed or of ``seed``."""
+        """Read the federated model of all patients, of ``seed`` or else of the first seed."""
         seed = config.training.seeds[0] if seed is None else seed
         return self.model(final_training(config.data.centres, seed))
 
     def write_results(self, config: TrainConfig) -> None:
-        """Write what can be read without FLAME: history, privacy, and networks for Keras."""
+        """Write the files that other programs read: history, privacy, and networks for Keras."""
         history = write_history(self.path)
         if config.privacy.is_private:
             trained = history[~history.training.str.startswith(POOLED)]

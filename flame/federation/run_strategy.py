@@ -13,8 +13,8 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
 
     Args:
         config: the configuration of the run.
-        kind: kind of the training: a name in ``federation.compare`` gives that strategy with its
-            default options, anything else ``federation.strategy``.
+        kind: kind of the training. A name in ``federation.compare`` selects that strategy with its
+            default options; any other kind selects ``federation.strategy``.
 
     Returns:
         The strategy with its options.
@@ -22,27 +22,38 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
     Raises:
         BadInput: the strategy needs plain SGD and the training uses another optimiser; it does not
             wait for all sites and ``training.validation`` is set; it needs each update and
-            ``federation.secure`` hides them; or it trains twice a round under differential privacy.
+            ``federation.secure`` hides them; or it trains twice per round under differential
+            privacy.
     """
-    federation, training = config.federation, config.training
+    federation = config.federation
+    training = config.training
     compared = kind in federation.compare
     name = kind if compared else federation.strategy
     options = {} if compared else federation.options
-    found = open_strategy(name, options, training.learning_rate)
-    if isinstance(found, gossip.Gossip):
-        found = gossip.Gossip(config.gossip, config.data.centres)
-    if found.plain_gradients and not _takes_plain_steps(config):
+    strategy = open_strategy(name, options, training.learning_rate)
+    if isinstance(strategy, gossip.Gossip):
+        strategy = gossip.Gossip(config.gossip, config.data.centres)
+    if strategy.plain_gradients and not _takes_plain_steps(config):
         raise BadInput(
-            f"federation.strategy {name} counts on plain gradient steps: set "
+            f"federation.strategy {name} needs plain gradient steps: set "
             "training.optimizer = 'sgd', on task response"
         )
-    if found.enough and training.validation:
-        raise BadInput(f"training.validation: with {name} sites do not wait for it; choose another")
-    if federation.secure and not found.mean_suffices:
-        raise BadInput(f"federation.secure shows the mean alone, and {name} needs each update")
-    if config.privacy.is_private and len(found.corrections(State([]), "")) > 1:
-        raise BadInput(f"privacy.level: with {name} a site learns twice in a round; choose another")
-    return found
+    if strategy.enough and training.validation:
+        raise BadInput(
+            f"training.validation: with strategy {name} sites do not wait for it; choose another "
+            "strategy"
+        )
+    if federation.secure and not strategy.mean_suffices:
+        raise BadInput(
+            f"federation.secure shows the mean alone, and {name} needs each update; choose another "
+            "strategy"
+        )
+    if config.privacy.is_private and len(strategy.corrections(State([]), "")) > 1:
+        raise BadInput(
+            f"privacy.level: with strategy {name} a site trains twice per round; choose another "
+            "strategy"
+        )
+    return strategy
 
 
 def _takes_plain_steps(config: TrainConfig) -> bool:
@@ -55,10 +66,13 @@ def gossip_of(config: TrainConfig) -> gossip.Gossip:
     Args:
         config: the configuration of the run.
 
+    Returns:
+        The strategy gossip with the topology and method of the run.
+
     Raises:
         BadInput: the run has a server.
     """
-    found = strategy_of(config)
-    if not isinstance(found, gossip.Gossip):
+    strategy = strategy_of(config)
+    if not isinstance(strategy, gossip.Gossip):
         raise BadInput(f"federation.strategy {config.federation.strategy} is not peer to peer")
-    return found
+    return strategy

@@ -25,7 +25,7 @@ def derived_rng(*names: object) -> np.random.Generator:
     The seed is the first 8 bytes of the SHA-256 of the names, joined by colons.
 
     Args:
-        names: anything whose ``str`` identifies the purpose, such as training, round and centre.
+        *names: anything whose ``str`` identifies the purpose, such as training, round and centre.
 
     Returns:
         A NumPy generator; equal names give equal random numbers.
@@ -48,7 +48,7 @@ class Site:
 
     Args:
         task: the task of the run.
-        patients: what the task sees of each centre that this site holds.
+        patients: the patients of each centre of this site, as the task sees them.
         least: least number of patients of a centre behind any reply; with fewer the site refuses.
         secure: whether the site refuses to send an update without a mask.
         privacy: differential privacy of the centre. The site then sends noised updates and
@@ -63,9 +63,13 @@ class Site:
         secure: bool = False,
         privacy: CentrePrivacy | None = None,
     ) -> None:
-        self.task, self.least, self.secure, self.privacy = task, least, secure, privacy
+        self.task = task
+        self.least = least
+        self.secure = secure
+        self.privacy = privacy
         self.patients: list[Patients] = patients
-        self._masks, self._kept = Masks(), ("", np.zeros(0))
+        self._masks = Masks()
+        self._secret_update = ("", np.zeros(0))  # its name, and its values
 
     def describe(self) -> Message:
         """Return the installed FLAME version; the coordinator refuses sites of another version."""
@@ -78,15 +82,15 @@ class Site:
             seed: seed of the initial weights.
 
         Returns:
-            ``weights``, and ``names``: where in the network each of its arrays belongs.
+            ``weights``, and ``names``: the place of each array in the network.
         """
         weights = self.task.initial_weights(self.patients[0], seed)
         return {"weights": weights, "names": list(self.task.weight_names())}
 
     def reply(
         self,
-        question: str,
-        given: Message,
+        query: str,
+        parameters: Message,
         weights: Weights,
         shared: Shared,
         calibrating: bool,
@@ -95,8 +99,8 @@ class Site:
         """Reply to a query with sums over patients.
 
         Args:
-            question: name of the query.
-            given: arguments of the query.
+            query: name of the query.
+            parameters: parameters of the query.
             weights: weights of the model so far, rounded or not (see ``compression.packed``).
             shared: arrays that all sites share.
             calibrating: whether to use the patients held out for calibration instead of those that
@@ -110,9 +114,9 @@ class Site:
             Refusal: the site is under differential privacy, or a centre has fewer than ``least``
                 such patients.
         """
-        self._refuse_figures(question)
+        self._refuse_figures(query)
         chosen = self._chosen(**who, calibrating=calibrating)
-        return self.task.reply(chosen, Query(question, given, unpacked(weights), shared))
+        return self.task.reply(chosen, Query(query, parameters, unpacked(weights), shared))
 
     def score(self, weights: Weights, shared: Shared, who: Message) -> Message:
         """Score a model on patients of this centre that it did not learn from.
@@ -140,7 +144,10 @@ class Site:
                 return {}
             rows = rows[fold_of(patients, who["seed"], who["folds"])[rows] == who["fold"]]
         if len(rows) < self.least:
-            raise Refusal(f"{patients.centre} tells nothing of fewer than {self.least} patients")
+            raise Refusal(
+                f"{patients.centre} refuses to score fewer than "
+                f"privacy.least_patients = {self.least} patients"
+            )
         return self.task.score(patients.take(rows), weights, shared)._asdict()
 
     def train(
@@ -163,7 +170,7 @@ class Site:
             shared: arrays that all sites share.
             who: the patients of the training, as ``trainings.who`` describes them.
             corrections: the fields of each ``Correction``; the site trains once for each.
-            secret: whether to keep the update here until ``masked`` is called.
+            secret: whether the update stays at the site until ``masked`` is called.
             bits: bits per value of the update. Below 32 the site returns the rounded changes of the
                 weights instead of the weights.
 
@@ -179,24 +186,27 @@ class Site:
         if self.secure and not secret:
             raise Refusal("sends updates under masks only")
         if self.privacy and len(corrections) != 1:
-            raise Refusal("learns once a round: every answer more would show less noise")
+            raise Refusal(
+                "learns once a round: a mean over further replies would have less noise; choose a "
+                "strategy that trains once"
+            )
         patients = self._chosen(**who, calibrating=False)
         count = sum(len(p.pseudonyms) for p in patients)
         rng = derived_rng(name, number, "+".join(p.centre for p in patients))
         if self.privacy:
-            told = [weights, shared, corrections, [vars(p) for p in patients]]
-            rng = self.privacy.begin(name, number, count, told)
-        each = [Correction(**c) for c in unpacked(corrections)]
-        began = beginnings(unpacked(weights), each)
+            inputs = [weights, shared, corrections, [vars(p) for p in patients]]
+            rng = self.privacy.begin(name, number, count, inputs)
+        applied = [Correction(**fields) for fields in unpacked(corrections)]
+        began = beginnings(unpacked(weights), applied)
         started = time.perf_counter()
-        ended, loss, steps = self._ended(patients, began, each, shared, number, rng)
+        ended, loss, steps = self._ended(patients, began, applied, shared, number, rng)
         seconds = time.perf_counter() - started
         if is_rounded(bits):
             rng = derived_rng(name, number, "+".join(p.centre for p in patients), "rounding")
             ended = packed(changes(began, ended), bits, rng)
         *also, weights = ended
         if secret:
-            self._kept = f"{name}:{number}", as_values(weights, count, loss, steps)
+            self._secret_update = (f"{name}:{number}", as_values(weights, count, loss, steps))
             return {"seconds": seconds}
         return {
             "weights": weights,
@@ -218,18 +228,22 @@ class Site:
     ) -> tuple[list[Weights], float, int]:
         """Train once for each correction.
 
-        Returns the final weights of each model, the last loss and the total number of steps.
+        Returns:
+            The final weights of each model, the last loss and the total number of steps.
         """
-        steps, loss, ended = 0, 0.0, list[Weights]()
-        for how in corrections:
-            if how.start or not ended:
+        steps = 0
+        loss = 0.0
+        ended = list[Weights]()
+        for correction in corrections:
+            if correction.start or not ended:
                 ended.append(began[len(ended)])
             before = ended[-1]
-            request = TrainRequest(before, shared, number, rng, how)
-            ended[-1], loss, made = self.task.train(patients, request)
-            steps += made
+            request = TrainRequest(before, shared, number, rng, correction)
+            ended[-1], loss, steps_made = self.task.train(patients, request)
+            steps += steps_made
             if self.privacy:
-                ended[-1], loss = self.privacy.leaving(before, ended[-1], rng), 0.0
+                ended[-1] = self.privacy.leaving(before, ended[-1], rng)
+                loss = 0.0
         return ended, loss, steps
 
     def key(self) -> Message:
@@ -250,29 +264,29 @@ class Site:
         Raises:
             Refusal: the site holds no update of this round, or may not hide it among these sites.
         """
-        what, values = self._kept
+        what, values = self._secret_update
         if what != f"{name}:{number}":
             raise Refusal(f"holds no update of round {number} of {name}")
         site = next((s for s, key in keys.items() if key == self._masks.public), "")
         return {"masked": self._masks.hide(site, values, what, keys)}
 
-    def _refuse_figures(self, question: str) -> None:
+    def _refuse_figures(self, query: str) -> None:
         if self.privacy:
-            raise Refusal(f"does not reply to '{question}': it would be a figure without noise")
+            raise Refusal(f"does not reply to '{query}': it would be a figure without noise")
 
     def _chosen(
         self, seed: int, folds: int, fold: int, centres: list[str], calibrating: bool
     ) -> list[Patients]:
         """The patients of ``centres`` outside ``fold``; with -1 no fold is held out."""
-        found = []
+        chosen = []
         for patients in self.patients:
             if patients.centre in centres:
                 rows = training_rows(patients, seed, folds, None if fold < 0 else fold)
-                kept = calibration_rows(patients.take(rows), seed, self.task.calibration)
-                found.append(patients.take(rows[kept == calibrating]))
-                if len(found[-1].pseudonyms) < self.least:
+                held_out = calibration_rows(patients.take(rows), seed, self.task.calibration)
+                chosen.append(patients.take(rows[held_out == calibrating]))
+                if len(chosen[-1].pseudonyms) < self.least:
                     raise Refusal(
                         f"{patients.centre} refuses to reply for fewer than "
                         f"privacy.least_patients = {self.least} patients"
                     )
-        return found
+        return chosen

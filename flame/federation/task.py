@@ -1,11 +1,12 @@
-"""What a federation can learn: a task's half at the sites, and its half at the coordinator.
+"""The interface of a task: its part at the sites, and its part at the coordinator.
 
-A task says everything about itself: what it needs of a configuration and of a cohort, how sites
-train and reply, what is measured, and how a report words it. No other module asks which task runs.
+A task defines all that is special about it: its requirements on a configuration and on a cohort,
+how sites train and reply, its metrics, and its texts in a report. No other module depends on which
+task runs.
 
 Sites train weights, which a strategy aggregates, and reply to queries with sums over patients. The
-coordinator sends queries before the first round and after the last. What it learns from the
-replies is ``shared``: arrays by name that every site receives.
+coordinator sends queries before the first round and after the last. It computes ``shared`` from
+the replies: arrays by name that every site receives.
 """
 
 from abc import ABC, abstractmethod
@@ -24,7 +25,9 @@ from flame.federation.config import TrainConfig
 from flame.federation.gossip.method import GOSSIP
 
 Message = dict[str, Any]
+"""What passes between coordinator and sites: arrays and plain values by name."""
 Shared = dict[str, NDArray[Any]]
+"""Arrays that all sites share, by name."""
 Row = dict[str, str | int]
 """A row of a table of centres."""
 VALIDATION = "validation"
@@ -32,7 +35,7 @@ VALIDATION = "validation"
 
 
 class Patients(Protocol):
-    """The patients of one centre as a task sees them, one row a patient."""
+    """The patients of one centre as a task sees them: n rows, one per patient."""
 
     @property
     def centre(self) -> str:
@@ -40,22 +43,22 @@ class Patients(Protocol):
 
     @property
     def pseudonyms(self) -> tuple[str, ...]:
-        """Name of each row."""
+        """Names (n,) of the rows."""
 
     @property
     def persons(self) -> tuple[str, ...]:
-        """Whose row each is; empty where everyone has one row."""
+        """Name (n,) of the person of each row; empty if every person has one row."""
 
     @property
     def labelled(self) -> NDArray[np.intp]:
-        """Rows that can be learned from."""
+        """Indices (m,) of the rows that the task can learn from."""
 
     @property
     def groups(self) -> NDArray[np.intp]:
-        """Group of each row; folds are balanced over them."""
+        """Group (n,) of each row; folds are balanced over groups."""
 
     def take(self, index: NDArray[np.intp]) -> Self:
-        """Return the rows ``index``."""
+        """Return the rows with indices ``index``, in that order."""
 
 
 P = TypeVar("P", bound=Patients)
@@ -63,20 +66,32 @@ P = TypeVar("P", bound=Patients)
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """What a site is queried for: ``question`` names it, ``given`` are its arguments.
+    """A query of the coordinator to the sites.
 
-    ``weights`` and ``shared`` are those of the model so far.
+    Args:
+        name: name of the query.
+        parameters: parameters of the query.
+        weights: weights of the model so far.
+        shared: arrays that all sites share so far.
     """
 
-    question: str
-    given: Message = field(default_factory=dict)
+    name: str
+    parameters: Message = field(default_factory=dict)
     weights: Weights = field(default_factory=list)
     shared: Shared = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class TrainRequest:
-    """One round at one site: where it starts, its ``number`` from 1, and its randomness."""
+    """A request to train one round at one site.
+
+    Args:
+        weights: weights to start from.
+        shared: arrays that all sites share.
+        number: number of the round, from 1.
+        rng: generator of the randomness of this round and site.
+        correction: change of the gradients, see ``Correction``.
+    """
 
     weights: Weights
     shared: Shared
@@ -86,28 +101,44 @@ class TrainRequest:
 
 
 class SendQuery(Protocol):
-    """Sends a query to the sites of a training; returns their replies in order of name.
-
-    With ``calibrating`` a site replies from the patients held out for calibration, else from those
-    it trains on.
-    """
+    """Sends a query to the sites of a training and collects their replies."""
 
     def __call__(
         self,
-        question: str,
-        given: Message,
+        query: str,
+        parameters: Message,
         weights: Weights = ...,
         shared: Shared = ...,
         calibrating: bool = False,
     ) -> list[Message]:
-        """Replies in order of site name."""
+        """Send a query to every site of the training.
+
+        Args:
+            query: name of the query.
+            parameters: parameters of the query.
+            weights: weights of the model so far.
+            shared: arrays that all sites share so far.
+            calibrating: whether sites reply from the patients held out for calibration instead of
+                those that they train on.
+
+        Returns:
+            The replies in order of site name.
+        """
 
 
 @dataclass(frozen=True)
 class TaskTexts:
-    """How a report words a task: phrases for its checklist, and sentences on its limits.
+    """Texts on a task for reports: phrases for the checklist and model card, and its limits.
 
-    ``strata`` is the title and the note of the figures by stratum, empty without strata.
+    Args:
+        outcome: what is predicted, and its reference standard.
+        predictors: inputs of the model.
+        missing: treatment of missing data.
+        training: kind of model, and how it is trained.
+        output: form of a prediction.
+        limits: sentences on limits of the evaluation.
+        strata: title and note of the metrics by stratum; empty without strata.
+        failures: what the report shows of failures.
     """
 
     outcome: str
@@ -121,13 +152,7 @@ class TaskTexts:
 
 
 class Task(ABC, Generic[P]):
-    """Something that centres can learn together.
-
-    ``metrics`` are names in ``flame.evaluation``'s registry, the first is what a run is about.
-    ``evaluation`` names how it is evaluated there, ``outcome`` what is predicted of a patient.
-    ``strata`` are columns by whose values figures are given apart. A ``tabular`` task learns from
-    one row a patient and needs no images. Without ``cross_validated`` there is a single training.
-    ``rounds`` of training; every ``calibration``-th patient is held out from it, 0: nobody.
+    """Base class of what centres can learn together.
 
     Args:
         config: the configuration of the run.
@@ -137,21 +162,34 @@ class Task(ABC, Generic[P]):
     """
 
     name: ClassVar[str]
+    """Name of the task in a configuration."""
     title: ClassVar[str]
+    """Title of the task in reports."""
     metrics: ClassVar[tuple[str, ...]] = ()
+    """Names of its metrics in ``flame.evaluation``; the first is the main metric of a run."""
     evaluation: ClassVar[str] = ""
+    """Name of its evaluation in ``flame.evaluation``."""
     outcome: ClassVar[str] = ""
+    """Name of the outcome that is predicted for a patient."""
     strata: ClassVar[tuple[str, ...]] = ()
+    """Columns by whose values metrics are reported separately."""
     tabular: ClassVar[bool] = False
+    """Whether the task learns from one row per patient and needs no images."""
     cross_validated: ClassVar[bool] = True
+    """Whether a run has folds and held-out centres; if not, it has a single training."""
     learns_in_rounds: ClassVar[bool] = False
+    """Whether sites train weights in rounds."""
     can_validate: ClassVar[bool] = False
+    """Whether sites reply to the query ``VALIDATION``."""
     takes_plain_steps: ClassVar[bool] = False
     """Whether a site's training can be plain gradient steps, as privacy, gossip and some
     strategies need."""
     reads_predicted_masks: ClassVar[bool] = False
+    """Whether the task reads masks that ``flame segment`` predicted."""
     rounds: int = 0
+    """Number of rounds of training."""
     calibration: int = 0
+    """Every n-th patient is held out from training for calibration; 0: nobody is held out."""
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
@@ -160,28 +198,32 @@ class Task(ABC, Generic[P]):
                 raise BadInput(message)
 
     def rules(self) -> Iterator[Rule]:
-        """What the configuration has to be like for this task; a subclass adds its own."""
-        config, training, federation = self.config, self.config.training, self.config.federation
+        """Yield the rules that the configuration must satisfy; a subclass adds its own."""
+        config = self.config
+        training = config.training
+        federation = config.federation
         yield self.tabular or config.data.bids, f"task {self.name} needs images: set data.bids"
         yield (
             training.validation == 0 or self.can_validate,
-            "training.validation: on tasks response (of a network) and segmentation only",
+            "training.validation is for tasks response (by a network) and segmentation: set it to "
+            "0",
         )
         yield (
             self.learns_in_rounds or not federation.compare,
-            "federation.compare: a regression from sums has no strategy",
+            "federation.compare is not for regressions: they are computed from sums, without a "
+            "strategy",
         )
         yield (
             self.learns_in_rounds or not federation.secure,
-            "federation.secure hides weights of rounds: not for regressions",
+            "federation.secure hides the weights of rounds: not for regressions",
         )
         yield (
             self.learns_in_rounds or federation.bits == 32,
-            "federation.bits below 32 rounds weights of rounds: not for regressions",
+            "federation.bits below 32 rounds the weights of rounds: not for regressions",
         )
         yield (
             GOSSIP not in (federation.strategy, *federation.compare) or self.takes_plain_steps,
-            "strategy gossip: on task response, by a network",
+            "strategy gossip is for task response by a network",
         )
         yield (
             not config.privacy.is_private or (self.takes_plain_steps and not training.validation),
@@ -189,78 +231,125 @@ class Task(ABC, Generic[P]):
         )
 
     def view(self) -> View | None:
-        """What of a patient's images the task needs; None: it reads no image."""
+        """Return which images of a patient the task needs; None: it reads no image."""
         return None
 
     @abstractmethod
     def patients(self, cohort: Cohort) -> P:
-        """What the task sees of a cohort.
+        """Return the patients of a cohort as the task sees them.
+
+        Args:
+            cohort: the data of one centre.
+
+        Returns:
+            The patients of the centre, one row per patient.
 
         Raises:
-            BadInput: nobody can be learned from.
+            BadInput: the task can learn from no patient of the cohort.
         """
 
     @abstractmethod
     def reply(self, patients: list[P], query: Query) -> Message:
-        """Sums over ``patients``, at a site.
+        """Reply to a query with sums over patients, at a site.
+
+        Args:
+            patients: the patients of each centre of the site.
+            query: the query.
+
+        Returns:
+            The sums by name.
 
         Raises:
-            BadInput: the query is none that this task replies to.
+            BadInput: the task does not know the query.
         """
 
     @abstractmethod
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
-        """What is learned before the first round, at the coordinator.
+        """Compute the shared arrays before the first round, at the coordinator.
 
         Args:
             send: sends queries to the sites.
-            start: what was learned of the model to continue from, or empty.
+            start: shared arrays of the model that the training continues from; empty: none.
+
+        Returns:
+            Arrays that all sites share, by name.
         """
 
     def finish(self, send: SendQuery, weights: Weights, shared: Shared) -> Shared:
-        """``shared`` with what is learned after the last round, at the coordinator."""
+        """Compute the shared arrays after the last round, at the coordinator.
+
+        Args:
+            send: sends queries to the sites.
+            weights: final weights.
+            shared: arrays that all sites share so far.
+
+        Returns:
+            ``shared``, changed or extended.
+        """
         return shared
 
     def score(self, patients: P, weights: Weights, shared: Shared) -> Scored:
-        """How well a model predicts patients that it did not learn from, at a site."""
+        """Score a model on patients that it did not learn from, at a site."""
         raise BadInput(f"task {self.name} predicts nothing that could be scored")
 
     def initial_weights(self, patients: P, seed: int) -> Weights:
-        """Weights that training starts from, the same at every site; none without rounds."""
+        """Create the initial weights, the same at every site; empty without rounds."""
         return []
 
     def weight_names(self) -> tuple[str, ...]:
-        """Where in the network each array of the weights belongs, after ``initial_weights``."""
+        """Return the place of each weight array in the network; needs ``initial_weights`` first."""
         return ()
 
     def train(self, patients: list[P], request: TrainRequest) -> Trained:
-        """Train one round, at a site."""
-        raise BadInput(f"task {self.name} is learned from sums, not in rounds")
+        """Train one round, at a site.
+
+        Args:
+            patients: the patients of each centre of the site.
+            request: weights to start from, correction and randomness of the round.
+
+        Returns:
+            The trained weights, the mean loss and the number of steps.
+
+        Raises:
+            BadInput: the task does not train in rounds.
+        """
+        raise BadInput(f"task {self.name} learns from sums, not in rounds")
 
     def network(self) -> Any:
-        """The Keras network whose weights are learned, for any size of image; None without one."""
+        """Return the Keras network that is trained, for any size of image; None without one."""
         return None
 
     def input_columns(self) -> tuple[str, ...]:
-        """Columns that the network takes as z-scores, in order; their moments are ``shared``."""
+        """Return the columns that the network takes as z-scores, in order.
+
+        Returns:
+            Names of the columns; their moments are in ``shared``.
+        """
         return ()
 
     @abstractmethod
     def summary(self, cohorts: list[Cohort], patients: list[P]) -> tuple[list[Row], list[str]]:
-        """A row of counts for each centre, and warnings.
+        """Summarise the centres before training.
+
+        Args:
+            cohorts: the data of each centre.
+            patients: the patients of each centre as the task sees them, in the same order.
+
+        Returns:
+            A row of counts for each centre, and warnings.
 
         Raises:
-            BadInput: nothing can be learned from these centres.
+            BadInput: the task can learn nothing from these centres.
         """
 
     @abstractmethod
     def texts(self) -> TaskTexts:
-        """How a report words this task."""
+        """Return the texts on this task for reports."""
 
     @staticmethod
     def unknown(query: Query) -> BadInput:
-        """The error for a query that a task does not know."""
-        return BadInput(f"a site was queried for '{query.question}', which it does not reply to")
+        """Create the error for a query that a task does not know."""
+        return BadInput(f"a site was queried for '{query.name}', which it does not reply to")
 
 
 class OutcomeTask(Task[P]):
@@ -271,11 +360,28 @@ class OutcomeTask(Task[P]):
 
     @abstractmethod
     def predict(self, patients: P, weights: Weights, shared: Shared) -> NDArray[np.float64]:
-        """The prediction (n,) of each row; the higher, the better the outcome."""
+        """Predict the outcome of each row.
+
+        Args:
+            patients: the patients of one centre, n rows.
+            weights: weights of the model.
+            shared: arrays that all sites share.
+
+        Returns:
+            Predictions (n,); the higher, the better the outcome.
+        """
 
 
 def share_of(steps: int, number: int, rounds: int) -> tuple[int, tuple[float, float]]:
-    """Steps of round ``number`` (from 1) of ``rounds``, and its part of the whole, 0 to 1.
+    """Split the steps of a training into rounds.
+
+    Args:
+        steps: number of steps of all rounds.
+        number: number of the round, from 1.
+        rounds: number of rounds.
+
+    Returns:
+        Number of steps of the round; and where it begins and ends, as fractions of the training.
 
     Example:
         >>> share_of(10, 2, 4)

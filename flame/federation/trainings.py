@@ -1,24 +1,30 @@
-"""Which trainings a run consists of, and who takes part in each."""
+"""The trainings of a run, and the centres that take part in each."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
-FEDERATED, POOLED, LOCAL = "federated", "pooled", "local"
+FEDERATED = "federated"
+"""Kind of a training over several centres that share updates."""
+POOLED = "pooled"
+"""Kind of a training on the patients of all centres in one place."""
+LOCAL = "local"
+"""Kind of a training on the patients of one centre."""
 PERSONALISED = "personalised"
+"""Kind of a training of one centre that continues from the federated model."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training: the centres whose patients it may see, and which fold is held out.
+    """One training: the centres whose patients it may see, and the fold that is held out.
 
     Args:
         kind: federated, pooled, local, personalised, or the strategy that it is compared with.
         centres: centres that take part.
         seed: decides folds and initial weights.
         folds: number of folds within each centre.
-        fold: the fold that is held out; None: nobody of these centres.
+        fold: the fold that is held out; None: no patient of these centres is held out.
         start: name of the training whose model this one continues from; empty: none.
-        left_out: the centre that takes no part; empty: none.
+        left_out: the held-out centre, which takes no part; empty: none.
     """
 
     kind: str
@@ -31,7 +37,10 @@ class Training:
 
     @property
     def model(self) -> str:
-        """Name of the model.
+        """Name of the model, which the trainings of all seeds and folds share.
+
+        Returns:
+            The kind, with the centre of a training of one centre, or with the held-out centre.
 
         Example:
             >>> Training(LOCAL, ("a",), 0, 5).model
@@ -53,7 +62,7 @@ class Training:
 
 
 def who(training: Training) -> dict[str, Any]:
-    """The patients of a training, as sites are sent them."""
+    """Return the description of a training's patients that sites receive: seed, fold, centres."""
     return {
         "seed": training.seed,
         "folds": training.folds,
@@ -63,7 +72,7 @@ def who(training: Training) -> dict[str, Any]:
 
 
 def final_training(centres: tuple[str, ...], seed: int) -> Training:
-    """The federated training that learned from all patients of all centres."""
+    """Return the federated training that learns from all patients of all centres."""
     return Training(FEDERATED, centres, seed, 0)
 
 
@@ -75,7 +84,17 @@ def _with_folds(kind: str, centres: tuple[str, ...], seed: int, folds: int) -> l
 def joint_trainings(
     kind: str, centres: tuple[str, ...], seeds: tuple[int, ...], folds: int
 ) -> list[Training]:
-    """Trainings over several centres: all of them (whole and by fold), and all but each one."""
+    """List the trainings over all centres (whole and by fold), and those over all but each one.
+
+    Args:
+        kind: kind of the trainings.
+        centres: names of the centres.
+        seeds: seeds; the list repeats for each of them.
+        folds: number of folds within each centre.
+
+    Returns:
+        The trainings in order of seed. With one centre, none leaves a centre out.
+    """
     trainings = []
     for seed in seeds:
         trainings += _with_folds(kind, centres, seed, folds)
@@ -87,23 +106,22 @@ def joint_trainings(
 
 
 def local_trainings(centres: tuple[str, ...], seeds: tuple[int, ...], folds: int) -> list[Training]:
-    """Trainings of each centre on its own patients."""
-    return [
-        training
-        for seed in seeds
-        for centre in centres
-        for training in _with_folds(LOCAL, (centre,), seed, folds)
-    ]
+    """List the trainings of each centre on its own patients, whole and by fold."""
+    trainings = []
+    for seed in seeds:
+        for centre in centres:
+            trainings += _with_folds(LOCAL, (centre,), seed, folds)
+    return trainings
 
 
 def personalised_trainings(
     centres: tuple[str, ...], seeds: tuple[int, ...], folds: int
 ) -> list[Training]:
-    """Trainings of each centre that continue from the federated model of the same fold."""
+    """List the trainings of each centre that continue from the federated model of the same fold."""
     trainings = []
     for seed in seeds:
         starts = _with_folds(FEDERATED, centres, seed, folds)
         for centre in centres:
-            own = _with_folds(PERSONALISED, (centre,), seed, folds)
-            trainings += [replace(t, start=s.name) for t, s in zip(own, starts, strict=True)]
+            further = _with_folds(PERSONALISED, (centre,), seed, folds)
+            trainings += [replace(t, start=s.name) for t, s in zip(further, starts, strict=True)]
     return trainings

@@ -1,14 +1,18 @@
-"""Reads the tables of ``flame assess``: RANO ratings by day and time to progression by patient."""
+"""Reads the tables of ``flame assess``: RANO ratings by day, and time to progression by patient."""
 
 from pathlib import Path
 
 from flame.core.errors import BadInput
 from flame.io.tables import number, read_table
 
-RATINGS, PROGRESSIONS = "response.tsv", "progression.tsv"
-"""File names in the folder of a centre: one row a day, and one row a patient."""
-DAYS, PROGRESSED = "progression_free_days", "progressed"
-"""Columns of ``progression.tsv``: days to the event or to the last visit, and 1 for the event."""
+RATINGS = "response.tsv"
+"""Name of the table of ratings in the folder of a centre, one row per imaging day."""
+PROGRESSIONS = "progression.tsv"
+"""Name of the table of progressions in the folder of a centre, one row per patient."""
+DAYS = "progression_free_days"
+"""Column of ``progression.tsv``: days to the event, or to the last visit without one."""
+PROGRESSED = "progressed"
+"""Column of ``progression.tsv``: 1 if the event occurred, else 0."""
 
 
 def read_progressions(root: Path) -> dict[str, tuple[float, bool]]:
@@ -18,11 +22,11 @@ def read_progressions(root: Path) -> dict[str, tuple[float, bool]]:
         root: folder of the centre with ``progression.tsv``.
 
     Returns:
-        By subject: days to progression or death, or to the last visit, and whether the event
+        By participant_id: days to progression or death, or to the last visit, and whether the event
         occurred.
 
     Raises:
-        BadInput: the table does not exist.
+        BadInput: the table does not exist, lacks a column, or holds text instead of a number.
     """
     path = root / PROGRESSIONS
     if not path.exists():

@@ -26,9 +26,14 @@ _NAMES = {
     Sequence.T2: ("", "T2w"),
     Sequence.FLAIR: ("", "FLAIR"),
 }
+"""Contrast entity (``ce``) and suffix of the file names by sequence."""
 _NATIVE = "orig"
-_BRAIN, _TUMOUR, _DOSE = "desc-brain_mask", "label-GTV_mask", "dose"
-_REGION, _PREDICTED = "label-{}_mask", "label-{}_desc-predicted_mask"
+"""Name of the space of files on the scan's own grid."""
+_BRAIN = "desc-brain_mask"
+_TUMOUR = "label-GTV_mask"
+_DOSE = "dose"
+_REGION = "label-{}_mask"
+_PREDICTED = "label-{}_desc-predicted_mask"
 _IGNORED = (
     "treatments.tsv",
     "response.tsv",
@@ -42,6 +47,7 @@ _IGNORED = (
     "**/*_dose.*",
     "**/*_slices.jpg",
 )
+"""Patterns of .bidsignore: files that the BIDS standard does not define."""
 _README = """Brain MRI of one centre, made by `flame preprocess`: see dataset_description.json.
 
 Names are keyed hashes and days count from the start of radiotherapy (sidecars: Day). `quality.html`
@@ -55,15 +61,15 @@ BIDS_VERSION = "1.10.0"
 
 @dataclass(frozen=True, eq=False)
 class SessionFiles:
-    """Everything that is written for one session.
+    """The files to write for one session.
 
     Args:
         timepoint: images, masks and dose in the template space.
-        moves: (4, 4) RAS+ matrices in mm by sequence, from the native world of the scan to that of
+        moves: (4, 4) RAS+ matrices in mm by sequence, from the scan's own world space to that of
             ``timepoint``.
         native: corrected scans on their own grids; None: not written.
         picture: JPEG with slices; empty: not written.
-        notes: what was left out and why.
+        notes: parts that were left out, each with its reason.
     """
 
     timepoint: Timepoint
@@ -74,23 +80,29 @@ class SessionFiles:
 
 
 def session_folder(root: Path, subject: str, session: str) -> Path:
-    """Return the folder of a session. It exists only when the session was written completely.
+    """Return the folder of a session.
 
     Args:
         root: folder of the centre.
         subject: pseudonym of the patient.
         session: name of the session.
+
+    Returns:
+        The path; the folder exists only if the session was written completely.
     """
     return root / f"sub-{subject}" / f"ses-{session}"
 
 
 def picture_path(root: Path, subject: str, session: str) -> Path:
-    """Return the path of the JPEG with slices of a session.
+    """Return the path of the picture of a session.
 
     Args:
         root: folder of the centre.
         subject: pseudonym of the patient.
         session: name of the session.
+
+    Returns:
+        Path of a JPEG with slices; the file may be missing.
     """
     name = f"sub-{subject}_ses-{session}_slices.jpg"
     return session_folder(root, subject, session) / "anat" / name
@@ -113,7 +125,7 @@ def write_session(
         root: folder of the centre.
         subject: pseudonym of the patient.
         session: name of the session.
-        files: what to write.
+        files: images, masks, transforms and picture of the session.
         space: name of the template space, used in file names.
         sidecar: entries of the JSON sidecar of every image.
     """
@@ -152,10 +164,10 @@ def _write_images(stem: str, timepoint: Timepoint, space: str, sidecar: Mapping[
     if timepoint.brain is not None:
         meta = {**sidecar, "Type": "Brain"}
         _save(f"{stem}space-{space}_{_BRAIN}", timepoint.brain.voxels, timepoint.brain.affine, meta)
-    drawn = {_REGION.format(region): mask for region, mask in timepoint.regions.items()}
+    lesions = {_REGION.format(region): mask for region, mask in timepoint.regions.items()}
     if timepoint.tumour is not None:
-        drawn[_TUMOUR] = timepoint.tumour
-    for name, mask in drawn.items():
+        lesions[_TUMOUR] = timepoint.tumour
+    for name, mask in lesions.items():
         meta = {**sidecar, "Type": "Lesion"}
         _save(f"{stem}space-{space}_{name}", mask.voxels, mask.affine, meta)
     if timepoint.dose is not None:
@@ -169,7 +181,8 @@ def _save(
 ) -> None:
     image = nib.Nifti1Image(voxels, affine)
     image.header.set_xyzt_units("mm", "sec")
-    # Level 1 is five times faster than the default and hardly larger; no time stamp is written.
+    # Level 1 is five times faster than the default, and files are hardly larger. Without a time
+    # stamp, equal voxels give equal bytes.
     with (
         open(f"{stem}.nii.gz", "wb") as raw,
         gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as stream,
@@ -187,13 +200,13 @@ def session_sidecar(root: Path, subject: str, session: str) -> dict[str, Any] | 
         session: name of the session.
 
     Returns:
-        The sidecar; None where the session is not finished or its sidecar is cut short.
+        The sidecar; None if the session is not finished or its sidecar is truncated.
     """
     folder = session_folder(root, subject, session)
     for path in sorted(folder.glob(f"anat/*_{_BRAIN}.json")):
         try:
             content: dict[str, Any] = json.loads(path.read_text())
-        except ValueError:  # cut short: the session does not count as finished
+        except ValueError:  # truncated: the session does not count as finished
             return None
         return content
     return None
@@ -223,7 +236,7 @@ def write_dataset_description(root: Path, name: str, simulated: bool) -> None:
 def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoint:
     """Read a session in the template space.
 
-    The tumour is the mask that a person drew, or else the core that a model predicted.
+    The tumour is the mask that a person drew. Without one it is the core that a model predicted.
 
     Args:
         root: folder of the centre.
@@ -233,19 +246,18 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
 
     Returns:
         Scans with float32 voxels (x, y, z), uint8 masks and the dose in Gy, each with its own RAS+
-        affine in mm. What was not written is None or absent.
+        affine in mm. Images without a file are None, or absent from their dictionary.
     """
     stem = session_folder(root, subject, session) / "anat" / f"sub-{subject}_ses-{session}_"
     scans = {}
     for sequence, (agent, suffix) in _NAMES.items():
-        found = _load(f"{stem}{agent}space-*_desc-preproc_{suffix}.nii.gz")
-        if found:
-            voxels, affine = found
+        image = _load(f"{stem}{agent}space-*_desc-preproc_{suffix}.nii.gz")
+        if image:
+            voxels, affine = image
             scans[sequence] = Scan(voxels, affine, sequence, ("bids",))
-    brain, drawn, predicted = (
-        _load(f"{stem}space-*_{name}.nii.gz")
-        for name in (_BRAIN, _TUMOUR, _PREDICTED.format("core"))
-    )
+    brain = _load(f"{stem}space-*_{_BRAIN}.nii.gz")
+    drawn = _load(f"{stem}space-*_{_TUMOUR}.nii.gz")
+    predicted = _load(f"{stem}space-*_{_PREDICTED.format('core')}.nii.gz")
     tumour = drawn or predicted
     regions = {r: _load(f"{stem}space-*_{_REGION.format(r)}.nii.gz") for r in (WHOLE, ENHANCING)}
     dose = _load(f"{stem}space-*_{_DOSE}.nii.gz")
@@ -254,20 +266,23 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
         scans,
         LabelMap(brain[0].astype(np.uint8), brain[1]) if brain else None,
         LabelMap(tumour[0].astype(np.uint8), tumour[1]) if tumour else None,
-        DoseMap(*dose, biological=_biological(f"{stem}")) if dose else None,
+        DoseMap(*dose, biological=_biological(str(stem))) if dose else None,
         {r: LabelMap(m[0].astype(np.uint8), m[1]) for r, m in regions.items() if m},
         predicted=bool(predicted and not drawn),
-        space=_space(f"{stem}"),
+        space=_space(str(stem)),
     )
 
 
 def has_drawn_tumour(root: Path, subject: str, session: str) -> bool:
-    """Return whether a session has a tumour mask that a person drew.
+    """Check whether a session has a tumour mask that a person drew.
 
     Args:
         root: folder of the centre.
         subject: pseudonym of the patient.
         session: name of the session.
+
+    Returns:
+        True if the mask exists. Masks that a model predicted do not count.
     """
     return any(session_folder(root, subject, session).glob(f"anat/*_{_TUMOUR}.nii.gz"))
 
@@ -280,7 +295,7 @@ def write_predicted_masks(
     Args:
         root: folder of the centre.
         subject: pseudonym of the patient.
-        session: name of the session, which must be written already.
+        session: name of the session; its files must exist.
         masks: binary masks by region, in the template space.
         model: name of the model, written to the sidecars.
     """
@@ -293,10 +308,10 @@ def write_predicted_masks(
 
 
 def _find(pattern: str) -> Path | None:
-    """Return the first file that matches in the template space, not in the native space."""
+    """Return the first matching file in the template space, not in the native space, or None."""
     path = Path(pattern)
-    found = sorted(path.parent.glob(path.name))
-    return next((p for p in found if f"space-{_NATIVE}_" not in p.name), None)
+    matches = sorted(path.parent.glob(path.name))
+    return next((p for p in matches if f"space-{_NATIVE}_" not in p.name), None)
 
 
 def _load(pattern: str) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:

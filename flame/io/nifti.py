@@ -1,4 +1,4 @@
-"""Reads NIfTI volumes; refuses files whose geometry is missing or contradictory."""
+"""Reads NIfTI volumes and refuses files whose geometry is missing or contradictory."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap, Scan, Sequence
 
 _DISAGREEMENT_MM = 1.0
-"""Largest distance in mm between the corners of a volume by its sform and by its qform."""
+"""Largest accepted distance, in mm, between the corners of a volume by its sform and its qform."""
 
 
 def read_nifti(path: Path, sequence: Sequence) -> Scan:
@@ -37,8 +37,8 @@ def read_nifti(path: Path, sequence: Sequence) -> Scan:
 def read_dose_map(path: Path) -> DoseMap:
     """Read a NIfTI volume as a dose in Gy.
 
-    The dose is taken as not RBE-weighted: a physical dose, or a photon dose, for which both are the
-    same.
+    The dose counts as not RBE-weighted. For photons the physical and the RBE-weighted dose are
+    equal, as their RBE is 1.
 
     Args:
         path: NIfTI file with one volume in Gy.
@@ -47,11 +47,12 @@ def read_dose_map(path: Path) -> DoseMap:
         Dose with float32 voxels (x, y, z) in Gy and an RAS+ affine in mm.
 
     Raises:
-        UnreadableImage: as for ``read_nifti``, or the dose is negative somewhere.
+        UnreadableImage: the file cannot be read, is not one finite volume, has no valid position in
+            space, or holds a negative dose.
     """
     voxels, affine = _volume(path)
     if voxels.min() < 0:
-        raise UnreadableImage(path, "the dose is below 0 somewhere")
+        raise UnreadableImage(path, "the dose is below 0 in some voxels")
     return DoseMap(voxels, affine, biological=False)
 
 
@@ -62,21 +63,22 @@ def _volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     except (OSError, EOFError, ValueError, ImageFileError) as error:
         raise UnreadableImage(path, "no readable NIfTI image") from error
     if voxels.ndim != 3 or min(voxels.shape) < 2:
-        raise UnreadableImage(path, f"one volume is wanted, not an image of {voxels.shape}")
+        raise UnreadableImage(path, f"one volume is required, not an image of shape {voxels.shape}")
     if not np.isfinite(voxels).all():
         raise UnreadableImage(path, "some voxels are not finite")
-    _check_place(path, image)
+    _check_position(path, image)
     return voxels, np.asarray(image.affine, float)
 
 
-def _check_place(path: Path, image: nib.Nifti1Image) -> None:
-    """Refuse a header without a position in space, or with an sform and a qform that disagree."""
-    (sform, scode), (qform, qcode) = (image.get_sform(coded=True), image.get_qform(coded=True))
-    if not scode and not qcode:
-        raise UnreadableImage(path, "the header says nothing about the place in space")
-    if scode and qcode:
+def _check_position(path: Path, image: nib.Nifti1Image) -> None:
+    """Refuse a header without a position in space, or whose sform and qform disagree."""
+    sform, sform_code = image.get_sform(coded=True)
+    qform, qform_code = image.get_qform(coded=True)
+    if not sform_code and not qform_code:
+        raise UnreadableImage(path, "the header has no position in space (neither sform nor qform)")
+    if sform_code and qform_code:
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in image.shape[:3]])).reshape(3, -1)
         points = np.vstack([corners, np.ones(corners.shape[1])])
-        apart = np.linalg.norm(((sform - qform) @ points)[:3], axis=0).max()
-        if apart > _DISAGREEMENT_MM:
-            raise UnreadableImage(path, f"sform and qform differ by {apart:.1f} mm")
+        distance = np.linalg.norm(((sform - qform) @ points)[:3], axis=0).max()
+        if distance > _DISAGREEMENT_MM:
+            raise UnreadableImage(path, f"sform and qform differ by {distance:.1f} mm")

@@ -9,15 +9,15 @@ from flame.core.errors import BadInput
 
 
 def load_key(path: Path) -> bytes:
-    """Read the secret key of a centre, or create it where the file does not exist.
+    """Read the secret key of a centre, or create it if the file does not exist.
 
-    A new key has 32 random bytes. Only the owner of the file may read it.
+    A new key is random. Only the owner of its file may read it.
 
     Args:
         path: file of the key.
 
     Returns:
-        The key.
+        The key; a new one has 32 bytes.
 
     Raises:
         BadInput: the path is a folder, or the key is shorter than 16 bytes.
@@ -35,13 +35,15 @@ def load_key(path: Path) -> bytes:
 
 
 def pseudonym(key: bytes, identifier: str) -> str:
-    """Return the pseudonym of an identifier: the first ten hexadecimal digits of its HMAC-SHA256.
-
-    The same key and identifier always give the same pseudonym.
+    """Return the pseudonym of an identifier.
 
     Args:
         key: the secret key of the centre, see ``load_key``.
-        identifier: what is replaced, for example a PatientID.
+        identifier: the text to replace, for example a PatientID.
+
+    Returns:
+        The first ten hexadecimal digits of the HMAC-SHA256 of the identifier. The same key and
+        identifier always give the same pseudonym.
 
     Example:
         >>> pseudonym(b"0123456789abcdef", "patient 7")

@@ -1,4 +1,4 @@
-"""Reads tables: clinical data, radiotherapy courses, and cohorts that consist of a table alone."""
+"""Reads tables: clinical data, radiotherapy courses, and cohorts without images."""
 
 import gzip
 import warnings
@@ -18,7 +18,7 @@ from flame.core.registry import nearest
 from flame.core.treatment import Phase, Radiation, Treatment
 
 OUTCOME_COLUMNS = ("response", "survival_days", "died")
-"""Columns of outcomes: 1 or 0 for response, days of survival, 1 or 0 for death."""
+"""Columns of outcomes: response as 1 or 0, survival or follow-up in days, death as 1 or 0."""
 TREATMENT_COLUMNS = (
     "patient_id",
     "radiation",
@@ -28,22 +28,27 @@ TREATMENT_COLUMNS = (
     "biological",
     "let",
 )
-"""Columns of ``treatments.tsv``, one row a phase: dose in Gy, start in days from the first day of
+"""Columns of ``treatments.tsv``, one row per phase: dose in Gy, start in days from the first day of
 radiotherapy, 1 for an RBE-weighted dose, and dose-averaged LET in keV/um.
 """
 _EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
+"""Cells that count as missing."""
 _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
+"""Numbers of the words in a column named sex or gender, in lower case."""
 
 
 def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
     """Read a table as text cells.
 
     The separator is the comma, semicolon or tab that occurs most often in the header. Files that
-    end in ``.gz`` are decompressed. Empty cells and common codes for missing values become NaN.
+    end in ``.gz`` are decompressed.
 
     Args:
         path: UTF-8 text file with a header line.
         required: columns that the table must have.
+
+    Returns:
+        Cells as text. Empty cells and common codes for missing values are NaN.
 
     Raises:
         BadInput: the file is missing, cannot be read, has rows with more cells than the header, or
@@ -53,7 +58,7 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
         stamp = path.stat()
         table = _cells(path, stamp.st_mtime_ns, stamp.st_size).copy()
     except (FileNotFoundError, IsADirectoryError):
-        raise BadInput(f"no table at {path}") from None
+        raise BadInput(f"no table at {path}; name an existing file") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read as a UTF-8 table: {error}") from None
     except (gzip.BadGzipFile, EOFError, zlib.error):
@@ -72,7 +77,10 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
 
 @lru_cache(maxsize=1)
 def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
-    """Read the cells of a table, cached, as every centre of a simulation reads the same table."""
+    """Read the cells of a table.
+
+    The result is cached, because every centre of a simulation reads the same table.
+    """
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig") as stream:
         header = stream.readline()
@@ -96,11 +104,11 @@ def number(value: object, where: str, column: str = "") -> float:
     Args:
         value: the cell.
         where: file and line of the cell, for the error message.
-        column: name of the column. In a column named sex or gender, M and male are 0, F and female
-            1.
+        column: name of the column. In a column named sex or gender, M and male are 0, and F and
+            female are 1.
 
     Returns:
-        The number; NaN for an empty cell and for words such as unknown.
+        The number; NaN for an empty cell and for words such as "unknown".
 
     Raises:
         BadInput: the cell holds other text.
@@ -122,7 +130,8 @@ def number(value: object, where: str, column: str = "") -> float:
         return float(text)
     except ValueError:
         raise BadInput(
-            f"{where}, column {column}: '{text}' is not a number; code it as one or leave it empty"
+            f"{where}, column {column}: '{text}' is not a number; code the value as a number or "
+            "leave the cell empty"
         ) from None
 
 
@@ -134,12 +143,13 @@ def numeric_columns(table: pd.DataFrame, where: str) -> tuple[dict[str, list[flo
         where: name of the file, for error messages.
 
     Returns:
-        Numbers by column, and the names of the columns that hold other text.
+        Numbers by column, and the names of the columns that were dropped because they hold text.
 
     Raises:
         BadInput: a column of ``OUTCOME_COLUMNS`` holds text.
     """
-    columns, dropped = {}, []
+    columns: dict[str, list[float]] = {}
+    dropped: list[str] = []
     for column in map(str, table.columns):
         try:
             columns[column] = [number(value, where, column) for value in table[column]]
@@ -151,15 +161,18 @@ def numeric_columns(table: pd.DataFrame, where: str) -> tuple[dict[str, list[flo
 
 
 def outcome(row: Mapping[Any, object], where: str) -> Outcome:
-    """Return the outcome of a patient from the columns response, survival_days and died.
+    """Read the outcome of a patient from the columns response, survival_days and died.
 
     Args:
         row: cells by column; each of the three columns may be missing.
         where: file and line, for error messages.
 
+    Returns:
+        The outcome; what the row does not hold is None. The survival time is in days.
+
     Raises:
-        BadInput: response or died is neither 0 nor 1, or survival_days is negative. A RANO class
-            has to be coded as 0 or 1 first.
+        BadInput: response or died is neither 0 nor 1, for example a RANO class, or survival_days is
+            negative.
 
     Example:
         >>> outcome({"response": "1", "survival_days": "420"}, "table.csv, line 2")
@@ -168,9 +181,14 @@ def outcome(row: Mapping[Any, object], where: str) -> Outcome:
     values = {c: number(row.get(c), where, c) for c in OUTCOME_COLUMNS}
     for column in ("response", "died"):
         if np.isfinite(values[column]) and values[column] not in (0, 1):
-            raise BadInput(f"{where}, column {column}: {values[column]:g} is neither 0 nor 1")
+            raise BadInput(
+                f"{where}, column {column}: {values[column]:g} is neither 0 nor 1; code it so"
+            )
     if values["survival_days"] < 0:
-        raise BadInput(f"{where}, column survival_days: {values['survival_days']:g} is below 0")
+        raise BadInput(
+            f"{where}, column survival_days: {values['survival_days']:g} is below 0; correct it or "
+            "leave the cell empty"
+        )
     known = {c: v for c, v in values.items() if np.isfinite(v)}
     return Outcome(
         response=bool(known["response"]) if "response" in known else None,
@@ -180,7 +198,7 @@ def outcome(row: Mapping[Any, object], where: str) -> Outcome:
 
 
 def alive_at(days: float, known: Outcome) -> bool | None:
-    """Return whether a patient was alive after a number of days.
+    """Determine whether a patient was alive after a number of days.
 
     A patient with a survival time but without a status counts as dead.
 
@@ -189,7 +207,7 @@ def alive_at(days: float, known: Outcome) -> bool | None:
         known: outcome of the patient.
 
     Returns:
-        None where the patient was censored before, or has no survival time.
+        True or False; None if the patient was censored before that day or has no survival time.
 
     Example:
         >>> alive_at(365, Outcome(survival_days=400))
@@ -210,17 +228,17 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
     """Read the radiotherapy courses of patients from ``treatments.tsv``.
 
     Args:
-        path: table with ``TREATMENT_COLUMNS``, one row a phase. The last three columns may be
+        path: table with ``TREATMENT_COLUMNS``, one row per phase. The last three columns may be
             missing or empty.
 
     Returns:
-        Course by patient id, phases in the order of the rows.
+        Course by patient id, with its phases in the order of the rows.
 
     Raises:
         BadInput: a column is missing, or a value is not valid; the message names the line.
     """
     table = read_table(path, ("patient_id", "radiation", "dose", "fractions"))
-    found: dict[str, list[Phase]] = {}
+    phases: dict[str, list[Phase]] = {}
     for index, row in table.iterrows():
         where = f"{path}, line {int(str(index)) + 2}"
         try:
@@ -235,16 +253,19 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
             )
         except ValueError as error:
             raise BadInput(f"{where}: {error}") from None
-        found.setdefault(row["patient_id"], []).append(phase)
-    return {patient: Treatment(tuple(phases)) for patient, phases in found.items()}
+        phases.setdefault(row["patient_id"], []).append(phase)
+    return {patient: Treatment(tuple(course)) for patient, course in phases.items()}
 
 
 def treatment_rows(patient_id: str, treatment: Treatment | None) -> list[dict[str, object]]:
-    """Return the rows of ``treatments.tsv`` for one patient, see ``TREATMENT_COLUMNS``.
+    """Return the rows of ``treatments.tsv`` for one patient.
 
     Args:
         patient_id: id of the patient.
         treatment: the course; None gives no rows.
+
+    Returns:
+        One row per phase, by ``TREATMENT_COLUMNS``.
     """
     return [
         {
@@ -270,9 +291,9 @@ def read_table_cohort(
     simulated: bool,
     person_column: str = "",
 ) -> Cohort:
-    """Read the patients of one centre from a table with one row a patient.
+    """Read the patients of one centre from a table with one row per patient.
 
-    The response is the column ``response`` where the table has one.
+    If the table has a column ``response``, it is the response.
 
     Args:
         path: the table.
@@ -282,8 +303,7 @@ def read_table_cohort(
         features: columns of clinical features.
         survival: columns by ``survival_days`` and ``died``.
         simulated: whether the patients are simulated.
-        person_column: column with the id of the person, where a person has several rows; else
-            empty.
+        person_column: column with the id of the person if a person has several rows; else empty.
 
     Returns:
         Cohort without images; its manifest holds the hash of the table.
@@ -292,28 +312,32 @@ def read_table_cohort(
         BadInput: a column is missing, the centre has no rows, an id occurs twice, or a cell is not
             valid.
     """
-    named = [person_column] if person_column else []
-    table = read_table(path, [centre_column, id_column, *features, *survival.values(), *named])
+    person_columns = [person_column] if person_column else []
+    table = read_table(
+        path, [centre_column, id_column, *features, *survival.values(), *person_columns]
+    )
     rows = table[table[centre_column] == centre]
     if rows.empty:
-        there = ", ".join(sorted(table[centre_column].dropna().unique()))
-        raise BadInput(f"{path} has no rows of centre '{centre}'; there are: {there}")
-    twice = rows[id_column][rows[id_column].duplicated()]
-    if len(twice):
-        line = int(twice.index[0]) + 2
+        centres = ", ".join(sorted(table[centre_column].dropna().unique()))
+        raise BadInput(
+            f"{path} has no rows of centre '{centre}'; column {centre_column} has: {centres}"
+        )
+    repeated = rows[id_column][rows[id_column].duplicated()]
+    if len(repeated):
+        line = int(repeated.index[0]) + 2
         raise BadInput(
             f"{path}, line {line}: this {id_column} occurs twice at centre '{centre}'; keep one "
-            "row a patient, or give rows ids of their own and set data.person_column"
+            "row per patient, or give the rows ids of their own and set data.person_column"
         )
     patients = []
     for index, row in rows.iterrows():
         where = f"{path}, line {int(str(index)) + 2}"
         clinical = {f: number(row[f], where, f) for f in features}
-        known = row.to_dict() | {name: row[column] for name, column in survival.items()}
+        cells = row.to_dict() | {name: row[column] for name, column in survival.items()}
         person = str(row[person_column]) if person_column else ""
         patients.append(
             Patient(
-                str(row[id_column]), clinical=clinical, outcome=outcome(known, where), person=person
+                str(row[id_column]), clinical=clinical, outcome=outcome(cells, where), person=person
             )
         )
     return Cohort(centre, tuple(patients), simulated, {path.name: content_hash([path])})

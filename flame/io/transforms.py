@@ -1,4 +1,4 @@
-"""Linear transforms as ITK text files, which ANTs, 3D Slicer and SimpleITK read."""
+"""Writes and reads affine transforms as ITK text files, the format of ANTs and 3D Slicer."""
 
 from pathlib import Path
 
@@ -8,16 +8,18 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""Changes the axes of points from RAS+ to LPS+, and back."""
 
 
 def itk_text(matrix: NDArray[np.float64]) -> str:
     """Return the text of an ITK transform file for an affine matrix.
 
-    ITK stores the inverse map in LPS axes: from target points to source points. Resampling with the
-    file therefore brings the source image onto the target.
-
     Args:
         matrix: (4, 4) affine map of points from source to target, RAS+ axes in mm.
+
+    Returns:
+        Text with the inverse map in LPS axes, from target points to source points, as ITK stores
+        it. Resampling with this transform therefore brings the source image onto the target.
 
     Example:
         >>> import numpy as np
@@ -48,7 +50,7 @@ def read_transform(path: Path) -> NDArray[np.float64]:
         (4, 4) affine map of points from source to target, RAS+ axes in mm.
 
     Raises:
-        BadInput: the file is missing, malformed, or has another centre of rotation than the origin.
+        BadInput: the file is missing or malformed, or its centre of rotation is not the origin.
     """
     try:
         fields = dict(line.split(": ", 1) for line in path.read_text().splitlines() if ": " in line)
@@ -57,7 +59,10 @@ def read_transform(path: Path) -> NDArray[np.float64]:
         if len(numbers) != 12 or centre.any():
             raise ValueError
     except (OSError, ValueError, KeyError) as error:
-        raise BadInput(f"{path} is no affine transform that FLAME wrote") from error
+        raise BadInput(
+            f"{path} is no affine transform that FLAME wrote; preprocess this session again"
+        ) from error
     pull = np.eye(4)
-    pull[:3, :3], pull[:3, 3] = numbers[:9].reshape(3, 3), numbers[9:]
+    pull[:3, :3] = numbers[:9].reshape(3, 3)
+    pull[:3, 3] = numbers[9:]
     return np.asarray(np.linalg.inv(_LPS @ pull @ _LPS))

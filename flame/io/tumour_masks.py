@@ -1,4 +1,4 @@
-"""Tumour masks in NIfTI files, and what their labels mean."""
+"""Reads tumour masks from NIfTI files by the meaning of their labels."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +10,12 @@ from nibabel.filebasedimages import ImageFileError
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import LabelMap
 
-CORE, WHOLE, ENHANCING = "core", "whole", "enhancing"
-"""Nested tumour regions of BraTS: the core is the gross tumour volume without oedema, the whole
-tumour includes the oedema, and the enhancing tumour is part of the core.
-"""
+CORE = "core"
+"""Tumour core of BraTS: the gross tumour volume without oedema."""
+WHOLE = "whole"
+"""Whole tumour of BraTS: the core and the oedema."""
+ENHANCING = "enhancing"
+"""Enhancing tumour of BraTS: a part of the core."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,9 @@ class Labels:
 
 
 OEDEMA = 2
-"""Label of oedema, the same in both conventions."""
+"""Label of oedema, the same in both conventions of ``CONVENTIONS``."""
 CONVENTIONS = {"brats": Labels((1, 3, 4), 4), "brats-2023": Labels((1, 3), 3)}
-"""Meaning of labels in BraTS.
+"""Labels of the tumour regions in BraTS.
 
 Up to 2021: 1 is necrosis, 3 is other non-enhancing core, 4 is enhancing tumour. From 2023: 1 is
 non-enhancing core, 3 is enhancing tumour, 4 is the resection cavity, which is no tumour.
@@ -42,9 +44,9 @@ non-enhancing core, 3 is enhancing tumour, 4 is the resection cavity, which is n
 def read_regions(path: Path, convention: str = "brats") -> dict[str, LabelMap]:
     """Read the tumour regions of a NIfTI label mask.
 
-    A mask whose only label is 1 is the core. The whole tumour is returned only where the mask has
-    oedema, and the enhancing tumour only where its label occurs. A label that does not occur may
-    not have been looked for, so its absence is no evidence.
+    If 1 is the only label, the mask is the core. The whole tumour is returned only if the mask has
+    oedema, and the enhancing tumour only if its label occurs. The absence of a label is no
+    evidence: the annotators may not have used it.
 
     Args:
         path: NIfTI file with one volume of integer labels 0 to 4.
@@ -62,16 +64,16 @@ def read_regions(path: Path, convention: str = "brats") -> dict[str, LabelMap]:
         labels = np.squeeze(np.asarray(image.dataobj))
     except (OSError, ImageFileError) as error:
         raise UnreadableImage(path, "the tumour mask is no readable NIfTI image") from error
-    there = set(np.unique(labels).tolist()) - {0}
-    if labels.ndim != 3 or not there <= {1, 2, 3, 4}:
-        raise UnreadableImage(path, "a tumour mask has one volume of labels 0 to 4")
-    meaning = CONVENTIONS[convention]
+    present = set(np.unique(labels).tolist()) - {0}
+    if labels.ndim != 3 or not present <= {1, 2, 3, 4}:
+        raise UnreadableImage(path, "a tumour mask must be one volume with labels 0 to 4")
+    tumour_labels = CONVENTIONS[convention]
     masks = {CORE: labels > 0}
-    if there - {1}:
-        masks[CORE] = np.isin(labels, meaning.core)
-        if OEDEMA in there:
+    if present - {1}:
+        masks[CORE] = np.isin(labels, tumour_labels.core)
+        if OEDEMA in present:
             masks[WHOLE] = masks[CORE] | (labels == OEDEMA)
-        if meaning.enhancing in there:
-            masks[ENHANCING] = labels == meaning.enhancing
+        if tumour_labels.enhancing in present:
+            masks[ENHANCING] = labels == tumour_labels.enhancing
     affine = np.asarray(image.affine, float)
     return {name: LabelMap(mask.astype(np.uint8), affine) for name, mask in masks.items()}

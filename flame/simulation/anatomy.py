@@ -35,25 +35,32 @@ class Head:
 
 @cache
 def template_head() -> Head:
-    """The MNI152 head at 2 mm.
+    """Build the MNI152 head at 2 mm.
 
-    Brain tissue is that of the template; bone, marrow, muscle and fat are layers around the brain.
+    The tissue of the brain is that of the template. Bone, marrow, muscle and fat are layers around
+    the brain.
+
+    Returns:
+        Head with tissue fractions, brain mask and affine on the anatomical grid.
     """
 
     def load(name: str) -> NDArray[np.float32]:
         image = getattr(datasets, f"load_mni152_{name}")(resolution=SPACING)
         return np.asarray(np.pad(image.get_fdata(dtype=np.float32), _PADDING))
 
-    grey, white, brain = load("gm_template"), load("wm_template"), load("brain_mask") > 0.5
-    grey, white = grey * brain, white * brain
+    brain = load("brain_mask") > 0.5
+    grey = load("gm_template") * brain
+    white = load("wm_template") * brain
     csf = np.clip(1 - grey - white, 0, 1) * brain
     outside = distance_transform_edt(~binary_closing(brain, iterations=4)) * SPACING
 
     def layer(inner: float, outer: float) -> NDArray[np.float32]:
+        """Return the voxels at a distance in mm between two limits from the brain."""
         shell = (outside > inner) & (outside <= outer)
         return np.asarray(gaussian_filter(shell.astype(np.float32), 0.5))
 
-    skull, marrow = layer(2, 8), layer(4, 6)
+    skull = layer(2, 8)
+    marrow = layer(4, 6)
     fat = layer(10, 14)
     muscle = np.maximum(layer(8, 10), _neck(brain.shape, outside))
     parts = [csf + layer(0, 2), grey, white, np.maximum(skull - marrow, 0), marrow, muscle, fat]
@@ -63,18 +70,23 @@ def template_head() -> Head:
 
 
 def _neck(shape: tuple[int, ...], outside: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return a column of muscle (x, y, z) below the head; ``outside`` is the distance in mm."""
     i, j, k = np.indices(shape)
     column = (i - shape[0] // 2) ** 2 + (j - 0.42 * shape[1]) ** 2 < 26**2
     return np.asarray(column & (k < 24) & (outside > 8), np.float32)
 
 
 def warped_head(rng: np.random.Generator) -> Head:
-    """Return a patient's head: the template, scaled by 0.86 to 0.98 along each axis and warped.
+    """Simulate the head of a patient by scaling and warping the template.
 
-    The warp is a smooth random displacement of 1 to 2.5 mm standard deviation.
+    The template is scaled by 0.86 to 0.98 along each axis. The warp is a smooth random displacement
+    with a standard deviation of 1 to 2.5 mm.
 
     Args:
         rng: random numbers of the patient.
+
+    Returns:
+        Head on the anatomical grid.
     """
     head = template_head()
     shape = head.brain.shape

@@ -1,4 +1,4 @@
-"""Writes simulated volumes as DICOM MR Image objects, one file per slice."""
+"""Writing of simulated volumes as DICOM MR Image objects, one file per slice."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -14,28 +14,32 @@ from flame.io.dicom.intake import SIMULATED
 from flame.simulation.scanner import Scanner, timing
 
 _IMPLEMENTATION = generate_uid(entropy_srcs=["flame", "simulator"])
+"""DICOM ImplementationClassUID of the simulator."""
 
 
 def uid(*names: object) -> str:
-    """Return a DICOM UID that depends on the names only.
+    """Make a DICOM UID that depends only on some names.
 
     Args:
-        names: what identifies the object.
+        *names: names and numbers that identify the object.
+
+    Returns:
+        UID, the same for the same names.
     """
     return str(generate_uid(entropy_srcs=["flame", *map(str, names)]))
 
 
 @dataclass(frozen=True)
 class Study:
-    """What all files of one day share.
+    """Attributes that all files of one day share.
 
     Args:
         patient_id: DICOM PatientID.
         sex: DICOM PatientSex.
         age: age of the patient in years.
         day: date of the study.
-        number: number of the study of the patient.
-        frame: number of the study whose frame of reference this one has; None: its own.
+        number: number of the study, unique for the patient.
+        frame: number of the study whose frame of reference this study shares; None: its own.
     """
 
     patient_id: str
@@ -57,13 +61,16 @@ class Study:
 
 
 def base_dataset(study: Study, sop_class: str, sop_uid: str, modality: str) -> FileDataset:
-    """Return a dataset with the patient, study and SOP attributes that every object needs.
+    """Make a dataset with the patient, study and SOP attributes that every object needs.
 
     Args:
         study: patient and study.
         sop_class: SOPClassUID.
         sop_uid: SOPInstanceUID.
         modality: Modality, such as MR.
+
+    Returns:
+        Dataset with file meta information, to which the caller adds its attributes.
     """
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class
@@ -71,14 +78,19 @@ def base_dataset(study: Study, sop_class: str, sop_uid: str, modality: str) -> F
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = _IMPLEMENTATION
     dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-    dataset.SOPClassUID, dataset.SOPInstanceUID = sop_class, sop_uid
+    dataset.SOPClassUID = sop_class
+    dataset.SOPInstanceUID = sop_uid
     dataset.Modality = modality
-    dataset.PatientID, dataset.PatientName = study.patient_id, "Simulated^Patient"
-    dataset.PatientSex, dataset.PatientAge = study.sex, f"{study.age:03d}Y"
+    dataset.PatientID = study.patient_id
+    dataset.PatientName = "Simulated^Patient"
+    dataset.PatientSex = study.sex
+    dataset.PatientAge = f"{study.age:03d}Y"
     dataset.PatientBirthDate = f"{study.day.year - study.age}0101"
-    dataset.StudyInstanceUID, dataset.StudyID = study.study_uid, str(study.number)
+    dataset.StudyInstanceUID = study.study_uid
+    dataset.StudyID = str(study.number)
     dataset.StudyDate = dataset.SeriesDate = f"{study.day:%Y%m%d}"
-    dataset.StudyTime, dataset.AccessionNumber = "120000", ""
+    dataset.StudyTime = "120000"
+    dataset.AccessionNumber = ""
     dataset.ReferringPhysicianName = ""
     dataset.FrameOfReferenceUID = study.frame_uid
     dataset.PositionReferenceIndicator = ""
@@ -86,11 +98,11 @@ def base_dataset(study: Study, sop_class: str, sop_uid: str, modality: str) -> F
 
 
 def save(dataset: Dataset, path: Path) -> None:
-    """Write a DICOM file with preamble and file meta information, and its folder.
+    """Write a DICOM file with preamble and file meta information; make its folder if needed.
 
     Args:
-        dataset: the dataset.
-        path: the file.
+        dataset: dataset with file meta information.
+        path: file to write.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     dataset.save_as(path, enforce_file_format=True)
@@ -112,7 +124,7 @@ def write_series(
         scanner: scanner that acquired the volume.
         sequence: sequence of the volume.
         voxels: stored values of 12 bits (column, row, slice).
-        affine: RAS+ affine in mm of these axes.
+        affine: RAS+ affine (4, 4) of these axes in mm.
     """
     number = list(Sequence).index(sequence) + 2
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
@@ -123,13 +135,18 @@ def write_series(
         dataset = base_dataset(study, MRImageStorage, sop_uid, "MR")
         dataset.ImageComments = SIMULATED
         dataset.ImageType = ["ORIGINAL", "PRIMARY", "M", "ND"]
-        dataset.Manufacturer, dataset.ManufacturerModelName = scanner.manufacturer, scanner.model
+        dataset.Manufacturer = scanner.manufacturer
+        dataset.ManufacturerModelName = scanner.model
         dataset.MagneticFieldStrength = scanner.field
-        dataset.SeriesInstanceUID, dataset.SeriesNumber = series_uid, number
+        dataset.SeriesInstanceUID = series_uid
+        dataset.SeriesNumber = number
         dataset.SeriesDescription = scanner.descriptions[sequence]
         dataset.ScanningSequence = "GR" if sequence in (Sequence.T1, Sequence.T1C) else "SE"
-        dataset.SequenceVariant, dataset.MRAcquisitionType = "SP", "3D"
-        dataset.ScanOptions, dataset.EchoTrainLength, dataset.InstanceNumber = "", 1, z + 1
+        dataset.SequenceVariant = "SP"
+        dataset.MRAcquisitionType = "3D"
+        dataset.ScanOptions = ""
+        dataset.EchoTrainLength = 1
+        dataset.InstanceNumber = z + 1
         dataset.AcquisitionDate = dataset.StudyDate
         for keyword, value in timing(sequence).items():
             setattr(dataset, keyword, value)
@@ -141,9 +158,12 @@ def write_series(
             f"{v:.8f}" for v in (lps[:3, :2] / spacing[:2]).T.ravel()
         ]
         dataset.ImagePositionPatient = [f"{v:.6f}" for v in lps[:3, 3] + z * lps[:3, 2]]
-        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-        dataset.Rows, dataset.Columns = voxels.shape[1], voxels.shape[0]
-        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+        dataset.SamplesPerPixel = 1
+        dataset.PhotometricInterpretation = "MONOCHROME2"
+        dataset.Columns, dataset.Rows, _ = voxels.shape
+        dataset.BitsAllocated = 16
+        dataset.BitsStored = 12
+        dataset.HighBit = 11
         dataset.PixelRepresentation = 0
         dataset.PixelData = np.ascontiguousarray(voxels[:, :, z].T).tobytes()
         save(dataset, folder / f"IM{z + 1:04d}.dcm")

@@ -1,4 +1,4 @@
-"""Writes simulated radiotherapy as RT Structure Set, RT Dose, and RT Plan or RT Ion Plan."""
+"""Writing of simulated radiotherapy as RT Structure Set, RT Dose, and RT Plan or RT Ion Plan."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +16,7 @@ from flame.simulation.dicom_images import Study, base_dataset, save, uid
 
 
 def _item(**values: object) -> Dataset:
+    """Make a sequence item from attributes by DICOM keyword."""
     dataset = Dataset()
     for keyword, value in values.items():
         setattr(dataset, keyword, value)
@@ -23,9 +24,11 @@ def _item(**values: object) -> Dataset:
 
 
 def _rt_object(study: Study, sop_class: str, modality: str, name: str) -> FileDataset:
+    """Make a dataset of radiotherapy, in a series of its own with the description ``name``."""
     dataset = base_dataset(study, sop_class, uid(study.study_uid, name), modality)
     dataset.SeriesInstanceUID = uid(study.study_uid, name, "series")
-    dataset.SeriesNumber, dataset.SeriesDescription = 100, name
+    dataset.SeriesNumber = 100
+    dataset.SeriesDescription = name
     dataset.Manufacturer = "FLAME simulator"
     dataset.OperatorsName = ""
     return dataset
@@ -37,13 +40,14 @@ def write_structures(
     """Write an RT Structure Set with the gross tumour volume as closed planar contours.
 
     Args:
-        path: the file.
+        path: file to write.
         study: patient and study.
-        gtv: mask (x, y, z); one set of contours per z.
-        affine: RAS+ affine in mm of the mask.
+        gtv: mask (x, y, z); each slice along z has its own contours.
+        affine: RAS+ affine (4, 4) of the mask in mm.
     """
     dataset = _rt_object(study, RTStructureSetStorage, "RTSTRUCT", "GTV")
-    dataset.StructureSetLabel, dataset.StructureSetDate = "GTV", dataset.StudyDate
+    dataset.StructureSetLabel = "GTV"
+    dataset.StructureSetDate = dataset.StudyDate
     dataset.StructureSetTime = "120000"
     dataset.ReferencedFrameOfReferenceSequence = Items([_item(FrameOfReferenceUID=study.frame_uid)])
     dataset.StructureSetROISequence = Items(
@@ -92,14 +96,14 @@ def write_dose(
     affine: NDArray[np.float64],
     biological: bool,
 ) -> None:
-    """Write an RT Dose.
+    """Write a dose distribution as RT Dose.
 
     Args:
-        path: the file.
+        path: file to write.
         study: patient and study.
         dose: dose (x, y, z) in Gy.
-        affine: RAS+ affine in mm, with its axes along those of the world.
-        biological: whether the dose is RBE-weighted (DoseType EFFECTIVE, else PHYSICAL).
+        affine: RAS+ affine (4, 4) in mm, with its axes along those of the world.
+        biological: whether the dose is RBE-weighted: DoseType EFFECTIVE instead of PHYSICAL.
     """
     dataset = _rt_object(study, RTDoseStorage, "RTDOSE", "Dose")
     lps_order = dose[::-1, ::-1]
@@ -109,13 +113,18 @@ def write_dose(
     dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
     dataset.PixelSpacing = [f"{spacing[1]:.4f}", f"{spacing[0]:.4f}"]
     dataset.Columns, dataset.Rows, frames = dose.shape
-    dataset.NumberOfFrames, dataset.FrameIncrementPointer = frames, (0x3004, 0x000C)
+    dataset.NumberOfFrames = frames
+    dataset.FrameIncrementPointer = (0x3004, 0x000C)  # GridFrameOffsetVector
     dataset.GridFrameOffsetVector = [f"{z * spacing[2]:.4f}" for z in range(frames)]
     dataset.SliceThickness = f"{spacing[2]:.4f}"
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 32, 32, 31
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.BitsAllocated = 32
+    dataset.BitsStored = 32
+    dataset.HighBit = 31
     dataset.PixelRepresentation = 0
-    dataset.DoseUnits, dataset.DoseSummationType = "GY", "PLAN"
+    dataset.DoseUnits = "GY"
+    dataset.DoseSummationType = "PLAN"
     dataset.DoseType = "EFFECTIVE" if biological else "PHYSICAL"
     plan = _item(
         ReferencedSOPClassUID=RT_ION_PLAN if biological else RT_PLAN,
@@ -142,7 +151,8 @@ def write_plans(folder: Path, study: Study, treatment: Treatment) -> None:
         ion = phase.radiation is not Radiation.PHOTON
         name = f"Plan {number}"
         dataset = _rt_object(study, RT_ION_PLAN if ion else RT_PLAN, "RTPLAN", name)
-        dataset.RTPlanLabel, dataset.RTPlanGeometry = name, "PATIENT"
+        dataset.RTPlanLabel = name
+        dataset.RTPlanGeometry = "PATIENT"
         dataset.RTPlanDate = f"{study.day + timedelta(phase.start_day):%Y%m%d}"
         dataset.RTPlanTime = "120000"
         dataset.DoseReferenceSequence = Items(
@@ -177,6 +187,7 @@ def write_plans(folder: Path, study: Study, treatment: Treatment) -> None:
 
 
 def _beam(phase: Phase) -> Dataset:
+    """Make the only beam of a phase, with its radiation."""
     beam = _item(
         BeamNumber=1,
         BeamName="B1",
@@ -187,6 +198,7 @@ def _beam(phase: Phase) -> Dataset:
     )
     if phase.radiation is Radiation.CARBON:
         beam.RadiationType = "ION"
-        beam.RadiationMassNumber, beam.RadiationAtomicNumber = 12, 6
+        beam.RadiationMassNumber = 12
+        beam.RadiationAtomicNumber = 6
         beam.RadiationChargeState = 6
     return beam

@@ -1,4 +1,4 @@
-"""Simulated patients as evolution cases, each followed under every radiation."""
+"""Simulated patients as evolution cases, each with its true follow-up under every radiation."""
 
 from dataclasses import dataclass, replace
 
@@ -19,12 +19,18 @@ from flame.simulation.scanner import SCANNERS, signal
 from flame.simulation.tumour import Disease, delineate, dose_map, follow, sample_disease
 from flame.simulation.world import World
 
-EARLIER, BASELINE, FOLLOW_UPS = -40, -10, (45, 90, 165)
-"""Days of imaging, counted from the start of radiotherapy."""
+EARLIER = -40
+"""Day of the first imaging, counted from the start of radiotherapy."""
+BASELINE = -10
+"""Day of the imaging on which radiotherapy is planned."""
+FOLLOW_UPS = (45, 90, 165)
+"""Days of imaging after the start of radiotherapy."""
 REACH_MM = 72.0
 """Distance in mm from the tumour's centre, along each axis, beyond which the head is cut off."""
-CROSSED, CONFOUNDED = "crossed", "confounded"
-"""Designs: every centre gives every radiation, or each centre gives its own."""
+CROSSED = "crossed"
+"""Design in which every centre gives every radiation."""
+CONFOUNDED = "confounded"
+"""Design in which each centre gives only one radiation."""
 
 Matrix = NDArray[np.float64]
 Volume = NDArray[np.float32]
@@ -32,11 +38,11 @@ Volume = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class SimulatedEvolution:
-    """A patient as treated, and what would have happened under each radiation.
+    """A simulated patient under the radiation received and under the other radiations.
 
     Args:
         given: radiation that the patient received.
-        under: case by radiation, with the true follow-up under it.
+        under: case by radiation, with the true follow-up under that radiation.
     """
 
     given: Radiation
@@ -44,7 +50,7 @@ class SimulatedEvolution:
 
     @property
     def case(self) -> EvolutionCase:
-        """The patient as the hospital knows it."""
+        """The case as the hospital observes it, under the radiation received."""
         return self.under[self.given]
 
 
@@ -53,13 +59,13 @@ class Untreated:
     """A simulated patient before radiotherapy.
 
     Args:
-        case: the case, its course, dose and follow-up still to be replaced.
+        case: case before radiotherapy; ``treated`` replaces its treatment, dose and follow-up.
         centre: number of the centre, from 0.
         choice: index of the radiation that the crossed design gives.
-        disease: the tumour on the day of the baseline imaging.
+        disease: tumour on the day of the baseline imaging.
         planned: gross tumour volume (x, y, z) that radiotherapy is planned on.
-        affine: RAS+ affine in mm of ``disease`` and ``planned``.
-        grid: RAS+ affine in mm of the case.
+        affine: RAS+ affine (4, 4) of ``disease`` and ``planned`` in mm.
+        grid: RAS+ affine (4, 4) of the case in mm.
         reader: seed of the reader who draws the follow-up contours.
     """
 
@@ -76,16 +82,19 @@ class Untreated:
 def simulate_evolution(
     world: World, design: str, centre: int, number: int, seed: int, counterfactual: bool = True
 ) -> SimulatedEvolution:
-    """Simulate one patient; deterministic in the arguments.
+    """Simulate one patient; equal arguments give equal patients.
 
     Args:
-        world: the simulated world.
+        world: simulated world.
         design: ``CROSSED`` (every centre gives every radiation) or ``CONFOUNDED`` (each centre
-            gives its own).
+            gives only one).
         centre: number of the centre, from 0.
         number: number of the patient at the centre, from 0.
         seed: seed of the cohort.
         counterfactual: whether the patient is also followed under the radiations not received.
+
+    Returns:
+        Patient with the radiation received and the case under each radiation.
     """
     return treated(untreated(world, centre, number, seed), world, design, counterfactual)
 
@@ -96,10 +105,13 @@ def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
     The patient is the same in every design, and whether or not ``world`` is null.
 
     Args:
-        world: the simulated world.
+        world: simulated world.
         centre: number of the centre, from 0.
         number: number of the patient at the centre, from 0.
         seed: seed of the cohort.
+
+    Returns:
+        Patient on the day of the baseline imaging.
     """
     rng = np.random.default_rng(np.random.SeedSequence([seed, centre, number]))
     head = warped_head(rng)
@@ -114,7 +126,7 @@ def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
     planned = delineate(live, none, world, rng)
     grid = cube_around(LabelMap(planned.astype(np.uint8), head.affine))
     images = _images(head, live, none, world, centre, rng, grid)
-    white, grey = tissues(grid, SHAPE)  # of the atlas, as a hospital knows no others
+    white, grey = tissues(grid, SHAPE)  # of the atlas: a hospital has no other
     case = EvolutionCase(
         f"{centre + 1}-{number + 1:03d}",
         f"centre-{centre + 1}",
@@ -139,35 +151,36 @@ def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
 def treated(
     patient: Untreated, world: World, design: str, counterfactual: bool = True
 ) -> SimulatedEvolution:
-    """Treat a simulated patient and follow it.
+    """Treat a simulated patient and simulate the follow-up.
 
     Args:
-        patient: the patient before radiotherapy.
-        world: the simulated world.
+        patient: patient before radiotherapy.
+        world: simulated world.
         design: ``CROSSED`` or ``CONFOUNDED``.
         counterfactual: whether the patient is also followed under the radiations not received.
+
+    Returns:
+        Patient with the radiation received and the case under each radiation.
     """
-    affine, grid = patient.affine, patient.grid
+    affine = patient.affine
+    grid = patient.grid
     given = list(Radiation)[patient.centre % 3 if design == CONFOUNDED else patient.choice]
     under = {}
     for radiation, treatment in world.schedules.items():
         if not (counterfactual or radiation is given):
             continue
         dose = dose_map(patient.planned, treatment, sharp=not world.null)
-        seen = follow(patient.disease, treatment, dose, (BASELINE, *FOLLOW_UPS), world)
-        later = tuple(
-            (
-                day,
-                _crop(
-                    delineate(*seen[day], world, np.random.default_rng([patient.reader, day])),
-                    affine,
-                    grid,
-                ),
-            )
-            for day in FOLLOW_UPS
-        )
+        densities = follow(patient.disease, treatment, dose, (BASELINE, *FOLLOW_UPS), world)
+        later = []
+        for day in FOLLOW_UPS:
+            reader = np.random.default_rng([patient.reader, day])
+            contour = delineate(*densities[day], world, reader)
+            later.append((day, _crop(contour, affine, grid)))
         under[radiation] = replace(
-            patient.case, dose=resample(dose, affine, grid, SHAPE), treatment=treatment, later=later
+            patient.case,
+            dose=resample(dose, affine, grid, SHAPE),
+            treatment=treatment,
+            later=tuple(later),
         )
     return SimulatedEvolution(given, under)
 
@@ -180,11 +193,12 @@ def _around(head: Head, disease: Disease) -> tuple[Head, Disease]:
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     affine = head.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ low
-    near = Head(head.tissues[(slice(None), *box)], head.brain[box], affine)
-    return near, replace(disease, cells=disease.cells[box], d=disease.d[box])
+    cropped = Head(head.tissues[(slice(None), *box)], head.brain[box], affine)
+    return cropped, replace(disease, cells=disease.cells[box], d=disease.d[box])
 
 
 def _crop(mask: NDArray[np.bool_], affine: Matrix, grid: Matrix) -> NDArray[np.bool_]:
+    """Resample a mask from the anatomical grid to the cube."""
     labels = LabelMap(mask.astype(np.uint8), affine)
     return np.asarray(resample_labels(labels, grid, SHAPE).voxels, bool)
 
@@ -198,9 +212,9 @@ def _images(
     rng: np.random.Generator,
     grid: Matrix,
 ) -> Volume:
-    """T1C and FLAIR (x, y, z, 2) from the centre's scanner, z-scored within the brain."""
+    """Scan T1C and FLAIR (x, y, z, 2) with the centre's scanner; z-score them within the brain."""
     scanner = SCANNERS[world.scanners[centre % len(world.scanners)]]
-    found = []
+    images = []
     for sequence in SEQUENCES:
         clean = signal(head, live, dead, sequence, scanner.contrast, world)
         field = gaussian_filter(rng.normal(size=[n // 8 + 1 for n in clean.shape]), 2)
@@ -210,5 +224,5 @@ def _images(
         measured += rng.normal(scale=scanner.noise, size=clean.shape)
         inside = measured[head.brain]
         scaled = np.where(head.brain, (measured - inside.mean()) / inside.std(), 0)
-        found.append(resample(scaled.astype(np.float32), head.affine, grid, SHAPE))
-    return np.stack(found, axis=-1)
+        images.append(resample(scaled.astype(np.float32), head.affine, grid, SHAPE))
+    return np.stack(images, axis=-1)

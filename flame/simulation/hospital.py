@@ -1,4 +1,4 @@
-"""Simulated hospitals: patients are simulated, scanned and written as DICOM; the truth apart."""
+"""Simulated hospitals, written as DICOM with the truth in a separate folder."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -16,17 +16,17 @@ from flame.simulation.scanner import SCANNERS, Scanner, acquire, acquisition_gri
 from flame.simulation.tumour import ENHANCING_LABEL, NECROTIC_CORE, Course, labels, simulate_course
 
 DAY_ZERO = date(2020, 1, 6)
-"""Earliest start of radiotherapy; that of a patient is up to 699 days later."""
+"""Earliest start of radiotherapy; a patient starts up to 699 days later."""
 
 
 @dataclass(frozen=True)
 class SimulatedPatient:
-    """The rows of one patient in the hospital's clinical table and in the truth table.
+    """Rows of one patient in the hospital's clinical table and in the table of the truth.
 
     Args:
         patient_id: DICOM PatientID.
         clinical: row of the clinical table, by column.
-        truth: row of the truth table, by column.
+        truth: row of the table of the truth, by column.
     """
 
     patient_id: str
@@ -35,10 +35,13 @@ class SimulatedPatient:
 
 
 def scanner_of(centre: int) -> Scanner:
-    """Return the scanner of a hospital.
+    """Choose the scanner of a hospital; the hospitals use ``SCANNERS`` in turn.
 
     Args:
         centre: number of the hospital, from 0.
+
+    Returns:
+        Scanner of the hospital.
     """
     return SCANNERS[centre % len(SCANNERS)]
 
@@ -63,13 +66,17 @@ def simulate_patient(
         imaging_days: days of imaging in rising order, counted from the start of radiotherapy. The
             first is the planning day.
         seed: seed of the cohort.
+
+    Returns:
+        Rows of the patient in the clinical table and in the table of the truth.
     """
     patient_seed = np.random.SeedSequence([seed, centre, number])
     rng = np.random.default_rng(patient_seed)
     patient_id = f"SIM-{centre + 1}-{number + 1:03d}"
     head = warped_head(rng)
     course = simulate_course(head, imaging_days, int(rng.integers(2**31)))
-    sex, age = str(rng.choice(["M", "F"])), int(np.clip(rng.normal(60, 11), 22, 88))
+    sex = str(rng.choice(["M", "F"]))
+    age = int(np.clip(rng.normal(60, 11), 22, 88))
     start = DAY_ZERO + timedelta(int(rng.integers(0, 700)))
     truth_folder = truth / patient_id
     truth_folder.mkdir(parents=True, exist_ok=True)
@@ -77,8 +84,8 @@ def simulate_patient(
         study = Study(patient_id, sex, age, start + timedelta(day), order)
         folder = dicom / patient_id / f"{study.day:%Y%m%d}"
         # The first day is the planning day: the dose lies in its frame of reference.
-        lie = np.eye(4) if order == 1 else pose(rng, degrees=6, mm=8)
-        position = lie @ head.affine
+        movement = np.eye(4) if order == 1 else pose(rng, degrees=6, mm=8)
+        position = movement @ head.affine
         for sequence in Sequence:
             _scan(
                 folder,
@@ -92,9 +99,10 @@ def simulate_patient(
                 spacing,
                 rng,
             )
-        found = labels(*course.densities[day])
-        nib.save(nib.Nifti1Image(found, position), truth_folder / f"day{day:+04d}_dseg.nii.gz")
-        gtv = (found == ENHANCING_LABEL) | (found == NECROTIC_CORE)
+        label_map = labels(*course.densities[day])
+        path = truth_folder / f"day{day:+04d}_dseg.nii.gz"
+        nib.save(nib.Nifti1Image(label_map, position), path)
+        gtv = (label_map == ENHANCING_LABEL) | (label_map == NECROTIC_CORE)
         if order == 1:
             _treat(folder.parent / "radiotherapy", study, start, course, gtv, head.affine)
         elif gtv.any():
@@ -128,6 +136,7 @@ def _scan(
     spacing: float,
     rng: np.random.Generator,
 ) -> None:
+    """Acquire one sequence of a day and write it as DICOM."""
     image = signal(head, *course.densities[day], sequence, scanner.contrast)
     grid = acquisition_grid(scanner, head, spacing)
     still = sequence is Sequence.T1C  # the reference; the head moves between the others
@@ -145,6 +154,7 @@ def _treat(
     gtv: NDArray[np.bool_],
     affine: NDArray[np.float64],
 ) -> None:
+    """Write contours, dose and plans in the frame of reference of the planning day."""
     planning = Study(study.patient_id, study.sex, study.age, start, 90, frame=study.number)
     write_structures(folder / "RS.dcm", planning, gtv, affine)
     coarse = course.dose[::2, ::2, ::2]

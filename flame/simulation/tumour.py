@@ -1,4 +1,4 @@
-"""The disease of a simulated patient: growth, radiotherapy, and the truth on each day."""
+"""Disease of a simulated patient: growth, radiotherapy, and the true state on each day."""
 
 from dataclasses import dataclass, replace
 
@@ -14,12 +14,18 @@ from flame.simulation.world import WORLDS, World
 
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-NECROTIC_CORE, OEDEMA_LABEL, ENHANCING_LABEL = 1, 2, 3
-"""Labels of a tumour map; see ``labels``."""
+NECROTIC_CORE = 1
+"""Label of the necrotic core in a map of ``labels``."""
+OEDEMA_LABEL = 2
+"""Label of oedema in a map of ``labels``."""
+ENHANCING_LABEL = 3
+"""Label of enhancing tumour in a map of ``labels``."""
 LETHAL_ML = 130.0
 """Volume in ml of visible tumour at which a patient dies, before a random factor of 0.7 to 1.3."""
-PROGRESSION, PARTIAL_RESPONSE = 1.4, 0.35
-"""Volume over baseline in RANO 2.0: PD from +40 %, PR from -65 %."""
+PROGRESSION = 1.4
+"""Ratio of volume to baseline volume from which RANO 2.0 rates PD: +40 %."""
+PARTIAL_RESPONSE = 0.35
+"""Ratio of volume to baseline volume up to which RANO 2.0 rates PR: -65 %."""
 RESPONSE_DAY = 165
 """Day of the response assessment, counted from the start of radiotherapy."""
 PENUMBRA_MM = {Radiation.PHOTON: 9.0, Radiation.PROTON: 5.0, Radiation.CARBON: 3.0}
@@ -28,14 +34,14 @@ PENUMBRA_MM = {Radiation.PHOTON: 9.0, Radiation.PROTON: 5.0, Radiation.CARBON: 3
 
 @dataclass(frozen=True, eq=False)
 class Course:
-    """The truth of one patient.
+    """True course of one patient.
 
     Args:
         densities: live and dead cell density (x, y, z) on the anatomical grid, 0 to 1, by day
             counted from the start of radiotherapy.
         dose: RBE-weighted dose (x, y, z) in Gy.
         treatment: course of radiotherapy.
-        volumes: enhancing volume in ml by day, the necrotic core included.
+        volumes: enhancing volume in ml by day, including the necrotic core.
         rano: response at ``RESPONSE_DAY``: PD, SD or PR.
         methylated: whether the MGMT promoter is methylated.
         survival_days: days from the start of radiotherapy to death.
@@ -51,94 +57,109 @@ class Course:
 
 
 def visible(live: Volume, dead: Volume, world: World) -> Volume:
-    """Return the cell density (x, y, z) as imaging shows it, 0 to 1.
+    """Compute the cell density that imaging shows.
 
     It is the sum of live and dead cells, shifted outward by the mass effect.
 
     Args:
-        live: density of live cells (x, y, z).
-        dead: density of dead cells (x, y, z).
-        world: the simulated world.
+        live: density of live cells (x, y, z), 0 to 1.
+        dead: density of dead cells (x, y, z), 0 to 1.
+        world: simulated world.
+
+    Returns:
+        Density (x, y, z), 0 to 1.
     """
     density = np.asarray(np.clip(live + dead, 0, 1), np.float32)
     core = density > world.thresholds[1]
     if not world.mass_effect_mm or not core.any():
         return density
     radius = (3 * core.sum() / (4 * np.pi)) ** (1 / 3) * SPACING
-    reference = (3 * 30_000 / (4 * np.pi)) ** (1 / 3)  # a ball of 30 ml
+    reference = (3 * 30_000 / (4 * np.pi)) ** (1 / 3)  # mm, of a ball of 30 ml
     centre = np.array(center_of_mass(core))[:, None, None, None]
     offset = (np.indices(density.shape) - centre) * SPACING
     distance = np.maximum(np.sqrt((offset**2).sum(axis=0)), 1e-3)
     shift = world.mass_effect_mm * radius / reference * np.exp(-((distance - radius) ** 2) / 450)
     shift *= np.minimum(distance / radius, 1)
-    at = np.indices(density.shape) - offset / distance * shift / SPACING
-    return np.asarray(map_coordinates(density, at, order=1), np.float32)
+    source = np.indices(density.shape) - offset / distance * shift / SPACING
+    return np.asarray(map_coordinates(density, source, order=1), np.float32)
 
 
 def labels(live: Volume, dead: Volume, world: World = WORLDS["a"]) -> NDArray[np.uint8]:
-    """Return tumour labels (x, y, z): 1 necrotic core, 2 oedema, 3 enhancing (BraTS region order).
+    """Label the parts of a tumour.
 
     Args:
-        live: density of live cells (x, y, z).
-        dead: density of dead cells (x, y, z).
-        world: the simulated world.
+        live: density of live cells (x, y, z), 0 to 1.
+        dead: density of dead cells (x, y, z), 0 to 1.
+        world: simulated world.
+
+    Returns:
+        Labels (x, y, z) in BraTS region order: 0 outside, 1 necrotic core, 2 oedema, 3 enhancing.
     """
-    seen = visible(live, dead, world)
-    found = np.zeros(live.shape, np.uint8)
+    density = visible(live, dead, world)
+    label_map = np.zeros(live.shape, np.uint8)
     for threshold, label in zip(
         world.thresholds, (OEDEMA_LABEL, ENHANCING_LABEL, NECROTIC_CORE), strict=True
     ):
-        found[seen > threshold] = label
-    return found
+        label_map[density > threshold] = label
+    return label_map
 
 
 def delineate(live: Volume, dead: Volume, world: World, rng: np.random.Generator) -> Mask:
-    """Return the gross tumour volume as a reader draws it: enhancing tumour and necrosis.
+    """Draw the gross tumour volume as a reader does: enhancing tumour and necrosis.
 
     Args:
-        live: density of live cells (x, y, z).
-        dead: density of dead cells (x, y, z).
-        world: the simulated world, with the reader's noise.
+        live: density of live cells (x, y, z), 0 to 1.
+        dead: density of dead cells (x, y, z), 0 to 1.
+        world: simulated world, with the reader's noise.
         rng: random numbers of the reader.
 
     Returns:
         Mask (x, y, z).
     """
-    seen = visible(live, dead, world)
+    density = visible(live, dead, world)
     if world.reader_noise:
-        field = gaussian_filter(rng.normal(size=seen.shape), 4 / SPACING)
-        seen = seen + world.reader_noise * field / field.std()
-    return np.asarray(seen > world.thresholds[1])
+        field = gaussian_filter(rng.normal(size=density.shape), 4 / SPACING)
+        density = density + world.reader_noise * field / field.std()
+    return np.asarray(density > world.thresholds[1])
 
 
 def millilitres(mask: Mask) -> float:
-    """Return the volume of a mask in ml.
+    """Measure the volume of a mask.
 
     Args:
         mask: mask (x, y, z) on the anatomical grid.
+
+    Returns:
+        Volume in ml.
     """
     return float(np.count_nonzero(mask)) * SPACING**3 / 1000
 
 
 def enhancing_ml(live: Volume, dead: Volume, world: World) -> float:
-    """Return the volume in ml within the enhancing rim, the necrotic core included.
+    """Measure the volume within the outer border of the enhancing rim.
 
     Args:
-        live: density of live cells (x, y, z).
-        dead: density of dead cells (x, y, z).
-        world: the simulated world.
+        live: density of live cells (x, y, z), 0 to 1.
+        dead: density of dead cells (x, y, z), 0 to 1.
+        world: simulated world.
+
+    Returns:
+        Volume in ml, including the necrotic core, without the mass effect.
     """
     return millilitres(np.clip(live + dead, 0, 1) > world.thresholds[1])
 
 
 def sample_treatment(rng: np.random.Generator, world: World) -> Treatment:
-    """Return a random course of the world.
+    """Draw a random course of radiotherapy.
 
-    Photons have a probability of 0.5; protons, and carbon ions, have 0.25 each.
+    Photons have a probability of 0.5, protons and carbon ions of 0.25 each.
 
     Args:
         rng: random numbers of the patient.
-        world: the simulated world.
+        world: simulated world.
+
+    Returns:
+        Course of the world for the drawn radiation.
     """
     return world.schedules[list(Radiation)[rng.choice(3, p=[0.5, 0.25, 0.25])]]
 
@@ -152,7 +173,8 @@ class Disease:
         d: diffusion coefficient (x, y, z) in mm2/day; 0 outside tissue.
         growth: parameters of growth.
         alpha: radiosensitivity in 1/Gy.
-        spacing: voxel size along x, y and z in mm, with the anisotropy of the world in it.
+        spacing: effective voxel size along x, y and z in mm: the voxel size over the square root of
+            the world's anisotropy.
     """
 
     cells: Volume
@@ -164,14 +186,17 @@ class Disease:
     def after(
         self, live: Volume, dead: Volume, days: int, survival: dict[int, Volume] | None = None
     ) -> tuple[Volume, Volume]:
-        """Return the density of live and of dead cells, each (x, y, z), some days later.
+        """Simulate growth, and radiotherapy if any, over some days.
 
         Args:
-            live: density of live cells (x, y, z).
-            dead: density of dead cells (x, y, z).
+            live: density of live cells (x, y, z), 0 to 1.
+            dead: density of dead cells (x, y, z), 0 to 1.
             days: number of days.
             survival: surviving fraction (x, y, z) by day of a fraction, counted from now; None: no
                 radiotherapy.
+
+        Returns:
+            Density of live cells and density of dead cells, each (x, y, z).
         """
         return grow(live, dead, self.d, self.growth, self.spacing, days, survival)
 
@@ -183,11 +208,15 @@ def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Genera
 
     Args:
         head: head of the patient.
-        world: the simulated world.
+        world: simulated world.
         alpha: radiosensitivity in 1/Gy.
         rng: random numbers of the patient.
+
+    Returns:
+        Tumour of that size on the anatomical grid.
     """
-    white, grey = head.tissues[TISSUES.index("white")], head.tissues[TISSUES.index("grey")]
+    white = head.tissues[TISSUES.index("white")]
+    grey = head.tissues[TISSUES.index("grey")]
     rate = float(np.exp(rng.uniform(np.log(0.008), np.log(0.04))))
     diffusion = float(rng.uniform(0.03, 0.12))
     growth = Growth(diffusion, rate, world.grey_ratio, world.clearance_days)
@@ -200,7 +229,8 @@ def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Genera
     cells[around] = 0.8 * (d[around] > 0)
     x, y, z = (SPACING / np.sqrt(a) for a in world.anisotropy)
     disease = Disease(cells, d, growth, alpha, (x, y, z))
-    target, dead = rng.uniform(6, 32), np.zeros_like(d)
+    target = rng.uniform(6, 32)  # ml
+    dead = np.zeros_like(d)
     for _ in range(250):
         cells, _ = disease.after(cells, dead, 10)
         if enhancing_ml(cells, dead, world) >= target:
@@ -209,14 +239,18 @@ def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Genera
 
 
 def dose_map(gtv: Mask, treatment: Treatment, sharp: bool = True) -> Volume:
-    """Return the RBE-weighted dose (x, y, z) in Gy: prescribed within GTV + 15 mm, less outside.
+    """Compute the dose of a course.
 
-    Outside it falls exponentially over ``PENUMBRA_MM``, which is shorter for particles.
+    The prescribed dose covers the GTV and 15 mm around it. Outside, the dose falls exponentially
+    over ``PENUMBRA_MM``, which is shorter for particles.
 
     Args:
         gtv: gross tumour volume (x, y, z) on the anatomical grid.
         treatment: course of radiotherapy.
         sharp: False gives every radiation the penumbra of photons.
+
+    Returns:
+        RBE-weighted dose (x, y, z) in Gy.
     """
     distance = distance_transform_edt(~gtv) * SPACING - 15.0
     total = np.zeros(gtv.shape)
@@ -229,14 +263,17 @@ def dose_map(gtv: Mask, treatment: Treatment, sharp: bool = True) -> Volume:
 def survival_maps(
     dose: Volume, treatment: Treatment, alpha: float, offset: int, world: World
 ) -> dict[int, Volume]:
-    """Return the surviving fraction (x, y, z) of each fraction of a course, by day.
+    """Compute the share of cells that survive each fraction of a course.
 
     Args:
         dose: dose (x, y, z) of the course; only its distribution relative to the maximum is used.
         treatment: course of radiotherapy.
         alpha: radiosensitivity in 1/Gy.
         offset: day on which radiotherapy starts.
-        world: the simulated world.
+        world: simulated world.
+
+    Returns:
+        Surviving fraction (x, y, z), 0 to 1, by day of a fraction.
     """
     relative = np.asarray(dose, np.float64) / max(float(dose.max()), 1e-6)
     maps = {}
@@ -251,36 +288,45 @@ def survival_maps(
 def follow(
     disease: Disease, treatment: Treatment, dose: Volume, days: tuple[int, ...], world: World
 ) -> dict[int, tuple[Volume, Volume]]:
-    """Return the density of live and of dead cells, each (x, y, z), by day.
+    """Simulate a tumour under radiotherapy and record it on some days.
 
     Args:
-        disease: the tumour on the earliest of ``days``.
+        disease: tumour on the earliest of ``days``.
         treatment: course of radiotherapy.
         dose: dose (x, y, z) of the course.
         days: days counted from the start of radiotherapy; the earliest is at most 0.
-        world: the simulated world.
+        world: simulated world.
+
+    Returns:
+        Density of live cells and density of dead cells, each (x, y, z), by day.
     """
     first, *stops = sorted(days)
-    live, dead = disease.cells, np.zeros_like(disease.cells)
-    densities, day = {first: (live, dead)}, first
+    live = disease.cells
+    dead = np.zeros_like(disease.cells)
+    densities = {first: (live, dead)}
+    day = first
     survival = survival_maps(dose, treatment, disease.alpha, -first, world)
     for stop in stops:
         shifted = {k - (day - first): v for k, v in survival.items()}
         live, dead = disease.after(live, dead, stop - day, shifted)
-        densities[stop], day = (live, dead), stop
+        densities[stop] = (live, dead)
+        day = stop
     return densities
 
 
 def simulate_course(
     head: Head, imaging_days: tuple[int, ...], seed: int, world: World = WORLDS["a"]
 ) -> Course:
-    """Grow, treat and follow one tumour; deterministic in ``seed``.
+    """Grow, treat and follow one tumour; equal arguments give equal courses.
 
     Args:
         head: head of the patient.
         imaging_days: days of imaging, counted from the start of radiotherapy.
         seed: seed of the patient.
-        world: the simulated world.
+        world: simulated world.
+
+    Returns:
+        True course of the patient.
     """
     rng = np.random.default_rng(seed)
     treatment = sample_treatment(rng, world)
@@ -303,9 +349,9 @@ def _death_day(
     world: World,
     rng: np.random.Generator,
 ) -> int:
-    """Day on which the visible tumour exceeds a lethal volume, or about 1500 if it never does.
+    """Return the day on which the visible tumour exceeds a lethal volume.
 
-    The day is counted from the start of radiotherapy.
+    The day is counted from the start of radiotherapy. It is about 1500 if the tumour stays smaller.
     """
     day = max(densities)
     live, dead = densities[day]

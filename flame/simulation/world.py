@@ -17,7 +17,7 @@ SAME_COURSE = {r: Treatment((Phase(r, 60.0, 30, biological=True),)) for r in Rad
 
 @dataclass(frozen=True)
 class World:
-    """The parameters of a simulated world.
+    """Parameters of a simulated world.
 
     The recorded doses of ions are RBE-weighted with a fixed RBE. The simulated cells follow
     ``proton_rbe`` for protons, and for carbon the microdosimetric-kinetic model and
@@ -27,7 +27,7 @@ class World:
         thresholds: cell densities, 0 to 1, above which a voxel is oedematous, enhancing and
             necrotic.
         grey_ratio: diffusion in grey matter over that in white matter.
-        anisotropy: factor of the diffusion along x, y and z.
+        anisotropy: factors of the diffusion along x, y and z.
         mass_effect_mm: shift of tissue in mm at the edge of a tumour of 30 ml.
         reader_noise: standard deviation of a reader's density threshold along a contour.
         clearance_days: half-life of dead cells in days.
@@ -35,7 +35,7 @@ class World:
         proton_rbe: name of the RBE model of protons.
         let: dose-averaged LET of protons and of carbon ions in keV/um.
         hypoxic_gain: factor of the effective carbon dose in hypoxic tumours.
-        null: whether the radiations differ in their names only.
+        null: whether the radiations differ only in their names.
         scanners: indices of the scanners in ``SCANNERS``; the centres use them in turn.
     """
 
@@ -58,13 +58,17 @@ class World:
         return SAME_COURSE if self.null else COURSES
 
     def efficacy(self, phase: Phase) -> float:
-        """Return the true over the recorded RBE-weighted dose of a phase.
+        """Compute the ratio of the true to the recorded RBE-weighted dose of a phase.
 
-        Photons and all radiations of a null world have 1. Protons have RBE(d) / RBE_fixed at the
-        physical dose d of a fraction. Carbon has the same times ``hypoxic_gain``.
+        The ratio is 1 for photons and in a null world. For protons it is RBE(d) / RBE_fixed at the
+        physical dose d of a fraction. For carbon ions it is RBE(d) / RBE_fixed times
+        ``hypoxic_gain``.
 
         Args:
-            phase: the phase, with its recorded dose.
+            phase: phase of a course, with its recorded dose.
+
+        Returns:
+            Ratio of the doses.
 
         Example:
             >>> World().efficacy(Phase(Radiation.PHOTON, 60.0, 30))
@@ -75,9 +79,10 @@ class World:
         proton = phase.radiation is Radiation.PROTON
         fixed = RBE[phase.radiation]
         physical = phase.dose / phase.fractions / (fixed if phase.biological else 1.0)
-        let, model = (self.let[0], self.proton_rbe) if proton else (self.let[1], "mkm")
-        found = float(rbe(physical, let, self.alpha_beta, model)) / fixed
-        return found * (1.0 if proton else self.hypoxic_gain)
+        let = self.let[0] if proton else self.let[1]
+        model = self.proton_rbe if proton else "mkm"
+        ratio = float(rbe(physical, let, self.alpha_beta, model)) / fixed
+        return ratio * (1.0 if proton else self.hypoxic_gain)
 
 
 WORLDS: Registry[World] = Registry("world")

@@ -4,14 +4,16 @@ import pandas as pd
 
 
 def with_changes(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows with columns ``change`` and ``calm``.
-
-    ``change`` numbers the changes of each node from 1; steps in a row at which the concept changes
-    are one change, and steps without one have 0. ``calm`` is False during a change and in the step
-    after it, in which a late alarm is not a false one.
+    """Number the changes of each node, and mark the calm steps.
 
     Args:
         rows: rows by step with the columns ``node`` and ``changed``, sorted by step.
+
+    Returns:
+        The rows with two more columns. ``change`` numbers the changes of each node from 1;
+        successive steps at which the concept changes are one change, and steps without a change
+        have 0. ``calm`` is False during a change and in the step after it, in which a late alarm is
+        not a false one.
 
     Example:
         >>> rows = pd.DataFrame({"node": "a", "changed": [False, True, True, False, False]})
@@ -19,31 +21,32 @@ def with_changes(rows: pd.DataFrame) -> pd.DataFrame:
         [[0, True], [1, False], [1, False], [0, False], [0, True]]
     """
     keys = _keys(rows)
-    just = rows.changed.groupby(keys).shift(fill_value=False)
-    change = (rows.changed & ~just).groupby(keys).cumsum().where(rows.changed, 0)
-    return rows.assign(change=change, calm=~rows.changed & ~just)
+    changed_before = rows.changed.groupby(keys).shift(fill_value=False)
+    change = (rows.changed & ~changed_before).groupby(keys).cumsum().where(rows.changed, 0)
+    return rows.assign(change=change, calm=~rows.changed & ~changed_before)
 
 
 def own_alarms(run: pd.DataFrame) -> tuple[float, float]:
-    """Return how well a learner's own alarms match the changes.
+    """Compare a learner's own alarms with the changes.
 
     Args:
         run: the table that ``prequential`` returns.
 
     Returns:
-        The share of changes with an alarm during the change, and alarms in 100 calm steps of a
+        The share of changes with an alarm during the change, and the alarms per 100 calm steps of a
         node. NaN where the learner raises no alarms or the concepts are unknown.
     """
     if run.alarm.isna().all():
         return float("nan"), float("nan")
     rows = with_changes(run)
-    during, calm = rows[rows.change > 0], rows[rows.calm & (rows.concept >= 0)]
-    noticed = during.alarm.astype(bool).groupby(_keys(during, "change")).any()
-    return float(noticed.mean()), float(100 * calm.alarm.astype(float).mean())
+    during = rows[rows.change > 0]
+    calm = rows[rows.calm & (rows.concept >= 0)]
+    detected = during.alarm.astype(bool).groupby(_keys(during, "change")).any()
+    return float(detected.mean()), float(100 * calm.alarm.astype(float).mean())
 
 
 def detection(rows: pd.DataFrame, column: str) -> tuple[float, float, float]:
-    """Return how well the alarms of a drift detector match the changes.
+    """Compare the alarms of a drift detector with the changes.
 
     The step after a change counts neither as a detection nor as a false alarm.
 
@@ -56,7 +59,8 @@ def detection(rows: pd.DataFrame, column: str) -> tuple[float, float, float]:
         to its first alarm, and the percentage of calm steps with an alarm.
     """
     rows = with_changes(rows)
-    during, calm = rows[rows.change > 0], rows[rows.calm]
+    during = rows[rows.change > 0]
+    calm = rows[rows.calm]
     before = during.rows.groupby(_keys(during, "change")).cumsum() - during.rows
     delay = (before + during[column]).groupby(_keys(during, "change")).min()
     known = delay.dropna()
@@ -68,4 +72,5 @@ def detection(rows: pd.DataFrame, column: str) -> tuple[float, float, float]:
 
 
 def _keys(rows: pd.DataFrame, *more: str) -> list[pd.Series]:
+    """Return the columns to group by, as far as the rows have them."""
     return [rows[name] for name in ("method", "seed", "node", *more) if name in rows]

@@ -1,4 +1,4 @@
-"""Configuration of a stream run, and what opens its stream and its network."""
+"""Configuration of a stream run, and the functions that open its stream and its network."""
 
 import re
 from collections.abc import Iterator
@@ -23,9 +23,13 @@ from flame.streams.sources.tables.config import TableConfig
 from flame.streams.sources.tables.stream import table_stream
 from flame.streams.stream import Stream
 
-_SOURCES = ("synthetic", "table", "mri")
-_SECTIONS = {**{name: name for name in _SOURCES}, "schedule": "synthetic"}
-"""The source that each section belongs to."""
+_SOURCE_KEYS = {
+    "synthetic": "synthetic.source",
+    "table": "table.files",
+    "mri": "mri.hospitals",
+    "schedule": "synthetic.source",
+}
+"""The key that chooses the source of rows which each section describes."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +63,31 @@ class StreamConfig(Section):
 
     def rules(self) -> Iterator[Rule]:
         """One source, no section of another source, and methods and detectors that exist."""
-        sources = [self.synthetic.source, self.table.files, self.mri.hospitals]
+        sources = {
+            "synthetic.source": self.synthetic.source,
+            "table.files": self.table.files,
+            "mri.hospitals": self.mri.hospitals,
+        }
         yield (
-            sum(map(bool, sources)) == 1,
+            sum(map(bool, sources.values())) == 1,
             "set exactly one of synthetic.source, table.files and mri.hospitals",
         )
-        for name, source in _SECTIONS.items():
+        for name, key in _SOURCE_KEYS.items():
             section = getattr(self, name)
             yield (
-                sources[_SOURCES.index(source)] or section == type(section)(),
-                f"[{name}] goes with [{source}], which is not where rows come from",
+                sources[key] or section == type(section)(),
+                f"[{name}] has an effect only where {key} is set: remove [{name}], or set {key} as "
+                "the only source",
             )
-        yield len(set(self.seeds)) == len(self.seeds), "seeds: each once"
+        yield len(set(self.seeds)) == len(self.seeds), "seeds: name each seed once"
         for name in self.detectors:
-            DETECTORS[name]
-        yield self.all_methods, "compare, methods: at least one"
+            DETECTORS[name]  # raises BadInput where the name is unknown
+        yield self.all_methods, "compare, methods: name at least one method"
         for name in self.methods:
             yield (
                 re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,59}", name),
-                f"methods.{name}: at most 60 letters, digits and _ . + - as a name",
+                f"methods.{name}: a name has at most 60 letters, digits and characters of _ . + -, "
+                "and begins with a letter or a digit",
             )
 
     @property
@@ -87,11 +97,14 @@ class StreamConfig(Section):
 
 
 def open_stream(config: StreamConfig, seed: int) -> Stream:
-    """Return the stream of a seed; the drift schedule is the same for every seed.
+    """Open the stream of a seed.
 
     Args:
         config: the configuration of the run.
         seed: decides the rows and the label noise.
+
+    Returns:
+        The stream. Its drift schedule is the same for every seed.
 
     Raises:
         BadInput: the topology needs places that the source does not have, or it changes over
@@ -103,10 +116,11 @@ def open_stream(config: StreamConfig, seed: int) -> Stream:
         raise BadInput("gossip.topology = 'places' needs table.places")
     if config.mri.hospitals:
         return mri_stream(config.mri, seed)
-    schedule, links = config.schedule, None
+    schedule = config.schedule
+    links = None
     if schedule.spread == ALONG_GRAPH:
         if config.gossip.topology in CHANGING:
-            raise BadInput("schedule.spread = 'along-graph' needs a topology that stays as it is")
+            raise BadInput("schedule.spread = 'along-graph' needs a topology that never changes")
         names = tuple(f"node-{k + 1}" for k in range(schedule.nodes))
         links = GossipNetwork(config.gossip, names).links(0)
     plan = plan_of(schedule, links, config.gossip.seed)
@@ -114,14 +128,17 @@ def open_stream(config: StreamConfig, seed: int) -> Stream:
 
 
 def open_network(config: StreamConfig, stream: Stream) -> Network:
-    """Return the network that every method trains, without weights.
+    """Open the network that every method trains.
 
     Args:
         config: the configuration of the run.
         stream: the stream, whose features and classes decide the size of the network.
 
+    Returns:
+        The network; it holds no weights.
+
     Raises:
-        BadInput: an image network, and rows of the stream are not square images.
+        BadInput: the network is for images, and rows of the stream are not square images.
     """
     if config.network == "image":
         from flame.streams.networks.cnn import ImageNetwork

@@ -22,7 +22,7 @@ DETECTORS.register("eddm")(binary.EDDM)
 DETECTORS.register("hddm-a")(binary.HDDMA)
 DETECTORS.register("hddm-w")(binary.HDDMW)
 _BINARY = ("ddm", "eddm", "hddm-a", "hddm-w")
-"""Detectors that only take errors, 0 or 1."""
+"""Detectors that only accept errors, 0 or 1."""
 
 
 class Watch:
@@ -41,33 +41,34 @@ class Watch:
     """
 
     def __init__(self, names: Iterable[str], nodes: int) -> None:
-        self._each = {name: [DETECTORS[name]() for _ in range(nodes)] for name in names}
+        self._detectors = {name: [DETECTORS[name]() for _ in range(nodes)] for name in names}
 
-    def see(self, values: Array, there: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-        """Show the detectors a batch, and return their first alarms.
+    def see(self, values: Array, exists: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+        """Update the detectors with the values of a batch.
 
         Args:
-            values: what is watched (n, m), such as errors, in order of time.
-            there: mask (n, m) of the rows that exist.
+            values: values (n, m) to watch, such as errors, in order of time.
+            exists: mask (n, m) of the rows that exist.
 
         Returns:
-            For each detector the row (n,) at which it first alarmed, from 1; NaN: no alarm.
+            For each detector the row (n,) at which it raised its first alarm, from 1; NaN: no
+            alarm.
         """
         return {
             name: np.array(
                 [
-                    first_alarm(one, row[here])
-                    for one, row, here in zip(each, values, there, strict=True)
+                    first_alarm(detector, row[mask])
+                    for detector, row, mask in zip(detectors, values, exists, strict=True)
                 ]
             )
-            for name, each in self._each.items()
+            for name, detectors in self._detectors.items()
         }
 
 
 def label_free(stream: Stream, names: Iterable[str]) -> pd.DataFrame:
-    """Watch every feature of a stream with detectors of its own, which need no labels.
+    """Watch every feature of a stream with its own detectors, which need no labels.
 
-    Detectors that only take errors of 0 and 1 are left out.
+    Detectors that only accept errors of 0 and 1 are left out.
 
     Args:
         stream: the stream.
@@ -75,35 +76,38 @@ def label_free(stream: Stream, names: Iterable[str]) -> pd.DataFrame:
 
     Returns:
         A row for each step, from the second on, and each node, with the columns ``node``,
-        ``changed`` and ``rows`` of ``prequential``. ``alarm_NAME`` is the row at which the first
-        feature's detector alarmed, from 1, or NaN.
+        ``changed`` and ``rows`` of ``prequential``. ``alarm_NAME`` is the row at which the detector
+        of any feature raised the first alarm, from 1, or NaN.
     """
     usable = [name for name in names if name not in _BINARY]
-    count, nodes = int(np.prod(stream.shape)), len(stream.nodes)
-    watches, found = [Watch(usable, nodes) for _ in range(count)], []
+    count = int(np.prod(stream.shape))
+    nodes = len(stream.nodes)
+    watches = [Watch(usable, nodes) for _ in range(count)]
+    tables = []
     for step, batch in enumerate(stream.batches):
         x = batch.x.reshape(*batch.y.shape, count)
-        each = [watch.see(x[..., k], batch.there) for k, watch in enumerate(watches)]
-        first = {f"alarm_{n}": np.fmin.reduce([alarms[n] for alarms in each]) for n in usable}
-        known = {"node": stream.nodes, "changed": stream.changed[step]}
-        known["rows"] = batch.there.sum(axis=1)
-        found.append(pd.DataFrame({**known, **first}))
-    return pd.concat(found[1:], ignore_index=True)
+        alarms = [watch.see(x[..., k], batch.exists) for k, watch in enumerate(watches)]
+        first = {f"alarm_{name}": np.fmin.reduce([a[name] for a in alarms]) for name in usable}
+        columns = {"node": stream.nodes, "changed": stream.changed[step]}
+        columns["rows"] = batch.exists.sum(axis=1)
+        tables.append(pd.DataFrame({**columns, **first}))
+    return pd.concat(tables[1:], ignore_index=True)
 
 
 def first_alarm(detector: Any, values: Array) -> float:
-    """Show all values to a detector, and return how many it had seen at its first alarm.
+    """Update a detector with all values, and find its first alarm.
 
     Args:
         detector: a detector of river.
         values: values (m,) in order of time.
 
     Returns:
-        The number of values, or NaN without an alarm.
+        The number of values up to the first alarm, with the value that raised it; NaN without an
+        alarm.
     """
-    found = float("nan")
+    count = float("nan")
     for place, value in enumerate(values):
         detector.update(float(value))
-        if detector.drift_detected and np.isnan(found):
-            found = place + 1.0
-    return found
+        if detector.drift_detected and np.isnan(count):
+            count = place + 1.0
+    return count

@@ -8,32 +8,26 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.core.scores import Correction, Update
-from flame.federation.gossip.method import (
-    METHODS,  # noqa: F401  (registers every method)
-    NodeStates,
-    Round,
-    open_method,
-)
+from flame.federation.gossip.method import NodeStates, Round, open_method
 from flame.federation.gossip.network import GossipNetwork
 from flame.federation.strategies.strategy import State, open_strategy
 from flame.streams.networks.base import Array
 
 BYTES = 4
-"""Bytes of a number in a message, which is sent in 32 bits."""
+"""Bytes of a number in a message: numbers are sent in 32 bits."""
 EXCHANGES: Registry[type["Exchange"]] = Registry("exchange")
 
 
 class Exchange:
     """How the nodes of a stream exchange models, round by round.
 
-    Rounds are counted over all steps of the stream. ``number`` is that of the current round, from
-    0, and -1 before the first; ``now`` is who receives what in it. ``sent`` (n,) counts the bytes
-    that each node has sent.
+    Rounds are counted over all steps of the stream. ``number`` is the number of the current round,
+    from 0, and -1 before the first. ``now`` holds its mixing weights and the messages that arrive.
+    ``sent`` (n,) counts the bytes that each node has sent.
 
     Args:
         peers: the nodes, their links, and when they are away.
-        name: name of what combines the models: a gossip method, or an aggregation strategy of the
-            server.
+        name: name of the gossip method, or of the aggregation strategy of the server.
         options: options of the method or strategy.
         rate: learning rate of the nodes, the default of some strategies.
 
@@ -45,13 +39,15 @@ class Exchange:
     def __init__(
         self, peers: GossipNetwork, name: str, options: Mapping[str, float], rate: float
     ) -> None:
-        self.peers, self.nodes = peers, len(peers.names)
-        self.number, self.sent = -1, np.zeros(self.nodes)
+        self.peers = peers
+        self.nodes = len(peers.names)
+        self.number = -1
+        self.sent = np.zeros(self.nodes)
         self.now = self._round(0)
         self.open(name, options, rate)
 
     def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
-        """Set up the method or strategy that combines models; nothing by default.
+        """Set up the method or strategy that combines models; do nothing by default.
 
         Args:
             name: name of the method or strategy.
@@ -66,34 +62,44 @@ class Exchange:
         return self.peers.participating(self.number)
 
     def _round(self, number: int) -> Round:
+        """Return the mixing weights and the arrived messages of a round."""
         raise NotImplementedError
 
     def given(self, models: Array) -> Array:
-        """Return the models (n, size) that nodes start a round with, unchanged by default.
+        """Choose the models with which nodes start a round.
 
         Args:
             models: models (n, size) of the nodes.
+
+        Returns:
+            Models (n, size), unchanged by default.
         """
         return models
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
-        """Return the next models (n, size) of nodes that have one model each.
+        """Combine the models of nodes that have one model each.
 
         Args:
             before: models (n, size) before the local training of the round.
             trained: models (n, size) after it.
             counts: number (n,) of rows that each node trained on.
+
+        Returns:
+            Models (n, size) with which the nodes go on.
         """
         raise NotImplementedError
 
     def average(self, models: Array, counts: Array) -> Array:
-        """Return averages (n, size) over the nodes that each node receives from, by counts.
+        """Average models over the nodes that each node receives from, weighted by counts.
 
-        For learners that have several models for each node.
+        Learners that have several models for each node average them one after another.
 
         Args:
             models: one model of each node (n, size).
             counts: number (n,) of rows that each node's model was trained on.
+
+        Returns:
+            The average (n, size) at each node.
         """
         return self.now.by(counts) @ models
 
@@ -107,17 +113,20 @@ class Exchange:
         self.sent = self.sent + BYTES * np.where(self.now.hears, numbers, 0.0).sum(axis=0)
 
     def correction(self, node: int) -> Correction:
-        """Return how the strategy changes the gradients of a node; not at all by default.
+        """Return the strategy's change to the gradients of a node.
 
         Args:
             node: number of the node, from 0.
+
+        Returns:
+            The correction; by default none.
         """
         return Correction()
 
 
 @EXCHANGES.register("alone")
 class Alone(Exchange):
-    """Every node learns on its own, and sends nothing.
+    """Every node learns by itself, and sends nothing.
 
     Example:
         >>> from flame.federation.gossip.network import GossipConfig
@@ -128,8 +137,8 @@ class Alone(Exchange):
     """
 
     def _round(self, number: int) -> Round:
-        itself = np.eye(self.nodes, dtype=bool)
-        return Round(itself * 1.0, itself, np.ones(self.nodes, bool), np.random.default_rng(0))
+        arrived = np.eye(self.nodes, dtype=bool)
+        return Round(arrived * 1.0, arrived, np.ones(self.nodes, bool), np.random.default_rng(0))
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
         """See ``Exchange``."""
@@ -154,11 +163,7 @@ class Gossip(Exchange):
     """
 
     def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
-        """See ``Exchange``.
-
-        Raises:
-            BadInput: the method does not work with so few neighbours.
-        """
+        """See ``Exchange``; raise BadInput where a node has too few neighbours for the method."""
         self.method = open_method(name, options)
         self.method.check(self.peers.heard)
         self._memory: dict[str, Array] = {}
@@ -168,17 +173,17 @@ class Gossip(Exchange):
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
         """See ``Exchange``."""
-        swarm = self.method.mix(NodeStates(before, self._memory), trained, self.now)
-        self._memory = swarm.memory
+        states = self.method.mix(NodeStates(before, self._memory), trained, self.now)
+        self._memory = states.memory
         self.sent = self.sent + BYTES * self.method.numbers(before.shape[1], self.now)
-        return swarm.models
+        return states.models
 
 
 @EXCHANGES.register("server")
 class Server(Exchange):
     """A server receives all models, and combines them by a strategy of ``flame train``.
 
-    Only what nodes upload is counted as sent.
+    Only uploads of the nodes are counted as sent.
 
     Example:
         FedAvg weights the models by rows: (10 * 0 + 30 * 1) / 40.
@@ -192,19 +197,16 @@ class Server(Exchange):
     """
 
     def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
-        """See ``Exchange``.
-
-        Raises:
-            BadInput: the strategy gives sites models of their own, does not wait for all sites, or
-                needs plain gradient steps.
-        """
+        """See ``Exchange``; raise BadInput where the strategy does not work on streams."""
         self.strategy = open_strategy(name, options, rate)
         if self.strategy.personal or len(self.strategy.corrections(State([]), "")) > 1:
-            raise BadInput(f"strategy {name}: sites have models of their own; not on streams")
+            raise BadInput(
+                f"strategy {name} gives sites their own models, which streams do not support"
+            )
         if self.strategy.enough:
-            raise BadInput(f"strategy {name} does not wait for all sites; streams go by rounds")
+            raise BadInput(f"strategy {name} does not wait for all sites, and streams need rounds")
         if self.strategy.plain_gradients:
-            raise BadInput(f"strategy {name} counts on plain gradient steps; streams take Adam's")
+            raise BadInput(f"strategy {name} needs plain gradient steps, and streams use Adam")
         self._state: State | None = None
         self._latest = np.ones(self.nodes, bool)
 
@@ -215,23 +217,24 @@ class Server(Exchange):
         return super().next()
 
     def _round(self, number: int) -> Round:
-        there = self.peers.participating(number)
-        heard = (there[None] & there[:, None]) | np.eye(self.nodes, dtype=bool)
+        participating = self.peers.participating(number)
+        arrived = (participating[None] & participating[:, None]) | np.eye(self.nodes, dtype=bool)
         weights = np.full((self.nodes, self.nodes), 1 / self.nodes)
-        return Round(weights, heard, there, np.random.default_rng([self.peers.config.seed, number]))
+        rng = np.random.default_rng([self.peers.config.seed, number])
+        return Round(weights, arrived, participating, rng)
 
     def given(self, models: Array) -> Array:
-        """See ``Exchange``. A node that was away gets the present model of the server."""
-        behind = self.now.participating & ~self._latest
-        return np.where(behind[:, None], models[self._latest.argmax()], models)
+        """See ``Exchange``. A node that was away receives the present model of the server."""
+        returning = self.now.participating & ~self._latest
+        return np.where(returning[:, None], models[self._latest.argmax()], models)
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
         """See ``Exchange``."""
         state = self._state or State([before[0]])
-        there = self.peers.participating(self.number) & (counts > 0)
+        sending = self.peers.participating(self.number) & (counts > 0)
         updates = [
             Update(f"{k:06d}", [trained[k]], int(counts[k]), 0.0, 0.0)
-            for k in np.flatnonzero(there)
+            for k in np.flatnonzero(sending)
         ]
         if updates:
             state = self.strategy.aggregate(state, updates)
@@ -240,13 +243,13 @@ class Server(Exchange):
         return np.where(self.peers.participating(self.number)[:, None], state.weights[0], trained)
 
     def sends(self, numbers: float | Array) -> None:
-        """Count the upload of a message to the server, which passes it on.
+        """Count the upload of a message to the server, which forwards it.
 
         Args:
             numbers: as in ``Exchange``; a message for several receivers is uploaded once.
         """
-        most = numbers.max(axis=0) if np.ndim(numbers) > 1 else numbers  # type: ignore[union-attr]
-        self.sent = self.sent + BYTES * most * self.peers.participating(max(self.number, 0))
+        size = numbers.max(axis=0) if np.ndim(numbers) > 1 else numbers  # type: ignore[union-attr]
+        self.sent = self.sent + BYTES * size * self.peers.participating(max(self.number, 0))
 
     def correction(self, node: int) -> Correction:
         """See ``Exchange``."""

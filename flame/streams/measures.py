@@ -12,6 +12,7 @@ from flame.streams.changes import own_alarms
 RECOVERED = 0.95
 """Share of its accuracy before a change at which a node counts as recovered."""
 _SHARES = ("accuracy", "without_changes", "worst_node", "detected")
+"""Figures of ``summary`` that are shares, from 0 to 1."""
 
 
 class Interval(NamedTuple):
@@ -29,10 +30,13 @@ class Interval(NamedTuple):
 
 
 def interval(values: "Sequence[float] | pd.Series[float] | np.ndarray") -> Interval:
-    """Return the mean over seeds with its 95 % confidence interval: mean +- t s / sqrt(n).
+    """Compute the mean over seeds with its 95 % confidence interval: mean +- t s / sqrt(n).
 
     Args:
-        values: a value for each seed. NaNs are left out; without any other value all is NaN.
+        values: a value for each seed. NaNs are left out.
+
+    Returns:
+        The mean and its bounds. The bounds are NaN with one value; all are NaN without a value.
 
     Example:
         t is 12.71 with one degree of freedom.
@@ -46,12 +50,12 @@ def interval(values: "Sequence[float] | pd.Series[float] | np.ndarray") -> Inter
         return Interval(float("nan"), float("nan"), float("nan"))
     if len(known) == 1:
         return Interval(float(known[0]), float("nan"), float("nan"))
-    half = student.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known))
-    return Interval(known.mean(), known.mean() - half, known.mean() + half)
+    half_width = student.ppf(0.975, len(known) - 1) * known.std(ddof=1) / np.sqrt(len(known))
+    return Interval(known.mean(), known.mean() - half_width, known.mean() + half_width)
 
 
 def summary(run: pd.DataFrame) -> dict[str, float]:
-    """Return the figures of one method and seed.
+    """Compute the figures of one method and seed.
 
     Args:
         run: the table that ``prequential`` returns.
@@ -62,12 +66,13 @@ def summary(run: pd.DataFrame) -> dict[str, float]:
         - ``accuracy``: mean over steps and nodes.
         - ``without_changes``: the same without the steps of a change.
         - ``worst_node``: lowest mean accuracy of a node.
-        - ``recovery``: mean steps from the beginning of a change until a node is back at 95 % of
-          its accuracy before; a node that never is counts the steps to the end of the run.
+        - ``recovery``: mean number of steps from the beginning of a change until a node is back at
+          95 % of its accuracy before. For a node that never is, the steps to the end of the run
+          count.
         - ``forgetting``: mean loss of accuracy of a node from the last step with a concept to the
           step after the concept came back.
         - ``detected``: share of changes at which the learner raised an alarm.
-        - ``false_alarms``: alarms of the learner in 100 calm steps of a node.
+        - ``false_alarms``: alarms of the learner per 100 calm steps of a node.
         - ``bytes``: bytes that a node sent, mean over nodes.
         - ``consensus``: mean distance of the nodes' models from their mean.
 
@@ -87,17 +92,17 @@ def summary(run: pd.DataFrame) -> dict[str, float]:
         >>> {name: round(float(figures[name]), 2) for name in ("accuracy", "recovery", "detected")}
         {'accuracy': 0.75, 'recovery': 2.0, 'detected': 1.0}
     """
-    nodes, (noticed, false) = run.groupby("node").accuracy.mean(), own_alarms(run)
+    by_node = run.groupby("node").accuracy.mean()
+    detected, false_alarms = own_alarms(run)
+    parts = [part for _, part in run.groupby("node")]
     return {
         "accuracy": run.accuracy.mean(),
         "without_changes": run[~run.changed & (run.concept >= 0)].accuracy.mean(),
-        "worst_node": nodes.min(),
-        "recovery": _mean(
-            [steps for _, part in run.groupby("node") for steps in _recoveries(part)]
-        ),
-        "forgetting": _mean([lost for _, part in run.groupby("node") for lost in _forgotten(part)]),
-        "detected": noticed,
-        "false_alarms": false,
+        "worst_node": by_node.min(),
+        "recovery": _mean([steps for part in parts for steps in _recoveries(part)]),
+        "forgetting": _mean([loss for part in parts for loss in _losses_on_return(part)]),
+        "detected": detected,
+        "false_alarms": false_alarms,
         "bytes": run.groupby("node").bytes.sum().mean(),
         "consensus": run.consensus.mean(),
     }
@@ -108,66 +113,79 @@ def _mean(values: list[float]) -> float:
 
 
 def _recoveries(part: pd.DataFrame) -> list[float]:
-    accuracy, changed, found = part.accuracy.to_numpy(), part.changed.to_numpy(), []
+    """Return the steps that a node took to recover from each of its changes."""
+    accuracy = part.accuracy.to_numpy()
+    changed = part.changed.to_numpy()
+    steps = []
     for at in np.flatnonzero(changed & ~np.roll(changed, 1)):
         if at == 0:
             continue
-        back = np.flatnonzero(accuracy[at:] >= RECOVERED * accuracy[at - 1])
-        found.append(float(back[0]) if len(back) else float(len(accuracy) - at))
-    return found
+        recovered = np.flatnonzero(accuracy[at:] >= RECOVERED * accuracy[at - 1])
+        steps.append(float(recovered[0]) if len(recovered) else float(len(accuracy) - at))
+    return steps
 
 
-def _forgotten(part: pd.DataFrame) -> list[float]:
-    """Accuracy at the last step with a concept, less that one step after the concept came back."""
-    concept, accuracy = part.concept.to_numpy(), part.accuracy.to_numpy()
-    found, last = [], dict[int, float]()
+def _losses_on_return(part: pd.DataFrame) -> list[float]:
+    """Return accuracy at the last step with a concept less that one step after its return."""
+    concept = part.concept.to_numpy()
+    accuracy = part.accuracy.to_numpy()
+    losses = []
+    last_accuracy: dict[int, float] = {}
     for at in range(1, len(concept)):
         if concept[at] != concept[at - 1]:
-            last[concept[at - 1]] = accuracy[at - 1]
-            if concept[at] in last and list(concept[at : at + 2]) == [concept[at]] * 2:
-                found.append(last[concept[at]] - accuracy[at + 1])
-    return found
+            last_accuracy[concept[at - 1]] = accuracy[at - 1]
+            if concept[at] in last_accuracy and list(concept[at : at + 2]) == [concept[at]] * 2:
+                losses.append(last_accuracy[concept[at]] - accuracy[at + 1])
+    return losses
 
 
-def possible(name: str, found: Interval, steps: int) -> Interval:
-    """Return the interval of a figure, with its bounds cut to values that the figure can take.
+def possible(name: str, figure: Interval, steps: int) -> Interval:
+    """Cut the bounds of a figure's interval to values that the figure can take.
 
     Args:
         name: name of a figure of ``summary``.
-        found: its mean and interval.
+        figure: its mean and interval.
         steps: number of steps of the run, the largest ``recovery``.
+
+    Returns:
+        The same mean, with bounds from -1 to 1 for ``forgetting``, from 0 to 1 for shares, from 0
+        to 100 for ``false_alarms``, from 0 to ``steps`` for ``recovery``, and from 0 for others.
 
     Example:
         >>> bounds = possible("accuracy", Interval(0.9, 0.7, 1.1), steps=10)
         >>> (bounds.low, bounds.high)
         (0.7, 1.0)
     """
-    least = -1.0 if name == "forgetting" else 0.0
-    most = {"false_alarms": 100.0, "recovery": float(steps)}.get(name, np.inf)
-    most = 1.0 if name in (*_SHARES, "forgetting") else most
-    return Interval(found.value, *(float(x) for x in np.clip(found[1:], least, most)))
+    lowest = -1.0 if name == "forgetting" else 0.0
+    highest = {"false_alarms": 100.0, "recovery": float(steps)}.get(name, np.inf)
+    highest = 1.0 if name in (*_SHARES, "forgetting") else highest
+    return Interval(figure.value, *(float(x) for x in np.clip(figure[1:], lowest, highest)))
 
 
 def area_lost(run: pd.DataFrame, oracle: pd.DataFrame) -> float:
-    """Return the sum over steps of the oracle's mean accuracy less that of a method.
+    """Sum over steps the oracle's mean accuracy less that of a method.
 
     Args:
         run: the table that ``prequential`` returns for the method.
         oracle: the same for the oracle.
+
+    Returns:
+        The area between both curves, in steps; negative where the method is better.
     """
     lost = oracle.groupby("step").accuracy.mean() - run.groupby("step").accuracy.mean()
     return float(lost.sum())
 
 
 def gap_closed(method: float, baseline: float, oracle: float) -> float:
-    """Return the share of the gap to the oracle that a method closes.
-
-    It is (method - baseline) / (oracle - baseline), or NaN where the oracle is not better.
+    """Compute the share of the gap between baseline and oracle that a method closes.
 
     Args:
         method: figure of the method.
         baseline: figure of the baseline.
         oracle: figure of the oracle.
+
+    Returns:
+        (method - baseline) / (oracle - baseline), or NaN where the oracle is not better.
 
     Example:
         >>> gap_closed(0.75, baseline=0.5, oracle=1.0)

@@ -1,4 +1,4 @@
-"""Methods that learn from streams: a learner, and how its nodes exchange what they learn."""
+"""Methods that learn from streams: a learner, and how its nodes exchange their models."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from flame.streams.stream import Stream
 
 @dataclass(frozen=True)
 class MethodConfig(Section):
-    """A learner, and how its nodes exchange what they learn."""
+    """A learner, and how its nodes exchange their models."""
 
     learner: str = "fine-tune"
     """Name of a stream learner."""
@@ -29,8 +29,8 @@ class MethodConfig(Section):
     strategy_options: dict[str, Any] = field(default_factory=dict)
     """Options of the strategy."""
     annealed: bool = False
-    """Whether the learning rate falls to 0 over the rounds of a step, as ``training.annealed`` says
-    for all methods."""
+    """Whether the learning rate falls to 0 over the rounds of a step; ``training.annealed`` sets
+    this for all methods."""
 
     def rules(self) -> Iterator[Rule]:
         """Learner and exchange exist, and a strategy is given only where it is used."""
@@ -40,7 +40,7 @@ class MethodConfig(Section):
         yield (
             used or (self.strategy == "fedavg" and not self.strategy_options),
             f"methods.strategy: learner '{self.learner}' with exchange '{self.exchange}' would "
-            "not use it; it is for a learner of one model a node with exchange 'server'",
+            "not use it; a strategy needs a learner with one model per node and exchange 'server'",
         )
 
 
@@ -80,11 +80,14 @@ KNOWN: Mapping[str, MethodConfig] = {
 
 
 def chosen(compare: tuple[str, ...], own: Mapping[str, MethodConfig]) -> dict[str, MethodConfig]:
-    """Return the methods of a run by name, built-in ones first.
+    """Choose the methods of a run.
 
     Args:
         compare: names of built-in methods, or of ``own`` ones.
-        own: further methods by name; one replaces the built-in method of its name.
+        own: further methods by name; each replaces the built-in method of its name.
+
+    Returns:
+        The methods by name, built-in ones first.
 
     Raises:
         BadInput: a name in ``compare`` is unknown.
@@ -107,7 +110,7 @@ def begin(
     pace: Pace,
     seed: int,
 ) -> Learner:
-    """Return a learner that is ready for the first batch.
+    """Open a learner, and prepare it for the first batch.
 
     Args:
         method: the method.
@@ -115,7 +118,10 @@ def begin(
         network: the network to train.
         gossip: topology and gossip method.
         pace: training of a step.
-        seed: decides the initial weights and what the learner draws.
+        seed: decides the initial weights and the random draws of the learner.
+
+    Returns:
+        The learner, with its network, exchange and initial weights.
 
     Raises:
         BadInput: an option is wrong, the method needs true concepts that the stream does not have,
@@ -123,11 +129,14 @@ def begin(
     """
     exchange = EXCHANGES[method.exchange]
     learner = open_learner(method.learner, method.options)
-    if learner.is_told and (stream.concept < 0).any():
-        raise BadInput(f"{method.learner} is told the true concept, which nobody knows here")
+    if learner.is_oracle and (stream.concept < 0).any():
+        raise BadInput(
+            f"learner '{method.learner}' needs the true concepts, which this stream does not have; "
+            "leave it out"
+        )
     peers = GossipNetwork(gossip, stream.nodes, stream.links)
-    mixes = method.strategy if method.exchange == "server" else gossip.method
+    name = method.strategy if method.exchange == "server" else gossip.method
     options = method.strategy_options if method.exchange == "server" else gossip.options
     pace = replace(pace, annealed=pace.annealed or method.annealed)
-    learner.begin(network, exchange(peers, mixes, options, pace.rate), pace, seed)
+    learner.begin(network, exchange(peers, name, options, pace.rate), pace, seed)
     return learner

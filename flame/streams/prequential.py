@@ -15,7 +15,7 @@ from flame.streams.networks.base import Array
 from flame.streams.stream import Batch, Stream
 
 _EARLIER = 10
-"""Number of earlier batches that forgetting is measured on: the most recent ones."""
+"""Number of earlier batches, the most recent ones, on which forgetting is measured."""
 
 
 def prequential(
@@ -23,9 +23,9 @@ def prequential(
     stream: Stream,
     detectors: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Run a learner over a stream, testing each batch before it is learned from.
+    """Run a learner over a stream, and test each batch before the learner trains on it.
 
-    A node that is away in the first round of a step never learns from the batch of that step.
+    A node that is away in the first round of a step never trains on the batch of that step.
 
     Args:
         learner: a learner that has begun; it is trained.
@@ -39,61 +39,67 @@ def prequential(
         - ``rows``: number of rows of the batch.
         - ``accuracy``: share of true labels predicted before training; NaN without a row.
         - ``earlier``: mean accuracy on up to ten batches before the previous one.
-        - ``alarm_NAME``: row at which the detector first alarmed, from 1, or NaN. Detectors see
-          errors on the training labels, which may be wrong, as they would at a hospital.
+        - ``alarm_NAME``: row at which the detector raised its first alarm, from 1, or NaN.
+          Detectors see errors on the training labels, which may be wrong, as they would at a
+          hospital.
         - ``bytes``, ``moved``, ``divergence`` and ``consensus``: of the training in the step
-          before. Bytes sent; distance that the mean model moved; mean distance of the nodes'
-          models from their mean, before they were first mixed and at the end.
-        - ``alarm``: whether the learner took the batch for another concept; NaN where it raises
+          before. ``bytes`` counts the bytes sent. ``moved`` is the distance that the mean model
+          moved. The mean distance of the nodes' models from their mean is ``divergence`` before
+          they were first mixed, and ``consensus`` at the end.
+        - ``alarm``: whether the learner assigned the batch to another concept; NaN where it raises
           no alarms.
 
     Raises:
         FlameError: a model is no longer finite.
     """
-    watch, found = Watch(detectors, len(stream.nodes)), list[pd.DataFrame]()
+    watch = Watch(detectors, len(stream.nodes))
+    tables: list[pd.DataFrame] = []
     trained: Mapping[str, Any] = {}
     for step, batch in enumerate(stream.batches):
         if step:
-            told = learner.predict(batch.x).argmax(axis=-1)
+            predicted = learner.predict(batch.x).argmax(axis=-1)
             older = stream.batches[max(0, step - 1 - _EARLIER) : step - 1]
-            alarms = watch.see((told != batch.y).astype(float), batch.there)
+            alarms = watch.see((predicted != batch.y).astype(float), batch.exists)
             tested = {
                 "step": step,
                 "node": stream.nodes,
                 "concept": stream.concept[step],
                 "changed": stream.changed[step],
-                "rows": batch.there.sum(axis=1),
-                "accuracy": _share(told == batch.truth, batch),
+                "rows": batch.exists.sum(axis=1),
+                "accuracy": _share(predicted == batch.truth, batch),
                 "earlier": _earlier(learner, older),
                 **{f"alarm_{name}": rows for name, rows in alarms.items()},
             }
-            found.append(pd.DataFrame({**tested, **trained}))
+            tables.append(pd.DataFrame({**tested, **trained}))
         trained = _train(learner, batch, stream.concept[step])
         if not np.isfinite(learner.models).all():
             raise FlameError(
-                f"at step {step} its models are no numbers any more; lower training.rate, or the "
-                "rate of its strategy_options"
+                f"at step {step} its models are no longer finite; lower training.rate, or the rate "
+                "in its strategy_options"
             )
-        if found:
-            found[-1]["alarm"] = learner.alarms if learner.alarming else np.nan
-    return pd.concat(found, ignore_index=True)
+        if tables:
+            tables[-1]["alarm"] = learner.alarms if learner.alarming else np.nan
+    return pd.concat(tables, ignore_index=True)
 
 
 def _train(learner: Learner, batch: Batch, concept: NDArray[np.int_]) -> Mapping[str, Any]:
-    sent, before = learner.exchange.sent, learner.models.mean(axis=0)
-    here = learner.exchange.peers.participating(learner.exchange.number + 1)
-    learner.learn(replace(batch, there=batch.there & here[:, None]), concept)
+    """Train on a batch, and return the figures of the training by column."""
+    sent_before = learner.exchange.sent
+    mean_before = learner.models.mean(axis=0)
+    participating = learner.exchange.peers.participating(learner.exchange.number + 1)
+    learner.learn(replace(batch, exists=batch.exists & participating[:, None]), concept)
     return {
-        "bytes": learner.exchange.sent - sent,
-        "moved": np.linalg.norm(learner.models.mean(axis=0) - before),
+        "bytes": learner.exchange.sent - sent_before,
+        "moved": np.linalg.norm(learner.models.mean(axis=0) - mean_before),
         "divergence": learner.divergence,
         "consensus": apart(learner.models),
     }
 
 
-def _share(right: NDArray[np.bool_], batch: Batch) -> Array:
-    rows = batch.there.sum(axis=1)
-    return np.where(rows > 0, (right & batch.there).sum(axis=1) / np.maximum(rows, 1), np.nan)
+def _share(correct: NDArray[np.bool_], batch: Batch) -> Array:
+    """Return the share (n,) of each node's rows that are correct; NaN without a row."""
+    rows = batch.exists.sum(axis=1)
+    return np.where(rows > 0, (correct & batch.exists).sum(axis=1) / np.maximum(rows, 1), np.nan)
 
 
 def _earlier(learner: Learner, batches: Sequence[Batch]) -> Array | float:

@@ -1,4 +1,4 @@
-"""Batches and streams: the rows that each node gets in each step."""
+"""Batches and streams: the rows that each node receives in each step."""
 
 from dataclasses import dataclass, replace
 
@@ -18,18 +18,18 @@ class Batch:
         y: labels (node, m) to train on.
         truth: true labels (node, m) to test on; they differ from ``y`` where the stream declares
             label noise.
-        there: mask (node, m) of the rows that exist; the others are padding.
+        exists: mask (node, m) of the rows that exist; the others are padding.
     """
 
     x: Array
     y: Labels
     truth: Labels
-    there: NDArray[np.bool_]
+    exists: NDArray[np.bool_]
 
     @property
     def weight(self) -> Array:
         """Weights (node, m): 1.0 for a row that exists, 0.0 for padding."""
-        return self.there.astype(float)
+        return self.exists.astype(float)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +44,8 @@ class Stream:
             has known concepts.
         simulated: whether the rows are simulated.
         links: links (node, node) between neighbours by geography; None: the nodes have no places.
-        moving: mask (step, node) of the steps at which a gradual or incremental change goes on;
-            None: changes are sudden or unknown.
+        moving: mask (step, node) of the steps at which a gradual or incremental change begins or
+            continues; None: changes are sudden or unknown.
         left_out: number of rows of a table that are in no batch.
     """
 
@@ -61,14 +61,14 @@ class Stream:
     @property
     def rows(self) -> int:
         """Number of rows of all batches and nodes."""
-        return int(sum(batch.there.sum() for batch in self.batches))
+        return int(sum(batch.exists.sum() for batch in self.batches))
 
     @property
     def changed(self) -> NDArray[np.bool_]:
-        """Mask (step, node) of the steps at which the concept changes or goes on changing."""
+        """Mask (step, node) of the steps at which the concept changes or continues to change."""
         first = np.zeros((1, len(self.nodes)), bool)
-        found = np.vstack([first, self.concept[1:] != self.concept[:-1]])
-        return found if self.moving is None else found | self.moving
+        differs = np.vstack([first, self.concept[1:] != self.concept[:-1]])
+        return differs if self.moving is None else differs | self.moving
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -76,10 +76,13 @@ class Stream:
         return self.batches[0].x.shape[2:]
 
     def first(self, steps: int) -> "Stream":
-        """Return the beginning of the stream.
+        """Cut the stream after its first steps.
 
         Args:
             steps: number of steps to keep.
+
+        Returns:
+            A stream of the first ``steps`` steps.
         """
         moving = None if self.moving is None else self.moving[:steps]
         return replace(
@@ -88,24 +91,30 @@ class Stream:
 
 
 def padded(rows: list[tuple[Array, Labels, Labels]], shape: tuple[int, ...]) -> Batch:
-    """Return a batch of nodes that have different numbers of rows.
+    """Pad the rows of all nodes to one number of rows.
 
     Args:
-        rows: features (m, ...), labels (m,) and true labels (m,) of each node.
+        rows: features (m, ...), labels (m,) and true labels (m,) of each node; m may differ.
         shape: shape of the features of one row.
+
+    Returns:
+        The batch, in which padding is 0.
 
     Example:
         >>> one, two = np.ones((1, 3)), np.ones((2, 3))
         >>> y = np.array([0, 1])
-        >>> padded([(one, y[:1], y[:1]), (two, y, y)], shape=(3,)).there.tolist()
+        >>> padded([(one, y[:1], y[:1]), (two, y, y)], shape=(3,)).exists.tolist()
         [[True, False], [True, True]]
     """
     most = max((len(y) for _, y, _ in rows), default=0)
     x = np.zeros((len(rows), most, *shape))
-    y, truth = (np.zeros((len(rows), most), np.int64) for _ in range(2))
-    there = np.zeros((len(rows), most), bool)
-    for node, (features, labels, true) in enumerate(rows):
+    y = np.zeros((len(rows), most), np.int64)
+    truth = np.zeros((len(rows), most), np.int64)
+    exists = np.zeros((len(rows), most), bool)
+    for node, (features, labels, true_labels) in enumerate(rows):
         count = len(labels)
-        x[node, :count], y[node, :count], truth[node, :count] = features, labels, true
-        there[node, :count] = True
-    return Batch(x, y, truth, there)
+        x[node, :count] = features
+        y[node, :count] = labels
+        truth[node, :count] = true_labels
+        exists[node, :count] = True
+    return Batch(x, y, truth, exists)

@@ -1,7 +1,8 @@
 """Radiobiology: linear-quadratic (LQ) survival, BED, EQD2, and the RBE of protons and carbon ions.
 
-The LQ model gives S = exp(-alpha D - beta d D) for a dose D in fractions of d Gy. RBE applies to
-physical doses only, never to an RBE-weighted one (DICOM DoseType EFFECTIVE).
+The LQ model gives the surviving fraction S = exp(-alpha D - beta d D) of cells for a dose D in
+fractions of d Gy. The relative biological effectiveness (RBE) multiplies physical doses only, never
+an RBE-weighted one (DICOM DoseType EFFECTIVE).
 
 Reference:
     Fowler 1989, doi:10.1259/0007-1285-62-740-679 (LQ model).
@@ -37,7 +38,7 @@ limit at zero dose, and RBEmin, the limit at large dose.
 
 @RBE_LIMITS.register("mcnamara")
 def mcnamara(let: float, alpha_beta: float) -> tuple[float, float]:
-    """Return RBEmax and RBEmin of protons by the model of McNamara.
+    """Compute RBEmax and RBEmin of protons by the model of McNamara.
 
     RBEmax = 0.99064 + 0.35605 LETd / (alpha/beta), RBEmin = 1.1012 - 0.0038703 sqrt(alpha/beta)
     LETd.
@@ -45,6 +46,9 @@ def mcnamara(let: float, alpha_beta: float) -> tuple[float, float]:
     Args:
         let: LETd in keV/um.
         alpha_beta: alpha/beta of photons in Gy.
+
+    Returns:
+        RBEmax and RBEmin, without unit.
 
     Reference:
         McNamara et al. 2015, doi:10.1088/0031-9155/60/21/8399.
@@ -61,13 +65,16 @@ def mcnamara(let: float, alpha_beta: float) -> tuple[float, float]:
 
 @RBE_LIMITS.register("wedenberg")
 def wedenberg(let: float, alpha_beta: float) -> tuple[float, float]:
-    """Return RBEmax and RBEmin of protons by the model of Wedenberg.
+    """Compute RBEmax and RBEmin of protons by the model of Wedenberg.
 
     RBEmax = 1 + 0.434 LETd / (alpha/beta), RBEmin = 1.
 
     Args:
         let: LETd in keV/um.
         alpha_beta: alpha/beta of photons in Gy.
+
+    Returns:
+        RBEmax and RBEmin, without unit.
 
     Reference:
         Wedenberg et al. 2013, doi:10.3109/0284186X.2012.705892.
@@ -81,7 +88,7 @@ def wedenberg(let: float, alpha_beta: float) -> tuple[float, float]:
 
 @RBE_LIMITS.register("carabe")
 def carabe(let: float, alpha_beta: float) -> tuple[float, float]:
-    """Return RBEmax and RBEmin of protons by the model of Carabe.
+    """Compute RBEmax and RBEmin of protons by the model of Carabe.
 
     With L = 2.686 LETd / (alpha/beta): RBEmax = 0.843 + 0.154 L, RBEmin = 1.09 + 0.006 L. The
     constant 2.686 Gy is alpha/beta of V79 cells.
@@ -89,6 +96,9 @@ def carabe(let: float, alpha_beta: float) -> tuple[float, float]:
     Args:
         let: LETd in keV/um.
         alpha_beta: alpha/beta of photons in Gy.
+
+    Returns:
+        RBEmax and RBEmin, without unit.
 
     Reference:
         Carabe et al. 2012, doi:10.1088/0031-9155/57/5/1159.
@@ -103,7 +113,7 @@ def carabe(let: float, alpha_beta: float) -> tuple[float, float]:
 
 @RBE_LIMITS.register("mkm")
 def mkm(let: float, alpha_beta: float) -> tuple[float, float]:
-    """Return RBEmax and RBEmin of carbon ions by the microdosimetric-kinetic model with saturation.
+    """Compute RBEmax and RBEmin of carbon ions by the saturated microdosimetric-kinetic model.
 
     alpha of the ion is that of photons plus beta z, where z is the dose of one event to a domain:
     RBEmax = 1 + z / (alpha/beta), RBEmin = 1. LETd stands for the lineal energy. Domains have a
@@ -112,6 +122,9 @@ def mkm(let: float, alpha_beta: float) -> tuple[float, float]:
     Args:
         let: LETd in keV/um; 0 gives an RBE of 1.
         alpha_beta: alpha/beta of photons in Gy.
+
+    Returns:
+        RBEmax and RBEmin, without unit.
 
     Reference:
         Kase et al. 2006, doi:10.1667/RR3536.1.
@@ -126,7 +139,7 @@ def mkm(let: float, alpha_beta: float) -> tuple[float, float]:
 
 
 def rbe(dose: Array | float, let: float, alpha_beta: float, model: str) -> Array:
-    """Return the RBE of a physical dose per fraction.
+    """Compute the RBE of a physical dose per fraction.
 
     RBE = [sqrt(r^2 + 4 d r RBEmax + 4 d^2 RBEmin^2) - r] / (2 d), with r = alpha/beta.
 
@@ -143,21 +156,24 @@ def rbe(dose: Array | float, let: float, alpha_beta: float, model: str) -> Array
         >>> round(float(rbe(2.0, let=2.0, alpha_beta=4.0, model="wedenberg")), 3)
         1.106
     """
-    low, high = RBE_LIMITS[model](let, alpha_beta)
-    d, r = np.maximum(np.asarray(dose, float), 1e-9), alpha_beta
-    return np.asarray((np.sqrt(r**2 + 4 * d * r * low + 4 * (d * high) ** 2) - r) / (2 * d))
+    rbe_max, rbe_min = RBE_LIMITS[model](let, alpha_beta)
+    # The formula divides by the dose; its limit at zero dose is RBEmax.
+    d = np.maximum(np.asarray(dose, float), 1e-9)
+    r = alpha_beta
+    return np.asarray((np.sqrt(r**2 + 4 * d * r * rbe_max + 4 * (d * rbe_min) ** 2) - r) / (2 * d))
 
 
 def weighted_dose(phase: Phase, alpha_beta: float = ALPHA_BETA, model: str = "") -> float:
-    """Return the RBE-weighted dose of a phase in Gy(RBE).
-
-    A dose that is RBE-weighted already, and a photon dose, is returned as it is.
+    """Compute the RBE-weighted dose of a phase: its physical dose times the RBE.
 
     Args:
         phase: one phase of a course.
         alpha_beta: alpha/beta of photons in Gy, for the RBE model.
         model: name in RBE_LIMITS for a phase of known LET; empty: that of RBE_MODEL. Without LET
             the fixed RBE applies.
+
+    Returns:
+        Dose in Gy(RBE). A photon dose and an already RBE-weighted dose are returned unchanged.
 
     Example:
         >>> round(weighted_dose(Phase(Radiation.PROTON, dose=60.0, fractions=30)), 6)
@@ -172,14 +188,17 @@ def weighted_dose(phase: Phase, alpha_beta: float = ALPHA_BETA, model: str = "")
 
 
 def bed(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
-    """Return the biologically effective dose of a course in Gy: the sum of D (1 + d /
-    (alpha/beta)).
+    """Compute the biologically effective dose (BED) of a course.
 
-    D is the RBE-weighted dose of a phase and d that of one of its fractions.
+    BED is the sum of D (1 + d / (alpha/beta)) over phases, where D is the RBE-weighted dose of a
+    phase and d that of one of its fractions.
 
     Args:
         treatment: course of radiotherapy.
         alpha_beta: alpha/beta of the tissue in Gy.
+
+    Returns:
+        BED in Gy.
 
     Example:
         >>> bed(Treatment((Phase(Radiation.PHOTON, dose=60.0, fractions=30),)))
@@ -193,11 +212,14 @@ def bed(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
 
 
 def eqd2(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
-    """Return the equivalent dose in 2 Gy fractions in Gy: BED / (1 + 2 / (alpha/beta)).
+    """Compute the equivalent dose in 2 Gy fractions (EQD2): BED / (1 + 2 / (alpha/beta)).
 
     Args:
         treatment: course of radiotherapy.
         alpha_beta: alpha/beta of the tissue in Gy.
+
+    Returns:
+        EQD2 in Gy.
 
     Example:
         >>> eqd2(Treatment((Phase(Radiation.PHOTON, dose=60.0, fractions=30),)))
@@ -207,7 +229,7 @@ def eqd2(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
 
 
 def surviving_fraction(dose: Array | float, alpha: float, beta: float) -> Array:
-    """Return the surviving fraction after one fraction: exp(-alpha d - beta d^2).
+    """Compute the surviving fraction of cells after one fraction: exp(-alpha d - beta d^2).
 
     Args:
         dose: dose d in Gy(RBE), of any shape.
@@ -226,11 +248,13 @@ def surviving_fraction(dose: Array | float, alpha: float, beta: float) -> Array:
 
 
 def fraction_days(phase: Phase) -> list[int]:
-    """Return the day of each fraction, counted from the start of radiotherapy: five fractions a
-    week.
+    """List the day of each fraction, with five fractions a week.
 
     Args:
         phase: one phase of a course.
+
+    Returns:
+        Days from the start of radiotherapy, in ascending order.
 
     Example:
         >>> fraction_days(Phase(Radiation.PHOTON, dose=14.0, fractions=7))

@@ -1,6 +1,6 @@
 """Response Assessment in Neuro-Oncology (RANO): a rating of every imaging day, with its reason.
 
-Steroid dose and clinical state are not available and not used.
+The ratings do not use steroid dose and clinical state, as these are not available.
 
 Reference:
     Wen et al. 2010, doi:10.1200/JCO.2009.26.3541 (RANO 2010).
@@ -40,7 +40,7 @@ class Burden:
         day: day from the start of radiotherapy.
         size: size of the target lesions, in ml or mm² as the criteria require.
         rest: whether any lesion is present, measurable or not.
-        new: whether a measurable lesion lies where there was none at baseline.
+        new: whether a measurable lesion lies where none was at baseline.
         flair: volume of the whole abnormality in ml; None where unknown.
     """
 
@@ -65,8 +65,9 @@ class Criteria:
         targets: largest number of target lesions.
         flair_growth: change of the whole abnormality from its smallest volume at or above which the
             rating is PD; None: not used. RANO 2010 gives no number.
-        unsure_days: days after radiotherapy within which PD needs confirmation (12 weeks).
-        look_days: shortest time in days from unconfirmed PD to the scan that confirms it (4 weeks).
+        unsure_days: days after radiotherapy within which PD needs confirmation; 84 are 12 weeks.
+        look_days: shortest time in days from unconfirmed PD to the scan that confirms it; 28 are 4
+            weeks.
     """
 
     name: str
@@ -83,19 +84,44 @@ class Criteria:
 CRITERIA = {
     c.name: c
     for c in (
-        Criteria("rano-2.0-volume", "ml", -0.65, 0.40, True, 3),
-        Criteria("rano-2.0", "mm²", -0.50, 0.25, True, 3),
-        Criteria("rano-2010", "mm²", -0.50, 0.25, False, 5, flair_growth=0.40),
+        Criteria(
+            "rano-2.0-volume",
+            "ml",
+            partial=-0.65,
+            growth=0.40,
+            after_radiotherapy=True,
+            targets=3,
+        ),
+        Criteria(
+            "rano-2.0",
+            "mm²",
+            partial=-0.50,
+            growth=0.25,
+            after_radiotherapy=True,
+            targets=3,
+        ),
+        Criteria(
+            "rano-2010",
+            "mm²",
+            partial=-0.50,
+            growth=0.25,
+            after_radiotherapy=False,
+            targets=5,
+            flair_growth=0.40,
+        ),
     )
 }
 """Criteria by name."""
 
 
 def criteria_named(name: str) -> Criteria:
-    """Return the criteria with a name.
+    """Look up criteria by name.
 
     Args:
         name: key of CRITERIA.
+
+    Returns:
+        The criteria.
 
     Raises:
         BadInput: the name is unknown; the message suggests the nearest one.
@@ -107,7 +133,7 @@ def criteria_named(name: str) -> Criteria:
 
 @dataclass(frozen=True)
 class Assessment:
-    """Rating of one day, with the sizes that it rests on.
+    """Rating of one day, with the sizes on which it is based.
 
     Args:
         burden: tumour burden of the day.
@@ -144,13 +170,16 @@ class Progression:
 
 
 def baseline_of(days: Sequence[int], end_of_radiotherapy: int, rules: Criteria) -> int | None:
-    """Return the day of the baseline, or None where no day can serve as one.
+    """Find the day of the baseline.
 
     Args:
         days: imaging days from the start of radiotherapy.
         end_of_radiotherapy: day of the last fraction.
-        rules: criteria; they say whether the baseline is the first day after radiotherapy, or the
-            last day before it.
+        rules: criteria; they define whether the baseline is the first day after radiotherapy or
+            the last day up to its start.
+
+    Returns:
+        Day from the start of radiotherapy, or None where no day can serve as baseline.
 
     Example:
         >>> baseline_of([-5, 60, 150], 42, CRITERIA["rano-2.0"])
@@ -187,103 +216,112 @@ def assess(days: Sequence[Burden], end_of_radiotherapy: int, rules: Criteria) ->
     if start is None:
         return [Assessment(b, Rating.BEFORE, why="no day to serve as baseline") for b in days]
     baseline = next(b for b in days if b.day == start)
-    found, nadir, flair = list[Assessment](), baseline.size, baseline.flair
+    assessments: list[Assessment] = []
+    nadir = baseline.size
+    flair = baseline.flair
     for burden in days:
         if burden.day < baseline.day:
-            found.append(Assessment(burden, Rating.BEFORE, why="before the baseline"))
+            assessments.append(Assessment(burden, Rating.BEFORE, why="before the baseline"))
         elif burden is baseline:
             why = (
                 "first day after radiotherapy"
                 if rules.after_radiotherapy
-                else ("last day before radiotherapy")
+                else "last day before radiotherapy"
             )
-            found.append(Assessment(burden, Rating.BASELINE, burden.size, nadir, why=why))
+            assessments.append(Assessment(burden, Rating.BASELINE, burden.size, nadir, why=why))
         else:
             rated = _rated(burden, baseline, nadir, flair, rules)
             if rated.rating is Rating.PD:
                 unsure = burden.day <= end_of_radiotherapy + rules.unsure_days
-                rated = _confirmed(found, rated, rules) if unsure else rated
-            found = _resolved(found, rated, rules)
+                rated = _confirmed(assessments, rated, rules) if unsure else rated
+            assessments = _resolved(assessments, rated, rules)
             nadir = min(nadir, burden.size)
             flair = burden.flair if flair is None else min(flair, burden.flair or flair)
-    return found
+    return assessments
 
 
 def _rated(
     burden: Burden, baseline: Burden, nadir: float, flair: float | None, rules: Criteria
 ) -> Assessment:
-    grown, shrunk = _change(burden.size, nadir), _change(burden.size, baseline.size)
-    rating, why = Rating.SD, "neither PR nor PD"
-    spread = _change(burden.flair, flair)
+    """Rate one day after the baseline, before any confirmation of PD."""
+    from_nadir = _change(burden.size, nadir)
+    from_baseline = _change(burden.size, baseline.size)
+    flair_change = _change(burden.flair, flair)
+    rated = Assessment(burden, Rating.SD, baseline.size, nadir, from_baseline, from_nadir)
     if burden.new:
-        rating, why = Rating.PD, "a new measurable lesion"
-    elif grown is not None and grown >= rules.growth:
-        rating, why = Rating.PD, f"{grown:+.0%} from the nadir (PD from {rules.growth:+.0%})"
-    elif nadir == 0 and burden.size > 0:
-        rating, why = Rating.PD, "measurable again after none was"
-    elif rules.flair_growth is not None and spread is not None and spread >= rules.flair_growth:
-        rating, why = Rating.PD, f"{spread:+.0%} of the abnormality that does not enhance"
-    elif not burden.rest:
-        rating, why = Rating.CR, "no lesion is left"
-    elif shrunk is not None and shrunk <= rules.partial:
-        rating, why = Rating.PR, f"{shrunk:+.0%} from baseline (PR from {rules.partial:+.0%})"
-    return Assessment(burden, rating, baseline.size, nadir, shrunk, grown, why)
+        return replace(rated, rating=Rating.PD, why="a new measurable lesion")
+    if from_nadir is not None and from_nadir >= rules.growth:
+        why = f"{from_nadir:+.0%} from the nadir (PD from {rules.growth:+.0%})"
+        return replace(rated, rating=Rating.PD, why=why)
+    if nadir == 0 and burden.size > 0:
+        return replace(rated, rating=Rating.PD, why="measurable disease after a nadir of 0")
+    threshold = rules.flair_growth
+    if threshold is not None and flair_change is not None and flair_change >= threshold:
+        why = f"{flair_change:+.0%} of the whole abnormality from its smallest volume"
+        return replace(rated, rating=Rating.PD, why=why)
+    if not burden.rest:
+        return replace(rated, rating=Rating.CR, why="no lesion remains")
+    if from_baseline is not None and from_baseline <= rules.partial:
+        why = f"{from_baseline:+.0%} from baseline (PR from {rules.partial:+.0%})"
+        return replace(rated, rating=Rating.PR, why=why)
+    return replace(rated, why="neither PR nor PD")
 
 
 def _change(size: float | None, reference: float | None) -> float | None:
+    """Return the relative change of size; None where either is unknown or the reference is 0."""
     if size is None or not reference:
         return None
     # Rounding lets a change that equals a threshold in exact arithmetic reach it.
     return round(size / reference - 1, 9)
 
 
-def _confirmed(found: list[Assessment], rated: Assessment, rules: Criteria) -> Assessment:
+def _confirmed(earlier: list[Assessment], rated: Assessment, rules: Criteria) -> Assessment:
     """Rate early PD as unconfirmed, unless it confirms an earlier unconfirmed PD."""
-    waiting = [a for a in found if a.rating is Rating.UNCONFIRMED]
+    waiting = [a for a in earlier if a.rating is Rating.UNCONFIRMED]
     if waiting and rated.burden.day - waiting[0].burden.day >= rules.look_days:
         return rated
-    why = f"{rated.why}; too soon after radiotherapy to tell, look again"
+    why = f"{rated.why}; PD this soon after radiotherapy needs a confirming scan"
     return replace(rated, rating=Rating.UNCONFIRMED, why=why)
 
 
-def _resolved(found: list[Assessment], rated: Assessment, rules: Criteria) -> list[Assessment]:
+def _resolved(earlier: list[Assessment], rated: Assessment, rules: Criteria) -> list[Assessment]:
     """Confirm or reject earlier unconfirmed PD by a scan that is late enough."""
     late = [
         a
-        for a in found
+        for a in earlier
         if a.rating is Rating.UNCONFIRMED and rated.burden.day - a.burden.day >= rules.look_days
     ]
     if not late:
-        return [*found, rated]
+        return [*earlier, rated]
     confirmed = rated.rating is Rating.PD
     verdict = Rating.PD if confirmed else Rating.NOT_PD
     word = "confirmed" if confirmed else "not confirmed"
     note = f"; {word} on day {rated.burden.day}"
-    resolved = [replace(a, rating=verdict, why=a.why + note) if a in late else a for a in found]
+    resolved = [replace(a, rating=verdict, why=a.why + note) if a in late else a for a in earlier]
     return [*resolved, rated]
 
 
-def progression(found: Sequence[Assessment], death: float | None = None) -> Progression | None:
-    """Return the time to the first confirmed PD or to death, whichever is earlier.
+def progression(ratings: Sequence[Assessment], death: float | None = None) -> Progression | None:
+    """Compute the time to the first confirmed PD or to death, whichever is earlier.
 
     Args:
-        found: assessments in order of days.
+        ratings: ratings in order of days.
         death: day of death from the start of radiotherapy; None where the patient is not known to
             have died.
 
     Returns:
-        The time; without an event it is censored at the last imaging day. None without an event and
-        without imaging after the baseline.
+        Time to progression; without an event it is censored at the last imaging day. None without
+        an event and without imaging after the baseline.
 
     Example:
         >>> days = [Burden(60, 10.0), Burden(250, 15.0)]
         >>> progression(assess(days, 42, CRITERIA["rano-2.0-volume"]))
         Progression(days=250, progressed=True)
     """
-    looks = [a.burden.day for a in found if a.rating not in (Rating.BEFORE, Rating.BASELINE)]
-    events = [a.burden.day for a in found if a.rating is Rating.PD]
+    rated = [a.burden.day for a in ratings if a.rating not in (Rating.BEFORE, Rating.BASELINE)]
+    events = [a.burden.day for a in ratings if a.rating is Rating.PD]
     if death is not None:
         events.append(int(death))
     if events:
         return Progression(min(events), True)
-    return Progression(looks[-1], False) if looks else None
+    return Progression(rated[-1], False) if rated else None

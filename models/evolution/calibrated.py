@@ -1,10 +1,10 @@
 """Split-conformal calibration of an evolution model on patients that it was not trained on.
 
 Log volumes are stretched about their median, separately below and above, until the 90 % band covers
-the whole course of 90 % of the calibration patients. The voxel probability is calibrated by
-temperature scaling. For a new patient exchangeable with them, the band covers the whole course with
-probability 90 % or more. It covers a single day more often. Both calibrations need only sums over
-patients on a grid, so sums over centres give the pooled result.
+the whole course of 90 % of the calibration patients. Temperature scaling calibrates the voxel
+probability. For a new patient exchangeable with the calibration patients, the band covers the whole
+course with probability 90 % or more. It covers a single day more often. Both calibrations need only
+sums over patients on a grid, so sums over centres give the pooled result.
 
 Reference:
     Vovk et al. 2005; Romano et al. 2019, arXiv:1905.03222 (conformal prediction).
@@ -30,9 +30,13 @@ STRETCHES = np.exp(np.linspace(np.log(0.05), np.log(50), 300))
 """Grid of factors on log volumes about their median."""
 TEMPERATURES = np.exp(np.linspace(-2.0, 2.5, 46))
 """Grid of temperatures that divide the voxel logit."""
+_UNCERTAIN_LOGIT = 4
+"""Absolute logit below which a voxel counts as uncertain."""
 _LEAST_CASES = 3
-_centre = attrgetter("centre")
+"""Smallest number of calibration cases."""
 _LEAST_SPREAD = 0.02
+"""Smallest distance of log volumes from their median to the edge of the band."""
+_centre = attrgetter("centre")
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class Calibration:
     temperature: float = 1.0
 
     def apply(self, forecast: Forecast, largest_ml: float) -> Forecast:
-        """Return a calibrated forecast.
+        """Calibrate a forecast.
 
         Log volumes with median m become m + factor (log V - m), with ``low`` below and ``high``
         above m. The voxel probability becomes sigmoid(logit(p) / temperature).
@@ -58,6 +62,9 @@ class Calibration:
         Args:
             forecast: forecast of the model.
             largest_ml: upper limit of volumes in ml.
+
+        Returns:
+            Forecast with calibrated volumes and voxel probability.
 
         Example:
             >>> half = np.full((1, 1, 1), 0.5, np.float32)
@@ -90,10 +97,11 @@ class Sums(Additive):
     entropy: Array
 
     def calibration(self) -> Calibration:
-        """Return the calibration that the sums give.
+        """Derive the calibration from the sums.
 
-        The factor of each side is the ceil((n + 1)(1 + LEVEL) / 2)-th smallest of n patients. The
-        temperature is that of the least cross-entropy.
+        Returns:
+            Calibration. The factor of each side is the ceil((n + 1)(1 + LEVEL) / 2)-th smallest of
+            n patients. The temperature is that of the smallest cross-entropy.
         """
         n = int(self.counts[0].sum())
         rank = min(int(np.ceil((n + 1) * (1 + LEVEL) / 2)), n)
@@ -112,16 +120,21 @@ def summed(model: EvolutionModel, cases: list[EvolutionCase]) -> Sums:
     Args:
         model: trained model.
         cases: cases with later masks.
+
+    Returns:
+        Sums over the patients.
     """
-    counts, entropy = np.zeros((2, len(STRETCHES))), np.zeros(len(TEMPERATURES))
+    counts = np.zeros((2, len(STRETCHES)))
+    entropy = np.zeros(len(TEMPERATURES))
     for case in cases:
-        forecasts, needed = model.forecast(case, tuple(d for d, _ in case.later)), [0.0, 0.0]
+        forecasts = model.forecast(case, tuple(d for d, _ in case.later))
+        needed = [0.0, 0.0]
         for forecast, (_, mask) in zip(forecasts, case.later, strict=True):
             above, stretch = score(forecast, case.ml(mask))
             needed[above] = max(needed[above], stretch)
             logit = _logit(forecast.probability)
-            doubt = np.abs(logit) < 4
-            entropy += entropies(logit[doubt], mask[doubt])
+            uncertain = np.abs(logit) < _UNCERTAIN_LOGIT
+            entropy += entropies(logit[uncertain], mask[uncertain])
         for side, stretch in zip(counts, needed, strict=True):
             side[min(int(np.searchsorted(STRETCHES, stretch)), len(STRETCHES) - 1)] += 1
     return Sums(counts, entropy)
@@ -148,22 +161,25 @@ class Calibrated:
             cases: cases with later masks.
 
         Raises:
-            BadInput: fewer than three cases are left for the calibration.
+            BadInput: fewer than three cases remain for the calibration.
         """
-        learning, held = self.split(cases)
-        if len(held) < _LEAST_CASES:
+        training, calibrating = self.split(cases)
+        if len(calibrating) < _LEAST_CASES:
             raise BadInput(
-                f"{len(cases)} patients are too few to learn from and to calibrate; give "
+                f"{len(cases)} patients are too few to train and to calibrate the model; provide "
                 f"{_LEAST_CASES * self.one_in} or more"
             )
-        self.model.fit(learning)
-        self.calibration = summed(self.model, held).calibration()
+        self.model.fit(training)
+        self.calibration = summed(self.model, calibrating).calibration()
 
     def split(self, cases: list[EvolutionCase]) -> tuple[list[EvolutionCase], list[EvolutionCase]]:
-        """Return the training cases and the calibration cases.
+        """Split the cases of each centre into training and calibration cases.
 
         Args:
             cases: cases of one or several centres.
+
+        Returns:
+            Training cases, calibration cases.
 
         Example:
             >>> from types import SimpleNamespace as Case
@@ -171,23 +187,30 @@ class Calibrated:
             >>> [[c.name for c in part] for part in Calibrated(model=None, one_in=3).split(cases)]
             [[1, 2], [0, 3]]
         """
-        by_centre = groupby(sorted(cases, key=_centre), key=_centre)
-        placed = [item for _, own in by_centre for item in enumerate(own)]
-        learning = [case for n, case in placed if n % self.one_in]
-        return learning, [case for n, case in placed if not n % self.one_in]
+        training: list[EvolutionCase] = []
+        calibrating: list[EvolutionCase] = []
+        for _, of_centre in groupby(sorted(cases, key=_centre), key=_centre):
+            for n, case in enumerate(of_centre):
+                part = training if n % self.one_in else calibrating
+                part.append(case)
+        return training, calibrating
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """Return the calibrated forecasts of the model, one for each day.
+        """Forecast with the model and calibrate the forecasts.
 
         Args:
             case: patient with the treatment to forecast.
-            days: days from the start of radiotherapy.
+            days: days from the start of radiotherapy, in ascending order.
+
+        Returns:
+            One calibrated forecast for each day.
         """
         largest = case.ml(np.ones_like(case.tumour))
         return [self.calibration.apply(f, largest) for f in self.model.forecast(case, days)]
 
 
 def _logit(probability: NDArray[np.float32]) -> Array:
+    """Return the logit of probabilities clipped to [1e-6, 1 - 1e-6]."""
     p = np.clip(np.asarray(probability, np.float64), 1e-6, 1 - 1e-6)
     return np.asarray(np.log(p / (1 - p)))
 
@@ -201,7 +224,7 @@ def _logs(forecast: Forecast) -> Array:
 
 
 def score(forecast: Forecast, ml: float) -> tuple[bool, float]:
-    """Return the side of the true volume and the factor that lets the band reach it.
+    """Find the side of the true volume and the factor with which the band reaches it.
 
     Args:
         forecast: forecast of one day.
@@ -227,14 +250,14 @@ def score(forecast: Forecast, ml: float) -> tuple[bool, float]:
 
 
 def entropies(logits: Array, truth: NDArray[np.bool_]) -> Array:
-    """Return the cross-entropy at each of TEMPERATURES, summed over voxels.
+    """Compute the cross-entropy at each of TEMPERATURES, summed over voxels.
 
     Args:
         logits: predicted logits (n,).
         truth: whether each voxel is tumour (n,).
 
     Returns:
-        Sums (temperature,).
+        Sums (temperature,) in nats.
 
     Example:
         >>> entropies(np.array([0.0]), np.array([True]))[:2].round(4)  # log(2)

@@ -16,22 +16,26 @@ SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
 Volume = NDArray[np.float32]
 
 _OPERATED = 1.5
-"""Ratio of the earlier to the baseline volume above which surgery in between is assumed, so that
-the earlier image says nothing about growth.
+"""Ratio of the earlier to the baseline volume above which surgery in between is assumed. The
+earlier image then carries no information about growth.
 """
 
 
 def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -> EvolutionCase:
     """Build the evolution case of a patient whose images, masks and dose lie on one cube.
 
-    The baseline is the last day up to the start of radiotherapy with a tumour mask. An earlier
-    tumour more than 1.5 times as large is ignored, as surgery in between is assumed.
+    The baseline is the last day with a tumour mask up to the start of radiotherapy. If the tumour
+    on the day before it is more than 1.5 times as large, surgery in between is assumed, and the
+    earlier image is ignored.
 
     Args:
         patient: patient on the cube.
         white: white-matter fraction (x, y, z) on the cube, 0 to 1.
         grey: grey-matter fraction (x, y, z) on the cube, 0 to 1.
         centre: name of the centre.
+
+    Returns:
+        The case, with every later day that has a tumour mask.
 
     Raises:
         BadInput: the radiotherapy plan, the dose, or a tumour mask before radiotherapy is missing;

@@ -1,4 +1,4 @@
-"""Counterfactual radiotherapy: standard courses, and a patient's case under another radiation."""
+"""Counterfactual radiotherapy: standard courses, and a case with another radiation."""
 
 from dataclasses import replace
 
@@ -22,10 +22,13 @@ COURSES = {
 
 
 def main_radiation(treatment: Treatment) -> Radiation:
-    """Return the radiation that characterises a course: the last ion, else photons.
+    """Find the radiation that characterises a course: the last ion, or else photons.
 
     Args:
         treatment: course of radiotherapy.
+
+    Returns:
+        Radiation of the last phase with ions; photons without such a phase.
 
     Example:
         >>> str(main_radiation(COURSES[Radiation.CARBON]))  # after photons
@@ -36,10 +39,13 @@ def main_radiation(treatment: Treatment) -> Radiation:
 
 
 def last_day(treatment: Treatment | None) -> int:
-    """Return the day of the last fraction, counted from the start of radiotherapy.
+    """Find the day of the last fraction.
 
     Args:
         treatment: course of radiotherapy; None: 30 fractions, five a week.
+
+    Returns:
+        Day from the start of radiotherapy.
 
     Example:
         >>> last_day(None)
@@ -50,19 +56,21 @@ def last_day(treatment: Treatment | None) -> int:
 
 
 def under(case: EvolutionCase, radiation: Radiation) -> EvolutionCase:
-    """Return a case under another radiation.
+    """Replace the radiation of a case.
 
-    If the planned course has that main radiation, the case is returned unchanged. Otherwise the
-    standard course replaces it, and the planned RBE-weighted dose map is scaled to its
-    prescription, as the dose distribution of a new plan is unknown.
+    The standard course of the radiation replaces the planned course. The planned RBE-weighted dose
+    map is scaled to the new prescription, as the dose distribution of a new plan is unknown.
 
     Args:
         case: case with the planned course.
         radiation: radiation to forecast.
+
+    Returns:
+        The new case; the same case if its planned course already has that main radiation.
     """
     if main_radiation(case.treatment) is radiation:
         return case
-    planned, other = (
-        sum(weighted_dose(p) for p in t.phases) for t in (case.treatment, COURSES[radiation])
-    )
-    return replace(case, treatment=COURSES[radiation], dose=case.dose * np.float32(other / planned))
+    course = COURSES[radiation]
+    planned_gy = sum(weighted_dose(phase) for phase in case.treatment.phases)
+    prescribed_gy = sum(weighted_dose(phase) for phase in course.phases)
+    return replace(case, treatment=course, dose=case.dose * np.float32(prescribed_gy / planned_gy))

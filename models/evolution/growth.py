@@ -1,9 +1,9 @@
 """Reaction-diffusion growth of a glioma under fractionated radiotherapy.
 
 The density c follows dc/dt = div(D grad c) + rho c (1 - c) on white and grey matter. A fraction
-multiplies c by the LQ survival S(d). The killed cells go to a dead compartment that clears with a
-half-life. The solver takes explicit steps in a box around the tumour that grows with it, with zero
-flux at the border of the tissue.
+multiplies c by the LQ survival S(d). The killed cells move to a dead compartment, which clears with
+a half-life. The solver takes explicit steps with zero flux at the border of the tissue. It works in
+a box around the tumour that grows with it.
 
 Reference:
     Swanson et al. 2000, doi:10.1046/j.1365-2184.2000.00177.x (growth on white and grey matter).
@@ -20,9 +20,11 @@ Volume = NDArray[np.float32]
 Box = NDArray[np.int64]
 
 FLOOR = 1e-5
-"""Density below which a voxel counts as free of tumour: the box reaches a margin beyond it."""
+"""Density up to which a voxel counts as free of tumour."""
 _MARGIN = 4
-"""Margin of the box in voxels."""
+"""Margin in voxels of the box around all voxels with a density above FLOOR."""
+_BOX_DAYS = 4
+"""Days between two updates of the box."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,9 @@ class Growth:
 
 
 def diffusivity(white: Volume, grey: Volume, growth: Growth, least_tissue: float = 0.4) -> Volume:
-    """Return the diffusion coefficient of each voxel; it is 0 outside tissue.
+    """Compute the diffusion coefficient of each voxel.
 
-    Within tissue it is D (white + grey_ratio grey).
+    It is D (white + grey_ratio grey) within tissue and 0 elsewhere.
 
     Args:
         white: white-matter fraction (x, y, z), 0 to 1.
@@ -66,11 +68,14 @@ def diffusivity(white: Volume, grey: Volume, growth: Growth, least_tissue: float
 
 
 def stable_step(diffusion: float, spacing: float) -> float:
-    """Return a time step that keeps the explicit scheme stable: min(1, 0.9 h^2 / (6 D)) days.
+    """Compute a time step that keeps the explicit scheme stable: min(1, 0.9 h^2 / (6 D)) days.
 
     Args:
         diffusion: largest diffusion coefficient D in mm2/day.
         spacing: smallest voxel side h in mm.
+
+    Returns:
+        Time step in days, at most 1.
 
     Example:
         >>> round(stable_step(diffusion=2.7, spacing=3.0), 6)
@@ -94,10 +99,10 @@ def grow(
     Args:
         cells: density of live cells (x, y, z), 0 to 1.
         dead: density of dead cells (x, y, z), 0 to 1.
-        d: diffusion coefficient (x, y, z) in mm2/day; 0 where there is no tissue. The outermost
-            voxels count as no tissue.
-        growth: growth parameters; only the rate and the clearance are used.
-        spacing: side length of a voxel in mm, or one for each axis.
+        d: diffusion coefficient (x, y, z) in mm2/day; 0 outside tissue. The outermost voxels count
+            as no tissue.
+        growth: growth parameters, of which the rate and the clearance are used.
+        spacing: side length of a voxel in mm, the same for all axes or one for each.
         days: number of days.
         survival: surviving fraction (x, y, z) on each day with a fraction, by day from the start of
             this call; None: no radiotherapy.
@@ -116,13 +121,16 @@ def grow(
     if steps is None:
         steps = int(np.ceil(1.0 / stable_step(peak, float(np.min(spacing))))) if peak > 0 else 1
     faces = tuple(np.zeros(d.shape, np.float32) for _ in range(3))
-    cells, dead = np.array(cells, np.float32, order="C"), dead.copy()
+    cells = np.array(cells, np.float32, order="C")
+    dead = dead.copy()
     scale = (1 / steps / np.broadcast_to(spacing, 3) ** 2).astype(np.float32)
     _prepare(np.ascontiguousarray(d), scale, cells, *faces)
-    rate, decay = np.float32(growth.rate / steps), np.float32(0.5 ** (1 / growth.clearance_days))
-    spare, box = cells.copy(), _tumour_box(cells + dead, None)
+    rate = np.float32(growth.rate / steps)
+    remaining_share = np.float32(0.5 ** (1 / growth.clearance_days))
+    spare = cells.copy()
+    box = _tumour_box(cells + dead, None)
     for day in range(days):
-        if day % 4 == 0:
+        if day % _BOX_DAYS == 0:
             box = _tumour_box(cells, box)
         inside = tuple(slice(*span) for span in box.T)
         if survival is not None and day in survival:
@@ -132,25 +140,26 @@ def grow(
         for _ in range(steps):
             _step(cells, spare, *faces, rate, box)
             cells, spare = spare, cells
-        dead[inside] *= decay
+        dead[inside] *= remaining_share
     return cells, dead
 
 
 def _tumour_box(cells: Volume, last: Box | None) -> Box:
     """Return the index range (2, 3) of densities above FLOOR plus a margin; it never shrinks."""
     offset = np.zeros(3, np.int64) if last is None else last[0]
-    seen = cells if last is None else cells[tuple(slice(*span) for span in last.T)]
-    if not seen.size:
+    searched = cells if last is None else cells[tuple(slice(*span) for span in last.T)]
+    if not searched.size:
         return np.ones((2, 3), np.int64)
-    columns = seen.max(axis=2)
-    profiles = (columns.max(axis=1), columns.max(axis=0), seen.max(axis=(0, 1)))
-    where = [np.flatnonzero(p > FLOOR) for p in profiles]
-    if not len(where[0]):
+    columns = searched.max(axis=2)
+    profiles = (columns.max(axis=1), columns.max(axis=0), searched.max(axis=(0, 1)))
+    indices = [np.flatnonzero(p > FLOOR) for p in profiles]
+    if not len(indices[0]):
         return np.ones((2, 3), np.int64) if last is None else last
-    low = offset + [w[0] - _MARGIN for w in where]
-    high = offset + [w[-1] + 1 + _MARGIN for w in where]
+    low = offset + [index[0] - _MARGIN for index in indices]
+    high = offset + [index[-1] + 1 + _MARGIN for index in indices]
     if last is not None:
-        low, high = np.minimum(low, last[0]), np.maximum(high, last[1])
+        low = np.minimum(low, last[0])
+        high = np.maximum(high, last[1])
     return np.stack([np.maximum(low, 1), np.minimum(high, np.array(cells.shape) - 1)])
 
 
@@ -158,10 +167,10 @@ def _tumour_box(cells: Volume, last: Box | None) -> Box:
 def _prepare(
     d: Volume, scale: NDArray[np.float32], cells: Volume, fx: Volume, fy: Volume, fz: Volume
 ) -> None:
-    """Fill the mean coefficient at the face to the next voxel; 0 if either voxel has no tissue.
+    """Fill ``fx``, ``fy`` and ``fz`` with the mean coefficient at the face to the next voxel.
 
-    The outermost voxels count as no tissue, so that every other voxel has six neighbours. Cells
-    outside tissue are removed.
+    It is 0 if either voxel is no tissue. The outermost voxels count as no tissue, so that every
+    other voxel has six neighbours. Cells outside tissue are removed.
     """
     nx, ny, nz = d.shape
     half = np.float32(0.5) * scale
@@ -169,8 +178,8 @@ def _prepare(
         for j in range(ny):
             for k in range(nz):
                 here = d[i, j, k]
-                walled = i == 0 or j == 0 or k == 0 or i == nx - 1 or j == ny - 1 or k == nz - 1
-                if walled or here <= 0:
+                border = i == 0 or j == 0 or k == 0 or i == nx - 1 or j == ny - 1 or k == nz - 1
+                if border or here <= 0:
                     cells[i, j, k] = 0
                     continue
                 if i < nx - 2 and d[i + 1, j, k] > 0:
@@ -191,26 +200,36 @@ def _step(
     rate: np.float32,
     box: Box,
 ) -> None:
+    """Take one explicit step of diffusion and proliferation from ``c`` to ``out`` in the box."""
     # Rows are sliced first, as possibly negative indices would prevent vectorisation.
-    a, b = box[0, 2], box[1, 2]
+    a = box[0, 2]
+    b = box[1, 2]
     one = np.float32(1.0)
     for i in numba.prange(box[0, 0], box[1, 0]):
         for j in range(box[0, 1], box[1, 1]):
-            here, new = c[i, j, a:b], out[i, j, a:b]
-            up, down = c[i + 1, j, a:b], c[i - 1, j, a:b]
-            left, right = c[i, j + 1, a:b], c[i, j - 1, a:b]
-            front, back = c[i, j, a + 1 : b + 1], c[i, j, a - 1 : b - 1]
-            fu, fd = fx[i, j, a:b], fx[i - 1, j, a:b]
-            fl, fr = fy[i, j, a:b], fy[i, j - 1, a:b]
-            ff, fb = fz[i, j, a:b], fz[i, j, a - 1 : b - 1]
+            here = c[i, j, a:b]
+            new = out[i, j, a:b]
+            # The six neighbours, and the coefficients at the faces to them.
+            next_x = c[i + 1, j, a:b]
+            last_x = c[i - 1, j, a:b]
+            next_y = c[i, j + 1, a:b]
+            last_y = c[i, j - 1, a:b]
+            next_z = c[i, j, a + 1 : b + 1]
+            last_z = c[i, j, a - 1 : b - 1]
+            face_next_x = fx[i, j, a:b]
+            face_last_x = fx[i - 1, j, a:b]
+            face_next_y = fy[i, j, a:b]
+            face_last_y = fy[i, j - 1, a:b]
+            face_next_z = fz[i, j, a:b]
+            face_last_z = fz[i, j, a - 1 : b - 1]
             for k in range(b - a):
                 v = here[k]
                 flux = (
-                    fu[k] * (up[k] - v)
-                    + fd[k] * (down[k] - v)
-                    + fl[k] * (left[k] - v)
-                    + fr[k] * (right[k] - v)
-                    + ff[k] * (front[k] - v)
-                    + fb[k] * (back[k] - v)
+                    face_next_x[k] * (next_x[k] - v)
+                    + face_last_x[k] * (last_x[k] - v)
+                    + face_next_y[k] * (next_y[k] - v)
+                    + face_last_y[k] * (last_y[k] - v)
+                    + face_next_z[k] * (next_z[k] - v)
+                    + face_last_z[k] * (last_z[k] - v)
                 )
                 new[k] = v + flux + rate * v * (one - v)

@@ -1,10 +1,10 @@
 """Learned forecasts: a U-Net alone, or a U-Net that corrects the mechanistic forecast.
 
-The network adds to a prior logit and starts at zero, so an untrained network returns the prior. The
-U-Net alone takes the radiotherapy as input: the RBE-weighted dose map, the share of each radiation
-and the BED. In the hybrid, only the mechanistic forecast depends on the radiotherapy. Its network
-does not see the course, so it cannot mistake differences between centres for the effect of the
-radiation that they use.
+The network's output is added to a prior logit and starts at zero, so an untrained network returns
+the prior. The U-Net alone takes the radiotherapy as input: the RBE-weighted dose map, the share of
+each radiation and the BED. In the hybrid, only the mechanistic forecast depends on the
+radiotherapy. The hybrid's network does not see the course, so it cannot mistake differences between
+centres for the effect of the radiation that they use.
 """
 
 from abc import ABC, abstractmethod
@@ -45,15 +45,20 @@ Volume = NDArray[np.float32]
 
 REFERENCE = Treatment((Phase(Radiation.PHOTON, 60.0, 30),))
 """Course for which the hybrid's network sees the mechanistic forecast, whatever the treatment."""
-_FAR_MM, _LOGIT, _LARGEST = 20.0, 4.0, 6.0
+_FAR_MM = 20.0
+"""Largest distance in mm to the tumour surface in an input channel; the channel is scaled to 1."""
+_LOGIT = 4.0
+"""Divisor of the prior logit in an input channel, and its largest size in the U-Net alone."""
+_LARGEST = 6.0
+"""Largest size of the hybrid's prior logit."""
 _USUAL_GROWTH = np.log([0.05, 0.02])
 """Logs of a typical D in mm2/day and rho in 1/day, subtracted to centre the input."""
 _MOST = 3.0
 """Largest shift of the logit in either direction."""
 _NETWORK_ERROR = 0.2
-"""Standard deviation of the network's own error in log volume, beside that of the prior."""
+"""Standard deviation of the network's error in log volume, in addition to that of the prior."""
 _FEW = 30.0
-"""Voxels added to numerator and denominator of the Dice of changed voxels, so that a handful of
+"""Number of voxels added to numerator and denominator of the Dice of changed voxels, so that a few
 voxels cannot dominate it.
 """
 
@@ -66,11 +71,10 @@ class Seen:
         image: input channels (x, y, z, channel).
         numbers: conditioning inputs (number,).
         prior: logit (x, y, z) to which the network's output is added.
-        spread: cube roots (s,) of the prior's volumes minus their median. The network predicts
-            where the edge will be, but not the uncertainty of the course.
-        effect: part of the prior's logit that the given course adds to that of the reference
-            course.
-        ratio: volume under the given course divided by that under the reference course.
+        spread: cube roots (s,) of the prior's volumes in ml, minus their median. The network
+            predicts where the edge will be, but not the uncertainty of the course.
+        effect: number that the course of the case adds to the prior logit under REFERENCE.
+        ratio: volume under the course of the case divided by that under REFERENCE.
     """
 
     image: Volume
@@ -82,7 +86,7 @@ class Seen:
 
 
 def anatomy(case: EvolutionCase) -> list[NDArray[Any]]:
-    """Return the image channels that do not depend on the day.
+    """Build the image channels that do not depend on the day.
 
     Args:
         case: patient.
@@ -101,7 +105,7 @@ def anatomy(case: EvolutionCase) -> list[NDArray[Any]]:
 
 
 def patient(case: EvolutionCase, day: int) -> list[float]:
-    """Return the conditioning inputs that describe patient and day.
+    """Compute the conditioning inputs that describe patient and day.
 
     Args:
         case: patient.
@@ -117,10 +121,10 @@ def patient(case: EvolutionCase, day: int) -> list[float]:
 
 
 def radiotherapy(treatment: Treatment) -> list[float]:
-    """Return the conditioning inputs that describe the course of radiotherapy.
+    """Compute the conditioning inputs that describe the course of radiotherapy.
 
     Args:
-        treatment: course.
+        treatment: course of radiotherapy.
 
     Returns:
         Shares of photons, protons and carbon ions in the RBE-weighted dose, BED / 100 Gy, and dose
@@ -135,33 +139,40 @@ def radiotherapy(treatment: Treatment) -> list[float]:
 
 
 def corrected_loss(known: Any, added: Any) -> Any:
-    """Return the loss of the prior logit plus the network's output.
+    """Compute the loss of the prior logit plus the network's output.
 
-    It is the cross-entropy and soft Dice of the mask, plus the soft Dice of the voxels that changed
-    since baseline. Without the latter, unchanged voxels would dominate.
+    It is the cross-entropy and soft Dice loss of the mask, plus the soft Dice loss of the voxels
+    that changed since baseline. Without the last term, unchanged voxels would dominate.
 
     Args:
         known: mask, prior logit and baseline mask (n, x, y, z, 3).
         added: output of the network (n, x, y, z, 1).
+
+    Returns:
+        Scalar loss.
 
     Example:
         >>> known = np.array([1.0, 20.0, 1.0], np.float32).reshape(1, 1, 1, 1, 3)
         >>> round(float(corrected_loss(known, np.zeros((1, 1, 1, 1, 1), np.float32))), 4)
         0.0
     """
-    mask, prior, before = known[..., :1], known[..., 1:2], known[..., 2:]
+    mask = known[..., :1]
+    prior = known[..., 1:2]
+    before = known[..., 2:]
     p = keras.ops.sigmoid(added + prior)
-    expected, changed = (before * (1 - m) + (1 - before) * m for m in (p, mask))
-    each = (1, 2, 3, 4)
-    overlap = 2 * keras.ops.sum(expected * changed, each) + _FEW
-    total = keras.ops.sum(expected, each) + keras.ops.sum(changed, each) + _FEW
+    expected = before * (1 - p) + (1 - before) * p
+    changed = before * (1 - mask) + (1 - before) * mask
+    axes = (1, 2, 3, 4)
+    overlap = 2 * keras.ops.sum(expected * changed, axes) + _FEW
+    total = keras.ops.sum(expected, axes) + keras.ops.sum(changed, axes) + _FEW
     return masked_loss(mask, added + prior) + keras.ops.mean(1 - overlap / total)
 
 
 class LearnedEvolution(ABC):
     """Base of the learned models: a prior logit and a network that corrects it.
 
-    The forecast is sigmoid(prior + network output), shifted to the volume that the course implies.
+    The forecast is sigmoid(prior + output of the network), shifted to the volume that the course
+    implies.
 
     Args:
         steps: number of batches over the whole training.
@@ -182,7 +193,9 @@ class LearnedEvolution(ABC):
         filters: int = EvolutionConfig.filters,
         seed: int = 0,
     ) -> None:
-        self.steps, self.batch_size, self.seed = steps, batch_size, seed
+        self.steps = steps
+        self.batch_size = batch_size
+        self.seed = seed
         self.network: Any = unet(self.channels, 1, filters, levels=3, condition=self.numbers)
         self.optimizer = keras.optimizers.AdamW(2e-3, clipnorm=1.0)
         self.network.compile(self.optimizer, corrected_loss, jit_compile=False)
@@ -191,11 +204,14 @@ class LearnedEvolution(ABC):
 
     @abstractmethod
     def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
-        """Return the network's input for each day.
+        """Build the network's input.
 
         Args:
             case: patient.
             days: days from the start of radiotherapy, in ascending order.
+
+        Returns:
+            Input for each day.
         """
 
     def fit(self, cases: list[EvolutionCase]) -> None:
@@ -204,7 +220,7 @@ class LearnedEvolution(ABC):
         self.train(self.examples(cases), self.steps, (0.0, 1.0), rng)
 
     def examples(self, cases: list[EvolutionCase]) -> list[tuple[Seen, Volume]]:
-        """Return the training examples: one for each later mask.
+        """Build the training examples: one for each later mask.
 
         Args:
             cases: cases with later masks.
@@ -212,13 +228,12 @@ class LearnedEvolution(ABC):
         Returns:
             Pairs of the network's input and the mask (x, y, z, 1).
         """
-        return [
-            (seen, mask[..., None].astype(np.float32))
-            for case in cases
-            for seen, (_, mask) in zip(
-                self.seen(case, tuple(d for d, _ in case.later)), case.later, strict=True
-            )
-        ]
+        examples = []
+        for case in cases:
+            inputs = self.seen(case, tuple(day for day, _ in case.later))
+            for seen, (_, mask) in zip(inputs, case.later, strict=True):
+                examples.append((seen, mask[..., None].astype(np.float32)))
+        return examples
 
     def train(
         self,
@@ -233,7 +248,7 @@ class LearnedEvolution(ABC):
         Args:
             examples: inputs and masks, drawn at random.
             steps: number of batches.
-            part: section of the learning rate's cosine decay to run along, from 0 (start) to 1
+            part: section of the cosine decay of the learning rate, from 0 (start of training) to 1
                 (end).
             rng: random numbers of batches and of reflections.
             correction: correction of gradients; None: none.
@@ -260,46 +275,54 @@ class LearnedEvolution(ABC):
             )
             losses.append(float(self.network.train_on_batch([image, numbers], known)))
             if not np.isfinite(losses[-1]):
-                raise FlameError(f"training diverged at step {len(losses)}")
+                raise FlameError(
+                    f"training of the evolution model diverged at step {len(losses)}: the loss is "
+                    "not finite"
+                )
         self.weights = [np.asarray(w) for w in self.network.get_weights()]
         return float(np.mean(losses)) if losses else 0.0
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """Return one forecast for each day.
+        """Forecast the tumour under the treatment of the case.
 
-        The volumes spread about that of the corrected mask as the prior's volumes spread.
+        The volumes spread about that of the corrected mask as the prior's volumes spread about
+        their median.
 
         Args:
             case: patient with the treatment to forecast.
             days: days from the start of radiotherapy, in ascending order.
+
+        Returns:
+            One forecast for each day.
         """
         self.network.set_weights(self.weights)
-        seen = self.seen(case, days)
-        arrays = [np.stack([s.image for s in seen]), np.stack([s.numbers for s in seen])]
+        inputs = self.seen(case, days)
+        arrays = [np.stack([s.image for s in inputs]), np.stack([s.numbers for s in inputs])]
         added = np.asarray(self.network.predict_on_batch(arrays))[..., 0]
-        found = []
-        for day, one, correction in zip(days, seen, added, strict=True):
-            usual = correction + (one.prior - one.effect)
-            p = expit(usual + shift(usual, one.ratio * soft_voxels(expit(usual))))
+        forecasts = []
+        for day, seen, correction in zip(days, inputs, added, strict=True):
+            # Logit under the reference course, shifted to the volume under the course of the case.
+            reference = correction + (seen.prior - seen.effect)
+            p = expit(reference + shift(reference, seen.ratio * soft_voxels(expit(reference))))
             ml = max(soft_voxels(p) * case.voxel_ml, LEAST_ML)
-            found.append(Forecast(day, p, spread_around(ml, one.spread)))
-        return found
+            forecasts.append(Forecast(day, p, spread_around(ml, seen.spread)))
+        return forecasts
 
 
 def _about_the_median(volumes: Samples) -> Samples:
     """Return cube roots of volumes minus their median.
 
     Cube roots scale with the radius of the tumour. Logarithms would transfer the wide spread of a
-    tumour that is about to vanish to one that is not.
+    tumour that is about to vanish to a tumour that is not.
     """
     roots = np.cbrt(volumes)
     return np.asarray(roots - np.median(roots))
 
 
 def spread_around(ml: float, spread: Samples) -> Samples:
-    """Return equally likely volumes about a prediction, on the scale of cube roots.
+    """Compute equally likely volumes about a prediction, on the scale of cube roots.
 
-    Deviations of the prior and of the network's own error combine as sqrt(a^2 + b^2).
+    The deviations a of the prior and b of the network combine as sqrt(a^2 + b^2).
 
     Args:
         ml: predicted volume in ml.
@@ -313,52 +336,60 @@ def spread_around(ml: float, spread: Samples) -> Samples:
         >>> round(float(volumes[19] * volumes[20]), 1)  # symmetric about the cube root of 8
         64.0
     """
-    own = _NETWORK_ERROR / 3 * np.cbrt(ml) * ndtri(LEVELS)
-    return np.asarray(np.maximum(np.cbrt(ml) + np.sign(own) * np.hypot(spread, own), 0) ** 3)
+    network = _NETWORK_ERROR / 3 * np.cbrt(ml) * ndtri(LEVELS)
+    deviation = np.sign(network) * np.hypot(spread, network)
+    return np.asarray(np.maximum(np.cbrt(ml) + deviation, 0) ** 3)
 
 
 def _stacked(parts: Sequence[NDArray[Any]]) -> Volume:
+    """Stack arrays (x, y, z) as channels (x, y, z, channel)."""
     return np.stack([np.asarray(p, np.float32) for p in parts], axis=-1)
 
 
 @EVOLUTION_MODELS.register("U-Net")
 class UNetEvolution(LearnedEvolution):
-    """U-Net that corrects the last mask, from all inputs about patient and radiotherapy.
+    """U-Net that corrects the baseline mask, from all inputs about patient and radiotherapy.
 
-    The prior logit is distance / (1 + t / 50), limited to 4 in either direction, with the signed
-    distance to the last contour in mm and the days t since baseline. Arguments as for
-    ``LearnedEvolution``.
+    The prior logit is distance / (1 + t / 50), limited to 4 in either direction. The distance is
+    the signed distance to the baseline contour in mm, and t is the number of days since baseline.
+    The arguments are those of ``LearnedEvolution``.
 
     Example:
         >>> UNetEvolution.channels, UNetEvolution.numbers
         (8, 9)
     """
 
-    channels, numbers = 8, 4 + len(Radiation) + 2
+    channels = 8
+    numbers = 4 + len(Radiation) + 2
 
     def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
-        """Return the network's input; the prior is the last mask, less certain with time.
+        """Build the network's input; the prior is the baseline mask, less certain with time.
 
         Args:
             case: patient.
             days: days from the start of radiotherapy.
+
+        Returns:
+            Input for each day.
         """
-        distance, fixed = signed_distance(case.tumour, case.spacing), anatomy(case)
-        course, found = radiotherapy(case.treatment), []
+        distance = signed_distance(case.tumour, case.spacing)
+        fixed = anatomy(case)
+        course = radiotherapy(case.treatment)
+        inputs = []
         for day in days:
             prior = np.clip(distance / (1.0 + (day - case.day) / 50), -_LOGIT, _LOGIT)
             image = _stacked([*fixed, prior / _LOGIT, case.dose / 60])
             numbers = np.array([*patient(case, day), *course], np.float32)
             spread = _about_the_median(volumes_of(expit(prior), case.spacing))
-            found.append(Seen(image, numbers, prior, spread))
-        return found
+            inputs.append(Seen(image, numbers, prior, spread))
+        return inputs
 
 
 @EVOLUTION_MODELS.register("hybrid")
 class Hybrid(LearnedEvolution):
     """U-Net that corrects the mechanistic forecast, from all inputs about the patient.
 
-    The prior logit is that of the mechanistic model's mean density.
+    The prior logit is that of the mechanistic model's posterior mean density.
 
     Args:
         steps: number of batches over the whole training.
@@ -371,7 +402,8 @@ class Hybrid(LearnedEvolution):
         (7, 6)
     """
 
-    channels, numbers = 7, 6
+    channels = 7
+    numbers = 6
 
     def __init__(
         self,
@@ -393,36 +425,45 @@ class Hybrid(LearnedEvolution):
         super().fit(cases)
 
     def seen(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Seen]:
-        """Return the network's input for each day.
+        """Build the network's input.
 
-        The network sees the mechanistic forecast of REFERENCE. The given course shifts the prior,
-        which the network does not see.
+        The network sees the mechanistic forecast under REFERENCE. The course of the case only
+        shifts the prior logit, and the network does not see that shift.
 
         Args:
             case: patient.
             days: days from the start of radiotherapy, in ascending order.
+
+        Returns:
+            Input for each day.
         """
         dose = np.full_like(case.dose, REFERENCE.phases[0].dose)
         reference = replace(case, treatment=REFERENCE, dose=dose)
         weights, sets = self.mechanistic.likely_sets(case)
-        courses = (self.mechanistic.densities(c, sets, days) for c in (reference, case))
+        reference_densities = self.mechanistic.densities(reference, sets, days)
+        densities = self.mechanistic.densities(case, sets, days)
         growth = self.mechanistic.growth_before(case) - _USUAL_GROWTH
-        fixed, least, found = anatomy(case), LEAST_ML / case.voxel_ml, []
-        for day, by_set, given in zip(days, *courses, strict=True):
-            usual, density = (np.tensordot(weights, np.array(d), axes=1) for d in (by_set, given))
-            # Weights can sum to slightly more than 1 by rounding, which has no logit.
-            prior = logit(np.clip(usual, 0, 1)).clip(-_LARGEST, _LARGEST).astype(np.float32)
+        fixed = anatomy(case)
+        least_voxels = LEAST_ML / case.voxel_ml
+        inputs = []
+        for day, by_reference, by_case in zip(days, reference_densities, densities, strict=True):
+            reference_mean: Any = np.tensordot(weights, np.array(by_reference), axes=1)
+            mean: Any = np.tensordot(weights, np.array(by_case), axes=1)
+            # Rounding can raise the sum of the weights above 1, where the logit is undefined.
+            clipped = np.clip(reference_mean, 0, 1)
+            prior = logit(clipped).clip(-_LARGEST, _LARGEST).astype(np.float32)
             numbers = np.array([*patient(case, day), *growth], np.float32)
-            there = soft_voxels(density)
-            effect, ratio = shift(prior, there), (there + least) / (soft_voxels(usual) + least)
-            spread = _about_the_median(drawn_volumes(case, weights, given))
+            voxels = soft_voxels(mean)
+            effect = shift(prior, voxels)
+            ratio = (voxels + least_voxels) / (soft_voxels(reference_mean) + least_voxels)
+            spread = _about_the_median(drawn_volumes(case, weights, by_case))
             image = _stacked([*fixed, prior / _LOGIT])
-            found.append(Seen(image, numbers, prior + effect, spread, effect, ratio))
-        return found
+            inputs.append(Seen(image, numbers, prior + effect, spread, effect, ratio))
+        return inputs
 
 
 def shift(prior: Volume, wanted: float) -> np.float32:
-    """Return the number that must be added to a logit for a given number of voxels to be inside.
+    """Find the number that must be added to a logit for a given number of voxels to be inside.
 
     Args:
         prior: logit (x, y, z).
@@ -438,6 +479,7 @@ def shift(prior: Volume, wanted: float) -> np.float32:
     """
 
     def excess(added: float) -> float:
+        """Return the number of voxels inside above the wanted number."""
         return soft_voxels(expit(prior + added)) - wanted
 
     if excess(0.0) == 0:

@@ -2,14 +2,15 @@
 
 Every patient has an individual diffusion D, rate rho and radiosensitivity alpha. Their prior is a
 mixture over a fixed grid of parameter sets, whose weights ``flame.models.evolution.mixture``
-learns. The posterior of a patient is the prior times the likelihood of that patient's masks, so a
-second image before radiotherapy narrows it.
+learns. The posterior of a patient is proportional to the prior times the likelihood of that
+patient's masks, so a second image before radiotherapy narrows it.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from itertools import product
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,7 +20,7 @@ from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.models.clinical.radiobiology import ALPHA_BETA, fraction_days, weighted_dose
 from flame.models.evolution.growth import Growth, diffusivity, grow
-from flame.models.evolution.mixture import GROUPS, Mixture, Trial, answer, learned, posterior
+from flame.models.evolution.mixture import GROUPS, Mixture, Trial, learned, posterior, reply
 from flame.models.evolution.model import (
     EVOLUTION_MODELS,
     LEAST_ML,
@@ -39,10 +40,16 @@ Mask = NDArray[np.bool_]
 Sets = NDArray[np.intp]
 Efficacy = Mapping[Radiation, float]
 
-PAIRS, ALPHAS = 48, tuple(0.006 * 1.35**k for k in range(8))
-"""Number of pairs of D and rho, and the values of alpha in 1/Gy."""
-DIFFUSION, RATE, FASTEST_MM_DAY = (0.01, 0.25), (0.005, 0.06), 0.3
-"""Range of D in mm2/day, range of rho in 1/day, and the largest speed 2 sqrt(D rho) in mm/day."""
+PAIRS = 48
+"""Number of pairs of D and rho."""
+ALPHAS = tuple(0.006 * 1.35**k for k in range(8))
+"""Values of alpha in 1/Gy."""
+DIFFUSION = (0.01, 0.25)
+"""Range of D in mm2/day."""
+RATE = (0.005, 0.06)
+"""Range of rho in 1/day."""
+FASTEST_MM_DAY = 0.3
+"""Largest speed 2 sqrt(D rho) in mm/day."""
 WIDTHS_MM = (0.5, 8.0)
 """Limits of the width sqrt(D / rho) of the tumour's edge in mm."""
 PARAMETERS = ("diffusion", "rate", "alpha")
@@ -53,14 +60,20 @@ _LOG_STEPS = (
     np.log(ALPHAS[1] / ALPHAS[0]),
 )
 """Distance between neighbouring sets in the logarithm of each of PARAMETERS."""
-CLEARANCE_DAYS, STEP_DAYS = 55.0, 3.5
-"""Half-life of dead cells and time step of the simulation, both in days."""
-VISIBLE, EDGE = 0.5, 0.06
-"""Density at the contour of the tumour, and scale of the logistic edge in density."""
-VOLUME_SPREAD, EARLY_SPREAD, DICE_SCALE = 0.2, 0.05, 0.15
-"""Differences between drawn and simulated masks: standard deviation of log volume after and before
-radiotherapy, and scale of 1 - Dice.
-"""
+CLEARANCE_DAYS = 55.0
+"""Half-life of dead cells in days."""
+STEP_DAYS = 3.5
+"""Time step of the simulation in days."""
+VISIBLE = 0.5
+"""Density at the contour of the tumour."""
+EDGE = 0.06
+"""Scale of the logistic edge of the tumour, as a density."""
+VOLUME_SPREAD = 0.2
+"""Standard deviation of log volume between drawn and simulated masks after radiotherapy."""
+EARLY_SPREAD = 0.05
+"""Standard deviation of log volume between drawn and simulated masks before radiotherapy."""
+DICE_SCALE = 0.15
+"""Scale of 1 - Dice between drawn and simulated masks."""
 _HOPELESS = 6.0
 """Log likelihood ratio to the best set, before radiotherapy, beyond which a set is not
 simulated.
@@ -68,16 +81,18 @@ simulated.
 _PLASTIC = 1.324717957244746
 """Plastic number, the real root of x^3 = x + 1."""
 _FREEDOM = 2.0
-"""Degrees of freedom of Student's t for log volume: one outlying mask must not decide alone."""
+"""Degrees of freedom of Student's t for log volume, which limits the effect of an outlying mask."""
 
 
 @cache
 def parameter_grid() -> Array:
-    """Return the parameter sets (set, 3): D in mm2/day, rho in 1/day, alpha in 1/Gy.
+    """Build the grid of parameter sets: evenly spread pairs of D and rho, each with all alphas.
 
-    D and rho are evenly spread pairs, each combined with all alphas. Sites and checkpoints refer to
-    sets by their index, so the points (Roberts' R2 sequence, from powers of the plastic number) are
-    the same with any version of any library.
+    Sites and checkpoints refer to sets by their index. The points therefore come from Roberts' R2
+    sequence (from powers of the plastic number), which does not depend on the version of a library.
+
+    Returns:
+        Sets (set, 3): D in mm2/day, rho in 1/day, alpha in 1/Gy.
 
     Example:
         >>> parameter_grid().shape
@@ -87,22 +102,23 @@ def parameter_grid() -> Array:
     d = np.exp(np.log(DIFFUSION[0]) + points[:, 0] * np.log(DIFFUSION[1] / DIFFUSION[0]))
     rho = np.exp(np.log(RATE[0]) + points[:, 1] * np.log(RATE[1] / RATE[0]))
     possible = np.flatnonzero(2 * np.sqrt(d * rho) <= FASTEST_MM_DAY)[:PAIRS]
-    return np.array([(d[i], rho[i], a) for i in possible for a in ALPHAS])
+    return np.array([(d[i], rho[i], alpha) for i, alpha in product(possible, ALPHAS)])
 
 
 class Course:
     """Simulation of one patient from the baseline mask, for any parameter set.
 
     The initial density is a travelling wave whose contour at VISIBLE is the surface of the mask.
-    Time runs in steps of STEP_DAYS, and the fractions of a step are given at its start.
+    Time runs in steps of STEP_DAYS, and the fractions of a step are delivered at its start.
 
     Args:
         case: patient with the treatment to simulate.
-        efficacy: factor on the RBE-weighted dose of each ion; 1 where not given.
+        efficacy: factor on the RBE-weighted dose of each ion; 1 for a radiation without entry.
     """
 
     def __init__(self, case: EvolutionCase, efficacy: Efficacy) -> None:
-        self.case, self.distance = case, signed_distance(case.tumour, case.spacing)
+        self.case = case
+        self.distance = signed_distance(case.tumour, case.spacing)
         self.local = local_diffusion(case, self.distance)
         self.radius = ball_radius(case.ml(case.tumour))
         prescribed = sum(weighted_dose(p) for p in case.treatment.phases)
@@ -115,19 +131,25 @@ class Course:
             self.kills.append((dose + dose**2 / np.float32(ALPHA_BETA), steps))
 
     def width(self, parameters: Array) -> float:
-        """Return the width of the wave in mm: sqrt(D / rho) with D averaged over the tissue nearby.
+        """Compute the width sqrt(D / rho) of the wave, with D averaged over the tissue nearby.
 
         Args:
             parameters: D, rho and alpha (3,).
+
+        Returns:
+            Width in mm, within WIDTHS_MM.
         """
         width = np.sqrt(self.local * parameters[0] / parameters[1])
         return float(np.clip(width, *WIDTHS_MM))
 
     def cells(self, parameters: Array) -> Volume:
-        """Return the density (x, y, z) on the day of the baseline.
+        """Compute the initial density of cells.
 
         Args:
             parameters: D, rho and alpha (3,).
+
+        Returns:
+            Density (x, y, z) on the day of the baseline, 0 to 1.
         """
         return front(self.distance, self.width(parameters), self.radius)
 
@@ -146,44 +168,53 @@ class Course:
         """
         case = self.case
         if list(days) != sorted(days):
-            raise BadInput("days to forecast must ascend")
+            raise BadInput("days to forecast must ascend; sort them")
         diffusion, rate, alpha = (float(v) for v in parameters)
         growth = Growth(
             diffusion * STEP_DAYS, rate * STEP_DAYS, clearance_days=CLEARANCE_DAYS / STEP_DAYS
         )
         d = diffusivity(case.white, case.grey, growth)
         d[case.tumour & (d <= 0)] = growth.grey_ratio * growth.diffusion
-        live, survival = self.cells(parameters), self._survival(alpha)
-        dead, step, found = np.zeros_like(live), 0, []
+        live = self.cells(parameters)
+        dead = np.zeros_like(live)
+        survival = self._survival(alpha)
+        step = 0
+        densities = []
         for day in days:
             stop = round((day - case.day) / STEP_DAYS)
             ahead = {k - step: v for k, v in survival.items() if step <= k < stop}
             live, dead = grow(live, dead, d, growth, case.spacing, stop - step, ahead)
             step = stop
-            found.append(np.minimum(live + dead, 1))
-        return found
+            densities.append(np.minimum(live + dead, 1))
+        return densities
 
     def _survival(self, alpha: float) -> dict[int, Volume]:
-        """Surviving fraction by step: exp(-alpha n (d + d^2 / (alpha/beta))) of n fractions."""
+        """Return the surviving fraction (x, y, z) by step.
+
+        It is exp(-alpha n (d + d^2 / (alpha/beta))) for n fractions of dose d.
+        """
         maps: dict[int, Volume] = {}
         for effect, steps in self.kills:
-            once = {n: np.exp(np.float32(-alpha * n) * effect) for n in set(steps.values())}
+            by_count = {n: np.exp(np.float32(-alpha * n) * effect) for n in set(steps.values())}
             for step, n in steps.items():
-                maps[step] = maps[step] * once[n] if step in maps else once[n]
+                maps[step] = maps[step] * by_count[n] if step in maps else by_count[n]
         return maps
 
 
 def likeness(case: EvolutionCase, seen: Volume, mask: Mask, spread: float = VOLUME_SPREAD) -> float:
-    """Return the log likelihood of a drawn mask under a simulated density.
+    """Compute the log likelihood of a drawn mask under a simulated density.
 
     It is -(f + 1)/2 log(1 + e^2 / f) - (1 - Dice) / 0.15, where e is the difference of log volumes
-    in units of ``spread`` and f = 2. Dice is left out for a mask below LEAST_ML.
+    in units of ``spread`` and f = 2. For a mask below LEAST_ML the term of Dice is omitted.
 
     Args:
         case: patient, for the volume of a voxel.
         seen: visible density (x, y, z).
         mask: drawn mask (x, y, z).
         spread: standard deviation of log volume.
+
+    Returns:
+        Log likelihood, up to a constant.
 
     Example:
         >>> from types import SimpleNamespace as Case
@@ -192,80 +223,95 @@ def likeness(case: EvolutionCase, seen: Volume, mask: Mask, spread: float = VOLU
         >>> likeness(case, mask.astype(np.float32), mask) == 0  # the masks are equal
         True
     """
-    drawn = seen > VISIBLE
-    there, expected = case.ml(mask), case.ml(drawn)
-    error = (case.log_ml(mask) - case.log_ml(drawn)) / spread
-    volume = -0.5 * (_FREEDOM + 1) * np.log1p(error**2 / _FREEDOM)
-    if there < LEAST_ML:
-        return float(volume)
-    dice = 2 * case.ml(drawn & mask) / (there + expected)
-    return float(volume - (1 - dice) / DICE_SCALE)
+    simulated = seen > VISIBLE
+    drawn_ml = case.ml(mask)
+    simulated_ml = case.ml(simulated)
+    error = (case.log_ml(mask) - case.log_ml(simulated)) / spread
+    volume_term = -0.5 * (_FREEDOM + 1) * np.log1p(error**2 / _FREEDOM)
+    if drawn_ml < LEAST_ML:
+        return float(volume_term)
+    dice = 2 * case.ml(simulated & mask) / (drawn_ml + simulated_ml)
+    return float(volume_term - (1 - dice) / DICE_SCALE)
 
 
 _EARLY: WeakKeyDictionary[EvolutionCase, Array] = WeakKeyDictionary()
+"""Cached results of ``early`` by case, as the simulation is slow."""
 _ALL: WeakKeyDictionary[EvolutionCase, dict[tuple[float, ...], Array]] = WeakKeyDictionary()
-"""Likelihoods by case: simulating the courses is slow."""
+"""Cached results of ``likelihoods`` by case and efficacies, as the simulation is slow."""
 
 
 def early(case: EvolutionCase) -> Array:
-    """Return the log likelihood (set,) of the images before radiotherapy for each parameter set.
+    """Compute the log likelihood of the images before radiotherapy for each parameter set.
 
     It rates the extent of the FLAIR change and, with an earlier mask, growth up to the baseline.
 
     Args:
         case: patient.
+
+    Returns:
+        Log likelihoods (set,) in the order of ``parameter_grid``.
     """
     if case not in _EARLY:
         grid = parameter_grid()
         course = Course(case, {})
         widths = np.array([course.width(p) for p in grid[:: len(ALPHAS)]])
-        shown = np.repeat(flair_likeness(case, widths), len(ALPHAS))
-        _EARLY[case] = shown + _grown_to_the_baseline(case, grid)
+        flair = np.repeat(flair_likeness(case, widths), len(ALPHAS))
+        _EARLY[case] = flair + _growth_likelihoods(case, grid)
     return _EARLY[case]
 
 
 def likelihoods(case: EvolutionCase, efficacy: Efficacy) -> Array:
-    """Return the log likelihood (set,) of all images and masks for each parameter set.
+    """Compute the log likelihood of all images and masks for each parameter set.
 
     Args:
         case: patient with later masks.
         efficacy: factor on the RBE-weighted dose of each ion.
+
+    Returns:
+        Log likelihoods (set,) in the order of ``parameter_grid``.
     """
     key = tuple(efficacy.get(p.radiation, 1.0) for p in case.treatment.phases)
-    known = _ALL.setdefault(case, {})
-    if key not in known:
-        known[key] = early(case) + _followed(case, parameter_grid(), efficacy)
-    return known[key]
+    cached = _ALL.setdefault(case, {})
+    if key not in cached:
+        cached[key] = early(case) + _follow_up_likelihoods(case, parameter_grid(), efficacy)
+    return cached[key]
 
 
-def _grown_to_the_baseline(case: EvolutionCase, grid: Array) -> Array:
-    found = np.zeros(len(grid))
+def _growth_likelihoods(case: EvolutionCase, grid: Array) -> Array:
+    """Return the log likelihood (set,) of the baseline mask after growth from the earlier mask."""
+    log_likelihoods = np.zeros(len(grid))
     if case.earlier is None:
-        return found
+        return log_likelihoods
     day, mask = case.earlier
     course = Course(replace(case, day=day, tumour=mask, earlier=None, later=()), {})
     for pair in range(0, len(grid), len(ALPHAS)):
         (seen,) = course.seen(grid[pair], (case.day,))
-        found[pair : pair + len(ALPHAS)] = likeness(case, seen, case.tumour, EARLY_SPREAD)
-    return found
+        log_likelihood = likeness(case, seen, case.tumour, EARLY_SPREAD)
+        log_likelihoods[pair : pair + len(ALPHAS)] = log_likelihood
+    return log_likelihoods
 
 
-def _followed(case: EvolutionCase, grid: Array, efficacy: Efficacy) -> Array:
+def _follow_up_likelihoods(case: EvolutionCase, grid: Array, efficacy: Efficacy) -> Array:
+    """Return the log likelihood (set,) of all later masks; hopeless sets get the smallest one."""
     days = tuple(day for day, _ in case.later)
-    found = np.zeros(len(grid))
-    course, possible = Course(case, efficacy), early(case) > early(case).max() - _HOPELESS
+    log_likelihoods = np.zeros(len(grid))
+    course = Course(case, efficacy)
+    possible = early(case) > early(case).max() - _HOPELESS
     for k in np.flatnonzero(possible):
         for seen, (_, mask) in zip(course.seen(grid[k], days), case.later, strict=True):
-            found[k] += likeness(case, seen, mask)
-    found[~possible] = found[possible].min()
-    return found
+            log_likelihoods[k] += likeness(case, seen, mask)
+    log_likelihoods[~possible] = log_likelihoods[possible].min()
+    return log_likelihoods
 
 
 def group(case: EvolutionCase) -> int:
-    """Return the index of the MGMT group: 0 unmethylated, 1 methylated, 2 unknown.
+    """Find the MGMT group of a patient.
 
     Args:
         case: patient.
+
+    Returns:
+        Index of the group: 0 unmethylated, 1 methylated, 2 unknown.
 
     Example:
         >>> from types import SimpleNamespace as Case
@@ -295,27 +341,27 @@ class Mechanistic:
         Args:
             cases: cases with later masks.
         """
-        self.mixture = learned(lambda trials: [self.answer(cases, trials)], len(ALPHAS))
+        self.mixture = learned(lambda trials: [self.reply(cases, trials)], len(ALPHAS))
 
-    def answer(self, cases: list[EvolutionCase], trials: list[Trial]) -> list[Array]:
-        """Return the sums over the patients of one centre that a step of the mixture's EM needs.
+    def reply(self, cases: list[EvolutionCase], trials: list[Trial]) -> list[Array]:
+        """Compute a centre's reply: the sums over its patients that an EM step needs.
 
         Args:
             cases: cases of the centre.
             trials: mixtures to evaluate.
 
         Returns:
-            One array (group, set + 1) for each trial; see ``mixture.answer``.
+            One array (group, set + 1) for each trial; see ``mixture.reply``.
         """
         groups = np.array([group(c) for c in cases])
         return [
-            answer(np.array([likelihoods(c, t.efficacy) for c in cases]), groups, t) for t in trials
+            reply(np.array([likelihoods(c, t.efficacy) for c in cases]), groups, t) for t in trials
         ]
 
     def likely_sets(self, case: EvolutionCase, kept: float = 0.99) -> tuple[Array, Sets]:
-        """Return the most probable parameter sets given the images before radiotherapy.
+        """Select the most probable parameter sets given the images before radiotherapy.
 
-        They do not depend on the treatment.
+        The selection does not depend on the treatment.
 
         Args:
             case: patient.
@@ -363,33 +409,37 @@ class Mechanistic:
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """See ``EvolutionModel``."""
         weights, densities = self.ensemble(case, days)
-        found = []
+        forecasts = []
         for day, by_set in zip(days, densities, strict=True):
             soft = [around(s - VISIBLE, EDGE) for s in by_set]
             probability = np.tensordot(weights, np.array(soft), axes=1).astype(np.float32)
             volumes = drawn_volumes(case, weights, by_set)
-            found.append(Forecast(day, probability, volumes))
-        return found
+            forecasts.append(Forecast(day, probability, volumes))
+        return forecasts
 
     def growth_before(self, case: EvolutionCase) -> Array:
-        """Return the posterior means (2,) of log D and log rho, given images before radiotherapy.
+        """Estimate growth from the images before radiotherapy.
 
         Args:
             case: patient.
+
+        Returns:
+            Posterior means (2,) of log D (D in mm2/day) and log rho (rho in 1/day).
         """
         return np.asarray(self._weights(case, early(case)) @ np.log(parameter_grid()[:, :2]))
 
     def _weights(self, case: EvolutionCase, log_likelihoods: Array) -> Array:
+        """Return the posterior probability (set,) of each parameter set."""
         prior = self.mixture.weights[group(case)]
         return np.asarray(posterior(log_likelihoods[None], prior[None])[0])
 
     def parameters(self, case: EvolutionCase) -> dict[str, tuple[float, float, float]]:
-        """Return the posterior median and 90 % interval of each parameter.
+        """Estimate the posterior median and 90 % interval of each parameter.
 
         A set represents all values closer to it than to the next set, so no interval is narrower.
 
         Args:
-            case: patient; later masks are used where there are any.
+            case: patient; any later masks are used.
 
         Returns:
             Median, 5 % and 95 % quantile by name: diffusion in mm2/day, rate in 1/day, alpha in
@@ -397,25 +447,30 @@ class Mechanistic:
         """
         efficacy = self.mixture.efficacy
         weights = self._weights(case, likelihoods(case, efficacy) if case.later else early(case))
-        within, found = np.linspace(-0.5, 0.5, 11), {}
-        each, levels = np.repeat(weights / 11, 11), np.array([0.05, 0.5, 0.95])
+        # Eleven points, evenly spaced in the logarithm, represent the range of each set.
+        offsets = np.linspace(-0.5, 0.5, 11)
+        point_weights = np.repeat(weights / 11, 11)
+        levels = np.array([0.05, 0.5, 0.95])
+        estimates = {}
         for name, column, step in zip(PARAMETERS, parameter_grid().T, _LOG_STEPS, strict=True):
-            values = np.outer(column, np.exp(step * within)).ravel()
-            low, middle, high = _weighted_quantiles(values, each, levels)
-            found[name] = (float(middle), float(low), float(high))
-        return found
+            values = np.outer(column, np.exp(step * offsets)).ravel()
+            low, middle, high = _weighted_quantiles(values, point_weights, levels)
+            estimates[name] = (float(middle), float(low), float(high))
+        return estimates
 
 
 def _weighted_quantiles(values: Array, weights: Array, levels: Array) -> Array:
+    """Return the quantiles of values (n,) with weights (n,) at some levels."""
     order = np.argsort(values)
     cumulative = np.cumsum(weights[order]) - weights[order] / 2
     return np.asarray(np.interp(levels, cumulative, values[order]))
 
 
 def drawn_volumes(case: EvolutionCase, weights: Array, seen: Sequence[Volume]) -> Array:
-    """Return equally likely volumes of the tumour as different readers would draw it.
+    """Compute equally likely volumes of the tumour as different readers would draw it.
 
-    The volume of each set is multiplied by log-normal noise between readers.
+    The volume of each set is multiplied by log-normal noise, which represents differences between
+    readers.
 
     Args:
         case: patient, for the volume of a voxel.
@@ -427,5 +482,6 @@ def drawn_volumes(case: EvolutionCase, weights: Array, seen: Sequence[Volume]) -
     """
     ml = np.array([soft_voxels(s) for s in seen]) * case.voxel_ml
     noise = np.exp(VOLUME_SPREAD / 2 * np.array([-1.5, -0.5, 0.5, 1.5]))
-    values, each = np.outer(ml, noise).ravel(), np.repeat(weights / 4, 4)
-    return _weighted_quantiles(values, each, LEVELS)
+    volumes = np.outer(ml, noise).ravel()
+    volume_weights = np.repeat(weights / 4, 4)
+    return _weighted_quantiles(volumes, volume_weights, LEVELS)

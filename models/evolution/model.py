@@ -1,6 +1,6 @@
 """Interface of evolution models: their input, their forecast, and the registry of models.
 
-A model forecasts the gross tumour volume on later days under a given radiotherapy.
+A model forecasts the gross tumour volume on later days under a course of radiotherapy.
 """
 
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 Samples = NDArray[np.float64]
 
 LEAST_ML = 1.0
-"""Volume in ml that replaces smaller ones in logarithms: less is not measurable on MRI."""
+"""Smallest volume in ml in logarithms; smaller volumes are not measurable on MRI."""
 _LEAST_COVERED = 0.95
 """Least share of the tumour with a dose above 0 Gy."""
 BASELINES = ("persistence", "cohort rate", "last rate", "Gompertz", "dilation")
@@ -118,18 +118,24 @@ class EvolutionCase:
         return self.spacing**3 / 1000
 
     def ml(self, mask: Mask) -> float:
-        """Return the volume of a mask in ml.
+        """Compute the volume of a mask.
 
         Args:
             mask: mask (x, y, z).
+
+        Returns:
+            Volume in ml.
         """
         return float(np.count_nonzero(mask)) * self.voxel_ml
 
     def log_ml(self, mask: Mask) -> float:
-        """Return the log of a mask's volume in ml, with LEAST_ML as the smallest volume.
+        """Compute the natural logarithm of a mask's volume.
 
         Args:
             mask: mask (x, y, z).
+
+        Returns:
+            Log of the volume in ml, at least log(LEAST_ML).
         """
         return float(np.log(max(self.ml(mask), LEAST_ML)))
 
@@ -160,10 +166,13 @@ class Forecast:
         return np.asarray(self.probability >= 0.5)
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Return the central interval of the volume in ml.
+        """Compute the central interval of the volume.
 
         Args:
             level: probability of the interval, such as 0.9.
+
+        Returns:
+            Lower and upper limit in ml.
         """
         low, high = np.quantile(self.volumes, [0.5 - level / 2, 0.5 + level / 2])
         return float(low), float(high)
@@ -180,11 +189,14 @@ class EvolutionModel(Protocol):
         """
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """Return one forecast for each day, under the treatment of the case.
+        """Forecast the tumour under the treatment of the case.
 
         Args:
             case: patient with the treatment to forecast.
             days: days from the start of radiotherapy, in ascending order.
+
+        Returns:
+            One forecast for each day.
         """
 
 
@@ -193,10 +205,10 @@ EVOLUTION_MODELS: Registry[Callable[..., EvolutionModel]] = Registry("evolution 
 
 
 def volumes_of(probability: Volume, spacing: float) -> Samples:
-    """Return equally likely volumes of nested masks whose voxel probability is given.
+    """Compute equally likely volumes of nested masks from the probability of each voxel.
 
-    Such a mask is the set of voxels above a level, where all levels are equally likely. A voxel
-    within 0.01 of a level counts in part, so that small differences of probability are not lost.
+    Each mask is the set of voxels above a level, and all levels are equally likely. A voxel within
+    0.01 of a level counts in part, so that small differences of probability are not lost.
 
     Args:
         probability: probability (x, y, z) that a voxel is tumour.
@@ -223,6 +235,9 @@ def soft_voxels(values: Volume) -> float:
     Args:
         values: density or probability of each voxel, of any shape.
 
+    Returns:
+        Number of voxels.
+
     Example:
         >>> round(soft_voxels(np.array([0.2, 0.5, 0.9], np.float32)), 3)
         1.5
@@ -231,10 +246,13 @@ def soft_voxels(values: Volume) -> float:
 
 
 def ball_radius(ml: float) -> float:
-    """Return the radius in mm of a ball: (3 V / (4 pi))^(1/3).
+    """Compute the radius of a ball of given volume: (3 V / (4 pi))^(1/3).
 
     Args:
         ml: volume V in ml.
+
+    Returns:
+        Radius in mm.
 
     Example:
         >>> round(ball_radius(4.18879), 3)
@@ -244,7 +262,7 @@ def ball_radius(ml: float) -> float:
 
 
 def signed_distance(mask: Mask, spacing: float) -> Volume:
-    """Return the distance of each voxel centre to the surface of a mask, positive inside.
+    """Compute the distance of each voxel centre to the surface of a mask, positive inside.
 
     Args:
         mask: mask (x, y, z).
@@ -273,7 +291,7 @@ def matched(mask: Mask, spacing: float, ml: float) -> Mask:
         ml: volume in ml; it is rounded to whole voxels.
 
     Returns:
-        Mask (x, y, z); empty if the volume rounds to 0 or the given mask is empty.
+        Mask (x, y, z); empty if the volume rounds to 0 or the input mask is empty.
 
     Example:
         >>> mask = np.array([False, False, True, False, False]).reshape(5, 1, 1)
@@ -285,18 +303,22 @@ def matched(mask: Mask, spacing: float, ml: float) -> Mask:
         return np.zeros(mask.shape, bool)
     # Voxels at the same distance are ordered by the amount of tumour around them.
     order = signed_distance(mask, spacing) + gaussian_filter(mask.astype(np.float32), 1.5)
-    found = np.zeros(mask.size, bool)
-    found[np.argpartition(order.ravel(), -voxels)[-voxels:]] = True
-    return found.reshape(mask.shape)
+    resized = np.zeros(mask.size, bool)
+    resized[np.argpartition(order.ravel(), -voxels)[-voxels:]] = True
+    return resized.reshape(mask.shape)
 
 
 def around(distance: Volume, width: float) -> Volume:
-    """Return the probability of being inside an uncertain surface: 1 / (1 + exp(-distance /
-    width)).
+    """Compute the probability of being inside an uncertain surface.
+
+    It is 1 / (1 + exp(-distance / width)).
 
     Args:
-        distance: signed distance to the surface in mm, positive inside.
+        distance: signed distance to the surface in mm, positive inside, of any shape.
         width: scale of the logistic distribution in mm.
+
+    Returns:
+        Probability, of the shape of ``distance``.
 
     Example:
         >>> float(around(np.zeros(1, np.float32), width=1.0)[0])
@@ -336,7 +358,7 @@ class VolumeErrors:
         self.quantiles = ordered / max(self.spread, 1e-9)
 
     def samples(self, ml: float, elapsed: float) -> Samples:
-        """Return equally likely volumes: ml exp(spread q sqrt(elapsed / 100)) for each quantile q.
+        """Compute equally likely volumes: ml exp(spread q sqrt(elapsed / 100)) for each quantile q.
 
         Args:
             ml: predicted volume in ml.

@@ -19,21 +19,27 @@ FEATURES = {
 }
 """Features that are compared, with their units."""
 _LEAST_SPREAD = np.array([0.3, 0.1, 3.0, 0.3, 0.3])
-"""Smallest standard deviation of each feature, as training patients may all be alike."""
+"""Smallest standard deviation of each feature, in the order and the units of FEATURES. It applies
+where the training patients are almost identical.
+"""
 FAR = 3.0
 """Number of standard deviations beyond which a patient is reported."""
 
 
 def features(case: EvolutionCase) -> Array:
-    """Return the values (5,) of FEATURES; NaN without an earlier image or without the sequence.
+    """Compute the features of a patient that are compared with the training patients.
 
     Args:
         case: patient.
+
+    Returns:
+        Values (5,) of FEATURES; NaN for growth without an earlier image, and for the contrast of a
+        missing sequence.
     """
     growth = np.nan
     if case.earlier is not None:
-        then, mask = case.earlier
-        growth = (case.log_ml(case.tumour) - case.log_ml(mask)) * 30 / (case.day - then)
+        earlier_day, mask = case.earlier
+        growth = (case.log_ml(case.tumour) - case.log_ml(mask)) * 30 / (case.day - earlier_day)
     contrast = [
         float(case.images[..., n][case.tumour].mean()) if case.images[..., n].any() else np.nan
         for n in range(case.images.shape[-1])
@@ -42,15 +48,18 @@ def features(case: EvolutionCase) -> Array:
 
 
 def unlike(case: EvolutionCase, count: Array, mean: Array, squares: Array) -> list[str]:
-    """Return a sentence for each feature more than FAR standard deviations from the training mean.
+    """Report each feature that lies more than FAR standard deviations from the training mean.
 
     Args:
         case: patient.
         count: number of training patients with a known value, by feature (5,).
         mean: mean over training patients (5,).
         squares: sum of squared deviations from the mean over training patients (5,).
+
+    Returns:
+        One sentence for each such feature, and for each feature that cannot be compared.
     """
-    found = []
+    sentences = []
     spread = np.maximum(np.sqrt(squares / np.maximum(count - 1, 1)), _LEAST_SPREAD)
     for (name, unit), value, known, middle, width in zip(
         FEATURES.items(), features(case), count, mean, spread, strict=True
@@ -58,33 +67,36 @@ def unlike(case: EvolutionCase, count: Array, mean: Array, squares: Array) -> li
         if not np.isfinite(value):
             continue
         if known < 2:
-            found.append(f"{name} is not known of the training patients")
+            sentences.append(f"{name} is known for fewer than 2 training patients")
             continue
         distance = abs(value - middle) / width
         if distance > FAR:
-            found.append(
+            sentences.append(
                 f"{name} is {value:.2f} ({unit}), {min(distance, 99):.0f} standard deviations from "
-                f"the training patients ({middle:.2f}): this patient is unlike them"
+                f"the mean of the training patients ({middle:.2f}): this patient differs from them"
             )
-    return found
+    return sentences
 
 
-def unknown_radiations(given: Array, asked: tuple[Radiation, ...]) -> list[str]:
-    """Return a sentence for each radiation that no training patient received.
+def unknown_radiations(trained: Array, forecast: tuple[Radiation, ...]) -> list[str]:
+    """Report each radiation that no training patient received.
 
     Args:
-        given: number of training patients by radiation, in the order of ``Radiation``.
-        asked: radiations to forecast.
+        trained: number of training patients by radiation, in the order of ``Radiation``.
+        forecast: radiations to forecast.
+
+    Returns:
+        One sentence for each such radiation.
 
     Example:
         >>> unknown_radiations(np.array([9.0, 0.0, 0.0]), (Radiation.PHOTON,))
         []
     """
     return [
-        f"no training patient was given {radiation.value} radiotherapy: its forecast rests on "
-        "physics alone"
-        for radiation, count in zip(Radiation, given, strict=True)
-        if radiation in asked and not count
+        f"no training patient received {radiation.value} radiotherapy: its forecast is "
+        "extrapolated from physics alone"
+        for radiation, count in zip(Radiation, trained, strict=True)
+        if radiation in forecast and not count
     ]
 
 
@@ -97,5 +109,5 @@ def radiation_counts(cases: list[EvolutionCase]) -> Array:
     Returns:
         Counts (3,) in the order of ``Radiation``.
     """
-    names = [main_radiation(c.treatment) for c in cases]
-    return np.array([names.count(r) for r in Radiation], float)
+    radiations = [main_radiation(c.treatment) for c in cases]
+    return np.array([radiations.count(r) for r in Radiation], float)

@@ -1,6 +1,6 @@
 """Baselines that predict a volume and grow or shrink the last mask evenly to it.
 
-A learned model has to be better than all of them, and above all than persistence.
+A learned model must outperform all of them, persistence in particular.
 """
 
 from abc import ABC, abstractmethod
@@ -44,11 +44,14 @@ class VolumeBaseline(ABC):
 
     @abstractmethod
     def ml(self, case: EvolutionCase, day: int) -> float:
-        """Return the predicted volume in ml.
+        """Predict the volume on one day.
 
         Args:
             case: patient.
             day: day from the start of radiotherapy.
+
+        Returns:
+            Volume in ml.
         """
 
     def fit(self, cases: list[EvolutionCase]) -> None:
@@ -64,17 +67,19 @@ class VolumeBaseline(ABC):
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """See ``EvolutionModel``."""
-        found = []
+        forecasts = []
         for day in days:
-            ml, elapsed = self.ml(case, day), day - case.day
+            ml = self.ml(case, day)
+            elapsed = day - case.day
             samples = self.errors.samples(ml, elapsed)
             radius = ball_radius(max(ml, LEAST_ML))
             relative = self.errors.spread * np.sqrt(max(elapsed, 1) / 100) / 3
             mask = matched(case.tumour, case.spacing, ml)
             distance = signed_distance(mask, case.spacing)
-            width = max(radius * relative * 0.55, 0.5)  # scale of a logistic: sd sqrt(3) / pi
-            found.append(Forecast(day, around(distance, width), samples))
-        return found
+            # A logistic distribution has the scale sd sqrt(3) / pi, where sqrt(3) / pi = 0.55.
+            width = max(radius * relative * 0.55, 0.5)
+            forecasts.append(Forecast(day, around(distance, width), samples))
+        return forecasts
 
 
 @EVOLUTION_MODELS.register("persistence")
@@ -125,30 +130,31 @@ class CohortRate(VolumeBaseline):
 
 @EVOLUTION_MODELS.register("last rate")
 class LastRate(CohortRate):
-    """Exponential growth of each tumour at its own rate between the last two images.
+    """Exponential growth of each tumour at the rate between the last two images.
 
     The rate is limited to 0.02 per day in either direction. A tumour with one image grows at the
-    rate of the training patients.
+    mean rate of the training patients.
     """
 
     def ml(self, case: EvolutionCase, day: int) -> float:
         """See ``VolumeBaseline``."""
         if case.earlier is None:
             return super().ml(case, day)
-        then, mask = case.earlier
+        earlier_day, mask = case.earlier
         growth = case.log_ml(case.tumour) - case.log_ml(mask)
-        rate = float(np.clip(growth / (case.day - then), -0.02, 0.02))
+        rate = float(np.clip(growth / (case.day - earlier_day), -0.02, 0.02))
         return case.ml(case.tumour) * float(np.exp(rate * (day - case.day)))
 
 
 @EVOLUTION_MODELS.register("Gompertz")
 class Gompertz(VolumeBaseline):
-    """Gompertz growth V(t) = K exp(log(V0 / K) exp(-a t)), with K and a of the training patients.
+    """Gompertz growth V(t) = K exp(log(V0 / K) exp(-a t)), with K and a from training patients.
 
     Example:
         >>> from types import SimpleNamespace as Case
         >>> model = Gompertz()
-        >>> model.capacity, model.log_a = np.log(100.0), np.log(np.log(2) / 50)  # half-time 50 days
+        >>> model.capacity = np.log(100.0)
+        >>> model.log_a = np.log(np.log(2) / 50)  # half-time 50 days
         >>> round(model.ml(Case(log_ml=np.log, tumour=25.0, day=0), day=50), 6)  # sqrt(25 * 100)
         50.0
     """
@@ -159,6 +165,7 @@ class Gompertz(VolumeBaseline):
         start, days, end = np.array(rows, float).T
 
         def misfit(p: Array) -> Array:
+            """Return the error of log volume (n,) for log K and log a (2,)."""
             return np.asarray(p[0] + (start - p[0]) * np.exp(-np.exp(p[1]) * days) - end)
 
         guess = np.array([end.mean(), np.log(0.01)])
@@ -169,8 +176,8 @@ class Gompertz(VolumeBaseline):
     def ml(self, case: EvolutionCase, day: int) -> float:
         """See ``VolumeBaseline``."""
         start = case.log_ml(case.tumour)
-        left = np.exp(-np.exp(self.log_a) * (day - case.day))
-        return float(np.exp(self.capacity + (start - self.capacity) * left))
+        remaining_share = np.exp(-np.exp(self.log_a) * (day - case.day))
+        return float(np.exp(self.capacity + (start - self.capacity) * remaining_share))
 
 
 @EVOLUTION_MODELS.register("dilation")
@@ -180,15 +187,17 @@ class Dilation(VolumeBaseline):
     """
 
     def _features(self, case: EvolutionCase, day: int) -> Array:
+        """Return the features (11,) of the regression; times are in units of 100 days."""
         t = (day - case.day) / 100
         doses = [
             sum(weighted_dose(p) for p in case.treatment.phases if p.radiation is r)
             for r in Radiation
         ]
-        size, last = case.log_ml(case.tumour), 0.0
+        size = case.log_ml(case.tumour)
+        last_rate = 0.0
         if case.earlier is not None:
-            then, mask = case.earlier
-            last = (size - case.log_ml(mask)) / ((case.day - then) / 100)
+            earlier_day, mask = case.earlier
+            last_rate = (size - case.log_ml(mask)) / ((case.day - earlier_day) / 100)
         shares = np.array(doses[1:]) / sum(doses)
         return np.array(
             [
@@ -196,8 +205,8 @@ class Dilation(VolumeBaseline):
                 t**2,
                 size,
                 t * size,
-                last,
-                t * last,
+                last_rate,
+                t * last_rate,
                 bed(case.treatment) / 100,
                 *shares,
                 *(shares * t),
@@ -208,7 +217,8 @@ class Dilation(VolumeBaseline):
         """See ``VolumeBaseline``."""
         features = np.array([self._features(c, d) for c in cases for d, _ in c.later])
         _, ratios = _log_ratios(cases)
-        self.mean, self.scale = features.mean(axis=0), features.std(axis=0) + 1e-6
+        self.mean = features.mean(axis=0)
+        self.scale = features.std(axis=0) + 1e-6
         x = (features - self.mean) / self.scale
         self.offset = float(ratios.mean())
         penalty = 5.0 * np.eye(x.shape[1])

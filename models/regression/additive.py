@@ -17,5 +17,6 @@ class Additive:
     """
 
     def __add__(self, other: Self) -> Self:
-        each: Any = self
-        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(each)))
+        instance: Any = self
+        names = [field.name for field in fields(instance)]
+        return type(self)(*(getattr(self, name) + getattr(other, name) for name in names))

@@ -51,11 +51,14 @@ class RiskSums(Additive):
 
 
 def death_times(days: Array, died: Array) -> Array:
-    """Return the times of death (t,), each once, in ascending order.
+    """Find the distinct times of death.
 
     Args:
         days: last known day (n,) of each patient.
         died: 1 for death, 0 for censoring (n,).
+
+    Returns:
+        Times (t,) in days, in ascending order.
 
     Example:
         >>> death_times(np.array([5.0, 3.0, 9.0, 3.0]), np.array([1.0, 1.0, 0.0, 1.0]))
@@ -65,7 +68,7 @@ def death_times(days: Array, died: Array) -> Array:
 
 
 def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> RiskSums:
-    """Compute the sums over patients at given times; a patient is at risk through the last day.
+    """Compute the sums over patients at given times; a patient is at risk up to the last known day.
 
     Args:
         x: covariates (n, p).
@@ -73,6 +76,9 @@ def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> 
         died: 1 for death, 0 for censoring (n,).
         beta: coefficients (p,).
         times: times of death (t,) of all centres.
+
+    Returns:
+        Sums at each time.
     """
     weight = np.exp(x @ beta)
     first = x * weight[:, None]
@@ -81,16 +87,17 @@ def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> 
     at_risk = (days[None] >= times[:, None]).astype(float)
     dying = ((days[None] == times[:, None]) & dead).astype(float)
 
-    def powers(chosen: Array) -> Powers:
-        return Powers(chosen @ weight, chosen @ first, np.tensordot(chosen, second, axes=1))
+    def powers(members: Array) -> Powers:
+        """Sum over the patients that each row of ``members`` (t, n) marks with 1."""
+        return Powers(members @ weight, members @ first, np.tensordot(members, second, axes=1))
 
     return RiskSums(dying.sum(axis=1), powers(at_risk), powers(dying), x[dead].sum(axis=0))
 
 
 def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
-    """Return the log partial likelihood of patients who form one risk set of their own.
+    """Compute the log partial likelihood of patients who form a separate risk set.
 
-    It equals ``likelihood`` of their sums, but is faster, as second powers are not summed at each
+    It equals ``likelihood`` of their sums. It is faster, as it does not sum second powers at each
     time.
 
     Args:
@@ -99,6 +106,9 @@ def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
         died: 1 for death, 0 for censoring (n,).
         beta: coefficients (p,).
 
+    Returns:
+        Log partial likelihood, gradient (p,) and negative Hessian (p, p) at ``beta``.
+
     Example:
         >>> x, days, died = np.array([[0.0], [1.0]]), np.array([1.0, 2.0]), np.ones(2)
         >>> at = stratum(x, days, died, np.zeros(1))
@@ -106,7 +116,8 @@ def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
         (-0.6931, array([-0.5]), array([[0.25]]))
     """
     times = death_times(days, died)
-    weight, dead = np.exp(x @ beta), died > 0.5
+    weight = np.exp(x @ beta)
+    dead = died > 0.5
     at_risk = (days[None] >= times[:, None]).astype(float)
     dying = ((days[None] == times[:, None]) & dead).astype(float)
     counts = dying.sum(axis=1).astype(int)
@@ -133,14 +144,17 @@ def _terms(deaths: NDArray[np.intp]) -> tuple[NDArray[np.intp], Array]:
 
 
 def likelihood(sums: RiskSums, beta: Array) -> Likelihood:
-    """Return the log partial likelihood of all patients who share one risk set.
+    """Compute the log partial likelihood of all patients, who share one risk set.
 
-    With Efron's method, the k-th of d tied deaths (k from 0) has the denominator: sum over those at
-    risk minus k/d times the sum over those dying.
+    With Efron's method, the k-th of d tied deaths (k from 0) has this denominator: the sum over
+    patients at risk minus k/d times the sum over dying patients.
 
     Args:
         sums: sums over the patients of all centres, at the same times.
         beta: coefficients (p,) at which the sums were computed.
+
+    Returns:
+        Log partial likelihood, gradient (p,) and negative Hessian (p, p) at ``beta``.
 
     Example:
         >>> x, days, died = np.array([[0.0], [1.0]]), np.array([1.0, 2.0]), np.ones(2)
@@ -149,7 +163,8 @@ def likelihood(sums: RiskSums, beta: Array) -> Likelihood:
         -0.6931
     """
     times, before = _terms(sums.deaths.astype(int))
-    risk, tied = sums.at_risk, sums.dying
+    risk = sums.at_risk
+    tied = sums.dying
     zeroth = risk.zeroth[times] - before * tied.zeroth[times]
     mean = (risk.first[times] - before[:, None] * tied.first[times]) / zeroth[:, None]
     square = risk.second[times] - before[:, None, None] * tied.second[times]

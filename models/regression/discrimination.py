@@ -31,12 +31,15 @@ class ScoreCounts:
 def score_counts(scores: Array, outcome: Array, least: int = 1) -> ScoreCounts:
     """Count patients by score, with at least ``least`` patients at each score.
 
-    Neighbouring scores are grouped and replaced by the median of their group.
+    Neighbouring scores form groups, and each score is replaced by the median of its group.
 
     Args:
         scores: score (n,) of each patient.
         outcome: 1 with the outcome, 0 without (n,).
-        least: smallest group size; 1 keeps the scores. With fewer patients nothing is counted.
+        least: smallest group size; 1 keeps the scores.
+
+    Returns:
+        Counts at each score; empty with fewer than ``least`` patients.
     """
     order = np.argsort(scores, kind="stable")
     shared = blocks(scores[order], least)
@@ -44,13 +47,15 @@ def score_counts(scores: Array, outcome: Array, least: int = 1) -> ScoreCounts:
         return ScoreCounts(shared, shared, shared)
     values, place = np.unique(shared, return_inverse=True)
     yes = outcome[order] > 0.5
-    each = (np.bincount(place, who.astype(float), len(values)) for who in (yes, ~yes))
-    counts = [np.asarray(c, np.float64) for c in each]
-    return ScoreCounts(values, *counts)
+    with_outcome = np.bincount(place, yes.astype(float), len(values))
+    without_outcome = np.bincount(place, (~yes).astype(float), len(values))
+    return ScoreCounts(
+        values, np.asarray(with_outcome, np.float64), np.asarray(without_outcome, np.float64)
+    )
 
 
 def auc_of(parts: list[ScoreCounts]) -> tuple[float, float, float]:
-    """Return the AUC over all patients with its 95 % interval after DeLong.
+    """Compute the AUC over all patients with its 95 % interval by the method of DeLong.
 
     Args:
         parts: counts of each centre.
@@ -67,25 +72,29 @@ def auc_of(parts: list[ScoreCounts]) -> tuple[float, float, float]:
 
 
 def _interval(value: float, variance: float) -> tuple[float, float, float]:
-    half = Z * float(np.sqrt(variance))
-    return value, max(value - half, 0.0), min(value + half, 1.0)
+    """Return a value and its normal 95 % interval, limited to 0 and 1."""
+    half_width = Z * float(np.sqrt(variance))
+    return value, max(value - half_width, 0.0), min(value + half_width, 1.0)
 
 
-def scored_auc(told: Array, outcome: Array) -> Scored:
-    """Return the AUC as a score, weighted by the number of pairs of patients.
+def scored_auc(predicted: Array, outcome: Array) -> Scored:
+    """Compute the AUC as a score, weighted by the number of pairs of patients.
 
     Args:
-        told: predicted probability (n,) of the outcome.
+        predicted: predicted probability (n,) of the outcome.
         outcome: 1 with the outcome, 0 without (n,).
+
+    Returns:
+        AUC with its variance; ``events`` counts the patients with the outcome.
     """
-    value, variance = auc_and_variance([score_counts(told, outcome)])
+    value, variance = auc_and_variance([score_counts(predicted, outcome)])
     events = int(outcome.sum())
     pairs = float(events * (len(outcome) - events))
     return Scored("auc", value, variance, pairs, len(outcome), events)
 
 
 def auc_and_variance(parts: list[ScoreCounts]) -> tuple[float, float]:
-    """Return the AUC over all patients and its variance after DeLong; both NaN without two classes.
+    """Compute the AUC over all patients and its variance by the method of DeLong.
 
     The AUC is the probability that a patient with the outcome has a higher score than one without
     it; ties count one half.
@@ -93,11 +102,15 @@ def auc_and_variance(parts: list[ScoreCounts]) -> tuple[float, float]:
     Args:
         parts: counts of each centre.
 
+    Returns:
+        AUC and its variance; both NaN without two classes.
+
     Reference:
         DeLong et al. 1988, doi:10.2307/2531595.
     """
     values = np.unique(np.concatenate([p.scores for p in parts]))
-    yes, no = np.zeros(len(values)), np.zeros(len(values))
+    yes = np.zeros(len(values))
+    no = np.zeros(len(values))
     for part in parts:
         at = np.searchsorted(values, part.scores)
         yes[at] += part.yes
@@ -123,31 +136,31 @@ class Pairs(Additive):
 
     Args:
         pairs: number of comparable pairs.
-        told: number of pairs whose scores are in the right order; ties count one half.
+        concordant: number of pairs whose scores are in the right order; ties count one half.
         pairs_squared: sum of squares of the pairs of each patient.
-        told_squared: sum of squares of the ordered pairs of each patient.
+        concordant_squared: sum of squares of the ordered pairs of each patient.
         product: sum of products of both.
     """
 
     pairs: float
-    told: float
+    concordant: float
     pairs_squared: float
-    told_squared: float
+    concordant_squared: float
     product: float
 
 
 def lived_longer(days: Array, died: Array) -> NDArray[np.bool_]:
-    """Return whether the second patient of each pair is known to have lived longer than the first.
+    """Mark the pairs whose second patient is known to have lived longer than the first.
 
-    That is where the first died before the second's last day, or on that day while the second did
-    not.
+    The first patient died before the second's last known day, or on that day while the second did
+    not die.
 
     Args:
         days: last known day (n,).
         died: 1 for death, 0 for censoring (n,).
 
     Returns:
-        Matrix (n, n): first patient, second patient.
+        Matrix (n, n) of first and second patients; True where the second lived longer.
 
     Example:
         >>> lived_longer(np.array([1.0, 2.0]), np.array([1.0, 0.0])).tolist()
@@ -178,25 +191,31 @@ class Groups:
 def groups_of(scores: Array, days: Array, died: Array, least: int = 1) -> Groups:
     """Group patients with neighbours in time and then in score, at least ``least`` in each group.
 
-    A group takes the medians of its days and scores. Patients of a group who died and those who did
-    not are counted separately.
+    The days and scores of a group are replaced by their medians. In each group, patients who died
+    and patients who did not are counted separately.
 
     Args:
         scores: score (n,) of each patient.
         days: last known day (n,).
         died: 1 for death, 0 for censoring (n,).
-        least: smallest group size; 1 keeps all values. With fewer patients nothing is counted.
+        least: smallest group size; 1 keeps all values.
+
+    Returns:
+        Groups; none with fewer than ``least`` patients.
     """
-    found: list[tuple[float, ...]] = []
     if not 0 < len(days) >= least:
         return Groups(*np.zeros((4, 0)))
+    groups: list[tuple[float, ...]] = []
+    # A slab of time holds about the square root of the number of groups.
     slab = least * max(int(np.sqrt(len(days) / least)), 1)
-    for late in in_blocks(np.argsort(days, kind="stable"), slab):
-        for near in in_blocks(late[np.argsort(scores[late], kind="stable")], least):
-            dead = float((died[near] > 0.5).sum())
-            medians = np.median(scores[near]), np.median(days[near])
-            found += [(*medians, 1.0, dead), (*medians, 0.0, len(near) - dead)]
-    rows = np.array(found)
+    for in_time in in_blocks(np.argsort(days, kind="stable"), slab):
+        for members in in_blocks(in_time[np.argsort(scores[in_time], kind="stable")], least):
+            deaths = float((died[members] > 0.5).sum())
+            score = np.median(scores[members])
+            day = np.median(days[members])
+            groups.append((score, day, 1.0, deaths))
+            groups.append((score, day, 0.0, len(members) - deaths))
+    rows = np.array(groups)
     return Groups(*rows[rows[:, 3] > 0].T)
 
 
@@ -209,22 +228,27 @@ def pairs_of(groups: Groups) -> Pairs:
     Args:
         groups: patients of one centre.
 
+    Returns:
+        Sums over the comparable pairs.
+
     Example:
         >>> groups = groups_of(np.array([0.2, 0.9, 0.4]), np.array([1.0, 2.0, 3.0]), np.ones(3))
         >>> pairs = pairs_of(groups)
-        >>> pairs.pairs, pairs.told
+        >>> pairs.pairs, pairs.concordant
         (3.0, 2.0)
     """
-    scores, counts = groups.scores, groups.counts
-    first = lived_longer(groups.days, groups.died).astype(float)
-    won = first * ((scores[:, None] < scores) + 0.5 * (scores[:, None] == scores))
-    each, told = (m @ counts + counts @ m for m in (first, won))
+    scores = groups.scores
+    counts = groups.counts
+    comparable = lived_longer(groups.days, groups.died).astype(float)
+    ordered = comparable * ((scores[:, None] < scores) + 0.5 * (scores[:, None] == scores))
+    pairs_by_patient = comparable @ counts + counts @ comparable
+    ordered_by_patient = ordered @ counts + counts @ ordered
     return Pairs(
-        float(counts @ first @ counts),
-        float(counts @ won @ counts),
-        float(counts @ each**2),
-        float(counts @ told**2),
-        float(counts @ (each * told)),
+        float(counts @ comparable @ counts),
+        float(counts @ ordered @ counts),
+        float(counts @ pairs_by_patient**2),
+        float(counts @ ordered_by_patient**2),
+        float(counts @ (pairs_by_patient * ordered_by_patient)),
     )
 
 
@@ -233,13 +257,16 @@ def pairs_across(parts: list[Groups]) -> Pairs:
 
     Args:
         parts: patients of each centre.
+
+    Returns:
+        Sums over the comparable pairs.
     """
     fields = zip(*(vars(p).values() for p in parts), strict=True)
     return pairs_of(Groups(*(np.concatenate(f) for f in fields)))
 
 
 def c_index_of(pairs: Pairs) -> tuple[float, float, float]:
-    """Return the C-index with its 95 % interval.
+    """Compute the C-index with its 95 % interval.
 
     Args:
         pairs: sums over comparable pairs.
@@ -250,27 +277,33 @@ def c_index_of(pairs: Pairs) -> tuple[float, float, float]:
     return _interval(*c_index_and_variance(pairs))
 
 
-def scored_c_index(told: Array, days: Array, died: Array) -> Scored:
-    """Return the C-index as a score, weighted by the number of comparable pairs.
+def scored_c_index(predicted: Array, days: Array, died: Array) -> Scored:
+    """Compute the C-index as a score, weighted by the number of comparable pairs.
 
     Args:
-        told: score (n,), higher for longer survival.
+        predicted: predicted score (n,), higher for longer survival.
         days: last known day (n,).
         died: 1 for death, 0 for censoring (n,).
+
+    Returns:
+        C-index with its variance; ``events`` counts the deaths.
     """
-    pairs = pairs_of(groups_of(told, days, died))
+    pairs = pairs_of(groups_of(predicted, days, died))
     value, variance = c_index_and_variance(pairs)
     return Scored("c_index", value, variance, pairs.pairs, len(days), int(died.sum()))
 
 
 def c_index_and_variance(pairs: Pairs) -> tuple[float, float]:
-    """Return the C-index and its variance; both NaN without comparable pairs.
+    """Compute the C-index and its variance.
 
     The C-index is the share of comparable pairs in the right order. Its variance is that of the
     infinitesimal jackknife over patients.
 
     Args:
         pairs: sums over comparable pairs.
+
+    Returns:
+        C-index and its variance; both NaN without comparable pairs.
 
     Example:
         >>> groups = groups_of(np.array([0.2, 0.9, 0.4]), np.array([1.0, 2.0, 3.0]), np.ones(3))
@@ -279,6 +312,6 @@ def c_index_and_variance(pairs: Pairs) -> tuple[float, float]:
     """
     if not pairs.pairs:
         return NAN, NAN
-    value = pairs.told / pairs.pairs
-    squares = pairs.told_squared - 2 * value * pairs.product + value**2 * pairs.pairs_squared
+    value = pairs.concordant / pairs.pairs
+    squares = pairs.concordant_squared - 2 * value * pairs.product + value**2 * pairs.pairs_squared
     return value, max(squares, 0.0) / pairs.pairs**2

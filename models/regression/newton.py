@@ -1,6 +1,4 @@
-"""Newton's method on a likelihood that is a sum over centres; its maximum is that of pooled
-data.
-"""
+"""Newton's method on a likelihood that is a sum over centres, with the maximum of pooled data."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -13,10 +11,12 @@ from flame.models.regression.additive import Additive
 
 Array = NDArray[np.float64]
 
-_MOST_STEPS, _PRECISION, _SHORTEST = 50, 1e-9, 1e-4
-"""Largest number of steps, largest coefficient change at convergence, and shortest length of a
-halved step.
-"""
+_MOST_STEPS = 50
+"""Largest number of steps."""
+_PRECISION = 1e-9
+"""Largest change of a coefficient at convergence."""
+_SHORTEST = 1e-4
+"""Shortest length of a halved step, relative to a full Newton step."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +47,19 @@ class Penalty:
     prior: Array
 
     def taken_from(self, at: Likelihood, beta: Array) -> Likelihood:
-        """Return the likelihood minus this penalty.
+        """Subtract this penalty from a log likelihood.
 
         Args:
             at: likelihood at ``beta``.
             beta: coefficients (p,).
+
+        Returns:
+            Penalised log likelihood with its gradient (p,) and negative Hessian (p, p).
         """
-        away = beta - self.prior
+        deviation = beta - self.prior
         return Likelihood(
-            at.value - float(self.weight @ away**2) / 2,
-            at.gradient - self.weight * away,
+            at.value - float(self.weight @ deviation**2) / 2,
+            at.gradient - self.weight * deviation,
             at.information + np.diag(self.weight),
         )
 
@@ -67,8 +70,8 @@ def maximise(
     """Maximise the penalised likelihoods of several problems together.
 
     Args:
-        likelihoods: returns the likelihood of each unfinished problem, in the order of its
-            argument: the coefficients (p,) by index of the problem.
+        likelihoods: function of the coefficients (p,) by index of the problem, for unfinished
+            problems only. It returns the likelihood of each of them, in the same order.
         penalties: penalty of each problem.
 
     Returns:
@@ -84,21 +87,25 @@ def maximise(
         [array([2.])]
     """
     climbs = {i: _climb(penalty) for i, penalty in enumerate(penalties)}
-    at, best, asked = {i: next(climb) for i, climb in climbs.items()}, dict[int, Array](), 0
+    at = {i: next(climb) for i, climb in climbs.items()}
+    best: dict[int, Array] = {}
+    calls = 0
     while at:
-        answers, asked = dict(zip(at, likelihoods(at), strict=True)), asked + 1
-        for i, answer in answers.items():
+        replies = dict(zip(at, likelihoods(at), strict=True))
+        calls += 1
+        for i, likelihood in replies.items():
             try:
-                at[i] = climbs[i].send(answer)
-            except StopIteration as done:
-                best[i] = done.value
+                at[i] = climbs[i].send(likelihood)
+            except StopIteration as finished:
+                best[i] = finished.value
                 del at[i]
-    return [best[i] for i in range(len(penalties))], asked
+    return [best[i] for i in range(len(penalties))], calls
 
 
 def _climb(penalty: Penalty) -> Generator[Array, Likelihood, Array]:
     """Yield coefficients and receive their likelihood; halve a step that overshoots."""
-    beta, length = penalty.prior, 1.0
+    beta = penalty.prior
+    length = 1.0
     at = penalty.taken_from((yield beta), beta)
     for _ in range(_MOST_STEPS):
         try:
@@ -109,12 +116,14 @@ def _climb(penalty: Penalty) -> Generator[Array, Likelihood, Array]:
             return beta + step
         ahead = penalty.taken_from((yield beta + step), beta + step)
         if np.isfinite(ahead.value) and ahead.value >= at.value - 1e-9 * (1 + abs(at.value)):
-            beta, at, length = beta + step, ahead, 1.0
+            beta = beta + step
+            at = ahead
+            length = 1.0
         else:
             length /= 2
         if length < _SHORTEST:
             break
     raise FlameError(
-        "no finite coefficients fit best: features tell the outcome apart or repeat each other; "
-        "use fewer, or a larger penalty"
+        "the likelihood has no finite maximum: features separate the outcomes or are collinear; "
+        "use fewer features or a larger penalty"
     )

@@ -29,55 +29,64 @@ class Exits:
 
     @property
     def at_risk(self) -> Array:
-        """Number of patients at risk at each time (t,), including those who leave at that time."""
+        """Number of patients at risk at each time (t,), including exits at that time."""
         return np.cumsum((self.deaths + self.censored)[::-1])[::-1]
 
     def on(self, times: Array) -> "Exits":
-        """Return the same counts on other times, which include all of these.
+        """Place the counts on a finer grid of times.
 
         Args:
-            times: times (u,) in ascending order.
+            times: times (u,) in ascending order, which include all times of this group.
+
+        Returns:
+            Counts at each of ``times``; 0 where this group has no exit.
         """
-        deaths, censored = np.zeros(len(times)), np.zeros(len(times))
+        deaths = np.zeros(len(times))
+        censored = np.zeros(len(times))
         at = np.searchsorted(times, self.times)
-        deaths[at], censored[at] = self.deaths, self.censored
+        deaths[at] = self.deaths
+        censored[at] = self.censored
         return Exits(times, deaths, censored)
 
 
 def exits(days: Array, died: Array, least: int = 1) -> Exits:
     """Count deaths and censorings, with at least ``least`` patients at each time.
 
-    If ``least`` is above 1, neighbours in time form blocks and take the median day of their block
-    (microaggregation).
+    If ``least`` is above 1, neighbours in time form blocks, and the median day of a block replaces
+    its days (microaggregation).
 
     Args:
         days: last known day (n,).
         died: 1 for death, 0 for censoring (n,).
-        least: smallest block size; 1 keeps the days. With fewer patients nothing is counted.
+        least: smallest block size; 1 keeps the days.
+
+    Returns:
+        Counts at each time; empty with fewer than ``least`` patients.
 
     Reference:
         Domingo-Ferrer 2002, doi:10.1109/69.979982 (microaggregation).
     """
     if len(days) < least:
-        days, died = days[:0], died[:0]
+        days = days[:0]
+        died = died[:0]
     order = np.argsort(days, kind="stable")
     shared = blocks(days[order], least)
     times, place = np.unique(shared, return_inverse=True)
     dead = died[order] > 0.5
-    each = (np.bincount(place, who.astype(float), len(times)) for who in (dead, ~dead))
-    counts = [np.asarray(c, np.float64) for c in each]
-    return Exits(times, *counts)
+    deaths = np.bincount(place, dead.astype(float), len(times))
+    censored = np.bincount(place, (~dead).astype(float), len(times))
+    return Exits(times, np.asarray(deaths, np.float64), np.asarray(censored, np.float64))
 
 
 def blocks(ordered: Array, least: int) -> Array:
-    """Replace each value by the median of its block of neighbours; the last block takes the rest.
+    """Replace each value by the median of its block; the last block includes the remainder.
 
     Args:
         ordered: values (n,) in ascending order.
         least: smallest block size.
 
     Returns:
-        Values (n,), or an empty array if there are fewer than ``least``.
+        Values (n,); an empty array for fewer than ``least`` values.
 
     Example:
         >>> blocks(np.array([1.0, 2.0, 3.0, 4.0, 9.0]), least=2)
@@ -90,25 +99,33 @@ def blocks(ordered: Array, least: int) -> Array:
 
 
 def in_blocks(ordered: NDArray[Any], least: int) -> list[NDArray[Any]]:
-    """Split an array into blocks of ``least`` neighbours; the last block takes the rest.
+    """Split an array into blocks of ``least`` neighbours; the last block includes the remainder.
 
     Args:
         ordered: array (n, ...).
-        least: smallest block size; a shorter array stays one block.
+        least: smallest block size.
+
+    Returns:
+        Blocks in order; one block for an array of fewer than 2 ``least`` elements.
     """
     starts = range(0, len(ordered) - least + 1, least)
     return np.split(ordered, list(starts)[1:])
 
 
 def together(groups: list[Exits]) -> Exits:
-    """Return the counts of several groups as those of one.
+    """Add the counts of several groups.
 
     Args:
         groups: one or more groups.
+
+    Returns:
+        Counts of all patients at the times of all groups.
     """
     times = np.unique(np.concatenate([g.times for g in groups]))
-    each = [g.on(times) for g in groups]
-    return Exits(times, sum(g.deaths for g in each), sum(g.censored for g in each))  # type: ignore[arg-type]
+    aligned = [g.on(times) for g in groups]
+    deaths: Any = sum(g.deaths for g in aligned)
+    censored: Any = sum(g.censored for g in aligned)
+    return Exits(times, deaths, censored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +157,9 @@ def kaplan_meier(group: Exits) -> Curve:
     Args:
         group: counts of one group.
 
+    Returns:
+        Survival at each time of the group, with its 95 % interval.
+
     Reference:
         Kaplan and Meier 1958.
 
@@ -148,13 +168,17 @@ def kaplan_meier(group: Exits) -> Curve:
         >>> kaplan_meier(exits(days, died)).alive.round(4)
         array([0.6667, 0.6667, 0.    ])
     """
-    n, d = group.at_risk, group.deaths
+    n = group.at_risk
+    d = group.deaths
     alive = np.asarray(np.cumprod(1 - d / n), np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.sqrt(np.cumsum(d / (n * (n - d)))) / np.log(alive)
-        low, high = (np.exp(np.log(alive) * np.exp(s * Z * spread)) for s in (-1, 1))
-    known = (alive > 0) & (alive < 1)
-    low, high = (np.where(known, bound, alive) for bound in (low, high))
+        low = np.exp(np.log(alive) * np.exp(-Z * spread))
+        high = np.exp(np.log(alive) * np.exp(Z * spread))
+    # The transform is undefined at 0 and 1, where the interval is a point.
+    defined = (alive > 0) & (alive < 1)
+    low = np.where(defined, low, alive)
+    high = np.where(defined, high, alive)
     return Curve(group.times, alive, np.minimum(low, high), np.maximum(low, high))
 
 
@@ -176,11 +200,13 @@ class LogRank:
 def log_rank(groups: list[Exits]) -> LogRank:
     """Test whether all groups have the same hazard.
 
-    The statistic compares observed with expected deaths, with the hypergeometric variance. Empty
-    groups are ignored.
+    The statistic compares observed with expected deaths, with the hypergeometric variance.
 
     Args:
-        groups: counts of each group.
+        groups: counts of each group; empty groups are ignored.
+
+    Returns:
+        Test statistic, degrees of freedom and p value.
 
     Reference:
         Mantel 1966.
@@ -194,16 +220,21 @@ def log_rank(groups: list[Exits]) -> LogRank:
     if len(groups) < 2:
         return LogRank(float("nan"), max(len(groups) - 1, 0), float("nan"))
     times = np.unique(np.concatenate([g.times for g in groups]))
-    each = [g.on(times) for g in groups]
-    n, d = (np.array([getattr(g, name) for g in each]) for name in ("at_risk", "deaths"))
-    total, dead = n.sum(axis=0), d.sum(axis=0)
-    share = n / total
-    gap = (d - dead * share).sum(axis=1)[:-1]
-    tied = np.where(total > 1, dead * (total - dead) / np.maximum(total - 1, 1), 0.0)
+    aligned = [g.on(times) for g in groups]
+    at_risk = np.array([g.at_risk for g in aligned])
+    deaths = np.array([g.deaths for g in aligned])
+    total_at_risk = at_risk.sum(axis=0)
+    total_deaths = deaths.sum(axis=0)
+    share = at_risk / total_at_risk
+    excess = (deaths - total_deaths * share).sum(axis=1)[:-1]
+    survivors = total_at_risk - total_deaths
+    tied = np.where(
+        total_at_risk > 1, total_deaths * survivors / np.maximum(total_at_risk - 1, 1), 0.0
+    )
     variance = np.diag((share * tied).sum(axis=1)) - (share * tied) @ share.T
     variance = variance[:-1, :-1]
     freedom = len(groups) - 1
     if freedom < 1 or np.linalg.matrix_rank(variance) < freedom:
         return LogRank(float("nan"), freedom, float("nan"))
-    value = float(gap @ np.linalg.solve(variance, gap))
+    value = float(excess @ np.linalg.solve(variance, excess))
     return LogRank(value, freedom, float(chi2.sf(value, freedom)))

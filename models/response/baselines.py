@@ -14,11 +14,14 @@ Probability = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 def prevalence(features: NDArray[np.float64], responses: NDArray[np.float32]) -> Probability:
-    """Return a predictor that gives every patient the share of responders in the training data.
+    """Fit a predictor that returns the share of responders in the training data for every patient.
 
     Args:
         features: training features (n, p); not used.
         responses: 1 for responders, 0 for others (n,).
+
+    Returns:
+        Predictor of the probability of response.
 
     Example:
         >>> predict = prevalence(np.zeros((4, 1)), np.array([1, 0, 0, 0], np.float32))
@@ -67,7 +70,7 @@ def cox(
     """Fit a ridge-penalised Cox regression without strata (lifelines); NaN becomes the mean.
 
     Args:
-        features: training features (n, p); constant ones are left out.
+        features: training features (n, p); constant features are ignored.
         days: last known day (n,).
         died: 1 for death, 0 for censoring (n,).
         penalizer: weight of the penalty.
@@ -88,6 +91,7 @@ def cox(
     model = CoxPHFitter(penalizer=penalizer).fit(varying, "days", "died")
 
     def scores(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the negative log risk (m,) of patients with features (m, p)."""
         tested = pd.DataFrame(filled(values)).add_prefix("x")
         return np.asarray(-tested[model.params_.index] @ model.params_)
 

@@ -1,4 +1,4 @@
-"""DP-SGD: gradients are clipped for each patient, summed, and published with Gaussian noise.
+"""DP-SGD: the gradient of each patient is clipped; their sum is published with Gaussian noise.
 
 Every patient enters a batch independently at random (Poisson sampling).
 
@@ -22,8 +22,8 @@ Rows = NDArray[np.intp]
 class PrivateSteps:
     """Differentially private training of a network by DP-SGD.
 
-    A step uses the gradient (sum of clip(g_i) + N(0, (noise clip)^2)) / size, where g_i is the
-    gradient of patient i and size the expected batch size.
+    A step uses the gradient (sum of clip(g_i) + N(0, (noise clip)^2)) / size. Here g_i is the
+    gradient of patient i, and size is the expected batch size.
 
     Args:
         network: compiled Keras model; its optimiser takes the steps.
@@ -59,7 +59,7 @@ class PrivateSteps:
         """Train for a number of epochs.
 
         Args:
-            batch: returns inputs and outcomes of some rows.
+            batch: function of row indices (m,) that returns the inputs and outcomes of these rows.
             count: number of patients.
             size: expected number of patients per batch.
             epochs: number of epochs; each has ceil(count / size) steps.
@@ -68,8 +68,8 @@ class PrivateSteps:
             rng: random numbers of batches and of noise.
 
         Returns:
-            New weights and number of steps. The loss is 0, as publishing it would need noise of its
-            own.
+            New weights and number of steps. The loss is 0, as its publication would need further
+            noise.
         """
         steps = steps_of(count, size, epochs)
         for _ in range(steps):
@@ -77,21 +77,23 @@ class PrivateSteps:
             before = [np.asarray(w) for w in self.network.get_weights()]
             total = [np.zeros(w.shape) for w in before]
             for row in rows:
-                own = clipped(self._gradient(before, *batch(np.array([row]))), clip)
-                total = [t + g for t, g in zip(total, own, strict=True)]
+                gradient = clipped(self._gradient(before, *batch(np.array([row]))), clip)
+                total = [t + g for t, g in zip(total, gradient, strict=True)]
             mean = [t / size for t in noised(total, noise * clip, rng)]
-            self._step(before, mean)
-        found = [np.asarray(w) for w in self.network.get_weights()]
-        return Trained(found, 0.0, steps)
+            self._step(mean)
+        weights = [np.asarray(w) for w in self.network.get_weights()]
+        return Trained(weights, 0.0, steps)
 
     def _gradient(self, before: Weights, x: list[Any], y: Any) -> Weights:
+        """Return the gradient at the weights ``before``, as the change of a plain SGD step."""
         self._probe.train_on_batch(x, y)
         after = self._probe.get_weights()
         self._probe.set_weights(before)
         return [b.astype(np.float64) - a for b, a in zip(before, after, strict=True)]
 
-    def _step(self, before: Weights, gradient: Weights) -> None:
+    def _step(self, gradient: Weights) -> None:
+        """Take one step of the network's optimiser."""
         place = {id(v): n for n, v in enumerate(self.network.weights)}
         trained = self.network.trainable_variables
-        each = [keras.ops.convert_to_tensor(gradient[place[id(v)]], v.dtype) for v in trained]
-        self.network.optimizer.apply(each, trained)
+        gradients = [keras.ops.convert_to_tensor(gradient[place[id(v)]], v.dtype) for v in trained]
+        self.network.optimizer.apply(gradients, trained)

@@ -18,6 +18,9 @@ def clipped(arrays: Weights, limit: float) -> Weights:
         arrays: arrays of any shape.
         limit: largest norm.
 
+    Returns:
+        Scaled arrays of the same shapes.
+
     Example:
         >>> clipped([np.array([3.0, 4.0])], limit=1.0)
         [array([0.6, 0.8])]
@@ -34,17 +37,23 @@ def noised(arrays: Weights, deviation: float, rng: np.random.Generator) -> Weigh
         arrays: arrays of any shape.
         deviation: standard deviation of the noise.
         rng: random numbers.
+
+    Returns:
+        Noised arrays of the same shapes.
     """
     return [a + rng.normal(0.0, deviation, np.shape(a)) for a in arrays]
 
 
 def steps_of(count: int, size: int, epochs: int) -> int:
-    """Return the number of steps: epochs times ceil(count / size).
+    """Compute the number of steps of a training: epochs times ceil(count / size).
 
     Args:
         count: number of patients.
         size: expected number of patients per batch.
         epochs: number of epochs.
+
+    Returns:
+        Number of steps.
 
     Example:
         >>> steps_of(count=10, size=4, epochs=2)

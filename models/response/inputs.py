@@ -59,10 +59,10 @@ class ResponseModelConfig(Section):
 
     def rules(self) -> Iterator[Rule]:
         """Require distinct clinical names, and sequences for an encoder."""
-        yield len(set(self.clinical)) == len(self.clinical), "model.clinical: each name once"
+        yield len(set(self.clinical)) == len(self.clinical), "model.clinical: list each name once"
         yield (
             self.sequences or not self.encoder,
-            "model.encoder reads images: name model.sequences",
+            "model.encoder reads images: set model.sequences",
         )
 
     @property
@@ -85,7 +85,7 @@ class Inputs:
         response: 1 for responders, 0 for others, NaN where unknown (n,).
         survival_days: survival or follow-up time in days (n,); NaN where unknown.
         died: 1 for death, 0 for censoring (n,); an unknown status counts as death.
-        persons: person of each row; empty: every row is another person.
+        persons: person of each row; empty: each row is a different person.
     """
 
     centre: str
@@ -114,10 +114,13 @@ class Inputs:
         return np.hstack([self.clinical, self.treatment])
 
     def take(self, index: NDArray[np.intp]) -> Self:
-        """Return some of the rows.
+        """Select rows.
 
         Args:
             index: indices (m,) of the rows to keep, in the new order.
+
+        Returns:
+            Inputs of these m rows.
         """
         names = tuple(self.pseudonyms[i] for i in index)
         persons = tuple(self.persons[i] for i in index) if self.persons else ()
@@ -126,13 +129,17 @@ class Inputs:
 
 
 _ARRAYS = ("image", "clinical", "treatment", "response", "survival_days", "died")
+"""Fields of ``Inputs`` that are arrays with one row per patient."""
 
 
 def concatenate(parts: list[Inputs]) -> Inputs:
-    """Return the rows of several inputs as one.
+    """Concatenate the rows of several inputs.
 
     Args:
         parts: inputs of one or more centres, with the same columns.
+
+    Returns:
+        All rows in order; ``centre`` joins the names of the centres with ``+``.
     """
     arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
     names = tuple(name for p in parts for name in p.pseudonyms)
@@ -142,7 +149,7 @@ def concatenate(parts: list[Inputs]) -> Inputs:
 
 @dataclass(frozen=True, eq=False)
 class Followed(Inputs):
-    """Patients whose survival is to be learned instead of their response; see ``Inputs``."""
+    """Patients of a training on survival instead of response; see ``Inputs``."""
 
     @property
     def labelled(self) -> NDArray[np.intp]:
@@ -172,6 +179,9 @@ def followed(cohort: Cohort, config: ResponseModelConfig) -> Followed:
         cohort: patients of one centre.
         config: inputs that the model needs.
 
+    Returns:
+        Rows of all patients in the order of the cohort.
+
     Raises:
         BadInput: no survival time is known, or a patient lacks an input that the model needs.
     """
@@ -184,7 +194,7 @@ def followed(cohort: Cohort, config: ResponseModelConfig) -> Followed:
 
 
 def treatment_vector(treatment: Treatment) -> NDArray[np.float32]:
-    """Return the first four of TREATMENT_FEATURES: dose shares and BED / 100 Gy.
+    """Compute the first four of TREATMENT_FEATURES: dose shares and BED / 100 Gy.
 
     Args:
         treatment: course of radiotherapy.
@@ -207,11 +217,13 @@ def treatment_vector(treatment: Treatment) -> NDArray[np.float32]:
 def build_inputs(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
     """Turn the patients of a cohort into arrays for response.
 
-    Patients of unknown response are kept for survival figures if the model can predict them.
-
     Args:
         cohort: patients of one centre.
         config: inputs that the model needs.
+
+    Returns:
+        Rows in the order of the cohort. A patient of unknown response has a row, for survival
+        figures, unless an input is missing.
 
     Raises:
         BadInput: no response is known, or a patient of known response lacks an input that the model
@@ -222,7 +234,7 @@ def build_inputs(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
             f"centre {cohort.centre}: no patient has a known response; fill the column "
             "'response', or set data.horizon_days where survival is known"
         )
-    _named(cohort, config)
+    _check_names(cohort, config)
     rows = []
     for patient in cohort.patients:
         try:
@@ -234,21 +246,25 @@ def build_inputs(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
 
 
 def inputs_of(cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-    """Turn patients whose response is to be predicted into arrays.
+    """Turn patients to predict into arrays.
 
     Args:
         cohort: patients of one centre.
         config: inputs that the model needs.
 
+    Returns:
+        Rows of all patients in the order of the cohort.
+
     Raises:
         BadInput: a patient lacks an input that the model needs.
     """
-    _named(cohort, config)
+    _check_names(cohort, config)
     rows = [_row(patient, config, cohort.centre) for patient in cohort.patients]
     return _stacked(cohort.centre, config, rows)
 
 
-def _named(cohort: Cohort, config: ResponseModelConfig) -> None:
+def _check_names(cohort: Cohort, config: ResponseModelConfig) -> None:
+    """Raise BadInput if the cohort lacks a clinical feature that the model needs."""
     for name in config.clinical:
         if name not in cohort.patients[0].clinical:
             hint = nearest(name, list(cohort.patients[0].clinical))
@@ -256,6 +272,7 @@ def _named(cohort: Cohort, config: ResponseModelConfig) -> None:
 
 
 Row = tuple[Patient, NDArray[np.float32], NDArray[np.float32]]
+"""Patient, image (x, y, z, sequence) and radiotherapy (5,); empty arrays for unused inputs."""
 
 
 def _row(patient: Patient, config: ResponseModelConfig, centre: str) -> Row:
@@ -263,6 +280,7 @@ def _row(patient: Patient, config: ResponseModelConfig, centre: str) -> Row:
 
 
 def _stacked(centre: str, config: ResponseModelConfig, rows: list[Row]) -> Inputs:
+    """Stack the rows of one centre into arrays."""
     patients, images, treatments = zip(*rows, strict=True)
     outcomes = [p.outcome for p in patients]
     clinical = np.array([[p.clinical[f] for f in config.clinical] for p in patients], float)
@@ -282,6 +300,7 @@ def _stacked(centre: str, config: ResponseModelConfig, rows: list[Row]) -> Input
 
 
 def _image(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArray[np.float32]:
+    """Return the baseline image (x, y, z, sequence) of a patient; empty without sequences."""
     if not config.sequences:
         return np.zeros((0,), np.float32)
     baseline = patient.baseline
@@ -291,12 +310,12 @@ def _image(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArra
         if scan is None:
             raise BadInput(
                 f"centre {centre}: patient {patient.pseudonym} has no {name} before radiotherapy; "
-                "leave the response of this patient empty, or set model.sequences without it"
+                f"leave the response of this patient empty, or remove {name} from model.sequences"
             )
         channels.append(scan.voxels)
     if not config.encoder:
         return np.stack(channels, axis=-1)
-    # The encoder of a segmentation run has one channel per sequence; missing ones are 0.
+    # The encoder of a segmentation run has one channel per sequence; a missing sequence is 0.
     image = np.zeros((*channels[0].shape, len(Sequence)), np.float32)
     for name, voxels in zip(config.sequences, channels, strict=True):
         image[..., list(Sequence).index(Sequence(name))] = voxels
@@ -304,6 +323,7 @@ def _image(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArra
 
 
 def _treatment(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArray[np.float32]:
+    """Return the radiotherapy array (5,) of a patient; empty if the model does not use it."""
     if not config.treatment:
         return np.zeros((0,), np.float32)
     if patient.treatment is None:

@@ -61,11 +61,14 @@ class ResponseModel:
         self.network: Any = None
 
     def build(self, image_shape: tuple[int, ...], seed: int) -> Weights:
-        """Create the network where it does not exist yet, and return its initial weights.
+        """Create the network if it does not exist yet, and draw its initial weights.
 
         Args:
             image_shape: shape (x, y, z, sequence) of an image.
             seed: seed of the weights.
+
+        Returns:
+            Initial weights, in the order of ``network.weights``.
 
         Raises:
             BadInput: the configuration names no input.
@@ -81,26 +84,29 @@ class ResponseModel:
         return initial_weights(self.network, seed)
 
     def pretrained(self, weights: Weights, unet: Weights) -> Weights:
-        """Return weights with the encoder's arrays replaced by those of a segmentation network.
+        """Replace the encoder's weights by those of a segmentation network.
 
         Args:
             weights: weights of this network.
             unet: weights of the U-Net; its first arrays are those of the encoder.
 
+        Returns:
+            Weights of this network with the pretrained encoder.
+
         Raises:
             BadInput: the shapes differ.
         """
-        reading = self.network.get_layer(ENCODER).weights
+        encoder_weights = self.network.get_layer(ENCODER).weights
         place = {id(variable): i for i, variable in enumerate(self.network.weights)}
-        found = list(weights)
-        for variable, learned in zip(reading, unet, strict=False):
+        pretrained = list(weights)
+        for variable, learned in zip(encoder_weights, unet, strict=False):
             if tuple(variable.shape) != learned.shape:
                 raise BadInput(
                     "model.encoder: its network has another width; set model.filters to "
                     "segmentation.filters of that run"
                 )
-            found[place[id(variable)]] = learned
-        return found
+            pretrained[place[id(variable)]] = learned
+        return pretrained
 
     def fit(
         self,
@@ -133,37 +139,43 @@ class ResponseModel:
         size = min(batch_size or count, count)
         if private:
 
-            def of(rows: NDArray[np.intp]) -> tuple[list[Any], Any]:
+            def private_batch(rows: NDArray[np.intp]) -> tuple[list[Any], Any]:
+                """Return the inputs and the responses (m,) of some rows."""
                 arrays = self._arrays(inputs.take(rows), clinical[rows], rng)
                 return arrays, inputs.response[rows]
 
-            return self._private.fit(of, count, size, epochs, *private, rng)
-        losses, steps = [0.0], 0
+            return self._private.fit(private_batch, count, size, epochs, *private, rng)
+        losses = [0.0]
+        steps = 0
         for _ in range(epochs):
-            order, losses = rng.permutation(count), []
+            order = rng.permutation(count)
+            losses = []
             for start in range(0, count, size):
                 rows = order[start : start + size]
                 batch = self._arrays(inputs.take(rows), clinical[rows], rng)
                 loss = float(self.network.train_on_batch(batch, inputs.response[rows]))
                 losses.append(loss * len(rows))
                 steps += 1
-        found = [np.asarray(w) for w in self.network.get_weights()]
-        return Trained(found, float(np.sum(losses) / count), steps)
+        new_weights = [np.asarray(w) for w in self.network.get_weights()]
+        return Trained(new_weights, float(np.sum(losses) / count), steps)
 
     @cached_property
     def _private(self) -> PrivateSteps:
-        """DP-SGD of the network, cached because it compiles a network of its own."""
+        """DP-SGD of the network, cached because it compiles a second network."""
         return PrivateSteps(self.network)
 
     def probability(
         self, weights: Weights, inputs: Inputs, clinical: NDArray[np.float32]
     ) -> NDArray[np.float64]:
-        """Return the probability of response (n,).
+        """Predict the probability of response.
 
         Args:
             weights: weights of the network.
             inputs: patients.
             clinical: standardised clinical features (n, feature) without NaN.
+
+        Returns:
+            Probability (n,) of each patient.
         """
         self.network.set_weights(weights)
         logits = self.network.predict_on_batch(self._arrays(inputs, clinical, None))
@@ -172,6 +184,7 @@ class ResponseModel:
     def _arrays(
         self, inputs: Inputs, clinical: NDArray[np.float32], rng: np.random.Generator | None
     ) -> list[NDArray[np.float32]]:
+        """Return the network's input arrays; with ``rng``, images are augmented for training."""
         image = inputs.image
         if rng is not None and self.config.sequences and rng.random() < 0.5:
             image = image[:, ::-1]  # augmentation by left-right reflection
@@ -186,8 +199,10 @@ class ResponseModel:
 
 
 def _network(config: ResponseModelConfig, image_shape: tuple[int, ...]) -> Any:
+    """Build the Keras model from its inputs to the logit (n, 1) of response."""
     penalty = keras.regularizers.L2(config.l2)
-    inputs, features = [], []
+    inputs = []
+    features = []
     dose = None
     if config.sequences:
         image = keras.Input(image_shape, name="image")
@@ -201,9 +216,9 @@ def _network(config: ResponseModelConfig, image_shape: tuple[int, ...]) -> Any:
         inputs.append(dose)
         features.append(dose)
     if config.encoder:
-        reading = encoder(image_shape[-1], config.filters)
-        reading.name = ENCODER
-        features.append(_pooled(reading(image)))
+        image_encoder = encoder(image_shape[-1], config.filters)
+        image_encoder.name = ENCODER
+        features.append(_pooled(image_encoder(image)))
     elif config.sequences:
         features.append(_image_features(image, dose, config.filters, penalty))
     if not features:
@@ -215,6 +230,7 @@ def _network(config: ResponseModelConfig, image_shape: tuple[int, ...]) -> Any:
 
 
 def _image_features(image: Any, dose: Any, filters: int, penalty: Any) -> Any:
+    """Return pooled features (n, 8 filters) of the image, modulated by radiotherapy (FiLM)."""
     x = image
     for level in range(3):
         width = filters * 2**level
@@ -229,6 +245,7 @@ def _image_features(image: Any, dose: Any, filters: int, penalty: Any) -> Any:
 
 
 def _pooled(x: Any) -> Any:
+    """Return the mean and the maximum of each feature over the voxels, side by side."""
     return layers.Concatenate()(
         [layers.GlobalAveragePooling3D()(x), layers.GlobalMaxPooling3D()(x)]
     )

@@ -48,10 +48,13 @@ class Cases(Generic[C]):
         return np.array([int(not c) for c in self.cases])
 
     def take(self, index: NDArray[np.intp]) -> "Cases[C]":
-        """Return a table of some of the patients.
+        """Select patients.
 
         Args:
             index: indices (m,) of the rows to keep, in the new order.
+
+        Returns:
+            Table of these m patients; ``left_out`` is unchanged.
         """
         return replace(
             self,
@@ -66,14 +69,14 @@ class Cases(Generic[C]):
 
 
 def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    """Return the Dice coefficient of two masks: 2 |a and b| / (|a| + |b|).
+    """Compute the Dice coefficient of two masks: 2 |a and b| / (|a| + |b|).
 
     Args:
         a: first mask (x, y, z).
         b: second mask of the same shape.
 
     Returns:
-        The overlap from 0 to 1; NaN where both masks are empty.
+        Dice coefficient from 0 to 1; NaN where both masks are empty.
 
     Example:
         >>> dice(np.array([True, True, False]), np.array([True, False, False]))
@@ -90,15 +93,15 @@ def scored_dice(by_patient: list[list[float]]) -> Scored:
         by_patient: Dice of each mask of each patient; NaN is ignored.
 
     Returns:
-        The mean over patients and its variance, s^2 / n. ``n`` counts the patients with at least
-        one finite value, or all patients where none has one; ``events`` counts the finite values.
+        Mean over patients and its variance, s^2 / n. ``n`` counts the patients with at least one
+        finite value, or all patients where no patient has one. ``events`` counts the finite values.
 
     Example:
         >>> scored_dice([[0.8, 0.6], [0.9], [float("nan")]]).value
         0.8
     """
-    known = [np.asarray(each)[np.isfinite(each)] for each in by_patient]
-    means = np.array([each.mean() for each in known if len(each)])
+    known = [np.asarray(values)[np.isfinite(values)] for values in by_patient]
+    means = np.array([values.mean() for values in known if len(values)])
     count = len(means)
     if not count:
         return Scored("dice", float("nan"), 0.0, 0.0, len(by_patient), 0)

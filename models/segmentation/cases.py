@@ -25,11 +25,14 @@ CHANNELS = tuple(Sequence)
 
 
 def width_rule(filters: int, key: str) -> Rule:
-    """The rule for the width of a U-Net, whose groups of channels are normalised together.
+    """Check the width of a U-Net, whose channels are normalised in groups of equal size.
 
     Args:
         filters: width of the first convolution.
         key: the configuration key that the message names.
+
+    Returns:
+        Whether the width is valid, and the message for an invalid one.
 
     Example:
         >>> width_rule(12, "evolution.filters")
@@ -62,11 +65,11 @@ class SegmentationConfig(Section):
 
 @dataclass(frozen=True, eq=False)
 class SegmentationCase:
-    """Images of one day and the masks that are known of it.
+    """Images and known masks of one day.
 
     Args:
-        images: intensities (x, y, z, 4) in the order of CHANNELS, z-scored within the brain. 0
-            outside the brain, and everywhere for a missing sequence.
+        images: intensities (x, y, z, 4) in the order of CHANNELS, z-scored within the brain. They
+            are 0 outside the brain, and everywhere for a missing sequence.
         regions: masks (x, y, z, 3) in the order of REGIONS, with values 0 and 1. A region without a
             mask is -1 everywhere.
 
@@ -88,7 +91,7 @@ class SegmentationCase:
 
     @cached_property
     def known(self) -> NDArray[np.bool_]:
-        """Which of REGIONS have a mask (3,)."""
+        """Whether each of REGIONS has a mask (3,)."""
         return np.asarray(self.regions.reshape(-1, len(REGIONS)).min(axis=0) >= 0)
 
 
@@ -114,6 +117,9 @@ def segmentation_case(timepoint: Timepoint) -> SegmentationCase:
     Args:
         timepoint: day with at least one scan; its gross tumour volume is the core, and its masks
             lie on the grid of the scans.
+
+    Returns:
+        Images and known masks of the day.
     """
     images = images_of(timepoint)
     regions = np.full((*images.shape[:3], len(REGIONS)), -1, np.float32)

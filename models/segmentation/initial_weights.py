@@ -7,8 +7,8 @@ import numpy as np
 from flame.core.scores import Weights
 
 ZERO = "modulation"
-"""Prefix of the names of layers whose kernel starts at zero: a modulation that has no effect at
-first.
+"""Name prefix of layers whose kernel starts at zero, so that their modulation initially has no
+effect.
 """
 
 

@@ -34,14 +34,13 @@ class LocalOptimizer:
     """
 
     def __init__(self, network: Any) -> None:
-        self.network, self.optimizer = network, network.optimizer
+        self.network = network
+        self.optimizer = network.optimizer
         self.optimizer.build(network.trainable_variables)
         self._start = [ops.convert_to_numpy(v) for v in self.optimizer.variables]
         trained = network.trainable_variables
-        self._linear, self._towards = (
-            [keras.Variable(np.zeros(v.shape, np.float32), trainable=False) for v in trained]
-            for _ in range(2)
-        )
+        self._linear = [_zeros_like(v) for v in trained]
+        self._towards = [_zeros_like(v) for v in trained]
         self._proximal = keras.Variable(0.0, trainable=False)
         self._moving = [keras.Variable(1.0, trainable=False) for _ in trained]
         self._plain = True
@@ -53,37 +52,43 @@ class LocalOptimizer:
 
         Args:
             weights: arrays in the order of ``network.weights``.
-            correction: terms that are added to gradients, and the arrays that stay frozen; None: no
-                correction. Where it has no ``towards``, the proximal term pulls towards
-                ``weights``.
+            correction: terms that are added to gradients, and the arrays that stay frozen. Without
+                ``towards``, the proximal term pulls towards ``weights``. None: no correction.
         """
         self.network.set_weights(weights)
         for variable, value in zip(self.optimizer.variables, self._start, strict=True):
             variable.assign(value)
-        how = correction or Correction()
-        was_plain, self._plain = self._plain, not (how.linear or how.proximal or how.frozen)
+        terms = correction or Correction()
+        was_plain = self._plain
+        self._plain = not (terms.linear or terms.proximal or terms.frozen)
         if was_plain and self._plain:
             return
         place = {id(v): i for i, v in enumerate(self.network.weights)}
-        self._proximal.assign(how.proximal)
+        self._proximal.assign(terms.proximal)
         for n, variable in enumerate(self.network.trainable_variables):
             at = place[id(variable)]
             zeros = np.zeros(variable.shape, np.float32)
-            self._linear[n].assign(how.linear[at] if how.linear else zeros)
-            centre = how.towards[at] if how.towards else weights[at]
-            self._towards[n].assign(centre if how.proximal else zeros)
-            self._moving[n].assign(0.0 if how.frozen and how.frozen[at] else 1.0)
+            self._linear[n].assign(terms.linear[at] if terms.linear else zeros)
+            anchor = terms.towards[at] if terms.towards else weights[at]
+            self._towards[n].assign(anchor if terms.proximal else zeros)
+            self._moving[n].assign(0.0 if terms.frozen and terms.frozen[at] else 1.0)
 
     def _corrected(self, gradients: Any, variables: Any = None) -> Any:
+        """Correct the gradients, take the step, and restore frozen arrays."""
         trained = self.network.trainable_variables if variables is None else variables
         before = [ops.copy(v) for v in trained]
-        found = [
-            ops.cast(g, "float32") + linear + self._proximal * (v - centre)
-            for g, linear, v, centre in zip(
+        corrected = [
+            ops.cast(g, "float32") + linear + self._proximal * (v - anchor)
+            for g, linear, v, anchor in zip(
                 gradients, self._linear, trained, self._towards, strict=True
             )
         ]
-        result = self._apply(found, variables)
+        result = self._apply(corrected, variables)
         for variable, old, moving in zip(trained, before, self._moving, strict=True):
             variable.assign(ops.where(moving > 0, variable, old))
         return result
+
+
+def _zeros_like(variable: Any) -> Any:
+    """Return a Keras variable of zeros with the shape of another."""
+    return keras.Variable(np.zeros(variable.shape, np.float32), trainable=False)

@@ -10,15 +10,16 @@ from flame.models.segmentation.cases import SegmentationCase
 Volume = NDArray[np.float32]
 
 _KEYS = ("images", "regions")
-_LEFT_OUT = 0.25
-"""Probability with which each present sequence is left out of a patch."""
+"""Keys of the arrays that MONAI moves together."""
+_DROPOUT = 0.25
+"""Probability that a present sequence is dropped from a patch."""
 
 
 class Patches:
-    """Draw random patches, three of four centred on tumour.
+    """Draw random patches, on average three of four centred on tumour.
 
-    Patches are mirrored along x, rotated by up to 0.2 rad, and changed in intensity by a random
-    scale and shift for each sequence. Whole sequences are left out at random.
+    Patches are mirrored along x and rotated by up to 0.2 rad at random. The intensities of each
+    sequence get a random scale and shift. Whole sequences are dropped at random.
 
     Args:
         cases: cases to draw from, each with the same probability.
@@ -31,10 +32,11 @@ class Patches:
 
         transforms = monai.transforms
 
-        self.cases, self.rng = cases, np.random.default_rng(seed)
+        self.cases = cases
+        self.rng = np.random.default_rng(seed)
         pad = transforms.SpatialPadd([*_KEYS, "tumour"], (side,) * 3)
-        places = transforms.FgBgToIndicesd("tumour")
-        self.padded = [places(pad(_by_channel(c))) for c in cases]
+        index_voxels = transforms.FgBgToIndicesd("tumour")
+        self.padded = [index_voxels(pad(_by_channel(c))) for c in cases]
         self.moved = transforms.Compose(
             [
                 transforms.RandCropByPosNegLabeld(
@@ -55,31 +57,33 @@ class Patches:
         self.moved.set_random_state(seed)
 
     def draw(self) -> tuple[Volume, Volume]:
-        """Draw one patch: images (side, side, side, 4) and regions (side, side, side, 3).
+        """Draw one patch.
 
-        Regions without a mask are -1.
+        Returns:
+            Images (side, side, side, 4) and regions (side, side, side, 3); a region without a mask
+            is -1 everywhere.
         """
         chosen = self.rng.integers(len(self.cases))
         case = self.cases[chosen]
         (patch,) = self.moved(self.padded[chosen])
-        images, regions = (np.asarray(patch[k], np.float32) for k in _KEYS)
+        images = np.asarray(patch["images"], np.float32)
+        regions = np.asarray(patch["regions"], np.float32)
         scale = self.rng.uniform(0.8, 1.2, (4, 1, 1, 1))
         shift = self.rng.normal(0, 0.15, (4, 1, 1, 1))
         images = np.where(images != 0, images * scale + shift, 0).astype(np.float32)
-        images[self._left_out(case)] = 0
+        images[self._dropped(case)] = 0
         regions[~case.known] = -1
         return np.moveaxis(images, 0, -1), np.moveaxis(regions, 0, -1)
 
-    def _left_out(self, case: SegmentationCase) -> NDArray[np.intp]:
-        """Draw the channels to leave out; at least one present sequence remains."""
+    def _dropped(self, case: SegmentationCase) -> NDArray[np.intp]:
+        """Draw the channels to drop; at least one present sequence remains."""
         present = case.present
-        gone = present[self.rng.random(len(present)) < _LEFT_OUT]
-        return gone if len(gone) < len(present) else gone[:-1]
+        dropped = present[self.rng.random(len(present)) < _DROPOUT]
+        return dropped if len(dropped) < len(present) else dropped[:-1]
 
 
 def _by_channel(case: SegmentationCase) -> dict[Any, Any]:
-    """Return images and regions with channels first for MONAI, and the mask of any tumour
-    region.
-    """
-    images, regions = (np.moveaxis(a, -1, 0) for a in (case.images, case.regions))
+    """Return the arrays for MONAI, channels first; ``tumour`` is the union of all regions."""
+    images = np.moveaxis(case.images, -1, 0)
+    regions = np.moveaxis(case.regions, -1, 0)
     return {"images": images, "regions": regions, "tumour": regions.max(axis=0)[None] > 0}

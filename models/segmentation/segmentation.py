@@ -1,7 +1,7 @@
 """Tumour segmentation on MRI: whole tumour, core and enhancing tumour by one 3-D U-Net.
 
-Any subset of the four sequences suffices at prediction, as whole sequences are left out at random
-in training. A case with only some of the three masks contributes the loss of these.
+Prediction works with any subset of the four sequences, as training drops whole sequences at random.
+A case with only some of the three masks contributes the loss of these regions.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ LEAST_ML = 0.5
 
 
 def masked_loss(known: Any, logits: Any) -> Any:
-    """Return cross-entropy plus soft Dice loss over the voxels with a known label.
+    """Compute cross-entropy plus soft Dice loss over the voxels with a known label.
 
     For each region, with truth y, logit z and p = sigmoid(z), the loss is
     mean(BCE(y, z)) + 1 - (2 sum(p y) + 1) / (sum(p) + sum(y) + 1).
@@ -40,6 +40,9 @@ def masked_loss(known: Any, logits: Any) -> Any:
     Args:
         known: labels (n, x, y, z, region): 0, 1, or -1 for an unknown voxel.
         logits: logits of the network, of the same shape.
+
+    Returns:
+        Scalar loss; 0 without any known voxel.
 
     Example:
         >>> known = np.array([1.0, 0.0, -1.0], np.float32).reshape(1, 3, 1, 1, 1)
@@ -57,14 +60,14 @@ def masked_loss(known: Any, logits: Any) -> Any:
     p = keras.ops.sigmoid(logits) * weight
     overlap = 2 * keras.ops.sum(p * truth, axes) + 1.0
     dice = 1 - overlap / (keras.ops.sum(p, axes) + keras.ops.sum(truth * weight, axes) + 1.0)
-    there = keras.ops.cast(total > 0, "float32")
-    return keras.ops.sum((entropy + dice) * there) / (keras.ops.sum(there) + 1e-6)
+    known_regions = keras.ops.cast(total > 0, "float32")
+    return keras.ops.sum((entropy + dice) * known_regions) / (keras.ops.sum(known_regions) + 1e-6)
 
 
 class SegmentationModel:
     """3-D U-Net for tumour regions, trained on patches and applied in sliding windows.
 
-    A voxel belongs to a region where p > 0.5 and where it belongs to the enclosing region.
+    A voxel belongs to a region if p > 0.5 and if it belongs to the enclosing region.
 
     Args:
         config: network and training settings.
@@ -79,7 +82,7 @@ class SegmentationModel:
 
     def __init__(self, config: SegmentationConfig) -> None:
         if config.patch % 8:
-            raise BadInput(f"patch = {config.patch}: give a multiple of 8 voxels")
+            raise BadInput(f"segmentation.patch = {config.patch}: set a multiple of 8 voxels")
         self.config = config
         self.network: Any = unet(len(CHANNELS), len(REGIONS), config.filters)
         self.optimizer = keras.optimizers.AdamW(config.learning_rate, clipnorm=1.0)
@@ -87,10 +90,13 @@ class SegmentationModel:
         self._local = LocalOptimizer(self.network)
 
     def build(self, seed: int) -> Weights:
-        """Return the initial weights.
+        """Draw the initial weights.
 
         Args:
             seed: seed of the random weights.
+
+        Returns:
+            Arrays in the order of ``network.weights``.
         """
         return initial_weights(self.network, seed)
 
@@ -110,7 +116,8 @@ class SegmentationModel:
             cases: training cases.
             steps: number of batches.
             seed: seed of the patches.
-            part: section of the cosine decay to run along, from 0 (start of training) to 1 (end).
+            part: section of the cosine decay of the learning rate, from 0 (start of training) to 1
+                (end).
             correction: correction of gradients; None: none.
 
         Returns:
@@ -126,17 +133,18 @@ class SegmentationModel:
             rate = self.config.learning_rate * 0.5 * (1 + np.cos(np.pi * at))
             self.optimizer.learning_rate = float(rate)
             batch = [patches.draw() for _ in range(self.config.batch_size)]
-            images, regions = (np.stack(a) for a in zip(*batch, strict=True))
+            images = np.stack([image for image, _ in batch])
+            regions = np.stack([region for _, region in batch])
             losses.append(float(self.network.train_on_batch(images, regions)))
             if not np.isfinite(losses[-1]):
                 raise FlameError(
-                    f"training diverged at step {len(losses)}; lower the learning rate"
+                    f"training diverged at step {len(losses)}; lower segmentation.learning_rate"
                 )
-        found = [np.asarray(w) for w in self.network.get_weights()]
-        return Trained(found, float(np.mean(losses)) if losses else 0.0, len(losses))
+        new_weights = [np.asarray(w) for w in self.network.get_weights()]
+        return Trained(new_weights, float(np.mean(losses)) if losses else 0.0, len(losses))
 
     def probability(self, weights: Weights, images: Volume) -> Volume:
-        """Return the probability of each region, averaged over the images and their mirror image.
+        """Predict the probability of each region, averaged over the images and their mirror image.
 
         Args:
             weights: weights of the network.
@@ -152,41 +160,44 @@ class SegmentationModel:
     def masks(
         self, weights: Weights, images: Volume, taught: tuple[str, ...] = REGIONS
     ) -> dict[str, NDArray[np.bool_]]:
-        """Predict nested masks: each lies within the mask of the enclosing region.
+        """Predict nested masks: each lies within that of the enclosing region.
 
         Args:
             weights: weights of the network.
             images: images (x, y, z, 4) in the order of CHANNELS.
-            taught: names of the regions for which training had masks; others are not predicted.
+            taught: names of the regions that had masks in training; the others are not predicted.
 
         Returns:
             Mask (x, y, z) by name of the region.
         """
         probability = self.probability(weights, images)
-        voxel_ml, found = self.config.voxel_mm**3 / 1000, dict[str, NDArray[np.bool_]]()
-        around = np.ones(images.shape[:3], bool)
+        voxel_ml = self.config.voxel_mm**3 / 1000
+        masks: dict[str, NDArray[np.bool_]] = {}
+        enclosing = np.ones(images.shape[:3], bool)
         for n, region in enumerate(REGIONS):
             if region in taught:
-                around = around & mask_of(probability[..., n], voxel_ml)
-                found[region] = around
-        return found
+                enclosing = enclosing & mask_of(probability[..., n], voxel_ml)
+                masks[region] = enclosing
+        return masks
 
     def _windows(self, images: Volume) -> Volume:
+        """Return probabilities (x, y, z, 3), averaged over sliding windows."""
         import torch
 
         from flame.core.monai_import import monai
 
         def predict(windows: Any) -> Any:
-            moved = np.ascontiguousarray(np.moveaxis(windows.numpy(), 1, -1))
-            logits = np.asarray(self.network.predict_on_batch(moved), np.float32)
+            """Return probabilities of windows, both (n, channel, x, y, z) as MONAI needs."""
+            channels_last = np.ascontiguousarray(np.moveaxis(windows.numpy(), 1, -1))
+            logits = np.asarray(self.network.predict_on_batch(channels_last), np.float32)
             return torch.from_numpy(np.moveaxis(1 / (1 + np.exp(-logits)), -1, 1).copy())
 
         whole = torch.from_numpy(np.moveaxis(images, -1, 0)[None].copy())
         size = (self.config.patch,) * 3
-        found = monai.inferers.sliding_window_inference(
+        probability = monai.inferers.sliding_window_inference(
             whole, size, 4, predict, overlap=0.5, mode="gaussian"
         )
-        return np.moveaxis(found[0].numpy(), 0, -1)
+        return np.moveaxis(probability[0].numpy(), 0, -1)
 
 
 def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:
@@ -198,15 +209,18 @@ def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:
         probability: probability map (x, y, z).
         voxel_ml: volume of a voxel in ml.
 
+    Returns:
+        Mask (x, y, z).
+
     Example:
         >>> probability = np.array([0.9, 0.9, 0.1, 0.9], np.float32).reshape(4, 1, 1)
         >>> mask_of(probability, voxel_ml=0.3).ravel().tolist()
         [True, True, False, False]
     """
     mask = np.asarray(probability > 0.5)
-    found, count = label(mask)
+    components, count = label(mask)
     if count < 2:
         return mask
-    sizes = np.bincount(found.ravel())[1:] * voxel_ml
+    sizes = np.bincount(components.ravel())[1:] * voxel_ml
     kept = np.flatnonzero((sizes >= LEAST_ML) | (sizes == sizes.max())) + 1
-    return np.isin(found, kept)
+    return np.isin(components, kept)

@@ -1,6 +1,6 @@
 """3-D U-Net whose features can be modulated by a vector of numbers.
 
-It uses group normalisation instead of batch normalisation, as batch statistics cannot be averaged
+The network uses group normalisation, as the statistics of batch normalisation cannot be averaged
 over centres.
 
 Reference:
@@ -17,8 +17,8 @@ from flame.models.segmentation.initial_weights import ZERO
 layers = keras.layers
 
 GAIN = 4.0
-"""Factor on the output of a conditioned network, which starts at zero: it lets the logit move far
-in few steps of a size that suits the features.
+"""Factor on the output of a conditioned network, which starts at zero. It lets the logit change
+quickly at a learning rate that suits the features.
 """
 
 
@@ -29,7 +29,7 @@ def unet(
 
     The finest level has one convolution on each path, as it costs as much as all other levels. A
     conditioned network takes a second input (n, condition), which scales and shifts the features of
-    each level (FiLM). Its output starts at zero, as it corrects a prior.
+    each level (FiLM). It corrects a prior, so its output starts at zero.
 
     Args:
         channels: number of input channels.
@@ -65,7 +65,7 @@ def unet(
 
 
 def encoder(channels: int, filters: int = 16, levels: int = 4) -> Any:
-    """Build the contracting path of ``unet``: a network from images to its coarsest features.
+    """Build the contracting path of ``unet``, from images to the coarsest features.
 
     Its weights are the first weights of ``unet`` with the same arguments, in the same order.
 
@@ -75,8 +75,8 @@ def encoder(channels: int, filters: int = 16, levels: int = 4) -> Any:
         levels: number of levels.
 
     Returns:
-        Keras model with output (n, x', y', z', filters 2^(levels - 1)), sides divided by 2^(levels
-        - 1).
+        Keras model with output (n, x', y', z', filters 2^(levels - 1)), where each side is divided
+        by 2^(levels - 1).
     """
     precision = "mixed_bfloat16" if filters >= 16 and native_bfloat16() else "float32"
     image = keras.Input((None, None, None, channels), name="image")
@@ -85,8 +85,9 @@ def encoder(channels: int, filters: int = 16, levels: int = 4) -> Any:
 
 
 def _down(block: "_Block", image: Any, levels: int) -> list[Any]:
-    """Features of every level, from fine to coarse."""
-    x, skips = image, []
+    """Return the features of every level, from fine to coarse."""
+    x = image
+    skips = []
     for level in range(levels):
         x = block(x, level, strides=1 if level == 0 else 2)
         if level:
@@ -96,10 +97,12 @@ def _down(block: "_Block", image: Any, levels: int) -> list[Any]:
 
 
 class _Block:
-    """Convolution, group normalisation, modulation, ReLU."""
+    """Block of convolution, group normalisation, modulation and ReLU."""
 
     def __init__(self, filters: int, precision: str, numbers: Any) -> None:
-        self.filters, self.precision, self.numbers = filters, precision, numbers
+        self.filters = filters
+        self.precision = precision
+        self.numbers = numbers
         self.count = 0
 
     def __call__(self, x: Any, level: int, strides: int = 1) -> Any:
@@ -109,13 +112,14 @@ class _Block:
         x = layers.GroupNormalization(min(8, width), dtype="float32")(x)
         if self.numbers is not None:
             hidden = layers.Dense(32, "relu")(self.numbers)
-            scale, shift = (
-                layers.Reshape((1, 1, 1, width), dtype=self.precision)(
-                    layers.Dense(width, name=f"{ZERO}_{self.count}_{part}")(hidden)
-                )
-                for part in ("scale", "shift")
-            )
+            scale = self._modulation(hidden, width, "scale")
+            shift = self._modulation(hidden, width, "shift")
             x = layers.Add(dtype=self.precision)(
                 [x, layers.Multiply(dtype=self.precision)([x, scale]), shift]
             )
         return layers.Activation("relu", dtype=self.precision)(x)
+
+    def _modulation(self, hidden: Any, width: int, part: str) -> Any:
+        """Return one number per feature (n, 1, 1, 1, width), 0 at first."""
+        numbers = layers.Dense(width, name=f"{ZERO}_{self.count}_{part}")(hidden)
+        return layers.Reshape((1, 1, 1, width), dtype=self.precision)(numbers)

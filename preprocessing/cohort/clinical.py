@@ -9,8 +9,10 @@ import numpy as np
 from flame.core.errors import BadInput
 from flame.io.tables import numeric_columns, outcome, read_table
 
-ID, START = "patient_id", "radiotherapy_start"
-"""Columns of the PatientID and of the first day of radiotherapy."""
+ID = "patient_id"
+"""Column of the DICOM PatientID."""
+START = "radiotherapy_start"
+"""Column of the first day of radiotherapy, as YYYY-MM-DD."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,13 @@ class ClinicalTable:
 
 
 def read_clinical(path: Path | None) -> ClinicalTable:
-    """Read a clinical table; text columns are dropped, as they may identify a patient.
+    """Read a clinical table without its text columns, as they may identify a patient.
 
     Args:
         path: table with a column patient_id; None: no table.
+
+    Returns:
+        Numeric columns and starts of radiotherapy by PatientID; empty without a table.
 
     Raises:
         BadInput: a patient occurs twice, or a date is not written as YYYY-MM-DD.
@@ -44,9 +49,9 @@ def read_clinical(path: Path | None) -> ClinicalTable:
     twice = ids[ids.duplicated()]
     if len(twice):
         row = int(twice.index[0]) + 2
-        raise BadInput(f"{path}, line {row}: this {ID} occurs twice; keep one row a patient")
-    other = [c for c in table.columns if c not in (ID, START, "participant_id")]
-    columns, dropped = numeric_columns(table[other], str(path))
+        raise BadInput(f"{path}, line {row}: this {ID} occurs twice; keep one row per patient")
+    names = [c for c in table.columns if c not in (ID, START, "participant_id")]
+    columns, dropped = numeric_columns(table[names], str(path))
     rows = {
         patient: {name: values[i] for name, values in columns.items()}
         for i, patient in enumerate(ids)
@@ -58,24 +63,28 @@ def read_clinical(path: Path | None) -> ClinicalTable:
 
 
 def _starts(cells: list[object], ids: list[str], path: Path) -> dict[str, date]:
-    found = {}
+    """Return the first day of radiotherapy by PatientID; empty cells are skipped."""
+    starts = {}
     for line, (patient, cell) in enumerate(zip(ids, cells, strict=False), 2):
         if cell is None or cell != cell or not str(cell).strip():
             continue
         try:
-            found[patient] = date.fromisoformat(str(cell).strip())
+            starts[patient] = date.fromisoformat(str(cell).strip())
         except ValueError:
             raise BadInput(
                 f"{path}, line {line}, column {START}: write dates as YYYY-MM-DD"
             ) from None
-    return found
+    return starts
 
 
 def printable(value: float) -> object:
-    """Return a number as a table cell: whole numbers as int, a missing value as None.
+    """Convert a number to a table cell.
 
     Args:
-        value: number; NaN where missing.
+        value: number; NaN if it is missing.
+
+    Returns:
+        A whole number as int, another number unchanged, and a missing value as None.
 
     Example:
         >>> printable(3.0), printable(2.5), printable(float("nan"))

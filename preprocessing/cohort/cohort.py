@@ -13,13 +13,17 @@ from flame.preprocessing.quality.reviews import EXCLUDE, FILE, decision, read_de
 from flame.preprocessing.stages.resampling import coarser
 
 _SIDECARS = "sub-*/ses-*/anat/*_desc-brain_mask.json"
+"""Pattern of the sidecars of brain masks: each finished session has one."""
 
 
 def at_spacing(spacing: float) -> View:
-    """Return a view of patients whose images are resampled to a voxel size.
+    """Build a view that resamples the images of a patient to a voxel size.
 
     Args:
         spacing: voxel size in mm.
+
+    Returns:
+        View from a patient to the patient with resampled images.
     """
 
     def view(patient: Patient) -> Patient:
@@ -44,14 +48,18 @@ def read_cohort(
     Args:
         root: output folder of ``flame preprocess``.
         centre: name of the centre.
-        view: part of a patient that is kept; None: no image is read.
+        view: function that reduces a patient to the part that is needed; None: no image is read.
         limit: largest number of patients; None: all.
         only: subject to read, without its BIDS prefix; empty: all.
+
+    Returns:
+        Cohort with a manifest of content hashes of the tables and sessions that were read.
 
     Raises:
         BadInput: ``flame preprocess`` has not finished in this folder.
     """
-    table, description = root / "participants.tsv", root / "dataset_description.json"
+    table = root / "participants.tsv"
+    description = root / "dataset_description.json"
     if not table.exists() or not description.exists():
         raise BadInput(f"{root} is no finished cohort; run flame preprocess with it as OUT")
     treatments = read_treatments(root / "treatments.tsv")
@@ -92,15 +100,18 @@ def read_cohort(
 
 
 def sessions(root: Path, subject: str) -> list[tuple[str, int]]:
-    """Return the finished sessions of a subject with their days, in order of days.
+    """List the finished sessions of a subject.
 
     Args:
         root: output folder of ``flame preprocess``.
         subject: subject without its BIDS prefix.
+
+    Returns:
+        Session, without its BIDS prefix, and day from the start of radiotherapy, in order of days.
     """
-    found = []
+    days = []
     for path in sorted(root.glob(_SIDECARS.replace("*", subject, 1))):
         day = int(json.loads(path.read_text())["Day"])
-        found.append((path.parent.parent.name.removeprefix("ses-"), day))
+        days.append((path.parent.parent.name.removeprefix("ses-"), day))
     # A mask in native space has a sidecar too, so a session can occur twice.
-    return sorted(set(found), key=lambda item: (item[1], item[0]))
+    return sorted(set(days), key=lambda item: (item[1], item[0]))

@@ -11,8 +11,10 @@ from scipy.spatial.distance import cdist
 
 from flame.core.imaging import LabelMap
 
-MEASURABLE_MM, MEASURABLE_SLICES = 10.0, 2
-"""Smallest diameter in mm of a measurable lesion, and on how many axial slices it is needed."""
+MEASURABLE_MM = 10.0
+"""Smallest diameter in mm of a measurable lesion (RANO; Wen et al. 2010)."""
+MEASURABLE_SLICES = 2
+"""Smallest number of axial slices on which a measurable lesion has both diameters (RANO)."""
 NEAR_MM = 5.0
 """Distance in mm from an earlier lesion within which a later one counts as the same."""
 
@@ -51,25 +53,31 @@ class Lesion:
 
 
 def lesions(mask: LabelMap) -> list[Lesion]:
-    """Return the lesions of a mask, the largest product first.
+    """Find the lesions of a mask and measure them.
 
     Args:
         mask: mask (x, y, z) with axial slices along z; voxels that touch at a corner are connected.
+
+    Returns:
+        Lesions, the one with the largest product of diameters first.
     """
     parts, count = label(mask.voxels > 0, generate_binary_structure(3, 3))
     spacing = np.linalg.norm(mask.affine[:3, :3], axis=0)
-    found = [_measured(parts == n, spacing) for n in range(1, count + 1)]
-    return sorted(found, key=lambda lesion: -lesion.product)
+    measured = [_measured(parts == n, spacing) for n in range(1, count + 1)]
+    return sorted(measured, key=lambda lesion: -lesion.product)
 
 
-def near(found: Iterable[Lesion], spacing: NDArray[np.float64]) -> NDArray[np.bool_] | None:
-    """Return the voxels (x, y, z) within about NEAR_MM of any lesion; None without lesions.
+def near(targets: Iterable[Lesion], spacing: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+    """Find the voxels within about NEAR_MM of any lesion.
 
     Args:
-        found: lesions on one grid.
+        targets: lesions on one grid.
         spacing: side lengths (3,) of a voxel in mm.
+
+    Returns:
+        Mask (x, y, z) of these voxels; None if there are no lesions.
     """
-    parts = [lesion.voxels for lesion in found]
+    parts = [lesion.voxels for lesion in targets]
     if not parts:
         return None
     steps = int(np.ceil(NEAR_MM / spacing.min()))
@@ -77,7 +85,9 @@ def near(found: Iterable[Lesion], spacing: NDArray[np.float64]) -> NDArray[np.bo
 
 
 def _measured(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> Lesion:
-    best, slices = (0.0, 0.0), 0
+    """Return the lesion of one component (x, y, z); spacing (3,) is in mm."""
+    best = (0.0, 0.0)
+    slices = 0
     for z in np.flatnonzero(part.any(axis=(0, 1))):
         pair = diameters(part[:, :, z], spacing[:2])
         slices += min(pair) >= MEASURABLE_MM
@@ -86,13 +96,16 @@ def _measured(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> Lesion:
 
 
 def diameters(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the largest diameter of a slice and the longest chord at right angles to it, in mm.
+    """Measure the diameters of a lesion on one slice.
 
-    Distances are measured between voxel centres, plus the width of one voxel.
+    Distances are measured between pixel centres, plus the width of one pixel.
 
     Args:
-        part: mask (x, y) with at least one voxel.
+        part: mask (x, y) with at least one pixel.
         spacing: side lengths (2,) of a pixel in mm.
+
+    Returns:
+        Largest diameter, and the longest chord at right angles to it, in mm.
 
     Example:
         >>> diameters(np.ones((3, 1), bool), np.array([1.0, 1.0]))
@@ -108,13 +121,14 @@ def diameters(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[fl
         return width, width
     along = (outline[j] - outline[i]) / longest
     across = np.array([-along[1], along[0]])
-    place = np.round(points @ along / width)
-    reach = points @ across
-    chords = [np.ptp(reach[place == p]) for p in np.unique(place)]
+    row = np.round(points @ along / width)
+    position = points @ across
+    chords = [np.ptp(position[row == r]) for r in np.unique(row)]
     return longest + width, float(max(chords)) + width
 
 
 def _outline(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the corners (n, 2) of the convex hull of points."""
     try:
         return np.asarray(points[ConvexHull(points).vertices])
     except (QhullError, ValueError):  # fewer than three points, or all on one line

@@ -62,8 +62,10 @@ EARLY_DAYS = 60
 
 A course of six weeks ends on day 42, and RANO rates no scan before the twelfth week after it.
 """
-_LEVELS, _BINS = 32, 32
-"""Number of grey levels of the texture features, and of bins of the entropy."""
+_LEVELS = 32
+"""Number of grey levels of the texture features."""
+_BINS = 32
+"""Number of histogram bins of the entropy."""
 NAN = float("nan")
 
 FAMILIES: dict[str, tuple[str, ...]] = {
@@ -97,66 +99,77 @@ def expanded(names: Iterable[str]) -> tuple[str, ...]:
         >>> expanded(["age", "radiomics.dose"])
         ('age', 'dose_mean', 'dose_d2', 'dose_d98')
     """
-    found: list[str] = []
+    features: list[str] = []
     for name in names:
         family = name.removeprefix(PREFIX)
         if not name.startswith(PREFIX):
-            found.append(name)
+            features.append(name)
         elif family in FAMILIES:
-            found += FAMILIES[family]
+            features += FAMILIES[family]
         else:
-            raise BadInput(f"no features '{name}': radiomics. and one of {', '.join(FAMILIES)}")
-    return tuple(dict.fromkeys(found))
+            raise BadInput(
+                f"unknown features '{name}'; write {PREFIX} and one of {', '.join(FAMILIES)}"
+            )
+    return tuple(dict.fromkeys(features))
 
 
 def measured(families: Iterable[str]) -> Callable[[Patient], Patient]:
-    """Return a view of patients that adds radiomics features to ``clinical``.
+    """Build a view that adds radiomics features to ``clinical`` of a patient.
 
     Features describe the last day up to the start of radiotherapy. ``early-change`` also reads the
-    first day after the start. A feature without the mask, scan or dose that it needs is NaN.
+    first day after the start.
 
     Args:
         families: keys of FAMILIES.
+
+    Returns:
+        View from a patient to the patient with the features. A feature is NaN if the mask, scan or
+        dose that it needs is missing.
     """
     chosen = tuple(families)
 
     def view(patient: Patient) -> Patient:
-        found = radiomics(patient.baseline, chosen)
+        features = radiomics(patient.baseline, chosen)
         if "early-change" in chosen:
-            found |= early_change(patient)
-        return replace(patient, clinical={**patient.clinical, **found})
+            features |= early_change(patient)
+        return replace(patient, clinical={**patient.clinical, **features})
 
     return view
 
 
 def radiomics(day: Timepoint | None, families: Iterable[str]) -> dict[str, float]:
-    """Return the features of one day by name; NaN where they cannot be measured.
+    """Measure the features of one day.
 
     Args:
         day: day with images, or None.
         families: keys of FAMILIES.
+
+    Returns:
+        Features by name; NaN if they cannot be measured.
     """
     families = list(families)
     names = [name for family in families for name in FAMILIES[family]]
-    found = dict.fromkeys(names, NAN)
+    features = dict.fromkeys(names, NAN)
     if day is None or day.tumour is None or not day.tumour.voxels.any():
-        return found
+        return features
     for family in set(families) & set(_FAMILY):
-        found |= {n: v for n, v in _FAMILY[family](day, day.tumour).items() if n in found}
-    return found
+        measures = _FAMILY[family](day, day.tumour)
+        features |= {n: v for n, v in measures.items() if n in features}
+    return features
 
 
 def early_change(patient: Patient) -> dict[str, float]:
-    """Return the log volume before radiotherapy, and its change to the first day after the start.
+    """Measure the early change of the tumour's volume.
 
-    The change is log(later ml / earlier ml). It is NaN if a mask is missing or empty, or if the
-    first later day lies after EARLY_DAYS.
+    The change is log(later ml / earlier ml), from the last day up to the start of radiotherapy to
+    the first day after the start.
 
     Args:
         patient: patient with masks.
 
     Returns:
-        core_log_ml and core_log_change.
+        core_log_ml, the log of the earlier volume in ml, and core_log_change. A value is NaN if a
+        mask that it needs is missing or empty, or if the first later day lies after EARLY_DAYS.
     """
     before = _log_ml(patient.baseline)
     later = [t for t in patient.timepoints if 0 < t.day <= EARLY_DAYS]
@@ -185,21 +198,23 @@ def _shape(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
 
 
 def _grey(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
-    found = {}
+    features = {}
     for sequence, scan in day.scans.items():
         values = scan.voxels[tumour.voxels > 0].astype(float)
         for name, value in zip(GREY, grey_values(values), strict=True):
-            found[f"{sequence}_core_{name}"] = value
-    return found
+            features[f"{sequence}_core_{name}"] = value
+    return features
 
 
 def grey_values(values: NDArray[np.float64]) -> tuple[float, ...]:
-    """Return the features GREY of some intensities.
-
-    Kurtosis is 0 for a normal distribution. Entropy is in bits, over 32 bins.
+    """Compute the first-order features of some intensities.
 
     Args:
         values: intensities (n,).
+
+    Returns:
+        Features in the order of GREY. Kurtosis is 0 for a normal distribution. Entropy is in bits,
+        over 32 bins.
 
     Example:
         >>> [round(v, 6) for v in grey_values(np.array([0.0, 1.0]))]
@@ -217,22 +232,23 @@ def _dose(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
     if day.dose is None:
         return {}
     values = day.dose.voxels[tumour.voxels > 0]
-    most, least = np.quantile(values, [0.98, 0.02])
-    return {"dose_mean": float(values.mean()), "dose_d2": float(most), "dose_d98": float(least)}
+    d2, d98 = np.quantile(values, [0.98, 0.02])
+    return {"dose_mean": float(values.mean()), "dose_d2": float(d2), "dose_d98": float(d98)}
 
 
 def _texture(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
-    found = {}
+    features = {}
     for sequence, scan in day.scans.items():
         values = _mirp(scan, tumour)
         for name in TEXTURE:
             # MIRP appends how directions were averaged and the grey levels to the name.
             (column,) = (c for c in values if re.match(f"{name}_(d1_)?3d", c))
-            found[f"{sequence}_core_{name}"] = float(values[column])
-    return found
+            features[f"{sequence}_core_{name}"] = float(values[column])
+    return features
 
 
 def _mirp(scan: Scan, tumour: LabelMap) -> Mapping[str, Any]:
+    """Return the texture features of a scan within the tumour, by MIRP's column names."""
     try:
         from mirp import extract_features
     except ImportError:
@@ -240,7 +256,7 @@ def _mirp(scan: Scan, tumour: LabelMap) -> Mapping[str, Any]:
             "texture features need MIRP: pip install 'flame-medical[radiomics]', or leave out "
             "radiomics.texture"
         ) from None
-    before = logging.root.manager.disable
+    disabled = logging.root.manager.disable
     logging.disable(logging.INFO)
     try:
         (table,) = extract_features(
@@ -252,7 +268,7 @@ def _mirp(scan: Scan, tumour: LabelMap) -> Mapping[str, Any]:
             by_slice=False,
         )
     finally:
-        logging.disable(before)
+        logging.disable(disabled)
     row: Mapping[str, Any] = table.iloc[0].to_dict()
     return row
 

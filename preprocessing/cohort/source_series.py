@@ -1,4 +1,4 @@
-"""Mapping from a preprocessed day back to the DICOM series that it was made from."""
+"""Mapping from a preprocessed day back to its source DICOM series."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,14 +37,17 @@ class SourceSeries:
         Args:
             probability: probability (x, y, z).
             affine: RAS+ affine (4, 4) of the probability in mm, in the preprocessed world.
+
+        Returns:
+            Mask on the grid of the series: 1 where the probability is at least one half, else 0.
         """
         grid = self.move @ self.geometry.affine
-        found = resample(probability, affine, grid, self.geometry.shape)
-        return LabelMap((found >= 0.5).astype(np.uint8), self.geometry.affine)
+        resampled = resample(probability, affine, grid, self.geometry.shape)
+        return LabelMap((resampled >= 0.5).astype(np.uint8), self.geometry.affine)
 
 
 def source_series(root: Path, subject: str, session: str, dicom: Path, key: Path) -> SourceSeries:
-    """Find the DICOM series that a session was made from, the first one in ORDER.
+    """Find the DICOM series that a session was made from.
 
     Args:
         root: output folder of ``flame preprocess``.
@@ -53,25 +56,29 @@ def source_series(root: Path, subject: str, session: str, dicom: Path, key: Path
         dicom: DICOM folder of the hospital.
         key: file of the pseudonyms' secret key.
 
+    Returns:
+        The first series in ORDER that the folder holds, with its position.
+
     Raises:
         BadInput: the key is missing, or the folder holds none of the series.
     """
     if not key.exists():
         raise BadInput(f"no pseudonym key at {key}; give the one of flame preprocess with --key")
     sidecar = session_sidecar(root, subject, session) or {}
-    wanted, secret = set(sidecar.get("SourceSeries", ())), load_key(key)
+    wanted = set(sidecar.get("SourceSeries", ()))
+    secret = load_key(key)
     folder = session_folder(root, subject, session) / "anat"
     moves = {s: next(folder.glob(f"*_from-{s}_to-*_mode-image_xfm.txt"), None) for s in ORDER}
-    found: dict[Sequence, SourceSeries] = {}
+    sources: dict[Sequence, SourceSeries] = {}
     for series in inspect_folder(dicom).studies().values():
         for sequence, report in series.items():
             uid = pseudonym(secret, str(report.series.header.SeriesInstanceUID))
             move = moves[sequence]
             if report.geometry and uid in wanted and move:
-                found[sequence] = SourceSeries(report.geometry, read_transform(move))
-    if not found:
+                sources[sequence] = SourceSeries(report.geometry, read_transform(move))
+    if not sources:
         raise BadInput(
             f"{dicom} holds no series that sub-{subject} was made from; give the hospital's DICOM "
             "folder and the key that flame preprocess used"
         )
-    return next(found[s] for s in ORDER if s in found)
+    return next(sources[s] for s in ORDER if s in sources)

@@ -28,7 +28,9 @@ def write_tables(
     treatments: dict[str, Treatment],
     results: list[StudyResult],
 ) -> None:
-    """Write the tables of a cohort; participants.tsv comes last, as it marks a finished run.
+    """Write the tables of a cohort.
+
+    participants.tsv is written last, as it marks a cohort whose preprocessing has finished.
 
     Args:
         out: output folder of preprocessing.
@@ -72,7 +74,7 @@ def write_participants(
 
     Args:
         out: output folder of preprocessing.
-        clinical: clinical values by subject and name; NaN where missing.
+        clinical: clinical values by subject and name; NaN if missing.
         treatments: course of radiotherapy by subject.
         origin: description of the clinical columns.
         naming: description of the column participant_id.
@@ -92,13 +94,16 @@ def write_participants(
 
 
 def refused_rows(report: ImportReport, key: bytes) -> list[dict[str, object]]:
-    """Return the rows of refused.tsv by pseudonym.
+    """Collect the refused series of a DICOM folder, under the patients' pseudonyms.
 
     Series descriptions are left out, as they are free text.
 
     Args:
         report: import report of the DICOM folder.
         key: secret key of the pseudonyms.
+
+    Returns:
+        Rows of refused.tsv, with the columns REFUSED_COLUMNS.
     """
     return [
         {

@@ -1,4 +1,4 @@
-"""A patient's images on a cube of voxels around the tumour, as forecasts need them."""
+"""Resampling of a patient's images to a cube around the tumour, which forecasts need."""
 
 from dataclasses import replace
 
@@ -12,10 +12,12 @@ from flame.core.imaging import LabelMap
 from flame.preprocessing.stages.atlas_registration import MNI152
 from flame.preprocessing.stages.resampling import on_grid
 
-SIDE, VOXEL_MM = 40, 3.0
-"""Voxels per side of the cube and side length of a voxel in mm: a cube of 120 mm."""
+SIDE = 40
+"""Voxels along each side of the cube."""
+VOXEL_MM = 3.0
+"""Side length of a voxel in mm; the side of the cube is 120 mm."""
 SHAPE = (SIDE,) * 3
-"""Shape of the cube."""
+"""Shape (x, y, z) of the cube in voxels."""
 _LARGEST_LOSS_ML = 0.5
 """Largest volume of the tumour in ml that may lie outside the cube."""
 
@@ -23,10 +25,13 @@ Matrix = NDArray[np.float64]
 
 
 def cube_around(mask: LabelMap) -> Matrix:
-    """Return the RAS+ affine (4, 4) in mm of a cube around a mask, along the axes of the world.
+    """Compute the grid of the cube around a mask, along the axes of the world.
 
     Args:
         mask: tumour mask; its centre of mass becomes the centre of the cube.
+
+    Returns:
+        RAS+ affine (4, 4) of the cube in mm.
 
     Example:
         >>> cube_around(LabelMap(np.ones((1, 1, 1), np.uint8), np.eye(4)))[:3, 3]
@@ -39,14 +44,17 @@ def cube_around(mask: LabelMap) -> Matrix:
 
 
 def around_tumour(patient: Patient) -> Patient:
-    """Return a patient with all scans, masks and doses on a cube around the tumour.
+    """Resample all scans, masks and doses of a patient to a cube around the tumour.
 
-    The cube is centred on the last mask up to the start of radiotherapy. A patient is returned
-    without images, with the reason in ``left_out``, if there is no such mask, if the images lie on
-    a template other than MNI152, or if a tumour exceeds the cube.
+    The cube is centred on the last tumour mask up to the start of radiotherapy.
 
     Args:
         patient: patient with images.
+
+    Returns:
+        Patient on the cube. The patient has no images, and the reason in ``left_out``, if no such
+        mask exists, if the images lie on a template other than MNI152, or if a tumour exceeds the
+        cube.
     """
     before = [
         t
@@ -59,7 +67,7 @@ def around_tumour(patient: Patient) -> Patient:
     if baseline.space not in ("", MNI152):
         return _without(
             patient,
-            f"images on {baseline.space}, but tissues are known on {MNI152} only: "
+            f"images on {baseline.space}, but tissue maps exist only for {MNI152}: "
             "run flame preprocess without a template of your own",
         )
     assert baseline.tumour is not None
@@ -76,18 +84,21 @@ def around_tumour(patient: Patient) -> Patient:
 
 
 def on_cube(patient: Patient) -> Patient:
-    """Return a patient on the cube; see ``around_tumour``.
+    """Resample a patient to the cube, as ``around_tumour`` does, or raise the reason against it.
 
     Args:
         patient: patient with images.
 
+    Returns:
+        Patient on the cube.
+
     Raises:
-        BadInput: the patient would be left out.
+        BadInput: ``around_tumour`` would leave the patient out.
     """
-    found = around_tumour(patient)
-    if found.left_out:
-        raise BadInput(f"patient {patient.pseudonym} has {found.left_out}")
-    return found
+    moved = around_tumour(patient)
+    if moved.left_out:
+        raise BadInput(f"patient {patient.pseudonym} has {moved.left_out}")
+    return moved
 
 
 def _without(patient: Patient, reason: str) -> Patient:

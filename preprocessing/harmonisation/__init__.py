@@ -1,1 +1,1 @@
-"""Harmonisation of centres from summaries of each."""
+"""Harmonisation of features across centres, from a summary of each centre."""

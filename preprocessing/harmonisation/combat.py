@@ -1,8 +1,8 @@
 """ComBat harmonisation of features across centres, fitted from sums of each centre.
 
 With one intercept per centre, the regression on covariates needs only the means and centred
-products of each centre. The empirical Bayes step uses the centre's own patients only. So no patient
-data leave a centre, and the result equals the pooled fit.
+products of each centre. The empirical Bayes step uses only the patients of its centre. So no
+patient data leave a centre, and the result equals the pooled fit.
 
 Reference:
     Johnson et al. 2007, doi:10.1093/biostatistics/kxj037.
@@ -83,14 +83,18 @@ def summarise(features: Array, covariates: Array) -> CentreSummary:
         features: features (n, g).
         covariates: covariates (n, p).
 
+    Returns:
+        Means and centred products of the centre.
+
     Raises:
-        BadInput: a value is missing, or there is no patient.
+        BadInput: a value is missing, or the centre has no patient.
     """
     if not (np.isfinite(features).all() and np.isfinite(covariates).all()):
         raise BadInput("ComBat needs complete features and covariates; fill the gaps first")
     if not len(features):
         raise BadInput("ComBat needs at least one patient at every centre")
-    x, y = covariates - covariates.mean(axis=0), features - features.mean(axis=0)
+    x = covariates - covariates.mean(axis=0)
+    y = features - features.mean(axis=0)
     return CentreSummary(
         len(features),
         covariates.mean(axis=0),
@@ -107,6 +111,9 @@ def merge(summaries: list[CentreSummary], names: list[str] | None = None) -> Com
     Args:
         summaries: summary of each centre.
         names: names of the covariates for error messages; None: their indices.
+
+    Returns:
+        Parameters that all centres share.
 
     Raises:
         BadInput: covariates do not vary within centres, or only together, so that their effect
@@ -140,19 +147,20 @@ def merge(summaries: list[CentreSummary], names: list[str] | None = None) -> Com
 
 
 def _refuse_confounded(xx: Array, summaries: list[CentreSummary], names: list[str]) -> None:
+    """Raise BadInput if covariates do not vary within centres, or only together."""
     if not len(xx):
         return
     means = np.array([s.mean_x for s in summaries])
     counts = np.array([s.count for s in summaries], float)
-    middle = counts @ means / counts.sum()
-    whole = xx + (means - middle).T @ (counts[:, None] * (means - middle))
-    spread = np.sqrt(np.maximum(np.diag(whole), 1e-300))
+    pooled_mean = counts @ means / counts.sum()
+    between = (means - pooled_mean).T @ (counts[:, None] * (means - pooled_mean))
+    spread = np.sqrt(np.maximum(np.diag(xx + between), 1e-300))
     within = np.diag(xx) / spread**2
     for name, share in zip(names, within, strict=True):
         if share < 1e-10:
             raise BadInput(
-                f"covariate '{name}' does not vary within any centre: its effect cannot be told "
-                "from the centre's; leave it out"
+                f"covariate '{name}' does not vary within any centre: its effect cannot be "
+                "separated from the centre's; leave it out"
             )
     if np.linalg.eigvalsh(xx / np.outer(spread, spread)).min() < 1e-10:
         raise BadInput(
@@ -161,57 +169,72 @@ def _refuse_confounded(xx: Array, summaries: list[CentreSummary], names: list[st
 
 
 def adjust(fitted: ComBat, features: Array, covariates: Array) -> Adjustment:
-    """Estimate the adjustment of a centre from its own patients, included in the fit or not.
+    """Estimate the adjustment of a centre from its own patients.
 
-    Shifts and scales are shrunk towards their distribution over features. A centre with one patient
-    keeps a scale of 1.
+    The centre may, but need not, have been part of the fit. Shifts and scales are shrunk towards
+    their distribution over features.
 
     Args:
         fitted: parameters that all centres share.
         features: features of the centre (n, g).
         covariates: covariates of the centre (n, p).
+
+    Returns:
+        Shift and scale of each feature. The scale of a centre with one patient is 1.
     """
     z = _standardised(fitted, features, covariates)[:, fitted.varies]
-    shift, scale = np.zeros(features.shape[1]), np.ones(features.shape[1])
+    shift = np.zeros(features.shape[1])
+    scale = np.ones(features.shape[1])
     if not z.shape[1]:
         return Adjustment(shift, scale)
     shift_hat = z.mean(axis=0)
-    prior, spread = shift_hat.mean(), _variance(shift_hat)
+    prior = shift_hat.mean()
+    spread = _variance(shift_hat)
     if len(z) == 1:
-        found = _posterior_mean(shift_hat, prior, 1, np.ones_like(shift_hat), spread)
-        shift[fitted.varies] = found
+        ones = np.ones_like(shift_hat)
+        shift[fitted.varies] = _posterior_mean(shift_hat, prior, 1, ones, spread)
         return Adjustment(shift, scale)
     scale_hat = z.var(axis=0, ddof=1)
-    middle, width = scale_hat.mean(), _variance(scale_hat)
+    middle = scale_hat.mean()
+    width = _variance(scale_hat)
     if not width > 0:  # one feature or equal features: no distribution to shrink to
         shift[fitted.varies] = shift_hat
         scale[fitted.varies] = np.where(scale_hat > 0, scale_hat, 1)
         return Adjustment(shift, scale)
     alpha = (2 * width + middle**2) / width
     beta = (middle * width + middle**3) / width
-    found, wide = shift_hat, scale_hat
+    posterior_shift = shift_hat
+    posterior_scale = scale_hat
     for _ in range(1000):
-        new = _posterior_mean(shift_hat, prior, len(z), wide, spread)
-        squares = ((z - new) ** 2).sum(axis=0)
-        wider = (0.5 * squares + beta) / (len(z) / 2 + alpha - 1)
-        # neuroCombat's stopping rule, kept for equal results: signed relative change.
-        change = max((np.abs(new - found) / found).max(), (np.abs(wider - wide) / wide).max())
-        found, wide = new, wider
+        new_shift = _posterior_mean(shift_hat, prior, len(z), posterior_scale, spread)
+        squares = ((z - new_shift) ** 2).sum(axis=0)
+        new_scale = (0.5 * squares + beta) / (len(z) / 2 + alpha - 1)
+        # neuroCombat's stopping rule, used here for equal results: signed relative change.
+        change = max(
+            (np.abs(new_shift - posterior_shift) / posterior_shift).max(),
+            (np.abs(new_scale - posterior_scale) / posterior_scale).max(),
+        )
+        posterior_shift = new_shift
+        posterior_scale = new_scale
         if not change > _CONVERGED:
             break
-    shift[fitted.varies], scale[fitted.varies] = found, wide
+    shift[fitted.varies] = posterior_shift
+    scale[fitted.varies] = posterior_scale
     return Adjustment(shift, scale)
 
 
 def _variance(values: Array) -> float:
+    """Return the sample variance; 0 for fewer than two values."""
     return float(values.var(ddof=1)) if len(values) > 1 else 0.0
 
 
 def _posterior_mean(hat: Array, prior: float, count: int, scale: Array, spread: float) -> Array:
+    """Return the shifts (g,) shrunk towards their prior mean; ``spread`` is the prior variance."""
     return np.asarray((spread * count * hat + scale * prior) / (spread * count + scale))
 
 
 def _standardised(fitted: ComBat, features: Array, covariates: Array) -> Array:
+    """Return the features (n, g) less their expected value, over the pooled deviation."""
     expected = fitted.grand_mean + covariates @ fitted.slopes
     deviation = np.sqrt(np.where(fitted.varies, fitted.variance, 1))
     return np.asarray((features - expected) / deviation)
@@ -233,5 +256,5 @@ def harmonise(fitted: ComBat, adjustment: Adjustment, features: Array, covariate
     """
     z = _standardised(fitted, features, covariates)
     z = (z - adjustment.shift) / np.sqrt(adjustment.scale)
-    back = z * np.sqrt(fitted.variance) + fitted.grand_mean + covariates @ fitted.slopes
-    return np.where(fitted.varies, back, features)
+    harmonised = z * np.sqrt(fitted.variance) + fitted.grand_mean + covariates @ fitted.slopes
+    return np.where(fitted.varies, harmonised, features)

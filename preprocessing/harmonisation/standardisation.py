@@ -1,6 +1,6 @@
 """Standardisation of clinical features across centres, from sums alone.
 
-Each centre summarises its patients and the summaries are merged. The result equals that of pooled
+Each centre summarises its patients, and the summaries are merged. The result equals that of pooled
 data.
 """
 
@@ -26,10 +26,13 @@ class Moments:
 
 
 def summarise(features: NDArray[np.float64]) -> Moments:
-    """Return the moments of the features of one centre.
+    """Compute the moments of the features of one centre.
 
     Args:
         features: features (n, p); NaN is a missing value.
+
+    Returns:
+        Moments of the known values of each feature.
     """
     known = np.isfinite(features)
     count = known.sum(axis=0).astype(float)
@@ -40,10 +43,13 @@ def summarise(features: NDArray[np.float64]) -> Moments:
 
 
 def merge(summaries: list[Moments]) -> Moments:
-    """Return the moments of all centres together, by the exact update of Chan 1979.
+    """Merge the moments of centres by the exact update of Chan 1979.
 
     Args:
         summaries: moments of one or more centres.
+
+    Returns:
+        Moments of all patients together.
 
     Example:
         >>> total = merge([summarise(np.array([[1.0], [3.0]])), summarise(np.array([[5.0]]))])
@@ -64,11 +70,14 @@ def merge(summaries: list[Moments]) -> Moments:
 
 
 def standardise(features: NDArray[np.float64], fitted: Moments) -> NDArray[np.float64]:
-    """Return z-scores; a missing value and a constant feature become 0.
+    """Convert features to z-scores.
 
     Args:
         features: features (n, p); NaN is a missing value.
         fitted: moments of the features.
+
+    Returns:
+        z-scores (n, p); 0 for a missing value and for a constant feature.
 
     Example:
         >>> features = np.array([[1.0], [3.0], [np.nan]])
@@ -79,11 +88,14 @@ def standardise(features: NDArray[np.float64], fitted: Moments) -> NDArray[np.fl
 
 
 def spread(fitted: Moments) -> NDArray[np.float64]:
-    """Return the standard deviation (p,) of each feature; infinite for a constant one.
+    """Compute the standard deviation of each feature.
 
     Args:
         fitted: moments of the features.
+
+    Returns:
+        Standard deviation (p,); infinite for a constant feature.
     """
-    found = np.sqrt(fitted.sum_sq_dev / np.maximum(fitted.count, 1))
-    varies = found > 1e-9 * np.maximum(np.abs(fitted.mean), 1)  # less is rounding error
-    return np.where(varies, found, np.inf)
+    deviation = np.sqrt(fitted.sum_sq_dev / np.maximum(fitted.count, 1))
+    varies = deviation > 1e-9 * np.maximum(np.abs(fitted.mean), 1)  # less is rounding error
+    return np.where(varies, deviation, np.inf)

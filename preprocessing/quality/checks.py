@@ -1,4 +1,4 @@
-"""Quality checks of a preprocessed day: some fail the day, others ask for a review."""
+"""Quality checks of a preprocessed day: some fail the day, others mark it for review."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -31,16 +31,16 @@ of the scan; below it the day fails.
 """
 MIN_TARGET_INSIDE = 0.9
 """Smallest share of the gross tumour volume inside the brain; below it the day needs review."""
-MIN_COVERAGE, LEAST_COVERAGE = 0.97, 0.8
-"""Share of the brain in a scan's field of view: below the first limit the day needs review, below
-the second it fails.
-"""
+MIN_COVERAGE = 0.97
+"""Smallest share of the brain in a scan's field of view; below it the day needs review."""
+LEAST_COVERAGE = 0.8
+"""Smallest share of the brain in a scan's field of view; below it the day fails."""
 
 Verdict = Literal["pass", "review", "fail"]
 
 
 class QualityFailed(StageFailed):
-    """A day failed its checks; a person who has reviewed it can still accept it.
+    """A day failed its checks; a person can still accept it after a review.
 
     Args:
         checks: all checks of the day, at least one of which failed.
@@ -49,7 +49,8 @@ class QualityFailed(StageFailed):
 
     def __init__(self, checks: "list[Check]", picture: bytes) -> None:
         super().__init__(next(c.reason for c in checks if c.verdict == "fail"))
-        self.checks, self.picture = checks, picture
+        self.checks = checks
+        self.picture = picture
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ def brain_checks(timepoint: Timepoint) -> list[Check]:
 
     Args:
         timepoint: day with a brain mask, in native space.
+
+    Returns:
+        Checks brain_ml, brain_at_border and, if it can be measured, brain_contrast.
     """
     brain = timepoint.brain
     assert brain is not None
@@ -93,28 +97,35 @@ def brain_checks(timepoint: Timepoint) -> list[Check]:
 
 
 def _stands_out(timepoint: Timepoint, brain: LabelMap) -> list[Check]:
-    """Fail a scan that looks alike inside and outside the brain: networks find brains in noise."""
+    """Fail a scan that looks alike inside and outside the brain: networks find brains in noise.
+
+    The check is left out if no scan lies on the brain's grid, if the mask is empty or full, or if
+    the scan is constant.
+    """
     scan = next((s for s in timepoint.scans.values() if s.voxels.shape == brain.voxels.shape), None)
     inside = brain.voxels > 0
     if scan is None or not inside.any() or inside.all() or not scan.voxels.std():
         return []
-    apart = abs(float(scan.voxels[inside].mean() - scan.voxels[~inside].mean()))
-    contrast = Check("brain_contrast", round(apart / float(scan.voxels.std()), 4), "pass")
+    difference = abs(float(scan.voxels[inside].mean() - scan.voxels[~inside].mean()))
+    contrast = Check("brain_contrast", round(difference / float(scan.voxels.std()), 4), "pass")
     if contrast.value < MIN_CONTRAST:
-        reason = "what was taken for the brain looks like all around it: is this a whole-head T1?"
+        reason = "the extracted brain looks like its surroundings: is this a whole-head T1?"
         contrast = replace(contrast, verdict="fail", reason=reason)
     return [contrast]
 
 
 def at_border(brain: LabelMap) -> float:
-    """Return how much the field of view cuts the brain.
+    """Measure how much the field of view cuts the brain.
 
-    For each axis it is the larger area of the mask on the two outermost slices, times the depth of
-    the mask, divided by its volume; the largest of the three counts. It is 0 for a whole brain and
-    about 1 for one cut through its middle.
+    For each axis, the measure is A d / V. A is the area of the mask on the outermost slice, first
+    or last, that shows more of it, d is the depth of the mask along the axis, and V its volume.
 
     Args:
         brain: brain mask.
+
+    Returns:
+        Largest value of the three axes: 0 for a whole brain, about 1 for a brain that is cut
+        through its middle.
 
     Example:
         >>> at_border(LabelMap(np.ones((4, 4, 4), np.uint8), np.eye(4)))
@@ -124,8 +135,9 @@ def at_border(brain: LabelMap) -> float:
     total = max(int(inside.sum()), 1)
     shares = []
     for axis in range(3):
-        depth = max(int(inside.any(axis=tuple({0, 1, 2} - {axis})).sum()), 1)
-        faces = np.take(inside, (0, -1), axis=axis).sum(axis=tuple({0, 1, 2} - {axis}))
+        in_slice = tuple({0, 1, 2} - {axis})
+        depth = max(int(inside.any(axis=in_slice).sum()), 1)
+        faces = np.take(inside, (0, -1), axis=axis).sum(axis=in_slice)
         shares.append(float(faces.max()) * depth / total)
     return max(shares)
 
@@ -136,6 +148,10 @@ def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:
     Args:
         timepoint: day with a brain mask, on the template's grid.
         template: template that the day was registered to.
+
+    Returns:
+        Checks atlas_dice, alignment_SEQUENCE of each sequence but the reference, and, if the day
+        has a tumour mask, target_inside_brain.
     """
     brain = timepoint.brain
     assert brain is not None
@@ -143,7 +159,7 @@ def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:
     atlas = Check("atlas_dice", round(dice, 4), "pass")
     if not dice >= MIN_OVERLAP:
         reason = (
-            f"the brain overlaps the template by Dice {dice:.2f} only, below {MIN_OVERLAP}; "
+            f"the brain overlaps the template with a Dice of only {dice:.2f}, below {MIN_OVERLAP}; "
             "look at the images of this day"
         )
         atlas = replace(atlas, verdict="fail", reason=reason)
@@ -153,7 +169,10 @@ def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:
         share = float((brain.voxels > 0)[tumour].mean()) if tumour.any() else 0.0
         target = Check("target_inside_brain", round(share, 4), "pass")
         if share < MIN_TARGET_INSIDE:
-            reason = "the gross tumour volume leaves the brain: wrong plan, or a cut mask"
+            reason = (
+                "part of the gross tumour volume lies outside the brain: the plan may belong to "
+                "other images, or the brain mask may be cut"
+            )
             target = replace(target, verdict="review", reason=reason)
         checks.append(target)
     return checks
@@ -169,7 +188,10 @@ def _alignments(timepoint: Timepoint, brain: LabelMap) -> list[Check]:
         value = alignment(fixed, scan, inside)
         check = Check(f"alignment_{sequence}", round(value, 2), "pass")
         if not value >= MIN_ALIGNMENT:
-            reason = f"{sequence} may not lie on {fixed.sequence}: co-registration may have failed"
+            reason = (
+                f"{sequence} may not be aligned with {fixed.sequence}: co-registration may have "
+                "failed"
+            )
             check = replace(check, verdict="review", reason=reason)
         checks.append(check)
     return checks
@@ -180,6 +202,9 @@ def coverage_checks(timepoint: Timepoint) -> list[Check]:
 
     Args:
         timepoint: day with a brain mask, with all scans in one world space.
+
+    Returns:
+        Check coverage_SEQUENCE of each scan, measured at every 50th voxel of the brain.
     """
     brain = timepoint.brain
     assert brain is not None
@@ -187,23 +212,27 @@ def coverage_checks(timepoint: Timepoint) -> list[Check]:
     world = np.c_[index, np.ones(len(index))] @ brain.affine.T
     checks = []
     for sequence, scan in timepoint.scans.items():
-        at = (world @ np.linalg.inv(scan.affine).T)[:, :3]
-        inside = ((at > -0.5) & (at < np.array(scan.voxels.shape) - 0.5)).all(axis=1)
+        position = (world @ np.linalg.inv(scan.affine).T)[:, :3]
+        end = np.array(scan.voxels.shape) - 0.5
+        inside = ((position > -0.5) & (position < end)).all(axis=1)
         share = float(inside.mean()) if len(inside) else 0.0
         check = Check(f"coverage_{sequence}", round(share, 4), "pass")
         if share < MIN_COVERAGE:
             verdict: Verdict = "fail" if share < LEAST_COVERAGE else "review"
-            reason = f"{sequence} shows {share:.0%} of the brain only"
+            reason = f"{sequence} covers only {share:.0%} of the brain"
             check = replace(check, verdict=verdict, reason=reason)
         checks.append(check)
     return checks
 
 
 def worst(checks: list[Check]) -> Verdict:
-    """Return the worst verdict of some checks; pass without any.
+    """Find the worst verdict of some checks.
 
     Args:
         checks: checks of a day.
+
+    Returns:
+        Worst verdict; pass if the list is empty.
 
     Example:
         >>> worst([Check("a", 1.0, "pass"), Check("b", 0.2, "review")])
@@ -214,10 +243,13 @@ def worst(checks: list[Check]) -> Verdict:
 
 
 def sequences_missing(scans: Mapping[Sequence, object]) -> list[str]:
-    """Return the names of the protocol's sequences that are missing.
+    """List the sequences of the protocol that a day lacks.
 
     Args:
-        scans: mapping with the present sequences as keys.
+        scans: mapping with the sequences of the day as keys.
+
+    Returns:
+        Names of the missing sequences, in the order of ``Sequence``.
 
     Example:
         >>> sequences_missing({Sequence.T1: None, Sequence.T1C: None})

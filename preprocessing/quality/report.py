@@ -26,8 +26,8 @@ class Row:
         result: result of preprocessing.
         decision: review of the day, or empty.
         checks: name, value and verdict of each check.
-        by_sequence: the checks that concern one sequence.
-        picture: picture as a data URI, or empty.
+        by_sequence: name, value and verdict of the checks of single sequences.
+        picture: JPEG of the day as a data URI, or empty.
     """
 
     result: StudyResult
@@ -44,18 +44,22 @@ def write_quality_report(
     refused: list[dict[str, object]],
     simulated: bool,
 ) -> Path:
-    """Write quality.html and return its path.
+    """Write the quality report of a cohort.
 
     Args:
         out: output folder of preprocessing.
         results: result of each day.
-        decisions: reviews of days by people.
+        decisions: reviews of days by people, by subject and session.
         refused: rows of refused.tsv.
         simulated: whether the cohort is simulated.
+
+    Returns:
+        Path of the report, quality.html in ``out``.
     """
     loader = jinja2.PackageLoader("flame.preprocessing.quality", ".")
     page = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     rows = [_row(out, r, decisions) for r in results]
+    shown = {name for row in rows for name, *_ in row.checks}
     reasons = Counter((str(r["rule"]), str(r["reason"])) for r in refused)
     html = page.get_template("quality.html.j2").render(
         name=out.name,
@@ -63,7 +67,7 @@ def write_quality_report(
         reasons=reasons.most_common(),
         simulated=simulated,
         counts=Counter(r.result.quality for r in rows),
-        measures=[m for m in _MEASURES if any(m == n for row in rows for n, *_ in row.checks)],
+        measures=[m for m in _MEASURES if m in shown],
     )
     write_text(out / "quality.html", html)
     return out / "quality.html"
@@ -79,5 +83,5 @@ def _row(out: Path, result: StudyResult, decisions: dict[Key, Decision]) -> Row:
     path = picture_path(out, result.subject, result.session)
     jpeg = path.read_bytes() if path.exists() else result.picture
     uri = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else ""
-    word = decision(decisions, result.subject, result.session, result.day)
-    return Row(result, word, checks, by_sequence, uri)
+    review = decision(decisions, result.subject, result.session, result.day)
+    return Row(result, review, checks, by_sequence, uri)

@@ -8,7 +8,10 @@ from flame.core.registry import nearest
 from flame.io.tables import read_table
 
 FILE = "decisions.tsv"
-ACCEPT, EXCLUDE = "accept", "exclude"
+ACCEPT = "accept"
+"""Decision to keep a day whose quality checks failed."""
+EXCLUDE = "exclude"
+"""Decision to leave a day, or a whole patient, out of training and evaluation."""
 
 Key = tuple[str, str]
 """Subject and session without their BIDS prefixes; an empty session stands for all days."""
@@ -19,8 +22,9 @@ class Decision(NamedTuple):
 
     Args:
         word: accept or exclude.
-        day: day from the start of radiotherapy when it was reviewed; None if the table has none.
-        where: file and line of the table, for messages.
+        day: day from the start of radiotherapy at the time of the review; None if the table does
+            not give it.
+        where: file and line of the table, for error messages.
     """
 
     word: str
@@ -29,7 +33,7 @@ class Decision(NamedTuple):
 
 
 def read_decisions(root: Path) -> dict[Key, Decision]:
-    """Read decisions.tsv: participant_id, session_id, decision and, where given, day.
+    """Read decisions.tsv: participant_id, session_id, decision and, optionally, day.
 
     ``accept`` keeps a day whose quality checks failed. ``exclude`` leaves a day out of training and
     evaluation, or the whole patient if the session is ``n/a``.
@@ -38,16 +42,16 @@ def read_decisions(root: Path) -> dict[Key, Decision]:
         root: output folder of preprocessing.
 
     Returns:
-        Decisions by subject and session; empty without a table.
+        Decisions by subject and session; empty if the table does not exist.
 
     Raises:
-        BadInput: a decision is unknown, a day is no whole number, an accepted day has no session,
-            or a day occurs twice.
+        BadInput: a decision is unknown, a day is not a whole number, an accepted day has no
+            session, or a day occurs twice.
     """
     path = root / FILE
     if not path.exists():
         return {}
-    found: dict[Key, Decision] = {}
+    decisions: dict[Key, Decision] = {}
     table = read_table(path, ("participant_id", "session_id", "decision"))
     for index, row in table.fillna("").iterrows():
         where = f"{path}, line {int(str(index)) + 2}"
@@ -60,10 +64,10 @@ def read_decisions(root: Path) -> dict[Key, Decision]:
         session = session.zfill(2) if session else ""  # spreadsheets turn 01 into 1
         if word == ACCEPT and not session:
             raise BadInput(f"{where}: name the session to accept; days are accepted one by one")
-        if (subject, session) in found:
-            raise BadInput(f"{where}: this day occurs twice; keep one line of it")
-        found[subject, session] = Decision(word, _day(row.get("day", ""), where), where)
-    return found
+        if (subject, session) in decisions:
+            raise BadInput(f"{where}: this day occurs twice; keep only one of its lines")
+        decisions[subject, session] = Decision(word, _day(row.get("day", ""), where), where)
+    return decisions
 
 
 def _day(text: object, where: str) -> int | None:
@@ -74,40 +78,49 @@ def _day(text: object, where: str) -> int | None:
 
 
 def decision(decisions: dict[Key, Decision], subject: str, session: str, day: int | None) -> str:
-    """Return the decision on a day, else that on its patient, else an empty string.
+    """Look up the decision on a day.
 
     Args:
         decisions: decisions of the cohort.
         subject: subject without its BIDS prefix.
         session: session without its BIDS prefix, or empty for the whole patient.
-        day: day from the start of radiotherapy; None: not compared.
+        day: day from the start of radiotherapy; None: the day is not compared.
+
+    Returns:
+        Decision on the day, else the decision on its patient, else an empty string.
 
     Raises:
-        BadInput: the table gives another day for the session, as an earlier examination may have
-            been added since.
+        BadInput: the table gives another day for the session. This happens when an earlier
+            examination is added after the review.
 
     Example:
         >>> table = {("p1", "01"): Decision("accept", 0, "line 2")}
         >>> decision(table, "p1", "01", 0), decision(table, "p1", "02", 90)
         ('accept', '')
     """
-    own = decisions.get((subject, session)) if session else None
-    if own is not None:
-        if own.day is not None and day is not None and own.day != day:
+    on_day = decisions.get((subject, session)) if session else None
+    if on_day is not None:
+        if on_day.day is not None and day is not None and on_day.day != day:
             raise BadInput(
-                f"{own.where}: ses-{session} is day {day} now, not day {own.day}; look again"
+                f"{on_day.where}: ses-{session} is now day {day}, not day {on_day.day}; "
+                "review the day again and correct this line"
             )
-        return own.word
-    whole = decisions.get((subject, ""))
-    return whole.word if whole else ""
+        return on_day.word
+    on_patient = decisions.get((subject, ""))
+    return on_patient.word if on_patient else ""
 
 
-def unmatched(decisions: dict[Key, Decision], there: list[Key]) -> list[str]:
-    """Return a warning for each decision that matches no day.
+def unmatched(decisions: dict[Key, Decision], days: list[Key]) -> list[str]:
+    """List the decisions that match no day.
 
     Args:
         decisions: decisions of the cohort.
-        there: subject and session of each day of the cohort.
+        days: subject and session of each day of the cohort.
+
+    Returns:
+        One warning for each such decision, with its file and line.
     """
-    known = {*there, *((subject, "") for subject, _ in there)}
-    return [f"{d.where}: no such day here" for key, d in decisions.items() if key not in known]
+    known = {*days, *((subject, "") for subject, _ in days)}
+    return [
+        f"{d.where}: the cohort has no such day" for key, d in decisions.items() if key not in known
+    ]

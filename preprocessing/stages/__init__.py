@@ -1,6 +1,7 @@
 """Image stages of preprocessing, one per file."""
 
-from flame.preprocessing.stages import (  # noqa: F401  (they register themselves)
+# Importing a stage registers it.
+from flame.preprocessing.stages import (
     atlas_registration,
     bias_field,
     brain_extraction,
@@ -11,3 +12,15 @@ from flame.preprocessing.stages import (  # noqa: F401  (they register themselve
     white_stripe,
     zscore,
 )
+
+__all__ = [
+    "atlas_registration",
+    "bias_field",
+    "brain_extraction",
+    "coregistration",
+    "nyul",
+    "percentile",
+    "resampling",
+    "white_stripe",
+    "zscore",
+]

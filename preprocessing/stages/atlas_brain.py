@@ -1,4 +1,4 @@
-"""Brain mask from the template, as a last resort where no network works."""
+"""Brain mask from the template, as a last resort if no network works."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,17 @@ from flame.preprocessing.stages.linear_registration import register
 
 
 def atlas_brain(scan: Scan) -> NDArray[np.bool_]:
-    """Return the brain (x, y, z) of a scan: the template's mask, moved by affine registration.
+    """Find the brain of a scan by affine registration of the template.
 
     Args:
         scan: whole-head T1 or T1C.
+
+    Returns:
+        Brain mask (x, y, z) on the grid of the scan: the mask of the template, moved to the scan.
     """
     atlas = template()
     matrix = register(
         atlas.t1, atlas.affine, scan.voxels, scan.affine, "affine", region=atlas.brain
     )
-    carried = LabelMap(atlas.brain, np.linalg.inv(matrix) @ atlas.affine)
-    return resample_labels(carried, scan.affine, scan.voxels.shape).voxels > 0
+    moved = LabelMap(atlas.brain, np.linalg.inv(matrix) @ atlas.affine)
+    return resample_labels(moved, scan.affine, scan.voxels.shape).voxels > 0

@@ -21,7 +21,7 @@ from flame.preprocessing.stages.registration import REGISTRATIONS
 from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage, brain_of, reference
 
 Source = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float64], str]
-"""T1, brain mask, affine and content hash of a template's file."""
+"""T1 (x, y, z), brain mask (x, y, z), affine (4, 4) and content hash of a template's file."""
 MNI152 = "MNI152NLin2009aSym"
 """BIDS name of the default template's space."""
 
@@ -54,6 +54,9 @@ def template(path: str = "", space: str = MNI152, spacing: float = 2.0) -> Templ
         spacing: voxel size in mm to which it is resampled; 0 keeps the grid of the file, such as
             SRI24 as BraTS uses it.
 
+    Returns:
+        Template with intensities, brain mask and affine on that grid.
+
     Raises:
         BadInput: the file cannot be read, or shows no brain on an empty background.
 
@@ -61,10 +64,11 @@ def template(path: str = "", space: str = MNI152, spacing: float = 2.0) -> Templ
         Fonov 2011 (MNI ICBM 2009a).
     """
     try:
-        found = Path(path).stat() if path else None
+        status = Path(path).stat() if path else None
     except OSError as error:
         raise BadInput(f"{path} is no readable NIfTI image; give a skull-stripped T1") from error
-    return _template(path, space, spacing, (found.st_mtime_ns, found.st_size) if found else ())
+    stamp = (status.st_mtime_ns, status.st_size) if status else ()
+    return _template(path, space, spacing, stamp)
 
 
 @cache
@@ -74,7 +78,8 @@ def _template(path: str, space: str, spacing: float, stamp: tuple[int, ...]) -> 
     if spacing and not np.allclose(np.linalg.norm(affine[:3, :3], axis=0), spacing):
         grid, shape = coarse_grid(affine, t1.shape, spacing)
         brain = resample_labels(LabelMap(brain, affine), grid, shape).voxels
-        t1, affine = resample(t1, affine, grid, shape), grid
+        t1 = resample(t1, affine, grid, shape)
+        affine = grid
     return Template(t1, brain, affine, space, source)
 
 
@@ -92,6 +97,7 @@ def _mni152() -> Source:
 
 
 def _shipped(name: str) -> Path:
+    """Return the path of a map that nilearn ships: t1, wm or gm."""
     (package,) = importlib.util.find_spec("nilearn").submodule_search_locations  # type: ignore
     return Path(package) / f"datasets/data/mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz"
 
@@ -134,11 +140,14 @@ def _read(path: Path) -> Source:
 
 
 def overlap(brain: LabelMap, atlas: Template) -> float:
-    """Return the Dice coefficient of a brain mask with the brain of a template.
+    """Compute the Dice coefficient of a brain mask with the brain of a template.
 
     Args:
-        brain: brain mask in the world space of the template.
+        brain: brain mask in the world space of the template, on any grid.
         atlas: template.
+
+    Returns:
+        Dice coefficient, from 0 (apart) to 1 (equal).
 
     Example:
         >>> brain = np.ones((2, 2, 2), np.uint8)
@@ -159,16 +168,18 @@ def overlap(brain: LabelMap, atlas: Template) -> float:
 def atlas_registration(
     path: str = "", space: str = MNI152, method: str = "flame", kind: Kind = "affine"
 ) -> Stage:
-    """Return a stage that moves all scans and the brain mask into the world of a template.
+    """Build the stage that moves all scans and the brain mask into the world of a template.
 
-    The masked reference scan is registered to the template. Only affines change; the estimate is
-    the RAS+ matrix (4, 4) in mm.
+    The masked reference scan is registered to the template. Only affines change.
 
     Args:
         path: NIfTI file of a skull-stripped T1; empty: MNI ICBM 2009a symmetric.
         space: name of the template in BIDS file names.
         method: name in REGISTRATIONS.
         kind: affine (12 parameters), or rigid as in BraTS (6 parameters).
+
+    Returns:
+        Stage whose estimate is the RAS+ matrix (4, 4) in mm from the day's world to the template's.
 
     Raises:
         BadInput: the template cannot be read or the method is unknown.
@@ -177,12 +188,13 @@ def atlas_registration(
 
     def estimate(timepoint: Timepoint) -> Estimate:
         inside = brain_of(timepoint, "atlas registration")
-        atlas, scan = template(path, space), reference(timepoint)
+        atlas = template(path, space)
+        scan = reference(timepoint)
         stripped = np.where(inside, scan.voxels, 0).astype(np.float32)
         return {"matrix": register(atlas.t1, atlas.affine, stripped, scan.affine, kind)}
 
-    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
-        matrix = found["matrix"]
+    def apply(timepoint: Timepoint, arrays: Estimate) -> Timepoint:
+        matrix = arrays["matrix"]
         scans = {
             s: v.after("atlas_registration", affine=matrix @ v.affine)
             for s, v in timepoint.scans.items()

@@ -18,22 +18,25 @@ BIAS_METHODS: Registry[Callable[..., BSplineField]] = Registry("bias-field metho
 
 
 def head_mask(voxels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return the head without air (x, y, z), by Otsu's threshold.
+    """Separate the head from air by Otsu's threshold.
 
     Args:
         voxels: intensities (x, y, z).
+
+    Returns:
+        Mask (x, y, z) of the head.
     """
     image = sitk.OtsuThreshold(sitk.GetImageFromArray(np.maximum(voxels, 0)), 0, 1, 128)
     return np.asarray(sitk.GetArrayFromImage(image), bool)
 
 
 @BIAS_METHODS.register("n4")
-def _own(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
+def _n4(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
     return estimate_log_field(image, mask)
 
 
 @BIAS_METHODS.register("simpleitk")
-def _itk(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
+def _simpleitk(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
     """Estimate the field by ITK's N4; it lies in the same spline space, so the fit is exact."""
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
     n4.SetMaximumNumberOfIterations([50] * 4)
@@ -46,14 +49,16 @@ def _itk(image: NDArray[np.float64], mask: NDArray[np.bool_]) -> BSplineField:
 
 @STAGES.register("bias_field")
 def bias_field(method: str = "n4", grid_mm: float = 5.0) -> Stage:
-    """Return a stage that divides every scan by its N4 field.
+    """Build the stage that divides every scan by its N4 bias field.
 
     The field is estimated within the head on a subsampled grid and evaluated at full resolution.
-    The estimate is the control points of each sequence.
 
     Args:
         method: name in BIAS_METHODS.
         grid_mm: approximate spacing in mm of the subsampled grid; thicker slices are kept.
+
+    Returns:
+        Stage whose estimate is the spline's control points (i, j, k) for each sequence.
 
     Raises:
         BadInput: the method is unknown.
@@ -67,22 +72,22 @@ def bias_field(method: str = "n4", grid_mm: float = 5.0) -> Stage:
         return np.asarray(np.maximum(1, np.rint(grid_mm / scan.spacing)), int)
 
     def estimate(timepoint: Timepoint) -> Estimate:
-        return {str(s): find(v) for s, v in timepoint.scans.items()}
+        return {str(s): control_points(v) for s, v in timepoint.scans.items()}
 
-    def find(scan: Scan) -> NDArray[np.float64]:
+    def control_points(scan: Scan) -> NDArray[np.float64]:
         coarse = scan.voxels[tuple(slice(None, None, s) for s in stride(scan))]
         return fit(coarse.astype(float), head_mask(coarse)).control
 
     def correct(scan: Scan, control: NDArray[np.float64]) -> Scan:
-        at = []
+        coordinates = []
         for n, s in zip(scan.voxels.shape, stride(scan), strict=True):
             last = max((n - 1) // s, 1)  # index of the last voxel of the subsampled axis
-            at.append(np.minimum(np.arange(n) / (s * last), 1.0))
-        gain = np.exp(BSplineField(control.astype(np.float32)).sample(at))
+            coordinates.append(np.minimum(np.arange(n) / (s * last), 1.0))
+        gain = np.exp(BSplineField(control.astype(np.float32)).sample(coordinates))
         return scan.after("bias_field", np.asarray(scan.voxels / gain))
 
-    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
-        scans = {s: correct(v, found[str(s)]) for s, v in timepoint.scans.items()}
+    def apply(timepoint: Timepoint, controls: Estimate) -> Timepoint:
+        scans = {s: correct(v, controls[str(s)]) for s, v in timepoint.scans.items()}
         return replace(timepoint, scans=scans)
 
     parameters = {"method": method, "grid_mm": grid_mm}

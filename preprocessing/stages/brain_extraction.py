@@ -35,55 +35,60 @@ _BRAIN_ML = (700.0, 2200.0)
 
 
 def stripped_brain(scan: Scan) -> NDArray[np.bool_] | None:
-    """Return the brain (x, y, z) of a skull-stripped scan, or None for a whole head.
+    """Find the brain of a scan that is skull-stripped already.
 
-    A skull-stripped scan has one compact object with the volume of a brain on a constant
-    background.
+    A scan counts as skull-stripped if its largest connected object lies on a constant background
+    and has the volume of a brain.
 
     Args:
         scan: scan with or without skull.
+
+    Returns:
+        Brain mask (x, y, z), or None for a whole head.
     """
     empty = scan.voxels == scan.voxels.min()
     if empty.mean() < _EMPTY_BACKGROUND:
         return None
-    found, count = label(~empty)
+    objects, count = label(~empty)
     if not count:
         return None
-    largest = binary_fill_holes(found == np.bincount(found.ravel())[1:].argmax() + 1)
+    largest = binary_fill_holes(objects == np.bincount(objects.ravel())[1:].argmax() + 1)
     volume = LabelMap(largest.astype(np.uint8), scan.affine).volume
     return np.asarray(largest) if _BRAIN_ML[0] < volume < _BRAIN_ML[1] else None
 
 
 @STAGES.register("brain_extraction")
 def brain_extraction(method: str = "deepbet", mask: str = "") -> Stage:
-    """Return a stage that finds the brain on the reference scan; scans are not masked yet.
+    """Build the stage that finds the brain on the reference scan, without masking the scans.
 
-    A skull-stripped scan is its own mask. The estimate is the mask (x, y, z) on the reference's
-    grid.
+    The mask of a skull-stripped scan follows from its background, without ``method``.
 
     Args:
         method: name in BRAIN_METHODS.
         mask: NIfTI mask in the reference scan's world space, used instead of ``method``; empty:
             none.
 
+    Returns:
+        Stage whose estimate is the brain mask (x, y, z) on the reference scan's grid.
+
     Raises:
         BadInput: the method is unknown.
     """
-    find = BRAIN_METHODS[method]
+    find_brain = BRAIN_METHODS[method]
 
     def estimate(timepoint: Timepoint) -> Estimate:
         scan = reference(timepoint)
         if mask:
             return {"brain": _supplied(Path(mask), scan)}
-        found = stripped_brain(scan)
-        found = find(scan) if found is None else found
-        if not found.any():
+        inside = stripped_brain(scan)
+        inside = find_brain(scan) if inside is None else inside
+        if not inside.any():
             raise StageFailed("brain extraction found no brain in the image")
-        return {"brain": found.astype(np.uint8)}
+        return {"brain": inside.astype(np.uint8)}
 
-    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
+    def apply(timepoint: Timepoint, arrays: Estimate) -> Timepoint:
         scans = {s: v.after("brain_extraction") for s, v in timepoint.scans.items()}
-        brain = LabelMap(found["brain"], reference(timepoint).affine)
+        brain = LabelMap(arrays["brain"], reference(timepoint).affine)
         return replace(timepoint, scans=scans, brain=brain)
 
     source = content_hash([Path(mask)]) if mask else method
@@ -92,6 +97,7 @@ def brain_extraction(method: str = "deepbet", mask: str = "") -> Stage:
 
 
 def _supplied(path: Path, scan: Scan) -> NDArray[np.uint8]:
+    """Read a supplied brain mask and resample it to the grid of a scan."""
     try:
         image = nib.load(path)
         voxels = np.squeeze(np.asarray(image.dataobj)) > 0.5

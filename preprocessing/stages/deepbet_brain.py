@@ -29,7 +29,7 @@ def _network() -> Any:
 
 
 def _autocast() -> Any:
-    """Use bfloat16 on processors that support it: the Dice is the same."""
+    """Return the context that uses bfloat16 on processors that support it: the Dice is the same."""
     import torch
 
     if native_bfloat16():
@@ -38,22 +38,28 @@ def _autocast() -> Any:
 
 
 def _cropped(image: Any, margin: int = 10) -> Any:
-    """Remove the air around the head: in a wide field of view the network misses the brain."""
-    found, _ = label(head_mask(np.ascontiguousarray(image.dataobj[::2, ::2, ::2])))
-    sizes = np.bincount(found.ravel())[1:]
+    """Crop an image to the head: in a wide field of view the network misses the brain.
+
+    The margin is in voxels.
+    """
+    objects, _ = label(head_mask(np.ascontiguousarray(image.dataobj[::2, ::2, ::2])))
+    sizes = np.bincount(objects.ravel())[1:]
     if not len(sizes):
         raise StageFailed("brain extraction found no head in the image")
-    box = find_objects(found)[int(sizes.argmax())]
+    box = find_objects(objects)[int(sizes.argmax())]
     return image.slicer[
         tuple(slice(max(0, 2 * b.start - margin), 2 * b.stop + margin) for b in box)
     ]
 
 
 def deepbet_brain(scan: Scan) -> NDArray[np.bool_]:
-    """Return the brain (x, y, z) of a scan on its own grid.
+    """Find the brain of a scan by the network deepbet.
 
     Args:
         scan: whole-head T1 or T1C.
+
+    Returns:
+        Brain mask (x, y, z) on the grid of the scan.
 
     Raises:
         StageFailed: the image shows no head or no brain.
@@ -68,10 +74,10 @@ def deepbet_brain(scan: Scan) -> NDArray[np.bool_]:
     torch.set_num_threads(1)  # the mask must not depend on the number of processors
     try:
         with torch.inference_mode(), _autocast():
-            _, found, _ = _network().run(isotropic)
+            _, mask, _ = _network().run(isotropic)
     except (AssertionError, ValueError, RuntimeError, IndexError) as error:
         raise StageFailed("brain extraction found no brain in the image") from error
     finally:
         torch.set_num_threads(threads)
-    soft = np.asarray(found.dataobj, np.float32)
-    return resample(soft, found.affine, scan.affine, scan.voxels.shape) > 0.5
+    soft = np.asarray(mask.dataobj, np.float32)
+    return resample(soft, mask.affine, scan.affine, scan.voxels.shape) > 0.5

@@ -1,4 +1,4 @@
-"""Estimates of stages kept on disk, so that a changed parameter redoes only what it touches."""
+"""Cache of the stages' estimates on disk: a changed parameter repeats only what depends on it."""
 
 import hashlib
 import json
@@ -15,11 +15,22 @@ from flame.core.version import __version__
 from flame.preprocessing.stages.stage import Estimate, Stage
 
 _UNREADABLE = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile)
-"""A file that is absent, or cut short by a crash."""
+"""Errors of a file that is absent, or that a crash has cut short."""
 
 
 def stage_keys(images: str, stages: list[Stage]) -> dict[str, str]:
-    """Content key of each stage's estimate: images, own parameters, and the stages it needs."""
+    """Compute the content key of each stage's estimate.
+
+    A key depends on the version of FLAME, the images, the parameters of the stage, and the keys of
+    the stages that it needs.
+
+    Args:
+        images: content hash of the images.
+        stages: stages in the order in which they run.
+
+    Returns:
+        Key of 32 hexadecimal digits by name of the stage.
+    """
     keys: dict[str, str] = {}
     for stage in stages:
         needed = [keys.get(name, "") for name in stage.needs]
@@ -29,18 +40,32 @@ def stage_keys(images: str, stages: list[Stage]) -> dict[str, str]:
 
 
 class EstimateCache:
-    """A folder with one file an estimate, named by stage and content key."""
+    """Cache of the estimates of one day, with one file for each stage.
+
+    Args:
+        folder: folder of the files, which are named after stage and content key.
+        keys: content key of each stage, from ``stage_keys``.
+    """
 
     def __init__(self, folder: Path, keys: Mapping[str, str]) -> None:
-        self._folder, self._keys = folder, keys
+        self._folder = folder
+        self._keys = keys
 
     def get(self, stage: Stage, timepoint: Timepoint) -> Estimate:
-        """Return the kept estimate of ``stage``; otherwise make it from ``timepoint``, keep it."""
+        """Return the estimate of a stage: the stored one, else a new one, which is then stored.
+
+        Args:
+            stage: stage whose estimate is needed.
+            timepoint: day from which a new estimate is made.
+
+        Returns:
+            Estimate of the stage.
+        """
         if not stage.has_estimate:
             return stage.estimate(timepoint)
         path = self._folder / f"{stage.name}-{self._keys[stage.name]}.npz"
         try:
-            with np.load(path) as arrays:
+            with path.open("rb") as kept, np.load(kept) as arrays:
                 return dict(arrays)
         except _UNREADABLE:
             estimate = stage.estimate(timepoint)

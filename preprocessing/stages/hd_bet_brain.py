@@ -17,10 +17,13 @@ from flame.core.imaging import Scan
 
 
 def hd_bet_brain(scan: Scan) -> NDArray[np.bool_]:
-    """Return the brain (x, y, z) of a scan on its own grid, by one fold without mirroring.
+    """Find the brain of a scan by one fold of HD-BET, without test-time mirroring.
 
     Args:
         scan: whole-head scan.
+
+    Returns:
+        Brain mask (x, y, z) on the grid of the scan.
 
     Raises:
         BadInput: the extra ``hd-bet`` is not installed.
@@ -39,5 +42,5 @@ def hd_bet_brain(scan: Scan) -> NDArray[np.bool_]:
         _, mask = run_hd_bet_function(
             volume, spacing, mode="fast", device="cpu", postprocess=True, do_tta=False
         )
-    found = nib.Nifti1Image(np.asarray(mask, np.float32).T, upright.affine)
-    return np.asarray(resample_from_to(found, native, order=1).get_fdata(dtype=np.float32) > 0.5)
+    brain = nib.Nifti1Image(np.asarray(mask, np.float32).T, upright.affine)
+    return np.asarray(resample_from_to(brain, native, order=1).get_fdata(dtype=np.float32) > 0.5)

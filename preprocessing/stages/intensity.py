@@ -1,4 +1,4 @@
-"""Base of intensity normalisation within the brain; voxels outside become 0."""
+"""Base of intensity normalisation within the brain; voxels outside the brain become 0."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,6 +12,7 @@ from flame.core.imaging import Scan, Sequence
 from flame.preprocessing.stages.stage import Estimate, Place, Stage, brain_of
 
 Values = NDArray[np.float32]
+"""Intensities (n,) of the voxels of the brain."""
 
 
 def within_brain(
@@ -19,20 +20,23 @@ def within_brain(
     normalise: Callable[[Values, Sequence], Values],
     parameters: Mapping[str, object] | None = None,
 ) -> Stage:
-    """Return a stage that normalises the brain's intensities of each scan.
+    """Build a stage that normalises the brain's intensities of each scan.
 
     The stage raises StageFailed for a scan that is constant or not finite within the brain.
 
     Args:
         name: name of the stage.
         normalise: maps intensities (n,) of the brain and the sequence to new intensities (n,).
-        parameters: all that the result depends on beside the images; None: nothing.
+        parameters: all that the result depends on besides the images; None: nothing.
+
+    Returns:
+        Stage at the place INTENSITY, without an estimate.
     """
 
-    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
+    def apply(timepoint: Timepoint, _: Estimate) -> Timepoint:
         inside = brain_of(timepoint, name)
 
-        def one(scan: Scan) -> Scan:
+        def normalised(scan: Scan) -> Scan:
             shown = inside & ~np.isnan(scan.voxels)  # NaN: beyond the scan's field of view
             values = scan.voxels[shown]
             if not values.size or not np.isfinite(values).all() or np.ptp(values) == 0:
@@ -41,6 +45,6 @@ def within_brain(
             voxels[shown] = normalise(values, scan.sequence)
             return scan.after(name, voxels)
 
-        return replace(timepoint, scans={s: one(v) for s, v in timepoint.scans.items()})
+        return replace(timepoint, scans={s: normalised(v) for s, v in timepoint.scans.items()})
 
     return Stage(name, apply, Place.INTENSITY, parameters=parameters or {})

@@ -30,7 +30,7 @@ def resample(
         outside: value of voxels beyond the image.
 
     Returns:
-        Intensities on the target grid.
+        Intensities (x, y, z) on the target grid.
 
     Example:
         >>> image = np.array([0.0, 1.0, 2.0], np.float32).reshape(3, 1, 1)
@@ -62,10 +62,15 @@ def _trilinear(source: Volume, pull: Matrix, out: Volume) -> None:
         for j in range(out.shape[1]):
             x0, y0, z0 = pull[:3, 1] * j + pull[:3, 2] * k + pull[:3, 3]
             for i in range(out.shape[0]):
-                x, y, z = x0 + pull[0, 0] * i, y0 + pull[1, 0] * i, z0 + pull[2, 0] * i
+                x = x0 + pull[0, 0] * i
+                y = y0 + pull[1, 0] * i
+                z = z0 + pull[2, 0] * i
                 if not (-0.5 <= x < nx - 0.5 and -0.5 <= y < ny - 0.5 and -0.5 <= z < nz - 0.5):
                     continue
-                x, y, z = min(max(x, 0), nx - 1), min(max(y, 0), ny - 1), min(max(z, 0), nz - 1)
+                x = min(max(x, 0), nx - 1)
+                y = min(max(y, 0), ny - 1)
+                z = min(max(z, 0), nz - 1)
+                # Two corners of the cell, (a, b, c) and (p, q, r), and the position within it.
                 a, b, c = int(x), int(y), int(z)
                 p, q, r = min(a + 1, nx - 1), min(b + 1, ny - 1), min(c + 1, nz - 1)
                 u, v, w = np.float32(x - a), np.float32(y - b), np.float32(z - c)
@@ -73,7 +78,8 @@ def _trilinear(source: Volume, pull: Matrix, out: Volume) -> None:
                 high0 = source[a, q, c] + u * (source[p, q, c] - source[a, q, c])
                 low1 = source[a, b, r] + u * (source[p, b, r] - source[a, b, r])
                 high1 = source[a, q, r] + u * (source[p, q, r] - source[a, q, r])
-                low, high = low0 + v * (high0 - low0), low1 + v * (high1 - low1)
+                low = low0 + v * (high0 - low0)
+                high = low1 + v * (high1 - low1)
                 out[i, j, k] = low + w * (high - low)
 
 
@@ -86,7 +92,8 @@ def averaged(voxels: Volume, affine: Matrix, factors: NDArray[np.int_]) -> tuple
         factors: block size (3,) in voxels.
 
     Returns:
-        Block means, and the affine of their grid. An incomplete block repeats the edge.
+        Block means (x, y, z), and the RAS+ affine (4, 4) of their grid in mm. An incomplete block
+        repeats the edge.
 
     Example:
         >>> image = np.arange(4, dtype=np.float32).reshape(4, 1, 1)
@@ -112,7 +119,7 @@ def averaged(voxels: Volume, affine: Matrix, factors: NDArray[np.int_]) -> tuple
 def coarse_grid(
     affine: Matrix, shape: tuple[int, ...], spacing: float
 ) -> tuple[Matrix, tuple[int, ...]]:
-    """Return a grid of another voxel size with the same corner and field of view.
+    """Compute a grid of another voxel size with the same corner and field of view.
 
     Args:
         affine: RAS+ affine (4, 4) in mm.
@@ -120,7 +127,8 @@ def coarse_grid(
         spacing: new voxel size in mm.
 
     Returns:
-        Affine (4, 4) and shape of the new grid; its last voxels may extend beyond the old one.
+        RAS+ affine (4, 4) in mm and shape (x, y, z) of the new grid; its last voxels may extend
+        beyond the old grid.
 
     Example:
         >>> coarse_grid(np.eye(4), (4, 4, 5), 2.0)[1]
@@ -135,12 +143,13 @@ def coarse_grid(
 def resample_labels(labels: LabelMap, target_affine: Matrix, shape: tuple[int, ...]) -> LabelMap:
     """Sample a mask on another grid.
 
-    A voxel is inside where the interpolated mask exceeds one half.
-
     Args:
-        labels: mask; all labels count as one.
+        labels: mask; all labels count as inside.
         target_affine: RAS+ affine (4, 4) of the target grid in mm.
         shape: shape (x, y, z) of the target grid.
+
+    Returns:
+        Mask on the target grid: 1 where the interpolated mask exceeds one half, else 0.
     """
     # Padding keeps the edge of a small mask from being cut off or extended.
     mask = np.pad((labels.voxels > 0).astype(np.float32), 2)

@@ -36,25 +36,30 @@ def register(
     Raises:
         StageFailed: the images do not overlap, or the transform collapses.
     """
-    a, b = to_itk(fixed, fixed_affine), to_itk(moving, moving_affine)
+    fixed_image = to_itk(fixed, fixed_affine)
+    moving_image = to_itk(moving, moving_affine)
     start = sitk.CenteredTransformInitializer(
-        a, b, sitk.Euler3DTransform(), sitk.CenteredTransformInitializerFilter.MOMENTS
+        fixed_image,
+        moving_image,
+        sitk.Euler3DTransform(),
+        sitk.CenteredTransformInitializerFilter.MOMENTS,
     )
-    found = _optimise(a, b, start)
+    transform = _optimise(fixed_image, moving_image, start)
     if kind == "affine":
-        rigid = sitk.Euler3DTransform(found.GetBackTransform())
+        rigid = sitk.Euler3DTransform(transform.GetBackTransform())
         affine = sitk.AffineTransform(3)
         affine.SetCenter(rigid.GetCenter())
         affine.SetMatrix(rigid.GetMatrix())
         affine.SetTranslation(rigid.GetTranslation())
-        found = _optimise(a, b, affine)
-    matrix = itk_to_affine(found)
+        transform = _optimise(fixed_image, moving_image, affine)
+    matrix = itk_to_affine(transform)
     if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:3, :3])) < 0.1:
         raise StageFailed("registration failed: it collapsed to a point")
     return np.asarray(np.linalg.inv(matrix), float)
 
 
 def _optimise(fixed: sitk.Image, moving: sitk.Image, start: sitk.Transform) -> Any:
+    """Return the transform that the method finds from ``start``."""
     method = _method(fixed)
     method.SetInitialTransform(start, inPlace=False)
     # One thread, as sums over threads differ in the last bits and results must be reproducible.
@@ -70,10 +75,12 @@ def _optimise(fixed: sitk.Image, moving: sitk.Image, start: sitk.Transform) -> A
 
 
 def _method(fixed: sitk.Image) -> sitk.ImageRegistrationMethod:
+    """Return the method of ITK with its metric, levels and optimiser."""
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(32)
     method.SetInterpolator(sitk.sitkLinear)
-    finest, voxels = min(fixed.GetSpacing()), float(np.prod(fixed.GetSize()))
+    finest = min(fixed.GetSpacing())
+    voxels = float(np.prod(fixed.GetSize()))
     shrink = [max(1, round(mm / finest / 2)) for mm in _LEVELS_MM]
     shares = [min(1.0, n * f**3 / voxels) for n, f in zip(_SAMPLES, shrink, strict=True)]
     method.SetMetricSamplingStrategy(method.RANDOM)
@@ -89,14 +96,18 @@ def _method(fixed: sitk.Image) -> sitk.ImageRegistrationMethod:
 
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+"""Matrix (3, 3) between the axes of NIfTI and those of ITK; it is its own inverse."""
 
 
 def to_itk(voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> sitk.Image:
-    """Return a SimpleITK image (LPS) of a volume.
+    """Convert a volume to a SimpleITK image.
 
     Args:
         voxels: intensities (x, y, z).
         affine: RAS+ affine (4, 4) in mm, without shear.
+
+    Returns:
+        Image with the same voxels in LPS space.
     """
     image = sitk.GetImageFromArray(np.ascontiguousarray(voxels.T))
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
@@ -107,10 +118,13 @@ def to_itk(voxels: NDArray[np.generic], affine: NDArray[np.float64]) -> sitk.Ima
 
 
 def itk_to_affine(transform: sitk.Transform) -> NDArray[np.float64]:
-    """Return the RAS+ matrix (4, 4) in mm of a linear SimpleITK transform (LPS).
+    """Convert a linear SimpleITK transform to a matrix.
 
     Args:
-        transform: linear transform in three dimensions.
+        transform: linear transform in three dimensions, in LPS space.
+
+    Returns:
+        RAS+ matrix (4, 4) in mm.
 
     Example:
         >>> itk_to_affine(sitk.TranslationTransform(3, (1.0, 2.0, 3.0)))[:3, 3]

@@ -77,20 +77,20 @@ def register(
     centre = levels[0].points.mean(axis=0).astype(float)
     starts = list(_starts(centre, _mass_centre(a, a_affine), _mass_centre(b, b_affine)))
     starts = sorted(starts, key=lambda m: -levels[0](m)[0])[:_KEPT_STARTS]
-    found = max(
+    matrix = max(
         (_optimise(levels[0], m, centre, "rigid") for m in starts), key=lambda m: levels[0](m)[0]
     )
     kinds: tuple[Kind, ...] = ("rigid",) if kind == "rigid" else ("rigid", "affine")
     for step in kinds:
         for level in levels if step == "affine" else levels[1:]:
-            found = _optimise(level, found, centre, step)
-    if not levels[-1](found)[0] > _LEAST_NATS:
+            matrix = _optimise(level, matrix, centre, step)
+    if not levels[-1](matrix)[0] > _LEAST_NATS:
         raise StageFailed("registration failed: the images do not overlap")
-    return found if swap else np.asarray(np.linalg.inv(found), float)
+    return matrix if swap else np.asarray(np.linalg.inv(matrix), float)
 
 
 def _better_sampled(a: Volume, a_affine: Matrix, b: Volume, b_affine: Matrix) -> bool:
-    """Return whether sample points should be taken from a instead of b.
+    """Return whether sample points should be taken from ``a`` instead of ``b``.
 
     In a much smaller field of view every point has a counterpart. Otherwise thinner slices are
     better, as values interpolated between thick ones are blurred.
@@ -100,8 +100,8 @@ def _better_sampled(a: Volume, a_affine: Matrix, b: Volume, b_affine: Matrix) ->
     ]
     if min(sizes) < _SMALL_VIEW * max(sizes):
         return bool(sizes[0] < sizes[1])
-    thick = [np.linalg.norm(m[:3, :3], axis=0).max() for m in (a_affine, b_affine)]
-    return bool(thick[0] < 0.99 * thick[1])
+    thickness = [np.linalg.norm(m[:3, :3], axis=0).max() for m in (a_affine, b_affine)]
+    return bool(thickness[0] < 0.99 * thickness[1])
 
 
 def shrink(voxels: Volume, affine: Matrix, mm: float) -> tuple[Volume, Matrix]:
@@ -113,7 +113,7 @@ def shrink(voxels: Volume, affine: Matrix, mm: float) -> tuple[Volume, Matrix]:
         mm: approximate new spacing in mm; slices that are thicker stay as they are.
 
     Returns:
-        Intensities and affine of the coarser grid.
+        Intensities (x, y, z) and RAS+ affine (4, 4) in mm of the coarser grid.
     """
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
     factors = np.maximum(1, np.rint(mm / spacing)).astype(int)
@@ -131,6 +131,7 @@ def _similarity(
     count: int,
     region: NDArray[np.uint8] | None,
 ) -> Similarity:
+    """Draw ``count`` sample points of ``a`` at one resolution, and pair them with ``b``."""
     rng = np.random.default_rng(0)
     where = None if region is None else shrink(region.astype(np.float32), a_affine, mm)[0] > 0.5
     a, a_affine = shrink(a, a_affine, mm)
@@ -153,27 +154,30 @@ def _similarity(
 def _head_box(voxels: Volume) -> tuple[Matrix, Matrix]:
     """Return the corner and size, in voxels, of the part of the image that is not air."""
     inside = voxels > 0.25 * voxels[voxels > voxels.mean()].mean()
-    low, high = np.zeros(3), np.array(voxels.shape) - 1.0
+    low = np.zeros(3)
+    high = np.array(voxels.shape) - 1.0
     for axis in range(3):
         share = inside.mean(axis=tuple({0, 1, 2} - {axis}))
-        found = np.flatnonzero(share > 0.02)
-        if len(found):
-            low[axis] = max(0, found[0] - 2)
-            high[axis] = min(voxels.shape[axis] - 1, found[-1] + 2)
+        slices = np.flatnonzero(share > 0.02)
+        if len(slices):
+            low[axis] = max(0, slices[0] - 2)
+            high[axis] = min(voxels.shape[axis] - 1, slices[-1] + 2)
     return low, high - low
 
 
 def _linear(voxels: Volume, index: NDArray[np.float32]) -> Volume:
+    """Return the values (n,) at voxel indices (n, 3) by linear interpolation."""
     return np.asarray(map_coordinates(voxels, index.T, order=1, mode="nearest"), np.float32)
 
 
 def _range(voxels: Volume) -> tuple[float, float]:
     """Return the intensity range of the bins, without outliers that would take most of the bins."""
-    some = voxels.ravel()[:: max(1, voxels.size // 100_000)]
-    return float(np.quantile(some, 0.002)), float(np.quantile(some, 0.998))
+    sample = voxels.ravel()[:: max(1, voxels.size // 100_000)]
+    return float(np.quantile(sample, 0.002)), float(np.quantile(sample, 0.998))
 
 
 def _mass_centre(voxels: Volume, affine: Matrix) -> Matrix:
+    """Return the centre of mass (3,) in world coordinates in mm."""
     small, scaled = shrink(voxels, affine, 6.0)
     weights = np.clip(small - np.quantile(small, 0.5), 0, np.quantile(small, 0.95))
     index = np.indices(small.shape).reshape(3, -1)
@@ -206,6 +210,7 @@ def _delta(p: Matrix, centre: Matrix, kind: Kind) -> Matrix:
 
 
 def _optimise(similarity: Similarity, start: Matrix, centre: Matrix, kind: Kind) -> Matrix:
+    """Return the matrix of largest similarity that L-BFGS finds from ``start``."""
     linear = start[:3, :3]
 
     def negative(p: Matrix) -> tuple[float, Matrix]:
@@ -217,14 +222,14 @@ def _optimise(similarity: Similarity, start: Matrix, centre: Matrix, kind: Kind)
         return -value, -np.concatenate([shift, _by_rotation(turn, p[3:])])
 
     size = 6 if kind == "rigid" else 12
-    found = minimize(
+    optimum = minimize(
         negative,
         np.zeros(size),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": 60, "ftol": 1e-7, "gtol": 1e-6},
     )
-    return np.asarray(start @ _delta(found.x, centre, kind))
+    return np.asarray(start @ _delta(optimum.x, centre, kind))
 
 
 def _by_rotation(turn: Matrix, p: Matrix) -> Matrix:

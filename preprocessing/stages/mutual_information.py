@@ -27,7 +27,7 @@ Volume = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """Sample points of the fixed image, and the moving volume that they are compared with.
+    """Mutual information of sample points of the fixed image with the moving volume.
 
     The value is I = sum over bins of p(f, m) log(p(f, m) / (p(f) p(m))), in nats.
 
@@ -52,8 +52,9 @@ class Similarity:
             matrix: RAS+ matrix (4, 4) in mm from the fixed to the moving world.
 
         Returns:
-            Mutual information, its derivative by the translation (3,), and by the linear part (3,
-            3). All are 0 if less than a quarter of the points lie inside the moving volume.
+            Mutual information, its derivative by the translation (3,), and its derivative by the
+            linear part (3, 3). All are 0 if less than a quarter of the points lie inside the moving
+            volume.
         """
         pull = (self.to_index @ matrix).astype(np.float32)
         value, shift, linear = _evaluate(self.points, self.bins, self.moving, pull, _LEAST_OVERLAP)
@@ -69,6 +70,9 @@ def to_bins(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.
         low: intensity of the first bin; lower ones are clipped.
         high: intensity of the last bin; higher ones are clipped.
 
+    Returns:
+        Positions of the same shape, between the empty bins at both ends of the histogram.
+
     Example:
         >>> to_bins(np.array([0.0, 1.0, 5.0], np.float32), low=0.0, high=1.0)
         array([ 2., 29., 29.], dtype=float32)
@@ -79,7 +83,7 @@ def to_bins(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.
 
 @numba.njit(cache=True, inline="always")
 def _spline(x: float) -> tuple[float, float, float, float]:
-    """Return the cubic B-spline weights of four bins for a position ``x`` past the second."""
+    """Return the cubic B-spline weights of four bins; ``x`` is the position past the second bin."""
     y = 1.0 - x
     return (
         y * y * y / 6.0,
@@ -91,7 +95,7 @@ def _spline(x: float) -> tuple[float, float, float, float]:
 
 @numba.njit(cache=True, inline="always")
 def _slope(x: float) -> tuple[float, float, float, float]:
-    """Derivatives of the four weights by ``x``."""
+    """Return the derivatives by ``x`` of the four weights of ``_spline``."""
     y = 1.0 - x
     return -0.5 * y * y, 1.5 * x * x - 2.0 * x, -1.5 * y * y + 2.0 * y, 0.5 * x * x
 
@@ -104,7 +108,10 @@ def _sample(
     values: NDArray[np.float32],
     gradients: Points,
 ) -> int:
-    """Fill trilinear values and gradients of ``moving`` at the mapped points; -1 means outside."""
+    """Fill trilinear values and gradients of ``moving`` at the mapped points.
+
+    The value of a point outside is -1. The number of points inside is returned.
+    """
     nx, ny, nz = moving.shape
     inside = 0
     for i in range(points.shape[0]):
@@ -123,9 +130,12 @@ def _sample(
         c010, c011 = moving[a, b + 1, c], moving[a, b + 1, c + 1]
         c100, c101 = moving[a + 1, b, c], moving[a + 1, b, c + 1]
         c110, c111 = moving[a + 1, b + 1, c], moving[a + 1, b + 1, c + 1]
-        c00, c01 = c000 + w * (c001 - c000), c010 + w * (c011 - c010)
-        c10, c11 = c100 + w * (c101 - c100), c110 + w * (c111 - c110)
-        low, high = c00 + v * (c01 - c00), c10 + v * (c11 - c10)
+        c00 = c000 + w * (c001 - c000)
+        c01 = c010 + w * (c011 - c010)
+        c10 = c100 + w * (c101 - c100)
+        c11 = c110 + w * (c111 - c110)
+        low = c00 + v * (c01 - c00)
+        high = c10 + v * (c11 - c10)
         values[i] = low + u * (high - low)
         gradients[i, 0] = high - low
         gradients[i, 1] = (1 - u) * (c01 - c00) + u * (c11 - c10)
@@ -137,6 +147,7 @@ def _sample(
 
 @numba.njit(cache=True)
 def _joint(bins: NDArray[np.int64], values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the joint histogram (fixed, moving) of the points inside, with sum 1."""
     joint = np.zeros((_BINS, _BINS))
     for i in range(bins.shape[0]):
         if values[i] < 0:
@@ -157,14 +168,21 @@ def _evaluate(
     pull: NDArray[np.float32],
     least: float,
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mutual information and its derivatives by translation and linear part.
+
+    They are taken in voxels of the moving volume; ``least`` is the smallest share of points inside.
+    """
     count = points.shape[0]
-    values, gradients = np.empty(count, np.float32), np.empty((count, 3), np.float32)
-    shift, linear = np.zeros(3), np.zeros((3, 3))
+    values = np.empty(count, np.float32)
+    gradients = np.empty((count, 3), np.float32)
+    shift = np.zeros(3)
+    linear = np.zeros((3, 3))
     inside = _sample(points, moving, pull, values, gradients)
     if inside < least * count:
         return 0.0, shift, linear
     joint = _joint(bins, values)
-    fixed, marginal = joint.sum(axis=1), joint.sum(axis=0)
+    fixed = joint.sum(axis=1)
+    marginal = joint.sum(axis=0)
     information = 0.0
     ratio = np.zeros((_BINS, _BINS))
     for f in range(_BINS):

@@ -19,9 +19,11 @@ Volume = NDArray[np.float64]
 _DEGREE = 3
 """Degree of the B-splines."""
 _BINS = 200
-"""Number of histogram bins of log intensities."""
-_FWHM, _WIENER = 0.15, 0.01
-"""Full width at half maximum of the bias field's log intensities, and the Wiener filter's noise."""
+"""Number of histogram bins of log intensities; the default of ITK."""
+_FWHM = 0.15
+"""Full width at half maximum of the bias field's log intensities; the default of ITK."""
+_WIENER = 0.01
+"""Noise of the Wiener filter; the default of ITK."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,21 @@ class BSplineField:
 
 
 def grid(shape: tuple[int, ...]) -> list[Volume]:
-    """Return the coordinates of an image along each axis, from 0 to 1.
+    """Compute the coordinates of an image's voxels.
 
     Args:
         shape: shape (x, y, z) of the image.
+
+    Returns:
+        Coordinates along each axis, from 0 (first voxel) to 1 (last voxel).
     """
     return [np.linspace(0, 1, n) for n in shape]
 
 
 def _basis(coordinates: Volume, spans: int) -> Volume:
-    """Return cubic B-spline values (point, control) of ``spans`` intervals at coordinates 0 to
-    1.
+    """Return the values (point, control point) of a cubic B-spline with ``spans`` intervals.
+
+    Coordinates run from 0 to 1.
     """
     u = coordinates * spans
     first = np.minimum(u.astype(int), spans - 1)
@@ -79,6 +85,7 @@ def _basis(coordinates: Volume, spans: int) -> Volume:
 
 
 def _separable(values: Volume, matrices: list[Volume]) -> Volume:
+    """Multiply every axis of a volume by its matrix."""
     for axis, matrix in enumerate(matrices):
         values = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
     return values
@@ -87,15 +94,16 @@ def _separable(values: Volume, matrices: list[Volume]) -> Volume:
 def _fit(residual: Volume, weights: Volume, bases: list[Volume]) -> Volume:
     """Return control points of one level of scattered-data approximation, with weights."""
     norm = _separable(np.ones((1, 1, 1)), [(b**2).sum(1)[:, None] for b in bases])
-    above = _separable(weights * residual / norm, [b.T**3 for b in bases])
-    below = _separable(weights, [b.T**2 for b in bases])
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 1e-12)
+    numerator = _separable(weights * residual / norm, [b.T**3 for b in bases])
+    denominator = _separable(weights, [b.T**2 for b in bases])
+    zeros = np.zeros_like(numerator)
+    return np.divide(numerator, denominator, out=zeros, where=denominator > 1e-12)
 
 
 def _sharpened(values: Volume) -> Volume:
     """Return the expected true log intensity of each value after Wiener deconvolution."""
-    low, high = values.min(), values.max()
-    width = (high - low) / (_BINS - 1)
+    low = values.min()
+    width = (values.max() - low) / (_BINS - 1)
     position = (values - low) / width
     index = np.minimum(position.astype(int), _BINS - 2)
     share = position - index
@@ -111,13 +119,15 @@ def _sharpened(values: Volume) -> Volume:
     wiener = gauss / (gauss**2 + _WIENER)
     true = np.maximum(np.fft.ifft(spectrum * wiener).real, 0)
     centres = low + (np.arange(padded) - offset) * width
-    above = np.fft.ifft(np.fft.fft(centres * true) * gauss).real
-    below = np.fft.ifft(np.fft.fft(true) * gauss).real
-    expected = np.divide(above, below, out=np.zeros(padded), where=below != 0)[offset:][:_BINS]
-    return np.asarray(np.interp(values, centres[offset:][:_BINS], expected))
+    numerator = np.fft.ifft(np.fft.fft(centres * true) * gauss).real
+    denominator = np.fft.ifft(np.fft.fft(true) * gauss).real
+    zeros = np.zeros(padded)
+    expected = np.divide(numerator, denominator, out=zeros, where=denominator != 0)
+    return np.asarray(np.interp(values, centres[offset:][:_BINS], expected[offset:][:_BINS]))
 
 
 def _converged(before: Volume, after: Volume, weights: Volume, tolerance: float) -> bool:
+    """Return whether the coefficient of variation of the field's change is below the tolerance."""
     change = np.exp(after - before)[weights > 0]
     return bool(change.std() / change.mean() < tolerance)
 
@@ -139,6 +149,9 @@ def estimate_log_field(
         levels: number of levels; the mesh doubles with each.
         iterations: largest number of iterations per level.
         tolerance: coefficient of variation of the field's change below which a level ends.
+
+    Returns:
+        Log bias field as a spline over the image.
     """
     inside = mask & (image > 0)
     weights = inside.astype(float)
@@ -164,11 +177,14 @@ def estimate_log_field(
 
 
 def fit_log_field(values: Volume, spans: int) -> BSplineField:
-    """Return the least-squares spline of a log field that is given on a grid.
+    """Fit a spline to a log field on a grid, by least squares.
 
     Args:
         values: log field (x, y, z).
         spans: intervals of the spline mesh along each axis.
+
+    Returns:
+        Spline with ``spans`` intervals along each axis.
     """
     inverses = [np.asarray(np.linalg.pinv(_basis(u, spans)), float) for u in grid(values.shape)]
     return BSplineField(_separable(values, inverses))

@@ -1,8 +1,8 @@
 """Nyul's histogram standardisation, with a standard scale fitted across centres from sums.
 
 Landmarks are the percentiles 1, 10, 20 .. 90, 99 of the brain. Each image's landmarks are scaled to
-0..100, and the standard scale is their mean. A sum and a count from each centre give that mean
-exactly.
+0..100, and the standard scale is their mean. That mean follows exactly from a sum and a count of
+each centre.
 
 Reference:
     Nyul et al. 2000, doi:10.1109/42.836373; Shah et al. 2011 (landmarks).
@@ -40,19 +40,22 @@ class LandmarkSum:
 
 
 def landmarks(values: Values, sequence: Sequence) -> NDArray[np.float64]:
-    """Return the landmarks (11,) of an image.
+    """Compute the landmarks of an image.
 
     Args:
         values: intensities (n,) of the brain.
         sequence: sequence, for the error message.
 
+    Returns:
+        Percentiles (11,) of the intensities, at PERCENTILES.
+
     Raises:
         StageFailed: the first and the last landmark are equal.
     """
-    found = np.percentile(values.astype(float), PERCENTILES)
-    if not found[-1] > found[0]:
+    percentiles = np.percentile(values.astype(float), PERCENTILES)
+    if not percentiles[-1] > percentiles[0]:
         raise StageFailed(f"{sequence}: the 1st and 99th percentiles of the brain are equal")
-    return np.asarray(found)
+    return np.asarray(percentiles)
 
 
 def summarise(images: list[Values], sequence: Sequence) -> LandmarkSum:
@@ -61,22 +64,35 @@ def summarise(images: list[Values], sequence: Sequence) -> LandmarkSum:
     Args:
         images: intensities (n,) of the brain of each image.
         sequence: sequence, for the error message.
+
+    Returns:
+        Number of images and sum of their landmarks, each scaled to 0..100.
+
+    Raises:
+        StageFailed: the first and the last landmark of an image are equal.
     """
     total = np.zeros(len(PERCENTILES))
     for values in images:
-        found = landmarks(values, sequence)
-        total += 100 * (found - found[0]) / (found[-1] - found[0])
+        total += _scaled(landmarks(values, sequence))
     return LandmarkSum(len(images), total)
 
 
+def _scaled(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale landmarks linearly to 0..100."""
+    return np.asarray(100 * (points - points[0]) / (points[-1] - points[0]))
+
+
 def merge(summaries: list[LandmarkSum]) -> NDArray[np.float64]:
-    """Return the standard scale (11,) of all centres together.
+    """Compute the standard scale of all centres together.
 
     Args:
         summaries: sums of each centre.
 
+    Returns:
+        Standard scale (11,): the mean of all images' scaled landmarks.
+
     Raises:
-        BadInput: there is no image.
+        BadInput: no centre has an image.
 
     Example:
         >>> brain = np.linspace(0, 98, 99, dtype=np.float32)
@@ -110,7 +126,7 @@ def read_scales(path: Path) -> dict[Sequence, NDArray[np.float64]]:
         Standard scale (11,) of each sequence.
 
     Raises:
-        BadInput: the file is missing or holds something else.
+        BadInput: the file is missing or does not hold landmarks.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -128,7 +144,7 @@ def read_scales(path: Path) -> dict[Sequence, NDArray[np.float64]]:
 
 @STAGES.register("nyul")
 def nyul(scales: Mapping[Sequence, NDArray[np.float64]] | None = None) -> Stage:
-    """Return a stage that maps each image's landmarks to the standard scale.
+    """Build the stage that maps each image's landmarks to the standard scale.
 
     The map is linear between landmarks, and its outer segments extend beyond the outer landmarks.
     The stage raises StageFailed for a sequence without a scale, or with equal outer landmarks.
@@ -136,22 +152,25 @@ def nyul(scales: Mapping[Sequence, NDArray[np.float64]] | None = None) -> Stage:
     Args:
         scales: standard scale (11,) of each sequence; None: every image is only scaled to 0..100
             between its outer landmarks.
+
+    Returns:
+        Stage at the place INTENSITY, without an estimate.
     """
 
     def normalise(values: Values, sequence: Sequence) -> Values:
         source = landmarks(values, sequence)
-        own = 100 * (source - source[0]) / (source[-1] - source[0])
-        target = own if scales is None else scales.get(sequence)
+        target = _scaled(source) if scales is None else scales.get(sequence)
         if target is None:
             raise StageFailed(f"{sequence}: no Nyul landmarks were fitted for it")
         source = source + np.arange(len(source)) * 1e-9 * (source[-1] - source[0])
         inner = np.interp(values, source, target)
-        low, high = values < source[0], values > source[-1]
+        low = values < source[0]
+        high = values > source[-1]
         first = (target[1] - target[0]) / (source[1] - source[0])
         last = (target[-1] - target[-2]) / (source[-1] - source[-2])
         inner[low] = target[0] + (values[low] - source[0]) * first
         inner[high] = target[-1] + (values[high] - source[-1]) * last
         return inner.astype(np.float32)
 
-    shown = None if scales is None else {str(s): list(v) for s, v in sorted(scales.items())}
-    return within_brain("nyul", normalise, {"scales": shown})
+    listed = None if scales is None else {str(s): list(v) for s, v in sorted(scales.items())}
+    return within_brain("nyul", normalise, {"scales": listed})

@@ -10,14 +10,17 @@ from flame.preprocessing.stages.stage import STAGES, Stage
 
 @STAGES.register("percentile")
 def percentile(low: float = 1.0, high: float = 99.0) -> Stage:
-    """Return a stage that maps two percentiles of the brain to 0 and 1 and clips the rest.
+    """Build the stage that maps two percentiles of the brain to 0 and 1, and clips beyond them.
 
-    v' = (v - low) / (high - low), limited to 0..1. The stage raises StageFailed if both percentiles
-    are equal.
+    With the intensities l and h at the two percentiles, v' = (v - l) / (h - l), limited to 0..1.
+    The stage raises StageFailed if l and h are equal.
 
     Args:
         low: percentile that becomes 0.
         high: percentile that becomes 1.
+
+    Returns:
+        Stage at the place INTENSITY, without an estimate.
 
     Example:
         >>> from flame.core.cohort import Timepoint

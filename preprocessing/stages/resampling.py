@@ -1,4 +1,4 @@
-"""The only interpolation: affines hold all transforms, and each image is sampled once."""
+"""Resampling to the template's grid, the only interpolation: affines hold all transforms."""
 
 from dataclasses import replace
 
@@ -18,6 +18,9 @@ def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
     Args:
         timepoint: day whose images share one grid.
         spacing: voxel size in mm.
+
+    Returns:
+        Day on the new grid; the same day if it has no scan or has that voxel size already.
     """
     scan = next(iter(timepoint.scans.values()), None)
     if scan is None or np.allclose(scan.spacing, spacing):
@@ -36,6 +39,9 @@ def on_grid(
         affine: RAS+ affine (4, 4) of the grid in mm.
         shape: shape (x, y, z) of the grid.
         stage: name that is added to the history of each scan.
+
+    Returns:
+        Day with scans, masks, regions and dose on that grid.
     """
     scans = {
         s: v.after(stage, resample(v.voxels, v.affine, affine, shape), affine)
@@ -53,7 +59,7 @@ def on_grid(
 
 @STAGES.register("resampling")
 def resampling(spacing: float = 1.0, path: str = "", space: str = MNI152) -> Stage:
-    """Return a stage that puts scans and brain mask on the template's grid.
+    """Build the stage that resamples scans and brain mask to the template's grid.
 
     Voxels outside a scan's field of view are NaN until intensity normalisation.
 
@@ -62,11 +68,14 @@ def resampling(spacing: float = 1.0, path: str = "", space: str = MNI152) -> Sta
         path: NIfTI file of a skull-stripped T1; empty: MNI ICBM 2009a symmetric.
         space: name of the template in BIDS file names.
 
+    Returns:
+        Stage at the place GRID, without an estimate.
+
     Raises:
         BadInput: the template cannot be read.
     """
 
-    def apply(timepoint: Timepoint, found: Estimate) -> Timepoint:
+    def apply(timepoint: Timepoint, _: Estimate) -> Timepoint:
         grid = template(path, space, spacing)
 
         def sample(scan: Scan) -> Scan:

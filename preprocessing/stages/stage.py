@@ -1,4 +1,4 @@
-"""What a stage is: an estimate from a Timepoint, and its application to that Timepoint."""
+"""Stages of preprocessing: each estimates something from a day and applies it to the day."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from flame.core.imaging import Scan, Sequence
 from flame.core.registry import Registry
 
 Estimate = dict[str, NDArray[Any]]
-"""What a stage found, as named arrays small enough to keep: matrices, control points, a mask."""
+"""Estimate of a stage as named arrays, small enough to store: matrices, control points, a mask."""
 
 
 def nothing(timepoint: Timepoint) -> Estimate:
-    """Estimate of a stage that only applies its parameters."""
+    """Return the empty estimate of a stage that only applies its parameters."""
     return {}
 
 
 class Place(IntEnum):
-    """Where a stage stands in the chain; a later place sees what an earlier one made."""
+    """Place of a stage in the chain; stages of a later place get the result of earlier ones."""
 
     SCANNER = 1
     """Changes values on the scanner's own grids."""
@@ -48,10 +48,10 @@ class Stage:
     Args:
         name: unique name, which is written into the history of each scan.
         apply: makes the new day from the day and the estimate.
-        place: where the stage stands.
-        estimate: makes named arrays from the day. It raises StageFailed where nothing can be
+        place: place in the chain.
+        estimate: makes named arrays from the day. It raises StageFailed if no estimate can be
             trusted.
-        parameters: all that the result depends on beside the images.
+        parameters: all that the result depends on besides the images.
         needs: names of the stages whose results the estimate is made from.
     """
 
@@ -64,31 +64,52 @@ class Stage:
 
     @property
     def has_estimate(self) -> bool:
-        """Whether there is an estimate worth keeping."""
+        """Whether the stage makes an estimate that is worth storing."""
         return self.estimate is not nothing
 
     def __call__(self, timepoint: Timepoint) -> Timepoint:
-        """Estimate and apply."""
+        """Make the estimate of a day, apply it, and return the new day."""
         return self.apply(timepoint, self.estimate(timepoint))
 
 
 STAGES: Registry[Callable[..., Stage]] = Registry("preprocessing stage")
-"""Factories of image stages by name: parameters in, stage out."""
+"""Factories of stages by name; each takes the parameters and returns the stage."""
 
 
 def reference(timepoint: Timepoint) -> Scan:
-    """The scan the others are aligned to: T1C where there is one, else T1."""
+    """Choose the reference scan, to which the others are aligned.
+
+    Args:
+        timepoint: day with scans.
+
+    Returns:
+        T1C if the day has one, else T1.
+
+    Raises:
+        StageFailed: the day has neither.
+    """
     for sequence in (Sequence.T1C, Sequence.T1):
         if sequence in timepoint.scans:
             return timepoint.scans[sequence]
     raise StageFailed(
-        f"only {', '.join(timepoint.scans) or 'nothing'} here: T1 or T1C is needed to find the "
-        "brain; add the series or exclude the day"
+        f"the day has only {', '.join(timepoint.scans) or 'no scan'}: T1 or T1C is needed to find "
+        "the brain; add the series or exclude the day"
     )
 
 
 def brain_of(timepoint: Timepoint, stage: str) -> NDArray[np.bool_]:
-    """The brain mask, which ``stage`` needs; StageFailed where there is none."""
+    """Return the brain mask of a day as booleans.
+
+    Args:
+        timepoint: day.
+        stage: name of the stage that needs the mask, for the error message.
+
+    Returns:
+        Mask (x, y, z).
+
+    Raises:
+        StageFailed: the day has no brain mask.
+    """
     if timepoint.brain is None:
         raise StageFailed(f"{stage} needs the brain mask: run brain_extraction first")
     return timepoint.brain.voxels > 0

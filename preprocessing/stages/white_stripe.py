@@ -21,13 +21,16 @@ _BANDWIDTH = 0.02
 
 
 def white_matter_peak(values: Values, sequence: Sequence) -> float:
-    """Return the intensity of the white-matter peak of the smoothed histogram.
+    """Find the white-matter peak of the smoothed histogram.
 
-    It is the last peak on T1 and T1C, and the largest one on T2 and FLAIR.
+    It is the last peak on T1 and T1C, and the largest peak on T2 and FLAIR.
 
     Args:
         values: intensities (n,) of the brain.
         sequence: sequence of the image.
+
+    Returns:
+        Intensity of the peak.
 
     Raises:
         StageFailed: the histogram has no peak.
@@ -48,19 +51,23 @@ def white_matter_peak(values: Values, sequence: Sequence) -> float:
     peaks, _ = find_peaks(density, height=0.1 * density.max(), prominence=0.02 * density.max())
     if not len(peaks):
         raise StageFailed(f"{sequence}: no white-matter peak in the histogram of the brain")
-    t1 = sequence in (Sequence.T1, Sequence.T1C)
-    chosen = peaks[-1] if t1 else peaks[density[peaks].argmax()]
-    return float(low + (chosen - 0.5) * (edges[1] - edges[0]))
+    t1_weighted = sequence in (Sequence.T1, Sequence.T1C)
+    peak = peaks[-1] if t1_weighted else peaks[density[peaks].argmax()]
+    return float(low + (peak - 0.5) * (edges[1] - edges[0]))
 
 
 @STAGES.register("white_stripe")
 def white_stripe(width: float = 0.05) -> Stage:
-    """Return a stage that computes z-scores from the white stripe.
+    """Build the stage that computes z-scores from the white stripe.
 
-    The stage raises StageFailed if there is no white-matter peak or the stripe is constant.
+    With the mean m and standard deviation s of the stripe, v' = (v - m) / s. The stage raises
+    StageFailed if the histogram has no white-matter peak or the stripe is constant.
 
     Args:
         width: half-width of the stripe, as a share of the brain's voxels.
+
+    Returns:
+        Stage at the place INTENSITY, without an estimate.
     """
 
     def normalise(values: Values, sequence: Sequence) -> Values:

@@ -6,7 +6,10 @@ from flame.preprocessing.stages.stage import STAGES, Stage
 
 @STAGES.register("zscore")
 def zscore() -> Stage:
-    """Return a stage that gives the brain mean 0 and standard deviation 1: (v - mean) / sd.
+    """Build the stage that gives the brain mean 0 and standard deviation 1: v' = (v - mean) / sd.
+
+    Returns:
+        Stage at the place INTENSITY, without an estimate.
 
     Example:
         >>> import numpy as np

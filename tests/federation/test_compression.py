@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from flame.core.errors import BadInput
 from flame.core.scores import Correction
-from flame.federation.calls import Answers
+from flame.federation.calls import Replies
 from flame.federation.checkpoint import finished
 from flame.federation.compression import beginnings, changed, changes, packed, unpacked
 from flame.federation.config import TrainConfig
@@ -90,7 +90,7 @@ def test_what_is_not_finite_is_still_found(bits: int, bad: float) -> None:
         "steps": 1,
     }
     start = [np.ones(300, np.float32)]
-    updates, lost = checked(added(Answers({"a": answer}), {"a": [start]}), State(start))
+    updates, lost = checked(added(Replies({"a": answer}), {"a": [start]}), State(start))
     assert not updates
     assert "not finite" in lost["a"]
 
@@ -98,7 +98,7 @@ def test_what_is_not_finite_is_still_found(bits: int, bad: float) -> None:
 def test_other_shapes_lose_the_site() -> None:
     start = [np.ones((2, 300), np.float32)]
     for weights in ([np.ones((1, 300), np.float32)], [], packed([np.ones(300, np.float32)])):
-        answers = added(Answers({"a": {"weights": weights, "also": []}}), {"a": [start]})
+        answers = added(Replies({"a": {"weights": weights, "also": []}}), {"a": [start]})
         assert "another shape" in answers.lost["a"]
         assert not answers.got
 
@@ -136,7 +136,7 @@ def test_a_run_in_few_bits_ends_where_the_full_one_does(
 def test_what_has_to_be_exact_is_not_rounded(toy: TrainConfig) -> None:
     with pytest.raises(BadInput, match="bits must be one of 8, 16, 32"):
         replace(toy, federation=replace(toy.federation, bits=4))
-    with pytest.raises(BadInput, match="not with federation.secure, whose sums are exact"):
+    with pytest.raises(BadInput, match="must be 32 with federation.secure, whose sums are exact"):
         replace(toy, federation=replace(toy.federation, bits=16, secure=True))
     with pytest.raises(BadInput, match="not for regressions"):
         open_task(replace(toy, task="survival", federation=replace(toy.federation, bits=8)))

@@ -21,7 +21,7 @@ from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import FEDERATED, POOLED, Training, joint_trainings
 from flame.models.response.inputs import concatenate
 from flame.pipelines import evaluate, train
-from tests.federation.conftest import on_both_engines
+from tests.helpers.engines import on_both_engines
 
 
 def sites(config: TrainConfig) -> dict[str, Site]:
@@ -136,8 +136,8 @@ def test_nothing_but_weights_counts_and_sums_leaves_a_site(toy: TrainConfig) -> 
     call = in_process_call({"a": site})
     who = {"who": {"seed": 0, "folds": 2, "fold": 0, "centres": ["a"]}}
     assert set(call("describe", ("a",)).got["a"]) == {"version"}
-    nothing = {"given": {}, "weights": [], "shared": {}, "calibrating": False}
-    moments = call("reply", ("a",), question="moments", **nothing, **who).got["a"]
+    nothing = {"parameters": {}, "weights": [], "shared": {}, "calibrating": False}
+    moments = call("reply", ("a",), query="moments", **nothing, **who).got["a"]
     assert {k: v.shape for k, v in moments.items()} == dict.fromkeys(
         ("count", "mean", "sum_sq_dev"), (2,)
     )

@@ -64,7 +64,7 @@ def test_centres_may_have_numbers_for_names(tmp_path: Path) -> None:
 def test_the_last_round_in_a_line() -> None:
     assert in_a_line([]) == ""
     rows = [row(1, "a"), row(2, "a", 0.25), row(2, "b", None, "is still silent")]
-    assert in_a_line([row(1, "a", None)]) == "federated.seed-0.all, round 1: loss a untold"
+    assert in_a_line([row(1, "a", None)]) == "federated.seed-0.all, round 1: loss a not sent"
     assert in_a_line(rows) == "federated.seed-0.all, round 2: loss a 0.250, b is still silent"
 
 

@@ -125,11 +125,11 @@ def test_a_site_that_refuses_sends_nothing_again(four: TrainConfig, tmp_path: Pa
     def refusing(method: str, arguments: Message) -> Message:
         raise Refusal("takes no part any more")
 
-    call.answer = refusing
+    call.local_call = refusing
     with pytest.raises(Refusal):
         call("describe", ("a",))
     assert not network.seen
-    call.answer = lambda method, arguments: {}
+    call.local_call = lambda method, arguments: {}
     call("describe", ("a",))
     assert network.seen == [("a", "b", "federated:3")]
 
@@ -236,10 +236,12 @@ def test_who_is_away_stays_as_it_was_with_any_method(method: str) -> None:
 
 
 def test_nothing_of_others_is_kept_when_all_is_done(four: TrainConfig, tmp_path: Path) -> None:
-    call = Network(four, tmp_path).call("a")
-    call._keep("federated:1", ["b"], {"a": {}})
-    call.forget()
-    assert not list(tmp_path.rglob("*.pickle"))
+    network = Network(four, tmp_path)
+    with ThreadPoolExecutor(len(NAMES)) as pool:
+        list(pool.map(lambda n: network.learn(n, rounds=1), NAMES))
+    assert list((tmp_path / "a" / SENT).glob("*.pickle"))
+    network.call("a").forget()
+    assert not list((tmp_path / "a").rglob("*.pickle"))
 
 
 def test_a_killed_federation_goes_on_to_the_same_weights(four: TrainConfig, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_a_volume(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("voxels", "reason"),
     [
-        (np.stack([VOXELS, VOXELS], axis=-1), "one volume is wanted"),
+        (np.stack([VOXELS, VOXELS], axis=-1), "one volume is required"),
         (np.where(VOXELS == 3, np.nan, VOXELS), "not finite"),
         (np.ones((2, 3, 4), np.float32), "constant"),
     ],
@@ -50,7 +50,7 @@ def test_two_places_or_none_are_refused(tmp_path: Path) -> None:
     image.set_sform(None, code=0)
     image.set_qform(None, code=0)
     nib.save(image, tmp_path / "b.nii.gz")
-    with pytest.raises(UnreadableImage, match="nothing about the place"):
+    with pytest.raises(UnreadableImage, match="no position in space"):
         read_nifti(tmp_path / "b.nii.gz", Sequence.T1)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from flame.io.pseudonym import load_key, pseudonym
-from flame.pipelines.preprocess import PreprocessConfig, run
+from flame.pipelines.preprocess import run
 from flame.pipelines.simulate import SimulateConfig
 from flame.pipelines.simulate import run as simulate
-from flame.preprocessing.config import StageConfig
+from tests.helpers.preprocess_config import preprocess_config
 
 
 @pytest.fixture(scope="session")
@@ -19,19 +19,9 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def config(hospital: Path, out: Path, **changes: object) -> PreprocessConfig:
-    centre = hospital / "centre-1"
-    settings = {"stages": StageConfig(spacing=3.0), "clinical": str(centre / "clinical.tsv")}
-    return PreprocessConfig(
-        str(centre / "dicom"),
-        str(out),
-        **{**settings, **changes},  # type: ignore[arg-type]
-    )
-
-
 @pytest.fixture(scope="session")
 def derivatives(hospital: Path) -> Path:
-    result = run(config(hospital, hospital / "bids"))
+    result = run(preprocess_config(hospital, hospital / "bids"))
     assert [r.status for r in result.studies] == ["done", "done"]
     assert not result.warnings
     return hospital / "bids"

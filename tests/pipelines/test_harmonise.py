@@ -15,7 +15,7 @@ from flame.pipelines.preprocess import run
 from flame.preprocessing.cohort.cohort import sessions
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.stages.nyul import PERCENTILES, read_scales
-from tests.pipelines.conftest import config
+from tests.helpers.preprocess_config import preprocess_config
 
 
 def test_landmarks_are_the_mean_over_all_images_and_preprocessing_uses_them(
@@ -38,7 +38,7 @@ def test_landmarks_are_the_mean_over_all_images_and_preprocessing_uses_them(
     scale = read_scales(copied / "landmarks.json")[Sequence.T1C]
     assert scale == pytest.approx(np.mean(each, axis=0), abs=1e-9)
     stages = StageConfig(spacing=3.0, intensity="nyul", landmarks=str(copied / "landmarks.json"))
-    run(config(copied, copied / "bids", stages=stages))
+    run(preprocess_config(copied, copied / "bids", stages=stages))
     new = read_timepoint(copied / "bids", subject, "01", -10)
     inside = new.scans[Sequence.T1C].voxels[new.brain.voxels > 0]
     assert np.percentile(inside, PERCENTILES) == pytest.approx(scale, abs=0.5)
@@ -92,7 +92,7 @@ def test_gaps_stay_gaps(tmp_path: Path) -> None:
         ({}, ["w"], [], "no column 'w'"),
         ({"centre": "a"}, ["x", "y"], [], "one centre only"),
         ({"age": 5}, ["x", "y"], ["age"], "covariate 'age' does not vary"),
-        ({"y": np.where(np.arange(90) < 30, np.nan, 1.0)}, ["x", "y"], [], "'y' is never known"),
+        ({"y": np.where(np.arange(90) < 30, np.nan, 1.0)}, ["x", "y"], [], "missing in every row"),
     ],
 )
 def test_what_cannot_be_harmonised_says_so(

@@ -100,8 +100,8 @@ def test_maps_curves_and_page(trained: Path, derivatives: Path) -> None:
 def test_warnings_reach_the_user(trained: Path, derivatives: Path) -> None:
     found = run(config(trained, derivatives, days=(30,))).warnings
     assert any("confounded" in w for w in found)
-    assert any("no training patient was given carbon" in w for w in found)
-    assert not any("unlike" in w or "in training" in w for w in found)
+    assert any("no training patient received carbon" in w for w in found)
+    assert not any("differs from them" in w or "in training" in w for w in found)
     (subject,) = derivatives.glob("sub-*")
     (trained / "data.json").write_text(f'{{"centre-1": {{"{subject.name}/ses-01": ""}}}}')
     found = run(config(trained, derivatives, days=(30,))).warnings
@@ -116,7 +116,7 @@ def test_warnings_reach_the_user(trained: Path, derivatives: Path) -> None:
     arrays["shared.sum_sq_dev"] = np.full(len(FEATURES), 1e-6)
     np.savez(path, **arrays)
     found = run(config(trained, derivatives, days=(30,))).warnings
-    assert any("BED is 75.00" in w and "unlike" in w for w in found)
+    assert any("BED is 75.00" in w and "differs from them" in w for w in found)
 
 
 def test_seg_refers_to_the_series_and_lies_on_its_tumour(
@@ -178,7 +178,7 @@ class TestBadInput:
             ({"radiations": ("neutron",)}, "unknown radiation 'neutron': .*Choices: carbon"),
             ({"days": (91,)}, "day 91 cannot be forecast: .* followed until day 90"),
             ({"days": (0,)}, "day 0 cannot be forecast"),
-            ({"subject": "nowhere/sub-1"}, "is no subject's folder"),
+            ({"subject": "nowhere/sub-1"}, "is no folder of a subject"),
             ({"run": "nowhere"}, "nowhere is no run folder"),
             ({"dicom": "."}, "lies inside the DICOM folder"),
         ],

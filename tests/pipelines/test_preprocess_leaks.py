@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as Items
 
 from flame.pipelines.preprocess import PreprocessResult, run
-from tests.pipelines.conftest import config
+from tests.helpers.preprocess_config import preprocess_config
 
 NAME = "Zaphodbeeblebrox"
 TEXT_VRS = {"PN", "LO", "SH", "LT", "ST", "UT", "AE"}
@@ -71,7 +71,7 @@ def seeded(
     broken.write_bytes(broken.read_bytes()[:-50])
     printed = StringIO()
     with redirect_stdout(printed), redirect_stderr(printed):
-        result = run(config(root, root.parent / "bids"))
+        result = run(preprocess_config(root, root.parent / "bids"))
     return root.parent / "bids", result, printed.getvalue(), sorted(secrets)
 
 

@@ -19,7 +19,7 @@ from flame.io.bids import session_sidecar
 from flame.pipelines.preprocess import PreprocessConfig, run
 from flame.preprocessing.cohort.cohort import at_spacing, read_cohort
 from flame.preprocessing.config import StageConfig
-from tests.pipelines.conftest import config
+from tests.helpers.preprocess_config import preprocess_config
 
 STAGES = ("bias_field", "coregistration", "brain_extraction", "atlas_registration")
 
@@ -52,7 +52,7 @@ def test_a_changed_parameter_redoes_exactly_what_it_touches(
     before = cached(copied / "bids")
     assert {name.split()[0] for name in before} == set(STAGES)
     stages = StageConfig(**{"spacing": 3.0, **change})
-    result = run(config(copied, copied / "bids", stages=stages))
+    result = run(preprocess_config(copied, copied / "bids", stages=stages))
     assert [r.status for r in result.studies] == ["done", "done"]
     assert redone(before, cached(copied / "bids")) == expected
 
@@ -60,8 +60,11 @@ def test_a_changed_parameter_redoes_exactly_what_it_touches(
 def test_nothing_changed_estimates_and_writes_nothing(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flame.preprocessing.session._run", None)
-    assert [r.status for r in run(config(copied, copied / "bids")).studies] == ["skipped"] * 2
+    monkeypatch.setattr("flame.preprocessing.session.read_source", None)  # no image is even read
+    before = {p: p.stat().st_mtime_ns for p in (copied / "bids").rglob("*.nii.gz")}
+    result = run(preprocess_config(copied, copied / "bids"))
+    assert [r.status for r in result.studies] == ["skipped", "skipped"]
+    assert before == {p: p.stat().st_mtime_ns for p in (copied / "bids").rglob("*.nii.gz")}
 
 
 def arrays(out: Path) -> dict[str, np.ndarray]:
@@ -109,7 +112,7 @@ def test_killed_in_the_middle_of_a_case_it_resumes_to_the_same_result(
     assert not (out / "participants.tsv").exists()
     with pytest.raises(BadInput, match="no finished cohort"):
         read_cohort(out, "c", None)
-    assert [r.status for r in run(config(hospital, out)).studies] == ["done", "done"]
+    assert [r.status for r in run(preprocess_config(hospital, out)).studies] == ["done", "done"]
     assert kept.items() <= cached(out).items()  # what was estimated was not done again
     assert differences(derivatives, out) == {}
 
@@ -138,13 +141,13 @@ def test_no_space_left_stops_the_run_and_leaves_no_half_file(
     assert not list(out.glob("sub-*/ses-*"))
     assert not list(out.glob(".partial-*"))
     assert not [p for p in out.rglob(".*") if p.name[1:2].isdigit()]
-    assert [r.status for r in run(config(hospital, out)).studies] == ["done", "done"]
+    assert [r.status for r in run(preprocess_config(hospital, out)).studies] == ["done", "done"]
 
 
 def test_a_second_run_on_the_same_output_waits_for_nobody(copied: Path) -> None:
     before = arrays(copied / "bids")
     with locked(copied / "bids" / ".lock"), pytest.raises(FlameError, match="another run is"):
-        run(config(copied, copied / "bids"))
+        run(preprocess_config(copied, copied / "bids"))
     assert arrays(copied / "bids").keys() == before.keys()
 
 
@@ -157,14 +160,14 @@ def test_workers_of_a_dask_cluster_give_the_same(
         n_workers=2, threads_per_worker=1, dashboard_address=None
     ) as cluster:
         out = tmp_path / "bids"
-        result = run(config(hospital, out, scheduler=cluster.scheduler_address))
+        result = run(preprocess_config(hospital, out, scheduler=cluster.scheduler_address))
     assert [r.status for r in result.studies] == ["done", "done"]
     assert differences(derivatives, out) == {}
 
 
 def test_no_scheduler_at_the_address_says_so(copied: Path) -> None:
     with pytest.raises(BadInput, match="no Dask scheduler at tcp://127.0.0.1:9"):
-        run(config(copied, copied / "new", scheduler="tcp://127.0.0.1:9"))
+        run(preprocess_config(copied, copied / "new", scheduler="tcp://127.0.0.1:9"))
 
 
 def test_decisions_are_obeyed(copied: Path) -> None:
@@ -178,15 +181,15 @@ def test_decisions_are_obeyed(copied: Path) -> None:
     assert not read_cohort(bids, "c", None).patients
     (bids / "decisions.tsv").write_text(header + f"{subject}\t2\texclude\n")  # a spreadsheet's 02
     assert len(read_cohort(bids, "c", at_spacing(6.0)).patients[0].timepoints) == 1
-    warned = run(config(copied, bids)).warnings
+    warned = run(preprocess_config(copied, bids)).warnings
     assert not warned
     (bids / "decisions.tsv").write_text(
         header.replace("\n", "\tday\n") + f"{subject}\tses-02\texclude\t61\n"
     )
-    with pytest.raises(BadInput, match="ses-02 is day 60 now, not day 61"):
+    with pytest.raises(BadInput, match="ses-02 is now day 60, not day 61"):
         read_cohort(bids, "c", at_spacing(6.0))
     (bids / "decisions.tsv").write_text(header + f"{subject}\tses-09\texclude\n")
-    assert "no such day here" in run(config(copied, bids)).warnings[0]
+    assert "the cohort has no such day" in run(preprocess_config(copied, bids)).warnings[0]
     (bids / "decisions.tsv").write_text(header + f"{subject}\tses-01\tremove\n")
     with pytest.raises(BadInput, match="line 2: unknown decision 'remove'"):
         read_cohort(bids, "c", None)
@@ -197,7 +200,7 @@ def test_a_day_that_failed_its_checks_can_be_accepted(
 ) -> None:
     monkeypatch.setattr("flame.preprocessing.quality.checks.BRAIN_ML", (10.0, 20.0))
     (copied / "new").mkdir()
-    first = run(config(copied, copied / "new"))
+    first = run(preprocess_config(copied, copied / "new"))
     assert [r.status for r in first.studies] == ["failed", "failed"]
     assert "outside 10 to 20 ml" in first.studies[0].note
     assert first.studies[0].brain_ml > 1000
@@ -208,7 +211,7 @@ def test_a_day_that_failed_its_checks_can_be_accepted(
     (copied / "new" / "decisions.tsv").write_text(
         f"participant_id\tsession_id\tdecision\nsub-{subject}\tses-01\taccept\n"
     )
-    second = run(config(copied, copied / "new"))
+    second = run(preprocess_config(copied, copied / "new"))
     assert [r.status for r in second.studies] == ["done", "failed"]
     assert second.studies[0].quality == "fail"
 
@@ -220,15 +223,15 @@ def test_treatments_and_masks_from_tables_and_folders(copied: Path, derivatives:
         "patient_id\tradiation\tdose\tfractions\nSIM-1-001\tcarbon\t66\t22\n"
     )
     (centre / "masks").mkdir()
-    with pytest.raises(BadInput, match="no mask fits a day"):
-        run(config(copied, bids, masks=str(centre / "masks")))
+    with pytest.raises(BadInput, match="no mask matches a day"):
+        run(preprocess_config(copied, bids, masks=str(centre / "masks")))
     day = next(p.name for p in sorted((centre / "dicom/SIM-1-001").iterdir()))
     native = StageConfig(spacing=3.0, native=True)
-    run(config(copied, bids, stages=native))
+    run(preprocess_config(copied, bids, stages=native))
     (found,) = bids.rglob("*ses-01_space-orig_desc-brain_mask.nii.gz")
     (centre / "masks" / f"SIM-1-001_{day}.nii.gz").write_bytes(found.read_bytes())
     result = run(
-        config(
+        preprocess_config(
             copied,
             bids,
             stages=native,
@@ -245,7 +248,7 @@ def test_treatments_and_masks_from_tables_and_folders(copied: Path, derivatives:
 
 def test_native_scans_keep_their_own_grids(copied: Path) -> None:
     bids = copied / "bids"
-    run(config(copied, bids, stages=StageConfig(spacing=3.0, native=True)))
+    run(preprocess_config(copied, bids, stages=StageConfig(spacing=3.0, native=True)))
     (t1c,) = bids.rglob("*ses-01_ce-gad_space-orig_desc-preproc_T1w.nii.gz")
     (mask,) = bids.rglob("*ses-01_space-orig_desc-brain_mask.nii.gz")
     image, brain = nib.load(t1c), nib.load(mask)
@@ -262,7 +265,7 @@ def test_a_bids_data_set_of_somebody_else_is_left_alone(copied: Path) -> None:
     (copied / "raw" / "sub-01" / "ses-01").mkdir(parents=True)
     (copied / "raw" / "dataset_description.json").write_text("{}")
     with pytest.raises(BadInput, match="that FLAME did not make"):
-        run(config(copied, copied / "raw"))
+        run(preprocess_config(copied, copied / "raw"))
     assert (copied / "raw" / "sub-01" / "ses-01").exists()
 
 
@@ -270,7 +273,7 @@ def test_a_damaged_estimate_is_made_again(copied: Path) -> None:
     path = next((copied / "bids").glob(".cache/*/01/coregistration-*.npz"))
     whole = path.read_bytes()
     path.write_bytes(b"")
-    run(config(copied, copied / "bids", stages=StageConfig(spacing=4.0)))
+    run(preprocess_config(copied, copied / "bids", stages=StageConfig(spacing=4.0)))
     assert len(path.read_bytes()) == len(whole)
 
 
@@ -291,7 +294,7 @@ def test_another_template_is_named_in_the_output(copied: Path) -> None:
     nib.save(datasets.load_mni152_template(2), path)
     stages = StageConfig(spacing=4.0, template=str(path), space="Other")
     out = copied / "new"
-    result = run(config(copied, out, stages=stages))
+    result = run(preprocess_config(copied, out, stages=stages))
     assert [r.status for r in result.studies] == ["done", "done"]
     assert len(list(out.rglob("*space-Other_desc-brain_mask.nii.gz"))) == 2
     assert session_sidecar(out, result.studies[0].subject, "01")["Parameters"]
@@ -304,7 +307,7 @@ def test_another_template_is_named_in_the_output(copied: Path) -> None:
         ({"spacing": 0.1}, "spacing must be 0.5 or more, not 0.1"),
         ({"brain": "deepbat"}, "did you mean 'deepbet'"),
         ({"intensity": "z-score"}, "did you mean 'zscore'"),
-        ({"intensity": "nyul"}, "flame harmonise makes the file"),
+        ({"intensity": "nyul"}, "flame harmonise writes the file"),
         ({"registration": "ants"}, "unknown registration method"),
         ({"template": "x.nii.gz"}, "name its space too"),
         ({"template": "x.nii.gz", "space": "SRI24"}, "x.nii.gz is no readable NIfTI"),

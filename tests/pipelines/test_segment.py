@@ -22,7 +22,7 @@ from flame.models.segmentation.cases import SegmentationConfig, segmentation_cas
 from flame.models.segmentation.segmentation import SegmentationModel
 from flame.pipelines import preprocess, segment
 from flame.preprocessing.cohort.cohort import read_cohort, sessions
-from tests.pipelines.conftest import config
+from tests.helpers.preprocess_config import preprocess_config
 
 SMALL = SegmentationConfig(voxel_mm=6.0, patch=16, filters=4)
 
@@ -95,7 +95,7 @@ def test_a_nifti_mask_goes_before_contours(hospital: Path, tmp_path: Path) -> No
     tumours.mkdir()
     given = tumours / f"{examination.patient_id}_{examination.day:%Y%m%d}.nii.gz"
     nib.Nifti1Image(mask, grid.affine).to_filename(given)
-    settings = replace(config(hospital, tmp_path / "bids"), tumours=str(tumours))
+    settings = replace(preprocess_config(hospital, tmp_path / "bids"), tumours=str(tumours))
     preprocess.run(settings)
     (move,) = (tmp_path / "bids").glob("sub-*/ses-01/anat/*from-T1C_to*xfm.txt")
     expected = nib.affines.apply_affine(
@@ -111,5 +111,5 @@ def test_a_nifti_mask_goes_before_contours(hospital: Path, tmp_path: Path) -> No
     assert whole > 1.5 * core
     assert enhancing == core
     given.rename(tumours / "nobody_20200101.nii.gz")
-    with pytest.raises(BadInput, match="no mask fits a day"):
+    with pytest.raises(BadInput, match="no mask matches a day"):
         preprocess.run(settings)

@@ -14,6 +14,8 @@ from flame.core.treatment import Radiation
 from flame.io.dicom.intake import inspect_folder
 from flame.io.dicom.radiotherapy import read_treatment
 from flame.pipelines.simulate import SimulateConfig, run
+from flame.simulation.hospital import DAY_ZERO, simulate_patient
+from flame.simulation.tumour import ENHANCING_LABEL, NECROTIC_CORE
 
 
 def simulate(out: Path, **changes: object) -> Path:
@@ -131,3 +133,17 @@ def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="something else"):
         simulate(tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_patient_has_a_row_of_the_clinical_table(tmp_path: Path) -> None:
+    patient = simulate_patient(tmp_path / "dicom", tmp_path / "truth", 1, 2, 6.0, (-10,), 0)
+    assert patient.patient_id == "SIM-2-003"
+    assert (tmp_path / "dicom" / "SIM-2-003" / "radiotherapy" / "RD.dcm").exists()
+    assert 22 <= int(str(patient.clinical["age"])) <= 88
+    assert str(patient.clinical["radiotherapy_start"]) >= f"{DAY_ZERO:%Y-%m-%d}"
+    labels = nib.load(tmp_path / "truth" / "SIM-2-003" / "day-010_dseg.nii.gz")
+    # The table of the truth has the volume of the enhancing tumour with its necrotic core, in ml.
+    voxels = np.asarray(labels.dataobj)
+    drawn = np.isin(voxels, (ENHANCING_LABEL, NECROTIC_CORE))
+    ml = drawn.sum() * abs(np.linalg.det(labels.affine[:3, :3])) / 1000
+    assert patient.truth["enhancing_ml_day-10"] == pytest.approx(ml, abs=0.01)

@@ -40,7 +40,7 @@ def test_each_batch_is_tested_before_it_is_learned() -> None:
 
 def test_models_that_are_no_numbers_are_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FineTune, "train", lambda self, rows, adam: self.models * np.nan)
-    with pytest.raises(FlameError, match="at step 0 its models are no numbers"):
+    with pytest.raises(FlameError, match="at step 0 its models are no longer finite"):
         learned(MethodConfig())
 
 

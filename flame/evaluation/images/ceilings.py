@@ -3,14 +3,14 @@
 import numpy as np
 
 from flame.core.registry import Registry
-from flame.models.evolution.model import EvolutionCase, EvolutionModel, Forecast, matched
+from flame.models.evolution.model import LEVELS, EvolutionCase, EvolutionModel, Forecast, matched
 
 CEILINGS: Registry[EvolutionModel] = Registry("ceiling")
 """Upper bounds by name."""
 
 
-class _Knowing:
-    """Base of forecasts that are certain and derived from the true mask."""
+class _UpperBound:
+    """Base of upper bounds: forecasts without uncertainty, derived from the true mask."""
 
     def fit(self, cases: list[EvolutionCase]) -> None:
         """Do nothing: an upper bound has nothing to learn.
@@ -20,29 +20,37 @@ class _Knowing:
         """
 
     def mask(self, case: EvolutionCase, truth: np.ndarray) -> np.ndarray:
-        """Return the predicted mask (x, y, z).
+        """Derive the predicted mask of a day from the true one.
 
         Args:
             case: the patient.
             truth: (x, y, z) true mask of the day.
+
+        Returns:
+            (x, y, z) predicted mask.
         """
         raise NotImplementedError
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
-        """Return one forecast for each day, with probabilities 0 and 1 and a single volume.
+        """Forecast each day, with probabilities 0 and 1 and a single volume.
 
         Args:
             case: the patient, with true masks in ``later``.
             days: days from the start of radiotherapy, each of them in ``case.later``.
+
+        Returns:
+            One forecast for each day; all its volume samples equal the volume of its mask in ml.
         """
-        known, found = dict(case.later), []
+        true_masks = dict(case.later)
+        forecasts = []
         for day in days:
-            mask = self.mask(case, known[day])
-            found.append(Forecast(day, mask.astype(np.float32), np.full(40, case.ml(mask))))
-        return found
+            mask = self.mask(case, true_masks[day])
+            volumes = np.full(len(LEVELS), case.ml(mask))
+            forecasts.append(Forecast(day, mask.astype(np.float32), volumes))
+        return forecasts
 
 
-class OracleVolume(_Knowing):
+class OracleVolume(_UpperBound):
     """Upper bound of volume models: the last mask, grown or shrunk evenly to the true volume.
 
     Example:
@@ -57,11 +65,11 @@ class OracleVolume(_Knowing):
     """
 
     def mask(self, case: EvolutionCase, truth: np.ndarray) -> np.ndarray:
-        """See ``_Knowing``."""
+        """Return the last mask, grown or shrunk evenly to the volume of the true one."""
         return matched(case.tumour, case.spacing, case.ml(truth))
 
 
-class OneVoxel(_Knowing):
+class OneVoxel(_UpperBound):
     """Upper bound set by the grid: the true mask shifted by one voxel along x.
 
     Example:
@@ -71,10 +79,10 @@ class OneVoxel(_Knowing):
     """
 
     def mask(self, case: EvolutionCase, truth: np.ndarray) -> np.ndarray:
-        """See ``_Knowing``."""
-        moved = np.zeros_like(truth)
-        moved[1:] = truth[:-1]
-        return moved
+        """Return the true mask shifted by one voxel towards larger x."""
+        shifted = np.zeros_like(truth)
+        shifted[1:] = truth[:-1]
+        return shifted
 
 
 CEILINGS.register("oracle volume")(OracleVolume())

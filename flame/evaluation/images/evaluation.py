@@ -1,4 +1,4 @@
-"""Steps that evaluations of masks and of forecasts share."""
+"""Builds the report content of tasks on masks and on forecasts."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,12 +22,13 @@ def evaluated(
 
     Args:
         run: the finished run.
-        rows: table as of ``patient_scores``, with a column for each metric and stratum of the task.
-        pairs: names of models that are compared, the first minus the second.
+        rows: tables of ``patient_scores``, joined, with a column for each metric and stratum of
+            the task.
+        pairs: names of two models that are compared; the second is subtracted from the first.
         baselines: names of models that the federation did not train.
 
     Returns:
-        The report content, and the table ``strata``.
+        The report content, and the table ``strata``: metrics by stratum, see ``scores.strata``.
     """
     task = run.task
     report = GeneralisationReport(

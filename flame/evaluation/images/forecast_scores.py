@@ -19,9 +19,12 @@ Array = NDArray[np.float64]
 NAN = float("nan")
 
 HORIZONS = ((0, 60, "under 60 days"), (60, 120, "60 to 120 days"), (120, 10_000, "over 120 days"))
-"""Groups of forecasts by days since the last mask: from, below, and name."""
+"""Time horizons in days since the last mask: lower bound (included), upper bound (excluded), name.
+The last one has no real upper bound."""
 CHANGE = 0.25
 """Relative change of the volume above which a tumour counts as grown or shrunk."""
+_BOOTSTRAP_SAMPLES = 2000
+"""Samples of patients from which the interval of ``gap`` is computed."""
 SURFACE_MM = 3.0
 """Tolerance of the surface Dice in mm."""
 UNITS = {
@@ -35,7 +38,7 @@ UNITS = {
     "covered 50": "",
     "covered 90": "",
 }
-"""Unit of each metric; empty for a ratio."""
+"""Unit of each metric of ``measures``; empty for a ratio."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +58,19 @@ class Gap:
     patients: int
 
 
-def changed_dice(before: Mask, truth: Mask, found: Mask) -> float:
-    """Return the Dice of the voxels that changed and the voxels predicted to change.
+def changed_dice(before: Mask, truth: Mask, predicted: Mask) -> float:
+    """Return the Dice coefficient of the voxels that changed and the voxels predicted to change.
 
-    With the symmetric difference C = before ^ truth and P = before ^ found: 2 |C & P| / (|C| +
-    |P|). A forecast that repeats the last mask scores 0.
+    With C = before ^ truth and P = before ^ predicted, where ^ is the symmetric difference, it is
+    2 |C & P| / (|C| + |P|). A forecast that repeats the last mask scores 0.
 
     Args:
         before: (x, y, z) last mask.
         truth: (x, y, z) true later mask.
-        found: (x, y, z) predicted later mask.
+        predicted: (x, y, z) predicted later mask.
 
     Returns:
-        Dice from 0 to 1; NaN where nothing changed.
+        Dice coefficient from 0 to 1; NaN where no voxel changed.
 
     Example:
         >>> before, truth = np.array([1, 1, 0, 0], bool), np.array([1, 1, 1, 0], bool)
@@ -77,17 +80,20 @@ def changed_dice(before: Mask, truth: Mask, found: Mask) -> float:
         0.0
     """
     changed = before ^ truth
-    return dice(changed, before ^ found) if changed.any() else NAN
+    return dice(changed, before ^ predicted) if changed.any() else NAN
 
 
 def crps(samples: Array, truth: float) -> float:
-    """Return the continuous ranked probability score of equally likely samples.
+    """Compute the continuous ranked probability score (CRPS) of equally likely samples.
 
-    CRPS = mean |x_i - y| - mean |x_i - x_j| / 2, in the unit of the samples; lower is better.
+    CRPS = mean |x_i - y| - mean |x_i - x_j| / 2.
 
     Args:
-        samples: (n,) samples of the forecast.
+        samples: (n,) samples x of the forecast.
         truth: the observed value y.
+
+    Returns:
+        The score in the unit of the samples, at least 0; lower is better.
 
     Reference:
         Gneiting 2007.
@@ -98,13 +104,14 @@ def crps(samples: Array, truth: float) -> float:
         >>> crps(np.array([2.0, 2.0]), 2.0)
         0.0
     """
-    ordered, n = np.sort(samples), len(samples)
+    ordered = np.sort(samples)
+    n = len(samples)
     spread = float((ordered * (2 * np.arange(1, n + 1) - n - 1)).sum()) / n**2
     return float(np.abs(samples - truth).mean()) - spread
 
 
 def new_growth_precision(before: Mask, truth: Mask, forecast: Forecast) -> float:
-    """Return the average precision of the voxel probability for tumour outside the last mask.
+    """Return the average precision of the voxel probabilities for tumour outside the last mask.
 
     Args:
         before: (x, y, z) last mask.
@@ -112,7 +119,7 @@ def new_growth_precision(before: Mask, truth: Mask, forecast: Forecast) -> float
         forecast: forecast of the same day.
 
     Returns:
-        Average precision from 0 to 1; NaN where nothing grew outside the last mask.
+        Average precision from 0 to 1; NaN where the true mask has no voxel outside the last one.
 
     Example:
         >>> before, truth = np.array([1, 0, 0, 0], bool), np.array([1, 1, 0, 0], bool)
@@ -127,14 +134,14 @@ def new_growth_precision(before: Mask, truth: Mask, forecast: Forecast) -> float
     return float(average_precision_score(grown, forecast.probability[outside]))
 
 
-def surface(found: Mask, truth: Mask, spacing: float) -> tuple[float, float]:
+def surface(predicted: Mask, truth: Mask, spacing: float) -> tuple[float, float]:
     """Return HD95 and surface Dice of two masks.
 
-    HD95 is the 95th percentile of the surface distance. The surface Dice is the share of both
-    surfaces within ``SURFACE_MM`` of the other one.
+    HD95 is the 95th percentile of the distance between the two surfaces. The surface Dice is the
+    share of both surfaces that lies within ``SURFACE_MM`` of the other surface.
 
     Args:
-        found: (x, y, z) predicted mask.
+        predicted: (x, y, z) predicted mask.
         truth: (x, y, z) true mask.
         spacing: voxel size in mm, the same along all axes.
 
@@ -143,29 +150,32 @@ def surface(found: Mask, truth: Mask, spacing: float) -> tuple[float, float]:
     """
     import torch
 
-    if not found.any() or not truth.any():
+    if not predicted.any() or not truth.any():
         return NAN, NAN
-    a, b = (torch.from_numpy(m[None, None].astype(np.float32)) for m in (found, truth))
+    predicted_tensor = torch.from_numpy(predicted[None, None].astype(np.float32))
+    true_tensor = torch.from_numpy(truth[None, None].astype(np.float32))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # MONAI calls its own old argument
-        distance = monai.metrics.compute_hausdorff_distance(
-            a, b, include_background=True, percentile=95, spacing=spacing
+        warnings.simplefilter("ignore", FutureWarning)  # MONAI uses a deprecated argument itself
+        hd95 = monai.metrics.compute_hausdorff_distance(
+            predicted_tensor, true_tensor, include_background=True, percentile=95, spacing=spacing
         )
-        near = monai.metrics.compute_surface_dice(
-            a, b, [SURFACE_MM], include_background=True, spacing=spacing
+        surface_dice = monai.metrics.compute_surface_dice(
+            predicted_tensor, true_tensor, [SURFACE_MM], include_background=True, spacing=spacing
         )
-    return float(distance), float(near)
+    return float(hd95), float(surface_dice)
 
 
 def covers(forecast: Forecast, ml: float, level: float) -> bool:
-    """Return whether the central interval of a forecast contains the observed volume.
-
-    Volumes below ``LEAST_ML`` count as ``LEAST_ML``, as in calibration.
+    """Check whether the central interval of a forecast contains the observed volume.
 
     Args:
         forecast: the forecast.
         ml: observed volume in ml.
         level: probability of the interval, such as 0.9.
+
+    Returns:
+        Whether the volume lies in the interval. Bounds and volumes below ``LEAST_ML`` count as
+        ``LEAST_ML``, as in calibration.
 
     Example:
         >>> forecast = Forecast(90, np.zeros((1, 1, 1)), np.linspace(10, 20, 11))
@@ -177,7 +187,7 @@ def covers(forecast: Forecast, ml: float, level: float) -> bool:
 
 
 def measures(case: EvolutionCase, truth: Mask, forecast: Forecast) -> dict[str, float]:
-    """Return all metrics of one forecast by name, see ``UNITS``.
+    """Compute all metrics of one forecast.
 
     Args:
         case: the patient.
@@ -185,16 +195,18 @@ def measures(case: EvolutionCase, truth: Mask, forecast: Forecast) -> dict[str, 
         forecast: forecast of the same day.
 
     Returns:
-        Metrics; NaN where undefined: overlap and surface of an empty true mask, and the relative
-        volume error of a true volume of at most 1 ml.
+        Metrics by name, in the units of ``UNITS``. NaN where undefined: overlap and surface
+        distance of an empty true mask, and the relative volume error of a true volume of at most
+        1 ml.
     """
-    found, ml = forecast.mask, case.ml(truth)
-    hd95, near = surface(found, truth, case.spacing)
+    predicted = forecast.mask
+    ml = case.ml(truth)
+    hd95, surface_dice = surface(predicted, truth, case.spacing)
     return {
-        "dice": dice(found, truth) if truth.any() else NAN,
-        "changed dice": changed_dice(case.tumour, truth, found),
+        "dice": dice(predicted, truth) if truth.any() else NAN,
+        "changed dice": changed_dice(case.tumour, truth, predicted),
         "hd95": hd95,
-        "surface dice": near,
+        "surface dice": surface_dice,
         "volume error": abs(float(np.median(forecast.volumes)) / ml - 1) if ml > 1 else NAN,
         "new growth AP": new_growth_precision(case.tumour, truth, forecast),
         "crps": crps(forecast.volumes, ml),
@@ -215,8 +227,8 @@ def evaluate(
         seed: seed of the training, written to the table.
 
     Returns:
-        One row for each patient and day: metrics, time horizon, and whether the tumour grew, shrank
-        or was stable (``CHANGE``).
+        One row for each patient and day: metrics, time horizon (``HORIZONS``), and whether the
+        tumour grew, shrank or was stable (``CHANGE``).
     """
     rows = []
     for case in cases:
@@ -224,7 +236,8 @@ def evaluate(
         for forecast, (day, truth) in zip(forecasts, case.later, strict=True):
             ratio = case.ml(truth) / case.ml(case.tumour)
             trend = "grow" if ratio > 1 + CHANGE else "shrink" if ratio < 1 - CHANGE else "stable"
-            horizon = next(n for low, high, n in HORIZONS if low <= day - case.day < high)
+            elapsed = day - case.day
+            horizon = next(label for low, high, label in HORIZONS if low <= elapsed < high)
             rows.append(
                 {
                     "model": name,
@@ -241,11 +254,15 @@ def evaluate(
 
 
 def by_patient(rows: pd.DataFrame, metric: str) -> pd.Series:
-    """Return one value for each seed and patient: the mean over days where the metric is defined.
+    """Average a metric over the days of each patient, separately for each seed.
 
     Args:
-        rows: table as of ``evaluate``.
+        rows: tables of ``evaluate``, joined.
         metric: name of the metric.
+
+    Returns:
+        The mean over days where the metric is defined, indexed by seed and patient; without
+        patients that have no such day.
     """
     return rows.groupby(["seed", "patient"])[metric].mean().dropna()
 
@@ -254,13 +271,13 @@ def gap(rows: pd.DataFrame, model: str, against: str, metric: str) -> Gap:
     """Compare two models by their mean difference over patients, with a paired bootstrap interval.
 
     Args:
-        rows: table as of ``evaluate``, with both models.
+        rows: tables of ``evaluate``, joined, with both models.
         model: name of the first model.
         against: name of the model that is subtracted.
         metric: name of the metric.
 
     Returns:
-        The difference; NaN where no patient has both values.
+        The mean difference; NaN where no patient has a value of both models.
 
     Example:
         >>> columns = ["model", "seed", "patient", "dice"]
@@ -268,14 +285,16 @@ def gap(rows: pd.DataFrame, model: str, against: str, metric: str) -> Gap:
         >>> round(gap(rows, "a", "b", "dice").value, 2)
         0.3
     """
-    first, second = (by_patient(rows[rows.model == m], metric) for m in (model, against))
-    both = (first - second).dropna().to_numpy()
-    if not len(both):
+    first = by_patient(rows[rows.model == model], metric)
+    second = by_patient(rows[rows.model == against], metric)
+    differences = (first - second).dropna().to_numpy()
+    patients = len(differences)
+    if not patients:
         return Gap(NAN, NAN, NAN, 0)
     rng = np.random.default_rng(0)
-    means = rng.choice(both, (2000, len(both))).mean(axis=1)
+    means = rng.choice(differences, (_BOOTSTRAP_SAMPLES, patients)).mean(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
-    return Gap(float(both.mean()), float(low), float(high), len(both))
+    return Gap(float(differences.mean()), float(low), float(high), patients)
 
 
 @dataclass(frozen=True)
@@ -285,7 +304,7 @@ class Swap:
     Args:
         radiation: the other radiation.
         true: true volume divided by that under photons, minus 1.
-        predicted: the same for the median predicted volumes.
+        predicted: the same ratio of the predicted median volumes, minus 1.
         covered: whether the 90 % interval under this radiation contains its true volume.
     """
 
@@ -296,14 +315,16 @@ class Swap:
 
 
 def swaps(model: EvolutionModel, under: Mapping[Radiation, EvolutionCase], day: int) -> list[Swap]:
-    """Compare each ion with photons for one simulated patient.
-
-    Volumes below ``LEAST_ML`` count as ``LEAST_ML``.
+    """Compare every other radiation with photons for one simulated patient.
 
     Args:
         model: fitted model.
         under: the patient under each radiation, photons among them, with the true mask of ``day``.
         day: day of the forecast, counted from the start of radiotherapy.
+
+    Returns:
+        One comparison for each radiation except photons. Volumes below ``LEAST_ML`` count as
+        ``LEAST_ML``.
     """
 
     def truth(case: EvolutionCase) -> float:
@@ -311,14 +332,15 @@ def swaps(model: EvolutionModel, under: Mapping[Radiation, EvolutionCase], day: 
 
     forecasts = {r: model.forecast(case, (day,))[0] for r, case in under.items()}
     true = {r: truth(case) for r, case in under.items()}
-    middle = {r: max(float(np.median(f.volumes)), LEAST_ML) for r, f in forecasts.items()}
-    photon, found = Radiation.PHOTON, []
+    median = {r: max(float(np.median(f.volumes)), LEAST_ML) for r, f in forecasts.items()}
+    photon = Radiation.PHOTON
+    comparisons = []
     for ion in (r for r in under if r is not photon):
+        true_effect = true[ion] / true[photon] - 1
+        predicted_effect = median[ion] / median[photon] - 1
         covered = covers(forecasts[ion], true[ion], 0.9)
-        found.append(
-            Swap(ion, true[ion] / true[photon] - 1, middle[ion] / middle[photon] - 1, covered)
-        )
-    return found
+        comparisons.append(Swap(ion, true_effect, predicted_effect, covered))
+    return comparisons
 
 
 def sign_accuracy(swaps: list[Swap], least: float = 0.1) -> tuple[float, int]:
@@ -329,7 +351,8 @@ def sign_accuracy(swaps: list[Swap], least: float = 0.1) -> tuple[float, int]:
         least: smallest absolute true effect that counts.
 
     Returns:
-        The share, NaN where no effect counts, and the number of swaps that count.
+        The share from 0 to 1, which is NaN where no effect counts, and the number of swaps that
+        count.
 
     Example:
         >>> good = Swap(Radiation.CARBON, -0.4, -0.2, True)
@@ -337,9 +360,9 @@ def sign_accuracy(swaps: list[Swap], least: float = 0.1) -> tuple[float, int]:
         >>> sign_accuracy([good, small])
         (1.0, 1)
     """
-    real = [s for s in swaps if abs(s.true) > least]
-    right = [np.sign(s.true) == np.sign(s.predicted) for s in real]
-    return (float(np.mean(right)) if real else NAN), len(real)
+    counted = [s for s in swaps if abs(s.true) > least]
+    correct = [np.sign(s.true) == np.sign(s.predicted) for s in counted]
+    return (float(np.mean(correct)) if counted else NAN), len(counted)
 
 
 def false_effects(swaps: list[Swap], least: float = 0.1) -> float:
@@ -350,7 +373,7 @@ def false_effects(swaps: list[Swap], least: float = 0.1) -> float:
         least: smallest absolute predicted effect that counts.
 
     Returns:
-        The share; NaN without swaps.
+        The share from 0 to 1; NaN without swaps.
 
     Example:
         >>> false_effects([Swap(Radiation.PROTON, 0.0, -0.3, True)])

@@ -1,4 +1,4 @@
-"""Evaluates forecasts of the tumour at each centre, beside simple baselines."""
+"""Evaluates tumour forecasts at each centre, together with simple baselines."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -37,13 +37,16 @@ def evaluate_forecasts(run: FinishedRun, progress: Progress) -> Evaluated:
     Args:
         run: the finished run.
         progress: called with the number of models done and their total.
+
+    Returns:
+        Content of the report, and the table ``strata``.
     """
     tables = patient_scores(run, forecast_scores, progress)
     names = run.config.evolution.compare
     tables += baseline_scores(run.config.training, run.patients, names)
     rows = pd.concat(tables, ignore_index=True)
-    against = dict.fromkeys((*({PERSISTENCE} & {*names}), best_baseline(rows, names)))
-    return evaluated(run, rows, [*PAIRS, *((FEDERATED, name) for name in against)], names)
+    compared = dict.fromkeys((*({PERSISTENCE} & {*names}), best_baseline(rows, names)))
+    return evaluated(run, rows, [*PAIRS, *((FEDERATED, name) for name in compared)], names)
 
 
 def forecast_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
@@ -51,7 +54,7 @@ def forecast_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
 
     Args:
         run: the finished run.
-        part: model and patients.
+        part: the model and the patients that it forecasts.
 
     Returns:
         One row for each patient and day, see ``forecast_scores.evaluate``.
@@ -66,19 +69,19 @@ def forecast_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
 def baseline_scores(
     training: TrainingConfig, by_centre: list[Cases[Any]], names: Sequence[str]
 ) -> Iterator[pd.DataFrame]:
-    """Cross-validate registered models in the folds of the run, trained on all centres.
+    """Cross-validate baselines in the folds of the run, trained on the patients of all centres.
 
     Args:
         training: folds and seeds of the run.
         by_centre: patients of each centre.
-        names: names of the models.
+        names: names of the baselines in ``EVOLUTION_MODELS``.
 
-    Returns:
-        A table for each seed, fold, model and centre, one row for each patient and day.
+    Yields:
+        A table for each seed, fold, baseline and centre, with one row for each patient and day.
     """
     centres = tuple(cases.centre for cases in by_centre)
     for seed, fold in product(training.seeds, range(training.folds)):
-        learning = [
+        training_cases = [
             case
             for cases in by_centre
             for case in cases.take(training_rows(cases, seed, training.folds, fold)).flat
@@ -89,18 +92,21 @@ def baseline_scores(
         ]
         for name in names:
             model = EVOLUTION_MODELS[name]()
-            model.fit(learning)
+            model.fit(training_cases)
             for cases in tested:
                 rows = evaluate(model, name, cases.flat, seed)
                 yield from_centres(rows, centres).assign(tested_on=cases.centre)
 
 
 def best_baseline(rows: pd.DataFrame, names: Sequence[str]) -> str:
-    """Return the baseline with the highest mean Dice of changed voxels.
+    """Find the baseline with the highest mean Dice of changed voxels.
 
     Args:
         rows: table of all models, see ``patient_scores``.
         names: names of the baselines.
+
+    Returns:
+        Name of the baseline; an undefined mean counts as the lowest.
     """
-    means = {b: by_patient(rows[rows.model == b], "changed dice").mean() for b in names}
+    means = {name: by_patient(rows[rows.model == name], "changed dice").mean() for name in names}
     return max(means, key=lambda name: np.nan_to_num(means[name], nan=-1.0))

@@ -23,34 +23,38 @@ def evaluate_masks(run: FinishedRun, progress: Progress) -> Evaluated:
     Args:
         run: the finished run.
         progress: called with the number of models done and their total.
+
+    Returns:
+        Content of the report, and the table ``strata``.
     """
     rows = pd.concat(patient_scores(run, mask_scores, progress), ignore_index=True)
     return evaluated(run, rows, PAIRS, ())
 
 
 def mask_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:
-    """Compute Dice and HD95 in mm of one model, on the grid of the network.
+    """Compute Dice and HD95 of one model on the grid of the network.
 
     Args:
         run: the finished run.
-        part: model and patients that it was not trained on.
+        part: the model and patients that it was not trained on.
 
     Returns:
-        One row for each patient, imaging day and region that was drawn.
+        One row for each patient, imaging day and region with a reference mask; HD95 in mm.
     """
     task = task_of(SegmentationTask, run.task, run.folder.path)
-    model, rows = run.folder.model(part.training), []
+    model = run.folder.model(part.training)
+    rows = []
     patients = part.patients.take(part.rows)
-    for name, cases in zip(patients.pseudonyms, patients.cases, strict=True):
+    for pseudonym, cases in zip(patients.pseudonyms, patients.cases, strict=True):
         for case in cases:
             masks = task.masks(case.images, model.state.weights, model.shared)
             for region, mask in masks.items():
                 truth = case.regions[..., REGIONS.index(region)]
-                if truth.min() >= 0:
+                if truth.min() >= 0:  # negative: the region has no reference mask
                     rows.append(
                         {
                             "model": part.model,
-                            "patient": name,
+                            "patient": pseudonym,
                             "seed": part.training.seed,
                             "region": region,
                             "dice": dice(mask, np.asarray(truth > 0.5)),

@@ -1,4 +1,4 @@
-"""Metrics of masks and forecasts by patient, and their means by centre."""
+"""Metrics of masks and forecasts for each patient, and their means at each centre."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ def patient_scores(
 
     Args:
         run: the finished run.
-        scored: returns one row for each patient and day of one model.
+        scored: computes the metrics of one model, one row for each patient and day.
         progress: called with the number of models done and their total.
 
     Returns:
@@ -42,6 +42,9 @@ def from_centres(rows: pd.DataFrame, centres: tuple[str, ...]) -> pd.DataFrame:
     Args:
         rows: rows of one model.
         centres: centres that the model was trained on.
+
+    Returns:
+        The rows, with ``centres`` in every row of the new column.
     """
     column: Any = [centres] * len(rows)
     return rows.assign(trained_on=column)
@@ -57,14 +60,14 @@ def scores(metrics: Sequence[str], rows: pd.DataFrame) -> list[CentreScore]:
     Returns:
         One score for each model, centre and metric; its ``events`` counts rows with a value.
     """
-    found = []
+    centre_scores = []
     for (model, trained, tested), part in rows.groupby(
         ["model", "trained_on", "tested_on"], sort=False
     ):
         for metric in metrics:
             estimate = _estimate(by_patient(part, metric))
             days = int(part[metric].notna().sum())
-            found.append(
+            centre_scores.append(
                 CentreScore(
                     str(model),
                     _names(trained),
@@ -78,7 +81,7 @@ def scores(metrics: Sequence[str], rows: pd.DataFrame) -> list[CentreScore]:
                     estimate.reason,
                 )
             )
-    return found
+    return centre_scores
 
 
 def _names(centres: Any) -> tuple[str, ...]:
@@ -86,37 +89,47 @@ def _names(centres: Any) -> tuple[str, ...]:
 
 
 def by_patient(rows: pd.DataFrame, metric: str) -> pd.Series:
-    """Return one value for each centre and patient: the mean over defined values of seeds and days.
+    """Average a metric over the seeds and days of each patient.
 
     Args:
         rows: rows of one model.
         metric: name of the metric.
+
+    Returns:
+        The mean over defined values, indexed by centre and patient; without patients that have no
+        defined value.
     """
     return rows.groupby(["tested_on", "patient"])[metric].mean().dropna()
 
 
 def _estimate(values: pd.Series) -> Estimate:
-    return mean_estimate(values.to_numpy(float), "no patient has one")
+    return mean_estimate(values.to_numpy(float), "no patient has a value")
 
 
 def differences(
     metrics: Sequence[str], pairs: Iterable[tuple[str, str]], rows: pd.DataFrame
 ) -> list[Difference]:
-    """Compare pairs of models on the same patients, by centre, with a bootstrap interval.
+    """Compare pairs of models on the same patients of each centre.
 
     Args:
         metrics: names of metrics.
         pairs: names of models; the second is subtracted from the first.
         rows: table of all models, see ``patient_scores``.
+
+    Returns:
+        The mean difference over patients for each centre, metric and pair, with a paired bootstrap
+        interval; without pairs of which a model has no value.
     """
-    found, pairs = [], list(pairs)
-    for centre, here in rows.groupby("tested_on", sort=False):
+    pairs = list(pairs)
+    paired = []
+    for centre, at_centre in rows.groupby("tested_on", sort=False):
         for metric in metrics:
             for first, second in pairs:
-                a, b = (_own(here, m, str(centre), metric) for m in (first, second))
-                if len(a) and len(b):
-                    gap = _estimate((a - b).dropna())
-                    found.append(
+                minuend = _patient_values(at_centre, first, str(centre), metric)
+                subtrahend = _patient_values(at_centre, second, str(centre), metric)
+                if len(minuend) and len(subtrahend):
+                    gap = _estimate((minuend - subtrahend).dropna())
+                    paired.append(
                         Difference(
                             first,
                             second,
@@ -128,11 +141,11 @@ def differences(
                             gap.reason,
                         )
                     )
-    return found
+    return paired
 
 
-def _own(rows: pd.DataFrame, model: str, centre: str, metric: str) -> pd.Series:
-    """Return the values of a model at a centre; of local models only that of the centre itself."""
+def _patient_values(rows: pd.DataFrame, model: str, centre: str, metric: str) -> pd.Series:
+    """Return the values of a model at a centre; of local models only the one of the centre."""
     chosen = rows[rows.model == model]
     if model == LOCAL:
         chosen = chosen[[centres == (centre,) for centres in chosen.trained_on]]
@@ -147,19 +160,19 @@ def strata(
     Args:
         columns: columns that define the strata.
         metrics: names of metrics.
-        models: names of models besides the federated and the pooled one.
+        models: names of further models besides the federated and the pooled one.
         rows: table of all models, see ``patient_scores``.
 
     Returns:
-        One row for each column, value of that column, and model.
+        One row for each column, value of that column, and model: number of patients and means.
     """
-    found = []
+    summaries = []
     for column in columns:
         for (value, model), part in rows.groupby([column, "model"], sort=False):
             if model in (FEDERATED, POOLED, *models):
                 means = {m: by_patient(part, m).mean() for m in metrics}
                 patients = len(part.groupby(["tested_on", "patient"]))
-                found.append(
+                summaries.append(
                     {"by": column, "value": value, "model": model, "patients": patients, **means}
                 )
-    return pd.DataFrame(found).sort_values(["by", "value"], kind="stable", ignore_index=True)
+    return pd.DataFrame(summaries).sort_values(["by", "value"], kind="stable", ignore_index=True)

@@ -1,4 +1,4 @@
-"""Sections that only reports on masks or forecasts have."""
+"""Report sections of tasks on masks and on forecasts."""
 
 from typing import Any
 
@@ -13,12 +13,15 @@ from flame.federation.task import Task
 
 
 def image_sections(task: Task[Any], rows: pd.DataFrame, strata: pd.DataFrame) -> list[Section]:
-    """Return the sections with metrics by stratum and with one dot for each patient.
+    """Build the sections with metrics by stratum and with the results of single patients.
 
     Args:
         task: task of the run.
         rows: table of all models, see ``patient_scores``.
         strata: table of metrics by stratum, see ``scores.strata``.
+
+    Returns:
+        The section of strata and the section of patients.
     """
     shown = shown_metrics(task)
     title, note = task.texts().strata
@@ -37,14 +40,14 @@ def image_sections(task: Task[Any], rows: pd.DataFrame, strata: pd.DataFrame) ->
         Section(
             "strata",
             title,
-            f"All centres, patients predicted by cross-validation; means over patients. {note}",
-            ["", "", "model", "patients", *(METRICS[m].title for m in shown)],
+            f"Means over the patients of all hospitals, predicted by cross-validation. {note}",
+            ["stratum", "value", "model", "patients", *(METRICS[m].title for m in shown)],
             cells,
         ),
         Section(
             "patients",
-            "Patient by patient",
-            "Each dot is a patient, the bar the mean.",
+            "Results by patient",
+            "Each dot is one patient; bars show means.",
             figure=dots,
         ),
     ]

@@ -1,4 +1,4 @@
-"""Metrics with intervals, and their generalisation over centres."""
+"""Metrics with intervals, and summaries of them over centres."""
 
 from flame.evaluation.metrics import (  # noqa: F401  (they register themselves)
     auc,

@@ -13,6 +13,9 @@ def auc(tested: Tested) -> Measured:
     Args:
         tested: predictions and outcomes of the patients of one centre.
 
+    Returns:
+        The AUC from 0 to 1, with the numbers of patients and responders.
+
     Example:
         >>> import numpy as np
         >>> unknown, folds = np.full(4, np.nan), np.zeros((1, 4), int)

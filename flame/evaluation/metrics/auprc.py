@@ -7,10 +7,14 @@ from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 def auprc(tested: Tested) -> Measured:
     """Compute the average precision of the response, with a bootstrap interval over patients.
 
-    Average precision = sum over thresholds of (recall step) * precision, averaged over seeds.
+    Average precision = sum over thresholds of (increase of recall) * precision, averaged over
+    seeds.
 
     Args:
         tested: predictions and outcomes of the patients of one centre.
+
+    Returns:
+        The average precision from 0 to 1, with the numbers of patients and responders.
 
     Example:
         >>> import numpy as np
@@ -28,7 +32,7 @@ def auprc(tested: Tested) -> Measured:
 METRICS.register("auprc")(
     Metric(
         "AUPRC of response",
-        "Area under the precision-recall curve; without skill it is the share of responders.",
+        "Area under the precision-recall curve; without skill it equals the share of responders.",
         measure=auprc,
     )
 )

@@ -1,4 +1,4 @@
-"""Mean of sensitivity and specificity."""
+"""Balanced accuracy: mean of sensitivity and specificity."""
 
 from flame.evaluation.metrics.estimates import balanced_accuracy_estimate
 from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
@@ -12,6 +12,9 @@ def balanced_accuracy(tested: Tested) -> Measured:
 
     Args:
         tested: predictions and outcomes of the patients of one centre.
+
+    Returns:
+        The balanced accuracy from 0 to 1, with the numbers of patients and responders.
 
     Example:
         >>> import numpy as np
@@ -29,7 +32,7 @@ def balanced_accuracy(tested: Tested) -> Measured:
 METRICS.register("balanced accuracy")(
     Metric(
         "Balanced accuracy",
-        "Mean of sensitivity and specificity, cut at the share of responders in training.",
+        "Mean of sensitivity and specificity; threshold: the share of responders in training.",
         chance=0.5,
         measure=balanced_accuracy,
     )

@@ -1,4 +1,4 @@
-"""Squared error of the predicted probability."""
+"""Brier score: squared error of the predicted probability."""
 
 from flame.evaluation.metrics.estimates import brier_estimate
 from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
@@ -11,6 +11,9 @@ def brier(tested: Tested) -> Measured:
 
     Args:
         tested: predictions and outcomes of the patients of one centre.
+
+    Returns:
+        The Brier score from 0 to 1, lower is better, with the numbers of patients and responders.
 
     Reference:
         Brier 1950.
@@ -30,6 +33,10 @@ def brier(tested: Tested) -> Measured:
 
 METRICS.register("brier")(
     Metric(
-        "Brier score", "Squared error of the probability.", higher=False, margin=0.02, measure=brier
+        "Brier score",
+        "Mean squared error of the probability; lower is better.",
+        higher=False,
+        margin=0.02,
+        measure=brier,
     )
 )

@@ -8,11 +8,14 @@ def c_index(tested: Tested) -> Measured:
     """Compute the C-index of survival, with a bootstrap interval over patients.
 
     C-index = share of comparable pairs of one fold in which the patient who lived longer has the
-    higher prediction; ties of predictions count half. A pair is comparable where the one who lived
-    shorter died.
+    higher prediction; tied predictions count half. A pair is comparable if the patient with the
+    shorter survival died.
 
     Args:
         tested: predictions and outcomes of the patients of one centre.
+
+    Returns:
+        The C-index from 0 to 1, with the numbers of patients and deaths.
 
     Reference:
         Harrell 1982.
@@ -33,7 +36,7 @@ def c_index(tested: Tested) -> Measured:
 METRICS.register("c_index")(
     Metric(
         "C-index of survival",
-        "Share of comparable pairs in which the patient predicted to live longer did.",
+        "Share of comparable pairs of patients whose order of survival is predicted correctly.",
         chance=0.5,
         measure=c_index,
     )

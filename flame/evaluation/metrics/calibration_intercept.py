@@ -1,4 +1,4 @@
-"""Calibration in the large: whether predictions are too high or too low on average."""
+"""Calibration intercept: whether probabilities are too high or too low on average."""
 
 from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
@@ -6,10 +6,13 @@ from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 def calibration_intercept(tested: Tested) -> Measured:
     """Compute the calibration intercept of probabilities averaged over seeds.
 
-    It is a in logit P(response) = a + logit(predicted); 0 is ideal.
+    The intercept is a in logit P(response) = a + logit(predicted); 0 is ideal.
 
     Args:
         tested: predictions and outcomes of the patients of one centre.
+
+    Returns:
+        The intercept in log odds with a Wald interval, and the numbers of patients and responders.
 
     Example:
         >>> import numpy as np
@@ -27,7 +30,7 @@ def calibration_intercept(tested: Tested) -> Measured:
 METRICS.register("calibration intercept")(
     Metric(
         "Calibration intercept",
-        "0 is ideal; below, the outcome is rarer than predicted.",
+        "0 is ideal; a negative value means that the outcome is rarer than predicted.",
         bounded=False,
         measure=calibration_intercept,
     )

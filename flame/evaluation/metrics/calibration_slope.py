@@ -7,11 +7,14 @@ from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 def calibration_slope(tested: Tested) -> Measured:
     """Compute the calibration slope of predictions averaged over seeds.
 
-    It is b in logit P(response) = a + b logit(predicted) of a probability, and in the Cox model
-    h(t) = h0(t) exp(-b score) of a survival score; 1 is ideal.
+    For probabilities, the slope is b in logit P(response) = a + b logit(predicted). For survival
+    scores, it is b in the Cox model h(t) = h0(t) exp(-b score). 1 is ideal.
 
     Args:
         tested: predictions and outcomes of the patients of one centre.
+
+    Returns:
+        The slope with a Wald interval, and the numbers of patients and of responders or deaths.
 
     Example:
         >>> import numpy as np
@@ -33,7 +36,7 @@ def calibration_slope(tested: Tested) -> Measured:
 METRICS.register("calibration slope")(
     Metric(
         "Calibration slope",
-        "1 is ideal; below, predictions are too extreme.",
+        "1 is ideal; below 1, predictions are too extreme.",
         bounded=False,
         measure=calibration_slope,
     )

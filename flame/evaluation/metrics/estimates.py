@@ -1,4 +1,4 @@
-"""Metrics with 95 % intervals. An undefined value is NaN and comes with a reason."""
+"""Metrics with 95 % intervals. An undefined value is NaN and has a reason."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +17,14 @@ from flame.models.regression.survival_curves import Z
 
 Array = NDArray[np.float64]
 NAN = float("nan")
+_SAMPLES = 1000
+"""Bootstrap samples for means over patients and the balanced accuracy."""
+_SAMPLES_OF_PAIRS = 500
+"""Bootstrap samples for the C-index and for differences between models."""
+_SAMPLES_OF_CURVES = 200
+"""Bootstrap samples for the average precision."""
+_CONSTANT = 1e-9
+"""Range of predictions below which they count as constant, so that no slope is defined."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +45,23 @@ class Estimate:
 
 
 def undefined(reason: str) -> Estimate:
-    """Return an estimate without a value.
+    """Build an estimate without a value.
 
     Args:
-        reason: why there is no value.
+        reason: why the value is undefined.
+
+    Returns:
+        An estimate whose value and bounds are NaN.
     """
     return Estimate(NAN, reason=reason)
 
 
 def auc(response: Array, probability: Array, fold: NDArray[np.intp]) -> float:
-    """Return the area under the ROC curve, comparing patients of the same fold only.
+    """Compute the area under the ROC curve from pairs of patients of the same fold.
 
     AUC = share of pairs (responder, non-responder) in which the responder has the higher
-    probability; ties count half. Patients of different folds were predicted by different models:
-    pairs across folds would bias the AUC of a model without skill below one half.
+    probability; ties count half. Different models predicted patients of different folds. Pairs
+    across folds would bias the AUC of a model without skill below 0.5.
 
     Args:
         response: (n,) 1 for responders, 0 for the others.
@@ -58,7 +69,7 @@ def auc(response: Array, probability: Array, fold: NDArray[np.intp]) -> float:
         fold: (n,) fold of each patient.
 
     Returns:
-        The AUC; NaN where no fold has both responders and non-responders.
+        The AUC from 0 to 1; NaN where no fold has both responders and non-responders.
 
     Reference:
         Airola 2011, doi:10.1016/j.csda.2010.11.018.
@@ -68,34 +79,39 @@ def auc(response: Array, probability: Array, fold: NDArray[np.intp]) -> float:
         >>> auc(response, np.array([0.1, 0.6, 0.4, 0.9]), one_fold)
         0.75
     """
-    wins, pairs = 0.0, 0
+    wins = 0.0
+    pairs = 0
     for k in np.unique(fold):
-        here = fold == k
-        positives = response[here] > 0.5
-        n_pos, n_neg = int(positives.sum()), int((~positives).sum())
+        in_fold = fold == k
+        positives = response[in_fold] > 0.5
+        n_pos = int(positives.sum())
+        n_neg = int((~positives).sum())
         if n_pos and n_neg:
-            ranks = rankdata(probability[here])
+            ranks = rankdata(probability[in_fold])
             wins += float(ranks[positives].sum()) - n_pos * (n_pos + 1) / 2
             pairs += n_pos * n_neg
     return wins / pairs if pairs else NAN
 
 
 def mean_auc(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> float:
-    """Return the AUC averaged over seeds.
+    """Average the AUC over seeds.
 
     Args:
         response: (n,) 1 for responders, 0 for the others.
         by_seed: (seed, n) predictions.
         folds: (seed, n) fold of each patient.
+
+    Returns:
+        The mean AUC from 0 to 1; NaN where a seed has no defined AUC, see ``auc``.
     """
     return float(np.mean([auc(response, p, f) for p, f in zip(by_seed, folds, strict=True)]))
 
 
 def auc_interval(value: float, n_pos: int, n_neg: int, folds: int = 1) -> tuple[float, float]:
-    """Return the 95 % interval of an AUC, which is sensible at an AUC of 1 and for few patients.
+    """Compute the 95 % interval of an AUC by a method that suits few patients and an AUC near 1.
 
-    With several folds the AUC is taken as the mean of that many AUCs, each of equally fewer
-    patients.
+    With several folds, the AUC counts as the mean of one AUC for each fold, and all folds have the
+    same number of patients.
 
     Args:
         value: the AUC.
@@ -104,7 +120,7 @@ def auc_interval(value: float, n_pos: int, n_neg: int, folds: int = 1) -> tuple[
         folds: number of folds.
 
     Returns:
-        Lower and upper bound.
+        Lower and upper bound, from 0 to 1.
 
     Reference:
         Newcombe 2006, doi:10.1002/sim.2324, method 5.
@@ -126,7 +142,7 @@ def auc_interval(value: float, n_pos: int, n_neg: int, folds: int = 1) -> tuple[
 
         return float(brentq(gap, low, high))
 
-    tiny = 1e-9
+    tiny = 1e-9  # distance from 0, from 1 and from the AUC itself
     return (
         solve(tiny, value - tiny, 1) if value > 2 * tiny else 0.0,
         solve(value + tiny, 1 - tiny, -1) if value < 1 - 2 * tiny else 1.0,
@@ -134,12 +150,15 @@ def auc_interval(value: float, n_pos: int, n_neg: int, folds: int = 1) -> tuple[
 
 
 def auc_estimate(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> Estimate:
-    """Return the AUC averaged over seeds, with the interval of ``auc_interval``.
+    """Average the AUC over seeds, with the interval of ``auc_interval``.
 
     Args:
         response: (n,) 1 for responders, 0 for the others.
         by_seed: (seed, n) predictions.
         folds: (seed, n) fold of each patient.
+
+    Returns:
+        The AUC with its interval; undefined where no fold has both classes.
     """
     if not len(response):
         return undefined("no patient with a known response")
@@ -157,21 +176,25 @@ def auc_estimate(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> Es
 def _bootstrap(
     statistic: Callable[[NDArray[np.intp]], float], patients: int, repeats: int, seed: int = 0
 ) -> tuple[float, float]:
+    """Return the percentile interval of a statistic; NaN if most samples leave it undefined."""
     rng = np.random.default_rng(seed)
     values = [statistic(rng.integers(0, patients, patients)) for _ in range(repeats)]
-    kept = [v for v in values if np.isfinite(v)]
-    if len(kept) < repeats / 2:
+    defined = [v for v in values if np.isfinite(v)]
+    if len(defined) < repeats / 2:
         return NAN, NAN
-    low, high = np.quantile(kept, [0.025, 0.975])
+    low, high = np.quantile(defined, [0.025, 0.975])
     return float(low), float(high)
 
 
 def mean_estimate(values: Array, missing: str) -> Estimate:
-    """Return the mean over patients with a percentile bootstrap interval.
+    """Compute the mean over patients with a percentile bootstrap interval.
 
     Args:
         values: (n,) one value for each patient.
-        missing: reason that is given where there are no patients.
+        missing: reason of the undefined estimate if n is 0.
+
+    Returns:
+        The mean with its interval, in the unit of the values.
 
     Example:
         >>> mean_estimate(np.array([2.0, 2.0]), "no patients")
@@ -179,30 +202,36 @@ def mean_estimate(values: Array, missing: str) -> Estimate:
     """
     if not len(values):
         return undefined(missing)
-    low, high = _bootstrap(lambda rows: float(values[rows].mean()), len(values), 1000)
+    low, high = _bootstrap(lambda rows: float(values[rows].mean()), len(values), _SAMPLES)
     return Estimate(float(values.mean()), low, high)
 
 
 def brier_estimate(response: Array, by_seed: Array) -> Estimate:
-    """Return the Brier score averaged over seeds, with a percentile bootstrap interval.
+    """Compute the Brier score averaged over seeds, with a percentile bootstrap interval.
 
     Args:
         response: (n,) 1 for responders, 0 for the others.
         by_seed: (seed, n) probabilities.
+
+    Returns:
+        The score from 0 to 1 with its interval; undefined without patients.
     """
     if not len(response):
         return undefined("no patients")
     errors = ((by_seed - response) ** 2).mean(axis=0)
-    low, high = _bootstrap(lambda rows: float(errors[rows].mean()), len(response), 1000)
+    low, high = _bootstrap(lambda rows: float(errors[rows].mean()), len(response), _SAMPLES)
     return Estimate(float(errors.mean()), low, high)
 
 
 def auprc_estimate(response: Array, by_seed: Array) -> Estimate:
-    """Return the average precision, averaged over seeds, with a percentile bootstrap interval.
+    """Compute the average precision, averaged over seeds, with a percentile bootstrap interval.
 
     Args:
         response: (n,) 1 for responders, 0 for the others.
         by_seed: (seed, n) predictions.
+
+    Returns:
+        The average precision from 0 to 1 with its interval; undefined without responders.
     """
     if not (response > 0.5).any():
         return undefined("no responders")
@@ -213,44 +242,51 @@ def auprc_estimate(response: Array, by_seed: Array) -> Estimate:
         return float(np.mean([average_precision_score(response[rows], p[rows]) for p in by_seed]))
 
     value = statistic(np.arange(len(response)))
-    return Estimate(value, *_bootstrap(statistic, len(response), 200))
+    return Estimate(value, *_bootstrap(statistic, len(response), _SAMPLES_OF_CURVES))
 
 
 def balanced_accuracy_estimate(response: Array, called: NDArray[np.bool_]) -> Estimate:
-    """Return (sensitivity + specificity) / 2 with a percentile bootstrap interval over patients.
+    """Compute (sensitivity + specificity) / 2 with a percentile bootstrap interval over patients.
 
     Args:
         response: (n,) 1 for responders, 0 for the others.
         called: (seed, n) whether a patient is predicted to respond.
+
+    Returns:
+        The balanced accuracy from 0 to 1 with its interval; undefined where all patients are of
+        one class.
     """
     positive = response > 0.5
-    right = np.where(positive, called, ~called).mean(axis=0)
+    correct = np.where(positive, called, ~called).mean(axis=0)
 
     def statistic(rows: NDArray[np.intp]) -> float:
-        here = positive[rows]
-        if here.all() or not here.any():
+        sampled = positive[rows]
+        if sampled.all() or not sampled.any():
             return NAN
-        return float((right[rows][here].mean() + right[rows][~here].mean()) / 2)
+        return float((correct[rows][sampled].mean() + correct[rows][~sampled].mean()) / 2)
 
     value = statistic(np.arange(len(response))) if len(response) else NAN
     if not np.isfinite(value):
         return undefined("one class only")
-    return Estimate(value, *_bootstrap(statistic, len(response), 1000))
+    return Estimate(value, *_bootstrap(statistic, len(response), _SAMPLES))
 
 
 def survival_slope(days: Array, died: Array, score: Array) -> Estimate:
-    """Return the calibration slope of a survival score, with a Wald interval; 1 is ideal.
+    """Compute the calibration slope of a survival score, with a Wald interval; 1 is ideal.
 
-    It is b in the Cox model h(t) = h0(t) exp(-b score).
+    The slope is b in the Cox model h(t) = h0(t) exp(-b score).
 
     Args:
         days: (n,) days of survival or follow-up.
         died: (n,) 1 where the patient died on that day.
         score: (n,) negative log risk.
+
+    Returns:
+        The slope with its interval; undefined without deaths or with a constant score.
     """
     if not (died > 0.5).any():
         return undefined("no deaths with a known survival time")
-    if np.ptp(score) < 1e-9:
+    if np.ptp(score) < _CONSTANT:
         return undefined("the prediction is constant")
     return _wald(lambda beta: cox.stratum(-score[:, None], days, died, beta), 1)
 
@@ -259,7 +295,7 @@ class Concordance:
     """Harrell's C of survival scores, averaged over seeds.
 
     C = share of comparable pairs of one fold in which the patient who lived longer has the higher
-    score; ties of scores count half.
+    score; tied scores count half.
 
     Args:
         days: (n,) days of survival or follow-up.
@@ -284,30 +320,33 @@ class Concordance:
         ]
 
     def of(self, rows: NDArray[np.intp]) -> float:
-        """Return C of some patients.
+        """Compute C from the pairs of some patients.
 
         Args:
             rows: indices of patients; a patient may occur several times.
 
         Returns:
-            C; NaN where a seed has no comparable pair.
+            C from 0 to 1; NaN where a seed has no comparable pair.
         """
         times = np.bincount(rows, minlength=self.pairs[0].shape[0]).astype(float)
         counted = [times @ pairs @ times for pairs in self.pairs]
         if min(counted) == 0:
             return NAN
-        won = (times @ wins @ times for wins in self.wins)
-        return float(np.mean([w / n for w, n in zip(won, counted, strict=True)]))
+        concordant = (times @ wins @ times for wins in self.wins)
+        return float(np.mean([c / n for c, n in zip(concordant, counted, strict=True)]))
 
 
 def c_index_estimate(days: Array, died: Array, by_seed: Array, folds: NDArray[np.intp]) -> Estimate:
-    """Return Harrell's C (see ``Concordance``) with a percentile bootstrap interval over patients.
+    """Compute Harrell's C (see ``Concordance``) with a percentile bootstrap interval over patients.
 
     Args:
         days: (n,) days of survival or follow-up.
         died: (n,) 1 where the patient died on that day.
         by_seed: (seed, n) scores, higher for longer survival.
         folds: (seed, n) fold of each patient.
+
+    Returns:
+        C from 0 to 1 with its interval; undefined without deaths or comparable pairs.
     """
     if not (died > 0.5).any() or len(days) < 2:
         return undefined("no deaths with a known survival time")
@@ -315,7 +354,7 @@ def c_index_estimate(days: Array, died: Array, by_seed: Array, folds: NDArray[np
     value = statistic(np.arange(len(days)))
     if not np.isfinite(value):
         return undefined("no comparable pair of patients")
-    return Estimate(value, *_bootstrap(statistic, len(days), 500))
+    return Estimate(value, *_bootstrap(statistic, len(days), _SAMPLES_OF_PAIRS))
 
 
 def c_index_difference(
@@ -324,27 +363,31 @@ def c_index_difference(
     first: tuple[Array, NDArray[np.intp]],
     second: tuple[Array, NDArray[np.intp]],
 ) -> Estimate:
-    """Return the C-index of one model minus that of another, with a paired bootstrap interval.
+    """Subtract the C-index of one model from that of another, with a paired bootstrap interval.
 
     Args:
         days: (n,) days of survival or follow-up.
         died: (n,) 1 where the patient died on that day.
         first: scores and folds of the first model, each (seed, n).
         second: scores and folds of the model that is subtracted, each (seed, n).
+
+    Returns:
+        The difference, from -1 to 1, with its interval; undefined without comparable pairs.
     """
-    a, b = (Concordance(days, died, *scores) for scores in (first, second))
+    minuend = Concordance(days, died, *first)
+    subtrahend = Concordance(days, died, *second)
 
     def statistic(rows: NDArray[np.intp]) -> float:
-        return a.of(rows) - b.of(rows)
+        return minuend.of(rows) - subtrahend.of(rows)
 
     value = statistic(np.arange(len(days)))
     if not np.isfinite(value):
         return undefined("no comparable pair of patients")
-    return Estimate(value, *_bootstrap(statistic, len(days), 500))
+    return Estimate(value, *_bootstrap(statistic, len(days), _SAMPLES_OF_PAIRS))
 
 
 def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate, Estimate]:
-    """Return the calibration slope and the calibration intercept, with Wald intervals.
+    """Compute the calibration slope and the calibration intercept, with Wald intervals.
 
     The slope is b in logit P(y) = a + b logit(p). The intercept (calibration in the large) is a in
     logit P(y) = a + logit(p).
@@ -354,7 +397,7 @@ def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate
         probability: (n,) predicted probabilities; they are clipped to [1e-6, 1 - 1e-6].
 
     Returns:
-        Slope and intercept.
+        Slope and intercept, the latter in log odds; undefined where all patients are of one class.
 
     Reference:
         Cox 1958.
@@ -370,21 +413,22 @@ def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate
     clipped = np.clip(probability, 1e-6, 1 - 1e-6)
     logit = np.log(clipped / (1 - clipped))
     ones = np.ones_like(logit)
-    alone, both = ones[:, None], np.column_stack([logit, ones])
-    intercept = _wald(lambda beta: logistic.likelihood(alone, response, beta, logit), 1)
-    if np.ptp(logit) < 1e-9:
+    constant = ones[:, None]
+    linear = np.column_stack([logit, ones])
+    intercept = _wald(lambda beta: logistic.likelihood(constant, response, beta, logit), 1)
+    if np.ptp(logit) < _CONSTANT:
         return undefined("the prediction is constant"), intercept
-    return _wald(lambda beta: logistic.likelihood(both, response, beta), 2), intercept
+    return _wald(lambda beta: logistic.likelihood(linear, response, beta), 2), intercept
 
 
-def _wald(at: Callable[[Array], Likelihood], coefficients: int) -> Estimate:
+def _wald(likelihood: Callable[[Array], Likelihood], coefficients: int) -> Estimate:
     """Return the first coefficient of the maximum-likelihood fit with its Wald interval."""
     free = Penalty(np.zeros(coefficients), np.zeros(coefficients))
     try:
-        (beta,), _ = maximise(lambda betas: [at(b) for b in betas.values()], [free])
+        (beta,), _ = maximise(lambda betas: [likelihood(b) for b in betas.values()], [free])
     except FlameError:
         return undefined("no finite fit: the groups are separated")
-    error = float(np.sqrt(np.linalg.inv(at(beta).information)[0, 0]))
+    error = float(np.sqrt(np.linalg.inv(likelihood(beta).information)[0, 0]))
     value = float(beta[0])
     return Estimate(value, value - Z * error, value + Z * error)
 
@@ -394,12 +438,15 @@ def auc_difference(
     first: tuple[Array, NDArray[np.intp]],
     second: tuple[Array, NDArray[np.intp]],
 ) -> Estimate:
-    """Return the AUC of one model minus that of another, with a paired bootstrap interval.
+    """Subtract the AUC of one model from that of another, with a paired bootstrap interval.
 
     Args:
         response: (n,) 1 for responders, 0 for the others.
         first: predictions and folds of the first model, each (seed, n).
         second: predictions and folds of the model that is subtracted, each (seed, n).
+
+    Returns:
+        The difference, from -1 to 1, with its interval; undefined where no fold has both classes.
     """
     if len(np.unique(response)) < 2:
         return undefined("one class only")
@@ -411,4 +458,4 @@ def auc_difference(
     value = statistic(np.arange(len(response)))
     if not np.isfinite(value):
         return undefined("no fold holds both responders and non-responders")
-    return Estimate(value, *_bootstrap(statistic, len(response), 500))
+    return Estimate(value, *_bootstrap(statistic, len(response), _SAMPLES_OF_PAIRS))

@@ -1,4 +1,4 @@
-"""Generalisation of a run: scores by centre, the worst centre, and the range for a new centre."""
+"""Generalisation of a run: scores by centre, worst centre, prediction interval of a new centre."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
@@ -23,18 +23,25 @@ PAIRS = (
     (UNSEEN, LEFT_OUT.format(POOLED)),
     (PERSONALISED, FEDERATED),
 )
-"""Models that are compared on the same patients, the first minus the second."""
-NOT_WORSE, WORSE, UNDECIDED = "not worse", "worse", "undecided"
-"""Results of a non-inferiority comparison, see ``verdict``."""
+"""Models that are compared on the same patients; the second is subtracted from the first."""
+NOT_WORSE = "not worse"
+"""Verdict: the whole interval lies above minus the non-inferiority margin."""
+WORSE = "worse"
+"""Verdict: the whole interval lies below minus the margin."""
+UNDECIDED = "undecided"
+"""Verdict: the interval contains minus the margin."""
 
 
 def at_centre(report: GeneralisationReport, metric: str, centre: str) -> dict[str, CentreScore]:
-    """Return the scores at one centre by model; of local models only that of the centre itself.
+    """Select the scores at one centre.
 
     Args:
         report: report of the run.
         metric: name of the metric.
         centre: test centre.
+
+    Returns:
+        Score by name of the model; of local models only the one trained at the centre.
     """
     return {
         s.model: s
@@ -46,15 +53,15 @@ def at_centre(report: GeneralisationReport, metric: str, centre: str) -> dict[st
 
 
 def by_centre(report: GeneralisationReport, margin: float | None) -> pd.DataFrame:
-    """Return the table with one row for each test centre, in the main metric of the run.
+    """Build the table with one row for each test centre, in the main metric of the run.
 
     Args:
         report: report of the run.
         margin: non-inferiority margin; None: that of the metric.
 
     Returns:
-        Columns: n, events, value and interval of every model, and value, interval and verdict of
-        every difference.
+        Columns: centre, n, events, value and interval of every model, and value, interval and
+        verdict of every difference.
     """
     rows = []
     for centre in report.centres:
@@ -77,10 +84,11 @@ def by_centre(report: GeneralisationReport, margin: float | None) -> pd.DataFram
 
 
 def verdict(difference: Difference, margin: float | None = None) -> str:
-    """Return whether the first model is worse than the second by more than a margin.
+    """Decide whether the first model is worse than the second by more than a margin.
 
-    Not worse: the interval of the difference lies above -margin. Worse: it lies below -margin.
-    Otherwise undecided. Metrics for which lower is better are negated first.
+    The first model is not worse if the whole interval of the difference lies above -margin, and
+    worse if it lies below -margin. Otherwise the comparison is undecided. Metrics for which lower
+    is better are negated first.
 
     Args:
         difference: difference of two models with its 95 % interval.
@@ -123,43 +131,50 @@ class OverCentres:
 
 
 def over_centres(report: GeneralisationReport) -> list[OverCentres]:
-    """Summarise every model that has a value at each centre, in the main metric of the run.
+    """Summarise the models over centres, in the main metric of the run.
 
     Args:
         report: report of the run.
+
+    Returns:
+        One summary for each model that has a value at every centre.
     """
-    measure, found = METRICS[report.metric], []
+    measure = METRICS[report.metric]
+    summaries = []
     scores = [at_centre(report, report.metric, centre) for centre in report.centres]
     for model in scores[0]:
         each = [s[model] for s in scores if model in s and np.isfinite(s[model].value)]
         if len(each) == len(scores):
             worst = (min if measure.higher else max)(each, key=lambda s: s.value)
-            found.append(OverCentres(model, worst.tested_on, worst.value, _effects(each, measure)))
-    return found
+            effects = _effects(each, measure)
+            summaries.append(OverCentres(model, worst.tested_on, worst.value, effects))
+    return summaries
 
 
 def _effects(scores: list[CentreScore], measure: Metric) -> RandomEffects:
-    """Return random effects; a metric between 0 and 1 is pooled on the logit scale (Snell 2018)."""
+    """Pool the scores of centres; metrics from 0 to 1 on the logit scale (Snell 2018)."""
     table = np.array([(s.value, s.low, s.high) for s in scores])
     if not np.isfinite(table).all():
-        return RandomEffects(np.nan, reason="a centre has no interval")
+        return RandomEffects(np.nan, reason="a hospital has no interval")
     if not measure.bounded:
         return random_effects(table[:, 0], (table[:, 2] - table[:, 1]) / (2 * Z))
     if not ((table > 0) & (table < 1)).all():
-        return RandomEffects(np.nan, reason="a centre is at the end of the scale")
+        return RandomEffects(np.nan, reason="the value or interval of a hospital reaches 0 or 1")
     scaled = logit(table)
-    found = random_effects(scaled[:, 0], (scaled[:, 2] - scaled[:, 1]) / (2 * Z))
-    back: dict[str, Any] = {
-        n: float(expit(getattr(found, n))) for n in ("mean", "low", "high", "new_low", "new_high")
-    }
-    return replace(found, **back)
+    effects = random_effects(scaled[:, 0], (scaled[:, 2] - scaled[:, 1]) / (2 * Z))
+    fields = ("mean", "low", "high", "new_low", "new_high")
+    back: dict[str, Any] = {name: float(expit(getattr(effects, name))) for name in fields}
+    return replace(effects, **back)
 
 
 def over_centres_table(report: GeneralisationReport) -> pd.DataFrame:
-    """Return ``over_centres`` as a table with one row for each model.
+    """Build the table of ``over_centres``.
 
     Args:
         report: report of the run.
+
+    Returns:
+        One row for each model: worst centre, its value, and the fields of ``RandomEffects``.
     """
     return pd.DataFrame(
         [
@@ -176,14 +191,17 @@ def over_centres_table(report: GeneralisationReport) -> pd.DataFrame:
 
 
 def as_table(rows: Iterable[CentreScore | Difference]) -> pd.DataFrame:
-    """Return scores or differences as a table with one row each.
+    """Convert scores or differences to a table.
 
     Args:
         rows: scores or differences.
+
+    Returns:
+        One row for each of them, with one column for each field.
     """
     return pd.DataFrame([{k: _joined(v) for k, v in asdict(row).items()} for row in rows])
 
 
 def _joined(value: object) -> object:
-    """Return a cell; names of several centres are joined by +."""
+    """Return the value of a cell; names of several centres are joined by +."""
     return "+".join(value) if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""Defines a metric, and the registry of all metrics."""
+"""Defines metrics and their registry."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Tested:
     is_probability: bool
 
     def of_known_response(self) -> "Tested":
-        """The patients whose response is known."""
+        """Return the patients whose response is known."""
         return self._known
 
     @cached_property
@@ -44,7 +44,7 @@ class Tested:
         return self._rows(np.flatnonzero(np.isfinite(self.response)))
 
     def of_known_survival(self) -> "Tested":
-        """The patients whose days of survival are known."""
+        """Return the patients whose days of survival are known."""
         return self._rows(np.flatnonzero(np.isfinite(self.days)))
 
     def _rows(self, rows: NDArray[np.intp]) -> "Tested":
@@ -65,29 +65,35 @@ class Tested:
 
     @cached_property
     def calibration(self) -> tuple[Estimate, Estimate]:
-        """Slope and intercept of the mean predictions; every response has to be known."""
+        """Calibration slope and intercept of ``mean``; every response has to be known."""
         return calibration_estimates(self.response, self.mean)
 
     def with_responders(self, estimate: Estimate) -> "Measured":
-        """An estimate over these patients, with how many of them responded.
+        """Add the number of patients and of responders to an estimate.
 
         Args:
             estimate: value with its interval; every response has to be known.
+
+        Returns:
+            The estimate with both numbers.
         """
         return Measured(estimate, len(self.response), int(self.response.sum()))
 
     def with_deaths(self, estimate: Estimate) -> "Measured":
-        """An estimate over these patients, with how many of them died.
+        """Add the number of patients and of deaths to an estimate.
 
         Args:
             estimate: value with its interval.
+
+        Returns:
+            The estimate with both numbers.
         """
         return Measured(estimate, len(self.days), int(self.died.sum()))
 
 
 @dataclass(frozen=True)
 class Measured:
-    """An estimate and the numbers behind it.
+    """An estimate with the numbers of patients and events that it is based on.
 
     Args:
         estimate: value with its interval.
@@ -102,7 +108,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric, its description and its non-inferiority margin.
+    """A metric with its description and its non-inferiority margin.
 
     Args:
         title: name in reports.
@@ -110,11 +116,11 @@ class Metric:
         higher: whether a higher value is better.
         bounded: whether values lie between 0 and 1.
         chance: value of a model without skill; None where it is not fixed.
-        margin: a model is not worse than another while the interval of their difference stays
-            within this margin.
-        detail: whether the metric is written to tables only, not shown in reports.
+        margin: non-inferiority margin: a model is not worse than another if the whole interval of
+            their difference stays within it.
+        detail: whether the metric is only written to tables and not shown in reports.
         measure: computes the metric from predicted outcomes; None for metrics of images, which are
-            computed case by case.
+            computed for each case.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Matches trainings with patients, so that no model predicts patients that it was trained on."""
+"""Assigns patients to trainings so that no model predicts patients that it was trained on."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,12 +13,12 @@ from flame.federation.task import Patients
 from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED, Training
 
 LEFT_OUT = "{} leave-one-out"
-"""Name of the models that were trained without the centre on which they are tested."""
+"""Name of a model that was trained without the held-out centre on which it is tested."""
 
 
 @dataclass(frozen=True, eq=False)
 class OutOfSample:
-    """Patients of one centre and a model that was not trained on them.
+    """A model, and patients of one centre that it was not trained on.
 
     Args:
         model: name of the model in tables.
@@ -41,16 +41,19 @@ class OutOfSample:
 def out_of_sample(
     config: TrainingConfig, by_centre: list[Any], compared: tuple[str, ...] = ()
 ) -> Iterator[OutOfSample]:
-    """Yield every model of a run at every centre, with the patients it predicts.
+    """List every model of a run at every centre, with the patients that it predicts.
 
-    Models are local, personalised, federated, compared and pooled ones, and those trained without
-    the test centre. A model that was trained at the test centre predicts the held-out fold; any
-    other predicts all patients.
+    The models are local, personalised, federated, compared and pooled ones, and those trained
+    without the test centre. A model that was trained at the test centre predicts the held-out
+    fold; any other model predicts all patients.
 
     Args:
         config: folds and seeds.
         by_centre: patients of each centre.
         compared: names of strategies that are compared with the main one.
+
+    Yields:
+        Each model, seed, fold and test centre, with the rows that the model predicts.
     """
     centres = tuple(p.centre for p in by_centre)
     for patients in by_centre:
@@ -63,7 +66,7 @@ def out_of_sample(
 def _models(
     config: TrainingConfig, centre: str, centres: tuple[str, ...], compared: tuple[str, ...]
 ) -> Iterator[tuple[str, Training]]:
-    """Yield the name and training (seed 0, no folds) of every model tested at a centre."""
+    """Yield the name of every model tested at a centre, and its training with seed 0, no folds."""
     others = tuple(c for c in centres if c != centre)
     for origin in centres:
         yield LOCAL, Training(LOCAL, (origin,), 0, 0)
@@ -78,7 +81,7 @@ def _models(
 def _rows(
     config: TrainingConfig, patients: Patients, whole: Training
 ) -> Iterator[tuple[Training, NDArray[np.intp]]]:
-    """Yield each fold with its rows where the model was trained at the centre, else all rows."""
+    """Yield each fold with its rows if the model was trained at the centre, else all rows."""
     if patients.centre not in whole.centres:
         yield whole, np.arange(len(patients.pseudonyms))
         return

@@ -1,4 +1,4 @@
-"""Random-effects meta-analysis: variation between centres, and the range for a new centre."""
+"""Random-effects meta-analysis: variation between centres, prediction interval of a new one."""
 
 from dataclasses import dataclass
 
@@ -14,17 +14,17 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RandomEffects:
-    """Mean over centres, variation between them, and prediction interval.
+    """Mean over centres, variation between them, and prediction interval of a new centre.
 
     Args:
         mean: random-effects mean; NaN where undefined.
         low: lower bound of its 95 % interval.
         high: upper bound of its 95 % interval.
-        tau2: variance between centres.
+        tau2: variance between centres, in the squared unit of the pooled values.
         i2: share of the observed variance that lies between centres, 0 to 1.
         new_low: lower bound of the 95 % prediction interval for a new centre.
-        new_high: upper bound of that interval, which needs at least three centres.
-        reason: why something is undefined.
+        new_high: upper bound of the prediction interval; NaN with fewer than three centres.
+        reason: why a field is undefined; empty where all are defined.
     """
 
     mean: float
@@ -40,16 +40,16 @@ class RandomEffects:
 def random_effects(values: Array, errors: Array) -> RandomEffects:
     """Pool one value from each centre with the random-effects model of DerSimonian and Laird.
 
-    With weights w = 1 / error^2, fixed mean m and Q = sum w (value - m)^2: tau2 = max(0, (Q - (k -
-    1)) / (sum w - sum w^2 / sum w)). The mean then has weights 1 / (error^2 + tau2). The prediction
-    interval has k - 2 degrees of freedom.
+    Let w = 1 / error^2, m the mean with weights w, and Q = sum w (value - m)^2. Then tau2 = max(0,
+    (Q - (k - 1)) / (sum w - sum w^2 / sum w)) and I2 = max(0, 1 - (k - 1) / Q). The random-effects
+    mean has weights 1 / (error^2 + tau2). Its prediction interval has k - 2 degrees of freedom.
 
     Args:
         values: (k,) value of each centre.
-        errors: (k,) standard errors.
+        errors: (k,) standard error of each value.
 
     Returns:
-        The summary; undefined for one centre or an error of 0.
+        The summary; undefined for fewer than two centres or if an error is 0.
 
     Reference:
         DerSimonian and Laird 1986, doi:10.1016/0197-2456(86)90046-2. Prediction interval: Higgins
@@ -62,9 +62,9 @@ def random_effects(values: Array, errors: Array) -> RandomEffects:
     """
     k = len(values)
     if k < 2:
-        return RandomEffects(NAN, reason="fewer than two centres have a figure")
+        return RandomEffects(NAN, reason="fewer than two hospitals have a value")
     if (errors <= 0).any():
-        return RandomEffects(NAN, reason="a centre's interval has no width")
+        return RandomEffects(NAN, reason="the interval of a hospital has zero width")
     weight = 1 / errors**2
     fixed = weight @ values / weight.sum()
     q = float(weight @ (values - fixed) ** 2)
@@ -72,10 +72,11 @@ def random_effects(values: Array, errors: Array) -> RandomEffects:
     tau2 = max(0.0, (q - (k - 1)) / scale)
     i2 = max(0.0, 1 - (k - 1) / q) if q > 0 else 0.0
     weight = 1 / (errors**2 + tau2)
-    mean, variance = float(weight @ values / weight.sum()), 1 / weight.sum()
+    mean = float(weight @ values / weight.sum())
+    variance = 1 / weight.sum()
     half = Z * np.sqrt(variance)
     if k < 3:
-        reason = "a prediction interval needs three centres"
+        reason = "a prediction interval needs at least three hospitals"
         return RandomEffects(mean, mean - half, mean + half, tau2, i2, reason=reason)
     new = t.ppf(0.975, k - 2) * np.sqrt(tau2 + variance)
     return RandomEffects(mean, mean - half, mean + half, tau2, i2, mean - new, mean + new)

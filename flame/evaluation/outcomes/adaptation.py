@@ -21,18 +21,29 @@ from flame.models.response.inputs import Inputs
 
 Array = NDArray[np.float64]
 
-SIZES, DRAWS, DRAWS_OF_IMAGES, ROUNDS = (5, 10, 20), 20, 3, 5
-"""Numbers of patients to adapt on, draws of them (fewer with images, which take longer to train),
-and rounds of fine-tuning. All were fixed before any result was known.
-"""
-AS_IT_IS, RECALIBRATED, TUNED = "as it is", "recalibrated", "fine-tuned"
-"""Names of the ways to adapt."""
+# The next four values were fixed before any result was known.
+SIZES = (5, 10, 20)
+"""Numbers of patients to adapt on."""
+DRAWS = 20
+"""Random draws of these patients."""
+DRAWS_OF_IMAGES = 3
+"""Draws for models that read images; fewer, because these models take longer to train."""
+ROUNDS = 5
+"""Rounds of fine-tuning."""
+AS_IT_IS = "as it is"
+"""Way to adapt: none; the model is used unchanged."""
+RECALIBRATED = "recalibrated"
+"""Way to adapt: intercept and slope of the probabilities are fitted, see ``recalibrated``."""
+TUNED = "fine-tuned"
+"""Way to adapt: the weights are trained further."""
+_CLIP = 1e-6
+"""Distance of clipped probabilities from 0 and 1, so that their logit is finite."""
 
 
 def adaptation(predictor: Predictor) -> pd.DataFrame:
     """Test adapted models at every centre, with the first seed of the run.
 
-    A draw is skipped where the drawn or the other patients have one outcome only.
+    A draw is skipped if all drawn patients or all other patients have the same outcome.
 
     Args:
         predictor: models of the run.
@@ -46,46 +57,48 @@ def adaptation(predictor: Predictor) -> pd.DataFrame:
 
 def _at(predictor: Predictor, inputs: Inputs) -> Iterator[dict[str, Any]]:
     config = predictor.config
-    others = tuple(c for c in config.data.centres if c != inputs.centre)
+    training_centres = tuple(c for c in config.data.centres if c != inputs.centre)
     known = inputs.take(inputs.labelled)
-    if not others:
+    if not training_centres:
         return
     draws = DRAWS_OF_IMAGES if config.model.sequences else DRAWS
-    seed, folds = config.training.seeds[0], config.training.folds
-    unseen = Training(FEDERATED, others, seed, folds, left_out=inputs.centre)
-    told = np.clip(predictor.of(unseen, known), 1e-6, 1 - 1e-6)
+    seed = config.training.seeds[0]
+    folds = config.training.folds
+    unseen = Training(FEDERATED, training_centres, seed, folds, left_out=inputs.centre)
+    predicted = np.clip(predictor.of(unseen, known), _CLIP, 1 - _CLIP)
     outcome = known.response.astype(float)
     for n in SIZES:
         for draw in range(draws):
             order = np.random.default_rng([seed, n, draw]).permutation(len(outcome))
-            own, rest = order[:n], order[n:]
-            if min(map(len, (set(outcome[own]), set(outcome[rest])))) < 2:
+            drawn = order[:n]
+            tested = order[n:]
+            if min(map(len, (set(outcome[drawn]), set(outcome[tested])))) < 2:
                 continue
             ways = {
-                AS_IT_IS: told[rest],
-                RECALIBRATED: recalibrated(told[own], outcome[own], told[rest]),
+                AS_IT_IS: predicted[tested],
+                RECALIBRATED: recalibrated(predicted[drawn], outcome[drawn], predicted[tested]),
             }
             if predictor.task.learns_in_rounds and not config.privacy.is_private:
-                ways[TUNED] = _tuned(predictor, unseen, known, own, draw)[rest]
-            for way, p in ways.items():
+                ways[TUNED] = _tuned(predictor, unseen, known, drawn, draw)[tested]
+            for way, probability in ways.items():
                 yield {
                     "centre": inputs.centre,
                     "n": n,
                     "draw": draw,
                     "way": way,
-                    "auc": scored_auc(p, outcome[rest]).value,
-                    "brier": float(np.mean((p - outcome[rest]) ** 2)),
+                    "auc": scored_auc(probability, outcome[tested]).value,
+                    "brier": float(np.mean((probability - outcome[tested]) ** 2)),
                 }
 
 
-def recalibrated(told: Array, outcome: Array, others: Array) -> Array:
+def recalibrated(predicted: Array, outcome: Array, others: Array) -> Array:
     """Recalibrate probabilities: p -> expit(a + b logit(p)), with a and b fitted to few patients.
 
-    a and log(b) have standard normal priors, as few patients say little. b is positive, so the
-    order of patients, and the AUC, do not change.
+    a and log(b) have standard normal priors, because few patients carry little information. b is
+    positive. Therefore the order of the patients and the AUC do not change.
 
     Args:
-        told: (n,) probabilities of the patients to fit on, inside (0, 1).
+        predicted: (n,) probabilities of the patients to fit on, inside (0, 1).
         outcome: (n,) 1 for responders, 0 for the others.
         others: (m,) probabilities to recalibrate, inside (0, 1).
 
@@ -97,7 +110,7 @@ def recalibrated(told: Array, outcome: Array, others: Array) -> Array:
         >>> bool(p[0] > 0.5)
         True
     """
-    x = logit(told)
+    x = logit(predicted)
 
     def loss(shift: Array) -> float:
         z = shift[0] + np.exp(shift[1]) * x
@@ -109,13 +122,14 @@ def recalibrated(told: Array, outcome: Array, others: Array) -> Array:
 
 
 def _tuned(
-    predictor: Predictor, unseen: Training, known: Inputs, own: NDArray[np.intp], draw: int
+    predictor: Predictor, unseen: Training, known: Inputs, drawn: NDArray[np.intp], draw: int
 ) -> Array:
-    """Return the predictions (n,) of the model after ROUNDS of training on ``own`` patients."""
+    """Return the predictions (n,) of the model after ROUNDS of training on the drawn patients."""
     weights, shared = predictor.trained(unseen, known.centre)
-    mine, rng = [known.take(own)], np.random.default_rng(draw)
+    patients = [known.take(drawn)]
+    rng = np.random.default_rng(draw)
     for number in range(1, ROUNDS + 1):
-        trained = predictor.task.train(mine, TrainRequest(weights, shared, number, rng))
+        trained = predictor.task.train(patients, TrainRequest(weights, shared, number, rng))
         weights = trained.weights
-    found: Array = predictor.task.predict(known, weights, shared)
-    return found
+    predicted: Array = predictor.task.predict(known, weights, shared)
+    return predicted

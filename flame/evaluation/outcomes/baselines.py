@@ -1,4 +1,4 @@
-"""Simple baselines of a run, trained on the other centres and tested on the one left out.
+"""Simple baselines of a run, trained on all centres but one and tested on the held-out centre.
 
 With a single centre they are cross-validated in the folds of the run.
 """
@@ -23,17 +23,18 @@ from flame.models.response.inputs import (
 def baseline_predictions(
     config: TrainConfig, outcome: Outcome, cohorts: list[Cohort]
 ) -> list[Predictions]:
-    """Predict with the baselines: prevalence (of response) and regressions on feature sets.
+    """Predict with the baselines: the prevalence (of response), and regressions on feature sets.
 
     Args:
         config: configuration of the run.
-        outcome: the kind of outcome.
-        cohorts: patients of each centre, as the task selected them.
+        outcome: kind of outcome.
+        cohorts: patients of each centre that the task uses.
 
     Returns:
         Predictions of each baseline at each centre.
     """
-    kind, designs = outcome.baseline, dict(outcome.trivial)
+    kind = outcome.baseline
+    designs = dict(outcome.trivial)
     designs |= {f"{kind}, {name}": features for name, features in config.baselines.items()}
     if config.model.clinical:
         designs[f"{kind}, same features"] = config.model.clinical
@@ -54,13 +55,14 @@ def _tested(
     inputs = [outcome.inputs(c, ResponseModelConfig(clinical=features)) for c in cohorts]
     if len(inputs) == 1:
         return [_cross_validated(config.training, name, inputs[0])]
-    found = []
+    predictions = []
     for tested in inputs:
         pooled = concatenate([i.take(i.labelled) for i in inputs if i is not tested])
         scores = _fitted(pooled)(tested.clinical)[None]
         folds = np.zeros(scores.shape, int)
-        found.append(Predictions(name, _others(inputs, tested), tested.centre, scores, folds))
-    return found
+        trained_on = _others(inputs, tested)
+        predictions.append(Predictions(name, trained_on, tested.centre, scores, folds))
+    return predictions
 
 
 def _others(inputs: list[Inputs], tested: Inputs) -> tuple[str, ...]:
@@ -69,13 +71,14 @@ def _others(inputs: list[Inputs], tested: Inputs) -> tuple[str, ...]:
 
 def _cross_validated(training: TrainingConfig, name: str, inputs: Inputs) -> Predictions:
     shape = len(training.seeds), len(inputs.pseudonyms)
-    scores, folds = np.full(shape, np.nan), np.zeros(shape, int)
-    for place, seed in enumerate(training.seeds):
-        folds[place] = fold_of(inputs, seed, training.folds)
+    scores = np.full(shape, np.nan)
+    folds = np.zeros(shape, int)
+    for row, seed in enumerate(training.seeds):
+        folds[row] = fold_of(inputs, seed, training.folds)
         for fold in range(training.folds):
-            known = inputs.take(training_rows(inputs, seed, training.folds, fold))
-            rows = folds[place] == fold
-            scores[place, rows] = _fitted(known)(inputs.clinical[rows])
+            trained_on = inputs.take(training_rows(inputs, seed, training.folds, fold))
+            tested = folds[row] == fold
+            scores[row, tested] = _fitted(trained_on)(inputs.clinical[tested])
     return Predictions(name, (inputs.centre,), inputs.centre, scores, folds)
 
 

@@ -1,4 +1,4 @@
-"""Shows one simulated case and where the model looks. Real images never leave their centre."""
+"""Report section with one simulated case. Images of real patients never leave their centre."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,21 +17,23 @@ from flame.models.response.inputs import inputs_of
 from flame.preprocessing.cohort.cohort import at_spacing, read_cohort
 
 _ORDER = (Sequence.FLAIR, Sequence.T2, Sequence.T1, Sequence.T1C)
+"""Order of the displayed sequences; T1C is last, as ``case_figure`` requires."""
 _SHOWN_MM = 2.0
-"""Voxel size of the pictures in mm."""
+"""Voxel size of the displayed images in mm."""
 
 
 def case_section(run: FinishedRun, task: OutcomeTask[Any]) -> list[Section]:
-    """Return the report section with the images of the first patient of a run.
+    """Build the report section with the images of the first patient of a run.
 
     Args:
         run: the finished run.
         task: task of the run.
 
     Returns:
-        One section; empty where the run has no images or the images are not simulated.
+        A list of one section; empty if the run has no images or if they are not simulated.
     """
-    cohort, config = run.cohorts[0], run.config
+    cohort = run.cohorts[0]
+    config = run.config
     if not (cohort.simulated and config.model.sequences):
         return []
     folder = Path(config.data.bids) / cohort.centre
@@ -43,11 +45,11 @@ def case_section(run: FinishedRun, task: OutcomeTask[Any]) -> list[Section]:
     relevance = _relevance(run, task)
     note = (
         "Preprocessed images of one simulated patient before radiotherapy, in MNI152 space. "
-        f"Colours: red where hiding the image lowers the probability of response, by "
-        f"{np.abs(relevance.voxels).max():.3f} at most, blue where it raises it."
+        "Hiding the image lowers the predicted probability of response in red regions and raises "
+        f"it in blue regions, by at most {np.abs(relevance.voxels).max():.3f}."
     )
     figure = Markup(case_figure(scans, relevance))
-    return [Section("case", "A case as the model sees it", note, figure=figure)]
+    return [Section("case", "Example case and occlusion map", note, figure=figure)]
 
 
 def _relevance(run: FinishedRun, task: OutcomeTask[Any]) -> Scan:

@@ -1,4 +1,4 @@
-"""Effects of single features on the prediction of a tabular model."""
+"""Effects of single features on the prediction of a model (partial dependence)."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +10,10 @@ from flame.federation.config import TrainConfig
 from flame.federation.trainings import final_training
 from flame.models.response.inputs import TREATMENT_FEATURES, Inputs
 
-LOW, HIGH = 0.1, 0.9
-"""Quantiles between which a feature is changed."""
+LOW = 0.1
+"""Quantile of a feature from which it is changed."""
+HIGH = 0.9
+"""Quantile of a feature to which it is changed."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Effect:
 
     Args:
         feature: name of the feature.
-        by_centre: mean change at each centre.
+        by_centre: mean change at each centre, in the unit of the prediction.
     """
 
     feature: str
@@ -35,14 +37,17 @@ class Effect:
 def feature_effects(config: TrainConfig, run: Path, cohort: list[Inputs]) -> list[Effect]:
     """Compute how the federated model's prediction changes when one feature goes from LOW to HIGH.
 
-    LOW and HIGH are quantiles over all patients; a feature whose quantiles are equal goes from its
-    minimum to its maximum. All other features of a patient stay (partial dependence). The change is
-    averaged over seeds.
+    LOW and HIGH are quantiles over all patients. A feature whose quantiles are equal goes from its
+    minimum to its maximum. All other features of a patient stay unchanged (partial dependence). The
+    change is averaged over seeds.
 
     Args:
         config: configuration of the run.
         run: run folder.
         cohort: patients of each centre.
+
+    Returns:
+        One effect for each clinical and treatment feature of the model.
 
     Reference:
         Friedman 2001, doi:10.1214/aos/1013203451.
@@ -53,7 +58,7 @@ def feature_effects(config: TrainConfig, run: Path, cohort: list[Inputs]) -> lis
     def prediction(inputs: Inputs) -> float:
         return float(np.mean([predictor.of(training, inputs).mean() for training in trained]))
 
-    found = []
+    effects = []
     columns = [("clinical", i, name) for i, name in enumerate(config.model.clinical_columns)]
     if config.model.treatment:
         columns += [("treatment", i, name) for i, name in enumerate(TREATMENT_FEATURES)]
@@ -62,11 +67,11 @@ def feature_effects(config: TrainConfig, run: Path, cohort: list[Inputs]) -> lis
         ends = np.nanquantile(values, [LOW, HIGH]) if np.isfinite(values).any() else (0.0, 0.0)
         if ends[0] == ends[1]:
             ends = np.nanmin(values), np.nanmax(values)
-        moved = [
+        low, high = (
             [prediction(_with(inputs, field, column, end)) for inputs in cohort] for end in ends
-        ]
-        found.append(Effect(name, tuple(np.subtract(moved[1], moved[0]).tolist())))
-    return found
+        )
+        effects.append(Effect(name, tuple(np.subtract(high, low).tolist())))
+    return effects
 
 
 def _with(inputs: Inputs, field: str, column: int, value: float) -> Inputs:

@@ -31,23 +31,28 @@ def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
     Args:
         run: the finished run.
         progress: called with the number of predictions scored and their total.
+
+    Returns:
+        Content of the report, and the tables ``subgroups`` and, for probabilities, ``adaptation``.
     """
-    config, task, inputs = run.config, run.task, run.patients
+    config = run.config
+    task = run.task
+    inputs = run.patients
     outcome = OUTCOMES[task.outcome]
     predictor = Predictor(config, run.folder.path, inputs)
     pairs = zip(run.cohorts, inputs, strict=True)
     baselines = baseline_predictions(config, outcome, [of_inputs(c, i) for c, i in pairs])
     predictions = [*predictor.all(), *baselines]
     metrics = tuple(dict.fromkeys((*task.metrics, *config.evaluation.metrics)))
-    found = list[CentreScore]()
+    centre_scores = list[CentreScore]()
     for done, prediction in enumerate(predictions, 1):
-        found += scores(outcome, metrics, prediction, inputs)
+        centre_scores += scores(outcome, metrics, prediction, inputs)
         progress(done, len(predictions))
-    names = dict.fromkeys(b.model for b in baselines)
+    baseline_names = dict.fromkeys(b.model for b in baselines)
     report = GeneralisationReport(
         config.data.centres,
-        tuple(found),
-        tuple(differences(outcome, predictions, inputs, names)),
+        tuple(centre_scores),
+        tuple(differences(outcome, predictions, inputs, baseline_names)),
         outcome.metric,
         run.cohorts[0].simulated,
     )
@@ -77,6 +82,9 @@ def of_inputs(cohort: Cohort, inputs: Any) -> Cohort:
     Args:
         cohort: cohort of a centre.
         inputs: rows of the task for that centre.
+
+    Returns:
+        The cohort of these patients.
     """
     by_name = {p.pseudonym: p for p in cohort.patients}
     return replace(cohort, patients=tuple(by_name[name] for name in inputs.pseudonyms))

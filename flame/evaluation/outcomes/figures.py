@@ -1,4 +1,4 @@
-"""Figures of response and survival models as inline SVG, one panel for each centre."""
+"""Figures of response and survival models as inline SVG, mostly with one panel per centre."""
 
 from collections.abc import Sequence as SequenceOf
 
@@ -34,14 +34,15 @@ _SMALL = 6.5
 
 
 def shown(predictions: SequenceOf[Predictions], centre: str) -> list[Predictions]:
-    """Return the predictions that are drawn at a centre.
-
-    These are local (its own), personalised, federated and pooled models, and federated ones trained
-    without the centre.
+    """Select the predictions that are drawn at a centre.
 
     Args:
         predictions: predictions of all models.
         centre: test centre.
+
+    Returns:
+        Predictions of the local model of the centre, of the personalised, federated and pooled
+        models, and of the federated model that was trained without the centre.
     """
     return [
         p
@@ -109,11 +110,11 @@ def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[
 
 
 THRESHOLDS = np.linspace(0.05, 0.95, 91)
-"""Probabilities at which net benefit is drawn."""
+"""Probability thresholds at which net benefit is drawn."""
 
 
 def net_benefit(response: Array, probability: Array, thresholds: Array) -> Array:
-    """Return the net benefit of treating as responders all patients above a threshold.
+    """Compute the net benefit of classifying as responders all patients from a threshold on.
 
     Net benefit = (true positives - false positives * t / (1 - t)) / n at threshold t.
 
@@ -134,13 +135,13 @@ def net_benefit(response: Array, probability: Array, thresholds: Array) -> Array
         array([0.375, 0.   , 0.5  ])
     """
     called = probability[:, None] >= thresholds
-    right = (called & (response > 0.5)[:, None]).mean(axis=0)
-    wrong = (called & (response < 0.5)[:, None]).mean(axis=0)
-    return np.asarray(right - wrong * thresholds / (1 - thresholds))
+    true_positives = (called & (response > 0.5)[:, None]).mean(axis=0)
+    false_positives = (called & (response < 0.5)[:, None]).mean(axis=0)
+    return np.asarray(true_positives - false_positives * thresholds / (1 - thresholds))
 
 
 def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
-    """Draw decision curves: net benefit by threshold, beside treating every patient or none.
+    """Draw decision curves: net benefit by threshold, compared with treating all or no patients.
 
     Args:
         predictions: predictions of all models.
@@ -154,7 +155,7 @@ def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inp
         known = inputs.labelled
         response = inputs.response[known].astype(float)
         everyone = net_benefit(response, np.ones(len(known)), THRESHOLDS)
-        axis.plot(THRESHOLDS, everyone, color="#999999", lw=1, label="everyone")
+        axis.plot(THRESHOLDS, everyone, color="#999999", lw=1, label="all patients")
         axis.axhline(0, color="#cccccc", lw=0.8)
         for p in shown(predictions, inputs.centre):
             benefit = net_benefit(response, p.mean[known], THRESHOLDS)
@@ -172,13 +173,13 @@ def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inp
 def survival_figure(
     outcome: Outcome, predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]
 ) -> str:
-    """Draw Kaplan-Meier curves of predicted groups, by the model not trained at the centre.
+    """Draw Kaplan-Meier curves of the groups that the federated model predicts at held-out centres.
 
-    The cut between the groups is set without the test patient, see ``Outcome.cuts``. With a single
-    centre the federated model is cross-validated.
+    The cut between the groups does not depend on the test patient, see ``Outcome.cuts``. With a
+    single centre the federated model is cross-validated.
 
     Args:
-        outcome: the kind of outcome.
+        outcome: kind of outcome.
         predictions: predictions of all models.
         cohort: patients of each centre.
 
@@ -188,7 +189,9 @@ def survival_figure(
     figure, axes = panels(len(cohort))
     chosen = UNSEEN if len(cohort) > 1 else FEDERATED
     for axis, inputs in zip(axes, cohort, strict=True):
-        axis.set(title=inputs.centre, xlabel="days", ylabel="free of the event", ylim=(0, 1.02))
+        axis.set(
+            title=inputs.centre, xlabel="days", ylabel="event-free probability", ylim=(0, 1.02)
+        )
         p = next(p for p in predictions if p.model == chosen and p.tested_on == inputs.centre)
         cut = outcome.cuts(p, list(cohort)).mean(axis=0)
         known = np.isfinite(inputs.survival_days)
@@ -228,12 +231,12 @@ def _groups(
 
 
 def effects_figure(effects: SequenceOf[Effect], unit: str, most: int = 15) -> str:
-    """Draw one bar for each feature, the largest effects on top, and one dot for each centre.
+    """Draw one bar for each feature, largest effects on top, and one dot for each centre.
 
     Args:
         effects: effects of features.
         unit: label of the horizontal axis.
-        most: largest number of features.
+        most: largest number of features that are drawn.
 
     Returns:
         The figure as an SVG element.
@@ -251,25 +254,27 @@ def effects_figure(effects: SequenceOf[Effect], unit: str, most: int = 15) -> st
     return to_svg(figure, "effects")
 
 
-def adaptation_figure(found: pd.DataFrame) -> str:
+def adaptation_figure(adapted: pd.DataFrame) -> str:
     """Draw the Brier score by number of patients adapted on: mean over draws and middle 90 %.
 
     Args:
-        found: table as of ``adaptation``.
+        adapted: table of ``adaptation``.
 
     Returns:
         The figure as an SVG element.
     """
-    centres = list(dict.fromkeys(found.centre))
+    centres = list(dict.fromkeys(adapted.centre))
     figure, axes = panels(len(centres))
     colours = {AS_IT_IS: "#777777", RECALIBRATED: "#1f6fb2", TUNED: "#c0392b"}
     for axis, centre in zip(axes, centres, strict=True):
-        for way, part in found[found.centre == centre].groupby("way", sort=False):
+        for way, part in adapted[adapted.centre == centre].groupby("way", sort=False):
             by_n = part.groupby("n").brier
-            mean, low, high = by_n.mean(), by_n.quantile(0.05), by_n.quantile(0.95)
+            mean = by_n.mean()
+            low = by_n.quantile(0.05)
+            high = by_n.quantile(0.95)
             colour = colours[str(way)]
             axis.plot(mean.index, mean, "o-", ms=3, lw=1.5, color=colour, label=str(way))
             axis.fill_between(mean.index, low, high, color=colour, alpha=0.12)
-        axis.set(title=centre, xlabel="patients adapted on", ylabel="Brier score")
+        axis.set(title=centre, xlabel="patients used for adaptation", ylabel="Brier score")
         axis.legend(fontsize=_SMALL, frameon=False)
     return to_svg(figure, "adaptation")

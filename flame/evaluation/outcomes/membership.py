@@ -1,7 +1,7 @@
 """Membership-inference audit: does a model reveal which patients it was trained on?
 
-The attack guesses that a patient was in training where the model's loss is low (Yeom 2018,
-doi:10.1109/CSF.2018.00027). An AUC of 0.5 means that the model reveals nothing.
+The attack classifies a patient as a training patient if the model's loss is low (Yeom 2018,
+doi:10.1109/CSF.2018.00027). An AUC of 0.5 means that this attack learns nothing from the model.
 """
 
 from typing import Any
@@ -19,21 +19,22 @@ from flame.models.regression.logistic import log_losses
 from flame.models.response.inputs import Inputs
 
 _FALSE_ALARMS = 0.1
-"""Share of non-members that the attack calls members where ``caught`` is measured."""
+"""False-positive rate of the attack at which ``caught`` is measured."""
 
 
 def membership(predictor: Predictor) -> dict[str, tuple[Estimate, float]]:
     """Run the attack on the local, federated and pooled models.
 
-    Training patients and held-out patients of the same centre are compared, fold by fold.
+    For each fold, the attack separates training patients from held-out patients of each centre.
 
     Args:
         predictor: models of the run.
 
     Returns:
-        By kind of model: AUC of the attack, and the share of members found at 10 % false alarms.
+        By kind of model: AUC of the attack, and its true-positive rate at a false-positive rate of
+        10 %.
     """
-    found = {}
+    results = {}
     for kind in (LOCAL, FEDERATED, POOLED):
         rows = [row for inputs in predictor.inputs for row in attacks(predictor, kind, inputs)]
         table = pd.DataFrame(rows)
@@ -42,9 +43,9 @@ def membership(predictor: Predictor) -> dict[str, tuple[Estimate, float]]:
         if np.isfinite(mean["value"]):
             estimate = Estimate(mean["value"], mean["low"], mean["high"])
         else:
-            estimate = undefined("nobody was held out")
-        found[kind] = (estimate, caught)
-    return found
+            estimate = undefined("no patient was held out")
+        results[kind] = (estimate, caught)
+    return results
 
 
 def attacks(predictor: Predictor, kind: str, inputs: Inputs) -> list[dict[str, Any]]:
@@ -57,25 +58,27 @@ def attacks(predictor: Predictor, kind: str, inputs: Inputs) -> list[dict[str, A
 
     Returns:
         One row for each seed and fold: the fields of ``Scored`` for the AUC, and ``caught``, the
-        share of members found at 10 % false alarms.
+        true-positive rate of the attack at a false-positive rate of 10 %.
     """
-    config, rows = predictor.config, []
-    training, names = config.training, config.data.centres
+    config = predictor.config
+    training = config.training
+    rows = []
     known = inputs.take(inputs.labelled)
     for seed in training.seeds:
         for fold in range(training.folds):
-            centres = (inputs.centre,) if kind == LOCAL else names
+            centres = (inputs.centre,) if kind == LOCAL else config.data.centres
             held_out = Training(kind, centres, seed, training.folds, fold)
-            trust = -log_losses(predictor.of(held_out, known), known.response)
+            confidence = -log_losses(predictor.of(held_out, known), known.response)
             trained = training_rows(inputs, seed, training.folds, fold)
             member = np.isin(inputs.labelled, trained).astype(float)
-            scored = scored_auc(trust, member)
+            scored = scored_auc(confidence, member)
             if scored.weight:
-                rows.append({"seed": seed, "caught": _caught(trust, member), **scored._asdict()})
+                caught = _caught(confidence, member)
+                rows.append({"seed": seed, "caught": caught, **scored._asdict()})
     return rows
 
 
-def _caught(trust: np.ndarray, member: np.ndarray) -> float:
+def _caught(confidence: np.ndarray, member: np.ndarray) -> float:
     """Return the share of members above the threshold that 10 % of the non-members exceed."""
-    threshold = np.quantile(trust[member < 0.5], 1 - _FALSE_ALARMS)
-    return float((trust[member > 0.5] > threshold).mean())
+    threshold = np.quantile(confidence[member < 0.5], 1 - _FALSE_ALARMS)
+    return float((confidence[member > 0.5] > threshold).mean())

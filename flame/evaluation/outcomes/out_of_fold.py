@@ -52,7 +52,9 @@ class Predictor:
     """
 
     def __init__(self, config: TrainConfig, run: Path, inputs: list[Inputs]) -> None:
-        self.config, self.run, self.inputs = config, run, inputs
+        self.config = config
+        self.run = run
+        self.inputs = inputs
         self.task = open_task_of(OutcomeTask, config, run)  # type: ignore[type-abstract]
         self._checkpoint = lru_cache(maxsize=16)(lambda name: finished(run, name))
 
@@ -60,9 +62,9 @@ class Predictor:
         """Predict with every model at every centre, see ``out_of_sample``."""
         training = self.config.training
         groups: dict[tuple[str, tuple[str, ...], str], list[OutOfSample]] = {}
-        for held in out_of_sample(training, self.inputs, self.config.federation.compare):
-            key = (held.model, held.trained_on, held.patients.centre)
-            groups.setdefault(key, []).append(held)
+        for part in out_of_sample(training, self.inputs, self.config.federation.compare):
+            key = (part.model, part.trained_on, part.patients.centre)
+            groups.setdefault(key, []).append(part)
         return [self._together(key, parts) for key, parts in groups.items()]
 
     def _together(
@@ -70,32 +72,38 @@ class Predictor:
     ) -> Predictions:
         seeds = self.config.training.seeds
         shape = (len(seeds), len(parts[0].patients.pseudonyms))
-        probability, folds = np.full(shape, np.nan), np.zeros(shape, int)
-        for held in parts:
-            row = seeds.index(held.training.seed)
-            inputs = held.patients.take(held.rows)
-            probability[row, held.rows] = self.of(held.training, inputs)
-            folds[row, held.rows] = held.training.fold or 0
-        return Predictions(*key, probability, folds)
+        predicted = np.full(shape, np.nan)
+        folds = np.zeros(shape, int)
+        for part in parts:
+            row = seeds.index(part.training.seed)
+            inputs = part.patients.take(part.rows)
+            predicted[row, part.rows] = self.of(part.training, inputs)
+            folds[row, part.rows] = part.training.fold or 0
+        return Predictions(*key, predicted, folds)
 
     def of(self, training: Training, inputs: Inputs) -> NDArray[np.float64]:
-        """Return the predictions (n,) of the model of one training.
+        """Predict with the model of one training.
 
         Args:
             training: the training, which must be finished.
-            inputs: patients of one centre.
+            inputs: the n patients of one centre.
+
+        Returns:
+            (n,) predictions.
         """
-        found: NDArray[np.float64] = self.task.predict(
-            inputs, *self.trained(training, inputs.centre)
-        )
-        return found
+        weights, shared = self.trained(training, inputs.centre)
+        predicted: NDArray[np.float64] = self.task.predict(inputs, weights, shared)
+        return predicted
 
     def trained(self, training: Training, centre: str) -> tuple[Weights, Shared]:
-        """Return the weights of a training as a centre uses them, and its shared arrays.
+        """Load the weights that a training gives to a centre.
 
         Args:
             training: the training, which must be finished.
             centre: name of the centre; personalised strategies keep weights for each centre.
+
+        Returns:
+            The weights for the centre, and the shared arrays of the training.
         """
         checkpoint = self._checkpoint(training.name)
         strategy = strategy_of(self.config, training.kind)

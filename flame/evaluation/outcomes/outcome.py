@@ -30,13 +30,14 @@ LEAST_DEATHS = 0.5
 
 
 class Outcome(Protocol):
-    """One kind of outcome; see ``OUTCOMES``.
+    """A kind of outcome that models predict; ``OUTCOMES`` registers them.
 
     Args:
         metric: name of the main metric.
-        is_probability: whether predictions are probabilities.
+        is_probability: whether predictions are probabilities, not scores.
         groups: names of the two predicted groups, the better one first.
-        cut_text: description of the cut between the groups, followed by the training centres.
+        cut_text: description of the cut between the groups; the training centres follow in the
+            sentence.
         effect_unit: unit of feature effects.
         baseline: name of the baseline regression.
         trivial: features of further baselines by name; without features they predict a constant.
@@ -51,9 +52,9 @@ class Outcome(Protocol):
     trivial: Mapping[str, tuple[str, ...]]
 
     def cuts(self, predictions: Predictions, cohort: list[Inputs]) -> NDArray[np.float64]:
-        """Return the prediction from which a patient belongs to the first group.
+        """Return the prediction from which on a patient belongs to the first group.
 
-        The cut comes from the patients that the model was trained on, never from the patient.
+        The cut depends on the patients that the model was trained on, never on the test patient.
 
         Args:
             predictions: predictions of one model at one centre.
@@ -64,38 +65,50 @@ class Outcome(Protocol):
         """
 
     def inputs(self, cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-        """Return the arrays of the patients of a centre.
+        """Build the arrays of the patients of a centre.
 
         Args:
             cohort: cohort of the centre.
             config: features of the model.
+
+        Returns:
+            One row for each patient.
 
         Raises:
             BadInput: the outcome is unknown for all patients, or a feature is missing.
         """
 
     def rate(self, known: Inputs) -> float:
-        """Return the mean outcome of patients; higher is better.
+        """Summarise the outcome of patients as one number; higher is better.
 
         Args:
             known: patients whose outcome is known.
+
+        Returns:
+            The share of responders, or the days of follow-up per death.
         """
 
     def estimate(self, inputs: Inputs, scored: Scored) -> Estimate:
-        """Return the main metric with its interval.
+        """Compute the main metric.
 
         Args:
             inputs: patients whose outcome is known.
             scored: their predictions and folds, (seed, n) each.
+
+        Returns:
+            The metric with its 95 % interval.
         """
 
     def difference(self, inputs: Inputs, first: Scored, second: Scored) -> Estimate:
-        """Return the main metric of one model minus that of another, on the same patients.
+        """Compare two models by the main metric on the same patients.
 
         Args:
             inputs: patients whose outcome is known.
             first: predictions and folds of the first model, (seed, n) each.
             second: predictions and folds of the model that is subtracted, (seed, n) each.
+
+        Returns:
+            The metric of the first model minus that of the second, with a paired 95 % interval.
         """
 
 
@@ -104,30 +117,31 @@ OUTCOMES: Registry[Outcome] = Registry("outcome")
 
 
 class Response:
-    """Response, predicted as a probability. The main metric is the AUC."""
+    """Response, predicted as a probability; the main metric is the AUC."""
 
     metric = "auc"
     is_probability = True
-    groups = "response", "none"
+    groups = "response", "no response"
     cut_text = "the share of responders in"
     effect_unit = "change of the probability"
     baseline = "logistic"
     trivial: Mapping[str, tuple[str, ...]] = {"prevalence": ()}
 
     def cuts(self, predictions: Predictions, cohort: list[Inputs]) -> NDArray[np.float64]:
-        """Return the share of responders in training of each fold, see ``Outcome``."""
+        """Return the share of responders among the training patients of each fold."""
+        centre = predictions.tested_on
         trained = [i for i in cohort if i.centre in predictions.trained_on]
-        here = [i for i in trained if i.centre == predictions.tested_on]
-        others = [i.response[i.labelled] for i in trained if i.centre != predictions.tested_on]
+        at_centre = [i for i in trained if i.centre == centre]
+        elsewhere = [i.response[i.labelled] for i in trained if i.centre != centre]
         cuts = np.empty(predictions.folds.shape)
         for seed, folds in enumerate(predictions.folds):
             for fold in np.unique(folds):
-                own = [i.response[(folds != fold) & np.isfinite(i.response)] for i in here]
-                cuts[seed, folds == fold] = np.concatenate([*others, *own]).mean()
+                rest = [i.response[(folds != fold) & np.isfinite(i.response)] for i in at_centre]
+                cuts[seed, folds == fold] = np.concatenate([*elsewhere, *rest]).mean()
         return cuts
 
     def inputs(self, cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-        """Return the patients of a centre, see ``Outcome``. Some may have an unknown response."""
+        """Build the arrays of the patients of a centre, of whom some may have no known response."""
         return build_inputs(cohort, config)
 
     def rate(self, known: Inputs) -> float:
@@ -135,16 +149,16 @@ class Response:
         return float(known.response.mean())
 
     def estimate(self, inputs: Inputs, scored: Scored) -> Estimate:
-        """Return the AUC, see ``Outcome``."""
+        """Compute the AUC."""
         return auc_estimate(inputs.response.astype(float), *scored)
 
     def difference(self, inputs: Inputs, first: Scored, second: Scored) -> Estimate:
-        """Return the difference of AUC, see ``Outcome``."""
+        """Subtract the AUC of the second model from that of the first."""
         return auc_difference(inputs.response.astype(float), first, second)
 
 
 class Survival:
-    """Survival, predicted as a score: higher is longer. The main metric is the C-index."""
+    """Survival, predicted as a score that is higher for longer survival; metric: the C-index."""
 
     metric = "c_index"
     is_probability = False
@@ -155,11 +169,11 @@ class Survival:
     trivial: Mapping[str, tuple[str, ...]] = {}
 
     def cuts(self, predictions: Predictions, cohort: list[Inputs]) -> NDArray[np.float64]:
-        """Return 0, the mean score, as features are standardised over the training centres."""
+        """Return 0, the mean score, because features are standardised over training centres."""
         return np.zeros(predictions.folds.shape)
 
     def inputs(self, cohort: Cohort, config: ResponseModelConfig) -> Inputs:
-        """Return the patients of a centre, see ``Outcome``. Some may have an unknown survival."""
+        """Build the arrays of the patients of a centre, of whom some may have no known survival."""
         return followed(cohort, config)
 
     def rate(self, known: Inputs) -> float:
@@ -167,11 +181,11 @@ class Survival:
         return float(known.survival_days.sum() / max(known.died.sum(), LEAST_DEATHS))
 
     def estimate(self, inputs: Inputs, scored: Scored) -> Estimate:
-        """Return the C-index, see ``Outcome``."""
+        """Compute the C-index."""
         return c_index_estimate(inputs.survival_days, inputs.died, *scored)
 
     def difference(self, inputs: Inputs, first: Scored, second: Scored) -> Estimate:
-        """Return the difference of C-index, see ``Outcome``."""
+        """Subtract the C-index of the second model from that of the first."""
         return c_index_difference(inputs.survival_days, inputs.died, first, second)
 
 

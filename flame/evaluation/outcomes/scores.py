@@ -17,12 +17,16 @@ def scores(
     """Compute metrics of one model at one centre.
 
     Args:
-        outcome: the kind of outcome.
+        outcome: kind of outcome.
         metrics: names of metrics; those of images are skipped.
         predictions: predictions of the model at the centre.
         cohort: patients of each centre.
+
+    Returns:
+        One score for each metric.
     """
-    tested, rows = _tested(outcome, predictions, cohort), []
+    tested = _tested(outcome, predictions, cohort)
+    rows = []
     for name in metrics:
         measure = METRICS[name].measure
         if measure is None:
@@ -67,29 +71,33 @@ def differences(
 ) -> list[Difference]:
     """Compare models on the same patients of each centre, by the main metric of the outcome.
 
-    The pairs are ``PAIRS``, and the federated model not trained at the centre minus each baseline.
-    Pairs with a missing model are skipped.
+    The pairs are ``PAIRS``, and the federated model that was not trained at the centre with each
+    baseline. Pairs with a missing model are skipped.
 
     Args:
-        outcome: the kind of outcome.
+        outcome: kind of outcome.
         predictions: predictions of all models.
         cohort: patients of each centre.
         baselines: names of baselines.
+
+    Returns:
+        One difference, with a paired interval, for each centre and pair.
     """
     by_name = {
         (p.model, p.tested_on): p
         for p in predictions
         if p.model != LOCAL or p.trained_on == (p.tested_on,)
     }
-    found = []
+    paired = []
     for inputs in cohort:
         known = inputs.labelled
         for pair in (*PAIRS, *((UNSEEN, name) for name in baselines)):
             first, second = (by_name.get((model, inputs.centre)) for model in pair)
             if first and second:
-                a, b = ((p.by_seed[:, known], p.folds[:, known]) for p in (first, second))
-                gap = outcome.difference(inputs.take(known), a, b)
-                found.append(
+                minuend = (first.by_seed[:, known], first.folds[:, known])
+                subtrahend = (second.by_seed[:, known], second.folds[:, known])
+                gap = outcome.difference(inputs.take(known), minuend, subtrahend)
+                paired.append(
                     Difference(
                         *pair,
                         inputs.centre,
@@ -100,4 +108,4 @@ def differences(
                         gap.reason,
                     )
                 )
-    return found
+    return paired

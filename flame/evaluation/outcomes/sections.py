@@ -1,4 +1,4 @@
-"""Sections that only reports on response or survival have."""
+"""Report sections of tasks on response and on survival."""
 
 from typing import Any
 
@@ -22,30 +22,34 @@ from flame.models.response.inputs import Inputs
 
 
 def limits(task: Task[Any]) -> list[str]:
-    """Return notes on how to read the figures of a run.
+    """Collect the notes on how to read the results of a run.
 
     Args:
         task: task of the run.
+
+    Returns:
+        Sentences for the end of the report.
     """
     config = task.config
-    found = [
-        "With several seeds AUC, C-index and Brier score are means over seeds; curves and "
-        "calibration are of the prediction averaged over seeds.",
-        "AUC and C-index compare patients predicted by the same model only (the same fold).",
-        "A missing status with a known survival time counts as a death.",
+    notes = [
+        "With several seeds, AUC, C-index and Brier score are averaged over seeds. Curves and "
+        "calibration use predictions averaged over seeds.",
+        "AUC and C-index only compare patients of the same fold, who were predicted by the same "
+        "model.",
+        "A missing status with a known survival time is counted as a death.",
     ]
     if config.data.person_column:
-        found.append(
-            "Persons have several rows here, and all intervals and counts are of rows: they are "
-            "narrower than those of persons would be."
+        notes.append(
+            "A person can have several rows. Counts and intervals are based on rows, so intervals "
+            "are narrower than intervals based on persons."
         )
-    found += task.texts().limits
+    notes += task.texts().limits
     if config.data.horizon_days:
-        found.append(
-            f"Response means alive at {config.data.horizon_days:g} days; patients censored before "
-            "that have no label."
+        notes.append(
+            f"Response means survival to day {config.data.horizon_days:g}. Patients censored "
+            "earlier have no label."
         )
-    return found
+    return notes
 
 
 def cohort_rows(counts: list[Row], cohorts: list[Cohort]) -> list[Row]:
@@ -54,13 +58,17 @@ def cohort_rows(counts: list[Row], cohorts: list[Cohort]) -> list[Row]:
     Args:
         counts: one row for each centre.
         cohorts: cohort of each centre, in the same order.
+
+    Returns:
+        The rows with the column ``median age`` in years if all patients have the feature age, and
+        ``radiotherapy`` (patients by radiation) if a patient has a treatment.
     """
     rows = [dict(row) for row in counts]
-    people = [p for c in cohorts for p in c.patients]
+    patients = [p for c in cohorts for p in c.patients]
     for row, cohort in zip(rows, cohorts, strict=True):
-        if all("age" in p.clinical for p in people):
+        if all("age" in p.clinical for p in patients):
             row["median age"] = f"{np.nanmedian([p.clinical['age'] for p in cohort.patients]):.0f}"
-        if any(p.treatment for p in people):
+        if any(p.treatment for p in patients):
             row["radiotherapy"] = _radiations(cohort)
     return rows
 
@@ -85,25 +93,30 @@ def outcome_sections(
     members: dict[str, tuple[Estimate, float]],
     adapted: pd.DataFrame,
 ) -> list[Section]:
-    """Return the sections with curves, subgroups, shortcut probe, effects and audit.
+    """Build the sections with curves, subgroups, shortcut probe, feature effects and audit.
 
     Args:
         config: configuration of the run.
-        outcome: the kind of outcome.
+        outcome: kind of outcome.
         predictions: predictions of all models.
         inputs: patients of each centre.
-        groups: table as of ``subgroups``.
+        groups: table of ``subgroups``.
         shortcut: result of ``probe``; None with one centre.
         effects: result of ``feature_effects``.
         members: result of ``membership``.
-        adapted: table as of ``adaptation``.
+        adapted: table of ``adaptation``.
+
+    Returns:
+        The sections in the order of the page. Sections on probabilities (ROC, calibration, decision
+        curves, adaptation, audit) are missing for other outcomes.
     """
     sections = [
         Section(
             "survival",
             "Survival of predicted groups",
-            "By the federated model that never "
-            f"saw the centre; the cut is {outcome.cut_text} the centres it was trained on.",
+            "Groups predicted by a federated model that was not trained on these patients (with "
+            "several hospitals: not trained at their hospital). The cut between the groups is "
+            f"{outcome.cut_text} its training hospitals.",
             figure=Markup(figures.survival_figure(outcome, predictions, inputs)),
         ),
         _subgroups(outcome, groups),
@@ -113,18 +126,20 @@ def outcome_sections(
     if not outcome.is_probability:
         return sections
     drawn = [
-        ("roc", "ROC by centre", "", figures.roc_figure),
+        ("roc", "ROC curves by hospital", "", figures.roc_figure),
         (
             "calibration",
-            "Calibration by centre",
-            "Up to five groups of equal size.",
+            "Calibration by hospital",
+            "Observed share of responders against the predicted probability, in up to five groups "
+            "of equal size.",
             figures.calibration_figure,
         ),
         (
             "decision",
-            "Decision curves by centre",
-            "Net benefit of calling a patient a responder "
-            "from a threshold on; useful where it lies above calling everyone and above 0.",
+            "Decision curves by hospital",
+            "Net benefit of classifying patients as responders from a threshold probability on. A "
+            "model is useful where its curve lies above 0 and above the curve of all patients, "
+            "which classifies everyone as a responder.",
             figures.decision_figure,
         ),
     ]
@@ -154,30 +169,31 @@ def _subgroups(outcome: Outcome, groups: pd.DataFrame) -> Section:
     return Section(
         "subgroups",
         "Subgroups",
-        "Pairs of patients of one centre and fold, over all centres. Sex is as the table codes it.",
+        "The metric compares pairs of patients of the same hospital and fold, over all hospitals. "
+        "Sex is shown as coded in the clinical table.",
         ["subgroup", "value", "model", "n", measure.title],
         rows,
     )
 
 
-def _shortcut(outcome: Outcome, found: Shortcut) -> Section:
+def _shortcut(outcome: Outcome, shortcut: Shortcut) -> Section:
     measure = METRICS[outcome.metric]
-    telling = (
-        "no tabular features"
-        if np.isnan(found.telling)
-        else (f"{found.telling:.2f} (chance {found.chance:.2f})")
+    accuracy = (
+        "undefined without tabular features or with fewer than five patients at a hospital"
+        if np.isnan(shortcut.telling)
+        else f"{shortcut.telling:.2f} (chance {shortcut.chance:.2f})"
     )
     return Section(
         "shortcut",
-        "Could the hospital be a shortcut?",
-        "Where knowing the hospital alone does well over all patients, a model can look good "
-        "without knowing patients. Pairs within a hospital do not reward that.",
-        ["what", measure.title],
+        "Hospital as a shortcut",
+        "If the hospital alone predicts the outcome well over all patients, a model can score well "
+        "by recognising the hospital. Pairs of patients within a hospital exclude this effect.",
+        ["prediction", measure.title],
         [
-            ["hospital alone, all patients", _cell(found.centre_only)],
-            ["federated model, all patients", _cell(found.model)],
-            ["federated model, pairs within a hospital", _cell(found.within)],
-            ["features tell the hospital (balanced accuracy)", Cell(telling)],
+            ["hospital alone, all patients", _cell(shortcut.centre_only)],
+            ["federated model, all patients", _cell(shortcut.model)],
+            ["federated model, pairs within a hospital", _cell(shortcut.within)],
+            ["hospital predicted from the features (balanced accuracy)", Cell(accuracy)],
         ],
     )
 
@@ -185,10 +201,11 @@ def _shortcut(outcome: Outcome, found: Shortcut) -> Section:
 def _effects(outcome: Outcome, effects: list[Effect]) -> Section:
     return Section(
         "effects",
-        "What the model looks at",
-        f"Change of the federated model's prediction as one feature goes from its {LOW:.0%} to its "
-        f"{HIGH:.0%} quantile and nothing else changes; a dot a centre. Features that go together "
-        "share what they have in common.",
+        "Feature effects",
+        "Mean change of the federated model's prediction when one feature goes from its "
+        f"{100 * LOW:.0f} % to its {100 * HIGH:.0f} % quantile and all other features stay "
+        "unchanged (partial dependence). Bars show means over hospitals, and each dot is one "
+        "hospital. Correlated features share their effect.",
         figure=Markup(figures.effects_figure(effects, outcome.effect_unit)),
     )
 
@@ -202,11 +219,12 @@ def _adapted(config: TrainConfig, adapted: pd.DataFrame) -> Section:
     draws = adapted.draw.nunique()
     return Section(
         "adaptation",
-        "A new hospital with a few patients of its own",
-        "The federated model that never saw the hospital, as it is, with its intercept and slope "
-        f"fitted to n of its patients, and trained on them for {ROUNDS} rounds; tested on all its "
-        f"others. Means over up to {draws} draws (bands: the middle 90 %), first seed.",
-        ["centre", "n", "way", "AUC", "Brier score"],
+        "Adaptation to a new hospital",
+        "The federated model that was not trained at the hospital: unchanged (as it is), with "
+        "intercept and slope fitted to n patients of the hospital (recalibrated), and trained on "
+        f"these patients for {ROUNDS} rounds (fine-tuned). All are tested on the other patients of "
+        f"the hospital. Means over up to {draws} draws (bands: central 90 %), first seed.",
+        ["hospital", "n", "adaptation", "AUC", "Brier score"],
         rows,
         figure=Markup(figures.adaptation_figure(adapted)),
     )
@@ -217,8 +235,8 @@ def _members(config: TrainConfig, members: dict[str, tuple[Estimate, float]]) ->
     protected = "without differential privacy"
     if privacy.is_private:
         protected = (
-            f"with differential privacy of each {privacy.level} (noise {privacy.noise:g}, clipped "
-            f"at {privacy.clip:g}; epsilon is in privacy.csv)"
+            f"with {privacy.level}-level differential privacy (noise multiplier "
+            f"{privacy.noise:g}, clipping norm {privacy.clip:g}; epsilon: see privacy.csv)"
         )
     rows: list[list[str | Cell]] = [
         [kind, _cell(auc), "" if np.isnan(caught) else f"{caught:.2f}"]
@@ -226,10 +244,11 @@ def _members(config: TrainConfig, members: dict[str, tuple[Estimate, float]]) ->
     ]
     return Section(
         "membership",
-        "Who was in training",
-        "An attacker who has the model guesses that a patient was in training where its loss is "
-        f"low, {protected}. AUC 0.5 and 0.1 of members found mean that it gives nothing away.",
-        ["model", "AUC of the attack", "members found at 10 % false alarms"],
+        "Membership-inference audit",
+        "An attacker who has the model classifies a patient as a training patient if the loss of "
+        f"the model is low. This run was trained {protected}. An AUC of 0.5 and a "
+        "true-positive rate of 0.1 mean that the attack learns nothing from the model.",
+        ["model", "AUC of the attack", "true-positive rate at 10 % false positives"],
         rows,
     )
 

@@ -1,4 +1,4 @@
-"""Performance within subgroups: sex, age and radiation."""
+"""Performance within subgroups of sex, age and radiation."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,10 @@ from flame.evaluation.outcomes.outcome import Outcome, Scored
 from flame.federation.trainings import FEDERATED
 from flame.models.response.inputs import Inputs, concatenate
 
-_APART = 10_000
-"""Offset between the folds of two centres; larger than any number of folds, so none is shared."""
+_FOLD_OFFSET = 10_000
+"""Offset of the fold numbers of consecutive centres; larger than any number of folds, so that no
+fold is shared by centres.
+"""
 _AGE = 65
 """Age in years that separates the two age groups."""
 
@@ -27,15 +29,15 @@ def pooled_scores(
         predictions: predictions of all models.
         cohort: patients of each centre.
         model: name of the model.
-        across: whether patients of different centres may share a fold, and so be compared.
+        across: whether patients of different centres share folds and are compared.
 
     Returns:
         Predictions and folds, (seed, n) each, with patients in the order of ``cohort``.
     """
     by_centre = {p.tested_on: p for p in predictions if p.model == model}
     each = [by_centre[i.centre] for i in cohort]
-    apart = 0 if across else _APART
-    folds = [p.folds + apart * place for place, p in enumerate(each)]
+    offset = 0 if across else _FOLD_OFFSET
+    folds = [p.folds + offset * number for number, p in enumerate(each)]
     return np.hstack([p.by_seed for p in each]), np.hstack(folds)
 
 
@@ -45,7 +47,7 @@ def subgroups(
     """Compute the main metric within subgroups, over pairs of patients of one centre.
 
     Args:
-        outcome: the kind of outcome.
+        outcome: kind of outcome.
         predictions: predictions of all models.
         cohort: patients of each centre.
         cohorts: cohorts of the same centres, with clinical data.
@@ -54,22 +56,24 @@ def subgroups(
         One row for each subgroup and model: number of patients, metric and interval.
     """
     patients = {(c.centre, p.pseudonym): p for c in cohorts for p in c.patients}
-    everyone, rows = concatenate(cohort), []
+    everyone = concatenate(cohort)
+    rows = []
     known = [patients[i.centre, name] for i in cohort for name in i.pseudonyms]
     models = [m for m in (FEDERATED, UNSEEN) if any(p.model == m for p in predictions)]
     for title, group in _GROUPS.items():
         names = np.array([group(patient) for patient in known])
         for name in sorted(set(names) - {""}):
-            at = np.intersect1d(everyone.labelled, np.flatnonzero(names == name))
+            members = np.intersect1d(everyone.labelled, np.flatnonzero(names == name))
             for model in models:
                 scores, folds = pooled_scores(predictions, cohort, model)
-                estimate = outcome.estimate(everyone.take(at), (scores[:, at], folds[:, at]))
+                scored = (scores[:, members], folds[:, members])
+                estimate = outcome.estimate(everyone.take(members), scored)
                 rows.append(
                     {
                         "subgroup": title,
                         "value": name,
                         "model": model,
-                        "n": len(at),
+                        "n": len(members),
                         outcome.metric: estimate.value,
                         "low": estimate.low,
                         "high": estimate.high,

@@ -1,4 +1,4 @@
-"""Page of ``flame describe``: the patients of each centre."""
+"""Page of ``flame describe``: description of the cohorts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from flame.evaluation.pages.figures import to_svg
 from flame.evaluation.pages.page import page
-from flame.evaluation.pages.sections import Cell, Section, figure_cell
+from flame.evaluation.pages.sections import Cell, Section, figure_cell, headings
 from flame.federation.config import TrainConfig
 
 
@@ -22,52 +22,60 @@ def render(
     curve: pd.DataFrame,
     test: np.ndarray,
 ) -> str:
-    """Return the page as HTML.
+    """Render the page.
 
     Args:
         config: configuration of the run.
         simulated: whether the patients are simulated.
         centres: one row of counts for each centre.
-        features: one row for each feature: number known, mean, SD, AUC and C-index with intervals.
-        curve: survival curve of all patients with the columns times (days), alive, low and high.
-        test: (3,) log-rank test over centres: chi-squared, degrees of freedom and p; NaN where
+        features: one row for each feature: number of known values, mean, SD, AUC and C-index with
+            intervals.
+        curve: survival curve of all patients with the columns times (days), alive, low and high
+            (shares of patients).
+        test: (3,) log-rank test between centres: chi-squared, degrees of freedom and p; NaN where
             survival cannot be compared.
+
+    Returns:
+        The page as HTML.
     """
     least = config.privacy.least_count
-    told = f"log-rank over centres: chi-squared {test[0]:.1f} on {test[1]:.0f}, p = {test[2]:.2g}."
+    comparison = (
+        f"Log-rank test between hospitals: chi-squared {test[0]:.1f} on {test[1]:.0f} degrees of "
+        f"freedom, p = {test[2]:.2g}."
+    )
     if np.isnan(test[2]):
-        told = "Survival cannot be compared over centres."
+        comparison = "Survival cannot be compared between hospitals."
     rows = [
         [str(v) if not isinstance(v, float) else f"{v:.0f}" for v in row]
         for row in centres.itertuples(index=False)
     ]
     sections = [
-        Section("centres", "Centres", told, list(centres.columns), rows),
+        Section("centres", "Hospitals", comparison, headings(centres.columns), rows),
         Section(
             "survival",
             "Survival of all patients",
-            "Kaplan-Meier with its 95 % band, from counts of deaths and censorings.",
+            "Kaplan-Meier estimate with 95 % band, from counts of deaths and censored patients.",
             figure=Markup(_survival(curve)),
         ),
         Section(
             "features",
             "Features",
-            "AUC tells the response over all patients (DeLong), the "
-            "C-index survival (jackknife), over pairs within a centre and over all: below one "
-            "half, high values go with no response, or with early death.",
-            ["feature", "known", "mean", "SD", "AUC", "C-index", "C-index over centres"],
+            "AUC: discrimination of the response over all patients (DeLong interval). C-index: "
+            "concordance with survival, over pairs of patients within a hospital and over all "
+            "pairs (jackknife interval). Below 0.5, high values of the feature go with "
+            "non-response or with earlier death.",
+            ["feature", "known", "mean", "SD", "AUC", "C-index", "C-index, all pairs"],
             [_row(r) for r in features.to_dict("records")],
         ),
     ]
     limits = [
-        f"Nothing here rests on fewer than {least} patients of a centre: neighbours in time or in "
-        "a feature are counted together, which moves curves, AUC and the C-index over centres a "
-        "little. With "
-        "privacy.least_count = 1 they are those of pooled patients.",
-        "A missing status with a known survival time counts as a death.",
+        f"No result is based on fewer than {least} patients of a hospital. Patients with "
+        "neighbouring times or feature values are counted together, which slightly changes "
+        "curves, AUC and the C-index over all pairs. With privacy.least_count = 1 these equal the "
+        "results of pooled patients.",
+        "A missing status with a known survival time is counted as a death.",
     ]
-    title = "What the centres are like"
-    return page(config, title, simulated, [], sections, limits)
+    return page(config, "Description of the cohorts", simulated, [], sections, limits)
 
 
 def _row(r: Mapping[Any, Any]) -> list[str | Cell]:
@@ -91,5 +99,5 @@ def _survival(curve: pd.DataFrame) -> str:
     drawn = pd.concat([start, curve])
     axis.fill_between(drawn.times, drawn.low, drawn.high, step="post", color="#1f6fb2", alpha=0.2)
     axis.step(drawn.times, drawn.alive, where="post", color="#1f6fb2")
-    axis.set(xlabel="days", ylabel="alive", ylim=(0, 1.02))
+    axis.set(xlabel="days", ylabel="share alive", ylim=(0, 1.02))
     return to_svg(figure, "survival")

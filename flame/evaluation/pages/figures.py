@@ -1,4 +1,4 @@
-"""Figures that several pages share, as inline SVG."""
+"""Figures of several pages, as inline SVG."""
 
 import io
 import re
@@ -17,26 +17,32 @@ from flame.preprocessing.stages.interpolation import resample
 
 
 def panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
-    """Return an empty figure with axes side by side.
+    """Create an empty figure with axes side by side.
 
     Args:
         count: number of axes.
         height: height of the figure in inches.
+
+    Returns:
+        The figure and its axes from left to right.
     """
     figure = Figure(figsize=(3.4 * count, height), layout="constrained")
     return figure, [figure.add_subplot(1, count, i + 1) for i in range(count)]
 
 
 def to_svg(figure: Figure, name: str) -> str:
-    """Return a figure as an <svg> element.
+    """Convert a figure to an <svg> element.
 
     Args:
         figure: the figure.
-        name: prefix of all ids, so that figures on one page do not clash.
+        name: prefix of all ids, so that the ids of two figures on one page differ.
+
+    Returns:
+        The element, which is the same text for the same figure.
     """
     stream = io.StringIO()
     for text in figure.findobj(Text):
-        text.set_parse_math(False)  # a site or a method may have a $ in its name
+        text.set_parse_math(False)  # the name of a site or method may contain a $
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
     svg = stream.getvalue()
@@ -48,9 +54,9 @@ def case_figure(scans: SequenceOf[Scan], relevance: Scan | None = None) -> str:
     """Draw axial, coronal and sagittal slices of one case through its brightest enhancement.
 
     Args:
-        scans: scans of one day; the last one should be the T1c, whose brightest point is shown.
-        relevance: effect of hiding the image, drawn over all scans; red where hiding the image
-            lowers the prediction.
+        scans: scans of one day; the last one should be the T1C, whose brightest point is shown.
+        relevance: effect of hiding the image, see ``occlusion``. It is drawn over all scans, in
+            red where hiding the image lowers the prediction.
 
     Returns:
         The figure as an SVG element.
@@ -77,14 +83,14 @@ def case_figure(scans: SequenceOf[Scan], relevance: Scan | None = None) -> str:
 
 
 def _overlay(axis: Axes, plane: np.ndarray, whole: np.ndarray) -> None:
-    most = float(np.abs(whole).max()) or 1.0
+    largest = float(np.abs(whole).max()) or 1.0
     axis.imshow(
         plane,
         cmap="RdBu_r",
         origin="lower",
-        vmin=-most,
-        vmax=most,
-        alpha=np.clip(np.abs(plane) / most, 0, 0.6),
+        vmin=-largest,
+        vmax=largest,
+        alpha=np.clip(np.abs(plane) / largest, 0, 0.6),
     )
 
 
@@ -98,7 +104,7 @@ def dots_figure(rows: pd.DataFrame, metric: str, title: str) -> str:
     """Draw one dot for each patient and the mean, by model, with one panel for each centre.
 
     Args:
-        rows: table as of ``patient_scores``.
+        rows: tables of ``patient_scores``, joined.
         metric: column of the metric.
         title: label of the vertical axis.
 
@@ -108,10 +114,10 @@ def dots_figure(rows: pd.DataFrame, metric: str, title: str) -> str:
     centres = list(dict.fromkeys(rows.tested_on))
     figure, axes = panels(len(centres))
     for axis, centre in zip(axes, centres, strict=True):
-        here = rows[(rows.tested_on == centre)]
-        own = here.trained_on.map(lambda centres, c=centre: centres == (c,))
-        here = here[(here.model != LOCAL) | own]
-        groups = here.groupby("model", sort=False)
+        at_centre = rows[(rows.tested_on == centre)]
+        trained_here = at_centre.trained_on.map(lambda centres, c=centre: centres == (c,))
+        at_centre = at_centre[(at_centre.model != LOCAL) | trained_here]
+        groups = at_centre.groupby("model", sort=False)
         for place, (_, part) in enumerate(groups):
             values = part.groupby("patient")[metric].mean().dropna().to_numpy()
             spread = np.linspace(-0.15, 0.15, len(values))

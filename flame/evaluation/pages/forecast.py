@@ -1,4 +1,4 @@
-"""Forecasts of one patient under each radiation, and the files they are written to."""
+"""Forecasts of one patient under each radiation, and the files that contain them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ class Prediction:
         baseline: images before radiotherapy on their own grid.
         forecasts: forecasts by radiation, one for each day.
         response: probability of response; None without a response model.
-        warnings: warnings to show.
+        warnings: warnings at the top of the page.
         simulated: whether the patient is simulated.
         parameters: median and bounds of the 90 % interval by parameter of the mechanistic model;
             empty without one.
@@ -49,7 +49,7 @@ class Prediction:
     relevance: Scan | None = None
 
     def volumes(self) -> pd.DataFrame:
-        """Return median and 90 % interval of the volume in ml, one row per radiation and day."""
+        """Return median and 90 % interval of the volume in ml by radiation and day."""
         rows = []
         for radiation, forecasts in self.forecasts.items():
             for f in forecasts:
@@ -68,7 +68,8 @@ class Prediction:
 def write_maps(out: Path, prediction: Prediction) -> None:
     """Write the forecasts as NIfTI files and the volumes as a table.
 
-    Each radiation and day has a probability map and a mask.
+    Each radiation and day has a probability map and a mask. With a response model, the occlusion
+    map is written, too.
 
     Args:
         out: existing folder.
@@ -96,7 +97,8 @@ def write_segmentations(
 ) -> tuple[Path, ...]:
     """Write one SEG file for each radiation, with a segment for each day, on the original images.
 
-    The files carry the patient's name, as the images do. Their names therefore omit the pseudonym.
+    The files contain the name of the patient, as the images do. The names of the files therefore
+    omit the pseudonym.
 
     Args:
         out: folder; files are written to its subfolder ``seg``.

@@ -20,14 +20,17 @@ from flame.preprocessing.stages.interpolation import resample
 COLOURS = {Radiation.PHOTON: "#1f6fb2", Radiation.PROTON: "#b58900", Radiation.CARBON: "#c0392b"}
 """Colour of each radiation in the curves."""
 _FINER = 2
-"""Image voxels per forecast voxel along each axis."""
+"""Number of image voxels per forecast voxel along each axis."""
 
 
 def render(prediction: Prediction) -> str:
-    """Return the page as HTML.
+    """Render the page.
 
     Args:
         prediction: result for the patient.
+
+    Returns:
+        The page as HTML.
     """
     environment = Environment(
         loader=PackageLoader("flame.evaluation.pages", "."),
@@ -76,26 +79,25 @@ def _parameters(prediction: Prediction) -> list[list[str]]:
 
 def _curve(prediction: Prediction) -> str:
     figure = Figure(figsize=(8.5, 3.6), layout="constrained")
-    axis, case = figure.add_subplot(), prediction.case
-    known = [(case.day, case.ml(case.tumour))]
+    axis = figure.add_subplot()
+    case = prediction.case
+    baseline_ml = case.ml(case.tumour)
+    observed = [(case.day, baseline_ml)]
     if case.earlier is not None:
-        known.insert(0, (case.earlier[0], case.ml(case.earlier[1])))
+        observed.insert(0, (case.earlier[0], case.ml(case.earlier[1])))
     for radiation, part in prediction.volumes().groupby("radiation", sort=False):
         colour = COLOURS[Radiation(str(radiation))]
-        day, middle, low, high = (
-            np.array([at, *part[name]])
-            for name, at in zip(
-                ("day", "median_ml", "low_ml", "high_ml"),
-                (case.day, known[-1][1], known[-1][1], known[-1][1]),
-                strict=True,
-            )
-        )
-        axis.plot(day, middle, "o-", color=colour, ms=3.5, label=str(radiation))
-        axis.fill_between(day, low, high, color=colour, alpha=0.13, lw=0)
-    axis.plot(*zip(*known, strict=True), "ks-", ms=4, label="known")
+        days = np.array([case.day, *part["day"]])
+        median = np.array([baseline_ml, *part["median_ml"]])
+        low = np.array([baseline_ml, *part["low_ml"]])
+        high = np.array([baseline_ml, *part["high_ml"]])
+        axis.plot(days, median, "o-", color=colour, ms=3.5, label=str(radiation))
+        axis.fill_between(days, low, high, color=colour, alpha=0.13, lw=0)
+    axis.plot(*zip(*observed, strict=True), "ks-", ms=4, label="observed")
     if case.later:
-        seen = [(day, case.ml(mask)) for day, mask in case.later]
-        axis.plot(*zip(*seen, strict=True), "ks", mfc="white", ms=4, label="seen later, not used")
+        follow_up = [(day, case.ml(mask)) for day, mask in case.later]
+        label = "observed later, not used"
+        axis.plot(*zip(*follow_up, strict=True), "ks", mfc="white", ms=4, label=label)
     axis.axvline(0, color="#888888", lw=0.8, ls=":")
     axis.set(xlabel="day from the start of radiotherapy", ylabel="gross tumour volume (ml)")
     axis.set_ylim(bottom=0)
@@ -115,7 +117,7 @@ def _volume_rows(prediction: Prediction) -> list[list[str]]:
 
 
 def _volumes(prediction: Prediction) -> dict[str, Any]:
-    """Return the volumes for the viewer: bytes in base64, first axis fastest, RAS+ axes."""
+    """Return the voxels for the viewer: bytes in base64, first axis fastest, RAS+ axes."""
     side = prediction.case.tumour.shape[0]
     return {
         "side": side,
@@ -133,15 +135,15 @@ def _images(prediction: Prediction, side: int) -> dict[Sequence, NDArray[np.floa
     """Return the images before radiotherapy on a finer cube, with grey values from 0 to 255."""
     affine = prediction.affine @ np.diag([1 / _FINER] * 3 + [1.0])
     affine[:3, 3] = (prediction.affine @ [*([(1 / _FINER - 1) / 2] * 3), 1.0])[:3]
-    found = {}
+    images = {}
     for sequence in (Sequence.T1C, Sequence.FLAIR):
         scan = prediction.baseline.scans.get(sequence)
         if scan is not None:
             voxels = resample(scan.voxels, scan.affine, affine, (side,) * 3)
             low, high = np.quantile(scan.voxels[scan.voxels != 0], [0.01, 0.995])
             grey = np.clip((voxels - low) / (high - low), 0, 1) * 255
-            found[sequence] = np.where(voxels == 0, 0, grey).astype(np.float32)
-    return found
+            images[sequence] = np.where(voxels == 0, 0, grey).astype(np.float32)
+    return images
 
 
 def _bytes(volume: NDArray[Any]) -> str:

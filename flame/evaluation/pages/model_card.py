@@ -1,23 +1,27 @@
-"""Model card (Mitchell 2019, doi:10.1145/3287560.3287596) filled from a run."""
+"""Model card (Mitchell 2019, doi:10.1145/3287560.3287596) of a run."""
 
 from flame.core.version import __version__
 from flame.evaluation.metrics.generalisation import at_centre
 from flame.evaluation.metrics.metric import METRICS
 from flame.evaluation.pages.report import models_of
-from flame.evaluation.pages.sections import Evaluation
+from flame.evaluation.pages.sections import Evaluation, headings
 
 
 def model_card(evaluation: Evaluation) -> str:
-    """Return the model card as Markdown; the owners of the model fill in its intended use.
+    """Write the model card of a run; the owners of the model complete its intended use.
 
     Args:
         evaluation: content of the report.
+
+    Returns:
+        The model card as Markdown.
     """
-    task, report = evaluation.task, evaluation.report
+    task = evaluation.task
+    report = evaluation.report
     texts = task.texts()
     kind = "simulated patients" if report.simulated else "real patients"
-    columns = list(evaluation.counts[0])
-    people = _table(columns, [[str(v) for v in row.values()] for row in evaluation.counts])
+    columns = headings(evaluation.counts[0])
+    patients = _table(columns, [[str(v) for v in row.values()] for row in evaluation.counts])
     models = models_of(report, report.metric)
     figures = []
     for centre in report.centres:
@@ -29,24 +33,24 @@ def model_card(evaluation: Evaluation) -> str:
         figures.append([centre, *cells])
     return f"""# Model card: {task.title}
 
-- **Made by** FLAME {__version__}, {texts.training}.
-- **Sees** {texts.predictors}. Missing: {texts.missing}.
-- **Gives** {texts.output} of: {texts.outcome}.
-- **For** research. Not a medical device; no decision about a patient may rest on it.
-- **Not for** patients unlike those below. Whom it is meant for, and who answers for it: *to be
-  filled in by its owners*.
+- **Model**: {texts.training}; trained with FLAME {__version__}.
+- **Input**: {texts.predictors}. Missing values: {texts.missing}.
+- **Output**: {texts.output}. Outcome: {texts.outcome}.
+- **Use**: research only. Not a medical device; not for decisions about patients.
+- **Out of scope**: patients unlike those below.
+- **Intended users and responsible persons**: *to be completed by the owners of the model*.
 
-## Patients it was trained and tested on ({kind})
+## Training and test patients ({kind})
 
-{people}
+{patients}
 
-## How it holds: {METRICS[report.metric].title} at each centre (95 % interval)
+## Performance: {METRICS[report.metric].title} at each hospital (95 % interval)
 
-{_table(["centre", *models], figures)}
+{_table(["hospital", *models], figures)}
 
-`report.html` has the rest: calibration, subgroups, what the model looks at.
+All further results are in `report.html`.
 
-## Limits
+## Limitations
 
 {"".join(f"- {text}{chr(10)}" for text in [*evaluation.warnings, *evaluation.limits])}"""
 

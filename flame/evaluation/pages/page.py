@@ -11,7 +11,8 @@ from flame.evaluation.pages.sections import Section
 from flame.federation.config import TrainConfig
 from flame.federation.tasks.registry import open_task
 
-_ENGINES = {"flare": "NVIDIA FLARE, one process a site"}
+_ENGINES = {"flare": "NVIDIA FLARE, one process per site"}
+"""Description of engines other than the one of this process."""
 
 
 def page(
@@ -22,7 +23,7 @@ def page(
     sections: list[Section],
     limits: list[str],
 ) -> str:
-    """Return the page of a training run as HTML.
+    """Render a page about a run.
 
     Args:
         config: configuration of the run.
@@ -31,8 +32,11 @@ def page(
         warnings: warnings at the top.
         sections: sections in order.
         limits: notes on how to read the page.
+
+    Returns:
+        The page as HTML.
     """
-    engine = _ENGINES.get(config.federation.engine, "in process")
+    engine = _ENGINES.get(config.federation.engine, "in-process")
     strategy = config.federation.strategy if open_task(config).learns_in_rounds else "exact sums"
     about = f"{engine} · strategy {strategy} · {len(config.training.seeds)} seed(s)"
     return filled(
@@ -49,16 +53,20 @@ def filled(
     limits: list[str],
     config: object,
 ) -> str:
-    """Return the template page.html.j2 filled with content.
+    """Fill the template page.html.j2 with content.
 
     Args:
         title: title of the page.
         about: line below the title.
-        source: what was learned from (such as patients), and whether it is simulated.
+        source: noun for the data (such as patients), and whether they are simulated; None where
+            it is unknown.
         warnings: warnings at the top.
         sections: sections in order.
         limits: notes on how to read the page.
         config: configuration, printed as TOML.
+
+    Returns:
+        The page as HTML.
     """
     environment = Environment(
         loader=PackageLoader("flame.evaluation.pages", "."),
@@ -79,10 +87,13 @@ def filled(
 
 
 def without_paths(config: TrainConfig) -> TrainConfig:
-    """Return the configuration with file names instead of paths, as reports leave the machine.
+    """Replace paths in a configuration by file names, because reports leave the machine.
 
     Args:
         config: configuration of the run.
+
+    Returns:
+        The configuration without folders.
     """
     data = replace(
         config.data, bids=Path(config.data.bids).name, table=Path(config.data.table).name

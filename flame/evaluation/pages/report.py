@@ -1,4 +1,4 @@
-"""Report of a run, the same for every task: cohorts, generalisation, differences and limits."""
+"""Report of a run for every task: cohorts, generalisation, differences and limitations."""
 
 from typing import Any
 
@@ -10,22 +10,30 @@ from flame.evaluation.metrics.metric import METRICS, Metric
 from flame.evaluation.metrics.out_of_sample import LEFT_OUT
 from flame.evaluation.pages.checklist import checklist
 from flame.evaluation.pages.page import page
-from flame.evaluation.pages.sections import Cell, Evaluation, Section, figure_cell
+from flame.evaluation.pages.sections import Cell, Evaluation, Section, figure_cell, headings
 from flame.federation.task import Row, Task
 from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
 
 _ORDER = (UNSEEN, FEDERATED, PERSONALISED, LOCAL, LEFT_OUT.format(POOLED), POOLED)
-_COHORTS, _FEW = "cohorts", 30
-"""HTML id of the table of centres, and number of patients below which a centre gets a warning."""
+"""Order of the models in tables."""
+_COHORTS = "cohorts"
+"""HTML id of the table of centres."""
+_FEW = 30
+"""Number of patients below which a centre gets a warning."""
 
 
 def render(evaluation: Evaluation) -> str:
-    """Return the report as HTML.
+    """Render the report.
 
     Args:
         evaluation: content of the report.
+
+    Returns:
+        The report as HTML.
     """
-    task, report, counts = evaluation.task, evaluation.report, evaluation.counts
+    task = evaluation.task
+    report = evaluation.report
+    counts = evaluation.counts
     config = task.config
     rows = [[str(v) for v in row.values()] for row in counts]
     matrices = [_matrix(report, name) for name in shown_metrics(task)]
@@ -35,7 +43,7 @@ def render(evaluation: Evaluation) -> str:
         report.simulated,
         [*evaluation.warnings, *_few(counts)],
         [
-            Section(_COHORTS, "Cohorts", "", list(counts[0]), rows),
+            Section(_COHORTS, "Cohorts", "", headings(counts[0]), rows),
             held_out_table(report),
             *matrices[:1],
             _differences(report, config.evaluation.margin),
@@ -45,19 +53,21 @@ def render(evaluation: Evaluation) -> str:
         ],
         [
             *evaluation.limits,
-            "Intervals reflect the patients tested, not the choice of training patients or seeds.",
-            "Curves and dots of small groups show single patients; share them with care.",
+            "Intervals reflect the sampling of test patients, not of training patients or seeds.",
+            "Curves and dots of small groups can reveal single patients; share them with care.",
         ],
     )
 
 
 def shown_metrics(task: Task[Any]) -> list[str]:
-    """Return the metrics that a report shows, the main one first.
-
-    These are the metrics of the task and of its configuration without detailed ones.
+    """Select the metrics that a report shows.
 
     Args:
         task: task of the run.
+
+    Returns:
+        Names of the metrics of the task and of its configuration, without detailed ones; the main
+        metric comes first.
     """
     names = dict.fromkeys((*task.metrics, *task.config.evaluation.metrics))
     return [name for name in names if not METRICS[name].detail]
@@ -68,30 +78,38 @@ def _few(counts: list[Row]) -> list[str]:
     if not small:
         return []
     return [
-        f"Fewer than {_FEW} patients at {', '.join(small)}: intervals there are wide, and a "
-        "difference between models is more likely chance than not."
+        f"Fewer than {_FEW} patients at {', '.join(small)}: the intervals are wide there, and "
+        "differences between models may be due to chance."
     ]
 
 
 def models_of(report: GeneralisationReport, metric: str) -> list[str]:
-    """Return the models in the order of the tables, baselines last.
+    """List the models that have a score at a centre.
 
     Args:
         report: scores of the run.
         metric: name of the metric.
+
+    Returns:
+        Names of the models in the order of the tables, baselines last.
     """
-    found = [m for c in report.centres for m in at_centre(report, metric, c)]
-    named = dict.fromkeys([m for m in _ORDER if m in found] + found)
-    return list(named)
+    models = [model for centre in report.centres for model in at_centre(report, metric, centre)]
+    ordered = dict.fromkeys([model for model in _ORDER if model in models] + models)
+    return list(ordered)
 
 
 def held_out_table(report: GeneralisationReport) -> Section:
-    """Return the main table: one row for each centre, then the summaries over centres.
+    """Build the main table of the report.
 
     Args:
         report: scores of the run.
+
+    Returns:
+        A section with one row for each centre, followed by the summaries over centres, and one
+        column for each model.
     """
-    measure, models = METRICS[report.metric], models_of(report, report.metric)
+    measure = METRICS[report.metric]
+    models = models_of(report, report.metric)
     rows: list[list[str | Cell]] = []
     for centre in report.centres:
         scores = at_centre(report, report.metric, centre)
@@ -100,65 +118,77 @@ def held_out_table(report: GeneralisationReport) -> Section:
         rows.append([centre, str(most.n), str(most.events), *cells])
     over = {o.model: o for o in over_centres(report)}
     texts: dict[str, list[Cell]] = {
-        "worst centre": [
+        "worst hospital": [
             Cell(f"{over[m].worst_value:.2f}", over[m].worst) if m in over else _NONE
             for m in models
         ],
-        "mean over centres": [_pooled(over[m].effects, "") if m in over else _NONE for m in models],
-        "a new centre": [_pooled(over[m].effects, "new_") if m in over else _NONE for m in models],
+        "mean over hospitals": [
+            _pooled(over[m].effects, "") if m in over else _NONE for m in models
+        ],
+        "new hospital": [_pooled(over[m].effects, "new_") if m in over else _NONE for m in models],
         "I² / τ²": [_spread(over[m].effects) if m in over else _NONE for m in models],
     }
     rows += [[name, "", "", *cells] for name, cells in texts.items()]
     note = (
-        f"{measure.title} with its 95 % interval. {measure.note} A column is a model: leave-one-"
-        "out models never saw the centre of the row; others were trained there too and predict "
-        "their patients by cross-validation. Pooled training moves data between hospitals: it is "
-        "the yardstick, not a way of working. Mean, I², τ² and the 95 % prediction interval of a "
-        "new centre are random effects (DerSimonian and Laird"
-        f"{', on the logit scale' if measure.bounded else ''}); few centres say little about "
-        "another one."
+        f"{measure.title} with 95 % intervals. {measure.note} Each column is a model. Leave-one-"
+        "out models were not trained at the hospital of the row (external validation). Local, "
+        "personalised, federated and pooled models were also trained there, and predict its "
+        "patients by cross-validation. Pooled training would move data between hospitals and only "
+        "serves as a reference. Mean, I², τ² and the 95 % prediction interval for a new hospital "
+        "come from a random-effects model (DerSimonian and Laird"
+        f"{', on the logit scale' if measure.bounded else ''}). With few hospitals these estimates "
+        "are uncertain."
     )
-    columns = ["centre", "n", "events", *models]
-    return Section("generalisation", "Does it hold at each hospital?", note, columns, rows)
+    columns = ["hospital", "n", "events", *models]
+    return Section("generalisation", "Performance at each hospital", note, columns, rows)
 
 
 _NONE = Cell("", empty=True)
+"""Cell without a value."""
 
 
 def _pooled(effects: object, prefix: str) -> Cell:
-    mean, low, high = (getattr(effects, n) for n in ("mean", f"{prefix}low", f"{prefix}high"))
+    low = getattr(effects, f"{prefix}low")
+    high = getattr(effects, f"{prefix}high")
     if not np.isfinite(low):
         return Cell(getattr(effects, "reason", ""), empty=True)
     if prefix:
         return Cell(f"{low:.2f} to {high:.2f}")
+    mean = getattr(effects, "mean", np.nan)
     return Cell(f"{mean:.2f}", f"{low:.2f} to {high:.2f}")
 
 
 def _spread(effects: object) -> Cell:
-    i2, tau2 = getattr(effects, "i2", np.nan), getattr(effects, "tau2", np.nan)
+    i2 = getattr(effects, "i2", np.nan)
+    tau2 = getattr(effects, "tau2", np.nan)
     return Cell(f"{i2:.0%}", f"{tau2:.3f}") if np.isfinite(i2) else _NONE
 
 
 def _matrix(report: GeneralisationReport, metric: str) -> Section:
     """Return the table of training centres by test centre.
 
-    Models trained without the test centre share a row, as each column has its own.
+    Models trained without the test centre share one row, because each column has its own model.
     """
     measure = METRICS[metric]
     rows: dict[tuple[str, str], dict[str, CentreScore]] = {}
     for s in report.scores:
         if s.metric == metric:
-            everyone = len(s.trained_on) == len(report.centres)
-            own = s.model == PERSONALISED
-            origin = "all, then itself" if own else "all" if everyone else "all others"
-            origin = s.trained_on[0] if s.model == LOCAL else origin
+            origin = "all" if len(s.trained_on) == len(report.centres) else "all others"
+            if s.model == PERSONALISED:
+                origin = "all, then the test hospital"
+            elif s.model == LOCAL:
+                origin = s.trained_on[0]
             rows.setdefault((s.model, origin), {})[s.tested_on] = s
     return Section(
         f"matrix-{metric.replace(' ', '-')}",
-        f"{measure.title}: trained on, tested on",
-        f"{measure.note} Every model at every centre; rows say where it was trained.",
+        f"{measure.title} by training and test hospital",
+        f"{measure.note} Each row is a model with its training hospitals, and each column is a "
+        "test hospital.",
         ["model", "trained on", *report.centres],
-        [[*key, *(_cell(by.get(c), measure) for c in report.centres)] for key, by in rows.items()],
+        [
+            [*key, *(_cell(by_centre.get(c), measure) for c in report.centres)]
+            for key, by_centre in rows.items()
+        ],
         folded=metric != report.metric,
     )
 
@@ -181,16 +211,20 @@ def _differences(report: GeneralisationReport, margin: float | None) -> Section:
         rows.setdefault(key, {})[d.tested_on] = _gap(d, margin)
     margin = METRICS[report.metric].margin if margin is None else margin
     note = (
-        "The first model less the second on the same patients, bootstrap over patients. Not worse: "
-        f"the interval stays within a margin of {margin:g} ({METRICS[report.metric].title}), "
-        "fixed before training; worse: all of it lies beyond."
+        "First model minus second model on the same patients, with 95 % bootstrap intervals over "
+        "patients. Not worse: the whole interval lies within the non-inferiority margin of "
+        f"{margin:g} ({METRICS[report.metric].title}), which was fixed before training. Worse: the "
+        "whole interval lies beyond the margin."
     )
     return Section(
         "differences",
         "Paired differences",
         note,
-        ["comparison", "measure", *report.centres],
-        [[*key, *(by.get(c, _NONE) for c in report.centres)] for key, by in rows.items()],
+        ["comparison", "metric", *report.centres],
+        [
+            [*key, *(by_centre.get(c, _NONE) for c in report.centres)]
+            for key, by_centre in rows.items()
+        ],
     )
 
 

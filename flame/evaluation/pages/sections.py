@@ -1,6 +1,6 @@
 """Parts of a page: cells, sections, and the content of a report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +16,10 @@ class Cell:
     """A cell of a table.
 
     Args:
-        text: the value, or the reason why there is none.
-        interval: the interval, shown smaller.
-        colour: CSS background colour.
-        empty: whether there is no value.
+        text: the value, or the reason why it is undefined.
+        interval: the interval, shown in a smaller font.
+        colour: CSS background colour; empty: none.
+        empty: whether the cell has no value.
     """
 
     text: str
@@ -29,14 +29,17 @@ class Cell:
 
 
 def figure_cell(value: float, low: float, high: float, reason: str = "", colour: str = "") -> Cell:
-    """Return a cell with a value and its interval, or with the reason why there is none.
+    """Build a cell with a value and its interval, or with the reason why it is undefined.
 
     Args:
         value: the value; NaN where undefined.
         low: lower bound of the interval.
         high: upper bound of the interval.
         reason: why the value is undefined.
-        colour: CSS background colour.
+        colour: CSS background colour; empty: none.
+
+    Returns:
+        The cell, with two decimals.
 
     Example:
         >>> figure_cell(0.713, 0.62, 0.8)
@@ -45,6 +48,22 @@ def figure_cell(value: float, low: float, high: float, reason: str = "", colour:
     if not np.isfinite(value):
         return Cell(reason, empty=True)
     return Cell(f"{value:.2f}", f"{low:.2f} to {high:.2f}", colour)
+
+
+def headings(names: Iterable[str]) -> list[str]:
+    """Return the headings of a table of centres, with "hospital", the word of user texts.
+
+    Args:
+        names: names of the columns.
+
+    Returns:
+        The names, with "centre" replaced by "hospital".
+
+    Example:
+        >>> headings(["centre", "patients"])
+        ['hospital', 'patients']
+    """
+    return ["hospital" if name == "centre" else name for name in names]
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from flame.evaluation.pages.figures import panels, to_svg
 from flame.federation.gossip.network import GossipNetwork
 
 _NODES_DRAWN = 60
-"""Largest graph with a Kamada-Kawai layout; larger ones get a faster spring layout."""
+"""Largest number of nodes with a Kamada-Kawai layout; larger graphs get a faster spring layout."""
 
 
 def accuracy_figure(rows: pd.DataFrame) -> str:
@@ -57,14 +57,15 @@ def node_figure(rows: pd.DataFrame) -> str:
         The figure as an SVG element.
     """
     methods = list(dict.fromkeys(rows.method))
-    high, wide = -(-len(methods) // 3), min(3, len(methods))
-    figure = Figure(figsize=(3.6 * wide, 2.4 * high), layout="constrained")
+    rows_of_panels = -(-len(methods) // 3)
+    columns = min(3, len(methods))
+    figure = Figure(figsize=(3.6 * columns, 2.4 * rows_of_panels), layout="constrained")
     low = np.nanquantile(rows.accuracy, 0.02)
     nodes = list(dict.fromkeys(rows.node))
     known = rows.pivot_table(index="node", columns="step", values="changed", aggfunc="max")
     changed = known.reindex(nodes).to_numpy(bool)
     for place, method in enumerate(methods):
-        axis = figure.add_subplot(high, wide, place + 1)
+        axis = figure.add_subplot(rows_of_panels, columns, place + 1)
         part = rows[rows.method == method]
         values = part.pivot_table(index="node", columns="step", values="accuracy").reindex(nodes)
         steps = values.columns.to_numpy()
@@ -92,14 +93,15 @@ def drift_figure(rows: pd.DataFrame) -> str:
         The figure as an SVG element.
     """
     titles = {
-        "moved": "mean model moved",
+        "moved": "movement of the mean model",
         "divergence": "divergence before mixing",
-        "consensus": "consensus distance after",
+        "consensus": "consensus distance after mixing",
         "earlier": "accuracy on earlier batches",
     }
     figure, axes = panels(len(titles), height=2.8)
     for axis, (column, title) in zip(axes, titles.items(), strict=True):
-        _by_step(axis, rows, column, since=int(column != "earlier"))  # of the training before
+        # All but the accuracy on earlier batches are of the training in the step before.
+        _by_step(axis, rows, column, since=int(column != "earlier"))
         axis.set_title(title, fontsize=8)
         axis.set_xlabel("step")
         axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))

@@ -1,4 +1,4 @@
-"""Page of ``flame stream``: a comparison of methods on a stream that drifts."""
+"""Page of ``flame stream``: a comparison of methods on a drifting stream."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from flame.streams.measures import Interval
 from flame.streams.stream import Stream
 
 _NAMED = 10
-"""Largest number of classes that are listed with their shares."""
+"""Largest number of classes that the page lists with their shares."""
 
 
 def render(
@@ -36,13 +36,16 @@ def render(
     rows: pd.DataFrame,
     figures: dict[str, dict[str, Interval]],
 ) -> str:
-    """Return the page as HTML.
+    """Render the page.
 
     Args:
         config: configuration of the stream.
         stream: stream of the first seed.
         rows: test-then-train results of all methods and seeds, one row for each step and node.
-        figures: summary figures over seeds, by method and name.
+        figures: mean and interval over seeds, by method and name of the measure.
+
+    Returns:
+        The page as HTML.
     """
     sections = [
         summary_section(figures),
@@ -50,24 +53,25 @@ def render(
         Section(
             "time",
             "Accuracy over time",
-            "Mean over nodes and seeds, before each step's training. Grey: the share of nodes "
-            "whose concept had just changed.",
+            "Mean over nodes and seeds, measured before the training of each step. Grey bars: "
+            "share of nodes whose concept has just changed.",
             figure=Markup(accuracy_figure(rows)),
         ),
         Section(
             "nodes",
-            "Node by node",
-            "A row a node and a column a step, mean over seeds; "
-            "a line where the node's concept changed.",
+            "Accuracy of each node",
+            "Each row is a node and each column a step; mean over seeds. White lines mark steps at "
+            "which the concept of a node changes.",
             figure=Markup(node_figure(rows)),
         ),
         Section(
             "drift",
-            "What drift does to models",
-            "How far the mean model moved in a step's training; how far nodes' models lay from "
-            "their mean before the first mixing of a step (of methods with one model a node "
-            "that is mixed) and after the last; accuracy of each model, when a step's batch "
-            "comes, on those of earlier steps, which falls where it forgets.",
+            "Effects of drift on the models",
+            "Movement: distance that the mean model moves in the training of a step. Divergence: "
+            "distance of the nodes' models from their mean before the first mixing of a step, for "
+            "methods that mix one model per node. Consensus distance: the same distance after the "
+            "last mixing. Accuracy on earlier batches: accuracy of each model on the batches of "
+            "earlier steps when the batch of a step arrives; it falls if the model forgets.",
             figure=Markup(drift_figure(rows)),
         ),
         *detection_sections(config, stream, rows),
@@ -76,7 +80,7 @@ def render(
     about = f"{len(stream.nodes)} nodes · {len(stream.batches)} steps · {len(config.seeds)} seed(s)"
     about += f" · {_classes(stream)}"
     return filled(
-        "Learning on a stream that drifts",
+        "Learning from a drifting stream",
         about,
         (_subject(config), stream.simulated),
         _warnings(config),
@@ -87,13 +91,14 @@ def render(
 
 
 _LIMITS = [
-    "Every accuracy is on rows before anybody learned from them (test, then train), against true "
-    "labels where noise is declared. Handwritten digits are drawn from 1797, and come again.",
-    "Intervals are over seeds, which draw rows and first weights; of real data the rows are the "
-    "same for every seed, but for the node that each is dealt to.",
-    "An oracle is told the true concepts, which nobody knows outside a simulation. It is no strict "
-    "upper bound: it starts each concept anew and shares nothing between concepts.",
-    "Bytes are those of numbers in 32 bits that a node sends until the last test, without headers.",
+    "Accuracy is measured on rows before any node learns from them (test, then train). If a stream "
+    "declares label noise, predictions are compared with the true labels. Handwritten digits are "
+    "drawn from 1797 images, which recur.",
+    "Intervals are over seeds, which determine the drawn rows and the initial weights. Real data "
+    "have the same rows for every seed; only their assignment to nodes can differ.",
+    "An oracle receives the true concepts, which are known in simulations only. It is not a strict "
+    "upper bound: it starts each concept from new weights and shares nothing between concepts.",
+    "Bytes count the 32-bit numbers that a node sends until the last test, without headers.",
 ]
 
 
@@ -101,7 +106,7 @@ def _classes(stream: Stream) -> str:
     """Return the number of classes, or their names with their shares of the first seed's rows."""
     if len(stream.classes) > _NAMED:
         return f"{len(stream.classes)} classes"
-    truth = np.concatenate([batch.truth[batch.there] for batch in stream.batches])
+    truth = np.concatenate([batch.truth[batch.exists] for batch in stream.batches])
     shares = np.bincount(truth, minlength=len(stream.classes)) / len(truth)
     named = zip(stream.classes, shares, strict=True)
     return "classes " + ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in named)
@@ -114,7 +119,7 @@ def _subject(config: StreamConfig) -> str:
 def _warnings(config: StreamConfig) -> list[str]:
     if len(config.seeds) > 1:
         return []
-    return ["One seed alone: there are no intervals, and differences may be chance."]
+    return ["Only one seed: there are no intervals, and differences may be due to chance."]
 
 
 def _left_out(stream: Stream) -> list[str]:
@@ -122,8 +127,8 @@ def _left_out(stream: Stream) -> list[str]:
         return []
     return [
         f"{stream.left_out} of {stream.left_out + stream.rows} rows of the tables are in no batch: "
-        "their time or outcome is not known, does not count, lies in the next step, or there were "
-        "more than table.rows."
+        "their time or outcome is unknown, their outcome is not among table.among or becomes known "
+        "in a later step only, or the table has more than table.rows rows."
     ]
 
 
@@ -139,17 +144,17 @@ def _without_paths(config: StreamConfig) -> StreamConfig:
 def _topology(config: StreamConfig, stream: Stream) -> list[Section]:
     if all(method.exchange != "gossip" for method in config.all_methods.values()):
         return []
-    peers = GossipNetwork(config.gossip, stream.nodes, stream.links)
+    network = GossipNetwork(config.gossip, stream.nodes, stream.links)
     gossip = config.gossip
-    least = "in the mean" if gossip.topology in CHANGING else "at least"
+    qualifier = "on average" if gossip.topology in CHANGING else "at least"
     if gossip.method == PUSH_SUM:
-        least = "in the long run"
+        qualifier = "in the long run"
     note = (
-        f"{gossip.topology}: spectral gap {peers.gap:.4f} with its weights (the share of "
-        f"disagreement that a round takes away {least}), {peers.diameter} rounds until "
-        f"everybody can have heard of everybody. Method {gossip.method}, which learners of "
-        f"several models a node and reset-and-gate do not follow; {100 * gossip.loss:.0f} % of "
-        "messages are lost."
+        f"{gossip.topology}: spectral gap {network.gap:.4f} of the mixing weights (each round "
+        f"removes {qualifier} this share of the disagreement). After {network.diameter} rounds, "
+        f"information from every node can have reached all others. Gossip method: {gossip.method}, "
+        "which learners with several models per node and reset-and-gate do not use. "
+        f"{100 * gossip.loss:.0f} % of the messages are lost."
     )
-    figure = Markup(topology_figure(peers, stream.nodes))
-    return [Section("topology", "Who hears whom", note, figure=figure)]
+    figure = Markup(topology_figure(network, stream.nodes))
+    return [Section("topology", "Communication graph", note, figure=figure)]

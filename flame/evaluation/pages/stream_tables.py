@@ -1,4 +1,4 @@
-"""Tables of the page of ``flame stream``: methods, paired comparison and detectors."""
+"""Tables of the page of ``flame stream``: methods, paired comparison and drift detectors."""
 
 from collections.abc import Hashable
 
@@ -14,8 +14,9 @@ from flame.streams.measures import Interval, area_lost, gap_closed, interval
 from flame.streams.stream import Stream
 
 OWN = "evidence-gossip"
-"""Method that is compared with all others where the run has it."""
+"""Method that is compared with all others if the run has it."""
 _Scored = tuple[Hashable, float]
+"""Name and accuracy of a method."""
 _PERCENT = ("accuracy", "without_changes", "worst_node", "forgetting", "detected")
 _TITLES = {
     "accuracy": "accuracy, %",
@@ -23,27 +24,32 @@ _TITLES = {
     "worst_node": "worst node, %",
     "recovery": "recovery, steps",
     "forgetting": "forgetting, %",
-    "detected": "changes noticed, %",
-    "false_alarms": "false alarms in 100 steps",
+    "detected": "changes detected, %",
+    "false_alarms": "false alarms per 100 steps",
     "consensus": "consensus distance",
-    "bytes": "kB a node",
+    "bytes": "kB per node",
 }
 
 
 def _cell(figure: Interval, scale: float = 1.0) -> Cell | str:
     if not np.isfinite(figure.value):
-        return Cell("none to measure", empty=True)
-    value, low, high = (scale * part for part in figure)
+        return Cell("undefined", empty=True)
+    value = scale * figure.value
+    low = scale * figure.low
+    high = scale * figure.high
     digits = 1 if abs(value) >= 1 or scale > 1 else 3
     between = f"{low:.{digits}f} to {high:.{digits}f}" if np.isfinite(low) else ""
     return Cell(f"{value:.{digits}f}", between)
 
 
 def summary_section(figures: dict[str, dict[str, Interval]]) -> Section:
-    """Return the table with the figures of every method.
+    """Build the table of all methods.
 
     Args:
-        figures: mean and interval over seeds, by method and name.
+        figures: mean and interval over seeds, by method and name of the measure.
+
+    Returns:
+        A section with one row for each method and one column for each measure.
     """
     scales = {**dict.fromkeys(_PERCENT, 100.0), "bytes": 1e-3}
     rows = [
@@ -51,53 +57,60 @@ def summary_section(figures: dict[str, dict[str, Interval]]) -> Section:
         for method, each in figures.items()
     ]
     note = (
-        "Mean and 95 % interval over seeds. Every step of every node counts "
-        "alike. Recovery: steps from a change on until a node is at 95 % of before, or to the "
-        "end. Forgetting: how much worse a node does a step after a concept came back than when "
-        "it last had it. Changes noticed and false alarms: of methods that look for them."
+        "Mean and 95 % interval over seeds; all steps and nodes have equal weight. Recovery: steps "
+        "from a change until a node reaches 95 % of its accuracy before, or until the end of the "
+        "run. Forgetting: loss of accuracy of a node from its last step with a concept to one step "
+        "after the concept returns. Changes detected and false alarms: for methods that raise "
+        "alarms."
     )
     return Section("summary", "Methods", note, ["method", *_TITLES.values()], rows)
 
 
 def comparison_section(config: StreamConfig, rows: pd.DataFrame) -> Section:
-    """Return the table with the accuracy of one method minus that of each other, paired by seed.
+    """Build the table that compares the accuracy of one method with that of each other method.
 
-    The method is evidence gossip where the run has it, else the first one.
+    The method is evidence gossip if the run has it, else the first one.
 
     Args:
         config: configuration of the stream.
         rows: test-then-train results of all methods and seeds.
+
+    Returns:
+        A section with one row for each method: the accuracy of the one method minus its accuracy,
+        paired by seed, and its area lost to the oracle.
     """
     methods = config.all_methods
     first = OWN if OWN in methods else next(iter(methods))
-    told = [m for m, how in methods.items() if LEARNERS[how.learner].is_told]
+    oracles = [name for name, how in methods.items() if LEARNERS[how.learner].is_oracle]
     score = rows.groupby(["method", "seed"]).accuracy.mean().unstack(0)
-    others = [m for m in methods if m != first]
-    fair = [m for m in others if m not in told]
+    others = [name for name in methods if name != first]
+    fair = [name for name in others if name not in oracles]
     best = score[fair].mean().idxmax() if fair else ""
-    oracle = told[0] if told else ""
-    found = []
-    for other in [first, *others]:
-        less = interval(score[first] - score[other])
-        cells: list[str | Cell] = [other, "" if other == first else _cell(less, 100)]
+    oracle = oracles[0] if oracles else ""
+    table = []
+    for method in [first, *others]:
+        difference = interval(score[first] - score[method])
+        cells: list[str | Cell] = [method, "" if method == first else _cell(difference, 100)]
         lost: str | Cell = ""
-        if oracle and other != oracle:
-            parts = [
+        if oracle and method != oracle:
+            areas = [
                 area_lost(part, rows[(rows.method == oracle) & (rows.seed == seed)])
-                for seed, part in rows[rows.method == other].groupby("seed")
+                for seed, part in rows[rows.method == method].groupby("seed")
             ]
-            lost = _cell(interval(np.array(parts)))
-        found.append([*cells, lost])
-    note = f"What {first} has more in accuracy, in points, paired by seed."
-    if oracle and first not in told and best:
+            lost = _cell(interval(np.array(areas)))
+        table.append([*cells, lost])
+    note = (
+        f"Difference: accuracy of {first} minus that of the method, in percentage points, paired "
+        "by seed. Area lost: sum over steps of the accuracy of the oracle minus that of the method."
+    )
+    if oracle and first not in oracles and best:
         note += gap_in_words(first, *(score[[first, best, oracle]].mean().items()))
-    title = f"{first} against the others"
     return Section(
         "compared",
-        title,
+        f"{first} compared with the other methods",
         note,
-        ["method", f"{first} less this, points", "area lost to the oracle, steps"],
-        found,
+        ["method", "difference, percentage points", "area lost to the oracle, steps"],
+        table,
     )
 
 
@@ -111,44 +124,58 @@ def gap_in_words(name: str, own: _Scored, best: _Scored, oracle: _Scored) -> str
         oracle: name and accuracy of the oracle, which uses the true concepts.
 
     Returns:
-        One or two sentences.
+        Sentences that begin with a space.
     """
-    (_, mine), (other, theirs), (told, most) = own, best, oracle
-    text = f" The best method that is not told the concepts is {other}; {told}, which is, "
-    if most <= theirs:
+    accuracy = own[1]
+    best_name, best_accuracy = best
+    oracle_name, oracle_accuracy = oracle
+    text = (
+        f" Of the other methods that do not use the true concepts, {best_name} is best. "
+        f"The method {oracle_name}, which uses them, "
+    )
+    if oracle_accuracy <= best_accuracy:
         return text + "is no better."
-    text += f"has {100 * (most - theirs):.1f} points more. "
-    if mine < theirs:
-        return text + f"{name} is {100 * (theirs - mine):.1f} points below {other}."
-    return text + f"{name} closes {100 * gap_closed(mine, theirs, most):.0f} % of that gap."
+    gap = 100 * (oracle_accuracy - best_accuracy)
+    text += f"is {gap:.1f} percentage points better. "
+    if accuracy < best_accuracy:
+        shortfall = 100 * (best_accuracy - accuracy)
+        return text + f"{name} is {shortfall:.1f} percentage points below {best_name}."
+    share = 100 * gap_closed(accuracy, best_accuracy, oracle_accuracy)
+    return text + f"{name} closes {share:.0f} % of that gap."
 
 
 def detection_sections(config: StreamConfig, stream: Stream, rows: pd.DataFrame) -> list[Section]:
-    """Return the table of drift detectors on errors and on features; empty without detectors.
+    """Build the table of drift detectors on errors and on features.
 
     Args:
         config: configuration of the stream.
         stream: stream of the first seed.
         rows: test-then-train results of all methods and seeds.
+
+    Returns:
+        A list of one section; empty if the run has no detectors.
     """
     if not config.detectors:
         return []
-    watched = {f"errors of {m}": part for m, part in rows.groupby("method", sort=False)}
-    watched["features, no labels"] = label_free(stream, config.detectors)
+    monitored = {f"errors of {m}": part for m, part in rows.groupby("method", sort=False)}
+    monitored["features, no labels"] = label_free(stream, config.detectors)
     cells = []
-    for what, part in watched.items():
+    for source, part in monitored.items():
         for name in [n for n in config.detectors if f"alarm_{n}" in part]:
-            noticed, delay, false = detection(part, f"alarm_{name}")
-            waited = f"{delay:.0f}" if noticed > 0 else "none noticed"
-            told = [f"{100 * noticed:.0f} %", waited] if rows.changed.any() else ["", ""]
-            cells.append([what, name, *told, f"{false:.1f}"])
+            detected, delay, false_alarms = detection(part, f"alarm_{name}")
+            detection_cells = ["", ""]
+            if rows.changed.any():
+                median_delay = f"{delay:.0f}" if detected > 0 else "none detected"
+                detection_cells = [f"{100 * detected:.0f} %", median_delay]
+            cells.append([source, name, *detection_cells, f"{false_alarms:.1f}"])
     note = (
-        "Detectors on each node's errors, and on its features without labels (of the first seed; "
-        "each feature is watched, and the first alarm counts): changes noticed at their steps, "
-        "the median rows until then, and the share of other steps of a node with an alarm, but for "
-        "the one right after a change. Features cannot show a concept that changes labels alone."
+        "Detectors monitor the errors of each node, and its features without labels (first seed; "
+        "each feature is monitored, and the first alarm counts). Detected: share of changes with "
+        "an alarm during the change. Delay: median number of rows until that alarm. Calm steps are "
+        "the steps of a node without a change, except the step after a change. Features cannot "
+        "reveal a change that affects the labels only."
     )
     if not rows.changed.any():
-        note += " Nobody knows of a change here: alarms may be false, or not."
-    columns = ["watched", "detector", "noticed", "delay, rows", "alarms in 100 calm steps"]
-    return [Section("detectors", "Detectors", note, columns, cells, folded=True)]
+        note += " This stream has no known changes, so an alarm may be true or false."
+    columns = ["monitored", "detector", "detected", "delay, rows", "alarms per 100 calm steps"]
+    return [Section("detectors", "Drift detectors", note, columns, cells, folded=True)]

@@ -9,22 +9,23 @@ from flame.core.errors import BadInput
 FOLDER = "tensorboard"
 """Folder of the event files inside the run folder."""
 _FIGURES = ("loss", "seconds", "validation")
+"""Columns of the history that become curves."""
 
 
 def export(history: pd.DataFrame, run: Path) -> None:
-    """Write event files: one folder for each training, one curve for each site and figure.
+    """Write event files: one folder for each training, one curve for each site and column.
 
-    The figures are loss, seconds and validation loss. Earlier event files are replaced, so that an
+    The columns are loss, seconds and validation loss. Earlier event files are replaced, so an
     export can be repeated during a run.
 
     Args:
-        history: table as in history.csv.
+        history: table of history.csv.
         run: run folder.
 
     Raises:
         BadInput: TensorBoard is not installed.
     """
-    import flame.core.keras_import  # noqa: F401  (TensorBoard loads TensorFlow where it is there)
+    import flame.core.keras_import  # noqa: F401  (TensorBoard imports TensorFlow)
 
     try:
         from tensorboard.summary import Writer

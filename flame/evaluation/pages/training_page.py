@@ -1,4 +1,4 @@
-"""Page of ``flame monitor``: the progress of training, during a run or after it."""
+"""Page of ``flame monitor``: training progress, during a run or after it."""
 
 import pandas as pd
 from markupsafe import Markup
@@ -11,20 +11,23 @@ from flame.federation.config import TrainConfig
 from flame.federation.trainings import LOCAL, POOLED
 
 _SHOWN = 6
-"""Largest number of trainings that are drawn."""
+"""Largest number of trainings whose losses are drawn."""
 
 
 def render(config: TrainConfig, simulated: bool | None, history: pd.DataFrame) -> str:
-    """Return the page as HTML.
+    """Render the page.
 
     Args:
         config: configuration of the run.
         simulated: whether the patients are simulated; None where it is unknown.
-        history: table as in history.csv, oldest training first.
+        history: table of history.csv, oldest training first.
+
+    Returns:
+        The page as HTML.
     """
     trainings = list(history.groupby("training", sort=False))
     note = (
-        f"{len(trainings)} have begun, the newest first; a training has at most "
+        f"Trainings that have begun: {len(trainings)}, newest first. Each has at most "
         f"{config.training.rounds} rounds."
     )
     sections = [
@@ -32,48 +35,51 @@ def render(config: TrainConfig, simulated: bool | None, history: pd.DataFrame) -
             "trainings",
             "Trainings",
             note,
-            ["training", "rounds", "mean loss", "validation", "s a round"],
+            ["training", "rounds", "mean loss", "validation loss", "seconds per round"],
             [_training(str(name), part) for name, part in reversed(trainings)],
         ),
         Section(
             "sites",
             "Sites",
-            "Rounds that a site answered and rounds that went on without it.",
-            ["site", "answered", "lost", "why, the last time", "patients", "median s"],
+            "Rounds in which a site replied, and rounds that continued without it.",
+            ["site", "rounds", "lost rounds", "last reason", "patients", "median seconds"],
             [_site(str(name), part) for name, part in history.groupby("site")],
         ),
         Section(
             "losses",
             "Losses",
-            f"On the patients trained on, of the last {_SHOWN} federated trainings; black: "
-            "the mean over sites by their patients.",
+            f"Training loss of the last {_SHOWN} federated trainings. Black: mean over sites, "
+            "weighted by their numbers of patients.",
             figure=Markup(_losses(history)),
         ),
     ]
     limits = [
-        "A loss on the patients trained on says nothing about how a model holds on others; "
-        "flame evaluate does.",
+        "The training loss does not show how a model performs on other patients; see the report "
+        "of flame evaluate.",
         "A real federation trains no pooled model.",
     ]
-    return page(config, "How training goes", simulated, [], sections, limits)
+    return page(config, "Training progress", simulated, [], sections, limits)
 
 
 def _training(name: str, part: pd.DataFrame) -> list[str]:
     last = part[part["round"] == part["round"].max()]
-    kept = last.get("validation", pd.Series(dtype=float)).mean()
+    rounds = f"{last['round'].iloc[0]}"
+    validation = last.get("validation", pd.Series(dtype=float)).mean()
     seconds = part.groupby("round").round_seconds.first().median()
-    return [name, f"{last['round'].iloc[0]}", _number(_mean(last)), _number(kept), f"{seconds:.2f}"]
+    return [name, rounds, _number(_mean(last)), _number(validation), f"{seconds:.2f}"]
 
 
 def _site(name: str, part: pd.DataFrame) -> list[str]:
     lost = part[part.lost.notna() & (part.lost != "")]
-    there = part.drop(lost.index)
-    why = str(lost.lost.iloc[-1]) if len(lost) else ""
-    patients = f"{there.patients.max():.0f}" if len(there) else ""
-    return [name, f"{len(there)}", f"{len(lost)}", why, patients, _number(there.seconds.median())]
+    replied = part.drop(lost.index)
+    reason = str(lost.lost.iloc[-1]) if len(lost) else ""
+    patients = f"{replied.patients.max():.0f}" if len(replied) else ""
+    seconds = _number(replied.seconds.median())
+    return [name, f"{len(replied)}", f"{len(lost)}", reason, patients, seconds]
 
 
 def _mean(rows: pd.DataFrame) -> float:
+    """Return the mean loss over sites, weighted by their numbers of patients."""
     known = rows[rows.loss.notna()]
     count = known.patients.sum()
     return float((known.loss * known.patients).sum() / count) if count else float("nan")
@@ -84,12 +90,13 @@ def _number(value: float) -> str:
 
 
 def _losses(history: pd.DataFrame) -> str:
-    every = list(history.training.unique())
-    names = ([n for n in every if not n.startswith((LOCAL, POOLED))] or every)[-_SHOWN:]
-    high, wide = 1 + (len(names) > 3), min(len(names), 3)
-    figure = Figure(figsize=(3.4 * wide, 2.6 * high), layout="constrained")
+    trainings = list(history.training.unique())
+    names = ([n for n in trainings if not n.startswith((LOCAL, POOLED))] or trainings)[-_SHOWN:]
+    rows_of_panels = 1 + (len(names) > 3)
+    columns = min(len(names), 3)
+    figure = Figure(figsize=(3.4 * columns, 2.6 * rows_of_panels), layout="constrained")
     for place, name in enumerate(names):
-        axis = figure.add_subplot(high, wide, place + 1)
+        axis = figure.add_subplot(rows_of_panels, columns, place + 1)
         part = history[history.training == name]
         for site, rows in part.groupby("site"):
             axis.plot(rows["round"], rows.loss, lw=1, alpha=0.7, label=str(site))

@@ -24,18 +24,27 @@ from nvflare.fuel.flare_api.flare_api import new_secure_session
 
 from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig, centres
-from flame.federation.flare.daemon import LEAD
+from flame.federation.flare.daemon import ADMIN
 from flame.federation.flare.server import PROGRESS_COMMAND, RESULT, FlareServer
 from flame.federation.flare.site import FlareSite
 from flame.federation.run_files import CROSS_SITE, ERROR, MODELS
 
 Say = Callable[[str], None]
-Told = dict[str, Any]
-_DONE, _RUNNING = "FINISHED:COMPLETED", ("SUBMITTED", "APPROVED", "DISPATCHED", "RUNNING")
+"""Shows a message in words."""
+RunState = dict[str, Any]
+"""State of a run as the server reports it, by name."""
+_DONE = "FINISHED:COMPLETED"
+"""FLARE's status of a job that succeeded."""
+_RUNNING = ("SUBMITTED", "APPROVED", "DISPATCHED", "RUNNING")
+"""Beginnings of FLARE's status of a job that has not ended."""
 _LOST = (OSError, SessionClosed, InternalError, NoReply, JobNotFound, CommandError)
-"""Errors by which FLARE's session ends if the server ends."""
-_LOGIN, _BEAT = 20.0, 16.0
-"""Time-out of a login in s; and age in s from which a heartbeat, sent every 10 s, is overdue."""
+"""Errors with which FLARE's session ends if the server ends."""
+_LOGIN_S = 20.0
+"""Time-out of a login in s."""
+_OVERDUE_S = 16.0
+"""Age in s from which a heartbeat is overdue; FLARE's sites send one every 10 s."""
+_TRIES = 2
+"""Number of jobs in a row without progress after which a run fails."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class AdminSession:
 
     Args:
         kit: folder of the admin's start-up kit.
-        patience_s: how long to wait for a server or sites that are not reachable, in s.
+        patience_s: longest time to wait for a server or sites that are not reachable, in s.
     """
 
     kit: Path
@@ -54,22 +63,25 @@ class AdminSession:
     def session(self) -> Iterator[Any]:
         """Open a session with the server, and close it in the end.
 
+        Yields:
+            FLARE's session.
+
         Raises:
             FlameError: the server is not reachable within ``patience_s``.
         """
-        known = json.loads((self.kit / "startup" / LEAD).read_text())["admin"]
-        until = time.monotonic() + self.patience_s
+        admin = json.loads((self.kit / "startup" / ADMIN).read_text())["admin"]
+        end = time.monotonic() + self.patience_s
         while True:
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
-                    session = new_secure_session(known["username"], str(self.kit), timeout=_LOGIN)
+                    session = new_secure_session(admin["username"], str(self.kit), timeout=_LOGIN_S)
                 break
             except Exception as error:
-                if time.monotonic() > until:
-                    place = f"{known['host']}:{known['port']}"
+                if time.monotonic() > end:
+                    address = f"{admin['host']}:{admin['port']}"
                     raise FlameError(
-                        f"no session with the server at {place} ({type(error).__name__}); is "
-                        "flame serve running there, and may this port be reached?"
+                        f"no session with the server at {address} ({type(error).__name__}): check "
+                        "that flame serve is running there and that this port can be reached"
                     ) from None
                 time.sleep(2)
         try:
@@ -84,12 +96,14 @@ class AdminSession:
             return _connected(session)
 
     def jobs(self) -> list[dict[str, str]]:
-        """Return the ten newest jobs of the server, newest first.
+        """Return the ten newest jobs of the server.
 
-        Each has ``job`` (its id), ``name``, ``status`` and ``submitted`` (a time).
+        Returns:
+            ``job`` (its id), ``name``, ``status`` and ``submitted`` (a time) of each job, newest
+            first.
         """
         with self.session() as session:
-            found = session.list_jobs(reverse=True, limit=10)
+            jobs = session.list_jobs(reverse=True, limit=10)
         return [
             {
                 "job": job["job_id"],
@@ -97,73 +111,82 @@ class AdminSession:
                 "status": job["status"],
                 "submitted": job["submit_time"],
             }
-            for job in found
+            for job in jobs
         ]
 
     def run(
-        self, config: TrainConfig, name: str, out: Path, show: Callable[[Told], None], say: Say
+        self, config: TrainConfig, name: str, out: Path, show: Callable[[RunState], None], say: Say
     ) -> None:
         """Submit a run, follow it to its end and fetch its models.
 
         If a job ends early, a new one continues from the last finished round once all sites are
-        connected. After two jobs in a row that did not get further, the run fails.
+        connected. After two jobs in a row without a further round, the run fails.
 
         Args:
             config: the configuration of the run.
             name: name of the run at the server.
-            out: the run folder here, into which models and cross-site figures are copied.
-            show: called about once a second with the progress: ``done`` and ``total`` steps, the
-                ``latest`` rows of the history, ``status``, and ``connected`` and ``silent`` sites.
+            out: the run folder on this machine, into which models and cross-site metrics are
+                copied.
+            show: called about once a second with the state of the run: ``done`` and ``total``
+                steps, the ``latest`` rows of the history, ``status``, and ``connected`` and
+                ``silent`` sites.
             say: called with a message in words.
 
         Raises:
             FlameError: the run failed, and the message says why; the same command resumes it.
         """
-        furthest, tries = -1, 0
+        furthest = -1
+        tries = 0
         while True:
             done, why = self._one_job(config, name, out, show, say)
             if not why:
                 return
             tries = 0 if done > furthest else tries + 1
             furthest = max(done, furthest)
-            if tries >= 2:
-                raise FlameError(f"{why}. Mend it, then run the same command again to go on")
+            if tries >= _TRIES:
+                raise FlameError(f"{why}. Remove the cause, then run the same command again")
             say(f"{why}; going on from the last round")
 
     def _one_job(
-        self, config: TrainConfig, name: str, out: Path, show: Callable[[Told], None], say: Say
+        self, config: TrainConfig, name: str, out: Path, show: Callable[[RunState], None], say: Say
     ) -> tuple[int, str]:
         """Submit and follow one job; return its steps done, and why it ended early, if it did."""
-        names, told = centres(config.data), {"done": 0}
+        names = centres(config.data)
+        state: RunState = {"done": 0}
         try:
             with self.session() as session:
                 _wait_for(session, names, self.patience_s, say)
                 job = _submit(session, config, name)
-                status = _follow(session, job, told, show)
+                status = _follow(session, job, state, show)
                 why = _fetch(session, job, out)
         except _LOST as error:
-            return int(told["done"]), f"the server was lost ({type(error).__name__})"
-        show({**told, "status": status})
+            return int(state["done"]), f"the server was lost ({type(error).__name__})"
+        show({**state, "status": status})
         if why or status == _DONE:
-            return int(told["done"]), why
-        return int(told["done"]), f"the job ended early ({status})"
+            return int(state["done"]), why
+        return int(state["done"]), f"the job ended early ({status})"
 
 
 def _connected(session: Any) -> tuple[str, ...]:
-    """Sites with a recent heartbeat; FLARE's own list also has sites that died."""
+    """Return the sites with a recent heartbeat; FLARE's list also contains sites that died."""
     beats = {c.name: c.last_connect_time for c in session.get_connected_client_list()}
     newest = max(beats.values(), default=0.0)
-    return tuple(sorted(name for name, beat in beats.items() if newest - beat < _BEAT))
+    return tuple(sorted(name for name, beat in beats.items() if newest - beat < _OVERDUE_S))
 
 
 def _wait_for(session: Any, names: tuple[str, ...], patience_s: float, say: Say) -> None:
-    until, said = time.monotonic() + patience_s, ""
-    while missing := sorted(set(names) - set(_connected(session))):
-        if time.monotonic() > until:
-            raise FlameError(f"not connected: {', '.join(missing)}; start flame join there")
-        if ", ".join(missing) != said:
-            said = ", ".join(missing)
-            say(f"waiting for {said}")
+    """Wait until all sites are connected, and show which are missing whenever this changes."""
+    end = time.monotonic() + patience_s
+    shown = ""
+    while True:
+        missing = ", ".join(sorted(set(names) - set(_connected(session))))
+        if not missing:
+            return
+        if time.monotonic() > end:
+            raise FlameError(f"not connected: {missing}; start flame join there")
+        if missing != shown:
+            shown = missing
+            say(f"waiting for {missing}")
         time.sleep(1)
 
 
@@ -183,30 +206,32 @@ def _submit(session: Any, config: TrainConfig, name: str) -> str:
         return str(session.submit_job(str(Path(scratch) / name)))
 
 
-def _follow(session: Any, job: str, told: Told, show: Callable[[Told], None]) -> str:
+def _follow(session: Any, job: str, state: RunState, show: Callable[[RunState], None]) -> str:
     """Show the progress of a job until it ends, and return its status.
 
-    A lost site that connects again cannot join a running job. The job is then aborted, so that the
-    next one includes the site.
+    A lost site that connects again cannot join a running job. If a site is lost and connected at
+    two checks in a row, the job is aborted, so that the next one includes the site.
     """
-    back: set[str] = set()
+    back_before: set[str] = set()
     while True:
         status = str(session.get_job_meta(job)["status"])
         if not status.startswith(_RUNNING):
             return status
         if status == "RUNNING":
             with contextlib.suppress(Exception):  # the job may not have begun, or have just ended
-                told.update(session.do_app_command(job, PROGRESS_COMMAND, {}))
+                state.update(session.do_app_command(job, PROGRESS_COMMAND, {}))
         connected = _connected(session)
-        show({**told, "status": status, "connected": connected})
-        if back & (back := set(told.get("silent", [])) & set(connected)):
+        show({**state, "status": status, "connected": connected})
+        back = set(state.get("silent", [])) & set(connected)
+        if back_before & back:
             session.abort_job(job)
-            return f"ended to take in {', '.join(sorted(back))} again"
+            return f"ended to include {', '.join(sorted(back))} again"
+        back_before = back
         time.sleep(1)
 
 
 def _fetch(session: Any, job: str, out: Path) -> str:
-    """Copy the results of a job to ``out``; return why it failed, empty if it did not."""
+    """Copy the results of a job to ``out``, and return why it failed; empty if it did not."""
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(session.download_job_result(job, scratch)) / "workspace" / RESULT
         if (result / MODELS).is_dir():

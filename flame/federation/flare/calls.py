@@ -8,11 +8,16 @@ from typing import Any
 from nvflare.collab import collab
 from nvflare.collab.api.exceptions import CollabCallError, RunAborted
 
-from flame.federation.calls import Answers, given
+from flame.federation.calls import Replies, arguments_of
+from flame.federation.flare.failures import in_words
 from flame.federation.task import Message
 
-_WAIT, _PING = 5.0, 3.0
-"""Seconds that a site may hold a call until its reply is ready; and time-out of a ping in s."""
+_WAIT_S = 5.0
+"""Longest time in s for which a site holds a call until its reply is ready."""
+_PING_S = 3.0
+"""Time-out of a ping in s."""
+_PAUSE_S = 0.5
+"""Pause in s before a call is repeated after a broken link."""
 
 
 class SiteLost(Exception):
@@ -37,12 +42,13 @@ class Calls:
         self, names: tuple[str, ...], timeout_s: float, heartbeat_timeout_s: float
     ) -> None:
         self.proxies = {name: collab.get_clients([name])[0] for name in names}
-        self.timeout_s, self.heartbeat_timeout_s = timeout_s, heartbeat_timeout_s
+        self.timeout_s = timeout_s
+        self.heartbeat_timeout_s = heartbeat_timeout_s
         self.silent: dict[str, float] = {}
         self.refused: set[str] = set()
         self._calls = 0
         self._pool = ThreadPoolExecutor(len(names))
-        self._asked: dict[str, Future[Message]] = {}
+        self._pending: dict[str, Future[Message]] = {}
 
     def __call__(
         self,
@@ -51,73 +57,79 @@ class Calls:
         each: Mapping[str, Message] | None = None,
         enough: int = 0,
         **arguments: Any,
-    ) -> Answers:
+    ) -> Replies:
         """Call ``method`` at each of ``sites``; see ``flame.federation.calls.Call``."""
         if not enough:
-            wait(self._asked.values())  # replies that no call waited for are dropped
-            self._asked.clear()
+            wait(self._pending.values())  # replies that no call waited for are dropped
+            self._pending.clear()
         self._calls += 1
         for site in sites:
-            if site not in self._asked:
-                mine = given(site, each, arguments)
-                self._asked[site] = self._pool.submit(
-                    self._ask, site, f"{self._calls}", method, mine
+            if site not in self._pending:
+                site_arguments = arguments_of(site, each, arguments)
+                self._pending[site] = self._pool.submit(
+                    self._reply_of, site, f"{self._calls}", method, site_arguments
                 )
         self._wait_for(enough or len(sites))
-        answers = Answers({})
-        for site in [s for s, asked in self._asked.items() if asked.done()]:
+        replies = Replies({})
+        for site in [name for name, pending in self._pending.items() if pending.done()]:
             try:
-                answers.got[site] = self._asked.pop(site).result()
+                replies.got[site] = self._pending.pop(site).result()
             except SiteLost as lost:
-                answers.lost[site] = str(lost)
-        return answers
+                replies.lost[site] = str(lost)
+        return replies
 
     def _wait_for(self, count: int) -> None:
-        while sum(asked.done() for asked in self._asked.values()) < min(count, len(self._asked)):
-            wait([a for a in self._asked.values() if not a.done()], return_when=FIRST_COMPLETED)
+        """Wait until ``count`` of the pending calls are done, or all if there are fewer."""
+        pending = self._pending.values()
+        while sum(future.done() for future in pending) < min(count, len(pending)):
+            wait([f for f in pending if not f.done()], return_when=FIRST_COMPLETED)
 
-    def _ask(self, site: str, number: str, method: str, arguments: Message) -> Message:
+    def _reply_of(self, site: str, number: str, method: str, arguments: Message) -> Message:
+        """Call a site, and repeat the call until its reply arrives or the site is lost."""
         if site in self.silent:
             if time.monotonic() < self.silent[site] or not self._lives(site):
                 raise SiteLost("is still silent")
             del self.silent[site]
-        started = heard = time.monotonic()
-        known = False
+        started = time.monotonic()
+        last_response = started
+        is_known = False  # whether the site has received the call
         while time.monotonic() - started < self.timeout_s:
-            proxy = self.proxies[site](timeout=self.heartbeat_timeout_s + _WAIT)
+            proxy = self.proxies[site](timeout=self.heartbeat_timeout_s + _WAIT_S)
             try:
-                if known:
-                    answer = proxy.again(number=number, wait=_WAIT)
+                if is_known:
+                    reply = proxy.again(number=number, wait=_WAIT_S)
                 else:
-                    answer = proxy.call(
-                        number=number, method=method, arguments=arguments, wait=_WAIT
+                    reply = proxy.call(
+                        number=number, method=method, arguments=arguments, wait=_WAIT_S
                     )
             except RunAborted:
                 raise
             except CollabCallError:
-                if time.monotonic() - heard > self.heartbeat_timeout_s and not self._lives(site):
+                silence_s = time.monotonic() - last_response
+                if silence_s > self.heartbeat_timeout_s and not self._lives(site):
                     raise SiteLost(f"was silent for {self.heartbeat_timeout_s:g} s") from None
-                time.sleep(0.5)
+                time.sleep(_PAUSE_S)
                 continue
-            heard = time.monotonic()
-            known = "unknown" not in answer
-            if known and "busy" not in answer:
-                return self._given(site, answer)
+            last_response = time.monotonic()
+            is_known = "unknown" not in reply
+            if is_known and "busy" not in reply:
+                return self._accepted(site, reply)
         raise SiteLost(f"took longer than federation.timeout_s = {self.timeout_s:g} s")
 
     def _lives(self, site: str) -> bool:
         try:
-            return bool(self.proxies[site](timeout=_PING).alive())
+            return bool(self.proxies[site](timeout=_PING_S).alive())
         except RunAborted:
             raise
         except CollabCallError:
             self.silent[site] = time.monotonic() + self.heartbeat_timeout_s
             return False
 
-    def _given(self, site: str, answer: Message) -> Message:
-        if "refused" in answer:
+    def _accepted(self, site: str, reply: Message) -> Message:
+        """Return the reply; SiteLost if the site refused or failed."""
+        if "refused" in reply:
             self.refused.add(site)
-            raise SiteLost(str(answer["refused"]))
-        if "failed" in answer:
-            raise SiteLost(f"failed ({answer['failed']}); its own log says where")
-        return answer
+            raise SiteLost(str(reply["refused"]))
+        if "failed" in reply:
+            raise SiteLost(in_words(reply["failed"]))
+        return reply

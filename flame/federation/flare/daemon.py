@@ -1,4 +1,4 @@
-"""Keeps the process of a server or a site running in the foreground."""
+"""The foreground process of a server or a site: starts FLARE's process and restarts it."""
 
 import contextlib
 import json
@@ -17,12 +17,24 @@ from flame.federation.flare.simulator import kill_tree
 from flame.federation.privacy.audit_log import AUDIT_FILE
 from flame.federation.run_files import ROUNDS
 
-SERVER, SITE, LEAD = "fed_server.json", "fed_client.json", "fed_admin.json"
-"""File in ``startup`` by which the kit of a server, a site or an admin is recognised."""
+SERVER = "fed_server.json"
+"""File in ``startup`` that identifies the kit of a server."""
+SITE = "fed_client.json"
+"""File in ``startup`` that identifies the kit of a site."""
+ADMIN = "fed_admin.json"
+"""File in ``startup`` that identifies the kit of an admin."""
 CONSOLE = "console.log"
-"""Name of the log of what the process prints."""
+"""Name of the log with the output of the process."""
 _REGISTERED = ("Successfully registered client", "Server started")
+"""Texts in the output of FLARE's process once it is connected."""
+_POLL_S = 0.3
+"""Interval in s at which the logs are read."""
+_RESTART_S = 2.0
+"""Pause in s before the process is restarted."""
+_SLOW_S = 30.0
+"""Time without a connection, in s, after which a message says what to check."""
 Say = Callable[[str], None]
+"""Shows a message in words."""
 
 
 def check_kit(kit: Path, kind: str) -> Path:
@@ -30,7 +42,7 @@ def check_kit(kit: Path, kind: str) -> Path:
 
     Args:
         kit: the folder.
-        kind: ``SERVER``, ``SITE`` or ``LEAD``.
+        kind: kind of the kit: ``SERVER``, ``SITE`` or ``ADMIN``.
 
     Returns:
         The absolute path of the kit.
@@ -38,7 +50,7 @@ def check_kit(kit: Path, kind: str) -> Path:
     Raises:
         BadInput: the folder is no kit, or a kit of another kind.
     """
-    commands = {SERVER: "serve", SITE: "join", LEAD: "submit"}
+    commands = {SERVER: "serve", SITE: "join", ADMIN: "submit"}
     if (kit / "startup" / kind).exists():
         return kit.resolve()
     for other, command in commands.items():
@@ -68,12 +80,12 @@ def keep_running(kit: Path, variables: Mapping[str, str], say: Say) -> None:
                 kill_tree(process.pid)
             if code == 0:
                 return
-            say(f"the process ended with code {code}; it starts again (see {kit / CONSOLE})")
-            time.sleep(2)
+            say(f"the process ended with code {code} and is restarted; see {kit / CONSOLE}")
+            time.sleep(_RESTART_S)
 
 
 def _place_storage(kit: Path) -> None:
-    """Keep FLARE's jobs within the kit; its default folders are shared by the whole machine."""
+    """Keep FLARE's jobs in the kit; the whole machine shares FLARE's default folders."""
     path = kit / "local" / "resources.json"
     resources = json.loads(path.read_text())
     if "snapshot_persistor" not in resources:
@@ -100,13 +112,14 @@ def _started(kit: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes
 
 
 def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
-    """Report what happens until the process ends, and return its exit code."""
+    """Show new lines of the logs until the process ends, and return its exit code."""
     logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE, ROUNDS)}
-    started, connected = time.monotonic(), False
+    started = time.monotonic()
+    connected = False
     while process.poll() is None:
-        time.sleep(0.3)
+        time.sleep(_POLL_S)
         for name in logs:
-            for line in _news(kit / name, logs):
+            for line in _new_lines(kit / name, logs):
                 if name == AUDIT_FILE:
                     say(f"sent: {line}")
                 elif name == ROUNDS:
@@ -114,11 +127,11 @@ def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
                 elif any(text in line for text in _REGISTERED):
                     connected = True
                     say("connected" if "client" in line else "the server is up")
-        if not connected and time.monotonic() - started > 30:
-            connected = True
+        if not connected and time.monotonic() - started > _SLOW_S:
+            connected = True  # the message is shown once
             say(
-                f"no connection yet; it is tried on. See {kit / CONSOLE}, and whether the server "
-                "is up and its port may be reached from here"
+                "no connection yet; further attempts follow. Check that the server is up and that "
+                f"its port can be reached from here; see also {kit / CONSOLE}"
             )
     return process.returncode
 
@@ -127,16 +140,16 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
 
-def _news(path: Path, places: dict[str, int]) -> Iterator[str]:
-    """Complete lines added to a file since the offsets in ``places``, which are updated."""
-    if _size(path) <= places[path.name]:
+def _new_lines(path: Path, offsets: dict[str, int]) -> Iterator[str]:
+    """Yield the complete lines added to a file since its offset in ``offsets``, and update it."""
+    if _size(path) <= offsets[path.name]:
         return
     with path.open("rb") as stream:
-        stream.seek(places[path.name])
+        stream.seek(offsets[path.name])
         added = stream.read()
-    whole = added[: added.rfind(b"\n") + 1]
-    places[path.name] += len(whole)
-    yield from whole.decode(errors="replace").splitlines()
+    complete = added[: added.rfind(b"\n") + 1]
+    offsets[path.name] += len(complete)
+    yield from complete.decode(errors="replace").splitlines()
 
 
 @contextmanager
@@ -151,10 +164,13 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 def server_of(kit: Path) -> str:
-    """Return the address that a site connects to, as host:port.
+    """Return the address that a site connects to.
 
     Args:
         kit: the kit of the site.
+
+    Returns:
+        The address as host:port.
     """
-    known = json.loads((kit / "startup" / SITE).read_text())
-    return str(known["servers"][0]["service"]["target"])
+    startup = json.loads((kit / "startup" / SITE).read_text())
+    return str(startup["servers"][0]["service"]["target"])

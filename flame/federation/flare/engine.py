@@ -14,7 +14,7 @@ class FlareEngine:
         """See ``Engine``."""
         if job.run.is_finished(job.trainings):
             return
-        # NVIDIA FLARE takes seconds to load.
+        # Imported here: NVIDIA FLARE takes seconds to load.
         from flame.federation.flare.peer_watch import gather_peers
         from flame.federation.flare.simulator import train_on_flare
 
@@ -22,4 +22,6 @@ class FlareEngine:
         if job.config.federation.strategy == GOSSIP:
             gather_peers(job.config, job.run.path)
         if not job.run.is_finished(job.trainings):
-            raise FlameError("NVIDIA FLARE ended before the training did; run the command again")
+            raise FlameError(
+                "NVIDIA FLARE ended before the training was finished; run the same command again"
+            )

@@ -1,4 +1,4 @@
-"""What may leave a site about an error: its kind only, as its text may hold patient data."""
+"""Errors at a site: only their kind may leave it, as their texts may hold patient data."""
 
 import logging
 import traceback
@@ -10,19 +10,20 @@ from flame.core.error_log import log_error
 def logged_kind(what: str, error: Exception, beside: Path) -> str:
     """Log an error and return its kind.
 
-    NVIDIA FLARE's log, which an admin can read, gets the kind and where it was. The whole traceback
-    goes to a log beside the site's folder, which only its owner can read.
+    The kind and the lines of code are written to NVIDIA FLARE's log, which an admin can read. The
+    whole traceback is written to a log beside the site's folder, which only its owner can read.
 
     Args:
-        what: the method in which it happened.
+        what: the method in which the error was raised.
         error: the error.
         beside: folder of the site, such as its kit.
 
     Returns:
         Name of the error's class.
     """
-    kind, where = type(error).__name__, "".join(traceback.format_tb(error.__traceback__))
-    logging.getLogger(__name__).error("%s: %s at\n%s", what, kind, where)
+    kind = type(error).__name__
+    lines = "".join(traceback.format_tb(error.__traceback__))
+    logging.getLogger(__name__).error("%s: %s at\n%s", what, kind, lines)
     log_error(beside, what, error)
     return kind
 
@@ -33,8 +34,11 @@ def in_words(kind: str) -> str:
     Args:
         kind: name of the error's class.
 
+    Returns:
+        The description, which follows the name of the site in a message.
+
     Example:
         >>> in_words("ValueError")
-        'failed (ValueError); its own log says where'
+        'failed (ValueError); see its own log'
     """
-    return f"failed ({kind}); its own log says where"
+    return f"failed ({kind}); see its own log"

@@ -9,12 +9,12 @@ from nvflare.app_common.job_launcher.client_process_launcher import ClientProces
 class SiteLauncher(ClientProcessJobLauncher):  # type: ignore[misc]
     """FLARE's launcher, except that the death of one site's process does not end the job of all.
 
-    FLARE's server ends a job for all sites if one site reports a failed process. Here the
-    coordinator notices that a site is silent and decides.
+    FLARE's server ends a job for all sites if one site reports a failed process. With this launcher
+    the coordinator detects that a site is silent and decides whether the run continues.
     """
 
     def launch_job(self, job_meta: dict[str, Any], fl_ctx: Any) -> Any:
-        """Start the process of a job; its death is reported as an unknown end, not as a failure.
+        """Start the process of a job, and report its death as an unknown end, not as a failure.
 
         Args:
             job_meta: FLARE's description of the job.

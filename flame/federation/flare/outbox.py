@@ -12,7 +12,7 @@ from nvflare.collab.api.exceptions import CollabCallError
 from flame.federation.task import Message
 
 _TRIES = 2
-"""Number of times that a message is tried."""
+"""Number of attempts to send a message."""
 
 
 class Outbox:
@@ -29,7 +29,9 @@ class Outbox:
     def __init__(
         self, proxies: Mapping[str, Any], heartbeat_timeout_s: float, secure: bool
     ) -> None:
-        self.proxies, self.heartbeat_timeout_s, self.secure = proxies, heartbeat_timeout_s, secure
+        self.proxies = proxies
+        self.heartbeat_timeout_s = heartbeat_timeout_s
+        self.secure = secure
         self._waiting: dict[str, queue.Queue[tuple[str, Mapping[str, Message]]]] = {}
         self._on_the_way: Counter[str] = Counter()
         self._changed = threading.Condition()
@@ -50,16 +52,19 @@ class Outbox:
         self._waiting[neighbour].put((topic, items))
 
     def has(self, topic: str) -> bool:
-        """Return whether messages of a topic are still queued or in transit.
+        """Check for unsent messages of a topic.
 
         Args:
             topic: the topic.
+
+        Returns:
+            True if messages of the topic are still queued or in transit.
         """
         with self._changed:
             return self._on_the_way[topic] > 0
 
     def wait(self, seconds: float) -> None:
-        """Wait until all messages are sent or dropped, or until a time-out.
+        """Wait until all messages are sent or dropped, at most until a time-out.
 
         Args:
             seconds: the time-out in s.

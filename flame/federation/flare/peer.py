@@ -17,7 +17,7 @@ from flame.federation.coordinator import Coordinator
 from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.outbox import Outbox
 from flame.federation.history import write_history
-from flame.federation.neighbour_calls import Answer, Mailbox, PeerCall
+from flame.federation.neighbour_calls import LocalCall, Mailbox, PeerCall
 from flame.federation.networks import write_networks
 from flame.federation.run_files import CONFIG
 from flame.federation.run_strategy import gossip_of
@@ -25,8 +25,8 @@ from flame.federation.task import Message
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import Training
 
-_PING = 3.0
-"""Time-out in s of the question whether a neighbour is alive."""
+_PING_S = 3.0
+"""Time-out in s of a check whether a neighbour is alive."""
 
 
 def not_begun() -> Message:
@@ -43,8 +43,8 @@ class Peer:
     Args:
         name: name of the site.
         config: the configuration of the run.
-        plan: the trainings of the run; the site takes part in those that name it.
-        answer: calls a method of this site's ``Site`` with arguments by name.
+        plan: the trainings of the run; the site takes part in those that contain its centre.
+        local_call: calls a method of this site's ``Site`` with arguments by name.
         proxies: FLARE's proxy of each other site, by its name.
         folder: folder of the run at this site.
         box: mailbox of what neighbours send.
@@ -56,17 +56,22 @@ class Peer:
         name: str,
         config: TrainConfig,
         plan: list[Training],
-        answer: Answer,
+        local_call: LocalCall,
         proxies: Mapping[str, Any],
         folder: Path,
         box: Mailbox,
         secure: bool,
     ) -> None:
-        self.name, self.config, self.plan, self.folder = name, config, plan, folder
-        self.proxies, self.box, self._answer = proxies, box, answer
+        self.name = name
+        self.config = config
+        self.plan = plan
+        self.folder = folder
+        self.proxies = proxies
+        self.box = box
         self.state: Message = not_begun()
+        self._local_call = local_call
         self._outbox = Outbox(proxies, config.federation.heartbeat_timeout_s, secure)
-        self._past: dict[str, float] = {}
+        self._last_round: dict[str, float] = {}
         self.thread = threading.Thread(target=self._work, daemon=True)
         self.thread.start()
 
@@ -77,12 +82,12 @@ class Peer:
             self.state.update(done=done, total=total)
 
         try:
-            mine = [f for f in self.plan if self.name in f.centres]
-            self._past = {f.name: self._learned(f.name) for f in mine}
+            trainings = [training for training in self.plan if self.name in training.centres]
+            self._last_round = {t.name: self._finished_round(t.name) for t in trainings}
             strategy = gossip_of(self.config)
             call = PeerCall(
                 self.name,
-                self._answer,
+                self._local_call,
                 self.box,
                 self._post,
                 self._lives,
@@ -91,7 +96,8 @@ class Peer:
                 self.folder,
             )
             task = open_task(self.config)
-            Coordinator(self.config, task, self.folder, mine, progress).run(call, call.taking_part)
+            coordinator = Coordinator(self.config, task, self.folder, trainings, progress)
+            coordinator.run(call, call.taking_part)
             self._write()
             self._outbox.wait(federation.heartbeat_timeout_s)
             call.forget()
@@ -104,39 +110,42 @@ class Peer:
             self.state.update(error=in_words(logged_kind("peer", error, self.folder)))
 
     def _write(self) -> None:
-        """Write the files by which the folder is a run that other programs can read."""
+        """Write the files that make the folder a run that other programs can read."""
         write_text(self.folder / CONFIG, as_toml(self.config))
         write_history(self.folder)
         write_networks(self.folder, self.config, self.name)
 
     def owes(self, topic: str) -> bool:
-        """Return whether a neighbour may still expect a message of a topic from this site.
+        """Check whether a neighbour may still expect a message of a topic from this site.
 
         Args:
             topic: the topic, such as ``TRAINING:ROUND``.
+
+        Returns:
+            True if a message of the topic is not sent yet, or may still be created.
         """
         if self._outbox.has(topic):
             return True
         if self.state["finished"] or self.state["error"]:
             return False
         training, _, number = topic.rpartition(":")
-        return not number.isdigit() or int(number) > self._past.get(training, -1)
+        return not number.isdigit() or int(number) > self._last_round.get(training, -1)
 
-    def _learned(self, training: str) -> float:
-        """The last round that this site finished in a training: -1 none, infinite all."""
-        at = load_checkpoint(checkpoint_path(self.folder, training))
-        if at is None:
+    def _finished_round(self, training: str) -> float:
+        """Return the last round that this site finished in a training: -1 none, infinite all."""
+        checkpoint = load_checkpoint(checkpoint_path(self.folder, training))
+        if checkpoint is None:
             return -1
-        return math.inf if at.finished else at.round
+        return math.inf if checkpoint.finished else checkpoint.round
 
     def _post(self, neighbour: str, topic: str, items: Mapping[str, Message]) -> None:
         self._outbox.post(neighbour, topic, items)
         training, _, number = topic.rpartition(":")
-        if training in self._past:
-            self._past[training] = max(self._past[training], int(number))
+        if training in self._last_round:
+            self._last_round[training] = max(self._last_round[training], int(number))
 
     def _lives(self, neighbour: str, topic: str) -> bool:
         try:
-            return bool(self.proxies[neighbour](timeout=_PING).owes(topic=topic))
+            return bool(self.proxies[neighbour](timeout=_PING_S).owes(topic=topic))
         except CollabCallError:
             return False

@@ -18,24 +18,25 @@ from flame.federation.strategies.gossip import OWN, mean_of
 from flame.federation.strategies.strategy import State
 
 _POLL = 0.5
-"""Interval in s at which the server asks sites for their state."""
+"""Interval in s at which the server queries the sites for their state."""
 
 
 def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) -> None:
     """Start every site, and wait until all reachable sites are done.
 
-    A site that does not respond for ``federation.heartbeat_timeout_s`` is not waited for.
+    The server stops waiting for a site that does not respond for
+    ``federation.heartbeat_timeout_s``.
 
     Args:
         calls: the calls to the sites.
         run: name of the run, or its folder in a simulation.
-        progress: called with the least number of steps done at a site, and the largest total.
+        progress: called with the smallest number of steps done at a site, and the largest total.
 
     Raises:
         FlameError: a site refused, failed or was lost.
     """
     states: dict[str, dict[str, object]] = {}
-    heard = dict.fromkeys(calls.proxies, time.monotonic())
+    last_response = dict.fromkeys(calls.proxies, time.monotonic())
     waiting = set(calls.proxies)
     while waiting:
         for site in sorted(waiting):
@@ -45,11 +46,11 @@ def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) ->
                 if "finished" not in state:  # its process restarted
                     state = proxy.start_peer(run=run)
                 states[site] = state
-                heard[site] = time.monotonic()
+                last_response[site] = time.monotonic()
             except RunAborted:
                 raise
             except CollabCallError:
-                if time.monotonic() - heard[site] > calls.heartbeat_timeout_s:
+                if time.monotonic() - last_response[site] > calls.heartbeat_timeout_s:
                     waiting.discard(site)
                 continue
             if states[site]["refused"]:
@@ -57,22 +58,22 @@ def watch_peers(calls: Calls, run: str, progress: Callable[[int, int], None]) ->
                 raise FlameError(said({site: str(states[site]["error"])}))
             if states[site]["finished"] or states[site]["error"]:
                 waiting.discard(site)
-        told = [(int(str(s["done"])), int(str(s["total"]))) for s in states.values()]
-        if told:
-            progress(min(done for done, _ in told), max(total for _, total in told))
+        if states:
+            done = min(int(str(state["done"])) for state in states.values())
+            progress(done, max(int(str(state["total"])) for state in states.values()))
         time.sleep(_POLL)
-    wrong = {site: str(s["error"]) for site, s in states.items() if s["error"]}
+    errors = {site: str(state["error"]) for site, state in states.items() if state["error"]}
     lost = [site for site in calls.proxies if site not in states or not states[site]["finished"]]
-    wrong = {**dict.fromkeys(lost, "was lost; others have ended"), **wrong}
-    if wrong:
-        raise FlameError(said(wrong))
+    errors = {**dict.fromkeys(lost, "was lost; the other sites have ended"), **errors}
+    if errors:
+        raise FlameError(said(errors))
 
 
 def gather_peers(config: TrainConfig, run: Path) -> None:
     """Combine the models of the sites of a simulation into one checkpoint per training.
 
-    The checkpoints are those that one process with the strategy gossip would have written. In a
-    real federation models stay at their sites.
+    The checkpoints equal those that one process with the strategy gossip writes. In a real
+    federation models stay at their sites.
 
     Args:
         config: the configuration of the run.
@@ -81,17 +82,21 @@ def gather_peers(config: TrainConfig, run: Path) -> None:
     Raises:
         BadInput: a site has not finished a training.
     """
-    for federation in flare_plan(config):
-        each = {site: finished(run / PEERS / site, federation.name) for site in federation.centres}
-        save_checkpoint(checkpoint_path(run, federation.name), _together(each))
+    for training in flare_plan(config):
+        models = {site: finished(run / PEERS / site, training.name) for site in training.centres}
+        save_checkpoint(checkpoint_path(run, training.name), _combined(models))
 
 
-def _together(each: dict[str, Checkpoint]) -> Checkpoint:
-    first = next(iter(each.values()))
-    own = {f"{OWN}{site}": at.state.memory[f"{OWN}{site}"] for site, at in each.items()}
-    memory = {**first.state.memory, **own}
-    weights = mean_of(list(own.values()))
-    history = [row for site, at in each.items() for row in at.history if row["site"] == site]
+def _combined(models: dict[str, Checkpoint]) -> Checkpoint:
+    first = next(iter(models.values()))
+    weights_of = {
+        f"{OWN}{site}": model.state.memory[f"{OWN}{site}"] for site, model in models.items()
+    }
+    memory = {**first.state.memory, **weights_of}
+    weights = mean_of(list(weights_of.values()))
+    history = []
+    for site, model in models.items():
+        history += [row for row in model.history if row["site"] == site]
     history.sort(key=lambda row: (row["round"], row["site"]))
     state = State(weights, memory, first.state.names)
     return replace(first, state=state, history=history)

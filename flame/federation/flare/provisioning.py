@@ -6,17 +6,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
 from flame.federation.privacy.site_policy import POLICY_FILE, SitePolicy
 
-AUTHORITY, SERVER, LEAD = "authority", "server", "lead"
-"""Folders of the signing key, of the server's kit and of the admin's kit."""
+AUTHORITY = "authority"
+"""Folder of the key that signs certificates."""
+SERVER = "server"
+"""Folder of the server's kit."""
+ADMIN = "admin"
+"""Folder of the admin's kit."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+"""Pattern of the names of a federation and of its sites."""
+_ROOT_DAYS = 3600
+"""Validity in days of the certificate that signs the others."""
+_HEARTBEAT_S = 86_400
+"""Time in s after which FLARE's server gives up a site and ends the job of all sites: one day."""
 CLASSES = (
     "flame.federation.flare.launcher.SiteLauncher",
     "flame.federation.flare.server.FlareServer",
@@ -31,14 +41,14 @@ CLASSES = (
 class Project:
     """The participants of a federation.
 
-    Sites connect to ``port`` and the admin to ``admin_port`` of the server; there are no
-    connections to a site. FLARE fixes the validity of the certificates at 360 days.
+    Sites connect to ``port`` and the admin to ``admin_port`` of the server; nothing connects to a
+    site. FLARE fixes the validity of the certificates at 360 days.
 
     Args:
         name: name of the federation.
         host: name or address of the server as sites reach it.
         sites: names of the sites.
-        lead: mail address of the admin, who submits runs.
+        admin: mail address of the admin, who submits runs.
         port: TCP port of the server for sites.
         admin_port: TCP port of the server for the admin.
 
@@ -50,10 +60,12 @@ class Project:
         8003
     """
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"lead": "admin"}
+
     name: str
     host: str
     sites: tuple[str, ...]
-    lead: str = "lead@example.org"
+    admin: str = "admin@example.org"
     port: int = 8002
     admin_port: int = 8003
 
@@ -61,22 +73,25 @@ class Project:
         for name in (self.name, *self.sites):
             if not _NAME.fullmatch(name):
                 raise BadInput(f"name '{name}': use letters, digits and - only")
-        taken = {AUTHORITY, SERVER, LEAD, "pooled"} & set(self.sites)
+        taken = {AUTHORITY, SERVER, ADMIN, "pooled"} & set(self.sites)
         if taken or len(set(self.sites)) < len(self.sites) or not self.sites:
-            raise BadInput("sites: at least one, each once, none called authority, server or lead")
-        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.lead):
-            raise BadInput("lead: an address such as lead@example.org")
+            raise BadInput(
+                "sites: list at least one site, each once; the names authority, server, admin and "
+                "pooled are taken"
+            )
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.admin):
+            raise BadInput("admin: give a mail address such as admin@example.org")
         if not re.fullmatch(r"[A-Za-z0-9.-]+", self.host):
-            raise BadInput("host: the name or address by which sites reach the server")
+            raise BadInput("host: give the name or address at which sites reach the server")
         if self.port == self.admin_port or min(self.port, self.admin_port) < 1:
-            raise BadInput("port and admin_port: two different ones, 1 or more")
+            raise BadInput("port and admin_port: give two different ports, 1 or more")
 
 
 def provision(project: Project, out: Path) -> list[Path]:
     """Write a start-up kit for each participant that has none yet.
 
-    ``out``/authority keeps the key that signs certificates. It is needed for further kits, and with
-    it anyone can make a kit.
+    ``out``/authority holds the key that signs certificates. Further kits need it, and anyone who
+    has it can make a kit.
 
     Args:
         project: the participants.
@@ -88,7 +103,7 @@ def provision(project: Project, out: Path) -> list[Path]:
     Raises:
         FlameError: NVIDIA FLARE's provisioning failed.
     """
-    made = []
+    kits = []
     with tempfile.TemporaryDirectory(dir=out.resolve().parent) as scratch:
         work = Path(scratch) / "work"
         state = work / project.name / "state"
@@ -98,17 +113,17 @@ def provision(project: Project, out: Path) -> list[Path]:
         (packages,) = sorted((work / project.name).glob("prod_*"))
         for name, package in (
             (SERVER, project.host),
-            (LEAD, project.lead),
-            *((s, s) for s in project.sites),
+            (ADMIN, project.admin),
+            *((site, site) for site in project.sites),
         ):
             kit = out / name
             if not kit.exists():
                 _finish(packages / package, name)
                 shutil.copytree(packages / package, kit)
-                made.append(kit)
+                kits.append(kit)
         shutil.copytree(state, out / AUTHORITY, dirs_exist_ok=True)
     (out / AUTHORITY).chmod(0o700)
-    return made
+    return kits
 
 
 def _run_provisioning(project: Project, scratch: Path, work: Path) -> None:
@@ -131,36 +146,34 @@ def _described(project: Project) -> dict[str, Any]:
         "host_names": [project.host],
     }
     sites = [{"name": s, "type": "client", "org": s.replace("-", "_")} for s in project.sites]
-    lead = {"name": project.lead, "type": "admin", "org": "hub", "role": "project_admin"}
-    made = "nvflare.lighter.impl"
+    admin = {"name": project.admin, "type": "admin", "org": "hub", "role": "project_admin"}
+    package = "nvflare.lighter.impl"
     files = {"config_folder": "config", "scheme": "grpc"}
-    days = {"root_valid_days": 3600}
     builders = [
-        (f"{made}.workspace.WorkspaceBuilder", {"template_file": "master_template.yml"}),
-        (f"{made}.static_file.StaticFileBuilder", files),
-        (f"{made}.cert.CertBuilder", days),
-        (f"{made}.signature.SignatureBuilder", {}),
+        (f"{package}.workspace.WorkspaceBuilder", {"template_file": "master_template.yml"}),
+        (f"{package}.static_file.StaticFileBuilder", files),
+        (f"{package}.cert.CertBuilder", {"root_valid_days": _ROOT_DAYS}),
+        (f"{package}.signature.SignatureBuilder", {}),
     ]
     return {
         "api_version": 3,
         "name": project.name,
         "description": "FLAME",
-        "participants": [server, *sites, lead],
+        "participants": [server, *sites, admin],
         "builders": [{"path": path, "args": args} for path, args in builders],
     }
 
 
 def _finish(kit: Path, name: str) -> None:
-    """Restrict a kit: installed code only, no shell, no logs that leave a site."""
-    if name == LEAD:
+    """Restrict a kit: only installed code, no shell, and no logs that leave a site."""
+    if name == ADMIN:
         return
     local = kit / "local"
     resources = json.loads((local / "resources.json.default").read_text())
     resources["class_allow_list"] = list(CLASSES)
-    site = name != SERVER
-    if not site:
-        # FLARE ends the job of all sites when it gives up one, so it waits a day (in s).
-        resources["servers"][0]["heart_beat_timeout"] = 86_400
+    is_site = name != SERVER
+    if not is_site:
+        resources["servers"][0]["heart_beat_timeout"] = _HEARTBEAT_S
     else:
         resources["allow_log_streaming"] = False
         resources["components"] = [
@@ -170,8 +183,9 @@ def _finish(kit: Path, name: str) -> None:
             if component["id"] == "process_launcher":
                 component["path"] = CLASSES[0]
         (local / POLICY_FILE).write_text(
-            "# What this hospital lets out. Nobody else can change it.\n"
-            "# learners: what may learn here; questions: what sums may be asked; empty: any.\n"
+            "# Policy of this hospital: what may leave it. Nobody else can change this file.\n"
+            "# learners: tasks and response models that may learn here; empty: all.\n"
+            "# queries: names of the queries whose sums may be sent; empty: all.\n"
             + as_toml(SitePolicy())
         )
     (local / "resources.json").write_text(json.dumps(resources, indent=1))
@@ -181,11 +195,11 @@ def _finish(kit: Path, name: str) -> None:
         "manage_job": "any",
         "download_job": "any",
         "view": "any",
-        "operate": "none" if site else "any",
+        "operate": "none" if is_site else "any",
         "shell_commands": "none",
         "byoc": "none",
     }
-    if not site:
+    if not is_site:
         rights["app_command"] = "any"  # the admin's queries for progress
     rules = {"format_version": "1.0", "permissions": {"project_admin": rights}}
     (local / "authorization.json").write_text(json.dumps(rules, indent=1))

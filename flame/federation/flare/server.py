@@ -24,16 +24,19 @@ from flame.federation.run_files import CONFIG, CROSS_SITE, ERROR, MODELS, PROGRE
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import Training
 
-RESULT, PROGRESS_COMMAND = "flame", "flame.progress"
-"""Folder of the results in a job; and name of the command that queries its progress."""
+RESULT = "flame"
+"""Folder of the results in a job."""
+PROGRESS_COMMAND = "flame.progress"
+"""Name of FLARE's command with which the admin queries the state of the run."""
 _REMEMBERED = 400
-"""Latest rows of the history that the progress holds, for an admin who was disconnected."""
+"""Number of latest rows of the history in this state, for an admin who was disconnected."""
 
 
 class FlareServer:
     """Runs the coordinator at the server.
 
-    In a real federation rounds outlive the job: a later job of the same name continues from them.
+    In a real federation rounds are kept in the server's kit: a later job of the same name continues
+    from them.
 
     Args:
         config: the configuration of the run, as JSON.
@@ -42,7 +45,8 @@ class FlareServer:
     """
 
     def __init__(self, config: str, run_folder: str) -> None:
-        self.config, self.run_folder = config, run_folder
+        self.config = config
+        self.run_folder = run_folder
 
     @collab.main
     def main(self) -> None:
@@ -52,22 +56,23 @@ class FlareServer:
             FlameError: the run failed.
         """
         config = TrainConfig.from_json(self.config)
-        run, provisioned = Path(self.run_folder), not Path(self.run_folder).is_absolute()
+        run = Path(self.run_folder)
+        provisioned = not run.is_absolute()
         if provisioned:
             run = Path(collab.workspace.get_root_dir()) / RUNS / run
         (run / ERROR).unlink(missing_ok=True)
-        told: dict[str, Any] = {"done": 0, "total": 1, "latest": [], "silent": []}
+        state: dict[str, Any] = {"done": 0, "total": 1, "latest": [], "silent": []}
         rows: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
 
         def progress(done: int, total: int) -> None:
             rows.extend(coordinator.latest if coordinator else [])
             silent = sorted(calls.silent) if calls else []
-            told.update(done=done, total=total, latest=list(rows), silent=silent)
+            state.update(done=done, total=total, latest=list(rows), silent=silent)
             write_text(run / PROGRESS, json.dumps([done, total]))
             if provisioned and coordinator and coordinator.latest:
                 _show(coordinator.latest)
 
-        collab.fl_ctx.get_engine().register_app_command(PROGRESS_COMMAND, lambda *_: told)
+        collab.fl_ctx.get_engine().register_app_command(PROGRESS_COMMAND, lambda *_: state)
         job = Path(collab.workspace.get_run_dir(collab.fl_ctx.get_job_id()))
         calls: Calls | None = None
         coordinator: Coordinator | None = None
@@ -84,9 +89,9 @@ class FlareServer:
                 return
             plan = flare_plan(config, alone=provisioned)
             coordinator = Coordinator(config, open_task(config), run, plan, progress)
-            coordinator.run(calls, lambda f: f.centres)
+            coordinator.run(calls, lambda training: training.centres)
             if provisioned:
-                self._evaluate(config, run, plan, calls, told)
+                self._evaluate(config, run, plan, calls, state)
         except FlameError as error:
             final = isinstance(error, BadInput) or bool(calls and calls.refused)
             _failed(run, str(error), final)
@@ -105,23 +110,23 @@ class FlareServer:
         run: Path,
         plan: list[Training],
         calls: Calls,
-        told: dict[str, Any],
+        state: dict[str, Any],
     ) -> None:
         def progress(done: int, total: int) -> None:
-            told.update(evaluated=done, to_evaluate=total)
+            state.update(evaluated=done, to_evaluate=total)
 
-        found = cross_site(config, run, plan, calls, centres(config.data), progress)
-        write_text(run / CROSS_SITE, found.to_csv(index=False))
+        table = cross_site(config, run, plan, calls, centres(config.data), progress)
+        write_text(run / CROSS_SITE, table.to_csv(index=False))
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
-    """Append a line on the latest round to the log that ``flame serve`` prints."""
+    """Append a line about the latest round to the log that ``flame serve`` prints."""
     with (Path(collab.workspace.get_root_dir()) / ROUNDS).open("a", encoding="utf-8") as file:
         print(in_a_line(rows), file=file)
 
 
 def _failed(run: Path, why: str, final: bool) -> None:
-    """Write why the run failed; ``final``: a new job would fail in the same way."""
+    """Write why the run failed; ``final`` means that a new job would fail in the same way."""
     with contextlib.suppress(OSError):  # the disk may be full
         write_text(run / ERROR, json.dumps({"why": why, "final": final}))
 

@@ -30,8 +30,8 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
         progress: called with the steps done and the total.
 
     Raises:
-        FlameError: the coordinator failed, with its reason, or the simulator did; the message names
-            the log.
+        FlameError: the coordinator or the simulator failed; the message has the reason, if it is
+            known, and names the log.
     """
     for stale in (PROGRESS, ERROR):
         (run / stale).unlink(missing_ok=True)
@@ -41,7 +41,7 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
         code = _simulated(config, run, progress)
     if (run / ERROR).exists():
         reason = json.loads((run / ERROR).read_text())["why"]
-        raise FlameError(f"{reason} (see {FLARE_LOG}; run the same command again to go on)")
+        raise FlameError(f"{reason} (see {FLARE_LOG}; run the same command again to continue)")
     if code != 0:
         raise FlameError(f"NVIDIA FLARE ended with code {code}; see {run / FLARE_LOG}")
 
@@ -73,15 +73,15 @@ def _simulated(config: TrainConfig, run: Path, progress: Progress) -> int:
 
 
 def _environment(sites: int) -> dict[str, str]:
-    """Environment in which sites share the cores, as idle threads of numba slow other sites.
+    """Return an environment in which sites share the cores: idle threads of numba slow other sites.
 
     The sites import this installation of FLAME. FLARE copies two of its files to each site, and an
     editable install would come after them in the search path.
     """
     threads = max(1, (os.cpu_count() or 1) // sites)
-    path = [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
-    paths = {"PYTHONPATH": os.pathsep.join(filter(None, path))}
-    return {"NUMBA_NUM_THREADS": str(threads)} | os.environ | paths
+    folders = [str(Path(__file__).resolve().parents[3]), os.environ.get("PYTHONPATH", "")]
+    path = {"PYTHONPATH": os.pathsep.join(filter(None, folders))}
+    return {"NUMBA_NUM_THREADS": str(threads)} | os.environ | path
 
 
 def _report(run: Path, progress: Progress) -> None:
@@ -106,7 +106,7 @@ def kill_tree(pid: int) -> None:
 def _die_with_parent() -> None:
     """Kill this process tree once standard input closes, which means that the command has ended.
 
-    Sites that stayed alive would train beside those of the resumed run.
+    Sites that survived would train at the same time as those of the resumed run.
     """
     sys.stdin.read()
     kill_tree(os.getpid())

@@ -1,8 +1,8 @@
 """FLARE's client object: a ``Site`` with its policy and its audit log.
 
-If a reply was lost, the server repeats the call and gets the same reply without further work. The
-text of an error could hold patient data, so the server gets its kind only. Refusals are sent as
-text, as they name no patient.
+If a reply is lost, the server repeats the call and receives the same reply without further work.
+The text of an error could hold patient data, so the server receives only its kind. Refusals are
+sent as text, as they name no patient.
 """
 
 import math
@@ -34,13 +34,16 @@ from flame.federation.task import Message
 from flame.federation.tasks.registry import open_task
 
 DATA_VARIABLE = "FLAME_DATA"
-"""Environment variable with the folder or table of a site; unset in a simulation, where the
-configuration says where data are."""
+"""Environment variable with the folder or table of a site. It is unset in a simulation, where the
+configuration names the data."""
 SECRET_FILE = "noise.key"
 """Name of the file in the kit that holds the key of the noise of differential privacy."""
 _SIMULATED = SitePolicy(least_patients=1, least_count=1, peers=True)
-BUSY, UNKNOWN = {"busy": True}, {"unknown": True}
-"""Replies of a site that still works on a call, and of a site that does not know it."""
+"""Policy of a site in a simulation: the configuration of the run alone sets limits."""
+BUSY = {"busy": True}
+"""Reply of a site that still works on the call."""
+UNKNOWN = {"unknown": True}
+"""Reply of a site that does not know the call."""
 
 
 class FlareSite:
@@ -52,9 +55,10 @@ class FlareSite:
 
     def __init__(self, config: str) -> None:
         self.config = config
-        self._lock, self._pool = threading.Lock(), ThreadPoolExecutor(1)
-        self._call = ""
-        self._answer: Future[Message] = Future()
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(1)
+        self._call = ""  # number of the latest call
+        self._reply: Future[Message] = Future()
         self._site: Any = None
         self._box = Mailbox()
         self._peer: Peer | None = None
@@ -72,19 +76,19 @@ class FlareSite:
             number: number of the call, unique in a job.
             method: method of ``Site``.
             arguments: its arguments by name.
-            wait: how long to wait for the reply, in s.
+            wait: longest time to wait for the reply, in s.
 
         Returns:
-            The reply; ``refused`` or ``failed`` with the reason instead; or ``BUSY``.
+            The reply; or ``refused`` or ``failed`` with the reason; or ``BUSY``.
         """
         with self._lock:
             if number != self._call:
-                self._answer.cancel()
-                here = _Here.now()
+                self._reply.cancel()
+                resources = _SiteResources.now()
                 self._call = number
-                self._answer = self._pool.submit(self._work, here, method, arguments)
-        answer: Message = self.again(number, wait)
-        return answer
+                self._reply = self._pool.submit(self._work, resources, method, arguments)
+        reply: Message = self.again(number, wait)
+        return reply
 
     @collab.publish
     def again(self, number: str, wait: float) -> Message:
@@ -92,18 +96,18 @@ class FlareSite:
 
         Args:
             number: number of the call.
-            wait: how long to wait for the reply, in s.
+            wait: longest time to wait for the reply, in s.
 
         Returns:
-            The reply; ``BUSY`` if it is not ready after ``wait``; ``UNKNOWN`` for another call than
-            the last one.
+            The reply; ``BUSY`` if it is not ready after ``wait``; ``UNKNOWN`` for any call but the
+            latest.
         """
         with self._lock:
             if number != self._call:
                 return UNKNOWN
-            answer = self._answer
+            reply = self._reply
         try:
-            return answer.result(timeout=wait)
+            return reply.result(timeout=wait)
         except TimeoutError:
             return BUSY
 
@@ -115,9 +119,9 @@ class FlareSite:
             run: name of the run in the kit; in a simulation the run folder.
 
         Returns:
-            The state of ``Peer``.
+            The state of ``Peer``, with ``error`` if the site cannot begin.
         """
-        with _only_kinds("start_peer", _Here.now().kit) as failed:
+        with _only_kinds("start_peer", _SiteResources.now().kit) as failed:
             self._begin(run)
         if failed:
             error = failed.get("refused") or in_words(failed["failed"])
@@ -128,31 +132,36 @@ class FlareSite:
     def _begin(self, run: str) -> None:
         with self._lock:
             if self._peer is None:
-                config, here = TrainConfig.from_json(self.config), _Here.now()
-                names, provisioned = centres(config.data), bool(here.data)
-                proxies = {n: collab.get_clients([n])[0] for n in names if n != here.centre}
+                config = TrainConfig.from_json(self.config)
+                resources = _SiteResources.now()
+                provisioned = bool(resources.data)
+                others = [name for name in centres(config.data) if name != resources.centre]
+                proxies = {name: collab.get_clients([name])[0] for name in others}
                 self._peer = Peer(
-                    here.centre,
+                    resources.centre,
                     config,
                     flare_plan(config, alone=provisioned),
-                    partial(self._told, here),
+                    partial(self._reply_or_raise, resources),
                     proxies,
-                    here.folder(run),
+                    resources.folder(run),
                     self._box,
                     secure=provisioned,
                 )
 
     @collab.publish
     def peer_state(self) -> Message:
-        """Return how far this site has come, without weights and figures of patients."""
+        """Return the progress of this site, without weights and patient data."""
         return dict(self._peer.state) if self._peer else UNKNOWN
 
     @collab.publish
     def owes(self, topic: str) -> bool:
-        """Return whether a neighbour may still expect a message of a topic from this site.
+        """Check whether a neighbour may still expect a message of a topic from this site.
 
         Args:
             topic: the topic.
+
+        Returns:
+            True if it may, and as long as this site has not begun.
         """
         return self._peer is None or self._peer.owes(topic)
 
@@ -163,53 +172,59 @@ class FlareSite:
         Args:
             topic: topic of the message.
             items: contents by the site that they are about.
+
+        Returns:
+            True: the message is stored.
         """
         self._box.put(topic, collab.caller, items)
         return True
 
-    def _work(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
-        with _only_kinds(method, here.kit) as failed:
+    def _work(self, resources: "_SiteResources", method: str, arguments: dict[str, Any]) -> Message:
+        with _only_kinds(method, resources.kit) as failed:
             if method not in CALLS:
-                raise Refusal(f"does nothing called '{method}'")
+                raise Refusal(f"has no method '{method}'")
             if self._site is None:
-                self._site = here.open_site(TrainConfig.from_json(self.config))
-            here.policy.check_question(arguments.get("question", method))
-            answer: Message = getattr(self._site, method)(**arguments)
-            here.log(method, arguments, answer)
-            return answer
-        with _only_kinds(method, here.kit):
-            here.log(method, arguments, failed)
+                self._site = resources.open_site(TrainConfig.from_json(self.config))
+            resources.policy.check_query(arguments.get("query", method))
+            reply: Message = getattr(self._site, method)(**arguments)
+            resources.log(method, arguments, reply)
+            return reply
+        with _only_kinds(method, resources.kit):
+            resources.log(method, arguments, failed)
         return failed
 
-    def _told(self, here: "_Here", method: str, arguments: dict[str, Any]) -> Message:
-        """The reply for neighbours; an error is raised as the server would see it."""
-        answer = self._work(here, method, arguments)
-        if "refused" in answer:
-            raise Refusal(answer["refused"])
-        if "failed" in answer:
-            raise FlameError(in_words(answer["failed"]))
-        return answer
+    def _reply_or_raise(
+        self, resources: "_SiteResources", method: str, arguments: dict[str, Any]
+    ) -> Message:
+        """Return the reply for neighbours; raise a refusal or failure as the server sees it."""
+        reply = self._work(resources, method, arguments)
+        if "refused" in reply:
+            raise Refusal(reply["refused"])
+        if "failed" in reply:
+            raise FlameError(in_words(reply["failed"]))
+        return reply
 
 
-class _Here:
-    """The site's own resources: name, data, policy and audit log."""
+class _SiteResources:
+    """The resources of a site: name, data, policy and audit log."""
 
     def __init__(self, centre: str, kit: Path, local: Path) -> None:
-        self.kit, self.centre, self.data = kit, centre, os.environ.get(DATA_VARIABLE, "")
-        given = local / POLICY_FILE
-        self.policy = read_policy(given) if self.data else _SIMULATED
+        self.kit = kit
+        self.centre = centre
+        self.data = os.environ.get(DATA_VARIABLE, "")
+        self.policy = read_policy(local / POLICY_FILE) if self.data else _SIMULATED
         self.audit = AuditLog(kit / AUDIT_FILE) if self.data else None
 
     @staticmethod
-    def now() -> "_Here":
-        """Read them within a call of FLARE's, where the site is known."""
+    def now() -> "_SiteResources":
+        """Read the resources during a call by FLARE, when the site is known."""
         workspace = collab.workspace
-        return _Here(
+        return _SiteResources(
             collab.site_name, Path(workspace.get_root_dir()), Path(workspace.get_site_config_dir())
         )
 
     def folder(self, run: str) -> Path:
-        """Folder of a peer-to-peer run: in the kit, or below the run folder in a simulation."""
+        """Return the folder of a peer-to-peer run: in the kit, or in a simulated run's folder."""
         if not self.data:
             return Path(run) / PEERS / self.centre
         if not re.fullmatch(r"[\w-]+", run):
@@ -239,14 +254,14 @@ class _Here:
         budget = Budget(self.kit / BUDGET_FILE, limit, self.policy.delta)
         return CentrePrivacy(config, budget, secret_of(self.kit))
 
-    def log(self, method: str, arguments: dict[str, Any], answer: Message) -> None:
-        """Write a message that is about to leave to the audit log."""
+    def log(self, method: str, arguments: dict[str, Any], reply: Message) -> None:
+        """Write a message to the audit log before it leaves."""
         if self.audit:
-            self.audit.write(method, arguments, answer)
+            self.audit.write(method, arguments, reply)
 
 
 def secret_of(kit: Path) -> bytes:
-    """Return the key of a site's noise, which never leaves its kit; create it if there is none.
+    """Return the key of a site's noise, which never leaves its kit; create it if it is missing.
 
     Args:
         kit: the kit of the site.

@@ -11,17 +11,19 @@ def flare_plan(config: TrainConfig, alone: bool = False) -> list[Training]:
     Args:
         config: the configuration of the run.
         alone: whether to add the local trainings of each centre, as in a real federation. With
-            secure aggregation no training of a single centre is run: a sum over one site is its
+            secure aggregation trainings of a single centre are left out: a sum over one site is its
             update.
 
     Returns:
         Federated trainings over all centres and over all but each one, then the local ones. A task
         without cross-validation has a single training.
     """
-    training, names = config.training, centres(config.data)
+    names = centres(config.data)
+    seeds = config.training.seeds
+    folds = config.training.folds
     if not open_task(config).cross_validated:
         return [Training(FEDERATED, names, 0, 2)]
-    plan = joint_trainings(FEDERATED, names, training.seeds, training.folds)
-    if alone and config.federation.secure:  # a sum over one site is its update
-        return [federation for federation in plan if len(federation.centres) > 1]
-    return plan + (local_trainings(names, training.seeds, training.folds) if alone else [])
+    trainings = joint_trainings(FEDERATED, names, seeds, folds)
+    if alone and config.federation.secure:
+        return [training for training in trainings if len(training.centres) > 1]
+    return trainings + (local_trainings(names, seeds, folds) if alone else [])

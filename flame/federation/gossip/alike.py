@@ -19,8 +19,8 @@ class Alike(Method):
     """The weighted mean of a node's own model and those of its most similar neighbours.
 
     The similarity of nodes i and j is the cosine of their changes in training. Node i mixes with
-    the ``closest`` neighbours of the highest similarity that have at least ``least``. The weight of
-    the others goes to its own model.
+    its ``closest`` most similar neighbours whose similarity is at least ``least``. The weight of
+    the other neighbours goes to its own model.
 
     Args:
         closest: largest number of neighbours that a node mixes with.
@@ -43,11 +43,11 @@ class Alike(Method):
     least: Annotated[float, Ge(-1), Le(1)] = 0.0
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """See ``Method``. If it mixes with all neighbours it is D-PSGD."""
+        """Mix each node with its most similar neighbours; with all neighbours it is D-PSGD."""
         change = trained - before.models
         length = np.linalg.norm(change, axis=1, keepdims=True)
-        way = change / np.where(length > 0, length, 1)
-        cosine = np.where(now.kept > 0, way @ way.T, -np.inf)
+        direction = change / np.where(length > 0, length, 1)
+        cosine = np.where(now.kept > 0, direction @ direction.T, -np.inf)
         np.fill_diagonal(cosine, -np.inf)
         rank = (-cosine).argsort(axis=1, kind="stable").argsort(axis=1)
         chosen = (rank < self.closest) & (cosine >= self.least)

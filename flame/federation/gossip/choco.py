@@ -8,13 +8,14 @@ from annotated_types import Gt, Le
 
 from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
-_KNOWN = "known"
+_COPIES = "known"
+"""Name of the copies z in ``NodeStates.memory``."""
 
 
 @METHODS.register("choco")
 @dataclass(frozen=True)
 class Choco(Method):
-    """Nodes send only the largest differences between their model and a copy that all others have.
+    """Nodes send only the largest differences between their model and a copy of it at all nodes.
 
     z_i <- z_i + top(x_i - z_i), where z_i is the copy and top keeps the ``share`` of parameters
     with the largest absolute values. Then x_i <- x_i + ``step_size`` (sum_j W_ij z_j - z_i). All
@@ -43,13 +44,14 @@ class Choco(Method):
     step_size: Annotated[float, Gt(0)] = 0.3
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """See ``Method``. With a share and a step size of 1 it is D-PSGD."""
-        known = before.memory.get(_KNOWN, np.zeros_like(trained))
-        known = known + self._largest(trained - known)
-        return NodeStates(trained + self.step_size * (now.weights @ known - known), {_KNOWN: known})
+        """Step towards the neighbours' copies; with share and step size 1 it is D-PSGD."""
+        copies = before.memory.get(_COPIES, np.zeros_like(trained))
+        copies = copies + self._largest(trained - copies)
+        models = trained + self.step_size * (now.weights @ copies - copies)
+        return NodeStates(models, {_COPIES: copies})
 
     def numbers(self, size: int, now: Round) -> Array:
-        """See ``Method``. A node sends the values and their positions."""
+        """Count the numbers of each node, which sends values and their positions."""
         return super().numbers(2 * self._count(size), now)
 
     def _count(self, size: int) -> int:
@@ -57,5 +59,5 @@ class Choco(Method):
 
     def _largest(self, change: Array) -> Array:
         count = self._count(change.shape[1])
-        least = -np.sort(-np.abs(change), axis=1)[:, [count - 1]]
-        return np.where(np.abs(change) >= least, change, 0.0)
+        threshold = -np.sort(-np.abs(change), axis=1)[:, [count - 1]]
+        return np.where(np.abs(change) >= threshold, change, 0.0)

@@ -12,7 +12,7 @@ from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, R
 @METHODS.register("clipped-gossip")
 @dataclass(frozen=True)
 class ClippedGossip(Method):
-    """Steps towards the neighbours, each with its distance clipped to a radius.
+    """Each node steps towards its neighbours, with each distance clipped to a radius.
 
     x_i <- x_i + sum_j W_ij (x_j - x_i) min(1, ``radius`` / |x_j - x_i|).
 
@@ -34,11 +34,11 @@ class ClippedGossip(Method):
     radius: Annotated[float, Gt(0)] = 1.0
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """See ``Method``. With a radius above every distance it is D-PSGD."""
+        """Step towards the neighbours; with a radius above every distance it is D-PSGD."""
         models = trained.copy()
-        for other in range(len(trained)):
-            away = trained[other] - trained
-            length = np.linalg.norm(away, axis=1, keepdims=True)
-            kept = self.radius / np.maximum(length, self.radius)
-            models += now.kept[:, [other]] * kept * away
+        for sender in range(len(trained)):
+            difference = trained[sender] - trained
+            distance = np.linalg.norm(difference, axis=1, keepdims=True)
+            factor = self.radius / np.maximum(distance, self.radius)
+            models += now.kept[:, [sender]] * factor * difference
         return NodeStates(models)

@@ -9,6 +9,7 @@ from annotated_types import Ge, Lt
 from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
 _VELOCITY = "velocity"
+"""Name of v in ``NodeStates.memory``."""
 
 
 @METHODS.register("dfedavgm")
@@ -32,7 +33,8 @@ class DFedAvgM(Method):
 
         >>> half = np.full((2, 2), 0.5)
         >>> now = Round(half, half > 0, np.ones(2, bool), np.random.default_rng(0))
-        >>> method, nodes = DFedAvgM(momentum=0.5), NodeStates(np.zeros((2, 1)))
+        >>> method = DFedAvgM(momentum=0.5)
+        >>> nodes = NodeStates(np.zeros((2, 1)))
         >>> for _ in range(2):
         ...     nodes = method.mix(nodes, nodes.models + 1, now)
         >>> nodes.models.tolist()
@@ -42,9 +44,9 @@ class DFedAvgM(Method):
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.9
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """See ``Method``. Without momentum it is D-PSGD."""
+        """Move by the velocity and take the weighted mean; without momentum it is D-PSGD."""
         velocity = before.memory.get(_VELOCITY, np.zeros_like(trained))
-        learned = (trained != before.models).any(axis=1, keepdims=True)
-        faster = self.momentum * velocity + trained - before.models
-        velocity = np.where(learned, faster, 0.0)  # a node that did not train stays where it is
+        has_trained = (trained != before.models).any(axis=1, keepdims=True)
+        updated = self.momentum * velocity + trained - before.models
+        velocity = np.where(has_trained, updated, 0.0)  # a node that did not train has none
         return NodeStates(now.kept @ (before.models + velocity), {_VELOCITY: velocity})

@@ -25,5 +25,5 @@ class DPSGD(Method):
     """
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """See ``Method``. On a full graph, from equal models, it is FedAvg with equal shares."""
+        """Take weighted means; from equal models on a full graph it is FedAvg with equal shares."""
         return NodeStates(now.kept @ trained)

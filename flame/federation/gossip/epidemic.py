@@ -14,7 +14,7 @@ from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, R
 class Epidemic(Method):
     """Each node sends its model to random neighbours and averages those that it receives.
 
-    x_i <- mean of x_i and all x_j that chose i in this round.
+    x_i <- mean of x_i and the x_j of all nodes j that chose i in this round.
 
     Args:
         peers: number of neighbours that a node sends to; it draws them anew in each round.
@@ -23,7 +23,7 @@ class Epidemic(Method):
         De Vos 2023, arXiv:2310.01972.
 
     Example:
-        With two nodes there is only one neighbour to draw.
+        Each of two nodes has one neighbour to draw.
 
         >>> half = np.full((2, 2), 0.5)
         >>> now = Round(half, half > 0, np.ones(2, bool), np.random.default_rng(0))
@@ -35,14 +35,14 @@ class Epidemic(Method):
     peers: Annotated[int, Ge(1)] = 2
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """See ``Method``. On a regular graph with ``peers`` neighbours it is D-PSGD."""
-        order = now.rng.random(now.weights.shape)
-        order[~now.hears] = np.inf
-        rank = order.argsort(axis=0).argsort(axis=0)
-        chosen = (rank < self.peers) & np.isfinite(order) & now.arrived
-        together = chosen + np.eye(len(trained))
-        return NodeStates(together @ trained / together.sum(axis=1, keepdims=True))
+        """Average the received models; on a regular graph of degree ``peers`` it is D-PSGD."""
+        draws = now.rng.random(now.weights.shape)
+        draws[~now.hears] = np.inf
+        rank = draws.argsort(axis=0).argsort(axis=0)
+        received = (rank < self.peers) & np.isfinite(draws) & now.arrived
+        averaged = received + np.eye(len(trained))
+        return NodeStates(averaged @ trained / averaged.sum(axis=1, keepdims=True))
 
     def numbers(self, size: int, now: Round) -> Array:
-        """See ``Method``. A node sends to at most ``peers`` neighbours."""
+        """Count the numbers of each node, which sends to at most ``peers`` neighbours."""
         return np.asarray(size * np.minimum(now.hears.sum(axis=0), self.peers), float)

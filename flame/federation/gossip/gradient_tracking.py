@@ -6,7 +6,10 @@ import numpy as np
 
 from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, Round
 
-_TRACKED, _LAST = "tracked", "last"
+_TRACKED = "tracked"
+"""Name of the estimates y in ``NodeStates.memory``."""
+_LAST = "last"
+"""Name of the steps g of the last round in ``NodeStates.memory``."""
 
 
 @METHODS.register("gradient-tracking")
@@ -28,7 +31,8 @@ class GradientTracking(Method):
 
         >>> half = np.full((2, 2), 0.5)
         >>> now = Round(half, half > 0, np.ones(2, bool), np.random.default_rng(0))
-        >>> method, nodes = GradientTracking(), NodeStates(np.zeros((2, 1)))
+        >>> method = GradientTracking()
+        >>> nodes = NodeStates(np.zeros((2, 1)))
         >>> for _ in range(2):
         ...     nodes = method.mix(nodes, nodes.models + [[0.0], [4.0]], now)
         >>> nodes.models.tolist()
@@ -36,14 +40,16 @@ class GradientTracking(Method):
     """
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """See ``Method``. The y_i always sum to the nodes' last steps, if no message is lost."""
-        there, nothing = now.participating[:, None], np.zeros_like(trained)
-        last, tracked = (before.memory.get(name, nothing) for name in (_LAST, _TRACKED))
-        step = np.where(there, trained - before.models, last)
+        """Move by the y_i, whose sum is that of the nodes' last steps if no message is lost."""
+        participating = now.participating[:, None]
+        zeros = np.zeros_like(trained)
+        last = before.memory.get(_LAST, zeros)
+        tracked = before.memory.get(_TRACKED, zeros)
+        step = np.where(participating, trained - before.models, last)
         tracked = now.kept @ tracked + step - last
-        models = now.kept @ before.models + np.where(there, tracked, 0.0)
+        models = now.kept @ before.models + np.where(participating, tracked, 0.0)
         return NodeStates(models, {_TRACKED: tracked, _LAST: step})
 
     def numbers(self, size: int, now: Round) -> Array:
-        """See ``Method``. A node sends its model and its estimate y_i."""
+        """Count the numbers of each node, which sends its model and its estimate y_i."""
         return super().numbers(2 * size, now)

@@ -1,8 +1,8 @@
 """Interface of the gossip methods: how a node mixes its model with the models that it receives.
 
 The models of n nodes are the rows of a matrix (n, p), so that one matrix product mixes all of
-them. A method is a frozen dataclass whose fields are its options. Everything that it remembers is
-in the ``NodeStates``.
+them. A method is a frozen dataclass whose fields are its options. ``NodeStates`` holds everything
+that a method remembers.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,17 @@ from flame.core.config import Section, build
 from flame.core.registry import Registry
 
 Array = NDArray[np.float64]
-_NOTHING = 1e-6  # weight of a node without data, where a node with one row has 1
+_NO_DATA = 1e-6
+"""Count of a node without data, where a node with one row has 1."""
 GOSSIP = "gossip"
-"""The strategy of ``flame train`` by which sites learn peer to peer."""
+"""Name of the strategy of ``flame train`` by which sites learn peer to peer."""
 PER_SITE = ("dpsgd", "clipped-gossip", "neighbour-trimmed-mean")
-"""Methods that need only the neighbours' models of a round, so that a site can run them alone."""
+"""Methods that need only the neighbours' models of a round, so that each site can run them."""
 
 
 @dataclass(frozen=True, eq=False)
 class NodeStates:
-    """The models of all nodes, and what a method remembers of them.
+    """The models of all nodes, and the memory of a method.
 
     Args:
         models: one model per row (n, p).
@@ -44,9 +45,9 @@ class Round:
         weights: mixing matrix (n, n). Row i holds the weights that node i gives to the models of
             all nodes, its own included. It is doubly stochastic, except for push-sum, where only
             the rows sum to 1.
-        arrived: (n, n), True in row i and column j where node i received what node j sent. It has a
-            meaning only where there is a weight. The diagonal is True.
-        participating: (n,), True for the nodes that take part in the round.
+        arrived: mask (n, n), True in row i and column j if node i received the message of node j.
+            It has a meaning only where the weight is not 0. The diagonal is True.
+        participating: mask (n,), True for the nodes that take part in the round.
         rng: random numbers for methods that draw.
     """
 
@@ -61,9 +62,9 @@ class Round:
 
         The diagonal is False.
         """
-        found = (self.weights > 0) & self.participating[:, None] & self.participating
-        np.fill_diagonal(found, val=False)
-        return found
+        links = (self.weights > 0) & self.participating[:, None] & self.participating
+        np.fill_diagonal(links, val=False)
+        return links
 
     @property
     def kept(self) -> Array:
@@ -77,12 +78,12 @@ class Round:
             >>> Round(half, arrived, np.ones(2, bool), np.random.default_rng(0)).kept.tolist()
             [[1.0, 0.0], [0.5, 0.5]]
         """
-        found = np.where(self.arrived, self.weights, 0.0)
-        np.fill_diagonal(found, 0.0)
-        return np.asarray(found + np.diag(1 - found.sum(axis=1)))
+        received = np.where(self.arrived, self.weights, 0.0)
+        np.fill_diagonal(received, 0.0)
+        return np.asarray(received + np.diag(1 - received.sum(axis=1)))
 
     def by(self, counts: Array) -> Array:
-        """Return averaging weights proportional to counts, such as the nodes' numbers of patients.
+        """Compute averaging weights proportional to counts, such as numbers of patients.
 
         Nodes without data get a negligible weight but still relay.
 
@@ -99,8 +100,8 @@ class Round:
             >>> now.by(np.array([3.0, 1.0])).tolist()
             [[0.75, 0.25], [0.75, 0.25]]
         """
-        heard = np.where(self.arrived, self.weights, 0.0) * np.maximum(counts, _NOTHING)
-        return np.asarray(heard / heard.sum(axis=1, keepdims=True))
+        weights = np.where(self.arrived, self.weights, 0.0) * np.maximum(counts, _NO_DATA)
+        return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
 class Method(Section):
@@ -117,12 +118,15 @@ class Method(Section):
     """Whether the method needs links that never change and lose no message."""
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """Return the nodes' models and the memory after a round.
+        """Mix the nodes' models after the local training of a round.
 
         Args:
             before: models before the round's local training, and the memory.
             trained: models (n, p) after the round's local training.
             now: mixing weights and arrived messages of the round.
+
+        Returns:
+            The mixed models (n, p), and the next memory.
 
         Raises:
             NotImplementedError: a subclass does not override the method.
@@ -130,24 +134,24 @@ class Method(Section):
         raise NotImplementedError
 
     def check(self, heard: NDArray[np.int_]) -> None:
-        """Check that the method can do something on a topology.
+        """Check that the method can mix models on a topology; by default it accepts every one.
 
         Args:
-            heard: number (n,) of other nodes that each node receives.
+            heard: number (n,) of other nodes that each node receives from.
 
         Raises:
-            BadInput: no node receives enough others.
+            BadInput: no node receives from enough other nodes.
         """
 
     def numbers(self, size: int, now: Round) -> Array:
-        """Return how many numbers each node sends in a round.
+        """Count the numbers that each node sends in a round.
 
         Args:
             size: number p of parameters of a model.
             now: the round.
 
         Returns:
-            Count (n,) by sender, a message to each receiver counted by itself.
+            Count (n,) by sender; a message to k receivers counts k times.
         """
         return np.asarray(size * now.hears.sum(axis=0), float)
 
@@ -157,11 +161,14 @@ METHODS: Registry[type[Method]] = Registry("gossip method")
 
 
 def open_method(name: str, options: Mapping[str, float]) -> Method:
-    """Return a gossip method with its options.
+    """Create a gossip method with its options.
 
     Args:
         name: name of a registered method.
         options: values of its options by name; the others have their defaults.
+
+    Returns:
+        The method.
 
     Raises:
         BadInput: the method or an option is unknown, or a value is out of bounds.

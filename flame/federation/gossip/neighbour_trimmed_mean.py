@@ -16,9 +16,9 @@ from flame.federation.gossip.method import METHODS, Array, Method, NodeStates, R
 class NeighbourTrimmedMean(Method):
     """The mean of each parameter over a node and its neighbours, without the neighbours' extremes.
 
-    Of each parameter the ``num_byzantine`` highest and the ``num_byzantine`` lowest values of the
-    neighbours are left out. A node that receives 2 num_byzantine models or fewer in a round keeps
-    its own.
+    Of each parameter, a node leaves out the ``num_byzantine`` highest and the ``num_byzantine``
+    lowest values of its neighbours. A node that receives 2 num_byzantine models or fewer in a round
+    keeps its own model.
 
     Args:
         num_byzantine: number of neighbours of a node that may send arbitrary models.
@@ -40,16 +40,20 @@ class NeighbourTrimmedMean(Method):
     num_byzantine: Annotated[int, Ge(0)] = 1
 
     def check(self, heard: NDArray[np.int_]) -> None:
-        """See ``Method``.
+        """Check that at least one node can receive enough models for a trimmed mean.
+
+        Args:
+            heard: number (n,) of other nodes that each node receives from.
 
         Raises:
-            BadInput: no node receives more than 2 num_byzantine others; never if that is 0.
+            BadInput: no node receives from more than 2 num_byzantine others; never if that is 0.
         """
         if heard.max() < self._least:
             raise BadInput(
                 f"gossip.method 'neighbour-trimmed-mean' with num_byzantine = {self.num_byzantine} "
-                f"averages nodes that hear {self._least} others or more, and no node hears more "
-                f"than {heard.max()}: choose a topology with more links, or a lower num_byzantine"
+                f"needs nodes that receive from {self._least} others or more, and no node receives "
+                f"from more than {heard.max()}: choose a topology with more links, or a lower "
+                "num_byzantine"
             )
 
     @property
@@ -57,13 +61,13 @@ class NeighbourTrimmedMean(Method):
         return 2 * self.num_byzantine + (self.num_byzantine > 0)
 
     def mix(self, before: NodeStates, trained: Array, now: Round) -> NodeStates:
-        """See ``Method``. If num_byzantine is 0 it is the plain mean of own and received models."""
-        hears = now.arrived & now.hears
-        rows = [self._mean(trained[i], trained[hears[i]]) for i in range(len(trained))]
+        """Take trimmed means; with num_byzantine = 0 these are means of own and received models."""
+        received = now.arrived & now.hears
+        rows = [self._mean(trained[i], trained[received[i]]) for i in range(len(trained))]
         return NodeStates(np.stack(rows))
 
-    def _mean(self, own: Array, others: Array) -> Array:
-        if len(others) < self._least:
-            return own
-        ordered = np.sort(others, axis=0)[self.num_byzantine : len(others) - self.num_byzantine]
-        return np.asarray(np.vstack([ordered, own]).mean(axis=0))
+    def _mean(self, model: Array, received: Array) -> Array:
+        if len(received) < self._least:
+            return model
+        trimmed = np.sort(received, axis=0)[self.num_byzantine : len(received) - self.num_byzantine]
+        return np.asarray(np.vstack([trimmed, model]).mean(axis=0))

@@ -1,4 +1,4 @@
-"""The network of peer-to-peer learning: who takes part in each round, and which messages arrive."""
+"""The network of peer-to-peer learning: the nodes of each round, and the messages that arrive."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,12 +23,16 @@ from flame.federation.gossip.topology import (
     weights_of,
 )
 
-FILE, PLACES, PUSH_SUM = "file", "places", "push-sum"
-"""Topology read from a file, topology of nearest places, and name of the push-sum method."""
-_ROUNDS, _GONE = 64, 1e-9
-"""Largest number of rounds over which the spectral gap of changing links is measured, and the
-remaining disagreement at which the measurement stops.
-"""
+FILE = "file"
+"""Name of the topology that is read from a file."""
+PLACES = "places"
+"""Name of the topology that links nearest places."""
+PUSH_SUM = "push-sum"
+"""Name of the push-sum method."""
+_ROUNDS = 64
+"""Largest number of rounds over which the spectral gap of changing links is measured."""
+_NO_DISAGREEMENT = 1e-9
+"""Remaining share of the disagreement at which that measurement stops."""
 
 
 @dataclass(frozen=True)
@@ -57,17 +61,21 @@ class GossipConfig(Section):
     """Decides which links are drawn and which messages are lost."""
 
     def rules(self) -> Iterator[Rule]:
-        """See ``Section``. Which keys fit together."""
-        yield bool(self.file) == (self.topology == FILE), "gossip.file goes with topology = 'file'"
+        """Yield the rules on which keys fit together."""
+        yield (
+            bool(self.file) == (self.topology == FILE),
+            "gossip.file and gossip.topology = 'file' need each other",
+        )
         fixed = not (self.loss or self.away or self.slow or self.topology in CHANGING)
         yield (
             fixed or not METHODS[self.method].lossless,
-            f"gossip.method '{self.method}' is for links that never change and lose nothing: "
-            "leave out loss, away and slow, or choose push-sum",
+            f"gossip.method '{self.method}' needs links that never change and lose no message: "
+            "remove gossip.loss, away and slow, choose a topology that does not change, or choose "
+            "method 'push-sum'",
         )
         for name, rounds in self.away.items():
             rising = list(rounds) == sorted(set(rounds)) and min(rounds, default=0) >= 0
-            yield rising, f"gossip.away.{name}: rounds in rising order"
+            yield rising, f"gossip.away.{name}: give rounds of 0 or more, in rising order"
 
 
 class GossipNetwork:
@@ -91,105 +99,127 @@ class GossipNetwork:
         places: Links | None = None,
         everyone: tuple[str, ...] = (),
     ) -> None:
-        self.config, self.names, self._everyone = config, names, everyone or names
+        self.config = config
+        self.names = names
+        self._everyone = everyone or names
         for name in {*config.away, *config.slow} - set(names):
-            raise BadInput(f"gossip.away or slow: no node '{name}'; there are {', '.join(names)}")
-        self._given = self._known(places)
+            raise BadInput(
+                f"gossip.away or gossip.slow: unknown node '{name}'; the nodes are "
+                f"{', '.join(names)}"
+            )
+        self._links_from_data = self._read_links(places)
 
-    def _known(self, places: Links | None) -> Links | None:
+    def _read_links(self, places: Links | None) -> Links | None:
+        """Return the links of a file or of places; None for every other topology."""
         if self.config.topology == FILE:
-            found = read_links(Path(self.config.file), self._everyone)
-            here = [self._everyone.index(name) for name in self.names]
-            return found[np.ix_(here, here)]
+            links = read_links(Path(self.config.file), self._everyone)
+            index = [self._everyone.index(name) for name in self.names]
+            return links[np.ix_(index, index)]
         if self.config.topology != PLACES:
             return None
         if places is None:
-            raise BadInput("gossip.topology = 'places': these nodes have no latitude and longitude")
+            raise BadInput(
+                "gossip.topology = 'places': these nodes have no latitude and longitude; choose "
+                "another topology"
+            )
         return places
 
     @cached_property
-    def _fixed(self) -> Links | None:
+    def _fixed_links(self) -> Links | None:
         """The links of every round if they do not change, else None."""
-        if self._given is not None or self.config.topology in CHANGING:
-            return self._given
-        return self._drawn(0)
+        if self._links_from_data is not None or self.config.topology in CHANGING:
+            return self._links_from_data
+        return self._draw_links(0)
 
     def links(self, number: int) -> Links:
-        """Return the links (n, n) of a round without losses; row i receives from column j.
+        """Return the links of a round without losses.
 
         Args:
             number: number of the round, from 0.
-        """
-        return self._fixed if self._fixed is not None else self._drawn(number)
 
-    def _drawn(self, number: int) -> Links:
-        c = self.config
-        return links_of(c.topology, Shape(len(self.names), number, c.seed, c.degree, c.probability))
+        Returns:
+            Links (n, n), True in row i and column j if node i receives from node j.
+        """
+        return self._fixed_links if self._fixed_links is not None else self._draw_links(number)
+
+    def _draw_links(self, number: int) -> Links:
+        config = self.config
+        shape = Shape(len(self.names), number, config.seed, config.degree, config.probability)
+        return links_of(config.topology, shape)
 
     def _weights(self, number: int) -> Array:
         links = self.links(number)
         if self.config.method == PUSH_SUM:
-            heard = links + np.eye(len(links))
-            return np.asarray(heard / heard.sum(axis=1, keepdims=True))
+            received = links + np.eye(len(links))
+            return np.asarray(received / received.sum(axis=1, keepdims=True))
         return weights_of(links)
 
     @cached_property
-    def _always(self) -> Array | None:
+    def _fixed_weights(self) -> Array | None:
         """The weights of every round if they do not change, else None."""
-        return None if self._fixed is None else self._weights(0)
+        return None if self._fixed_links is None else self._weights(0)
 
     def round(self, number: int) -> Round:
-        """Return a round; repeated calls return the same.
+        """Draw which messages of a round arrive.
 
         Args:
             number: number of the round, from 0.
+
+        Returns:
+            The round; repeated calls return equal rounds.
         """
-        weights = self._always if self._always is not None else self._weights(number)
+        weights = self._fixed_weights if self._fixed_weights is not None else self._weights(number)
         rng = np.random.default_rng([self.config.seed, number])
         arrived = rng.random(weights.shape) >= self.config.loss
-        here = self.participating(number)
-        late = np.zeros(len(self.names))
+        participating = self.participating(number)
+        late_share = np.zeros(len(self.names))
         for name, share in self.config.slow.items():
-            late[self.names.index(name)] = share
-        on_time = rng.random(len(self.names)) >= late
-        arrived &= (here & on_time)[None, :] & here[:, None]
+            late_share[self.names.index(name)] = share
+        on_time = rng.random(len(self.names)) >= late_share
+        arrived &= (participating & on_time)[None, :] & participating[:, None]
         np.fill_diagonal(arrived, val=True)
-        return Round(weights, arrived, here, rng)
+        return Round(weights, arrived, participating, rng)
 
     def participating(self, number: int) -> NDArray[np.bool_]:
-        """Return which nodes (n,) take part in a round.
+        """Return the mask of the nodes that take part in a round.
 
         Args:
             number: number of the round, from 0.
+
+        Returns:
+            Mask (n,), False for nodes that are away.
         """
-        found = np.ones(len(self.names), bool)
+        mask = np.ones(len(self.names), bool)
         for name, rounds in self.config.away.items():
-            found[self.names.index(name)] = np.searchsorted(rounds, number, side="right") % 2 == 0
-        return found
+            mask[self.names.index(name)] = np.searchsorted(rounds, number, side="right") % 2 == 0
+        return mask
 
     @property
     def gap(self) -> float:
         """Spectral gap: the share of the nodes' disagreement that a round without losses removes.
 
         Links that do not change: see ``spectral_gap``. Changing links: the geometric mean per
-        round, 1 - r^(1/k), where r is the disagreement that the product of k rounds leaves. k is
-        64, or fewer when r falls below 1e-9. Push-sum: r is the absolute second eigenvalue of the
-        product instead, which is what remains in the long run.
+        round, 1 - r^(1/k), where r is the share of the disagreement that remains after the product
+        of k rounds. k is 64, or fewer when r falls below 1e-9. Push-sum: r is the absolute second
+        eigenvalue of the product instead, the share that remains in the long run.
         """
-        product, number, left = np.eye(len(self.names)), 0, 1.0
-        most = _ROUNDS if self._fixed is None else 1
-        while left > _GONE and number < most:
-            product = self._shares(number) @ product
-            left, number = self._left(product), number + 1
-        return float(1 - left ** (1 / number))
+        product = np.eye(len(self.names))
+        number = 0
+        remaining = 1.0
+        most = _ROUNDS if self._fixed_links is None else 1
+        while remaining > _NO_DISAGREEMENT and number < most:
+            product = self._mixing_matrix(number) @ product
+            remaining = self._disagreement(product)
+            number += 1
+        return float(1 - remaining ** (1 / number))
 
-    def _shares(self, number: int) -> Array:
+    def _mixing_matrix(self, number: int) -> Array:
         if self.config.method != PUSH_SUM:
             return self._weights(number)
-        heard = self.links(number) + np.eye(len(self.names))
-        return np.asarray(heard / heard.sum(axis=0))
+        receives = self.links(number) + np.eye(len(self.names))
+        return np.asarray(receives / receives.sum(axis=0))
 
-    def _left(self, product: Array) -> float:
+    def _disagreement(self, product: Array) -> float:
         if self.config.method != PUSH_SUM:
             return 1 - spectral_gap(product)
         return float(np.sort(np.abs(np.linalg.eigvals(product)))[-2])
@@ -197,7 +227,7 @@ class GossipNetwork:
     @property
     def heard(self) -> NDArray[np.int_]:
         """Largest number (n,) of others that each node receives from in a round without losses."""
-        rounds = 1 if self._fixed is not None else _ROUNDS
+        rounds = 1 if self._fixed_links is not None else _ROUNDS
         counts = [self.links(number).sum(axis=1) for number in range(rounds)]
         return np.asarray(np.max(counts, axis=0))
 
@@ -206,12 +236,16 @@ class GossipNetwork:
         """Number of rounds without losses in which information spreads from every node to all.
 
         Raises:
-            BadInput: some node does not reach some other.
+            BadInput: information of a node never reaches another node.
         """
-        reach, rounds = np.eye(len(self.names), dtype=bool), 0
+        reach = np.eye(len(self.names), dtype=bool)
+        rounds = 0
         while not reach.all():
             reach = reach | ((self.links(rounds).astype(int) @ reach) > 0)
             rounds += 1
             if rounds > 4 * len(self.names):
-                raise BadInput(f"topology {self.config.topology}: not every node can be reached")
+                raise BadInput(
+                    f"gossip.topology '{self.config.topology}': not every node can be reached from "
+                    "every other; add links, or choose another topology"
+                )
         return rounds

@@ -22,7 +22,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Shape:
-    """What a topology depends on.
+    """Size, round and options of a topology.
 
     Args:
         nodes: number n of nodes.
@@ -42,15 +42,18 @@ class Shape:
 TOPOLOGIES: Registry[Callable[[Shape], Links]] = Registry("topology")
 """Topologies by the name that ``gossip.topology`` selects."""
 CHANGING = ("matching", "one-peer-exponential")
-"""Topologies with other links in every round."""
+"""Topologies whose links change from round to round."""
 
 
 def links_of(name: str, shape: Shape) -> Links:
-    """Return the links (n, n) of a topology.
+    """Build the links of a topology.
 
     Args:
         name: name of a registered topology.
         shape: number of nodes, round and options.
+
+    Returns:
+        Links (n, n).
 
     Raises:
         BadInput: the topology is unknown or cannot have so many nodes.
@@ -65,9 +68,9 @@ def links_of(name: str, shape: Shape) -> Links:
 
 
 def _links(graph: "nx.Graph[object]") -> Links:
-    found: Links = nx.to_numpy_array(graph, weight=None).astype(bool)
-    np.fill_diagonal(found, val=False)
-    return found
+    links: Links = nx.to_numpy_array(graph, weight=None).astype(bool)
+    np.fill_diagonal(links, val=False)
+    return links
 
 
 def _power_of_two(shape: Shape) -> int:
@@ -79,66 +82,87 @@ def _power_of_two(shape: Shape) -> int:
 
 @TOPOLOGIES.register("full")
 def full(shape: Shape) -> Links:
-    """Return links between all nodes.
+    """Link all nodes with each other.
 
     Args:
         shape: number of nodes.
+
+    Returns:
+        Links (n, n).
     """
     return _links(nx.complete_graph(shape.nodes))
 
 
 @TOPOLOGIES.register("ring")
 def ring(shape: Shape) -> Links:
-    """Return links of each node to the one before and the one after it.
+    """Link each node to the one before and the one after it.
 
     Args:
         shape: number of nodes.
+
+    Returns:
+        Links (n, n).
     """
     return _links(nx.circulant_graph(shape.nodes, [1]))
 
 
 @TOPOLOGIES.register("line")
 def line(shape: Shape) -> Links:
-    """Return links of an open ring: the first and the last node have one neighbour.
+    """Build an open ring, whose first and last nodes have one neighbour.
 
     Args:
         shape: number of nodes.
+
+    Returns:
+        Links (n, n).
     """
     return _links(nx.path_graph(shape.nodes))
 
 
 @TOPOLOGIES.register("star")
 def star(shape: Shape) -> Links:
-    """Return links between the first node and all others.
+    """Link the first node to all others.
 
     Args:
         shape: number of nodes.
+
+    Returns:
+        Links (n, n).
     """
     return _links(nx.star_graph(shape.nodes - 1))
 
 
 @TOPOLOGIES.register("torus")
 def torus(shape: Shape) -> Links:
-    """Return links of a grid with periodic edges that is as square as possible.
+    """Build a grid with periodic edges that is as square as possible.
 
     Args:
         shape: number of nodes.
+
+    Returns:
+        Links (n, n).
 
     Raises:
         BadInput: the number of nodes is prime, so that the grid would be a ring.
     """
     rows = max(r for r in range(1, int(shape.nodes**0.5) + 1) if shape.nodes % r == 0)
     if rows == 1:
-        raise BadInput(f"a torus of {shape.nodes} nodes would be a ring; take another number")
+        raise BadInput(
+            f"a torus of {shape.nodes} nodes would be a ring; choose another number of nodes, or "
+            "gossip.topology = 'ring'"
+        )
     return _links(nx.grid_2d_graph(rows, shape.nodes // rows, periodic=True))
 
 
 @TOPOLOGIES.register("hypercube")
 def hypercube(shape: Shape) -> Links:
-    """Return links between nodes whose numbers differ in one bit.
+    """Link nodes whose numbers differ in one bit.
 
     Args:
         shape: number of nodes.
+
+    Returns:
+        Links (n, n).
 
     Raises:
         BadInput: the number of nodes is not a power of two.
@@ -148,34 +172,43 @@ def hypercube(shape: Shape) -> Links:
 
 @TOPOLOGIES.register("exponential")
 def exponential(shape: Shape) -> Links:
-    """Return links by which each node receives from those 1, 2, 4, ... before it.
+    """Let each node receive from the nodes 1, 2, 4, ... before it.
 
     Args:
         shape: number of nodes.
+
+    Returns:
+        Links (n, n).
 
     Reference:
         Ying 2021, arXiv:2110.13363.
     """
     hops = [2**k for k in range((shape.nodes - 1).bit_length())]
-    return _hearing(shape.nodes, hops)
+    return _links_by_hops(shape.nodes, hops)
 
 
 @TOPOLOGIES.register("one-peer-exponential")
 def one_peer_exponential(shape: Shape) -> Links:
-    """Return links by which each node receives from one node, 1, 2, 4, ... before it in turn.
+    """Let each node receive from one node, by round in turn 1, 2, 4, ... before it.
 
     Args:
         shape: number of nodes and the round.
+
+    Returns:
+        Links (n, n).
     """
-    return _hearing(shape.nodes, [2 ** (shape.round % (shape.nodes - 1).bit_length())])
+    return _links_by_hops(shape.nodes, [2 ** (shape.round % (shape.nodes - 1).bit_length())])
 
 
 @TOPOLOGIES.register("erdos-renyi")
 def erdos_renyi(shape: Shape) -> Links:
-    """Return random links that connect all nodes; each pair is linked with ``probability``.
+    """Link each pair of nodes with ``probability``, until the links connect all nodes.
 
     Args:
         shape: number of nodes, probability and seed.
+
+    Returns:
+        Links (n, n).
 
     Raises:
         BadInput: none of 1000 draws connects all nodes.
@@ -184,21 +217,27 @@ def erdos_renyi(shape: Shape) -> Links:
         graph = nx.gnp_random_graph(shape.nodes, shape.probability, seed=shape.seed + attempt)
         if nx.is_connected(graph):
             return _links(graph)
-    raise BadInput(f"links with probability {shape.probability:g} never reach all; raise it")
+    raise BadInput(
+        f"links with probability {shape.probability:g} never reach all nodes; raise "
+        "gossip.probability"
+    )
 
 
 @TOPOLOGIES.register("watts-strogatz")
 def watts_strogatz(shape: Shape) -> Links:
-    """Return a ring of ``degree`` neighbours, each link rewired with ``probability``.
+    """Build a ring of ``degree`` neighbours, and rewire each link with ``probability``.
 
     Args:
         shape: number of nodes, degree, probability and seed.
+
+    Returns:
+        Links (n, n).
 
     Raises:
         BadInput: the degree is not 2 to n - 1.
     """
     if not 2 <= shape.degree < shape.nodes:
-        raise BadInput(f"gossip.degree: 2 to {shape.nodes - 1}")
+        raise BadInput(f"gossip.degree must be 2 to {shape.nodes - 1}, not {shape.degree}")
     return _links(
         nx.connected_watts_strogatz_graph(
             shape.nodes, shape.degree, shape.probability, tries=1000, seed=shape.seed
@@ -208,31 +247,35 @@ def watts_strogatz(shape: Shape) -> Links:
 
 @TOPOLOGIES.register("matching")
 def matching(shape: Shape) -> Links:
-    """Return random pairs of nodes; of an odd number of nodes one has no neighbour.
+    """Link random pairs of nodes; of an odd number of nodes one has no neighbour.
 
     Args:
         shape: number of nodes, seed and the round.
+
+    Returns:
+        Links (n, n).
     """
     order = np.random.default_rng([shape.seed, shape.round]).permutation(shape.nodes)
-    found = np.zeros((shape.nodes, shape.nodes), bool)
-    for one, other in zip(order[::2], order[1::2], strict=False):
-        found[one, other] = found[other, one] = True
-    return found
+    links = np.zeros((shape.nodes, shape.nodes), bool)
+    for first, second in zip(order[::2], order[1::2], strict=False):
+        links[first, second] = True
+        links[second, first] = True
+    return links
 
 
-def _hearing(nodes: int, hops: list[int]) -> Links:
-    found = np.zeros((nodes, nodes), bool)
+def _links_by_hops(nodes: int, hops: list[int]) -> Links:
+    links = np.zeros((nodes, nodes), bool)
     for hop in hops:
-        found[np.arange(nodes), (np.arange(nodes) - hop) % nodes] = True
-    np.fill_diagonal(found, val=False)
-    return found
+        links[np.arange(nodes), (np.arange(nodes) - hop) % nodes] = True
+    np.fill_diagonal(links, val=False)
+    return links
 
 
 def near(latitude: Array, longitude: Array, degree: int) -> Links:
-    """Return links between places: to the nearest ones, and what is needed to connect all of them.
+    """Link places to the nearest ones, and so that the links connect all places.
 
     The links are those of the minimum spanning tree of great-circle distances, and from each place
-    to its nearest ones. They are symmetric.
+    to its nearest ones.
 
     Args:
         latitude: latitude (n,) in degrees.
@@ -240,17 +283,18 @@ def near(latitude: Array, longitude: Array, degree: int) -> Links:
         degree: number of nearest places that each is linked to.
 
     Returns:
-        Links (n, n).
+        Symmetric links (n, n).
     """
-    lat, lon = np.radians(latitude), np.radians(longitude)
-    half = np.sin((lat[:, None] - lat) / 2) ** 2
-    half += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
-    away = 2 * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
-    everyone = nx.from_numpy_array(away + 1e-12)  # networkx would drop edges of length 0
-    found = _links(nx.minimum_spanning_tree(everyone))
-    nearest = np.argsort(away + np.diag(np.full(len(lat), np.inf)), axis=1)[:, :degree]
-    found[np.arange(len(lat))[:, None], nearest] = True
-    return found | found.T
+    lat = np.radians(latitude)
+    lon = np.radians(longitude)
+    haversine = np.sin((lat[:, None] - lat) / 2) ** 2
+    haversine += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    distance = 2 * np.arcsin(np.sqrt(np.clip(haversine, 0, 1)))
+    complete = nx.from_numpy_array(distance + 1e-12)  # networkx would drop edges of length 0
+    links = _links(nx.minimum_spanning_tree(complete))
+    nearest = np.argsort(distance + np.diag(np.full(len(lat), np.inf)), axis=1)[:, :degree]
+    links[np.arange(len(lat))[:, None], nearest] = True
+    return links | links.T
 
 
 def read_links(path: Path, names: tuple[str, ...]) -> Links:
@@ -271,28 +315,31 @@ def read_links(path: Path, names: tuple[str, ...]) -> Links:
     """
     table = read_table(path, [])
     if table.shape[1] < 2:
-        raise BadInput(f"{path}: two columns, a node and one that it hears")
-    place = {name: k for k, name in enumerate(names)}
-    if {str(name) for name in table.columns[:2]} <= set(place):
+        raise BadInput(f"{path} needs two columns: a node, and a node that it receives from")
+    row_of = {name: row for row, name in enumerate(names)}
+    if {str(name) for name in table.columns[:2]} <= set(row_of):
         raise BadInput(f"{path}: the first line is a link; put a header before it: node,hears")
-    found = np.zeros((len(names), len(names)), bool)
-    for node, heard in table.iloc[:, :2].itertuples(index=False):
-        for name in (node, heard):
-            if str(name) not in place:
-                raise BadInput(f"{path}: no node '{name}'; there are {', '.join(names)}")
-        found[place[str(node)], place[str(heard)]] = True
-    np.fill_diagonal(found, val=False)
-    return found
+    links = np.zeros((len(names), len(names)), bool)
+    for receiver, sender in table.iloc[:, :2].itertuples(index=False):
+        for name in (receiver, sender):
+            if str(name) not in row_of:
+                raise BadInput(f"{path}: unknown node '{name}'; the nodes are {', '.join(names)}")
+        links[row_of[str(receiver)], row_of[str(sender)]] = True
+    np.fill_diagonal(links, val=False)
+    return links
 
 
 def weights_of(links: Links) -> Array:
-    """Return doubly stochastic mixing weights (n, n) of links; nodes also weigh themselves.
+    """Compute the mixing weights of links.
 
     Symmetric links have Metropolis weights: W_ij = 1 / (1 + max(d_i, d_j)) with the degrees d.
     Other links have equal weights.
 
     Args:
         links: links (n, n).
+
+    Returns:
+        Doubly stochastic weights W (n, n), with weights of the nodes' own models on the diagonal.
 
     Raises:
         BadInput: the links are not symmetric, and nodes differ in how many nodes they receive from
@@ -307,20 +354,24 @@ def weights_of(links: Links) -> Array:
     """
     degree = links.sum(axis=1)
     if (links == links.T).all():
-        found = np.where(links, 1 / (1 + np.maximum(degree[:, None], degree)), 0.0)
-        return np.asarray(found + np.diag(1 - found.sum(axis=1)))
+        weights = np.where(links, 1 / (1 + np.maximum(degree[:, None], degree)), 0.0)
+        return np.asarray(weights + np.diag(1 - weights.sum(axis=1)))
     if len(set(degree)) > 1 or len(set(links.sum(axis=0)) | set(degree)) > 1:
-        raise BadInput("links of one direction that are not even: choose push-sum")
+        raise BadInput(
+            "links are one-way, and nodes receive from or send to different numbers of nodes: set "
+            "gossip.method = 'push-sum'"
+        )
     return np.asarray((links + np.eye(len(links))) / (1 + degree[0]))
 
 
 def spectral_gap(weights: Array) -> float:
-    """Return the smallest share of the disagreement between nodes that one round removes.
-
-    It is 1 - ||W - J/n||_2, where J is the matrix of ones.
+    """Compute the smallest share of the disagreement between nodes that one round removes.
 
     Args:
         weights: doubly stochastic mixing matrix W (n, n).
+
+    Returns:
+        1 - ||W - J/n||_2, where J is the matrix of ones.
 
     Example:
         >>> round(spectral_gap(weights_of(line(Shape(3)))), 3)

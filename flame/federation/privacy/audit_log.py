@@ -1,4 +1,4 @@
-"""The audit log of a site: every message that leaves, in words, written before it is sent."""
+"""The audit log of a site: a description of every message, written before the message is sent."""
 
 import os
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ class AuditLog:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def write(self, method: str, arguments: Mapping[str, Any], answer: Message) -> None:
+    def write(self, method: str, arguments: Mapping[str, Any], reply: Message) -> None:
         """Append a description of a message, and wait until it is on the disk.
 
         Args:
             method: method of ``Site`` that was called.
             arguments: its arguments by name.
-            answer: the return value that is about to leave.
+            reply: the return value, which leaves the site afterwards.
 
         Raises:
             Refusal: the log cannot be written.
@@ -40,63 +40,64 @@ class AuditLog:
         when = datetime.now(UTC).isoformat(timespec="seconds")
         try:
             with self.path.open("a", encoding="utf-8") as stream:
-                print(f"{when} {described(method, arguments, answer)}", file=stream)
+                print(f"{when} {described(method, arguments, reply)}", file=stream)
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError:
             raise Refusal("cannot write its audit log, so it sends nothing") from None
 
 
-def described(method: str, arguments: Mapping[str, Any], answer: Message) -> str:
-    """Describe a message in words, with the count of its numbers and its size.
+def described(method: str, arguments: Mapping[str, Any], reply: Message) -> str:
+    """Describe a message in words.
 
     Args:
         method: method of ``Site`` that was called.
         arguments: its arguments by name.
-        answer: its return value, or why there is none (``refused`` or ``failed``).
+        reply: its return value, or the reason if it has none (``refused`` or ``failed``).
+
+    Returns:
+        The description, with the count of the numbers in the message and their size in kB.
 
     Example:
-        >>> described("reply", {"question": "moments"}, {"mean": np.zeros(500)})
+        >>> described("reply", {"query": "moments"}, {"mean": np.zeros(500)})
         "sums over patients in reply to 'moments' (500 numbers, 4.0 kB)"
     """
-    if "refused" in answer or "failed" in answer:
-        return f"no answer to '{method}': {answer.get('refused') or answer['failed']}"
-    count, size = _numbers(answer)
+    if "refused" in reply or "failed" in reply:
+        return f"no reply to '{method}': {reply.get('refused') or reply['failed']}"
+    count, size = _numbers(reply)
     amount = f"{count} numbers, {size / 1000:.1f} kB"
-    if method == "train" and "weights" not in answer:
-        return (
-            f"that round {arguments['number']} of {arguments['name']} is learned, and for how long"
-        )
+    if method == "train" and "weights" not in reply:
+        return f"duration of round {arguments['number']} of {arguments['name']}, which is finished"
     if method == "masked":
-        others = f"masks shared by {', '.join(sorted(arguments['keys']))}"
+        masks = f"masks shared by {', '.join(sorted(arguments['keys']))}"
         return (
             f"weights after round {arguments['number']} of {arguments['name']}, mean loss and "
-            f"number of patients, hidden by {others} ({amount})"
+            f"number of patients, hidden under {masks} ({amount})"
         )
     if method == "train":
-        what = (
-            "how far weights moved in"
+        content = (
+            "changes of the weights in"
             if is_rounded(arguments.get("bits", max(BITS)))
             else "weights after"
         )
         return (
-            f"{what} round {arguments['number']} of {arguments['name']}, learned from "
-            f"{answer['patients']} patients, with their mean loss ({amount})"
+            f"{content} round {arguments['number']} of {arguments['name']}, learned from "
+            f"{reply['patients']} patients, with their mean loss ({amount})"
         )
     if method == "reply":
-        return f"sums over patients in reply to '{arguments['question']}' ({amount})"
+        return f"sums over patients in reply to '{arguments['query']}' ({amount})"
     if method == "initial_weights":
-        return f"first weights of the model, which no patient has touched ({amount})"
-    return f"{method}: {', '.join(sorted(answer))} ({amount})"
+        return f"initial weights of the model, which depend on no patient ({amount})"
+    return f"{method}: {', '.join(sorted(reply))} ({amount})"
 
 
 def _numbers(value: Any) -> tuple[int, int]:
-    """Count the numbers in ``value`` and their bytes."""
+    """Return the count of the numbers in ``value``, and of their bytes."""
     if isinstance(value, np.ndarray):
         return value.size, value.nbytes
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):
-        each = [_numbers(v) for v in value]
-        return sum(n for n, _ in each), sum(b for _, b in each)
+        parts = [_numbers(part) for part in value]
+        return sum(count for count, _ in parts), sum(size for _, size in parts)
     return (1, 8) if isinstance(value, int | float | np.number) else (0, 0)

@@ -1,4 +1,4 @@
-"""The privacy budget of a centre: composition of what it spent over rounds and runs."""
+"""The privacy budget of a centre: its steps of all rounds and runs, composed into one epsilon."""
 
 import json
 import math
@@ -57,29 +57,31 @@ def epsilon(spent: list[Spent], delta: float) -> float:
     from dp_accounting.rdp import RdpAccountant
 
     accountant = RdpAccountant()
-    together: dict[tuple[float, float], int] = {}
-    for each in spent:
-        key = each.noise, each.rate
-        together[key] = together.get(key, 0) + each.steps
-    for (noise, rate), steps in together.items():
+    steps_of: dict[tuple[float, float], int] = {}
+    for part in spent:
+        mechanism = (part.noise, part.rate)
+        steps_of[mechanism] = steps_of.get(mechanism, 0) + part.steps
+    for (noise, rate), steps in steps_of.items():
         if noise == 0:
             return math.inf
         event = GaussianDpEvent(noise)
         accountant.compose(event if rate >= 1 else PoissonSampledDpEvent(rate, event), steps)
-    return float(accountant.get_epsilon(delta)) if together else 0.0
+    return float(accountant.get_epsilon(delta)) if steps_of else 0.0
 
 
 class Budget:
     """The budget of one centre on its own disk; a message that is repeated is charged once.
 
     Args:
-        path: file of the steps spent so far; None: they are kept in memory.
+        path: JSON file of the steps spent so far; None: they are held in memory only.
         limit: the largest epsilon; infinite: no limit.
         delta: delta at which epsilon is computed.
     """
 
     def __init__(self, path: Path | None, limit: float, delta: float) -> None:
-        self.path, self.limit, self.delta = path, limit, delta
+        self.path = path
+        self.limit = limit
+        self.delta = delta
         known = json.loads(path.read_text()) if path and path.exists() else {}
         self.spent = {message: Spent(**values) for message, values in known.items()}
 
@@ -87,7 +89,7 @@ class Budget:
         """Charge a message before it is computed.
 
         Args:
-            message: identifies the message; a known one is not charged again.
+            message: identifier of the message; a known message is not charged again.
             cost: the steps that the message takes.
 
         Raises:
@@ -112,4 +114,5 @@ class Budget:
                 )
         self.spent = after
         if self.path:
-            write_text(self.path, json.dumps({m: vars(s) for m, s in after.items()}, indent=0))
+            values = {name: vars(steps) for name, steps in after.items()}
+            write_text(self.path, json.dumps(values, indent=0))

@@ -26,10 +26,14 @@ class CentrePrivacy:
     """
 
     def __init__(self, config: TrainConfig, budget: Budget, secret: bytes) -> None:
-        self.config, self.privacy = config, config.privacy
-        self.budget, self.secret = budget, secret
+        self.config = config
+        self.privacy = config.privacy
+        self.budget = budget
+        self.secret = secret
 
-    def begin(self, name: str, number: int, patients: int, told: list[Any]) -> np.random.Generator:
+    def begin(
+        self, name: str, number: int, patients: int, inputs: list[Any]
+    ) -> np.random.Generator:
         """Charge a round to the budget and create the generator of its noise.
 
         The seed is the SHA-256 of the secret, the version, the configuration and all arguments.
@@ -38,17 +42,16 @@ class CentrePrivacy:
             name: name of the training.
             number: number of the round, from 1.
             patients: number of patients that the centre trains on.
-            told: everything that the result depends on: weights, shared arrays, corrections,
-                patients.
+            inputs: all that the result depends on: weights, shared arrays, corrections, patients.
 
         Returns:
-            The generator.
+            The generator of the noise.
 
         Raises:
             Refusal: epsilon would exceed the limit of the budget.
         """
         digest = hashlib.sha256(self.secret)
-        _take_in(digest, [__version__, repr(self.config), name, number, told])
+        _add_to(digest, [__version__, repr(self.config), name, number, inputs])
         key = digest.hexdigest()
         self.budget.spend(f"{name}:{number}:{key[:16]}", cost(self.config, patients))
         return np.random.default_rng(int(key, 16))
@@ -57,8 +60,8 @@ class CentrePrivacy:
         """Return the weights that may leave the centre.
 
         At level centre, with the change d = ``after`` - ``before``, these are before + d min(1,
-        clip / ||d||) + N(0, (noise clip)^2). At level patient the noise is in the gradients
-        already, and ``after`` is returned unchanged.
+        clip / ||d||) + N(0, (noise clip)^2). At level patient the gradients already contain the
+        noise, and ``after`` is returned unchanged.
 
         Args:
             before: weights before training.
@@ -66,7 +69,7 @@ class CentrePrivacy:
             rng: the generator of ``begin``.
 
         Returns:
-            Weights in the types of ``before`` (level centre).
+            Weights in the types of ``before`` (level centre) or of ``after``.
         """
         if self.privacy.level != "centre":
             return after
@@ -76,21 +79,21 @@ class CentrePrivacy:
         return [(b + c).astype(b.dtype) for b, c in zip(before, change, strict=True)]
 
 
-def _take_in(digest: Any, told: Any) -> None:
-    """Update ``digest`` with every value of a message, its position, type and shape."""
-    if isinstance(told, dict):
-        told = [part for name in sorted(told) for part in (name, told[name])]
-    if isinstance(told, list | tuple):
-        digest.update(f"[{len(told)}]".encode())
-        for part in told:
-            _take_in(digest, part)
+def _add_to(digest: Any, value: Any) -> None:
+    """Update ``digest`` with every part of a value, its position, type and shape."""
+    if isinstance(value, dict):
+        value = [part for name in sorted(value) for part in (name, value[name])]
+    if isinstance(value, list | tuple):
+        digest.update(f"[{len(value)}]".encode())
+        for part in value:
+            _add_to(digest, part)
     else:
-        array = np.ascontiguousarray(told)
-        digest.update(f"{array.dtype}{np.shape(told)}".encode() + array.tobytes())
+        array = np.ascontiguousarray(value)
+        digest.update(f"{array.dtype}{np.shape(value)}".encode() + array.tobytes())
 
 
 def cost(config: TrainConfig, patients: int) -> Spent:
-    """Compute what one round spends.
+    """Compute the privacy cost of one round.
 
     At level centre a round is one step of all patients. At level patient, n patients in batches of
     b take epochs * ceil(n / b) steps with sampling rate b / n.
@@ -109,7 +112,8 @@ def cost(config: TrainConfig, patients: int) -> Spent:
         >>> cost(config, patients=20)
         Spent(noise=1.0, rate=0.25, steps=4)
     """
-    privacy, training = config.privacy, config.training
+    privacy = config.privacy
+    training = config.training
     if privacy.level == "centre":
         return Spent(privacy.noise, 1.0, 1)
     size = min(training.batch_size or patients, patients)
@@ -121,27 +125,31 @@ def spent_table(config: TrainConfig, history: pd.DataFrame, model: str) -> pd.Da
 
     Args:
         config: the configuration of the run.
-        history: rows of the history, of which ``site``, ``training`` and ``patients`` are read.
-        model: name of one training, whose epsilon is also given alone.
+        history: history of the run with the columns ``site``, ``training`` and ``patients``.
+        model: name of one training, whose epsilon has a column of its own.
 
     Returns:
-        A row per centre: ``centre``, ``level``, ``delta``, ``epsilon of MODEL`` and ``epsilon of
-        all trainings``.
+        A table with one row per centre: ``centre``, ``level``, ``delta``, ``epsilon of MODEL`` and
+        ``epsilon of all trainings``.
     """
     rows = []
     for centre in config.data.centres:
-        there = history[history.site == centre]
-        rounds = zip(there.training, there.patients, strict=True)
-        spent = [(t, cost(config, int(n))) for t, n in rounds if n]
+        of_centre = history[history.site == centre]
+        rounds = zip(of_centre.training, of_centre.patients, strict=True)
+        spent = [
+            (training, cost(config, int(patients))) for training, patients in rounds if patients
+        ]
         rows.append(
             {
                 "centre": centre,
                 "level": config.privacy.level,
                 "delta": config.privacy.delta,
                 f"epsilon of {model}": epsilon(
-                    [s for t, s in spent if t == model], config.privacy.delta
+                    [steps for training, steps in spent if training == model], config.privacy.delta
                 ),
-                "epsilon of all trainings": epsilon([s for _, s in spent], config.privacy.delta),
+                "epsilon of all trainings": epsilon(
+                    [steps for _, steps in spent], config.privacy.delta
+                ),
             }
         )
     return pd.DataFrame(rows)

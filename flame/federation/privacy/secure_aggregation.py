@@ -1,4 +1,4 @@
-"""Secure aggregation: the coordinator learns the sum over sites, and no update of a single site.
+"""Secure aggregation: the coordinator sees the sum over sites, and no update of a single site.
 
 Each pair of sites derives the same pseudorandom mask from an X25519 shared secret. One site adds
 the mask to its update and the other subtracts it, so that masks cancel in the sum: with the
@@ -6,8 +6,8 @@ update x_i of site i, sum_i (x_i + sum_{j>i} m_ij - sum_{j<i} m_ij) = sum_i x_i.
 
 Values are multiplied by 2^24, rounded, and added modulo 2^64. Sums are exact, in any order.
 
-The second mask of the paper is left out. If a site is lost, the others mask their updates anew
-without it. A coordinator that also kept a late reply of the lost site could then unmask its update.
+The second mask of the paper is omitted. If a site is lost, the others mask their updates anew
+without it. A coordinator that stored a late reply of the lost site could then unmask its update.
 
 Reference:
     Bonawitz 2017, doi:10.1145/3133956.3133982.
@@ -26,8 +26,13 @@ from flame.core.scores import Update, Weights
 from flame.federation.calls import Call, said
 
 Masked = NDArray[np.uint64]
-_UNIT, _LEAST = 2.0**24, 2
-"""Fixed-point units per 1, a resolution of 6e-8; and the least number of sites behind a sum."""
+"""Masked fixed-point values, modulo 2^64."""
+_UNIT = 2.0**24
+"""Fixed-point units per 1: a resolution of 6e-8."""
+_LEAST = 2
+"""Least number of sites behind a sum: a sum over one site is its update."""
+_LARGEST = 2.0**36
+"""Largest absolute value that can be hidden; in units of 2^-24 it is 2^60."""
 
 
 class Masks:
@@ -36,7 +41,7 @@ class Masks:
     def __init__(self) -> None:
         self._secret = X25519PrivateKey.generate()
         self.public = self._secret.public_key().public_bytes_raw()
-        self._shown: dict[str, set[str]] = {}
+        self._hidden_among: dict[str, set[str]] = {}
 
     def hide(
         self, site: str, values: NDArray[np.float64], what: str, keys: Mapping[str, bytes]
@@ -46,15 +51,16 @@ class Masks:
         Args:
             site: name of this site in ``keys``.
             values: the values (n,), finite, at most 2^36 in absolute value.
-            what: name of the values, which may be hidden again only among the same or fewer sites.
-            keys: public key of each site that takes part, this one included.
+            what: name of the values. Values of the same name may be hidden again only among the
+                same or fewer sites.
+            keys: public key of each site that takes part, including this one.
 
         Returns:
             Masked fixed-point values (n,), modulo 2^64.
 
         Raises:
-            Refusal: the site's own key is missing, there are fewer than two sites, the same values
-                were hidden among other sites before, or values are not finite or too large.
+            Refusal: the key of this site is missing, fewer than two sites take part, the same
+                values were hidden among other sites before, or values are not finite or too large.
 
         Example:
             >>> a, b = Masks(), Masks()
@@ -66,11 +72,13 @@ class Masks:
         """
         others = set(keys) - {site}
         if keys.get(site) != self.public or len(keys) < _LEAST:
-            raise Refusal("hides its update among itself and another site at least")
-        if not set(keys) <= self._shown.get(what, set(keys)):
+            raise Refusal(
+                "hides its update only with its own key and that of another site at least"
+            )
+        if not set(keys) <= self._hidden_among.get(what, set(keys)):
             raise Refusal("hides the same update again only among fewer sites")
-        self._shown = {what: set(keys)}
-        if not np.isfinite(values).all() or np.abs(values).max(initial=0) > 2.0**36:
+        self._hidden_among = {what: set(keys)}
+        if not np.isfinite(values).all() or np.abs(values).max(initial=0) > _LARGEST:
             raise Refusal("has an update that is not finite, or too large to be hidden")
         hidden = np.round(values * _UNIT).astype(np.int64).view(np.uint64)
         for other in others:
@@ -98,7 +106,7 @@ def as_values(weights: Weights, patients: int, loss: float, steps: int) -> NDArr
         steps: number of training steps.
 
     Returns:
-        Values (p + 3,): the weights times patients, the loss times patients, patients, steps.
+        Values (p + 3,): weights times patients (p,), loss times patients, patients, steps.
 
     Example:
         >>> as_values([np.array([0.5])], patients=4, loss=0.25, steps=3).tolist()
@@ -118,8 +126,8 @@ def sum_of(hidden: list[Masked]) -> NDArray[np.float64]:
         The sum (n,) of the values without masks.
     """
     total = np.zeros_like(hidden[0])
-    for each in hidden:
-        total = total + each
+    for values in hidden:
+        total = total + values
     return total.view(np.int64).astype(np.float64) / _UNIT
 
 
@@ -134,12 +142,12 @@ def secure_update(
 ) -> tuple[Update, dict[str, str]]:
     """Compute the mean update of a round from masked updates.
 
-    Sites that are lost are left out, and the others mask their updates anew.
+    If a site is lost, it is left out, and the others mask their updates anew.
 
     Args:
         call: the calls of the engine.
         sites: the sites that trained the round with ``secret``.
-        least: least number of sites behind the mean; two are needed in any case.
+        least: least number of sites behind the mean; below 2 it counts as 2.
         name: name of the training.
         number: number of the round, from 1.
         like: weights whose shapes and types the result gets.
@@ -147,7 +155,7 @@ def secure_update(
 
     Returns:
         One update for all sites: mean weights and loss over patients, total patients, mean steps;
-        and why each lost site is lost.
+        and why each lost site is lost, by site.
 
     Raises:
         SitesLost: a site did not send its key.
@@ -155,11 +163,11 @@ def secure_update(
     """
     lost: dict[str, str] = {}
     while len(sites) >= max(least, _LEAST):
-        keys = {site: a["key"] for site, a in call("key", sites).all("key").items()}
-        answers = call("masked", sites, name=name, number=number, keys=keys)
-        lost |= answers.lost
-        if not answers.lost:
-            total = sum_of([answers.got[site]["masked"] for site in sites])
+        keys = {site: reply["key"] for site, reply in call("key", sites).all("key").items()}
+        replies = call("masked", sites, name=name, number=number, keys=keys)
+        lost |= replies.lost
+        if not replies.lost:
+            total = sum_of([replies.got[site]["masked"] for site in sites])
             loss, patients, steps = total[-3:]
             weights = shaped(total[:-3] / patients, like)
             update = Update(

@@ -1,7 +1,9 @@
-"""The policy of a hospital: what may leave its site. No server can change this local file."""
+"""The policy of a hospital: what may leave its site. No server can change its local file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 from flame.core.config import load_config
 from flame.core.errors import BadInput, Refusal
@@ -11,30 +13,33 @@ from flame.federation.gossip.method import GOSSIP
 from flame.federation.tasks.registry import RESPONSE_MODELS, TASKS, open_task
 
 POLICY_FILE = "policy.toml"
-"""Name of the policy in the folder ``local`` of a kit."""
+"""Name of the policy's file in the folder ``local`` of a kit."""
 _ROUNDS = ("describe", "initial_weights", "train", "key", "masked")
-"""Calls that training needs; ``learners`` decides on them, and ``questions`` does not."""
+"""Methods of ``Site`` that training needs; ``learners`` restricts them, ``queries`` does not."""
 CALLS = (*_ROUNDS, "reply", "score")
 """All methods of ``Site`` that may be called from outside."""
 
 
 @dataclass(frozen=True)
 class SitePolicy:
-    """The policy of one site. Where it and the run's configuration differ, the stricter one holds.
+    """The policy of one site. If it differs from the run's configuration, the stricter one applies.
 
     Args:
         learners: tasks and response models that may learn here; empty: all.
-        questions: queries whose sums may be sent, and ``score``; empty: all.
+        queries: queries whose sums may be sent, and ``score``; empty: all.
         least_patients: least number of patients behind any sum or update.
         least_count: least number of patients behind any number of a description.
         secure: whether updates leave only under masks (``federation.secure``).
-        epsilon: above 0, updates leave only with differential privacy, until so much is spent.
+        epsilon: above 0, updates leave only with differential privacy, until this epsilon is spent;
+            0: no such limit.
         delta: delta of ``epsilon``.
-        peers: whether updates and sums may go to other hospitals one by one (strategy gossip).
+        peers: whether updates and sums may be sent to single other hospitals (strategy gossip).
     """
 
+    RENAMED: ClassVar[Mapping[str, str]] = {"questions": "queries"}
+
     learners: tuple[str, ...] = ()
-    questions: tuple[str, ...] = ()
+    queries: tuple[str, ...] = ()
     least_patients: int = 5
     least_count: int = 5
     secure: bool = False
@@ -60,7 +65,7 @@ class SitePolicy:
         if self.secure and not config.federation.secure:
             raise Refusal("sends updates under masks only: set federation.secure = true")
         if config.federation.strategy == GOSSIP and not self.peers:
-            raise Refusal("shows its updates to no other hospital: its policy has no peers = true")
+            raise Refusal("sends its updates to no other hospital: its policy has no peers = true")
         privacy = config.privacy
         if self.epsilon > 0 and not privacy.is_private:
             raise Refusal("learns with differential privacy only: set privacy.level")
@@ -71,29 +76,29 @@ class SitePolicy:
         )
         if stricter.least_patients > 1 and not config.regression.stratified:
             raise Refusal(
-                "sends no sums at single deaths: set regression.stratified = true, or ask it to "
-                "set least_patients = 1 in its policy"
+                "sends no sums at single deaths: set regression.stratified = true, or request "
+                "least_patients = 1 in its policy"
             )
         return replace(config, privacy=stricter)
 
-    def check_question(self, question: str) -> None:
+    def check_query(self, query: str) -> None:
         """Check that a query is allowed.
 
         Args:
-            question: name of the query, or of the method called, such as ``score``.
+            query: name of the query, or of the method called, such as ``score``.
 
         Raises:
             Refusal: the policy does not list it.
 
         Example:
-            >>> policy = SitePolicy(questions=("moments",))
-            >>> policy.check_question("moments")
-            >>> policy.check_question("survival")
+            >>> policy = SitePolicy(queries=("moments",))
+            >>> policy.check_query("moments")
+            >>> policy.check_query("survival")
             Traceback (most recent call last):
             flame.core.errors.Refusal: does not reply to 'survival': its policy does not list it
         """
-        if self.questions and question not in (*self.questions, *_ROUNDS):
-            raise Refusal(f"does not reply to '{question}': its policy does not list it")
+        if self.queries and query not in (*self.queries, *_ROUNDS):
+            raise Refusal(f"does not reply to '{query}': its policy does not list it")
 
 
 def read_policy(path: Path) -> SitePolicy:
@@ -102,8 +107,11 @@ def read_policy(path: Path) -> SitePolicy:
     Args:
         path: the TOML file.
 
+    Returns:
+        The policy.
+
     Raises:
-        BadInput: the file is missing or broken, or names an unknown learner.
+        BadInput: the file is missing or invalid, or names an unknown learner.
     """
     policy = load_config(SitePolicy, path, [])
     known = sorted({*TASKS, *RESPONSE_MODELS} - {"network"})  # a network's task is "response"

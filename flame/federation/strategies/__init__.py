@@ -1,4 +1,4 @@
-"""Aggregation strategies, one per file."""
+"""Aggregation strategies, one per file; importing this package registers them."""
 
 from flame.federation.strategies import (  # noqa: F401  (they register themselves)
     bulyan,

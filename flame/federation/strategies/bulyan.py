@@ -16,10 +16,10 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, st
 @STRATEGIES.register("bulyan")
 @dataclass(frozen=True)
 class Bulyan(Strategy):
-    """Selects sites by Krum and averages of each parameter the values nearest to the median.
+    """Selects sites by Krum, and averages the values of each parameter nearest to the median.
 
-    Krum selects n - 2 f of the n sites one by one, with f = ``num_byzantine``. Of each parameter
-    the n - 4 f selected values nearest to their median are averaged, all with the same weight.
+    Krum selects n - 2 f of the n sites one by one, with f = ``num_byzantine``. The next value of a
+    parameter is the unweighted mean of the n - 4 f selected values nearest to their median.
 
     Args:
         num_byzantine: number f of sites that may send arbitrary weights; n must be at least
@@ -38,23 +38,33 @@ class Bulyan(Strategy):
     num_byzantine: Annotated[int, Ge(0)] = 0
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``.
+        """Select sites by Krum and average the values nearest to the median.
+
+        Args:
+            state: the state before the round.
+            updates: updates of the sites, in order of centre name.
+
+        Returns:
+            The state after the round.
 
         Raises:
             FlameError: fewer than 4 num_byzantine + 3 sites sent an update.
         """
-        points, sites = stacked(updates), len(updates)
+        points = stacked(updates)
+        sites = len(updates)
         if sites < 4 * self.num_byzantine + 3:
             least = 4 * self.num_byzantine + 3
             raise FlameError(
                 f"bulyan with num_byzantine = {self.num_byzantine} needs {least} sites, not {sites}"
             )
-        left, chosen = list(range(sites)), list[int]()
+        remaining = list(range(sites))
+        chosen = list[int]()
         while len(chosen) < sites - 2 * self.num_byzantine:
-            scores = krum_scores(points[left], len(left) - self.num_byzantine - 2)
-            chosen.append(left.pop(int(np.argmin(scores))))
+            scores = krum_scores(points[remaining], len(remaining) - self.num_byzantine - 2)
+            chosen.append(remaining.pop(int(np.argmin(scores))))
         selected = points[chosen]
-        away = np.abs(selected - np.median(selected, axis=0))
-        nearest = np.argsort(away, axis=0, kind="stable")[: len(chosen) - 2 * self.num_byzantine]
+        distance = np.abs(selected - np.median(selected, axis=0))
+        order = np.argsort(distance, axis=0, kind="stable")
+        nearest = order[: len(chosen) - 2 * self.num_byzantine]
         mean = np.take_along_axis(selected, nearest, axis=0).mean(axis=0)
         return State(shaped(mean, state.weights), state.memory, state.names)

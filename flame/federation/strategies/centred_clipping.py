@@ -10,11 +10,14 @@ from flame.core.arrays import flat, shaped
 from flame.core.scores import Update
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, shares, stacked
 
+_SMALLEST = 1e-300
+"""Smallest divisor, which avoids a division by 0."""
+
 
 @STRATEGIES.register("centred-clipping")
 @dataclass(frozen=True)
 class CentredClipping(Strategy):
-    """The mean of the sites' weights with their distances to the centre clipped.
+    """The mean of the sites' weights, with their distances to the centre v clipped.
 
     v <- v + sum_k (n_k / n) (w_k - v) min(1, ``radius`` / |w_k - v|), repeated ``steps`` times from
     the server's weights.
@@ -39,11 +42,13 @@ class CentredClipping(Strategy):
     steps: Annotated[int, Ge(1)] = 3
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. With a radius above every distance it is FedAvg."""
-        points, weight, centre = stacked(updates), np.array(shares(updates)), flat(state.weights)
+        """Average with clipped distances; with a radius above every distance it is FedAvg."""
+        points = stacked(updates)
+        weight = np.array(shares(updates))
+        mean = flat(state.weights)
         for _ in range(self.steps):
-            away = points - centre
-            length = np.linalg.norm(away, axis=1, keepdims=True)
-            kept = np.minimum(1.0, self.radius / np.maximum(length, 1e-300))
-            centre = centre + weight @ (away * kept)
-        return State(shaped(centre, state.weights), state.memory, state.names)
+            difference = points - mean
+            distance = np.linalg.norm(difference, axis=1, keepdims=True)
+            factor = np.minimum(1.0, self.radius / np.maximum(distance, _SMALLEST))
+            mean = mean + weight @ (difference * factor)
+        return State(shaped(mean, state.weights), state.memory, state.names)

@@ -9,16 +9,17 @@ from flame.core.scores import Correction, Update, Weights
 from flame.federation.strategies.fedavg import FedAvg
 from flame.federation.strategies.strategy import STRATEGIES, State
 
-_OWN = "own"
+_PERSONAL = "own"
+"""Prefix of the sites' personal models in ``State.memory``."""
 
 
 @STRATEGIES.register("ditto")
 @dataclass(frozen=True)
 class Ditto(FedAvg):
-    """FedAvg of a global model, and for each site a personal model that is kept near it.
+    """FedAvg of a global model, and for each site a personal model that stays near it.
 
-    A site minimises for its personal model its loss plus ``lambda_`` / 2 times the squared distance
-    to the global model. It then trains the global model as in FedAvg. A centre that took no part in
+    A site trains its personal model on its loss plus ``lambda_`` / 2 times the squared distance to
+    the global model. It then trains the global model as in FedAvg. A centre that took no part in
     the training gets the global model.
 
     Args:
@@ -36,22 +37,23 @@ class Ditto(FedAvg):
         (array([2.]), array([5.]))
     """
 
-    personal, mean_suffices = True, False
+    personal = True
+    mean_suffices = False
     lambda_: Annotated[float, Ge(0)] = 0.1
 
     def weights_for(self, state: State, site: str) -> Weights:
-        """See ``Strategy``. The site's personal model."""
-        return state.memory.get(f"{_OWN}.{site}", state.weights)
+        """Return the site's personal model."""
+        return state.memory.get(f"{_PERSONAL}.{site}", state.weights)
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """See ``Strategy``. First for the personal model, then for the global one."""
-        own = Correction(
+        """Return the corrections of the personal model and of the global model, in that order."""
+        personal = Correction(
             proximal=self.lambda_, towards=state.weights, start=self.weights_for(state, site)
         )
-        return [own, Correction(start=state.weights)]
+        return [personal, Correction(start=state.weights)]
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. FedAvg of the global model; the memory keeps the personal models."""
-        own = {f"{_OWN}.{u.centre}": u.also[0] for u in updates if u.also}
+        """Average the global model as FedAvg, and remember the personal models."""
+        personal = {f"{_PERSONAL}.{u.centre}": u.also[0] for u in updates if u.also}
         after = super().aggregate(state, updates)
-        return State(after.weights, {**state.memory, **own}, state.names)
+        return State(after.weights, {**state.memory, **personal}, state.names)

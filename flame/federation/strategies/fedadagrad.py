@@ -29,5 +29,5 @@ class FedAdagrad(FedOpt):
     momentum: Annotated[float, Ge(0), Lt(1)] = 0.0
 
     def second(self, second: Weights, change: Weights) -> Weights:
-        """See ``FedOpt``."""
+        """Return v + d^2, the next v."""
         return [v + c**2 for v, c in zip(second, change, strict=True)]

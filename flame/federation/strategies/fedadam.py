@@ -12,7 +12,7 @@ from flame.federation.strategies.strategy import STRATEGIES
 class FedAdam(FedOpt):
     """Adam at the server: v <- ``beta_2`` v + (1 - ``beta_2``) d^2, with the mean change d.
 
-    Options are those of ``FedOpt``. m and v are not corrected for their start.
+    Options are those of ``FedOpt``. m and v have no bias correction for their start.
 
     Reference:
         Reddi 2021, arXiv:2003.00295.
@@ -24,6 +24,6 @@ class FedAdam(FedOpt):
     """
 
     def second(self, second: Weights, change: Weights) -> Weights:
-        """See ``FedOpt``."""
-        kept = self.beta_2
-        return [kept * v + (1 - kept) * c**2 for v, c in zip(second, change, strict=True)]
+        """Return ``beta_2`` v + (1 - ``beta_2``) d^2, the next v."""
+        beta_2 = self.beta_2
+        return [beta_2 * v + (1 - beta_2) * c**2 for v, c in zip(second, change, strict=True)]

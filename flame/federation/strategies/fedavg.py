@@ -30,6 +30,6 @@ class FedAvg(Strategy):
     mean_suffices = True
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. Sums in float64, so that the mean of equal weights is exactly those."""
-        each = [u.weights for u in updates]
-        return State(mean(each, shares(updates), state.weights), state.memory, state.names)
+        """Average in float64, so that the mean of equal weights equals them exactly."""
+        trained = [u.weights for u in updates]
+        return State(mean(trained, shares(updates), state.weights), state.memory, state.names)

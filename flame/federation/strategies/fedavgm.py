@@ -10,12 +10,13 @@ from flame.core.scores import Update
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, mean_change
 
 _VELOCITY = "velocity"
+"""Name of v in ``State.memory``."""
 
 
 @STRATEGIES.register("fedavgm")
 @dataclass(frozen=True)
 class FedAvgM(Strategy):
-    """Averaging with a momentum at the server.
+    """Averages the sites' changes with momentum at the server.
 
     With the mean change d of the sites: v <- ``momentum`` v + d, then
     w <- w + ``server_learning_rate`` v.
@@ -44,7 +45,7 @@ class FedAvgM(Strategy):
     server_learning_rate: Annotated[float, Gt(0)] = 1.0
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. Without momentum and with a learning rate of 1 it is FedAvg."""
+        """Move by the velocity; without momentum and with a learning rate of 1 it is FedAvg."""
         velocity = mean_change(state, updates)
         if _VELOCITY in state.memory:
             velocity = moved(velocity, state.memory[_VELOCITY], self.momentum)

@@ -9,9 +9,9 @@ from flame.federation.strategies.strategy import STRATEGIES, State
 @STRATEGIES.register("fedbn")
 @dataclass(frozen=True)
 class FedBN(Personal):
-    """FedAvg, except that every site keeps its own normalisation layers, of whatever kind.
+    """FedAvg, except that every site keeps its own normalisation layers, of any kind.
 
-    An array is a site's own where its name contains ``normalization``.
+    An array belongs to such a layer if its name contains ``normalization``.
 
     Reference:
         Li 2021, arXiv:2102.07623.
@@ -22,5 +22,5 @@ class FedBN(Personal):
     """
 
     def kept(self, state: State) -> list[bool]:
-        """See ``Personal``. The arrays of normalisation layers."""
+        """Return for each array whether it belongs to a normalisation layer."""
         return ["normalization" in name for name in state.names]

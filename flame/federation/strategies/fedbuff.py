@@ -16,8 +16,8 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, ch
 class FedBuff(Strategy):
     """The mean change of the first ``buffer`` sites that finish; the others continue to train.
 
-    w <- w + ``server_learning_rate`` mean_k d_k / sqrt(1 + s_k), where site k changed by d_k the
-    weights that the server had s_k rounds ago.
+    w <- w + ``server_learning_rate`` mean_k d_k / sqrt(1 + s_k). Site k started from the weights
+    that the server had s_k rounds ago, and changed them by d_k.
 
     Args:
         buffer: number of updates that a round waits for.
@@ -44,10 +44,10 @@ class FedBuff(Strategy):
         return self.buffer
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. It is FedAvg if no update is stale and all sites are equally large."""
-        old = [1 / np.sqrt(1 + u.staleness) / len(updates) for u in updates]
+        """Average changes by staleness; it is FedAvg for fresh updates of equally large sites."""
+        factors = [1 / np.sqrt(1 + u.staleness) / len(updates) for u in updates]
         like = [np.zeros(w.shape) for w in state.weights]
-        step = mean([change(state, u) for u in updates], old, like)
+        step = mean([change(state, u) for u in updates], factors, like)
         return State(
             moved(state.weights, step, self.server_learning_rate), state.memory, state.names
         )

@@ -11,6 +11,7 @@ from flame.core.scores import Correction, Update, Weights
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change
 
 _PULL = "pull"
+"""Prefix of the sites' g_k in ``State.memory``."""
 
 
 @STRATEGIES.register("feddyn")
@@ -19,7 +20,7 @@ class FedDyn(Strategy):
     """Regularises each site so that its optimum becomes that of the federation.
 
     A site minimises its loss - <g_k, w> + ``alpha`` / 2 times the squared distance to the server's
-    weights. After a change d_k of its weights, g_k <- g_k - ``alpha`` d_k. The server takes
+    weights. When training changes its weights by d_k, g_k <- g_k - ``alpha`` d_k. The server takes
     w <- mean_k w_k - mean_k g_k / ``alpha``. The second mean is over all sites that have sent an
     update in any round.
 
@@ -40,22 +41,23 @@ class FedDyn(Strategy):
     alpha: Annotated[float, Gt(0)] = 0.01
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """See ``Strategy``. The proximal term, and the linear term -g_k of the site."""
+        """Return the proximal term, and the linear term -g_k of the site."""
         linear = [-p for p in self._pull(state, site)]
         return [Correction(linear=linear, proximal=self.alpha, towards=state.weights)]
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. All sites have the same weight."""
-        memory, sites = dict(state.memory), len(updates)
+        """Average the sites with equal weights, and correct the mean by that of the g_k."""
+        memory = dict(state.memory)
+        sites = len(updates)
         for update in updates:
             memory[f"{_PULL}.{update.centre}"] = moved(
                 self._pull(state, update.centre), change(state, update), -self.alpha
             )
         like = self._pull(state, "")
         pulls = [v for n, v in memory.items() if n.startswith(f"{_PULL}.")]
-        together = mean(pulls, [1 / len(pulls)] * len(pulls), like)
-        average = mean([u.weights for u in updates], [1 / sites] * sites, state.weights)
-        return State(moved(average, together, -1 / self.alpha), memory, state.names)
+        mean_pull = mean(pulls, [1 / len(pulls)] * len(pulls), like)
+        mean_weights = mean([u.weights for u in updates], [1 / sites] * sites, state.weights)
+        return State(moved(mean_weights, mean_pull, -1 / self.alpha), memory, state.names)
 
     def _pull(self, state: State, site: str) -> Weights:
         zeros = [np.zeros(w.shape) for w in state.weights]

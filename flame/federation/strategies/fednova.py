@@ -34,10 +34,11 @@ class FedNova(Strategy):
     plain_gradients = True
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. With equal numbers of steps it is FedAvg."""
-        parts, steps = shares(updates), [max(u.steps, 1) for u in updates]
-        effective = float(np.dot(parts, steps))
+        """Average the changes per step; with equal numbers of steps it is FedAvg."""
+        patient_shares = shares(updates)
+        steps = [max(u.steps, 1) for u in updates]
+        mean_steps = float(np.dot(patient_shares, steps))
         like = [np.zeros(w.shape) for w in state.weights]
-        each = [change(state, u) for u in updates]
-        step = mean(each, [p / s for p, s in zip(parts, steps, strict=True)], like)
-        return State(moved(state.weights, step, effective), state.memory, state.names)
+        changes = [change(state, u) for u in updates]
+        step = mean(changes, [p / s for p, s in zip(patient_shares, steps, strict=True)], like)
+        return State(moved(state.weights, step, mean_steps), state.memory, state.names)

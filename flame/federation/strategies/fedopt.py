@@ -10,7 +10,10 @@ from flame.core.arrays import moved
 from flame.core.scores import Update, Weights
 from flame.federation.strategies.strategy import State, Strategy, mean_change
 
-_FIRST, _SECOND = "first", "second"
+_FIRST = "first"
+"""Name of m in ``State.memory``."""
+_SECOND = "second"
+"""Name of v in ``State.memory``."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,16 @@ class FedOpt(Strategy):
     beta_2: Annotated[float, Ge(0), Lt(1)] = 0.99
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. One step of the server's optimiser."""
+        """Take one step of the server's optimiser."""
         change = mean_change(state, updates)
         zeros = [np.zeros(c.shape) for c in change]
-        first, second = (state.memory.get(n) for n in (_FIRST, _SECOND))
+        last_first = state.memory.get(_FIRST) or zeros
+        last_second = state.memory.get(_SECOND) or [z + self.tau**2 for z in zeros]
         first = [
             self.momentum * m + (1 - self.momentum) * c
-            for m, c in zip(first or zeros, change, strict=True)
+            for m, c in zip(last_first, change, strict=True)
         ]
-        second = self.second(second or [z + self.tau**2 for z in zeros], change)
+        second = self.second(last_second, change)
         step = [m / (np.sqrt(v) + self.tau) for m, v in zip(first, second, strict=True)]
         memory = {**state.memory, _FIRST: first, _SECOND: second}
         return State(moved(state.weights, step, self.server_learning_rate), memory, state.names)
@@ -57,6 +61,9 @@ class FedOpt(Strategy):
         Args:
             second: the present v, one array for each of the weights.
             change: mean change d of the sites, in the same shapes.
+
+        Returns:
+            The next v, in the same shapes.
 
         Raises:
             NotImplementedError: a subclass does not override the method.

@@ -32,5 +32,5 @@ class FedProx(FedAvg):
     mu: Annotated[float, Ge(0)] = 0.01
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """See ``Strategy``. The proximal term."""
+        """Return the proximal term towards the server's weights."""
         return [Correction(proximal=self.mu, towards=state.weights)]

@@ -24,11 +24,11 @@ class FedRep(Personal):
     """
 
     def kept(self, state: State) -> list[bool]:
-        """See ``Personal``. The arrays of the last layer."""
+        """Return for each array whether it belongs to the last layer."""
         layers = [name.rpartition("/")[0] for name in state.names]
         return [layer == layers[-1] for layer in layers]
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """See ``Strategy``. First the last layer alone, then all other layers."""
+        """Return corrections that train first the last layer alone, then all other layers."""
         head = self.kept(state)
         return [Correction(frozen=[not h for h in head]), Correction(frozen=head)]

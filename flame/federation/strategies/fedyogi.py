@@ -26,7 +26,7 @@ class FedYogi(FedOpt):
     """
 
     def second(self, second: Weights, change: Weights) -> Weights:
-        """See ``FedOpt``."""
+        """Return v - (1 - ``beta_2``) d^2 sign(v - d^2), the next v."""
         return [
             v - (1 - self.beta_2) * c**2 * np.sign(v - c**2)
             for v, c in zip(second, change, strict=True)

@@ -10,13 +10,18 @@ from flame.core.arrays import moved
 from flame.core.scores import Update
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, mean_change
 
-_FIRST, _SECOND, _DRIFT = "first", "second", "drift"
+_FIRST = "first"
+"""Name of m in ``State.memory``."""
+_SECOND = "second"
+"""Name of v in ``State.memory``."""
+_DRIFT = "drift"
+"""Name of d in ``State.memory``."""
 
 
 @STRATEGIES.register("flash")
 @dataclass(frozen=True)
 class FLASH(Strategy):
-    """FedAdam with larger steps while the changes are larger than they were.
+    """FedAdam with larger steps while the sites' changes grow.
 
     With the mean change c of the sites, and m and v as in FedAdam:
     b = |v_before| / (|c^2 - v| + |v_before|), d <- b d + (1 - b) (c^2 - v), then
@@ -51,7 +56,7 @@ class FLASH(Strategy):
     drift: bool = True
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. One step of the server's optimiser."""
+        """Take one step of the server's optimiser."""
         change = mean_change(state, updates)
         zeros = [np.zeros(c.shape) for c in change]
         memory = state.memory or {
@@ -59,14 +64,18 @@ class FLASH(Strategy):
             _SECOND: [z + self.tau**2 for z in zeros],
             _DRIFT: zeros,
         }
-        first, second, drift, step = [], [], [], []
-        for m, v, d, c in zip(*(memory[k] for k in (_FIRST, _SECOND, _DRIFT)), change, strict=True):
+        first = []
+        second = []
+        drift = []
+        step = []
+        arrays = zip(memory[_FIRST], memory[_SECOND], memory[_DRIFT], change, strict=True)
+        for m, v, d, c in arrays:
             first.append(self.momentum * m + (1 - self.momentum) * c)
             second.append(self.beta_2 * v + (1 - self.beta_2) * c**2)
-            over = c**2 - second[-1]
-            total = np.abs(over) + np.abs(v)
-            kept = np.abs(v) / np.where(total > 0, total, 1)
-            drift.append(kept * d + (1 - kept) * over if self.drift else d)
+            excess = c**2 - second[-1]
+            total = np.abs(excess) + np.abs(v)
+            b = np.abs(v) / np.where(total > 0, total, 1)
+            drift.append(b * d + (1 - b) * excess if self.drift else d)
             root = np.sqrt(second[-1])
             step.append(first[-1] / (np.maximum(root - drift[-1], 0) + self.tau))
         memory = {_FIRST: first, _SECOND: second, _DRIFT: drift}

@@ -10,11 +10,16 @@ from flame.core.arrays import shaped
 from flame.core.scores import Update
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, shares, stacked
 
+_LEAST_MOVE = 1e-12
+"""Iterations stop at a move of at most this share of the length of the weights."""
+_LEAST_LENGTH = 1e-12
+"""Length of the weights below which the move is compared with this length instead."""
+
 
 @STRATEGIES.register("geometric-median")
 @dataclass(frozen=True)
 class GeometricMedian(Strategy):
-    """The point with the smallest sum of distances to the sites' weights, by numbers of patients.
+    """The point with the smallest mean distance to the sites' weights, by numbers of patients.
 
     It minimises sum_k (n_k / n) |w - w_k| by smoothed Weiszfeld iterations, which start at the
     median of each parameter and stop when they move no further.
@@ -37,15 +42,16 @@ class GeometricMedian(Strategy):
     smoothing: Annotated[float, Gt(0)] = 1e-9
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``."""
-        points, weight = stacked(updates), np.array(shares(updates))
-        at = np.median(points, axis=0)
+        """Iterate to the geometric median of the sites' weights."""
+        points = stacked(updates)
+        weight = np.array(shares(updates))
+        median = np.median(points, axis=0)
         for _ in range(self.steps):
-            distance = np.maximum(np.linalg.norm(points - at, axis=1), self.smoothing)
+            distance = np.maximum(np.linalg.norm(points - median, axis=1), self.smoothing)
             pull = weight / distance
-            there = pull @ points / pull.sum()
-            arrived = np.linalg.norm(there - at) <= 1e-12 * max(float(np.linalg.norm(at)), 1e-12)
-            at = there
-            if arrived:
+            last = median
+            median = pull @ points / pull.sum()
+            length = max(float(np.linalg.norm(last)), _LEAST_LENGTH)
+            if np.linalg.norm(median - last) <= _LEAST_MOVE * length:
                 break
-        return State(shaped(at, state.weights), state.memory, state.names)
+        return State(shaped(median, state.weights), state.memory, state.names)

@@ -1,4 +1,4 @@
-"""Peer-to-peer learning: every site has its own model and mixes it with its neighbours' models."""
+"""Peer-to-peer learning: each site trains its own model and mixes it with those of neighbours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,23 +18,25 @@ from flame.federation.gossip.method import (
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy
 
-OWN, _METHOD, _ROUND = "own.", "method.", "round"
-"""Names in ``State.memory``: prefix of the sites' models, prefix of the gossip method's arrays, and
-the number of rounds so far.
-"""
+OWN = "own."
+"""Prefix of the sites' models in ``State.memory``."""
+_METHOD = "method."
+"""Prefix of the gossip method's arrays in ``State.memory``."""
+_ROUND = "round"
+"""Name of the number of rounds so far in ``State.memory``."""
 
 
 @STRATEGIES.register(GOSSIP)
 @dataclass(frozen=True)
 class Gossip(Strategy):
-    """Sites train models of their own and mix them with those of their neighbours; no server.
+    """Sites train their own models and mix them with those of their neighbours, without a server.
 
     In each round site i trains its model w_i and then applies the gossip method of ``config``, such
     as w_i <- sum_j W_ij w_j over its neighbours j and itself. The weights of the ``State`` are the
     mean of all models; a centre that took no part in the training gets them.
 
-    In FLARE every site runs this class by itself and receives the updates of its neighbours only.
-    There the site's own model in the state is right, the models of other sites are not.
+    On FLARE every site runs this class itself and receives only the updates of its neighbours. In
+    the state of a site, only the model of that site is then valid.
 
     Args:
         config: topology and gossip method.
@@ -52,17 +54,18 @@ class Gossip(Strategy):
         [1.0, 3.0, 5.0]
     """
 
-    personal, alone_suffices = True, True
+    personal = True
+    alone_suffices = True
     config: GossipConfig = GossipConfig()
     everyone: tuple[str, ...] = ()
 
     def begin(self, state: State, sites: tuple[str, ...]) -> State:
-        """See ``Strategy``. All sites start from the same weights."""
-        own = {f"{OWN}{site}": state.weights for site in sites}
-        return State(state.weights, {**own, _ROUND: [np.zeros(1, np.int64)]}, state.names)
+        """Return the state before the first round, in which all sites have the same weights."""
+        models = {f"{OWN}{site}": state.weights for site in sites}
+        return State(state.weights, {**models, _ROUND: [np.zeros(1, np.int64)]}, state.names)
 
     def weights_for(self, state: State, site: str) -> Weights:
-        """See ``Strategy``. The site's own model."""
+        """Return the site's own model."""
         return state.memory.get(f"{OWN}{site}", state.weights)
 
     def peers(self, sites: tuple[str, ...]) -> GossipNetwork:
@@ -70,6 +73,9 @@ class Gossip(Strategy):
 
         Args:
             sites: names of the sites of the training.
+
+        Returns:
+            The network, with the absences and delays of these sites only.
 
         Raises:
             BadInput: the topology file cannot be read or names an unknown node.
@@ -81,52 +87,53 @@ class Gossip(Strategy):
         )
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. One round of the gossip method.
-
-        A site that is away or sent no update keeps its model, and no neighbour receives it.
-        """
+        """Mix the models; sites that are away or sent no update keep theirs and send nothing."""
         if not any(name.startswith(OWN) for name in state.memory):
             state = self.begin(state, tuple(u.centre for u in updates))
         sites = tuple(sorted(n.removeprefix(OWN) for n in state.memory if n.startswith(OWN)))
         number = int(state.memory[_ROUND][0][0])
         before = np.stack([flat(self.weights_for(state, site)) for site in sites])
-        peers = self.peers(sites)
-        there = dict(zip(sites, peers.participating(number), strict=True))
-        sent = {update.centre: update for update in updates if there[update.centre]}
+        network = self.peers(sites)
+        participating = dict(zip(sites, network.participating(number), strict=True))
+        sent = {update.centre: update for update in updates if participating[update.centre]}
         trained = before.copy()
         for row, site in enumerate(sites):
             if site in sent:
                 trained[row] = flat(sent[site].weights)
         memory = {
-            k.removeprefix(_METHOD): v[0] for k, v in state.memory.items() if k.startswith(_METHOD)
+            name.removeprefix(_METHOD): arrays[0]
+            for name, arrays in state.memory.items()
+            if name.startswith(_METHOD)
         }
         after = NodeStates(trained)
         if len(sites) > 1:
             method = open_method(self.config.method, self.config.options)
-            after = method.mix(NodeStates(before, memory), trained, _round(peers, sent, number))
+            after = method.mix(NodeStates(before, memory), trained, _round(network, sent, number))
         models = {
             f"{OWN}{site}": shaped(row, state.weights)
             for site, row in zip(sites, after.models, strict=True)
         }
-        kept = {f"{_METHOD}{name}": [array] for name, array in after.memory.items()}
-        memories = {**models, **kept, _ROUND: [np.array([number + 1])]}
-        mean = mean_of(list(models.values()))
-        return State(mean, memories, state.names)
+        method_memory = {f"{_METHOD}{name}": [array] for name, array in after.memory.items()}
+        memories = {**models, **method_memory, _ROUND: [np.array([number + 1])]}
+        return State(mean_of(list(models.values())), memories, state.names)
 
 
-def _round(peers: GossipNetwork, sent: dict[str, Update], number: int) -> Round:
-    now = peers.round(number)
-    here = np.array([site in sent for site in peers.names])
-    arrived = now.arrived & here[None, :] & here[:, None]
+def _round(network: GossipNetwork, sent: dict[str, Update], number: int) -> Round:
+    now = network.round(number)
+    has_sent = np.array([site in sent for site in network.names])
+    arrived = now.arrived & has_sent[None, :] & has_sent[:, None]
     np.fill_diagonal(arrived, val=True)
-    return replace(now, arrived=arrived, participating=now.participating & here)
+    return replace(now, arrived=arrived, participating=now.participating & has_sent)
 
 
 def mean_of(each: Sequence[Weights]) -> Weights:
-    """Return the mean of models, all with the same weight, in the types of the first.
+    """Average models with equal weights.
 
     Args:
         each: weights of each model, at least one.
+
+    Returns:
+        The mean, in the shapes and types of the first model.
     """
     return mean(each, [1 / len(each)] * len(each), each[0])
 
@@ -135,8 +142,8 @@ def check_graphs(strategy: Strategy, trainings: Sequence[tuple[str, ...]]) -> No
     """Check that the topology and the gossip method fit the sites of every training.
 
     Args:
-        strategy: the strategy of the run; any other than ``Gossip`` passes.
-        trainings: names of the sites of each training, those without one centre included.
+        strategy: the strategy of the run; nothing is checked unless it is ``Gossip``.
+        trainings: names of the sites of each training, including trainings with a held-out centre.
 
     Raises:
         BadInput: the topology is impossible with the sites of a training, or the method cannot run
@@ -146,8 +153,8 @@ def check_graphs(strategy: Strategy, trainings: Sequence[tuple[str, ...]]) -> No
         return
     for sites in (s for s in trainings if len(s) > 1):
         try:
-            peers = strategy.peers(sites)
-            peers.round(0)
-            open_method(strategy.config.method, strategy.config.options).check(peers.heard)
+            network = strategy.peers(sites)
+            network.round(0)
+            open_method(strategy.config.method, strategy.config.options).check(network.heard)
         except BadInput as error:
             raise BadInput(f"gossip, for a training of {', '.join(sites)}: {error}") from None

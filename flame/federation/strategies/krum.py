@@ -18,8 +18,8 @@ class Krum(Strategy):
     """The mean of the ``keep`` sites whose weights are nearest to those of their neighbours.
 
     The score of a site is the sum of squared distances to its n - ``num_byzantine`` - 2 nearest
-    sites. The sites with the lowest scores are kept, all with the same weight. To keep one site is
-    Krum, to keep more is Multi-Krum.
+    sites. The sites with the lowest scores are averaged with equal weights. With ``keep`` = 1 this
+    is Krum, with more it is Multi-Krum.
 
     Args:
         num_byzantine: number of the n sites that may send arbitrary weights; n must be at least
@@ -40,7 +40,7 @@ class Krum(Strategy):
     keep: Annotated[int, Ge(1)] = 1
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``."""
+        """Average the ``keep`` sites with the lowest scores."""
         points = stacked(updates)
         chosen = nearest(points, self.num_byzantine, self.keep)
         return State(shaped(points[chosen].mean(axis=0), state.weights), state.memory, state.names)
@@ -58,7 +58,7 @@ def nearest(points: np.ndarray, num_byzantine: int, keep: int) -> np.ndarray:
         Indices (keep,) of rows, lowest score first.
 
     Raises:
-        FlameError: there are fewer than 2 num_byzantine + 3 sites.
+        FlameError: n is below 2 num_byzantine + 3.
     """
     sites = len(points)
     if sites < 2 * num_byzantine + 3:
@@ -83,6 +83,6 @@ def krum_scores(points: np.ndarray, neighbours: int) -> np.ndarray:
         >>> krum_scores(np.array([[0.0], [1.0], [3.0]]), 1)
         array([1., 1., 4.])
     """
-    apart = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
-    np.fill_diagonal(apart, np.inf)
-    return np.asarray(np.sort(apart, axis=1)[:, : max(neighbours, 1)].sum(axis=1))
+    squared = ((points[:, None] - points[None]) ** 2).sum(axis=-1)
+    np.fill_diagonal(squared, np.inf)
+    return np.asarray(np.sort(squared, axis=1)[:, : max(neighbours, 1)].sum(axis=1))

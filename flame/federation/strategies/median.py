@@ -27,7 +27,7 @@ class Median(Strategy):
     """
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``."""
+        """Take the median of each parameter."""
         return State(
             shaped(np.median(stacked(updates), axis=0), state.weights), state.memory, state.names
         )

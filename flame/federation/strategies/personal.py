@@ -1,4 +1,4 @@
-"""Base of the strategies whose sites keep some of the weights for themselves."""
+"""Base of the strategies whose sites keep their own values of some of the weights."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from flame.federation.strategies.fedavg import FedAvg
 from flame.federation.strategies.strategy import State
 
 _OWN = "own"
+"""Prefix of the weights that each site sent last in ``State.memory``."""
 
 
 @dataclass(frozen=True)
@@ -16,13 +17,17 @@ class Personal(FedAvg):
     A centre that took no part in the training gets the mean of all arrays.
     """
 
-    personal, mean_suffices = True, False
+    personal = True
+    mean_suffices = False
 
     def kept(self, state: State) -> list[bool]:
-        """Return for each array of the weights whether sites keep it for themselves.
+        """Decide which arrays of the weights each site keeps its own values of.
 
         Args:
             state: the state, whose ``names`` identify the arrays.
+
+        Returns:
+            True for each array that sites keep, False for each array that they share.
 
         Raises:
             NotImplementedError: a subclass does not override the method.
@@ -30,13 +35,13 @@ class Personal(FedAvg):
         raise NotImplementedError
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. FedAvg; the memory keeps the weights that each site sent last."""
-        own = {f"{_OWN}.{u.centre}": u.weights for u in updates}
+        """Average as FedAvg, and remember the weights that each site sent last."""
+        last_sent = {f"{_OWN}.{u.centre}": u.weights for u in updates}
         after = super().aggregate(state, updates)
-        return State(after.weights, {**state.memory, **own}, state.names)
+        return State(after.weights, {**state.memory, **last_sent}, state.names)
 
     def weights_for(self, state: State, site: str) -> Weights:
-        """See ``Strategy``. The shared arrays of the server and the site's own arrays."""
-        own = state.memory.get(f"{_OWN}.{site}", state.weights)
-        pairs = zip(self.kept(state), own, state.weights, strict=True)
-        return [o if kept else shared for kept, o, shared in pairs]
+        """Return the shared arrays of the server together with the site's own arrays."""
+        last_sent = state.memory.get(f"{_OWN}.{site}", state.weights)
+        arrays = zip(self.kept(state), last_sent, state.weights, strict=True)
+        return [sent if kept else shared for kept, sent, shared in arrays]

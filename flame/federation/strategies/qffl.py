@@ -10,14 +10,17 @@ from flame.core.arrays import moved
 from flame.core.scores import Update
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change
 
+_LEAST_LOSS = 1e-10
+"""Lower losses count as this loss, because a loss of 0 has no negative power."""
+
 
 @STRATEGIES.register("qffl")
 @dataclass(frozen=True)
 class Qffl(Strategy):
     """Fair federated learning: sites with a higher loss have more weight.
 
-    w <- w + sum_k F_k^q L d_k / sum_k (q F_k^(q-1) |L d_k|^2 + L F_k^q), where site k has the loss
-    F_k in its training and changed its weights by d_k.
+    w <- w + sum_k F_k^q L d_k / sum_k (q F_k^(q-1) |L d_k|^2 + L F_k^q), where F_k is the training
+    loss of site k and d_k the change of its weights.
 
     Args:
         q: exponent of the loss; 0 is the mean of the sites, all with the same weight.
@@ -41,12 +44,13 @@ class Qffl(Strategy):
     lipschitz: Annotated[float, Gt(0)] = 1.0
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. Losses below 1e-10 count as 1e-10."""
-        total, curvature = [np.zeros(w.shape) for w in state.weights], 0.0
+        """Average the changes by loss; losses below 1e-10 count as 1e-10."""
+        total = [np.zeros(w.shape) for w in state.weights]
+        curvature = 0.0
         for update in updates:
-            loss = max(update.loss, 1e-10)
+            loss = max(update.loss, _LEAST_LOSS)
             step = [self.lipschitz * c for c in change(state, update)]
-            size = float(sum((s**2).sum() for s in step))
+            square = float(sum((s**2).sum() for s in step))
             total = moved(total, step, loss**self.q)
-            curvature += self.q * loss ** (self.q - 1) * size + self.lipschitz * loss**self.q
+            curvature += self.q * loss ** (self.q - 1) * square + self.lipschitz * loss**self.q
         return State(moved(state.weights, total, 1 / curvature), state.memory, state.names)

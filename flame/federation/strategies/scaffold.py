@@ -9,6 +9,7 @@ from flame.core.scores import Correction, Update, Weights
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, change, mean_change
 
 _CONTROL = "control"
+"""Prefix of control variates in ``State.memory``: ``control.SITE`` is c_k, ``control.`` is c."""
 
 
 @STRATEGIES.register("scaffold")
@@ -16,10 +17,10 @@ _CONTROL = "control"
 class Scaffold(Strategy):
     """Corrects each site's gradients by how they differ from those of all sites.
 
-    Site k adds c - c_k to its gradients; c_k is its control variate. After it changed its weights
-    by d_k in t_k steps of the learning rate r, c_k <- c_k - c - d_k / (t_k r), which is its mean
-    gradient (option II of the paper). c is the mean of c_k over all sites that have sent an update
-    in any round. The weights are averaged by numbers of patients.
+    Site k adds c - c_k to its gradients; c_k is its control variate. When training changes its
+    weights by d_k in t_k steps of the learning rate r, c_k <- c_k - c - d_k / (t_k r), which is its
+    mean gradient (option II of the paper). c is the mean of c_k over all sites that have sent an
+    update in any round. The weights are averaged by numbers of patients.
 
     Args:
         learning_rate: learning rate r of the sites; ``open_strategy`` sets it.
@@ -44,25 +45,27 @@ class Scaffold(Strategy):
     learning_rate: float = 0.0
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """See ``Strategy``. The control variate of all sites minus that of the site."""
-        own, all_ = self._control(state, site), self._control(state, "")
-        return [Correction(linear=[a - o for a, o in zip(all_, own, strict=True)])]
+        """Return the linear term c - c_k."""
+        site_control = self._control(state, site)
+        mean_control = self._control(state, "")
+        linear = [m - s for m, s in zip(mean_control, site_control, strict=True)]
+        return [Correction(linear=linear)]
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``. The mean of the weights, and the next control variates."""
+        """Average the weights by numbers of patients, and update the control variates."""
         memory = dict(state.memory)
-        everyone = self._control(state, "")
+        mean_control = self._control(state, "")
         for update in updates:
-            steps = max(update.steps, 1) * self.learning_rate
-            own = self._control(state, update.centre)
+            length = max(update.steps, 1) * self.learning_rate
+            site_control = self._control(state, update.centre)
             memory[f"{_CONTROL}.{update.centre}"] = [
-                o - e - c / steps
-                for o, e, c in zip(own, everyone, change(state, update), strict=True)
+                s - m - c / length
+                for s, m, c in zip(site_control, mean_control, change(state, update), strict=True)
             ]
         controls = [
             v for n, v in memory.items() if n.startswith(f"{_CONTROL}.") and n != f"{_CONTROL}."
         ]
-        memory[f"{_CONTROL}."] = mean(controls, [1 / len(controls)] * len(controls), everyone)
+        memory[f"{_CONTROL}."] = mean(controls, [1 / len(controls)] * len(controls), mean_control)
         return State(moved(state.weights, mean_change(state, updates)), memory, state.names)
 
     def _control(self, state: State, site: str) -> Weights:

@@ -2,8 +2,8 @@
 
 A strategy combines the updates of the sites into the next weights of the server. It is a frozen
 dataclass: its fields are its options, and its methods are pure functions on arrays. It can send a
-``Correction`` with which sites train. The ``State`` holds everything that a strategy remembers
-from round to round, of the federation or of each site.
+``Correction`` that sites apply in training. The ``State`` holds everything that a strategy
+remembers from round to round, about the federation or about each site.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from flame.core.scores import Correction, Update, Weights
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What the server keeps from round to round.
+    """The server's state, which it keeps from round to round.
 
     Args:
         weights: arrays of the global model.
@@ -71,6 +71,9 @@ class Strategy(Section):
         Args:
             state: the state with the initial weights and an empty memory.
             sites: names of the sites of the training.
+
+        Returns:
+            ``state``; a subclass may fill the memory.
         """
         return state
 
@@ -80,6 +83,9 @@ class Strategy(Section):
         Args:
             state: the state before the round.
             updates: updates of the sites, in order of centre name.
+
+        Returns:
+            A new state, with the next weights and memory.
 
         Raises:
             NotImplementedError: a subclass does not override the method.
@@ -92,15 +98,22 @@ class Strategy(Section):
         Args:
             state: the present state.
             site: name of the site.
+
+        Returns:
+            The weights of the server; a personal strategy returns those of the site.
         """
         return state.weights
 
     def corrections(self, state: State, site: str) -> list[Correction]:
-        """Return the corrections of a site's gradients; the site trains once for each of them.
+        """Return the corrections of a site's gradients.
 
         Args:
             state: the state before the round.
             site: name of the site.
+
+        Returns:
+            One correction for each training of the site in the round; by default one that changes
+            nothing.
         """
         return [Correction()]
 
@@ -110,13 +123,16 @@ STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
 
 
 def open_strategy(name: str, options: Mapping[str, float], learning_rate: float) -> Strategy:
-    """Return a strategy with its options.
+    """Create a strategy with its options.
 
     Args:
         name: name of a registered strategy.
         options: values of its options by name; the others have their defaults.
         learning_rate: learning rate of the sites. A strategy that has an option ``learning_rate``
             gets it unless ``options`` sets that option.
+
+    Returns:
+        The strategy.
 
     Raises:
         BadInput: the strategy or an option is unknown, or a value is out of bounds.
@@ -126,18 +142,21 @@ def open_strategy(name: str, options: Mapping[str, float], learning_rate: float)
         FedProx(mu=0.1)
     """
     kind = STRATEGIES[name]
-    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
-    given = dict(options)
-    if "learning_rate" in known:
-        given.setdefault("learning_rate", learning_rate)
-    return build(kind, given, "federation", "options.")
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    values = dict(options)
+    if "learning_rate" in names:
+        values.setdefault("learning_rate", learning_rate)
+    return build(kind, values, "federation", "options.")
 
 
 def shares(updates: Sequence[Update]) -> list[float]:
-    """Return each site's share of the patients; the shares sum to 1.
+    """Compute each site's share of the patients.
 
     Args:
         updates: updates of a round.
+
+    Returns:
+        Shares in the order of ``updates``, which sum to 1.
 
     Example:
         >>> shares([Update("a", [], 3, 0.0, 0.0), Update("b", [], 1, 0.0, 0.0)])
@@ -148,10 +167,10 @@ def shares(updates: Sequence[Update]) -> list[float]:
 
 
 def change(state: State, update: Update) -> Weights:
-    """Return how far a site moved its weights in training.
+    """Compute the change of a site's weights in training.
 
     Args:
-        state: the present state; its weights are the start where the update names no other.
+        state: the present state; training began from its weights unless the update has others.
         update: the update of the site.
 
     Returns:
@@ -164,11 +183,14 @@ def change(state: State, update: Update) -> Weights:
 
 
 def mean_change(state: State, updates: Sequence[Update]) -> Weights:
-    """Return the mean of ``change`` over sites, weighted by their numbers of patients, in float64.
+    """Average ``change`` over sites, weighted by their numbers of patients.
 
     Args:
         state: the present state.
         updates: updates of a round.
+
+    Returns:
+        The mean change in float64, in the shapes of the weights.
     """
     like = [np.zeros(w.shape) for w in state.weights]
     return mean([change(state, u) for u in updates], shares(updates), like)

@@ -35,7 +35,14 @@ class TrimmedMean(Strategy):
     num_trimmed: Annotated[int, Ge(0)] = 1
 
     def aggregate(self, state: State, updates: list[Update]) -> State:
-        """See ``Strategy``.
+        """Average each parameter without its highest and lowest values.
+
+        Args:
+            state: the state before the round.
+            updates: updates of the sites, in order of centre name.
+
+        Returns:
+            The state after the round.
 
         Raises:
             FlameError: fewer than 2 num_trimmed + 1 sites sent an update.

@@ -15,25 +15,25 @@ def summarise_cohorts(
     Args:
         task: the task of the run.
         cohorts: the cohort of each centre.
-        patients: what the task sees of each cohort, in the same order.
+        patients: each cohort as the task sees it, in the same order.
 
     Returns:
-        A row of counts per centre, and warnings.
+        A row of counts per centre, and warnings about the data.
 
     Raises:
         BadInput: a centre has fewer labelled patients than ``training.folds``, or nothing can be
             learned.
     """
     for centre in patients:
-        _enough(centre, task.config.training.folds)
+        _check_size(centre, task.config.training.folds)
     return task.summary(cohorts, patients)
 
 
-def _enough(patients: Patients, folds: int) -> None:
+def _check_size(patients: Patients, folds: int) -> None:
     persons = patients.persons or patients.pseudonyms
-    known = len({persons[i] for i in patients.labelled})
-    if known < folds:
+    count = len({persons[i] for i in patients.labelled})
+    if count < folds:
         raise BadInput(
-            f"centre {patients.centre} has {known} patients to learn from, fewer than "
+            f"centre {patients.centre} has {count} patients to learn from, fewer than "
             f"training.folds = {folds}; lower training.folds or leave the centre out"
         )

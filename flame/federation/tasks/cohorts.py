@@ -22,12 +22,16 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
         config: the configuration of the run.
         centre: name of the centre.
 
+    Returns:
+        The cohort; images are reduced to what the task of the run needs.
+
     Raises:
         BadInput: the data are missing, broken or incomplete.
     """
-    data, task = config.data, open_task(config)
+    data = config.data
+    task = open_task(config)
     if data.bids:
-        # SimpleITK and numba are slow to load, and tables do without.
+        # SimpleITK and numba are slow to load, and tables do not need them.
         from flame.federation.tasks.image_cohorts import load_images
 
         cohort = load_images(config, centre, task.view())
@@ -56,30 +60,36 @@ def at_site(config: TrainConfig, data: str) -> TrainConfig:
 
     Args:
         config: the configuration of the run.
-        data: BIDS derivatives (a folder) or a table of the hospital; empty: as configured.
+        data: path of the hospital's BIDS derivatives (a folder) or table (a file); empty: the
+            configured path.
+
+    Returns:
+        The configuration with the hospital's path in ``data.bids`` or ``data.table``.
 
     Raises:
-        BadInput: there is no such folder or file.
+        BadInput: the folder or file does not exist.
     """
     if not data:
         return config
     if not Path(data).exists():
         raise BadInput(f"no data at {data}; give flame join the folder or table of this hospital")
-    bids, table = (data, "") if Path(data).is_dir() else ("", data)
+    is_folder = Path(data).is_dir()
+    bids = data if is_folder else ""
+    table = "" if is_folder else data
     return replace(config, data=replace(config.data, bids=bids, table=table))
 
 
 def prepared(cohort: Cohort, data: DataConfig) -> Cohort:
     """Impute missing clinical features and label responses.
 
-    With a horizon, response is being alive at that day; see ``flame.io.tables.alive_at``.
+    With a horizon, a patient who is alive on that day responds; see ``flame.io.tables.alive_at``.
 
     Args:
         cohort: the cohort as read.
         data: section ``data`` of the configuration, with ``impute`` and ``horizon_days``.
 
     Returns:
-        A new cohort.
+        A new cohort; the given one is unchanged.
 
     Example:
         >>> from flame.core.cohort import Patient

@@ -16,7 +16,8 @@ def confounding(table: NDArray[np.float64]) -> list[str]:
         table: number of patients (centre, radiation), radiations in the order of ``Radiation``.
 
     Returns:
-        At most one warning; it is given if Cramér's V exceeds ``CONFOUNDED``.
+        One warning if all patients had the same radiation, or if Cramér's V exceeds
+        ``CONFOUNDED``; else none.
 
     Example:
         >>> len(confounding(np.array([[9.0, 1.0, 0.0], [1.0, 9.0, 0.0]])))
@@ -24,18 +25,18 @@ def confounding(table: NDArray[np.float64]) -> list[str]:
         >>> confounding(np.array([[5.0, 5.0, 0.0], [5.0, 5.0, 0.0]]))
         []
     """
-    given = table.sum(axis=0) > 0
-    if given.sum() < 2:
+    used = table.sum(axis=0) > 0
+    if used.sum() < 2:
         return [
-            "all patients had one radiation: forecasts under another are extrapolated from "
-            "physics alone"
+            "all patients had one radiation: forecasts for another radiation are extrapolated "
+            "from physics alone"
         ]
-    if len(table) < 2 or cramers_v(table[:, given]) <= CONFOUNDED:
+    if len(table) < 2 or cramers_v(table[:, used]) <= CONFOUNDED:
         return []
     return [
-        "radiation and centre are confounded (one centre gives mostly one radiation): what "
-        "differs between centres may pass for an effect of radiation; do not trust forecasts "
-        "under another radiation than the one given"
+        "radiation and centre are confounded (one centre gives mostly one radiation): a "
+        "difference between centres may be mistaken for an effect of radiation; do not trust "
+        "forecasts for a radiation other than the one given"
     ]
 
 

@@ -57,8 +57,11 @@ def case_of(patient: Patient, centre: str) -> EvolutionCase:
     """Build the case of a patient whose images lie on a tumour cube.
 
     Args:
-        patient: the patient, seen through ``EvolutionTask.view``.
+        patient: the patient, reduced by ``EvolutionTask.view``.
         centre: name of the centre.
+
+    Returns:
+        The case; brain tissues come from the atlas on the tumour cube.
 
     Raises:
         BadInput: the patient lacks what a case needs; the message names the patient.
@@ -69,7 +72,7 @@ def case_of(patient: Patient, centre: str) -> EvolutionCase:
 
 @TASKS.register("evolution")
 class EvolutionTask(Task[Cases[EvolutionCase]]):
-    """Forecasts the tumour on later days for the radiotherapy given.
+    """Forecasts the tumour on later days under the radiotherapy that was given.
 
     See ``flame.models.evolution.mechanistic`` and ``flame.models.evolution.learned``. ``shared``
     holds the weights of the ``mixture`` (group, set) and the ``efficacy`` (2,) of the ions, the
@@ -111,20 +114,20 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         self._examples: dict[Any, Any] = {}
 
     def rules(self) -> Iterator[Rule]:
-        """Rules of every task, and that ``evolution.model`` can be learned over centres."""
+        """Yield the rules of every task, and that centres can learn ``evolution.model``."""
         yield from super().rules()
-        known = ", ".join(LEARNED)
-        yield self.config.evolution.model in LEARNED, f"evolution.model: one of {known}"
+        models = ", ".join(LEARNED)
+        yield self.config.evolution.model in LEARNED, f"evolution.model: one of {models}"
 
     def view(self) -> View:
-        """Resample all scans, masks and doses to a cube around the tumour."""
+        """Return the view that resamples scans, masks and doses to a cube around the tumour."""
         from flame.preprocessing.cohort.tumour_cube import around_tumour
 
         return around_tumour
 
     @property
     def model(self) -> Any:
-        """The model. Keras is imported at first use, so that the coordinator does without it."""
+        """The model; Keras is imported at first use, as the coordinator does not need it."""
         if self._model is None:
             self._model = Mechanistic() if self.rounds == 0 else self._network()
         return self._model
@@ -138,10 +141,17 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
     def patients(self, cohort: Cohort) -> Cases[EvolutionCase]:
         """Build a case of each patient with a baseline mask, radiotherapy and follow-up.
 
+        Args:
+            cohort: the cohort of a centre, reduced by ``view``.
+
+        Returns:
+            The cases of each patient, and why patients have none.
+
         Raises:
             BadInput: no patient of the centre has all of them.
         """
-        cases, left_out = list[tuple[EvolutionCase, ...]](), list[str]()
+        cases = list[tuple[EvolutionCase, ...]]()
+        left_out = list[str]()
         for patient in cohort.patients:
             case, reason = self._followed(patient, cohort.centre)
             cases.append((case,) if case else ())
@@ -149,26 +159,26 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
                 left_out.append(reason)
         if not any(cases):
             reasons = "; ".join(sorted(set(left_out))) or "no patients"
-            raise BadInput(f"centre {cohort.centre}: nobody to learn from ({reasons})")
+            raise BadInput(f"centre {cohort.centre}: no patient to learn from ({reasons})")
         names = tuple(p.pseudonym for p in cohort.patients)
         return Cases(cohort.centre, names, tuple(cases), tuple(left_out))
 
     def _followed(self, patient: Patient, centre: str) -> tuple[EvolutionCase | None, str]:
-        """The case of a patient, or the reason why there is none; the reason names no patient."""
+        """Return the case of a patient, or why the patient has none, without naming the patient."""
         if patient.left_out:
             return None, patient.left_out
         try:
             case = case_of(patient, centre)
         except BadInput as error:
             return None, str(error).split(patient.pseudonym)[-1].strip(" :")
-        last = self.settings.latest_day
-        later = tuple(x for x in case.later if x[0] <= last)
+        latest_day = self.settings.latest_day
+        later = tuple((day, mask) for day, mask in case.later if day <= latest_day)
         if not later:
-            return None, f"no tumour mask after the baseline and until day {last}"
+            return None, f"no tumour mask after the baseline and until day {latest_day}"
         return replace(case, later=later), ""
 
     def initial_weights(self, patients: Cases[EvolutionCase], seed: int) -> Weights:
-        """Initial weights of the network; none for the mechanistic model."""
+        """Return initial weights of the network; none for the mechanistic model."""
         if self.rounds == 0:
             return []
         from flame.models.segmentation.initial_weights import initial_weights
@@ -176,11 +186,11 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return initial_weights(self.model.network, seed)
 
     def network(self) -> Any:
-        """See ``Task``."""
+        """Return the Keras network, or None for the mechanistic model."""
         return self.model.network if self.rounds else None
 
     def weight_names(self) -> tuple[str, ...]:
-        """Paths of the network's variables."""
+        """Return the paths of the network's variables."""
         return tuple(v.path for v in self.model.network.weights) if self.rounds else ()
 
     @staticmethod
@@ -188,10 +198,10 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         """Return the mechanistic part of a model.
 
         Args:
-            model: a hybrid or a mechanistic model, or any other one.
+            model: any model of evolution.
 
         Returns:
-            The part, which is a mechanistic model itself; None for a model without one.
+            The mechanistic part of a hybrid, or a mechanistic model itself; None for other models.
         """
         part = getattr(model, "mechanistic", model)
         return part if isinstance(part, Mechanistic) else None
@@ -204,42 +214,39 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             shared: arrays that all sites share.
 
         Returns:
-            The calibrated model. Before the last queries the calibration changes nothing.
+            The calibrated model. Without ``calibration`` in ``shared``, forecasts are unchanged.
         """
         if "mixture" in self.parts and "mixture" in shared:
             efficacy = dict(zip(IONS, map(float, shared["efficacy"]), strict=True))
-            part = self.mechanistic(self.model)
-            assert part is not None
-            part.mixture = Mixture(np.asarray(shared["mixture"]), efficacy)
+            mechanistic = self.mechanistic(self.model)
+            assert mechanistic is not None
+            mechanistic.mixture = Mixture(np.asarray(shared["mixture"]), efficacy)
         if self.rounds:
             self.model.weights = list(weights)
         calibration = Calibration(*map(float, shared.get("calibration", (1.0, 1.0, 1.0))))
         return Calibrated(self.model, self.calibration, calibration)
 
     def reply(self, patients: list[Cases[EvolutionCase]], query: Query) -> Message:
-        """Reply with sums of the expectation step, sums of the calibration, or a description.
-
-        The queries are ``mixture``, ``calibration`` and ``described``.
-        """
+        """Reply to ``mixture`` and ``calibration`` with sums, to ``described`` with moments."""
         cases = [case for p in patients for case in p.flat]
-        if query.question == "mixture":
-            given = query.given["trials"]
-            trials = [Trial(_by_ion(t["efficacy"]), t.get("weights")) for t in given]
-            return {"sums": [Mechanistic().answer(cases, trials)] if cases else []}
-        if query.question == "calibration":
+        if query.name == "mixture":
+            messages = query.parameters["trials"]
+            trials = [Trial(_by_ion(t["efficacy"]), t.get("weights")) for t in messages]
+            return {"sums": [Mechanistic().reply(cases, trials)] if cases else []}
+        if query.name == "calibration":
             sums = summed(self.load(query.weights, query.shared).model, cases)
             return {"counts": sums.counts, "entropy": sums.entropy}
-        if query.question == "described":
+        if query.name == "described":
             moments = asdict(summarise(np.array([features(c) for c in cases]).reshape(-1, _WIDTH)))
-            last = max((day for c in cases for day, _ in c.later), default=0)
-            return {**moments, "radiations": radiation_counts(cases), "last_day": last}
+            last_day = max((day for c in cases for day, _ in c.later), default=0)
+            return {**moments, "radiations": radiation_counts(cases), "last_day": last_day}
         raise self.unknown(query)
 
     def train(self, patients: list[Cases[EvolutionCase]], request: TrainRequest) -> Trained:
         """Train one round: a share of ``evolution.steps`` along the cosine of the learning rate."""
         self.load(request.weights, request.shared)
         cases = [case for p in patients for case in p.flat]
-        if not cases:  # all of this site's patients calibrate
+        if not cases:  # all patients of this site are held out for calibration
             return Trained(list(request.weights), 0.0, 0)
         steps, part = share_of(self.settings.steps, request.number, self.rounds)
         examples = self._examples_of(cases, request.shared)
@@ -247,24 +254,24 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return Trained(self.model.weights, loss, steps)
 
     def _examples_of(self, cases: list[EvolutionCase], shared: Shared) -> Any:
-        """Training examples, cached: computing mechanistic forecasts takes longer than a round."""
-        learned = tuple(shared[k].tobytes() for k in sorted(shared))
-        key = (learned, *map(id, cases))
+        """Return training examples, cached: mechanistic forecasts take longer than a round."""
+        version = tuple(shared[k].tobytes() for k in sorted(shared))
+        key = (version, *map(id, cases))
         if key not in self._examples:
-            if not any(known[0] == learned for known in self._examples):
-                self._examples.clear()  # another training
-            self._examples[key] = self.model.examples(cases)
-        return self._examples[key]
+            if not any(cached[0] == version for cached in self._examples):
+                self._examples.clear()  # the cached examples belong to another training
+            self._examples[key] = cases, self.model.examples(cases)  # the cases keep their ids
+        return self._examples[key][1]
 
     def score(self, patients: Cases[EvolutionCase], weights: Weights, shared: Shared) -> Scored:
-        """Mean Dice of the most likely mask over the days of a patient, and then over patients."""
+        """Average the Dice of the most likely mask over days, and then over patients."""
         model = self.load(weights, shared)
-        found = []
+        by_patient = []
         for case in patients.flat:
             forecasts = model.forecast(case, tuple(day for day, _ in case.later))
             pairs = zip(forecasts, case.later, strict=True)
-            found.append([dice(f.mask, np.asarray(truth) > 0) for f, (_, truth) in pairs])
-        return scored_dice(found)
+            by_patient.append([dice(f.mask, np.asarray(truth) > 0) for f, (_, truth) in pairs])
+        return scored_dice(by_patient)
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
         """Describe the training patients, and learn the mixture if the model has one."""
@@ -274,81 +281,85 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         if "mixture" not in self.parts:
             return shared
 
-        def put(trials: list[Trial]) -> list[list[Any]]:
+        def query_sums(trials: list[Trial]) -> list[list[Any]]:
             replies = send("mixture", {"trials": [_as_message(t) for t in trials]})
             return [sums for reply in replies for sums in reply["sums"]]
 
-        found = learned(put, len(ALPHAS))
-        efficacy = np.array([found.efficacy[r] for r in IONS])
-        return {**shared, "mixture": found.weights, "efficacy": efficacy}
+        mixture = learned(query_sums, len(ALPHAS))
+        efficacy = np.array([mixture.efficacy[r] for r in IONS])
+        return {**shared, "mixture": mixture.weights, "efficacy": efficacy}
 
     def finish(self, send: SendQuery, weights: Weights, shared: Shared) -> Shared:
-        """Calibrate the forecasts on the patients held out for it at all centres."""
+        """Calibrate the forecasts on the calibration patients of all centres."""
         replies = send("calibration", {}, weights, shared, calibrating=True)
         first, *rest = [Sums(r["counts"], r["entropy"]) for r in replies]
         total = sum(rest, first)
         if not total.counts.sum():
             raise BadInput(
-                "nobody is left to calibrate the forecasts; lower evolution.calibration or add "
-                "patients with follow-up"
+                "no patient is held out to calibrate the forecasts; lower evolution.calibration or "
+                "add patients with follow-up"
             )
-        found = total.calibration()
-        return {**shared, "calibration": np.array([found.low, found.high, found.temperature])}
+        calibration = total.calibration()
+        factors = [calibration.low, calibration.high, calibration.temperature]
+        return {**shared, "calibration": np.array(factors)}
 
     def summary(
         self, cohorts: list[Cohort], patients: list[Cases[EvolutionCase]]
     ) -> tuple[list[Row], list[str]]:
-        """Patients by radiation and centre, and warnings about calibration and confounding."""
+        """Count patients by radiation and centre; warn about calibration and confounding."""
         folds = self.config.training.folds
         for centre in patients:
-            _enough_to_calibrate(centre, folds)
+            _check_enough_to_calibrate(centre, folds)
         rows, warnings = counted(patients)
         radiations = np.array([radiation_counts(p.flat) for p in patients])
         for row, cohort, counts in zip(rows, cohorts, radiations, strict=True):
             row |= {str(r): int(n) for r, n in zip(Radiation, counts, strict=True)}
             days = sum(t.predicted for p in cohort.patients for t in p.timepoints)
             if days:
-                warnings.append(f"centre {cohort.centre}: a model, not a person, drew {days} days")
+                warnings.append(
+                    f"centre {cohort.centre}: a model, not a person, drew the tumour on {days} days"
+                )
         warnings += confounding(radiations)
         calibrating = sum(len(p.labelled) for p in patients) // self.settings.calibration
         if calibrating < LEAST_CALIBRATING:
             warnings.append(
                 f"{calibrating} patients calibrate the 90 % band of the federated model: with "
-                f"fewer than {LEAST_CALIBRATING} it can cover less"
+                f"fewer than {LEAST_CALIBRATING} it can cover less than 90 % of patients"
             )
         return rows, warnings
 
     def texts(self) -> TaskTexts:
-        """See ``Task``."""
+        """Return how a report words this task."""
         return TaskTexts(
             outcome="gross tumour volume drawn on later days",
-            predictors="T1, T1C, T2 and FLAIR, mask and plan",
-            missing="days without what is needed are left out and counted",
+            predictors="T1, T1C, T2 and FLAIR, tumour mask and radiotherapy plan",
+            missing="days that lack a required input are left out and counted",
             training=f"network, {self.rounds} rounds of {self.config.federation.strategy}"
             if self.rounds
             else "mixture by EM from sums of the centres",
             output="probability of tumour by voxel, volume with a 90 % band",
             limits=[
-                "Forecasts are of the radiotherapy that was given; what another one would have "
-                "done cannot be seen in patients.",
-                "The 90 % band is calibrated on patients kept from training: it should cover the "
-                "whole course of 90 % of new patients like them, and less of patients unlike them. "
-                "Those of the baselines (persistence is the last mask again) are their errors on "
-                "training patients.",
+                "Forecasts are for the radiotherapy that was given. The effect of another "
+                "radiotherapy cannot be observed in patients.",
+                "The 90 % band is calibrated on patients held out from training. It should cover "
+                "the whole course of 90 % of new patients like them, and of fewer patients unlike "
+                "them. The bands of the baselines (persistence repeats the last mask) are the "
+                "errors of the baselines on training patients.",
             ],
             strata=(
                 "By horizon and by trend",
-                "A tumour counts as grown or shrunk from a change of volume of 25 %.",
+                "A tumour counts as grown or shrunk if its volume changes by more than 25 %.",
             ),
             failures="patient by patient",
         )
 
 
-def _enough_to_calibrate(patients: Cases[EvolutionCase], folds: int) -> None:
-    known = len(patients.labelled)
-    if known - -(-known // folds) < LEAST_TRAINING:
+def _check_enough_to_calibrate(patients: Cases[EvolutionCase], folds: int) -> None:
+    count = len(patients.labelled)
+    largest_fold = -(-count // folds)
+    if count - largest_fold < LEAST_TRAINING:
         raise BadInput(
-            f"centre {patients.centre} has {known} patients with follow-up: with a fold held out "
+            f"centre {patients.centre} has {count} patients with follow-up: with a fold held out "
             f"fewer than {LEAST_TRAINING} are left to train and to calibrate; leave the centre out"
         )
 

@@ -19,6 +19,9 @@ def load_images(config: TrainConfig, centre: str, view: View | None) -> Cohort:
         centre: name of the centre.
         view: reduces each patient to what the task needs; None: no image is read.
 
+    Returns:
+        The cohort, whose survival times are those of the endpoint in days.
+
     Raises:
         BadInput: preprocessing of the centre is not finished, or its tables are broken.
     """
@@ -28,17 +31,17 @@ def load_images(config: TrainConfig, centre: str, view: View | None) -> Cohort:
 
 
 def _centre_folder(data: DataConfig, centre: str) -> Path:
-    """The folder of one centre; ``data.bids`` of a hospital is that folder itself."""
+    """Return the folder of one centre; ``data.bids`` of a hospital is that folder itself."""
     root = Path(data.bids)
     return root if (root / "dataset_description.json").exists() else root / centre
 
 
 def _with_progression(cohort: Cohort, root: Path) -> Cohort:
-    ends = read_progressions(root)
+    progressions = read_progressions(root)
     patients = []
     for patient in cohort.patients:
-        days, progressed = ends.get(patient.pseudonym, (None, None))
-        known = replace(patient.outcome, survival_days=days, died=progressed)
-        patients.append(replace(patient, outcome=known))
+        days, progressed = progressions.get(patient.pseudonym, (None, None))
+        outcome = replace(patient.outcome, survival_days=days, died=progressed)
+        patients.append(replace(patient, outcome=outcome))
     manifest = {**cohort.manifest, PROGRESSIONS: content_hash([root / PROGRESSIONS])}
     return replace(cohort, patients=tuple(patients), manifest=manifest)

@@ -15,8 +15,8 @@ def counted(patients: Sequence[Cases[Any]]) -> tuple[list[Row], list[str]]:
         patients: the cases of each centre.
 
     Returns:
-        A row per centre with ``patients`` to learn from and those ``left out``, and a warning for
-        each reason to leave patients out.
+        A row per centre with the numbers of ``patients`` to learn from and of patients ``left
+        out``, and a warning for each centre and reason to leave patients out.
 
     Example:
         >>> centre = Cases("UCSF", ("p1", "p2"), ((1,), ()), ("no drawn tumour",))
@@ -26,7 +26,8 @@ def counted(patients: Sequence[Cases[Any]]) -> tuple[list[Row], list[str]]:
         >>> warnings
         ['centre UCSF: 1 patients left out: no drawn tumour']
     """
-    rows, warnings = list[Row](), list[str]()
+    rows = list[Row]()
+    warnings = list[str]()
     for centre in patients:
         rows.append(
             {

@@ -32,9 +32,8 @@ class LogisticTask(Regression, ResponseTask):
     """Predicts response by a ridge-penalised logistic regression.
 
     P(response) = 1 / (1 + exp(-(b_0 + x b))) for z-scored features x. The coefficients maximise the
-    log likelihood of all patients minus ``penalizer`` * n / 2 * ||b||^2, without b_0: ``penalizer``
-    times the number n of patients is 1 / C of scikit-learn. See
-    ``flame.models.regression.logistic``.
+    log likelihood of all n patients minus ``penalizer`` * n / 2 * ||b||^2, where ||b||^2 leaves out
+    b_0. ``penalizer`` * n is 1 / C of scikit-learn. See ``flame.models.regression.logistic``.
 
     Args:
         config: the configuration of the run.
@@ -50,8 +49,9 @@ class LogisticTask(Regression, ResponseTask):
         >>> from flame.models.response.inputs import ResponseModelConfig
         >>> model = ResponseModelConfig(kind="logistic", clinical=("age",))
         >>> task = LogisticTask(TrainConfig(DataConfig(table="cohort.csv"), model))
-        >>> none, one = np.zeros((1, 0), np.float32), np.ones(1)
-        >>> patient = Inputs("UCSF", ("p1",), none, np.array([[70.0]]), none, one, one, one)
+        >>> empty = np.zeros((1, 0), np.float32)
+        >>> one = np.ones(1)
+        >>> patient = Inputs("UCSF", ("p1",), empty, np.array([[70.0]]), empty, one, one, one)
         >>> shared = {"count": np.array([4.0]), "mean": np.array([60.0])}
         >>> shared |= {"sum_sq_dev": np.array([400.0]), "beta": np.array([0.0, 1.0])}
         >>> task.predict(patient, [], shared).round(2).tolist()
@@ -61,21 +61,21 @@ class LogisticTask(Regression, ResponseTask):
     name = "logistic"
 
     def rules(self) -> Iterator[Rule]:
-        """Rules of response and of regressions."""
+        """Yield the rules of response and of regressions."""
         yield from super().rules()
         yield from regression_rules(self.config)
 
     def training_text(self) -> str:
-        """See ``ResponseTask``."""
+        """Describe how the regression was trained."""
         return regression_text(self.config)
 
     def design(self, patients: Inputs, shared: Shared) -> Array:
-        """A column of ones and the standardised features: (n, p + 1)."""
+        """Return a column of ones and the standardised features: (n, p + 1)."""
         x = standardised(patients, shared)
         return np.column_stack([np.ones(len(x)), x])
 
     def sums(self, patients: Inputs, x: Array, beta: Array, common: Message) -> Likelihood:
-        """Log likelihood, gradient and Hessian of the patients of a centre."""
+        """Return log likelihood, gradient and Hessian of the patients of a centre."""
         return likelihood(x, patients.response.astype(float), beta)
 
     def total(self, replies: list[Message]) -> Likelihood:
@@ -87,10 +87,10 @@ class LogisticTask(Regression, ResponseTask):
         return total
 
     def penalty(self, penalizer: float, patients: float, shared: Shared) -> Array:
-        """``penalizer`` times the number of patients for each feature; tiny for the constant."""
-        each = np.full(len(shared["mean"]), penalizer)
-        return np.concatenate([[_CONSTANT], each]) * patients
+        """Return ``penalizer`` * ``patients`` for each feature; tiny for the constant."""
+        per_feature = np.full(len(shared["mean"]), penalizer)
+        return np.concatenate([[_CONSTANT], per_feature]) * patients
 
     def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> Array:
-        """Probability (n,) that each patient responds."""
+        """Return the probability (n,) that each patient responds."""
         return np.asarray(expit(self.design(patients, shared) @ shared["beta"]))

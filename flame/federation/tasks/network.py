@@ -44,7 +44,9 @@ class NetworkResponseTask(ResponseTask):
     """
 
     name = "response"
-    learns_in_rounds = can_validate = takes_plain_steps = True
+    learns_in_rounds = True
+    can_validate = True
+    takes_plain_steps = True
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
@@ -54,7 +56,7 @@ class NetworkResponseTask(ResponseTask):
 
     @property
     def model(self) -> Any:
-        """The model. Keras is imported at first use, so that the coordinator does without it."""
+        """The model; Keras is imported at first use, as the coordinator does not need it."""
         if self._model is None:
             from flame.models.response.network import ResponseModel
 
@@ -66,18 +68,18 @@ class NetworkResponseTask(ResponseTask):
 
     def patients(self, cohort: Cohort) -> Inputs:
         """Build the arrays of all patients."""
-        assert self.model is not None  # an unknown optimizer is refused before any training
+        assert self.model is not None  # raises an error on an unknown optimizer before training
         return super().patients(cohort)
 
     def initial_weights(self, patients: Inputs, seed: int) -> Weights:
-        """Initial weights for images of this shape; the encoder is pre-trained if it is named."""
+        """Return initial weights for images of this shape, with the pre-trained encoder if any."""
         weights: Weights = self.model.build(patients.image.shape[1:], seed)
         if self.config.model.encoder:
             return list(self.model.pretrained(weights, self._unet()))
         return weights
 
     def network(self) -> Any:
-        """See ``Task``."""
+        """Return the Keras network, for images of any size."""
         model = self.config.model
         channels = len(Sequence) if model.encoder else len(model.sequences)
         self.model.build((None, None, None, channels), 0)
@@ -88,39 +90,41 @@ class NetworkResponseTask(ResponseTask):
         path = run / CONFIG
         if not path.exists():
             raise BadInput(f"model.encoder: {run} is no run folder of flame train")
-        trained = load_config(TrainConfig, path, [])
-        task = open_task_of(SegmentationTask, trained, run)
-        seen, wanted = task.settings.voxel_mm, self.config.model.voxel_mm
-        if seen != wanted:
+        run_config = load_config(TrainConfig, path, [])
+        task = open_task_of(SegmentationTask, run_config, run)
+        run_mm = task.settings.voxel_mm
+        voxel_mm = self.config.model.voxel_mm
+        if run_mm != voxel_mm:
             raise BadInput(
-                f"model.encoder: {run} learned at {seen:g} mm; give the same to model.voxel_mm "
-                f"(now {wanted:g})"
+                f"model.encoder: {run} learned at {run_mm:g} mm; set model.voxel_mm to the same "
+                f"value (now {voxel_mm:g})"
             )
-        name = final_training(trained.data.centres, trained.training.seeds[0]).name
+        name = final_training(run_config.data.centres, run_config.training.seeds[0]).name
         return finished(run, name).state.weights
 
     def weight_names(self) -> tuple[str, ...]:
-        """Paths of the network's variables."""
+        """Return the paths of the network's variables."""
         return tuple(v.path for v in self.model.network.weights)
 
     def input_columns(self) -> tuple[str, ...]:
-        """The clinical columns."""
+        """Return the names of the clinical columns."""
         return self.config.model.clinical_columns if self.config.model.clinical else ()
 
     def reply(self, patients: list[Inputs], query: Query) -> Message:
-        """Reply with moments of the clinical features, or with losses of validation patients."""
-        if query.question == VALIDATION:
+        """Reply with moments of the clinical features, or the losses of validation patients."""
+        if query.name == VALIDATION:
             return self._losses(concatenate(patients), query.weights, query.shared)
-        if query.question != "moments":
+        if query.name != "moments":
             raise self.unknown(query)
         return asdict(merge([summarise(p.clinical) for p in patients]))
 
     def train(self, patients: list[Inputs], request: TrainRequest) -> Trained:
         """Train one round of ``training.epochs`` passes over the patients."""
-        inputs, training = concatenate(patients), self.config.training
+        inputs = concatenate(patients)
+        training = self.config.training
         self.model.build(inputs.image.shape[1:], 0)
         privacy = self.config.privacy
-        private = (privacy.clip, privacy.noise) if privacy.level == "patient" else None
+        clip_and_noise = (privacy.clip, privacy.noise) if privacy.level == "patient" else None
         updated: Trained = self.model.fit(
             request.weights,
             inputs,
@@ -129,12 +133,12 @@ class NetworkResponseTask(ResponseTask):
             training.batch_size,
             request.rng,
             request.correction,
-            private,
+            clip_and_noise,
         )
         return updated
 
     def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> NDArray[np.float64]:
-        """Probability (n,) that each patient responds."""
+        """Return the probability (n,) that each patient responds."""
         self.model.build(patients.image.shape[1:], 0)
         predicted: NDArray[np.float64] = self.model.probability(
             weights, patients, _standardised(patients, shared)
@@ -148,18 +152,18 @@ class NetworkResponseTask(ResponseTask):
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
         """Merge the moments of all centres; differential privacy uses ``privacy.bounds`` alone."""
         if self.config.privacy.is_private:
-            return asdict(self._bounded())
+            return asdict(self._moments_of_bounds())
         return start or asdict(merge([Moments(**reply) for reply in send("moments", {})]))
 
-    def _bounded(self) -> Moments:
-        """Moments by which the bounds of each feature become z-scores of -2 and 2."""
+    def _moments_of_bounds(self) -> Moments:
+        """Return moments by which the bounds of each feature become z-scores of -2 and 2."""
         bounds = np.array([self.config.privacy.bounds[n] for n in self.config.model.clinical])
         low, high = bounds.reshape(-1, 2).T
         count = np.ones(len(low))
         return Moments(count, (low + high) / 2, ((high - low) / 4) ** 2 * count)
 
     def training_text(self) -> str:
-        """See ``ResponseTask``."""
+        """Describe how the network was trained."""
         return f"network, {self.rounds} rounds of {self.config.federation.strategy}"
 
 

@@ -1,4 +1,4 @@
-"""Phrases that reports on response and survival share."""
+"""Phrases for the reports on response and survival."""
 
 from flame.federation.config import TrainConfig
 
@@ -8,6 +8,9 @@ def predictor_text(config: TrainConfig) -> str:
 
     Args:
         config: the configuration of the run.
+
+    Returns:
+        The inputs, separated by commas.
     """
     model = config.model
     parts: list[str] = [*model.sequences]
@@ -23,9 +26,12 @@ def missing_text(config: TrainConfig) -> str:
 
     Args:
         config: the configuration of the run.
+
+    Returns:
+        A phrase for the checklist of a report.
     """
-    own = ", and a column says that they are missing" if config.model.missing == "indicator" else ""
-    return f"values are put at the mean of the training patients of all centres{own}"
+    marked = ", and a column marks them" if config.model.missing == "indicator" else ""
+    return f"values are replaced by the mean of the training patients of all centres{marked}"
 
 
 def regression_text(config: TrainConfig) -> str:
@@ -33,11 +39,14 @@ def regression_text(config: TrainConfig) -> str:
 
     Args:
         config: the configuration of the run.
+
+    Returns:
+        A phrase for the checklist of a report, with the penalty or how it was chosen.
     """
     penalizer = config.regression.penalizer
-    chosen = (
+    penalty = (
         "chosen by cross-validation within the training patients"
         if penalizer is None
         else f"{penalizer:g}"
     )
-    return f"regression by Newton's method from sums of the centres; penalty {chosen}"
+    return f"regression by Newton's method from sums of the centres; penalty {penalty}"

@@ -18,24 +18,30 @@ RESPONSE_MODELS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("model.
 
 
 def open_task(config: TrainConfig) -> Task[Any]:
-    """Return the task of a run.
+    """Create the task that ``task`` names.
 
     Args:
         config: the configuration of the run.
 
+    Returns:
+        The task, with this configuration.
+
     Raises:
-        BadInput: there is no such task, or the configuration does not suit it.
+        BadInput: the task is unknown, or the configuration does not suit it.
     """
     return TASKS[config.task](config)
 
 
 def open_task_of(kind: type[T], config: TrainConfig, run: Path) -> T:
-    """Return the task of a run, which has to be of one kind.
+    """Create the task of a run, and check its class.
 
     Args:
-        kind: the class that the task has to have.
+        kind: required class of the task.
         config: the configuration of the run.
-        run: the run folder, for the message.
+        run: the run folder, which the error names.
+
+    Returns:
+        The task, an instance of ``kind``.
 
     Raises:
         BadInput: the run is on another task.
@@ -44,12 +50,15 @@ def open_task_of(kind: type[T], config: TrainConfig, run: Path) -> T:
 
 
 def task_of(kind: type[T], task: Task[Any], run: Path) -> T:
-    """Return ``task``, which has to be of one ``kind``.
+    """Check the class of a task that is open already.
 
     Args:
-        kind: class of the task.
-        task: the task of a run that is open already.
+        kind: required class of the task.
+        task: the task of a run.
         run: the run folder, which the error names.
+
+    Returns:
+        ``task``, an instance of ``kind``.
 
     Raises:
         BadInput: the run is on another task.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import reduce
+from itertools import product
 from operator import add
 from typing import Any
 
@@ -22,7 +23,7 @@ Array = NDArray[np.float64]
 PENALIZERS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Candidates of the penalty, from which cross-validation within the training patients chooses."""
 EVERYONE = -1
-"""Number of the inner fold that stands for no fold: sums over all training patients."""
+"""Number of an inner fold that holds out nobody: sums are over all training patients."""
 
 
 class Regression(Task[Any]):
@@ -66,10 +67,10 @@ class Regression(Task[Any]):
             patients: n patients of one centre.
             x: their design matrix (n, p).
             beta: coefficients (p,).
-            common: what ``before`` returned.
+            common: the return value of ``before``.
 
         Returns:
-            A dataclass of sums that can be added.
+            A dataclass of sums, which can be added to those of other centres.
         """
         raise NotImplementedError
 
@@ -77,8 +78,11 @@ class Regression(Task[Any]):
         """Compute the likelihood from the sums over all patients.
 
         Args:
-            total: what ``total`` returned.
+            total: the return value of the method ``total``.
             beta: coefficients (p,) at which the sums were computed.
+
+        Returns:
+            Log likelihood of all patients at ``beta``, with its derivatives.
         """
         raise NotImplementedError
 
@@ -86,7 +90,10 @@ class Regression(Task[Any]):
         """Add the sums of all sites.
 
         Args:
-            replies: the fields of the sums of each site.
+            replies: the fields of the sums of each site, by name.
+
+        Returns:
+            The sums over the patients of all sites.
         """
         raise NotImplementedError
 
@@ -104,41 +111,51 @@ class Regression(Task[Any]):
         raise NotImplementedError
 
     def before(self, send: SendQuery, shared: Shared) -> Message:
-        """Query what every later query needs, and return it.
+        """Query the sites for what every later query for sums needs.
 
         Args:
             send: sends queries to the sites.
             shared: arrays that all sites share.
+
+        Returns:
+            Argument ``common`` of ``sums``; empty by default.
         """
         return {}
 
     def reply(self, patients: list[Any], query: Query) -> Message:
         """Reply with moments, counts of the inner folds, or sums at given coefficients."""
-        known = [p.take(p.labelled) for p in patients]
-        if query.question == "moments":
-            return asdict(merge([summarise(p.features) for p in known]))
-        folds = [fold_of(p, 0, self.settings.inner_folds, "penalty ") for p in known]
-        self._enough(known, folds)
-        if query.question == "counts":
+        labelled = [p.take(p.labelled) for p in patients]
+        if query.name == "moments":
+            return asdict(merge([summarise(p.features) for p in labelled]))
+        folds = [fold_of(p, 0, self.settings.inner_folds, "penalty ") for p in labelled]
+        self._check_fold_sizes(labelled, folds)
+        if query.name == "counts":
             counts = [np.bincount(f, minlength=self.settings.inner_folds) for f in folds]
             return {"patients": np.sum(counts, axis=0)}
-        if query.question == "sums":
-            pairs = zip(query.given["out"], query.given["beta"], strict=True)
-            return {"sums": [self._without(known, folds, query, out, beta) for out, beta in pairs]}
+        if query.name == "sums":
+            pairs = zip(query.parameters["out"], query.parameters["beta"], strict=True)
+            sums = [self._sums_without(labelled, folds, query, fold, beta) for fold, beta in pairs]
+            return {"sums": sums}
         raise self.unknown(query)
 
-    def _without(
-        self, known: list[Any], folds: list[NDArray[np.intp]], query: Query, out: int, beta: Array
+    def _sums_without(
+        self,
+        patients: list[Any],
+        folds: list[NDArray[np.intp]],
+        query: Query,
+        fold: int,
+        beta: Array,
     ) -> Message:
-        """Sums over the training patients outside the inner fold ``out``, at ``beta`` (p,)."""
-        each = [
-            self._sums(p.take(np.flatnonzero(f != out)), query.shared, beta, query.given["common"])
-            for p, f in zip(known, folds, strict=True)
+        """Return sums over the training patients outside the inner fold ``fold``, at ``beta``."""
+        common = query.parameters["common"]
+        by_centre = [
+            self._sums(p.take(np.flatnonzero(f != fold)), query.shared, beta, common)
+            for p, f in zip(patients, folds, strict=True)
         ]
-        return asdict(reduce(add, each))
+        return asdict(reduce(add, by_centre))
 
-    def _enough(self, patients: list[Any], folds: list[NDArray[np.intp]]) -> None:
-        """Check that inner folds are large enough: the difference of two sums is that of a fold."""
+    def _check_fold_sizes(self, patients: list[Any], folds: list[NDArray[np.intp]]) -> None:
+        """Check that every inner fold is large enough, as two sums reveal the sum of a fold."""
         least = self.config.privacy.least_patients
         if least == 1 or self.settings.penalizer is not None:
             return
@@ -147,8 +164,8 @@ class Regression(Task[Any]):
             if min(sizes.min(), len(fold) - sizes.max()) < least:
                 raise BadInput(
                     f"centre {centre.centre}: an inner fold has fewer patients than "
-                    f"privacy.least_patients = {least}; give regression.penalizer, or fewer "
-                    "inner_folds"
+                    f"privacy.least_patients = {least}; set regression.penalizer, or lower "
+                    "regression.inner_folds"
                 )
 
     def _sums(self, patients: Inputs, shared: Shared, beta: Any, common: Message) -> Any:
@@ -159,7 +176,7 @@ class Regression(Task[Any]):
 
         Args:
             send: sends queries to the sites.
-            start: ``shared`` of the model to continue from: its moments are kept, and the
+            start: ``shared`` of the model to continue from: its moments are reused, and
                 coefficients are shrunk towards its coefficients. Empty: coefficients are shrunk
                 towards 0.
 
@@ -172,34 +189,36 @@ class Regression(Task[Any]):
         shared = {name: start[name] for name in ("count", "mean", "sum_sq_dev") if start}
         shared = shared or asdict(merge([Moments(**reply) for reply in send("moments", {})]))
         counts = np.sum([reply["patients"] for reply in send("counts", {})], axis=0)
-        common, queried = self.before(send, shared), 0
+        common = self.before(send, shared)
+        queried = 0
 
-        def sums_of(out: Sequence[int], betas: Sequence[Array]) -> list[Likelihood]:
+        def likelihoods(folds: Sequence[int], betas: Sequence[Array]) -> list[Likelihood]:
             nonlocal queried
             queried += 1
-            given = {"out": list(out), "beta": list(betas), "common": common}
-            replies = [reply["sums"] for reply in send("sums", given, shared=shared)]
+            arguments = {"out": list(folds), "beta": list(betas), "common": common}
+            replies = [reply["sums"] for reply in send("sums", arguments, shared=shared)]
             totals = [self.total([r[i] for r in replies]) for i in range(len(betas))]
             return [self.likelihood(t, beta) for t, beta in zip(totals, betas, strict=True)]
 
-        def best(problems: list[tuple[float, int]]) -> list[Array]:
+        def fit(problems: list[tuple[float, int]]) -> list[Array]:
             penalties = []
-            for penalizer, out in problems:
-                patients = counts.sum() - (0 if out == EVERYONE else counts[out])
+            for penalizer, fold in problems:
+                patients = counts.sum() - (0 if fold == EVERYONE else counts[fold])
                 weight = self.penalty(penalizer, float(patients), shared)
                 penalties.append(Penalty(weight, start.get("beta", np.zeros(len(weight)))))
             return maximise(
-                lambda at: sums_of([problems[i][1] for i in at], list(at.values())), penalties
+                lambda betas: likelihoods([problems[i][1] for i in betas], list(betas.values())),
+                penalties,
             )[0]
 
         penalizer = self.settings.penalizer
         if penalizer is None:
-            penalizer = self._chosen(best, sums_of)
-        (beta,) = best([(penalizer, EVERYONE)])
-        found = {"beta": beta, "queried": np.array(queried), "penalizer": np.array(penalizer)}
-        return {**shared, **found}
+            penalizer = self._choose_penalizer(fit, likelihoods)
+        (beta,) = fit([(penalizer, EVERYONE)])
+        learned = {"beta": beta, "queried": np.array(queried), "penalizer": np.array(penalizer)}
+        return {**shared, **learned}
 
-    def _chosen(self, best: Any, sums_of: Any) -> float:
+    def _choose_penalizer(self, fit: Any, likelihoods: Any) -> float:
         """Choose the penalizer with the highest cross-validated likelihood.
 
         The contribution of a fold is the likelihood of all patients minus that of the other folds,
@@ -209,10 +228,10 @@ class Regression(Task[Any]):
             Verweij 1993, doi:10.1002/sim.4780122407.
         """
         folds = range(self.settings.inner_folds)
-        problems = [(penalizer, out) for penalizer in PENALIZERS for out in folds]
-        betas = best(problems)
-        whole = sums_of([EVERYONE] * len(betas), betas)
-        rest = sums_of([out for _, out in problems], betas)
+        problems = list(product(PENALIZERS, folds))
+        betas = fit(problems)
+        whole = likelihoods([EVERYONE] * len(betas), betas)
+        rest = likelihoods([fold for _, fold in problems], betas)
         gains = np.array([a.value - b.value for a, b in zip(whole, rest, strict=True)])
         return PENALIZERS[int(np.argmax(gains.reshape(len(PENALIZERS), -1).sum(axis=1)))]
 

@@ -1,4 +1,4 @@
-"""The task response: predicts response to radiotherapy; what all its models share."""
+"""The task response, which predicts response to radiotherapy: the base of all its models."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,8 +28,11 @@ def response(config: TrainConfig) -> Task[Any]:
     Args:
         config: the configuration of the run.
 
+    Returns:
+        The task, with this configuration.
+
     Raises:
-        BadInput: there is no such model, or the configuration does not suit it.
+        BadInput: the model is unknown, or the configuration does not suit it.
     """
     return RESPONSE_MODELS[config.model.kind](config)
 
@@ -57,12 +60,12 @@ class ResponseTask(OutcomeTask[Inputs]):
     )
 
     def rules(self) -> Iterator[Rule]:
-        """Rules of every task, and that no outcome is among the features."""
+        """Yield the rules of every task, and that no outcome is among the features."""
         yield from super().rules()
         yield from outcome_rules(self.config)
 
     def view(self) -> View | None:
-        """Images at ``model.voxel_mm`` and features of the tumour, if the model uses them."""
+        """Return the view of images and tumour features, as far as the model uses them."""
         return feature_view(self.config)
 
     def patients(self, cohort: Cohort) -> Inputs:
@@ -70,31 +73,32 @@ class ResponseTask(OutcomeTask[Inputs]):
         return build_inputs(cohort, self.config.model)
 
     def score(self, patients: Inputs, weights: Weights, shared: Shared) -> Scored:
-        """The AUC."""
+        """Return the AUC."""
         predicted = self.predict(patients, weights, shared)
         return scored_auc(predicted, patients.response.astype(float))
 
     def summary(self, cohorts: list[Cohort], patients: list[Inputs]) -> tuple[list[Row], list[str]]:
-        """Responders by centre."""
-        rows, warnings = list[Row](), []
+        """Count patients and responders by centre, and warn about the data."""
+        rows = list[Row]()
+        warnings = []
         for centre in patients:
-            known = len(centre.labelled)
+            count = len(centre.labelled)
             responders = int(centre.response[centre.labelled].sum())
-            rows.append({"centre": centre.centre, "patients": known, "responders": responders})
-            if responders in (0, known):
+            rows.append({"centre": centre.centre, "patients": count, "responders": responders})
+            if responders in (0, count):
                 warnings.append(
-                    f"centre {centre.centre} has {responders} responders among {known} patients: "
-                    "its AUC is undefined and its local model can only learn one answer"
+                    f"centre {centre.centre} has {responders} responders among {count} patients: "
+                    "its AUC is undefined and its local model can only learn one outcome"
                 )
         if len(warnings) == len(patients):
             raise BadInput(
                 "no centre has both responders and non-responders: nothing can be learned"
             )
-        more = tabular_warnings(patients, self.config.model.clinical)
-        return rows, [*unknown_status(cohorts), *warnings, *more]
+        table_warnings = tabular_warnings(patients, self.config.model.clinical)
+        return rows, [*unknown_status(cohorts), *warnings, *table_warnings]
 
     def texts(self) -> TaskTexts:
-        """See ``Task``."""
+        """Return how a report words this task."""
         days = self.config.data.horizon_days
         free = self.config.data.endpoint == "progression-free"
         state = "alive without progression" if free else "alive"
@@ -104,7 +108,7 @@ class ResponseTask(OutcomeTask[Inputs]):
             missing=missing_text(self.config),
             training=self.training_text(),
             output="a probability",
-            limits=["Patients of unknown response count in survival figures only."],
+            limits=["Patients whose response is unknown count in survival figures only."],
         )
 
     def training_text(self) -> str:

@@ -46,7 +46,8 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
     metrics = ("dice", "hd95")
     evaluation = "masks"
     strata = ("region",)
-    learns_in_rounds = can_validate = True
+    learns_in_rounds = True
+    can_validate = True
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
@@ -56,14 +57,14 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
         self._model: Any = None
 
     def view(self) -> View:
-        """Resample images to ``segmentation.voxel_mm``."""
+        """Return the view that resamples images to ``segmentation.voxel_mm``."""
         from flame.preprocessing.cohort.cohort import at_spacing
 
         return at_spacing(self.settings.voxel_mm)
 
     @property
     def model(self) -> Any:
-        """The model. Keras is imported at first use, so that the coordinator does without it."""
+        """The model; Keras is imported at first use, as the coordinator does not need it."""
         if self._model is None:
             from flame.models.segmentation.segmentation import SegmentationModel
 
@@ -72,6 +73,12 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
 
     def patients(self, cohort: Cohort) -> Cases[SegmentationCase]:
         """Build a case of each day with scans and a tumour that a person drew.
+
+        Args:
+            cohort: the cohort of a centre, reduced by ``view``.
+
+        Returns:
+            The cases of each patient, one for each such day.
 
         Raises:
             BadInput: no patient of the centre has such a day.
@@ -90,35 +97,31 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
                 "SEG files with a GTV to its DICOM folder"
             )
         names = tuple(p.pseudonym for p in cohort.patients)
-        left_out = tuple("no drawn tumour" for own in cases if not own)
+        left_out = tuple("no drawn tumour" for days in cases if not days)
         return Cases(cohort.centre, names, cases, left_out)
 
     def initial_weights(self, patients: Cases[SegmentationCase], seed: int) -> Weights:
-        """Initial weights of the network."""
+        """Return initial weights of the network."""
         weights: Weights = self.model.build(seed)
         return weights
 
     def network(self) -> Any:
-        """See ``Task``."""
+        """Return the Keras network."""
         return self.model.network
 
     def weight_names(self) -> tuple[str, ...]:
-        """Paths of the network's variables."""
+        """Return the paths of the network's variables."""
         return tuple(v.path for v in self.model.network.weights)
 
     def reply(self, patients: list[Cases[SegmentationCase]], query: Query) -> Message:
         """Reply with the number of cases by region, or with sums of 1 - Dice for validation."""
-        if query.question == VALIDATION:
-            losses = [
-                1 - overlap
-                for p in patients
-                for own in p.cases
-                for overlap in self._dice(own, query.weights, query.shared)
-                if np.isfinite(overlap)
-            ]
+        if query.name == VALIDATION:
+            cases = tuple(case for p in patients for case in p.flat)
+            overlaps = self._dice(cases, query.weights, query.shared)
+            losses = [1 - overlap for overlap in overlaps if np.isfinite(overlap)]
             return {"loss": float(sum(losses)), "count": len(losses)}
-        if query.question == "regions":
-            cases = [case for p in patients for case in p.flat]
+        if query.name == "regions":
+            cases = tuple(case for p in patients for case in p.flat)
             return {"cases": sum((c.known for c in cases), np.zeros(len(REGIONS)))}
         raise self.unknown(query)
 
@@ -146,25 +149,25 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
         Returns:
             Mask (x, y, z) by name of the region.
         """
-        found: dict[str, NDArray[np.bool_]] = self.model.masks(weights, images, taught(shared))
-        return found
+        masks: dict[str, NDArray[np.bool_]] = self.model.masks(weights, images, taught(shared))
+        return masks
 
     def _dice(
         self, cases: tuple[SegmentationCase, ...], weights: Weights, shared: Shared
     ) -> list[float]:
-        """Dice of every drawn region of every case."""
-        found = []
+        """Return the Dice of every drawn region of every case."""
+        overlaps = []
         for case in cases:
             masks = self.masks(case.images, weights, shared)
             for region, mask in masks.items():
                 truth = case.regions[..., REGIONS.index(region)]
                 if truth.min() >= 0:
-                    found.append(dice(mask, truth > 0.5))
-        return found
+                    overlaps.append(dice(mask, truth > 0.5))
+        return overlaps
 
     def score(self, patients: Cases[SegmentationCase], weights: Weights, shared: Shared) -> Scored:
-        """Mean Dice over the regions and days of a patient, and then over patients."""
-        return scored_dice([self._dice(own, weights, shared) for own in patients.cases])
+        """Average the Dice over the regions and days of a patient, and then over patients."""
+        return scored_dice([self._dice(cases, weights, shared) for cases in patients.cases])
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
         """Count the training cases that show each region, over all centres."""
@@ -173,35 +176,38 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
     def summary(
         self, cohorts: list[Cohort], patients: list[Cases[SegmentationCase]]
     ) -> tuple[list[Row], list[str]]:
-        """Patients with a drawn tumour by centre."""
+        """Count the patients with a drawn tumour by centre."""
         return counted(patients)
 
     def texts(self) -> TaskTexts:
-        """See ``Task``."""
+        """Return how a report words this task."""
         return TaskTexts(
             outcome="regions drawn by readers",
             predictors="T1, T1C, T2 and FLAIR",
-            missing="days without what is needed are left out and counted",
+            missing="days that lack a required input are left out and counted",
             training=f"network, {self.rounds} rounds of {self.config.federation.strategy}",
             output="masks",
             limits=[
-                "Masks are compared on the network's grid, where a contour of the drawn mask is "
-                "rounded to whole voxels. A day whose tumour was missed altogether has a Dice of 0 "
-                "and no HD95.",
+                "Masks are compared on the network's grid, where the contour of a drawn mask is "
+                "rounded to whole voxels. A day on which the model misses the tumour altogether "
+                "has a Dice of 0 and no HD95.",
             ],
             strata=(
                 "By region",
-                "The core is the gross tumour volume, the whole tumour has its oedema too.",
+                "The core is the gross tumour volume; the whole tumour includes the oedema.",
             ),
             failures="patient by patient",
         )
 
 
 def taught(shared: Shared) -> tuple[str, ...]:
-    """Return the regions that at least one training case shows; the others cannot be predicted.
+    """Select the regions that the network can predict: at least one training case shows them.
 
     Args:
         shared: arrays that all sites share, with ``cases`` (3,).
+
+    Returns:
+        Names of the regions, in the order of ``REGIONS``.
 
     Example:
         >>> len(REGIONS), taught({"cases": np.array([0, 5, 0])}) == (REGIONS[1],)

@@ -1,6 +1,6 @@
 """The task statistics: describes the cohorts of all centres together, from counts and sums.
 
-No row of a patient leaves a centre.
+Centres send no row of a patient.
 """
 
 from collections.abc import Iterator
@@ -51,9 +51,9 @@ class StatisticsTask(Task[Inputs]):
     - ``auc`` (p, 3), ``c_index`` (p, 3) over pairs of patients within a centre, and
       ``c_index_across`` (p, 3) over all pairs, each with its 95 % interval.
 
-    Each time and score that a centre sends stands for at least ``privacy.least_count``
-    neighbouring patients (microaggregation), and the moments of a feature that is known of fewer
-    patients are sent as 0.
+    Each time and score that a centre sends is the median of at least ``privacy.least_count``
+    neighbouring patients (microaggregation). A centre sends 0 for the moments of a feature that is
+    known of fewer patients.
 
     Args:
         config: the configuration of the run.
@@ -72,7 +72,7 @@ class StatisticsTask(Task[Inputs]):
         self.least = config.privacy.least_count
 
     def view(self) -> View | None:
-        """Features of the tumour, if the configuration names any."""
+        """Return the view of tumour features, or None if the configuration names none."""
         return feature_view(self.config)
 
     def patients(self, cohort: Cohort) -> Everyone:
@@ -81,24 +81,26 @@ class StatisticsTask(Task[Inputs]):
 
     def reply(self, patients: list[Inputs], query: Query) -> Message:
         """Reply with counts and sums by centre: ``moments``, ``survival`` or ``features``."""
-        known = {"moments": self._moments, "survival": self._survival, "features": self._features}
-        if query.question not in known:
+        replies = {"moments": self._moments, "survival": self._survival, "features": self._features}
+        if query.name not in replies:
             raise self.unknown(query)
-        return {p.centre: known[query.question](p) for p in patients}
+        return {p.centre: replies[query.name](p) for p in patients}
 
     def _moments(self, patients: Inputs) -> Message:
         if len(patients.pseudonyms) < self.least:
             raise BadInput(
                 f"centre {patients.centre} has fewer than privacy.least_count = {self.least} "
-                "patients and tells nothing of them"
+                "patients and sends no statistics; lower privacy.least_count or leave the centre "
+                "out"
             )
-        found = summarise(patients.features)
-        few = found.count < self.least
-        return asdict(Moments(*(np.where(few, 0.0, v) for v in vars(found).values())))
+        moments = summarise(patients.features)
+        hidden = moments.count < self.least
+        return asdict(Moments(*(np.where(hidden, 0.0, v) for v in vars(moments).values())))
 
     def _survival(self, patients: Inputs) -> Message:
         known = np.isfinite(patients.survival_days)
-        days, died = patients.survival_days[known], patients.died[known]
+        days = patients.survival_days[known]
+        died = patients.died[known]
         return asdict(exits(days, died, self.least))
 
     def _features(self, patients: Inputs) -> Message:
@@ -123,30 +125,31 @@ class StatisticsTask(Task[Inputs]):
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
         """Compute all figures from the replies, see the class."""
-        moments, survival, features = (
-            _by_centre(send(question, {})) for question in ("moments", "survival", "features")
-        )
-        leaving = [Exits(**reply) for reply in survival.values()]
-        curve, test = kaplan_meier(together(leaving)), log_rank(leaving)
-        each = range(len(features[next(iter(features))]["auc"]))
-        aucs = [auc_of([ScoreCounts(**f["auc"][i]) for f in features.values()]) for i in each]
+        moments = _by_centre(send("moments", {}))
+        survival = _by_centre(send("survival", {}))
+        features = _by_centre(send("features", {}))
+        exits_by_centre = [Exits(**reply) for reply in survival.values()]
+        curve = kaplan_meier(together(exits_by_centre))
+        test = log_rank(exits_by_centre)
+        columns = range(len(features[next(iter(features))]["auc"]))
+        aucs = [auc_of([ScoreCounts(**f["auc"][i]) for f in features.values()]) for i in columns]
         c_indices = [
             c_index_of(reduce(add, [Pairs(**f["pairs"][i]) for f in features.values()]))
-            for i in each
+            for i in columns
         ]
         across = [
             c_index_of(pairs_across([Groups(**f["groups"][i]) for f in features.values()]))
-            for i in each
+            for i in columns
         ]
         return {
             **asdict(merge([Moments(**reply) for reply in moments.values()])),
-            "patients": np.array([(e.deaths + e.censored).sum() for e in leaving]),
-            "deaths": np.array([e.deaths.sum() for e in leaving]),
+            "patients": np.array([(e.deaths + e.censored).sum() for e in exits_by_centre]),
+            "deaths": np.array([e.deaths.sum() for e in exits_by_centre]),
             "times": curve.times,
             "alive": curve.alive,
             "low": curve.low,
             "high": curve.high,
-            "medians": np.array([kaplan_meier(e).median for e in leaving]),
+            "medians": np.array([kaplan_meier(e).median for e in exits_by_centre]),
             "log_rank": np.array([test.chi2, test.freedom, test.p]),
             "auc": np.array(aucs).reshape(-1, 3),
             "c_index": np.array(c_indices).reshape(-1, 3),
@@ -154,14 +157,14 @@ class StatisticsTask(Task[Inputs]):
         }
 
     def summary(self, cohorts: list[Cohort], patients: list[Inputs]) -> tuple[list[Row], list[str]]:
-        """Patients by centre."""
+        """Count the patients of each centre."""
         return [{"centre": p.centre, "patients": len(p.pseudonyms)} for p in patients], []
 
     def texts(self) -> TaskTexts:
-        """See ``Task``; nothing is predicted."""
+        """Return how a report words this task, which predicts nothing."""
         return TaskTexts("none", "none", "left out of each feature's figures", "none", "counts")
 
 
 def _by_centre(replies: list[Message]) -> dict[str, Message]:
-    found = {name: reply for each in replies for name, reply in each.items()}
-    return {name: found[name] for name in sorted(found)}
+    by_centre = {centre: part for reply in replies for centre, part in reply.items()}
+    return {centre: by_centre[centre] for centre in sorted(by_centre)}

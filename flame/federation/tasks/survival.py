@@ -44,8 +44,8 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
 
     The hazard of a patient with z-scored features x is h_0(t) exp(x b). ``penalizer`` is that of
     lifelines. Stratified by centre, h_0 differs between centres, and sites send a likelihood with
-    its derivatives. Without strata h_0 is common, and sites send their times of death and sums at
-    the times of death of all centres. See ``flame.models.regression.cox``.
+    its derivatives. Without strata all centres share h_0, and sites send their times of death, and
+    sums at the times of death of all centres. See ``flame.models.regression.cox``.
 
     Args:
         config: the configuration of the run.
@@ -61,8 +61,9 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
         >>> from flame.models.response.inputs import ResponseModelConfig
         >>> model = ResponseModelConfig(clinical=("age",))
         >>> task = SurvivalTask(TrainConfig(DataConfig(table="cohort.csv"), model, task="survival"))
-        >>> none, one = np.zeros((1, 0), np.float32), np.ones(1)
-        >>> patient = Followed("UCSF", ("p1",), none, np.array([[70.0]]), none, one, one, one)
+        >>> empty = np.zeros((1, 0), np.float32)
+        >>> one = np.ones(1)
+        >>> patient = Followed("UCSF", ("p1",), empty, np.array([[70.0]]), empty, one, one, one)
         >>> shared = {"count": np.array([4.0]), "mean": np.array([60.0])}
         >>> shared |= {"sum_sq_dev": np.array([400.0]), "beta": np.array([0.5])}
         >>> task.predict(patient, [], shared).tolist()
@@ -75,13 +76,13 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
     metrics = ("c_index", "calibration slope")
 
     def rules(self) -> Iterator[Rule]:
-        """Rules of every task and of regressions, and that no outcome is among the features."""
+        """Yield the rules of tasks and regressions, and that no feature is an outcome."""
         yield from super().rules()
         yield from outcome_rules(self.config)
         yield from regression_rules(self.config)
 
     def view(self) -> View | None:
-        """Features of the tumour, if the model uses any."""
+        """Return the view of tumour features, or None if the model uses none."""
         return feature_view(self.config)
 
     def patients(self, cohort: Cohort) -> Followed:
@@ -89,25 +90,25 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
         return followed(cohort, self.config.model)
 
     def reply(self, patients: list[Any], query: Query) -> Message:
-        """Reply as every regression; without strata also with times of death."""
-        if query.question == "times" and not self.settings.stratified:
-            known = [p.take(p.labelled) for p in patients]
-            return {"times": np.unique(np.concatenate([_times(p) for p in known]))}
+        """Reply as every regression; without strata also with times of death in days."""
+        if query.name == "times" and not self.settings.stratified:
+            labelled = [p.take(p.labelled) for p in patients]
+            return {"times": np.unique(np.concatenate([_times(p) for p in labelled]))}
         return super().reply(patients, query)
 
     def before(self, send: SendQuery, shared: Shared) -> Message:
-        """Return the ``times`` of death of all centres in days; with strata nothing."""
+        """Return the ``times`` of death of all centres in days; with strata an empty message."""
         if self.settings.stratified:
             return {}
         replies = send("times", {})
         return {"times": np.unique(np.concatenate([reply["times"] for reply in replies]))}
 
     def design(self, patients: Inputs, shared: Shared) -> Array:
-        """The standardised features (n, p)."""
+        """Return the standardised features (n, p)."""
         return standardised(patients, shared)
 
     def sums(self, patients: Inputs, x: Array, beta: Array, common: Message) -> Any:
-        """The likelihood of the centre alone; without strata sums over the patients at risk."""
+        """Return the centre's own likelihood; without strata sums over the patients at risk."""
         if self.settings.stratified:
             return stratum(x, patients.survival_days, patients.died, beta)
         times = np.asarray(common["times"])
@@ -115,44 +116,46 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
 
     def total(self, replies: list[Message]) -> Any:
         """Add the sums of all sites."""
-        made = Likelihood if self.settings.stratified else RiskSums
-        return reduce(add, [made(**_nested(reply)) for reply in replies])
+        kind = Likelihood if self.settings.stratified else RiskSums
+        return reduce(add, [kind(**_nested(reply)) for reply in replies])
 
     def likelihood(self, total: Any, beta: Array) -> Likelihood:
-        """Return the total with strata; without, compute the likelihood from it."""
+        """Return the total with strata; without strata compute the likelihood from it."""
         return total if self.settings.stratified else likelihood(total, beta)
 
     def penalty(self, penalizer: float, patients: float, shared: Shared) -> Array:
-        """The penalty of lifelines, which divides features by their unbiased deviation."""
+        """Return the penalty of lifelines, which scales features by the unbiased deviation."""
         weight = penalizer * patients * patients / max(patients - 1, 1)
         return np.full(len(shared["mean"]), weight)
 
     def predict(self, patients: Followed, weights: Weights, shared: Shared) -> Array:
-        """Score (n,) of each patient: -x b, the negative log risk; higher means longer survival."""
+        """Return -x b (n,), the negative log risk; a higher value means longer survival."""
         return np.asarray(-self.design(patients, shared) @ shared["beta"])
 
     def score(self, patients: Followed, weights: Weights, shared: Shared) -> Scored:
-        """The C-index."""
+        """Return the C-index."""
         predicted = self.predict(patients, weights, shared)
         return scored_c_index(predicted, patients.survival_days, patients.died)
 
     def summary(
         self, cohorts: list[Cohort], patients: list[Followed]
     ) -> tuple[list[Row], list[str]]:
-        """Deaths by centre."""
-        rows, warnings = list[Row](), []
+        """Count patients and deaths by centre, and warn about the data."""
+        rows = list[Row]()
+        warnings = []
         for centre in patients:
-            known, deaths = len(centre.labelled), int(centre.died[centre.labelled].sum())
-            rows.append({"centre": centre.centre, "patients": known, "deaths": deaths})
+            count = len(centre.labelled)
+            deaths = int(centre.died[centre.labelled].sum())
+            rows.append({"centre": centre.centre, "patients": count, "deaths": deaths})
             if not deaths:
-                warnings.append(f"centre {centre.centre}: nobody died: its C-index is undefined")
+                warnings.append(f"centre {centre.centre}: nobody died, so its C-index is undefined")
         if not any(row["deaths"] for row in rows):
-            raise BadInput("nobody died at any centre: nothing can be learned of survival")
-        more = tabular_warnings(list(patients), self.config.model.clinical)
-        return rows, [*unknown_status(cohorts), *warnings, *more]
+            raise BadInput("nobody died at any centre, so survival cannot be learned")
+        table_warnings = tabular_warnings(list(patients), self.config.model.clinical)
+        return rows, [*unknown_status(cohorts), *warnings, *table_warnings]
 
     def texts(self) -> TaskTexts:
-        """See ``Task``."""
+        """Return how a report words this task."""
         free = self.config.data.endpoint == "progression-free"
         event = "progression (flame assess) or death" if free else "death"
         return TaskTexts(

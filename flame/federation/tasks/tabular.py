@@ -19,33 +19,40 @@ _OUTCOME_COLUMNS = {"survival_days", "died", "response"}
 
 
 def outcome_rules(config: TrainConfig) -> Iterator[Rule]:
-    """Rule that no outcome is among the features.
+    """Yield the rule that no outcome is among the features.
 
     Args:
         config: the configuration of the run.
+
+    Yields:
+        Whether the rule holds, and the error message if it does not.
     """
-    hidden = _OUTCOME_COLUMNS | set(config.data.survival)
+    outcomes = _OUTCOME_COLUMNS | set(config.data.survival)
     yield (
-        not set(config.features()) & hidden,
-        "model.clinical or baselines hold an outcome: it would be known to the model",
+        not set(config.features()) & outcomes,
+        "model.clinical or baselines hold an outcome, which the model must not know; remove it",
     )
 
 
 def regression_rules(config: TrainConfig) -> Iterator[Rule]:
-    """Rules of regressions: they read features and no images, and protect single patients.
+    """Yield the rules of regressions: features and no images, and no sums of single patients.
 
     Args:
         config: the configuration of the run.
+
+    Yields:
+        Whether each rule holds, and the error message if it does not.
     """
     model = config.model
     yield (
         (model.clinical or model.treatment) and not model.sequences,
-        "a regression: set model.clinical or treatment, and no model.sequences",
+        "a regression has no images: set model.clinical or model.treatment, and remove "
+        "model.sequences",
     )
     yield (
         config.regression.stratified or config.privacy.least_patients == 1,
         "regression.stratified = false sends sums at each death, which are those of single "
-        "patients: not with privacy.least_patients above 1",
+        "patients: set privacy.least_patients = 1, or regression.stratified = true",
     )
 
 
@@ -59,7 +66,7 @@ def feature_view(config: TrainConfig) -> View | None:
         The view: images at ``model.voxel_mm`` if the model has sequences, and radiomic features if
         the model or a baseline names any. None: no image is read.
     """
-    # SimpleITK and numba are slow to load, and tables do without.
+    # SimpleITK and numba are slow to load, and tables do not need them.
     from flame.preprocessing.cohort.cohort import at_spacing
     from flame.preprocessing.cohort.radiomics import FAMILY_OF, measured
 
@@ -101,6 +108,9 @@ def tabular_warnings(patients: list[Inputs], names: tuple[str, ...]) -> list[str
     Args:
         patients: the patients of each centre.
         names: names of the columns of ``clinical``.
+
+    Returns:
+        The warnings of both checks.
     """
     return [*twins(patients), *outliers(patients, names)]
 
@@ -108,8 +118,8 @@ def tabular_warnings(patients: list[Inputs], names: tuple[str, ...]) -> list[str
 def twins(inputs: list[Inputs]) -> list[str]:
     """Warn of rows of two persons that agree in all features and in survival.
 
-    They may be the same patient, who would then be on both sides of a split. Rows with fewer than
-    ``TELLING_VALUES`` different values are not compared.
+    They may be the same patient, whom both sides of a split could then contain. Rows with fewer
+    than ``TELLING_VALUES`` different values are not compared.
 
     Args:
         inputs: the patients of each centre.
@@ -117,7 +127,7 @@ def twins(inputs: list[Inputs]) -> list[str]:
     Returns:
         A warning for each pair of centres with such rows.
     """
-    seen: dict[bytes, tuple[str, str]] = {}
+    owners: dict[bytes, tuple[str, str]] = {}
     counts = Counter[tuple[str, str]]()
     for centre in inputs:
         names = centre.persons or centre.pseudonyms
@@ -125,13 +135,13 @@ def twins(inputs: list[Inputs]) -> list[str]:
         for name, row in zip(names, values, strict=True):
             known = row[np.isfinite(row)]
             if len(np.unique(known)) >= TELLING_VALUES:
-                first = seen.setdefault(row.tobytes(), (centre.centre, name))
+                first = owners.setdefault(row.tobytes(), (centre.centre, name))
                 if first != (centre.centre, name):
                     counts[first[0], centre.centre] += 1
     return [
         f"{count} patients of {' and '.join(dict.fromkeys(pair))} agree in every feature and in "
-        "survival with another one: if they are the same people, they are on both sides of a "
-        "split; keep one of each"
+        "survival with another patient: if they are the same person, both sides of a split may "
+        "contain that person; keep one row of each person"
         for pair, count in counts.items()
     ]
 
@@ -151,22 +161,23 @@ def outliers(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
 
     Example:
         >>> age = np.array([[50.0], [60.0], [70.0], [80.0], [99999.0]])
-        >>> none, five = np.zeros((5, 0), np.float32), np.ones(5)
-        >>> centre = Inputs("UCSF", tuple("abcde"), none, age, none, five, five, five)
+        >>> empty = np.zeros((5, 0), np.float32)
+        >>> ones = np.ones(5)
+        >>> centre = Inputs("UCSF", tuple("abcde"), empty, age, empty, ones, ones, ones)
         >>> len(outliers([centre], ("age",)))
         1
     """
-    everyone = np.concatenate([centre.clinical for centre in inputs])
+    clinical = np.concatenate([centre.clinical for centre in inputs])
     warnings = []
     for column, name in enumerate(names):
-        low, middle, high = np.nanquantile(everyone[:, column], [0.25, 0.5, 0.75])
+        low, middle, high = np.nanquantile(clinical[:, column], [0.25, 0.5, 0.75])
         for centre in inputs:
             distance = np.abs(centre.clinical[:, column] - middle)
             count = int((distance > OUTLIER_RANGES * (high - low)).sum()) if high > low else 0
             if count:
                 warnings.append(
                     f"centre {centre.centre}: {count} patients have a '{name}' more than "
-                    f"{OUTLIER_RANGES:g} times as far out as others: a code for 'not known'? leave "
-                    "such cells empty"
+                    f"{OUTLIER_RANGES:g} interquartile ranges from the median: leave the cell "
+                    "empty if the value is a code for a missing value"
                 )
     return warnings

@@ -34,13 +34,13 @@ OLD = {
 }
 """File names before BraTS 2023."""
 _BEFORE_SURGERY = -1
-"""Day of the first visit, which is before surgery and so before radiotherapy; not a published date.
-"""
+"""Day of the first visit, which is before surgery, so before radiotherapy; no published date."""
 _PARTITIONS = "partitioning_1.csv"
+"""Table of FeTS with the centre of each patient."""
 
 
 class Brats:
-    """Files ``BraTS-GLI-00000-000/...-{t1c,t1n,t2f,t2w,seg}.nii.gz`` since 2023, earlier ``_t1ce``.
+    """Reads ``BraTS-GLI-00000-000/...-{t1c,t1n,t2f,t2w,seg}.nii.gz``, before 2023 ``_t1ce``.
 
     The FeTS table ``partitioning_1.csv`` has the columns Partition_ID and Subject_ID. Each
     partition is a centre.
@@ -50,22 +50,22 @@ class Brats:
     licence = "see its organisers"
 
     def read(self, root: Path) -> PublicData:
-        """See ``Layout``."""
+        """Read BraTS or FeTS, see ``Layout.read``."""
         example = "BraTS-GLI-00000-000/BraTS-GLI-00000-000-t1c.nii.gz"
         contrast = visits_like(root, "**/*[-_]t1c*.nii.gz", example)
         recent = contrast[0].name.endswith("-t1c.nii.gz")
         visits = []
         for folder in dict.fromkeys(path.parent for path in contrast):
             patient, order = _patient(folder.name)
-            later = NOMINAL_DAYS * order
+            day = NOMINAL_DAYS * order
             visits.append(
                 Visit(
                     patient,
                     f"{order:03d}",
-                    later or _BEFORE_SURGERY,
+                    day or _BEFORE_SURGERY,
                     scans_in(folder, NEW if recent else OLD),
                     one(folder, "*-seg.nii.gz" if recent else "*_seg.nii.gz"),
-                    note="the day is nominal" if later else "",
+                    note="the day is nominal" if day else "",
                 )
             )
         missing = gaps(visits)
@@ -86,11 +86,11 @@ class Brats:
             return {}
         table = read_table(path, ["Partition_ID", "Subject_ID"])
         pairs = zip(table.Subject_ID, table.Partition_ID, strict=True)
-        found = {_patient(str(subject))[0]: f"centre-{partition}" for subject, partition in pairs}
-        without = sum(p not in found for p in patients)
-        if without:
-            missing.append(f"{path.name} has no row for {without} of {len(patients)} patients")
-        return found
+        centres = {_patient(str(subject))[0]: f"centre-{partition}" for subject, partition in pairs}
+        unassigned = sum(p not in centres for p in patients)
+        if unassigned:
+            missing.append(f"{path.name} has no row for {unassigned} of {len(patients)} patients")
+        return centres
 
     def _survival(self, root: Path, missing: list[str]) -> dict[str, dict[str, float]]:
         path = one(root, "survival*.csv", "**/survival*.csv")
@@ -99,18 +99,18 @@ class Brats:
             return {}
         header = list(read_table(path).columns)
         renamed = {"Survival": "survival_days", "Age": "age"}
-        found = clinical_table(path.parent, path.name, header[0], renamed, missing, _survived)
-        return {_patient(name)[0]: row for name, row in found.items()}
+        clinical = clinical_table(path.parent, path.name, header[0], renamed, missing, _with_status)
+        return {_patient(name)[0]: row for name, row in clinical.items()}
 
 
 def _patient(name: str) -> tuple[str, int]:
-    """Return the patient and the visit number; ``BraTS-GLI-00013-001`` is the second visit, 1."""
-    found = re.fullmatch(r"(BraTS-\w+-\d+)-(\d+)", name)
-    return (found[1], int(found[2])) if found else (name, 0)
+    """Return the patient and the visit number from 0; ``BraTS-GLI-00013-001`` is visit 1."""
+    match = re.fullmatch(r"(BraTS-\w+-\d+)-(\d+)", name)
+    return (match[1], int(match[2])) if match else (name, 0)
 
 
-def _survived(table: pd.DataFrame) -> pd.DataFrame:
-    """Split survival into days and status; ``ALIVE (361 days later)`` is 361 days and alive."""
+def _with_status(table: pd.DataFrame) -> pd.DataFrame:
+    """Split survival into days and status; ``ALIVE (361 days later)`` gives 361 days, alive."""
     columns = [c for c in table.columns if c.startswith("Survival")]
     if not columns:
         return table

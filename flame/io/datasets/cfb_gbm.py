@@ -25,17 +25,21 @@ SCANS = {
     Sequence.FLAIR: ("*_flair.nii.gz",),
 }
 """File names by sequence."""
-_KEY, _TREATMENT = "id_patient", "CFB-GBM_treatment_data*.tsv"
+_KEY = "id_patient"
+"""Column with the id of the patient in every table."""
+_TREATMENT = "CFB-GBM_treatment_data*.tsv"
+_DOSE = "dose (Gy)"
+_FRACTIONS = "fractions_number"
 
 
 class CfbGbm:
-    """Files ``<patient>/<t0..t2>/<patient>_<t>_{t1gd,gtv,brain_mask,rtdose}.nii.gz`` and tables."""
+    """Reads ``<patient>/<t0..t2>/<patient>_<t>_{t1gd,gtv,brain_mask,rtdose}.nii.gz`` and tables."""
 
     source = "CFB-GBM, The Cancer Imaging Archive"
     licence = "see its page at The Cancer Imaging Archive"
 
     def read(self, root: Path) -> PublicData:
-        """See ``Layout``."""
+        """Read CFB-GBM, see ``Layout.read``."""
         visits = []
         for folder in visits_like(root, "*/t[0-9]/", "<patient>/t0/<patient>_t0_t1gd.nii.gz"):
             order = number_in(folder.name)
@@ -45,11 +49,10 @@ class CfbGbm:
                     folder.name,
                     NOMINAL_DAYS * order,
                     scans_in(folder, SCANS),
-                    one(folder, "*_gtv.nii.gz"),
-                    None,
-                    one(folder, "*_rtdose.nii.gz"),
-                    one(folder, "*_brain_mask.nii.gz"),
-                    "the day is nominal",
+                    tumour=one(folder, "*_gtv.nii.gz"),
+                    dose=one(folder, "*_rtdose.nii.gz"),
+                    brain=one(folder, "*_brain_mask.nii.gz"),
+                    note="the day is nominal",
                 )
             )
         missing = gaps(visits)
@@ -63,15 +66,15 @@ class CfbGbm:
         if path is None:
             missing.append(f"no table {_TREATMENT}: no courses of radiotherapy")
             return {}
-        dose, fractions = "dose (Gy)", "fractions_number"
-        found = {}
-        for index, row in read_table(path, [_KEY, dose, fractions]).iterrows():
+        treatments = {}
+        for index, row in read_table(path, [_KEY, _DOSE, _FRACTIONS]).iterrows():
             where = f"{path}, line {int(str(index)) + 2}"
-            given = [number(row[c], where, c) for c in (dose, fractions)]
-            if given[0] > 0 and given[1] >= 1:
-                phase = Phase(Radiation.PHOTON, given[0], int(given[1]))
-                found[str(row[_KEY])] = Treatment((phase,))
-        return found
+            dose = number(row[_DOSE], where, _DOSE)
+            fractions = number(row[_FRACTIONS], where, _FRACTIONS)
+            if dose > 0 and fractions >= 1:
+                phase = Phase(Radiation.PHOTON, dose, int(fractions))
+                treatments[str(row[_KEY])] = Treatment((phase,))
+        return treatments
 
 
 DATASETS.register("cfb-gbm")(CfbGbm())

@@ -1,4 +1,4 @@
-"""What FLAME reads from a public data set, and helpers that the readers share."""
+"""Defines the content of a public data set, its reader, and helpers that the readers share."""
 
 import re
 from collections import Counter
@@ -16,24 +16,25 @@ from flame.core.treatment import Treatment
 from flame.io.tables import numeric_columns, read_table
 
 NOMINAL_DAYS = 90
-"""Days assumed between visits whose dates are not published; the note of each such visit says so.
-"""
+"""Days assumed between visits whose dates are not published; each such visit has a note."""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One imaging day of a patient. All images lie in the world space of the T1c.
+    """One imaging day of a patient.
+
+    All images share the world space of the T1C.
 
     Args:
         patient: id of the patient in the data set.
         name: name of the visit in the data set.
         day: day of the visit; see the reader for its origin.
         scans: files by sequence.
-        tumour: label mask of the tumour, or a mask of the enhancing part where ``oedema`` is given.
-        oedema: mask of the oedema where the data set has a separate file for it.
+        tumour: label mask of the tumour, or a mask of the enhancing part if ``oedema`` is given.
+        oedema: mask of the oedema; None if the data set has no separate file for it.
         dose: radiotherapy dose in Gy.
         brain: brain mask.
-        note: what is unknown about the day; empty where the day was published.
+        note: what is unknown about the day; empty if the day was published.
     """
 
     patient: str
@@ -58,7 +59,7 @@ class PublicData:
         treatments: radiotherapy course by patient.
         centres: centre by patient. A patient without one belongs to a centre named after the data
             set.
-        missing: what the data set lacks, in words.
+        missing: gaps of the data set, one sentence each.
     """
 
     visits: list[Visit]
@@ -86,9 +87,11 @@ class Layout(Protocol):
         Args:
             root: folder of the download.
 
+        Returns:
+            The visits and tables. Files that the download lacks are listed in ``missing``.
+
         Raises:
-            BadInput: the folder does not look like this data set; the message shows how it should
-                look.
+            BadInput: the folder has another layout; the message shows a typical path.
         """
 
 
@@ -97,66 +100,72 @@ DATASETS: Registry[Layout] = Registry("data set")
 
 
 def visits_like(root: Path, pattern: str, example: str) -> list[Path]:
-    """Return the folders or files that match a pattern, sorted.
+    """Find the folders or files of the visits.
 
     Args:
         root: folder of the download.
         pattern: glob pattern below ``root``.
         example: typical path, shown in the error message.
 
+    Returns:
+        The matches, sorted.
+
     Raises:
         BadInput: the folder does not exist, or nothing matches.
     """
     if not root.is_dir():
-        raise BadInput(f"no folder {root}")
-    found = sorted(root.glob(pattern))
-    if not found:
+        raise BadInput(f"no folder {root}; name the folder of the download")
+    matches = sorted(root.glob(pattern))
+    if not matches:
         raise BadInput(
-            f"{root} holds nothing like {example}: give the folder of the download that does, "
-            "with its names as they were published"
+            f"{root} holds nothing like {example}: give the folder of the download that holds such "
+            "paths, with file names as published"
         )
-    return found
+    return matches
 
 
 def one(folder: Path, *patterns: str) -> Path | None:
-    """Return the file that matches the first pattern with any match.
+    """Find the file that matches the first pattern with any match.
 
     Args:
-        folder: where to look.
-        patterns: glob patterns in order of preference.
+        folder: folder to search.
+        *patterns: glob patterns in order of preference.
 
     Returns:
-        The file; None where no pattern matches.
+        The file; None if no pattern matches.
 
     Raises:
         BadInput: several files match one pattern.
     """
     for pattern in patterns:
-        found = sorted(folder.glob(pattern))
-        if len(found) > 1:
-            names = ", ".join(p.name for p in found)
-            raise BadInput(f"{folder}: {names} all fit {pattern}; leave one of them there")
-        if found:
-            return found[0]
+        matches = sorted(folder.glob(pattern))
+        if len(matches) > 1:
+            names = ", ".join(p.name for p in matches)
+            raise BadInput(f"{folder}: {names} all fit {pattern}; keep one of them")
+        if matches:
+            return matches[0]
     return None
 
 
 def scans_in(folder: Path, names: Mapping[Sequence, tuple[str, ...]]) -> dict[Sequence, Path]:
-    """Return the scans of a folder by sequence; missing sequences are left out.
+    """Find the scans of a visit.
 
     Args:
         folder: folder of the visit.
         names: glob patterns by sequence, in order of preference.
 
+    Returns:
+        Files by sequence, without missing sequences.
+
     Raises:
         BadInput: several files match one pattern.
     """
-    found = {sequence: one(folder, *patterns) for sequence, patterns in names.items()}
-    return {sequence: path for sequence, path in found.items() if path}
+    paths = {sequence: one(folder, *patterns) for sequence, patterns in names.items()}
+    return {sequence: path for sequence, path in paths.items() if path}
 
 
 def gaps(visits: Iterable[Visit], tumours: bool = True) -> list[str]:
-    """Count what visits lack: sequences, tumour masks and published dates.
+    """Count the visits without a sequence, a tumour mask or a published date.
 
     Args:
         visits: the visits.
@@ -165,12 +174,13 @@ def gaps(visits: Iterable[Visit], tumours: bool = True) -> list[str]:
     Returns:
         One sentence for each kind of gap.
     """
-    every, counts = list(visits), Counter[str]()
-    for visit in every:
+    days = list(visits)
+    counts = Counter[str]()
+    for visit in days:
         counts.update(f"no {s}" for s in Sequence if s not in visit.scans)
         counts["no tumour mask"] += tumours and visit.tumour is None
-        counts["days that are not published: taken as 90 apart"] += bool(visit.note)
-    return [f"{n} of {len(every)} days: {what}" for what, n in sorted(counts.items()) if n]
+        counts[f"dates not published, taken as {NOMINAL_DAYS} days apart"] += bool(visit.note)
+    return [f"{n} of {len(days)} days: {gap}" for gap, n in sorted(counts.items()) if n]
 
 
 def clinical_table(
@@ -189,7 +199,7 @@ def clinical_table(
         key: column with the id of the patient.
         renamed: FLAME's column name by the beginning of the published name.
         missing: list to which gaps are appended: no table, or columns of text.
-        coded: function that turns text columns of the table into numbers first.
+        coded: function that codes text columns of the table as numbers first.
 
     Returns:
         Numbers by column, by patient; empty without a table.
@@ -214,10 +224,13 @@ def clinical_table(
 
 
 def number_in(text: str) -> int:
-    """Return the last whole number in a text.
+    """Read the last whole number in a text.
 
     Args:
         text: text with at least one digit.
+
+    Returns:
+        The number.
 
     Example:
         >>> number_in("PatientID_0003/Timepoint_12")

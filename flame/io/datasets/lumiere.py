@@ -27,25 +27,27 @@ _RATINGS = "LUMIERE-ExpertRating*.csv"
 
 
 class Lumiere:
-    """Files ``Imaging/Patient-001/week-000-1/{CT1,T1,T2,FLAIR}.nii.gz`` and tables.
+    """Reads ``Imaging/Patient-001/week-000-1/{CT1,T1,T2,FLAIR}.nii.gz`` and tables.
 
-    Weeks count from the first image. The data set does not publish the start of radiotherapy, nor
-    which of two images of one week is before surgery.
+    Weeks count from the first image. The data set publishes neither the start of radiotherapy nor
+    which of two images of one week was acquired before surgery.
     """
 
     source = "LUMIERE, Suter 2022, doi:10.1038/s41597-022-01881-7"
     licence = "CC BY-NC"
 
     def read(self, root: Path) -> PublicData:
-        """See ``Layout``."""
+        """Read LUMIERE, see ``Layout.read``."""
         base = root / "Imaging" if (root / "Imaging").is_dir() else root
         visits = []
         for folder in visits_like(base, "Patient-*/week-*/", "Patient-001/week-000-1/CT1.nii.gz"):
-            found = re.fullmatch(r"week-(\d+)(?:-(\d+))?", folder.name)
-            if found is None:
-                raise BadInput(f"{folder}: days are named like week-000-1 or week-044")
-            week, again = found.groups()
-            day = 7 * int(week) + (int(again) - 1 if again else 0)
+            match = re.fullmatch(r"week-(\d+)(?:-(\d+))?", folder.name)
+            if match is None:
+                raise BadInput(
+                    f"{folder}: rename it as published; days are named like week-000-1 or week-044"
+                )
+            week, image = match.groups()
+            day = 7 * int(week) + (int(image) - 1 if image else 0)
             visits.append(
                 Visit(
                     folder.parent.name,

@@ -25,7 +25,7 @@ SCANS = {
 
 
 class MuGliomaPost:
-    """Files ``PatientID_0003/Timepoint_1/..._{t1n,t1c,t2w,t2f,tumorMask}.nii.gz``.
+    """Reads ``PatientID_0003/Timepoint_1/..._{t1n,t1c,t2w,t2f,tumorMask}.nii.gz``.
 
     Labels of the masks: 1 non-enhancing core, 2 oedema, 3 enhancing tumour, 4 resection cavity.
     """
@@ -34,8 +34,9 @@ class MuGliomaPost:
     licence = "see its page at The Cancer Imaging Archive"
 
     def read(self, root: Path) -> PublicData:
-        """See ``Layout``."""
-        pattern, example = "PatientID_*/Timepoint_*/", "PatientID_0003/Timepoint_1"
+        """Read MU-Glioma-Post, see ``Layout.read``."""
+        pattern = "PatientID_*/Timepoint_*/"
+        example = "PatientID_0003/Timepoint_1"
         visits = [
             Visit(
                 folder.parent.name,

@@ -26,7 +26,7 @@ SCANS = {
 
 
 class Sailor:
-    """Files ``sub-01/ses-01/{T1,T1c,Flair,T2,ContrastEnhancedMask-CL,EdemaMask-CL}.nii.gz``.
+    """Reads ``sub-01/ses-01/{T1,T1c,Flair,T2,ContrastEnhancedMask-CL,EdemaMask-CL}.nii.gz``.
 
     The first session is before radiotherapy. ``intervals-days.txt`` of a patient has the days from
     each session to the next. ``DoseMap.nii.gz`` is in the folder of the session or of the patient.
@@ -36,7 +36,7 @@ class Sailor:
     licence = "see its publishers"
 
     def read(self, root: Path) -> PublicData:
-        """See ``Layout``."""
+        """Read SAILOR, see ``Layout.read``."""
         visits = []
         for patient in visits_like(root, "sub-*/", "sub-01/ses-01/T1c.nii.gz"):
             sessions = visits_like(patient, "ses-*/", "ses-01/T1c.nii.gz")
@@ -48,29 +48,32 @@ class Sailor:
                         folder.name,
                         day,
                         scans_in(folder, SCANS),
-                        one(folder, "ContrastEnhancedMask-CL.nii.gz"),
-                        one(folder, "EdemaMask-CL.nii.gz"),
-                        one(folder, "DoseMap.nii.gz") or one(patient, "DoseMap.nii.gz"),
-                        None,
-                        note,
+                        tumour=one(folder, "ContrastEnhancedMask-CL.nii.gz"),
+                        oedema=one(folder, "EdemaMask-CL.nii.gz"),
+                        dose=one(folder, "DoseMap.nii.gz") or one(patient, "DoseMap.nii.gz"),
+                        note=note,
                     )
                 )
         return PublicData(visits, missing=gaps(visits))
 
 
 def _days(patient: Path, sessions: int) -> tuple[list[int], str]:
+    """Return the day of each session from the first one, and a note if days are nominal."""
     path = patient / "intervals-days.txt"
     if not path.exists():
         return [NOMINAL_DAYS * n for n in range(sessions)], "the day is nominal"
     try:
-        steps = [int(float(word)) for word in path.read_text().replace(",", " ").split()]
+        intervals = [int(float(word)) for word in path.read_text().replace(",", " ").split()]
     except ValueError:
-        raise BadInput(f"{path}: numbers of days are wanted, and nothing else") from None
-    if len(steps) == sessions and steps[0] == 0:
-        steps = steps[1:]
-    if len(steps) != sessions - 1:
-        raise BadInput(f"{path} has {len(steps)} intervals for {sessions} sessions")
-    return [0, *accumulate(steps)], ""
+        raise BadInput(f"{path} must hold only numbers of days; restore it as published") from None
+    if len(intervals) == sessions and intervals[0] == 0:
+        intervals = intervals[1:]
+    if len(intervals) != sessions - 1:
+        raise BadInput(
+            f"{path} has {len(intervals)} intervals for {sessions} sessions; correct it, or remove "
+            "it to use nominal days"
+        )
+    return [0, *accumulate(intervals)], ""
 
 
 DATASETS.register("sailor")(Sailor())

@@ -18,7 +18,7 @@ _SUFFIXES = {Sequence.T1: "t1", Sequence.T1C: "t1ce", Sequence.T2: "t2", Sequenc
 
 
 class UcsfAlptdg:
-    """Files ``100001/100001_time1_{t1,t1ce,t2,flair,seg}.nii.gz``, and the same with time2.
+    """Reads ``100001/100001_time1_{t1,t1ce,t2,flair,seg}.nii.gz``, and the same with time2.
 
     Labels of the masks include 3 for enhancing tumour and 4 for the resection cavity.
     """
@@ -27,7 +27,7 @@ class UcsfAlptdg:
     licence = "see its publishers"
 
     def read(self, root: Path) -> PublicData:
-        """See ``Layout``."""
+        """Read UCSF-ALPTDG, see ``Layout.read``."""
         visits = []
         for folder in visits_like(root, "[0-9]*/", "100001/100001_time1_t1ce.nii.gz"):
             for order in (1, 2):

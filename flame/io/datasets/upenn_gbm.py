@@ -24,12 +24,11 @@ SCANS = {
 }
 """File names by sequence."""
 _BEFORE_SURGERY = -1
-"""Day of the only visit, which is before surgery and so before radiotherapy; not a published date.
-"""
+"""Day of the only visit, which is before surgery, so before radiotherapy; no published date."""
 
 
 class UpennGbm:
-    """Files ``UPENN-GBM-00001_11/UPENN-GBM-00001_11_{T1,T1GD,T2,FLAIR}.nii.gz``.
+    """Reads ``UPENN-GBM-00001_11/UPENN-GBM-00001_11_{T1,T1GD,T2,FLAIR}.nii.gz``.
 
     The suffix ``_11`` marks images before surgery. Masks are beside the scans or in
     ``images_segm``.
@@ -39,7 +38,7 @@ class UpennGbm:
     licence = "CC BY 4.0"
 
     def read(self, root: Path) -> PublicData:
-        """See ``Layout``."""
+        """Read UPENN-GBM, see ``Layout.read``."""
         example = "UPENN-GBM-00001_11/UPENN-GBM-00001_11_T1GD.nii.gz"
         visits = []
         for folder in visits_like(root, "**/UPENN-GBM-?????_11/", example):
@@ -55,13 +54,13 @@ class UpennGbm:
 
 
 def _with_status(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the column ``died`` from the status in words; it is empty where the status is unknown."""
-    words = {"deceased": "1", "dead": "1", "alive": "0", "lost to follow-up": "0"}
-    found = [c for c in table.columns if c.startswith("Survival_Status")]
-    if not found:
+    """Add the column ``died`` from the status in words; it is empty if the status is unknown."""
+    codes = {"deceased": "1", "dead": "1", "alive": "0", "lost to follow-up": "0"}
+    columns = [c for c in table.columns if c.startswith("Survival_Status")]
+    if not columns:
         return table
-    status = table[found[0]].astype("string").str.strip().str.lower()
-    return table.drop(columns=found).assign(died=status.map(words))
+    status = table[columns[0]].astype("string").str.strip().str.lower()
+    return table.drop(columns=columns).assign(died=status.map(codes))
 
 
 DATASETS.register("upenn-gbm")(UpennGbm())

@@ -6,14 +6,14 @@ from pydicom.dataset import Dataset
 
 
 def first_date(header: Dataset, *keywords: str) -> date | None:
-    """Return the first valid date among several attributes.
+    """Read the first valid date among several attributes.
 
     Args:
         header: DICOM header.
-        keywords: attributes of type DA (YYYYMMDD), in order of preference.
+        *keywords: keywords of attributes of type DA (YYYYMMDD), in order of preference.
 
     Returns:
-        The date; None where no attribute holds a valid one.
+        The date; None if no attribute has a valid one.
 
     Example:
         >>> header = Dataset()

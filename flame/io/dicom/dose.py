@@ -16,21 +16,21 @@ from flame.io.dicom.headers import numbers
 from flame.io.dicom.radiotherapy import RT_PLAN
 
 Plans = Mapping[str, frozenset[str]]
-"""Numbers of the treatment beams by SOPInstanceUID of the plan."""
+"""BeamNumber (300A,00C0) of the treatment beams, by SOPInstanceUID of the plan."""
 
 
 def read_dose(paths: list[Path], treated: Plans | None = None) -> DoseMap:
     """Read the dose of a whole course, summed over its plans on the grid of the first one.
 
-    A sum over plans (MULTI_PLAN) is used where there is one. Otherwise each plan counts by its own
-    dose (PLAN), or else by the sum over its beams (BEAM), which must be complete. A physical dose
-    of a photon plan also counts as RBE-weighted, as its RBE is 1.
+    A sum over plans (DoseSummationType MULTI_PLAN) is used if one exists. Otherwise each plan
+    counts with its own dose (PLAN), or else with the sum over its beams (BEAM), which must be
+    complete. A physical dose of a photon plan also counts as RBE-weighted, as its RBE is 1.
 
     Args:
         paths: RT Dose files; copies of one SOP instance count once.
         treated: the treated plans, see ``treated_plans``. Doses of other plans, such as rejected
-            alternatives, are ignored. Empty or None: unknown; then only a MULTI_PLAN dose or the
-            PLAN dose of a single plan is accepted.
+            alternatives, are ignored. If it is empty or None, the treated plans are unknown. Then
+            only a MULTI_PLAN dose or the PLAN dose of a single plan is accepted.
 
     Returns:
         Dose with float32 voxels (x, y, z) in Gy and an RAS+ affine in mm.
@@ -44,42 +44,47 @@ def read_dose(paths: list[Path], treated: Plans | None = None) -> DoseMap:
         header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         unique.setdefault(str(header.get("SOPInstanceUID")), (path, header))
     parts = _whole_course(list(unique.values()), treated or {})
-    kinds = {_biological(header) for _, header in parts}
-    if len(kinds - {None}) > 1:
+    weighted = {_biological(header) for _, header in parts} - {None}
+    if len(weighted) > 1:
         raise UnreadableImage(
             parts[0][0], "physical and RBE-weighted doses of one course cannot be summed"
         )
     first, *others = [_read(path, header) for path, header in parts]
     total = first.voxels.copy()
-    for other in others:
-        pull = np.linalg.inv(other.affine) @ first.affine
+    for dose in others:
+        pull = np.linalg.inv(dose.affine) @ first.affine
         total += affine_transform(
-            other.voxels, pull[:3, :3], pull[:3, 3], output_shape=total.shape, order=1
+            dose.voxels, pull[:3, :3], pull[:3, 3], output_shape=total.shape, order=1
         )
-    return DoseMap(total, first.affine, biological=(kinds - {None} or {False}) == {True})
+    return DoseMap(total, first.affine, biological=weighted == {True})
 
 
-def _whole_course(found: list[tuple[Path, Dataset]], treated: Plans) -> list[tuple[Path, Dataset]]:
+def _whole_course(doses: list[tuple[Path, Dataset]], treated: Plans) -> list[tuple[Path, Dataset]]:
     """Return the doses that add up to the course: of each treated plan, or of its beams."""
-    sums = [part for part in found if part[1].get("DoseSummationType") == "MULTI_PLAN"]
+    sums = [part for part in doses if part[1].get("DoseSummationType") == "MULTI_PLAN"]
     if len(sums) > 1:
-        raise UnreadableImage(sums[1][0], "two sums over plans; keep one of them")
+        raise UnreadableImage(
+            sums[1][0], "two RT Doses have DoseSummationType (3004,000A) MULTI_PLAN; keep one"
+        )
     if sums:
         return sums
     plans: dict[str, dict[str, list[tuple[Path, Dataset]]]] = {}
-    for path, header in found:
+    for path, header in doses:
         kind = str(header.get("DoseSummationType", ""))
         if kind in ("PLAN", "BEAM"):
             plans.setdefault(_plan(header), {}).setdefault(kind, []).append((path, header))
     if not plans:
-        raise UnreadableImage(found[0][0], "no dose of a plan or of a beam (3004,000A)")
+        raise UnreadableImage(
+            doses[0][0], "no dose of a plan or of a beam (DoseSummationType, 3004,000A)"
+        )
     if treated:
         plans = {uid: kinds for uid, kinds in plans.items() if uid in treated}
         if not plans:
-            raise UnreadableImage(found[0][0], "no dose of a plan that was treated")
+            raise UnreadableImage(doses[0][0], "no dose of a plan that was treated")
     elif len(plans) > 1:
         raise UnreadableImage(
-            found[0][0], "doses of several plans, and no plan files to say which were treated"
+            doses[0][0],
+            "doses of several plans, but no RT Plan shows which were treated; add these",
         )
     return [part for uid, kinds in plans.items() for part in _of_plan(kinds, treated.get(uid))]
 
@@ -87,13 +92,16 @@ def _whole_course(found: list[tuple[Path, Dataset]], treated: Plans) -> list[tup
 def _of_plan(
     kinds: dict[str, list[tuple[Path, Dataset]]], planned: frozenset[str] | None
 ) -> list[tuple[Path, Dataset]]:
+    """Return the PLAN dose of one plan, or its BEAM doses, which must cover the planned beams."""
     parts = kinds.get("PLAN") or kinds["BEAM"]
     beams = [_beam(header) for _, header in parts]
     if "PLAN" not in kinds and planned is None:
-        raise UnreadableImage(parts[0][0], "doses of beams, and no plan file to say of how many")
+        raise UnreadableImage(
+            parts[0][0], "doses of beams, but no RT Plan shows how many there are; add it"
+        )
     if "PLAN" not in kinds and planned and planned - set(beams):
-        there = len(planned & set(beams))
-        raise UnreadableImage(parts[0][0], f"doses of {there} of the plan's {len(planned)} beams")
+        present = len(planned & set(beams))
+        raise UnreadableImage(parts[0][0], f"doses of {present} of the plan's {len(planned)} beams")
     if len(set(beams)) < len(parts):
         raise UnreadableImage(parts[1][0], "two doses for one plan or beam; keep one of them")
     return parts
@@ -113,7 +121,7 @@ def _beam(header: Dataset) -> str:
 
 
 def _biological(header: Dataset) -> bool | None:
-    """Whether the dose is RBE-weighted; None for photons, where both are the same."""
+    """Return whether the dose is RBE-weighted; None for photons, where both doses are equal."""
     if str(header.get("DoseType", "PHYSICAL")) == "EFFECTIVE":
         return True
     plans = header.get("ReferencedRTPlanSequence") or []
@@ -123,10 +131,10 @@ def _biological(header: Dataset) -> bool | None:
 
 def _read(path: Path, header: Dataset) -> DoseMap:
     if header.get("DoseUnits") != "GY":
-        raise UnreadableImage(path, "the dose is not in Gy (3004,0002)")
+        raise UnreadableImage(path, "the dose is not in Gy (DoseUnits, 3004,0002)")
     scaling = numbers(header, "DoseGridScaling")
     if not scaling or not scaling[0] > 0:
-        raise UnreadableImage(path, "no dose grid scaling (3004,000E)")
+        raise UnreadableImage(path, "no dose grid scaling above 0 (DoseGridScaling, 3004,000E)")
     try:
         stored = pydicom.dcmread(path, force=True).pixel_array
     except Exception as error:
@@ -135,36 +143,42 @@ def _read(path: Path, header: Dataset) -> DoseMap:
     affine, order = _grid(path, header)
     planes = stored if stored.ndim == 3 else stored[None]
     if len(planes) != len(order):
-        raise UnreadableImage(path, "the frame offsets do not fit the number of frames")
+        raise UnreadableImage(
+            path,
+            "the offsets in GridFrameOffsetVector do not fit the number of frames",
+        )
     planes = planes[order]
     return DoseMap((planes.T * scaling[0]).astype(np.float32), affine, biological=False)
 
 
 def _grid(path: Path, header: Dataset) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
     """Return the RAS+ affine of a dose grid, and the order of its frames along the slice axis."""
-    cosines, origin, spacing, offsets = (
-        np.array(numbers(header, k))
-        for k in (
-            "ImageOrientationPatient",
-            "ImagePositionPatient",
-            "PixelSpacing",
-            "GridFrameOffsetVector",
-        )
-    )
+    cosines = np.array(numbers(header, "ImageOrientationPatient"))
+    origin = np.array(numbers(header, "ImagePositionPatient"))
+    spacing = np.array(numbers(header, "PixelSpacing"))
+    offsets = np.array(numbers(header, "GridFrameOffsetVector"))
     if len(cosines) != 6 or len(origin) != 3 or len(spacing) != 2 or len(offsets) < 2:
-        raise UnreadableImage(path, "position, orientation or frame offsets are missing")
+        raise UnreadableImage(
+            path,
+            "the position, orientation, pixel spacing or frame offsets are missing "
+            "(ImagePositionPatient, ImageOrientationPatient, PixelSpacing, GridFrameOffsetVector)",
+        )
     row, column = cosines.reshape(2, 3)
     normal = np.cross(row, column)
     if abs(offsets[0]) > 1e-6:  # absolute: z of the planes of an axial dose (PS3.3 C.8.8.3.2)
         if abs(offsets[0] - origin[2]) > 0.01 or abs(abs(normal[2]) - 1) > 1e-4:
-            raise UnreadableImage(path, "the frame offsets are neither relative nor absolute")
+            raise UnreadableImage(
+                path,
+                "the offsets in GridFrameOffsetVector are neither relative nor absolute",
+            )
         offsets = (offsets - origin[2]) * normal[2]
     order = np.argsort(offsets, kind="stable")
     steps = np.diff(offsets[order])
     if (steps <= 0).any() or np.ptp(steps) > STEP_SPREAD * np.median(steps):
         raise UnreadableImage(path, "the planes of the dose are not evenly spaced")
     lps = np.eye(4)
-    lps[:3, 0], lps[:3, 1] = row * spacing[1], column * spacing[0]
+    lps[:3, 0] = row * spacing[1]
+    lps[:3, 1] = column * spacing[0]
     lps[:3, 2] = normal * steps.mean()
     lps[:3, 3] = origin + normal * offsets[order[0]]
     return LPS_TO_RAS @ lps, order

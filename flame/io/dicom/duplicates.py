@@ -1,4 +1,4 @@
-"""Removes slices that were exported twice."""
+"""Removes instances that were exported twice."""
 
 import hashlib
 from dataclasses import replace
@@ -12,44 +12,44 @@ from flame.io.dicom.headers import Instance, Series, numbers
 def without_duplicates(series: Series) -> tuple[Series, str]:
     """Remove copies of SOP instances from a series.
 
-    A copy is removed only where its position and pixels are the same. Instances that share an
-    identifier but differ are kept, and ``check_geometry`` refuses the series.
+    A copy is removed only if its position and pixels are the same. Instances that share a
+    SOPInstanceUID but differ are kept, so that ``check_geometry`` refuses the series.
 
     Args:
         series: the series.
 
     Returns:
-        The series without copies, and a note on how many were removed; empty where none was.
+        The series without copies, and a note on how many were removed; empty if none was.
     """
-    kept: dict[tuple[str, int | None], Instance] = {}
-    left: list[Instance] = []
+    unique: dict[tuple[str, int | None], Instance] = {}
+    conflicting: list[Instance] = []
     digests: dict[Path, str] = {}
     for instance in series.instances:
         key = (str(instance.header.get("SOPInstanceUID", id(instance))), instance.frame)
-        if key in kept and _same(kept[key], instance, digests):
+        if key in unique and _same(unique[key], instance, digests):
             continue
-        if key in kept:
-            left.append(instance)
+        if key in unique:
+            conflicting.append(instance)
         else:
-            kept[key] = instance
-    dropped = len(series.instances) - len(kept) - len(left)
-    if not dropped:
+            unique[key] = instance
+    copies = len(series.instances) - len(unique) - len(conflicting)
+    if not copies:
         return series, ""
-    note = f"{dropped} slices were there twice, with the same pixels; one copy of each is used"
-    return replace(series, instances=(*kept.values(), *left)), note
+    note = f"{copies} instances are copies of others with the same pixels; one of each is used"
+    return replace(series, instances=(*unique.values(), *conflicting)), note
 
 
 def _same(a: Instance, b: Instance, digests: dict[Path, str]) -> bool:
-    places = [numbers(i.header, "ImagePositionPatient") for i in (a, b)]
+    positions = [numbers(i.header, "ImagePositionPatient") for i in (a, b)]
     for path in (a.path, b.path):
         digests[path] = digests.get(path) or _digest(path)
-    return places[0] == places[1] and digests[a.path] == digests[b.path]
+    return positions[0] == positions[1] and digests[a.path] == digests[b.path]
 
 
 def _digest(path: Path) -> str:
-    """Return the SHA-256 of the encoded pixels, or the path where they cannot be read."""
+    """Return the SHA-256 of the encoded pixels, or the path if they cannot be read."""
     try:
         pixels = pydicom.dcmread(path, force=True).PixelData
-    except Exception:  # damaged: then it is no copy
+    except Exception:  # a damaged file counts as no copy
         return str(path)
     return hashlib.sha256(pixels).hexdigest()

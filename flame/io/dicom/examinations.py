@@ -11,27 +11,27 @@ def by_examination(reports: list[SeriesReport]) -> list[SeriesReport]:
     """Number the examinations of each patient and day from 0, in order of their first acquisition.
 
     Archives sometimes split one examination into several DICOM studies. The studies of a day
-    therefore count as separate examinations only where at least two of them have a T1 or T1C.
+    therefore count as separate examinations only if at least two of them have a T1 or T1C.
 
     Args:
         reports: all series of a folder.
 
     Returns:
-        The reports in the same order with their examination number.
+        The reports in the same order, each with its examination number.
     """
     days: dict[object, dict[str, list[SeriesReport]]] = defaultdict(lambda: defaultdict(list))
     for report in reports:
         if report.taken:
             days[report.patient_id, report.day][_study(report)].append(report)
-    number: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for studies in days.values():
-        if sum(map(_stands_alone, studies.values())) > 1:
+        if sum(map(_has_t1, studies.values())) > 1:
             ordered = sorted(studies, key=lambda uid: (min(r.time for r in studies[uid]), uid))
-            number.update({uid: n for n, uid in enumerate(ordered)})
-    return [replace(r, examination=number.get(_study(r), 0)) for r in reports]
+            numbers.update({uid: n for n, uid in enumerate(ordered)})
+    return [replace(r, examination=numbers.get(_study(r), 0)) for r in reports]
 
 
-def _stands_alone(reports: list[SeriesReport]) -> bool:
+def _has_t1(reports: list[SeriesReport]) -> bool:
     return any(r.verdict.sequence in (Sequence.T1, Sequence.T1C) for r in reports)
 
 

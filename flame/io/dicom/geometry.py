@@ -1,7 +1,7 @@
 """Checks the geometry of a series before any pixel is read.
 
-Common readers accept broken stacks: with two missing slices they return a stretched volume, and for
-a sheared stack an orthogonal affine. Here a series is one regular stack or is refused.
+Common readers accept broken stacks. With two missing slices they return a stretched volume, and for
+a sheared stack an orthogonal affine. Here a series is one regular stack, or it is refused.
 """
 
 from dataclasses import dataclass
@@ -13,33 +13,34 @@ from numpy.typing import NDArray
 from flame.io.dicom.headers import Instance, Series, numbers
 
 STEP_SPREAD = 0.01
-"""Largest relative deviation of a slice step from the median step."""
+"""Largest accepted deviation of a slice step from the median step, as a fraction of the median."""
 IN_PLANE_DRIFT = 0.1
-"""Largest sideways shift of a slice origin from the normal of the stack, in mm per slice."""
+"""Largest accepted sideways shift of a slice origin from the stack's normal, in mm per slice."""
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Changes the axes of points from DICOM (left, posterior, superior) to RAS+, and back."""
-_NEEDED = {
+_LENGTHS = {
     "ImageOrientationPatient": 6,
     "ImagePositionPatient": 3,
     "PixelSpacing": 2,
     "Rows": 1,
     "Columns": 1,
 }
-_AGAIN = "export the series again, whole and into an empty folder"
+"""Required attributes, and how many numbers each must have."""
+_EXPORT_AGAIN = "export the series again, whole and into an empty folder"
 
 
 @dataclass(frozen=True)
 class Slice:
-    """The place of one slice on disk, and how its stored values become intensities.
+    """The file of one slice, and the map from stored values to intensities.
 
     The intensity is stored value * slope + intercept.
 
     Args:
         path: DICOM file.
         frame: frame index in a multi-frame file, from 0; None in a classic file.
-        slope: RescaleSlope (0028,1053), 1 where absent or 0.
-        intercept: RescaleIntercept (0028,1052), 0 where absent.
+        slope: RescaleSlope (0028,1053); 1 if it is absent or 0.
+        intercept: RescaleIntercept (0028,1052); 0 if it is absent.
     """
 
     path: Path
@@ -72,32 +73,47 @@ class Geometry:
 def check_geometry(series: Series) -> Geometry | str:
     """Check that a series is one regular stack of MR slices.
 
-    The check covers the completeness of headers, orthonormal directions, equal pixel spacing, even
-    slice steps (``STEP_SPREAD``), no shear (``IN_PLANE_DRIFT``) and the declared number of images.
+    A regular stack has complete headers, orthonormal directions, equal pixel spacing, even slice
+    steps (``STEP_SPREAD``), no shear (``IN_PLANE_DRIFT``) and the declared number of images.
 
     Args:
         series: the series.
 
     Returns:
-        The geometry, or the reason why the series cannot be read as a volume.
+        The geometry, or the reason why the series is refused, with the remedy.
     """
     header = series.header
     if any(i.frame is None and _count(i, "NumberOfFrames") > 1 for i in series.instances):
-        return "multi-frame without functional groups: no frame has a place; export classic MR"
+        return (
+            "multi-frame without functional groups: the frames have no ImagePositionPatient "
+            "(0020,0032); export the series as classic or enhanced MR"
+        )
     if header.get("BurnedInAnnotation") == "YES":
-        return "burned-in annotation: the pixels may show the patient's name"
+        return (
+            "BurnedInAnnotation (0028,0301) is YES: the pixels may show the patient's name; export "
+            "the series without annotations"
+        )
     if "MOSAIC" in (header.get("ImageType") or ()):
-        return "mosaic: slices are tiled in one image; export it as single slices"
+        return (
+            "ImageType (0008,0008) contains MOSAIC: slices are tiled in one image; export the "
+            "series as single slices"
+        )
     if str(header.get("PhotometricInterpretation", "MONOCHROME2")) != "MONOCHROME2":
-        return "pixels are not MONOCHROME2 (0028,0004): no MR intensities"
+        return (
+            "PhotometricInterpretation (0028,0004) is not MONOCHROME2: the pixels are no MR "
+            "intensities; export the original series"
+        )
     patients = {str(i.header.get("PatientID", "")) for i in series.instances}
     if len(patients) > 1:
-        return "files of two patients share one series; sort the folder by patient"
-    for keyword, length in _NEEDED.items():
-        found = [numbers(i.header, keyword) for i in series.instances]
-        if any(len(v) != length or not np.isfinite(v).all() for v in found):
+        return (
+            f"the instances have {len(patients)} different PatientIDs (0010,0020); export each "
+            "patient again, with a SeriesInstanceUID (0020,000E) of its own"
+        )
+    for keyword, length in _LENGTHS.items():
+        values = [numbers(i.header, keyword) for i in series.instances]
+        if any(len(v) != length or not np.isfinite(v).all() for v in values):
             missing = any(i.header.get(keyword) in (None, "") for i in series.instances)
-            return f"{keyword} is {'missing' if missing else 'malformed'}; {_AGAIN}"
+            return f"{keyword} is {'missing' if missing else 'malformed'}; {_EXPORT_AGAIN}"
     return _check_stack(series)
 
 
@@ -109,33 +125,39 @@ def _count(instance: Instance, keyword: str) -> int:
 def _check_stack(series: Series) -> Geometry | str:
     row, column = np.asarray(series.header.ImageOrientationPatient, float).reshape(2, 3)
     if abs(row @ column) > 1e-3 or not np.allclose([row @ row, column @ column], 1, atol=1e-3):
-        return "row and column directions are not orthonormal"
+        return (
+            "row and column directions in ImageOrientationPatient (0020,0037) are not orthonormal; "
+            "export the original series"
+        )
     spacings = np.array([i.header.PixelSpacing for i in series.instances], float)
     if not np.allclose(spacings, spacings[0], rtol=1e-4):
-        return "pixel spacing differs between slices"
+        return f"PixelSpacing (0028,0030) differs between instances; {_EXPORT_AGAIN}"
     positions = np.array([i.header.ImagePositionPatient for i in series.instances], float)
     normal = np.cross(row, column)
     order = np.argsort(positions @ normal, kind="stable")
     positions = positions[order]
     if len(positions) < 2:
-        return "a single slice is no volume"
+        return f"a single slice is no volume; {_EXPORT_AGAIN}"
     steps = np.diff(positions @ normal)
     if (steps < 1e-3).any():
-        return f"{int((steps < 1e-3).sum())} slice positions occur twice; {_AGAIN}"
+        return f"{int((steps < 1e-3).sum())} slice positions occur twice; {_EXPORT_AGAIN}"
     median = float(np.median(steps))
     uneven = np.abs(steps / median - 1) > STEP_SPREAD
     if uneven.any():
         missing = int(np.round(steps[uneven] / median - 1).clip(min=0).sum())
-        what = f"{missing} slices are missing" if missing else "slice steps are uneven"
-        return f"{what}: steps from {steps.min():.2f} to {steps.max():.2f} mm; {_AGAIN}"
+        defect = f"{missing} slices are missing" if missing else "slice steps are uneven"
+        return f"{defect}: steps from {steps.min():.2f} to {steps.max():.2f} mm; {_EXPORT_AGAIN}"
     drift = np.diff(positions, axis=0) - np.outer(steps, normal)
     if np.linalg.norm(drift, axis=1).max() > IN_PLANE_DRIFT:
-        return "the stack is sheared: slice origins drift sideways (gantry tilt or wrong header)"
+        return (
+            "the stack is sheared: slice origins drift sideways (gantry tilt, or wrong "
+            "ImagePositionPatient (0020,0032)); use another series of the day"
+        )
     declared = max(_count(i, "ImagesInAcquisition") for i in series.instances)
     if not series.part and declared > len(positions):
         return (
-            f"slices are missing: {declared} images are declared (0020,1002), "
-            f"{len(positions)} are here; {_AGAIN}"
+            f"slices are missing: ImagesInAcquisition (0020,1002) declares {declared} images, the "
+            f"series has {len(positions)}; {_EXPORT_AGAIN}"
         )
     return _geometry(series, order, positions, row, column, spacings[0])
 
@@ -159,7 +181,8 @@ def _geometry(
 
 
 def _slice(instance: Instance) -> Slice:
-    slope, intercept = (numbers(instance.header, k) for k in ("RescaleSlope", "RescaleIntercept"))
+    slope = numbers(instance.header, "RescaleSlope")
+    intercept = numbers(instance.header, "RescaleIntercept")
     return Slice(
         instance.path,
         instance.frame,

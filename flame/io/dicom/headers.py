@@ -1,4 +1,4 @@
-"""Reads the DICOM headers of a folder and groups them into series, without pixels."""
+"""Reads the DICOM headers of a folder, without pixels, and groups them into series."""
 
 import warnings
 from collections import defaultdict
@@ -14,12 +14,12 @@ from flame.core.errors import BadInput
 from flame.io.dicom.multiframe import ENHANCED_MR, frame_headers
 
 _SAME_ORIENTATION = 0.01
-"""Largest difference of a direction cosine within one stack."""
+"""Instances of one stack differ by less than this in each cosine of ImageOrientationPatient."""
 
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One image of a series.
+    """One instance of a series, or one frame of an enhanced instance.
 
     Args:
         path: DICOM file.
@@ -34,11 +34,11 @@ class Instance:
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """Images of one stack: the same series, orientation, echo, image type and matrix.
+    """Instances of one stack: with the same series, orientation, echo, image type and matrix.
 
     Args:
-        instances: the images, at least one.
-        part: number of the stack, from 1, where one SeriesInstanceUID holds several; else 0.
+        instances: the instances, at least one.
+        part: number of the stack, from 1, if its SeriesInstanceUID holds several; else 0.
     """
 
     instances: tuple[Instance, ...]
@@ -57,7 +57,7 @@ class Series:
 
     @property
     def uid(self) -> str:
-        """SeriesInstanceUID (0020,000E), followed by ``/part`` where it holds several stacks."""
+        """SeriesInstanceUID (0020,000E), followed by ``/part`` if it holds several stacks."""
         part = f"/{self.part}" if self.part else ""
         return f"{self.header.get('SeriesInstanceUID', '')}{part}"
 
@@ -74,7 +74,7 @@ class UnreadableFile:
     Args:
         path: the file.
         reason: why it was skipped.
-        damaged: whether it is a damaged DICOM file.
+        damaged: whether it is a damaged DICOM file, not a file of another format.
     """
 
     path: Path
@@ -92,10 +92,10 @@ def read_headers(
         progress: called with the number of files read and their total.
 
     Returns:
-        The images, one for each frame of an enhanced file, and the files that were skipped.
+        The instances, one for each frame of an enhanced file, and the files that were skipped.
 
     Raises:
-        BadInput: the folder is missing, is empty, or holds no DICOM file.
+        BadInput: the folder does not exist, is empty, or holds no DICOM file.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder; give the folder that holds the DICOM files")
@@ -105,16 +105,16 @@ def read_headers(
     instances: list[Instance] = []
     unreadable: list[UnreadableFile] = []
     for done, path in enumerate(paths, 1):
-        item = _read_header(path)
-        if isinstance(item, UnreadableFile):
-            unreadable.append(item)
+        result = _read_header(path)
+        if isinstance(result, UnreadableFile):
+            unreadable.append(result)
         else:
-            instances += item
+            instances += result
         progress(done, len(paths))
     if not instances:
         raise BadInput(
             f"{folder} holds {len(paths)} files but no DICOM; files compressed with gzip must be "
-            "unpacked, and NIfTI needs no import"
+            "unpacked, and NIfTI files of a public data set are read by flame import"
         )
     return instances, unreadable
 
@@ -130,7 +130,7 @@ def _read_header(path: Path) -> list[Instance] | UnreadableFile:
             header.decode()
             if header.get("SOPClassUID") in ENHANCED_MR:
                 return [Instance(path, h, n) for n, h in enumerate(frame_headers(header))]
-    except Exception as error:  # pydicom raises many kinds on damaged files; each is reported
+    except Exception as error:  # pydicom raises many kinds on damaged files
         return _unreadable(path, f"unreadable DICOM header ({type(error).__name__})")
     if "SOPClassUID" not in header:
         return _unreadable(path, "not DICOM")
@@ -139,19 +139,19 @@ def _read_header(path: Path) -> list[Instance] | UnreadableFile:
 
 def _unreadable(path: Path, reason: str) -> UnreadableFile:
     with path.open("rb") as stream:
-        damaged = stream.read(132)[128:] == b"DICM"
+        damaged = stream.read(132)[128:] == b"DICM"  # the prefix of every DICOM file
     return UnreadableFile(path, "damaged DICOM file" if damaged else reason, damaged)
 
 
 def numbers(header: Dataset, keyword: str) -> tuple[float, ...]:
-    """Return the numbers of a DICOM attribute.
+    """Read the numbers of a DICOM attribute.
 
     Args:
         header: DICOM header.
-        keyword: the attribute.
+        keyword: keyword of the attribute.
 
     Returns:
-        The numbers; empty where the attribute is absent or malformed.
+        The numbers; empty if the attribute is absent or malformed.
 
     Example:
         >>> header = Dataset()
@@ -184,34 +184,36 @@ def _group_key(instance: Instance) -> tuple[object, ...]:
 
 
 def group_series(instances: list[Instance]) -> list[Series]:
-    """Group MR images into series.
+    """Group MR instances into series.
 
     A SeriesInstanceUID that holds several orientations, echoes, image types or matrices
     (localizers, dual-echo, magnitude and phase) is split into numbered parts. Their numbers depend
     on the content only, not on file names.
 
     Args:
-        instances: images; those of other modalities are ignored.
+        instances: instances; those of other modalities than MR are ignored.
 
     Returns:
-        Series in order of their first file.
+        Series in order of their first file. The parts of one SeriesInstanceUID follow each other.
     """
     groups: dict[tuple[object, ...], list[Instance]] = defaultdict(list)
     for instance in instances:
         if instance.header.get("Modality") == "MR":
             groups[_group_key(instance)].append(instance)
-    split = [part for group in groups.values() for part in _by_orientation(group)]
-    ordered = sorted(split, key=lambda group: (str(group[0].path), group[0].frame or 0))
+    stacks = [stack for group in groups.values() for stack in _by_orientation(group)]
+    stacks.sort(key=lambda stack: (str(stack[0].path), stack[0].frame or 0))
     parts: dict[str, list[Series]] = defaultdict(list)
-    for group in ordered:
-        series = Series(tuple(group))
+    for stack in stacks:
+        series = Series(tuple(stack))
         parts[series.uid].append(series)
-    numbered = {
-        id(s.instances): replace(s, part=n) if len(found) > 1 else s
-        for found in parts.values()
-        for n, s in enumerate(sorted(found, key=_content), 1)  # independent of file names
-    }
-    return list(numbered.values())
+    numbered: list[Series] = []
+    for same_uid in parts.values():
+        if len(same_uid) == 1:
+            numbered += same_uid
+        else:  # numbers do not depend on file names
+            ordered = sorted(same_uid, key=_content)
+            numbered += [replace(series, part=n) for n, series in enumerate(ordered, 1)]
+    return numbered
 
 
 def _content(series: Series) -> tuple[object, ...]:
@@ -222,15 +224,15 @@ def _content(series: Series) -> tuple[object, ...]:
 
 def _by_orientation(group: list[Instance]) -> list[list[Instance]]:
     """Split a group by ImageOrientationPatient, equal within a tolerance in each cosine."""
-    found: list[tuple[tuple[float, ...], list[Instance]]] = []
+    stacks: list[tuple[tuple[float, ...], list[Instance]]] = []
     for instance in group:
         cosines = numbers(instance.header, "ImageOrientationPatient")
-        for known, members in found:
-            if len(known) == len(cosines) and all(
-                abs(a - b) < _SAME_ORIENTATION for a, b in zip(known, cosines, strict=True)
+        for orientation, members in stacks:
+            if len(orientation) == len(cosines) and all(
+                abs(a - b) < _SAME_ORIENTATION for a, b in zip(orientation, cosines, strict=True)
             ):
                 members.append(instance)
                 break
         else:
-            found.append((cosines, [instance]))
-    return [members for _, members in found]
+            stacks.append((cosines, [instance]))
+    return [members for _, members in stacks]

@@ -1,4 +1,4 @@
-"""Inspects a folder of DICOM files: the sequence of each series, or the reason to refuse it."""
+"""Inspects a folder of DICOM files: finds the sequence of each series, or a reason to refuse it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -50,12 +50,12 @@ class Examination(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ImportReport:
-    """Everything found in a folder of DICOM files.
+    """The content of a folder of DICOM files.
 
     Args:
         folder: the folder.
         series: all MR series, accepted or refused.
-        radiotherapy: RT objects and segmentations by PatientID.
+        radiotherapy: RT and SEG instances by PatientID.
         unreadable: files that were skipped.
     """
 
@@ -75,23 +75,28 @@ class ImportReport:
             str(s.series.header.get("ImageComments", "")).startswith(SIMULATED) for s in self.series
         }
         if len(marked) > 1:
-            raise BadInput(f"{self.folder}: simulated and real images in one folder; part them")
+            raise BadInput(
+                f"{self.folder} holds simulated and real images; keep them in separate folders"
+            )
         return marked == {True}
 
     def studies(self) -> dict[Examination, dict[Sequence, SeriesReport]]:
-        """Return the accepted series by examination and sequence, examinations sorted."""
-        found: dict[Examination, dict[Sequence, SeriesReport]] = defaultdict(dict)
+        """Return the accepted series by examination, sorted, and by sequence."""
+        series: dict[Examination, dict[Sequence, SeriesReport]] = defaultdict(dict)
         for report in self.series:
             if report.taken and report.day and report.verdict.sequence:
-                key = Examination(report.patient_id, report.day, report.examination)
-                found[key][report.verdict.sequence] = report
-        return dict(sorted(found.items()))
+                examination = Examination(report.patient_id, report.day, report.examination)
+                series[examination][report.verdict.sequence] = report
+        return dict(sorted(series.items()))
 
     def plans(self, patient_id: str) -> list[Instance]:
-        """Return the RT Plan and RT Ion Plan files of a patient.
+        """Return the plans of a patient.
 
         Args:
-            patient_id: PatientID.
+            patient_id: PatientID (0010,0020).
+
+        Returns:
+            RT Plan and RT Ion Plan instances; empty for an unknown patient.
         """
         return [i for i in self.radiotherapy.get(patient_id, []) if is_plan(i)]
 
@@ -103,14 +108,18 @@ def inspect_folder(
 ) -> ImportReport:
     """Read all headers below a folder and classify every MR series.
 
-    Pixels are read only to compare copies of a slice. The steps: remove copies, name the sequence,
-    check the geometry, correct T1 and T1C by the order of acquisition, separate examinations, and
-    keep the best series of each sequence.
+    The steps are: remove copies of instances, name the sequence, check the geometry, correct T1 and
+    T1C by the order of acquisition, separate examinations, and keep the best series of each
+    sequence. Pixels are read only to compare copies.
 
     Args:
         folder: folder with DICOM files.
         progress: called with the number of files read and their total.
         overrides: table in which a person names the sequence of series, see ``read_overrides``.
+
+    Returns:
+        All MR series, accepted or refused with a reason, the RT and SEG instances, and the skipped
+        files.
 
     Raises:
         BadInput: the folder holds no DICOM file, or ``overrides`` is not valid or names an unknown
@@ -123,9 +132,11 @@ def inspect_folder(
     unknown = chosen.keys() - {s.uid for s in series}
     if unknown:
         uid = sorted(unknown)[0]
-        raise BadInput(f"{overrides}: no series {uid} in {folder}; see flame inspect --json")
-    judged = [_refuse_beside(damaged, _judge(s, chosen)) for s in series]
-    reports = note_end_slices(_prefer_best(by_examination(by_contrast_order(judged))))
+        raise BadInput(
+            f"{overrides}: no series {uid} in {folder}; use a series_uid of flame inspect --json"
+        )
+    inspected = [_refuse_if_damaged(damaged, _inspect(s, chosen)) for s in series]
+    reports = note_end_slices(_prefer_best(by_examination(by_contrast_order(inspected))))
     radiotherapy: dict[str, list[Instance]] = defaultdict(list)
     for instance in instances:
         if str(instance.header.get("Modality", "")).startswith(("RT", "SEG")):
@@ -134,27 +145,31 @@ def inspect_folder(
 
 
 def _patient_id(header: Dataset) -> str:
-    """Return PatientID (0010,0020), or the study where it is empty, to keep patients apart."""
+    """Return PatientID (0010,0020), or the study if it is empty, to keep patients apart."""
     return str(header.get("PatientID") or "").strip() or f"study {header.get('StudyInstanceUID')}"
 
 
-def _judge(series: Series, chosen: Mapping[str, Sequence | None]) -> SeriesReport:
+def _inspect(series: Series, chosen: Mapping[str, Sequence | None]) -> SeriesReport:
     patient_id = _patient_id(series.header)
     day = first_date(series.header, "AcquisitionDate", "SeriesDate", "StudyDate")
     series, note = without_duplicates(series)
     if series.uid in chosen:
-        verdict = Verdict(chosen[series.uid], "override", "named in the table of overrides", 1.0)
+        verdict = Verdict(chosen[series.uid], "override", "named in the table of --sequences", 1.0)
     else:
         verdict = classify(series)
     checked = check_geometry(series)
     geometry = checked if isinstance(checked, Geometry) else None
     refused = ""
     if day is None:
-        refused = "no valid date (0008,0020): it cannot be placed before or after radiotherapy"
+        refused = (
+            "no valid date in AcquisitionDate (0008,0022), SeriesDate (0008,0021) or StudyDate "
+            "(0008,0020): the series cannot be placed before or after radiotherapy; export it with "
+            "its date"
+        )
     elif verdict.rule == "rejected":
-        refused = verdict.evidence
+        refused = f"{verdict.evidence}; to use the series, name it with --sequences"
     elif verdict.rule == "override" and verdict.sequence is None:
-        refused = "left out by the table of overrides"
+        refused = "left out by 'none' in the table of --sequences"
     elif isinstance(checked, str):
         refused = checked
     elif verdict.sequence is None or verdict.score < ABSTAIN_BELOW:
@@ -162,16 +177,24 @@ def _judge(series: Series, chosen: Mapping[str, Sequence | None]) -> SeriesRepor
     return SeriesReport(patient_id, day, series, verdict, geometry, refused, note)
 
 
-def _refuse_beside(damaged: set[Path], report: SeriesReport) -> SeriesReport:
-    """Refuse a series with a damaged file in its folder: its end slices may be missing."""
+def _refuse_if_damaged(damaged: set[Path], report: SeriesReport) -> SeriesReport:
+    """Refuse a series with a damaged file in its folder, because its end slices may be missing."""
     folders = {i.path.parent for i in report.series.instances}
     if not report.taken or not folders & damaged:
         return report
-    return replace(report, refused="a damaged file lies beside it: slices may be missing")
+    refused = (
+        "a damaged DICOM file is in the folder of this series, so slices may be missing; export "
+        "the series again, whole and into an empty folder"
+    )
+    return replace(report, refused=refused)
 
 
 def _quality(report: SeriesReport) -> tuple[bool, bool, float, float, float]:
-    """Rank candidates for one sequence: chosen by a person, original, thin, clear, latest."""
+    """Return a key that ranks series of one sequence; the highest is used.
+
+    It prefers the series that a person named, then an original, thin slices, a clear sequence, and
+    the highest SeriesNumber (0020,0011).
+    """
     assert report.geometry is not None
     number = numbers(report.series.header, "SeriesNumber")
     return (
@@ -190,13 +213,13 @@ def _prefer_best(reports: list[SeriesReport]) -> list[SeriesReport]:
             key = (report.patient_id, report.day, report.examination, report.verdict.sequence)
             if key not in best or _quality(report) > _quality(best[key]):
                 best[key] = report
-    kept = set(map(id, best.values()))
-    return [
-        r
-        if not r.taken or id(r) in kept
-        else replace(
-            r,
-            refused=f"another {r.verdict.sequence} then is thinner, clearer or later",
-        )
-        for r in reports
-    ]
+    preferred = set(map(id, best.values()))
+    return [r if not r.taken or id(r) in preferred else _refuse_second(r) for r in reports]
+
+
+def _refuse_second(report: SeriesReport) -> SeriesReport:
+    refused = (
+        f"another {report.verdict.sequence} series of this examination is preferred (original, "
+        "thinner, clearer or later); to use this one, name it with --sequences"
+    )
+    return replace(report, refused=refused)

@@ -1,6 +1,6 @@
 """Splits enhanced multi-frame MR into one classic header for each frame (PS3.3 C.7.6.16).
 
-All later steps (grouping, geometry, sequence) then handle classic headers only.
+The later steps (grouping, geometry, sequence) therefore handle classic headers only.
 """
 
 from collections.abc import Iterator
@@ -9,17 +9,18 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 ENHANCED_MR = {"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"}
-"""SOP classes Enhanced MR Image Storage and Legacy Converted Enhanced MR Image Storage."""
+"""SOPClassUIDs of Enhanced MR Image Storage and Legacy Converted Enhanced MR Image Storage."""
 
-_GROUPS = {"SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"}
-_RENAMED = {
+_GROUP_SEQUENCES = {"SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"}
+_CLASSIC_KEYWORDS = {
     "EffectiveEchoTime": "EchoTime",
     "InversionTimes": "InversionTime",
     "FrameType": "ImageType",
     "TemporalPositionIndex": "TemporalPositionIdentifier",
     "FrameAcquisitionDateTime": "AcquisitionDateTime",
 }
-_KEPT = {
+"""Keywords in a classic header by keyword in the functional groups."""
+_FRAME_ATTRIBUTES = {
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "PixelSpacing",
@@ -38,10 +39,11 @@ _KEPT = {
     "ScanningSequence",
     "SeriesDescription",
 }
+"""Keywords of the attributes that a frame takes from its functional groups."""
 
 
 def frame_headers(header: Dataset) -> list[Dataset]:
-    """Return a classic header for every frame of an enhanced MR header.
+    """Make a classic header for every frame of an enhanced MR header.
 
     Args:
         header: header of an enhanced multi-frame file, without pixels.
@@ -54,9 +56,9 @@ def frame_headers(header: Dataset) -> list[Dataset]:
     """
     frames = header.get("PerFrameFunctionalGroupsSequence") or []
     if len(frames) != int(header.get("NumberOfFrames") or 0):
-        raise ValueError("the functional groups do not fit the number of frames")
+        raise ValueError("the per-frame functional groups do not fit NumberOfFrames (0028,0008)")
     base = Dataset()
-    base.update({e.tag: e for e in header if e.keyword not in _GROUPS})
+    base.update({e.tag: e for e in header if e.keyword not in _GROUP_SEQUENCES})
     base.NumberOfFrames = 1
     _set_scanning_sequence(base)
     for shared in header.get("SharedFunctionalGroupsSequence") or []:
@@ -73,12 +75,12 @@ def _frame(base: Dataset, groups: Dataset) -> Dataset:
 
 def _copy(groups: Dataset, target: Dataset) -> None:
     for element in _elements(groups):
-        keyword = _RENAMED.get(element.keyword, element.keyword)
+        keyword = _CLASSIC_KEYWORDS.get(element.keyword, element.keyword)
         value = element.value
-        if keyword not in _KEPT or value in (None, ""):
+        if keyword not in _FRAME_ATTRIBUTES or value in (None, ""):
             continue
-        single = element.keyword == "InversionTimes" and not isinstance(value, int | float)
-        setattr(target, keyword, value[0] if single else value)
+        several = element.keyword == "InversionTimes" and not isinstance(value, int | float)
+        setattr(target, keyword, value[0] if several else value)
 
 
 def _elements(groups: Dataset) -> Iterator[DataElement]:
@@ -89,12 +91,12 @@ def _elements(groups: Dataset) -> Iterator[DataElement]:
 
 def _set_scanning_sequence(base: Dataset) -> None:
     """Set ScanningSequence (0018,0020) and the contrast agent from enhanced MR attributes."""
-    kinds = {"GRADIENT": ["GR"], "SPIN": ["SE"], "BOTH": ["GR", "SE"]}
-    found = list(kinds.get(str(base.get("EchoPulseSequence", "")), []))
-    found += ["IR"] * (base.get("InversionRecovery") == "YES")
-    found += ["EP"] * (base.get("EchoPlanarPulseSequence") == "YES")
-    if found:
-        base.ScanningSequence = found
+    echo_types = {"GRADIENT": ["GR"], "SPIN": ["SE"], "BOTH": ["GR", "SE"]}
+    scanning_sequence = list(echo_types.get(str(base.get("EchoPulseSequence", "")), []))
+    scanning_sequence += ["IR"] * (base.get("InversionRecovery") == "YES")
+    scanning_sequence += ["EP"] * (base.get("EchoPlanarPulseSequence") == "YES")
+    if scanning_sequence:
+        base.ScanningSequence = scanning_sequence
     agents = base.get("ContrastBolusAgentSequence") or []
     if agents:
         base.ContrastBolusAgent = str(agents[0].get("CodeMeaning") or "contrast agent")

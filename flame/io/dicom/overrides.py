@@ -8,6 +8,7 @@ from flame.core.registry import nearest
 from flame.io.tables import read_table
 
 _NONE = "none"
+"""Cell in the column ``sequence`` that leaves a series out."""
 
 
 def read_overrides(path: Path | None) -> dict[str, Sequence | None]:
@@ -20,24 +21,25 @@ def read_overrides(path: Path | None) -> dict[str, Sequence | None]:
         path: the table; None: no overrides.
 
     Returns:
-        Sequence by series; None leaves the series out.
+        Sequence by SeriesInstanceUID; None leaves the series out.
 
     Raises:
         BadInput: a column is missing, a series occurs twice, or a sequence is unknown.
     """
     if path is None:
         return {}
-    found: dict[str, Sequence | None] = {}
+    overrides: dict[str, Sequence | None] = {}
     for index, row in read_table(path, ("series", "sequence")).fillna("").iterrows():
         where = f"{path}, line {int(str(index)) + 2}"
-        uid, name = (str(row[k]).strip() for k in ("series", "sequence"))
+        uid = str(row["series"]).strip()
+        name = str(row["sequence"]).strip()
         choices = [*map(str, Sequence), _NONE]
-        if uid in found:
-            raise BadInput(f"{where}: this series occurs twice; keep one line of it")
+        if uid in overrides:
+            raise BadInput(f"{where}: series {uid} occurs twice; keep one of its lines")
         if name.upper() in set(Sequence):
-            found[uid] = Sequence(name.upper())
+            overrides[uid] = Sequence(name.upper())
         elif name.lower() == _NONE:
-            found[uid] = None
+            overrides[uid] = None
         else:
             raise BadInput(f"{where}: unknown sequence '{name}': {nearest(name, choices)}")
-    return found
+    return overrides

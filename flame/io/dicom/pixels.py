@@ -18,7 +18,8 @@ from flame.io.dicom.geometry import Geometry
 def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
     """Read the slices of a series, each with its own rescale slope and intercept.
 
-    Padding (0028,0120) is replaced by the darkest value of the volume, as it is no signal.
+    Padding (PixelPaddingValue, 0028,0120) is no signal. It is replaced by the darkest value of the
+    volume.
 
     Args:
         geometry: checked geometry of the series.
@@ -28,18 +29,21 @@ def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
         Scan with float32 voxels (column, row, slice) and an RAS+ affine in mm.
 
     Raises:
-        UnreadableImage: pixels cannot be decoded or have another size than the header says, or the
+        UnreadableImage: pixels cannot be decoded, their size differs from Rows and Columns, or the
             volume is constant or not finite.
     """
     voxels = np.empty(geometry.shape, np.float32)
     numbered = enumerate(geometry.slices)
     for path, members in groupby(numbered, key=lambda item: item[1].path):
         stored, padding = _decode(path, sequence)
-        for z, at in members:
-            plane = stored[at.frame] if at.frame is not None and stored.ndim == 3 else stored
+        for z, slice_ in members:
+            several = slice_.frame is not None and stored.ndim == 3
+            plane = stored[slice_.frame] if several else stored
             if plane.shape != geometry.shape[1::-1]:
                 raise UnreadableImage(path, f"pixels of {sequence} do not fit Rows and Columns")
-            voxels[:, :, z] = np.where(padding(plane), np.nan, plane * at.slope + at.intercept).T
+            voxels[:, :, z] = np.where(
+                padding(plane), np.nan, plane * slice_.slope + slice_.intercept
+            ).T
     if np.isnan(voxels).any():  # padding is no signal: use the darkest value
         voxels = np.where(np.isnan(voxels), np.nanmin(voxels), voxels).astype(np.float32)
     if not np.isfinite(voxels).all() or np.ptp(voxels) == 0:

@@ -10,45 +10,53 @@ from flame.io.dicom.dates import first_date
 from flame.io.dicom.headers import Instance
 
 RT_PLAN = "1.2.840.10008.5.1.4.1.1.481.5"
-"""SOP class RT Plan Storage."""
+"""SOPClassUID of RT Plan Storage."""
 RT_ION_PLAN = "1.2.840.10008.5.1.4.1.1.481.8"
-"""SOP class RT Ion Plan Storage, of protons and carbon ions here."""
+"""SOPClassUID of RT Ion Plan Storage, here of protons and carbon ions."""
 _CARBON = 6
-"""Atomic number of carbon."""
+"""RadiationAtomicNumber (300A,0304) of carbon."""
 _NOT_TREATMENT = {"VERIFICATION", "MACHINE_QA", "RESEARCH", "SERVICE"}
-"""Values of PlanIntent (300A,000A) that mark plans which were not given to the patient."""
+"""Values of PlanIntent (300A,000A) of plans that were not delivered to the patient."""
+_REMEDY = "export the plan again, or give the course with --treatments"
 
 
 def is_plan(instance: Instance) -> bool:
-    """Return whether a file is an RT Plan or an RT Ion Plan.
+    """Check whether an instance is a plan.
 
     Args:
-        instance: the file.
+        instance: the instance.
+
+    Returns:
+        True for an RT Plan or an RT Ion Plan.
     """
     return str(instance.header.get("SOPClassUID")) in (RT_PLAN, RT_ION_PLAN)
 
 
 def plan_date(header: Dataset) -> date | None:
-    """Return RTPlanDate (300A,0006), or StudyDate, or None.
+    """Read the date of a plan.
 
     Args:
         header: header of the plan.
+
+    Returns:
+        RTPlanDate (300A,0006), or else StudyDate; None if neither is valid.
     """
     return first_date(header, "RTPlanDate", "StudyDate")
 
 
 def read_treatment(plans: list[Instance]) -> Treatment | None:
-    """Return the radiotherapy course that a patient's plans describe, in order of plan date.
+    """Read the radiotherapy course that a patient's plans describe.
 
     Each fraction group is a phase. Copies of a plan count once. Rejected, verification and
     quality-assurance plans are ignored. Ion prescriptions count as RBE-weighted, as is clinical
-    practice, and photon prescriptions as physical dose. Start days count from the first plan date.
+    practice, and photon prescriptions as physical dose.
 
     Args:
-        plans: RT Plan and RT Ion Plan files of one patient.
+        plans: RT Plan and RT Ion Plan instances of one patient.
 
     Returns:
-        The course; None where no plan counts as treatment.
+        The course with phases in order of plan date, doses in Gy and start days from the first plan
+        date; None if no plan counts as treatment.
 
     Raises:
         BadInput: a plan lacks fraction groups, fractions, doses or treatment beams, or has another
@@ -56,26 +64,29 @@ def read_treatment(plans: list[Instance]) -> Treatment | None:
     """
     unique = {str(p.header.get("SOPInstanceUID")): p for p in plans if _was_treatment(p.header)}
     dated = sorted(unique.values(), key=lambda p: (plan_date(p.header) or date.min, str(p.path)))
-    first = next((d for p in dated if (d := plan_date(p.header))), None)
+    dates = [plan_date(p.header) for p in dated]
+    first = next((d for d in dates if d), None)
     phases = []
-    for plan in dated:
-        day = plan_date(plan.header)
+    for plan, day in zip(dated, dates, strict=True):
         start = (day - first).days if day and first else 0
         groups = plan.header.get("FractionGroupSequence") or []
         if not groups:
-            raise BadInput(f"{plan.path}: no fraction group (300A,0070) in the plan")
+            raise BadInput(
+                f"{plan.path}: no fraction group (FractionGroupSequence, 300A,0070) in the plan; "
+                f"{_REMEDY}"
+            )
         phases += [_phase(plan, group, start, len(groups)) for group in groups]
     return Treatment(tuple(phases)) if phases else None
 
 
 def treated_plans(plans: list[Instance]) -> dict[str, frozenset[str]]:
-    """Return the plans that count as treatment.
+    """Select the plans that count as treatment.
 
     Args:
-        plans: RT Plan and RT Ion Plan files of one patient.
+        plans: RT Plan and RT Ion Plan instances of one patient.
 
     Returns:
-        Numbers of the treatment beams by SOPInstanceUID of the plan.
+        BeamNumber (300A,00C0) of the treatment beams, by SOPInstanceUID of the plan.
     """
     return {
         str(p.header.SOPInstanceUID): frozenset(
@@ -100,19 +111,25 @@ def _phase(plan: Instance, group: Dataset, start_day: int, groups: int) -> Phase
     radiation = _radiation(plan)
     fractions = int(group.get("NumberOfFractionsPlanned") or 0)
     if fractions < 1:
-        raise BadInput(f"{plan.path}: no number of fractions (300A,0078) in the plan")
+        raise BadInput(
+            f"{plan.path}: no number of fractions (NumberOfFractionsPlanned, 300A,0078) in the "
+            f"plan; {_REMEDY}"
+        )
     dose = _prescription(plan.header) if groups == 1 else 0.0
-    if dose <= 0:  # several groups share one prescription: then only beam doses distinguish them
+    if dose <= 0:  # several groups share one prescription, so only beam doses distinguish them
         beams = group.get("ReferencedBeamSequence") or []
         dose = fractions * sum(float(b.get("BeamDose") or 0) for b in beams)
     if dose <= 0:
-        raise BadInput(f"{plan.path}: neither a prescription (300A,0026) nor beam doses in it")
+        raise BadInput(
+            f"{plan.path}: the plan has neither a prescription (TargetPrescriptionDose, 300A,0026) "
+            f"nor beam doses (BeamDose, 300A,0084); {_REMEDY}"
+        )
     biological = radiation is not Radiation.PHOTON
     return Phase(radiation, dose, fractions, start_day, biological=biological)
 
 
 def _prescription(header: Dataset) -> float:
-    """Return the largest target prescription dose (300A,0026) in Gy; 0 where there is none."""
+    """Return the largest TargetPrescriptionDose (300A,0026) in Gy; 0 if no target has one."""
     doses = [
         float(reference.TargetPrescriptionDose)
         for reference in header.get("DoseReferenceSequence") or []
@@ -123,13 +140,16 @@ def _prescription(header: Dataset) -> float:
 
 
 def _radiation(plan: Instance) -> Radiation:
-    """Return the particle of the first treatment beam; carbon by its atomic number (300A,0304)."""
+    """Return the radiation of the first treatment beam."""
     beams = _treatment_beams(plan.header)
     if not beams:
-        raise BadInput(f"{plan.path}: the plan has no treatment beam")
+        raise BadInput(f"{plan.path}: the plan has no treatment beam; {_REMEDY}")
     kind = str(beams[0].get("RadiationType", ""))
     if kind == "ION" and int(beams[0].get("RadiationAtomicNumber") or 0) == _CARBON:
         return Radiation.CARBON
     if kind in ("PHOTON", "PROTON"):
         return Radiation(kind.lower())
-    raise BadInput(f"{plan.path}: radiation type '{kind}' is not photon, proton or carbon")
+    raise BadInput(
+        f"{plan.path}: RadiationType (300A,00C6) '{kind}' is not photon, proton or carbon; give "
+        "the course with --treatments"
+    )

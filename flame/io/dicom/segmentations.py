@@ -1,4 +1,4 @@
-"""Reads and writes DICOM Segmentation (SEG) files, one mask for each segment, with overlaps."""
+"""Reads and writes DICOM Segmentation (SEG) files, one mask for each segment; masks may overlap."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,27 +20,28 @@ def read_segments(path: Path, frame_of_reference: str) -> dict[str, LabelMap]:
         frame_of_reference: FrameOfReferenceUID (0020,0052) of the images.
 
     Returns:
-        Binary masks by segment label, with axes in voxel order and an RAS+ affine in mm. A repeated
-        label is followed by the segment number. A fractional segment is cut at one half.
+        Binary masks by SegmentLabel (0062,0005), with axes in voxel order and an RAS+ affine in mm.
+        A repeated label is followed by the segment number. A fractional segment is thresholded at
+        one half.
 
     Raises:
         UnreadableImage: the file cannot be read, has another frame of reference, or its frames are
             not a regular stack.
     """
-    import highdicom  # slow to import, and few days have a segmentation
+    import highdicom  # slow to import, and few examinations have a SEG
 
     try:
-        found = highdicom.seg.segread(path)
+        segmentation = highdicom.seg.segread(path)
     except Exception as error:
         reason = f"the segmentation cannot be read ({type(error).__name__})"
         raise UnreadableImage(path, reason) from error
-    if str(found.get("FrameOfReferenceUID", "")) != frame_of_reference:
+    if str(segmentation.get("FrameOfReferenceUID", "")) != frame_of_reference:
         raise UnreadableImage(path, "its frame of reference is not that of the images")
     masks = {}
-    for number in found.segment_numbers:
-        label = str(found.get_segment_description(number).segment_label)
+    for number in segmentation.segment_numbers:
+        label = str(segmentation.get_segment_description(number).segment_label)
         try:
-            volume = found.get_volume(segment_numbers=[number], rescale_fractional=True)
+            volume = segmentation.get_volume(segment_numbers=[number], rescale_fractional=True)
         except Exception as error:
             reason = f"its frames are no regular stack ({type(error).__name__})"
             raise UnreadableImage(path, reason) from error
@@ -63,6 +64,7 @@ _COPIED = (
     "StudyID",
     "StudyTime",
 )
+"""Keywords of the attributes that a SEG copies from its images."""
 
 
 def write_segments(
@@ -70,16 +72,16 @@ def write_segments(
 ) -> None:
     """Write masks as a SEG file that refers to the images of a series, one segment for each mask.
 
-    The file carries the identity of the patient, as its images do.
+    The file contains the identity of the patient, as the images do.
 
     Args:
-        path: file to write; its folder is created.
+        path: file to write; its folder is created if it does not exist.
         geometry: geometry of the series.
         masks: binary masks by segment label, on the grid of the series.
         description: SeriesDescription (0008,103E); cut to 64 characters.
 
     Raises:
-        BadInput: the series is only part of a multi-frame file.
+        BadInput: the series is only a part of a multi-frame file.
     """
     import highdicom
     from highdicom.sr.coding import Code
@@ -88,7 +90,10 @@ def write_segments(
     images = [_image(p) for p in dict.fromkeys(s.path for s in geometry.slices)]
     frames = int(images[0].get("NumberOfFrames", 1)) if len(images) == 1 else len(images)
     if frames != len(geometry.slices):
-        raise BadInput(f"{geometry.slices[0].path.parent}: no SEG of a part of a multi-frame file")
+        raise BadInput(
+            f"{geometry.slices[0].path}: the series is only a part of this multi-frame file, so no "
+            "SEG can refer to it; export the part as a series of its own"
+        )
     algorithm = highdicom.AlgorithmIdentificationSequence(
         "FLAME", Code("123110", "DCM", "Artificial Intelligence"), __version__
     )
@@ -104,29 +109,30 @@ def write_segments(
         for number, label in enumerate(masks, 1)
     ]
     stacked = np.stack([m.voxels.transpose(2, 1, 0) for m in masks.values()], axis=-1)
-    if len(images) == 1 and geometry.slices[0].frame is not None:  # in the order of its frames
+    if len(images) == 1 and geometry.slices[0].frame is not None:
+        # The masks follow the order of the frames in the file, not that of the slices.
         stacked = stacked[np.argsort([s.frame or 0 for s in geometry.slices])]
-    found = highdicom.seg.Segmentation(
-        images,
-        (stacked > 0).astype(np.uint8),
-        highdicom.seg.SegmentationTypeValues.BINARY,
-        segments,
-        highdicom.UID(),
-        9000,
-        highdicom.UID(),
-        1,
-        "FLAME",
-        "flame predict",
-        __version__,
-        "none",
+    segmentation = highdicom.seg.Segmentation(
+        source_images=images,
+        pixel_array=(stacked > 0).astype(np.uint8),
+        segmentation_type=highdicom.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=segments,
+        series_instance_uid=highdicom.UID(),
+        series_number=9000,
+        sop_instance_uid=highdicom.UID(),
+        instance_number=1,
+        manufacturer="FLAME",
+        manufacturer_model_name="flame predict",
+        software_versions=__version__,
+        device_serial_number="none",
         series_description=description[:64],
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    found.save_as(path)
+    segmentation.save_as(path)
 
 
 def _image(path: Path) -> pydicom.Dataset:
-    """Read an image, and add the attributes that a SEG copies, empty where the export lost them."""
+    """Read an image, and add missing attributes that a SEG copies, with an empty value."""
     image = pydicom.dcmread(path)
     for keyword in _COPIED:
         if keyword not in image:

@@ -1,4 +1,4 @@
-"""The result of inspecting one series."""
+"""Defines the result of the inspection of one series."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -13,13 +13,13 @@ class SeriesReport:
     """One series with its sequence, its geometry and the reason to refuse it, if any.
 
     Args:
-        patient_id: PatientID (0010,0020), or the study where it is empty.
-        day: date of the acquisition; None where the header has none.
+        patient_id: PatientID (0010,0020), or the study if it is empty.
+        day: date of the acquisition; None if the header has none.
         series: the series.
         verdict: the recognised sequence.
-        geometry: the geometry; None where it is not valid.
-        refused: why the series is not used; empty where it is.
-        note: corrections and doubts, such as copies of slices that were removed.
+        geometry: the geometry; None if it is not valid.
+        refused: why the series is not used, with the remedy; empty if the series is used.
+        note: corrections and doubts, such as copies of instances that were removed.
         examination: number among the examinations of the day, from 0.
     """
 
@@ -39,9 +39,9 @@ class SeriesReport:
 
     @property
     def time(self) -> float:
-        """AcquisitionTime (0008,0032) of the first image, or SeriesTime, as a number HHMMSS.
+        """AcquisitionTime (0008,0032) of the first instance, or else SeriesTime, as HHMMSS number.
 
-        Infinity where both are missing.
+        Infinity if both are missing.
         """
         for keyword in ("AcquisitionTime", "SeriesTime"):
             text = str(self.series.header.get(keyword) or "")
@@ -53,10 +53,13 @@ class SeriesReport:
 
 
 def joined(*notes: str) -> str:
-    """Join notes into one line, without empty ones.
+    """Join notes into one line.
 
     Args:
-        notes: the notes.
+        *notes: the notes; empty ones are left out.
+
+    Returns:
+        The notes, separated by semicolons.
 
     Example:
         >>> joined("one copy removed", "", "end slices missing")

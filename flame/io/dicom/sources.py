@@ -1,4 +1,4 @@
-"""The source of a scan: a checked DICOM series or a NIfTI file."""
+"""Reads a scan from its source: a checked DICOM series or a NIfTI file."""
 
 from pathlib import Path
 
@@ -18,6 +18,9 @@ def read_source(source: Source, sequence: Sequence) -> Scan:
         source: DICOM series or NIfTI file.
         sequence: MRI sequence of the scan.
 
+    Returns:
+        Scan with float32 voxels, in voxel order, and an RAS+ affine in mm.
+
     Raises:
         UnreadableImage: the pixels cannot be read; the error names the file.
     """
@@ -25,10 +28,13 @@ def read_source(source: Source, sequence: Sequence) -> Scan:
 
 
 def source_paths(source: Source) -> list[Path]:
-    """Return the files of a source, each once, in order.
+    """Return the files of a source.
 
     Args:
         source: DICOM series or NIfTI file.
+
+    Returns:
+        Each file once, in the order of the slices.
     """
     if isinstance(source, Path):
         return [source]
@@ -36,13 +42,16 @@ def source_paths(source: Source) -> list[Path]:
 
 
 def source_layout(source: Source) -> str:
-    """Return a text for everything beyond the files' bytes that determines the volume.
+    """Describe what determines the volume besides the bytes of its files.
 
-    This is the affine, and the frame, slope and intercept of each slice; empty for a NIfTI file. It
-    is part of the hash by which a preprocessed session is recognised.
+    The text is part of the hash by which a preprocessed session is recognised.
 
     Args:
         source: DICOM series or NIfTI file.
+
+    Returns:
+        The affine, and the frame, slope and intercept of each slice, as text; empty for a NIfTI
+        file.
     """
     if isinstance(source, Path):
         return ""

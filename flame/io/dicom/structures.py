@@ -1,7 +1,7 @@
 """Reads the regions of RT Structure Sets as masks.
 
-A region is filled on its own grid, which follows its contour planes. Contours drawn on an oblique
-or differently spaced image thus keep their position; the mask is resampled to other grids later.
+A region is filled on its own grid, which follows its contour planes. Contours that were drawn on an
+oblique or differently spaced image therefore keep their position. Other modules resample the mask.
 """
 
 from pathlib import Path
@@ -18,21 +18,25 @@ from flame.core.imaging import LabelMap
 _PIXELS = 400
 """Pixels along the longer side of a region; a pixel has at least 0.2 and at most 1 mm."""
 _FLAT_MM = 0.1
-"""Largest distance of a contour point from its plane, in mm."""
+"""Largest accepted distance of a contour point from its plane, in mm."""
 _LPS = np.array([-1.0, -1.0, 1.0])
+"""Changes the axes of points from LPS+ to RAS+."""
 
 Points = NDArray[np.float64]
 """(n, 3) points in RAS+ mm."""
 
 
 def regions(header: Dataset) -> list[tuple[int, str]]:
-    """Return the number and name of each region of a structure set.
+    """List the regions of a structure set.
 
     Args:
         header: header of the RT Structure Set.
+
+    Returns:
+        ROINumber (3006,0022), -1 if it is missing, and ROIName (3006,0026) of each region.
     """
-    found = header.get("StructureSetROISequence") or []
-    return [(int(r.get("ROINumber", -1)), str(r.get("ROIName", ""))) for r in found]
+    items = header.get("StructureSetROISequence") or []
+    return [(int(r.get("ROINumber", -1)), str(r.get("ROIName", ""))) for r in items]
 
 
 def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
@@ -51,14 +55,14 @@ def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
             contours are open, not flat, not parallel or not evenly spaced.
     """
     header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-    drawn = [
+    frames = [
         str(r.get("ReferencedFrameOfReferenceUID", ""))
         for r in header.get("StructureSetROISequence") or []
         if r.get("ROINumber") == number
     ]
-    if not drawn:
-        raise UnreadableImage(path, "the structure set has no such region")
-    if set(drawn) != {frame_of_reference}:
+    if not frames:
+        raise UnreadableImage(path, f"the structure set has no region with ROINumber {number}")
+    if set(frames) != {frame_of_reference}:
         raise UnreadableImage(path, "its frame of reference is not that of the images")
     contours = [
         _points(path, contour)
@@ -69,19 +73,17 @@ def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
     ]
     if not contours:
         raise UnreadableImage(path, "the region has no contour")
-    return _filled(path, _once(contours))
-
-
-def _once(contours: list[Points]) -> list[Points]:
-    """Return the contours without exact copies, which would cut holes when filled by parity."""
-    seen: set[bytes] = set()
-    return [c for c in contours if not (c.tobytes() in seen or seen.add(c.tobytes()))]  # type: ignore[func-returns-value]
+    # Even-odd filling would turn the area of an exact copy into a hole.
+    unique = {contour.tobytes(): contour for contour in contours}
+    return _filled(path, list(unique.values()))
 
 
 def _points(path: Path, contour: Dataset) -> Points:
     kind = str(contour.get("ContourGeometricType"))
     if not kind.startswith(("CLOSED_PLANAR", "CLOSEDPLANAR")):
-        raise UnreadableImage(path, "its contours are not closed")
+        raise UnreadableImage(
+            path, f"ContourGeometricType (3006,0042) is {kind}: the contours are not closed"
+        )
     points = np.array(contour.get("ContourData") or [], float)
     if points.size < 9 or points.size % 3 or not np.isfinite(points).all():
         raise UnreadableImage(path, "a contour has fewer than three points")
@@ -90,18 +92,19 @@ def _points(path: Path, contour: Dataset) -> Points:
 
 def _filled(path: Path, contours: list[Points]) -> LabelMap:
     normal = _normal(contours)
-    basis = np.linalg.svd(normal[None])[2][1:]  # two in-plane directions
+    basis = np.linalg.svd(normal[None])[2][1:]  # two directions in the plane
     if np.linalg.det([*basis, normal]) < 0:
         basis = basis[::-1]
     heights = []
     for points in contours:
-        along = points @ normal
-        if np.ptp(along) > 2 * _FLAT_MM:
+        height = points @ normal
+        if np.ptp(height) > 2 * _FLAT_MM:
             raise UnreadableImage(path, "its contours are not flat, or not parallel to each other")
-        heights.append(float(along.mean()))
+        heights.append(float(height.mean()))
     planes, step = _planes(path, np.array(heights))
     flat = [points @ basis.T for points in contours]
-    low, high = np.vstack(flat).min(axis=0), np.vstack(flat).max(axis=0)
+    low = np.vstack(flat).min(axis=0)
+    high = np.vstack(flat).max(axis=0)
     pixel = float(np.clip((high - low).max() / _PIXELS, 0.2, 1.0))
     low = low - 0.5 * pixel
     size = np.ceil((high - low) / pixel).astype(int)
@@ -109,7 +112,8 @@ def _filled(path: Path, contours: list[Points]) -> LabelMap:
     for points, plane in zip(flat, planes, strict=True):
         voxels[:, :, plane] ^= _inside((points - low) / pixel, voxels.shape[:2])
     affine = np.eye(4)
-    affine[:3, 0], affine[:3, 1] = basis[0] * pixel, basis[1] * pixel
+    affine[:3, 0] = basis[0] * pixel
+    affine[:3, 1] = basis[1] * pixel
     affine[:3, 2] = normal * step
     affine[:3, 3] = low @ basis + normal * min(heights)
     return LabelMap(voxels.astype(np.uint8), affine)
@@ -129,7 +133,7 @@ def _planes(path: Path, heights: NDArray[np.float64]) -> tuple[NDArray[np.int_],
         raise UnreadableImage(path, "the region lies in one plane only and has no volume")
     step = float(gaps.min())
     if np.median(gaps) > 1.5 * step:
-        raise UnreadableImage(path, "most of its planes have no contour; draw every slice")
+        raise UnreadableImage(path, "most of its planes have no contour; draw one on every slice")
     planes = (heights - levels[0]) / step
     if np.abs(planes - np.rint(planes)).max() > 0.1:
         raise UnreadableImage(path, "its contour planes are not evenly spaced")
@@ -137,13 +141,13 @@ def _planes(path: Path, heights: NDArray[np.float64]) -> tuple[NDArray[np.int_],
 
 
 def _inside(points: Points, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Even-odd filling of one closed contour given in pixels."""
+    """Return a mask of one closed contour, in pixels, filled by the even-odd rule."""
     low = np.floor(points.min(axis=0)).astype(int).clip(0)
     high = np.ceil(points.max(axis=0)).astype(int) + 1
     grid = np.stack(np.meshgrid(*map(np.arange, low, high), indexing="ij"), axis=-1)
-    found = np.zeros(shape, bool)
+    mask = np.zeros(shape, bool)
     inner = Polygon(points, closed=False).contains_points(grid.reshape(-1, 2))
-    found[low[0] : high[0], low[1] : high[1]] = inner.reshape(grid.shape[:2])[
+    mask[low[0] : high[0], low[1] : high[1]] = inner.reshape(grid.shape[:2])[
         : shape[0] - low[0], : shape[1] - low[1]
     ]
-    return found
+    return mask

@@ -50,14 +50,16 @@ class EarlyStop(FineTune):
 
     def train(self, rows: Rows, adam: Adam) -> Array:
         """See ``FineTune``."""
-        (x, y, weight), slope = rows, self.slope(rows, self.corrections())
-        models, goes_on = self.models, np.ones(len(x), bool)
-        before = np.full(len(x), np.inf)
+        x, y, weight = rows
+        slope = self.slope(rows, self.corrections())
+        models = self.models
+        active = np.ones(len(x), bool)
+        last_loss = np.full(len(x), np.inf)
         for step in range(self.pace.local_steps):
             loss = (log_loss(self.network.logits(models, x), y) * shares(weight)).sum(axis=1)
-            fell = before - loss
-            goes_on &= ~((fell > 0) & (fell < self.least / (step + 1)))
-            adam.who = adam.who & goes_on
+            fall = last_loss - loss
+            active &= ~((fall > 0) & (fall < self.least / (step + 1)))
+            adam.who = adam.who & active
             models = adam.step(models, slope(models))
-            before = loss
+            last_loss = loss
         return models

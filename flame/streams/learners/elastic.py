@@ -20,7 +20,8 @@ class EWC(FineTune):
 
     The loss is the log loss on the newest batch plus strength / 2 * sum(F * (w - w_last)^2), where
     w_last are the weights after the last step. After each step F <- kept * F + the mean squared
-    gradient of its rows, the diagonal of the Fisher information.
+    gradient of its rows, the diagonal of the Fisher information. ``fisher`` (n, size) is F, and
+    ``anchor`` (n, size) is w_last.
 
     Args:
         strength: weight of the penalty, 0 or more.
@@ -62,22 +63,25 @@ class EWC(FineTune):
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
-        self._fisher, self._anchor = np.zeros(self.start.shape), self.start
+        self.fisher = np.zeros(self.start.shape)
+        self.anchor = self.start
 
     def gradient(self, models: Array, rows: Rows) -> Array:
         """See ``FineTune``."""
-        held = self.strength * self._fisher * (models - self._anchor)
-        return self.network.loss_gradient(models, *rows) + held
+        penalty = self.strength * self.fisher * (models - self.anchor)
+        return self.network.loss_gradient(models, *rows) + penalty
 
     def end(self, batch: Batch) -> None:
         """See ``FineTune``."""
         nodes, rows = batch.y.shape
-        each = np.repeat(self.models, rows, axis=0)
-        x, y = batch.x.reshape(nodes * rows, 1, *batch.x.shape[2:]), batch.y.reshape(-1, 1)
-        square = self.network.loss_gradient(each, x, y, batch.weight.reshape(-1, 1)) ** 2
+        model_of_row = np.repeat(self.models, rows, axis=0)
+        x = batch.x.reshape(nodes * rows, 1, *batch.x.shape[2:])
+        y = batch.y.reshape(-1, 1)
+        square = self.network.loss_gradient(model_of_row, x, y, batch.weight.reshape(-1, 1)) ** 2
         fisher = square.reshape(nodes, rows, -1).sum(axis=1)
         fisher /= np.maximum(batch.weight.sum(axis=1, keepdims=True), 1)
-        self._fisher, self._anchor = self.kept * self._fisher + fisher, self.models
+        self.fisher = self.kept * self.fisher + fisher
+        self.anchor = self.models
 
 
 @LEARNERS.register("lwf")
@@ -87,7 +91,7 @@ class LwF(FineTune):
 
     From the second step on, the loss is the log loss on the newest batch plus strength times the
     cross-entropy with the predictions of the last step's model on it. Both predictions are
-    softened: their logits are divided by the temperature.
+    softened, which means that their logits are divided by the temperature.
 
     Args:
         strength: weight of the cross-entropy, 0 or more.
@@ -129,10 +133,11 @@ class LwF(FineTune):
 
     def rows(self, batch: Batch) -> Rows:
         """See ``FineTune``."""
-        self._old = self._soft(self.network.logits(self.models, batch.x))
+        self._last_prediction = self._softened(self.network.logits(self.models, batch.x))
         return super().rows(batch)
 
-    def _soft(self, logits: Array) -> Array:
+    def _softened(self, logits: Array) -> Array:
+        """Return softened probabilities (n, m, classes - 1) of every class but the first."""
         return np.asarray(softmax(with_first(logits) / self.temperature, axis=-1)[..., 1:])
 
     def gradient(self, models: Array, rows: Rows) -> Array:
@@ -141,8 +146,9 @@ class LwF(FineTune):
         logits = self.network.logits(models, x)
         pull = self.network.pull(logits, y, weight)
         if self._steps:
-            off = (self._soft(logits) - self._old) * shares(weight)[..., None]
-            pull = pull + self.strength / self.temperature * off
+            difference = self._softened(logits) - self._last_prediction
+            difference = difference * shares(weight)[..., None]
+            pull = pull + self.strength / self.temperature * difference
         return self.network.gradient(models, x, pull)
 
     def end(self, batch: Batch) -> None:

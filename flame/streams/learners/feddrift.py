@@ -23,11 +23,11 @@ row trains."""
 @LEARNERS.register("feddrift")
 @dataclass
 class FedDrift(Learner):
-    """A node opens a new model where its best accuracy falls, and alike models are merged.
+    """A node opens a new model where its best accuracy falls, and similar models are merged.
 
     A node chooses the model that is most accurate on its newest batch. Where that accuracy is below
     the one of its batch before by more than ``drop``, it opens a new model from the initial
-    weights, which it trains alone for one step. Initial weights are a change to the authors' code,
+    weights, which it trains alone for one step. The initial weights differ from the authors' code,
     in which a new model starts from the best one and hardly learns its opposite.
 
     Models are then merged by complete linkage, cut at ``drop``. The distance of models i and j is
@@ -35,11 +35,14 @@ class FedDrift(Learner):
     those of j. FedDrift-Eager (``linkage`` off) opens one model for all nodes whose accuracy fell
     in a step, and merges nothing.
 
+    ``bank`` holds the models (size,). ``batches`` holds the rows of each step so far, and
+    ``labels`` the number (n,) of the model that each node's batch of the step trains.
+
     Args:
         drop: fall of accuracy that opens a model, and distance below which models are merged; it
             has to fit the data. The paper has 0.04 for SEA, 0.20 for SINE and 0.10 for CIRCLE.
         linkage: whether models are merged; False is FedDrift-Eager.
-        apart: whether each node begins with a model of its own. The authors' code has both.
+        apart: whether each node begins with its own model. The authors' code has both.
 
     Reference:
         Jothimurugesan 2023, arXiv:2206.00799.
@@ -73,52 +76,52 @@ class FedDrift(Learner):
             raise BadInput("methods.options.drop: between 0 and 1")
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
-        """See ``Learner``.
-
-        Raises:
-            BadInput: the exchange is not a server.
-        """
+        """See ``Learner``; raise BadInput where the exchange is not a server."""
         super().begin(network, exchange, pace, seed)
         if not isinstance(exchange, Server):
             raise BadInput("feddrift keeps its models at a server: set exchange = 'server'")
         self.bank: list[Array] = [self.start[0]] * (exchange.nodes if self.apart else 1)
-        self._seen: list[Rows] = []
-        self._labels: list[NDArray[np.int_]] = []
-        self._best = np.zeros(exchange.nodes)
+        self.batches: list[Rows] = []
+        self.labels: list[NDArray[np.int_]] = []
+        self._last_accuracy = np.zeros(exchange.nodes)
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
-        if self._seen and self.linkage:
-            self._merge()
-        last = self._labels[-1] if self._labels else np.arange(len(batch.x)) % len(self.bank)
+        if self.batches and self.linkage:
+            self.merge()
+        last = self.labels[-1] if self.labels else np.arange(len(batch.x)) % len(self.bank)
         chosen = self._choose(batch, last)
         self.alarms = chosen != last
-        self._seen.append((batch.x, batch.y, batch.weight))
-        self._labels.append(chosen)
+        self.batches.append((batch.x, batch.y, batch.weight))
+        self.labels.append(chosen)
         adams = [Adam(self.start.shape, self.pace.rate) for _ in self.bank]
-        rows = self._all()
-        for _, there in self.rounds(adams):
+        rows = self._labelled_rows()
+        for _, participating in self.rounds(adams):
             for model in range(len(self.bank)):
-                self._round(model, rows, adams[model], there)
-        theirs = np.stack([self.bank[model] for model in chosen])
-        self.models = np.where(there[:, None], theirs, self.models)
+                self._round(model, rows, adams[model], participating)
+        chosen_models = np.stack([self.bank[model] for model in chosen])
+        self.models = np.where(participating[:, None], chosen_models, self.models)
 
-    def _round(self, model: int, rows: Labelled, adam: Adam, there: NDArray[np.bool_]) -> None:
+    def _round(
+        self, model: int, rows: Labelled, adam: Adam, participating: NDArray[np.bool_]
+    ) -> None:
+        """Train a model for a round on the rows that have its label, and average it."""
         x, y, weight, labels = rows
-        weight = weight * (labels == model) * there[:, None]
+        weight = weight * (labels == model) * participating[:, None]
         counts = weight.sum(axis=1)
         if not counts.any():
             return
-        begun = np.tile(self.bank[model], (len(x), 1))
-        trained = self.network.descend(begun, x, y, weight, adam, self.pace.local_steps)
+        start = np.tile(self.bank[model], (len(x), 1))
+        trained = self.network.descend(start, x, y, weight, adam, self.pace.local_steps)
         self.bank[model] = counts @ trained / counts.sum()
         self.exchange.sends(self.network.size * (counts > 0))
 
-    def _all(self) -> Labelled:
-        x, y, weight = together(self._seen)
+    def _labelled_rows(self) -> Labelled:
+        """Return the rows of all batches so far, with the model that each row trains."""
+        x, y, weight = together(self.batches)
         labels = [
             np.tile(k[:, None], (1, rows[1].shape[1]))
-            for k, rows in zip(self._labels, self._seen, strict=True)
+            for k, rows in zip(self.labels, self.batches, strict=True)
         ]
         return x, y, weight, np.concatenate(labels, axis=1)
 
@@ -132,37 +135,39 @@ class FedDrift(Learner):
             ],
             axis=1,
         )
-        there = batch.there.any(axis=1)
-        scored = scores.max(axis=1)
-        chosen = np.where(there, scores.argmax(axis=1), last) if self._labels else last
-        fell = np.flatnonzero(there & (scored < self._best - self.drop))
-        self._best = np.where(there, scored, self._best)
-        for place, node in enumerate(fell):
+        has_rows = batch.exists.any(axis=1)
+        accuracy = scores.max(axis=1)
+        chosen = np.where(has_rows, scores.argmax(axis=1), last) if self.labels else last
+        dropped = np.flatnonzero(has_rows & (accuracy < self._last_accuracy - self.drop))
+        self._last_accuracy = np.where(has_rows, accuracy, self._last_accuracy)
+        for place, node in enumerate(dropped):
             if self.linkage or place == 0:
                 self.bank.append(self.start[0])
             chosen[node] = len(self.bank) - 1
         return np.asarray(chosen)
 
-    def _merge(self) -> None:
+    def merge(self) -> None:
         """Merge models that are nearly as accurate as each other on their rows."""
-        x, y, weight, labels = self._all()
+        x, y, weight, labels = self._labelled_rows()
         used = [m for m in range(len(self.bank)) if ((labels == m) * weight).any()]
-        counts = [weight * (labels == model) for model in used]
-        told = [self.network.probability(np.tile(self.bank[m], (len(x), 1)), x) for m in used]
-        right = [probability.argmax(axis=-1) == y for probability in told]
-        scores = np.array([[(r * c).sum() / c.sum() for r in right] for c in counts])  # rows, model
-        away = np.maximum(np.diag(scores) - scores, 0)
-        away = np.maximum(away, away.T)
-        group = np.arange(1, len(used) + 1)
+        weights = [weight * (labels == model) for model in used]
+        predicted = [self.network.probability(np.tile(self.bank[m], (len(x), 1)), x) for m in used]
+        correct = [probability.argmax(axis=-1) == y for probability in predicted]
+        # axes: model whose rows are predicted, model that predicts
+        scores = np.array([[(c * w).sum() / w.sum() for c in correct] for w in weights])
+        distance = np.maximum(np.diag(scores) - scores, 0)
+        distance = np.maximum(distance, distance.T)
+        cluster = np.arange(1, len(used) + 1)
         if len(used) > 1:
-            np.fill_diagonal(away, 0)
-            group = fcluster(linkage(squareform(away), "complete"), self.drop, "distance")
-        sizes = np.array([c.sum() for c in counts])
-        bank, of = list[Array](), dict[int, int]()
-        for name in np.unique(group):
-            members = np.flatnonzero(group == name)
-            of.update({used[m]: len(bank) for m in members})
+            np.fill_diagonal(distance, 0)
+            cluster = fcluster(linkage(squareform(distance), "complete"), self.drop, "distance")
+        sizes = np.array([w.sum() for w in weights])
+        bank: list[Array] = []
+        merged_into: dict[int, int] = {}
+        for number in np.unique(cluster):
+            members = np.flatnonzero(cluster == number)
+            merged_into.update({used[m]: len(bank) for m in members})
             merged = sum(sizes[m] * self.bank[used[m]] for m in members)
             bank.append(merged / sizes[members].sum())
         self.bank = bank
-        self._labels = [np.array([of.get(int(k), 0) for k in found]) for found in self._labels]
+        self.labels = [np.array([merged_into.get(int(k), 0) for k in row]) for row in self.labels]

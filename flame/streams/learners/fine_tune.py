@@ -45,50 +45,59 @@ class FineTune(Learner):
         """See ``Learner``."""
         rows = self.rows(batch)
         adam = Adam(self.models.shape, self.pace.rate)
-        for number, there in self.rounds([adam]):
+        for number, participating in self.rounds([adam]):
             self.models = self.exchange.given(self.models)
             trained = self.train(rows, adam)
             if number == 0:
                 self.divergence = apart(trained)
-            counts = batch.weight.sum(axis=1) * there
+            counts = batch.weight.sum(axis=1) * participating
             self.models = self.exchange.mix(self.models, trained, counts)
         self.end(batch)
 
     def rows(self, batch: Batch) -> Rows:
-        """Return the features, labels and weights that a step trains on.
+        """Choose the rows on which a step trains.
 
         Args:
             batch: the newest batch.
+
+        Returns:
+            Features, labels and weights; by default those of the newest batch.
         """
         return batch.x, batch.y, batch.weight
 
     def train(self, rows: Rows, adam: Adam) -> Array:
-        """Return the models (n, size) after the local training of a round.
+        """Train the models of all nodes locally for a round.
 
         Args:
             rows: features, labels and weights to train on.
             adam: the optimizer, whose moments last for the step.
+
+        Returns:
+            Models (n, size) after the training.
         """
         corrections = self.corrections()
         if not (any(c.linear or c.proximal for c in corrections) or self.has_gradient):
             return self.network.descend(self.models, *rows, adam, self.pace.local_steps)
-        models, slope = self.models, self.slope(rows, corrections)
+        models = self.models
+        slope = self.slope(rows, corrections)
         for _ in range(self.pace.local_steps):
             models = adam.step(models, slope(models))
         return models
 
     def corrections(self) -> list[Correction]:
-        """Return how the strategy changes each node's gradients in this round."""
+        """Return the strategy's change to the gradients of each node in this round."""
         return [self.exchange.correction(k) for k in range(self.exchange.nodes)]
 
     def slope(self, rows: Rows, corrections: Sequence[Correction]) -> Callable[[Array], Array]:
-        """Return a function from models to gradients (n, size), corrected for the strategy.
-
-        The gradient is ``gradient`` + linear + proximal * (w - w at the start of the round).
+        """Correct the gradient for the strategy of the server.
 
         Args:
             rows: features, labels and weights to train on.
             corrections: the correction of each node.
+
+        Returns:
+            A function from models (n, size) to gradients (n, size): ``gradient`` + linear +
+            proximal * (w - w at the start of the round).
         """
         linear = np.stack(
             [
@@ -96,8 +105,9 @@ class FineTune(Learner):
                 for c, m in zip(corrections, self.models, strict=True)
             ]
         )
-        proximal, begun = np.array([[c.proximal] for c in corrections]), self.models
-        return lambda models: self.gradient(models, rows) + linear + proximal * (models - begun)
+        proximal = np.array([[c.proximal] for c in corrections])
+        start = self.models
+        return lambda models: self.gradient(models, rows) + linear + proximal * (models - start)
 
     @property
     def has_gradient(self) -> bool:
@@ -105,16 +115,19 @@ class FineTune(Learner):
         return type(self).gradient is not FineTune.gradient
 
     def gradient(self, models: Array, rows: Rows) -> Array:
-        """Return the gradient (n, size) of a local step.
+        """Compute the gradient of a local step.
 
         Args:
             models: models (n, size).
             rows: features, labels and weights to train on.
+
+        Returns:
+            Gradient (n, size); by default that of the weighted mean log loss.
         """
         return self.network.loss_gradient(models, *rows)
 
     def end(self, batch: Batch) -> None:
-        """Remember what the next steps need; nothing by default.
+        """Store what the next steps need; by default nothing.
 
         Args:
             batch: the newest batch, after training.
@@ -147,6 +160,6 @@ class Scratch(FineTune):
 
     def rows(self, batch: Batch) -> Rows:
         """See ``FineTune``."""
-        here = np.asarray(batch.there.any(axis=1))
-        self.models = np.where(here[:, None], self.start, self.models)
+        has_rows = np.asarray(batch.exists.any(axis=1))
+        self.models = np.where(has_rows[:, None], self.start, self.models)
         return super().rows(batch)

@@ -18,7 +18,7 @@ class IFCA(Learner):
     """Clusters of nodes share models: node i trains the model argmin_c loss_c(newest batch of i).
 
     Each model is averaged over the nodes that chose it, weighted by rows; peers that did not choose
-    a model pass it on.
+    a model forward it. ``bank`` holds the models (n, size) of each cluster.
 
     Args:
         clusters: number of models.
@@ -55,32 +55,40 @@ class IFCA(Learner):
         super().begin(network, exchange, pace, seed)
         self._cluster = np.zeros(exchange.nodes, int)
         rngs = [np.random.default_rng([seed, 2, c]) for c in range(self.clusters)]
-        self._bank = [np.tile(network.start(rng), (exchange.nodes, 1)) for rng in rngs]
-        self.models = self._bank[0]
+        self.bank = [np.tile(network.start(rng), (exchange.nodes, 1)) for rng in rngs]
+        self.models = self.bank[0]
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
-        adams = [Adam(self.start.shape, self.pace.rate) for _ in self._bank]
-        for _, there in self.rounds(adams):
-            self._bank = [self.exchange.given(models) for models in self._bank]
-            chosen = self._chosen(batch)
-            for c, models in enumerate(self._bank):
-                weight = batch.weight * (there & (chosen == c))[:, None]
+        adams = [Adam(self.start.shape, self.pace.rate) for _ in self.bank]
+        for _, participating in self.rounds(adams):
+            self.bank = [self.exchange.given(models) for models in self.bank]
+            chosen = self.choose(batch)
+            for c, models in enumerate(self.bank):
+                weight = batch.weight * (participating & (chosen == c))[:, None]
                 trained = self.network.descend(
                     models, batch.x, batch.y, weight, adams[c], self.pace.local_steps
                 )
-                self._bank[c] = self.exchange.average(trained, weight.sum(axis=1))
-                mine = chosen == c if isinstance(self.exchange, Server) else True  # peers relay
-                self.exchange.sends(self.network.size * np.asarray(mine, float))
-        chosen = self._chosen(batch)
-        self.models = np.stack([self._bank[c][node] for node, c in enumerate(chosen)])
+                self.bank[c] = self.exchange.average(trained, weight.sum(axis=1))
+                sending = chosen == c if isinstance(self.exchange, Server) else True  # peers relay
+                self.exchange.sends(self.network.size * np.asarray(sending, float))
+        chosen = self.choose(batch)
+        self.models = np.stack([self.bank[c][node] for node, c in enumerate(chosen)])
 
-    def _chosen(self, batch: Batch) -> NDArray[np.int_]:
+    def choose(self, batch: Batch) -> NDArray[np.int_]:
+        """Choose the model with the lowest loss on each node's batch.
+
+        Args:
+            batch: the newest batch.
+
+        Returns:
+            Number (n,) of the model in ``bank``; a node without rows keeps its last one.
+        """
         share = shares(batch.weight)
         losses = [
             (log_loss(self.network.logits(models, batch.x), batch.y) * share).sum(axis=1)
-            for models in self._bank
+            for models in self.bank
         ]
-        there = batch.there.any(axis=1)
-        self._cluster = np.where(there, np.argmin(losses, axis=0), self._cluster)
+        has_rows = batch.exists.any(axis=1)
+        self._cluster = np.where(has_rows, np.argmin(losses, axis=0), self._cluster)
         return self._cluster

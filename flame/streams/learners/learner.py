@@ -1,4 +1,4 @@
-"""Learners: what trains the models of all nodes on one batch after another."""
+"""Learners, which train the models of all nodes on one batch after another."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,10 +31,13 @@ class Pace(Section):
     10.1137/130943170)."""
 
     def rate_of(self, number: int) -> float:
-        """Return the learning rate of a round.
+        """Compute the learning rate of a round.
 
         Args:
             number: number of the round in its step, from 0.
+
+        Returns:
+            The learning rate: ``rate``, or rate * (1 - number / rounds) where it is annealed.
 
         Example:
             >>> Pace(rounds=4, rate=0.2, annealed=True).rate_of(3)
@@ -46,17 +49,18 @@ class Pace(Section):
 class Learner:
     """A method that learns from a stream; a dataclass whose fields are its options.
 
-    ``models`` (n, size) are the models that the nodes predict with. ``alarms`` (n,) marks the nodes
-    that took the newest batch for another concept. ``divergence`` is the mean distance of the
-    nodes' models from their mean after the first local training of a step, before they were mixed.
+    ``models`` (n, size) are the models with which the nodes predict. ``alarms`` (n,) marks the
+    nodes that assigned the newest batch to another concept. ``divergence`` is the mean distance of
+    the nodes' models from their mean after the first local training of a step, before they were
+    mixed.
 
-    A learner with ``is_told`` uses the true concepts, which are only known in simulations. One that
-    is ``alarming`` raises alarms. One that ``mixes`` has one model for each node, which the
-    strategy or gossip method combines; the others average models by the rows that each node trained
-    on.
+    A learner with ``is_oracle`` uses the true concepts, which are only known in simulations. A
+    learner that is ``alarming`` raises alarms. A learner that ``mixes`` has one model for each
+    node, which the strategy or gossip method combines. The others average models by the rows that
+    each node trained on.
     """
 
-    is_told: ClassVar[bool] = False
+    is_oracle: ClassVar[bool] = False
     alarming: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     divergence: float = float("nan")
@@ -68,10 +72,12 @@ class Learner:
             network: the network to train.
             exchange: how nodes exchange models.
             pace: training of a step.
-            seed: decides the initial weights and what the learner draws.
+            seed: decides the initial weights and the random draws of the learner.
         """
-        self.network, self.exchange, self.pace = network, exchange, pace
-        rng = np.random.default_rng([seed, 1])  # not what the stream of the seed is drawn with
+        self.network = network
+        self.exchange = exchange
+        self.pace = pace
+        rng = np.random.default_rng([seed, 1])  # the stream of the seed has another generator
         self.start = np.tile(network.start(rng), (exchange.nodes, 1))
         self.models = self.start
         self.alarms = np.zeros(exchange.nodes, bool)
@@ -81,17 +87,18 @@ class Learner:
 
         Args:
             batch: the batch.
-            concept: true concept (n,) of each node, for learners with ``is_told``.
+            concept: true concept (n,) of each node, for learners with ``is_oracle``.
         """
         raise NotImplementedError
 
     def rounds(
         self, adams: Iterable[Adam], first: int = 0, many: int | None = None
     ) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        """Go through rounds of a step, setting the learning rate and the participating nodes.
+        """Go through rounds of a step, and set the learning rate and the participating nodes.
 
         Args:
-            adams: optimizers that get the rate of the round, and move the participating nodes only.
+            adams: optimizers, which receive the rate of the round and move the participating nodes
+                only.
             first: number of the first of these rounds in the step.
             many: number of rounds; None: all of the step.
 
@@ -100,25 +107,32 @@ class Learner:
         """
         last = self.pace.rounds if many is None else first + many
         for number in range(first, last):
-            there = self.exchange.next()
+            participating = self.exchange.next()
             for adam in adams:
-                adam.rate, adam.who = self.pace.rate_of(number), there
-            yield number, there
+                adam.rate = self.pace.rate_of(number)
+                adam.who = participating
+            yield number, participating
 
     def predict(self, x: Array) -> Array:
-        """Return the probability (n, m, classes) of each class.
+        """Predict the probability of each class.
 
         Args:
             x: features (n, m, ...).
+
+        Returns:
+            Probabilities (n, m, classes).
         """
         return self.network.probability(self.models, x)
 
 
 def apart(models: Array) -> float:
-    """Return the mean Euclidean distance of the nodes' models from their mean.
+    """Compute how far the nodes' models are apart.
 
     Args:
         models: models (n, size).
+
+    Returns:
+        The mean Euclidean distance of the models from their mean.
 
     Example:
         >>> apart(np.array([[0.0], [2.0]]))
@@ -131,11 +145,14 @@ LEARNERS: Registry[type[Learner]] = Registry("stream learner")
 
 
 def open_learner(name: str, options: Mapping[str, float]) -> Learner:
-    """Return a learner with its options.
+    """Open a learner by its name.
 
     Args:
         name: name of a registered learner.
         options: values of its options by name; the others have their defaults.
+
+    Returns:
+        The learner with its options, before ``begin``.
 
     Raises:
         BadInput: the learner or an option is unknown, or a value is wrong.

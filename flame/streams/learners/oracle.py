@@ -19,10 +19,10 @@ class Oracle(Learner):
     """One model for each concept, trained on all batches of the concept so far.
 
     A model starts from the initial weights. It is averaged over nodes, weighted by their rows of
-    its concept; a node without any passes the model on.
+    its concept; a node without such rows forwards the model.
 
     Example:
-        The second node has another concept, and both nodes predict their own.
+        The second node has another concept, and each node predicts its own concept.
 
         >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
         >>> from flame.streams.networks.mlp import MLP
@@ -40,30 +40,30 @@ class Oracle(Learner):
         True
     """
 
-    is_told = True
+    is_oracle = True
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
         self._bank: dict[int, Array] = {}
-        self._seen: list[Rows] = []
+        self._batches: list[Rows] = []
         self._concepts: list[NDArray[np.int_]] = []
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
-        self._seen.append((batch.x, batch.y, batch.weight))
+        self._batches.append((batch.x, batch.y, batch.weight))
         self._concepts.append(np.tile(concept[:, None], (1, batch.y.shape[1])))
-        x, y, weight = together(self._seen)
+        x, y, weight = together(self._batches)
         concepts = np.concatenate(self._concepts, axis=1)
         known = [int(c) for c in np.unique(concepts)]
         adams = {c: Adam(self.start.shape, self.pace.rate) for c in known}
-        for _, there in self.rounds(adams.values()):
+        for _, participating in self.rounds(adams.values()):
             for c in known:
                 models = self.exchange.given(self._bank.get(c, self.start))
-                counts = weight * (concepts == c) * there[:, None]
+                of_concept = weight * (concepts == c) * participating[:, None]
                 trained = self.network.descend(
-                    models, x, y, counts, adams[c], self.pace.local_steps
+                    models, x, y, of_concept, adams[c], self.pace.local_steps
                 )
-                self._bank[c] = self.exchange.average(trained, counts.sum(axis=1))
+                self._bank[c] = self.exchange.average(trained, of_concept.sum(axis=1))
                 self.exchange.sends(self.network.size)
         self.models = np.stack([self._bank[int(c)][node] for node, c in enumerate(concept)])

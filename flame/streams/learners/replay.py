@@ -18,9 +18,9 @@ class Reservoir:
 
     Args:
         nodes: number of nodes.
-        size: rows that are kept for each node.
+        size: number of rows that are kept for each node.
         shape: shape of the features of one row.
-        outputs: logits of one row.
+        outputs: number of logits of one row.
         seed: decides which rows are kept.
 
     Reference:
@@ -28,13 +28,16 @@ class Reservoir:
     """
 
     def __init__(self, nodes: int, size: int, shape: tuple[int, ...], outputs: int, seed: int):
-        self.x, self.y = np.zeros((nodes, size, *shape)), np.zeros((nodes, size), np.int64)
-        self.weight, self.logits = np.zeros((nodes, size)), np.zeros((nodes, size, outputs))
-        self._seen, self._rng = np.zeros(nodes, int), np.random.default_rng([seed, 3])
+        self.x = np.zeros((nodes, size, *shape))
+        self.y = np.zeros((nodes, size), np.int64)
+        self.weight = np.zeros((nodes, size))
+        self.logits = np.zeros((nodes, size, outputs))
+        self._offered = np.zeros(nodes, int)
+        self._rng = np.random.default_rng([seed, 3])
 
     @property
     def rows(self) -> Rows:
-        """Features, labels and weights of the sample; places still empty have weight 0."""
+        """Features, labels and weights of the sample; empty places have weight 0."""
         return self.x, self.y, self.weight
 
     def add(self, batch: Batch, logits: Array) -> None:
@@ -42,23 +45,27 @@ class Reservoir:
 
         Args:
             batch: the batch.
-            logits: logits (n, m, outputs) that each node's model gives its rows.
+            logits: logits (n, m, outputs) of the rows under each node's model.
         """
-        for node, row in np.argwhere(batch.there):
-            place = self._seen[node]
-            self._seen[node] += 1
+        for node, row in np.argwhere(batch.exists):
+            place = self._offered[node]
+            self._offered[node] += 1
             if place >= self.weight.shape[1]:
-                place = self._rng.integers(self._seen[node])
+                place = self._rng.integers(self._offered[node])
                 if place >= self.weight.shape[1]:
                     continue
-            self.x[node, place], self.y[node, place] = batch.x[node, row], batch.y[node, row]
-            self.weight[node, place], self.logits[node, place] = 1.0, logits[node, row]
+            self.x[node, place] = batch.x[node, row]
+            self.y[node, place] = batch.y[node, row]
+            self.weight[node, place] = 1.0
+            self.logits[node, place] = logits[node, row]
 
 
 @LEARNERS.register("replay")
 @dataclass
 class Replay(FineTune):
     """Trains on the newest batch together with a reservoir of old rows.
+
+    ``old`` is the reservoir; None before the first batch.
 
     Args:
         size: rows in the reservoir of each node.
@@ -92,13 +99,17 @@ class Replay(FineTune):
         self.old: Reservoir | None = None
 
     def reservoir(self, batch: Batch) -> Reservoir:
-        """Return the reservoir; the first call makes an empty one.
+        """Return the reservoir; the first call creates an empty one.
 
         Args:
             batch: a batch, for the shape of its rows.
+
+        Returns:
+            The reservoir of all nodes.
         """
         if self.old is None:
-            shape, outputs = batch.x.shape[2:], self.network.classes - 1
+            shape = batch.x.shape[2:]
+            outputs = self.network.classes - 1
             self.old = Reservoir(len(batch.x), self.size, shape, outputs, self.seed)
         return self.old
 
@@ -156,16 +167,16 @@ class AGEM(Replay):
         """See ``FineTune``."""
         assert self.old is not None
         slope = self.network.loss_gradient(models, *rows)
-        kept = self.network.loss_gradient(models, *self.old.rows)
-        along = (slope * kept).sum(axis=1, keepdims=True)
-        square = np.maximum((kept**2).sum(axis=1, keepdims=True), 1e-12)
-        return np.asarray(slope - np.minimum(along, 0) / square * kept)
+        reference = self.network.loss_gradient(models, *self.old.rows)
+        product = (slope * reference).sum(axis=1, keepdims=True)
+        square = np.maximum((reference**2).sum(axis=1, keepdims=True), 1e-12)
+        return np.asarray(slope - np.minimum(product, 0) / square * reference)
 
 
 @LEARNERS.register("der++")
 @dataclass
 class DERpp(Replay):
-    """DER++: old rows keep their labels, and the logits that the model gave them.
+    """DER++: old rows keep their labels and the logits that the model predicted for them.
 
     The loss is the log loss on the newest batch, plus on the reservoir alpha times the mean squared
     error of the logits and beta times the log loss.
@@ -213,10 +224,11 @@ class DERpp(Replay):
     def gradient(self, models: Array, rows: Rows) -> Array:
         """See ``FineTune``."""
         assert self.old is not None
-        slope, net = self.network.loss_gradient(models, *rows), self.network
+        net = self.network
+        slope = net.loss_gradient(models, *rows)
         x, y, weight = self.old.rows
         logits = net.logits(models, x)
         share = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1)
-        off = 2 * (logits - self.old.logits) * share[..., None] / logits.shape[-1]
-        pull = self.alpha * off + self.beta * net.pull(logits, y, weight)
+        error = 2 * (logits - self.old.logits) * share[..., None] / logits.shape[-1]
+        pull = self.alpha * error + self.beta * net.pull(logits, y, weight)
         return np.asarray(slope + net.gradient(models, x, pull))

@@ -17,11 +17,11 @@ from flame.streams.stream import Batch
 class ResetAndGate(Learner):
     """Nodes choose neighbours by the accuracy of their models on their own newest rows.
 
-    Reset: where a node's accuracy on a new batch is below that on its batch before by more than
-    ``drop``, it looks at the models of its neighbours and its own of earlier steps. It takes the
-    one that is most accurate on the new batch, if that is not below the threshold as well.
-    Otherwise it starts from the initial weights, and exchanges nothing for the first half of the
-    rounds.
+    Reset: a node resets where its accuracy on a new batch is below that on its batch before by more
+    than ``drop``. It evaluates the models of its neighbours and its own models of earlier steps on
+    the new batch. It continues from the most accurate of them, unless the accuracy of that one is
+    also below the threshold. Then it starts from the initial weights, and exchanges nothing for the
+    first half of the rounds.
 
     Gate: in each round node i averages the models j with accuracy_ij >= accuracy_ii - ``gate`` on
     the newest rows of i. In the first half of the rounds every node's own model has weight 1 before
@@ -65,29 +65,31 @@ class ResetAndGate(Learner):
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
         self._earlier: list[Array] = []
-        self._best = np.zeros(exchange.nodes)
+        self._last_accuracy = np.zeros(exchange.nodes)
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
-        own = self._accuracy(self.models, batch)
-        alone = self._reset(batch, own) if self._earlier else np.zeros(len(self.models), bool)
-        self._best = np.where(batch.there.any(axis=1), own, self._best)
+        accuracy = self._accuracy(self.models, batch)
+        alone = self._reset(batch, accuracy) if self._earlier else np.zeros(len(self.models), bool)
+        self._last_accuracy = np.where(batch.exists.any(axis=1), accuracy, self._last_accuracy)
         adam = Adam(self.models.shape, self.pace.rate)
-        weights = (batch.x, batch.y, batch.weight)
+        rows = (batch.x, batch.y, batch.weight)
         for number, _ in self.rounds([adam]):
-            trained = self.network.descend(self.models, *weights, adam, self.pace.local_steps)
-            heard = self._gated(trained, batch)
+            trained = self.network.descend(self.models, *rows, adam, self.pace.local_steps)
+            weights = self._gated(trained, batch)
             if number < self.pace.rounds // 2:
-                heard[alone] = heard[:, alone] = 0
-                np.fill_diagonal(heard, 1)
-            self.models = heard @ trained / heard.sum(axis=1, keepdims=True)
+                weights[alone] = 0
+                weights[:, alone] = 0
+                np.fill_diagonal(weights, 1)
+            self.models = weights @ trained / weights.sum(axis=1, keepdims=True)
             self.exchange.sends(self.network.size)
         self._earlier.append(self.models)
 
     def _accuracy(self, models: Array, batch: Batch) -> Array:
+        """Return the accuracy (n,) of each node's model on its rows."""
         return self.network.accuracy(models, batch.x, batch.y, batch.weight)
 
-    def _of_each(self, models: Array, batch: Batch) -> Array:
+    def _pairwise_accuracy(self, models: Array, batch: Batch) -> Array:
         """Return the accuracy (n, n) of the model of node j on the rows of node i."""
         n = len(models)
         return np.stack(
@@ -95,25 +97,28 @@ class ResetAndGate(Learner):
         )
 
     def _gated(self, models: Array, batch: Batch) -> Array:
-        scores = self._of_each(models, batch)
-        near = scores >= np.diag(scores)[:, None] - self.gate
+        """Return the weights (n, n) with which nodes average the models that pass the gate."""
+        accuracy = self._pairwise_accuracy(models, batch)
+        passes = accuracy >= np.diag(accuracy)[:, None] - self.gate
         now = self.exchange.now
-        heard = np.where(now.arrived & near, now.weights, 0.0)
-        np.fill_diagonal(heard, np.diag(now.weights))
-        return heard
+        weights = np.where(now.arrived & passes, now.weights, 0.0)
+        np.fill_diagonal(weights, np.diag(now.weights))
+        return weights
 
-    def _reset(self, batch: Batch, own: Array) -> NDArray[np.bool_]:
+    def _reset(self, batch: Batch, accuracy: Array) -> NDArray[np.bool_]:
         """Replace models whose accuracy dropped; return which nodes start from initial weights."""
-        dropped = batch.there.any(axis=1) & (own < self._best - self.drop)
-        heard = self.exchange.now.arrived & (self.exchange.now.weights > 0)
-        others = np.where(heard, self._of_each(self.models, batch), -1.0)
-        snapshots = np.stack([self._accuracy(models, batch) for models in self._earlier], axis=1)
-        choices = np.hstack([others, snapshots])
-        models, n = self.models.copy(), len(own)
-        afresh = dropped & (choices.max(axis=1) < self._best - self.drop)
+        dropped = batch.exists.any(axis=1) & (accuracy < self._last_accuracy - self.drop)
+        received = self.exchange.now.arrived & (self.exchange.now.weights > 0)
+        of_neighbours = np.where(received, self._pairwise_accuracy(self.models, batch), -1.0)
+        of_earlier = np.stack([self._accuracy(models, batch) for models in self._earlier], axis=1)
+        choices = np.hstack([of_neighbours, of_earlier])
+        models = self.models.copy()
+        n = len(accuracy)
+        from_start = dropped & (choices.max(axis=1) < self._last_accuracy - self.drop)
         for node in np.flatnonzero(dropped):
             best = int(choices[node].argmax())
             source = self.models[best] if best < n else self._earlier[best - n][node]
-            models[node] = self.start[node] if afresh[node] else source
-        self.models, self.alarms = models, dropped
-        return np.asarray(afresh)
+            models[node] = self.start[node] if from_start[node] else source
+        self.models = models
+        self.alarms = dropped
+        return np.asarray(from_start)

@@ -11,12 +11,18 @@ from flame.streams.learners.learner import LEARNERS, Pace
 from flame.streams.networks.base import Network
 from flame.streams.stream import Batch
 
+_LOWEST_WEIGHT = 0.01
+"""Weight of a row below which ``decay`` drops its batch."""
+
 
 def together(parts: list[Rows]) -> Rows:
-    """Return the rows of several batches side by side.
+    """Concatenate the rows of several batches at each node.
 
     Args:
         parts: features (n, m, ...), labels (n, m) and weights (n, m) of each batch.
+
+    Returns:
+        Features, labels and weights whose m is the sum over the batches.
     """
     x, y, weight = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
     return x, y, weight
@@ -66,9 +72,9 @@ class Window(FineTune):
 @LEARNERS.register("decay")
 @dataclass
 class Decay(Window):
-    """Trains on earlier batches with falling weights: a row of age t has weight kept^t.
+    """Trains on earlier batches with falling weights: a row that is t steps old has weight kept^t.
 
-    A batch is forgotten once its weight is below 0.01.
+    A batch is dropped once its weight is below 0.01.
 
     Args:
         kept: share of its weight that a row keeps at each step, between 0 and 1.
@@ -99,7 +105,7 @@ class Decay(Window):
 
     def rows(self, batch: Batch) -> Rows:
         """See ``FineTune``."""
-        enough = int(np.ceil(np.log(0.01) / np.log(self.kept)))
+        steps = int(np.ceil(np.log(_LOWEST_WEIGHT) / np.log(self.kept)))
         older = [(x, y, self.kept * weight) for x, y, weight in self.seen]
-        self.seen = [*older, FineTune.rows(self, batch)][-enough:]
+        self.seen = [*older, FineTune.rows(self, batch)][-steps:]
         return together(self.seen)

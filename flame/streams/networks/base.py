@@ -1,4 +1,4 @@
-"""Networks whose parameters of all nodes are one matrix, and what trains them."""
+"""Networks whose parameters of all nodes are one matrix, and the optimizer that trains them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,20 +6,23 @@ from scipy.special import log_softmax, softmax
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
-FAST, SLOW, TINY = 0.9, 0.999, 1e-8
-"""Adam's decay rates of the first and the second moment, and the number that keeps its divisor
-above 0: the defaults of Kingma 2015."""
+FAST = 0.9
+"""Adam's decay rate of the first moment, the default of Kingma 2015."""
+SLOW = 0.999
+"""Adam's decay rate of the second moment, the default of Kingma 2015."""
+TINY = 1e-8
+"""Number that keeps Adam's divisor above 0, the default of Kingma 2015."""
 
 
 class Network:
     """A classifier that computes and trains the models of all nodes at once.
 
     The first class always has the logit 0, so a network computes the logits of the other classes.
-    ``size`` is the number of parameters. The last ``head`` of them are the last layer; the ones
+    ``size`` is the number of parameters. The last ``head`` parameters are the last layer, and those
     before are the representation.
 
     Shapes for n nodes with m rows each: parameters (n, size), features (n, m, ...), labels (n, m)
-    from 0 on, row weights (n, m), logits (n, m, classes - 1). Real numbers are float64. A row of
+    from 0, row weights (n, m), logits (n, m, classes - 1). Real numbers are float64. A row of
     weight 0 is ignored.
     """
 
@@ -33,66 +36,85 @@ class Network:
         return self.size - self.head
 
     def start(self, rng: np.random.Generator) -> Array:
-        """Return initial parameters (size,).
+        """Draw initial parameters.
 
         Args:
             rng: draws the parameters.
+
+        Returns:
+            Parameters (size,) of one model.
         """
         raise NotImplementedError
 
     def logits(self, parameters: Array, x: Array) -> Array:
-        """Return the logits (n, m, classes - 1) of every class but the first.
+        """Compute the logits of every class but the first.
 
         Args:
             parameters: parameters (n, size).
             x: features (n, m, ...).
+
+        Returns:
+            Logits (n, m, classes - 1).
         """
         raise NotImplementedError
 
     def gradient(self, parameters: Array, x: Array, pull: Array) -> Array:
-        """Return the gradient (n, size) of sum(pull * logits) with respect to the parameters.
+        """Compute the gradient of sum(pull * logits) with respect to the parameters.
 
         Args:
             parameters: parameters (n, size).
             x: features (n, m, ...).
             pull: derivative (n, m, classes - 1) of a loss with respect to the logits.
+
+        Returns:
+            Gradient (n, size).
         """
         raise NotImplementedError
 
     def probability(self, parameters: Array, x: Array) -> Array:
-        """Return the probability (n, m, classes) of each class.
+        """Compute the probability of each class.
 
         Args:
             parameters: parameters (n, size).
             x: features (n, m, ...).
+
+        Returns:
+            Probabilities (n, m, classes).
         """
         return np.asarray(softmax(with_first(self.logits(parameters, x)), axis=-1))
 
     def accuracy(self, parameters: Array, x: Array, y: Labels, weight: Array) -> Array:
-        """Return the share (n,) of rows that each node predicts correctly; 0 without rows.
+        """Compute the share of rows that each node predicts correctly.
 
         Args:
             parameters: parameters (n, size).
             x: features (n, m, ...).
             y: labels (n, m).
             weight: weight (n, m) of each row.
+
+        Returns:
+            Weighted share (n,); 0 without rows.
         """
-        told = with_first(self.logits(parameters, x)).argmax(axis=-1)
-        return np.asarray(((told == y) * weight).sum(axis=1) / np.maximum(weight.sum(axis=1), 1))
+        predicted = with_first(self.logits(parameters, x)).argmax(axis=-1)
+        correct = ((predicted == y) * weight).sum(axis=1)
+        return np.asarray(correct / np.maximum(weight.sum(axis=1), 1))
 
     def loss_gradient(self, parameters: Array, x: Array, y: Labels, weight: Array) -> Array:
-        """Return the gradient (n, size) of each node's weighted mean log loss.
+        """Compute the gradient of each node's weighted mean log loss.
 
         Args:
             parameters: parameters (n, size).
             x: features (n, m, ...).
             y: labels (n, m).
             weight: weight (n, m) of each row.
+
+        Returns:
+            Gradient (n, size).
         """
         return self.gradient(parameters, x, self.pull(self.logits(parameters, x), y, weight))
 
     def pull(self, logits: Array, y: Labels, weight: Array) -> Array:
-        """Return the derivative (n, m, classes - 1) of the weighted mean log loss by the logits.
+        """Compute the derivative of the weighted mean log loss with respect to the logits.
 
         It is (probability - one-hot label) times the row's share of the weights of its node.
 
@@ -100,16 +122,17 @@ class Network:
             logits: logits (n, m, classes - 1).
             y: labels (n, m).
             weight: weight (n, m) of each row.
+
+        Returns:
+            Derivative (n, m, classes - 1).
         """
-        off = softmax(with_first(logits), axis=-1)[..., 1:] - one_hot(y, self.classes)[..., 1:]
-        return np.asarray(off * shares(weight)[..., None])
+        error = softmax(with_first(logits), axis=-1)[..., 1:] - one_hot(y, self.classes)[..., 1:]
+        return np.asarray(error * shares(weight)[..., None])
 
     def descend(
         self, parameters: Array, x: Array, y: Labels, weight: Array, adam: "Adam", steps: int
     ) -> Array:
-        """Return the parameters (n, size) after full-batch steps of Adam on the log loss.
-
-        Nodes without a row keep their parameters.
+        """Take full-batch steps of Adam on the log loss.
 
         Args:
             parameters: parameters (n, size) to start from.
@@ -118,22 +141,28 @@ class Network:
             weight: weight (n, m) of each row.
             adam: the optimizer; its moments are updated.
             steps: number of steps.
+
+        Returns:
+            Parameters (n, size) after the steps. Nodes without a row keep their parameters.
         """
-        everybody = adam.who
-        adam.who = everybody & weight.any(axis=1)
+        moving = adam.who
+        adam.who = moving & weight.any(axis=1)
         for _ in range(steps):
             gradient = self.loss_gradient(parameters, x, y, weight)
             gradient[:, : adam.frozen] = 0
             parameters = adam.step(parameters, gradient)
-        adam.who = everybody
+        adam.who = moving
         return parameters
 
 
 def with_first(logits: Array) -> Array:
-    """Return logits (..., classes), with the 0 of the first class put in front.
+    """Put the logit 0 of the first class in front of the other logits.
 
     Args:
         logits: logits (..., classes - 1) of the other classes.
+
+    Returns:
+        Logits (..., classes).
 
     Example:
         >>> with_first(np.array([[1.0, 2.0]])).tolist()
@@ -143,20 +172,26 @@ def with_first(logits: Array) -> Array:
 
 
 def one_hot(y: Labels, classes: int) -> Array:
-    """Return labels as an array (..., classes) of 0 and 1.
+    """Encode labels as arrays of 0 and 1.
 
     Args:
-        y: labels (...) from 0 on.
+        y: labels (...) from 0.
         classes: number of classes.
+
+    Returns:
+        Array (..., classes) with 1 at the label.
     """
     return np.eye(classes)[y]
 
 
 def shares(weight: Array) -> Array:
-    """Return the weights of rows (n, m) as shares that sum to 1 over each node.
+    """Scale the weights of rows so that they sum to 1 over each node.
 
     Args:
-        weight: weights (n, m); the shares of a node whose weights are all 0 are 0.
+        weight: weights (n, m).
+
+    Returns:
+        Shares (n, m); 0 where all weights of the node are 0.
 
     Example:
         >>> shares(np.array([[1.0, 3.0], [0.0, 0.0]])).tolist()
@@ -167,14 +202,17 @@ def shares(weight: Array) -> Array:
 
 
 def log_likelihood(probability: Array, y: Labels, floor: float) -> Array:
-    """Return the log probability (n, m) of labels, smoothed so that it is finite.
+    """Compute the log probability of labels, smoothed so that it is finite.
 
     A probability p becomes (1 - classes * floor) * p + floor.
 
     Args:
         probability: probabilities (..., classes).
         y: labels (...).
-        floor: probability that every class gets; a number, or an array that fits the labels.
+        floor: probability added for every class; a number, or an array that fits the labels.
+
+    Returns:
+        Log probability (...) of each label in nats.
 
     Example:
         0.8 * 0.75 + 0.1 is 0.7.
@@ -184,23 +222,26 @@ def log_likelihood(probability: Array, y: Labels, floor: float) -> Array:
         [[0.7]]
     """
     classes = probability.shape[-1]
-    told = np.take_along_axis(probability, y[..., None], axis=-1)[..., 0]
-    return np.asarray(np.log((1 - classes * floor) * told + floor))
+    of_label = np.take_along_axis(probability, y[..., None], axis=-1)[..., 0]
+    return np.asarray(np.log((1 - classes * floor) * of_label + floor))
 
 
 def log_loss(logits: Array, y: Labels) -> Array:
-    """Return the log loss (n, m) of each row.
+    """Compute the log loss of each row.
 
     Args:
         logits: logits (n, m, classes - 1) of every class but the first.
         y: labels (n, m).
 
+    Returns:
+        Log loss (n, m) in nats.
+
     Example:
         >>> log_loss(np.array([[[0.0]]]), np.array([[1]])).round(3).tolist()  # log 2
         [[0.693]]
     """
-    told = log_softmax(with_first(logits), axis=-1)
-    return np.asarray(-np.take_along_axis(told, y[..., None], axis=-1)[..., 0])
+    log_probability = log_softmax(with_first(logits), axis=-1)
+    return np.asarray(-np.take_along_axis(log_probability, y[..., None], axis=-1)[..., 0])
 
 
 class Adam:
@@ -211,7 +252,7 @@ class Adam:
     Args:
         shape: shape (n, size) of the parameters.
         rate: learning rate; ``rate`` may later become an array (n, 1), a rate for each node.
-        frozen: the first so many parameters stay as they are in ``Network.descend``.
+        frozen: number of the first parameters that ``Network.descend`` leaves unchanged.
 
     Reference:
         Kingma 2015, arXiv:1412.6980.
@@ -229,14 +270,18 @@ class Adam:
         self.rate: float | Array = rate
         self.steps = 0
         self.who = np.ones(shape[0], bool)
-        self.mean, self.square = np.zeros(shape), np.zeros(shape)
+        self.mean = np.zeros(shape)
+        self.square = np.zeros(shape)
 
     def step(self, parameters: Array, gradient: Array) -> Array:
-        """Return the parameters (n, size) after one step.
+        """Take one step against the gradient.
 
         Args:
             parameters: parameters (n, size).
             gradient: gradient (n, size) of the loss.
+
+        Returns:
+            Parameters (n, size) after the step.
         """
         self.steps += 1
         who = self.who[:, None]

@@ -12,12 +12,12 @@ from flame.streams.networks.base import Array, Network
 class ImageNetwork(Network):
     """Two convolutions with a pooling between them, the mean over the image, and a dense layer.
 
-    Images are square, and come as rows of their pixels in row-major order. The models of the nodes
-    are computed one after another, in float32.
+    Images are square. A row holds the pixels of an image in row-major order. The models of the
+    nodes are computed one after another, in float32.
 
     Args:
-        pixels: features of a row: the number of pixels of an image.
-        filters: filters of the first convolution; the second one has twice as many.
+        pixels: number of pixels of an image, which are the features of a row.
+        filters: filters of the first convolution; the second convolution has twice as many.
         classes: number of classes.
 
     Raises:
@@ -26,15 +26,18 @@ class ImageNetwork(Network):
     Example:
         >>> ImageNetwork(pixels=15, filters=4, classes=2)
         Traceback (most recent call last):
-        flame.core.errors.BadInput: network = 'image': rows of 15 features are no square image
+        flame.core.errors.BadInput: network = 'image': 15 features of a row are not a square image
     """
 
     def __init__(self, pixels: int, filters: int, classes: int) -> None:
-        self.side, self.filters, self.classes = round(pixels**0.5), filters, classes
+        self.side = round(pixels**0.5)
+        self.filters = filters
+        self.classes = classes
         if self.side**2 != pixels:
-            raise BadInput(f"network = 'image': rows of {pixels} features are no square image")
+            raise BadInput(f"network = 'image': {pixels} features of a row are not a square image")
         sizes = [int(np.prod(w.shape)) for w in self._model.trainable_variables]
-        self.size, self.head = sum(sizes), sum(sizes[-2:])
+        self.size = sum(sizes)
+        self.head = sum(sizes[-2:])
 
     @cached_property
     def _model(self) -> Any:
@@ -53,17 +56,20 @@ class ImageNetwork(Network):
         )
 
     def start(self, rng: np.random.Generator) -> Array:
-        """Return parameters (size,): Glorot's normal weights, and biases of 0.
+        """Draw Glorot's normal weights, with biases of 0.
 
         Args:
             rng: draws the parameters.
+
+        Returns:
+            Parameters (size,) of one model.
         """
         parts = []
         for variable in self._model.trainable_variables:
             shape = variable.shape
             field = int(np.prod(shape[:-2]))
-            spread = np.sqrt(2 / (field * sum(shape[-2:]))) if len(shape) > 1 else 0.0
-            parts.append(rng.normal(size=shape).ravel() * spread)
+            deviation = np.sqrt(2 / (field * sum(shape[-2:]))) if len(shape) > 1 else 0.0
+            parts.append(rng.normal(size=shape).ravel() * deviation)
         return np.concatenate(parts)
 
     @cached_property
@@ -99,16 +105,16 @@ class ImageNetwork(Network):
 
     def logits(self, parameters: Array, x: Array) -> Array:
         """See ``Network``."""
-        found = [
+        logits = [
             self._forward(p.astype(np.float32), self._images(rows)).numpy()
             for p, rows in zip(parameters, x, strict=True)
         ]
-        return np.stack(found).astype(float)
+        return np.stack(logits).astype(float)
 
     def gradient(self, parameters: Array, x: Array, pull: Array) -> Array:
         """See ``Network``."""
-        found = [
-            self._backward(p.astype(np.float32), self._images(rows), off.astype(np.float32)).numpy()
-            for p, rows, off in zip(parameters, x, pull, strict=True)
+        gradients = [
+            self._backward(p.astype(np.float32), self._images(rows), g.astype(np.float32)).numpy()
+            for p, rows, g in zip(parameters, x, pull, strict=True)
         ]
-        return np.stack(found).astype(float)
+        return np.stack(gradients).astype(float)

@@ -1,6 +1,6 @@
 """A network with one hidden layer for tables, compiled with numba.
 
-Streams train thousands of these small networks, so forward and backward pass are written as loops.
+Streams train thousands of these small networks, so the forward and the backward pass are loops.
 """
 
 from collections.abc import Callable
@@ -48,12 +48,16 @@ class MLP(Network):
         return (self.hidden + 1) * (self.classes - 1)
 
     def start(self, rng: np.random.Generator) -> Array:
-        """Return parameters (size,), uniform in +- 1 / sqrt(inputs of the layer) as in PyTorch.
+        """Draw parameters uniformly in +- 1 / sqrt(inputs of the layer), as PyTorch does.
 
         Args:
             rng: draws the parameters.
+
+        Returns:
+            Parameters (size,) of one model.
         """
-        first, last = self.features**-0.5, self.hidden**-0.5
+        first = self.features**-0.5
+        last = self.hidden**-0.5
         inner = (self.features + 1) * self.hidden
         return np.concatenate(
             [rng.uniform(-first, first, inner), rng.uniform(-last, last, self.size - inner)]
@@ -71,10 +75,10 @@ class MLP(Network):
         self, parameters: Array, x: Array, y: Labels, weight: Array, adam: Adam, steps: int
     ) -> Array:
         """See ``Network``. The learning rate is one number for all nodes."""
-        found = parameters.copy()
+        trained = parameters.copy()
         share = shares(weight) * adam.who[:, None]
         _descend(
-            found,
+            trained,
             x,
             y,
             share,
@@ -88,7 +92,7 @@ class MLP(Network):
             adam.frozen,
         )
         adam.steps += steps
-        return found
+        return trained
 
 
 _FASTMATH = {"nsz", "arcp", "contract", "reassoc"}
@@ -107,8 +111,11 @@ def _inlined(function: Callable[..., Any]) -> Any:
 @_inlined
 def _forward(p, x, units, logits):  # type: ignore[no-untyped-def]
     """Compute units (hidden, m) and logits (outputs, m) of one node from x (features, m)."""
-    features, (hidden, rows), outputs = len(x), units.shape, len(logits)
-    bias, last = features * hidden, (features + 1) * hidden
+    features = len(x)
+    hidden, rows = units.shape
+    outputs = len(logits)
+    bias = features * hidden
+    last = (features + 1) * hidden
     for o in range(outputs):
         for m in range(rows):
             logits[o, m] = p[last + hidden * outputs + o]
@@ -128,14 +135,18 @@ def _forward(p, x, units, logits):  # type: ignore[no-untyped-def]
 @_inlined
 def _backward(p, x, units, pull, back, slope):  # type: ignore[no-untyped-def]
     """Write the gradient of sum(pull * logits) to ``slope``; ``back`` (m,) is a work array."""
-    features, (hidden, rows), outputs = len(x), units.shape, len(pull)
-    bias, last = features * hidden, (features + 1) * hidden
+    features = len(x)
+    hidden, rows = units.shape
+    outputs = len(pull)
+    bias = features * hidden
+    last = (features + 1) * hidden
     for o in range(outputs):
         slope[last + hidden * outputs + o] = pull[o].sum()
     for h in range(hidden):
         back[:] = 0.0
         for o in range(outputs):
-            total, weight = 0.0, p[last + o * hidden + h]
+            total = 0.0
+            weight = p[last + o * hidden + h]
             for m in range(rows):
                 total += pull[o, m] * units[h, m]
                 back[m] += pull[o, m] * weight
@@ -155,25 +166,28 @@ def _backward(p, x, units, pull, back, slope):  # type: ignore[no-untyped-def]
 @_compiled
 def _logits(parameters, x, hidden, outputs):  # type: ignore[no-untyped-def]
     nodes, rows, _ = x.shape
-    found = np.empty((nodes, rows, outputs))
-    units, logits = np.empty((hidden, rows)), np.empty((outputs, rows))
+    logits_of_nodes = np.empty((nodes, rows, outputs))
+    units = np.empty((hidden, rows))
+    logits = np.empty((outputs, rows))
     for n in range(nodes):
         _forward(parameters[n], x[n].T.copy(), units, logits)
-        found[n] = logits.T
-    return found
+        logits_of_nodes[n] = logits.T
+    return logits_of_nodes
 
 
 @_compiled
 def _gradient(parameters, x, pull, hidden):  # type: ignore[no-untyped-def]
     nodes, rows, _ = x.shape
     outputs = pull.shape[2]
-    found = np.empty(parameters.shape)
-    units, logits, back = np.empty((hidden, rows)), np.empty((outputs, rows)), np.empty(rows)
+    gradient = np.empty(parameters.shape)
+    units = np.empty((hidden, rows))
+    logits = np.empty((outputs, rows))
+    back = np.empty(rows)
     for n in range(nodes):
         columns = x[n].T.copy()
         _forward(parameters[n], columns, units, logits)
-        _backward(parameters[n], columns, units, pull[n].T.copy(), back, found[n])
-    return found
+        _backward(parameters[n], columns, units, pull[n].T.copy(), back, gradient[n])
+    return gradient
 
 
 @_inlined
@@ -203,14 +217,19 @@ def _descend(  # type: ignore[no-untyped-def]
         rows = len(counts)
         if rows == 0:
             continue
-        p, columns = parameters[n], x[n][counts].T.copy()
+        p = parameters[n]
+        columns = x[n][counts].T.copy()
+        # Two assignments would compile to another sequence of instructions.
         labels, shared = y[n][counts], share[n][counts]
-        units, logits, back = np.empty((hidden, rows)), np.empty((outputs, rows)), np.empty(rows)
+        units = np.empty((hidden, rows))
+        logits = np.empty((outputs, rows))
+        back = np.empty(rows)
         for step in range(done + 1, done + steps + 1):
             _forward(p, columns, units, logits)
             _softmax_pull(logits, labels, shared)
             _backward(p, columns, units, logits, back, slope)
-            fast, slow = 1 - FAST**step, 1 - SLOW**step
+            fast = 1 - FAST**step
+            slow = 1 - SLOW**step
             for i in range(frozen, len(slope)):
                 mean[n, i] = FAST * mean[n, i] + (1 - FAST) * slope[i]
                 square[n, i] = SLOW * square[n, i] + (1 - SLOW) * slope[i] ** 2

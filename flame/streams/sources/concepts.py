@@ -1,8 +1,8 @@
-"""Synthetic concepts that a stream changes between: features and labels with a known truth.
+"""Synthetic concepts between which a stream changes: features and labels with a known truth.
 
 ``sine``, ``circle``, ``sea``, ``stagger`` and ``hyperplane`` are boundaries in a few features.
-``digits-turned`` and ``digits-swapped`` are the handwritten digits of UCI that come with
-scikit-learn, turned by quarters of a circle, or with pairs of labels swapped.
+``digits-turned`` and ``digits-swapped`` are the handwritten digits of UCI that are part of
+scikit-learn, rotated by quarters of a circle, or with pairs of labels swapped.
 
 Reference:
     SINE and CIRCLE as in Jothimurugesan 2023 (FedDrift, arXiv:2206.00799) and Gama 2004, SEA as in
@@ -57,6 +57,9 @@ class Between:
         Args:
             values: a row for each concept (concepts, ...).
 
+        Returns:
+            The interpolated row (...).
+
         Example:
             >>> Between(0, 1, 0.25).of(np.array([8.0, 9.0])).item()
             8.25
@@ -66,14 +69,15 @@ class Between:
 
 @dataclass(frozen=True)
 class Source:
-    """A family of synthetic concepts that differ in labels or in what features look like.
+    """A family of synthetic concepts that differ in their labels or in their features.
 
     Args:
         concepts: number of concepts.
         classes: number of classes.
         features: draws raw features (count, ...) from a count and a random generator.
-        label: labels (count,) of raw features under a concept.
-        seen: features (count, ...) that a node gets of raw features under a concept.
+        label: computes labels (count,) of raw features under a concept.
+        seen: computes the features (count, ...) that a node receives from raw features under a
+            concept.
         continuous: whether a concept can lie between two others.
 
     Example:
@@ -153,8 +157,8 @@ def _digit_label(x: Array, at: Between) -> Labels:
 
 def _swapped_label(x: Array, at: Between) -> Labels:
     labels = np.arange(10)
-    for one, other in _SWAPS[at.nearest]:
-        labels[[one, other]] = other, one
+    for first, second in _SWAPS[at.nearest]:
+        labels[[first, second]] = second, first
     return np.asarray(labels[_digit_label(x, at)], np.int64)
 
 
@@ -164,7 +168,7 @@ def _image(x: Array, at: Between) -> Array:
 
 def _turned(x: Array, at: Between) -> Array:
     images = _image(x, at).reshape(-1, 8, 8)
-    found = rotate(
+    turned = rotate(
         images,
         float(at.of(np.array([0.0, 90.0, 180.0, 270.0]))),
         axes=(1, 2),
@@ -172,7 +176,7 @@ def _turned(x: Array, at: Between) -> Array:
         order=1,
         cval=-1.0,
     )
-    return np.asarray(found.reshape(len(x), -1))
+    return np.asarray(turned.reshape(len(x), -1))
 
 
 _UNIT = _scaled(0, 1)

@@ -1,7 +1,8 @@
 """Streams of simulated MRI cohorts in order of acquisition, in which a scanner or protocol changes.
 
-A patient is a sample of voxels of the tumour, as the hospital's scanner sees them by the signal
-model of ``flame.simulation.scanner``. Features are a few intensities of each sequence.
+A patient is a sample of voxels of the tumour, with the intensities that the signal model of
+``flame.simulation.scanner`` gives for the hospital's scanner. Features are statistics of the
+intensities of each sequence.
 """
 
 from collections.abc import Iterator
@@ -17,9 +18,12 @@ from flame.simulation.scanner import SCANNERS, TISSUES_OF_TUMOUR, Scanner, relat
 from flame.streams.networks.base import Array, Labels
 from flame.streams.stream import Batch, Stream
 
-_WHITE, _VOXELS, _STRENGTH = 2, 60, 12
-"""Index of white matter in the table of signals; voxels of a tumour; log odds of response for each
-unit of ``_RESPONSE`` and of the share of a tissue."""
+_WHITE_MATTER = 2
+"""Index of white matter in the table of signals."""
+_VOXELS = 60
+"""Voxels of a tumour."""
+_STRENGTH = 12
+"""Log odds of response for each unit of ``_RESPONSE`` and of the share of a tissue."""
 _RESPONSE = {"enhancing": -2.5, "necrosis": -1.5, "oedema": 0.5}
 """Effect of the share of each tissue on response: enhancing and necrotic parts make it rarer."""
 
@@ -53,19 +57,22 @@ class MRIConfig(Section):
         )
         yield (
             0 < self.at < self.steps,
-            f"mri.at: a step from 1 to {self.steps - 1}, of {self.steps} from 0 on",
+            f"mri.at: a step from 1 to {self.steps - 1} (steps are counted from 0)",
         )
 
 
 def mri_stream(config: MRIConfig, seed: int) -> Stream:
-    """Return the stream; the label is whether a patient responds to radiotherapy.
+    """Simulate the stream; the label is whether a patient responds to radiotherapy.
 
-    A concept is a scanner. The scanners of the hospitals come first; the last number stands for the
-    changed scanner or protocol.
+    A concept is a scanner. The scanners of the hospitals have the first numbers, and the changed
+    scanner or protocol has the last one.
 
     Args:
         config: hospitals, patients and the change.
         seed: decides the patients.
+
+    Returns:
+        The stream, with a node for each hospital.
 
     Example:
         >>> stream = mri_stream(MRIConfig(hospitals=2, patients=4, steps=3, at=1), seed=0)
@@ -91,10 +98,12 @@ def mri_stream(config: MRIConfig, seed: int) -> Stream:
 def _hospital(
     config: MRIConfig, node: int, changed: bool, rng: np.random.Generator
 ) -> tuple[Array, Labels]:
-    scanner, sequences = SCANNERS[node % len(SCANNERS)], {}
+    """Draw the features (patient, feature) and labels (patient,) of a hospital in one step."""
+    scanner = SCANNERS[node % len(SCANNERS)]
+    sequences = {}
     if changed and config.change == "scanner":
-        other = SCANNERS[(node + 1) % len(SCANNERS)]
-        scanner = replace(other, gain=2 * scanner.gain, contrast=scanner.contrast * 1.35)
+        successor = SCANNERS[(node + 1) % len(SCANNERS)]
+        scanner = replace(successor, gain=2 * scanner.gain, contrast=scanner.contrast * 1.35)
     if changed and config.change == "protocol":
         sequences = {Sequence.FLAIR: 0.6, Sequence.T2: 1.5}
     share = rng.dirichlet([2.0] * len(TISSUES_OF_TUMOUR), config.patients)
@@ -104,13 +113,13 @@ def _hospital(
     )
     y = (rng.random(config.patients) < 1 / (1 + np.exp(-logit))).astype(np.int64)
     columns = [
-        _seen(scanner, sequence, sequences.get(sequence, 1.0), share, config.normalised, rng)
+        _features(scanner, sequence, sequences.get(sequence, 1.0), share, config.normalised, rng)
         for sequence in Sequence
     ]
     return np.concatenate(columns, axis=1), y
 
 
-def _seen(
+def _features(
     scanner: Scanner,
     sequence: Sequence,
     protocol: float,
@@ -118,14 +127,15 @@ def _seen(
     normalised: bool,
     rng: np.random.Generator,
 ) -> Array:
-    """Mean, standard deviation, 10th and 90th percentile of tumour intensities (patient, 4)."""
+    """Draw mean, standard deviation, 10th and 90th percentile of intensities (patient, 4)."""
     signal = relative_signal(sequence, scanner.contrast * protocol)
     tumour = signal[-share.shape[1] :]
-    kind = np.stack([rng.choice(share.shape[1], _VOXELS, p=row) for row in share])
+    tissue = np.stack([rng.choice(share.shape[1], _VOXELS, p=row) for row in share])
     bias = 1 + scanner.bias * (rng.random((len(share), 1)) - 0.5)
-    real, imaginary = rng.normal(0, scanner.noise * signal.max(), (2, *kind.shape))
-    seen = scanner.gain * np.hypot(bias * tumour[kind] + real, imaginary)
+    real, imaginary = rng.normal(0, scanner.noise * signal.max(), (2, *tissue.shape))
+    intensity = scanner.gain * np.hypot(bias * tumour[tissue] + real, imaginary)
     if normalised:
-        seen = seen / (scanner.gain * signal[_WHITE])
-    found = [seen.mean(axis=1), seen.std(axis=1), *np.quantile(seen, [0.1, 0.9], axis=1)]
-    return np.column_stack(found) * (1 if normalised else 1 / 1000)
+        intensity = intensity / (scanner.gain * signal[_WHITE_MATTER])
+    percentiles = np.quantile(intensity, [0.1, 0.9], axis=1)
+    statistics = [intensity.mean(axis=1), intensity.std(axis=1), *percentiles]
+    return np.column_stack(statistics) * (1 if normalised else 1 / 1000)

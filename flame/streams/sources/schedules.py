@@ -1,9 +1,9 @@
 """Drift schedules: which concept each node has in each step, published or described.
 
-The published schedules are those of FedDrift (MIT licence): ten nodes, ten steps to learn from and
-one more to test on. A schedule is written as a word for each step with a digit for each node. With
-a source of two concepts, every digit but 0 counts as 1; a source of three concepts cannot have a
-schedule with four.
+The published schedules are those of FedDrift (MIT licence): ten nodes, ten steps for training and
+one more for testing. A schedule has a word for each step, with a digit for the concept of each
+node. With a source of two concepts, every digit but 0 counts as 1. A source of three concepts
+cannot have a schedule with four.
 
 Reference:
     Jothimurugesan 2023, arXiv:2206.00799.
@@ -23,24 +23,61 @@ from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.federation.gossip.topology import Links
 
-SUDDEN, GRADUAL, INCREMENTAL = "sudden", "gradual", "incremental"
-TOGETHER, STAGGERED, ALONG_GRAPH = "together", "staggered", "along-graph"
+# values of schedule.manner
+SUDDEN = "sudden"
+GRADUAL = "gradual"
+INCREMENTAL = "incremental"
+# values of schedule.spread
+TOGETHER = "together"
+STAGGERED = "staggered"
+ALONG_GRAPH = "along-graph"
 MADE = "made"
 """Name of a schedule that is described by the other keys of its configuration."""
 
 SCHEDULES: Registry[str] = Registry("drift schedule")
 _PUBLISHED = {
-    "A": "0000000000 0100000000 0100000100 0111010100 0111010110 1011011010 1001001010 1000101011 1000101001 1000101001 1000101001",  # noqa: E501
-    "B": "0000000000 1110000000 1112220000 2212222100 2221222130 2321233130 3321133210 3033133213 0033313223 0003311322 0003311322",  # noqa: E501
-    "C": "0000000000 1112220000 1112220030 2211222130 2221232130 2321133130 3323133210 3033313213 0033313223 0003311322 0003311322",  # noqa: E501
-    "D": "1112220033 1112220033 2211222032 2221232002 2321133002 3323133202 3033313201 0033313221 0003311321 0003311321 0003311321",  # noqa: E501
-    "E": "0000000000 1113330000 1113330020 3311333120 3331323120 3231122120 2232122310 2022212312 0022212332 0002211233 0002211233",  # noqa: E501
-    "F": "0000000000 0000000000 1112220000 1112220030 2211222130 2221232130 2321133133 3323133213 3033313213 0033312223 0033312223",  # noqa: E501
-    "R0": "0000000000 0000000000 0111320212 0111320212 2103222120 2103222120 2210113323 2210113323 1030032310 1030032310 1030032310",  # noqa: E501
-    "R5": "0000000000 0000000000 2302131313 2302131313 1121020233 1121020233 1010032330 1010032330 0230032102 0230032102 0230032102",  # noqa: E501
-    "W": "0000000000 0000000000 0100000100 0100000100 0111010100 0111010110 1111011110 1111011110 1111111111 1111111111 1111111111",  # noqa: E501
-    "X": "0000000000 0100000000 0100000000 0100000100 0111010100 0111010110 1111011110 1111011110 1111111111 1111111111 1111111111",  # noqa: E501
+    "A": (
+        "0000000000 0100000000 0100000100 0111010100 0111010110 1011011010 "
+        "1001001010 1000101011 1000101001 1000101001 1000101001"
+    ),
+    "B": (
+        "0000000000 1110000000 1112220000 2212222100 2221222130 2321233130 "
+        "3321133210 3033133213 0033313223 0003311322 0003311322"
+    ),
+    "C": (
+        "0000000000 1112220000 1112220030 2211222130 2221232130 2321133130 "
+        "3323133210 3033313213 0033313223 0003311322 0003311322"
+    ),
+    "D": (
+        "1112220033 1112220033 2211222032 2221232002 2321133002 3323133202 "
+        "3033313201 0033313221 0003311321 0003311321 0003311321"
+    ),
+    "E": (
+        "0000000000 1113330000 1113330020 3311333120 3331323120 3231122120 "
+        "2232122310 2022212312 0022212332 0002211233 0002211233"
+    ),
+    "F": (
+        "0000000000 0000000000 1112220000 1112220030 2211222130 2221232130 "
+        "2321133133 3323133213 3033313213 0033312223 0033312223"
+    ),
+    "R0": (
+        "0000000000 0000000000 0111320212 0111320212 2103222120 2103222120 "
+        "2210113323 2210113323 1030032310 1030032310 1030032310"
+    ),
+    "R5": (
+        "0000000000 0000000000 2302131313 2302131313 1121020233 1121020233 "
+        "1010032330 1010032330 0230032102 0230032102 0230032102"
+    ),
+    "W": (
+        "0000000000 0000000000 0100000100 0100000100 0111010100 0111010110 "
+        "1111011110 1111011110 1111111111 1111111111 1111111111"
+    ),
+    "X": (
+        "0000000000 0100000000 0100000000 0100000100 0111010100 0111010110 "
+        "1111011110 1111011110 1111111111 1111111111 1111111111"
+    ),
 }
+"""Schedules by name: a word for each step, with a digit for the concept of each node."""
 for _name, _rows in _PUBLISHED.items():
     SCHEDULES.register(_name)(_rows)
 SCHEDULES.register(MADE)("")
@@ -59,7 +96,7 @@ class ScheduleConfig(Section):
     at: tuple[int, ...] = ()
     """Steps at which a change begins, rising, from 1."""
     order: tuple[Annotated[int, Ge(0)], ...] = (0,)
-    """Concepts in the order in which they follow each other; 0, 1, 0 recurs."""
+    """Concepts in the order in which they follow each other; in 0, 1, 0 the first one recurs."""
     manner: Literal["sudden", "gradual", "incremental"] = "sudden"
     """Gradual: a growing share of rows comes from the new concept. Incremental: the concept itself
     moves from the old to the new one."""
@@ -72,34 +109,35 @@ class ScheduleConfig(Section):
     """Longest delay of a staggered change, or the delay for each link along the graph, in steps."""
 
     def rules(self) -> Iterator[Rule]:
-        """Changes that fit into the stream and do not overlap, and one concept for each."""
+        """Changes fit into the stream and do not overlap, and each has a concept."""
         SCHEDULES[self.name]
         made = self.name == MADE
         yield list(self.at) == sorted(set(self.at)), "schedule.at: steps in rising order"
         yield (
             not made or all(0 < at < self.steps for at in self.at),
-            f"schedule.at: steps from 1 to {self.steps - 1}, of {self.steps} from 0 on",
+            f"schedule.at: steps from 1 to {self.steps - 1} (steps are counted from 0)",
         )
         yield (
             min(np.diff(self.at), default=self.width) >= self.width,
-            "schedule.at: a change begins before the last is over; leave schedule.width steps",
+            "schedule.at: a change begins before the previous one ends; leave at least "
+            "schedule.width steps between them",
         )
         yield (
             self.manner != SUDDEN or self.width == 1,
-            "schedule.width: sudden changes have none",
+            "schedule.width: sudden changes have no width; leave it out",
         )
         yield (
             self.spread != TOGETHER or self.delay == 1,
-            "schedule.delay: nodes that change together have none",
+            "schedule.delay: nodes that change together have no delay; leave it out",
         )
         yield (
             not made or len(self.order) == len(self.at) + 1,
-            "schedule.order: one concept more than there are steps in schedule.at",
+            "schedule.order: needs one concept more than schedule.at has steps",
         )
         yield (
             made or {**vars(self), "name": MADE} == vars(ScheduleConfig()),
-            f"schedule.name {self.name} is published, and has nodes, steps and changes of its "
-            "own: leave out the rest, or the name",
+            f"schedule.name {self.name} is published with its own nodes, steps and changes: leave "
+            "out the other keys of schedule, or the name",
         )
 
 
@@ -110,7 +148,7 @@ class Plan:
     Args:
         before: concept before the latest change (step, node).
         after: concept after it (step, node).
-        share: how far the change has gone (step, node), 0 to 1.
+        share: progress of the change (step, node), 0 to 1.
         manner: sudden, gradual or incremental.
         published: whether the schedule is a published one.
     """
@@ -128,23 +166,25 @@ class Plan:
 
     @property
     def concept(self) -> NDArray[np.int_]:
-        """Concept (step, node) that the share is nearer to."""
+        """Concept (step, node): the new one from half of the change on, before that the old one."""
         return np.where(self.share >= 0.5, self.after, self.before)
 
     @property
     def moving(self) -> NDArray[np.bool_]:
-        """Mask (step, node) of the steps at which a change begins or goes on."""
-        pairs = np.stack([self.before, self.after, self.share])
-        found = np.any(pairs[:, 1:] != pairs[:, :-1], axis=0) & (self.before != self.after)[1:]
-        return np.vstack([np.zeros((1, self.nodes), bool), found])
+        """Mask (step, node) of the steps at which a change begins or continues."""
+        states = np.stack([self.before, self.after, self.share])
+        moved = np.any(states[:, 1:] != states[:, :-1], axis=0) & (self.before != self.after)[1:]
+        return np.vstack([np.zeros((1, self.nodes), bool), moved])
 
     def within(self, concepts: int) -> "Plan":
-        """Return the plan for a source with so many concepts.
-
-        In a published schedule of a source with two concepts, every concept but 0 becomes 1.
+        """Fit the plan to a source with this number of concepts.
 
         Args:
             concepts: number of concepts of the source.
+
+        Returns:
+            The plan. In a published schedule for a source with two concepts, every concept but 0
+            becomes 1.
 
         Raises:
             BadInput: the plan has a concept that the source does not have.
@@ -154,19 +194,22 @@ class Plan:
         most = max(int(self.before.max()), int(self.after.max()))
         if most >= concepts:
             raise BadInput(
-                f"schedule: this source has the concepts 0 to {concepts - 1}, and no {most}; "
-                "choose another schedule.order, or a published schedule that goes with it"
+                f"schedule: concept {most} does not exist, as the source has the concepts 0 to "
+                f"{concepts - 1}; choose another schedule.order, or another published schedule"
             )
         return self
 
 
 def plan_of(config: ScheduleConfig, links: Links | None, seed: int) -> Plan:
-    """Return the plan that a schedule describes.
+    """Expand a schedule to the concepts of every step and node.
 
     Args:
         config: the schedule.
-        links: links (node, node) along which drift spreads; None: there is no graph.
+        links: links (node, node) along which drift spreads; None: no graph.
         seed: decides the first node, or the delays of a staggered change.
+
+    Returns:
+        The plan that the schedule describes.
 
     Raises:
         BadInput: drift spreads along a graph that is missing, or does not reach every node.
@@ -179,22 +222,24 @@ def plan_of(config: ScheduleConfig, links: Links | None, seed: int) -> Plan:
     """
     if config.name != MADE:
         rows = [[int(digit) for digit in row] for row in SCHEDULES[config.name].split()]
-        found = np.array(rows)
-        return Plan(found, found, np.ones(found.shape), published=True)
-    later = _later(config, links, np.random.default_rng([seed, 11]))
+        concept = np.array(rows)
+        return Plan(concept, concept, np.ones(concept.shape), published=True)
+    delay = _delays(config, links, np.random.default_rng([seed, 11]))
     step = np.arange(config.steps)[:, None]
     before = np.full((config.steps, config.nodes), config.order[0])
-    after, share = before.copy(), np.ones(before.shape)
+    after = before.copy()
+    share = np.ones(before.shape)
     width = config.width if config.manner != SUDDEN else 1
     for at, old, new in zip(config.at, config.order, config.order[1:], strict=False):
-        since = step - (at + later)
+        since = step - (at + delay)
         begun = since >= 0
-        before, after = np.where(begun, old, before), np.where(begun, new, after)
+        before = np.where(begun, old, before)
+        after = np.where(begun, new, after)
         share = np.where(begun, np.minimum((since + 1) / width, 1), share)
     return Plan(before, after, share, config.manner)
 
 
-def _later(
+def _delays(
     config: ScheduleConfig, links: Links | None, rng: np.random.Generator
 ) -> NDArray[np.int_]:
     """Return the number of steps (node,) by which a change is delayed at each node."""

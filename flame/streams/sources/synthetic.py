@@ -21,12 +21,12 @@ _TILT = 1.5
 """Strength of covariate drift: change of the log odds of a row for each standard deviation along
 the direction of the concept."""
 _CANDIDATES = 8
-"""Rows that are drawn for each row that covariate drift keeps."""
+"""Rows that are drawn for each row that covariate drift selects."""
 
 
 @dataclass(frozen=True)
 class SyntheticConfig(Section):
-    """Synthetic concepts, and what drifts between them."""
+    """Synthetic concepts, and the kind of drift between them."""
 
     source: str = ""
     """Name of a source of concepts; empty: the stream has another source."""
@@ -40,16 +40,19 @@ class SyntheticConfig(Section):
 
 
 def synthetic_stream(config: SyntheticConfig, plan: Plan, seed: int) -> Stream:
-    """Return the stream of a plan.
+    """Draw the stream of a plan.
 
     Args:
         config: source, noise and kind of drift.
         plan: concept of every step and node.
         seed: decides features and label noise, but not the plan.
 
+    Returns:
+        The stream, whose nodes are ``node-1`` and so on.
+
     Raises:
-        BadInput: the source is unknown, has fewer concepts than the plan, or has nothing between
-            two concepts where drift is incremental.
+        BadInput: the source is unknown, has fewer concepts than the plan, or has no intermediate
+            concepts where drift is incremental.
 
     Example:
         >>> from flame.streams.sources.schedules import ScheduleConfig, plan_of
@@ -61,8 +64,8 @@ def synthetic_stream(config: SyntheticConfig, plan: Plan, seed: int) -> Stream:
     source = SOURCES[config.source]
     if plan.manner == INCREMENTAL and not (source.continuous and config.drift == CONCEPT_DRIFT):
         raise BadInput(
-            f"synthetic.source {config.source} has nothing between two concepts (with "
-            f"drift = '{config.drift}'): choose schedule.manner = 'gradual' or 'sudden'"
+            f"synthetic.source {config.source} has no intermediate concepts (with drift = "
+            f"'{config.drift}'): choose schedule.manner = 'gradual' or 'sudden'"
         )
     concepts = source.concepts if config.drift == CONCEPT_DRIFT else len(_PRIORS)
     plan = plan.within(concepts)
@@ -93,7 +96,10 @@ def _node(
     node: int,
     rng: np.random.Generator,
 ) -> tuple[Array, Labels]:
-    old, new, share = plan.before[step, node], plan.after[step, node], plan.share[step, node]
+    """Draw the features and true labels of a node in a step."""
+    old = plan.before[step, node]
+    new = plan.after[step, node]
+    share = plan.share[step, node]
     if plan.manner == INCREMENTAL:
         return _drawn(config, source, Between(old, new, share), config.samples, rng)
     if old == new or share >= 1:
@@ -111,6 +117,7 @@ def _node(
 def _drawn(
     config: SyntheticConfig, source: Source, at: Between, count: int, rng: np.random.Generator
 ) -> tuple[Array, Labels]:
+    """Draw features and true labels of rows under a concept."""
     if config.drift == CONCEPT_DRIFT:
         x = source.features(count, rng)
         return source.seen(x, at), source.label(x, at)
@@ -119,7 +126,8 @@ def _drawn(
         x = _by_class(source, count, _PRIORS[at.nearest], rng)
         return source.seen(x, first), source.label(x, first)
     x = source.features(count * _CANDIDATES, rng)
-    seen, y = source.seen(x, first), source.label(x, first)
+    seen = source.seen(x, first)
+    y = source.label(x, first)
     odds = _tilt(seen, at.nearest)
     chosen = rng.choice(len(y), count, replace=False, p=odds / odds.sum())
     return seen[chosen], y[chosen]
@@ -127,28 +135,29 @@ def _drawn(
 
 def _by_class(source: Source, count: int, prior: float, rng: np.random.Generator) -> Array:
     """Draw raw features of rows that are of class 0 with probability ``prior``."""
-    wanted = rng.random(count) < prior
-    found = source.features(count, rng)
+    to_be_zero = rng.random(count) < prior
+    candidates = source.features(count, rng)
     while True:
-        zero = source.label(found, Between(0, 0, 0.0)) == 0
-        if zero.sum() >= wanted.sum() and (~zero).sum() >= (~wanted).sum():
+        zero = source.label(candidates, Between(0, 0, 0.0)) == 0
+        if zero.sum() >= to_be_zero.sum() and (~zero).sum() >= (~to_be_zero).sum():
             break
-        found = np.concatenate([found, source.features(count, rng)])
-    chosen = np.empty((count, *found.shape[1:]), found.dtype)
-    chosen[wanted] = found[zero][: wanted.sum()]
-    chosen[~wanted] = found[~zero][: (~wanted).sum()]
+        candidates = np.concatenate([candidates, source.features(count, rng)])
+    chosen = np.empty((count, *candidates.shape[1:]), candidates.dtype)
+    chosen[to_be_zero] = candidates[zero][: to_be_zero.sum()]
+    chosen[~to_be_zero] = candidates[~zero][: (~to_be_zero).sum()]
     return chosen
 
 
-def _tilt(seen: Array, at: int) -> Array:
-    if at == 0:
+def _tilt(seen: Array, concept: int) -> Array:
+    """Return the odds (row,) of each row along the direction of a concept; 1 in concept 0."""
+    if concept == 0:
         return np.ones(len(seen))
-    way = np.random.default_rng([7, at]).normal(size=seen.shape[1])
-    along = seen @ way / np.linalg.norm(way)
+    direction = np.random.default_rng([7, concept]).normal(size=seen.shape[1])
+    along = seen @ direction / np.linalg.norm(direction)
     return np.asarray(np.exp(_TILT * along / max(float(along.std()), 1e-9)))
 
 
 def _noisy(truth: Labels, share: float, classes: int, rng: np.random.Generator) -> Labels:
     """Replace a share of labels by another class."""
-    other = (truth + rng.integers(1, classes, truth.shape)) % classes
-    return np.where(rng.random(truth.shape) < share, other, truth)
+    wrong = (truth + rng.integers(1, classes, truth.shape)) % classes
+    return np.where(rng.random(truth.shape) < share, wrong, truth)

@@ -22,7 +22,7 @@ from flame.evaluation.images.forecast_scores import (
 )
 from flame.models.evolution.model import EvolutionCase, Forecast
 from flame.models.evolution.volume_baselines import Persistence
-from tests.models.conftest import tumour_case
+from tests.helpers.tumours import tumour_case
 
 
 def cube(low: int, high: int, side: int = 16) -> np.ndarray:

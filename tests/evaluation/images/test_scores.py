@@ -15,7 +15,7 @@ from flame.federation.folds import fold_of, training_rows
 from flame.federation.sections import TrainingConfig
 from flame.models.evolution.model import BASELINES
 from flame.models.segmentation.case_table import Cases, dice
-from tests.models.conftest import ball, tumour_case
+from tests.helpers.tumours import ball, tumour_case
 
 
 def rows_of(values: dict[tuple[str, tuple[str, ...]], list[float]]) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def test_scores_are_means_over_patients() -> None:
     assert (federated.n, federated.events) == (2, 4)
     missing = found[("federated", ("a", "b"), "hd95")]
     assert np.isnan(missing.value)
-    assert missing.reason == "no patient has one"
+    assert missing.reason == "no patient has a value"
 
 
 def test_differences_are_paired_and_local_is_the_centres_own() -> None:

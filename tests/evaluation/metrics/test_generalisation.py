@@ -74,7 +74,7 @@ def test_a_centre_at_the_end_of_the_scale_is_no_number() -> None:
     )
     (found,) = over_centres(replace(REPORT, scores=perfect))
     assert np.isnan(found.effects.mean)
-    assert found.effects.reason == "a centre is at the end of the scale"
+    assert found.effects.reason == "the value or interval of a hospital reaches 0 or 1"
 
 
 def test_a_row_a_centre() -> None:

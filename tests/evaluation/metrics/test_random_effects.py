@@ -24,11 +24,11 @@ def test_alike_centres_are_a_fixed_effect() -> None:
     assert (found.tau2, found.i2) == (0, 0)
     assert found.mean == pytest.approx((1 / 1 + 2 / 4) / (1 + 1 / 4))
     assert np.isnan(found.new_low)
-    assert found.reason == "a prediction interval needs three centres"
+    assert found.reason == "a prediction interval needs at least three hospitals"
 
 
 def test_one_centre_has_none() -> None:
-    assert random_effects(np.ones(1), np.ones(1)).reason == "fewer than two centres have a figure"
+    assert random_effects(np.ones(1), np.ones(1)).reason == "fewer than two hospitals have a value"
 
 
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=8), st.floats(-5, 5), st.floats(0.1, 9))
@@ -42,4 +42,5 @@ def test_moves_and_scales_with_the_values(values: list[float], move: float, scal
 
 def test_an_interval_without_width_says_so() -> None:
     found = random_effects(np.ones(3), np.array([1.0, 0, 1]))
-    assert (np.isnan(found.mean), found.reason) == (True, "a centre's interval has no width")
+    assert np.isnan(found.mean)
+    assert found.reason == "the interval of a hospital has zero width"

@@ -40,8 +40,8 @@ def test_a_shifted_hospital_gains_and_the_csv_says_so(toy: TrainConfig, tmp_path
     training = replace(toy.training, rounds=10, epochs=5, learning_rate=0.5)
     train.run(replace(toy, training=training), tmp_path / "run")
     html = evaluate.run(tmp_path / "run").html.read_text()
-    assert "A new hospital with a few patients of its own" in html
-    assert "Who was in training" in html
+    assert "Adaptation to a new hospital" in html
+    assert "Membership-inference audit" in html
     found = pd.read_csv(tmp_path / "run" / "adaptation.csv")
     assert set(found.n) == set(SIZES)
     means = found[found.centre == "b"].groupby(["n", "way"]).brier.mean()

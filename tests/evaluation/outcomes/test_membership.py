@@ -7,11 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flame.core.scores import Scored
 from flame.evaluation.outcomes.membership import membership
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.federation.config import TrainConfig
-from flame.federation.cross_site import averaged
 from flame.federation.run_folder import RunFolder
 from flame.federation.tasks.cohorts import load_cohort
 from flame.federation.tasks.registry import open_task
@@ -43,18 +41,3 @@ def test_a_model_that_knows_its_patients_by_heart(toy: TrainConfig, tmp_path: Pa
         assert heart[kind][1] > 0.15, kind
     short = audit(replace(toy, training=replace(toy.training, rounds=1)), tmp_path / "short")
     assert short["federated"][0] == pytest.approx(0.5, abs=0.12)
-
-
-def test_figures_add_up_by_their_comparisons() -> None:
-    rows = [
-        {"seed": 0, **Scored("auc", 0.5, 0.04, 10, 7, 3)._asdict()},
-        {"seed": 0, **Scored("auc", 0.8, 0.01, 30, 11, 5)._asdict()},
-        {"seed": 0, **Scored("auc", float("nan"), 0.0, 0, 2, 2)._asdict()},
-    ]
-    found = averaged({"model": "m"}, pd.DataFrame(rows))
-    assert found["value"] == pytest.approx((0.5 * 10 + 0.8 * 30) / 40)
-    half = 1.959964 * np.sqrt((0.04 * 100 + 0.01 * 900) / 1600)
-    assert (found["low"], found["high"]) == pytest.approx(
-        (found["value"] - half, found["value"] + half)
-    )
-    assert (found["n"], found["events"]) == (20, 10)

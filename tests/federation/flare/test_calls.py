@@ -100,7 +100,7 @@ def test_refusals_are_told_and_failures_are_not(played: Any) -> None:
     call = played(a=Played({"refused": "does not"}), b=Played({"failed": "ValueError"}))
     assert call("reply", ("a", "b")).lost == {
         "a": "does not",
-        "b": "failed (ValueError); its own log says where",
+        "b": "failed (ValueError); see its own log",
     }
 
 

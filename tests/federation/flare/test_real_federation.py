@@ -19,7 +19,7 @@ from flame.federation.gossip.network import GossipConfig
 from flame.federation.tasks.cohorts import load_cohort
 from flame.federation.tasks.registry import open_task
 from flame.pipelines import monitor, train
-from tests.federation.flare.hospitals import PERSON, SITES, Cable, Hospitals, until
+from tests.helpers.hospitals import PERSON, SITES, Cable, Hospitals, until
 
 pytestmark = pytest.mark.flare
 DIES_SENDING = """
@@ -126,7 +126,7 @@ def test_two_hospitals(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -
     told = [
         *tmp_path.glob("run/**/*"),
         *hospitals.kit("server").rglob("*"),
-        *hospitals.kit("lead").rglob("*"),
+        *hospitals.kit("admin").rglob("*"),
     ]
     for path in told:  # no name of a patient, nor where one lies
         if path.is_file():

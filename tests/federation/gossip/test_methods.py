@@ -24,7 +24,7 @@ def test_epidemic_learning_draws_those_that_a_node_sends_to() -> None:
 
 def test_a_trimmed_mean_that_nobody_hears_enough_for_is_refused() -> None:
     method = NeighbourTrimmedMean(num_byzantine=1)
-    with pytest.raises(BadInput, match="hear 3 others or more, and no node hears more than 2"):
+    with pytest.raises(BadInput, match="3 others or more, and no node receives from more than 2"):
         method.check(links_of("ring", Shape(8)).sum(axis=1))
     method.check(links_of("star", Shape(4)).sum(axis=1))  # its middle hears three
     NeighbourTrimmedMean(num_byzantine=0).check(links_of("ring", Shape(8)).sum(axis=1))

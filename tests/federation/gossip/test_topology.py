@@ -111,7 +111,7 @@ def test_what_cannot_be() -> None:
         ("ring", Shape(1), "2 nodes or more"),
         ("hypercube", Shape(12), "2, 4, 8, ... nodes, not 12"),
         ("torus", Shape(7), "would be a ring"),
-        ("watts-strogatz", Shape(4, degree=5), "degree: 2 to 3"),
+        ("watts-strogatz", Shape(4, degree=5), "degree must be 2 to 3"),
         ("erdos-renyi", Shape(20, probability=0.0), "never reach all"),
     ):
         with pytest.raises(BadInput, match=message):

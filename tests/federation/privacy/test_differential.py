@@ -14,6 +14,7 @@ from flame.core.errors import BadInput, Refusal
 from flame.core.scores import Correction
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
+from flame.federation.folds import training_rows
 from flame.federation.privacy.budget import Budget, Spent, epsilon
 from flame.federation.privacy.differential import CentrePrivacy
 from flame.federation.privacy.site_policy import SitePolicy
@@ -112,7 +113,8 @@ def test_a_step_is_the_mean_of_clipped_gradients_by_hand(toy: TrainConfig) -> No
     config = replace(private(toy, clip=0.4, noise=1e-9), training=training, model=model)
     site = sites(config)
     start = [np.array([[0.7], [-0.2]], np.float32), np.array([0.1], np.float32)]
-    (inputs,) = site._chosen(**WHO, calibrating=False)
+    (patients,) = site.patients
+    inputs = patients.take(training_rows(patients, WHO["seed"], WHO["folds"], WHO["fold"]))
     total = np.zeros(3)
     for x, y in zip(inputs.clinical / 2, inputs.response, strict=True):  # bounds of -4 to 4
         p = 1 / (1 + np.exp(-(x @ start[0][:, 0] + start[1][0])))
@@ -181,7 +183,7 @@ def test_a_run_says_what_it_spent(toy: TrainConfig, tmp_path: Path, level: str) 
 def test_what_cannot_be_private(toy: TrainConfig) -> None:
     for change, message in (
         ({"level": "patiant"}, "level must be one of"),
-        ({"level": "patient"}, "privacy.bounds: the lowest and highest value of every feature"),
+        ({"level": "patient"}, "privacy.bounds: give the lowest and highest value of every"),
         ({"level": "patient", "bounds": BOUNDS, "noise": 0.0}, "noise must be above 0"),
     ):
         with pytest.raises(BadInput, match=message):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import kstest
 
 from flame.core.errors import BadInput, FlameError, Refusal
-from flame.federation.calls import Answers
+from flame.federation.calls import Replies
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
@@ -80,7 +80,7 @@ def test_the_coordinator_receives_no_update_and_ends_where_fedavg_does(
     config, received = secured(toy), []
     inner = in_process_call(sites(config))
 
-    def spying(method: str, names: tuple[str, ...], *each: Any, **arguments: Any) -> Answers:
+    def spying(method: str, names: tuple[str, ...], *each: Any, **arguments: Any) -> Replies:
         answers = inner(method, names, *each, **arguments)
         received.append((method, answers.got))
         return answers
@@ -115,11 +115,11 @@ def test_a_site_that_is_lost_while_hiding(toy: TrainConfig, tmp_path: Path) -> N
         each: Mapping[str, Any] | None = None,
         enough: int = 0,
         **arguments: Any,
-    ) -> Answers:
+    ) -> Replies:
         answers = inner(method, names, each, enough, **arguments)
         if method == "masked" and "c" in names:
             cut.append(answers.got.pop("c"))
-            return Answers(answers.got, {"c": "was silent for 5 s"})
+            return Replies(answers.got, {"c": "was silent for 5 s"})
         return answers
 
     plan = [Training(FEDERATED, ("a", "b", "c"), 0, 2)]

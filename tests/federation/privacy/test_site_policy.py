@@ -20,17 +20,17 @@ def test_the_stricter_limit_holds(toy: TrainConfig) -> None:
 
 
 def test_what_is_not_listed_is_refused(toy: TrainConfig) -> None:
-    policy = SitePolicy(learners=("survival",), questions=("moments",), least_patients=1)
+    policy = SitePolicy(learners=("survival",), queries=("moments",), least_patients=1)
     with pytest.raises(Refusal, match="does not take part in response"):
         policy.applied(toy)
     with pytest.raises(Refusal, match="does not reply to 'times'"):
-        policy.check_question("times")
+        policy.check_query("times")
     for asked in ("moments", "train", "masked"):
-        policy.check_question(asked)
+        policy.check_query(asked)
     with pytest.raises(Refusal, match="does not reply to 'score'"):
-        policy.check_question("score")
+        policy.check_query("score")
     assert policy.applied(replace(toy, task="survival")).task == "survival"
-    SitePolicy().check_question("times")
+    SitePolicy().check_query("times")
 
 
 def test_other_hospitals_see_updates_only_where_the_policy_says_so(toy: TrainConfig) -> None:
@@ -66,9 +66,9 @@ def test_words_of_messages() -> None:
     text = described("train", {"name": "federated.seed-0.all", "number": 4}, weights)
     assert text.startswith("weights after round 4 of federated.seed-0.all, learned from 12 pat")
     assert text.endswith("(8 numbers, 0.0 kB)")
-    sums = described("reply", {"question": "moments"}, {"count": np.zeros(500)})
+    sums = described("reply", {"query": "moments"}, {"count": np.zeros(500)})
     assert sums == "sums over patients in reply to 'moments' (500 numbers, 4.0 kB)"
-    assert described("train", {}, {"failed": "ValueError"}) == "no answer to 'train': ValueError"
+    assert described("train", {}, {"failed": "ValueError"}) == "no reply to 'train': ValueError"
 
 
 def test_a_log_that_cannot_be_written_stops_the_message(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from flame.federation.tasks.regression import PENALIZERS
 from flame.federation.trainings import FEDERATED, Training
 from flame.models.response.inputs import Inputs, ResponseModelConfig
 from flame.pipelines import evaluate, train
-from tests.federation.conftest import on_both_engines
+from tests.helpers.engines import on_both_engines
 
 
 def federated(config: TrainConfig, run: Path) -> tuple[Shared, list[Inputs]]:

@@ -139,16 +139,6 @@ def test_with_five_together_the_curve_moves_little(toy: TrainConfig, tmp_path: P
     assert len(found[5]["times"]) < len(found[1]["times"]) / 3
 
 
-def test_a_page_and_tables(toy: TrainConfig, tmp_path: Path) -> None:
-    result = describe.run(toy, tmp_path / "run")
-    assert result.features.feature.tolist() == ["x", "y"]
-    assert result.centres["survival known"].tolist() == [24, 16]
-    html = result.html.read_text()
-    assert "Survival" in html.split("<svg")[0], "the curve has its heading"
-    assert "fewer than 5 patients" in html
-    assert "a0" not in html.split("<style>")[0] + html.split("</style>")[1].split("<svg")[0]
-
-
 def test_a_site_refuses_to_train_on_too_few(toy: TrainConfig, tmp_path: Path) -> None:
     config = replace(toy, privacy=PrivacyConfig(least_patients=20))
     with pytest.raises(FlameError, match=r"refuses to reply for fewer than .*least_patients = 20"):

@@ -10,7 +10,6 @@ from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.core.treatment import Phase, Radiation
 from flame.io.datasets.layout import DATASETS, PublicData
-from flame.pipelines import import_dataset  # noqa: F401  (registers all)
 
 
 def touch(root: Path, *names: str) -> None:
@@ -224,5 +223,5 @@ def test_a_week_of_another_name(tmp_path: Path) -> None:
 def test_two_files_for_one_scan_are_refused(tmp_path: Path) -> None:
     mu_glioma_post(tmp_path)
     touch(tmp_path, "PatientID_0003/Timepoint_2/copy_t1c.nii.gz")
-    with pytest.raises(BadInput, match="all fit .*_t1c.nii.gz; leave one of them there"):
+    with pytest.raises(BadInput, match="all fit .*_t1c.nii.gz; keep one of them"):
         DATASETS["mu-glioma-post"].read(tmp_path)

@@ -129,7 +129,7 @@ def test_only_treated_plans_count(tmp_path: Path) -> None:
     first = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     second = referring_to(written(tmp_path / "b.dcm", ramp(0.5)), "2")
     assert np.array_equal(read_dose([first, second], plans("2")).voxels, read_dose([second]).voxels)
-    with pytest.raises(UnreadableImage, match="no plan files to say which"):
+    with pytest.raises(UnreadableImage, match="no RT Plan shows which were treated"):
         read_dose([first, second])
     with pytest.raises(UnreadableImage, match="no dose of a plan that was treated"):
         read_dose([first], plans("7"))
@@ -146,7 +146,7 @@ def test_a_beam_without_its_dose_is_noticed(tmp_path: Path) -> None:
     beam = referring_to(written(tmp_path / "b.dcm", ramp(), DoseSummationType="BEAM"), "2")
     with pytest.raises(UnreadableImage, match="doses of 1 of the plan's 2 beams"):
         read_dose([beam], {"1.2.9.2": frozenset({"", "2"})})
-    with pytest.raises(UnreadableImage, match="no plan file to say of how many"):
+    with pytest.raises(UnreadableImage, match="no RT Plan shows how many"):
         read_dose([beam])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flame.io.dicom.intake import inspect_folder
-from tests.conftest import write_mr_series
+from tests.helpers.dicom_series import write_mr_series
 
 T2 = {
     "SeriesDescription": "t2",
@@ -34,7 +34,7 @@ def notes(folder: Path, kept: slice, step: float = 2.0, shift: float = 0.0) -> l
 def test_missing_end_slices_are_noted(tmp_path: Path, kept: slice, missing: int) -> None:
     whole, short = notes(tmp_path, kept)
     assert not whole
-    assert short.startswith(f"{missing} end slices fewer than another series")
+    assert short.startswith(f"T2 has {missing} end slices fewer than another series")
 
 
 @pytest.mark.parametrize(

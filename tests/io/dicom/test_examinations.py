@@ -2,7 +2,7 @@ from pathlib import Path
 
 from flame.core.imaging import Sequence
 from flame.io.dicom.intake import inspect_folder
-from tests.conftest import write_mr_series
+from tests.helpers.dicom_series import write_mr_series
 
 T2 = {
     "SeriesDescription": "t2",

@@ -7,7 +7,7 @@ from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.io.dicom.intake import inspect_folder
 from flame.io.dicom.pixels import read_scan
-from tests.conftest import write_mr_series
+from tests.helpers.dicom_series import write_mr_series
 
 
 def test_empty_folder_no_folder_no_dicom(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_damaged_end_slice_refuses_the_series_though_the_rest_is_regular(tmp_p
     paths = write_mr_series(tmp_path, slices=14)
     paths[-1].write_bytes(paths[-1].read_bytes()[:300])
     (report,) = inspect_folder(tmp_path).series
-    assert report.refused == "a damaged file lies beside it: slices may be missing"
+    assert report.refused.startswith("a damaged DICOM file is in the folder of this series")
 
 
 def test_of_two_t1_the_thinner_is_taken(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_without_patient_id_no_two_studies_become_one_patient(tmp_path: Path) ->
 
 def test_burned_in_text_is_refused(tmp_path: Path) -> None:
     write_mr_series(tmp_path, BurnedInAnnotation="YES")
-    assert "burned-in" in inspect_folder(tmp_path).series[0].refused
+    assert "BurnedInAnnotation" in inspect_folder(tmp_path).series[0].refused
 
 
 def test_simulated_and_real_images_in_one_folder_are_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.io.dicom.intake import inspect_folder
-from tests.conftest import write_mr_series
+from tests.helpers.dicom_series import write_mr_series
 
 
 def table(folder: Path, *rows: str) -> Path:
@@ -31,7 +31,7 @@ def test_a_person_names_and_leaves_out_series(tmp_path: Path) -> None:
     named, left = inspect_folder(tmp_path / "d", overrides=chosen).series
     assert named.verdict.sequence is Sequence.T2
     assert named.verdict.rule == "override"
-    assert left.refused == "left out by the table of overrides"
+    assert left.refused == "left out by 'none' in the table of --sequences"
 
 
 def test_geometry_is_checked_all_the_same(tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_parts_of_one_series_are_named_apart(tmp_path: Path) -> None:
     ("rows", "message"),
     [
         (["1.2.3.1,T1D"], "line 2: unknown sequence 'T1D': did you mean"),
-        (["1.2.3.1,T1", "1.2.3.1,T2"], "line 3: this series occurs twice"),
+        (["1.2.3.1,T1", "1.2.3.1,T2"], "line 3: series 1.2.3.1 occurs twice"),
         (["9.9,T1"], "no series 9.9 in"),
     ],
 )

@@ -14,7 +14,7 @@ from flame.io.dicom.geometry import check_geometry
 from flame.io.dicom.headers import group_series, read_headers
 from flame.io.dicom.segmentations import read_segments, write_segments
 from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan, planned_maps
-from tests.conftest import write_mr_series
+from tests.helpers.dicom_series import write_mr_series
 
 FRAME = "1.2.3.4"
 TUMOUR = CodedConcept("108369006", "SCT", "Neoplasm")

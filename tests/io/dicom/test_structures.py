@@ -134,7 +134,7 @@ def test_wrong_frame_of_reference_and_unknown_region(tmp_path: Path) -> None:
     path = write(tmp_path / "s.dcm", [circle(15, z) for z in STACK])
     with pytest.raises(UnreadableImage, match="not that of the images"):
         read_region(path, 3, "9.9")
-    with pytest.raises(UnreadableImage, match="no such region"):
+    with pytest.raises(UnreadableImage, match="no region with ROINumber 4"):
         read_region(path, 4, FRAME)
 
 

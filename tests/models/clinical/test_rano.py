@@ -57,8 +57,8 @@ def test_every_rating_explains_itself() -> None:
     assert first.why == "first day after radiotherapy"
     assert (second.baseline, second.nadir, second.from_nadir) == (10, 10, 0.5)
     assert second.why == (
-        "+50% from the nadir (PD from +40%); too soon after radiotherapy to tell, look again; "
-        "confirmed on day 140"
+        "+50% from the nadir (PD from +40%); PD this soon after radiotherapy needs a confirming "
+        "scan; confirmed on day 140"
     )
     assert third.why == "+60% from the nadir (PD from +40%)"
 

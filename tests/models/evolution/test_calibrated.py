@@ -16,13 +16,7 @@ from flame.models.evolution.calibrated import (
     summed,
 )
 from flame.models.evolution.model import EvolutionCase, Forecast
-from tests.models.conftest import SIDE, tumour_case
-
-
-def block(ml: float) -> np.ndarray:
-    mask = np.zeros(SIDE**3, bool)
-    mask[: max(round(ml * 1000 / 64), 1)] = True
-    return mask.reshape((SIDE,) * 3)
+from tests.helpers.tumours import SIDE, block, tumour_case
 
 
 class Overconfident:

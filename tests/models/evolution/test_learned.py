@@ -12,7 +12,7 @@ from flame.models.evolution.learned import Hybrid, UNetEvolution, corrected_loss
 from flame.models.evolution.mechanistic import VISIBLE
 from flame.models.evolution.model import soft_voxels
 from flame.models.segmentation.segmentation import masked_loss
-from tests.models.conftest import SIDE, tumour_case
+from tests.helpers.tumours import SIDE, tumour_case
 
 
 def test_before_learning_it_is_the_last_mask() -> None:

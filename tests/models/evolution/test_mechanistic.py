@@ -16,7 +16,7 @@ from flame.models.evolution.mechanistic import (
 )
 from flame.models.evolution.mixture import GROUPS, Mixture
 from flame.models.evolution.model import EvolutionCase
-from tests.models.conftest import ball, tumour_case
+from tests.helpers.tumours import ball, tumour_case
 
 DAYS = (50, 120)
 SETS = len(parameter_grid())

@@ -10,9 +10,9 @@ from flame.models.evolution.mixture import (
     EFFICACIES,
     GROUPS,
     Trial,
-    answer,
     learned,
     posterior,
+    reply,
     shrunken,
     step,
 )
@@ -28,11 +28,11 @@ def test_mixture_of_centres_is_the_pooled_one(seed: int, sizes: list[int]) -> No
     cuts = np.cumsum(sizes)[:-1]
     centres = list(zip(np.split(rows, cuts), np.split(groups, cuts), strict=True))
 
-    def ask(parts: list[tuple[np.ndarray, np.ndarray]], trials: list[Trial]) -> list:
-        return [[answer(*part, trial) for trial in trials] for part in parts]
+    def send(parts: list[tuple[np.ndarray, np.ndarray]], trials: list[Trial]) -> list:
+        return [[reply(*part, trial) for trial in trials] for part in parts]
 
-    apart = learned(lambda trials: ask(centres, trials), ALPHAS)
-    pooled = learned(lambda trials: ask([(rows, groups)], trials), ALPHAS)
+    apart = learned(lambda trials: send(centres, trials), ALPHAS)
+    pooled = learned(lambda trials: send([(rows, groups)], trials), ALPHAS)
     assert np.allclose(apart.weights, pooled.weights, atol=1e-12)
     assert apart.efficacy == pooled.efficacy
     assert apart.weights.sum(axis=1) == pytest.approx(np.ones(GROUPS))
@@ -46,7 +46,7 @@ def test_posterior_by_hand() -> None:
 
 def test_answer_by_hand() -> None:
     # Two patients of one group under even weights: likelihoods 3, 1 and 1, 1 over two sets.
-    found = answer(np.log([[3.0, 1.0], [1.0, 1.0]]), np.array([1, 1]), Trial({}))
+    found = reply(np.log([[3.0, 1.0], [1.0, 1.0]]), np.array([1, 1]), Trial({}))
     assert found[1] == pytest.approx([0.75 + 0.5, 0.25 + 0.5, np.log(2) + np.log(1)])
     assert not found[[0, 2]].any()
 
@@ -71,7 +71,7 @@ def test_efficacy_stays_at_one_without_evidence() -> None:
 def test_nobody_with_an_ion_says_nothing_of_it() -> None:
     rows = np.random.default_rng(0).normal(0, 3, (6, 2 * ALPHAS))
     groups = np.zeros(6, int)
-    found = learned(lambda trials: [[answer(rows, groups, t) for t in trials]], ALPHAS)
+    found = learned(lambda trials: [[reply(rows, groups, t) for t in trials]], ALPHAS)
     assert found.efficacy == {Radiation.PROTON: 1.0, Radiation.CARBON: 1.0}
 
 
@@ -87,10 +87,10 @@ def test_efficacy_is_learned_from_many_and_not_from_few(true: float, patients: i
         index = np.tile(np.arange(8), 2)
         return -0.5 * ((index + moved[:, None] - made[:, None]) / 0.3) ** 2
 
-    def ask(trials: list[Trial]) -> list[list[np.ndarray]]:
-        return [[answer(rows(t.efficacy.get(Radiation.CARBON, 1.0)), groups, t) for t in trials]]
+    def send(trials: list[Trial]) -> list[list[np.ndarray]]:
+        return [[reply(rows(t.efficacy.get(Radiation.CARBON, 1.0)), groups, t) for t in trials]]
 
-    found = learned(ask, 8).efficacy
+    found = learned(send, 8).efficacy
     assert found[Radiation.PROTON] == 1.0
     expected = true if patients > 2 else 1.0
     assert found[Radiation.CARBON] == pytest.approx(expected, rel=0.05)

@@ -15,7 +15,7 @@ from flame.models.evolution.model import (
     signed_distance,
     volumes_of,
 )
-from tests.models.conftest import ball, tumour_case
+from tests.helpers.tumours import ball, tumour_case
 
 DAYS = (30, 90, 150)
 

@@ -13,7 +13,7 @@ from flame.models.evolution.out_of_distribution import (
     unknown_radiations,
     unlike,
 )
-from tests.models.conftest import ball, tumour_case
+from tests.helpers.tumours import ball, tumour_case
 
 
 def test_features_by_hand() -> None:
@@ -37,7 +37,7 @@ def test_far_away_is_said_and_near_is_not() -> None:
     # Patients who are all alike still vary a little: 2 Gy more is nothing.
     assert unlike(case, count, mean + [0, 0, 2, 0, 0], 0 * squares) == []
     (sentence,) = unlike(case, count * [1, 0, 1, 1, 1], mean, squares)
-    assert sentence == "growth before radiotherapy is not known of the training patients"
+    assert sentence == "growth before radiotherapy is known for fewer than 2 training patients"
 
 
 def test_radiations_never_seen() -> None:

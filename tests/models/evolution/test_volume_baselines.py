@@ -11,14 +11,7 @@ from flame.models.evolution.volume_baselines import (
     LastRate,
     Persistence,
 )
-from tests.models.conftest import SIDE, ball, tumour_case
-
-
-def block(ml: float) -> np.ndarray:
-    """A mask of the volume given, in voxels of 64 mm3."""
-    mask = np.zeros(SIDE**3, bool)
-    mask[: round(ml * 1000 / 64)] = True
-    return mask.reshape((SIDE,) * 3)
+from tests.helpers.tumours import ball, block, tumour_case
 
 
 def exponential(rate: float) -> list[EvolutionCase]:

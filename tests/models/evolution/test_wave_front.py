@@ -14,7 +14,7 @@ from flame.models.evolution.wave_front import (
     local_diffusion,
     reach,
 )
-from tests.models.conftest import SIDE, SPACING, ball, tumour_case
+from tests.helpers.tumours import SIDE, SPACING, ball, tumour_case
 
 OLD = 1e12
 """Radius in mm of a tumour whose tail has formed."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from flame.models.segmentation.cases import CHANNELS
 from flame.models.segmentation.patches import Patches
-from tests.models.conftest import bright_ball
+from tests.helpers.tumours import bright_ball
 
 
 def test_patches_keep_what_is_unknown_and_never_lose_every_sequence() -> None:

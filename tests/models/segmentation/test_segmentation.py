@@ -7,7 +7,7 @@ from flame.core.errors import BadInput
 from flame.core.keras_import import keras
 from flame.models.segmentation.cases import CHANNELS, SegmentationConfig
 from flame.models.segmentation.segmentation import SegmentationModel, mask_of, masked_loss
-from tests.models.conftest import bright_ball
+from tests.helpers.tumours import bright_ball
 
 CONFIG = SegmentationConfig(patch=16, filters=4, batch_size=2, learning_rate=1e-2)
 

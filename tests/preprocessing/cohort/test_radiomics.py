@@ -106,5 +106,5 @@ def test_a_late_day_is_no_early_change() -> None:
 def test_families_by_name() -> None:
     assert expanded(["age", "radiomics.volume"]) == ("age", "core_ml", "whole_ml", "enhancing_ml")
     assert FAMILY_OF["T1C_core_mean"] == "first-order"
-    with pytest.raises(BadInput, match=r"no features 'radiomics.form': .*shape"):
+    with pytest.raises(BadInput, match=r"unknown features 'radiomics.form'.*shape"):
         expanded(["radiomics.form"])

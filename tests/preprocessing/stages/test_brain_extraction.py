@@ -97,5 +97,5 @@ def test_a_supplied_mask_goes_before_the_method(
 
 def test_flair_alone_cannot_be_used() -> None:
     scan = Scan(np.ones((4, 4, 4), np.float32), np.eye(4), Sequence.FLAIR)
-    with pytest.raises(StageFailed, match="only FLAIR here: T1 or T1C is needed"):
+    with pytest.raises(StageFailed, match="only FLAIR: T1 or T1C is needed"):
         reference(Timepoint(0, {Sequence.FLAIR: scan}))

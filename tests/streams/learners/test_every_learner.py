@@ -116,7 +116,7 @@ def test_of_every_learner(name: str, exchange: str) -> None:
 @pytest.mark.parametrize("name", list(LEARNERS))
 def test_a_step_without_rows_at_a_node_passes(name: str) -> None:
     found = stream()
-    empty = found.batches[1].there.copy()
+    empty = found.batches[1].exists.copy()
     empty[2] = False
     hole = Batch(found.batches[1].x, found.batches[1].y, found.batches[1].truth, empty)
     learner = opened(name, "server" if name in AT_A_SERVER else "gossip", found)
@@ -256,7 +256,7 @@ def test_the_fisher_of_ewc_is_the_mean_squared_gradient_of_single_rows() -> None
             ** 2
             / 5
         )
-    assert np.allclose(learner._fisher, expected)  # type: ignore[attr-defined]
+    assert np.allclose(learner.fisher, expected)  # type: ignore[attr-defined]
 
 
 def test_a_reservoir_keeps_every_row_as_likely() -> None:

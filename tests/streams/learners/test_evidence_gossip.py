@@ -12,7 +12,7 @@ from flame.streams.methods import MethodConfig, begin
 from flame.streams.sources.schedules import ScheduleConfig, plan_of
 from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.stream import Batch, Stream
-from tests.streams.learners.evidence.conftest import NETWORK, sine
+from tests.helpers.evidence_bank import NETWORK, sine
 
 
 def learned(
@@ -43,7 +43,7 @@ def test_opposite_concepts_get_models_of_their_own_and_nodes_agree(gossip: Gossi
     learner = learned(found.first(10), gossip)
     right = learner.predict(found.batches[10].x).argmax(axis=-1) == found.batches[10].y
     assert right.mean() > 0.97  # concepts did not change from step 9 to 10
-    entries = learner._slot
+    entries = learner.entry
     assert not set(entries[found.concept[9] == 0]) & set(entries[found.concept[9] == 1])
     assert len(learner.bank.entries) <= 5  # of 10 opened in the first step alone, for 2 concepts
 
@@ -103,7 +103,7 @@ def test_nodes_without_rows_open_nothing_and_keep_what_they_follow() -> None:
     found = sine()
     holes = list(found.batches[:5])
     for step in (0, 3):
-        there = holes[step].there.copy()
+        there = holes[step].exists.copy()
         there[7] = False
         holes[step] = Batch(holes[step].x, holes[step].y, holes[step].truth, there)
     method = MethodConfig("evidence-gossip")
@@ -112,10 +112,10 @@ def test_nodes_without_rows_open_nothing_and_keep_what_they_follow() -> None:
     learner.learn(holes[0], found.concept[0])
     assert all(entry.opened[1] != 7 for entry in learner.bank.entries)
     for step in (1, 2, 3):
-        before = learner._slot[7]
+        before = learner.entry[7]
         learner.learn(holes[step], found.concept[step])
     opened = [entry.opened for entry in learner.bank.entries]
-    assert learner._slot[7] >= 0
+    assert learner.entry[7] >= 0
     assert before >= 0
     assert (3, 7) not in opened
     told = learner.predict(holes[4].x)
@@ -126,7 +126,7 @@ def test_nodes_without_rows_open_nothing_and_keep_what_they_follow() -> None:
 @pytest.mark.parametrize("births", [True, False])
 def test_a_node_that_holds_nothing_has_the_first_weights_until_it_has_rows(births: bool) -> None:
     found = sine().first(4)
-    there = found.batches[0].there.copy()
+    there = found.batches[0].exists.copy()
     there[7] = False
     first = found.batches[0]
     holes = [Batch(first.x, first.y, first.truth, there)] * 2 + [found.batches[2]]

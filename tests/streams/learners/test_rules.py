@@ -26,7 +26,7 @@ def mean_loss(learner: Any, models: Array, x: Array, y: Array) -> Array:
 
 def ewc(learner: Any, models: Array, batch: Batch) -> Array:
     """Kirkpatrick 2017, equation 3."""
-    held = learner._fisher * (models - learner._anchor) ** 2
+    held = learner.fisher * (models - learner.anchor) ** 2
     return mean_loss(learner, models, batch.x, batch.y) + learner.strength / 2 * held.sum(axis=1)
 
 
@@ -97,15 +97,14 @@ def test_a_round_of_flash_ends_once_the_loss_falls_too_little(least: float, step
 
 
 def test_adaptive_fedavg_follows_its_moving_means() -> None:
-    """Canonaco 2021, algorithm 1, for one weight."""
+    """Canonaco 2021, algorithm 1; all weights of a model are equal."""
     found = stream()
     learner: Any = opened("adaptive-fedavg", "alone", found, mean=0.3, variance=0.6, ratio=0.8)
     mean = spread = ratio = 0.0
     told, before = 0.0, 1.0
     for t, value in enumerate((0.5, 2.0, -1.0, -1.5, 4.0), start=1):
-        learner.models = np.full((4, 1), value)
-        learner._centre = learner._centre[:, :1]
-        found_ratio = learner._follow()
+        learner.models = np.full(learner.start.shape, value)
+        found_ratio = learner.update_ratio()
         change = (value - told) ** 2
         mean = 0.3 * mean + 0.7 * value
         spread = 0.6 * spread + 0.4 * change
@@ -129,8 +128,8 @@ def test_ifca_takes_the_cluster_of_the_lowest_loss() -> None:
     learner: Any = opened("ifca", "server", found)
     learner.learn(found.batches[0], found.concept[0])
     batch = found.batches[3]
-    chosen = learner._chosen(batch)
-    losses = [mean_loss(learner, models, batch.x, batch.y) for models in learner._bank]
+    chosen = learner.choose(batch)
+    losses = [mean_loss(learner, models, batch.x, batch.y) for models in learner.bank]
     assert np.array_equal(chosen, np.argmin(losses, axis=0))
     assert np.ptp(losses, axis=0).min() > 0.01
 
@@ -147,17 +146,18 @@ def test_feddrift_compares_a_model_on_its_own_rows_with_itself_on_others(
     y = told.copy()
     y[1, ::2] = 1 - y[1, ::2]
     learner.bank = [learner.start[0], learner.start[0]]
-    learner._seen, learner._labels = [(batch.x, y, batch.weight)], [np.array([0, 1, 0, 0])]
-    learner._merge()
+    learner.batches = [(batch.x, y, batch.weight)]
+    learner.labels = [np.array([0, 1, 0, 0])]
+    learner.merge()
     assert len(learner.bank) == models
-    assert learner._labels[0].tolist() == ([0, 1, 0, 0] if models == 2 else [0] * 4)
+    assert learner.labels[0].tolist() == ([0, 1, 0, 0] if models == 2 else [0] * 4)
 
 
 def test_feddrift_begins_with_a_model_each_where_told_so() -> None:
     found = stream()
     learner: Any = opened("feddrift", "server", found, apart=True)
     learner.learn(found.batches[0], found.concept[0])
-    assert learner._labels[0].tolist() == [0, 1, 2, 3]
+    assert learner.labels[0].tolist() == [0, 1, 2, 3]
     assert not np.array_equal(learner.models[0], learner.models[1])
     assert not learner.alarms.any()
 

@@ -54,5 +54,5 @@ def test_images_are_learned_through_the_same_learners() -> None:
 
 
 def test_rows_that_are_no_square_are_refused() -> None:
-    with pytest.raises(BadInput, match="no square image"):
+    with pytest.raises(BadInput, match="not a square image"):
         ImageNetwork(15, 4, 2)

@@ -144,9 +144,9 @@ def test_published_schedules_are_those_of_the_authors() -> None:
         ({"name": "B", "nodes": 6}, "is published"),
         ({"at": (8,)}, "steps from 1 to 7"),
         ({"at": (0,)}, "steps from 1 to 7"),
-        ({"at": (2, 4), "order": (0, 1, 0), "manner": "gradual", "width": 3}, "before the last"),
-        ({"width": 2}, "sudden changes have none"),
-        ({"delay": 2}, "together have none"),
+        ({"at": (2, 4), "order": (0, 1, 0), "manner": "gradual", "width": 3}, "begins before"),
+        ({"width": 2}, "sudden changes have no width"),
+        ({"delay": 2}, "together have no delay"),
     ],
 )
 def test_bad_schedules_are_refused(given: dict[str, object], message: str) -> None:
@@ -156,10 +156,10 @@ def test_bad_schedules_are_refused(given: dict[str, object], message: str) -> No
 
 def test_concepts_that_a_source_does_not_have_are_refused() -> None:
     for source, order in (("sea", (0, 4)), ("sine", (0, 2))):
-        with pytest.raises(BadInput, match=f"and no {order[1]}"):
+        with pytest.raises(BadInput, match=f"concept {order[1]} does not exist"):
             synthetic_stream(SyntheticConfig(source), plan_of(made(order=order), None, 0), 0)
     published = plan_of(ScheduleConfig("B"), None, 0)
-    with pytest.raises(BadInput, match="concepts 0 to 2, and no 3"):
+    with pytest.raises(BadInput, match="concept 3 does not exist.* 0 to 2"):
         synthetic_stream(SyntheticConfig("stagger"), published, 0)
 
 

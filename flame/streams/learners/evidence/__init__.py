@@ -1,1 +1,1 @@
-"""Parts of evidence gossip: the bank of models, and the evidence that decides about it."""
+"""Parts of evidence gossip: the bank of models, and the evidence that changes it."""

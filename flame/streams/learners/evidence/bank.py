@@ -1,4 +1,4 @@
-"""The bank of models that nodes share: who holds which entry, and which batches taught it."""
+"""The bank of models that nodes share, and the batches that taught each model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,13 +38,14 @@ class Memory:
     Args:
         step: step of the batch.
         batch: the batch of all nodes.
-        told: probabilities (n, m, classes) that each node predicted before it learned the batch.
+        predicted: probabilities (n, m, classes) that each node predicted before it learned the
+            batch.
         entry: number (n,) of the entry that the batch teaches at each node, or ``FORGOTTEN``.
     """
 
     step: int
     batch: Batch
-    told: Array
+    predicted: Array
     entry: NDArray[np.int_]
 
 
@@ -73,46 +74,53 @@ class Bank:
         return np.stack([(taught == i).sum(axis=1) for i in range(len(self.entries))], axis=1)
 
     def rows(self, entry: int | None = None, fade: float = 1.0) -> Array:
-        """Return the weights (n, all remembered rows) with which rows train an entry.
+        """Compute the weights with which rows train an entry.
 
         Args:
             entry: number of the entry; None: all rows that are not forgotten.
             fade: weight of a batch relative to that of the next step.
+
+        Returns:
+            Weights (n, all remembered rows), memory by memory.
         """
-        mine = [m.entry != FORGOTTEN if entry is None else m.entry == entry for m in self.memories]
+        masks = [m.entry != FORGOTTEN if entry is None else m.entry == entry for m in self.memories]
         newest = self.memories[-1].step
         parts = [
-            m.batch.weight * own[:, None] * fade ** (newest - m.step)
-            for m, own in zip(self.memories, mine, strict=True)
+            m.batch.weight * mask[:, None] * fade ** (newest - m.step)
+            for m, mask in zip(self.memories, masks, strict=True)
         ]
         return np.concatenate(parts, axis=1)
 
     def open(self, step: int, node: int, model: Array, kin: BankEntry | None = None) -> int:
-        """Add an entry that its node alone holds, and return its number.
+        """Add an entry that its node alone holds.
 
         Args:
             step: step in which it is opened.
             node: node that opens it.
             model: parameters (size,).
-            kin: entry whose backbone it shares; None: it gets a new backbone.
+            kin: entry whose backbone it shares; None: it receives a new backbone.
+
+        Returns:
+            The number of the entry.
         """
         nodes = len(self.memories[0].entry)
         held = np.zeros(nodes, bool)
         held[node] = True
         if kin is None:
-            backbone, self.backbones = np.full(nodes, self.backbones), self.backbones + 1
+            backbone = np.full(nodes, self.backbones)
+            self.backbones += 1
         else:
             backbone = kin.backbone.copy()
         self.entries.append(BankEntry((step, node), np.tile(model, (nodes, 1)), held, backbone))
         return len(self.entries) - 1
 
     def join(self, node: int, root: NDArray[np.int_], counts: NDArray[np.int_]) -> None:
-        """Merge entries at a node: means of their models weighted by memories.
+        """Merge entries at a node: average their models, weighted by memories.
 
         Args:
             node: the node.
             root: number (entry,) of the entry that each entry becomes.
-            counts: number (entry,) of memories of each entry at the nodes that were heard of.
+            counts: number (entry,) of memories of each entry at the nodes whose news arrived.
         """
         for keep in np.unique(root):
             group = [i for i in np.flatnonzero(root == keep) if self.entries[i].held[node]]
@@ -143,10 +151,10 @@ class Bank:
         """
         taught = self.taught
         for node in np.flatnonzero((taught != FORGOTTEN).sum(axis=1) > most):
-            known = taught[node, :-1]
-            entries, sizes = np.unique(known[known != FORGOTTEN], return_counts=True)
-            old = np.flatnonzero(known == entries[sizes.argmax()])
-            self.memories[rng.choice(old)].entry[node] = FORGOTTEN
+            earlier = taught[node, :-1]
+            entries, sizes = np.unique(earlier[earlier != FORGOTTEN], return_counts=True)
+            candidates = np.flatnonzero(earlier == entries[sizes.argmax()])
+            self.memories[rng.choice(candidates)].entry[node] = FORGOTTEN
         self.memories = [m for m in self.memories if (m.entry != FORGOTTEN).any()]
 
     def drop_unused(self) -> NDArray[np.int_]:
@@ -165,7 +173,7 @@ class Bank:
 
 
 def roots(pairs: Sequence[tuple[int, int]], opened: Sequence[tuple[int, int]]) -> NDArray[np.int_]:
-    """Return the entry that each entry becomes when pairs are merged: the first that was opened.
+    """Find the entry that each entry becomes when pairs are merged: the first that was opened.
 
     Args:
         pairs: pairs of numbers of entries.
@@ -179,8 +187,9 @@ def roots(pairs: Sequence[tuple[int, int]], opened: Sequence[tuple[int, int]]) -
         [0, 2, 2]
     """
     root = np.arange(len(opened))
-    for one, other in pairs:
-        a, b = root[one], root[other]
-        keep, gone = (a, b) if opened[a] <= opened[b] else (b, a)
-        root[root == gone] = keep
+    for first, second in pairs:
+        a = root[first]
+        b = root[second]
+        kept, merged = (a, b) if opened[a] <= opened[b] else (b, a)
+        root[root == merged] = kept
     return root

@@ -7,7 +7,7 @@ from flame.streams.networks.base import Array
 from flame.streams.stream import Batch
 
 _BANK = np.log(3)
-"""Log odds of the bank before any test: 3 to 1."""
+"""Log odds of the bank before any test, 3 to 1."""
 
 
 class ExpertWeights:
@@ -33,7 +33,8 @@ class ExpertWeights:
 
     def __init__(self, nodes: int) -> None:
         self.shares = np.tile([1.0, 0.0], (nodes, 1))
-        self._right, self._seen = np.zeros((nodes, 2)), np.zeros(nodes)
+        self._correct = np.zeros((nodes, 2))
+        self._rows = np.zeros(nodes)
 
     def score(self, batch: Batch, bank: Array, global_model: Array) -> None:
         """Count the rows that each expert predicts correctly before it learns them.
@@ -43,23 +44,26 @@ class ExpertWeights:
             bank: probabilities (n, m, classes) of the bank.
             global_model: probabilities (n, m, classes) of the global model.
         """
-        for number, told in enumerate((bank, global_model)):
-            right = (told.argmax(axis=-1) == batch.y) * batch.weight
-            self._right[:, number] += right.sum(axis=1)
-        self._seen += batch.weight.sum(axis=1)
+        for expert, predicted in enumerate((bank, global_model)):
+            correct = (predicted.argmax(axis=-1) == batch.y) * batch.weight
+            self._correct[:, expert] += correct.sum(axis=1)
+        self._rows += batch.weight.sum(axis=1)
 
     def weigh(self) -> None:
         """Update the shares (n, 2) by each node's own counts."""
-        rate = np.sqrt(8 * np.log(2) / np.maximum(self._seen, 1))
-        more = _BANK + rate * np.subtract(*self._right.T)
-        self.shares = np.stack([expit(more), expit(-more)], axis=1)
+        rate = np.sqrt(8 * np.log(2) / np.maximum(self._rows, 1))
+        log_odds = _BANK + rate * np.subtract(*self._correct.T)
+        self.shares = np.stack([expit(log_odds), expit(-log_odds)], axis=1)
 
     def mixed(self, bank: Array, global_model: Array) -> Array:
-        """Return the probabilities (n, m, classes) of both experts, mixed by their shares.
+        """Mix the predictions of both experts by their shares.
 
         Args:
             bank: probabilities (n, m, classes) of the bank.
             global_model: probabilities (n, m, classes) of the global model.
+
+        Returns:
+            Probabilities (n, m, classes).
         """
-        one, other = self.shares.T[..., None, None]
-        return np.asarray(one * bank + other * global_model)
+        of_bank, of_global_model = self.shares.T[..., None, None]
+        return np.asarray(of_bank * bank + of_global_model * global_model)

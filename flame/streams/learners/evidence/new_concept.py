@@ -1,4 +1,4 @@
-"""Whether a batch is a new concept: cross-validated evidence for a model of the batch alone."""
+"""Whether a batch has a new concept: cross-validated evidence for a model of the batch alone."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from flame.streams.stream import Batch
 FOLDS = 5
 """Folds of the cross-validation within a batch."""
 _ROUNDS = (1, 2, 4, 8, 16, 40)
-"""Rounds of training after which a fork is evaluated."""
+"""Rounds of training after which a fork is evaluated; an early stop helps with noisy labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +23,8 @@ class Fork:
 
     Args:
         start: parameters (n, size) to start from.
-        frozen: the first so many parameters stay as they are.
-        among: number (n,) of models among which the batch itself chose ``start``.
+        frozen: number of the first parameters that do not change.
+        among: number (n,) of models among which ``start`` was chosen by the batch itself.
     """
 
     start: Array
@@ -38,27 +38,30 @@ class NewConcept:
 
     Args:
         evidence: log likelihood (n,) of the batch in nats, out of sample.
-        told: probabilities (n, m, classes) of each row by models that had not learned it.
+        predicted: probabilities (n, m, classes) of each row by models that had not learned it.
         models: parameters (n, size) trained on the whole batch, from the fork and for the rounds
-            that cross-validation found best.
-        frozen: number (n,) of parameters that stayed as in the fork.
+            that were best in the cross-validation.
+        frozen: number (n,) of the first parameters that are those of the fork.
     """
 
     evidence: Array
-    told: Array
+    predicted: Array
     models: Array
     frozen: NDArray[np.int_]
 
 
-def chunk_evidence(told: Array, batch: Batch) -> Array:
-    """Return the log likelihood (..., n) in nats of the labels of each node's batch.
+def chunk_evidence(predicted: Array, batch: Batch) -> Array:
+    """Compute the log likelihood of the labels of each node's batch.
 
-    Every class gets 1 / (rows + classes) of the probability (Laplace), so that no single row
-    decides. The log likelihood of a node without rows is 0.
+    Every class has at least 1 / (rows + classes) of the probability (Laplace), so that no single
+    row decides.
 
     Args:
-        told: probabilities (..., n, m, classes), with any axes before those of the batch.
+        predicted: probabilities (..., n, m, classes), with any axes before those of the batch.
         batch: the batch.
+
+    Returns:
+        Log likelihood (..., n) in nats; 0 for a node without rows.
 
     Example:
         With two rows and two classes, a probability of 1 becomes 0.75.
@@ -69,80 +72,92 @@ def chunk_evidence(told: Array, batch: Batch) -> Array:
         >>> np.exp(chunk_evidence(certain, batch)).round(4).tolist()  # 0.75 ** 2
         [0.5625]
     """
-    count = batch.there.sum(axis=1, keepdims=True)
-    floor = 1 / np.maximum(count + told.shape[-1], told.shape[-1] + 1)
-    rows = log_likelihood(told, np.broadcast_to(batch.y, told.shape[:-1]), floor)
-    return np.asarray(np.where(batch.there, rows, 0).sum(axis=-1))
+    count = batch.exists.sum(axis=1, keepdims=True)
+    classes = predicted.shape[-1]
+    floor = 1 / np.maximum(count + classes, classes + 1)
+    rows = log_likelihood(predicted, np.broadcast_to(batch.y, predicted.shape[:-1]), floor)
+    return np.asarray(np.where(batch.exists, rows, 0).sum(axis=-1))
 
 
 def new_concept(network: Network, batch: Batch, forks: Sequence[Fork], pace: Pace) -> NewConcept:
-    """Return the evidence that a batch has a new concept, and the model that it teaches.
+    """Compute the evidence that a batch has a new concept, and train a model of the batch.
 
     The evidence is the log of the mean out-of-sample likelihood over hypotheses: every fork,
-    stopped after 1, 2, 4, 8, 16 or 40 rounds. Stopping early helps where labels are noisy. A fork
-    that starts from the best of k models for this very batch has 1 / k of the probability of
-    others.
+    stopped after 1, 2, 4, 8, 16 or 40 rounds. A fork that starts from the best of k models for this
+    very batch has 1 / k of the probability of others.
 
     Args:
         network: the network.
         batch: a batch that no model has learned.
         forks: ways to start.
-        pace: training of a step; checkpoints beyond its rounds are left out.
+        pace: training of a step; numbers of rounds above its own are left out.
+
+    Returns:
+        The evidence, the out-of-sample predictions and the new model of each node.
 
     Reference:
         ``docs/explanation/evidence-gossip.md``.
     """
     checkpoints = [r for r in _ROUNDS if r <= pace.rounds]
-    told = np.stack([_held_out(network, batch, fork, pace, checkpoints) for fork in forks])
-    told = told.reshape(-1, *told.shape[2:])  # hypothesis, node, row, class
+    parts = [_out_of_sample(network, batch, fork, pace, checkpoints) for fork in forks]
+    predicted = np.stack(parts)
+    predicted = predicted.reshape(-1, *predicted.shape[2:])  # hypothesis, node, row, class
     among = np.stack([np.broadcast_to(fork.among, len(batch.x)) for fork in forks])
-    evidence = chunk_evidence(told, batch) - np.repeat(np.log(among), len(checkpoints), axis=0)
+    evidence = chunk_evidence(predicted, batch) - np.repeat(np.log(among), len(checkpoints), axis=0)
     total = logsumexp(evidence, axis=0)
-    mixed = np.einsum("hn,hnmk->nmk", np.exp(evidence - total), told)
+    mixture = np.einsum("hn,hnmk->nmk", np.exp(evidence - total), predicted)
     best, place = np.divmod(evidence.argmax(axis=0), len(checkpoints))
-    models = _taught(network, batch, forks, pace, best, np.array(checkpoints)[place])
+    models = _trained(network, batch, forks, pace, best, np.array(checkpoints)[place])
     frozen = np.array([fork.frozen for fork in forks])[best]
-    return NewConcept(total - np.log(len(evidence)), mixed, models, frozen)
+    return NewConcept(total - np.log(len(evidence)), mixture, models, frozen)
 
 
-def folds(there: NDArray[np.bool_]) -> NDArray[np.int_]:
-    """Return the fold (n, m) of each row: a node's rows in their order, cut into five pieces.
+def folds(exists: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """Cut each node's rows, in their order, into five folds.
 
-    Rows of one time that are near each other may share what decides their outcome, so a fold is not
-    spread over its neighbours.
+    Neighbouring rows of one time may share the cause of their outcome, so a fold consists of
+    consecutive rows.
 
     Args:
-        there: mask (n, m) of the rows that exist.
+        exists: mask (n, m) of the rows that exist.
+
+    Returns:
+        Number (n, m) of the fold of each row, from 0.
 
     Example:
         >>> folds(np.ones((1, 10), bool)).tolist()
         [[0, 0, 1, 1, 2, 2, 3, 3, 4, 4]]
     """
-    count = np.maximum(there.sum(axis=1, keepdims=True), 1)
-    place = np.minimum(there.cumsum(axis=1) - there, count - 1)  # padding has weight 0
+    count = np.maximum(exists.sum(axis=1, keepdims=True), 1)
+    place = np.minimum(exists.cumsum(axis=1) - exists, count - 1)  # padding has weight 0
     return np.asarray(place * FOLDS // count)
 
 
-def _held_out(
+def _out_of_sample(
     network: Network, batch: Batch, fork: Fork, pace: Pace, checkpoints: list[int]
 ) -> Array:
     """Return out-of-sample probabilities (checkpoint, n, m, classes) of the rows."""
-    (n, m), rows, nodes = batch.y.shape, np.arange(batch.y.shape[1]), np.arange(len(batch.y))
-    fold = folds(batch.there)
-    learned = batch.weight[:, None] * (fold[:, None] != np.arange(FOLDS)[:, None])
-    models, x = np.repeat(fork.start, FOLDS, axis=0), np.repeat(batch.x, FOLDS, axis=0)
+    n, m = batch.y.shape
+    nodes = np.arange(n)
+    rows = np.arange(m)
+    fold = folds(batch.exists)
+    weight = batch.weight[:, None] * (fold[:, None] != np.arange(FOLDS)[:, None])
+    models = np.repeat(fork.start, FOLDS, axis=0)
+    x = np.repeat(batch.x, FOLDS, axis=0)
     y = np.repeat(batch.y, FOLDS, axis=0)
-    adam, done, found = Adam(models.shape, pace.rate, fork.frozen), 0, []
+    adam = Adam(models.shape, pace.rate, fork.frozen)
+    done = 0
+    predicted = []
     for checkpoint in checkpoints:
         steps = (checkpoint - done) * pace.local_steps
-        models = network.descend(models, x, y, learned.reshape(-1, m), adam, steps)
-        told = network.probability(models, x).reshape(n, FOLDS, m, -1)
-        found.append(told[nodes[:, None], fold, rows])
+        models = network.descend(models, x, y, weight.reshape(-1, m), adam, steps)
+        of_folds = network.probability(models, x).reshape(n, FOLDS, m, -1)
+        predicted.append(of_folds[nodes[:, None], fold, rows])
         done = checkpoint
-    return np.stack(found)
+    return np.stack(predicted)
 
 
-def _taught(
+def _trained(
     network: Network,
     batch: Batch,
     forks: Sequence[Fork],
@@ -150,18 +165,18 @@ def _taught(
     best: NDArray[np.int_],
     rounds: NDArray[np.int_],
 ) -> Array:
-    """Return models (n, size) that learned the whole batch by their best fork and rounds (n,)."""
-    found = np.empty_like(forks[0].start)
+    """Train models (n, size) on the whole batch, from their best fork and for rounds (n,)."""
+    models = np.empty_like(forks[0].start)
     for number, count in {*zip(best.tolist(), rounds.tolist(), strict=True)}:
-        mine = np.flatnonzero((best == number) & (rounds == count))
+        nodes = np.flatnonzero((best == number) & (rounds == count))
         fork = forks[number]
-        adam = Adam(fork.start[mine].shape, pace.rate, fork.frozen)
-        found[mine] = network.descend(
-            fork.start[mine],
-            batch.x[mine],
-            batch.y[mine],
-            batch.weight[mine],
+        adam = Adam(fork.start[nodes].shape, pace.rate, fork.frozen)
+        models[nodes] = network.descend(
+            fork.start[nodes],
+            batch.x[nodes],
+            batch.y[nodes],
+            batch.weight[nodes],
             adam,
             count * pace.local_steps,
         )
-    return found
+    return models

@@ -13,7 +13,7 @@ class EvidenceOptions:
 
     Args:
         memory: number of batches that a node remembers, 1 or more.
-        flood: rounds for which each kind of news (new models, evidence, merges) is passed on, at
+        flood: rounds for which each kind of news (new models, evidence, merges) is forwarded, at
             most a quarter of all; 0: as many as the graph needs, and twice that where messages are
             lost or nodes are away or slow.
         num_byzantine: number of nodes that may send false evidence.
@@ -22,7 +22,7 @@ class EvidenceOptions:
         joins: whether models of one concept are merged.
         from_initial_weights: whether a new model may also start from the initial weights.
         heads: whether a new model may also train its last layer alone, and then share its
-            representation with the model that it started from.
+            representation with the model from which it started.
         old: whether models train on the remembered batches of earlier steps.
         global_model: whether a global model is trained on all batches and predicts beside the bank.
     """

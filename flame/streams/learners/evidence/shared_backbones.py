@@ -20,14 +20,14 @@ def averaged(
     counts: NDArray[np.int_],
     body: int,
 ) -> list[Array]:
-    """Return the models of entries after averaging over nodes.
+    """Average the models of entries over nodes.
 
-    A model is averaged over the nodes that were received and hold it, by weight and memories. The
-    first ``body`` parameters are averaged over all entries as well that share a backbone, as FedRep
-    shares a representation among clients.
+    At each node a model is averaged over the nodes that hold it and whose message arrived, by
+    weight and memories. The first ``body`` parameters are also averaged over all entries that share
+    a backbone, as FedRep shares a representation among clients.
 
     Args:
-        now: the round: weights, and what arrived.
+        now: the round, with its weights and the messages that arrived.
         entries: the entries.
         trained: parameters (n, size) of each entry after local training.
         counts: number (n, entry) of memories.
@@ -49,17 +49,18 @@ def averaged(
         >>> averaged(now, [entry], [trained], counts=np.array([[1], [3]]), body=0)[0].tolist()
         [[0.75], [0.75]]
     """
-    sums, totals = [], []
+    sums = []
+    totals = []
     for entry, models, count in zip(entries, trained, counts.T, strict=True):
-        heard = np.where(now.arrived & entry.held, now.weights, 0) * np.maximum(count, _NO_BATCH)
-        sums.append(heard @ models)
-        totals.append(heard.sum(axis=1, keepdims=True))
-    found = []
-    for entry, added, total in zip(entries, sums, totals, strict=True):
-        kin = [((entry.backbone == other.backbone) & other.held)[:, None] for other in entries]
-        mean = added / np.where(total > 0, total, 1)
-        whole = sum(k * t for k, t in zip(kin, totals, strict=True))
-        shared = sum(k * s[:, :body] for k, s in zip(kin, sums, strict=True))
-        mean[:, :body] = shared / np.where(whole > 0, whole, 1)
-        found.append(mean)
-    return found
+        weights = np.where(now.arrived & entry.held, now.weights, 0) * np.maximum(count, _NO_BATCH)
+        sums.append(weights @ models)
+        totals.append(weights.sum(axis=1, keepdims=True))
+    means = []
+    for entry, weighted, total in zip(entries, sums, totals, strict=True):
+        shares = [((entry.backbone == e.backbone) & e.held)[:, None] for e in entries]
+        mean = weighted / np.where(total > 0, total, 1)
+        body_total = sum(share * t for share, t in zip(shares, totals, strict=True))
+        body_sum = sum(share * s[:, :body] for share, s in zip(shares, sums, strict=True))
+        mean[:, :body] = body_sum / np.where(body_total > 0, body_total, 1)
+        means.append(mean)
+    return means

@@ -20,18 +20,18 @@ class TableConfig(Section):
     outcome: str = ""
     """Column with the outcome."""
     features: tuple[str, ...] = ()
-    """Columns with numbers to predict from, scaled by mean and standard deviation over all nodes'
-    first step; a missing value becomes the mean."""
+    """Columns with the numbers from which the outcome is predicted. They are scaled by mean and
+    standard deviation over all nodes' first step; a missing value becomes the mean."""
     time_columns: tuple[str, ...] = ()
     """One column of dates or numbers, or four: year, month, day and hour. Empty: each file is a
     point in time, in the order given."""
     site_column: str = ""
     """Column that names the node of a row. Empty: each file is a node, unless ``deal`` is set."""
     deal: Annotated[int, Ge(0)] = 0
-    """Number of nodes that rows, or subjects, are dealt to in a random order; 0: not dealt."""
+    """Number of nodes to which rows, or subjects, are dealt in a random order; 0: not dealt."""
     subject_column: str = ""
     """Column that names the patient (station, machine) of a row. Rows of a subject are dealt to
-    the same node, and ``ahead`` looks for the outcome among them."""
+    the same node, and ``ahead`` reads the outcome from rows of the same subject."""
     step: Annotated[float, Gt(0)] = 30.0
     """Length of a step in days, or in units of a time that is a number."""
     parts: Annotated[int, Ge(1)] = 1
@@ -42,7 +42,7 @@ class TableConfig(Section):
     """The class is 1 where the outcome is one of these values; without ``above`` and ``positive``
     every value of the outcome is a class, and 1 and 1.0 are the same."""
     among: tuple[str, ...] = ()
-    """Values of the outcome that rows are kept for; empty: all."""
+    """Values of the outcome whose rows are used; empty: all."""
     ahead: Annotated[float, Ge(0)] = 0.0
     """How much later the outcome of the same node and subject is read, in hours, or in units of a
     time that is a number."""
@@ -51,28 +51,27 @@ class TableConfig(Section):
     missing: tuple[str, ...] = ()
     """Texts that mean a missing value, beside empty cells."""
     rows: Annotated[int, Ge(0)] = 0
-    """Most rows of a node in a step, kept at even distances; 0: all."""
+    """Largest number of rows of a node in a step, selected at even distances; 0: all."""
     places: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Latitude and longitude of each node in degrees, for the topology ``places``."""
     simulated: bool = False
     """Whether the rows are simulated."""
 
     def rules(self) -> Iterator[Rule]:
-        """What goes with what, and that the outcome is no feature."""
+        """Keys go together, and the outcome is not a feature."""
         yield (
             not self.files or (self.outcome and self.features),
             "table: set outcome and features",
         )
-        yield self.above is None or not self.positive, "table: above or positive, not both"
+        yield self.above is None or not self.positive, "table: set above or positive, not both"
         yield not self.ahead or self.time_columns, "table.ahead needs table.time_columns"
         yield (
             not self.files or self.time_columns or self.site_column or self.deal,
-            "table: each file would be a node and a time; name time_columns or site_column, or "
-            "set deal",
+            "table: each file would be a node and a time; set time_columns, site_column or deal",
         )
         yield (
             not self.subject_column or self.deal or self.ahead,
-            "table.subject_column goes with table.deal or table.ahead",
+            "table.subject_column has an effect only with table.deal or table.ahead",
         )
         yield (
             all(
@@ -83,9 +82,10 @@ class TableConfig(Section):
         )
         yield (
             self.outcome not in self.features or self.ahead > 0,
-            "table.features holds the outcome: it would be known to the model",
+            "table.features contains the outcome, which the model would know: leave it out, or set "
+            "table.ahead",
         )
-        yield not (self.site_column and self.deal), "table: site_column or deal, not both"
+        yield not (self.site_column and self.deal), "table: set site_column or deal, not both"
 
     @property
     def raw(self) -> list[str]:
@@ -94,11 +94,14 @@ class TableConfig(Section):
 
 
 def paths_of(config: TableConfig) -> list[Path]:
-    """Return the files of a configuration, each once; matches of a pattern are sorted by name.
+    """Expand the patterns in the files of a configuration.
 
     Args:
-        config: the configuration, whose ``files`` may hold patterns. A name without a match is
-            kept, so that reading it fails with its name.
+        config: the configuration, whose ``files`` may contain patterns.
+
+    Returns:
+        Each file once; the matches of a pattern are sorted by name. A name without a match is kept,
+        so that reading it fails with its name.
     """
-    found = [path for name in config.files for path in sorted(glob.glob(name)) or [name]]
-    return [Path(path) for path in dict.fromkeys(found)]
+    paths = [path for name in config.files for path in sorted(glob.glob(name)) or [name]]
+    return [Path(path) for path in dict.fromkeys(paths)]

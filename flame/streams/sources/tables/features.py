@@ -9,12 +9,12 @@ from flame.io.tables import number
 from flame.streams.networks.base import Array
 from flame.streams.sources.tables.config import TableConfig
 
-_MOST = 1e100
+_LARGEST = 1e100
 """Largest magnitude of a number, so that its square is finite."""
 
 
 def features(config: TableConfig, table: pd.DataFrame, first: NDArray[np.bool_]) -> Array:
-    """Return scaled features (row, feature).
+    """Compute the scaled features of a table.
 
     A cyclic feature becomes the sine and cosine of its phase. Features are scaled by mean and
     standard deviation over the first step, missing values become the mean, and scaled values are
@@ -25,6 +25,9 @@ def features(config: TableConfig, table: pd.DataFrame, first: NDArray[np.bool_])
         table: rows as text.
         first: mask (row,) of the rows of the first step.
 
+    Returns:
+        Features (row, feature) in the order of ``config.raw``.
+
     Raises:
         BadInput: a cell is not a number, or is beyond 1e100.
     """
@@ -32,19 +35,22 @@ def features(config: TableConfig, table: pd.DataFrame, first: NDArray[np.bool_])
     for name in config.raw:
         values = numbers(table[name], "table")
         if name in config.cyclic:
-            turn = 2 * np.pi * values / config.cyclic[name]
-            columns += [np.sin(turn), np.cos(turn)]
+            phase = 2 * np.pi * values / config.cyclic[name]
+            columns += [np.sin(phase), np.cos(phase)]
         else:
             columns.append(values)
     return _scaled(np.column_stack(columns), first)
 
 
 def numbers(column: "pd.Series[str]", where: str) -> Array:
-    """Return the cells of a column as numbers (row,); empty ones are NaN.
+    """Convert the cells of a column to numbers.
 
     Args:
         column: cells as text.
         where: table or file of the column, for the error message.
+
+    Returns:
+        Numbers (row,); NaN for empty cells.
 
     Raises:
         BadInput: a cell is not a number, or is beyond 1e100.
@@ -59,20 +65,21 @@ def numbers(column: "pd.Series[str]", where: str) -> Array:
         values.iloc[int(row)] = number(
             column.iloc[row], f"{where}, row {row + 1}", str(column.name)
         )
-    found = values.to_numpy(float)
-    if (np.abs(found) > _MOST).any():
+    array = values.to_numpy(float)
+    if (np.abs(array) > _LARGEST).any():
         raise BadInput(
-            f"{where}, column {column.name}: holds a number beyond 1e100; if that stands for "
-            "missing ones, name it in table.missing"
+            f"{where}, column {column.name}: contains a number beyond 1e100; if it means a missing "
+            "value, add it to table.missing"
         )
-    return found
+    return array
 
 
 def _scaled(features: Array, first: NDArray[np.bool_]) -> Array:
+    """Scale features by mean and standard deviation over the rows of the first step."""
     known = np.isfinite(features[first])
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, features[first], 0).sum(axis=0) / count
     square = np.where(known, features[first] - mean, 0) ** 2
-    spread = np.sqrt(square.sum(axis=0) / count)
-    scaled = (features - mean) / np.where(spread > 0, spread, 1)
+    deviation = np.sqrt(square.sum(axis=0) / count)
+    scaled = (features - mean) / np.where(deviation > 0, deviation, 1)
     return np.asarray(np.clip(np.nan_to_num(scaled, nan=0.0), -10, 10))

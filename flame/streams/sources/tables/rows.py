@@ -11,16 +11,17 @@ from flame.streams.sources.tables.config import TableConfig, paths_of
 from flame.streams.sources.tables.features import numbers
 
 _COMPACT = r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
-"""Dates such as 20201231, which would pass for plain numbers."""
-SITE, TIME = "\0site", "\0time"
-"""Columns with the node and the time of a row; the leading NUL keeps them apart from columns of
-files."""
+"""Pattern of dates such as 20201231, which would pass for plain numbers."""
+SITE = "\0site"
+"""Column with the node of a row; the leading NUL keeps it apart from columns of files."""
+TIME = "\0time"
+"""Column with the time of a row; the leading NUL keeps it apart from columns of files."""
 
 
 def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
     """Read the rows of all files, sorted by time and site.
 
-    Times that are dates become hours. Times that are numbers stay as they are; without time columns
+    Times that are dates become hours. Times that are numbers do not change; without time columns
     the time is the number of the file.
 
     Args:
@@ -31,7 +32,7 @@ def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
         Cells as text, with the columns ``SITE`` (the node) and ``TIME`` (a number).
 
     Raises:
-        BadInput: a column is missing, a cell cannot be read, or files do not go together; the
+        BadInput: a column is missing, a cell cannot be read, or files do not fit together; the
             message names the file and the column.
     """
     times = config.time_columns
@@ -41,7 +42,8 @@ def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
         *times,
         *filter(None, [config.site_column, config.subject_column]),
     ]
-    parts, paths = [], paths_of(config)
+    paths = paths_of(config)
+    parts = []
     for place, path in enumerate(paths):
         part = read_table(path, needed).apply(lambda column: column.str.strip())
         part = part.replace([name.strip() for name in config.missing], np.nan)
@@ -49,41 +51,45 @@ def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
             numbers(part[name], str(path))
         part[TIME] = _times(part, times, path).astype(float) if times else float(place)
         if config.site_column:
-            part[SITE] = _named(part[config.site_column], path)
+            part[SITE] = _without_gaps(part[config.site_column], path)
         elif not config.deal:
             part[SITE] = _node_of(path, paths)
-        else:  # files can be sorted by outcome
+        else:  # in a random order, because files can be sorted by outcome
             order = np.random.default_rng([seed, place]).permutation(len(part))
             part = part.iloc[order].assign(**{SITE: np.arange(len(part)) % config.deal})
         if config.subject_column:
-            part[config.subject_column] = _named(part[config.subject_column], path)
+            part[config.subject_column] = _without_gaps(part[config.subject_column], path)
         parts.append(part)
-    told = [part[times[0]] for part in parts if len(times) == 1]
-    if len({is_number(column) for column in told if column.notna().any()}) > 1:
-        raise BadInput(f"table.time_columns {times[0]}: numbers in some files, dates in others")
+    time_cells = [part[times[0]] for part in parts if len(times) == 1]
+    if len({is_number(column) for column in time_cells if column.notna().any()}) > 1:
+        raise BadInput(
+            f"table.time_columns {times[0]}: numbers in some files, dates in others; write all as "
+            "numbers or all as dates"
+        )
     table = pd.concat(parts, ignore_index=True)
     if config.deal:
         table[SITE] = _dealt(config, table, seed)
-    found: pd.DataFrame = table.sort_values([TIME, SITE], kind="stable")
-    return found
+    in_order: pd.DataFrame = table.sort_values([TIME, SITE], kind="stable")
+    return in_order
 
 
-def _named(column: "pd.Series[str]", path: Path) -> "pd.Series[str]":
+def _without_gaps(column: "pd.Series[str]", path: Path) -> "pd.Series[str]":
+    """Return the names in a column; every row must have one."""
     if column.isna().any():
         raise BadInput(
-            f"{path}: column {column.name} is empty in {column.isna().sum()} rows, which are "
-            "nobody's (NA and the like count as empty); fill it, or leave them out"
+            f"{path}: column {column.name} is empty in {column.isna().sum()} rows (NA and the like "
+            "count as empty); fill it, or remove these rows"
         )
     return column.astype(str)
 
 
 def _node_of(path: Path, paths: list[Path]) -> str:
-    """Return the name of a file up to its first point."""
+    """Return the name of a file up to its first full stop."""
     name = path.name.split(".")[0]
     for other in paths:
         if other != path and other.name.split(".")[0] == name:
             raise BadInput(
-                f"{path} and {other} would be one node, '{name}': rename them, or name "
+                f"{path} and {other} would be one node, '{name}': rename them, or set "
                 "table.site_column"
             )
     return name
@@ -96,8 +102,8 @@ def _dealt(config: TableConfig, table: pd.DataFrame, seed: int) -> "pd.Series[st
         subjects = np.sort(table[config.subject_column].unique())
         if len(subjects) < config.deal:
             raise BadInput(
-                f"table.deal: {config.deal} nodes, and {config.subject_column} names "
-                f"{len(subjects)}; deal to as many or fewer"
+                f"table.deal: {config.deal} nodes, but column {config.subject_column} names only "
+                f"{len(subjects)} subjects; set at most {len(subjects)}"
             )
         place = np.random.default_rng(seed).permutation(len(subjects)) % config.deal
         turn = table[config.subject_column].map(dict(zip(subjects, place, strict=True)))
@@ -112,45 +118,57 @@ def _times(part: pd.DataFrame, columns: tuple[str, ...], path: Path) -> "pd.Seri
             dates = pd.to_datetime(part[list(columns)].astype(float).astype(int))
         except (ValueError, TypeError):
             raise BadInput(
-                f"{path}: {', '.join(columns)} are no dates; name them year, month, day and hour"
+                f"{path}: columns {', '.join(columns)} cannot be read as dates; name them year, "
+                "month, day and hour"
             ) from None
         return _hours(dates)
     column = part[columns[0]]
     times = pd.to_numeric(column, errors="coerce")
     if np.isinf(times).any():
-        raise BadInput(f"{path}: column {columns[0]} holds a time without end (inf)")
+        raise BadInput(
+            f"{path}: column {columns[0]} contains an infinite time (inf); remove the row"
+        )
     if is_number(column):
         if column.notna().any() and column.dropna().str.fullmatch(_COMPACT).all():
             raise BadInput(
-                f"{path}: column {columns[0]} holds dates as 20201231; write them as 2020-12-31, "
-                "or they would count as plain numbers"
+                f"{path}: column {columns[0]} contains dates such as 20201231, which would count "
+                "as plain numbers; write them as 2020-12-31"
             )
         return times
     dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
     wrong = np.flatnonzero(dates.isna() & column.notna())
     if times.notna().sum() > dates.notna().sum():
-        odd = np.flatnonzero(times.isna() & column.notna())
+        texts = np.flatnonzero(times.isna() & column.notna())
         raise BadInput(
-            f"{path}: column {columns[0]} holds numbers, but for {len(odd)} of {len(part)} rows, "
-            f"row {odd[0] + 1} first"
+            f"{path}: column {columns[0]} contains numbers, except in {len(texts)} of {len(part)} "
+            f"rows, the first of which is row {texts[0] + 1}"
         )
     if len(wrong) or dates.isna().all():
-        where = f" in {len(wrong)} of {len(part)} rows, row {wrong[0] + 1} first" * (len(wrong) > 0)
+        where = ""
+        if len(wrong):
+            where = (
+                f" in {len(wrong)} of {len(part)} rows, the first of which is row {wrong[0] + 1}"
+            )
         raise BadInput(
-            f"{path}: column {columns[0]} holds neither numbers nor dates as 2020-12-31{where}"
+            f"{path}: column {columns[0]} contains neither numbers nor dates such as "
+            f"2020-12-31{where}"
         )
     return _hours(dates.dt.tz_localize(None))
 
 
 def _hours(dates: "pd.Series[pd.Timestamp]") -> "pd.Series[float]":
+    """Return the hours since the beginning of the year 2000."""
     return (dates - pd.Timestamp("2000-01-01")) / pd.Timedelta(hours=1)
 
 
 def is_number(column: "pd.Series[str]") -> bool:
-    """Return whether every cell that is not empty holds a number.
+    """Check whether a column contains only numbers.
 
     Args:
         column: cells as text.
+
+    Returns:
+        Whether every cell that is not empty is a number.
 
     Example:
         >>> is_number(pd.Series(["1", None])), is_number(pd.Series(["1", "2020-01-01"]))

@@ -16,56 +16,61 @@ from flame.streams.sources.tables.rows import SITE, TIME, is_number, read_rows
 from flame.streams.stream import Stream, padded
 
 _STEP = "\0step"
+"""Column with the step of a row."""
 
 
 def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
-    """Return the stream of a table.
+    """Read the stream of a table.
 
     Args:
         config: files, columns and steps.
-        degree: neighbours of each node where places are known.
+        degree: number of neighbours of each node where places are known.
         seed: decides how rows are dealt to nodes.
+
+    Returns:
+        The stream, with a node for each site and unknown concepts.
 
     Raises:
         BadInput: the table cannot be read, has fewer than two nodes or steps, all outcomes lie in a
             later step, or a node has no place.
     """
-    every = read_rows(config, seed)
-    table, classes = with_outcomes(config, every)
+    rows = read_rows(config, seed)
+    table, classes = with_outcomes(config, rows)
     table[_STEP] = _steps(config, table)
     table = table[table[_STEP] >= 0].reset_index(drop=True)
     if table.empty:
         raise BadInput("table.ahead: every outcome lies in a later step; make table.step longer")
-    nodes = tuple(sorted((every if config.deal else table)[SITE].unique()))
+    nodes = tuple(sorted((rows if config.deal else table)[SITE].unique()))
     if len(nodes) < 2:
-        raise BadInput(f"table: {len(nodes)} node(s); name table.site_column or set table.deal")
+        raise BadInput("table: all rows belong to 1 node; set table.site_column or table.deal")
     steps = sorted(table[_STEP].unique())
     if len(steps) < 2:
-        raise BadInput("table: all rows are of one step; make table.step smaller")
+        raise BadInput("table: all rows belong to one step; make table.step smaller")
     x = features(config, table, (table[_STEP] == steps[0]).to_numpy())
-    labels, nobody = table[Y].to_numpy(np.int64), np.zeros(0, int)
+    labels = table[Y].to_numpy(np.int64)
+    no_rows = np.zeros(0, int)
     groups = {key: np.asarray(at) for key, at in table.groupby([_STEP, SITE]).indices.items()}
     batches = [
         padded(
-            [_node(config, x, labels, groups.get((step, name), nobody)) for name in nodes],
+            [_node(config, x, labels, groups.get((step, name), no_rows)) for name in nodes],
             x.shape[1:],
         )
         for step in steps
     ]
     unknown = np.full((len(steps), len(nodes)), -1)
-    found = Stream(
+    stream = Stream(
         nodes, classes, tuple(batches), unknown, config.simulated, _links(config, nodes, degree)
     )
-    return replace(found, left_out=len(every) - found.rows)
+    return replace(stream, left_out=len(rows) - stream.rows)
 
 
 def _steps(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
     """Return the step of each row; -1 where its outcome is known only in a later step."""
     time = table[TIME]
     if not config.time_columns:
-        within = table.groupby([TIME, SITE]).cumcount()
+        place = table.groupby([TIME, SITE]).cumcount()
         count = table.groupby([TIME, SITE])[Y].transform("size")
-        part = within * config.parts // count
+        part = place * config.parts // count
         return pd.Series(time * config.parts + part, dtype=int)
     dated = len(config.time_columns) > 1 or not is_number(table[config.time_columns[0]])
     size = config.step * (24 if dated else 1) / config.parts
@@ -77,12 +82,14 @@ def _steps(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
 def _node(
     config: TableConfig, x: Array, labels: Labels, rows: NDArray[np.int_]
 ) -> tuple[Array, Labels, Labels]:
+    """Return the features, labels and true labels of a node in a step."""
     if config.rows and len(rows) > config.rows:
         rows = rows[np.linspace(0, len(rows) - 1, config.rows).astype(int)]
     return x[rows], labels[rows], labels[rows]
 
 
 def _links(config: TableConfig, nodes: tuple[str, ...], degree: int) -> Links | None:
+    """Return the links (node, node) between near nodes, or None where places are unknown."""
     if not config.places:
         return None
     missing = [name for name in nodes if len(config.places.get(name, ())) != 2]

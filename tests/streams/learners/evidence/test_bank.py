@@ -3,7 +3,7 @@
 import numpy as np
 
 from flame.streams.learners.evidence.bank import roots
-from tests.streams.learners.evidence.conftest import OPENED, bank_of
+from tests.helpers.evidence_bank import OPENED, bank_of
 
 
 def test_slots_that_are_one_end_up_in_the_first_that_was_opened() -> None:

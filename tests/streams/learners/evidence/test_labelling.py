@@ -5,11 +5,11 @@ import pytest
 from scipy.special import softmax
 
 from flame.streams.learners.evidence.bank import FORGOTTEN, Bank
-from flame.streams.learners.evidence.labelling import Labelling, _prior
+from flame.streams.learners.evidence.labelling import Labelling, log_prior
 from flame.streams.learners.evidence.new_concept import chunk_evidence
 from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.learner import Pace
-from tests.streams.learners.evidence.conftest import NETWORK, START, bank_of, opened, sine, taught
+from tests.helpers.evidence_bank import NETWORK, START, bank_of, opened, sine, taught
 
 NOBODY = np.full(10, FORGOTTEN)
 
@@ -33,7 +33,7 @@ def test_staying_is_as_likely_beforehand_as_all_others_that_a_node_holds_and_a_n
 
 def test_what_is_likely_beforehand_by_hand() -> None:
     log = np.array([[-7.0, -3.0, -9.0, -1.0], [-7.0, -3.0, -np.inf, -1.0]])
-    all_three, two = np.exp(_prior(log, np.zeros(2, int)))
+    all_three, two = np.exp(log_prior(log, np.zeros(2, int)))
     assert all_three == pytest.approx([1 / 2, 1 / 8, 1 / 8, 1 / 4])
     assert two[[0, 1, 3]] == pytest.approx([1 / 2, 1 / 4, 1 / 4])
 
@@ -48,7 +48,7 @@ def test_a_model_that_learned_the_concept_is_gone_back_to_and_told_by() -> None:
     assert (found.best[same] == 1).mean() > 0.6
     assert (found.best != 0).all()
     back = found.best == 1
-    assert np.array_equal(found.told[back], NETWORK.probability(model, again.x)[back])
+    assert np.array_equal(found.predicted[back], NETWORK.probability(model, again.x)[back])
 
 
 @pytest.mark.parametrize("births", [True, False])
@@ -59,4 +59,4 @@ def test_who_holds_nothing_opens_a_model_from_the_first_weights(births: bool) ->
         found = labelling(births=births).verdict(each, batch, NOBODY)
         assert (found.best == len(each.entries)).all()
         assert (found.parent == FORGOTTEN).all()
-        assert np.array_equal(found.told, found.new.told)
+        assert np.array_equal(found.predicted, found.new.predicted)

@@ -5,7 +5,7 @@ import pytest
 
 from flame.streams.learners.evidence.bank import FORGOTTEN
 from flame.streams.learners.evidence.model_merging import agreed, evidence_tables, joined_pairs
-from tests.streams.learners.evidence.conftest import NETWORK, OPENED, bank_of, opened
+from tests.helpers.evidence_bank import NETWORK, OPENED, bank_of, opened
 
 
 def test_pairs_are_joined_while_evidence_of_any_is_positive() -> None:
@@ -50,10 +50,10 @@ def test_evidence_tables_against_a_loop() -> None:
     table, counts = evidence_tables(NETWORK, bank)
     memory, node = bank.memories[1], 6
     model = NETWORK.probability(bank.entries[0].models, memory.batch.x)[node]
-    half, floor = (model + memory.told[node]) / 2, 1 / 102
+    half, floor = (model + memory.predicted[node]) / 2, 1 / 102
     rows = np.arange(100), memory.batch.y[node]
     expected = np.log((1 - 2 * floor) * half[rows] + floor).sum()
-    expected -= np.log((1 - 2 * floor) * memory.told[node][rows] + floor).sum()
+    expected -= np.log((1 - 2 * floor) * memory.predicted[node][rows] + floor).sum()
     assert table[node, 1, 0] == pytest.approx(expected)
     assert not table[4, 0].any()
     assert counts[4].tolist() == [0, 1]

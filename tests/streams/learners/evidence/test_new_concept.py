@@ -6,7 +6,7 @@ import pytest
 from flame.streams.learners.evidence.new_concept import Fork, chunk_evidence, folds, new_concept
 from flame.streams.learners.learner import Pace
 from flame.streams.stream import Batch
-from tests.streams.learners.evidence.conftest import NETWORK, START, sine, taught
+from tests.helpers.evidence_bank import NETWORK, START, sine, taught
 
 
 def batch(told: list[list[int]]) -> Batch:
@@ -35,20 +35,20 @@ def test_a_batch_of_the_opposite_concept_is_new_and_one_of_the_same_is_not() -> 
     found = sine()
     first = found.batches[0]
     known = taught(first)
-    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
+    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.exists)
     for each, is_new in ((found.batches[1], False), (turned, True)):
         same = np.ones(10, bool) if is_new else found.concept[1] == 0
         old = chunk_evidence(NETWORK.probability(known, each.x), each)
         new = new_concept(NETWORK, each, (Fork(known), Fork(START)), Pace())
         assert ((new.evidence > old)[same].mean() > 0.9) == is_new
-        assert new.told.shape == (10, 100, 2)
-        assert np.allclose(new.told.sum(axis=-1), 1)
+        assert new.predicted.shape == (10, 100, 2)
+        assert np.allclose(new.predicted.sum(axis=-1), 1)
 
 
 def test_forks_are_weighed_alike_and_one_of_the_last_layer_keeps_its_representation() -> None:
     first = sine().batches[0]
     known = taught(first)
-    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.there)
+    turned = Batch(first.x, 1 - first.y, 1 - first.y, first.exists)
     body = NETWORK.body
     all_of_it, head = Fork(known), Fork(known, body)
     new = new_concept(NETWORK, turned, (all_of_it, head), Pace())
@@ -89,7 +89,7 @@ def test_neighbours_that_share_an_outcome_do_not_tell_each_other() -> None:
 def test_no_fork_beats_a_coin_on_labels_of_a_coin() -> None:
     rng = np.random.default_rng(5)
     each = batch(rng.integers(0, 2, (10, 100)).tolist())
-    each = Batch(rng.normal(size=(10, 100, 2)), each.y, each.y, each.there)
+    each = Batch(rng.normal(size=(10, 100, 2)), each.y, each.y, each.exists)
     start = np.tile(NETWORK.start(rng), (10, 1))
     found = new_concept(NETWORK, each, (Fork(start), Fork(start)), Pace())
     assert found.evidence.mean() < 100 * np.log(0.5)

@@ -39,7 +39,7 @@ def until(what: Callable[[], bool], seconds: float = 180) -> None:
 
 
 class Hospitals:
-    """Server, lead and a site for each of a and b, each with its own copy of its kit."""
+    """Server, admin and a site for each of a and b, each with its own copy of its kit."""
 
     def __init__(self, root: Path, toy: TrainConfig) -> None:
         self.root, self.config = root, toy
@@ -110,7 +110,7 @@ class Hospitals:
             "submit",
             str(self.root / "config.toml"),
             "--kit",
-            str(self.kit("lead")),
+            str(self.kit("admin")),
             "--out",
             str(out),
             "--patience",

@@ -44,7 +44,8 @@ def test_philips_head_is_one_t1_of_170_sagittal_slices(shared: Shared, tmp_path:
 
 def test_minis_are_refused_as_too_few_slices(minis: Path) -> None:
     report = inspect_folder(minis / "ge")
-    assert [s.refused for s in report.series] == ["4 slices, fewer than 10"]
+    (series,) = report.series
+    assert series.refused.startswith("4 slices, fewer than 10;")
 
 
 def test_five_compressions_of_one_image_decode_to_the_same_pixels(minis: Path) -> None:

@@ -28,7 +28,7 @@ from flame.core.errors import BadInput
 from flame.core.imaging import Scan, Sequence
 from flame.io.dicom.intake import ImportReport, inspect_folder
 from flame.io.dicom.pixels import read_scan
-from tests.conftest import write_mr_series
+from tests.helpers.dicom_series import write_mr_series
 
 
 def stored(slices: int = 12) -> np.ndarray:
@@ -155,7 +155,7 @@ def test_a_series_exported_twice_is_used_once_and_said(tmp_path: Path) -> None:
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     report = inspect_folder(tmp_path)
     assert np.array_equal(only(report).voxels, stored())
-    assert report.series[0].note.startswith("12 slices were there twice, with the same pixels")
+    assert report.series[0].note.startswith("12 instances are copies of others")
 
 
 def test_the_same_instance_with_other_pixels_is_refused(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_same_instance_with_other_pixels_is_refused(tmp_path: Path) -> None:
 def test_missing_end_slice_shows_through_the_declared_count(tmp_path: Path) -> None:
     write_mr_series(tmp_path, ImagesInAcquisition=12)[-1].unlink()
     (report,) = inspect_folder(tmp_path).series
-    assert report.refused.startswith("slices are missing: 12 images are declared")
+    assert "ImagesInAcquisition (0020,1002) declares 12 images" in report.refused
     assert "export the series again" in report.refused
 
 

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 from flame.core.errors import BadInput
-from flame.streams.sources.mri import MRIConfig, mri_stream
 from flame.streams.sources.tables.config import TableConfig
 from flame.streams.sources.tables.stream import table_stream
 
@@ -66,7 +65,7 @@ def test_files_in_sequence_are_dealt_to_nodes(tmp_path: Path) -> None:
         files=(str(tmp_path / "*.csv"),), outcome="y", features=("x",), deal=3, parts=2, above=0
     )
     found = table_stream(config, 1, 0)
-    assert [int(b.there.sum()) for b in found.batches] == [6, 6, 6, 6]
+    assert [int(b.exists.sum()) for b in found.batches] == [6, 6, 6, 6]
     assert found.batches[0].x.max() < found.batches[2].x.min()
 
 
@@ -94,7 +93,7 @@ def test_classes_missing_cells_and_periods(tmp_path: Path) -> None:
     found = table_stream(config, 1, 0)
     assert found.classes == ("other", "PD")
     assert found.batches[0].y.tolist() == [[1, 0], [0, 1]]
-    assert found.batches[1].there.tolist() == [[True, True], [True, False]]  # odd is left out
+    assert found.batches[1].exists.tolist() == [[True, True], [True, False]]  # odd is left out
     assert found.batches[0].x[1, 0, 0] == 0  # a missing one is the mean
     assert found.batches[0].x.shape[-1] == 3
 
@@ -108,11 +107,11 @@ def test_classes_missing_cells_and_periods(tmp_path: Path) -> None:
         ({"site_column": "", "ahead": 0.0}, "1 node"),
         ({"site_column": ""}, "8 of 16 rows have the node and time"),
         ({"step": 1 / 24}, "lies in a later step"),
-        ({"site_column": "", "deal": 9, "subject_column": "site"}, "9 nodes, and site names 2"),
+        ({"site_column": "", "deal": 9, "subject_column": "site"}, "9 nodes, .* names only 2"),
         ({"above": 99.0}, "one class"),
         ({"places": {"x": (1.0, 2.0)}}, "of y"),
         ({"time_columns": ("site",)}, "neither numbers nor dates"),
-        ({"time_columns": ("endless",)}, "time without end"),
+        ({"time_columns": ("endless",)}, "infinite time"),
         ({"features": ("huge",)}, "1e100"),
     ],
 )
@@ -127,7 +126,7 @@ def test_bad_tables_are_refused(tmp_path: Path, given: dict[str, object], messag
         ({"time_columns": ()}, "ahead needs table.time_columns"),
         ({"deal": -3}, "deal must be 0 or more"),
         ({"time_columns": (), "ahead": 0.0, "site_column": ""}, "a node and a time"),
-        ({"ahead": 0.0, "subject_column": "site"}, "goes with table.deal or table.ahead"),
+        ({"ahead": 0.0, "subject_column": "site"}, "only with table.deal or table.ahead"),
         ({"places": {"x": (4000.0, 2.0)}}, "latitude from -90 to 90"),
     ],
 )
@@ -156,7 +155,7 @@ def test_outcomes_ahead_are_of_the_same_subject(tmp_path: Path, given: dict[str,
     )  # type: ignore[arg-type]
     found = table_stream(config, 1, 0)
     for batch in found.batches:
-        assert ((batch.x[..., 0] > 0) == (batch.y == 1))[batch.there].all()
+        assert ((batch.x[..., 0] > 0) == (batch.y == 1))[batch.exists].all()
     assert (found.rows, found.left_out) == (64, 16)  # the last week of each step asks the next
 
 
@@ -169,7 +168,7 @@ def test_subjects_are_dealt_whole_and_evenly_in_every_file(tmp_path: Path) -> No
     )
     one, other = table_stream(config, 1, 0), table_stream(config, 1, 1)
     assert one.nodes == other.nodes == tuple(f"node-{k:02d}" for k in range(1, 11))
-    held = [[set(b.x[n, b.there[n], 0].tolist()) for n in range(10)] for b in one.batches]
+    held = [[set(b.x[n, b.exists[n], 0].tolist()) for n in range(10)] for b in one.batches]
     assert held[0] == held[1]
     assert sorted(map(len, held[0])) == [2] * 7 + [3] * 3
     assert not np.array_equal(one.batches[0].x, other.batches[0].x)
@@ -235,9 +234,9 @@ def test_two_files_of_one_name_and_a_broken_one_are_refused(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("column", "cells", "message"),
     [
-        ("time", ["2020-01-01"] * 15 + ["31.12.2020"], "time holds neither.*1 of 16 rows, row 16"),
-        ("time", ["7"] * 15 + ["abc"], "holds numbers, but for 1 of 16 rows, row 16 first"),
-        ("time", ["20201231"] * 16, "dates as 20201231; write them as 2020-12-31"),
+        ("time", ["2020-01-01"] * 15 + ["31.12.2020"], "contains neither.*1 of 16 rows.* row 16"),
+        ("time", ["7"] * 15 + ["abc"], "contains numbers, except in 1 of 16 rows.* row 16"),
+        ("time", ["20201231"] * 16, "dates such as 20201231.*write them as 2020-12-31"),
         ("site", ["x"] * 15 + [""], "site is empty in 1 rows"),
         ("wind", ["1"] * 15 + ["abc"], r"rows.csv, row 16, column wind: 'abc' is not a number"),
     ],
@@ -287,12 +286,3 @@ def test_real_air_quality(shared: Callable[[str], Path]) -> None:
     level = one[(one.month == 3) & (one.day == 3) & (one.hour == 6) & (one.year == 2013)]["PM2.5"]
     first = table_stream(TableConfig(**{**vars(config), "rows": 0, "step": 1.0}), 2, 0).batches[2]
     assert first.y[found.nodes.index("Dongsi"), 0] == int(level.iloc[0] > 75)
-
-
-def test_a_scanner_upgrade_changes_what_one_hospital_sees() -> None:
-    found = mri_stream(MRIConfig(hospitals=3, patients=300, steps=4, at=2), 0)
-    shift = np.abs(found.batches[3].x.mean(axis=1) - found.batches[1].x.mean(axis=1)).max(axis=1)
-    assert shift[1] > 3 * max(shift[0], shift[2])
-    assert found.changed.sum() == 1
-    assert found.changed[2, 1]
-    assert found.simulated

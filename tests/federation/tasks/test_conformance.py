@@ -27,7 +27,7 @@ from flame.models.evolution.model import EvolutionConfig
 from flame.models.segmentation.case_table import Cases
 from flame.models.segmentation.cases import SegmentationCase, SegmentationConfig
 from flame.models.segmentation.segmentation import mask_of
-from tests.models.conftest import tumour_case
+from tests.helpers.tumours import tumour_case
 
 IMAGES = TrainConfig(
     DataConfig(bids="nowhere"),
@@ -113,17 +113,17 @@ def test_what_is_shared_is_what_pooled_patients_give(made: Made, tmp_path: Path)
             assert np.allclose(federated[name], pooled[name], atol=1e-9), name
 
 
-def test_answers_have_the_same_shape_whoever_is_asked(made: Made) -> None:
-    """No axis of an answer is one of patients, so none of them leaves its site."""
+def test_replies_have_the_same_shape_at_every_site(made: Made) -> None:
+    """No axis of a reply is one of patients, so none of them leaves its site."""
     _, task, patients = made
     shapes = []
     for rows in (np.arange(2), np.arange(4)):
         site = Site(task, [patients["a"].take(rows)])
         seen: list[Any] = []
 
-        def ask(
-            question: str,
-            given: dict,
+        def send(
+            query: str,
+            parameters: dict,
             weights: Any = (),
             shared: Any = None,
             calibrating: bool = False,
@@ -131,23 +131,23 @@ def test_answers_have_the_same_shape_whoever_is_asked(made: Made) -> None:
             seen: list = seen,
         ) -> list[dict]:
             who = {"seed": 0, "folds": 2, "fold": -1, "centres": ["a"]}
-            found = site.reply(question, given, weights, shared or {}, calibrating, who)
+            found = site.reply(query, parameters, weights, shared or {}, calibrating, who)
             seen.append({k: np.shape(v) for k, v in found.items()})
             return [found]
 
-        task.prepare(ask, {})
+        task.prepare(send, {})
         shapes.append(seen[:1])
     assert shapes[0] == shapes[1]
 
 
-def test_an_unknown_question_is_refused(made: Made) -> None:
+def test_an_unknown_query_is_refused(made: Made) -> None:
     _, task, patients = made
     with pytest.raises(BadInput, match="does not reply to"):
         task.reply([patients["a"]], Query("everything"))
 
 
 def test_a_centre_without_images_says_what_to_add() -> None:
-    for name, message in (("segmentation", "no drawn tumour"), ("evolution", "nobody to learn")):
+    for name, message in (("segmentation", "no drawn tumour"), ("evolution", "no patient to")):
         task = open_task(replace(IMAGES, task=name))
         with pytest.raises(BadInput, match=message):
             task.patients(Cohort("c", (), False))

@@ -9,18 +9,10 @@ from pathlib import Path
 import pytest
 
 from flame.cli import app
+from tests.helpers.command import flame
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [c.name or c.callback.__name__ for c in app.registered_commands if c.callback]
-
-
-def flame(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flame", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -64,13 +56,6 @@ def test_starting_is_quick_because_heavy_imports_wait() -> None:
 
 def test_version_is_that_of_the_package() -> None:
     assert flame("--version").stdout.strip() == f"flame {version('flame-medical')}"
-
-
-def test_heavy_packages_load_without_a_word() -> None:
-    code = "import flame.evaluation.ways, flame.models.response.network, flame.models.segmentation"
-    code += "; from flame.core.keras_import import keras; keras.ops.ones(2)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_quiet_prints_errors_alone(tmp_path: Path) -> None:

@@ -1,0 +1,16 @@
+"""The tables and the page of the centres, from a small table."""
+
+from pathlib import Path
+
+from flame.federation.config import TrainConfig
+from flame.pipelines import describe
+
+
+def test_a_page_and_tables(toy: TrainConfig, tmp_path: Path) -> None:
+    result = describe.run(toy, tmp_path / "run")
+    assert result.features.feature.tolist() == ["x", "y"]
+    assert result.centres["survival known"].tolist() == [24, 16]
+    html = result.html.read_text()
+    assert "Survival" in html.split("<svg")[0], "the curve has its heading"
+    assert "fewer than 5 patients" in html
+    assert "a0" not in html.split("<style>")[0] + html.split("</style>")[1].split("<svg")[0]
