@@ -48,7 +48,8 @@ USED_FOR = {
     "mirp": "texture features", "tensorboard": "event files of training",
     "bids-validator-deno": "validity of BIDS output in tests", "build": "wheel in tests",
     "hypothesis": "property-based tests", "mypy": "type checks",
-    "pandas-stubs": "types", "pytest": "tests", "pytest-cov": "coverage of tests",
+    "pandas-stubs": "types", "pydoclint": "docstring checks", "pytest": "tests",
+    "pytest-cov": "coverage of tests",
     "mkdocs-material": "documentation site", "mkdocstrings": "Python API in the documentation",
     "pytest-xdist": "parallel tests", "ruff": "lint and format", "types-psutil": "types",
 }

@@ -97,6 +97,8 @@ def _renamed() -> list[tuple[str, str]]:
         now = {row[0].strip("`") for row in rows(kind)}
         renamed = getattr(kind, "RENAMED", {}).items()
         found += [(f"`{prefix}.{old}`", f"`{prefix}.{new}`") for old, new in renamed if new in now]
+    for file, kind in (("policy.toml", SitePolicy), ("project.toml", Project)):
+        found += [(f"`{old}` in `{file}`", f"`{new}`") for old, new in kind.RENAMED.items()]
     return list(dict.fromkeys(found))
 
 

@@ -236,7 +236,8 @@ def _warnings(
     followed = any(day <= trained.evolution.latest_day for day, _ in case.later)
     if followed and f"sub-{case.pseudonym}" in folder.sources():
         warnings.append(
-            "this patient was in training: the forecast is better than one for a new patient"
+            "this patient was in training: its forecast is likely to be more accurate than that of "
+            "a new patient"
         )
     if baseline.predicted:
         warnings.append("a model, not a person, drew the tumour from which the forecast starts")

@@ -117,7 +117,7 @@ class Metric:
         bounded: whether values lie between 0 and 1.
         chance: value of a model without skill; None where it is not fixed.
         margin: non-inferiority margin: a model is not worse than another if the whole interval of
-            their difference stays within it.
+            their difference lies above minus the margin.
         detail: whether the metric is only written to tables and not shown in reports.
         measure: computes the metric from predicted outcomes; None for metrics of images, which are
             computed for each case.

@@ -36,7 +36,8 @@ def limits(task: Task[Any]) -> list[str]:
         "calibration use predictions averaged over seeds.",
         "AUC and C-index only compare patients of the same fold, who were predicted by the same "
         "model.",
-        "A missing status with a known survival time is counted as a death.",
+        "A missing status with a known survival time is counted as a death. This biases survival "
+        "downwards where the status is often missing.",
     ]
     if config.data.person_column:
         notes.append(
@@ -116,7 +117,7 @@ def outcome_sections(
             "Survival of predicted groups",
             "Groups predicted by a federated model that was not trained on these patients (with "
             "several hospitals: not trained at their hospital). The cut between the groups is "
-            f"{outcome.cut_text} its training hospitals.",
+            f"{outcome.cut_text} the training hospitals of that model.",
             figure=Markup(figures.survival_figure(outcome, predictions, inputs)),
         ),
         _subgroups(outcome, groups),
@@ -187,7 +188,8 @@ def _shortcut(outcome: Outcome, shortcut: Shortcut) -> Section:
         "shortcut",
         "Hospital as a shortcut",
         "If the hospital alone predicts the outcome well over all patients, a model can score well "
-        "by recognising the hospital. Pairs of patients within a hospital exclude this effect.",
+        "by recognising the hospital. Comparing only patients of the same hospital excludes this "
+        "effect.",
         ["prediction", measure.title],
         [
             ["hospital alone, all patients", _cell(shortcut.centre_only)],
@@ -247,7 +249,8 @@ def _members(config: TrainConfig, members: dict[str, tuple[Estimate, float]]) ->
         "Membership-inference audit",
         "An attacker who has the model classifies a patient as a training patient if the loss of "
         f"the model is low. This run was trained {protected}. An AUC of 0.5 and a "
-        "true-positive rate of 0.1 mean that the attack learns nothing from the model.",
+        "true-positive rate of 0.1 mean that this attack is at chance; stronger attacks are not "
+        "excluded.",
         ["model", "AUC of the attack", "true-positive rate at 10 % false positives"],
         rows,
     )

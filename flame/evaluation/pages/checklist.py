@@ -69,7 +69,7 @@ def _items(
             f"in turn; {len(training.seeds)} seeds",
         ),
         (("12b-d", "22, 25, 26", "Model and its training"), texts.training),
-        (("", "27", "Ensembling"), "none; each seed trains a model of its own"),
+        (("", "27", "Ensembling"), "none; one model for each seed"),
         (
             ("12e", "28, 29", "Measures"),
             f"{measure.title}, with 95 % intervals and paired "
@@ -79,7 +79,7 @@ def _items(
             ("12f", "", "Updating of the model"),
             "personalised models" if training.personalised else "none",
         ),
-        (("13", "", "Class imbalance"), "not addressed"),
+        (("13", "", "Class imbalance"), "no reweighting or resampling"),
         (
             ("14, 23b", "30", "Fairness, subgroups"),
             "see Subgroups" if task.tabular else "see the results by stratum",

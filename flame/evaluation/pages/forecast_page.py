@@ -59,7 +59,7 @@ def render(prediction: Prediction) -> str:
 
 def _course(prediction: Prediction) -> str:
     return " + ".join(
-        f"{p.radiation} {p.dose:g} Gy{'(RBE)' if p.biological else ''} in {p.fractions}"
+        f"{p.radiation} {p.dose:g} Gy{' (RBE)' if p.biological else ''} in {p.fractions} fractions"
         for p in prediction.case.treatment.phases
     )
 

@@ -209,12 +209,11 @@ def _differences(report: GeneralisationReport, margin: float | None) -> Section:
     for d in (d for d in report.differences if not METRICS[d.metric].detail):
         key = f"{d.model} − {d.against}", METRICS[d.metric].title
         rows.setdefault(key, {})[d.tested_on] = _gap(d, margin)
-    margin = METRICS[report.metric].margin if margin is None else margin
     note = (
         "First model minus second model on the same patients, with 95 % bootstrap intervals over "
-        "patients. Not worse: the whole interval lies within the non-inferiority margin of "
-        f"{margin:g} ({METRICS[report.metric].title}), which was fixed before training. Worse: the "
-        "whole interval lies beyond the margin."
+        "patients. Not worse: the whole interval lies above minus the non-inferiority margin, "
+        f"{_margins(report, margin)}, which the configuration sets before training. Worse: it lies "
+        "below. Otherwise undecided. The sign is reversed where lower values are better."
     )
     return Section(
         "differences",
@@ -226,6 +225,14 @@ def _differences(report: GeneralisationReport, margin: float | None) -> Section:
             for key, by_centre in rows.items()
         ],
     )
+
+
+def _margins(report: GeneralisationReport, margin: float | None) -> str:
+    if margin is not None:
+        return f"{margin:g}"
+    compared = dict.fromkeys(d.metric for d in report.differences if not METRICS[d.metric].detail)
+    texts = [f"{METRICS[name].margin:g} ({METRICS[name].title})" for name in compared]
+    return " or ".join(texts) or f"{METRICS[report.metric].margin:g}"
 
 
 def _gap(d: Difference, margin: float | None) -> Cell:

@@ -317,7 +317,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             days = sum(t.predicted for p in cohort.patients for t in p.timepoints)
             if days:
                 warnings.append(
-                    f"centre {cohort.centre}: a model, not a person, drew the tumour on {days} days"
+                    f"centre {cohort.centre}: on {days} days a model drew the tumour, not a person"
                 )
         warnings += confounding(radiations)
         calibrating = sum(len(p.labelled) for p in patients) // self.settings.calibration
@@ -341,10 +341,10 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             limits=[
                 "Forecasts are for the radiotherapy that was given. The effect of another "
                 "radiotherapy cannot be observed in patients.",
-                "The 90 % band is calibrated on patients held out from training. It should cover "
-                "the whole course of 90 % of new patients like them, and of fewer patients unlike "
-                "them. The bands of the baselines (persistence repeats the last mask) are the "
-                "errors of the baselines on training patients.",
+                "The 90 % band is calibrated on patients held out from training. It is meant to "
+                "cover the whole course of 90 % of new patients who resemble them; for others the "
+                "coverage can be lower. The bands of the baselines (persistence repeats the last "
+                "mask) are the errors of the baselines on training patients.",
             ],
             strata=(
                 "By horizon and by trend",

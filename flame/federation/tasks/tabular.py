@@ -96,8 +96,8 @@ def unknown_status(cohorts: list[Cohort]) -> list[str]:
         unknown = sum(outcome.died is None for outcome in known)
         if unknown:
             warnings.append(
-                f"centre {cohort.centre}: it is not known whether {unknown} patients died; they "
-                "count as dead"
+                f"centre {cohort.centre}: the survival status of {unknown} patients is missing; "
+                "they count as dead"
             )
     return warnings
 

@@ -180,4 +180,4 @@ class TestBadInput:
         table["died"] = table.died.where(table.centre == "a")
         table.to_csv(toy.data.table, index=False)
         (warning,) = train.run(replace(toy, task="survival"), tmp_path / "run").warnings
-        assert "centre b: it is not known whether 16 patients died" in warning
+        assert "centre b: the survival status of 16 patients is missing" in warning
