@@ -207,7 +207,7 @@ def _days(days: tuple[int, ...], last: int) -> tuple[int, ...]:
 def _subject(folder: Path) -> tuple[Path, str]:
     if not folder.is_dir() or not folder.name.startswith("sub-"):
         raise BadInput(
-            f"{folder} is no folder of a subject; give CENTRE/sub-.. of flame preprocess"
+            f"{folder} is not a folder of a subject; give CENTRE/sub-.. of flame preprocess"
         )
     return folder.parent, folder.name.removeprefix("sub-")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.core.progress import StageProgress, silent_stages
+from flame.evaluation.metrics.metric import METRICS
 from flame.federation.config import TrainConfig, centres
 from flame.federation.engine import Engine, Job
 from flame.federation.engines import open_engine
@@ -65,6 +66,8 @@ def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages)
     config = resolve(config)
     for kind in (FEDERATED, *config.federation.compare):
         strategy_of(config, kind)
+    for name in config.evaluation.metrics:
+        METRICS[name]  # raises BadInput where the name is unknown
     task = open_task(config)
     if not task.cross_validated:
         raise BadInput(f"task {task.name} trains nothing; run flame describe")

@@ -82,7 +82,7 @@ def specificity(tested):
     known = tested.of_known_response()
     negative = known.response < 0.5
     right = (known.predicted < known.cuts)[:, negative].mean(axis=0)
-    estimate = mean_estimate(right.astype(float), "nobody is negative")
+    estimate = mean_estimate(right.astype(float), "no non-responders")
     return Measured(estimate, int(negative.sum()), 0)
 
 

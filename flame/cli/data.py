@@ -159,7 +159,7 @@ def import_(
     ],
     download: Annotated[Path, typer.Argument(metavar="DOWNLOAD", help="Folder of the download.")],
     folder: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder for one folder per centre.")
+        Path, typer.Argument(metavar="OUT", help="Output folder; each centre gets a subfolder.")
     ],
     spacing: Annotated[float, typer.Option(help="Voxel size of the output in mm.")] = 1.0,
     jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
@@ -168,12 +168,14 @@ def import_(
     ] = None,
     check: Annotated[bool, typer.Option(help="Only list what the download has and lacks.")] = False,
     overrides: Overrides = None,
+    plugin: Plugins = None,
 ) -> None:
     """Preprocess a downloaded public data set into one folder per centre."""
     from flame.core.config import load_config
     from flame.pipelines import import_dataset as pipeline
     from flame.preprocessing.config import StageConfig
 
+    load_plugins(plugin or [])
     if check:
         out.print(pipeline.as_json(pipeline.read(name, download)), highlight=False)
         return

@@ -92,12 +92,14 @@ def describe(
     ],
     folder: Annotated[Path, typer.Option("--out", help="New folder to write to.")],
     overrides: Overrides = None,
+    plugin: Plugins = None,
 ) -> None:
     """Describe the centres by counts and sums: survival, and each feature by itself."""
     from flame.core.config import load_config
     from flame.federation.config import TrainConfig
     from flame.pipelines import describe as pipeline
 
+    load_plugins(plugin or [])
     with bars() as show:
         result = pipeline.run(
             load_config(TrainConfig, config, overrides or []),
@@ -118,10 +120,12 @@ def segment(
         Path, typer.Argument(metavar="RUN", help="Run folder of a run on segmentation.")
     ],
     centre: Annotated[Path, typer.Argument(metavar="CENTRE", help="A preprocessed centre.")],
+    plugin: Plugins = None,
 ) -> None:
     """Predict the tumour of every day without a drawn one."""
     from flame.pipelines import segment as pipeline
 
+    load_plugins(plugin or [])
     with bars() as show:
         rows = pipeline.run(folder, centre, lambda done, total: show("segment", done, total))
     regions = list(rows[0].ml) if rows else []
@@ -156,9 +160,12 @@ def predict(
     key: Annotated[
         Path | None, typer.Option(help="Pseudonym key of the hospital (DICOM.key).")
     ] = None,
+    plugin: Plugins = None,
 ) -> None:
     """Forecast a patient's tumour under each radiation; NIfTI, DICOM SEG and prediction.html."""
     from flame.pipelines import predict as pipeline
+
+    load_plugins(plugin or [])
 
     def text(path: Path | None) -> str | None:
         return str(path) if path else None

@@ -175,7 +175,7 @@ def _centres_in(config: DataConfig) -> tuple[str, ...]:
         return tuple(sorted(table[config.centre_column].dropna().unique()))
     root = Path(config.bids)
     if not root.is_dir():
-        raise BadInput(f"data.bids: {root} is no folder")
+        raise BadInput(f"data.bids: {root} is not a folder")
     names = tuple(sorted({path.parent.name for path in root.glob("*/sub-*")}))
     if not names:
         raise BadInput(f"data.bids: {root} holds no preprocessed centre; run flame preprocess")

@@ -104,8 +104,8 @@ class RunFolder:
         file = self.path / run_files.CONFIG
         if not file.exists():
             raise BadInput(
-                f"{self.path} is no run folder (no {run_files.CONFIG}); run flame train first, or "
-                f"at a server take one in KIT/{run_files.RUNS}"
+                f"{self.path} is not a run folder (no {run_files.CONFIG}); run flame train first, "
+                f"or at a server take one in KIT/{run_files.RUNS}"
             )
         return load_config(TrainConfig, file, [])
 

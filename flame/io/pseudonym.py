@@ -30,7 +30,9 @@ def load_key(path: Path) -> bytes:
         raise BadInput(f"{path} is a folder; name the file of the pseudonym key")
     key = path.read_bytes()
     if len(key) < 16:
-        raise BadInput(f"{path} is no pseudonym key (under 16 bytes); restore it or name another")
+        raise BadInput(
+            f"{path} is not a pseudonym key (under 16 bytes); restore it or name another"
+        )
     return key
 
 

@@ -1,6 +1,8 @@
 """Reads tables: clinical data, radiotherapy courses, and cohorts without images."""
 
+import csv
 import gzip
+import math
 import warnings
 import zlib
 from collections.abc import Iterable, Mapping
@@ -62,7 +64,7 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read as a UTF-8 table: {error}") from None
     except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise BadInput(f"{path} is no whole gzip file; unpack it, or copy it again") from None
+        raise BadInput(f"{path} is not a complete gzip file; unpack it, or copy it again") from None
     except pd.errors.ParserWarning:
         raise BadInput(
             f"{path}: some lines have more cells than the header; look for decimal commas and "
@@ -85,6 +87,10 @@ def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
     with opened(path, "rt", encoding="utf-8-sig") as stream:
         header = stream.readline()
     separator = max(",;\t", key=header.count)
+    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    if repeated:
+        raise BadInput(f"{path}: column '{repeated[0]}' occurs twice; rename or remove one of them")
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         return pd.read_csv(
@@ -111,7 +117,7 @@ def number(value: object, where: str, column: str = "") -> float:
         The number; NaN for an empty cell and for words such as "unknown".
 
     Raises:
-        BadInput: the cell holds other text.
+        BadInput: the cell holds other text, or an infinite number.
 
     Example:
         >>> number("62.5", "table.csv", "age")
@@ -127,12 +133,15 @@ def number(value: object, where: str, column: str = "") -> float:
     if column.lower() in ("sex", "gender") and text.lower() in _SEX:
         return _SEX[text.lower()]
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
+        value = math.inf
+    if not math.isfinite(value):
         raise BadInput(
             f"{where}, column {column}: '{text}' is not a number; code the value as a number or "
             "leave the cell empty"
-        ) from None
+        )
+    return value
 
 
 def numeric_columns(table: pd.DataFrame, where: str) -> tuple[dict[str, list[float]], list[str]]:
@@ -304,18 +313,26 @@ def read_table_cohort(
         survival: columns by ``survival_days`` and ``died``.
         simulated: whether the patients are simulated.
         person_column: column with the id of the person if a person has several rows; else empty.
+            A row without a person counts as a person of its own.
 
     Returns:
         Cohort without images; its manifest holds the hash of the table.
 
     Raises:
-        BadInput: a column is missing, the centre has no rows, an id occurs twice, or a cell is not
-            valid.
+        BadInput: a column is missing, a centre or id is empty, the centre has no rows, an id occurs
+            twice, or a cell is not valid.
     """
     person_columns = [person_column] if person_column else []
     table = read_table(
         path, [centre_column, id_column, *features, *survival.values(), *person_columns]
     )
+    for column in (centre_column, id_column):
+        empty = table.index[table[column].isna()]
+        if len(empty):
+            raise BadInput(
+                f"{path}, line {int(empty[0]) + 2}: column {column} is empty; fill it, or remove "
+                "the row"
+            )
     rows = table[table[centre_column] == centre]
     if rows.empty:
         centres = ", ".join(sorted(table[centre_column].dropna().unique()))
@@ -332,9 +349,10 @@ def read_table_cohort(
     patients = []
     for index, row in rows.iterrows():
         where = f"{path}, line {int(str(index)) + 2}"
+        known_person = bool(person_column) and pd.notna(row[person_column])
         clinical = {f: number(row[f], where, f) for f in features}
         cells = row.to_dict() | {name: row[column] for name, column in survival.items()}
-        person = str(row[person_column]) if person_column else ""
+        person = str(row[person_column if known_person else id_column]) if person_column else ""
         patients.append(
             Patient(
                 str(row[id_column]), clinical=clinical, outcome=outcome(cells, where), person=person

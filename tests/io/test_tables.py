@@ -6,7 +6,15 @@ import pytest
 from flame.core.cohort import Outcome
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation
-from flame.io.tables import alive_at, number, outcome, read_table, read_treatments, treatment_rows
+from flame.io.tables import (
+    alive_at,
+    number,
+    outcome,
+    read_table,
+    read_table_cohort,
+    read_treatments,
+    treatment_rows,
+)
 
 
 @pytest.mark.parametrize(
@@ -94,3 +102,32 @@ def test_separator_is_found_and_extra_cells_are_refused(tmp_path: Path) -> None:
 def test_survival_below_zero_is_refused() -> None:
     with pytest.raises(BadInput, match="column survival_days: -3 is below 0"):
         outcome({"survival_days": "-3"}, "here")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("a,p1,1,\n,p2,2,\n", "line 3: column centre is empty"),
+        ("a,p1,1,\na,,2,\n", "line 3: column patient_id is empty"),
+        ("a,p1,1,\na,p2,inf,\n", "line 3, column x: 'inf' is not a number"),
+    ],
+)
+def test_cells_that_would_be_dropped_or_misread(tmp_path: Path, rows: str, message: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(f"centre,patient_id,x,person\n{rows}")
+    with pytest.raises(BadInput, match=message):
+        read_table_cohort(path, "a", "centre", "patient_id", ["x"], {}, False)
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("centre;age;age\na;1;2\n")
+    with pytest.raises(BadInput, match="column 'age' occurs twice"):
+        read_table(path)
+
+
+def test_rows_without_a_person_are_persons_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("centre,patient_id,x,person\na,p1,1,\na,p2,2,\na,p3,3,q\na,p4,4,q\n")
+    cohort = read_table_cohort(path, "a", "centre", "patient_id", ["x"], {}, False, "person")
+    assert [p.person for p in cohort.patients] == ["p1", "p2", "q", "q"]

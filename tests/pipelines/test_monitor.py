@@ -11,7 +11,7 @@ from flame.pipelines import monitor, train
 
 
 def test_a_run_that_has_just_begun(toy: TrainConfig, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"is no run folder .*take one in KIT/flame-runs"):
+    with pytest.raises(BadInput, match=r"is not a run folder .*take one in KIT/flame-runs"):
         monitor.run(tmp_path)
     train.run(toy, tmp_path / "run")
     for path in [*(tmp_path / "run" / "models").iterdir(), tmp_path / "run" / "history.csv"]:

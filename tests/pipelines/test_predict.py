@@ -178,8 +178,8 @@ class TestBadInput:
             ({"radiations": ("neutron",)}, "unknown radiation 'neutron': .*Choices: carbon"),
             ({"days": (91,)}, "day 91 cannot be forecast: .* followed until day 90"),
             ({"days": (0,)}, "day 0 cannot be forecast"),
-            ({"subject": "nowhere/sub-1"}, "is no folder of a subject"),
-            ({"run": "nowhere"}, "nowhere is no run folder"),
+            ({"subject": "nowhere/sub-1"}, "is not a folder of a subject"),
+            ({"run": "nowhere"}, "nowhere is not a run folder"),
             ({"dicom": "."}, "lies inside the DICOM folder"),
         ],
     )

@@ -1,11 +1,13 @@
 """What a run makes of its configuration, on preprocessed images."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig
 from flame.federation.tasks.cohorts import load_cohort
@@ -39,3 +41,12 @@ def test_features_of_images_are_measured(derivatives: Path, tmp_path: Path) -> N
     assert np.isfinite(patient.clinical["age"])
     assert patient.clinical["dose_mean"] > 40
     assert patient.timepoints == ()  # what is measured is enough
+
+
+def test_a_metric_that_does_not_exist_is_refused_before_training(
+    toy: TrainConfig, tmp_path: Path
+) -> None:
+    config = replace(toy, evaluation=replace(toy.evaluation, metrics=("accurcy",)))
+    with pytest.raises(BadInput, match="unknown metric 'accurcy'"):
+        train.run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

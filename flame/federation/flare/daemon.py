@@ -56,7 +56,7 @@ def check_kit(kit: Path, kind: str) -> Path:
     for other, command in commands.items():
         if (kit / "startup" / other).exists():
             raise BadInput(f"{kit} is a kit for flame {command}, not for flame {commands[kind]}")
-    raise BadInput(f"{kit} is no start-up kit; make kits with flame provision")
+    raise BadInput(f"{kit} is not a start-up kit; make kits with flame provision")
 
 
 def keep_running(kit: Path, variables: Mapping[str, str], say: Say) -> None:

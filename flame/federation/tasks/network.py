@@ -89,7 +89,7 @@ class NetworkResponseTask(ResponseTask):
         run = Path(self.config.model.encoder)
         path = run / CONFIG
         if not path.exists():
-            raise BadInput(f"model.encoder: {run} is no run folder of flame train")
+            raise BadInput(f"model.encoder: {run} is not a run folder of flame train")
         run_config = load_config(TrainConfig, path, [])
         task = open_task_of(SegmentationTask, run_config, run)
         run_mm = task.settings.voxel_mm

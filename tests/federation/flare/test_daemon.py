@@ -22,7 +22,7 @@ def test_a_kit_is_known_by_its_file(tmp_path: Path) -> None:
         check_kit(server, SITE)
     with pytest.raises(BadInput, match="kit for flame join, not for flame submit"):
         check_kit(kit(tmp_path / "a", SITE), ADMIN)
-    with pytest.raises(BadInput, match=r"is no start-up kit.*flame provision"):
+    with pytest.raises(BadInput, match=r"is not a start-up kit.*flame provision"):
         check_kit(tmp_path, SITE)
 
 

@@ -69,8 +69,10 @@ class TestEveryStrategy:
     def test_keeps_shapes_types_and_arguments(
         self, name: str, values: list[tuple[float, int]]
     ) -> None:
-        start, strategy = state(), opened(name)
+        strategy = opened(name)
         updates = [update(str(i), v, n) for i, (v, n) in enumerate(values)]
+        start = strategy.begin(state(), tuple(u.centre for u in updates))
+        memory = {key: [w.copy() for w in arrays] for key, arrays in start.memory.items()}
         copies = [[w.copy() for w in u.weights] for u in updates]
         once, again = (strategy.aggregate(start, updates) for _ in range(2))
         for a, b, before in zip(once.weights, again.weights, start.weights, strict=True):
@@ -80,19 +82,23 @@ class TestEveryStrategy:
         assert once.names == NAMES
         for u, copy in zip(updates, copies, strict=True):
             assert all(np.array_equal(w, c) for w, c in zip(u.weights, copy, strict=True))
-        assert not start.memory
+        assert start.memory.keys() == memory.keys()
+        for key, arrays in memory.items():
+            assert all(np.array_equal(a, b) for a, b in zip(start.memory[key], arrays, strict=True))
 
     @given(value=st.floats(-5, 5, width=32), sites=st.integers(3, 6))
     def test_who_does_not_move_leaves_everything_where_it_is(
         self, name: str, value: float, sites: int
     ) -> None:
-        start = state(value)
-        after = opened(name).aggregate(start, [update(str(i), value, i + 1) for i in range(sites)])
+        strategy, names = opened(name), tuple(map(str, range(sites)))
+        start = strategy.begin(state(value), names)
+        after = strategy.aggregate(start, [update(s, value, int(s) + 1) for s in names])
         for a, b in zip(after.weights, start.weights, strict=True):
             assert np.allclose(a, b, rtol=1e-6)
 
-    def test_two_rounds_and_what_sites_are_told(self, name: str) -> None:
-        strategy, at = opened(name), state()
+    def test_two_rounds_and_what_sites_receive(self, name: str) -> None:
+        strategy = opened(name)
+        at = strategy.begin(state(), tuple("abc"))
         for number in (1.0, 2.0):
             for site in "abc":
                 weights = strategy.weights_for(at, site)

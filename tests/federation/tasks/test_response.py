@@ -63,7 +63,7 @@ def test_a_run_that_does_not_fit(masks: Path, tmp_path: Path) -> None:
         NetworkResponseTask(TrainConfig(DataConfig(bids="b"), model)).initial_weights(patients(), 0)
     nowhere = replace(model, encoder=str(tmp_path / "no"))
     elsewhere = NetworkResponseTask(TrainConfig(DataConfig(bids="b"), nowhere))
-    with pytest.raises(BadInput, match="is no run folder of flame train"):
+    with pytest.raises(BadInput, match="is not a run folder of flame train"):
         elsewhere.initial_weights(patients(), 0)
     with pytest.raises(BadInput, match="model.encoder reads images"):
         TrainConfig(DataConfig(bids="b"), replace(model, sequences=()))

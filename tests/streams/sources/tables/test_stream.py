@@ -227,7 +227,7 @@ def test_two_files_of_one_name_and_a_broken_one_are_refused(tmp_path: Path) -> N
         table_stream(config, 1, 0)
     packed = gzip.compress((tmp_path / "a" / "rows.csv").read_bytes())
     (tmp_path / "rows.csv.gz").write_bytes(packed[:-9])
-    with pytest.raises(BadInput, match=r"rows.csv.gz is no whole gzip"):
+    with pytest.raises(BadInput, match=r"rows.csv.gz is not a complete gzip"):
         table_stream(replace(config, files=(str(tmp_path / "rows.csv.gz"),)), 1, 0)
 
 
