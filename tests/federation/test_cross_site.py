@@ -38,8 +38,8 @@ def test_figures_add_up_by_their_comparisons() -> None:
 def test_a_model_is_scored_on_patients_it_did_not_learn_from(
     toy: TrainConfig, tmp_path: Path
 ) -> None:
-    train.run(replace(toy, training=replace(toy.training, rounds=1)), tmp_path)
-    config = RunFolder(tmp_path).config()
+    train.run(replace(toy, training=replace(toy.training, rounds=1)), tmp_path / "run")
+    config = RunFolder(tmp_path / "run").config()
     task = open_task(config)
     patients = {c: task.patients(load_cohort(config, c)) for c in "ab"}
     sites = {c: Site(task, [p]) for c, p in patients.items()}
@@ -52,7 +52,7 @@ def test_a_model_is_scored_on_patients_it_did_not_learn_from(
         done.append((steps[0], steps[1]))
 
     call: Any = in_process_call(sites)
-    table = cross_site(config, tmp_path, [whole, *folds, alone], call, ("a", "b"), progress)
+    table = cross_site(config, tmp_path / "run", [whole, *folds, alone], call, ("a", "b"), progress)
     assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
     counts = table[table.metric == "auc"].set_index(["model", "tested_on"]).n.to_dict()
     # Held-out folds cover each centre once. The local model of a has not seen b.

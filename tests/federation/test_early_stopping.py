@@ -110,7 +110,7 @@ def test_patience_ends_a_training_and_a_finished_run_stays(
 def test_settings_that_cannot_be(toy: TrainConfig) -> None:
     for change, message in (
         ({"patience": 3}, "needs training.validation"),
-        ({"validation": 1}, "training.validation: 2 or more"),
+        ({"validation": 1}, "training.validation must be 2 or more"),
         ({"watch": "best"}, "watch must be one of mean, worst"),
     ):
         with pytest.raises(BadInput, match=message):
@@ -119,5 +119,5 @@ def test_settings_that_cannot_be(toy: TrainConfig) -> None:
     config = replace(toy, training=replace(toy.training, validation=3), federation=hasty)
     with pytest.raises(BadInput, match="do not wait for it"):
         strategy_of(config)
-    with pytest.raises(BadInput, match="of a network"):
+    with pytest.raises(BadInput, match="by a network"):
         open_task(replace(toy, task="survival", training=replace(toy.training, validation=5)))

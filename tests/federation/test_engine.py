@@ -195,7 +195,7 @@ class TestBadData:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"centres": ("a", "nowhere")}, "no rows of centre 'nowhere'; there are: a, b"),
+            ({"centres": ("a", "nowhere")}, "no rows of centre 'nowhere'; column centre has: a, b"),
             ({"centre_column": "center"}, "no column 'center': did you mean 'centre'"),
             ({"table": "none.csv"}, "no table at"),
         ],
