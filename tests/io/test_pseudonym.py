@@ -25,6 +25,6 @@ def test_key_is_made_once_and_for_the_owner_alone(tmp_path: Path) -> None:
 def test_damaged_key_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "centre.key"
     path.write_bytes(b"short")
-    with pytest.raises(BadInput, match="no pseudonym key"):
+    with pytest.raises(BadInput, match="not a pseudonym key"):
         load_key(path)
     assert path.read_bytes() == b"short"

@@ -110,7 +110,7 @@ def test_unfinished_training_is_refused(run: Path) -> None:
     with pytest.raises(BadInput, match="training has not finished"):
         evaluate.run(run)
     assert not (run / "report.html").exists()
-    with pytest.raises(BadInput, match="no run folder"):
+    with pytest.raises(BadInput, match="not a run folder"):
         evaluate.run(run / "models")
 
 
