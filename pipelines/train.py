@@ -6,7 +6,6 @@ from pathlib import Path
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.core.progress import StageProgress, silent_stages
-from flame.evaluation.metrics.metric import METRICS
 from flame.federation.config import TrainConfig, centres
 from flame.federation.engine import Engine, Job
 from flame.federation.engines import open_engine
@@ -66,8 +65,7 @@ def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages)
     config = resolve(config)
     for kind in (FEDERATED, *config.federation.compare):
         strategy_of(config, kind)
-    for name in config.evaluation.metrics:
-        METRICS[name]  # raises BadInput where the name is unknown
+    _check_metrics(config.evaluation.metrics)
     task = open_task(config)
     if not task.cross_validated:
         raise BadInput(f"task {task.name} trains nothing; run flame describe")
@@ -125,6 +123,14 @@ def load_cohorts(config: TrainConfig) -> list[Cohort]:
     if len({c.simulated for c in cohorts}) > 1:
         raise BadInput("simulated and real centres in one run: their figures must not be mixed")
     return cohorts
+
+
+def _check_metrics(names: tuple[str, ...]) -> None:
+    if names:
+        from flame.evaluation.metrics.metric import METRICS  # loads scikit-learn
+
+        for name in names:
+            METRICS[name]  # raises BadInput where the name is unknown
 
 
 def resolve(config: TrainConfig) -> TrainConfig:

@@ -59,12 +59,13 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
     paths = [p for source in study.series.values() for p in source_paths(source)]
     order = [f"{n} {source_layout(source)}" for n, source in study.series.items()]
     result = _Outcome(study)
+    folder = session_folder(out, study.subject, study.session)
     try:
         images = content_hash(paths, key.hex(), *order)
         plans = content_hash(planned, *_text(study.planned))
         chain = stages(config, study.mask)
     except OSError as error:  # a missing file fails only its own day
-        shutil.rmtree(session_folder(out, study.subject, study.session), ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         return result.of("failed", [], "a file of this day cannot be read", str(error.filename))
     try:
         keys = stage_keys(images, chain)
@@ -79,7 +80,7 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
         known = session_sidecar(out, study.subject, study.session)
         if known and known.get("InputHash") == identity:
             return result.of("skipped", [Check(**c) for c in known["Checks"]], known["Note"])
-        shutil.rmtree(session_folder(out, study.subject, study.session), ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         cache = EstimateCache(out / CACHE / study.subject / study.session, keys)
         with threadpool_limits(1):  # sums over threads differ in their last bits
             files, checks = _run(study, config, chain, cache)

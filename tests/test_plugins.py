@@ -11,6 +11,7 @@ import pytest
 
 from flame.core.config import as_toml
 from flame.federation.config import TrainConfig
+from tests.helpers.command import flame, printed
 
 STRATEGY = '''
 from dataclasses import dataclass
@@ -135,14 +136,6 @@ class Doubling(VolumeBaseline):
 '''
 
 
-def flame(*arguments: object) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "flame", *map(str, arguments)], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
 def written(folder: Path, name: str, text: str) -> Path:
     path = folder / f"{name}.py"
     path.write_text(text)
@@ -173,7 +166,7 @@ def test_strategy(toy: TrainConfig, tmp_path: Path) -> None:
             *(f"federation.options.{o}" for o in options),
         ]
         sets = [part for text in settings for part in ("--set", text)]
-        flame("train", config, "--out", out, *sets, "--plugin", plugin)
+        printed("train", config, "--out", out, *sets, "--plugin", plugin)
         runs[name] = weights_of(out)
     # After one round half-way lies in the middle of the first weights and of FedAvg's.
     pairs = zip(runs["still"], runs["half-way"], runs["fedavg"], strict=True)
@@ -186,8 +179,8 @@ def test_task_and_metric(toy: TrainConfig, tmp_path: Path) -> None:
     given = [part for path in plugins for part in ("--plugin", path)]
     run = tmp_path / "run"
     config = configured(tmp_path, replace(toy, task="first-feature"))
-    flame("train", config, "--out", run, *given)
-    shown = flame("evaluate", run, *given)
+    printed("train", config, "--out", run, *given)
+    shown = printed("evaluate", run, *given)
     assert "federated" in shown
     table = pd.read_csv(toy.data.table)
     scores = pd.read_csv(run / "scores.csv")
@@ -202,8 +195,7 @@ def test_task_and_metric(toy: TrainConfig, tmp_path: Path) -> None:
 
 def test_a_task_without_its_plugin_is_unknown(toy: TrainConfig, tmp_path: Path) -> None:
     config = configured(tmp_path, replace(toy, task="first-feature"))
-    command = [sys.executable, "-m", "flame", "train", config, "--out", tmp_path / "run"]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    done = flame("train", config, "--out", tmp_path / "run")
     assert done.returncode == 2
     assert "unknown task 'first-feature'" in done.stderr
 
@@ -218,7 +210,7 @@ def test_stream_learner(tmp_path: Path) -> None:
         "[training]\nrounds = 2\nlocal_steps = 2\n"
         '[methods.mine]\nlearner = "lazy"\nexchange = "alone"\n'
     )
-    flame("stream", config, "--out", tmp_path / "run", "--plugin", plugin, "--jobs", 2)
+    printed("stream", config, "--out", tmp_path / "run", "--plugin", plugin, "--jobs", 2)
     summary = pd.read_csv(tmp_path / "run" / "summary.csv")
     assert set(summary.method) == {"local", "mine"}
 
@@ -246,8 +238,7 @@ def test_a_plugin_that_fails_is_named(tmp_path: Path, text: str | None, message:
     plugin = tmp_path / "broken.py"
     if text:
         plugin.write_text(text)
-    command = [sys.executable, "-m", "flame", "train", "x.toml", "--out", "y", "--plugin", plugin]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    done = flame("train", "x.toml", "--out", "y", "--plugin", plugin)
     assert done.returncode == 2
     assert message in done.stderr
     assert "broken.py" in done.stderr.replace("\n", "")
@@ -257,14 +248,14 @@ def test_a_plugin_that_fails_is_named(tmp_path: Path, text: str | None, message:
 def test_stage_and_evolution_model(tmp_path: Path) -> None:
     stage, model = written(tmp_path, "stage", STAGE), written(tmp_path, "model", EVOLUTION)
     hospitals, bids = tmp_path / "hospitals", tmp_path / "bids"
-    flame("simulate", hospitals, "--centres", 2, "--patients", 4, "--spacing", 4, "--jobs", 2)
+    printed("simulate", hospitals, "--centres", 2, "--patients", 4, "--spacing", 4, "--jobs", 2)
     plain = tmp_path / "plain"
     for centre in ("centre-1", "centre-2"):
         source = hospitals / centre
         common = ["--clinical", source / "clinical.tsv", "--spacing", 4, "--jobs", 2]
-        flame("preprocess", source / "dicom", plain / centre, *common)
+        printed("preprocess", source / "dicom", plain / centre, *common)
         changed = ["--set", 'extra=["negative"]', "--plugin", stage]
-        flame("preprocess", source / "dicom", bids / centre, *common, *changed)
+        printed("preprocess", source / "dicom", bids / centre, *common, *changed)
     import nibabel as nib
 
     (first, *_), (twin, *_) = (
@@ -279,7 +270,7 @@ def test_stage_and_evolution_model(tmp_path: Path) -> None:
         '[evolution]\nmodel = "mechanistic"\ncalibration = 2\n'
         'compare = ["persistence", "doubling"]\n'
     )
-    flame("train", config, "--out", tmp_path / "run", "--plugin", model)
-    flame("evaluate", tmp_path / "run", "--plugin", model)
+    printed("train", config, "--out", tmp_path / "run", "--plugin", model)
+    printed("evaluate", tmp_path / "run", "--plugin", model)
     scores = pd.read_csv(tmp_path / "run" / "scores.csv")
     assert {"doubling", "persistence", "federated"} <= set(scores.model)

@@ -104,6 +104,23 @@ def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
         )
 
 
+def line_of(path: Path, index: object) -> str:
+    """Name the line of a row, for error messages.
+
+    Args:
+        path: the table.
+        index: label of the row in the table that ``read_table`` returned.
+
+    Returns:
+        The file, and the line counted from 1 with the header.
+
+    Example:
+        >>> line_of(Path("t.csv"), 0)
+        't.csv, line 2'
+    """
+    return f"{path}, line {int(str(index)) + 2}"
+
+
 def number(value: object, where: str, column: str = "") -> float:
     """Return a table cell as a number.
 
@@ -249,7 +266,7 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
     table = read_table(path, ("patient_id", "radiation", "dose", "fractions"))
     phases: dict[str, list[Phase]] = {}
     for index, row in table.iterrows():
-        where = f"{path}, line {int(str(index)) + 2}"
+        where = line_of(path, index)
         try:
             let = number(row.get("let"), where, "let")
             phase = Phase(
@@ -330,8 +347,7 @@ def read_table_cohort(
         empty = table.index[table[column].isna()]
         if len(empty):
             raise BadInput(
-                f"{path}, line {int(empty[0]) + 2}: column {column} is empty; fill it, or remove "
-                "the row"
+                f"{line_of(path, empty[0])}: column {column} is empty; fill it, or remove the row"
             )
     rows = table[table[centre_column] == centre]
     if rows.empty:
@@ -341,18 +357,17 @@ def read_table_cohort(
         )
     repeated = rows[id_column][rows[id_column].duplicated()]
     if len(repeated):
-        line = int(repeated.index[0]) + 2
         raise BadInput(
-            f"{path}, line {line}: this {id_column} occurs twice at centre '{centre}'; keep one "
-            "row per patient, or give the rows ids of their own and set data.person_column"
+            f"{line_of(path, repeated.index[0])}: this {id_column} occurs twice at centre "
+            f"'{centre}'; keep one row per patient, or give the rows ids of their own and set "
+            "data.person_column"
         )
+    persons = rows[person_column].fillna(rows[id_column]) if person_column else [""] * len(rows)
     patients = []
-    for index, row in rows.iterrows():
-        where = f"{path}, line {int(str(index)) + 2}"
-        known_person = bool(person_column) and pd.notna(row[person_column])
+    for (index, row), person in zip(rows.iterrows(), persons, strict=True):
+        where = line_of(path, index)
         clinical = {f: number(row[f], where, f) for f in features}
         cells = row.to_dict() | {name: row[column] for name, column in survival.items()}
-        person = str(row[person_column if known_person else id_column]) if person_column else ""
         patients.append(
             Patient(
                 str(row[id_column]), clinical=clinical, outcome=outcome(cells, where), person=person

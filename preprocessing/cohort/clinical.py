@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from flame.core.errors import BadInput
-from flame.io.tables import numeric_columns, outcome, read_table
+from flame.io.tables import line_of, numeric_columns, outcome, read_table
 
 ID = "patient_id"
 """Column of the DICOM PatientID."""
@@ -48,8 +48,8 @@ def read_clinical(path: Path | None) -> ClinicalTable:
     ids = table[ID].fillna("").str.strip()
     twice = ids[ids.duplicated()]
     if len(twice):
-        row = int(twice.index[0]) + 2
-        raise BadInput(f"{path}, line {row}: this {ID} occurs twice; keep one row per patient")
+        where = line_of(path, twice.index[0])
+        raise BadInput(f"{where}: this {ID} occurs twice; keep one row per patient")
     names = [c for c in table.columns if c not in (ID, START, "participant_id")]
     columns, dropped = numeric_columns(table[names], str(path))
     rows = {

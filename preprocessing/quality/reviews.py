@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
-from flame.io.tables import read_table
+from flame.io.tables import line_of, read_table
 
 FILE = "decisions.tsv"
 ACCEPT = "accept"
@@ -54,7 +54,7 @@ def read_decisions(root: Path) -> dict[Key, Decision]:
     decisions: dict[Key, Decision] = {}
     table = read_table(path, ("participant_id", "session_id", "decision"))
     for index, row in table.fillna("").iterrows():
-        where = f"{path}, line {int(str(index)) + 2}"
+        where = line_of(path, index)
         word = str(row["decision"]).strip().lower()
         if word not in (ACCEPT, EXCLUDE):
             hint = nearest(word, [ACCEPT, EXCLUDE])

@@ -13,3 +13,10 @@ def flame(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedPr
         text=True,
         cwd=cwd,
     )
+
+
+def printed(*arguments: object) -> str:
+    """Run ``flame`` with these arguments, and return what it prints; it has to succeed."""
+    done = flame(*arguments)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout

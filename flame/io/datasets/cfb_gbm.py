@@ -16,7 +16,7 @@ from flame.io.datasets.layout import (
     scans_in,
     visits_like,
 )
-from flame.io.tables import number, read_table
+from flame.io.tables import line_of, number, read_table
 
 SCANS = {
     Sequence.T1: ("*_t1.nii.gz",),
@@ -68,7 +68,7 @@ class CfbGbm:
             return {}
         treatments = {}
         for index, row in read_table(path, [_KEY, _DOSE, _FRACTIONS]).iterrows():
-            where = f"{path}, line {int(str(index)) + 2}"
+            where = line_of(path, index)
             dose = number(row[_DOSE], where, _DOSE)
             fractions = number(row[_FRACTIONS], where, _FRACTIONS)
             if dose > 0 and fractions >= 1:

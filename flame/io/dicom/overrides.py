@@ -5,7 +5,7 @@ from pathlib import Path
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.core.registry import nearest
-from flame.io.tables import read_table
+from flame.io.tables import line_of, read_table
 
 _NONE = "none"
 """Cell in the column ``sequence`` that leaves a series out."""
@@ -30,7 +30,7 @@ def read_overrides(path: Path | None) -> dict[str, Sequence | None]:
         return {}
     overrides: dict[str, Sequence | None] = {}
     for index, row in read_table(path, ("series", "sequence")).fillna("").iterrows():
-        where = f"{path}, line {int(str(index)) + 2}"
+        where = line_of(path, index)
         uid = str(row["series"]).strip()
         name = str(row["sequence"]).strip()
         choices = [*map(str, Sequence), _NONE]
