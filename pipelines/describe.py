@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from flame.core.files import write_text
+from flame.core.files import locked, write_text
 from flame.core.progress import Progress, silent
 from flame.federation import run_files
 from flame.federation.config import TrainConfig
@@ -62,7 +62,8 @@ def run(config: TrainConfig, out: Path, progress: Progress = silent) -> Describe
     training = Training(FEDERATED, config.data.centres, 0, 2)
     patients = [task.patients(c) for c in cohorts]
     job = Job(config, task, folder, [training], patients)
-    open_engine(config.federation.engine).train(job, progress)
+    with locked(out / run_files.LOCK):
+        open_engine(config.federation.engine).train(job, progress)
     shared = folder.model(training).shared
     result = DescribeResult(
         _centres(config, shared), _features(config, shared), out / run_files.COHORTS_PAGE

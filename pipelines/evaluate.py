@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.progress import Progress, silent
 from flame.core.scores import GeneralisationReport
@@ -53,6 +54,8 @@ def run(run_folder: Path, progress: Progress = silent) -> EvaluateResult:
     folder = RunFolder(run_folder)
     config = folder.config()
     task = open_task(config)
+    if not task.cross_validated:
+        raise BadInput(f"{run_folder} describes cohorts and holds no model; run flame train")
     cohorts = load_cohorts(config)
     folder.check_data(cohorts)
     finished = FinishedRun(config, task, folder, cohorts, [task.patients(c) for c in cohorts])

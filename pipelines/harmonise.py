@@ -95,8 +95,11 @@ def harmonise_table(
 
     Raises:
         BadInput: a column is missing or holds text, no feature is named, a column is both feature
-            and covariate, the table has one centre only, or a centre lacks a feature entirely.
+            and covariate, the table has one centre only, a centre lacks a feature entirely, or
+            ``out`` is the table itself.
     """
+    if out.resolve() == table.resolve():
+        raise BadInput(f"{out} is the table itself; give another file to --out")
     data = read_table(table, [centre_column, *features, *covariates])
     if not features:
         raise BadInput("name the features to harmonise with --features")

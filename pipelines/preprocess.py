@@ -123,7 +123,10 @@ def run(
     if damaged:
         warnings.append(f"{len(damaged)} damaged files, the first {damaged[0].path}")
     # The key stays with the DICOM files, never beside what may be shared.
-    key = load_key(_path(config.key) or dicom.with_name(f"{dicom.name}.key"))
+    key_file = _path(config.key) or dicom.with_name(f"{dicom.name}.key")
+    if config.key and not key_file.exists():
+        warnings.append(f"no pseudonym key at {key_file}: a new one was made, with new pseudonyms")
+    key = load_key(key_file)
     decisions = read_decisions(out)
     studies = find_studies(
         report, Context(key, clinical, decisions, _path(config.masks), _path(config.tumours))
@@ -239,5 +242,5 @@ def _clinical_warnings(
         warnings.append(f"{path}: {missing} of {len(patients)} patients have no row in it")
     if clinical.dropped:
         columns = ", ".join(clinical.dropped)
-        warnings.append(f"{path}: columns that are not numbers were left out: {columns}")
+        warnings.append(f"{path}: columns of text, dates or identifiers were left out: {columns}")
     return warnings

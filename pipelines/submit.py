@@ -13,8 +13,8 @@ from flame.federation.gossip.network import FILE
 from flame.federation.history import add_history
 from flame.federation.run_files import HISTORY, MODELS, RUNS
 from flame.federation.run_folder import RunFolder
-from flame.federation.run_strategy import strategy_of
-from flame.federation.strategies.gossip import check_graphs
+from flame.federation.run_strategy import check_strategy
+from flame.federation.trainings import FEDERATED
 from flame.pipelines.train import with_features
 
 
@@ -60,7 +60,7 @@ def run(
         config = replace(config, data=replace(config.data, centres=admin.sites()))
     config = with_features(config)
     config = _without_paths(config)
-    check_graphs(strategy_of(config), [t.centres for t in flare_plan(config, alone=True)])
+    check_strategy(config, FEDERATED, flare_plan(config, alone=True))
     name = RunFolder(out).claim_name(config)
 
     known: list[Any] = []

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
+from flame.core.files import locked
 from flame.core.progress import StageProgress, silent_stages
+from flame.federation import run_files
 from flame.federation.config import TrainConfig, centres
 from flame.federation.engine import Engine, Job
 from flame.federation.engines import open_engine
 from flame.federation.run_folder import RunFolder
-from flame.federation.run_strategy import strategy_of
-from flame.federation.strategies.gossip import check_graphs
+from flame.federation.run_strategy import check_strategy
 from flame.federation.task import Row
 from flame.federation.tasks.cohort_summary import summarise_cohorts
 from flame.federation.tasks.cohorts import load_cohort
@@ -63,8 +64,9 @@ def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages)
         FlameError: training failed.
     """
     config = resolve(config)
+    trainings_by_kind = plan_of(config)
     for kind in (FEDERATED, *config.federation.compare):
-        strategy_of(config, kind)
+        check_strategy(config, kind, trainings_by_kind[kind])
     _check_metrics(config.evaluation.metrics)
     task = open_task(config)
     if not task.cross_validated:
@@ -72,16 +74,15 @@ def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages)
     cohorts = load_cohorts(config)
     patients = [task.patients(cohort) for cohort in cohorts]
     rows, warnings = summarise_cohorts(task, cohorts, patients)
-    trainings_by_kind = plan_of(config)
-    federated = trainings_by_kind[FEDERATED]
-    check_graphs(strategy_of(config), [t.centres for t in federated])
     folder = RunFolder(out)
     folder.claim(config, cohorts)
-    folder.write_warnings(warnings)
-    for kind, trainings in trainings_by_kind.items():
-        job = Job(config, task, folder, trainings, patients, kind)
-        _engine_of(config, kind).train(job, lambda done, total, k=kind: progress(k, done, total))  # type: ignore[misc]
-    folder.write_results(config)
+    with locked(out / run_files.LOCK):
+        folder.write_warnings(warnings)
+        for kind, trainings in trainings_by_kind.items():
+            job = Job(config, task, folder, trainings, patients, kind)
+            engine = _engine_of(config, kind)
+            engine.train(job, lambda done, total, k=kind: progress(k, done, total))  # type: ignore[misc]
+        folder.write_results(config)
     return TrainResult(out, tuple(rows), tuple(warnings))
 
 

@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 import warnings
+from io import TextIOWrapper
+from itertools import pairwise
 from pathlib import Path
 
 from rich.markup import escape
@@ -24,20 +26,35 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("nilearn").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal of ASCII shows ? for other letters
+            stream.reconfigure(errors="replace")
     try:
         app()
     except FlameError as error:
         _fail(str(error), error.exit_code)
-    except OSError as error:
-        _fail(str(error), 2 if isinstance(error, _BAD_PATH) else 1)
+    except _BAD_PATH as error:
+        _fail(str(error), 2)
     except SystemExit as stop:
         if stop.code != _INTERRUPTED:
             raise
         err.print("Stopped. Run the same command again to continue.")
         raise SystemExit(1) from None
     except Exception as error:
-        log = log_error(Path.cwd() / "flame", " ".join(sys.argv), error)
-        _fail(f"unexpected {type(error).__name__}; the traceback is in {log}", 1)
+        log = log_error(_output(sys.argv), " ".join(sys.argv), error)
+        known = isinstance(error, OSError) and error.strerror
+        what = known or f"unexpected {type(error).__name__}"
+        _fail(f"{what}; the traceback is in {log}", 1)
+
+
+def _output(arguments: list[str]) -> Path:
+    """Return the output of a command, which the log of its error lies beside."""
+    for argument, following in pairwise([*arguments, ""]):
+        if argument == "--out":
+            return Path(following)
+        if argument.startswith("--out="):
+            return Path(argument.removeprefix("--out="))
+    return Path.cwd() / "flame"
 
 
 def _fail(message: str, code: int) -> None:

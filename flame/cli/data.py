@@ -51,7 +51,9 @@ def inspect(
             dicom, lambda done, total: show("headers", done, total), sequences
         )
     if as_json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
+        # JSON has no NaN: null stands for it.
+        plain = [{k: None if v != v else v for k, v in asdict(row).items()} for row in rows]
+        print(json.dumps(plain, indent=2, allow_nan=False))
     else:
         columns = ["patient", "date", "series", "taken as", "geometry", "why"]
         shown = [[r.patient, r.day, r.series, r.verdict, r.geometry, r.reason] for r in rows]

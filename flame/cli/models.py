@@ -77,10 +77,10 @@ def monitor(
             last = result.history.iloc[-1]
             out.print(f"{last.training}, round {last['round']}: {result.html}", soft_wrap=True)
         except BadInput as error:
-            if every <= 0:
+            if not every > 0:
                 raise
             out.print(str(error), soft_wrap=True)
-        if every <= 0:
+        if not every > 0:
             return
         time.sleep(every)
 

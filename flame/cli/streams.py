@@ -13,7 +13,7 @@ from flame.core.plugins import load_plugins
 def stream(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML configuration.")],
     folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
-    jobs: Annotated[int, typer.Option(help="Parallel processes.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 1,
     overrides: Overrides = None,
     plugin: Plugins = None,
 ) -> None:

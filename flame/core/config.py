@@ -30,13 +30,21 @@ class Section:
 
     def __post_init__(self) -> None:
         problems = list(_field_problems(self))
-        problems = problems or [message for holds, message in self.rules() if not holds]
+        problems = problems or list(_broken(self.rules()))
         if problems:
             raise BadInput("\n".join(problems))
 
     def rules(self) -> Iterator[Rule]:
         """Yield the conditions between keys; they are checked once every key is valid by itself."""
         yield from ()
+
+
+def _broken(rules: Iterator[Rule]) -> Iterator[str]:
+    """Yield the messages of broken rules; one that looks up an unknown name is the last."""
+    try:
+        yield from (message for holds, message in rules if not holds)
+    except BadInput as error:
+        yield str(error)
 
 
 def _field_problems(section: Section) -> Iterator[str]:
@@ -62,12 +70,14 @@ def load_config(kind: type[C], path: Path | None, overrides: list[str]) -> C:
             the message lists.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path else {}
     except FileNotFoundError:
         raise BadInput(f"no configuration file at {path}") from None
     except IsADirectoryError:
         raise BadInput(f"{path} is a folder; give the configuration file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise BadInput(f"{path} nests too deeply for a configuration") from None
+    except ValueError as error:  # no TOML, no UTF-8, or a number with thousands of digits
         raise BadInput(f"{path} is not valid TOML: {error}") from None
     for override in overrides:
         _apply(values, override)
@@ -78,17 +88,29 @@ def _apply(values: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key.strip():
         raise BadInput(f"--set {override}: write key=value, such as training.rounds=10")
-    try:
-        value = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *parents, last = key.strip().split(".")
     table = values
+    *parents, last = _parts(key.strip(), override)
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
             raise BadInput(f"--set {override}: '{parent}' is a value, not a table")
-    table[last] = value
+    try:
+        table[last] = tomllib.loads(f"v = {text}")["v"]
+    except ValueError:
+        table[last] = text
+
+
+def _parts(key: str, override: str) -> list[str]:
+    """Split a key of TOML at its dots; parts in quotes may hold dots and spaces."""
+    try:
+        table: Any = tomllib.loads(f"{key} = 0")
+    except ValueError:
+        raise BadInput(f"--set {override}: '{key}' is not a key; quote parts as in TOML") from None
+    parts = []
+    while isinstance(table, dict):
+        [(part, table)] = table.items()
+        parts.append(part)
+    return parts
 
 
 def build(kind: type[C], values: Mapping[str, Any], where: str, prefix: str = "") -> C:
@@ -122,7 +144,7 @@ def _built(kind: type[C], values: Mapping[str, Any], prefix: str, problems: list
     before = len(problems)
     renamed = getattr(kind, "RENAMED", {})
     for name in values:
-        if name in renamed and name not in keys:
+        if name not in keys and renamed.get(name) in keys:
             problems.append(f"'{prefix}{name}' is now called '{prefix}{renamed[name]}'")
         elif name not in keys:
             problems.append(f"unknown key '{prefix}{name}': {nearest(name, list(keys))}")

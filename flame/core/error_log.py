@@ -5,6 +5,7 @@ log file only.
 """
 
 import os
+import tempfile
 import traceback
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,9 +23,17 @@ def log_error(beside: Path, what: str, error: BaseException) -> Path:
         error: the error.
 
     Returns:
-        The path of the log.
+        The path of the log. Where the folder cannot be written, the log lies in the temporary
+        folder of this machine.
     """
     path = beside.resolve().with_name(f"{beside.resolve().name}{ENDING}")
+    try:
+        return _append(path, what, error)
+    except OSError:
+        return _append(Path(tempfile.mkdtemp(prefix="flame-")) / path.name, what, error)
+
+
+def _append(path: Path, what: str, error: BaseException) -> Path:
     text = "".join(traceback.format_exception(error))
     stamp = datetime.now(UTC).isoformat(timespec="seconds")
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -5,10 +5,13 @@ starts load the same files. They find them in an environment variable, which is 
 users.
 """
 
+import hashlib
 import importlib.util
+import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -18,8 +21,9 @@ from flame.core.errors import BadInput
 GROUP = "flame.plugins"
 """Entry-point group in which an installed package names the modules that register its plug-ins."""
 _FILES = "FLAME_PLUGINS"
-"""Environment variable with the paths of plug-in files, for the processes that FLAME starts."""
-_loaded: set[str] = set()
+"""Environment variable with a JSON list of plug-in files, for the processes that FLAME starts."""
+_loaded: dict[str, str] = {}
+"""Hash of the text of each plug-in file that was run, by its path."""
 
 
 def load_plugins(paths: Iterable[Path]) -> None:
@@ -36,37 +40,58 @@ def load_plugins(paths: Iterable[Path]) -> None:
         if not resolved.is_file():
             raise BadInput(f"--plugin {path}: no such file")
         _run_file(resolved)
-        known = os.environ.get(_FILES, "").split(os.pathsep)
-        files = dict.fromkeys([*filter(None, known), str(resolved)])
-        os.environ[_FILES] = os.pathsep.join(files)
+        os.environ[_FILES] = json.dumps(list(dict.fromkeys([*_inherited(), str(resolved)])))
 
 
 def discover() -> None:
     """Load the plug-ins of installed packages, and the files of the parent process."""
-    for text in filter(None, os.environ.get(_FILES, "").split(os.pathsep)):
+    for text in _inherited():
         _run_file(Path(text))
     _load_installed()
+
+
+def plugin_hashes() -> dict[str, str]:
+    """Run the files of the parent process, and return the hash of each file by its name."""
+    for text in _inherited():
+        _run_file(Path(text))
+    return {Path(path).name: value for path, value in sorted(_loaded.items())}
+
+
+def _inherited() -> list[str]:
+    return list(json.loads(os.environ.get(_FILES, "[]")))
 
 
 @cache
 def _load_installed() -> None:
     """Load the plug-ins of installed packages; cached, as scanning all packages is slow."""
     for point in entry_points(group=GROUP):
-        point.load()
+        with _named(f"plug-in '{point.name}' of an installed package ({point.value})"):
+            point.load()
 
 
 def _run_file(path: Path) -> None:
     if str(path) in _loaded:
         return
-    _loaded.add(str(path))
-    name = f"flame_plugin_{path.stem}"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    name = f"flame_plugin_{path.stem}_{hashlib.sha256(bytes(path)).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BadInput(f"--plugin {path}: a plug-in is a Python file, .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # classes defined there can be pickled
+    with _named(f"--plugin {path}"):
+        _loaded[str(path)] = digest
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del _loaded[str(path)]
+            raise
+
+
+@contextmanager
+def _named(plugin: str) -> Iterator[None]:
+    """Turn any failure of a plug-in into an error that names it; ``sys.exit`` is one, too."""
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        _loaded.discard(str(path))
-        raise BadInput(f"--plugin {path}: {type(error).__name__}: {error}") from error
+        yield
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{plugin}: {type(error).__name__}: {error}") from error

@@ -24,6 +24,7 @@ class Registry(Generic[T]):
 
     Args:
         kind: noun for an entry in error messages, such as ``strategy``.
+        base: class that every entry derives from, or is an instance of; None: any entry.
 
     Example:
         >>> shapes = Registry[int]("shape")
@@ -32,8 +33,9 @@ class Registry(Generic[T]):
         3
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, base: type | None = None) -> None:
         self.kind = kind
+        self._base = base
         self._entries: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -47,15 +49,24 @@ class Registry(Generic[T]):
 
         Raises:
             ValueError: the name is taken.
+            TypeError: the entry does not derive from the base of the registry.
         """
 
         def add(entry: T) -> T:
             if name in self._entries:
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
+            self._check(name, entry)
             self._entries[name] = entry
             return entry
 
         return add
+
+    def _check(self, name: str, entry: object) -> None:
+        if self._base is None:
+            return
+        test = issubclass if isinstance(entry, type) else isinstance
+        if not test(entry, self._base):  # type: ignore[arg-type]
+            raise TypeError(f"{self.kind} '{name}' does not derive from {self._base.__name__}")
 
     def __getitem__(self, name: str) -> T:
         if name not in self._entries:

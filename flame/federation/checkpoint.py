@@ -12,7 +12,7 @@ from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path
 from flame.core.scores import Weights
 from flame.federation.run_files import MODELS
-from flame.federation.strategies.strategy import State
+from flame.federation.strategies.strategy import WEIGHTS, State
 from flame.federation.task import Shared
 
 _SHARED = "shared."
@@ -21,6 +21,8 @@ _LAST = "state."
 """Prefix of the arrays of the state after the last round."""
 _BEST = "best."
 """Prefix of the arrays of the state after the best round."""
+_GROUPS = ("groups.state", "groups.best")
+"""Entries with the names of what each state remembers, so that an empty list is kept, too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,15 +79,18 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "best_round": np.int64(checkpoint.best_round),
     }
     arrays |= {f"{_SHARED}{name}": array for name, array in checkpoint.shared.items()}
-    for prefix, state in ((_LAST, checkpoint.state), (_BEST, checkpoint.best)):
-        for name, weights in _groups(state).items():
+    states = ((_LAST, checkpoint.state), (_BEST, checkpoint.best))
+    for entry, (prefix, state) in zip(_GROUPS, states, strict=True):
+        groups = _groups(state)
+        arrays[entry] = np.array(json.dumps(list(groups)))
+        for name, weights in groups.items():
             arrays |= {f"{prefix}{name}.{i:04d}": w for i, w in enumerate(weights)}
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
 
 
 def _groups(state: State | None) -> dict[str, Weights]:
-    return {"weights": state.weights, **state.memory} if state else {}
+    return {WEIGHTS: state.weights, **state.memory} if state else {}
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
@@ -106,31 +111,38 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     try:
         with np.load(path) as file:
             arrays = {k: file[k] for k in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        if "best_round" not in arrays or f"{_SHARED}squares" in arrays:
+            raise BadInput(
+                f"{path} was written by an older version of FLAME; train into a new folder"
+            )
+        return _checkpoint(arrays)
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FlameError(f"{path} is damaged; delete it and run flame train again") from error
-    if "best_round" not in arrays or f"{_SHARED}squares" in arrays:
-        raise BadInput(f"{path} was written by an older version of FLAME; train into a new folder")
+
+
+def _checkpoint(arrays: dict[str, Any]) -> Checkpoint:
     shared = {k.removeprefix(_SHARED): arrays.pop(k) for k in list(arrays) if k.startswith(_SHARED)}
     best_round = int(arrays["best_round"])
     return Checkpoint(
         int(arrays["round"]),
-        _state(arrays, _LAST),
+        _state(arrays, _LAST, _GROUPS[0]),
         shared,
         json.loads(str(arrays["history"])),
         bool(arrays["finished"]),
-        _state(arrays, _BEST) if best_round else None,
+        _state(arrays, _BEST, _GROUPS[1]) if best_round else None,
         float(arrays["best_loss"]),
         best_round,
     )
 
 
-def _state(arrays: dict[str, Any], prefix: str) -> State:
-    groups: dict[str, Weights] = {"weights": []}
+def _state(arrays: dict[str, Any], prefix: str, entry: str) -> State:
+    stored = json.loads(str(arrays[entry])) if entry in arrays else []
+    groups: dict[str, Weights] = {name: [] for name in (WEIGHTS, *stored)}
     for key in sorted(k for k in arrays if k.startswith(prefix)):
         name = key.removeprefix(prefix).rsplit(".", 1)[0]
         groups.setdefault(name, []).append(arrays[key])
     names = tuple(json.loads(str(arrays["names"])))
-    return State(groups.pop("weights"), groups, names)
+    return State(groups.pop(WEIGHTS), groups, names)
 
 
 def finished(run: Path, name: str) -> Checkpoint:

@@ -18,11 +18,14 @@ from flame.federation.sections import (
     RegressionConfig,
     TrainingConfig,
 )
-from flame.federation.trainings import POOLED
+from flame.federation.trainings import KINDS, POOLED
 from flame.io.tables import read_table
 from flame.models.evolution.model import EvolutionConfig
 from flame.models.response.inputs import ResponseModelConfig
 from flame.models.segmentation.cases import SegmentationConfig
+
+SAME_FEATURES = "same features"
+"""Name of the baseline on the features of the model, which every run has."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,12 @@ class TrainConfig(Section):
         yield set(self.data.impute) <= set(self.features()), "data.impute names an unused feature"
         yield all(self.baselines.values()), "baselines: every baseline needs at least one feature"
         yield (
+            SAME_FEATURES not in self.baselines,
+            f"baselines.'{SAME_FEATURES}' is made from model.clinical; give yours another name",
+        )
+        for name in self.federation.compare:
+            yield name not in KINDS, f"federation.compare: '{name}' is a kind of model, no strategy"
+        yield (
             not (self.data.table and self.model.sequences),
             "model.sequences needs images, and data.table has none: leave one of them out",
         )
@@ -92,6 +101,10 @@ class TrainConfig(Section):
         yield (
             all(len(privacy.bounds.get(n, ())) == 2 for n in self.model.clinical),
             "privacy.bounds: give the lowest and highest value of every feature of model.clinical",
+        )
+        yield (
+            all(b[:1] < b[1:] for b in privacy.bounds.values()),
+            "privacy.bounds: the first value has to be below the second",
         )
 
     def _gossip(self) -> Iterator[Rule]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from flame.core.cohort import Cohort
 from flame.core.config import as_toml, load_config
-from flame.core.errors import BadInput
+from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
+from flame.core.plugins import plugin_hashes
 from flame.federation import run_files
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, finished, load_checkpoint
 from flame.federation.config import TrainConfig
@@ -44,24 +45,27 @@ class RunFolder:
                     f"{self.path} holds a run with another configuration; give a new --out"
                 )
             return True
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and not self._is_vacant():
             raise BadInput(f"{self.path} is not empty and holds no run; give a new folder to --out")
         return False
 
     def claim(self, config: TrainConfig, cohorts: list[Cohort]) -> None:
-        """Write the configuration and the hashes of the data, or check those in the folder.
+        """Write the configuration and the hashes of data and plug-ins, or check those there.
 
         Args:
             config: the configuration of the run.
             cohorts: the data of each centre.
 
         Raises:
-            BadInput: the folder holds another run or other files, or the data changed.
+            BadInput: the folder holds another run or other files, or the data or a plug-in changed.
         """
         if self.holds(config):
             self.check_data(cohorts)
+            self._check_plugins()
             return
         write_text(self.path / run_files.MANIFEST, _manifest(cohorts))
+        if hashes := plugin_hashes():
+            write_text(self.path / run_files.PLUGINS, json.dumps(hashes, indent=1))
         write_text(self.path / run_files.CONFIG, as_toml(config))
 
     def claim_name(self, config: TrainConfig) -> str:
@@ -99,6 +103,23 @@ class RunFolder:
         if not file.exists() or file.read_text(encoding="utf-8") != _manifest(cohorts):
             raise BadInput(f"{self.path}: the data changed since training began; train a new run")
 
+    def _check_plugins(self) -> None:
+        """Check that no plug-in that the run was started with has changed since."""
+        file = self.path / run_files.PLUGINS
+        before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        now = plugin_hashes()
+        changed = [name for name in before if now.get(name, before[name]) != before[name]]
+        if changed:
+            raise BadInput(
+                f"{self.path}: the plug-in {changed[0]} changed since training began; give the "
+                "former file, or train a new run"
+            )
+
+    def _is_vacant(self) -> bool:
+        """Return whether this is a folder with nothing but what a killed claim leaves."""
+        claim = {run_files.MANIFEST, run_files.PLUGINS, run_files.RUN_NAME, run_files.LOCK}
+        return self.path.is_dir() and all(f.name in claim for f in self.path.iterdir())
+
     def config(self) -> TrainConfig:
         """Read the resolved configuration; BadInput if this is no run folder."""
         file = self.path / run_files.CONFIG
@@ -111,7 +132,11 @@ class RunFolder:
 
     def sources(self) -> set[str]:
         """Return the names of the files and folders that training read, such as ``sub-NAME``."""
-        manifest = json.loads((self.path / run_files.MANIFEST).read_text(encoding="utf-8"))
+        file = self.path / run_files.MANIFEST
+        try:
+            manifest = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise FlameError(f"{file} is absent or damaged; train a new run") from error
         return {name.split("/")[0] for centre in manifest.values() for name in centre}
 
     def warnings(self) -> list[str]:

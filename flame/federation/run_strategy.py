@@ -1,11 +1,13 @@
 """Choice of the aggregation strategy of a run, with checks that it fits the training."""
 
+from collections.abc import Iterable
+
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.strategies import gossip
 from flame.federation.strategies.strategy import State, Strategy, open_strategy
 from flame.federation.tasks.registry import open_task
-from flame.federation.trainings import FEDERATED
+from flame.federation.trainings import FEDERATED, Training
 
 
 def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
@@ -54,6 +56,22 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
             "strategy"
         )
     return strategy
+
+
+def check_strategy(config: TrainConfig, kind: str, trainings: Iterable[Training]) -> None:
+    """Check that the strategy of a run fits every training, before the first one starts.
+
+    Args:
+        config: the configuration of the run.
+        kind: kind of the trainings, see ``strategy_of``.
+        trainings: the trainings.
+
+    Raises:
+        BadInput: the strategy cannot be opened, or a training has too few sites for it.
+    """
+    strategy = strategy_of(config, kind)
+    for training in trainings:
+        strategy.check_sites(training.centres)
 
 
 def _takes_plain_steps(config: TrainConfig) -> bool:

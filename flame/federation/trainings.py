@@ -11,6 +11,8 @@ LOCAL = "local"
 """Kind of a training on the patients of one centre."""
 PERSONALISED = "personalised"
 """Kind of a training of one centre that continues from the federated model."""
+KINDS = (FEDERATED, POOLED, LOCAL, PERSONALISED)
+"""Kinds that a strategy in ``federation.compare`` may not have the name of."""
 
 
 @dataclass(frozen=True)

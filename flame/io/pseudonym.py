@@ -7,6 +7,9 @@ from pathlib import Path
 
 from flame.core.errors import BadInput
 
+_LONGEST = 1024
+"""Most bytes of a key; a longer file is an image or a table that was named by mistake."""
+
 
 def load_key(path: Path) -> bytes:
     """Read the secret key of a centre, or create it if the file does not exist.
@@ -20,7 +23,7 @@ def load_key(path: Path) -> bytes:
         The key; a new one has 32 bytes.
 
     Raises:
-        BadInput: the path is a folder, or the key is shorter than 16 bytes.
+        BadInput: the path is a folder, or the file is too short or too long for a key.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,9 +32,9 @@ def load_key(path: Path) -> bytes:
     if path.is_dir():
         raise BadInput(f"{path} is a folder; name the file of the pseudonym key")
     key = path.read_bytes()
-    if len(key) < 16:
+    if not 16 <= len(key) <= _LONGEST:
         raise BadInput(
-            f"{path} is not a pseudonym key (under 16 bytes); restore it or name another"
+            f"{path} is not a pseudonym key (16 to {_LONGEST} bytes); restore it or name another"
         )
     return key
 

@@ -155,8 +155,8 @@ def number(value: object, where: str, column: str = "") -> float:
         value = math.inf
     if not math.isfinite(value):
         raise BadInput(
-            f"{where}, column {column}: '{text}' is not a number; code the value as a number or "
-            "leave the cell empty"
+            f"{where}, column {column}: not a number; code the value as a number or leave the cell "
+            "empty"
         )
     return value
 

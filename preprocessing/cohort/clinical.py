@@ -1,5 +1,6 @@
 """A hospital's clinical table, joined to its DICOM patients and without identifying columns."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -15,6 +16,16 @@ START = "radiotherapy_start"
 """Column of the first day of radiotherapy, as YYYY-MM-DD."""
 
 
+_IDENTIFYING = {
+    *("id", "mrn", "accession", "insurance", "ssn", "nhs"),
+    *("dob", "birth", "birthdate", "birthday"),
+    *("phone", "telephone", "fax", "zip", "postcode", "postal", "address"),
+}
+"""Words of headings whose numbers identify a patient, see 45 CFR 164.514(b)(2)."""
+_FIRST_YEAR = 1880
+"""First year of a date of birth that a number of eight digits may mean."""
+
+
 @dataclass(frozen=True)
 class ClinicalTable:
     """Numeric columns of a clinical table.
@@ -22,7 +33,7 @@ class ClinicalTable:
     Args:
         rows: values by PatientID and column.
         starts: first day of radiotherapy by PatientID.
-        dropped: columns that were dropped because they hold text.
+        dropped: columns that were dropped because they hold text or identify a patient.
     """
 
     rows: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -31,7 +42,7 @@ class ClinicalTable:
 
 
 def read_clinical(path: Path | None) -> ClinicalTable:
-    """Read a clinical table without its text columns, as they may identify a patient.
+    """Read a clinical table without columns of text, dates or identifiers of patients.
 
     Args:
         path: table with a column patient_id; None: no table.
@@ -52,6 +63,8 @@ def read_clinical(path: Path | None) -> ClinicalTable:
         raise BadInput(f"{where}: this {ID} occurs twice; keep one row per patient")
     names = [c for c in table.columns if c not in (ID, START, "participant_id")]
     columns, dropped = numeric_columns(table[names], str(path))
+    identifying = [name for name, values in columns.items() if _identifies(name, values)]
+    columns = {name: values for name, values in columns.items() if name not in identifying}
     rows = {
         patient: {name: values[i] for name, values in columns.items()}
         for i, patient in enumerate(ids)
@@ -59,7 +72,21 @@ def read_clinical(path: Path | None) -> ClinicalTable:
     for line, values in enumerate(rows.values(), 2):
         outcome(values, f"{path}, line {line}")
     starts = _starts(list(table.get(START, [])), list(ids), path)
-    return ClinicalTable(rows, starts, tuple(dropped))
+    return ClinicalTable(rows, starts, (*dropped, *identifying))
+
+
+def _identifies(name: str, values: list[float]) -> bool:
+    """Return whether a column names a patient: by its heading, or by dates such as 19360203."""
+    words = set(re.split(r"[^a-z]+", name.lower()))
+    known = [value for value in values if np.isfinite(value)]
+    return bool(words & _IDENTIFYING) or (bool(known) and all(map(_is_date, known)))
+
+
+def _is_date(value: float) -> bool:
+    try:
+        return date.fromisoformat(f"{value:.0f}").year >= _FIRST_YEAR
+    except ValueError:
+        return False
 
 
 def _starts(cells: list[object], ids: list[str], path: Path) -> dict[str, date]:

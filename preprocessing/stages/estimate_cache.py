@@ -11,6 +11,7 @@ import numpy as np
 
 from flame.core.cohort import Timepoint
 from flame.core.files import atomic_path
+from flame.core.plugins import plugin_hashes
 from flame.core.version import __version__
 from flame.preprocessing.stages.stage import Estimate, Stage
 
@@ -21,8 +22,8 @@ _UNREADABLE = (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZ
 def stage_keys(images: str, stages: list[Stage]) -> dict[str, str]:
     """Compute the content key of each stage's estimate.
 
-    A key depends on the version of FLAME, the images, the parameters of the stage, and the keys of
-    the stages that it needs.
+    A key depends on the version of FLAME, the text of the plug-ins, the images, the parameters of
+    the stage, and the keys of the stages that it needs.
 
     Args:
         images: content hash of the images.
@@ -32,10 +33,11 @@ def stage_keys(images: str, stages: list[Stage]) -> dict[str, str]:
         Key of 32 hexadecimal digits by name of the stage.
     """
     keys: dict[str, str] = {}
+    plugins = [hashes] if (hashes := plugin_hashes()) else []
     for stage in stages:
         needed = [keys.get(name, "") for name in stage.needs]
-        text = json.dumps([__version__, images, stage.name, dict(stage.parameters), needed])
-        keys[stage.name] = hashlib.sha256(text.encode()).hexdigest()[:32]
+        content = [__version__, images, stage.name, dict(stage.parameters), needed, *plugins]
+        keys[stage.name] = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
     return keys
 
 

@@ -1,5 +1,6 @@
 """The command as its users meet it: help, exit codes, messages."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from flame.cli import app
+from flame.cli import _output, app
 from tests.helpers.command import flame
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,3 +96,20 @@ def test_an_unexpected_error_names_its_log(tmp_path: Path) -> None:
     log = tmp_path / "flame.errors.log"
     assert "Jane Doe" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
+
+
+def test_the_log_of_an_error_lies_beside_the_output() -> None:
+    assert _output(["flame", "train", "c.toml", "--out", "runs/a"]) == Path("runs/a")
+    assert _output(["flame", "train", "c.toml", "--out=runs/a"]) == Path("runs/a")
+    assert _output(["flame", "inspect", "dicom"]) == Path.cwd() / "flame"
+
+
+def test_a_terminal_of_ascii_shows_the_help(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "flame", "inspect", "--help"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert "List the content" in done.stdout

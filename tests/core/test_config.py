@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from flame.core.config import as_toml, build, load_config
+from flame.core.config import Section, as_toml, build, load_config
 from flame.core.errors import BadInput
 
 
@@ -76,3 +76,36 @@ def test_written_config_reads_back_the_same(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text(as_toml(config))
     assert load_config(Outer, path, []) == config
+
+
+def test_parts_of_a_key_in_quotes_may_hold_spaces_and_dots(tmp_path: Path) -> None:
+    config = load(tmp_path, "rounds = 1", "extra.'a b.c'=2")
+    assert config.extra == {"a b.c": 2}
+    with pytest.raises(BadInput, match="--set inner..rate=2: 'inner..rate' is not a key"):
+        load(tmp_path, "rounds = 1", "inner..rate=2")
+
+
+def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
+    assert load(tmp_path, "\ufeffrounds = 2").rounds == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("rounds = " + "1" * 5000, "not valid TOML"), ("a = " + "[" * 5000, "nests too deeply")],
+)
+def test_absurd_files_are_bad_input(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        load(tmp_path, text)
+
+
+@dataclass(frozen=True)
+class Renamed(Section):
+    RENAMED = {"speed": "rate", "strength": "lambda_"}
+    rate: float = 0.1
+
+
+def test_a_new_name_is_given_where_the_section_has_it() -> None:
+    with pytest.raises(BadInput, match="'speed' is now called 'rate'"):
+        build(Renamed, {"speed": 1.0}, "here")
+    with pytest.raises(BadInput, match="unknown key 'strength'"):
+        build(Renamed, {"strength": 1.0}, "here")

@@ -19,3 +19,10 @@ def test_a_name_is_registered_once() -> None:
     registry.register("a")(1)
     with pytest.raises(ValueError, match="twice"):
         registry.register("a")(2)
+
+
+def test_entries_derive_from_the_base() -> None:
+    registry: Registry[type[int]] = Registry("strategy", int)
+    registry.register("bool")(bool)
+    with pytest.raises(TypeError, match="strategy 'text' does not derive from int"):
+        registry.register("text")(str)  # type: ignore[arg-type]

@@ -214,7 +214,7 @@ class TestBadData:
     def test_text_where_a_number_belongs(self, toy: TrainConfig, tmp_path: Path) -> None:
         table = Path(toy.data.table)
         table.write_text(table.read_text().replace("a,a0,", "a,a0,tall", 1))
-        with pytest.raises(BadInput, match=r"toy.csv, line 2, column x: 'tall.*' is not a number"):
+        with pytest.raises(BadInput, match=r"toy.csv, line 2, column x: not a number"):
             train.run(toy, tmp_path / "run")
 
     def test_centre_without_events_warns_and_trains(self, toy: TrainConfig, tmp_path: Path) -> None:

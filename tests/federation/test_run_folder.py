@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flame.core.errors import BadInput
+from flame.core.errors import BadInput, FlameError
+from flame.federation import run_folder
 from flame.federation.config import TrainConfig
 from flame.federation.run_folder import RunFolder
 from flame.federation.tasks.cohorts import load_cohort
@@ -45,3 +46,30 @@ def test_other_files_are_not_touched(toy: TrainConfig, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="is not empty and holds no run"):
         RunFolder(folder).claim(toy, [])
     assert [p.name for p in folder.iterdir()] == ["letter.txt"]
+
+
+def test_what_a_killed_claim_leaves_can_be_claimed(toy: TrainConfig, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    for name in ("data.json", "plugins.json", ".lock"):
+        (folder / name).write_text("")
+    RunFolder(folder).claim(toy, [])
+    assert RunFolder(folder).config() == toy
+
+
+def test_a_changed_plugin_is_another_run(
+    toy: TrainConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    monkeypatch.setattr(run_folder, "plugin_hashes", lambda: {"a.py": "1"})
+    folder.claim(toy, [])
+    monkeypatch.setattr(run_folder, "plugin_hashes", lambda: {"a.py": "1", "b.py": "9"})
+    folder.claim(toy, [])  # one more, such as a metric, changes no training
+    monkeypatch.setattr(run_folder, "plugin_hashes", lambda: {"a.py": "2"})
+    with pytest.raises(BadInput, match=r"the plug-in a\.py changed since training began"):
+        folder.claim(toy, [])
+
+
+def test_a_lost_manifest_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FlameError, match=r"data\.json is absent or damaged"):
+        RunFolder(tmp_path).sources()

@@ -28,3 +28,10 @@ def test_damaged_key_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="not a pseudonym key"):
         load_key(path)
     assert path.read_bytes() == b"short"
+
+
+def test_a_long_file_is_no_key(tmp_path: Path) -> None:
+    path = tmp_path / "image.dcm"
+    path.write_bytes(bytes(2000))
+    with pytest.raises(BadInput, match="not a pseudonym key"):
+        load_key(path)

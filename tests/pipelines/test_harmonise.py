@@ -106,3 +106,11 @@ def test_what_cannot_be_harmonised_says_so(
 def test_folder_without_centres(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no preprocessed centre"):
         fit_landmarks(tmp_path, tmp_path / "l.json")
+
+
+def test_the_table_itself_is_not_overwritten(tmp_path: Path) -> None:
+    table = write(tmp_path / "t.csv")
+    before = table.read_bytes()
+    with pytest.raises(BadInput, match="is the table itself; give another file to --out"):
+        harmonise_table(table, tmp_path / "a" / ".." / "t.csv", "centre", ["x"], [])
+    assert table.read_bytes() == before

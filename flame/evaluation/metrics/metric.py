@@ -133,5 +133,5 @@ class Metric:
     measure: Callable[[Tested], Measured] | None = None
 
 
-METRICS: Registry[Metric] = Registry("metric")
+METRICS: Registry[Metric] = Registry("metric", Metric)
 """Metrics by name."""

@@ -8,7 +8,7 @@ import numpy as np
 from flame.core.cohort import Cohort
 from flame.evaluation.outcomes.out_of_fold import Predictions
 from flame.evaluation.outcomes.outcome import Outcome
-from flame.federation.config import TrainConfig
+from flame.federation.config import SAME_FEATURES, TrainConfig
 from flame.federation.folds import fold_of, training_rows
 from flame.federation.sections import TrainingConfig
 from flame.models.response.baselines import Probability, cox, logistic, prevalence
@@ -37,7 +37,7 @@ def baseline_predictions(
     designs = dict(outcome.trivial)
     designs |= {f"{kind}, {name}": features for name, features in config.baselines.items()}
     if config.model.clinical:
-        designs[f"{kind}, same features"] = config.model.clinical
+        designs[f"{kind}, {SAME_FEATURES}"] = config.model.clinical
     return [
         prediction
         for name, features in designs.items()

@@ -156,7 +156,7 @@ class Method(Section):
         return np.asarray(size * now.hears.sum(axis=0), float)
 
 
-METHODS: Registry[type[Method]] = Registry("gossip method")
+METHODS: Registry[type[Method]] = Registry("gossip method", Method)
 """Gossip methods by the name that ``gossip.method`` selects."""
 
 

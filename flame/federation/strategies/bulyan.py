@@ -7,7 +7,6 @@ import numpy as np
 from annotated_types import Ge
 
 from flame.core.arrays import shaped
-from flame.core.errors import FlameError
 from flame.core.scores import Update
 from flame.federation.strategies.krum import krum_scores
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, stacked
@@ -37,6 +36,11 @@ class Bulyan(Strategy):
 
     num_byzantine: Annotated[int, Ge(0)] = 0
 
+    @property
+    def least_sites(self) -> int:
+        """Sites that the paper needs."""
+        return 4 * self.num_byzantine + 3
+
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Select sites by Krum and average the values nearest to the median.
 
@@ -48,15 +52,11 @@ class Bulyan(Strategy):
             The state after the round.
 
         Raises:
-            FlameError: fewer than 4 num_byzantine + 3 sites sent an update.
+            BadInput: fewer than 4 num_byzantine + 3 sites sent an update.
         """
+        self.check_sites([u.centre for u in updates])
         points = stacked(updates)
         sites = len(updates)
-        if sites < 4 * self.num_byzantine + 3:
-            least = 4 * self.num_byzantine + 3
-            raise FlameError(
-                f"bulyan with num_byzantine = {self.num_byzantine} needs {least} sites, not {sites}"
-            )
         remaining = list(range(sites))
         chosen = list[int]()
         while len(chosen) < sites - 2 * self.num_byzantine:

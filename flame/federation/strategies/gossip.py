@@ -59,6 +59,17 @@ class Gossip(Strategy):
     config: GossipConfig = GossipConfig()
     everyone: tuple[str, ...] = ()
 
+    def check_sites(self, sites: Sequence[str]) -> None:
+        """Check that the topology and the gossip method fit the sites; one site has no network."""
+        if len(sites) < 2:
+            return
+        try:
+            network = self.peers(tuple(sites))
+            network.round(0)
+            open_method(self.config.method, self.config.options).check(network.heard)
+        except BadInput as error:
+            raise BadInput(f"gossip, for a training of {', '.join(sites)}: {error}") from None
+
     def begin(self, state: State, sites: tuple[str, ...]) -> State:
         """Return the state before the first round, in which all sites have the same weights."""
         models = {f"{OWN}{site}": state.weights for site in sites}
@@ -136,25 +147,3 @@ def mean_of(each: Sequence[Weights]) -> Weights:
         The mean, in the shapes and types of the first model.
     """
     return mean(each, [1 / len(each)] * len(each), each[0])
-
-
-def check_graphs(strategy: Strategy, trainings: Sequence[tuple[str, ...]]) -> None:
-    """Check that the topology and the gossip method fit the sites of every training.
-
-    Args:
-        strategy: the strategy of the run; nothing is checked unless it is ``Gossip``.
-        trainings: names of the sites of each training, including trainings with a held-out centre.
-
-    Raises:
-        BadInput: the topology is impossible with the sites of a training, or the method cannot run
-            on it.
-    """
-    if not isinstance(strategy, Gossip):
-        return
-    for sites in (s for s in trainings if len(s) > 1):
-        try:
-            network = strategy.peers(sites)
-            network.round(0)
-            open_method(strategy.config.method, strategy.config.options).check(network.heard)
-        except BadInput as error:
-            raise BadInput(f"gossip, for a training of {', '.join(sites)}: {error}") from None

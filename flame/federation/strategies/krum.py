@@ -7,7 +7,6 @@ import numpy as np
 from annotated_types import Ge
 
 from flame.core.arrays import shaped
-from flame.core.errors import FlameError
 from flame.core.scores import Update
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, stacked
 
@@ -39,8 +38,14 @@ class Krum(Strategy):
     num_byzantine: Annotated[int, Ge(0)] = 0
     keep: Annotated[int, Ge(1)] = 1
 
+    @property
+    def least_sites(self) -> int:
+        """Sites for which the paper proves its bound, and no fewer than are kept."""
+        return max(2 * self.num_byzantine + 3, self.keep)
+
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Average the ``keep`` sites with the lowest scores."""
+        self.check_sites([u.centre for u in updates])
         points = stacked(updates)
         chosen = nearest(points, self.num_byzantine, self.keep)
         return State(shaped(points[chosen].mean(axis=0), state.weights), state.memory, state.names)
@@ -56,16 +61,8 @@ def nearest(points: np.ndarray, num_byzantine: int, keep: int) -> np.ndarray:
 
     Returns:
         Indices (keep,) of rows, lowest score first.
-
-    Raises:
-        FlameError: n is below 2 num_byzantine + 3.
     """
     sites = len(points)
-    if sites < 2 * num_byzantine + 3:
-        raise FlameError(
-            f"krum with num_byzantine = {num_byzantine} needs {2 * num_byzantine + 3} "
-            f"sites, not {sites}"
-        )
     return np.argsort(krum_scores(points, sites - num_byzantine - 2), kind="stable")[:keep]
 
 

@@ -14,8 +14,12 @@ import numpy as np
 
 from flame.core.arrays import flat, mean
 from flame.core.config import Section, build
+from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.core.scores import Correction, Update, Weights
+
+WEIGHTS = "weights"
+"""Name of the weights among the groups of arrays of a state; no memory may have it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +30,18 @@ class State:
         weights: arrays of the global model.
         memory: arrays that the strategy remembers, by a name that it chooses.
         names: name of each array of ``weights`` in the network, such as ``dense/kernel``.
+
+    Raises:
+        BadInput: a memory is called ``weights``.
     """
 
     weights: Weights
     memory: dict[str, Weights] = field(default_factory=dict)
     names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if WEIGHTS in self.memory:
+            raise BadInput(f"a strategy's memory may not be called '{WEIGHTS}'; rename it")
 
 
 class Strategy(Section):
@@ -64,6 +75,26 @@ class Strategy(Section):
     def enough(self) -> int:
         """Number of updates that a round waits for; 0: those of all sites."""
         return 0
+
+    @property
+    def least_sites(self) -> int:
+        """Least number of updates that the next weights can be computed from."""
+        return 1
+
+    def check_sites(self, sites: Sequence[str]) -> None:
+        """Check that the strategy works with these sites.
+
+        Args:
+            sites: names of the sites of a training, or of those that sent an update.
+
+        Raises:
+            BadInput: there are fewer than ``least_sites``.
+        """
+        if len(sites) < self.least_sites:
+            raise BadInput(
+                f"{self!r} needs {self.least_sites} sites, not {len(sites)}; a training that holds "
+                "a centre out has one site less"
+            )
 
     def begin(self, state: State, sites: tuple[str, ...]) -> State:
         """Return the state before the first round of a training.
@@ -118,7 +149,7 @@ class Strategy(Section):
         return [Correction()]
 
 
-STRATEGIES: Registry[type[Strategy]] = Registry("strategy")
+STRATEGIES: Registry[type[Strategy]] = Registry("strategy", Strategy)
 """Strategies by the name that ``federation.strategy`` selects."""
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from annotated_types import Ge
 
 from flame.core.arrays import shaped
-from flame.core.errors import FlameError
 from flame.core.scores import Update
 from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, stacked
 
@@ -34,6 +33,11 @@ class TrimmedMean(Strategy):
 
     num_trimmed: Annotated[int, Ge(0)] = 1
 
+    @property
+    def least_sites(self) -> int:
+        """Sites that leave one value."""
+        return 2 * self.num_trimmed + 1
+
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Average each parameter without its highest and lowest values.
 
@@ -45,13 +49,9 @@ class TrimmedMean(Strategy):
             The state after the round.
 
         Raises:
-            FlameError: fewer than 2 num_trimmed + 1 sites sent an update.
+            BadInput: fewer than 2 num_trimmed + 1 sites sent an update.
         """
+        self.check_sites([u.centre for u in updates])
         sites = len(updates)
-        if sites <= 2 * self.num_trimmed:
-            raise FlameError(
-                f"trimmed-mean with num_trimmed = {self.num_trimmed} needs "
-                f"{2 * self.num_trimmed + 1} sites, not {sites}"
-            )
         ordered = np.sort(stacked(updates), axis=0)[self.num_trimmed : sites - self.num_trimmed]
         return State(shaped(ordered.mean(axis=0), state.weights), state.memory, state.names)

@@ -141,7 +141,7 @@ def apart(models: Array) -> float:
     return float(np.linalg.norm(models - models.mean(axis=0), axis=1).mean())
 
 
-LEARNERS: Registry[type[Learner]] = Registry("stream learner")
+LEARNERS: Registry[type[Learner]] = Registry("stream learner", Learner)
 
 
 def open_learner(name: str, options: Mapping[str, float]) -> Learner:

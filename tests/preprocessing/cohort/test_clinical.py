@@ -28,7 +28,7 @@ def test_numbers_are_kept_text_is_dropped_and_ids_keep_their_zeros(tmp_path: Pat
     [
         (["1\t6\tF\tx\t1\t", "1\t6\tF\tx\t1\t"], "line 3: this patient_id occurs twice"),
         (["1\t6\tF\tx\t2\t"], "column response: 2 is neither 0 nor 1"),
-        (["1\t6\tF\tx\tgood\t"], "column response: 'good' is not a number"),
+        (["1\t6\tF\tx\tgood\t"], "column response: not a number"),
         (["1\t6\tF\tx\t1\t06.01.2020"], "line 2, column radiotherapy_start: write dates as"),
     ],
 )
@@ -43,3 +43,14 @@ def test_semicolons_and_decimal_commas(tmp_path: Path) -> None:
     found = read_clinical(path)
     assert found.dropped == ("age",)
     assert found.rows == {"1": {"response": 1}}
+
+
+def test_numbers_that_identify_a_patient_are_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "clinical.csv"
+    path.write_text(
+        "patient_id,age,birth_date,MRN,visit,volume\n"
+        "1,60,19600105,7731,20200106,19600\n2,51,19690222,7732,20210309,20200106\n"
+    )
+    found = read_clinical(path)
+    assert found.rows["1"] == {"age": 60, "volume": 19600}
+    assert found.dropped == ("birth_date", "MRN", "visit")

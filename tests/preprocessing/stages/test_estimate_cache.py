@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flame.core.cohort import Timepoint
+from flame.preprocessing.stages import estimate_cache
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
 from flame.preprocessing.stages.stage import Estimate, Place, Stage
 
@@ -66,3 +67,11 @@ def test_an_old_estimate_does_not_stay_behind(tmp_path: Path) -> None:
         one = stage("a", [])
         EstimateCache(tmp_path, stage_keys(images, [one])).get(one, DAY)
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_keys_change_with_a_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for hashes in ({}, {"mine.py": "1"}, {"mine.py": "2"}):
+        monkeypatch.setattr(estimate_cache, "plugin_hashes", lambda h=hashes: h)
+        found.append(stage_keys("i", [stage("a", [])])["a"])
+    assert len(set(found)) == 3
