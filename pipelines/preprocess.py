@@ -58,6 +58,7 @@ class PreprocessConfig:
         masks: folder of brain masks; None: brain extraction.
         scheduler: address of a Dask scheduler; None: processes of this machine.
         tumours: folder of tumour masks; None: contours of the DICOM folder alone.
+        dates: table in which a person names the days of studies; None: those of the headers.
     """
 
     dicom: str
@@ -71,6 +72,7 @@ class PreprocessConfig:
     masks: str | None = None
     scheduler: str | None = None
     tumours: str | None = None
+    dates: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def run(
     out = Path(config.out)
     _check(dicom, out)
     clinical = read_clinical(_path(config.clinical))
-    report = inspect_folder(dicom, overrides=_path(config.sequences))
+    report = inspect_folder(dicom, overrides=_path(config.sequences), dates=_path(config.dates))
     if not report.studies():
         reasons = sorted({s.refused for s in report.series}) or ["no MR series"]
         raise BadInput(f"{dicom}: no usable MR series ({'; '.join(reasons)})")

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap, LabelMap, Sequence
 from flame.io.dicom.dose import read_dose
+from flame.io.dicom.instances import read_dataset
 from flame.io.dicom.segmentations import read_segments
 from flame.io.dicom.structures import read_region, regions
 from flame.io.nifti import read_dose_map
@@ -128,7 +128,7 @@ def _tumours(
 def _contoured(planned: RadiotherapyPlan, notes: list[str]) -> Iterable[LabelMap]:
     """Yield the gross tumour volumes of RT Structure Sets and DICOM SEG files."""
     for path in planned.structures:
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        header = read_dataset(path, pixels=False)
         for number, name in regions(header):
             if not _GROSS_TUMOUR.match(name):
                 continue

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
-from flame.io.dicom.headers import Instance
+from flame.io.dicom.dates import study_uid
 from flame.io.dicom.intake import Examination, ImportReport
-from flame.io.dicom.radiotherapy import plan_date, treated_plans
+from flame.io.dicom.radiotherapy import frames_of, plan_date, treated_plans
 from flame.io.dicom.series_report import SeriesReport
 from flame.io.pseudonym import pseudonym
 from flame.preprocessing.cohort.clinical import ClinicalTable
@@ -114,7 +114,10 @@ def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) ->
     """
     if patient_id in clinical.starts:
         return clinical.starts[patient_id], ""
-    plan_dates = [plan_date(p.header) for p in report.plans(patient_id)]
+    plan_dates = [
+        report.dates.get(study_uid(p.header)) or plan_date(p.header)
+        for p in report.plans(patient_id)
+    ]
     dates = [day for day in plan_dates if day]
     if dates:
         return min(dates), "day 0 is the date of the first plan"
@@ -145,7 +148,7 @@ def _planned(report: ImportReport, patient_id: str, series: Taken) -> Radiothera
         frame = str(header.get("FrameOfReferenceUID", ""))
         paths: dict[str, list[Path]] = {}
         for item in objects:
-            if frame and frame in _frames(item):
+            if frame and frame in frames_of(item):
                 paths.setdefault(str(item.header.Modality), []).append(item.path)
         if paths.keys() & set(_DRAWN):
             drawn.setdefault(frame, (sequence, paths))
@@ -160,16 +163,3 @@ def _planned(report: ImportReport, patient_id: str, series: Taken) -> Radiothera
     dose, structures, segmentations = (tuple(paths.get(kind, ())) for kind in _DRAWN)
     plans = treated_plans(report.plans(patient_id))
     return RadiotherapyPlan(frame, sequence, dose, structures, segmentations, plans, notes)
-
-
-def _frames(item: Instance) -> set[str]:
-    """Return the frames of reference that an object refers to."""
-    header = item.header
-    regions = header.get("StructureSetROISequence") or []
-    return {
-        str(d.get(k, ""))
-        for d, k in [
-            (header, "FrameOfReferenceUID"),
-            *((r, "ReferencedFrameOfReferenceUID") for r in regions),
-        ]
-    }

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,9 +11,16 @@ from flame.cli.console import Overrides, Plugins, app, bars, out, table, warn
 from flame.core.errors import FlameError
 from flame.core.plugins import load_plugins
 
+if TYPE_CHECKING:
+    from flame.pipelines.inspect import InspectRow
+
 Sequences = Annotated[
     Path | None,
-    typer.Option(help="Table that overrides sequences: series (from inspect --json), sequence."),
+    typer.Option(help="Table of sequences: series_uid (from inspect --json), sequence."),
+]
+Dates = Annotated[
+    Path | None,
+    typer.Option(help="Table of days: study (study_uid of inspect --json), date (YYYY-MM-DD)."),
 ]
 
 
@@ -42,13 +49,15 @@ def inspect(
     dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     sequences: Sequences = None,
+    dates: Dates = None,
+    patients: Annotated[bool, typer.Option("--patients", help="Show each PatientID.")] = False,
 ) -> None:
     """List the content of a DICOM folder, and what is refused and why."""
     from flame.pipelines import inspect as pipeline
 
     with bars() as show:
         report, rows = pipeline.run(
-            dicom, lambda done, total: show("headers", done, total), sequences
+            dicom, lambda done, total: show("headers", done, total), sequences, dates, patients
         )
     if as_json:
         # JSON has no NaN: null stands for it.
@@ -56,14 +65,28 @@ def inspect(
         print(json.dumps(plain, indent=2, allow_nan=False))
     else:
         columns = ["patient", "date", "series", "taken as", "geometry", "why"]
-        shown = [[r.patient, r.day, r.series, r.verdict, r.geometry, r.reason] for r in rows]
+        shown = [[r.patient, r.day, r.series, r.verdict, r.geometry, _why(r, dicom)] for r in rows]
         table(f"{dicom}", columns, shown)
+        taken = [s for s in report.series if s.taken]
+        out.print(
+            f"{len(taken)} of {len(report.series)} MR series accepted, on {len(report.studies())} "
+            f"days of {len({s.patient_id for s in taken})} patients"
+        )
         for file in report.unreadable[:20]:
             out.print(f"skipped: {file.path}: {file.reason}", soft_wrap=True, markup=False)
         if len(report.unreadable) > 20:
             out.print(f"... and {len(report.unreadable) - 20} more files skipped")
     if not any(s.taken for s in report.series) and not report.radiotherapy:
         raise SystemExit(2)
+
+
+def _why(row: "InspectRow", dicom: Path) -> str:
+    """Return the reason of a row; a refused series is named with its folder."""
+    if row.verdict != "refused" or not row.folder:
+        return row.reason
+    folder = Path(row.folder)
+    inside = folder.relative_to(dicom) if folder.is_relative_to(dicom) else folder
+    return f"{row.reason} [{inside}]"
 
 
 @app.command()
@@ -84,6 +107,7 @@ def preprocess(
         Path | None, typer.Option(help="Pseudonym key; made next to DICOM if absent.")
     ] = None,
     sequences: Sequences = None,
+    dates: Dates = None,
     masks: Annotated[
         Path | None, typer.Option(help="Folder of brain masks PatientID_YYYYMMDD[-2].nii.gz.")
     ] = None,
@@ -125,6 +149,7 @@ def preprocess(
         text(masks),
         scheduler,
         text(tumours),
+        text(dates),
     )
     with bars() as show:
         result = pipeline.run(settings, lambda done, total: show("preprocess", done, total))

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from scipy.ndimage import affine_transform
 
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap
-from flame.io.dicom.geometry import LPS_TO_RAS, STEP_SPREAD
-from flame.io.dicom.headers import numbers
+from flame.io.dicom.geometry import LPS_TO_RAS
+from flame.io.dicom.instances import numbers, read_dataset
 from flame.io.dicom.radiotherapy import RT_PLAN
+from flame.io.dicom.stacks import STEP_SPREAD
 
 Plans = Mapping[str, frozenset[str]]
 """BeamNumber (300A,00C0) of the treatment beams, by SOPInstanceUID of the plan."""
@@ -41,7 +41,7 @@ def read_dose(paths: list[Path], treated: Plans | None = None) -> DoseMap:
     """
     unique: dict[str, tuple[Path, Dataset]] = {}
     for path in paths:
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        header = read_dataset(path, pixels=False)
         unique.setdefault(str(header.get("SOPInstanceUID")), (path, header))
     parts = _whole_course(list(unique.values()), treated or {})
     weighted = {_biological(header) for _, header in parts} - {None}
@@ -136,7 +136,7 @@ def _read(path: Path, header: Dataset) -> DoseMap:
     if not scaling or not scaling[0] > 0:
         raise UnreadableImage(path, "no dose grid scaling above 0 (DoseGridScaling, 3004,000E)")
     try:
-        stored = pydicom.dcmread(path, force=True).pixel_array
+        stored = read_dataset(path).pixel_array
     except Exception as error:
         reason = f"the dose cannot be decoded ({type(error).__name__})"
         raise UnreadableImage(path, reason) from error

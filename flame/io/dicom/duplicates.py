@@ -4,9 +4,8 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
-import pydicom
-
-from flame.io.dicom.headers import Instance, Series, numbers
+from flame.io.dicom.instances import Instance, numbers, read_dataset
+from flame.io.dicom.series import Series
 
 
 def without_duplicates(series: Series) -> tuple[Series, str]:
@@ -25,7 +24,7 @@ def without_duplicates(series: Series) -> tuple[Series, str]:
     conflicting: list[Instance] = []
     digests: dict[Path, str] = {}
     for instance in series.instances:
-        key = (str(instance.header.get("SOPInstanceUID", id(instance))), instance.frame)
+        key = instance.key
         if key in unique and _same(unique[key], instance, digests):
             continue
         if key in unique:
@@ -49,7 +48,7 @@ def _same(a: Instance, b: Instance, digests: dict[Path, str]) -> bool:
 def _digest(path: Path) -> str:
     """Return the SHA-256 of the encoded pixels, or the path if they cannot be read."""
     try:
-        pixels = pydicom.dcmread(path, force=True).PixelData
+        pixels = read_dataset(path).PixelData
     except Exception:  # a damaged file counts as no copy
         return str(path)
     return hashlib.sha256(pixels).hexdigest()

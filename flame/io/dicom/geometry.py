@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.io.dicom.headers import Instance, Series, numbers
+from flame.io.dicom.instances import Instance, numbers, words
+from flame.io.dicom.series import Series
+from flame.io.dicom.stacks import STEP_SPREAD
 
-STEP_SPREAD = 0.01
-"""Largest accepted deviation of a slice step from the median step, as a fraction of the median."""
 IN_PLANE_DRIFT = 0.1
 """Largest accepted sideways shift of a slice origin from the stack's normal, in mm per slice."""
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 """Changes the axes of points from DICOM (left, posterior, superior) to RAS+, and back."""
+_HEAD = 100.0
+"""Stacks shorter than this along their normal, in mm, do not cover a brain."""
 _LENGTHS = {
     "ImageOrientationPatient": 6,
     "ImagePositionPatient": 3,
@@ -83,6 +85,8 @@ def check_geometry(series: Series) -> Geometry | str:
         The geometry, or the reason why the series is refused, with the remedy.
     """
     header = series.header
+    if series.defect:
+        return series.defect
     if any(i.frame is None and _count(i, "NumberOfFrames") > 1 for i in series.instances):
         return (
             "multi-frame without functional groups: the frames have no ImagePositionPatient "
@@ -115,6 +119,17 @@ def check_geometry(series: Series) -> Geometry | str:
             missing = any(i.header.get(keyword) in (None, "") for i in series.instances)
             return f"{keyword} is {'missing' if missing else 'malformed'}; {_EXPORT_AGAIN}"
     return _check_stack(series)
+
+
+def _is_cut(series: Series, declared: int, extent: float) -> bool:
+    """Return whether end slices are missing.
+
+    The declared number is a hint, not a proof: reformats keep that of their source, and it may
+    count echoes, time points or calibrations as well.
+    """
+    count = len(series.instances)
+    original = "ORIGINAL" in words(series.header, "ImageType") and not series.part
+    return original and declared > count and declared % count != 0 and extent < _HEAD
 
 
 def _count(instance: Instance, keyword: str) -> int:
@@ -154,10 +169,11 @@ def _check_stack(series: Series) -> Geometry | str:
             "ImagePositionPatient (0020,0032)); use another series of the day"
         )
     declared = max(_count(i, "ImagesInAcquisition") for i in series.instances)
-    if not series.part and declared > len(positions):
+    extent = float(positions[-1] @ normal - positions[0] @ normal) + median
+    if _is_cut(series, declared, extent):
         return (
             f"slices are missing: ImagesInAcquisition (0020,1002) declares {declared} images, the "
-            f"series has {len(positions)}; {_EXPORT_AGAIN}"
+            f"series has {len(positions)}, which cover {extent:.0f} mm; {_EXPORT_AGAIN}"
         )
     return _geometry(series, order, positions, row, column, spacings[0])
 

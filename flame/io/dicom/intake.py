@@ -1,8 +1,8 @@
 """Inspects a folder of DICOM files: finds the sequence of each series, or a reason to refuse it."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -11,23 +11,19 @@ from pydicom.dataset import Dataset
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
+from flame.io.dicom.choice import prefer_best
 from flame.io.dicom.contrast_order import by_contrast_order
-from flame.io.dicom.dates import first_date
+from flame.io.dicom.dates import days_of, read_dates, study_uid
 from flame.io.dicom.duplicates import without_duplicates
 from flame.io.dicom.end_slices import note_end_slices
 from flame.io.dicom.examinations import by_examination
 from flame.io.dicom.geometry import Geometry, check_geometry
-from flame.io.dicom.headers import (
-    Instance,
-    Series,
-    UnreadableFile,
-    group_series,
-    numbers,
-    read_headers,
-)
+from flame.io.dicom.headers import UnreadableFile, read_headers
+from flame.io.dicom.instances import Instance
 from flame.io.dicom.overrides import read_overrides
 from flame.io.dicom.radiotherapy import is_plan
-from flame.io.dicom.sequences import ABSTAIN_BELOW, Verdict, classify, is_reformat
+from flame.io.dicom.sequences import ABSTAIN_BELOW, Verdict, classify
+from flame.io.dicom.series import Series, group_series
 from flame.io.dicom.series_report import SeriesReport
 
 SIMULATED = "FLAME simulation"
@@ -57,12 +53,16 @@ class ImportReport:
         series: all MR series, accepted or refused.
         radiotherapy: RT and SEG instances by PatientID.
         unreadable: files that were skipped.
+        others: number of files by PatientID and Modality (0008,0060) of other modalities.
+        dates: day by StudyInstanceUID that a person named.
     """
 
     folder: Path
     series: tuple[SeriesReport, ...]
     radiotherapy: dict[str, list[Instance]]
     unreadable: tuple[UnreadableFile, ...]
+    others: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    dates: Mapping[str, date] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
@@ -105,6 +105,7 @@ def inspect_folder(
     folder: Path,
     progress: Callable[[int, int], None] = lambda done, total: None,
     overrides: Path | None = None,
+    dates: Path | None = None,
 ) -> ImportReport:
     """Read all headers below a folder and classify every MR series.
 
@@ -116,32 +117,47 @@ def inspect_folder(
         folder: folder with DICOM files.
         progress: called with the number of files read and their total.
         overrides: table in which a person names the sequence of series, see ``read_overrides``.
+        dates: table in which a person names the days of studies, see ``read_dates``.
 
     Returns:
         All MR series, accepted or refused with a reason, the RT and SEG instances, and the skipped
         files.
 
     Raises:
-        BadInput: the folder holds no DICOM file, or ``overrides`` is not valid or names an unknown
-            series.
+        BadInput: the folder holds no DICOM file, or a table is not valid or names an unknown series
+            or study.
     """
     chosen = read_overrides(overrides)
+    named = read_dates(dates)
     instances, unreadable = read_headers(folder, progress)
     damaged = {u.path.parent for u in unreadable if u.damaged}
     series = group_series(instances)
-    unknown = chosen.keys() - {s.uid for s in series}
-    if unknown:
-        uid = sorted(unknown)[0]
-        raise BadInput(
-            f"{overrides}: no series {uid} in {folder}; use a series_uid of flame inspect --json"
-        )
-    inspected = [_refuse_if_damaged(damaged, _inspect(s, chosen)) for s in series]
-    reports = note_end_slices(_prefer_best(by_examination(by_contrast_order(inspected))))
+    _check_known(overrides, chosen, {s.uid for s in series}, folder, "series_uid")
+    _check_known(dates, named, {study_uid(i.header) for i in instances}, folder, "study_uid")
+    days = days_of(series, named)
+    inspected = [_refuse_if_damaged(damaged, _inspect(s, chosen, days[id(s)])) for s in series]
+    reports = note_end_slices(prefer_best(by_examination(by_contrast_order(inspected))))
     radiotherapy: dict[str, list[Instance]] = defaultdict(list)
+    others: Counter[tuple[str, str]] = Counter()
     for instance in instances:
-        if str(instance.header.get("Modality", "")).startswith(("RT", "SEG")):
+        modality = str(instance.header.get("Modality", ""))
+        if modality.startswith(("RT", "SEG")):
             radiotherapy[_patient_id(instance.header)].append(instance)
-    return ImportReport(folder, tuple(reports), dict(radiotherapy), tuple(unreadable))
+        elif modality != "MR":
+            others[_patient_id(instance.header), modality] += 1
+    return ImportReport(
+        folder, tuple(reports), dict(radiotherapy), tuple(unreadable), dict(others), named
+    )
+
+
+def _check_known(
+    path: Path | None, named: Mapping[str, object], known: set[str], folder: Path, field_name: str
+) -> None:
+    unknown = sorted(named.keys() - known)
+    if unknown:
+        raise BadInput(
+            f"{path}: {unknown[0]} is not in {folder}; use a {field_name} of flame inspect --json"
+        )
 
 
 def _patient_id(header: Dataset) -> str:
@@ -149,9 +165,10 @@ def _patient_id(header: Dataset) -> str:
     return str(header.get("PatientID") or "").strip() or f"study {header.get('StudyInstanceUID')}"
 
 
-def _inspect(series: Series, chosen: Mapping[str, Sequence | None]) -> SeriesReport:
+def _inspect(
+    series: Series, chosen: Mapping[str, Sequence | None], day: date | None
+) -> SeriesReport:
     patient_id = _patient_id(series.header)
-    day = first_date(series.header, "AcquisitionDate", "SeriesDate", "StudyDate")
     series, note = without_duplicates(series)
     if series.uid in chosen:
         verdict = Verdict(chosen[series.uid], "override", "named in the table of --sequences", 1.0)
@@ -164,8 +181,10 @@ def _inspect(series: Series, chosen: Mapping[str, Sequence | None]) -> SeriesRep
         refused = (
             "no valid date in AcquisitionDate (0008,0022), SeriesDate (0008,0021) or StudyDate "
             "(0008,0020): the series cannot be placed before or after radiotherapy; export it with "
-            "its date"
+            "its date, or name the day of its study with --dates"
         )
+    elif series.defect:
+        refused = series.defect
     elif verdict.rule == "rejected":
         refused = f"{verdict.evidence}; to use the series, name it with --sequences"
     elif verdict.rule == "override" and verdict.sequence is None:
@@ -185,41 +204,5 @@ def _refuse_if_damaged(damaged: set[Path], report: SeriesReport) -> SeriesReport
     refused = (
         "a damaged DICOM file is in the folder of this series, so slices may be missing; export "
         "the series again, whole and into an empty folder"
-    )
-    return replace(report, refused=refused)
-
-
-def _quality(report: SeriesReport) -> tuple[bool, bool, float, float, float]:
-    """Return a key that ranks series of one sequence; the highest is used.
-
-    It prefers the series that a person named, then an original, thin slices, a clear sequence, and
-    the highest SeriesNumber (0020,0011).
-    """
-    assert report.geometry is not None
-    number = numbers(report.series.header, "SeriesNumber")
-    return (
-        report.verdict.rule == "override",
-        not is_reformat(report.series),
-        -round(max(report.geometry.spacing), 1),
-        report.verdict.score,
-        number[0] if number else 0.0,
-    )
-
-
-def _prefer_best(reports: list[SeriesReport]) -> list[SeriesReport]:
-    best: dict[tuple[object, ...], SeriesReport] = {}
-    for report in reports:
-        if report.taken:
-            key = (report.patient_id, report.day, report.examination, report.verdict.sequence)
-            if key not in best or _quality(report) > _quality(best[key]):
-                best[key] = report
-    preferred = set(map(id, best.values()))
-    return [r if not r.taken or id(r) in preferred else _refuse_second(r) for r in reports]
-
-
-def _refuse_second(report: SeriesReport) -> SeriesReport:
-    refused = (
-        f"another {report.verdict.sequence} series of this examination is preferred (original, "
-        "thinner, clearer or later); to use this one, name it with --sequences"
     )
     return replace(report, refused=refused)

@@ -1,45 +1,59 @@
 """Splits enhanced multi-frame MR into one classic header for each frame (PS3.3 C.7.6.16).
 
-The later steps (grouping, geometry, sequence) therefore handle classic headers only.
+The later steps (grouping, geometry, sequence) therefore handle classic headers only. Only the
+functional groups of the standard are read: vendors repeat attributes in private sequences, where
+they may differ (Philips (2005,140F) stores positions half a voxel off).
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
-from pydicom.dataelem import DataElement
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 
 ENHANCED_MR = {"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"}
 """SOPClassUIDs of Enhanced MR Image Storage and Legacy Converted Enhanced MR Image Storage."""
 
 _GROUP_SEQUENCES = {"SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"}
-_CLASSIC_KEYWORDS = {
-    "EffectiveEchoTime": "EchoTime",
-    "InversionTimes": "InversionTime",
-    "FrameType": "ImageType",
-    "TemporalPositionIndex": "TemporalPositionIdentifier",
-    "FrameAcquisitionDateTime": "AcquisitionDateTime",
+_GROUPS: Mapping[str, Mapping[str, str]] = {
+    "PixelMeasuresSequence": {"PixelSpacing": "", "SliceThickness": ""},
+    "PlanePositionSequence": {"ImagePositionPatient": ""},
+    "PlaneOrientationSequence": {"ImageOrientationPatient": ""},
+    "PixelValueTransformationSequence": {
+        "RescaleSlope": "",
+        "RescaleIntercept": "",
+        "RescaleType": "",
+    },
+    "FrameContentSequence": {
+        "StackID": "",
+        "TemporalPositionIndex": "TemporalPositionIdentifier",
+        "FrameAcquisitionNumber": "AcquisitionNumber",
+        "FrameAcquisitionDateTime": "AcquisitionDateTime",
+    },
+    "MRTimingAndRelatedParametersSequence": {
+        "RepetitionTime": "",
+        "FlipAngle": "",
+        "EchoTrainLength": "",
+    },
+    "MREchoSequence": {"EffectiveEchoTime": "EchoTime"},
+    "MRModifierSequence": {"InversionTimes": "InversionTime", "InversionRecovery": ""},
+    "MRImageFrameTypeSequence": {
+        "FrameType": "ImageType",
+        "ComplexImageComponent": "",
+        "AcquisitionContrast": "",
+    },
+    "MRDiffusionSequence": {"DiffusionBValue": ""},
+    "ContrastBolusUsageSequence": {"ContrastBolusAgentAdministered": ""},
 }
-"""Keywords in a classic header by keyword in the functional groups."""
-_FRAME_ATTRIBUTES = {
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "SliceThickness",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RepetitionTime",
-    "FlipAngle",
-    "EchoTime",
-    "InversionTime",
-    "ImageType",
-    "StackID",
-    "DiffusionBValue",
-    "TemporalPositionIdentifier",
-    "ContrastBolusAgent",
-    "ScanningSequence",
-    "SeriesDescription",
+"""Attributes that a frame takes from each functional group, with their classic keyword if it is
+another one (PS3.3 C.7.6.16.2 and C.8.13.5).
+"""
+_CONVERTED = {
+    "UnassignedSharedConvertedAttributesSequence",
+    "UnassignedPerFrameConvertedAttributesSequence",
 }
-"""Keywords of the attributes that a frame takes from its functional groups."""
+"""Groups of a legacy converted file, which hold classic attributes as they are."""
+_ECHO_TYPES = {"GRADIENT": ["GR"], "SPIN": ["SE"], "BOTH": ["GR", "SE"]}
+"""ScanningSequence (0018,0020) by EchoPulseSequence (0018,9008)."""
 
 
 def frame_headers(header: Dataset) -> list[Dataset]:
@@ -60,7 +74,6 @@ def frame_headers(header: Dataset) -> list[Dataset]:
     base = Dataset()
     base.update({e.tag: e for e in header if e.keyword not in _GROUP_SEQUENCES})
     base.NumberOfFrames = 1
-    _set_scanning_sequence(base)
     for shared in header.get("SharedFunctionalGroupsSequence") or []:
         _copy(shared, base)
     return [_frame(base, groups) for groups in frames]
@@ -70,33 +83,32 @@ def _frame(base: Dataset, groups: Dataset) -> Dataset:
     frame = Dataset()
     frame.update(base)
     _copy(groups, frame)
+    _set_scanning_sequence(frame)
     return frame
 
 
 def _copy(groups: Dataset, target: Dataset) -> None:
-    for element in _elements(groups):
-        keyword = _CLASSIC_KEYWORDS.get(element.keyword, element.keyword)
-        value = element.value
-        if keyword not in _FRAME_ATTRIBUTES or value in (None, ""):
-            continue
-        several = element.keyword == "InversionTimes" and not isinstance(value, int | float)
-        setattr(target, keyword, value[0] if several else value)
+    for sequence, attributes in _GROUPS.items():
+        for item in groups.get(sequence) or []:
+            for keyword, classic in attributes.items():
+                _set(target, classic or keyword, item.get(keyword))
+    for sequence in _CONVERTED:
+        for item in groups.get(sequence) or []:
+            target.update({e.tag: e for e in item if not e.tag.is_private})
 
 
-def _elements(groups: Dataset) -> Iterator[DataElement]:
-    for group in groups:
-        for item in group.value if group.VR == "SQ" else ():
-            yield from (e for e in item if e.VR != "SQ")
+def _set(target: Dataset, keyword: str, value: object) -> None:
+    """Set an attribute by a new element: frames share those that they were copied with."""
+    tag = tag_for_keyword(keyword)
+    if value in (None, "") or tag is None:
+        return
+    target.add_new(tag, dictionary_VR(tag), value)
 
 
-def _set_scanning_sequence(base: Dataset) -> None:
-    """Set ScanningSequence (0018,0020) and the contrast agent from enhanced MR attributes."""
-    echo_types = {"GRADIENT": ["GR"], "SPIN": ["SE"], "BOTH": ["GR", "SE"]}
-    scanning_sequence = list(echo_types.get(str(base.get("EchoPulseSequence", "")), []))
-    scanning_sequence += ["IR"] * (base.get("InversionRecovery") == "YES")
-    scanning_sequence += ["EP"] * (base.get("EchoPlanarPulseSequence") == "YES")
+def _set_scanning_sequence(frame: Dataset) -> None:
+    """Set ScanningSequence (0018,0020) from the attributes of the MR Pulse Sequence module."""
+    scanning_sequence = list(_ECHO_TYPES.get(str(frame.get("EchoPulseSequence", "")), []))
+    scanning_sequence += ["IR"] * (frame.get("InversionRecovery") == "YES")
+    scanning_sequence += ["EP"] * (frame.get("EchoPlanarPulseSequence") == "YES")
     if scanning_sequence:
-        base.ScanningSequence = scanning_sequence
-    agents = base.get("ContrastBolusAgentSequence") or []
-    if agents:
-        base.ContrastBolusAgent = str(agents[0].get("CodeMeaning") or "contrast agent")
+        _set(frame, "ScanningSequence", scanning_sequence)

@@ -12,10 +12,10 @@ _NONE = "none"
 
 
 def read_overrides(path: Path | None) -> dict[str, Sequence | None]:
-    """Read a table with the columns ``series`` and ``sequence``.
+    """Read a table with the columns ``series_uid`` and ``sequence``.
 
-    ``series`` is a SeriesInstanceUID as printed by ``flame inspect --json``. ``sequence`` is T1,
-    T1C, T2, FLAIR, or none to leave the series out.
+    ``series_uid``, or ``series`` for short, is a SeriesInstanceUID as printed by ``flame inspect
+    --json``. ``sequence`` is T1, T1C, T2, FLAIR, or none to leave the series out.
 
     Args:
         path: the table; None: no overrides.
@@ -29,9 +29,13 @@ def read_overrides(path: Path | None) -> dict[str, Sequence | None]:
     if path is None:
         return {}
     overrides: dict[str, Sequence | None] = {}
-    for index, row in read_table(path, ("series", "sequence")).fillna("").iterrows():
+    table = read_table(path, ("sequence",)).fillna("")
+    column = "series_uid" if "series_uid" in table.columns else "series"
+    if column not in table.columns:
+        raise BadInput(f"{path} has no column 'series_uid'; flame inspect --json prints it")
+    for index, row in table.iterrows():
         where = line_of(path, index)
-        uid = str(row["series"]).strip()
+        uid = str(row[column]).strip()
         name = str(row["sequence"]).strip()
         choices = [*map(str, Sequence), _NONE]
         if uid in overrides:

@@ -5,7 +5,6 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -13,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import Scan, Sequence
 from flame.io.dicom.geometry import Geometry
+from flame.io.dicom.instances import read_dataset
 
 
 def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
@@ -71,18 +71,24 @@ def _decode(path: Path, sequence: Sequence) -> tuple[NDArray[np.float64], _Paddi
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            dataset = pydicom.dcmread(path, force=True)
+            dataset = read_dataset(path)
             if "TransferSyntaxUID" not in dataset.file_meta:  # a file without meta information
                 implicit, _ = dataset.original_encoding
                 dataset.file_meta.TransferSyntaxUID = (
                     ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
                 )
+            dataset.pixel_array_options(correct_unused_bits=False)  # it loses the upper bits
             stored = dataset.pixel_array
     except Exception as error:
         reason = f"pixels of {sequence} cannot be decoded ({type(error).__name__})"
         raise UnreadableImage(path, reason) from error
     if stored.dtype.kind in "iu":
-        # Bits above BitsStored (old overlays) are not part of the value.
-        unused = stored.dtype.itemsize * 8 - int(dataset.BitsStored)
-        stored = (stored << unused) >> unused if unused > 0 else stored
+        # Bits above HighBit (old overlays) and below the stored bits are not part of the value.
+        bits = stored.dtype.itemsize * 8
+        high = int(dataset.get("HighBit") or dataset.BitsStored - 1)
+        if not 0 < int(dataset.BitsStored) <= high + 1 <= bits:
+            raise UnreadableImage(
+                path, f"BitsStored and HighBit of {sequence} contradict each other"
+            )
+        stored = (stored << (bits - 1 - high)) >> (bits - int(dataset.BitsStored))
     return stored.astype(float), _Padding(dataset)

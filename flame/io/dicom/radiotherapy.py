@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.io.dicom.dates import first_date
-from flame.io.dicom.headers import Instance
+from flame.io.dicom.instances import Instance
 
 RT_PLAN = "1.2.840.10008.5.1.4.1.1.481.5"
 """SOPClassUID of RT Plan Storage."""
@@ -32,6 +32,15 @@ def is_plan(instance: Instance) -> bool:
     return str(instance.header.get("SOPClassUID")) in (RT_PLAN, RT_ION_PLAN)
 
 
+def frames_of(item: Instance) -> set[str]:
+    """Return the frames of reference that a radiotherapy object refers to."""
+    header = item.header
+    regions = header.get("StructureSetROISequence") or []
+    frames = {str(header.get("FrameOfReferenceUID") or "")}
+    frames |= {str(r.get("ReferencedFrameOfReferenceUID") or "") for r in regions}
+    return frames - {""}
+
+
 def plan_date(header: Dataset) -> date | None:
     """Read the date of a plan.
 
@@ -48,8 +57,9 @@ def read_treatment(plans: list[Instance]) -> Treatment | None:
     """Read the radiotherapy course that a patient's plans describe.
 
     Each fraction group is a phase. Copies of a plan count once. Rejected, verification and
-    quality-assurance plans are ignored. Ion prescriptions count as RBE-weighted, as is clinical
-    practice, and photon prescriptions as physical dose.
+    quality-assurance plans are ignored, and so are unapproved plans beside an approved one. Ion
+    prescriptions count as RBE-weighted, as is clinical practice, and photon prescriptions as
+    physical dose.
 
     Args:
         plans: RT Plan and RT Ion Plan instances of one patient.
@@ -62,7 +72,7 @@ def read_treatment(plans: list[Instance]) -> Treatment | None:
         BadInput: a plan lacks fraction groups, fractions, doses or treatment beams, or has another
             radiation than photons, protons or carbon ions.
     """
-    unique = {str(p.header.get("SOPInstanceUID")): p for p in plans if _was_treatment(p.header)}
+    unique = {str(p.header.get("SOPInstanceUID")): p for p in _treatments(plans)}
     dated = sorted(unique.values(), key=lambda p: (plan_date(p.header) or date.min, str(p.path)))
     dates = [plan_date(p.header) for p in dated]
     first = next((d for d in dates if d), None)
@@ -92,14 +102,21 @@ def treated_plans(plans: list[Instance]) -> dict[str, frozenset[str]]:
         str(p.header.SOPInstanceUID): frozenset(
             str(b.get("BeamNumber", "")) for b in _treatment_beams(p.header)
         )
-        for p in plans
-        if _was_treatment(p.header)
+        for p in _treatments(plans)
     }
 
 
 def _treatment_beams(header: Dataset) -> list[Dataset]:
     beams = header.get("IonBeamSequence") or header.get("BeamSequence") or []
     return [b for b in beams if b.get("TreatmentDeliveryType", "TREATMENT") == "TREATMENT"]
+
+
+def _treatments(plans: list[Instance]) -> list[Instance]:
+    """Return the plans that count; drafts do not where the patient has an approved plan."""
+    counted = [p for p in plans if _was_treatment(p.header)]
+    approved = [p for p in counted if p.header.get("ApprovalStatus") == "APPROVED"]
+    drafts = [p for p in counted if p.header.get("ApprovalStatus") == "UNAPPROVED"]
+    return [p for p in counted if not (approved and p in drafts)]
 
 
 def _was_treatment(header: Dataset) -> bool:

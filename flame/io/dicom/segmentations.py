@@ -10,6 +10,7 @@ from flame.core.errors import BadInput, UnreadableImage
 from flame.core.imaging import LabelMap
 from flame.core.version import __version__
 from flame.io.dicom.geometry import LPS_TO_RAS, Geometry
+from flame.io.dicom.instances import read_dataset
 
 
 def read_segments(path: Path, frame_of_reference: str) -> dict[str, LabelMap]:
@@ -133,7 +134,7 @@ def write_segments(
 
 def _image(path: Path) -> pydicom.Dataset:
     """Read an image, and add missing attributes that a SEG copies, with an empty value."""
-    image = pydicom.dcmread(path)
+    image = read_dataset(path)
     for keyword in _COPIED:
         if keyword not in image:
             setattr(image, keyword, None)

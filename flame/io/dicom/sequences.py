@@ -1,65 +1,39 @@
 """Recognises the MRI sequence of a series by ordered rules.
 
 Times are in ms, as in DICOM. Acquisition parameters come before text, because the word FLAIR alone
-does not make a series a FLAIR: a T1C may have the description "T1 POST GD FLAIR".
+does not make a series a FLAIR: a T1C may have the description "T1 POST GD FLAIR". A rule needs
+evidence for its sequence. Where parameters and text leave it open, the series is refused as
+unclear.
 """
 
+import math
 import re
 from dataclasses import dataclass, replace
-
-from pydicom.dataset import Dataset
+from typing import NamedTuple
 
 from flame.core.imaging import Sequence
-from flame.io.dicom.headers import Series, numbers
+from flame.io.dicom.contrast import agent_in_header, named_contrast, plain
+from flame.io.dicom.instances import number, numbers, words
+from flame.io.dicom.not_structural import UNIFORM, is_reformat, rejection
+from flame.io.dicom.series import Series
 
-MIN_SLICES = 10
-"""Series with fewer slices are rejected, as localizers and scouts are no volumes."""
 ABSTAIN_BELOW = 0.5
 """Score below which a series is refused as unclear."""
 AGENT_ONLY = "T1C: contrast agent in the header"
 """Name of the rule for a T1C by ContrastBolusAgent (0018,0010) alone, which may be stale."""
-
-_REJECTED_TYPES = {
-    "LOCALIZER",
-    "DERIVED",
-    "SECONDARY",
-    "PROJECTION IMAGE",
-    "MPR",
-    "MIP",
-    "MIN IP",
-    "MAX IP",
-    "MINIP",
-    "ADC",
-    "DIFFUSION",
-    "PERFUSION",
-    "SWI",
-    "SUBTRACTION",
-    "PHASE",
-    "P",
-}
-"""Values of ImageType (0008,0008) that mark images which are not structural originals."""
-_REFORMAT_TYPES = {"MPR", "REFORMATTED"}
-"""Values of ImageType that mark a reformat."""
-_ALLOWED_IN_REFORMATS = {"DERIVED", "SECONDARY", "MPR"}
-"""Values of ImageType that a reformat may have although it is computed from another series."""
 _REFORMAT_SCORE = 0.6
 """Highest score of a reformat: above ``ABSTAIN_BELOW``, so it is used if no original exists."""
-_REJECTED_WORDS = re.compile(
-    r"(?<![a-z])(loc(alizer)?|scout|survey|dwi|dti|adc|trace|swi|perf(usion)?|dsc|dce|asl|"
-    r"mra|tof|angio|sub(traction)?|mip|bold|fmri)(?![a-z])",
-    re.I,
-)
-"""Words in descriptions of localizers, diffusion, perfusion, angiography and derived images."""
-_CONTRAST_WORDS = re.compile(
-    r"\+ ?c(?![a-z])|(?<![a-z])(gd|gad\w*|post(?![ _-]?(op|surg))|km|ce|contrast)(?![a-z])", re.I
-)
-"""Words for contrast, in English and German."""
-_NO_CONTRAST_WORDS = re.compile(
-    r"(?<![a-z])(pre|non|no|native?|w/?o|without|ohne|unenhanced|plain)(?![a-z])", re.I
-)
-"""Words that deny contrast, in English and German."""
-_FLAIR_WORDS = re.compile(r"(?<![a-z])(flair|dark[ _-]?fluid|tirm)(?![a-z])", re.I)
+_GREY_MATTER_T1 = 1300.0
+"""T1 of grey matter at 3 T in ms (Wansapura 1999)."""
+_LONGEST_T1_ECHO = 30.0
+"""Longest echo time of a T1-weighted spin echo, in ms."""
+_LONGEST_GRADIENT_ECHO = 12.0
+"""Longest echo time of a T1-weighted gradient echo, in ms; longer ones are T2*-weighted."""
+_FLAIR_WORDS = re.compile(r"\b(?:flair\w*|dark[ -]?fluid|tirm)\b")
 """Names of FLAIR by different vendors."""
+_T1_WORDS = re.compile(r"t1|mprage|mp-?rage|bravo|spgr|flash|vibe|tfe\b|\btfl|mp2rage")
+_T2_WORDS = re.compile(r"t2|\btse\b|\bfse\b|frfse|space|cube|vista|blade|propeller|multivane")
+_PD_WORDS = re.compile(r"\bpd\w?\b|proton|\bdensity\b")
 
 
 @dataclass(frozen=True)
@@ -79,40 +53,32 @@ class Verdict:
     score: float
 
 
-def is_reformat(series: Series) -> bool:
-    """Check whether a series is a reformat, computed from another series on a rotated grid.
+class _Scan(NamedTuple):
+    """What the rules look at: times in ms, flip angle in degrees, and words."""
 
-    Args:
-        series: the series.
-
-    Returns:
-        True if ImageType (0008,0008) marks a reformat.
-    """
-    return bool(_words(series.header, "ImageType") & _REFORMAT_TYPES)
-
-
-def _number(header: Dataset, keyword: str) -> float | None:
-    values = numbers(header, keyword)
-    return values[0] if values else None
-
-
-def _words(header: Dataset, keyword: str) -> set[str]:
-    value = header.get(keyword)
-    return {value} if isinstance(value, str) else set(value or ())
+    tr: float | None
+    te: float | None
+    ti: tuple[float, ...]
+    flip: float | None
+    scanning: set[str]
+    variant: set[str]
+    types: set[str]
+    text: str
 
 
 def classify(series: Series) -> Verdict:
     """Recognise the MRI sequence of a series.
 
-    Derived images other than reformats, diffusion, perfusion, angiography, and stacks of fewer than
-    ``MIN_SLICES`` slices are rejected. Then the first rule that applies decides (TR, TE and TI in
-    ms):
+    Series that are no structural head volume are rejected, see ``rejection``. Then the first rule
+    that applies decides (TR, TE and TI in ms):
 
-    * FLAIR: TR > 4000 and 1600 <= TI <= 3000; or TR > 4000, TE > 60, no TI and a name for FLAIR.
-    * T2: TR > 2000, TE > 60 and no inversion.
-    * T1: TE < 30, and TR < 1000, or a gradient echo with 700 <= TI <= 1200, or TR < 3000 with 500
-      <= TI < 1200. A T1 is a T1C if its description names contrast, or if ContrastBolusAgent names
-      an agent and the description does not deny contrast.
+    * FLAIR: TR >= 4000, TE >= 60 and one TI from 1400 to 3000; without TI a name for FLAIR.
+    * T2: TR >= 2000, TE >= 60 and no inversion, spin echo; without ScanningSequence at a lower
+      score, and for a research mode (RM) only if the description names a T2.
+    * T1: TE < 30 and one of: TI from 500 to 1250 and TR < 3600; a spin echo with TR <= 1300; a
+      gradient echo with TE <= 12 and a flip angle of at least the Ernst angle of grey matter;
+      the uniform image of MP2RAGE. A T1 is a T1C if its description names contrast, or if the
+      header names an agent and the description does not deny contrast.
     * Without TR and TE the description decides, if it names exactly one sequence.
 
     Args:
@@ -121,7 +87,7 @@ def classify(series: Series) -> Verdict:
     Returns:
         The verdict; its ``sequence`` is None if the series is rejected or unclear.
     """
-    rejected = _rejection(series)
+    rejected = rejection(series)
     if rejected:
         return Verdict(None, "rejected", rejected, 1.0)
     verdict = _by_rules(series)
@@ -132,96 +98,115 @@ def classify(series: Series) -> Verdict:
     return verdict
 
 
-def _by_rules(series: Series) -> Verdict:
+def _scan(series: Series) -> _Scan:
     header = series.header
-    tr = _number(header, "RepetitionTime")
-    te = _number(header, "EchoTime")
-    ti = _number(header, "InversionTime")
-    timing = ", ".join(
-        f"{n} {v:g} ms" for n, v in (("TR", tr), ("TE", te), ("TI", ti)) if v is not None
+    return _Scan(
+        number(header, "RepetitionTime"),
+        number(header, "EchoTime"),
+        tuple(t for t in numbers(header, "InversionTime") if t > 0),
+        number(header, "FlipAngle"),
+        words(header, "ScanningSequence"),
+        words(header, "SequenceVariant"),
+        words(header, "ImageType"),
+        plain(series.description),
     )
-    if tr is None and te is None:
-        return _by_description(series)
-    if (tr or 0) > 4000 and ti is not None and 1600 <= ti <= 3000:
-        return Verdict(Sequence.FLAIR, "FLAIR: long TR and TI", timing, 1.0)
-    if (tr or 0) > 4000 and (te or 0) > 60 and not ti and _FLAIR_WORDS.search(series.description):
-        evidence = f"{timing}; the description names FLAIR"
-        return Verdict(Sequence.FLAIR, "FLAIR: long TR, and TI missing", evidence, 0.6)
-    if (
-        (tr or 0) > 2000
-        and (te or 0) > 60
-        and not ti
-        and "IR" not in _words(header, "ScanningSequence")
-    ):
-        return Verdict(Sequence.T2, "T2: long TR and TE, no inversion", timing, 0.9)
-    if _is_t1(header, tr, te, ti):
-        return _t1_or_t1c(series, timing)
+
+
+def _by_rules(series: Series) -> Verdict:
+    scan = _scan(series)
+    times = (("TR", scan.tr), ("TE", scan.te), *(("TI", t) for t in scan.ti))
+    timing = ", ".join(f"{name} {value:g} ms" for name, value in times if value is not None)
+    if scan.tr is None and scan.te is None:
+        return _by_description(series, scan)
+    score, evidence = _flair(scan)
+    if score:
+        return Verdict(Sequence.FLAIR, "FLAIR: long TR, TE and TI", timing + evidence, score)
+    score = _t2(scan)
+    if score:
+        return Verdict(Sequence.T2, "T2: long TR and TE, no inversion", timing, score)
+    score = _t1(scan)
+    if score:
+        return _t1_or_t1c(series, timing, score)
     return Verdict(None, "no rule applies", timing or "no TR, TE or TI", 0.0)
 
 
-def _rejection(series: Series) -> str:
-    """Return why a series is no structural volume; empty if it may be one."""
-    header = series.header
-    allowed = _ALLOWED_IN_REFORMATS if is_reformat(series) else set()
-    types = (_words(header, "ImageType") & _REJECTED_TYPES) - allowed
-    if types:
-        return f"ImageType (0008,0008) contains {', '.join(sorted(types))}"
-    b_value = _number(header, "DiffusionBValue") or 0  # some scanners write 0 into every series
-    if "EP" in _words(header, "ScanningSequence") or b_value > 0:
-        return (
-            "echo-planar (ScanningSequence, 0018,0020) or diffusion-weighted (DiffusionBValue, "
-            "0018,9087)"
-        )
-    word = _REJECTED_WORDS.search(series.description)
-    if word:
-        return f"the description contains '{word.group(0).strip()}'"
-    if len(series.instances) < MIN_SLICES:
-        return f"{len(series.instances)} slices, fewer than {MIN_SLICES}"
-    return ""
+def _flair(scan: _Scan) -> tuple[float, str]:
+    """Return the score of a FLAIR, and what else than times it rests on."""
+    named = bool(_FLAIR_WORDS.search(scan.text))
+    if (scan.tr or 0) < 4000 or (scan.te or 0) < 60 or "GR" in scan.scanning:
+        return 0.0, ""
+    if len(scan.ti) == 1 and 1400 <= scan.ti[0] <= 3000:
+        return (1.0 if named or scan.ti[0] >= 1600 else 0.8), ""
+    return (0.6 if named and not scan.ti else 0.0), "; the description names FLAIR"
 
 
-def _is_t1(header: Dataset, tr: float | None, te: float | None, ti: float | None) -> bool:
-    if te is None or te >= 30:
-        return False
-    short_tr = tr is not None and tr < 1000
-    gradient_echo = "GR" in _words(header, "ScanningSequence")
-    prepared = gradient_echo and ti is not None and 700 <= ti <= 1200
-    t1_flair = tr is not None and tr < 3000 and ti is not None and 500 <= ti < 1200
-    return short_tr or prepared or t1_flair
+def _t2(scan: _Scan) -> float:
+    if (scan.tr or 0) < 2000 or (scan.te or 0) < 60 or scan.ti:
+        return 0.0
+    if scan.scanning & {"IR", "GR"}:
+        return 0.0
+    named = bool(_T2_WORDS.search(scan.text))
+    if "SE" in scan.scanning:
+        return 0.9
+    if scan.scanning:  # a research mode alone is evidence of nothing
+        return 0.7 if named else 0.0
+    return 0.8 if named else 0.6
 
 
-def _t1_or_t1c(series: Series, timing: str) -> Verdict:
-    agent = str(series.header.get("ContrastBolusAgent") or "").strip()
-    has_agent = agent.lower() not in ("", "none", "no", "n/a")
-    word = _CONTRAST_WORDS.search(series.description)
-    denied = _NO_CONTRAST_WORDS.search(series.description)
-    if denied:
-        evidence = f"{timing}; the description contains '{denied.group(0).strip()}'"
-        return Verdict(Sequence.T1, "T1: before contrast", evidence, 0.7 if has_agent else 0.9)
-    if word:
-        evidence = f"{timing}; the description contains '{word.group(0).strip()}'"
-        return Verdict(Sequence.T1C, "T1C: T1 with contrast", evidence, 1.0 if has_agent else 0.8)
+def _t1(scan: _Scan) -> float:
+    if UNIFORM in scan.types:
+        return 0.9
+    if scan.te is None or not 0 < scan.te < _LONGEST_T1_ECHO or _PD_WORDS.search(scan.text):
+        return 0.0
+    tr = scan.tr
+    if len(scan.ti) == 1 and 500 <= scan.ti[0] <= 1250:
+        return 0.9 if tr is None or tr < 3600 or "GR" in scan.scanning else 0.0
+    if tr is None or len(scan.ti) > 1:
+        return 0.0
+    if "SE" in scan.scanning or (not scan.scanning and tr >= 200):
+        return (0.9 if tr < 1000 else 0.8) if tr <= 1300 else 0.0
+    return _gradient_echo_t1(scan, tr, scan.te)
+
+
+def _gradient_echo_t1(scan: _Scan, tr: float, te: float) -> float:
+    """Return the score of a T1 by a gradient echo without a usable inversion time.
+
+    Its signal is T1-weighted where the flip angle is above the Ernst angle acos(exp(-TR / T1)), and
+    proton-density-weighted below it. Steady states without spoiling are neither.
+    """
+    named = bool(_T1_WORDS.search(scan.text))
+    unspoiled = "SS" in scan.variant and not scan.variant & {"SP", "MP"}
+    if te > _LONGEST_GRADIENT_ECHO or (unspoiled and not named):
+        return 0.0
+    if "MP" in scan.variant or tr >= 1000:
+        return 0.7 if named or "MP" in scan.variant else 0.0
+    if scan.flip is None:
+        return 0.8 if named else 0.6
+    ernst = math.degrees(math.acos(math.exp(-tr / _GREY_MATTER_T1)))
+    return 0.9 if scan.flip >= ernst else 0.0
+
+
+def _t1_or_t1c(series: Series, timing: str, score: float) -> Verdict:
+    has_agent = agent_in_header(series.header)
+    named, word = named_contrast(series.description)
+    evidence = f"{timing}; the description contains '{word}'"
+    if named is False:
+        return Verdict(Sequence.T1, "T1: before contrast", evidence, 0.7 if has_agent else score)
+    if named:
+        with_agent = score if has_agent else min(score, 0.8)
+        return Verdict(Sequence.T1C, "T1C: T1 with contrast", evidence, with_agent)
     if has_agent:
         evidence = f"{timing}; contrast by ContrastBolusAgent (0018,0010) only"
-        return Verdict(Sequence.T1C, AGENT_ONLY, evidence, 0.7)
-    return Verdict(Sequence.T1, "T1: short TR and TE or prepared gradient echo", timing, 0.9)
+        return Verdict(Sequence.T1C, AGENT_ONLY, evidence, min(score, 0.7))
+    return Verdict(Sequence.T1, "T1: short TR and TE or prepared gradient echo", timing, score)
 
 
-def _by_description(series: Series) -> Verdict:
-    text = series.description.lower()
-    named = [
-        sequence
-        for sequence, word in (
-            (Sequence.FLAIR, "flair"),
-            (Sequence.T2, "t2"),
-            (Sequence.T1, "t1"),
-        )
-        if word in text
-    ]
+def _by_description(series: Series, scan: _Scan) -> Verdict:
+    sequences = ((Sequence.FLAIR, _FLAIR_WORDS), (Sequence.T2, "t2"), (Sequence.T1, _T1_WORDS))
+    named = [sequence for sequence, word in sequences if re.search(word, scan.text)]
     if len(named) != 1:
         return Verdict(None, "no TR and TE, unclear description", f"'{series.description}'", 0.0)
     sequence = named[0]
-    contrast = _CONTRAST_WORDS.search(text) and not _NO_CONTRAST_WORDS.search(text)
-    if sequence is Sequence.T1 and contrast:
+    if sequence is Sequence.T1 and named_contrast(series.description)[0]:
         sequence = Sequence.T1C
     return Verdict(sequence, "description only", f"'{series.description}'", 0.5)

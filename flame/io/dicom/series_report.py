@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from datetime import date
 
+from flame.io.dicom.dates import first_date
 from flame.io.dicom.geometry import Geometry
-from flame.io.dicom.headers import Series
 from flame.io.dicom.sequences import Verdict
+from flame.io.dicom.series import Series
+
+_MIDNIGHT = 240000.0
+"""Midnight at the end of a day, as HHMMSS number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +45,15 @@ class SeriesReport:
     def time(self) -> float:
         """AcquisitionTime (0008,0032) of the first instance, or else SeriesTime, as HHMMSS number.
 
-        Infinity if both are missing.
+        After midnight it goes on from 240000. Infinity if the times are missing.
         """
-        for keyword in ("AcquisitionTime", "SeriesTime"):
-            text = str(self.series.header.get(keyword) or "")
+        header = self.series.header
+        own = first_date(header, "AcquisitionDate", "AcquisitionDateTime", "SeriesDate")
+        later = _MIDNIGHT if own and self.day and (own - self.day).days == 1 else 0.0
+        moment = str(header.get("AcquisitionDateTime") or "")[8:14]
+        for text in (header.get("AcquisitionTime"), moment, header.get("SeriesTime")):
             try:
-                return float(text)
+                return float(str(text or "")) + later
             except ValueError:
                 continue
         return float("inf")

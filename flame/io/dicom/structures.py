@@ -7,13 +7,13 @@ oblique or differently spaced image therefore keep their position. Other modules
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from matplotlib.path import Path as Polygon
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import LabelMap
+from flame.io.dicom.instances import read_dataset
 
 _PIXELS = 400
 """Pixels along the longer side of a region; a pixel has at least 0.2 and at most 1 mm."""
@@ -54,7 +54,7 @@ def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
         UnreadableImage: the region is missing, empty or in another frame of reference, or its
             contours are open, not flat, not parallel or not evenly spaced.
     """
-    header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    header = read_dataset(path, pixels=False)
     frames = [
         str(r.get("ReferencedFrameOfReferenceUID", ""))
         for r in header.get("StructureSetROISequence") or []

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flame.io.dicom.geometry import Geometry, check_geometry
-from flame.io.dicom.headers import group_series, read_headers
+from flame.io.dicom.headers import read_headers
+from flame.io.dicom.series import group_series
 from tests.helpers.dicom_series import write_mr_series
 
 

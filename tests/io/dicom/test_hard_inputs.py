@@ -24,7 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from flame.core.errors import BadInput
+from flame.core.errors import UnreadableImage
 from flame.core.imaging import Scan, Sequence
 from flame.io.dicom.intake import ImportReport, inspect_folder
 from flame.io.dicom.pixels import read_scan
@@ -210,12 +210,30 @@ def test_malformed_spacing_is_refused_with_the_attribute(tmp_path: Path, value: 
     assert "PixelSpacing is" in report.refused
 
 
-def test_packed_files_say_what_to_do(tmp_path: Path) -> None:
+def test_packed_files_are_read(tmp_path: Path) -> None:
     for path in write_mr_series(tmp_path):
         path.with_suffix(".dcm.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
-    with pytest.raises(BadInput, match="compressed with gzip must be unpacked"):
-        inspect_folder(tmp_path)
+    assert np.array_equal(only(inspect_folder(tmp_path)).voxels, stored())
+
+
+def test_values_in_the_upper_bits_are_shifted(tmp_path: Path) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.BitsStored, dataset.HighBit = 12, 15
+        values = np.frombuffer(dataset.PixelData, np.uint16)
+        dataset.PixelData = (values << 4).astype(np.uint16).tobytes()
+
+    rewrite(write_mr_series(tmp_path), change)
+    assert np.array_equal(only(inspect_folder(tmp_path)).voxels, stored())
+
+
+def test_impossible_bits_are_refused(tmp_path: Path) -> None:
+    def change(dataset: Dataset) -> None:
+        dataset.BitsStored, dataset.HighBit = 12, 3
+
+    rewrite(write_mr_series(tmp_path), change)
+    with pytest.raises(UnreadableImage, match="BitsStored and HighBit"):
+        only(inspect_folder(tmp_path))
 
 
 def write_enhanced(path: Path, slices: int = 12, step: float = 2.0, **tags: object) -> None:

@@ -53,7 +53,7 @@ def test_parts_of_one_series_are_named_apart(tmp_path: Path) -> None:
     [
         (["1.2.3.1,T1D"], "line 2: unknown sequence 'T1D': did you mean"),
         (["1.2.3.1,T1", "1.2.3.1,T2"], "line 3: series 1.2.3.1 occurs twice"),
-        (["9.9,T1"], "no series 9.9 in"),
+        (["9.9,T1"], "9.9 is not in"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path: Path, rows: list[str], message: str) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.io.dicom.headers import Instance, read_headers
+from flame.io.dicom.headers import read_headers
+from flame.io.dicom.instances import Instance
 from flame.io.dicom.radiotherapy import read_treatment
 from flame.simulation.dicom_images import Study
 from flame.simulation.dicom_radiotherapy import write_plans

@@ -11,10 +11,11 @@ import pytest
 from flame.core.imaging import Sequence
 from flame.core.treatment import Radiation
 from flame.io.dicom.geometry import Geometry, check_geometry
-from flame.io.dicom.headers import group_series, read_headers
+from flame.io.dicom.headers import read_headers
 from flame.io.dicom.intake import inspect_folder
 from flame.io.dicom.pixels import read_scan
 from flame.io.dicom.radiotherapy import is_plan, read_treatment
+from flame.io.dicom.series import group_series
 
 Shared = Callable[[str], Path]
 

@@ -11,8 +11,9 @@ from highdicom.sr.coding import CodedConcept
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import LabelMap, Sequence
 from flame.io.dicom.geometry import check_geometry
-from flame.io.dicom.headers import group_series, read_headers
+from flame.io.dicom.headers import read_headers
 from flame.io.dicom.segmentations import read_segments, write_segments
+from flame.io.dicom.series import group_series
 from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan, planned_maps
 from tests.helpers.dicom_series import write_mr_series
 
