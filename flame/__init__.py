@@ -4,9 +4,13 @@ The package also offers the functions of ``flame.api``, which is imported on fir
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flame.core.compiled_cache import ensure_compiled_cache
 from flame.core.version import __version__
+
+ensure_compiled_cache(Path(__file__).parent)
 
 if TYPE_CHECKING:
     from flame.api import (

@@ -11,35 +11,18 @@ from flame.core.treatment import Treatment
 from flame.io.bids import write_dataset_description
 from flame.io.dicom.intake import ImportReport, inspect_folder
 from flame.io.dicom.radiotherapy import read_treatment
-from flame.io.pseudonym import load_key, pseudonym
+from flame.io.pseudonym import load_key
 from flame.io.tables import read_treatments
 from flame.pipelines.parallel import in_parallel
 from flame.preprocessing.cohort.clinical import ClinicalTable, read_clinical
+from flame.preprocessing.cohort.output import check_output, claim_output
 from flame.preprocessing.cohort.tables import refused_rows, write_tables
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.report import write_quality_report
 from flame.preprocessing.quality.reviews import read_decisions, unmatched
-from flame.preprocessing.session import CACHE, preprocess_study, remove_stale
+from flame.preprocessing.session import preprocess_study, remove_stale
 from flame.preprocessing.studies import Context, find_studies
 from flame.preprocessing.study import Study, StudyResult
-
-_OURS = (
-    ".partial-",
-    ".source",
-    ".lock",
-    ".bidsignore",
-    CACHE,
-    "sub-",
-    "dataset_description.json",
-    "README",
-    "participants.",
-    "treatments.tsv",
-    "quality.",
-    "refused.tsv",
-    "decisions.tsv",
-    "preprocess.toml",
-)
-"""Beginnings of the names that FLAME writes into OUT; a folder with other names is refused."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +95,7 @@ def run(
     """
     dicom = Path(config.dicom).resolve()
     out = Path(config.out)
-    _check(dicom, out)
+    check_output(dicom, out)
     clinical = read_clinical(_path(config.clinical))
     report = inspect_folder(dicom, overrides=_path(config.sequences), dates=_path(config.dates))
     if not report.studies():
@@ -135,7 +118,7 @@ def run(
     )
     warnings += unmatched(decisions, [(s.subject, s.session) for s in studies])
     with locked(out / ".lock"):
-        _same_source(out, pseudonym(key, str(dicom.resolve())))
+        claim_output(out, dicom, key, studies)
         results = run_studies(
             out, studies, config.stages, key, config.jobs, config.scheduler, progress
         )
@@ -184,28 +167,6 @@ def run_studies(
         results.append(result)
         progress(len(results), len(studies))
     return results
-
-
-def _check(dicom: Path, out: Path) -> None:
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"{out} is a file; give a folder")
-    if out.resolve().is_relative_to(dicom.resolve()):
-        raise BadInput(f"{out} lies inside the DICOM folder; give a folder outside it")
-    if out.exists() and not all(p.name.startswith(_OURS) for p in out.iterdir()):
-        raise BadInput(f"{out} holds other files; give a new folder")
-    if any(out.glob("sub-*")) and not (out / ".source").exists():
-        raise BadInput(f"{out} holds a BIDS data set that FLAME did not make; give a new folder")
-
-
-def _same_source(out: Path, source: str) -> None:
-    """Refuse another DICOM folder than before, as sessions of the first would be removed."""
-    marker = out / ".source"
-    if marker.exists() and marker.read_text(encoding="utf-8") != source:
-        raise BadInput(
-            f"{out} was made from another DICOM folder or with another key; give a new OUT, or "
-            "put all patients of the centre below one folder"
-        )
-    write_text(marker, source)
 
 
 def _treatments(report: ImportReport, table: Path | None) -> tuple[dict[str, Treatment], list[str]]:

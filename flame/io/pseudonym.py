@@ -23,12 +23,11 @@ def load_key(path: Path) -> bytes:
         The key; a new one has 32 bytes.
 
     Raises:
-        BadInput: the path is a folder, or the file is too short or too long for a key.
+        BadInput: the path is a folder, it cannot be written, or the file is too short or too long
+            for a key.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
+        _create(path)
     if path.is_dir():
         raise BadInput(f"{path} is a folder; name the file of the pseudonym key")
     key = path.read_bytes()
@@ -37,6 +36,18 @@ def load_key(path: Path) -> bytes:
             f"{path} is not a pseudonym key (16 to {_LONGEST} bytes); restore it or name another"
         )
     return key
+
+
+def _create(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_bytes(secrets.token_bytes(32))
+    except OSError as error:
+        raise BadInput(
+            f"the pseudonym key {path} cannot be written ({error.strerror}), for example because "
+            "the DICOM share is read-only; name another place with --key"
+        ) from error
 
 
 def pseudonym(key: bytes, identifier: str) -> str:

@@ -35,3 +35,9 @@ def test_a_long_file_is_no_key(tmp_path: Path) -> None:
     path.write_bytes(bytes(2000))
     with pytest.raises(BadInput, match="not a pseudonym key"):
         load_key(path)
+
+
+def test_a_read_only_place_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "share").write_text("")  # no folder can be made in a file
+    with pytest.raises(BadInput, match="cannot be written .* name another place with --key"):
+        load_key(tmp_path / "share" / "centre.key")
