@@ -20,17 +20,19 @@ _TYPES = {
     *("FAT", "F", "FF", "OP", "OPP_PHASE", "OUT_PHASE", "INV1", "INV2"),
 }
 """Values of ImageType (0008,0008) that mark images which are not structural originals."""
-REFORMAT_TYPES = {"MPR", "REFORMATTED"}
-"""Values of ImageType that mark a reformat."""
+REFORMAT_TYPES = {"MPR", "REFORMATTED", "PROJECTION IMAGE"}
+"""Values of ImageType that mark a reformat; Philips calls its own PROJECTION IMAGE."""
 UNIFORM = "UNI"
 """Value of ImageType of the uniform image of MP2RAGE, which is computed and yet a T1."""
-_ALLOWED_IF_COMPUTED = {"DERIVED", "SECONDARY", "MPR"}
+_ALLOWED_IF_COMPUTED = {"DERIVED", "SECONDARY", "MPR", "PROJECTION IMAGE"}
 """Values of ImageType that reformats and uniform images may have."""
 _CONTRASTS = {
     *("DIFFUSION", "FLOW_ENCODED", "PERFUSION", "PROTON_DENSITY", "STIR", "TAGGING", "T2_STAR"),
     "TOF",
 }
 """Values of AcquisitionContrast (0008,9209) other than T1, T2 and FLAIR."""
+_SHORTEST_ECHO = 0.5
+"""Shortest echo time of a structural image, in ms."""
 _UNITS = {
     *("HZ", "RAD", "MRAD", "MILLIRADIALS", "DEGREE", "DEG", "MS", "MSEC", "S", "1/S", "%", "PPM"),
 }
@@ -41,21 +43,23 @@ _BODY_PARTS = re.compile(
 )
 """BodyPartExamined (0018,0015) of other parts than the head."""
 _WORDS = re.compile(
-    r"\bloc(?:ali[sz]er|ali[sz]ers|alisateur|ator)\b|^\W*(?:3[ -]?pl\w*[ -]*)?loc\b(?!\.)|\bloc\W*$"
-    r"|\b(?:dwi|dti|dki|hardi|diff(?:usion)?|adc|e?adc|trace\w*|tensor|mddw|ep2d|ep b\d+|resolve)\b"
-    r"|\bb ?[=-]? ?(?:0|50|500|700|800|1000|1500|2000|2500|3000)\b"
+    r"\bloc(?:ali[sz]er|alisateur|ator)\w*|^\W*(?:3[ -]?pl\w*[ -]*)?loc\b(?!\.)|\bloc\W*$"
+    r"|(?:dwi|dti|dki)|\b(?:hardi|diff(?:usion)?|e?adc|trace|tensor|mddw|ep2d|ep b\d|resolve)\w*"
+    r"|\b[a-z]?b ?[=-]? ?(?:0|50|500|700|800|1000|1500|2000|2500|3000)\b"
     r"|\b(?:perf\w*|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dyn|dynamic)\b"
     r"|\b(?:fmri|fcmri|bold|rest(?:ing)?[ -]?state|rsfmri|task)\b"
-    r"|\b(?:mra|mrv|tof|angio\w*|veno\w*|venc|pca|[23]d ?pc|phase ?contrast|q-?flow|inhance)\b"
+    r"|\b(?:mra|mrv|tof\w*|willis|angio\w*|veno\w*|venc|pca|[23]d ?pc|q-?flow|inhance)\b"
+    r"|phase ?contrast"
     r"|\b(?:swi\w*|swan|swp|qsm|t2 ?star\w*|hemo|haemo|t2w? ?-?(?:ffe|gre)|medic|merge)\b"
     r"|\bt2 ?\*|\bme[23]d\w*|\bmulti[ -]?echo\b|\bmegre\b"
-    r"|\b(?:gre )?field ?map\w*|\bfm2d\w*|\bb[01][ -]?map\w*|\bafi\b|\bb[01]\b"
+    r"|\b(?:gre )?field ?map\w*|\bfmap|phase ?diff|\bfm2d\w*|b[01][ -]?map\w*|\bafi\b|\bb[01]\b"
     r"|\b(?:ciss|fiesta\w*|trufi\w*|true ?fisp|b-?ffe|b-?tfe|balanced|psif|dess|mprage ?inv)\b"
     r"|\b(?:maps?|mapping|molli|mapit|cest|apt\w*|mtc?|mtr|mt ?(?:on|off))\b|\bt1 ?rho\b"
     r"|\b(?:csi|mrs|svs|press|spectro\w*)\b|\binv ?-?[12]\b|\b(?:dir|double[ -]?i(?:r|nversion))\b"
     r"|\bsub(?:tract\w*|s|traktion)?\b(?![ -]?\d|-)|\b(?:mip|minip)\b|\bstir\b"
     r"|\bdixon\w*[ -]*(?:f|fat|opp)\b|\bfat(?: ?only| ?image)?$"
     r"|\b(?:opp|out)(?:[ -]?of)?[ -]?phase\b|\bopp$"
+    r"|\b(?:oberbauch|abdomen|liver|leber|prostata?|rheuma|knee|knie|hip|pelvis|becken)\b"
     r"|\b(?:[ctl][ -]?)?spine\b|\b(?:cervical|thoracic|lumbar|lws|hws|bws|rachis)\b"
 )
 """Words in descriptions of localizers, functional and computed images, and other contrasts."""
@@ -64,8 +68,13 @@ _SETUP_WORDS = re.compile(
 )
 """Words for scans that prepare others; a description that also names a sequence is none of them."""
 _STRUCTURAL_WORDS = re.compile(r"t1|t2|flair|mprage|tirm|dark[ -]?fluid")
-_SEQUENCE_NAMES = re.compile(r"\*?(?:ep|fm2d|swi|ci3d|tfi|me[23]d|fi3d|pc[a3])", re.I)
-"""SequenceName (0018,0024) of Siemens for echo-planar, field map, SWI, CISS, TrueFISP, TOF."""
+_SEQUENCE_NAMES = re.compile(
+    r"\*?_?(?:ep|feepi|dwi|fm2d|swi|ci3d|tfi|me[23]d|fi3d|pc[a3]|3?d?b0map|b0rf|sa2rage|svs|fl3d\w*_t\d)",
+    re.I,
+)
+"""Names of pulse sequences (Siemens, Philips, GE) for echo-planar, diffusion, field map, SWI, CISS,
+TrueFISP, TOF, B1 map and spectroscopy.
+"""
 
 
 def is_reformat(series: Series) -> bool:
@@ -115,15 +124,16 @@ def _by_type(header: Dataset) -> str:
 def _by_physics(series: Series) -> str:
     header = series.header
     content = series.content
-    name = str(header.get("SequenceName") or "")
     echo_planar = "EP" in words(header, "ScanningSequence") or _epi_factor(header) > 1
     if echo_planar or content.b_value > 0:
         return (
             "echo-planar (ScanningSequence, 0018,0020) or diffusion-weighted (DiffusionBValue, "
             "0018,9087)"
         )
-    if _SEQUENCE_NAMES.match(name):
-        return f"SequenceName (0018,0024) is {name}"
+    for keyword, tag in (("SequenceName", "0018,0024"), ("PulseSequenceName", "0018,9005")):
+        name = str(header.get(keyword) or "")
+        if _SEQUENCE_NAMES.match(name):
+            return f"{keyword} ({tag}) is {name}"
     if header.get("AngioFlag") == "Y":
         return "AngioFlag (0018,0025) is Y"
     prepared = number(header, "InversionTime") or "MP" in words(header, "SequenceVariant")
@@ -132,8 +142,9 @@ def _by_physics(series: Series) -> str:
         return f"{content.echoes} echo times, as for field maps, T2* or T2 maps"
     if content.time_points > 2:
         return f"{content.time_points} stacks at one place, a dynamic series"
-    if number(header, "EchoTime") == 0 and (number(header, "RepetitionTime") or 0) > 0:
-        return "EchoTime (0018,0081) is 0, as in computed images"
+    te = number(header, "EchoTime")
+    if te is not None and te < _SHORTEST_ECHO and (number(header, "RepetitionTime") or 0) > 0:
+        return f"EchoTime (0018,0081) is {te:g} ms: a computed image, or an ultrashort echo"
     return ""
 
 

@@ -27,12 +27,18 @@ _GREY_MATTER_T1 = 1300.0
 """T1 of grey matter at 3 T in ms (Wansapura 1999)."""
 _LONGEST_T1_ECHO = 30.0
 """Longest echo time of a T1-weighted spin echo, in ms."""
+_EXCITATION = 60.0
+"""Least flip angle of a spin echo, in degrees."""
+_LONGEST_PREPARED_ECHO = 60.0
+"""Longest effective echo time of a T1-weighted inversion recovery with an echo train, in ms."""
 _LONGEST_GRADIENT_ECHO = 12.0
 """Longest echo time of a T1-weighted gradient echo, in ms; longer ones are T2*-weighted."""
 _FLAIR_WORDS = re.compile(r"\b(?:flair\w*|dark[ -]?fluid|tirm)\b")
 """Names of FLAIR by different vendors."""
-_T1_WORDS = re.compile(r"t1|mprage|mp-?rage|bravo|spgr|flash|vibe|tfe\b|\btfl|mp2rage")
-_T2_WORDS = re.compile(r"t2|\btse\b|\bfse\b|frfse|space|cube|vista|blade|propeller|multivane")
+_T1_WORDS = re.compile(r"(?<![a-z])t1|mprage|mp-?rage|bravo|spgr|flash|vibe|tfe\b|\btfl|mp2rage")
+_T2_WORDS = re.compile(
+    r"(?<![a-z])t2|\btse\b|\bfse\b|frfse|space|cube|vista|blade|propeller|multivane"
+)
 _PD_WORDS = re.compile(r"\bpd\w?\b|proton|\bdensity\b")
 
 
@@ -108,7 +114,7 @@ def _scan(series: Series) -> _Scan:
         words(header, "ScanningSequence"),
         words(header, "SequenceVariant"),
         words(header, "ImageType"),
-        plain(series.description),
+        plain(f"{series.description} {header.get('SequenceName') or ''}"),
     )
 
 
@@ -141,11 +147,14 @@ def _flair(scan: _Scan) -> tuple[float, str]:
 
 
 def _t2(scan: _Scan) -> float:
-    if (scan.tr or 0) < 2000 or (scan.te or 0) < 60 or scan.ti:
+    tr = scan.tr or 0
+    te = scan.te or 0
+    named = bool(_T2_WORDS.search(scan.text)) and not _PD_WORDS.search(scan.text)
+    typical = tr >= 2000 and te >= 60
+    if scan.ti or scan.scanning & {"IR", "GR"}:
         return 0.0
-    if scan.scanning & {"IR", "GR"}:
-        return 0.0
-    named = bool(_T2_WORDS.search(scan.text))
+    if not typical:  # some protocols are short, and say what they are
+        return 0.7 if named and ((tr >= 2000 and te >= 45) or (tr >= 1400 and te >= 80)) else 0.0
     if "SE" in scan.scanning:
         return 0.9
     if scan.scanning:  # a research mode alone is evidence of nothing
@@ -156,16 +165,35 @@ def _t2(scan: _Scan) -> float:
 def _t1(scan: _Scan) -> float:
     if UNIFORM in scan.types:
         return 0.9
-    if scan.te is None or not 0 < scan.te < _LONGEST_T1_ECHO or _PD_WORDS.search(scan.text):
+    if not scan.te or _PD_WORDS.search(scan.text):
         return 0.0
+    if scan.te >= _LONGEST_T1_ECHO:
+        return _prepared_t1_with_long_echo(scan)
     tr = scan.tr
+    named = bool(_T1_WORDS.search(scan.text))
     if len(scan.ti) == 1 and 500 <= scan.ti[0] <= 1250:
         return 0.9 if tr is None or tr < 3600 or "GR" in scan.scanning else 0.0
+    if scan.ti and max(scan.ti) > 1250:  # nulls fluid; T1-weighted by its short echo time
+        return 0.7 if "IR" in scan.scanning and named else 0.0
     if tr is None or len(scan.ti) > 1:
         return 0.0
-    if "SE" in scan.scanning or (not scan.scanning and tr >= 200):
+    if scan.ti and "GR" in scan.scanning and scan.te <= _LONGEST_GRADIENT_ECHO:
+        return 0.8
+    if not scan.scanning and tr > 1300:
+        return 0.6 if named and scan.te <= _LONGEST_GRADIENT_ECHO else 0.0
+    if scan.scanning == {"RM"} and not named:  # a research mode is evidence of nothing
+        return 0.0
+    spin = not scan.scanning and tr >= 200 and (scan.flip or 90) >= _EXCITATION
+    if "SE" in scan.scanning or spin:
         return (0.9 if tr < 1000 else 0.8) if tr <= 1300 else 0.0
     return _gradient_echo_t1(scan, tr, scan.te)
+
+
+def _prepared_t1_with_long_echo(scan: _Scan) -> float:
+    """Return the score of a T1 FLAIR whose echo train makes its effective echo time long."""
+    prepared = len(scan.ti) == 1 and 500 <= scan.ti[0] <= 1250 and "GR" not in scan.scanning
+    named = bool(_T1_WORDS.search(scan.text))
+    return 0.6 if prepared and named and (scan.te or 0) < _LONGEST_PREPARED_ECHO else 0.0
 
 
 def _gradient_echo_t1(scan: _Scan, tr: float, te: float) -> float:
@@ -202,7 +230,11 @@ def _t1_or_t1c(series: Series, timing: str, score: float) -> Verdict:
 
 
 def _by_description(series: Series, scan: _Scan) -> Verdict:
-    sequences = ((Sequence.FLAIR, _FLAIR_WORDS), (Sequence.T2, "t2"), (Sequence.T1, _T1_WORDS))
+    sequences = (
+        (Sequence.FLAIR, _FLAIR_WORDS),
+        (Sequence.T2, r"(?<![a-z])t2"),
+        (Sequence.T1, _T1_WORDS),
+    )
     named = [sequence for sequence, word in sequences if re.search(word, scan.text)]
     if len(named) != 1:
         return Verdict(None, "no TR and TE, unclear description", f"'{series.description}'", 0.0)

@@ -1,4 +1,13 @@
-"""Timings from protocols in use; the traps are those listed in the field's reports."""
+"""Timings from protocols in use; the traps are those listed in the field's reports.
+
+``sequences.tsv`` holds real combinations of parameters from the sidecars of public repositories,
+each with its source. What is right is the BIDS suffix that the curators of the source gave, but for
+a T1 or T2 FLAIR, a reformat and a uniform image of MP2RAGE, which it does not tell apart; a T1
+whose description names contrast is a T1C. All other suffixes are no structural head volume.
+"""
+
+import csv
+from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
@@ -78,3 +87,20 @@ def test_text_is_used_only_without_timing() -> None:
     assert classify(series("AX T2")).sequence == "T2"
     assert classify(series("AX T1 GD")).sequence == "T1C"
     assert classify(series("t1 t2 combined")).sequence is None
+
+
+TABLE = Path(__file__).parent / "sequences.tsv"
+ROWS = list(csv.DictReader(TABLE.read_text(encoding="utf-8").splitlines(), delimiter="\t"))
+TEXTS = {"ImageType": "image_type", "ScanningSequence": "scanning_sequence"}
+TEXTS |= {"SequenceVariant": "sequence_variant", "SequenceName": "sequence_name"}
+NUMBERS = {"RepetitionTime": "tr_ms", "EchoTime": "te_ms", "InversionTime": "ti_ms"}
+NUMBERS |= {"FlipAngle": "flip"}
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR")
+@pytest.mark.parametrize("row", ROWS, ids=[f"{r['expected']}: {r['description']}" for r in ROWS])
+def test_real_combinations(row: dict[str, str]) -> None:
+    tags: dict[str, object] = {k: row[c].split("\\") for k, c in TEXTS.items() if row[c]}
+    tags |= {k: float(row[c]) for k, c in NUMBERS.items() if row[c]}
+    given = series(row["description"], **{"ImageType": None, **tags})
+    assert str(classify(given).sequence or "none") == row["expected"], row["source"]
