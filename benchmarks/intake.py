@@ -47,6 +47,8 @@ def images(folder: Path) -> list[nib.Nifti1Image]:
         volumes = []
         for path in sorted(Path(out).glob("*.nii")):
             image = nib.load(path)
+            if image.get_data_dtype().kind == "V":  # colours
+                continue
             data = np.asarray(image.dataobj, np.float64)
             data = data[..., None] if data.ndim == 3 else data
             for t in range(data.shape[3] if data.ndim == 4 else 0):

@@ -4,6 +4,7 @@ Common readers accept broken stacks. With two missing slices they return a stret
 a sheared stack an orthogonal affine. Here a series is one regular stack, or it is refused.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,11 @@ _LENGTHS = {
     "Columns": 1,
 }
 """Required attributes, and how many numbers each must have."""
+_OF_INTENSITIES = (
+    *("RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "PixelRepresentation"),
+    *("BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel", "PhotometricInterpretation"),
+)
+"""Attributes that decide how stored values become intensities."""
 _EXPORT_AGAIN = "export the series again, whole and into an empty folder"
 
 
@@ -118,7 +124,19 @@ def check_geometry(series: Series) -> Geometry | str:
         if any(len(v) != length or not np.isfinite(v).all() for v in values):
             missing = any(i.header.get(keyword) in (None, "") for i in series.instances)
             return f"{keyword} is {'missing' if missing else 'malformed'}; {_EXPORT_AGAIN}"
-    return _check_stack(series)
+    return _odd_slice(series) or _check_stack(series)
+
+
+def _odd_slice(series: Series) -> str:
+    """Return a defect if a value that changes the intensities differs in a single slice.
+
+    Scanners scale all slices alike, or each slice by itself; one odd slice is a damaged header.
+    """
+    for keyword in _OF_INTENSITIES:
+        counts = Counter(str(i.header.get(keyword, "")) for i in series.instances)
+        if len(counts) == 2 and min(counts.values()) == 1 < len(series.instances) - 1:
+            return f"{keyword} of one slice differs from that of all others; {_EXPORT_AGAIN}"
+    return ""
 
 
 def _is_cut(series: Series, declared: int, extent: float) -> bool:

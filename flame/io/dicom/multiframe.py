@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 
+MR = "1.2.840.10008.5.1.4.1.1.4"
+"""SOPClassUID of MR Image Storage."""
 ENHANCED_MR = {"1.2.840.10008.5.1.4.1.1.4.1", "1.2.840.10008.5.1.4.1.1.4.4"}
 """SOPClassUIDs of Enhanced MR Image Storage and Legacy Converted Enhanced MR Image Storage."""
 

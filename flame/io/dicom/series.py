@@ -1,6 +1,7 @@
 """Groups DICOM instances into series, each of which is one stack of slices."""
 
 from collections import Counter, defaultdict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,14 @@ from pydicom.dataset import Dataset
 
 from flame.io.dicom.b_values import b_value
 from flame.io.dicom.instances import Instance, numbers
-from flame.io.dicom.stacks import by_orientation, echo_numbers, is_regular, split
+from flame.io.dicom.multiframe import ENHANCED_MR, MR
+from flame.io.dicom.stacks import by_orientation, echo_numbers, is_placed, is_regular, kinds, split
+
+_KINSHIP = (
+    *("PatientID", "FrameOfReferenceUID", "SeriesDescription", "SeriesNumber"),
+    *("Rows", "Columns"),
+)
+"""What slices of one stack share although each has a SeriesInstanceUID of its own."""
 
 
 class Content(NamedTuple):
@@ -82,10 +90,14 @@ def group_series(instances: list[Instance]) -> list[Series]:
     """
     groups: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     for instance in instances:
-        if instance.header.get("Modality") == "MR":
+        if _is_mr(instance.header):
             groups[_text(instance, "StudyInstanceUID", "SeriesInstanceUID")].append(instance)
     numbered = [s for group in _joined(list(groups.values())) for s in _parts(group)]
     return sorted(numbered, key=lambda s: (str(s.instances[0].path), s.instances[0].frame or 0))
+
+
+def _is_mr(header: Dataset) -> bool:
+    return header.get("Modality") == "MR" or header.get("SOPClassUID") in {MR, *ENHANCED_MR}
 
 
 def _text(instance: Instance, *keywords: str) -> tuple[str, ...]:
@@ -93,23 +105,25 @@ def _text(instance: Instance, *keywords: str) -> tuple[str, ...]:
 
 
 def _joined(groups: list[list[Instance]]) -> list[list[Instance]]:
-    """Join series of a single file each whose slices make one regular stack."""
-    single: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
+    """Join series of a single file to the series whose regular stack they are a slice of."""
+    kin: dict[tuple[str, ...], list[list[Instance]]] = defaultdict(list)
     for group in groups:
-        if len(group) == 1 and group[0].frame is None:
-            keywords = ("StudyInstanceUID", "SeriesDescription", "SeriesNumber", "Rows", "Columns")
-            single[_text(group[0], *keywords)].append(group[0])
-    together = [g for g in single.values() if len(g) > 2 and is_regular(g)]
-    joined = {id(i) for g in together for i in g}
-    return [g for g in groups if id(g[0]) not in joined] + together
+        kin[_text(group[0], *_KINSHIP)].append(group)
+    joined = []
+    for members in kin.values():
+        single = [g for g in members if len(g) == 1 and g[0].frame is None]
+        whole = [i for g in members for i in g]
+        fits = single and len(members) - len(single) < 2 and len(whole) > 2
+        joined += [whole] if fits and is_regular(whole) else members
+    return joined
 
 
 def _parts(group: list[Instance]) -> list[Series]:
     """Return the stacks of one SeriesInstanceUID, numbered if there are several."""
+    defect = _defect(group)
     matrices: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     for instance in group:
         matrices[_text(instance, "Rows", "Columns")].append(instance)
-    defect = _turned(list(matrices.values()))
     divide = by_orientation if defect else split
     stacks = [stack for members in matrices.values() for stack in divide(members)]
     content = _content(group, stacks)
@@ -131,15 +145,31 @@ def _content(group: list[Instance], stacks: list[list[Instance]]) -> Content:
     return Content(echoes, max(likeness.values(), default=1), weighting)
 
 
-def _turned(matrices: list[list[Instance]]) -> str:
-    """Return a defect if slices of one stack differ in orientation, so that each part has gaps."""
-    for members in matrices:
-        orientations = by_orientation(members)
-        if len(orientations) > 1 and is_regular(members):
-            counts = " and ".join(str(len(o)) for o in orientations)
+def _defect(group: list[Instance]) -> str:
+    """Return what differs among the slices of one regular stack and makes it no image."""
+    placed = sum(is_placed(i) for i in group)
+    if 0 < placed < len(group):
+        return (
+            "ImagePositionPatient (0020,0032) or ImageOrientationPatient (0020,0037) is missing in "
+            f"{len(group) - placed} of {len(group)} slices; export the original series"
+        )
+    parts = sorted(by_orientation(group), key=len, reverse=True)
+    if not is_regular([i for part in parts for i in part]):
+        return ""
+    orientation = {id(i): n for n, part in enumerate(parts) for i in part}
+    values: dict[str, Sequence[Hashable]] = {
+        "ImageOrientationPatient (0020,0037)": [orientation[id(i)] for i in group],
+        "Rows (0028,0010) or Columns (0028,0011)": [_text(i, "Rows", "Columns") for i in group],
+        "EchoTime (0018,0081)": echo_numbers(group),
+        "the kind of image in ImageType (0008,0008)": kinds(group),
+    }
+    for name, found in values.items():
+        counts = Counter(found)
+        if len(counts) > 1:
+            numbers_of_slices = " and ".join(map(str, sorted(counts.values(), reverse=True)))
             return (
-                f"ImageOrientationPatient (0020,0037) differs within one stack of slices ({counts} "
-                "slices); export the original series"
+                f"{name} differs within one stack of slices ({numbers_of_slices} slices); export "
+                "the original series"
             )
     return ""
 

@@ -25,7 +25,7 @@ _OVERLAP = 0.75
 _GAP = 1.5
 """Steps above this multiple of SliceThickness mean that slices are missing between others."""
 _KINDS = {
-    *("M", "P", "R", "I", "PHASE", "MAGNITUDE", "REAL", "IMAGINARY", "UNI", "INV1", "INV2"),
+    *("P", "R", "I", "PHASE", "REAL", "IMAGINARY", "UNI", "INV1", "INV2"),
     *("W", "F", "IP", "OP", "WATER", "FAT", "IN_PHASE", "OPP_PHASE", "OUT_PHASE", "ADC", "TRACEW"),
 }
 """Values of ImageType that tell images of one place apart."""
@@ -63,7 +63,7 @@ def by_orientation(instances: list[Instance]) -> list[list[Instance]]:
 
 def _judged(instances: list[Instance]) -> list[list[Instance]]:
     """Return the stacks of one orientation: apart if slices coincide, or if a repeat overlaps."""
-    if not _positioned(instances) or _is_whole(instances):
+    if not all(map(is_placed, instances)) or _is_whole(instances):
         return [instances]
     ways = [parts for key in _KEYS if len(parts := _parted(instances, key(instances))) > 1]
     for parts in ways:
@@ -93,7 +93,7 @@ def is_regular(instances: list[Instance]) -> bool:
     Returns:
         False also if a position is missing, or two slices lie at one position.
     """
-    if not _positioned(instances):
+    if not all(map(is_placed, instances)):
         return False
     steps = _steps(instances)
     mean = float(steps.mean()) if len(steps) else 0.0
@@ -114,11 +114,10 @@ def _distinct(instances: list[Instance]) -> bool:
     return not len(steps) or float(steps.min()) > _SAME_POSITION
 
 
-def _positioned(instances: list[Instance]) -> bool:
-    headers = [i.header for i in instances]
-    return len(numbers(headers[0], "ImageOrientationPatient")) == 6 and all(
-        len(numbers(h, "ImagePositionPatient")) == 3 for h in headers
-    )
+def is_placed(instance: Instance) -> bool:
+    """Return whether the header says where the slice lies."""
+    lengths = {"ImageOrientationPatient": 6, "ImagePositionPatient": 3}
+    return all(len(numbers(instance.header, k)) == n for k, n in lengths.items())
 
 
 def _steps(instances: list[Instance]) -> NDArray[np.float64]:
@@ -156,8 +155,15 @@ def _values(*keywords: str) -> Callable[[list[Instance]], list[Hashable]]:
     return key
 
 
-def _components(instances: list[Instance]) -> list[Hashable]:
-    """Return the values of ImageType (0008,0008) that name a component or a kind of image."""
+def kinds(instances: list[Instance]) -> list[Hashable]:
+    """Return what tells images of one place apart.
+
+    Args:
+        instances: the instances.
+
+    Returns:
+        For each, its values of ImageType (0008,0008) that name a component or a kind of image.
+    """
     return [tuple(sorted(words(i.header, "ImageType") & _KINDS)) for i in instances]
 
 
@@ -185,7 +191,7 @@ def _repeats(instances: list[Instance]) -> list[Hashable]:
 _KEYS: tuple[Callable[[list[Instance]], list[Hashable]], ...] = (
     echo_numbers,
     _values("ComplexImageComponent"),
-    _components,
+    kinds,
     _values("ImageType"),
     _values("TemporalPositionIdentifier"),
     _values("StackID"),

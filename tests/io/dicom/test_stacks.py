@@ -1,5 +1,6 @@
 """Stacks of one series are judged together; expected steps are those that the slices were given."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -119,3 +120,35 @@ def test_time_points_are_a_dynamic_series(tmp_path: Path) -> None:
         write_mr_series(tmp_path / str(n), TemporalPositionIdentifier=n, AcquisitionNumber=n)
     report = inspect_folder(tmp_path)
     assert all("3 stacks at one place" in s.refused for s in report.series)
+
+
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        ({"EchoTime": 60.0}, r"EchoTime \(0018,0081\) differs within one stack"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "P"]}, "kind of image in ImageType"),
+        ({"Rows": 9}, r"Rows \(0028,0010\) or Columns \(0028,0011\) differs"),
+    ],
+)
+def test_a_stack_of_two_images_is_refused(
+    tmp_path: Path, odd: dict[str, object], message: str
+) -> None:
+    change(write_mr_series(tmp_path, slices=24)[::2], **odd)
+    report = inspect_folder(tmp_path)
+    assert accepted(report) == []
+    assert all(re.search(message, s.refused) for s in report.series)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"RescaleSlope": 3}, {"BitsStored": 12}, {"PixelRepresentation": 1}, {"RescaleIntercept": 7}],
+)
+def test_one_slice_of_other_intensities_is_refused(tmp_path: Path, odd: dict[str, object]) -> None:
+    change(write_mr_series(tmp_path)[3:4], **odd)
+    (report,) = inspect_folder(tmp_path).series
+    assert f"{next(iter(odd))} of one slice differs from that of all others" in report.refused
+
+
+def test_a_slice_that_lost_its_series_is_found(tmp_path: Path) -> None:
+    change(write_mr_series(tmp_path)[-1:], SeriesInstanceUID="1.2.9")
+    assert accepted(inspect_folder(tmp_path)) == [(12, 2.0)]
