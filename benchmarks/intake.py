@@ -88,7 +88,7 @@ def compared(series: Series, theirs: list[nib.Nifti1Image]) -> tuple[str, str]:
     if not theirs:
         return "disagreement", "dcm2niix converts nothing"
     ours = nib.as_closest_canonical(nib.Nifti1Image(scan.voxels.astype(np.float64), scan.affine))
-    best = min((difference(ours, volume) for volume in theirs), key=lambda d: (d[0], d[1]))
+    best = min((difference(ours, volume) for volume in theirs), key=lambda d: (d[0] > MILLIMETRES, d[1]))
     if best[0] <= MILLIMETRES and best[1] <= INTENSITY:
         return "agreement", ""
     if not np.isfinite(best[0]):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flame.core.errors import BadInput
 from flame.io.dicom.instances import Instance, read_dataset
-from flame.io.dicom.multiframe import ENHANCED_MR, MR, frame_headers
+from flame.io.dicom.multiframe import ENHANCED_MR, frame_headers
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,9 @@ def _read_header(path: Path) -> list[Instance] | UnreadableFile:
         return _unreadable(path, f"unreadable DICOM header ({type(error).__name__})")
     if "SOPClassUID" not in header:
         return _unreadable(path, "not DICOM")
-    if header.SOPClassUID == MR and not header.get("SeriesInstanceUID"):
-        return UnreadableFile(path, "MR image without SeriesInstanceUID (0020,000E)", damaged=True)
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
+        if not header.get(keyword):  # every object has both
+            return UnreadableFile(path, f"{keyword} is missing", damaged=True)
     return [Instance(path, header)]
 
 

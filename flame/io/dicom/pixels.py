@@ -66,6 +66,18 @@ class _Padding:
         return np.asarray((plane >= self.span[0]) & (plane <= self.span[1]))
 
 
+def _check_length(dataset: Dataset) -> None:
+    """Raise ValueError if uncompressed pixels are not as long as the header says."""
+    if dataset.file_meta.TransferSyntaxUID.is_compressed:
+        return
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    bits = frames * samples * dataset.Rows * dataset.Columns * dataset.BitsAllocated
+    expected = (bits + 7) // 8
+    if len(dataset.PixelData) not in (expected, expected + expected % 2):
+        raise ValueError("PixelData is not as long as Rows, Columns and BitsAllocated say")
+
+
 def _decode(path: Path, sequence: Sequence) -> tuple[NDArray[np.float64], _Padding]:
     """Return stored values (rows, columns) or (frames, rows, columns), and their padding."""
     try:
@@ -79,6 +91,7 @@ def _decode(path: Path, sequence: Sequence) -> tuple[NDArray[np.float64], _Paddi
                 )
             dataset.pixel_array_options(correct_unused_bits=False)  # it loses the upper bits
             stored = dataset.pixel_array
+        _check_length(dataset)
     except Exception as error:
         reason = f"pixels of {sequence} cannot be decoded ({type(error).__name__})"
         raise UnreadableImage(path, reason) from error
