@@ -85,7 +85,7 @@ def run(centre: Path, criteria: str, progress: Progress = silent) -> AssessResul
         centre / PROGRESSIONS,
         [
             {
-                "participant_id": name,
+                "participant_id": f"sub-{name}",
                 DAYS: end.days,
                 PROGRESSED: int(end.progressed),
                 "criteria": rules.name,
@@ -98,7 +98,7 @@ def run(centre: Path, criteria: str, progress: Progress = silent) -> AssessResul
 
 def _row(name: str, assessment: Assessment, rules: Criteria) -> dict[str, object]:
     return {
-        "participant_id": name,
+        "participant_id": f"sub-{name}",
         "day": assessment.burden.day,
         "size": assessment.burden.size,
         "unit": rules.unit,

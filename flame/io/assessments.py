@@ -22,7 +22,7 @@ def read_progressions(root: Path) -> dict[str, tuple[float, bool]]:
         root: folder of the centre with ``progression.tsv``.
 
     Returns:
-        By participant_id: days to progression or death, or to the last visit, and whether the event
+        By subject without its BIDS prefix: days to progression or death, or to the last visit, and whether the event
         occurred.
 
     Raises:
@@ -32,7 +32,7 @@ def read_progressions(root: Path) -> dict[str, tuple[float, bool]]:
     if not path.exists():
         raise BadInput(f"{root} has no {PROGRESSIONS}; run flame assess {root}")
     return {
-        str(row["participant_id"]): (
+        str(row["participant_id"]).removeprefix("sub-"): (
             number(row[DAYS], str(path), DAYS),
             number(row[PROGRESSED], str(path), PROGRESSED) == 1,
         )

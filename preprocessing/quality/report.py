@@ -6,14 +6,36 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+import numpy as np
 
 from flame.core.files import write_text
 from flame.io.bids import picture_path
+from flame.preprocessing.quality.checks import (
+    BRAIN_ML,
+    MAX_AT_BORDER,
+    MIN_ALIGNMENT,
+    MIN_COVERAGE,
+    MIN_OVERLAP,
+    MIN_TARGET_INSIDE,
+)
 from flame.preprocessing.quality.reviews import Decision, Key, decision
 from flame.preprocessing.study import StudyResult
 
 _MEASURES = ("brain_ml", "atlas_dice", "brain_at_border", "target_inside_brain")
 _BY_SEQUENCE = ("alignment_", "coverage_")
+
+_LIMITS = {
+    "brain_ml": f"{BRAIN_ML[0]:g} to {BRAIN_ML[1]:g}",
+    "atlas_dice": f"at least {MIN_OVERLAP:g}",
+    "brain_at_border": f"at most {MAX_AT_BORDER:g}",
+    "target_inside_brain": f"at least {MIN_TARGET_INSIDE:g}",
+    "sequences": f"alignment at least {MIN_ALIGNMENT:g}, coverage at least {MIN_COVERAGE:g}",
+}
+"""Range of each measure that passes."""
+_FEWEST = 3
+"""Least number of days of which an overview is drawn."""
+_OUTLIER = 3.0
+"""Deviations from the median, in scaled median absolute deviations, that make an outlier."""
 
 Shown = tuple[str, float, str]
 
@@ -35,6 +57,25 @@ class Row:
     checks: list[Shown]
     by_sequence: list[Shown]
     picture: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A measure of all days, drawn on a line.
+
+    Args:
+        name: name of the measure.
+        low: lowest value.
+        high: highest value.
+        points: position from 10 to 410, verdict and label of each day.
+        outliers: labels of the days that are far from the median.
+    """
+
+    name: str
+    low: str
+    high: str
+    points: list[tuple[float, str, str]]
+    outliers: list[str]
 
 
 def write_quality_report(
@@ -68,9 +109,32 @@ def write_quality_report(
         simulated=simulated,
         counts=Counter(r.result.quality for r in rows),
         measures=[m for m in _MEASURES if m in shown],
+        limits=_LIMITS,
+        overview=[plot for m in _MEASURES if (plot := _overview(m, rows))],
     )
     write_text(out / "quality.html", html)
     return out / "quality.html"
+
+
+def _overview(measure: str, rows: list[Row]) -> Overview | None:
+    """Draw a measure of all days; None if fewer than three days have it."""
+    found = [
+        (value, verdict, f"sub-{row.result.subject} ses-{row.result.session}: {value:g}")
+        for row in rows
+        for name, value, verdict in row.checks
+        if name == measure and np.isfinite(value)
+    ]
+    if len(found) < _FEWEST:
+        return None
+    values = np.array([value for value, *_ in found])
+    low = float(values.min())
+    width = float(np.ptp(values)) or 1.0
+    distance = np.abs(values - np.median(values))
+    spread = 1.4826 * float(np.median(distance))  # of a normal distribution, its deviation
+    far = distance > _OUTLIER * spread if spread else np.zeros(len(values), bool)
+    points = [(round(10 + 400 * (v - low) / width, 1), verdict, text) for v, verdict, text in found]
+    outliers = [text for (*_, text), is_far in zip(found, far, strict=True) if is_far]
+    return Overview(measure.replace("_", " "), f"{low:g}", f"{low + width:g}", points, outliers)
 
 
 def _row(out: Path, result: StudyResult, decisions: dict[Key, Decision]) -> Row:

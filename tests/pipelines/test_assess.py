@@ -116,8 +116,8 @@ def test_products_of_boxes(centre: Path) -> None:
     assess.run(centre, "rano-2010")
     table = pd.read_csv(centre / "response.tsv", sep="\t").set_index(["participant_id", "day"])
     # Between the centres of voxels the diagonal of 9 by 9 is 16 * sqrt 2, and a voxel more.
-    assert table.loc[("p1", -5), "size"] == pytest.approx((16 * 2**0.5 + 2) ** 2, rel=0.1)
-    assert table.loc[("p1", -5), "rating"] == "baseline"
+    assert table.loc[("sub-p1", -5), "size"] == pytest.approx((16 * 2**0.5 + 2) ** 2, rel=0.1)
+    assert table.loc[("sub-p1", -5), "rating"] == "baseline"
 
 
 def test_progression_free_survival_is_an_endpoint(centre: Path) -> None:
