@@ -181,10 +181,12 @@ def import_(
         str,
         typer.Argument(
             metavar="DATASET",
-            help="cfb-gbm, lumiere, sailor, mu-glioma-post, ucsf-alptdg, upenn-gbm or brats.",
+            help="cfb-gbm, lumiere, sailor, mu-glioma-post, ucsf-alptdg, upenn-gbm, brats, nifti.",
         ),
     ],
-    download: Annotated[Path, typer.Argument(metavar="DOWNLOAD", help="Folder of the download.")],
+    download: Annotated[
+        Path, typer.Argument(metavar="DOWNLOAD", help="Folder of the download; for nifti, a table.")
+    ],
     folder: Annotated[
         Path, typer.Argument(metavar="OUT", help="Output folder; each centre gets a subfolder.")
     ],
@@ -197,7 +199,7 @@ def import_(
     overrides: Overrides = None,
     plugin: Plugins = None,
 ) -> None:
-    """Preprocess a downloaded public data set into one folder per centre."""
+    """Preprocess a downloaded public data set, or a table of NIfTI files, by centre."""
     from flame.core.config import load_config
     from flame.pipelines import import_dataset as pipeline
     from flame.preprocessing.config import StageConfig

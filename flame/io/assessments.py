@@ -22,8 +22,8 @@ def read_progressions(root: Path) -> dict[str, tuple[float, bool]]:
         root: folder of the centre with ``progression.tsv``.
 
     Returns:
-        By subject without its BIDS prefix: days to progression or death, or to the last visit, and whether the event
-        occurred.
+        By subject without its BIDS prefix: days to progression or death, or to the last visit, and
+        whether the event occurred.
 
     Raises:
         BadInput: the table does not exist, lacks a column, or holds text instead of a number.

@@ -1,6 +1,5 @@
 """A hospital's clinical table, joined to its DICOM patients and without identifying columns."""
 
-import re
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -8,22 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from flame.core.errors import BadInput
+from flame.io.identifiers import identifies
 from flame.io.tables import line_of, numeric_columns, outcome, read_table
 
 ID = "patient_id"
 """Column of the DICOM PatientID."""
 START = "radiotherapy_start"
 """Column of the first day of radiotherapy, as YYYY-MM-DD."""
-
-
-_IDENTIFYING = {
-    *("id", "mrn", "accession", "insurance", "ssn", "nhs"),
-    *("dob", "birth", "birthdate", "birthday"),
-    *("phone", "telephone", "fax", "zip", "postcode", "postal", "address"),
-}
-"""Words of headings whose numbers identify a patient, see 45 CFR 164.514(b)(2)."""
-_FIRST_YEAR = 1880
-"""First year of a date of birth that a number of eight digits may mean."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,7 @@ def read_clinical(path: Path | None) -> ClinicalTable:
         raise BadInput(f"{where}: this {ID} occurs twice; keep one row per patient")
     names = [c for c in table.columns if c not in (ID, START, "participant_id")]
     columns, dropped = numeric_columns(table[names], str(path))
-    identifying = [name for name, values in columns.items() if _identifies(name, values)]
+    identifying = [name for name, values in columns.items() if identifies(name, values)]
     columns = {name: values for name, values in columns.items() if name not in identifying}
     rows = {
         patient: {name: values[i] for name, values in columns.items()}
@@ -73,20 +63,6 @@ def read_clinical(path: Path | None) -> ClinicalTable:
         outcome(values, f"{path}, line {line}")
     starts = _starts(list(table.get(START, [])), list(ids), path)
     return ClinicalTable(rows, starts, (*dropped, *identifying))
-
-
-def _identifies(name: str, values: list[float]) -> bool:
-    """Return whether a column names a patient: by its heading, or by dates such as 19360203."""
-    words = set(re.split(r"[^a-z]+", name.lower()))
-    known = [value for value in values if np.isfinite(value)]
-    return bool(words & _IDENTIFYING) or (bool(known) and all(map(_is_date, known)))
-
-
-def _is_date(value: float) -> bool:
-    try:
-        return date.fromisoformat(f"{value:.0f}").year >= _FIRST_YEAR
-    except ValueError:
-        return False
 
 
 def _starts(cells: list[object], ids: list[str], path: Path) -> dict[str, date]:

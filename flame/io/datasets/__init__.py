@@ -1,4 +1,6 @@
-"""Public data sets of glioma MRI, one module each, read in the layout that their publishers use.
+"""Public data sets of glioma MRI, one module each, in the layout that their publishers use.
+
+A table of NIfTI files is read in the same way.
 
 Importing this package registers them.
 """
@@ -8,6 +10,7 @@ from flame.io.datasets import (  # noqa: F401  (they register themselves)
     cfb_gbm,
     lumiere,
     mu_glioma_post,
+    nifti_table,
     sailor,
     ucsf_alptdg,
     upenn_gbm,

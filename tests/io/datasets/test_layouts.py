@@ -94,7 +94,7 @@ def made(name: str, root: Path) -> PublicData:
 
 
 def test_every_data_set_has_a_miniature() -> None:
-    assert set(MAKERS) == set(DATASETS)
+    assert {*MAKERS, "nifti"} == set(DATASETS)  # a table of files has a test of its own
 
 
 @pytest.mark.parametrize("name", list(MAKERS))
