@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 import venv
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,6 +50,12 @@ def test_wheel_imports_outside_the_checkout(tmp_path: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    with zipfile.ZipFile(wheel) as archive:
+        shipped = {n.split("/share/flame/")[1] for n in archive.namelist() if "/share/flame/" in n}
+    pages = [p for p in (ROOT / "docs").rglob("*.md") if "notes" not in p.parts]
+    assert shipped >= {
+        str(p.relative_to(ROOT)) for p in (*pages, *(ROOT / "examples").glob("*.toml"))
+    }
     files = [
         Path(folder, name).relative_to(ROOT).with_suffix("")
         for folder, _, names in os.walk(ROOT / "flame", followlinks=True)

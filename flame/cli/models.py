@@ -195,6 +195,18 @@ def predict(
 
 
 @app.command()
+def examples(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="New folder to copy to.")],
+) -> None:
+    """Copy the example configurations and the documentation of this version."""
+    from flame.pipelines import examples as pipeline
+
+    for path in pipeline.run(folder):
+        out.print(str(path), soft_wrap=True, highlight=False)
+    out.print(f"Documentation: {folder / 'docs' / 'index.md'}", soft_wrap=True)
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("flame-demo"),
     centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
