@@ -20,6 +20,9 @@ _KINSHIP = (
 )
 """What slices of one stack share although each has a SeriesInstanceUID of its own."""
 
+_FORM = ("Rows", "Columns", "SOPClassUID")
+"""What all instances of a stack share; the same series may be there as classic and as enhanced."""
+
 
 class Content(NamedTuple):
     """What the whole SeriesInstanceUID of a series holds.
@@ -123,7 +126,7 @@ def _parts(group: list[Instance]) -> list[Series]:
     defect = _defect(group)
     matrices: dict[tuple[str, ...], list[Instance]] = defaultdict(list)
     for instance in group:
-        matrices[_text(instance, "Rows", "Columns")].append(instance)
+        matrices[_text(instance, *_FORM)].append(instance)
     divide = by_orientation if defect else split
     stacks = [stack for members in matrices.values() for stack in divide(members)]
     content = _content(group, stacks)
@@ -159,7 +162,7 @@ def _defect(group: list[Instance]) -> str:
     orientation = {id(i): n for n, part in enumerate(parts) for i in part}
     values: dict[str, Sequence[Hashable]] = {
         "ImageOrientationPatient (0020,0037)": [orientation[id(i)] for i in group],
-        "Rows (0028,0010) or Columns (0028,0011)": [_text(i, "Rows", "Columns") for i in group],
+        "Rows (0028,0010), Columns (0028,0011) or SOPClassUID": [_text(i, *_FORM) for i in group],
         "EchoTime (0018,0081)": echo_numbers(group),
         "the kind of image in ImageType (0008,0008)": kinds(group),
     }

@@ -127,7 +127,7 @@ def test_time_points_are_a_dynamic_series(tmp_path: Path) -> None:
     [
         ({"EchoTime": 60.0}, r"EchoTime \(0018,0081\) differs within one stack"),
         ({"ImageType": ["ORIGINAL", "PRIMARY", "P"]}, "kind of image in ImageType"),
-        ({"Rows": 9}, r"Rows \(0028,0010\) or Columns \(0028,0011\) differs"),
+        ({"Rows": 9}, r"Columns \(0028,0011\) or SOPClassUID differs"),
     ],
 )
 def test_a_stack_of_two_images_is_refused(
