@@ -102,6 +102,7 @@ def test_nested_cross_validation_chooses_what_pooled_scikit_learn_would(
     assert found["beta"][1:] == pytest.approx(model.coef_[0], abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.flare
 def test_flare_and_in_process_find_the_same(toy: TrainConfig, tmp_path: Path) -> None:
     config = replace(toy, model=replace(toy.model, kind="logistic"))

@@ -58,7 +58,10 @@ def agrees(shared: Shared, table: pd.DataFrame, features: tuple[str, ...]) -> No
     assert shared["mean"] == pytest.approx(table[list(features)].mean().to_numpy(), abs=1e-6)
 
 
-@pytest.mark.parametrize("engine", ["in-process", pytest.param("flare", marks=pytest.mark.flare)])
+@pytest.mark.parametrize(
+    "engine",
+    ["in-process", pytest.param("flare", marks=[pytest.mark.flare, pytest.mark.slow])],
+)
 def test_three_real_hospitals(
     shared: Callable[[str], Path],
     table_config: Callable[..., TrainConfig],
