@@ -45,16 +45,19 @@ def load_plugins(paths: Iterable[Path]) -> None:
 
 def discover() -> None:
     """Load the plug-ins of installed packages, and the files of the parent process."""
-    for text in _inherited():
-        _run_file(Path(text))
+    _load_inherited()
     _load_installed()
 
 
 def plugin_hashes() -> dict[str, str]:
     """Run the files of the parent process, and return the hash of each file by its name."""
+    _load_inherited()
+    return {Path(path).name: value for path, value in sorted(_loaded.items())}
+
+
+def _load_inherited() -> None:
     for text in _inherited():
         _run_file(Path(text))
-    return {Path(path).name: value for path, value in sorted(_loaded.items())}
 
 
 def _inherited() -> list[str]:

@@ -6,6 +6,7 @@ import math
 import warnings
 import zlib
 from collections.abc import Iterable, Mapping
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,29 @@ def line_of(path: Path, index: object) -> str:
         't.csv, line 2'
     """
     return f"{path}, line {int(str(index)) + 2}"
+
+
+def iso_date(value: object, where: str) -> date:
+    """Return a table cell as a date.
+
+    Args:
+        value: the cell, as YYYY-MM-DD.
+        where: file, line and column of the cell, for the error message.
+
+    Returns:
+        The date.
+
+    Raises:
+        BadInput: the cell is not written so.
+
+    Example:
+        >>> iso_date(" 2020-01-06", "table.csv, line 2")
+        datetime.date(2020, 1, 6)
+    """
+    try:
+        return date.fromisoformat(str(value).strip())
+    except ValueError:
+        raise BadInput(f"{where}: write dates as YYYY-MM-DD") from None
 
 
 def number(value: object, where: str, column: str = "") -> float:

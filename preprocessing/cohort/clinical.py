@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from flame.core.errors import BadInput
-from flame.io.identifiers import identifies
-from flame.io.tables import line_of, numeric_columns, outcome, read_table
+from flame.io.identifiers import clinical_columns
+from flame.io.tables import iso_date, line_of, outcome, read_table
 
 ID = "patient_id"
 """Column of the DICOM PatientID."""
@@ -52,9 +52,7 @@ def read_clinical(path: Path | None) -> ClinicalTable:
         where = line_of(path, twice.index[0])
         raise BadInput(f"{where}: this {ID} occurs twice; keep one row per patient")
     names = [c for c in table.columns if c not in (ID, START, "participant_id")]
-    columns, dropped = numeric_columns(table[names], str(path))
-    identifying = [name for name, values in columns.items() if identifies(name, values)]
-    columns = {name: values for name, values in columns.items() if name not in identifying}
+    columns, dropped = clinical_columns(table[names], str(path))
     rows = {
         patient: {name: values[i] for name, values in columns.items()}
         for i, patient in enumerate(ids)
@@ -62,7 +60,7 @@ def read_clinical(path: Path | None) -> ClinicalTable:
     for line, values in enumerate(rows.values(), 2):
         outcome(values, f"{path}, line {line}")
     starts = _starts(list(table.get(START, [])), list(ids), path)
-    return ClinicalTable(rows, starts, (*dropped, *identifying))
+    return ClinicalTable(rows, starts, tuple(dropped))
 
 
 def _starts(cells: list[object], ids: list[str], path: Path) -> dict[str, date]:
@@ -71,12 +69,7 @@ def _starts(cells: list[object], ids: list[str], path: Path) -> dict[str, date]:
     for line, (patient, cell) in enumerate(zip(ids, cells, strict=False), 2):
         if cell is None or cell != cell or not str(cell).strip():
             continue
-        try:
-            starts[patient] = date.fromisoformat(str(cell).strip())
-        except ValueError:
-            raise BadInput(
-                f"{path}, line {line}, column {START}: write dates as YYYY-MM-DD"
-            ) from None
+        starts[patient] = iso_date(cell, f"{path}, line {line}, column {START}")
     return starts
 
 

@@ -15,9 +15,9 @@ from flame.core.files import atomic_path
 from flame.core.imaging import Sequence
 from flame.core.registry import nearest
 from flame.io.datasets.layout import DATASETS, PublicData, Visit, gaps
-from flame.io.identifiers import identifies
+from flame.io.identifiers import clinical_columns
 from flame.io.pseudonym import load_key, pseudonym
-from flame.io.tables import line_of, number, numeric_columns, read_table
+from flame.io.tables import iso_date, line_of, number, read_table
 
 _COLUMNS = ("participant", "sequence", "path")
 """Columns that a table needs, with ``date`` or ``day``."""
@@ -79,7 +79,9 @@ def _files(root: Path, table: pd.DataFrame) -> list[_File]:
     if "day" not in table.columns:
         for where, row in rows:
             name = str(row["participant"]).strip()
-            first[name] = min(first.get(name, date.max), _date(row["date"], where))
+            first[name] = min(
+                first.get(name, date.max), iso_date(row["date"], f"{where}, column date")
+            )
     return [_file(root, where, row, first) for where, row in rows]
 
 
@@ -91,7 +93,7 @@ def _file(root: Path, where: str, row: "pd.Series[str]", first: dict[str, date])
     if text not in set(Sequence):
         raise BadInput(f"{where}: unknown sequence; {nearest(text, list(map(str, Sequence)))}")
     if first:
-        day = (_date(row["date"], where) - first[participant]).days
+        day = (iso_date(row["date"], f"{where}, column date") - first[participant]).days
     else:
         value = number(row["day"], where, "day")
         if value != round(value):
@@ -105,13 +107,6 @@ def _file(root: Path, where: str, row: "pd.Series[str]", first: dict[str, date])
         path = _with_spacing(path, _spacing(spacing, where), root)
     masks = [_existing(root, row.get(c, ""), where, c) for c in ("mask", "brain")]
     return _File(where, participant, day, Sequence(text), path, *masks)
-
-
-def _date(text: object, where: str) -> date:
-    try:
-        return date.fromisoformat(str(text).strip())
-    except ValueError:
-        raise BadInput(f"{where}, column date: write dates as YYYY-MM-DD") from None
 
 
 def _existing(root: Path, text: object, where: str, column: str) -> Path | None:
@@ -173,12 +168,10 @@ def _clinical(
     """Return the numbers of each participant's first row, and the columns that were dropped."""
     rows = table.drop_duplicates("participant")
     extra = [c for c in table.columns if c not in _OWN]
-    columns, dropped = numeric_columns(rows[extra], str(root))
-    identifying = [name for name, values in columns.items() if identifies(name, values)]
-    kept = {name: v for name, v in columns.items() if name not in identifying}
+    kept, dropped = clinical_columns(rows[extra], str(root))
     participants = [names[str(p).strip()] for p in rows["participant"]]
     clinical = {p: {n: v[i] for n, v in kept.items()} for i, p in enumerate(participants)}
-    return clinical, [*dropped, *identifying]
+    return clinical, dropped
 
 
 DATASETS.register("nifti")(NiftiTable())

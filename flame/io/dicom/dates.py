@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from flame.core.errors import BadInput
 from flame.io.dicom.series import Series
-from flame.io.tables import line_of, read_table
+from flame.io.tables import iso_date, line_of, read_table
 
 _ACQUIRED = (
     "AcquisitionDate",
@@ -134,8 +134,5 @@ def read_dates(path: Path | None) -> dict[str, date]:
             raise BadInput(
                 f"{line_of(path, index)}: this study occurs twice; keep one of its lines"
             )
-        try:
-            dates[uid] = date.fromisoformat(str(row["date"]).strip())
-        except ValueError:
-            raise BadInput(f"{line_of(path, index)}: write dates as YYYY-MM-DD") from None
+        dates[uid] = iso_date(row["date"], line_of(path, index))
     return dates

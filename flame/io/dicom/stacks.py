@@ -122,10 +122,15 @@ def is_placed(instance: Instance) -> bool:
 
 def _steps(instances: list[Instance]) -> NDArray[np.float64]:
     """Return the distances (n - 1,) between neighbouring slices in mm; copies count once."""
+    unique = {i.key: i for i in instances}
+    return np.diff(np.sort(_along(list(unique.values()))))
+
+
+def _along(instances: list[Instance]) -> NDArray[np.float64]:
+    """Return the positions (n,) of slices along the normal of the first one, in mm."""
     cosines = numbers(instances[0].header, "ImageOrientationPatient")
-    normal = np.cross(cosines[:3], cosines[3:])
-    unique = {i.key: numbers(i.header, "ImagePositionPatient") for i in instances}
-    return np.diff(np.sort(np.array(list(unique.values())) @ normal))
+    positions = np.array([numbers(i.header, "ImagePositionPatient") for i in instances])
+    return np.asarray(positions @ np.cross(cosines[:3], cosines[3:]))
 
 
 def echo_numbers(instances: list[Instance]) -> list[Hashable]:
@@ -138,14 +143,14 @@ def echo_numbers(instances: list[Instance]) -> list[Hashable]:
         One number per instance, from 0. Times within 2 % of the one before are one echo.
     """
     times = [(numbers(i.header, "EchoTime") or (0.0,))[0] for i in instances]
-    number: dict[float, int] = {}
+    echo_of: dict[float, int] = {}
     before = -1.0
     count = 0
     for time in sorted(set(times)):
         count += before >= 0 and time - before > _SAME_ECHO * time
-        number[time] = count
+        echo_of[time] = count
         before = time
-    return [number[time] for time in times]
+    return [echo_of[time] for time in times]
 
 
 def _values(*keywords: str) -> Callable[[list[Instance]], list[Hashable]]:
@@ -171,10 +176,7 @@ def _repeats(instances: list[Instance]) -> list[Hashable]:
     """Tell a repeat that lies between the slices: its InstanceNumbers follow, or occur again."""
     if not _distinct(instances):
         return [0] * len(instances)
-    cosines = numbers(instances[0].header, "ImageOrientationPatient")
-    normal = np.cross(cosines[:3], cosines[3:])
-    along = [float(np.dot(numbers(i.header, "ImagePositionPatient"), normal)) for i in instances]
-    rank = np.argsort(np.argsort(along))
+    rank = np.argsort(np.argsort(_along(instances)))
     halves = [
         [
             number(i.header, "InstanceNumber") or 0
