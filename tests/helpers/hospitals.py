@@ -31,7 +31,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def until(what: Callable[[], bool], seconds: float = 180) -> None:
+def until(what: Callable[[], bool], seconds: float = 600) -> None:
     end = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < end, f"not so after {seconds} s"
@@ -114,7 +114,7 @@ class Hospitals:
             "--out",
             str(out),
             "--patience",
-            "120",
+            "600",
         ]
         with (self.root / "submit.out").open("ab") as told:
             self.submitted.append(subprocess.Popen(command, stdout=told, stderr=told))

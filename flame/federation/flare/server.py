@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nvflare.collab import collab
+from nvflare.collab.api.exceptions import RunAborted
 
 from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
@@ -95,6 +96,10 @@ class FlareServer:
         except FlameError as error:
             final = isinstance(error, BadInput) or bool(calls and calls.refused)
             _failed(run, str(error), final)
+            raise
+        except RunAborted:
+            why = "NVIDIA FLARE ended the job, as it does when the process of a site dies"
+            _failed(run, why, False)
             raise
         except Exception as error:
             kind = getattr(error, "strerror", None) or type(error).__name__

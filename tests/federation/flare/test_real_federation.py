@@ -22,6 +22,10 @@ from flame.pipelines import monitor, train
 from tests.helpers.hospitals import PERSON, SITES, Cable, Hospitals, until
 
 pytestmark = pytest.mark.flare
+LONGEST_S = 900
+"""Wall time after which a run counts as hanging; on a busy machine it takes minutes."""
+WENT_ON = "; going on from the last round"
+"""End of the message, whoever notices the loss first: FLAME's heartbeat or NVIDIA FLARE."""
 DIES_SENDING = """
 import os, signal
 from pathlib import Path
@@ -114,7 +118,7 @@ def test_two_hospitals(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -
     config = settings(toy, 3)
     hospitals.start("server", *SITES)
     submitted = hospitals.submit(config, tmp_path / "run")
-    assert submitted.wait(240) == 0, hospitals.said()
+    assert submitted.wait(LONGEST_S) == 0, hospitals.said()
     same_as_in_process(config, tmp_path / "run", tmp_path / "here")
     watched = (hospitals.root / "server.out").read_text()
     assert "federated.seed-0.all, round 3: loss a 0." in watched
@@ -152,7 +156,7 @@ def test_peer_to_peer_the_server_passes_on_what_it_cannot_read(
     hospitals.start("server", changed=SPY.format(frames=frames))
     hospitals.start(*SITES, changed=KEEPS)
     submitted = hospitals.submit(config, tmp_path / "run")
-    assert submitted.wait(300) == 0, hospitals.said()
+    assert submitted.wait(LONGEST_S) == 0, hospitals.said()
     assert not list((tmp_path / "run").rglob("*.npz"))
     assert not list(hospitals.kit("server").rglob("*.npz"))
     train.run(config, tmp_path / "here")
@@ -188,7 +192,7 @@ def test_a_peer_that_dies_is_missed_once_and_goes_on_when_it_is_back(
     hospitals.kill("b")
     until(lambda: "site b was lost" in hospitals.said())
     hospitals.start("b")
-    assert submitted.wait(400) == 0, hospitals.said()
+    assert submitted.wait(LONGEST_S) == 0, hospitals.said()
     for name in SITES:
         (own,) = (hospitals.kit(name) / "flame-runs").iterdir()
         for training in flare_plan(config, alone=True):
@@ -206,7 +210,7 @@ class TestFaults:
         submitted = hospitals.submit(config, out)
         until(lambda: hospitals.rounds() >= 8)
         fault()
-        assert submitted.wait(300) == 0, hospitals.said()
+        assert submitted.wait(LONGEST_S) == 0, hospitals.said()
         same_as_in_process(config, out, out.parent / "here")
 
     def test_the_process_of_a_job_dies_at_one_site(
@@ -218,7 +222,7 @@ class TestFaults:
             tmp_path / "run",
             lambda: hospitals.job_process("b").kill(),
         )
-        assert "site b was silent for 5 s; going on from the last round" in hospitals.said()
+        assert WENT_ON in hospitals.said()
 
     def test_a_site_dies_with_its_answer_ready(
         self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
@@ -227,9 +231,9 @@ class TestFaults:
         hospitals.start("server", "a")
         hospitals.start("b", changed=DIES_SENDING.format(died=died))
         submitted = hospitals.submit(settings(toy, 6), tmp_path / "run")
-        assert submitted.wait(300) == 0, hospitals.said()
+        assert submitted.wait(LONGEST_S) == 0, hospitals.said()
         assert died.exists()
-        assert "site b was silent for 5 s; going on from the last round" in hospitals.said()
+        assert WENT_ON in hospitals.said()
         same_as_in_process(settings(toy, 6), tmp_path / "run", tmp_path / "here")
 
     def test_a_site_dies_and_comes_back(
@@ -294,7 +298,7 @@ class TestFaults:
         self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
     ) -> None:
         config = settings(toy, 300)
-        federation = replace(config.federation, min_available_sites=1, heartbeat_timeout_s=3.0)
+        federation = replace(config.federation, min_available_sites=1, heartbeat_timeout_s=10.0)
         config = replace(config, federation=federation)
         hospitals.start("server", *SITES)
         submitted = hospitals.submit(config, tmp_path / "run")
@@ -308,7 +312,7 @@ class TestFaults:
         assert found is not None
         lost = [row for row in found.history if row["lost"]]
         assert {row["site"] for row in lost} == {"b"}
-        assert lost[0]["lost"] == "was silent for 3 s"
+        assert lost[0]["lost"] == "was silent for 10 s"
         both = [row["round"] for row in found.history if row["site"] == "a"]
         assert both == list(range(1, len(both) + 1))
 
@@ -318,7 +322,7 @@ class TestFaults:
         (hospitals.kit("b") / "sent.log").symlink_to("/dev/full")
         hospitals.start("server", *SITES)
         submitted = hospitals.submit(settings(toy, 3), tmp_path / "run")
-        assert submitted.wait(120) == 1
+        assert submitted.wait(LONGEST_S) == 1
         assert "going on" not in hospitals.said()  # another job would end alike
         assert "site b cannot write its audit log, so it sends nothing" in hospitals.said()
 
@@ -333,7 +337,7 @@ class TestFaults:
         full.touch()
         until(lambda: "failed (No space left on device); going on" in hospitals.said())
         full.unlink()
-        assert submitted.wait(300) == 0, hospitals.said()
+        assert submitted.wait(LONGEST_S) == 0, hospitals.said()
         same_as_in_process(settings(toy, 12), tmp_path / "run", tmp_path / "here")
 
     def test_another_version_is_refused(
@@ -342,7 +346,7 @@ class TestFaults:
         hospitals.start("server", "a")
         hospitals.start("b", changed="import flame\nflame.__version__ = '0.0.1'\n")
         submitted = hospitals.submit(settings(toy, 3), tmp_path / "run")
-        assert submitted.wait(120) == 1
+        assert submitted.wait(LONGEST_S) == 1
         assert "site b runs FLAME 0.0.1, not" in hospitals.said()
         assert "going on" not in hospitals.said()
 
@@ -357,7 +361,7 @@ class TestFaults:
         config = replace(config, federation=replace(config.federation, min_available_sites=1))
         hospitals.start("server", "a")
         hospitals.start("b", changed=SENDS.format(changed=changed))
-        assert hospitals.submit(config, tmp_path / "run").wait(240) == 1
+        assert hospitals.submit(config, tmp_path / "run").wait(LONGEST_S) == 1
         # The training without a has nobody to go on with: it ends the run, in words.
         told = f"round 1 of federated-without-a.seed-0.all: site b sent weights {why}"
         assert told in hospitals.said()
@@ -374,7 +378,7 @@ class TestFaults:
         config = replace(config, federation=limited)
         hospitals.start("server", "a")
         hospitals.start("b", changed=SENDS.format(changed="w * 1e6"))
-        assert hospitals.submit(config, tmp_path / "run").wait(240) == 0, hospitals.said()
+        assert hospitals.submit(config, tmp_path / "run").wait(LONGEST_S) == 0, hospitals.said()
         found = finished(tmp_path / "run", "federated.seed-0.all").state.weights
         start = open_task(config).initial_weights(
             open_task(config).patients(load_cohort(replace(config, data=toy.data), "a")), 0
