@@ -20,7 +20,7 @@ from flame.preprocessing.cohort.tables import refused_rows, write_tables
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.report import write_quality_report
 from flame.preprocessing.quality.reviews import read_decisions, unmatched
-from flame.preprocessing.session import preprocess_study, remove_stale
+from flame.preprocessing.session import preprocess_patient, remove_stale
 from flame.preprocessing.studies import Context, find_studies
 from flame.preprocessing.study import Study, StudyResult
 
@@ -142,7 +142,7 @@ def run_studies(
     scheduler: str | None,
     progress: Callable[[int, int], None],
 ) -> list[StudyResult]:
-    """Preprocess days in parallel; remove sessions of other days.
+    """Preprocess patients in parallel; remove sessions of other days.
 
     Args:
         out: folder of BIDS derivatives.
@@ -154,17 +154,20 @@ def run_studies(
         progress: called with days done and the total.
 
     Returns:
-        One result per day, in order of ``studies``.
+        One result per day, patient by patient in order of ``studies``.
 
     Raises:
         FlameError: a working process was killed.
     """
     (out / "participants.tsv").unlink(missing_ok=True)  # its absence marks an unfinished cohort
     remove_stale(out, studies)
-    work = [(out.resolve(), study, stages.resolved(), key) for study in studies]
-    results = []
-    for result in in_parallel(preprocess_study, work, jobs, scheduler):
-        results.append(result)
+    patients: dict[str, list[Study]] = {}
+    for study in studies:
+        patients.setdefault(study.subject, []).append(study)
+    work = [(out.resolve(), days, stages.resolved(), key) for days in patients.values()]
+    results: list[StudyResult] = []
+    for days in in_parallel(preprocess_patient, work, jobs, scheduler):
+        results += days
         progress(len(results), len(studies))
     return results
 

@@ -1,6 +1,6 @@
 """Parameters of preprocessing, and the stages that they select."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +9,7 @@ import tomli_w
 from annotated_types import Ge, Le
 
 from flame.core.config import Rule, Section
+from flame.core.imaging import Sequence
 from flame.core.registry import nearest
 from flame.io.tumour_masks import CONVENTIONS
 from flame.preprocessing.stages.atlas_registration import MNI152, atlas_registration
@@ -17,8 +18,9 @@ from flame.preprocessing.stages.brain_extraction import brain_extraction
 from flame.preprocessing.stages.coregistration import coregistration
 from flame.preprocessing.stages.linear_registration import Kind
 from flame.preprocessing.stages.nyul import nyul, read_scales
+from flame.preprocessing.stages.patient_registration import ReferenceDay, patient_registration
 from flame.preprocessing.stages.resampling import resampling
-from flame.preprocessing.stages.stage import STAGES, Place, Stage
+from flame.preprocessing.stages.stage import STAGES, T1_WEIGHTED, Place, Stage
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,19 @@ class StageConfig(Section):
         return tomli_w.dumps(values)
 
 
-def stages(config: StageConfig, mask: str = "") -> list[Stage]:
+def stages(
+    config: StageConfig,
+    mask: str = "",
+    day: ReferenceDay | None = None,
+    sequences: Iterable[Sequence] = T1_WEIGHTED,
+) -> list[Stage]:
     """Build the stages that preprocess structural MRI.
 
     Args:
         config: parameters of the stages.
         mask: path of a supplied brain mask of the day; empty: none.
+        day: day of the patient to which the day is registered; None: the template alone.
+        sequences: sequences of the day.
 
     Returns:
         Stages in the order in which they run.
@@ -106,12 +115,14 @@ def stages(config: StageConfig, mask: str = "") -> list[Stage]:
     """
     template = {"path": config.template, "space": config.space}
     bias = [] if config.bias_field == "none" else [bias_field(config.bias_field)]
+    lender = None if set(T1_WEIGHTED) & set(sequences) else day
     scales = read_scales(Path(config.landmarks)) if config.landmarks else None
     chain = [
         *bias,
         coregistration(config.registration),
-        brain_extraction(config.brain, mask),
-        atlas_registration(method=config.registration, kind=config.atlas_fit, **template),
+        brain_extraction(config.brain, mask, lender),
+        patient_registration(day, config.registration),
+        atlas_registration(method=config.registration, kind=config.atlas_fit, day=day, **template),
         resampling(config.spacing, **template),
         nyul(scales) if scales else STAGES[config.intensity](),
         *(STAGES[name]() for name in config.extra),

@@ -13,7 +13,7 @@ from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
 from flame.core.version import __version__
 from flame.io.bids import SessionFiles, session_folder, session_sidecar, write_session
-from flame.io.dicom.sources import read_source, source_layout, source_paths
+from flame.io.dicom.sources import read_source
 from flame.io.tumour_masks import CORE
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.quality.checks import (
@@ -27,16 +27,48 @@ from flame.preprocessing.quality.checks import (
 )
 from flame.preprocessing.quality.thumbnails import picture, upright
 from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan, planned_maps
+from flame.preprocessing.reference_day import CACHE, cache_folder, images_hash, reference_day
 from flame.preprocessing.stages.atlas_registration import template
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
-from flame.preprocessing.stages.stage import Place, Stage, reference
+from flame.preprocessing.stages.patient_registration import ReferenceDay
+from flame.preprocessing.stages.stage import T1_WEIGHTED, Place, Stage, reference
 from flame.preprocessing.study import NAN, Study, StudyResult
 
-CACHE = ".cache"
-"""Folder of the estimates of stages, in the output folder."""
+
+def preprocess_patient(
+    out: Path, studies: list[Study], config: StageConfig, key: bytes
+) -> list[StudyResult]:
+    """Preprocess all days of one patient.
+
+    The earliest day that passes its checks is the reference day, onto which the others are moved.
+    Days without T1 and T1C are tried last.
+
+    Args:
+        out: output folder of preprocessing.
+        studies: days of the patient.
+        config: parameters of the stages.
+        key: secret key of the pseudonyms.
+
+    Returns:
+        Result of each day, in order of ``studies``.
+
+    Raises:
+        FlameError: an error that does not concern one day alone, such as wrong use.
+        OSError: a file cannot be written, as when the disk is full.
+    """
+    results: dict[str, StudyResult] = {}
+    day: ReferenceDay | None = None
+    for study in sorted(studies, key=lambda s: (not set(T1_WEIGHTED) & set(s.series), s.day)):
+        result = preprocess_study(out, study, config, key, day)
+        results[study.session] = result
+        if day is None and result.status != "failed":
+            day = reference_day(out, study, config, key)
+    return [results[s.session] for s in studies]
 
 
-def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -> StudyResult:
+def preprocess_study(
+    out: Path, study: Study, config: StageConfig, key: bytes, day: ReferenceDay | None = None
+) -> StudyResult:
     """Run all stages and write the session, unless it exists already from the same input.
 
     Estimates of stages whose input and parameters are unchanged are read from the cache. An older
@@ -47,6 +79,8 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
         study: day to preprocess.
         config: parameters of the stages.
         key: secret key of the pseudonyms, which also keys the hash of the input.
+        day: reference day of the patient, onto which the day is moved; None: the day is registered
+            to the template by itself.
 
     Returns:
         Result of the day; its note gives the reason of a failure.
@@ -56,14 +90,12 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
         OSError: a file cannot be written, as when the disk is full.
     """
     planned = study.planned.paths
-    paths = [p for source in study.series.values() for p in source_paths(source)]
-    order = [f"{n} {source_layout(source)}" for n, source in study.series.items()]
     result = _Outcome(study)
     folder = session_folder(out, study.subject, study.session)
     try:
-        images = content_hash(paths, key.hex(), *order)
+        images = images_hash(study, key)
         plans = content_hash(planned, *_text(study.planned))
-        chain = stages(config, study.mask)
+        chain = stages(config, study.mask, day, study.series)
     except OSError as error:  # a missing file fails only its own day
         shutil.rmtree(folder, ignore_errors=True)
         return result.of("failed", [], "a file of this day cannot be read", str(error.filename))
@@ -81,7 +113,7 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
         if known and known.get("InputHash") == identity:
             return result.of("skipped", [Check(**c) for c in known["Checks"]], known["Note"])
         shutil.rmtree(folder, ignore_errors=True)
-        cache = EstimateCache(out / CACHE / study.subject / study.session, keys)
+        cache = EstimateCache(cache_folder(out, study), keys)
         with threadpool_limits(1):  # sums over threads differ in their last bits
             files, checks = _run(study, config, chain, cache)
     except UnreadableImage as error:
@@ -102,6 +134,8 @@ def preprocess_study(out: Path, study: Study, config: StageConfig, key: bytes) -
     sidecar = {
         "SourceSeries": list(study.sources),
         "InputHash": identity,
+        "AtlasKey": keys["atlas_registration"],
+        "ReferenceSession": day.session if day else study.session,
         "FlameVersion": __version__,
         "Day": study.day,
         "Note": note,
@@ -120,7 +154,7 @@ def remove_stale(out: Path, studies: list[Study]) -> None:
         studies: days whose sessions stay.
     """
     wanted = {session_folder(out, s.subject, s.session) for s in studies}
-    cached = {out / CACHE / s.subject / s.session for s in studies}
+    cached = {cache_folder(out, s) for s in studies}
     for folder in [*out.glob("sub-*/ses-*"), *out.glob(f"{CACHE}/*/*")]:
         if folder not in wanted | cached:
             shutil.rmtree(folder)

@@ -17,6 +17,7 @@ from flame.core.files import content_hash
 from flame.core.imaging import LabelMap
 from flame.preprocessing.stages.interpolation import coarse_grid, resample, resample_labels
 from flame.preprocessing.stages.linear_registration import Kind
+from flame.preprocessing.stages.patient_registration import ReferenceDay
 from flame.preprocessing.stages.registration import REGISTRATIONS
 from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage, brain_of, reference
 
@@ -166,17 +167,23 @@ def overlap(brain: LabelMap, atlas: Template) -> float:
 
 @STAGES.register("atlas_registration")
 def atlas_registration(
-    path: str = "", space: str = MNI152, method: str = "flame", kind: Kind = "affine"
+    path: str = "",
+    space: str = MNI152,
+    method: str = "flame",
+    kind: Kind = "affine",
+    day: ReferenceDay | None = None,
 ) -> Stage:
     """Build the stage that moves all scans and the brain mask into the world of a template.
 
-    The masked reference scan is registered to the template. Only affines change.
+    The masked reference scan is registered to the template. A day that was moved onto a reference
+    day before takes over its matrix. Only affines change.
 
     Args:
         path: NIfTI file of a skull-stripped T1; empty: MNI ICBM 2009a symmetric.
         space: name of the template in BIDS file names.
         method: name in REGISTRATIONS.
         kind: affine (12 parameters), or rigid as in BraTS (6 parameters).
+        day: reference day onto which the day was moved; None: the day itself is registered.
 
     Returns:
         Stage whose estimate is the RAS+ matrix (4, 4) in mm from the day's world to the template's.
@@ -188,6 +195,8 @@ def atlas_registration(
 
     def estimate(timepoint: Timepoint) -> Estimate:
         inside = brain_of(timepoint, "atlas registration")
+        if day is not None:
+            return {"matrix": day.load()[1]}
         atlas = template(path, space)
         scan = reference(timepoint)
         stripped = np.where(inside, scan.voxels, 0).astype(np.float32)
@@ -205,5 +214,5 @@ def atlas_registration(
 
     digest = template(path, space).digest
     parameters = {"template": digest, "method": method, "kind": kind}
-    needs = ("bias_field", "brain_extraction")
+    needs = ("bias_field", "coregistration", "brain_extraction", "patient_registration")
     return Stage("atlas_registration", apply, Place.TEMPLATE, estimate, parameters, needs)

@@ -20,13 +20,23 @@ from flame.preprocessing.stages.atlas_brain import atlas_brain
 from flame.preprocessing.stages.deepbet_brain import deepbet_brain
 from flame.preprocessing.stages.hd_bet_brain import hd_bet_brain
 from flame.preprocessing.stages.interpolation import resample_labels
-from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage, reference
+from flame.preprocessing.stages.patient_registration import ReferenceDay, to_reference_day
+from flame.preprocessing.stages.stage import (
+    STAGES,
+    T1_WEIGHTED,
+    Estimate,
+    Place,
+    Stage,
+    reference,
+)
 
 BRAIN_METHODS: Registry[Callable[[Scan], NDArray[np.bool_]]] = Registry("brain method")
 """Methods that return the brain (x, y, z) of a whole-head scan, by name."""
 BRAIN_METHODS.register("deepbet")(deepbet_brain)
 BRAIN_METHODS.register("hd-bet")(hd_bet_brain)
 BRAIN_METHODS.register("atlas")(atlas_brain)
+_ONLY_T1 = ("deepbet",)
+"""Methods that know T1 and T1C only."""
 
 _EMPTY_BACKGROUND = 0.4
 """Share of voxels at the lowest value from which an image counts as skull-stripped."""
@@ -58,15 +68,19 @@ def stripped_brain(scan: Scan) -> NDArray[np.bool_] | None:
 
 
 @STAGES.register("brain_extraction")
-def brain_extraction(method: str = "deepbet", mask: str = "") -> Stage:
+def brain_extraction(
+    method: str = "deepbet", mask: str = "", day: ReferenceDay | None = None
+) -> Stage:
     """Build the stage that finds the brain on the reference scan, without masking the scans.
 
-    The mask of a skull-stripped scan follows from its background, without ``method``.
+    The mask of a skull-stripped scan follows from its background, without ``method``. A day without
+    T1 and T1C takes over the brain of the reference day if ``method`` knows no other sequence.
 
     Args:
         method: name in BRAIN_METHODS.
         mask: NIfTI mask in the reference scan's world space, used instead of ``method``; empty:
             none.
+        day: reference day of a patient, for a day without T1 and T1C; None: there is none.
 
     Returns:
         Stage whose estimate is the brain mask (x, y, z) on the reference scan's grid.
@@ -81,7 +95,10 @@ def brain_extraction(method: str = "deepbet", mask: str = "") -> Stage:
         if mask:
             return {"brain": _supplied(Path(mask), scan)}
         inside = stripped_brain(scan)
-        inside = find_brain(scan) if inside is None else inside
+        if inside is None and method in _ONLY_T1 and scan.sequence not in T1_WEIGHTED:
+            inside = _borrowed(day, timepoint, method)
+        elif inside is None:
+            inside = find_brain(scan)
         if not inside.any():
             raise StageFailed("brain extraction found no brain in the image")
         return {"brain": inside.astype(np.uint8)}
@@ -91,9 +108,27 @@ def brain_extraction(method: str = "deepbet", mask: str = "") -> Stage:
         brain = LabelMap(arrays["brain"], reference(timepoint).affine)
         return replace(timepoint, scans=scans, brain=brain)
 
-    source = content_hash([Path(mask)]) if mask else method
+    parameters = {"method": content_hash([Path(mask)]) if mask else method}
+    if day is not None:
+        parameters["reference_day"] = day.key
     needs = ("bias_field",)
-    return Stage("brain_extraction", apply, Place.BRAIN, estimate, {"method": source}, needs)
+    return Stage("brain_extraction", apply, Place.BRAIN, estimate, parameters, needs)
+
+
+def _borrowed(day: ReferenceDay | None, timepoint: Timepoint, method: str) -> NDArray[np.bool_]:
+    """Return the brain of the reference day on the grid of another day's reference scan."""
+    scan = reference(timepoint)
+    if day is None:
+        raise StageFailed(
+            f"the day has only {', '.join(timepoint.scans)}, and {method} finds the brain on T1 "
+            "and T1C: add such a series, give a mask with --masks, use brain=hd-bet, or exclude "
+            "the day"
+        )
+    target, _ = day.load()
+    assert target.brain is not None
+    matrix = to_reference_day(target, timepoint)
+    moved = replace(target.brain, affine=np.linalg.inv(matrix) @ target.brain.affine)
+    return resample_labels(moved, scan.affine, scan.voxels.shape).voxels > 0
 
 
 def _supplied(path: Path, scan: Scan) -> NDArray[np.uint8]:

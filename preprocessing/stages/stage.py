@@ -31,11 +31,13 @@ class Place(IntEnum):
     """Moves the scans of a day onto one another; only affines change."""
     BRAIN = 3
     """Finds the brain."""
-    TEMPLATE = 4
+    PATIENT = 4
+    """Moves a later day onto the reference day of its patient; only affines change."""
+    TEMPLATE = 5
     """Moves everything into the world of the template; only affines change."""
-    GRID = 5
+    GRID = 6
     """Resamples everything to the template's grid."""
-    INTENSITY = 6
+    INTENSITY = 7
     """Changes values on the template's grid."""
 
 
@@ -76,6 +78,12 @@ STAGES: Registry[Callable[..., Stage]] = Registry("preprocessing stage")
 """Factories of stages by name; each takes the parameters and returns the stage."""
 
 
+T1_WEIGHTED = (Sequence.T1C, Sequence.T1)
+"""Sequences that show anatomy as the template does."""
+REFERENCE_ORDER = (*T1_WEIGHTED, Sequence.FLAIR, Sequence.T2)
+"""Sequences in the order in which they serve as the reference scan of a day."""
+
+
 def reference(timepoint: Timepoint) -> Scan:
     """Choose the reference scan, to which the others are aligned.
 
@@ -83,18 +91,15 @@ def reference(timepoint: Timepoint) -> Scan:
         timepoint: day with scans.
 
     Returns:
-        T1C if the day has one, else T1.
+        T1C if the day has one, else T1, FLAIR or T2.
 
     Raises:
-        StageFailed: the day has neither.
+        StageFailed: the day has no scan.
     """
-    for sequence in (Sequence.T1C, Sequence.T1):
+    for sequence in REFERENCE_ORDER:
         if sequence in timepoint.scans:
             return timepoint.scans[sequence]
-    raise StageFailed(
-        f"the day has only {', '.join(timepoint.scans) or 'no scan'}: T1 or T1C is needed to find "
-        "the brain; add the series or exclude the day"
-    )
+    raise StageFailed("the day has no scan; add a series or exclude the day")
 
 
 def brain_of(timepoint: Timepoint, stage: str) -> NDArray[np.bool_]:

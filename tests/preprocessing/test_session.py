@@ -47,7 +47,7 @@ def test_a_failed_stage_leaves_not_even_an_older_session(
 ) -> None:
     older = session_folder(tmp_path / "bids", study.subject, study.session)
     older.mkdir(parents=True)
-    monkeypatch.setattr(session, "stages", lambda config, mask: [failing(error)])
+    monkeypatch.setattr(session, "stages", lambda *given: [failing(error)])
     result = preprocess_study(tmp_path / "bids", study, CONFIG, KEY)
     assert result.status == "failed"
     assert result.quality == "fail"
