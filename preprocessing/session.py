@@ -219,7 +219,7 @@ def _run(
     tumour = regions.pop(CORE, None)
     timepoint = replace(timepoint, tumour=tumour, regions=regions, dose=dose)
     checks += final_checks(timepoint, template(config.template, config.space))
-    whole = replace(whole, tumour=tumour)
+    whole = replace(whole, tumour=tumour, regions=regions, dose=dose)
     _stop_at_failure(study, checks, whole)
     native = None
     if config.native:

@@ -19,6 +19,7 @@ from flame.preprocessing.quality.checks import (
     MIN_TARGET_INSIDE,
 )
 from flame.preprocessing.quality.reviews import Decision, Key, decision
+from flame.preprocessing.quality.thumbnails import OUTLINES
 from flame.preprocessing.study import StudyResult
 
 _MEASURES = ("brain_ml", "atlas_dice", "brain_at_border", "target_inside_brain")
@@ -110,6 +111,7 @@ def write_quality_report(
         counts=Counter(r.result.quality for r in rows),
         measures=[m for m in _MEASURES if m in shown],
         limits=_LIMITS,
+        outlines=OUTLINES,
         overview=[plot for m in _MEASURES if (plot := _overview(m, rows))],
     )
     write_text(out / "quality.html", html)

@@ -1,13 +1,16 @@
 """Pictures of days: columns of sequences, outlines of brain and tumour, the right way up."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from flame.core.cohort import Timepoint
-from flame.core.imaging import LabelMap, Scan, Sequence
-from flame.preprocessing.quality.thumbnails import picture, upright
+from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
+from flame.io.tumour_masks import WHOLE
+from flame.preprocessing.quality.thumbnails import DOSES, REGIONS, picture, upright
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 SIDE = 60
@@ -38,19 +41,62 @@ def is_red(image: np.ndarray) -> np.ndarray:
 def test_one_column_a_sequence_and_three_planes() -> None:
     image = pixels(picture(day()))
     height, width, _ = image.shape
-    assert height == 3 * width / 2  # three rows and two columns of square tiles
+    heading = height - 3 * width / 2  # three rows and two columns of square tiles
+    assert 10 < heading < 30
+    assert (image[: int(heading)] > 200).any()  # the names of the sequences
+
+
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, 1), (-1, -1, 1), (1, 1, -1)])
+def test_the_right_of_the_patient_is_on_the_left(flips: tuple[int, int, int]) -> None:
+    """However the grid runs: the world says where the patient's right, front and head are."""
+    affine = np.diag([2.0 * f for f in flips] + [1.0])
+    affine[:3, 3] = [-2.0 * f * SIDE / 2 for f in flips]
+    world = np.moveaxis(np.indices((SIDE,) * 3), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    brain = (np.linalg.norm(world, axis=-1) < 40).astype(np.uint8)
+    bright = np.where(brain, 10.0, 0) + 90 * ((world > -6).all(axis=-1) & (brain > 0))
+    scan = Scan(bright.astype(np.float32), affine, Sequence.T1)
+    image = pixels(picture(Timepoint(0, {Sequence.T1: scan}, LabelMap(brain, affine))))
+    tile = image.shape[1]
+    top = image.shape[0] - 3 * tile
+    half = tile // 2
+    # The bright eighth is right, front and up, and reaches past the middle.
+    for row in range(3):
+        shown = image[top + row * tile : top + (row + 1) * tile, :, 1]
+        assert shown[30:half, 30:half].mean() > 2 * shown[half + 9 : -30, half + 9 : -30].mean()
+
+
+def test_dose_and_regions_are_outlined() -> None:
+    whole = day(ball(4, 30, 30, 30))
+    dose = np.where(ball(14, 30, 30, 30).voxels > 0, 60.0, 0).astype(np.float32)
+    plain = pixels(picture(whole))
+    drawn = pixels(
+        picture(
+            replace(
+                whole,
+                dose=DoseMap(dose, AFFINE, False),
+                regions={WHOLE: ball(9, 30, 30, 30)},
+            )
+        )
+    )
+
+    def count(image: np.ndarray, colour: tuple[int, int, int]) -> int:
+        return int((np.abs(image - np.array(colour)).max(axis=-1) < 60).sum())
+
+    for colour in (DOSES[0.5], REGIONS[WHOLE]):
+        assert count(drawn, colour) > count(plain, colour) + 100
 
 
 def test_the_head_stands_upright() -> None:
     image = pixels(picture(day()))
     tile = image.shape[1] // 2
-    coronal = image[tile : 2 * tile, :tile].sum(axis=-1)
+    top = image.shape[0] - 3 * tile + tile
+    coronal = image[top : top + tile, :tile].sum(axis=-1)
     assert coronal[: tile // 2].mean() > coronal[tile // 2 :].mean()
 
 
 def test_only_a_tumour_is_outlined_in_red() -> None:
-    assert not is_red(pixels(picture(day()))).any()
-    assert is_red(pixels(picture(day(ball(6, 30, 30, 30))))).sum() > 50
+    without = is_red(pixels(picture(day()))).sum()  # the edge of yellow on black
+    assert is_red(pixels(picture(day(ball(6, 30, 30, 30))))).sum() > without + 50
 
 
 def test_an_oblique_scan_is_turned_along_the_axes_of_the_world() -> None:
