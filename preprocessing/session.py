@@ -1,6 +1,7 @@
 """Preprocessing of one imaging day of one patient, written as a BIDS session."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from flame.core.cohort import Timepoint
 from flame.core.error_log import log_error
 from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
+from flame.core.imaging import LabelMap, Sequence
 from flame.core.version import __version__
 from flame.io.bids import SessionFiles, session_folder, session_sidecar, write_session
 from flame.io.dicom.sources import read_source
@@ -30,8 +32,10 @@ from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan, planned_maps
 from flame.preprocessing.reference_day import CACHE, cache_folder, images_hash, reference_day
 from flame.preprocessing.stages.atlas_registration import template
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
+from flame.preprocessing.stages.interpolation import resample_labels
+from flame.preprocessing.stages.linear_registration import Matrix
 from flame.preprocessing.stages.patient_registration import ReferenceDay
-from flame.preprocessing.stages.stage import T1_WEIGHTED, Place, Stage, reference
+from flame.preprocessing.stages.stage import T1_WEIGHTED, Place, Stage
 from flame.preprocessing.study import NAN, Study, StudyResult
 
 
@@ -221,12 +225,27 @@ def _run(
     checks += final_checks(timepoint, template(config.template, config.space))
     whole = replace(whole, tumour=tumour, regions=regions, dose=dose)
     _stop_at_failure(study, checks, whole)
-    native = None
+    files = SessionFiles(timepoint, moves, picture=picture(whole), notes=notes)
     if config.native:
-        brain = before.brain
-        assert brain is not None
-        native = replace(corrected, brain=replace(brain, affine=reference(first).affine))
-    return SessionFiles(timepoint, moves, native, picture(whole), notes), checks
+        brains = _own_brains(before, first, moves)
+        files = replace(files, native=corrected.scans, native_brains=brains)
+    return files, checks
+
+
+def _own_brains(
+    before: Timepoint, first: Timepoint, moves: Mapping[Sequence, Matrix]
+) -> dict[Sequence, LabelMap]:
+    """Return the brain mask on the grid of each scan, carried there by its own movement.
+
+    Headers of two scans can disagree by centimetres, so one mask does not fit them all.
+    """
+    assert before.brain is not None
+    brains = {}
+    for sequence, scan in first.scans.items():
+        back = np.linalg.inv(moves[sequence])
+        moved = replace(before.brain, affine=back @ before.brain.affine)
+        brains[sequence] = resample_labels(moved, scan.affine, scan.voxels.shape)
+    return brains
 
 
 def _text(planned: RadiotherapyPlan) -> list[str]:

@@ -30,6 +30,8 @@ _NAMES = {
 _NATIVE = "orig"
 """Name of the space of files on the scan's own grid."""
 _BRAIN = "desc-brain_mask"
+_OWN_BRAIN = "desc-brain{}_mask"
+"""Name of the brain mask on a scan's own grid, by the suffix of the scan."""
 _TUMOUR = "label-GTV_mask"
 _DOSE = "dose"
 _REGION = "label-{}_mask"
@@ -67,14 +69,16 @@ class SessionFiles:
         timepoint: images, masks and dose in the template space.
         moves: (4, 4) RAS+ matrices in mm by sequence, from the scan's own world space to that of
             ``timepoint``.
-        native: corrected scans on their own grids; None: not written.
+        native: corrected scans on their own grids; empty: not written.
+        native_brains: brain mask of each of these scans, on its grid.
         picture: JPEG with slices; empty: not written.
         notes: parts that were left out, each with its reason.
     """
 
     timepoint: Timepoint
     moves: Mapping[Sequence, NDArray[np.float64]] = field(default_factory=dict)
-    native: Timepoint | None = None
+    native: Mapping[Sequence, Scan] = field(default_factory=dict)
+    native_brains: Mapping[Sequence, LabelMap] = field(default_factory=dict)
     picture: bytes = b""
     notes: list[str] = field(default_factory=list)
 
@@ -136,8 +140,11 @@ def write_session(
     try:
         stem.parent.mkdir(parents=True)
         _write_images(f"{stem}", files.timepoint, space, sidecar)
-        if files.native is not None:
-            _write_images(f"{stem}", files.native, _NATIVE, sidecar)
+        _write_scans(f"{stem}", files.native, _NATIVE, sidecar)
+        for sequence, mask in files.native_brains.items():
+            agent, suffix = _NAMES[sequence]
+            name = f"{stem}{agent}space-{_NATIVE}_{_OWN_BRAIN.format(suffix)}"
+            _save(name, mask.voxels, mask.affine, {**sidecar, "Type": "Brain"})
         for sequence, move in files.moves.items():
             name = f"{stem}from-{sequence}_to-{space}_mode-image_xfm.txt"
             Path(name).write_text(itk_text(move))
@@ -150,8 +157,10 @@ def write_session(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_images(stem: str, timepoint: Timepoint, space: str, sidecar: Mapping[str, Any]) -> None:
-    for sequence, scan in timepoint.scans.items():
+def _write_scans(
+    stem: str, scans: Mapping[Sequence, Scan], space: str, sidecar: Mapping[str, Any]
+) -> None:
+    for sequence, scan in scans.items():
         agent, suffix = _NAMES[sequence]
         meta = {
             **sidecar,
@@ -161,6 +170,10 @@ def _write_images(stem: str, timepoint: Timepoint, space: str, sidecar: Mapping[
         }
         name = f"{stem}{agent}space-{space}_desc-preproc_{suffix}"
         _save(name, scan.voxels, scan.affine, meta)
+
+
+def _write_images(stem: str, timepoint: Timepoint, space: str, sidecar: Mapping[str, Any]) -> None:
+    _write_scans(stem, timepoint.scans, space, sidecar)
     if timepoint.brain is not None:
         meta = {**sidecar, "Type": "Brain"}
         _save(f"{stem}space-{space}_{_BRAIN}", timepoint.brain.voxels, timepoint.brain.affine, meta)

@@ -71,7 +71,7 @@ def patient_registration(day: ReferenceDay | None = None, method: str = "flame")
         return replace(timepoint, scans=scans, brain=brain)
 
     parameters = {"method": method, "reference_day": day.key if day else ""}
-    needs = ("bias_field", "coregistration", "brain_extraction")
+    needs = ("bias_field", "coregistration")
     made = estimate if day else nothing
     return Stage("patient_registration", apply, Place.PATIENT, made, parameters, needs)
 

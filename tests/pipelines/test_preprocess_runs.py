@@ -21,7 +21,13 @@ from flame.preprocessing.cohort.cohort import at_spacing, read_cohort
 from flame.preprocessing.config import StageConfig
 from tests.helpers.preprocess_config import preprocess_config
 
-STAGES = ("bias_field", "coregistration", "brain_extraction", "atlas_registration")
+STAGES = (
+    "bias_field",
+    "coregistration",
+    "brain_extraction",
+    "patient_registration",
+    "atlas_registration",
+)
 
 
 def cached(out: Path) -> dict[str, int]:
@@ -42,7 +48,7 @@ def redone(before: dict[str, int], after: dict[str, int]) -> set[str]:
     [
         ({"spacing": 4.0}, set()),
         ({"intensity": "percentile"}, set()),
-        ({"brain": "atlas"}, {"brain_extraction", "atlas_registration"}),
+        ({"brain": "atlas"}, set(STAGES[2:])),
         ({"bias_field": "none"}, set(STAGES) - {"bias_field"}),
     ],
 )
@@ -228,7 +234,7 @@ def test_treatments_and_masks_from_tables_and_folders(copied: Path, derivatives:
     day = next(p.name for p in sorted((centre / "dicom/SIM-1-001").iterdir()))
     native = StageConfig(spacing=3.0, native=True)
     run(preprocess_config(copied, bids, stages=native))
-    (found,) = bids.rglob("*ses-01_space-orig_desc-brain_mask.nii.gz")
+    (found,) = bids.rglob("*ses-01_ce-gad_space-orig_desc-brainT1w_mask.nii.gz")
     (centre / "masks" / f"SIM-1-001_{day}.nii.gz").write_bytes(found.read_bytes())
     result = run(
         preprocess_config(
@@ -239,7 +245,8 @@ def test_treatments_and_masks_from_tables_and_folders(copied: Path, derivatives:
             treatments=str(centre / "treatments.tsv"),
         )
     )
-    assert [r.status for r in result.studies] == ["done", "skipped"]
+    # The first day is the reference day: its new brain moves the second one, too.
+    assert [r.status for r in result.studies] == ["done", "done"]
     (patient,) = read_cohort(bids, "c", None).patients
     assert [(p.radiation, p.dose, p.fractions) for p in patient.treatment.phases] == [
         ("carbon", 66.0, 22)
@@ -250,12 +257,20 @@ def test_native_scans_keep_their_own_grids(copied: Path) -> None:
     bids = copied / "bids"
     run(preprocess_config(copied, bids, stages=StageConfig(spacing=3.0, native=True)))
     (t1c,) = bids.rglob("*ses-01_ce-gad_space-orig_desc-preproc_T1w.nii.gz")
-    (mask,) = bids.rglob("*ses-01_space-orig_desc-brain_mask.nii.gz")
-    image, brain = nib.load(t1c), nib.load(mask)
-    assert image.shape == brain.shape
-    assert np.allclose(image.affine, brain.affine)
-    inside = np.asarray(brain.dataobj) > 0
-    assert (image.get_fdata()[~inside] > 0).any()  # not masked
+    scans = sorted(bids.rglob("*ses-01_*space-orig_desc-preproc_*.nii.gz"))
+    assert t1c in scans
+    assert len(scans) == len(list(bids.rglob("*ses-01_*space-orig_desc-brain*_mask.nii.gz")))
+    volumes = []
+    for path in scans:
+        stem, suffix = path.name.removesuffix(".nii.gz").split("desc-preproc_")
+        image = nib.load(path)
+        brain = nib.load(path.with_name(f"{stem}desc-brain{suffix}_mask.nii.gz"))
+        assert image.shape == brain.shape
+        assert np.allclose(image.affine, brain.affine)
+        inside = np.asarray(brain.dataobj) > 0
+        assert (image.get_fdata()[~inside] > 0).any()  # not masked
+        volumes.append(inside.sum() * abs(np.linalg.det(image.affine[:3, :3])) / 1000)
+    assert max(volumes) < 1.05 * min(volumes)  # one brain, on the grid of each scan
     (patient,) = read_cohort(bids, "c", at_spacing(6.0)).patients
     assert [t.day for t in patient.timepoints] == [-10, 60]  # each once
     assert patient.timepoints[0].scans  # and not mistaken for the atlas space

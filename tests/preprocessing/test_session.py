@@ -3,10 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed
+from flame.core.imaging import Sequence
 from flame.io.bids import session_folder
 from flame.io.dicom.intake import inspect_folder
 from flame.preprocessing import session
@@ -93,3 +96,33 @@ def test_only_sessions_of_these_studies_stay(study: Study, tmp_path: Path) -> No
     remove_stale(out, [study])
     assert [p.name for p in out.iterdir()] == [f"sub-{study.subject}"]
     assert [p.name for p in next(out.iterdir()).iterdir()] == [f"ses-{study.session}"]
+
+
+def test_each_native_scan_has_a_brain_that_fits_it(
+    day_with_brain: Timepoint, tmp_path: Path
+) -> None:
+    """The header of FLAIR is 20 mm off; the true brain has the same voxels in both scans."""
+    series = {}
+    for sequence, scan in day_with_brain.scans.items():
+        affine = scan.affine.copy()
+        affine[2, 3] += 20.0 if sequence is Sequence.FLAIR else 0.0
+        series[sequence] = tmp_path / f"{sequence}.nii.gz"
+        nib.save(nib.Nifti1Image(scan.voxels, affine), series[sequence])
+    assert day_with_brain.brain is not None
+    true = day_with_brain.brain.voxels > 0
+    nib.save(
+        nib.Nifti1Image(day_with_brain.brain.voxels, day_with_brain.brain.affine),
+        tmp_path / "brain.nii.gz",
+    )
+    study = Study("p", "01", 0, series, (), mask=str(tmp_path / "brain.nii.gz"))
+    result = preprocess_study(tmp_path / "bids", study, replace(CONFIG, native=True), KEY)
+    assert result.status == "done", result.note
+    names = {p.name for p in (tmp_path / "bids").rglob("*space-orig_desc-brain*_mask.nii.gz")}
+    assert names == {
+        "sub-p_ses-01_ce-gad_space-orig_desc-brainT1w_mask.nii.gz",
+        "sub-p_ses-01_space-orig_desc-brainFLAIR_mask.nii.gz",
+    }
+    for name in names:
+        (path,) = (tmp_path / "bids").rglob(name)
+        found = np.asarray(nib.load(path).dataobj) > 0
+        assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.97
