@@ -22,6 +22,7 @@ from flame.pipelines import monitor, train
 from tests.helpers.hospitals import PERSON, SITES, Cable, Hospitals, until
 
 pytestmark = pytest.mark.flare
+OLDER = "from flame.core import version\nversion.__version__ = '0.0.1'\n"
 LONGEST_S = 900
 """Wall time after which a run counts as hanging; on a busy machine it takes minutes."""
 WENT_ON = "; going on from the last round"
@@ -344,7 +345,7 @@ class TestFaults:
         self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
     ) -> None:
         hospitals.start("server", "a")
-        hospitals.start("b", changed="import flame\nflame.__version__ = '0.0.1'\n")
+        hospitals.start("b", changed=OLDER)
         submitted = hospitals.submit(settings(toy, 3), tmp_path / "run")
         assert submitted.wait(LONGEST_S) == 1
         assert "site b runs FLAME 0.0.1, not" in hospitals.said()
