@@ -14,7 +14,13 @@ from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
 from flame.core.imaging import LabelMap, Sequence
 from flame.core.version import __version__
-from flame.io.bids import SessionFiles, session_folder, session_sidecar, write_session
+from flame.io.bids import (
+    SessionFiles,
+    read_brain,
+    session_folder,
+    session_sidecar,
+    write_session,
+)
 from flame.io.dicom.sources import read_source
 from flame.io.tumour_masks import CORE
 from flame.preprocessing.config import StageConfig, stages
@@ -23,6 +29,7 @@ from flame.preprocessing.quality.checks import (
     QualityFailed,
     brain_checks,
     coverage_checks,
+    days_check,
     final_checks,
     sequences_missing,
     worst,
@@ -118,8 +125,9 @@ def preprocess_study(
             return result.of("skipped", [Check(**c) for c in known["Checks"]], known["Note"])
         shutil.rmtree(folder, ignore_errors=True)
         cache = EstimateCache(cache_folder(out, study), keys)
+        first_brain = read_brain(out, study.subject, day.session) if day else None
         with threadpool_limits(1):  # sums over threads differ in their last bits
-            files, checks = _run(study, config, chain, cache)
+            files, checks = _run(study, config, chain, cache, first_brain)
     except UnreadableImage as error:
         return result.of("failed", [], error.reason, str(error.path))
     except QualityFailed as error:
@@ -192,9 +200,16 @@ class _Outcome:
 
 
 def _run(
-    study: Study, config: StageConfig, chain: list[Stage], cache: EstimateCache
+    study: Study,
+    config: StageConfig,
+    chain: list[Stage],
+    cache: EstimateCache,
+    first_brain: LabelMap | None,
 ) -> tuple[SessionFiles, list[Check]]:
-    """Apply the stages; return the files of the session and the checks of the day."""
+    """Apply the stages; return the files of the session and the checks of the day.
+
+    ``first_brain`` is the brain of the patient's reference day on the template's grid, or None.
+    """
     first = Timepoint(study.day, {s: read_source(g, s) for s, g in study.series.items()})
     timepoint = first
     checks: list[Check] = []
@@ -223,6 +238,8 @@ def _run(
     tumour = regions.pop(CORE, None)
     timepoint = replace(timepoint, tumour=tumour, regions=regions, dose=dose)
     checks += final_checks(timepoint, template(config.template, config.space))
+    if first_brain is not None and timepoint.brain is not None:
+        checks.append(days_check(timepoint.brain, first_brain))
     whole = replace(whole, tumour=tumour, regions=regions, dose=dose)
     _stop_at_failure(study, checks, whole)
     files = SessionFiles(timepoint, moves, picture=picture(whole), notes=notes)

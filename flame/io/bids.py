@@ -286,6 +286,22 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
     )
 
 
+def read_brain(root: Path, subject: str, session: str) -> LabelMap | None:
+    """Read the brain mask of a session in the template space.
+
+    Args:
+        root: folder of the centre.
+        subject: pseudonym of the patient.
+        session: name of the session.
+
+    Returns:
+        Mask (x, y, z); None if the session does not exist.
+    """
+    stem = session_folder(root, subject, session) / "anat" / f"sub-{subject}_ses-{session}_"
+    brain = _load(f"{stem}space-*_{_BRAIN}.nii.gz")
+    return LabelMap(brain[0].astype(np.uint8), brain[1]) if brain else None
+
+
 def has_drawn_tumour(root: Path, subject: str, session: str) -> bool:
     """Check whether a session has a tumour mask that a person drew.
 

@@ -36,6 +36,11 @@ MIN_COVERAGE = 0.97
 LEAST_COVERAGE = 0.8
 """Smallest share of the brain in a scan's field of view; below it the day fails."""
 
+MIN_DAYS_DICE = 0.9
+"""Smallest Dice of the brains of two days of one patient; below it the later day needs review."""
+LEAST_DAYS_DICE = 0.8
+"""Smallest Dice of the brains of two days of one patient; below it the later day fails."""
+
 Verdict = Literal["pass", "review", "fail"]
 
 
@@ -140,6 +145,30 @@ def at_border(brain: LabelMap) -> float:
         faces = np.take(inside, (0, -1), axis=axis).sum(axis=in_slice)
         shares.append(float(faces.max()) * depth / total)
     return max(shares)
+
+
+def days_check(brain: LabelMap, first: LabelMap) -> Check:
+    """Compare the brain of a day with that of the reference day of its patient.
+
+    Args:
+        brain: brain mask of the day on the template's grid.
+        first: brain mask of the reference day on the same grid.
+
+    Returns:
+        Check days_dice. Two masks of one head differ by surgery and by faults of brain extraction.
+    """
+    a, b = brain.voxels > 0, first.voxels > 0
+    total = int(a.sum()) + int(b.sum())
+    dice = 2 * int((a & b).sum()) / total if total else 0.0
+    check = Check("days_dice", round(dice, 4), "pass")
+    if dice < MIN_DAYS_DICE:
+        verdict: Verdict = "fail" if dice < LEAST_DAYS_DICE else "review"
+        reason = (
+            f"the brain overlaps that of the reference day with a Dice of only {dice:.2f}: one of "
+            "the two masks may be wrong, or the days may not be aligned"
+        )
+        check = replace(check, verdict=verdict, reason=reason)
+    return check
 
 
 def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:

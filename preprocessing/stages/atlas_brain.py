@@ -3,10 +3,19 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.core.errors import StageFailed
 from flame.core.imaging import LabelMap, Scan
 from flame.preprocessing.stages.atlas_registration import template
 from flame.preprocessing.stages.interpolation import resample_labels
-from flame.preprocessing.stages.linear_registration import register
+from flame.preprocessing.stages.linear_registration import register, shared_information
+
+_LEAST_NATS = 0.12
+"""Mutual information of the fit, in nats, below which it is not trusted.
+
+On 16 T1c with slices of 6.5 mm, compared with HD-BET: the five masks that were wrong by a quarter
+or more had 0.044 to 0.114 nats; the eleven right ones (Dice 0.93 to 0.96) had 0.103 to 0.211, so
+that one of them fails, too.
+"""
 
 
 def atlas_brain(scan: Scan) -> NDArray[np.bool_]:
@@ -17,10 +26,18 @@ def atlas_brain(scan: Scan) -> NDArray[np.bool_]:
 
     Returns:
         Brain mask (x, y, z) on the grid of the scan: the mask of the template, moved to the scan.
+
+    Raises:
+        StageFailed: the template does not fit the scan well enough.
     """
     atlas = template()
-    matrix = register(
-        atlas.t1, atlas.affine, scan.voxels, scan.affine, "affine", region=atlas.brain
-    )
+    volumes = atlas.t1, atlas.affine, scan.voxels, scan.affine
+    matrix = register(*volumes, "affine", region=atlas.brain)
+    nats = shared_information(*volumes, matrix, atlas.brain)
+    if nats < _LEAST_NATS:
+        raise StageFailed(
+            f"the template fits this head with {nats:.3f} nats only, below {_LEAST_NATS}, so its "
+            "brain is not trusted: use brain=deepbet or hd-bet, or give a mask with --masks"
+        )
     moved = LabelMap(atlas.brain, np.linalg.inv(matrix) @ atlas.affine)
     return resample_labels(moved, scan.affine, scan.voxels.shape).voxels > 0

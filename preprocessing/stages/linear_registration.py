@@ -89,6 +89,32 @@ def register(
     return matrix if swap else np.asarray(np.linalg.inv(matrix), float)
 
 
+def shared_information(
+    fixed: Volume,
+    fixed_affine: Matrix,
+    moving: Volume,
+    moving_affine: Matrix,
+    matrix: Matrix,
+    region: NDArray[np.uint8],
+) -> float:
+    """Measure how well two volumes fit after a registration, at the finest level.
+
+    Args:
+        fixed: intensities (x, y, z) of the fixed volume.
+        fixed_affine: its RAS+ affine (4, 4) in mm.
+        moving: intensities (x, y, z) of the moving volume.
+        moving_affine: its RAS+ affine (4, 4) in mm.
+        matrix: RAS+ matrix (4, 4) in mm from the moving to the fixed world.
+        region: mask (x, y, z) on the fixed grid in which they are compared.
+
+    Returns:
+        Mutual information in nats.
+    """
+    volumes = fixed, fixed_affine, moving, moving_affine
+    finest = _similarity(*volumes, _LEVELS_MM[-1], _SAMPLES[-1], region)
+    return finest(np.asarray(np.linalg.inv(matrix), float))[0]
+
+
 def _better_sampled(a: Volume, a_affine: Matrix, b: Volume, b_affine: Matrix) -> bool:
     """Return whether sample points should be taken from ``a`` instead of ``b``.
 

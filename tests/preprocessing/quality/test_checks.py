@@ -12,6 +12,7 @@ from flame.preprocessing.quality.checks import (
     at_border,
     brain_checks,
     coverage_checks,
+    days_check,
     final_checks,
     worst,
 )
@@ -93,3 +94,17 @@ def test_worst() -> None:
     checks = [Check("a", 1, "pass"), Check("b", 1, "review")]
     assert worst(checks) == "review"
     assert worst([]) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("shift", "dice", "verdict"), [(0, 1.0, "pass"), (3, 0.85, "review"), (6, 0.7, "fail")]
+)
+def test_brains_of_two_days_are_compared(shift: int, dice: float, verdict: str) -> None:
+    """Two cubes of side 20, shifted: the overlap is 1 - shift / 20 of each."""
+    first, second = (np.zeros((40, 40, 40), np.uint8) for _ in range(2))
+    first[10:30, 10:30, 10:30] = 1
+    second[10 + shift : 30 + shift, 10:30, 10:30] = 1
+    check = days_check(LabelMap(second, np.eye(4)), LabelMap(first, np.eye(4)))
+    assert check.value == dice
+    assert check.verdict == verdict
+    assert ("reference day" in check.reason) == bool(shift)

@@ -95,7 +95,22 @@ def test_a_supplied_mask_goes_before_the_method(
         brain_extraction(mask=str(path))(Timepoint(0, {Sequence.T1: scan}))
 
 
-def test_flair_alone_cannot_be_used() -> None:
-    scan = Scan(np.ones((4, 4, 4), np.float32), np.eye(4), Sequence.FLAIR)
-    with pytest.raises(StageFailed, match="only FLAIR: T1 or T1C is needed"):
-        reference(Timepoint(0, {Sequence.FLAIR: scan}))
+def test_the_reference_scan_is_t1c_then_t1_then_flair() -> None:
+    scans = {
+        s: Scan(np.ones((4, 4, 4), np.float32), np.eye(4), s)
+        for s in (Sequence.T2, Sequence.FLAIR, Sequence.T1)
+    }
+    assert reference(Timepoint(0, scans)).sequence is Sequence.T1
+    del scans[Sequence.T1]
+    assert reference(Timepoint(0, scans)).sequence is Sequence.FLAIR
+    with pytest.raises(StageFailed, match="the day has no scan"):
+        reference(Timepoint(0, {}))
+
+
+def test_a_template_that_does_not_fit_fails() -> None:
+    """The atlas brain of a blank head was 25 % off on real heads, and nobody saw it."""
+    noise = np.random.default_rng(0).random((60, 60, 60)).astype(np.float32)
+    ball = np.linalg.norm(np.indices((60, 60, 60)) - 30, axis=0) < 28
+    scan = Scan(np.where(ball, 5 + noise, noise), np.diag([3.0, 3.0, 3.0, 1.0]), Sequence.T1)
+    with pytest.raises(StageFailed, match="nats only, below 0.12.*use brain=deepbet or hd-bet"):
+        BRAIN_METHODS["atlas"](scan)

@@ -129,8 +129,8 @@ def test_real_days_agree_as_after_direct_registration(
         return Timepoint(0, {Sequence.T1C: Scan(*read(name), Sequence.T1C)})
 
     target, other = day_of("pre_t1c.nii.gz"), day_of("post_t1c.nii.gz")
-    for stage in stages(StageConfig(brain="atlas")):
-        if stage.place < Place.PATIENT:
+    for stage in stages(StageConfig()):
+        if stage.place < Place.BRAIN:
             target, other = stage(target), stage(other)
     day = ReferenceDay("01", "key", lambda: (target, np.eye(4)))
     move = patient_registration(day).estimate(other)["matrix"]
