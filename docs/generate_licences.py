@@ -27,6 +27,7 @@ USED_FOR = {
     "contourpy": "simulated contours",
     "cryptography": "keys of secure aggregation", "deepbet": "brain extraction",
     "dp-accounting": "accounting of the privacy budget", "highdicom": "DICOM segmentations",
+    "isal": "quick gzip",
     "jinja2": "HTML reports", "keras": "response, segmentation, evolution and stream networks",
     "lifelines": "survival curves, Cox baseline", "markupsafe": "escaped text in reports",
     "matplotlib": "figures", "monai": "patches, sliding windows, surface distances",

@@ -70,12 +70,14 @@ def register(
     images = ((fixed, fixed_affine), (moving, moving_affine))
     swap = region is None and _better_sampled(*images[1], *images[0])
     (a, a_affine), (b, b_affine) = images[::-1] if swap else images
-    levels = [
-        _similarity(a, a_affine, b, b_affine, mm, count, region)
-        for mm, count in zip(_LEVELS_MM, _SAMPLES, strict=True)
-    ]
+    levels = []
+    middles: list[Matrix] = []  # centres of mass of both images, at the coarsest level
+    for mm, count in zip(_LEVELS_MM, _SAMPLES, strict=True):
+        small = shrink(a, a_affine, mm), shrink(b, b_affine, mm)
+        middles = middles or [_mass_centre(*image) for image in small]
+        levels.append(_similarity(*small, count, _shrunk_mask(region, a_affine, mm)))
     centre = levels[0].points.mean(axis=0).astype(float)
-    starts = list(_starts(centre, _mass_centre(a, a_affine), _mass_centre(b, b_affine)))
+    starts = list(_starts(centre, *middles))
     starts = sorted(starts, key=lambda m: -levels[0](m)[0])[:_KEPT_STARTS]
     matrix = max(
         (_optimise(levels[0], m, centre, "rigid") for m in starts), key=lambda m: levels[0](m)[0]
@@ -110,8 +112,9 @@ def shared_information(
     Returns:
         Mutual information in nats.
     """
-    volumes = fixed, fixed_affine, moving, moving_affine
-    finest = _similarity(*volumes, _LEVELS_MM[-1], _SAMPLES[-1], region)
+    mm = _LEVELS_MM[-1]
+    small = shrink(fixed, fixed_affine, mm), shrink(moving, moving_affine, mm)
+    finest = _similarity(*small, _SAMPLES[-1], _shrunk_mask(region, fixed_affine, mm))
     return finest(np.asarray(np.linalg.inv(matrix), float))[0]
 
 
@@ -148,20 +151,22 @@ def shrink(voxels: Volume, affine: Matrix, mm: float) -> tuple[Volume, Matrix]:
     return gaussian_filter(voxels, 0.5), scaled
 
 
+def _shrunk_mask(
+    region: NDArray[np.uint8] | None, affine: Matrix, mm: float
+) -> NDArray[np.bool_] | None:
+    return None if region is None else shrink(region.astype(np.float32), affine, mm)[0] > 0.5
+
+
 def _similarity(
-    a: Volume,
-    a_affine: Matrix,
-    b: Volume,
-    b_affine: Matrix,
-    mm: float,
+    fixed: tuple[Volume, Matrix],
+    moving: tuple[Volume, Matrix],
     count: int,
-    region: NDArray[np.uint8] | None,
+    where: NDArray[np.bool_] | None,
 ) -> Similarity:
-    """Draw ``count`` sample points of ``a`` at one resolution, and pair them with ``b``."""
+    """Draw ``count`` sample points of the fixed image, and pair them with the moving one."""
     rng = np.random.default_rng(0)
-    where = None if region is None else shrink(region.astype(np.float32), a_affine, mm)[0] > 0.5
-    a, a_affine = shrink(a, a_affine, mm)
-    b, b_affine = shrink(b, b_affine, mm)
+    a, a_affine = fixed
+    b, b_affine = moving
     # Points lie between voxels: on the grid, linear interpolation favours whole-voxel shifts.
     if where is None:
         low, size = _head_box(a)
@@ -203,12 +208,11 @@ def _range(voxels: Volume) -> tuple[float, float]:
 
 
 def _mass_centre(voxels: Volume, affine: Matrix) -> Matrix:
-    """Return the centre of mass (3,) in world coordinates in mm."""
-    small, scaled = shrink(voxels, affine, 6.0)
-    weights = np.clip(small - np.quantile(small, 0.5), 0, np.quantile(small, 0.95))
-    index = np.indices(small.shape).reshape(3, -1)
+    """Return the centre of mass (3,) of a coarse image in world coordinates in mm."""
+    weights = np.clip(voxels - np.quantile(voxels, 0.5), 0, np.quantile(voxels, 0.95))
+    index = np.indices(voxels.shape).reshape(3, -1)
     middle = index @ weights.ravel() / max(float(weights.sum()), 1e-12)
-    return np.asarray(scaled[:3, :3] @ middle + scaled[:3, 3])
+    return np.asarray(affine[:3, :3] @ middle + affine[:3, 3])
 
 
 def _starts(centre: Matrix, from_mass: Matrix, to_mass: Matrix) -> Iterable[Matrix]:

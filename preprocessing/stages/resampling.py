@@ -6,10 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
-from flame.core.imaging import DoseMap, Scan
+from flame.core.imaging import DoseMap, LabelMap, Scan
 from flame.preprocessing.stages.atlas_registration import MNI152, template
 from flame.preprocessing.stages.interpolation import coarse_grid, resample, resample_labels
 from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage
+
+_MARGIN_MM = 12.0
+"""Width in mm of what is resampled around the brain: checks shift a scan by 5 mm."""
+_MARGIN_VOXELS = 10
+"""Least width in voxels of what is resampled around the brain, for the pictures."""
 
 
 def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
@@ -57,11 +62,25 @@ def on_grid(
     return replace(timepoint, scans=scans, brain=brain, tumour=tumour, dose=dose, regions=regions)
 
 
+def _around(brain: LabelMap | None, shape: tuple[int, ...]) -> tuple[slice, ...]:
+    """Return the box (x, y, z) of a grid around the brain; the whole grid without a brain."""
+    if brain is None or not brain.voxels.any():
+        return tuple(slice(0, n) for n in shape)
+    spacing = np.linalg.norm(brain.affine[:3, :3], axis=0)
+    margin = np.maximum(_MARGIN_VOXELS, np.ceil(_MARGIN_MM / spacing)).astype(int)
+    box = []
+    for axis, more in enumerate(margin):
+        shown = np.flatnonzero(brain.voxels.any(axis=tuple({0, 1, 2} - {axis})))
+        box.append(slice(max(0, int(shown[0] - more)), min(shape[axis], int(shown[-1] + more + 1))))
+    return tuple(box)
+
+
 @STAGES.register("resampling")
 def resampling(spacing: float = 1.0, path: str = "", space: str = MNI152) -> Stage:
     """Build the stage that resamples scans and brain mask to the template's grid.
 
-    Voxels outside a scan's field of view are NaN until intensity normalisation.
+    Voxels outside a scan's field of view, and those far from the brain, are NaN until intensity
+    normalisation.
 
     Args:
         spacing: voxel size of the grid in mm.
@@ -77,14 +96,19 @@ def resampling(spacing: float = 1.0, path: str = "", space: str = MNI152) -> Sta
 
     def apply(timepoint: Timepoint, _: Estimate) -> Timepoint:
         grid = template(path, space, spacing)
-
-        def sample(scan: Scan) -> Scan:
-            voxels = resample(scan.voxels, scan.affine, grid.affine, grid.t1.shape, np.nan)
-            return scan.after("resampling", voxels, grid.affine)
-
         brain = timepoint.brain
         if brain is not None:
             brain = resample_labels(brain, grid.affine, grid.t1.shape)
+        box = _around(brain, grid.t1.shape)
+        corner = grid.affine.copy()
+        corner[:3, 3] += grid.affine[:3, :3] @ [b.start for b in box]
+        shape = tuple(b.stop - b.start for b in box)
+
+        def sample(scan: Scan) -> Scan:
+            voxels = np.full(grid.t1.shape, np.nan, np.float32, order="F")
+            voxels[box] = resample(scan.voxels, scan.affine, corner, shape, np.nan)
+            return scan.after("resampling", voxels, grid.affine)
+
         scans = {s: sample(v) for s, v in timepoint.scans.items()}
         return replace(timepoint, scans=scans, brain=brain)
 

@@ -5,7 +5,7 @@ from flame.core.cohort import Timepoint
 from flame.core.imaging import LabelMap, Scan, Sequence
 from flame.preprocessing.stages.atlas_registration import template, tissues
 from flame.preprocessing.stages.interpolation import averaged, resample, resample_labels
-from flame.preprocessing.stages.resampling import coarser
+from flame.preprocessing.stages.resampling import coarser, resampling
 
 
 def test_resampling_is_exact_on_a_linear_image() -> None:
@@ -117,3 +117,24 @@ def test_coarser_template_keeps_volume_and_place() -> None:
     assert abs(b.volume / a.volume - 1) < 0.02
     middle = [(m.affine @ [*np.argwhere(m.voxels).mean(axis=0), 1])[:3] for m in (a, b)]
     assert np.allclose(*middle, atol=0.3)
+
+
+def test_scans_are_resampled_around_the_brain_alone() -> None:
+    """A ramp in world space is exact in the brain and 12 mm around it, and NaN far away."""
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-100, -130, -80]
+    index = np.indices((100, 120, 100))
+    world = np.moveaxis(index, 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    ramp = (world @ [1, 2, 3]).astype(np.float32)
+    brain = (np.abs(world - [0, -20, 20]) < 30).all(axis=-1).astype(np.uint8)
+    scan = Scan(ramp, affine, Sequence.T1)
+    day = Timepoint(0, {Sequence.T1: scan}, LabelMap(brain, affine))
+    found = resampling(spacing=1.0)(day)
+    assert found.brain is not None
+    voxels, inside = found.scans[Sequence.T1].voxels, found.brain.voxels > 0
+    grid = found.scans[Sequence.T1].affine
+    target = np.moveaxis(np.indices(voxels.shape), 0, -1) @ grid[:3, :3].T + grid[:3, 3]
+    near = (np.abs(target - [0, -20, 20]) < 40).all(axis=-1)
+    assert inside.any()
+    assert np.allclose(voxels[near], (target @ [1, 2, 3])[near], atol=0.01)
+    assert np.isnan(voxels[np.abs(target - [0, -20, 20]).max(axis=-1) > 45]).all()
