@@ -1,5 +1,6 @@
 """``flame preprocess``: a DICOM folder to BIDS derivatives, resumable and in parallel."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,9 @@ from flame.preprocessing.quality.reviews import read_decisions, unmatched
 from flame.preprocessing.session import preprocess_patient, remove_stale
 from flame.preprocessing.studies import Context, find_studies
 from flame.preprocessing.study import Study, StudyResult
+
+_SHOWN_REASONS = 3
+"""Number of reasons that the message lists when no series is usable."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,7 @@ def run(
     clinical = read_clinical(_path(config.clinical))
     report = inspect_folder(dicom, overrides=_path(config.sequences), dates=_path(config.dates))
     if not report.studies():
-        reasons = sorted({s.refused for s in report.series}) or ["no MR series"]
-        raise BadInput(f"{dicom}: no usable MR series ({'; '.join(reasons)})")
+        raise BadInput(f"{dicom}: {_nothing_usable(report)}")
     simulated = report.simulated
     treatments, warnings = _treatments(report, _path(config.treatments))
     warnings += _clinical_warnings(report, clinical, config.clinical)
@@ -127,6 +130,15 @@ def run(
         html = write_quality_report(out, results, decisions, refused_rows(report, key), simulated)
         write_tables(out, report, key, clinical, treatments, results)
     return PreprocessResult(tuple(results), tuple(warnings), html)
+
+
+def _nothing_usable(report: ImportReport) -> str:
+    """Say why no series is usable: the most frequent reasons, and the remedy."""
+    reasons = Counter(s.refused for s in report.series).most_common(_SHOWN_REASONS)
+    if not reasons:
+        return "no usable MR series (no MR series)"
+    listed = "; ".join(f"{count} series: {reason}" for reason, count in reasons)
+    return f"no usable MR series ({listed}). flame inspect lists every series"
 
 
 def _path(text: str | None) -> Path | None:

@@ -161,7 +161,7 @@ def test_output_inside_the_dicom_folder_and_foreign_folders_are_refused(copied: 
 
 def test_folder_without_usable_series_says_why(tmp_path: Path) -> None:
     write_mr_series(tmp_path / "dicom", slices=4)
-    with pytest.raises(BadInput, match="no usable MR series \\(4 slices, fewer than 10;"):
+    with pytest.raises(BadInput, match="no usable MR series \\(1 series: 4 slices, fewer than 10"):
         run(PreprocessConfig(str(tmp_path / "dicom"), str(tmp_path / "out")))
     assert not (tmp_path / "out").exists()
 

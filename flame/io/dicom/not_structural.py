@@ -42,27 +42,47 @@ _BODY_PARTS = re.compile(
     r"FOOT|HAND|LEG|ARM|EXTREMITY|THORAX|LUMBAR|^NECK$"
 )
 """BodyPartExamined (0018,0015) of other parts than the head."""
-_WORDS = re.compile(
-    r"\bloc(?:ali[sz]er|alisateur|ator)\w*|^\W*(?:3[ -]?pl\w*[ -]*)?loc\b(?!\.)|\bloc\W*$"
-    r"|(?:dwi|dti|dki)|\b(?:hardi|diff(?:usion)?|e?adc|trace|tensor|mddw|ep2d|ep b\d|resolve)\w*"
-    r"|\b[a-z]?b ?[=-]? ?(?:0|50|500|700|800|1000|1500|2000|2500|3000)\b"
-    r"|\b(?:perf\w*|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dyn|dynamic)\b"
-    r"|\b(?:fmri|fcmri|bold|rest(?:ing)?[ -]?state|rsfmri|task)\b"
-    r"|\b(?:mra|mrv|tof\w*|willis|angio\w*|veno\w*|venc|pca|[23]d ?pc|q-?flow|inhance)\b"
-    r"|phase ?contrast"
-    r"|\b(?:swi\w*|swan|swp|qsm|t2 ?star\w*|hemo|haemo|t2w? ?-?(?:ffe|gre)|medic|merge)\b"
-    r"|\bt2 ?\*|\bme[23]d\w*|\bmulti[ -]?echo\b|\bmegre\b"
-    r"|\b(?:gre )?field ?map\w*|\bfmap|phase ?diff|\bfm2d\w*|b[01][ -]?map\w*|\bafi\b|\bb[01]\b"
-    r"|\b(?:ciss|fiesta\w*|trufi\w*|true ?fisp|b-?ffe|b-?tfe|balanced|psif|dess|mprage ?inv)\b"
-    r"|\b(?:maps?|mapping|molli|mapit|cest|apt\w*|mtc?|mtr|mt ?(?:on|off))\b|\bt1 ?rho\b"
-    r"|\b(?:csi|mrs|svs|press|spectro\w*)\b|\binv ?-?[12]\b|\b(?:dir|double[ -]?i(?:r|nversion))\b"
-    r"|\bsub(?:tract\w*|s|traktion)?\b(?![ -]?\d|-)|\b(?:mip|minip)\b|\bstir\b"
-    r"|\bdixon\w*[ -]*(?:f|fat|opp)\b|\bfat(?: ?only| ?image)?$"
-    r"|\b(?:opp|out)(?:[ -]?of)?[ -]?phase\b|\bopp$"
-    r"|\b(?:oberbauch|abdomen|liver|leber|prostata?|rheuma|knee|knie|hip|pelvis|becken)\b"
-    r"|\b(?:[ctl][ -]?)?spine\b|\b(?:cervical|thoracic|lumbar|lws|hws|bws|rachis)\b"
-)
-"""Words in descriptions of localizers, functional and computed images, and other contrasts."""
+_WORDS_BY_KIND = {
+    "localizer": (
+        r"\bloc(?:ali[sz]er|alisateur|ator)\w*|^\W*(?:3[ -]?pl\w*[ -]*)?loc\b(?!\.)|\bloc\W*$"
+    ),
+    "diffusion": (
+        r"(?:dwi|dti|dki)|\b(?:hardi|diff(?:usion)?|e?adc|trace|tensor|mddw|ep2d|ep b\d|resolve)\w*"
+        r"|\b[a-z]?b ?[=-]? ?(?:0|50|500|700|800|1000|1500|2000|2500|3000)\b"
+    ),
+    "perfusion": r"\b(?:perf\w*|dsc|dce|p?c?asl|r?cb[fv]|mtt|ttp|tmax|ktrans|dyn|dynamic)\b",
+    "functional": r"\b(?:fmri|fcmri|bold|rest(?:ing)?[ -]?state|rsfmri|task)\b",
+    "flow": (
+        r"\b(?:mra|mrv|tof\w*|willis|angio\w*|veno\w*|venc|pca|[23]d ?pc|q-?flow|inhance)\b"
+        r"|phase ?contrast"
+    ),
+    "susceptibility": (
+        r"\b(?:swi\w*|swan|swp|qsm|t2 ?star\w*|hemo|haemo|t2w? ?-?(?:ffe|gre)|medic|merge)\b"
+        r"|\bt2 ?\*|\bme[23]d\w*|\bmulti[ -]?echo\b|\bmegre\b"
+    ),
+    "field": (
+        r"\b(?:gre )?field ?map\w*|\bfmap|phase ?diff|\bfm2d\w*|b[01][ -]?map\w*|\bafi\b|\bb[01]\b"
+    ),
+    "steady state": (
+        r"\b(?:ciss|fiesta\w*|trufi\w*|true ?fisp|b-?ffe|b-?tfe|balanced|psif|dess|mprage ?inv)\b"
+    ),
+    "map": (
+        r"\b(?:maps?|mapping|molli|mapit|cest|apt\w*|mtc?|mtr|mt ?(?:on|off))\b|\bt1 ?rho\b"
+        r"|\b(?:csi|mrs|svs|press|spectro\w*)\b"
+    ),
+    "other inversion": r"\binv ?-?[12]\b|\b(?:dir|double[ -]?i(?:r|nversion))\b|\bstir\b",
+    "computed": (
+        r"\bsub(?:tract\w*|s|traktion)?\b(?![ -]?\d|-)|\b(?:mip|minip)\b"
+        r"|\bdixon\w*[ -]*(?:f|fat|opp)\b|\bfat(?: ?only| ?image)?$"
+        r"|\b(?:opp|out)(?:[ -]?of)?[ -]?phase\b|\bopp$"
+    ),
+    "body": (
+        r"\b(?:oberbauch|abdomen|liver|leber|prostata?|rheuma|knee|knie|hip|pelvis|becken)\b"
+        r"|\b(?:[ctl][ -]?)?spine\b|\b(?:cervical|thoracic|lumbar|lws|hws|bws|rachis)\b"
+    ),
+}
+"""Words in descriptions, by the kind of series that they tell."""
+_WORDS = re.compile("|".join(_WORDS_BY_KIND.values()))
 _SETUP_WORDS = re.compile(
     r"\b(?:scout|survey|smartbrain|aahead\w*|shim\w*|asset|calibration|ref(?:erence)? ?scan)\b"
 )
