@@ -112,12 +112,11 @@ def measured(folder: Path, brain: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--brain", default="deepbet", help="method of brain extraction")
     add_quick(parser, "two patients, with the atlas brain")
     arguments = parser.parse_args()
     folders = sorted((arguments.data / "imaging/brain_tumor_progression").glob("PGBM-*"))
     folders = folders[-2:] if arguments.quick else folders
-    brain = "atlas" if arguments.quick else arguments.brain
+    brain = "atlas" if arguments.quick else StageConfig().brain
     figures = {}
     for folder in folders:
         row = measured(folder, brain)

@@ -19,7 +19,7 @@ from flame.pipelines.preprocess import run_studies
 from flame.preprocessing.cohort.tables import write_participants, write_quality
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.report import write_quality_report
-from flame.preprocessing.quality.reviews import ACCEPT, decision, read_decisions
+from flame.preprocessing.quality.reviews import ACCEPT, EXCLUDE, decision, read_decisions
 from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
 from flame.preprocessing.studies import DRAWN_ON
 from flame.preprocessing.study import Study, StudyResult
@@ -140,8 +140,9 @@ def _centre(
     with locked(out / ".lock"):
         write_text(marker, source)
         studies = [
-            replace(s, accepted=decision(decisions, s.subject, s.session, s.day) == ACCEPT)
+            replace(s, accepted=word == ACCEPT, excluded=word == EXCLUDE)
             for s in _studies(out, visits)
+            for word in [decision(decisions, s.subject, s.session, s.day)]
         ]
         results = run_studies(out, studies, config.stages, _PUBLIC, config.jobs, None, progress)
         write_text(out / "preprocess.toml", config.stages.public_toml())

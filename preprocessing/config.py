@@ -14,7 +14,7 @@ from flame.core.registry import nearest
 from flame.io.tumour_masks import CONVENTIONS
 from flame.preprocessing.stages.atlas_registration import MNI152, atlas_registration
 from flame.preprocessing.stages.bias_field import bias_field
-from flame.preprocessing.stages.brain_extraction import brain_extraction
+from flame.preprocessing.stages.brain_extraction import ONLY_T1, brain_extraction
 from flame.preprocessing.stages.coregistration import coregistration
 from flame.preprocessing.stages.linear_registration import Kind
 from flame.preprocessing.stages.nyul import nyul, read_scales
@@ -115,12 +115,12 @@ def stages(
     """
     template = {"path": config.template, "space": config.space}
     bias = [] if config.bias_field == "none" else [bias_field(config.bias_field)]
-    lender = None if set(T1_WEIGHTED) & set(sequences) else day
+    borrows = config.brain in ONLY_T1 and not mask and not set(T1_WEIGHTED) & set(sequences)
     scales = read_scales(Path(config.landmarks)) if config.landmarks else None
     chain = [
         *bias,
         coregistration(config.registration),
-        brain_extraction(config.brain, mask, lender),
+        brain_extraction(config.brain, mask, day if borrows else None, config.registration),
         patient_registration(day, config.registration),
         atlas_registration(method=config.registration, kind=config.atlas_fit, day=day, **template),
         resampling(config.spacing, **template),

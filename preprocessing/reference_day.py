@@ -6,7 +6,7 @@ from pathlib import Path
 from flame.core.cohort import Timepoint
 from flame.core.files import content_hash
 from flame.io.bids import session_sidecar
-from flame.io.dicom.sources import read_source, source_layout, source_paths
+from flame.io.dicom.sources import source_layout, source_paths
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
 from flame.preprocessing.stages.linear_registration import Matrix
@@ -59,7 +59,7 @@ def reference_day(out: Path, study: Study, config: StageConfig, key: bytes) -> R
         chain = stages(config, study.mask, sequences=study.series)
         keys = stage_keys(images_hash(study, key), chain)
         estimates = EstimateCache(cache_folder(out, study), keys)
-        timepoint = Timepoint(study.day, {s: read_source(g, s) for s, g in study.series.items()})
+        timepoint = study.timepoint()
         for stage in chain:
             arrays = estimates.get(stage, timepoint)
             if stage.place is Place.TEMPLATE:

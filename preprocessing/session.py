@@ -1,48 +1,34 @@
 """Preprocessing of one imaging day of one patient, written as a BIDS session."""
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
-from flame.core.cohort import Timepoint
 from flame.core.error_log import log_error
 from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
-from flame.core.imaging import LabelMap, Sequence
 from flame.core.version import __version__
 from flame.io.bids import (
-    SessionFiles,
-    read_brain,
+    read_timepoint,
     session_folder,
     session_sidecar,
     write_session,
 )
-from flame.io.dicom.sources import read_source
-from flame.io.tumour_masks import CORE
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.quality.checks import (
     Check,
     QualityFailed,
-    brain_checks,
-    coverage_checks,
-    days_check,
-    final_checks,
     sequences_missing,
     worst,
 )
-from flame.preprocessing.quality.thumbnails import picture, upright
-from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan, planned_maps
+from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
 from flame.preprocessing.reference_day import CACHE, cache_folder, images_hash, reference_day
-from flame.preprocessing.stages.atlas_registration import template
+from flame.preprocessing.run_stages import run_stages
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
-from flame.preprocessing.stages.interpolation import resample_labels
-from flame.preprocessing.stages.linear_registration import Matrix
 from flame.preprocessing.stages.patient_registration import ReferenceDay
-from flame.preprocessing.stages.stage import T1_WEIGHTED, Place, Stage
+from flame.preprocessing.stages.stage import T1_WEIGHTED
 from flame.preprocessing.study import NAN, Study, StudyResult
 
 
@@ -52,7 +38,7 @@ def preprocess_patient(
     """Preprocess all days of one patient.
 
     The earliest day that passes its checks is the reference day, onto which the others are moved.
-    Days without T1 and T1C are tried last.
+    Days without T1 and T1C, and days that a person accepted or excluded, are tried last.
 
     Args:
         out: output folder of preprocessing.
@@ -69,12 +55,17 @@ def preprocess_patient(
     """
     results: dict[str, StudyResult] = {}
     day: ReferenceDay | None = None
-    for study in sorted(studies, key=lambda s: (not set(T1_WEIGHTED) & set(s.series), s.day)):
+    for study in sorted(studies, key=_unfit):
         result = preprocess_study(out, study, config, key, day)
         results[study.session] = result
         if day is None and result.status != "failed":
             day = reference_day(out, study, config, key)
     return [results[s.session] for s in studies]
+
+
+def _unfit(study: Study) -> tuple[bool, bool, bool, int]:
+    """Order days as reference days: those that a person questioned, or without T1, come last."""
+    return study.excluded, study.accepted, not set(T1_WEIGHTED) & set(study.series), study.day
 
 
 def preprocess_study(
@@ -118,6 +109,8 @@ def preprocess_study(
             str(config.native),
             str(study.accepted),
             config.space,
+            config.tumour_labels,
+            day.session if day else "",
         ]
         identity = content_hash([], plans, *keys.values(), *map(str, settings))
         known = session_sidecar(out, study.subject, study.session)
@@ -125,9 +118,11 @@ def preprocess_study(
             return result.of("skipped", [Check(**c) for c in known["Checks"]], known["Note"])
         shutil.rmtree(folder, ignore_errors=True)
         cache = EstimateCache(cache_folder(out, study), keys)
-        first_brain = read_brain(out, study.subject, day.session) if day else None
+        first = None
+        if day is not None:
+            first = read_timepoint(out, study.subject, day.session, 0, tuple(study.series))
         with threadpool_limits(1):  # sums over threads differ in their last bits
-            files, checks = _run(study, config, chain, cache, first_brain)
+            files, checks = run_stages(study, config, chain, cache, first)
     except UnreadableImage as error:
         return result.of("failed", [], error.reason, str(error.path))
     except QualityFailed as error:
@@ -199,78 +194,7 @@ class _Outcome:
         )
 
 
-def _run(
-    study: Study,
-    config: StageConfig,
-    chain: list[Stage],
-    cache: EstimateCache,
-    first_brain: LabelMap | None,
-) -> tuple[SessionFiles, list[Check]]:
-    """Apply the stages; return the files of the session and the checks of the day.
-
-    ``first_brain`` is the brain of the patient's reference day on the template's grid, or None.
-    """
-    first = Timepoint(study.day, {s: read_source(g, s) for s, g in study.series.items()})
-    timepoint = first
-    checks: list[Check] = []
-    corrected = first  # after the stages on the scanner's grids
-    before = first  # before resampling
-    whole = first  # after resampling, before intensities are normalised
-    for stage in chain:
-        if stage.place is Place.GRID:
-            before = timepoint
-        timepoint = stage.apply(timepoint, cache.get(stage, timepoint))
-        if stage.place is Place.SCANNER:
-            corrected = timepoint
-        if stage.place is Place.GRID:
-            whole = timepoint
-        if stage.place is Place.BRAIN:
-            checks += brain_checks(timepoint)
-            _stop_at_failure(study, checks, upright(timepoint))
-    checks += coverage_checks(before)
-    moves = {
-        s: before.scans[s].affine @ np.linalg.inv(scan.affine) for s, scan in first.scans.items()
-    }
-    grid = template(config.template, config.space, config.spacing)
-    regions, dose, notes = planned_maps(
-        study.planned, moves, grid.affine, grid.t1.shape, config.tumour_labels
-    )
-    tumour = regions.pop(CORE, None)
-    timepoint = replace(timepoint, tumour=tumour, regions=regions, dose=dose)
-    checks += final_checks(timepoint, template(config.template, config.space))
-    if first_brain is not None and timepoint.brain is not None:
-        checks.append(days_check(timepoint.brain, first_brain))
-    whole = replace(whole, tumour=tumour, regions=regions, dose=dose)
-    _stop_at_failure(study, checks, whole)
-    files = SessionFiles(timepoint, moves, picture=picture(whole), notes=notes)
-    if config.native:
-        brains = _own_brains(before, first, moves)
-        files = replace(files, native=corrected.scans, native_brains=brains)
-    return files, checks
-
-
-def _own_brains(
-    before: Timepoint, first: Timepoint, moves: Mapping[Sequence, Matrix]
-) -> dict[Sequence, LabelMap]:
-    """Return the brain mask on the grid of each scan, carried there by its own movement.
-
-    Headers of two scans can disagree by centimetres, so one mask does not fit them all.
-    """
-    assert before.brain is not None
-    brains = {}
-    for sequence, scan in first.scans.items():
-        back = np.linalg.inv(moves[sequence])
-        moved = replace(before.brain, affine=back @ before.brain.affine)
-        brains[sequence] = resample_labels(moved, scan.affine, scan.voxels.shape)
-    return brains
-
-
 def _text(planned: RadiotherapyPlan) -> list[str]:
     """Return the parts of a plan that are not files, for the hash of the input."""
     plans = [f"{uid} {sorted(beams)}" for uid, beams in sorted(planned.plans.items())]
     return [*plans, *planned.notes]
-
-
-def _stop_at_failure(study: Study, checks: list[Check], shown: Timepoint) -> None:
-    if worst(checks) == "fail" and not study.accepted:
-        raise QualityFailed(checks, picture(shown))

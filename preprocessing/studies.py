@@ -12,7 +12,7 @@ from flame.io.dicom.radiotherapy import frames_of, plan_date, treated_plans
 from flame.io.dicom.series_report import SeriesReport
 from flame.io.pseudonym import pseudonym
 from flame.preprocessing.cohort.clinical import ClinicalTable
-from flame.preprocessing.quality.reviews import ACCEPT, Decision, Key, decision
+from flame.preprocessing.quality.reviews import ACCEPT, EXCLUDE, Decision, Key, decision
 from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
 from flame.preprocessing.study import Study
 
@@ -74,6 +74,7 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
         series_notes = [r.note for r in series.values() if r.note]
         if number:
             series_notes.append(f"examination {number + 1} of its day")
+        word = decision(context.decisions, subject, session, (day - start).days)
         studies.append(
             Study(
                 subject,
@@ -88,7 +89,8 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
                     series,
                     _mask(context.tumours, examination),
                 ),
-                decision(context.decisions, subject, session, (day - start).days) == ACCEPT,
+                word == ACCEPT,
+                word == EXCLUDE,
             )
         )
     for folder, used in (

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from flame.core.cohort import Timepoint
 from flame.core.imaging import Sequence
-from flame.io.dicom.sources import Source
+from flame.io.dicom.sources import Source, read_source
 from flame.preprocessing.quality.checks import Check
 from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
 
@@ -24,6 +25,7 @@ class Study:
         mask: path of a supplied brain mask; empty: none.
         planned: radiotherapy that is drawn on one of the day's scans.
         accepted: whether a person has reviewed failed checks and accepted the day.
+        excluded: whether a person has excluded the day, or its patient.
     """
 
     subject: str
@@ -35,6 +37,18 @@ class Study:
     mask: str = ""
     planned: RadiotherapyPlan = field(default_factory=RadiotherapyPlan)
     accepted: bool = False
+    excluded: bool = False
+
+    def timepoint(self) -> Timepoint:
+        """Read the images of the day.
+
+        Returns:
+            Day with its scans on their own grids.
+
+        Raises:
+            UnreadableImage: a file is damaged.
+        """
+        return Timepoint(self.day, {s: read_source(g, s) for s, g in self.series.items()})
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -246,7 +246,13 @@ def write_dataset_description(root: Path, name: str, simulated: bool) -> None:
     write_text(root / ".bidsignore", "\n".join(_IGNORED) + "\n")
 
 
-def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoint:
+def read_timepoint(
+    root: Path,
+    subject: str,
+    session: str,
+    day: int,
+    sequences: Collection[Sequence] = tuple(Sequence),
+) -> Timepoint:
     """Read a session in the template space.
 
     The tumour is the mask that a person drew. Without one it is the core that a model predicted.
@@ -256,6 +262,7 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
         subject: pseudonym of the patient.
         session: name of the session.
         day: day of the session, counted from the start of radiotherapy.
+        sequences: scans that are read; all masks are read.
 
     Returns:
         Scans with float32 voxels (x, y, z), uint8 masks and the dose in Gy, each with its own RAS+
@@ -263,7 +270,8 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
     """
     stem = session_folder(root, subject, session) / "anat" / f"sub-{subject}_ses-{session}_"
     scans = {}
-    for sequence, (agent, suffix) in _NAMES.items():
+    for sequence in sequences:
+        agent, suffix = _NAMES[sequence]
         image = _load(f"{stem}{agent}space-*_desc-preproc_{suffix}.nii.gz")
         if image:
             voxels, affine = image
@@ -284,22 +292,6 @@ def read_timepoint(root: Path, subject: str, session: str, day: int) -> Timepoin
         predicted=bool(predicted and not drawn),
         space=_space(str(stem)),
     )
-
-
-def read_brain(root: Path, subject: str, session: str) -> LabelMap | None:
-    """Read the brain mask of a session in the template space.
-
-    Args:
-        root: folder of the centre.
-        subject: pseudonym of the patient.
-        session: name of the session.
-
-    Returns:
-        Mask (x, y, z); None if the session does not exist.
-    """
-    stem = session_folder(root, subject, session) / "anat" / f"sub-{subject}_ses-{session}_"
-    brain = _load(f"{stem}space-*_{_BRAIN}.nii.gz")
-    return LabelMap(brain[0].astype(np.uint8), brain[1]) if brain else None
 
 
 def has_drawn_tumour(root: Path, subject: str, session: str) -> bool:

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed
 from flame.core.imaging import LabelMap, Sequence
 from flame.preprocessing.quality.alignment import alignment
 from flame.preprocessing.stages.atlas_registration import Template, overlap
-from flame.preprocessing.stages.stage import reference
+from flame.preprocessing.stages.stage import REFERENCE_ORDER, reference
 
 BRAIN_ML = (900.0, 2000.0)
 """Range of plausible brain volumes of an adult in ml; outside it the day fails."""
@@ -40,6 +41,8 @@ MIN_DAYS_DICE = 0.9
 """Smallest Dice of the brains of two days of one patient; below it the later day needs review."""
 LEAST_DAYS_DICE = 0.8
 """Smallest Dice of the brains of two days of one patient; below it the later day fails."""
+LEAST_DAYS_ALIGNMENT = 1.2
+"""Smallest alignment of two days of one patient; below it the later day fails."""
 
 Verdict = Literal["pass", "review", "fail"]
 
@@ -147,19 +150,24 @@ def at_border(brain: LabelMap) -> float:
     return max(shares)
 
 
-def days_check(brain: LabelMap, first: LabelMap) -> Check:
-    """Compare the brain of a day with that of the reference day of its patient.
+def days_checks(timepoint: Timepoint, first: Timepoint) -> list[Check]:
+    """Compare a day with the reference day of its patient.
 
     Args:
-        brain: brain mask of the day on the template's grid.
-        first: brain mask of the reference day on the same grid.
+        timepoint: day with a brain mask, on the template's grid.
+        first: reference day on the same grid.
 
     Returns:
-        Check days_dice. Two masks of one head differ by surgery and by faults of brain extraction.
+        Checks days_dice, of the brains, and days_alignment, of the first sequence of
+        ``REFERENCE_ORDER`` that both days have; it is left out if there is none. Two masks of one
+        head differ by surgery and by faults of brain extraction.
     """
-    a, b = brain.voxels > 0, first.voxels > 0
-    total = int(a.sum()) + int(b.sum())
-    dice = 2 * int((a & b).sum()) / total if total else 0.0
+    assert timepoint.brain is not None
+    assert first.brain is not None
+    inside = timepoint.brain.voxels > 0
+    other = first.brain.voxels > 0
+    total = int(inside.sum()) + int(other.sum())
+    dice = 2 * int((inside & other).sum()) / total if total else 0.0
     check = Check("days_dice", round(dice, 4), "pass")
     if dice < MIN_DAYS_DICE:
         verdict: Verdict = "fail" if dice < LEAST_DAYS_DICE else "review"
@@ -168,7 +176,24 @@ def days_check(brain: LabelMap, first: LabelMap) -> Check:
             "the two masks may be wrong, or the days may not be aligned"
         )
         check = replace(check, verdict=verdict, reason=reason)
-    return check
+    shared = [s for s in REFERENCE_ORDER if s in timepoint.scans and s in first.scans]
+    return [check, *(_days_alignment(timepoint, first, s, inside & other) for s in shared[:1])]
+
+
+def _days_alignment(
+    timepoint: Timepoint, first: Timepoint, sequence: Sequence, inside: NDArray[np.bool_]
+) -> Check:
+    value = alignment(first.scans[sequence], timepoint.scans[sequence], inside)
+    check = Check("days_alignment", round(value, 2), "pass")
+    if value >= MIN_ALIGNMENT:
+        return check
+    reason = (
+        f"{sequence} may not be aligned with that of the reference day: it may be another head, or "
+        "the registration of the days may have failed"
+    )
+    return replace(
+        check, verdict="fail" if value < LEAST_DAYS_ALIGNMENT else "review", reason=reason
+    )
 
 
 def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:

@@ -23,13 +23,21 @@ from flame.preprocessing.quality.reviews import Decision, Key, decision
 from flame.preprocessing.quality.thumbnails import OUTLINES
 from flame.preprocessing.study import StudyResult
 
-_MEASURES = ("brain_ml", "atlas_dice", "days_dice", "brain_at_border", "target_inside_brain")
+_MEASURES = (
+    "brain_ml",
+    "atlas_dice",
+    "days_dice",
+    "days_alignment",
+    "brain_at_border",
+    "target_inside_brain",
+)
 _BY_SEQUENCE = ("alignment_", "coverage_")
 
 _LIMITS = {
     "brain_ml": f"{BRAIN_ML[0]:g} to {BRAIN_ML[1]:g}",
     "atlas_dice": f"at least {MIN_OVERLAP:g}",
     "days_dice": f"at least {MIN_DAYS_DICE:g}",
+    "days_alignment": f"at least {MIN_ALIGNMENT:g}",
     "brain_at_border": f"at most {MAX_AT_BORDER:g}",
     "target_inside_brain": f"at least {MIN_TARGET_INSIDE:g}",
     "sequences": f"alignment at least {MIN_ALIGNMENT:g}, coverage at least {MIN_COVERAGE:g}",

@@ -60,7 +60,7 @@ def picture(timepoint: Timepoint) -> bytes:
     """Draw three slices of each sequence, with the outlines of brain, tumour and dose.
 
     The scans are not masked, so that cut-off parts are visible. Slices pass through the middle of
-    the tumour, or through the middle of the brain if the day has no tumour mask. The patient's
+    the tumour, or through the middle of the brain if the picture shows no tumour. The patient's
     right is on the left, as letters at the edges say.
 
     Args:
@@ -81,9 +81,11 @@ def picture(timepoint: Timepoint) -> bytes:
         for a, b in zip(inside.min(0), inside.max(0), strict=True)
     )
     outlines = [_Outline(o.inside[box], o.colour) for o in _outlines(timepoint, brain)]
-    target = timepoint.tumour
-    shown = brain if target is None or not target.voxels.any() else _hung(target.voxels, affine)
-    middle = np.argwhere(shown[box]).mean(axis=0).astype(int)
+    shown = brain[box]
+    if timepoint.tumour is not None:
+        target = _hung(timepoint.tumour.voxels, affine)[box]
+        shown = target if target.any() else shown
+    middle = np.argwhere(shown).mean(axis=0).astype(int)
     columns = []
     for sequence, scan in sorted(timepoint.scans.items(), key=lambda item: str(item[0])):
         grey = _grey(_hung(scan.voxels, affine)[box], brain[box])

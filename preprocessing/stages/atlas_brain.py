@@ -7,7 +7,7 @@ from flame.core.errors import StageFailed
 from flame.core.imaging import LabelMap, Scan
 from flame.preprocessing.stages.atlas_registration import template
 from flame.preprocessing.stages.interpolation import resample_labels
-from flame.preprocessing.stages.linear_registration import register, shared_information
+from flame.preprocessing.stages.linear_registration import register
 
 _LEAST_NATS = 0.12
 """Mutual information of the fit, in nats, below which it is not trusted.
@@ -32,12 +32,12 @@ def atlas_brain(scan: Scan) -> NDArray[np.bool_]:
     """
     atlas = template()
     volumes = atlas.t1, atlas.affine, scan.voxels, scan.affine
-    matrix = register(*volumes, "affine", region=atlas.brain)
-    nats = shared_information(*volumes, matrix, atlas.brain)
-    if nats < _LEAST_NATS:
+    try:
+        matrix = register(*volumes, "affine", atlas.brain, _LEAST_NATS)
+    except StageFailed as error:
         raise StageFailed(
-            f"the template fits this head with {nats:.3f} nats only, below {_LEAST_NATS}, so its "
-            "brain is not trusted: use brain=deepbet or hd-bet, or give a mask with --masks"
-        )
+            f"the template does not fit this head ({error}): use brain=deepbet or hd-bet, or give "
+            "a mask with --masks"
+        ) from error
     moved = LabelMap(atlas.brain, np.linalg.inv(matrix) @ atlas.affine)
     return resample_labels(moved, scan.affine, scan.voxels.shape).voxels > 0

@@ -1,7 +1,7 @@
 """Templates, and the stage that registers a day to one of them."""
 
 import importlib.util
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +19,15 @@ from flame.preprocessing.stages.interpolation import coarse_grid, resample, resa
 from flame.preprocessing.stages.linear_registration import Kind
 from flame.preprocessing.stages.patient_registration import ReferenceDay
 from flame.preprocessing.stages.registration import REGISTRATIONS
-from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage, brain_of, reference
+from flame.preprocessing.stages.stage import (
+    STAGES,
+    Estimate,
+    Place,
+    Stage,
+    brain_of,
+    moved,
+    reference,
+)
 
 Source = tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.float64], str]
 """T1 (x, y, z), brain mask (x, y, z), affine (4, 4) and content hash of a template's file."""
@@ -203,14 +211,7 @@ def atlas_registration(
         return {"matrix": register(atlas.t1, atlas.affine, stripped, scan.affine, kind)}
 
     def apply(timepoint: Timepoint, arrays: Estimate) -> Timepoint:
-        matrix = arrays["matrix"]
-        scans = {
-            s: v.after("atlas_registration", affine=matrix @ v.affine)
-            for s, v in timepoint.scans.items()
-        }
-        assert timepoint.brain is not None
-        brain = replace(timepoint.brain, affine=matrix @ timepoint.brain.affine)
-        return replace(timepoint, scans=scans, brain=brain)
+        return moved(timepoint, "atlas_registration", arrays["matrix"])
 
     digest = template(path, space).digest
     parameters = {"template": digest, "method": method, "kind": kind}

@@ -35,7 +35,7 @@ BRAIN_METHODS: Registry[Callable[[Scan], NDArray[np.bool_]]] = Registry("brain m
 BRAIN_METHODS.register("deepbet")(deepbet_brain)
 BRAIN_METHODS.register("hd-bet")(hd_bet_brain)
 BRAIN_METHODS.register("atlas")(atlas_brain)
-_ONLY_T1 = ("deepbet",)
+ONLY_T1 = ("deepbet", "atlas")
 """Methods that know T1 and T1C only."""
 
 _EMPTY_BACKGROUND = 0.4
@@ -69,7 +69,10 @@ def stripped_brain(scan: Scan) -> NDArray[np.bool_] | None:
 
 @STAGES.register("brain_extraction")
 def brain_extraction(
-    method: str = "deepbet", mask: str = "", day: ReferenceDay | None = None
+    method: str = "deepbet",
+    mask: str = "",
+    day: ReferenceDay | None = None,
+    registration: str = "flame",
 ) -> Stage:
     """Build the stage that finds the brain on the reference scan, without masking the scans.
 
@@ -81,6 +84,7 @@ def brain_extraction(
         mask: NIfTI mask in the reference scan's world space, used instead of ``method``; empty:
             none.
         day: reference day of a patient, for a day without T1 and T1C; None: there is none.
+        registration: name in REGISTRATIONS, for such a day.
 
     Returns:
         Stage whose estimate is the brain mask (x, y, z) on the reference scan's grid.
@@ -95,8 +99,8 @@ def brain_extraction(
         if mask:
             return {"brain": _supplied(Path(mask), scan)}
         inside = stripped_brain(scan)
-        if inside is None and method in _ONLY_T1 and scan.sequence not in T1_WEIGHTED:
-            inside = _borrowed(day, timepoint, method)
+        if inside is None and method in ONLY_T1 and scan.sequence not in T1_WEIGHTED:
+            inside = _borrowed(day, timepoint, method, registration)
         elif inside is None:
             inside = find_brain(scan)
         if not inside.any():
@@ -110,12 +114,14 @@ def brain_extraction(
 
     parameters = {"method": content_hash([Path(mask)]) if mask else method}
     if day is not None:
-        parameters["reference_day"] = day.key
-    needs = ("bias_field",)
+        parameters |= {"reference_day": day.key, "registration": registration}
+    needs = ("bias_field", "coregistration") if day else ("bias_field",)
     return Stage("brain_extraction", apply, Place.BRAIN, estimate, parameters, needs)
 
 
-def _borrowed(day: ReferenceDay | None, timepoint: Timepoint, method: str) -> NDArray[np.bool_]:
+def _borrowed(
+    day: ReferenceDay | None, timepoint: Timepoint, method: str, registration: str
+) -> NDArray[np.bool_]:
     """Return the brain of the reference day on the grid of another day's reference scan."""
     scan = reference(timepoint)
     if day is None:
@@ -126,7 +132,7 @@ def _borrowed(day: ReferenceDay | None, timepoint: Timepoint, method: str) -> ND
         )
     target, _ = day.load()
     assert target.brain is not None
-    matrix = to_reference_day(target, timepoint)
+    matrix = to_reference_day(target, timepoint, registration)
     moved = replace(target.brain, affine=np.linalg.inv(matrix) @ target.brain.affine)
     return resample_labels(moved, scan.affine, scan.voxels.shape).voxels > 0
 

@@ -11,7 +11,7 @@ from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage, ref
 
 @STAGES.register("coregistration")
 def coregistration(method: str = "flame") -> Stage:
-    """Build the stage that moves every scan onto the reference scan (T1C, else T1).
+    """Build the stage that moves every scan onto the reference scan (T1C, else T1, FLAIR or T2).
 
     Only affines change; ``resampling`` interpolates each scan once, at the end.
 

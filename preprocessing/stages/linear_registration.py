@@ -47,6 +47,7 @@ def register(
     moving_affine: Matrix,
     kind: Kind,
     region: NDArray[np.uint8] | None = None,
+    least_nats: float = _LEAST_NATS,
 ) -> Matrix:
     """Register two volumes.
 
@@ -60,6 +61,7 @@ def register(
         moving_affine: its RAS+ affine (4, 4) in mm.
         kind: rigid or affine.
         region: mask (x, y, z) on the fixed grid outside which nothing is compared; None: no mask.
+        least_nats: mutual information below which the result is not trusted.
 
     Returns:
         RAS+ matrix (4, 4) in mm from the moving to the fixed world.
@@ -86,36 +88,13 @@ def register(
     for step in kinds:
         for level in levels if step == "affine" else levels[1:]:
             matrix = _optimise(level, matrix, centre, step)
-    if not levels[-1](matrix)[0] > _LEAST_NATS:
-        raise StageFailed("registration failed: the images do not overlap")
+    nats = levels[-1](matrix)[0]
+    if not nats > least_nats:
+        raise StageFailed(
+            f"registration failed: the images do not overlap, or share {nats:.3f} nats of "
+            f"information only, not {least_nats:g}"
+        )
     return matrix if swap else np.asarray(np.linalg.inv(matrix), float)
-
-
-def shared_information(
-    fixed: Volume,
-    fixed_affine: Matrix,
-    moving: Volume,
-    moving_affine: Matrix,
-    matrix: Matrix,
-    region: NDArray[np.uint8],
-) -> float:
-    """Measure how well two volumes fit after a registration, at the finest level.
-
-    Args:
-        fixed: intensities (x, y, z) of the fixed volume.
-        fixed_affine: its RAS+ affine (4, 4) in mm.
-        moving: intensities (x, y, z) of the moving volume.
-        moving_affine: its RAS+ affine (4, 4) in mm.
-        matrix: RAS+ matrix (4, 4) in mm from the moving to the fixed world.
-        region: mask (x, y, z) on the fixed grid in which they are compared.
-
-    Returns:
-        Mutual information in nats.
-    """
-    mm = _LEVELS_MM[-1]
-    small = shrink(fixed, fixed_affine, mm), shrink(moving, moving_affine, mm)
-    finest = _similarity(*small, _SAMPLES[-1], _shrunk_mask(region, fixed_affine, mm))
-    return finest(np.asarray(np.linalg.inv(matrix), float))[0]
 
 
 def _better_sampled(a: Volume, a_affine: Matrix, b: Volume, b_affine: Matrix) -> bool:

@@ -1,7 +1,7 @@
 """Rigid registration of a day to the reference day of its patient."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from flame.preprocessing.stages.stage import (
     Estimate,
     Place,
     Stage,
+    moved,
     nothing,
     reference,
 )
@@ -62,13 +63,7 @@ def patient_registration(day: ReferenceDay | None = None, method: str = "flame")
         return {"matrix": to_reference_day(target, timepoint, method)}
 
     def apply(timepoint: Timepoint, arrays: Estimate) -> Timepoint:
-        matrix = arrays.get("matrix", np.eye(4))
-        scans = {
-            s: v.after("patient_registration", affine=matrix @ v.affine)
-            for s, v in timepoint.scans.items()
-        }
-        brain = timepoint.brain and replace(timepoint.brain, affine=matrix @ timepoint.brain.affine)
-        return replace(timepoint, scans=scans, brain=brain)
+        return moved(timepoint, "patient_registration", arrays.get("matrix", np.eye(4)))
 
     parameters = {"method": method, "reference_day": day.key if day else ""}
     needs = ("bias_field", "coregistration")

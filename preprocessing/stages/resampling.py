@@ -11,10 +11,8 @@ from flame.preprocessing.stages.atlas_registration import MNI152, template
 from flame.preprocessing.stages.interpolation import coarse_grid, resample, resample_labels
 from flame.preprocessing.stages.stage import STAGES, Estimate, Place, Stage
 
-_MARGIN_MM = 12.0
-"""Width in mm of what is resampled around the brain: checks shift a scan by 5 mm."""
-_MARGIN_VOXELS = 10
-"""Least width in voxels of what is resampled around the brain, for the pictures."""
+_MARGIN = 10
+"""Voxels that are resampled around the brain, of which the pictures show 8."""
 
 
 def coarser(timepoint: Timepoint, spacing: float) -> Timepoint:
@@ -66,12 +64,11 @@ def _around(brain: LabelMap | None, shape: tuple[int, ...]) -> tuple[slice, ...]
     """Return the box (x, y, z) of a grid around the brain; the whole grid without a brain."""
     if brain is None or not brain.voxels.any():
         return tuple(slice(0, n) for n in shape)
-    spacing = np.linalg.norm(brain.affine[:3, :3], axis=0)
-    margin = np.maximum(_MARGIN_VOXELS, np.ceil(_MARGIN_MM / spacing)).astype(int)
     box = []
-    for axis, more in enumerate(margin):
+    for axis, size in enumerate(shape):
         shown = np.flatnonzero(brain.voxels.any(axis=tuple({0, 1, 2} - {axis})))
-        box.append(slice(max(0, int(shown[0] - more)), min(shape[axis], int(shown[-1] + more + 1))))
+        low, high = int(shown[0]) - _MARGIN, int(shown[-1]) + _MARGIN + 1
+        box.append(slice(max(0, low), min(size, high)))
     return tuple(box)
 
 

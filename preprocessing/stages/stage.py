@@ -1,7 +1,7 @@
 """Stages of preprocessing: each estimates something from a day and applies it to the day."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -36,7 +36,7 @@ class Place(IntEnum):
     TEMPLATE = 5
     """Moves everything into the world of the template; only affines change."""
     GRID = 6
-    """Resamples everything to the template's grid."""
+    """Resamples everything to the template's grid; far from the brain, scans become NaN."""
     INTENSITY = 7
     """Changes values on the template's grid."""
 
@@ -100,6 +100,22 @@ def reference(timepoint: Timepoint) -> Scan:
         if sequence in timepoint.scans:
             return timepoint.scans[sequence]
     raise StageFailed("the day has no scan; add a series or exclude the day")
+
+
+def moved(timepoint: Timepoint, stage: str, matrix: NDArray[np.float64]) -> Timepoint:
+    """Move the scans and the brain mask of a day.
+
+    Args:
+        timepoint: day.
+        stage: name that is added to the history of each scan.
+        matrix: RAS+ matrix (4, 4) in mm from the world of the day to the new one.
+
+    Returns:
+        Day with other affines.
+    """
+    scans = {s: v.after(stage, affine=matrix @ v.affine) for s, v in timepoint.scans.items()}
+    brain = timepoint.brain and replace(timepoint.brain, affine=matrix @ timepoint.brain.affine)
+    return replace(timepoint, scans=scans, brain=brain)
 
 
 def brain_of(timepoint: Timepoint, stage: str) -> NDArray[np.bool_]:

@@ -419,7 +419,7 @@ def test_strategies_to_compare_are_columns_of_the_report(toy: TrainConfig, tmp_p
         strict=True,
     ):
         assert np.allclose(a, b, atol=1e-6)
-    with pytest.raises(BadInput, match="is there already"):
+    with pytest.raises(BadInput, match="federation.compare lists federation.strategy itself"):
         replace(toy, federation=replace(federation, compare=("fedavg",)))
     bad = replace(toy, federation=replace(federation, compare=("fedporx",)))
     with pytest.raises(BadInput, match="unknown strategy 'fedporx'"):

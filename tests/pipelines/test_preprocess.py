@@ -111,7 +111,7 @@ def test_a_day_that_fails_leaves_nothing_not_even_the_older_session(copied: Path
     shutil.rmtree(second)
     (result,) = run(preprocess_config(copied, copied / "bids")).studies
     assert result.status == "failed"
-    assert "T1 or T1C is needed" in result.note
+    assert "deepbet finds the brain on T1 and T1C" in result.note
     assert not list((copied / "bids").glob("sub-*/ses-*"))
     quality = pd.read_csv(copied / "bids" / "quality.tsv", sep="\t")
     assert list(quality.status) == ["failed"]

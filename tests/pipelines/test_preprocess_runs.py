@@ -66,7 +66,7 @@ def test_a_changed_parameter_redoes_exactly_what_it_touches(
 def test_nothing_changed_estimates_and_writes_nothing(
     copied: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flame.preprocessing.session.read_source", None)  # no image is even read
+    monkeypatch.setattr("flame.preprocessing.study.read_source", None)  # no image is even read
     before = {p: p.stat().st_mtime_ns for p in (copied / "bids").rglob("*.nii.gz")}
     result = run(preprocess_config(copied, copied / "bids"))
     assert [r.status for r in result.studies] == ["skipped", "skipped"]

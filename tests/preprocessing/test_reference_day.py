@@ -1,5 +1,6 @@
 """Days of one patient: one fit to the template, and no day but its own is lost."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,13 +51,30 @@ def test_later_days_lie_on_the_first(days: list[Study], tmp_path: Path) -> None:
     assert [r.session for r in results] == ["02", "01"]  # in the order of the days given
     assert {r.status for r in results} == {"done"}
     assert [session_sidecar(out, "p", s)["ReferenceSession"] for s in ("01", "02")] == ["01", "01"]
-    linear = []
+    linear, transforms = [], []
     for path in sorted(out.glob("sub-p/ses-*/anat/*_from-T1C_*_xfm.txt")):
         transform = sitk.AffineTransform(sitk.ReadTransform(str(path)))
+        transforms.append(transform)
         linear.append(np.reshape(transform.GetMatrix(), (3, 3)))
     turn = linear[1] @ np.linalg.inv(linear[0])
     assert np.allclose(turn @ turn.T, np.eye(3), atol=1e-6)  # both share one affine fit
+    # The second head lies 12 mm further to the front (in ITK's world: at a smaller y).
+    between = compose(transforms[1], transforms[0])
+    assert np.allclose(between, [0, -12, 0], atol=0.5)
     assert [r.status for r in preprocess_patient(out, days, CONFIG, KEY)] == ["skipped"] * 2
+
+
+def compose(later: sitk.Transform, first: sitk.Transform) -> np.ndarray:
+    """Where the later day shows the middle of the template, less where the first does, in mm."""
+    return np.subtract(*(t.TransformPoint((0.0, 20.0, 20.0)) for t in (later, first)))
+
+
+@pytest.mark.parametrize("word", ["excluded", "accepted"])
+def test_a_day_that_a_person_questioned_is_no_reference(
+    days: list[Study], tmp_path: Path, word: str
+) -> None:
+    preprocess_patient(tmp_path, [replace(days[0], **{word: True}), days[1]], CONFIG, KEY)
+    assert session_sidecar(tmp_path, "p", "01")["ReferenceSession"] == "02"
 
 
 def test_a_first_day_that_fails_gives_way(days: list[Study], tmp_path: Path) -> None:
@@ -92,6 +110,8 @@ def test_a_reference_day_is_made_again_from_its_cache(days: list[Study], tmp_pat
     assert timepoint.brain is not None
     assert np.array_equal(timepoint.brain.affine, nib.load(days[0].series[Sequence.T1C]).affine)
     assert 0.5 < np.linalg.det(matrix[:3, :3]) < 2.0
+    shutil.rmtree(cache_folder(out, days[0]))
+    assert np.array_equal(reference_day(out, days[0], CONFIG, KEY).load()[1], matrix)
 
 
 def test_the_hash_of_a_day_knows_its_sequences(days: list[Study]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from flame.core.cohort import Timepoint
 from flame.core.imaging import LabelMap, Scan, Sequence
@@ -12,7 +13,7 @@ from flame.preprocessing.quality.checks import (
     at_border,
     brain_checks,
     coverage_checks,
-    days_check,
+    days_checks,
     final_checks,
     worst,
 )
@@ -104,7 +105,26 @@ def test_brains_of_two_days_are_compared(shift: int, dice: float, verdict: str) 
     first, second = (np.zeros((40, 40, 40), np.uint8) for _ in range(2))
     first[10:30, 10:30, 10:30] = 1
     second[10 + shift : 30 + shift, 10:30, 10:30] = 1
-    check = days_check(LabelMap(second, np.eye(4)), LabelMap(first, np.eye(4)))
+    days = [Timepoint(0, {}, LabelMap(mask, np.eye(4))) for mask in (second, first)]
+    (check,) = days_checks(*days)
     assert check.value == dice
     assert check.verdict == verdict
     assert ("reference day" in check.reason) == bool(shift)
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0, "pass"), (8, "fail")])
+def test_scans_of_two_days_are_compared(shift: int, verdict: str) -> None:
+    """Smooth noise in a ball, and the same 8 mm further on, under masks that agree."""
+    rng = np.random.default_rng(0)
+    voxels = gaussian_filter(rng.normal(size=(60, 60, 60)), 3).astype(np.float32)
+    brain = np.linalg.norm(np.indices((60, 60, 60)) - 30, axis=0) < 24
+    mask = LabelMap(brain.astype(np.uint8), np.eye(4))
+    noise = rng.normal(scale=0.01 * voxels.std(), size=voxels.shape)
+    later = (np.roll(voxels, shift, axis=0) + noise).astype(np.float32)
+    first, second = (
+        Timepoint(0, {Sequence.T1: Scan(v, np.eye(4), Sequence.T1)}, mask) for v in (voxels, later)
+    )
+    dice, alignment = days_checks(second, first)
+    assert (dice.name, dice.verdict) == ("days_dice", "pass")
+    assert (alignment.name, alignment.verdict) == ("days_alignment", verdict)
+    assert ("another head" in alignment.reason) == bool(shift)

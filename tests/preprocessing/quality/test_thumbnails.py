@@ -99,6 +99,11 @@ def test_only_a_tumour_is_outlined_in_red() -> None:
     assert is_red(pixels(picture(day(ball(6, 30, 30, 30))))).sum() > without + 50
 
 
+def test_a_tumour_outside_the_head_does_not_spoil_the_picture() -> None:
+    """The check target_inside_brain marks such a day; its picture shows the brain."""
+    assert pixels(picture(day(ball(1, 1, 1, 1)))).shape == pixels(picture(day())).shape
+
+
 def test_an_oblique_scan_is_turned_along_the_axes_of_the_world() -> None:
     whole = day()
     turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]]) * 2.0

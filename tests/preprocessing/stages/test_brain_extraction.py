@@ -112,5 +112,5 @@ def test_a_template_that_does_not_fit_fails() -> None:
     noise = np.random.default_rng(0).random((60, 60, 60)).astype(np.float32)
     ball = np.linalg.norm(np.indices((60, 60, 60)) - 30, axis=0) < 28
     scan = Scan(np.where(ball, 5 + noise, noise), np.diag([3.0, 3.0, 3.0, 1.0]), Sequence.T1)
-    with pytest.raises(StageFailed, match="nats only, below 0.12.*use brain=deepbet or hd-bet"):
+    with pytest.raises(StageFailed, match="does not fit this head .*not 0.12.*use brain=deepbet"):
         BRAIN_METHODS["atlas"](scan)

