@@ -44,7 +44,7 @@ LEAST_DAYS_DICE = 0.8
 MIN_DAYS_ALIGNMENT = 1.65
 """Smallest alignment of two days of one patient; below it the later day needs review.
 
-On the T1c of 8 patients of Brain-Tumor-Progression, 27 to 415 days apart, one head has 1.68 to 3.42,
+On the T1c of 8 patients of Brain-Tumor-Progression, 27 to 415 days apart, a head has 1.68 to 3.42,
 and the heads of two patients, each fitted to the template, 1.24 to 1.60.
 """
 LEAST_DAYS_ALIGNMENT = 1.2
