@@ -10,8 +10,10 @@ of the first day, and the correlation (NCC) of the two scans in the brain outsid
 - an affine fit of each day to the template by itself;
 - FLAME: the second day is moved rigidly onto the first, and both share its fit.
 
-Tumours grow and shrink between the days, so no Dice can reach 1. The last column is the mean
-distance in mm between FLAME's movement and that of the data, over the brain.
+Tumours grow and shrink between the days, so no Dice can reach 1. ``mm`` is the mean distance between
+FLAME's movement and that of the data, over the brain. ``alignment`` is the measure of the quality
+check days_alignment after FLAME's movement; ``stranger`` is the same for the second day of the next
+patient, moved onto the first day of this one.
 """
 
 import argparse
@@ -28,9 +30,10 @@ from scipy.ndimage import distance_transform_edt
 from flame.core.cohort import Timepoint
 from flame.core.imaging import LabelMap, Scan, Sequence
 from flame.preprocessing.config import StageConfig, stages
+from flame.preprocessing.quality.alignment import alignment
 from flame.preprocessing.stages.interpolation import coarse_grid, resample, resample_labels
 from flame.preprocessing.stages.itk_registration import itk_to_affine
-from flame.preprocessing.stages.patient_registration import ReferenceDay
+from flame.preprocessing.stages.patient_registration import ReferenceDay, to_reference_day
 from flame.preprocessing.stages.stage import Place
 
 GRID_MM = 1.0
@@ -92,8 +95,25 @@ def distance(day: Timepoint, a: NDArray[np.float64], b: NDArray[np.float64]) -> 
     return float(np.linalg.norm((world @ (a - b).T)[:, :3], axis=1).mean())
 
 
-def measured(folder: Path, brain: str) -> dict[str, float]:
-    """Return Dice and NCC of one patient after each way, and FLAME's distance from the data's."""
+def alignment_of(
+    first: Timepoint, second: Timepoint, move: NDArray[np.float64], spacing: float = GRID_MM
+) -> float:
+    """Return how well the scans of two days are aligned, the second one moved by ``move``."""
+    scans = first.scans[Sequence.T1C], second.scans[Sequence.T1C]
+    affine, shape = coarse_grid(scans[0].affine, scans[0].voxels.shape, spacing)
+    inside = np.ones(shape, bool)
+    images = []
+    for scan, day, matrix in zip(scans, (first, second), (np.eye(4), move), strict=True):
+        voxels = resample(scan.voxels, matrix @ scan.affine, affine, shape)
+        images.append(Scan(voxels, affine, Sequence.T1C))
+        assert day.brain is not None
+        brain = LabelMap(day.brain.voxels, matrix @ day.brain.affine)
+        inside &= resample_labels(brain, affine, shape).voxels > 0
+    return alignment(*images, inside)
+
+
+def measured(folder: Path, next_folder: Path, brain: str) -> dict[str, float]:
+    """Return the figures of one patient, by name."""
     target, matrix = to_template(day_of(folder, "pre"), brain)
     later = day_of(folder, "post")
     alone, alone_matrix = to_template(later, brain)
@@ -106,7 +126,11 @@ def measured(folder: Path, brain: str) -> dict[str, float]:
     row: dict[str, float] = {}
     for way, move in zip(WAYS, moves, strict=True):
         row[f"Dice {way}"], row[f"NCC {way}"] = agreement((target, alone), masks, move)
-    return row | {"mm": distance(alone, moves[2], moves[0])}
+    row["mm"] = distance(alone, moves[2], moves[0])
+    row["alignment"] = alignment_of(target, alone, moves[2])
+    stranger, _ = to_template(day_of(next_folder, "post"), brain)
+    row["stranger"] = alignment_of(target, stranger, to_reference_day(target, stranger))
+    return row
 
 
 def main() -> None:
@@ -118,8 +142,8 @@ def main() -> None:
     folders = folders[-2:] if arguments.quick else folders
     brain = "atlas" if arguments.quick else StageConfig().brain
     figures = {}
-    for folder in folders:
-        row = measured(folder, brain)
+    for number, folder in enumerate(folders):
+        row = measured(folder, folders[(number + 1) % len(folders)], brain)
         print(f"{folder.name}  ", "  ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
         figures[folder.name] = row
     print(json.dumps({"unit": "Dice, mm", "figures": figures}))

@@ -20,7 +20,7 @@ from flame.preprocessing.cohort.output import check_output, claim_output
 from flame.preprocessing.cohort.tables import refused_rows, write_tables
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.report import write_quality_report
-from flame.preprocessing.quality.reviews import read_decisions, unmatched
+from flame.preprocessing.quality.reviews import read_decisions, unmatched, without_day
 from flame.preprocessing.session import preprocess_patient, remove_stale
 from flame.preprocessing.studies import Context, find_studies
 from flame.preprocessing.study import Study, StudyResult
@@ -109,7 +109,14 @@ def run(
     warnings += _clinical_warnings(report, clinical, config.clinical)
     damaged = [u for u in report.unreadable if u.damaged]
     if damaged:
-        warnings.append(f"{len(damaged)} damaged files, the first {damaged[0].path}")
+        first = damaged[0]
+        warnings.append(
+            f"{len(damaged)} damaged files, the first {first.path} ({first.reason}): export them "
+            "again; flame inspect lists them"
+        )
+    lost = {s.patient_id for s in report.series} - {e.patient_id for e in report.studies()}
+    if lost:
+        warnings.append(f"{len(lost)} patients have no usable day; refused.tsv says why")
     # The key stays with the DICOM files, never beside what may be shared.
     key_file = _path(config.key) or dicom.with_name(f"{dicom.name}.key")
     if config.key and not key_file.exists():
@@ -119,6 +126,7 @@ def run(
     studies = find_studies(
         report, Context(key, clinical, decisions, _path(config.masks), _path(config.tumours))
     )
+    warnings += without_day(decisions)
     warnings += unmatched(decisions, [(s.subject, s.session) for s in studies])
     with locked(out / ".lock"):
         claim_output(out, dicom, key, studies)

@@ -11,6 +11,7 @@ from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
 from flame.core.version import __version__
 from flame.io.bids import (
+    is_complete,
     read_timepoint,
     session_folder,
     session_sidecar,
@@ -114,7 +115,8 @@ def preprocess_study(
         ]
         identity = content_hash([], plans, *keys.values(), *map(str, settings))
         known = session_sidecar(out, study.subject, study.session)
-        if known and known.get("InputHash") == identity:
+        there = is_complete(out, study.subject, study.session, study.series)
+        if there and known and known.get("InputHash") == identity:
             return result.of("skipped", [Check(**c) for c in known["Checks"]], known["Note"])
         shutil.rmtree(folder, ignore_errors=True)
         cache = EstimateCache(cache_folder(out, study), keys)

@@ -11,6 +11,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from isal import igzip
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
@@ -202,6 +204,42 @@ def _save(
     ):
         stream.write(image.to_bytes())
     Path(f"{stem}.json").write_text(json.dumps(dict(meta), indent=2))
+
+
+def is_complete(root: Path, subject: str, session: str, sequences: Collection[Sequence]) -> bool:
+    """Check whether the images of a session are there and not cut short.
+
+    Args:
+        root: folder of the centre.
+        subject: pseudonym of the patient.
+        session: name of the session.
+        sequences: sequences that the session has.
+
+    Returns:
+        False if the image of a sequence or of a sidecar is missing, or has another size than its
+        header says.
+    """
+    folder = session_folder(root, subject, session) / "anat"
+    names = [p.name.removesuffix(".json") for p in folder.glob("*.json")]
+    suffixes = [f"desc-preproc_{_NAMES[s][1]}" for s in sequences]
+    return all(any(n.endswith(s) for n in names) for s in suffixes) and all(
+        _is_whole(folder / f"{name}.nii.gz") for name in names
+    )
+
+
+def _is_whole(path: Path) -> bool:
+    """Compare the size at the end of a gzip file with the shape in the header of its image."""
+    try:
+        with path.open("rb") as raw:
+            raw.seek(-4, os.SEEK_END)
+            size = int.from_bytes(raw.read(4), "little")
+            raw.seek(0)
+            with igzip.IGzipFile("", "rb", fileobj=raw) as stream:
+                header = nib.Nifti1Header.from_fileobj(stream)
+    except (OSError, EOFError, ValueError, HeaderDataError, WrapStructError):
+        return False
+    voxels = int(np.prod(header.get_data_shape())) * header.get_data_dtype().itemsize
+    return bool(size == int(header["vox_offset"]) + voxels)
 
 
 def session_sidecar(root: Path, subject: str, session: str) -> dict[str, Any] | None:

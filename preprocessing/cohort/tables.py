@@ -11,6 +11,7 @@ import pandas as pd
 from flame.core.files import write_text
 from flame.core.treatment import Treatment
 from flame.io.dicom.intake import ImportReport
+from flame.io.dicom.series_report import SeriesReport
 from flame.io.pseudonym import pseudonym
 from flame.io.tables import TREATMENT_COLUMNS, treatment_rows
 from flame.preprocessing.cohort.clinical import ClinicalTable, printable
@@ -109,12 +110,21 @@ def refused_rows(report: ImportReport, key: bytes) -> list[dict[str, object]]:
         {
             "participant_id": f"sub-{pseudonym(key, s.patient_id)}",
             "slices": len(s.series.instances),
-            "rule": "geometry" if s.verdict.sequence and not s.geometry else s.verdict.rule,
-            "reason": s.refused if s.geometry is None and s.verdict.rule != "rejected" else "",
+            "rule": _rule(s),
+            "reason": "" if _rule(s) == "rejected" else s.refused,
         }
         for s in report.series
         if s.refused
     ]
+
+
+def _rule(series: SeriesReport) -> str:
+    """Return what decided against a series; the reason of "rejected" may quote its description."""
+    if series.day is None:
+        return "date"
+    if series.verdict.sequence and not series.geometry:
+        return "geometry"
+    return series.verdict.rule
 
 
 def _tsv(path: Path, rows: list[dict[str, Any]], columns: list[str]) -> None:

@@ -41,7 +41,7 @@ MIN_DAYS_DICE = 0.9
 """Smallest Dice of the brains of two days of one patient; below it the later day needs review."""
 LEAST_DAYS_DICE = 0.8
 """Smallest Dice of the brains of two days of one patient; below it the later day fails."""
-MIN_DAYS_ALIGNMENT = 1.65
+MIN_DAYS_ALIGNMENT = 2.0
 """Smallest alignment of two days of one patient; below it the later day needs review.
 
 On the T1c of 8 patients of Brain-Tumor-Progression, 27 to 415 days apart, a head has 1.68 to 3.42,

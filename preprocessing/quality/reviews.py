@@ -110,6 +110,23 @@ def decision(decisions: dict[Key, Decision], subject: str, session: str, day: in
     return on_patient.word if on_patient else ""
 
 
+def without_day(decisions: dict[Key, Decision]) -> list[str]:
+    """List the decisions on a session that do not name its day.
+
+    Args:
+        decisions: decisions of the cohort.
+
+    Returns:
+        One warning for each, as sessions are numbered anew when an earlier examination is added.
+    """
+    return [
+        f"{d.where}: name the day, as quality.html does: if an earlier examination is added, the "
+        "session gets another number, and this decision would mean another day"
+        for (_, session), d in decisions.items()
+        if session and d.day is None
+    ]
+
+
 def unmatched(decisions: dict[Key, Decision], days: list[Key]) -> list[str]:
     """List the decisions that match no day.
 

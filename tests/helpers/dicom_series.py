@@ -27,7 +27,8 @@ def write_mr_series(
     for z, position in enumerate(positions):
         meta = FileMetaDataset()
         meta.MediaStorageSOPClassUID = MRImageStorage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
+        source = [folder.name, series, str(slices), str(step), str(z), repr(sorted(tags.items()))]
+        meta.MediaStorageSOPInstanceUID = generate_uid(entropy_srcs=source)
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         d = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
         d.SOPClassUID, d.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID

@@ -146,7 +146,7 @@ def test_a_second_dicom_folder_does_not_replace_the_first(copied: Path, hospital
     run(preprocess_config(copied, copied / "new"))
     before = sorted(copied.rglob("new/**/*.nii.gz"))
     with pytest.raises(BadInput, match="made from another DICOM folder"):
-        run(preprocess_config(hospital, copied / "new"))
+        run(preprocess_config(hospital, copied / "new", key=str(copied / "other.key")))
     assert sorted(copied.rglob("new/**/*.nii.gz")) == before
 
 

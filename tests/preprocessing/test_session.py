@@ -126,3 +126,23 @@ def test_each_native_scan_has_a_brain_that_fits_it(
         (path,) = (tmp_path / "bids").rglob(name)
         found = np.asarray(nib.load(path).dataobj) > 0
         assert 2 * (found & true).sum() / (found.sum() + true.sum()) > 0.97
+
+
+@pytest.mark.parametrize("fault", ["gone", "cut"])
+def test_a_session_with_a_damaged_image_is_made_again(
+    day_with_brain: Timepoint, tmp_path: Path, fault: str
+) -> None:
+    scan = day_with_brain.scans[Sequence.T1C]
+    assert day_with_brain.brain is not None
+    for name, image in (("t1c", scan), ("brain", day_with_brain.brain)):
+        nib.save(nib.Nifti1Image(image.voxels, image.affine), tmp_path / f"{name}.nii.gz")
+    series = {Sequence.T1C: tmp_path / "t1c.nii.gz"}
+    study = Study("p", "01", 0, series, (), mask=str(tmp_path / "brain.nii.gz"))
+    out = tmp_path / "bids"
+    statuses = [preprocess_study(out, study, CONFIG, KEY).status for _ in range(2)]
+    assert statuses == ["done", "skipped"]
+    (image,) = out.rglob("*desc-preproc_T1w.nii.gz")
+    content = image.read_bytes()
+    image.unlink() if fault == "gone" else image.write_bytes(content[:1000])
+    assert preprocess_study(out, study, CONFIG, KEY).status == "done"
+    assert image.read_bytes() == content

@@ -11,7 +11,7 @@ from flame.io.dicom.series import Series
 def without_duplicates(series: Series) -> tuple[Series, str]:
     """Remove copies of SOP instances from a series.
 
-    A copy is removed only if its position and pixels are the same. Instances that share a
+    A copy is removed only if its patient, position and pixels are the same. Instances that share a
     SOPInstanceUID but differ are kept, so that ``check_geometry`` refuses the series.
 
     Args:
@@ -39,6 +39,8 @@ def without_duplicates(series: Series) -> tuple[Series, str]:
 
 
 def _same(a: Instance, b: Instance, digests: dict[Path, str]) -> bool:
+    if a.header.get("PatientID") != b.header.get("PatientID"):
+        return False
     positions = [numbers(i.header, "ImagePositionPatient") for i in (a, b)]
     for path in (a.path, b.path):
         digests[path] = digests.get(path) or _digest(path)

@@ -9,6 +9,9 @@ from flame.core.errors import BadInput
 from flame.io.dicom.instances import Instance, read_dataset
 from flame.io.dicom.multiframe import ENHANCED_MR, frame_headers
 
+_LONGEST_UID = 64
+"""Largest number of characters of a UID (DICOM PS3.5, 6.2)."""
+
 
 @dataclass(frozen=True)
 class UnreadableFile:
@@ -73,8 +76,12 @@ def _read_header(path: Path) -> list[Instance] | UnreadableFile:
     if "SOPClassUID" not in header:
         return _unreadable(path, "not DICOM")
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
-        if not header.get(keyword):  # every object has both
+        uid = header.get(keyword)
+        if not uid:  # every object has both
             return UnreadableFile(path, f"{keyword} is missing", damaged=True)
+        # A damaged length makes an identifier swallow the elements that follow it.
+        if not isinstance(uid, str) or len(uid) > _LONGEST_UID or not uid.isprintable():
+            return UnreadableFile(path, f"{keyword} is damaged", damaged=True)
     return [Instance(path, header)]
 
 

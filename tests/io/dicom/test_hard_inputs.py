@@ -150,6 +150,21 @@ def test_junk_shuffled_names_and_dicomdir_change_nothing(tmp_path: Path) -> None
     assert np.array_equal(only(inspect_folder(tmp_path)).voxels, stored())
 
 
+def test_copies_under_another_patient_are_refused(tmp_path: Path) -> None:
+    """One export under two PatientIDs: a day of one patient would go to the other."""
+    for name in ("a", "b"):
+        for path in write_mr_series(tmp_path / "one"):
+            dataset = pydicom.dcmread(path)
+            dataset.PatientID = name
+            (tmp_path / name).mkdir(exist_ok=True)
+            dataset.save_as(tmp_path / name / path.name)
+            path.unlink()
+    report = inspect_folder(tmp_path)
+    assert not report.studies()
+    (series,) = report.series
+    assert "2 different PatientIDs" in series.refused
+
+
 def test_a_series_exported_twice_is_used_once_and_said(tmp_path: Path) -> None:
     write_mr_series(tmp_path / "a")
     shutil.copytree(tmp_path / "a", tmp_path / "b")

@@ -44,6 +44,21 @@ def test_no_name_of_a_patient_is_written(tmp_path: Path) -> None:
     assert refused["rule"] == "geometry"
 
 
+def test_a_series_without_a_date_says_so(tmp_path: Path) -> None:
+    write_mr_series(tmp_path / "dicom", StudyDate="", SeriesDescription="Jane T1")
+    (refused,) = refused_rows(inspect_folder(tmp_path / "dicom"), KEY)
+    assert refused["rule"] == "date"
+    assert "no valid date in" in str(refused["reason"])
+    assert "--dates" in str(refused["reason"])
+    assert "Jane" not in str(refused)
+
+
+def test_a_description_that_decides_is_not_written(tmp_path: Path) -> None:
+    write_mr_series(tmp_path / "dicom", SeriesDescription="Jane localizer")
+    (refused,) = refused_rows(inspect_folder(tmp_path / "dicom"), KEY)
+    assert (refused["rule"], refused["reason"]) == ("rejected", "")
+
+
 def test_columns_are_described_by_their_origin(tmp_path: Path) -> None:
     write_participants(tmp_path, {"a": {"age": 50.0}}, {}, "As published")
     described = json.loads((tmp_path / "participants.json").read_text())

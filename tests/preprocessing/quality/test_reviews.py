@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from flame.core.errors import BadInput
-from flame.preprocessing.quality.reviews import FILE, decision, read_decisions, unmatched
+from flame.preprocessing.quality.reviews import (
+    FILE,
+    decision,
+    read_decisions,
+    unmatched,
+    without_day,
+)
 
 HEADER = "participant_id\tsession_id\tdecision\tday\n"
 
@@ -46,3 +52,12 @@ def test_a_review_of_a_day_that_does_not_exist_is_a_warning(tmp_path: Path) -> N
     (tmp_path / FILE).write_text(HEADER + "sub-a\t01\taccept\t\nsub-x\t01\texclude\t\n")
     (warning,) = unmatched(read_decisions(tmp_path), [("a", "01")])
     assert "line 3" in warning
+
+
+def test_a_session_without_its_day_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(
+        "participant_id\tsession_id\tdecision\tday\n"
+        "sub-a\tses-01\texclude\t\nsub-a\tses-02\texclude\t30\nsub-b\tn/a\texclude\t\n"
+    )
+    (warning,) = without_day(read_decisions(tmp_path))
+    assert "line 2: name the day" in warning
