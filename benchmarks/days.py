@@ -10,10 +10,10 @@ of the first day, and the correlation (NCC) of the two scans in the brain outsid
 - an affine fit of each day to the template by itself;
 - FLAME: the second day is moved rigidly onto the first, and both share its fit.
 
-Tumours grow and shrink between the days, so no Dice can reach 1. ``mm`` is the mean distance between
-FLAME's movement and that of the data, over the brain. ``alignment`` is the measure of the quality
-check days_alignment after FLAME's movement; ``stranger`` is the same for the second day of the next
-patient, moved onto the first day of this one.
+Tumours grow and shrink between the days, so no Dice can reach 1. ``mm`` is the mean distance
+between FLAME's movement and that of the data, over the brain. ``alignment`` is the measure of the
+quality check days_alignment after FLAME's movement; ``stranger`` is the same for the second day of
+the next patient, moved onto the first day of this one.
 """
 
 import argparse
