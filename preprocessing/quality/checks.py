@@ -44,8 +44,8 @@ LEAST_DAYS_DICE = 0.8
 MIN_DAYS_ALIGNMENT = 2.0
 """Smallest alignment of two days of one patient; below it the later day needs review.
 
-On the T1c of 8 patients of Brain-Tumor-Progression, 27 to 415 days apart, a patient's own second day
-has 1.94 to 3.79, and that of another patient, moved onto the first, 1.03 to 1.64
+On the T1c of 8 patients of Brain-Tumor-Progression, 27 to 415 days apart, the second day of a
+patient has 1.94 to 3.79, and that of another patient, moved onto the first, 1.03 to 1.64
 (``benchmarks/days.py``).
 """
 LEAST_DAYS_ALIGNMENT = 1.2
