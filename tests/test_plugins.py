@@ -248,14 +248,18 @@ def test_a_plugin_that_fails_is_named(tmp_path: Path, text: str | None, message:
 def test_stage_and_evolution_model(tmp_path: Path) -> None:
     stage, model = written(tmp_path, "stage", STAGE), written(tmp_path, "model", EVOLUTION)
     hospitals, bids = tmp_path / "hospitals", tmp_path / "bids"
-    printed("simulate", hospitals, "--centres", 2, "--patients", 4, "--spacing", 4, "--jobs", 2)
+    # The tumour of one patient of five vanishes, and a centre needs four with follow-up.
+    printed("simulate", hospitals, "--centres", 2, "--patients", 5, "--spacing", 4, "--jobs", 2)
     plain = tmp_path / "plain"
-    for centre in ("centre-1", "centre-2"):
+    changed = ["--set", 'extra=["negative"]', "--plugin", stage]
+    for out, centre, more in (
+        (plain, "centre-1", []),
+        (plain, "centre-2", []),
+        (bids, "centre-1", changed),
+    ):
         source = hospitals / centre
         common = ["--clinical", source / "clinical.tsv", "--spacing", 4, "--jobs", 2]
-        printed("preprocess", source / "dicom", plain / centre, *common)
-        changed = ["--set", 'extra=["negative"]', "--plugin", stage]
-        printed("preprocess", source / "dicom", bids / centre, *common, *changed)
+        printed("preprocess", source / "dicom", out / centre, *common, *more)
     import nibabel as nib
 
     (first, *_), (twin, *_) = (
