@@ -116,9 +116,12 @@ def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) ->
     """
     if patient_id in clinical.starts:
         return clinical.starts[patient_id], ""
+    plans = report.plans(patient_id)
+    treated = treated_plans(plans)
     plan_dates = [
         report.dates.get(study_uid(p.header)) or plan_date(p.header)
-        for p in report.plans(patient_id)
+        for p in plans
+        if str(p.header.SOPInstanceUID) in treated
     ]
     dates = [day for day in plan_dates if day]
     if dates:

@@ -59,6 +59,7 @@ class Row:
     Args:
         result: result of preprocessing.
         decision: review of the day, or empty.
+        of_patient: review of the whole patient, if the day has none of its own; or empty.
         checks: name, value and verdict of each check.
         by_sequence: name, value and verdict of the checks of single sequences.
         picture: JPEG of the day as a data URI, or empty.
@@ -66,6 +67,7 @@ class Row:
 
     result: StudyResult
     decision: str
+    of_patient: str
     checks: list[Shown]
     by_sequence: list[Shown]
     picture: str
@@ -122,6 +124,7 @@ def write_quality_report(
         counts=Counter(r.result.quality for r in rows),
         measures=[m for m in _MEASURES if m in shown],
         limits=_LIMITS,
+        patients=[(s, d.word) for (s, session), d in decisions.items() if not session],
         outlines=OUTLINES,
         overview=[plot for m in _MEASURES if (plot := _overview(m, rows))],
     )
@@ -161,4 +164,6 @@ def _row(out: Path, result: StudyResult, decisions: dict[Key, Decision]) -> Row:
     jpeg = path.read_bytes() if path.exists() else result.picture
     uri = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}" if jpeg else ""
     review = decision(decisions, result.subject, result.session, result.day)
-    return Row(result, review, checks, by_sequence, uri)
+    is_own = (result.subject, result.session) in decisions
+    own, of_patient = (review, "") if is_own else ("", review)
+    return Row(result, own, of_patient, checks, by_sequence, uri)

@@ -3,14 +3,18 @@
 from datetime import date
 from pathlib import Path
 
+import pydicom
 import pytest
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
+from flame.core.treatment import Phase, Radiation, Treatment
 from flame.io.dicom.intake import inspect_folder
 from flame.preprocessing.cohort.clinical import ClinicalTable
 from flame.preprocessing.quality.reviews import Decision
 from flame.preprocessing.studies import Context, find_studies
+from flame.simulation.dicom_images import Study as Simulated
+from flame.simulation.dicom_radiotherapy import write_plans
 from tests.helpers.dicom_series import write_mr_series
 
 KEY = b"secret"
@@ -36,6 +40,20 @@ def test_without_a_date_of_radiotherapy_the_first_imaging_is_day_0(dicom: Path) 
     studies = find_studies(inspect_folder(dicom), Context(KEY))
     assert [s.day for s in studies] == [0, 69]  # 2020 is a leap year
     assert all("no date of radiotherapy" in s.note for s in studies)
+
+
+@pytest.mark.parametrize(("intent", "days"), [("CURATIVE", [-61, 8]), ("VERIFICATION", [0, 69])])
+def test_a_plan_for_checks_is_no_start_of_radiotherapy(
+    dicom: Path, intent: str, days: list[int]
+) -> None:
+    person = Simulated("patient", "F", 60, date(2020, 3, 2), 1)
+    write_plans(dicom / "rt", person, Treatment((Phase(Radiation.PHOTON, 60.0, 30),)))
+    (path,) = (dicom / "rt").rglob("*.dcm")
+    plan = pydicom.dcmread(path)
+    plan.PlanIntent = intent
+    plan.save_as(path)
+    studies = find_studies(inspect_folder(dicom), Context(KEY))
+    assert [s.day for s in studies] == days
 
 
 def test_masks_are_found_by_patient_and_date(dicom: Path, tmp_path: Path) -> None:

@@ -61,7 +61,10 @@ def test_decisions_are_text_to_save(tmp_path: Path) -> None:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("no Chromium here (Debian package chromium)")
-    decisions = {("p1", "02"): Decision("accept", None, "line 2")}
+    decisions = {
+        ("p1", "02"): Decision("accept", None, "line 2"),
+        ("p1", ""): Decision("exclude", None, "line 3"),  # the whole patient
+    }
     page = write_quality_report(tmp_path, days(1300, 1310), decisions, [], False)
     click = "<script>document.querySelector('[data-choose=exclude]').click()</script></body>"
     page.write_text(page.read_text().replace("</body>", click))
@@ -69,6 +72,10 @@ def test_decisions_are_text_to_save(tmp_path: Path) -> None:
     done = subprocess.run(
         [chromium, *flags, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120
     )
-    lines = ("sub-p1\tses-01\texclude\t-3", "sub-p1\tses-02\taccept\t-3")
+    lines = (
+        "sub-p1\tn/a\texclude\tn/a",
+        "sub-p1\tses-01\texclude\t-3",
+        "sub-p1\tses-02\taccept\t-3",
+    )
     header = "participant_id\tsession_id\tdecision\tday"
     assert "\n".join((header, *lines)) in done.stdout
