@@ -195,7 +195,7 @@ def test_decisions_are_obeyed(copied: Path) -> None:
     with pytest.raises(BadInput, match="ses-02 is now day 60, not day 61"):
         read_cohort(bids, "c", at_spacing(6.0))
     (bids / "decisions.tsv").write_text(header + f"{subject}\tses-09\texclude\n")
-    assert "the cohort has no such day" in run(preprocess_config(copied, bids)).warnings[0]
+    assert "the cohort has no such day" in run(preprocess_config(copied, bids)).warnings[-1]
     (bids / "decisions.tsv").write_text(header + f"{subject}\tses-01\tremove\n")
     with pytest.raises(BadInput, match="line 2: unknown decision 'remove'"):
         read_cohort(bids, "c", None)
