@@ -95,12 +95,10 @@ def distance(day: Timepoint, a: NDArray[np.float64], b: NDArray[np.float64]) -> 
     return float(np.linalg.norm((world @ (a - b).T)[:, :3], axis=1).mean())
 
 
-def alignment_of(
-    first: Timepoint, second: Timepoint, move: NDArray[np.float64], spacing: float = GRID_MM
-) -> float:
+def alignment_of(first: Timepoint, second: Timepoint, move: NDArray[np.float64]) -> float:
     """Return how well the scans of two days are aligned, the second one moved by ``move``."""
     scans = first.scans[Sequence.T1C], second.scans[Sequence.T1C]
-    affine, shape = coarse_grid(scans[0].affine, scans[0].voxels.shape, spacing)
+    affine, shape = coarse_grid(scans[0].affine, scans[0].voxels.shape, GRID_MM)
     inside = np.ones(shape, bool)
     images = []
     for scan, day, matrix in zip(scans, (first, second), (np.eye(4), move), strict=True):

@@ -1,12 +1,10 @@
 """Stages and checks of one imaging day, up to the files of its session."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from flame.core.cohort import Timepoint
-from flame.core.imaging import LabelMap, Sequence
 from flame.io.bids import SessionFiles
 from flame.io.tumour_masks import CORE
 from flame.preprocessing.config import StageConfig
@@ -23,8 +21,7 @@ from flame.preprocessing.quality.thumbnails import picture, upright
 from flame.preprocessing.radiotherapy_plan import planned_maps
 from flame.preprocessing.stages.atlas_registration import template
 from flame.preprocessing.stages.estimate_cache import EstimateCache
-from flame.preprocessing.stages.interpolation import resample_labels
-from flame.preprocessing.stages.linear_registration import Matrix
+from flame.preprocessing.stages.interpolation import labels_on_scan
 from flame.preprocessing.stages.stage import Place, Stage
 from flame.preprocessing.study import Study
 
@@ -87,25 +84,11 @@ def run_stages(
     _stop_at_failure(study, checks, whole)
     files = SessionFiles(timepoint, moves, picture=picture(whole), notes=notes)
     if config.native:
-        brains = _own_brains(before, raw, moves)
+        assert before.brain is not None
+        # Headers of two scans can disagree by centimetres, so one mask does not fit them all.
+        brains = {s: labels_on_scan(before.brain, moves[s], v) for s, v in raw.scans.items()}
         files = replace(files, native=corrected.scans, native_brains=brains)
     return files, checks
-
-
-def _own_brains(
-    before: Timepoint, raw: Timepoint, moves: Mapping[Sequence, Matrix]
-) -> dict[Sequence, LabelMap]:
-    """Return the brain mask on the grid of each scan, carried there by its own movement.
-
-    Headers of two scans can disagree by centimetres, so one mask does not fit them all.
-    """
-    assert before.brain is not None
-    brains = {}
-    for sequence, scan in raw.scans.items():
-        back = np.linalg.inv(moves[sequence])
-        moved = replace(before.brain, affine=back @ before.brain.affine)
-        brains[sequence] = resample_labels(moved, scan.affine, scan.voxels.shape)
-    return brains
 
 
 def _stop_at_failure(study: Study, checks: list[Check], shown: Timepoint) -> None:

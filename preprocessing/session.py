@@ -115,9 +115,9 @@ def preprocess_study(
         ]
         identity = content_hash([], plans, *keys.values(), *map(str, settings))
         known = session_sidecar(out, study.subject, study.session)
-        there = is_complete(out, study.subject, study.session, study.series)
-        if there and known and known.get("InputHash") == identity:
-            return result.of("skipped", [Check(**c) for c in known["Checks"]], known["Note"])
+        same = known if known and known.get("InputHash") == identity else None
+        if same and is_complete(out, study.subject, study.session, study.series):
+            return result.of("skipped", [Check(**c) for c in same["Checks"]], same["Note"])
         shutil.rmtree(folder, ignore_errors=True)
         cache = EstimateCache(cache_folder(out, study), keys)
         first = None

@@ -12,7 +12,7 @@ from flame.core.errors import StageFailed
 from flame.core.imaging import LabelMap, Sequence
 from flame.preprocessing.quality.alignment import alignment
 from flame.preprocessing.stages.atlas_registration import Template, overlap
-from flame.preprocessing.stages.stage import REFERENCE_ORDER, reference
+from flame.preprocessing.stages.stage import reference, shared_sequence
 
 BRAIN_ML = (900.0, 2000.0)
 """Range of plausible brain volumes of an adult in ml; outside it the day fails."""
@@ -165,9 +165,9 @@ def days_checks(timepoint: Timepoint, first: Timepoint) -> list[Check]:
         first: reference day on the same grid.
 
     Returns:
-        Checks days_dice, of the brains, and days_alignment, of the first sequence of
-        ``REFERENCE_ORDER`` that both days have; it is left out if there is none. Two masks of one
-        head differ by surgery and by faults of brain extraction.
+        Checks days_dice, of the brains, and days_alignment, of a sequence that both days have; it
+        is left out if there is none. Two masks of one head differ by surgery and by faults of brain
+        extraction.
     """
     assert timepoint.brain is not None
     assert first.brain is not None
@@ -183,8 +183,10 @@ def days_checks(timepoint: Timepoint, first: Timepoint) -> list[Check]:
             "the two masks may be wrong, or the days may not be aligned"
         )
         check = replace(check, verdict=verdict, reason=reason)
-    shared = [s for s in REFERENCE_ORDER if s in timepoint.scans and s in first.scans]
-    return [check, *(_days_alignment(timepoint, first, s, inside & other) for s in shared[:1])]
+    sequence = shared_sequence(timepoint, first)
+    if sequence is None:
+        return [check]
+    return [check, _days_alignment(timepoint, first, sequence, inside & other)]
 
 
 def _days_alignment(

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from flame.core.errors import StageFailed
 from flame.core.imaging import LabelMap, Scan
 from flame.preprocessing.stages.atlas_registration import template
-from flame.preprocessing.stages.interpolation import resample_labels
+from flame.preprocessing.stages.interpolation import labels_on_scan
 from flame.preprocessing.stages.linear_registration import register
 
 _LEAST_NATS = 0.12
@@ -39,5 +39,4 @@ def atlas_brain(scan: Scan) -> NDArray[np.bool_]:
             f"the template does not fit this head ({error}): use brain=deepbet or hd-bet, or give "
             "a mask with --masks"
         ) from error
-    moved = LabelMap(atlas.brain, np.linalg.inv(matrix) @ atlas.affine)
-    return resample_labels(moved, scan.affine, scan.voxels.shape).voxels > 0
+    return labels_on_scan(LabelMap(atlas.brain, atlas.affine), matrix, scan).voxels > 0

@@ -19,7 +19,7 @@ from flame.core.registry import Registry
 from flame.preprocessing.stages.atlas_brain import atlas_brain
 from flame.preprocessing.stages.deepbet_brain import deepbet_brain
 from flame.preprocessing.stages.hd_bet_brain import hd_bet_brain
-from flame.preprocessing.stages.interpolation import resample_labels
+from flame.preprocessing.stages.interpolation import labels_on_scan, resample_labels
 from flame.preprocessing.stages.patient_registration import ReferenceDay, to_reference_day
 from flame.preprocessing.stages.stage import (
     STAGES,
@@ -133,8 +133,7 @@ def _borrowed(
     target, _ = day.load()
     assert target.brain is not None
     matrix = to_reference_day(target, timepoint, registration)
-    moved = replace(target.brain, affine=np.linalg.inv(matrix) @ target.brain.affine)
-    return resample_labels(moved, scan.affine, scan.voxels.shape).voxels > 0
+    return labels_on_scan(target.brain, matrix, scan).voxels > 0
 
 
 def _supplied(path: Path, scan: Scan) -> NDArray[np.uint8]:

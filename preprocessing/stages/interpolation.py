@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from flame.core.imaging import LabelMap
+from flame.core.imaging import LabelMap, Scan
 
 Matrix = NDArray[np.float64]
 Volume = NDArray[np.float32]
@@ -157,3 +157,18 @@ def resample_labels(labels: LabelMap, target_affine: Matrix, shape: tuple[int, .
     affine[:3, 3] -= affine[:3, :3] @ np.full(3, 2.0)
     soft = resample(mask, affine, target_affine, shape)
     return LabelMap((soft > 0.5).astype(np.uint8), target_affine)
+
+
+def labels_on_scan(labels: LabelMap, matrix: Matrix, scan: Scan) -> LabelMap:
+    """Carry a mask back to the grid of a scan.
+
+    Args:
+        labels: mask; all labels count as inside.
+        matrix: RAS+ matrix (4, 4) in mm from the world of the scan to that of the mask.
+        scan: scan whose grid is used.
+
+    Returns:
+        Mask on the grid of the scan.
+    """
+    moved = LabelMap(labels.voxels, np.linalg.inv(matrix) @ labels.affine)
+    return resample_labels(moved, scan.affine, scan.voxels.shape)

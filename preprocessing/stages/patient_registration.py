@@ -10,7 +10,6 @@ from flame.core.imaging import Scan
 from flame.preprocessing.stages.linear_registration import Matrix
 from flame.preprocessing.stages.registration import REGISTRATIONS
 from flame.preprocessing.stages.stage import (
-    REFERENCE_ORDER,
     STAGES,
     Estimate,
     Place,
@@ -18,6 +17,7 @@ from flame.preprocessing.stages.stage import (
     moved,
     nothing,
     reference,
+    shared_sequence,
 )
 
 
@@ -91,7 +91,7 @@ def to_reference_day(target: Timepoint, timepoint: Timepoint, method: str = "fla
 
 def _pair(target: Timepoint, timepoint: Timepoint) -> tuple[Scan, Scan]:
     """Return the scans of two days that are compared: of one sequence, if both days have one."""
-    for sequence in REFERENCE_ORDER:
-        if sequence in target.scans and sequence in timepoint.scans:
-            return target.scans[sequence], timepoint.scans[sequence]
-    return reference(target), reference(timepoint)
+    sequence = shared_sequence(target, timepoint)
+    if sequence is None:
+        return reference(target), reference(timepoint)
+    return target.scans[sequence], timepoint.scans[sequence]

@@ -102,6 +102,19 @@ def reference(timepoint: Timepoint) -> Scan:
     raise StageFailed("the day has no scan; add a series or exclude the day")
 
 
+def shared_sequence(a: Timepoint, b: Timepoint) -> Sequence | None:
+    """Choose the sequence by which two days are compared.
+
+    Args:
+        a: day with scans.
+        b: other day.
+
+    Returns:
+        First sequence of ``REFERENCE_ORDER`` that both days have; None if there is none.
+    """
+    return next((s for s in REFERENCE_ORDER if s in a.scans and s in b.scans), None)
+
+
 def moved(timepoint: Timepoint, stage: str, matrix: NDArray[np.float64]) -> Timepoint:
     """Move the scans and the brain mask of a day.
 
