@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import socket
 import ssl
 import time
@@ -25,8 +26,10 @@ pytestmark = pytest.mark.flare
 OLDER = "from flame.core import version\nversion.__version__ = '0.0.1'\n"
 LONGEST_S = 900
 """Wall time after which a run counts as hanging; on a busy machine it takes minutes."""
-WENT_ON = "; going on from the last round"
-"""End of the message, whoever notices the loss first: FLAME's heartbeat or NVIDIA FLARE."""
+WENT_ON = re.compile(
+    "(site b was silent for 5 s|NVIDIA FLARE ended the job, .*); going on from the last round"
+)
+"""Message of whoever notices the loss first: FLAME's heartbeat or NVIDIA FLARE."""
 DIES_SENDING = """
 import os, signal
 from pathlib import Path
@@ -223,7 +226,7 @@ class TestFaults:
             tmp_path / "run",
             lambda: hospitals.job_process("b").kill(),
         )
-        assert WENT_ON in hospitals.said()
+        assert WENT_ON.search(" ".join(hospitals.said().split()))
 
     def test_a_site_dies_with_its_answer_ready(
         self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
@@ -234,7 +237,7 @@ class TestFaults:
         submitted = hospitals.submit(settings(toy, 6), tmp_path / "run")
         assert submitted.wait(LONGEST_S) == 0, hospitals.said()
         assert died.exists()
-        assert WENT_ON in hospitals.said()
+        assert WENT_ON.search(" ".join(hospitals.said().split()))
         same_as_in_process(settings(toy, 6), tmp_path / "run", tmp_path / "here")
 
     def test_a_site_dies_and_comes_back(
