@@ -113,9 +113,10 @@ def alignment_of(first: Timepoint, second: Timepoint, move: NDArray[np.float64])
 def measured(folder: Path, next_folder: Path, brain: str) -> dict[str, float]:
     """Return the figures of one patient, by name."""
     target, matrix = to_template(day_of(folder, "pre"), brain)
+    estimate = {"matrix": matrix, "to_template": np.eye(4)}
     later = day_of(folder, "post")
     alone, alone_matrix = to_template(later, brain)
-    reference = ReferenceDay("01", folder.name, lambda: (target, matrix))
+    reference = ReferenceDay("01", folder.name, lambda: (target, estimate))
     _, together = to_template(later, brain, reference)
     to_post = itk_to_affine(sitk.ReadTransform(str(folder / "post_to_pre.tfm")))
     back = np.linalg.inv(matrix)

@@ -49,7 +49,7 @@ def worker(method: str, case: Path, quick: bool) -> dict[str, float]:
     from flame.io.bids import SessionFiles, write_session
     from flame.preprocessing.config import StageConfig, stages
 
-    config = StageConfig(atlas_fit="rigid" if quick else "affine")
+    config = StageConfig()
     if method == "simpleitk":
         config = replace(config, bias_field="simpleitk", registration="simpleitk")
     chain = stages(config)
@@ -72,7 +72,7 @@ def worker(method: str, case: Path, quick: bool) -> dict[str, float]:
         lap(stage.name, start)
     start = cpu()
     with tempfile.TemporaryDirectory() as out:
-        write_session(Path(out), "a", "01", SessionFiles(day), config.space, {})
+        write_session(Path(out), "a", "01", SessionFiles(day), {})
     lap("read and write", start)
     seconds["total"] = cpu()
     seconds["peak GB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6

@@ -11,12 +11,12 @@ from annotated_types import Ge, Le
 from flame.core.config import Rule, Section
 from flame.core.imaging import Sequence
 from flame.core.registry import nearest
+from flame.io.bids import INDIVIDUAL
 from flame.io.tumour_masks import CONVENTIONS
 from flame.preprocessing.stages.atlas_registration import MNI152, atlas_registration
 from flame.preprocessing.stages.bias_field import bias_field
 from flame.preprocessing.stages.brain_extraction import ONLY_T1, brain_extraction
 from flame.preprocessing.stages.coregistration import coregistration
-from flame.preprocessing.stages.linear_registration import Kind
 from flame.preprocessing.stages.nyul import nyul, read_scales
 from flame.preprocessing.stages.patient_registration import ReferenceDay, patient_registration
 from flame.preprocessing.stages.resampling import resampling
@@ -37,8 +37,6 @@ class StageConfig(Section):
     """Method of brain extraction: deepbet, hd-bet or atlas."""
     template: str = ""
     """Skull-stripped T1 to register to; empty: MNI152."""
-    atlas_fit: Kind = "affine"
-    """affine (12 parameters), or rigid as in BraTS."""
     space: str = MNI152
     """Name of the template in file names."""
     intensity: str = "zscore"
@@ -59,7 +57,7 @@ class StageConfig(Section):
             f"space '{self.space}': use letters and digits only, as in SRI24",
         )
         yield (
-            not self.template or self.space not in (MNI152, "orig"),
+            not self.template or self.space not in (MNI152, "orig", INDIVIDUAL),
             f"template {self.template}: name its space too, as in space=SRI24",
         )
         yield (
@@ -122,7 +120,7 @@ def stages(
         coregistration(config.registration),
         brain_extraction(config.brain, mask, day if borrows else None, config.registration),
         patient_registration(day, config.registration),
-        atlas_registration(method=config.registration, kind=config.atlas_fit, day=day, **template),
+        atlas_registration(method=config.registration, day=day, **template),
         resampling(config.spacing, **template),
         nyul(scales) if scales else STAGES[config.intensity](),
         *(STAGES[name]() for name in config.extra),

@@ -9,9 +9,8 @@ from flame.io.bids import session_sidecar
 from flame.io.dicom.sources import source_layout, source_paths
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
-from flame.preprocessing.stages.linear_registration import Matrix
 from flame.preprocessing.stages.patient_registration import ReferenceDay
-from flame.preprocessing.stages.stage import Place
+from flame.preprocessing.stages.stage import Estimate, Place
 from flame.preprocessing.study import Study
 
 CACHE = ".cache"
@@ -55,7 +54,7 @@ def reference_day(out: Path, study: Study, config: StageConfig, key: bytes) -> R
     """
 
     @cache
-    def load() -> tuple[Timepoint, Matrix]:
+    def load() -> tuple[Timepoint, Estimate]:
         chain = stages(config, study.mask, sequences=study.series)
         keys = stage_keys(images_hash(study, key), chain)
         estimates = EstimateCache(cache_folder(out, study), keys)
@@ -63,7 +62,7 @@ def reference_day(out: Path, study: Study, config: StageConfig, key: bytes) -> R
         for stage in chain:
             arrays = estimates.get(stage, timepoint)
             if stage.place is Place.TEMPLATE:
-                return timepoint, arrays["matrix"]
+                return timepoint, arrays
             timepoint = stage.apply(timepoint, arrays)
         raise AssertionError("no stage moves the day to the template")
 

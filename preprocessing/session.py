@@ -151,7 +151,7 @@ def preprocess_study(
         "Checks": [asdict(c) for c in checks],
         "Parameters": {s.name: dict(s.parameters) for s in chain},
     }
-    write_session(out, study.subject, study.session, files, config.space, sidecar)
+    write_session(out, study.subject, study.session, files, sidecar)
     return result.of("done", checks, note)
 
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
 from flame.core.treatment import Treatment
 
@@ -35,7 +38,9 @@ class Timepoint:
         regions: further contours by name, such as the whole tumour with its oedema and the
             enhancing tumour.
         predicted: whether a model made ``tumour`` because no contour was drawn.
-        space: name of the template space that the scans are in; empty: unknown.
+        template: name of the template that ``to_template`` leads to; empty: none.
+        to_template: RAS+ matrix (4, 4) in mm from the world of the scans to that of the template,
+            which has another size; None: the world of the scans is that of the template.
     """
 
     day: int
@@ -45,7 +50,8 @@ class Timepoint:
     dose: DoseMap | None = None
     regions: Mapping[str, LabelMap] = field(default_factory=dict)
     predicted: bool = False
-    space: str = ""
+    template: str = ""
+    to_template: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,7 @@
 """Names of the files of a run folder, each with what it holds."""
 
+from flame.core.config import as_toml
+
 CONFIG = "run.toml"
 """The resolved configuration."""
 MANIFEST = "data.json"
@@ -46,3 +48,19 @@ MONITOR_PAGE = "monitor.html"
 """Page that ``flame monitor`` writes."""
 COHORTS_PAGE = "describe.html"
 """Page that ``flame describe`` writes."""
+
+FORMAT = "# FLAME run, sizes in the patient's own millimetres"
+"""First line of the configuration of a run. Runs without it measured after an affine fit to the
+template."""
+
+
+def config_text(config: object) -> str:
+    """Return the text of the file ``CONFIG``.
+
+    Args:
+        config: the configuration of the run.
+
+    Returns:
+        Line ``FORMAT``, and the configuration as TOML.
+    """
+    return f"{FORMAT}\n{as_toml(config)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flame.core.cohort import Cohort
-from flame.core.config import as_toml, load_config
+from flame.core.config import load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
 from flame.core.plugins import plugin_hashes
@@ -40,7 +40,8 @@ class RunFolder:
         """
         file = self.path / run_files.CONFIG
         if file.exists():
-            if file.read_text(encoding="utf-8") != as_toml(config):
+            self._check_format()
+            if file.read_text(encoding="utf-8") != run_files.config_text(config):
                 raise BadInput(
                     f"{self.path} holds a run with another configuration; give a new --out"
                 )
@@ -66,7 +67,7 @@ class RunFolder:
         write_text(self.path / run_files.MANIFEST, _manifest(cohorts))
         if hashes := plugin_hashes():
             write_text(self.path / run_files.PLUGINS, json.dumps(hashes, indent=1))
-        write_text(self.path / run_files.CONFIG, as_toml(config))
+        write_text(self.path / run_files.CONFIG, run_files.config_text(config))
 
     def claim_name(self, config: TrainConfig) -> str:
         """Write the configuration and a new name for the server, unless the folder has a name.
@@ -87,7 +88,7 @@ class RunFolder:
             return file.read_text(encoding="utf-8")
         name = f"flame-{secrets.token_hex(6)}"
         write_text(file, name)
-        write_text(self.path / run_files.CONFIG, as_toml(config))
+        write_text(self.path / run_files.CONFIG, run_files.config_text(config))
         return name
 
     def check_data(self, cohorts: list[Cohort]) -> None:
@@ -128,7 +129,18 @@ class RunFolder:
                 f"{self.path} is not a run folder (no {run_files.CONFIG}); run flame train first, "
                 f"or at a server take one in KIT/{run_files.RUNS}"
             )
+        self._check_format()
         return load_config(TrainConfig, file, [])
+
+    def _check_format(self) -> None:
+        """Refuse a run whose sizes were those of the template."""
+        file = self.path / run_files.CONFIG
+        if not file.read_text(encoding="utf-8").startswith(run_files.FORMAT):
+            raise BadInput(
+                f"{self.path} was made by an earlier version of FLAME, which measured tumours "
+                "after scaling the head to the template; run flame preprocess again and train a "
+                "new run"
+            )
 
     def sources(self) -> set[str]:
         """Return the names of the files and folders that training read, such as ``sub-NAME``."""

@@ -19,7 +19,7 @@ from flame.core.cohort import Timepoint
 from flame.core.files import write_text
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
 from flame.core.version import __version__
-from flame.io.transforms import itk_text
+from flame.io.transforms import itk_text, read_transform
 from flame.io.tumour_masks import ENHANCING, WHOLE
 
 _NAMES = {
@@ -31,6 +31,8 @@ _NAMES = {
 """Contrast entity (``ce``) and suffix of the file names by sequence."""
 _NATIVE = "orig"
 """Name of the space of files on the scan's own grid."""
+INDIVIDUAL = "individual"
+"""Name of the space of the other files: the patient's own size, turned like the template."""
 _BRAIN = "desc-brain_mask"
 _OWN_BRAIN = "desc-brain{}_mask"
 """Name of the brain mask on a scan's own grid, by the suffix of the scan."""
@@ -38,6 +40,7 @@ _TUMOUR = "label-GTV_mask"
 _DOSE = "dose"
 _REGION = "label-{}_mask"
 _PREDICTED = "label-{}_desc-predicted_mask"
+_TRANSFORM = "from-{}_to-{}_mode-image_xfm.txt"
 _IGNORED = (
     "treatments.tsv",
     "response.tsv",
@@ -55,7 +58,9 @@ _IGNORED = (
 _README = """Brain MRI of one centre, made by `flame preprocess`: see dataset_description.json.
 
 Names are keyed hashes and days count from the start of radiotherapy (sidecars: Day). `quality.html`
-shows every day. Files `*_xfm.txt` are ITK affine transforms from each scan's own space.
+shows every day. Images of `space-individual` have the size of the patient, and lie on the grid of a
+template. Files `*_xfm.txt` are ITK affine transforms: from each scan's own space to that space, and
+from that space to the template.
 """
 PREDICTED = "_desc-predicted_mask.nii.gz"
 """End of the file names of masks that a model predicted."""
@@ -68,7 +73,7 @@ class SessionFiles:
     """The files to write for one session.
 
     Args:
-        timepoint: images, masks and dose in the template space.
+        timepoint: images, masks and dose in the patient's space.
         moves: (4, 4) RAS+ matrices in mm by sequence, from the scan's own world space to that of
             ``timepoint``.
         native: corrected scans on their own grids; empty: not written.
@@ -119,7 +124,6 @@ def write_session(
     subject: str,
     session: str,
     files: SessionFiles,
-    space: str,
     sidecar: Mapping[str, Any],
 ) -> None:
     """Write a session to its folder, and replace an earlier one.
@@ -132,7 +136,6 @@ def write_session(
         subject: pseudonym of the patient.
         session: name of the session.
         files: images, masks, transforms and picture of the session.
-        space: name of the template space, used in file names.
         sidecar: entries of the JSON sidecar of every image.
     """
     final = session_folder(root, subject, session)
@@ -141,15 +144,17 @@ def write_session(
     stem = partial / "anat" / f"sub-{subject}_ses-{session}_"
     try:
         stem.parent.mkdir(parents=True)
-        _write_images(f"{stem}", files.timepoint, space, sidecar)
+        _write_images(f"{stem}", files.timepoint, sidecar)
         _write_scans(f"{stem}", files.native, _NATIVE, sidecar)
         for sequence, mask in files.native_brains.items():
             agent, suffix = _NAMES[sequence]
             name = f"{stem}{agent}space-{_NATIVE}_{_OWN_BRAIN.format(suffix)}"
             _save(name, mask.voxels, mask.affine, {**sidecar, "Type": "Brain"})
         for sequence, move in files.moves.items():
-            name = f"{stem}from-{sequence}_to-{space}_mode-image_xfm.txt"
-            Path(name).write_text(itk_text(move))
+            _write_transform(stem, str(sequence), INDIVIDUAL, move)
+        if files.timepoint.to_template is not None:
+            day = files.timepoint
+            _write_transform(stem, INDIVIDUAL, day.template, day.to_template)
         if files.picture:
             Path(f"{stem}slices.jpg").write_bytes(files.picture)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -157,6 +162,12 @@ def write_session(
         os.replace(partial, final)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_transform(
+    stem: Path | str, source: str, target: str, matrix: NDArray[np.float64]
+) -> None:
+    Path(f"{stem}{_TRANSFORM.format(source, target)}").write_text(itk_text(matrix))
 
 
 def _write_scans(
@@ -174,7 +185,8 @@ def _write_scans(
         _save(name, scan.voxels, scan.affine, meta)
 
 
-def _write_images(stem: str, timepoint: Timepoint, space: str, sidecar: Mapping[str, Any]) -> None:
+def _write_images(stem: str, timepoint: Timepoint, sidecar: Mapping[str, Any]) -> None:
+    space = INDIVIDUAL
     _write_scans(stem, timepoint.scans, space, sidecar)
     if timepoint.brain is not None:
         meta = {**sidecar, "Type": "Brain"}
@@ -291,7 +303,7 @@ def read_timepoint(
     day: int,
     sequences: Collection[Sequence] = tuple(Sequence),
 ) -> Timepoint:
-    """Read a session in the template space.
+    """Read a session in the patient's space.
 
     The tumour is the mask that a person drew. Without one it is the core that a model predicted.
 
@@ -310,16 +322,17 @@ def read_timepoint(
     scans = {}
     for sequence in sequences:
         agent, suffix = _NAMES[sequence]
-        image = _load(f"{stem}{agent}space-*_desc-preproc_{suffix}.nii.gz")
+        image = _load(f"{stem}{agent}space-{INDIVIDUAL}_desc-preproc_{suffix}.nii.gz")
         if image:
             voxels, affine = image
             scans[sequence] = Scan(voxels, affine, sequence, ("bids",))
-    brain = _load(f"{stem}space-*_{_BRAIN}.nii.gz")
-    drawn = _load(f"{stem}space-*_{_TUMOUR}.nii.gz")
-    predicted = _load(f"{stem}space-*_{_PREDICTED.format('core')}.nii.gz")
+    brain = _load(f"{stem}space-{INDIVIDUAL}_{_BRAIN}.nii.gz")
+    drawn = _load(f"{stem}space-{INDIVIDUAL}_{_TUMOUR}.nii.gz")
+    predicted = _load(f"{stem}space-{INDIVIDUAL}_{_PREDICTED.format('core')}.nii.gz")
     tumour = drawn or predicted
-    regions = {r: _load(f"{stem}space-*_{_REGION.format(r)}.nii.gz") for r in (WHOLE, ENHANCING)}
-    dose = _load(f"{stem}space-*_{_DOSE}.nii.gz")
+    labels = {r: f"{stem}space-{INDIVIDUAL}_{_REGION.format(r)}" for r in (WHOLE, ENHANCING)}
+    regions = {r: _load(f"{name}.nii.gz") for r, name in labels.items()}
+    dose = _load(f"{stem}space-{INDIVIDUAL}_{_DOSE}.nii.gz")
     return Timepoint(
         day,
         scans,
@@ -328,7 +341,7 @@ def read_timepoint(
         DoseMap(*dose, biological=_biological(str(stem))) if dose else None,
         {r: LabelMap(m[0].astype(np.uint8), m[1]) for r, m in regions.items() if m},
         predicted=bool(predicted and not drawn),
-        space=_space(str(stem)),
+        **_template(str(stem)),
     )
 
 
@@ -355,11 +368,11 @@ def write_predicted_masks(
         root: folder of the centre.
         subject: pseudonym of the patient.
         session: name of the session; its files must exist.
-        masks: binary masks by region, in the template space.
+        masks: binary masks by region, in the patient's space.
         model: name of the model, written to the sidecars.
     """
     folder = session_folder(root, subject, session) / "anat"
-    (brain,) = (p for p in folder.glob(f"*_{_BRAIN}.nii.gz") if f"space-{_NATIVE}_" not in p.name)
+    (brain,) = folder.glob(f"*_space-{INDIVIDUAL}_{_BRAIN}.nii.gz")
     for region, mask in masks.items():
         name = brain.name.replace(f"{_BRAIN}.nii.gz", _PREDICTED.format(region))
         meta = {"Type": "Lesion", "Predicted": True, "Model": model, "FlameVersion": __version__}
@@ -367,10 +380,9 @@ def write_predicted_masks(
 
 
 def _find(pattern: str) -> Path | None:
-    """Return the first matching file in the template space, not in the native space, or None."""
+    """Return the first matching file, or None."""
     path = Path(pattern)
-    matches = sorted(path.parent.glob(path.name))
-    return next((p for p in matches if f"space-{_NATIVE}_" not in p.name), None)
+    return next(iter(sorted(path.parent.glob(path.name))), None)
 
 
 def _load(pattern: str) -> tuple[NDArray[np.float32], NDArray[np.float64]] | None:
@@ -381,11 +393,15 @@ def _load(pattern: str) -> tuple[NDArray[np.float32], NDArray[np.float64]] | Non
     return image.get_fdata(dtype=np.float32), image.affine
 
 
-def _space(stem: str) -> str:
-    path = _find(f"{stem}space-*_{_BRAIN}.nii.gz")
-    return path.name.split("space-")[1].split("_")[0] if path else ""
+def _template(stem: str) -> dict[str, Any]:
+    """Return the template of a session and the matrix that leads to it; empty without one."""
+    path = _find(stem + _TRANSFORM.format(INDIVIDUAL, "*"))
+    if path is None:
+        return {}
+    name = path.name.split("_to-")[1].split("_")[0]
+    return {"template": name, "to_template": read_transform(path)}
 
 
 def _biological(stem: str) -> bool:
-    path = Path(f"{stem}space-*_{_DOSE}.json")
+    path = Path(f"{stem}space-{INDIVIDUAL}_{_DOSE}.json")
     return any(json.loads(p.read_text())["RBEWeighted"] for p in path.parent.glob(path.name))

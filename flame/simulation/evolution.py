@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, gaussian_filter
 
-from flame.core.imaging import LabelMap
+from flame.core.imaging import LabelMap, Sequence
 from flame.core.treatment import Radiation
 from flame.models.evolution.cases import SEQUENCES
 from flame.models.evolution.counterfactual import COURSES
 from flame.models.evolution.model import EvolutionCase
 from flame.preprocessing.cohort.tumour_cube import SHAPE, VOXEL_MM, cube_around
-from flame.preprocessing.stages.atlas_registration import tissues
+from flame.preprocessing.stages.atlas_registration import template, tissues
 from flame.preprocessing.stages.interpolation import resample, resample_labels
+from flame.preprocessing.stages.linear_registration import register
 from flame.simulation.anatomy import SPACING, Head, warped_head
 from flame.simulation.scanner import SCANNERS, signal
 from flame.simulation.tumour import Disease, delineate, dose_map, follow, sample_disease
@@ -113,12 +114,15 @@ def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
     Returns:
         Patient on the day of the baseline imaging.
     """
-    rng = np.random.default_rng(np.random.SeedSequence([seed, centre, number]))
+    patient_seed = np.random.SeedSequence([seed, centre, number])
+    rng = np.random.default_rng(patient_seed)
     head = warped_head(rng)
     choice = int(rng.integers(3))
     methylated = bool(rng.random() < 0.4)
     sensitivity = max(rng.normal(0.032 if methylated else 0.022, 0.006), 0.008)
     disease = sample_disease(head, world, float(sensitivity), rng)
+    first_day = np.random.default_rng(patient_seed.spawn(1)[0])
+    to_template = _to_template(head, disease.cells, world, centre, first_day)
     head, disease = _around(head, disease)
     none = np.zeros_like(disease.cells)
     before = delineate(disease.cells, none, world, rng)
@@ -126,7 +130,7 @@ def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
     planned = delineate(live, none, world, rng)
     grid = cube_around(LabelMap(planned.astype(np.uint8), head.affine))
     images = _images(head, live, none, world, centre, rng, grid)
-    white, grey = tissues(grid, SHAPE)  # of the atlas: a hospital has no other
+    white, grey = tissues(to_template @ grid, SHAPE)  # a hospital has no others
     case = EvolutionCase(
         f"{centre + 1}-{number + 1:03d}",
         f"centre-{centre + 1}",
@@ -185,6 +189,16 @@ def treated(
     return SimulatedEvolution(given, under)
 
 
+def _to_template(
+    head: Head, cells: Volume, world: World, centre: int, rng: np.random.Generator
+) -> Matrix:
+    """Register the first T1C to the template; return the RAS+ matrix (4, 4) in mm."""
+    scan = _scan(head, cells, np.zeros_like(cells), Sequence.T1C, world, centre, rng)
+    atlas = template()
+    stripped = np.where(head.brain, scan, 0).astype(np.float32)
+    return register(atlas.t1, atlas.affine, stripped, head.affine, "affine")
+
+
 def _around(head: Head, disease: Disease) -> tuple[Head, Disease]:
     """Crop the head and the disease to REACH_MM around the tumour."""
     middle = np.array(center_of_mass(disease.cells))
@@ -212,17 +226,30 @@ def _images(
     rng: np.random.Generator,
     grid: Matrix,
 ) -> Volume:
-    """Scan T1C and FLAIR (x, y, z, 2) with the centre's scanner; z-score them within the brain."""
-    scanner = SCANNERS[world.scanners[centre % len(world.scanners)]]
+    """Scan T1C and FLAIR (x, y, z, 2), with z-scores within the brain."""
     images = []
     for sequence in SEQUENCES:
-        clean = signal(head, live, dead, sequence, scanner.contrast, world)
-        field = gaussian_filter(rng.normal(size=[n // 8 + 1 for n in clean.shape]), 2)
-        field = np.kron(field / np.abs(field).max(), np.ones((8, 8, 8)))
-        field = gaussian_filter(field, 8 / SPACING)[tuple(slice(n) for n in clean.shape)]
-        measured = clean * (1 + 0.2 * scanner.bias * field)
-        measured += rng.normal(scale=scanner.noise, size=clean.shape)
+        measured = _scan(head, live, dead, sequence, world, centre, rng)
         inside = measured[head.brain]
         scaled = np.where(head.brain, (measured - inside.mean()) / inside.std(), 0)
         images.append(resample(scaled.astype(np.float32), head.affine, grid, SHAPE))
     return np.stack(images, axis=-1)
+
+
+def _scan(
+    head: Head,
+    live: Volume,
+    dead: Volume,
+    sequence: Sequence,
+    world: World,
+    centre: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Scan a head (x, y, z) on the anatomical grid with the centre's scanner."""
+    scanner = SCANNERS[world.scanners[centre % len(world.scanners)]]
+    clean = signal(head, live, dead, sequence, scanner.contrast, world)
+    field = gaussian_filter(rng.normal(size=[n // 8 + 1 for n in clean.shape]), 2)
+    field = np.kron(field / np.abs(field).max(), np.ones((8, 8, 8)))
+    field = gaussian_filter(field, 8 / SPACING)[tuple(slice(n) for n in clean.shape)]
+    measured = clean * (1 + 0.2 * scanner.bias * field)
+    return np.asarray(measured + rng.normal(scale=scanner.noise, size=clean.shape))

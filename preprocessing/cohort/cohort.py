@@ -7,7 +7,7 @@ from pathlib import Path
 from flame.core.cohort import Cohort, Patient, View
 from flame.core.errors import BadInput
 from flame.core.files import content_hash
-from flame.io.bids import PREDICTED, read_timepoint
+from flame.io.bids import INDIVIDUAL, PREDICTED, read_timepoint
 from flame.io.tables import OUTCOME_COLUMNS, number, outcome, read_table, read_treatments
 from flame.preprocessing.quality.reviews import EXCLUDE, FILE, decision, read_decisions
 from flame.preprocessing.stages.resampling import coarser
@@ -56,12 +56,14 @@ def read_cohort(
         Cohort with a manifest of content hashes of the tables and sessions that were read.
 
     Raises:
-        BadInput: ``flame preprocess`` has not finished in this folder.
+        BadInput: ``flame preprocess`` has not finished in this folder, or an earlier version wrote
+            it.
     """
     table = root / "participants.tsv"
     description = root / "dataset_description.json"
     if not table.exists() or not description.exists():
         raise BadInput(f"{root} is no finished cohort; run flame preprocess with it as OUT")
+    _check_space(root)
     treatments = read_treatments(root / "treatments.tsv")
     decisions = read_decisions(root)
     patients = []
@@ -99,6 +101,16 @@ def read_cohort(
     return Cohort(centre, tuple(patients), simulated, manifest)
 
 
+def _check_space(root: Path) -> None:
+    """Refuse images of the template's size."""
+    for path in root.glob(_SIDECARS):
+        if f"space-{INDIVIDUAL}_" not in path.name:
+            raise BadInput(
+                f"{root} was made by an earlier version of FLAME, which scaled each head to the "
+                "template; run flame preprocess again with it as OUT"
+            )
+
+
 def sessions(root: Path, subject: str) -> list[tuple[str, int]]:
     """List the finished sessions of a subject.
 
@@ -113,5 +125,4 @@ def sessions(root: Path, subject: str) -> list[tuple[str, int]]:
     for path in sorted(root.glob(_SIDECARS.replace("*", subject, 1))):
         day = int(json.loads(path.read_text())["Day"])
         days.append((path.parent.parent.name.removeprefix("ses-"), day))
-    # A mask in native space has a sidecar too, so a session can occur twice.
-    return sorted(set(days), key=lambda item: (item[1], item[0]))
+    return sorted(days, key=lambda item: (item[1], item[0]))

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import contourpy
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, generate_binary_structure, label
+from scipy.ndimage import binary_dilation, gaussian_filter, generate_binary_structure, label
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import cdist
 
@@ -15,6 +16,10 @@ MEASURABLE_MM = 10.0
 """Smallest diameter in mm of a measurable lesion (RANO; Wen et al. 2010)."""
 MEASURABLE_SLICES = 2
 """Smallest number of axial slices on which a measurable lesion has both diameters (RANO)."""
+_SMOOTHING = 0.7
+"""Standard deviation in pixels of the smoothing of an outline before diameters are measured."""
+_POINTS = 4
+"""Points on each line of an outline that crosses a pixel."""
 NEAR_MM = 5.0
 """Distance in mm from an earlier lesion within which a later one counts as the same."""
 
@@ -98,7 +103,10 @@ def _measured(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> Lesion:
 def diameters(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[float, float]:
     """Measure the diameters of a lesion on one slice.
 
-    Distances are measured between pixel centres, plus the width of one pixel.
+    Distances are measured between points of its outline. The steps between pixels are smoothed
+    before, as otherwise the largest distance is one between two corners of pixels, about a
+    millimetre too long. A lesion that is too thin for an outline is measured between pixel centres,
+    plus the width of one pixel.
 
     Args:
         part: mask (x, y) with at least one pixel.
@@ -111,23 +119,37 @@ def diameters(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[fl
         >>> diameters(np.ones((3, 1), bool), np.array([1.0, 1.0]))
         (3.0, 1.0)
     """
-    points = np.argwhere(part) * spacing
     width = float(spacing.mean())
-    outline = _outline(points)
-    distances = cdist(outline, outline)
+    points = _outline(part) * spacing
+    added = 0.0
+    if not len(points):
+        points = np.argwhere(part) * spacing
+        added = width
+    corners = _corners(points)
+    distances = cdist(corners, corners)
     i, j = np.unravel_index(int(distances.argmax()), distances.shape)
     longest = float(distances[i, j])
     if longest == 0:
         return width, width
-    along = (outline[j] - outline[i]) / longest
+    along = (corners[j] - corners[i]) / longest
     across = np.array([-along[1], along[0]])
     row = np.round(points @ along / width)
     position = points @ across
     chords = [np.ptp(position[row == r]) for r in np.unique(row)]
-    return longest + width, float(max(chords)) + width
+    return longest + added, float(max(chords)) + added
 
 
-def _outline(points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _outline(part: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return points (n, 2) of the smoothed outline in pixels; none if it is too thin."""
+    margin = 3
+    image = gaussian_filter(np.pad(part.astype(float), margin), _SMOOTHING)
+    lines = contourpy.contour_generator(z=image.T).lines(0.5)
+    share = np.linspace(0, 1, _POINTS, endpoint=False)[:, None, None]
+    dense = [line[:-1] + share * np.diff(line, axis=0) for line in lines]
+    return np.concatenate([np.empty((0, 2)), *(d.reshape(-1, 2) for d in dense)]) - margin
+
+
+def _corners(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the corners (n, 2) of the convex hull of points."""
     try:
         return np.asarray(points[ConvexHull(points).vertices])

@@ -53,8 +53,8 @@ def around_tumour(patient: Patient) -> Patient:
 
     Returns:
         Patient on the cube. The patient has no images, and the reason in ``left_out``, if no such
-        mask exists, if the images lie on a template other than MNI152, or if a tumour exceeds the
-        cube.
+        mask exists, if the images were registered to a template other than MNI152, or if a tumour
+        exceeds the cube.
     """
     before = [
         t
@@ -64,10 +64,10 @@ def around_tumour(patient: Patient) -> Patient:
     if not before:
         return _without(patient, "no tumour mask before radiotherapy: draw a GTV, or predict one")
     baseline = before[-1]
-    if baseline.space not in ("", MNI152):
+    if baseline.template not in ("", MNI152):
         return _without(
             patient,
-            f"images on {baseline.space}, but tissue maps exist only for {MNI152}: "
+            f"images registered to {baseline.template}, but tissue maps exist only for {MNI152}: "
             "run flame preprocess without a template of your own",
         )
     assert baseline.tumour is not None

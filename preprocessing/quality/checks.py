@@ -218,7 +218,7 @@ def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:
     """
     brain = timepoint.brain
     assert brain is not None
-    dice = overlap(brain, template)
+    dice = overlap(replace(brain, affine=_to_template(timepoint) @ brain.affine), template)
     atlas = Check("atlas_dice", round(dice, 4), "pass")
     if not dice >= MIN_OVERLAP:
         reason = (
@@ -239,6 +239,10 @@ def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:
             target = replace(target, verdict="review", reason=reason)
         checks.append(target)
     return checks
+
+
+def _to_template(timepoint: Timepoint) -> NDArray[np.float64]:
+    return np.eye(4) if timepoint.to_template is None else timepoint.to_template
 
 
 def _alignments(timepoint: Timepoint, brain: LabelMap) -> list[Check]:

@@ -1,7 +1,7 @@
 """Templates, and the stage that registers a day to one of them."""
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from flame.core.errors import BadInput
 from flame.core.files import content_hash
 from flame.core.imaging import LabelMap
 from flame.preprocessing.stages.interpolation import coarse_grid, resample, resample_labels
-from flame.preprocessing.stages.linear_registration import Kind
+from flame.preprocessing.stages.linear_registration import Matrix
 from flame.preprocessing.stages.patient_registration import ReferenceDay
 from flame.preprocessing.stages.registration import REGISTRATIONS
 from flame.preprocessing.stages.stage import (
@@ -152,7 +152,7 @@ def overlap(brain: LabelMap, atlas: Template) -> float:
     """Compute the Dice coefficient of a brain mask with the brain of a template.
 
     Args:
-        brain: brain mask in the world space of the template, on any grid.
+        brain: brain mask in the world space of the template, on any grid, which may be skewed.
         atlas: template.
 
     Returns:
@@ -173,28 +173,56 @@ def overlap(brain: LabelMap, atlas: Template) -> float:
     return float(2 * hits * voxel / (len(ijk) * voxel + brain.volume))
 
 
+def rigid_part(affine: Matrix, centre: NDArray[np.float64]) -> Matrix:
+    """Return the movement that is closest to an affine map.
+
+    The rotation is the orthogonal factor of the polar decomposition of the linear part, which is
+    the rotation closest to it in the Frobenius norm.
+
+    Args:
+        affine: RAS+ matrix (4, 4) in mm that mirrors nothing.
+        centre: point (3,) in mm that both maps move to the same place.
+
+    Returns:
+        RAS+ matrix (4, 4) in mm of a rotation and a translation.
+
+    Reference:
+        Higham 1986, doi:10.1137/0907079.
+
+    Example:
+        >>> rigid_part(np.diag([1.2, 1.2, 1.2, 1.0]), np.array([10.0, 0.0, 0.0]))[:3, 3]
+        array([2., 0., 0.])
+    """
+    left, _, right = np.linalg.svd(affine[:3, :3])
+    rigid = np.eye(4)
+    rigid[:3, :3] = left @ right
+    rigid[:3, 3] = affine[:3, :3] @ centre + affine[:3, 3] - rigid[:3, :3] @ centre
+    return rigid
+
+
 @STAGES.register("atlas_registration")
 def atlas_registration(
     path: str = "",
     space: str = MNI152,
     method: str = "flame",
-    kind: Kind = "affine",
     day: ReferenceDay | None = None,
 ) -> Stage:
-    """Build the stage that moves all scans and the brain mask into the world of a template.
+    """Build the stage that turns all scans and the brain mask like a template.
 
-    The masked reference scan is registered to the template. A day that was moved onto a reference
-    day before takes over its matrix. Only affines change.
+    The masked reference scan is registered to the template by an affine map. The scans are moved by
+    its rigid part only, so that they keep the patient's size. The rest of the map is kept with
+    the day, as it leads to the template and its tissue maps. A day that was moved onto a reference
+    day before takes over both. Only affines change.
 
     Args:
         path: NIfTI file of a skull-stripped T1; empty: MNI ICBM 2009a symmetric.
         space: name of the template in BIDS file names.
         method: name in REGISTRATIONS.
-        kind: affine (12 parameters), or rigid as in BraTS (6 parameters).
         day: reference day onto which the day was moved; None: the day itself is registered.
 
     Returns:
-        Stage whose estimate is the RAS+ matrix (4, 4) in mm from the day's world to the template's.
+        Stage whose estimate are RAS+ matrices (4, 4) in mm: ``matrix`` from the day's world to the
+        patient's turned world, and ``to_template`` from there to the world of the template.
 
     Raises:
         BadInput: the template cannot be read or the method is unknown.
@@ -204,16 +232,20 @@ def atlas_registration(
     def estimate(timepoint: Timepoint) -> Estimate:
         inside = brain_of(timepoint, "atlas registration")
         if day is not None:
-            return {"matrix": day.load()[1]}
+            return day.load()[1]
         atlas = template(path, space)
         scan = reference(timepoint)
         stripped = np.where(inside, scan.voxels, 0).astype(np.float32)
-        return {"matrix": register(atlas.t1, atlas.affine, stripped, scan.affine, kind)}
+        affine = register(atlas.t1, atlas.affine, stripped, scan.affine, "affine")
+        centre = np.argwhere(inside).mean(axis=0) @ scan.affine[:3, :3].T + scan.affine[:3, 3]
+        rigid = rigid_part(affine, centre)
+        return {"matrix": rigid, "to_template": affine @ np.linalg.inv(rigid)}
 
     def apply(timepoint: Timepoint, arrays: Estimate) -> Timepoint:
-        return moved(timepoint, "atlas_registration", arrays["matrix"])
+        turned = moved(timepoint, "atlas_registration", arrays["matrix"])
+        return replace(turned, template=space, to_template=arrays["to_template"])
 
     digest = template(path, space).digest
-    parameters = {"template": digest, "method": method, "kind": kind}
+    parameters = {"template": digest, "method": method, "kept": "rigid"}
     needs = ("bias_field", "coregistration", "brain_extraction", "patient_registration")
     return Stage("atlas_registration", apply, Place.TEMPLATE, estimate, parameters, needs)

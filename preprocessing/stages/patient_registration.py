@@ -28,13 +28,13 @@ class ReferenceDay:
     Args:
         session: session without its BIDS prefix.
         key: content key of all that the day was made from.
-        load: returns the day with its brain mask in its own world, and the RAS+ matrix (4, 4) in mm
-            from there to the world of the template. It is called only if an estimate needs it.
+        load: returns the day with its brain mask in its own world, and its estimate of the atlas
+            registration. It is called only if an estimate needs it.
     """
 
     session: str
     key: str
-    load: Callable[[], tuple[Timepoint, Matrix]]
+    load: Callable[[], tuple[Timepoint, Estimate]]
 
 
 @STAGES.register("patient_registration")

@@ -34,7 +34,7 @@ class Place(IntEnum):
     PATIENT = 4
     """Moves a later day onto the reference day of its patient; only affines change."""
     TEMPLATE = 5
-    """Moves everything into the world of the template; only affines change."""
+    """Turns everything like the template, at the patient's own size; only affines change."""
     GRID = 6
     """Resamples everything to the template's grid; far from the brain, scans become NaN."""
     INTENSITY = 7

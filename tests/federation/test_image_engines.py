@@ -16,7 +16,6 @@ from flame.io.bids import SessionFiles, write_dataset_description, write_session
 from flame.models.evolution.model import EvolutionConfig
 from flame.models.segmentation.cases import SegmentationConfig
 from flame.pipelines import evaluate, train
-from flame.preprocessing.stages.atlas_registration import MNI152
 
 SIDE, SPACING = 40, 3.0
 AFFINE = np.diag([SPACING, SPACING, SPACING, 1.0])
@@ -52,7 +51,6 @@ def write_centre(root: Path, patients: int, radiation: str) -> None:
                 subject,
                 f"{session:02d}",
                 SessionFiles(timepoint),
-                MNI152,
                 sidecar,
             )
     write_dataset_description(root, root.name, True)

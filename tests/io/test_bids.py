@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 from flame.core.cohort import Timepoint
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
@@ -23,7 +24,7 @@ from flame.io.bids import (
 
 AFFINE = np.diag([2.0, 2.0, 2.0, 1.0])
 AFFINE[:3, 3] = (-7.0, 5.0, 3.0)
-SPACE = "MNI152NLin2009cAsym"
+SPACE = "individual"
 
 
 def box(low: int, high: int) -> LabelMap:
@@ -39,11 +40,15 @@ def day() -> Timepoint:
         for sequence in (Sequence.T1C, Sequence.FLAIR)
     }
     dose = DoseMap(np.full((6, 5, 4), 54.0, np.float32), AFFINE, True)
-    return Timepoint(30, scans, box(0, 6), box(2, 4), dose, {"whole": box(1, 5)})
+    regions = {"whole": box(1, 5)}
+    to_template = np.diag([1.1, 1.2, 1.1, 1.0])
+    return Timepoint(
+        30, scans, box(0, 6), box(2, 4), dose, regions, template="SRI24", to_template=to_template
+    )
 
 
 def test_a_session_is_read_as_it_was_written(tmp_path: Path) -> None:
-    write_session(tmp_path, "p1", "02", SessionFiles(day(), picture=b"jpeg"), SPACE, {"Day": 30})
+    write_session(tmp_path, "p1", "02", SessionFiles(day(), picture=b"jpeg"), {"Day": 30})
     again = read_timepoint(tmp_path, "p1", "02", 30)
     for sequence, scan in day().scans.items():
         assert (again.scans[sequence].voxels == scan.voxels).all()
@@ -53,7 +58,8 @@ def test_a_session_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (again.tumour.voxels == box(2, 4).voxels).all()
     assert (again.regions["whole"].voxels == box(1, 5).voxels).all()
     assert again.dose.biological
-    assert again.space == SPACE
+    assert again.template == "SRI24"
+    assert again.to_template == pytest.approx(np.diag([1.1, 1.2, 1.1, 1.0]))
     assert not again.predicted
     assert picture_path(tmp_path, "p1", "02").read_bytes() == b"jpeg"
     sidecar = session_sidecar(tmp_path, "p1", "02")
@@ -62,7 +68,7 @@ def test_a_session_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 def test_names_follow_bids_derivatives(tmp_path: Path) -> None:
-    write_session(tmp_path, "p1", "02", SessionFiles(day()), SPACE, {})
+    write_session(tmp_path, "p1", "02", SessionFiles(day()), {})
     folder = session_folder(tmp_path, "p1", "02") / "anat"
     names = {path.name for path in folder.glob("*.nii.gz")}
     stem = f"sub-p1_ses-02_space-{SPACE}"
@@ -76,29 +82,29 @@ def test_names_follow_bids_derivatives(tmp_path: Path) -> None:
 
 def test_equal_voxels_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        write_session(tmp_path / name, "p1", "01", SessionFiles(day()), SPACE, {})
+        write_session(tmp_path / name, "p1", "01", SessionFiles(day()), {})
     first, second = (sorted((tmp_path / name).rglob("*.nii.gz")) for name in ("one", "two"))
     assert [a.read_bytes() for a in first] == [b.read_bytes() for b in second]
 
 
 def test_a_new_session_leaves_nothing_of_the_old_one(tmp_path: Path) -> None:
-    write_session(tmp_path, "p1", "01", SessionFiles(day()), SPACE, {})
+    write_session(tmp_path, "p1", "01", SessionFiles(day()), {})
     without = replace(day(), tumour=None, dose=None, regions={})
-    write_session(tmp_path, "p1", "01", SessionFiles(without), SPACE, {})
+    write_session(tmp_path, "p1", "01", SessionFiles(without), {})
     assert not has_drawn_tumour(tmp_path, "p1", "01")
     assert read_timepoint(tmp_path, "p1", "01", 0).dose is None
     assert [path.name for path in tmp_path.iterdir()] == ["sub-p1"]
 
 
 def test_what_a_model_drew_counts_until_a_person_draws(tmp_path: Path) -> None:
-    write_session(tmp_path, "p1", "01", SessionFiles(replace(day(), tumour=None)), SPACE, {})
+    write_session(tmp_path, "p1", "01", SessionFiles(replace(day(), tumour=None)), {})
     write_predicted_masks(tmp_path, "p1", "01", {"core": box(0, 2)}, "a model")
     predicted = read_timepoint(tmp_path, "p1", "01", 0)
     assert predicted.predicted
     assert predicted.tumour is not None
     assert (predicted.tumour.voxels == box(0, 2).voxels).all()
     assert not has_drawn_tumour(tmp_path, "p1", "01")
-    write_session(tmp_path, "p1", "02", SessionFiles(day()), SPACE, {})
+    write_session(tmp_path, "p1", "02", SessionFiles(day()), {})
     write_predicted_masks(tmp_path, "p1", "02", {"core": box(0, 2)}, "a model")
     drawn = read_timepoint(tmp_path, "p1", "02", 0)
     assert not drawn.predicted
@@ -107,7 +113,7 @@ def test_what_a_model_drew_counts_until_a_person_draws(tmp_path: Path) -> None:
 
 
 def test_a_cut_sidecar_is_no_finished_session(tmp_path: Path) -> None:
-    write_session(tmp_path, "p1", "01", SessionFiles(day()), SPACE, {"Day": 3})
+    write_session(tmp_path, "p1", "01", SessionFiles(day()), {"Day": 3})
     (path,) = session_folder(tmp_path, "p1", "01").glob("anat/*desc-brain_mask.json")
     path.write_text(path.read_text()[:-5])
     assert session_sidecar(tmp_path, "p1", "01") is None
@@ -116,7 +122,7 @@ def test_a_cut_sidecar_is_no_finished_session(tmp_path: Path) -> None:
 
 def test_millimetres_and_dose_units_are_declared(tmp_path: Path) -> None:
     write_dataset_description(tmp_path, "a", True)
-    write_session(tmp_path, "p1", "01", SessionFiles(day()), SPACE, {})
+    write_session(tmp_path, "p1", "01", SessionFiles(day()), {})
     for path in tmp_path.rglob("*.nii.gz"):
         assert nib.load(path).header.get_xyzt_units()[0] == "mm"
     (dose,) = tmp_path.rglob("*dose*.json")

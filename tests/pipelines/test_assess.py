@@ -39,7 +39,7 @@ def centre_with(folder: Path, courses: dict[str, dict[int, LabelMap]], **columns
         for number, (day, mask) in enumerate(days.items(), 1):
             made = Timepoint(day, {}, brain=box(30, 4), tumour=mask)
             sidecar = {"Day": day, "InputHash": "x"}
-            write_session(folder, name, f"{number:02d}", SessionFiles(made), "MNI", sidecar)
+            write_session(folder, name, f"{number:02d}", SessionFiles(made), sidecar)
     return folder
 
 
@@ -75,7 +75,7 @@ def rated(folder: Path, days: dict[int, Timepoint]) -> list[str]:
     made = centre_with(folder, {"p": {}})
     for number, (day, timepoint) in enumerate(days.items(), 1):
         sidecar = {"Day": day, "InputHash": "x"}
-        write_session(made, "p", f"{number:02d}", SessionFiles(timepoint), "MNI", sidecar)
+        write_session(made, "p", f"{number:02d}", SessionFiles(timepoint), sidecar)
     return [str(a.rating) for a in assess.run(made, "rano-2.0-volume").ratings["p"]]
 
 

@@ -15,15 +15,14 @@ import pytest
 from flame.core.cohort import Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap, Sequence
+from flame.federation.tasks.evolution import case_of
 from flame.io.dicom.intake import inspect_folder
 from flame.io.dicom.pixels import read_scan
 from flame.io.pseudonym import load_key, pseudonym
-from flame.models.evolution.cases import evolution_case
 from flame.pipelines.preprocess import PreprocessConfig, run
 from flame.preprocessing.cohort.cohort import at_spacing, read_cohort
-from flame.preprocessing.cohort.tumour_cube import SHAPE, on_cube
+from flame.preprocessing.cohort.tumour_cube import on_cube
 from flame.preprocessing.config import StageConfig, stages
-from flame.preprocessing.stages.atlas_registration import tissues
 from flame.preprocessing.stages.interpolation import resample_labels
 from tests.helpers.dicom_series import write_mr_series
 from tests.helpers.preprocess_config import preprocess_config
@@ -33,7 +32,7 @@ def test_layout_days_and_tables(hospital: Path, derivatives: Path) -> None:
     subject = pseudonym(load_key(hospital / "centre-1" / "dicom.key"), "SIM-1-001")
     anat = derivatives / f"sub-{subject}" / "ses-01" / "anat"
     stem = f"sub-{subject}_ses-01"
-    space = "space-MNI152NLin2009aSym"
+    space = "space-individual"
     assert {p.name for p in anat.glob("*.nii.gz")} == {
         f"{stem}_{space}_desc-preproc_T1w.nii.gz",
         f"{stem}_ce-gad_{space}_desc-preproc_T1w.nii.gz",
@@ -86,7 +85,8 @@ def test_tumour_lands_where_the_truth_says(hospital: Path) -> None:
 def test_a_preprocessed_patient_is_an_evolution_case(derivatives: Path) -> None:
     (patient,) = read_cohort(derivatives, "centre-1", at_spacing(3.0)).patients
     moved = on_cube(patient)
-    case = evolution_case(moved, *tissues(moved.baseline.tumour.affine, SHAPE), "centre-1")
+    assert moved.baseline.to_template is not None
+    case = case_of(moved, "centre-1")
     assert (case.day, [d for d, _ in case.later]) == (-10, [60])
     assert case.ml(case.tumour) == pytest.approx(patient.baseline.tumour.volume, rel=0.05)
     assert 50 < case.dose[case.tumour].mean() < 75

@@ -105,13 +105,15 @@ def test_a_reference_day_is_made_again_from_its_cache(days: list[Study], tmp_pat
     out = tmp_path / "bids"
     preprocess_patient(out, days[:1], CONFIG, KEY)
     files = {p: p.stat().st_mtime_ns for p in cache_folder(out, days[0]).iterdir()}
-    timepoint, matrix = reference_day(out, days[0], CONFIG, KEY).load()
+    timepoint, fit = reference_day(out, days[0], CONFIG, KEY).load()
     assert {p: p.stat().st_mtime_ns for p in cache_folder(out, days[0]).iterdir()} == files
     assert timepoint.brain is not None
     assert np.array_equal(timepoint.brain.affine, nib.load(days[0].series[Sequence.T1C]).affine)
-    assert 0.5 < np.linalg.det(matrix[:3, :3]) < 2.0
+    assert np.linalg.det(fit["matrix"][:3, :3]) == pytest.approx(1)
+    assert 0.5 < np.linalg.det(fit["to_template"][:3, :3]) < 2.0
     shutil.rmtree(cache_folder(out, days[0]))
-    assert np.array_equal(reference_day(out, days[0], CONFIG, KEY).load()[1], matrix)
+    again = reference_day(out, days[0], CONFIG, KEY).load()[1]
+    assert np.array_equal(again["to_template"], fit["to_template"])
 
 
 def test_the_hash_of_a_day_knows_its_sequences(days: list[Study]) -> None:

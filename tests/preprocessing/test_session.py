@@ -1,5 +1,6 @@
 """One day: what fails leaves no session and names no patient."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,4 +146,5 @@ def test_a_session_with_a_damaged_image_is_made_again(
     content = image.read_bytes()
     image.unlink() if fault == "gone" else image.write_bytes(content[:1000])
     assert preprocess_study(out, study, CONFIG, KEY).status == "done"
+    assert gzip.decompress(image.read_bytes()) == gzip.decompress(content)
     assert image.read_bytes() == content

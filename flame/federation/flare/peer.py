@@ -8,7 +8,6 @@ from typing import Any
 
 from nvflare.collab.api.exceptions import CollabCallError
 
-from flame.core.config import as_toml
 from flame.core.errors import FlameError, Refusal
 from flame.core.files import write_text
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
@@ -19,7 +18,7 @@ from flame.federation.flare.outbox import Outbox
 from flame.federation.history import write_history
 from flame.federation.neighbour_calls import LocalCall, Mailbox, PeerCall
 from flame.federation.networks import write_networks
-from flame.federation.run_files import CONFIG
+from flame.federation.run_files import CONFIG, config_text
 from flame.federation.run_strategy import gossip_of
 from flame.federation.task import Message
 from flame.federation.tasks.registry import open_task
@@ -111,7 +110,7 @@ class Peer:
 
     def _write(self) -> None:
         """Write the files that make the folder a run that other programs can read."""
-        write_text(self.folder / CONFIG, as_toml(self.config))
+        write_text(self.folder / CONFIG, config_text(self.config))
         write_history(self.folder)
         write_networks(self.folder, self.config, self.name)
 

@@ -10,7 +10,6 @@ from typing import Any
 from nvflare.collab import collab
 from nvflare.collab.api.exceptions import RunAborted
 
-from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
 from flame.federation.config import TrainConfig, centres
@@ -21,7 +20,16 @@ from flame.federation.flare.peer_watch import watch_peers
 from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.history import in_a_line
-from flame.federation.run_files import CONFIG, CROSS_SITE, ERROR, MODELS, PROGRESS, ROUNDS, RUNS
+from flame.federation.run_files import (
+    CONFIG,
+    CROSS_SITE,
+    ERROR,
+    MODELS,
+    PROGRESS,
+    ROUNDS,
+    RUNS,
+    config_text,
+)
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import Training
 
@@ -79,7 +87,7 @@ class FlareServer:
         coordinator: Coordinator | None = None
         try:
             if provisioned:
-                write_text(run / CONFIG, as_toml(config))
+                write_text(run / CONFIG, config_text(config))
             calls = Calls(
                 centres(config.data),
                 config.federation.timeout_s,

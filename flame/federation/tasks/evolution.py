@@ -61,13 +61,16 @@ def case_of(patient: Patient, centre: str) -> EvolutionCase:
         centre: name of the centre.
 
     Returns:
-        The case; brain tissues come from the atlas on the tumour cube.
+        The case; brain tissues are those of the template, carried to the patient.
 
     Raises:
         BadInput: the patient lacks what a case needs; the message names the patient.
     """
-    affine = next((t.tumour.affine for t in patient.timepoints if t.tumour is not None), np.eye(4))
-    return evolution_case(patient, *tissues(affine, SHAPE), centre)
+    drawn = next((t for t in patient.timepoints if t.tumour is not None), None)
+    affine = np.eye(4) if drawn is None or drawn.tumour is None else drawn.tumour.affine
+    to_template = None if drawn is None else drawn.to_template
+    grid = affine if to_template is None else to_template @ affine
+    return evolution_case(patient, *tissues(grid, SHAPE), centre)
 
 
 @TASKS.register("evolution")

@@ -16,10 +16,7 @@ from flame.io.dicom.instances import read_dataset
 
 
 def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
-    """Read the slices of a series, each with its own rescale slope and intercept.
-
-    Padding (PixelPaddingValue, 0028,0120) is no signal. It is replaced by the darkest value of the
-    volume.
+    """Read the slices of a series as a scan.
 
     Args:
         geometry: checked geometry of the series.
@@ -29,18 +26,37 @@ def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
         Scan with float32 voxels (column, row, slice) and an RAS+ affine in mm.
 
     Raises:
+        UnreadableImage: as ``read_voxels`` does.
+    """
+    return Scan(read_voxels(geometry, str(sequence)), geometry.affine, sequence, ("dicom",))
+
+
+def read_voxels(geometry: Geometry, name: str) -> NDArray[np.float32]:
+    """Read the slices of a series, each with its own rescale slope and intercept.
+
+    Padding (PixelPaddingValue, 0028,0120) is no signal. It is replaced by the darkest value of the
+    volume.
+
+    Args:
+        geometry: checked geometry of the series.
+        name: what the series shows, for error messages.
+
+    Returns:
+        Values (column, row, slice).
+
+    Raises:
         UnreadableImage: pixels cannot be decoded, their size differs from Rows and Columns, or the
             volume is constant or not finite.
     """
     voxels = np.empty(geometry.shape, np.float32)
     numbered = enumerate(geometry.slices)
     for path, members in groupby(numbered, key=lambda item: item[1].path):
-        stored, padding = _decode(path, sequence)
+        stored, padding = _decode(path, name)
         for z, slice_ in members:
             several = slice_.frame is not None and stored.ndim == 3
             plane = stored[slice_.frame] if several else stored
             if plane.shape != geometry.shape[1::-1]:
-                raise UnreadableImage(path, f"pixels of {sequence} do not fit Rows and Columns")
+                raise UnreadableImage(path, f"pixels of {name} do not fit Rows and Columns")
             voxels[:, :, z] = np.where(
                 padding(plane), np.nan, plane * slice_.slope + slice_.intercept
             ).T
@@ -48,8 +64,8 @@ def read_scan(geometry: Geometry, sequence: Sequence) -> Scan:
         voxels = np.where(np.isnan(voxels), np.nanmin(voxels), voxels).astype(np.float32)
     if not np.isfinite(voxels).all() or np.ptp(voxels) == 0:
         path = geometry.slices[0].path.parent
-        raise UnreadableImage(path, f"the volume of {sequence} is constant or not finite")
-    return Scan(voxels, geometry.affine, sequence, ("dicom",))
+        raise UnreadableImage(path, f"the volume of {name} is constant or not finite")
+    return voxels
 
 
 class _Padding:
@@ -78,7 +94,7 @@ def _check_length(dataset: Dataset) -> None:
         raise ValueError("PixelData is not as long as Rows, Columns and BitsAllocated say")
 
 
-def _decode(path: Path, sequence: Sequence) -> tuple[NDArray[np.float64], _Padding]:
+def _decode(path: Path, name: str) -> tuple[NDArray[np.float64], _Padding]:
     """Return stored values (rows, columns) or (frames, rows, columns), and their padding."""
     try:
         with warnings.catch_warnings():
@@ -93,15 +109,13 @@ def _decode(path: Path, sequence: Sequence) -> tuple[NDArray[np.float64], _Paddi
             stored = dataset.pixel_array
         _check_length(dataset)
     except Exception as error:
-        reason = f"pixels of {sequence} cannot be decoded ({type(error).__name__})"
+        reason = f"pixels of {name} cannot be decoded ({type(error).__name__})"
         raise UnreadableImage(path, reason) from error
     if stored.dtype.kind in "iu":
         # Bits above HighBit (old overlays) and below the stored bits are not part of the value.
         bits = stored.dtype.itemsize * 8
         high = int(dataset.get("HighBit") or dataset.BitsStored - 1)
         if not 0 < int(dataset.BitsStored) <= high + 1 <= bits:
-            raise UnreadableImage(
-                path, f"BitsStored and HighBit of {sequence} contradict each other"
-            )
+            raise UnreadableImage(path, f"BitsStored and HighBit of {name} contradict each other")
         stored = (stored << (bits - 1 - high)) >> (bits - int(dataset.BitsStored))
     return stored.astype(float), _Padding(dataset)

@@ -123,8 +123,8 @@ def test_a_tumour_beyond_the_cube_is_not_cut_off() -> None:
 
 
 def test_tissues_are_known_on_one_template_only() -> None:
-    elsewhere = replace(day(-8, 14, DOSE), space="SRI24")
-    with pytest.raises(BadInput, match="images on SRI24, but .* without a template"):
+    elsewhere = replace(day(-8, 14, DOSE), template="SRI24")
+    with pytest.raises(BadInput, match="images registered to SRI24, but .* without a template"):
         on_cube(replace(PATIENT, timepoints=(elsewhere, day(60, 16))))
 
 

@@ -26,7 +26,7 @@ def hospital(tmp_path: Path) -> Path:
     uid = pseudonym(load_key(tmp_path / "key"), str(series.series.header.SeriesInstanceUID))
     brain = LabelMap(np.ones((2, 2, 2), np.uint8), np.eye(4))
     files = SessionFiles(Timepoint(0, {}, brain), {Sequence.T1: MOVE})
-    write_session(tmp_path / "bids", "p", "01", files, "MNI", {"SourceSeries": [uid]})
+    write_session(tmp_path / "bids", "p", "01", files, {"SourceSeries": [uid]})
     return tmp_path
 
 

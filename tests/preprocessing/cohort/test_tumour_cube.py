@@ -25,9 +25,9 @@ def box(low: tuple[int, ...], high: tuple[int, ...]) -> LabelMap:
     return LabelMap(mask, AFFINE)
 
 
-def day(number: int, mask: LabelMap | None, space: str = "") -> Timepoint:
+def day(number: int, mask: LabelMap | None, template: str = "") -> Timepoint:
     scan = Scan(np.ones((SIDE,) * 3, np.float32), AFFINE, Sequence.T1C)
-    return Timepoint(number, {Sequence.T1C: scan}, tumour=mask, space=space)
+    return Timepoint(number, {Sequence.T1C: scan}, tumour=mask, template=template)
 
 
 def test_the_cube_is_centred_on_the_tumour() -> None:
@@ -57,7 +57,7 @@ def test_all_days_lie_on_the_cube_of_the_last_mask_before_radiotherapy() -> None
     [
         ([day(5, box((30, 30, 30), (40, 40, 40)))], "no tumour mask before radiotherapy"),
         ([day(-3, box((0, 0, 0), (0, 0, 0)))], "no tumour mask before radiotherapy"),
-        ([day(-3, box((30, 30, 30), (40, 40, 40)), "own")], "images on own"),
+        ([day(-3, box((30, 30, 30), (40, 40, 40)), "own")], "images registered to own"),
         (
             [day(-3, box((30, 30, 30), (40, 40, 40))), day(60, box((0, 30, 30), (70, 40, 40)))],
             "reaches beyond the cube of 120 mm",

@@ -20,7 +20,7 @@ from flame.preprocessing.stages.itk_registration import itk_to_affine
 from flame.preprocessing.stages.patient_registration import ReferenceDay, patient_registration
 from flame.preprocessing.stages.stage import Place
 
-TO_TEMPLATE = np.diag([1.1, 0.9, 1.0, 1.0])
+FIT = {"matrix": np.eye(4), "to_template": np.diag([1.1, 0.9, 1.0, 1.0])}
 
 
 def moved(timepoint: Timepoint, degrees: float, shift: float) -> tuple[Timepoint, np.ndarray]:
@@ -35,7 +35,7 @@ def moved(timepoint: Timepoint, degrees: float, shift: float) -> tuple[Timepoint
 
 @pytest.fixture
 def day(day_with_brain: Timepoint) -> ReferenceDay:
-    return ReferenceDay("01", "key", lambda: (day_with_brain, TO_TEMPLATE))
+    return ReferenceDay("01", "key", lambda: (day_with_brain, FIT))
 
 
 def apart(a: np.ndarray, b: np.ndarray, timepoint: Timepoint) -> float:
@@ -68,7 +68,7 @@ def test_scans_of_one_sequence_are_compared(day_with_brain: Timepoint) -> None:
     target = replace(day_with_brain, scans=scans)
     later = {Sequence.FLAIR: day_with_brain.scans[Sequence.FLAIR]}
     other, back = moved(replace(day_with_brain, scans=later), 5.0, 4.0)
-    day = ReferenceDay("01", "key", lambda: (target, np.eye(4)))
+    day = ReferenceDay("01", "key", lambda: (target, FIT))
     assert apart(patient_registration(day).estimate(other)["matrix"], back, other) < 0.5
 
 
@@ -76,7 +76,7 @@ def test_the_fit_of_the_reference_day_is_shared(
     day_with_brain: Timepoint, day: ReferenceDay
 ) -> None:
     chain = {s.name: s for s in stages(StageConfig(), day=day)}
-    assert chain["atlas_registration"].estimate(day_with_brain)["matrix"] is TO_TEMPLATE
+    assert chain["atlas_registration"].estimate(day_with_brain) is FIT
     assert chain["patient_registration"].place < chain["atlas_registration"].place
 
 
@@ -132,7 +132,7 @@ def test_real_days_agree_as_after_direct_registration(
     for stage in stages(StageConfig()):
         if stage.place < Place.BRAIN:
             target, other = stage(target), stage(other)
-    day = ReferenceDay("01", "key", lambda: (target, np.eye(4)))
+    day = ReferenceDay("01", "key", lambda: (target, FIT))
     move = patient_registration(day).estimate(other)["matrix"]
     direct = itk_to_affine(sitk.ReadTransform(str(folder / "post_to_pre.tfm")).GetInverse())
     first, second = (

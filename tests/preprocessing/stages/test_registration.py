@@ -8,8 +8,10 @@ import pytest
 from flame.core.cohort import Timepoint
 from flame.core.errors import BadInput, StageFailed
 from flame.core.imaging import LabelMap, Scan, Sequence
+from flame.preprocessing.cohort.lesions import lesions
 from flame.preprocessing.stages.atlas_registration import atlas_registration, overlap, template
 from flame.preprocessing.stages.coregistration import coregistration
+from flame.preprocessing.stages.interpolation import resample_labels
 from flame.preprocessing.stages.itk_registration import itk_to_affine, to_itk
 from flame.preprocessing.stages.linear_registration import register, shrink
 from flame.preprocessing.stages.registration import REGISTRATIONS
@@ -49,9 +51,31 @@ def test_atlas_registration_undoes_a_known_affine(seed: int) -> None:
     moved = pose(rng, degrees=20, mm=30) @ scale
     scan = Scan(atlas.t1 * 1000, moved @ atlas.affine, Sequence.T1)
     day = Timepoint(0, {Sequence.T1: scan}, LabelMap(atlas.brain, moved @ atlas.affine))
-    found = atlas_registration()(day).scans[Sequence.T1]
-    residual = found.affine @ np.linalg.inv(atlas.affine)
+    found = atlas_registration()(day)
+    assert found.to_template is not None
+    residual = found.to_template @ found.scans[Sequence.T1].affine @ np.linalg.inv(atlas.affine)
     assert mean_error(residual, replace(scan, affine=atlas.affine)) < 1.5  # half the 3 mm voxel
+
+
+@pytest.mark.parametrize("scale", [(0.85, 0.85, 0.85), (0.9, 0.95, 1.12), (1.1, 0.88, 1.0)])
+def test_a_ball_keeps_its_size_through_any_fit_to_the_atlas(scale: tuple[float, ...]) -> None:
+    """A ball of radius 25 mm: 65.45 ml and two diameters of 50 mm, in any plane."""
+    atlas = template(spacing=2.0)
+    affine = pose(np.random.default_rng(1), degrees=20, mm=30) @ np.diag([*scale, 1.0])
+    affine = affine @ atlas.affine
+    scan = Scan(atlas.t1 * 1000, affine, Sequence.T1)
+    grid = np.eye(4)
+    grid[:3, 3] = (affine @ [*np.argwhere(atlas.brain).mean(axis=0), 1])[:3] - 30
+    ball = np.linalg.norm(np.indices((61,) * 3) - 30.0, axis=0) <= 25
+    found = atlas_registration()(Timepoint(0, {Sequence.T1: scan}, LabelMap(atlas.brain, affine)))
+    move = found.scans[Sequence.T1].affine @ np.linalg.inv(affine)
+    fine = template(spacing=1.0)
+    mask = LabelMap(ball.astype(np.uint8), move @ grid)
+    (lesion,) = lesions(resample_labels(mask, fine.affine, fine.t1.shape))
+    assert found.to_template is not None
+    assert abs(np.linalg.det(found.to_template[:3, :3]) - 1 / np.prod(scale)) < 0.05
+    assert lesion.volume == pytest.approx(65.45, rel=0.02)
+    assert (lesion.diameter, lesion.perpendicular) == pytest.approx((50, 50), rel=0.02)
 
 
 def test_images_without_anything_in_common_fail() -> None:
