@@ -1,5 +1,6 @@
 """``flame assess``: RANO ratings of every day of a preprocessed centre, each with its reason."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from flame.core.cohort import Patient, Timepoint
 from flame.core.files import write_text
 from flame.core.imaging import LabelMap
 from flame.core.progress import Progress, silent
+from flame.core.treatment import courses
 from flame.io.assessments import DAYS, PROGRESSED, PROGRESSIONS, RATINGS
 from flame.io.tumour_masks import ENHANCING, WHOLE
+from flame.models.clinical.radiobiology import weighted_dose
 from flame.models.clinical.rano import (
     Assessment,
     Burden,
@@ -26,6 +29,9 @@ from flame.models.clinical.rano import (
 from flame.models.evolution.counterfactual import last_day
 from flame.preprocessing.cohort.cohort import read_cohort
 from flame.preprocessing.cohort.lesions import Lesion, lesions, near
+
+_ISODOSE = 0.8
+"""Share of the prescribed dose within which a new lesion may be an effect of treatment."""
 
 
 @dataclass(frozen=True)
@@ -61,26 +67,32 @@ def run(centre: Path, criteria: str, progress: Progress = silent) -> AssessResul
         BadInput: the criteria are unknown, or the folder holds no finished cohort.
     """
     rules = criteria_named(criteria)
-    patients = read_cohort(centre, centre.name, _masks_alone).patients
+    view = _masks_and_dose if rules.isodose else _masks_alone
+    patients = read_cohort(centre, centre.name, view).patients
     ratings: dict[str, list[Assessment]] = {}
+    rows: list[dict[str, object]] = []
     progressions: dict[str, Progression] = {}
     left_out: dict[str, str] = {}
     for done, patient in enumerate(patients, 1):
-        days = burdens(patient, rules)
-        if len(days) < 2:
-            left_out[patient.pseudonym] = "fewer than two days with a tumour mask"
+        name = patient.pseudonym
+        first, *again = by_course(patient)
+        if len(first.rated(rules)) < 2:
+            left_out[name] = "fewer than two days with a tumour mask"
         else:
-            assessments = assess(days, last_day(patient.treatment), rules)
-            ratings[patient.pseudonym] = assessments
+            ratings[name] = first.rated(rules)
+            rows += [_row(name, 1, a, rules) for a in ratings[name]]
+            for number, course in enumerate(again, 2):
+                later = [a for a in course.rated(rules) if a.burden.day > course.start]
+                rows += [_row(name, number, a, rules) for a in later]
             outcome = patient.outcome
             death = outcome.survival_days if outcome.died is not False else None
-            end = progression(assessments, death)
+            end = progression(ratings[name], death)
             if end:
-                progressions[patient.pseudonym] = end
+                progressions[name] = end
             else:
-                left_out[patient.pseudonym] = "no tumour mask after the baseline"
+                left_out[name] = "no tumour mask after the baseline"
         progress(done, len(patients))
-    _write(centre / RATINGS, [_row(n, a, rules) for n, each in ratings.items() for a in each])
+    _write(centre / RATINGS, rows)
     _write(
         centre / PROGRESSIONS,
         [
@@ -96,9 +108,54 @@ def run(centre: Path, criteria: str, progress: Progress = silent) -> AssessResul
     return AssessResult(ratings, progressions, left_out)
 
 
-def _row(name: str, assessment: Assessment, rules: Criteria) -> dict[str, object]:
+@dataclass(frozen=True, eq=False)
+class CourseDays:
+    """Imaging days that belong to one course of radiotherapy of a patient.
+
+    Args:
+        patient: the patient with these days, and the course as treatment.
+        start: day of the first fraction.
+        end: day of the last fraction.
+    """
+
+    patient: Patient
+    start: int
+    end: int
+
+    def rated(self, rules: Criteria) -> list[Assessment]:
+        """Rate the days by criteria."""
+        return assess(burdens(self.patient, rules, self.start), self.end, rules, self.start)
+
+
+def by_course(patient: Patient) -> list[CourseDays]:
+    """Separate the imaging days of a patient by course of radiotherapy.
+
+    A re-irradiation starts a course of its own. Its days begin after the course before, so that the
+    last of them before the re-irradiation can be the baseline.
+
+    Args:
+        patient: the patient.
+
+    Returns:
+        One entry per course, the first one also without radiotherapy.
+    """
+    treatments = courses(patient.treatment) if patient.treatment else [None]
+    starts = [min(p.start_day for p in t.phases) if t else 0 for t in treatments]
+    ends = [last_day(t) for t in treatments]
+    found = []
+    for number, (treatment, start) in enumerate(zip(treatments, starts, strict=True)):
+        after = ends[number - 1] if number else -math.inf
+        before = starts[number + 1] if number + 1 < len(starts) else math.inf
+        days = tuple(t for t in patient.timepoints if after < t.day <= before)
+        of_course = replace(patient, timepoints=days, treatment=treatment)
+        found.append(CourseDays(of_course, start, ends[number]))
+    return found
+
+
+def _row(name: str, course: int, assessment: Assessment, rules: Criteria) -> dict[str, object]:
     return {
         "participant_id": f"sub-{name}",
+        "course": course,
         "day": assessment.burden.day,
         "size": assessment.burden.size,
         "unit": rules.unit,
@@ -124,7 +181,12 @@ def _masks_alone(patient: Patient) -> Patient:
     return replace(patient, timepoints=tuple(days))
 
 
-def burdens(patient: Patient, rules: Criteria) -> list[Burden]:
+def _masks_and_dose(patient: Patient) -> Patient:
+    days = (replace(t, scans={}, brain=None) for t in patient.timepoints)
+    return replace(patient, timepoints=tuple(days))
+
+
+def burdens(patient: Patient, rules: Criteria, start_day: int = 0) -> list[Burden]:
     """Measure the tumour on each day with a mask.
 
     All days of a patient measure the same region. Targets are the largest measurable lesions at
@@ -134,6 +196,7 @@ def burdens(patient: Patient, rules: Criteria) -> list[Burden]:
     Args:
         patient: the patient with tumour masks.
         rules: criteria; they define the unit of the size and the number of targets.
+        start_day: day of the first fraction of the course.
 
     Returns:
         Burdens in order of days.
@@ -142,7 +205,8 @@ def burdens(patient: Patient, rules: Criteria) -> list[Burden]:
     days = sorted(patient.timepoints, key=lambda t: t.day)
     masks = [(t, _mask(t, enhancing)) for t in days]
     drawn = [(t, mask) for t, mask in masks if mask is not None]
-    start = baseline_of([t.day for t, _ in drawn], last_day(patient.treatment), rules)
+    start = baseline_of([t.day for t, _ in drawn], last_day(patient.treatment), rules, start_day)
+    field = _high_dose(patient) if rules.isodose else None
     targets: NDArray[np.bool_] | None = None
     known: list[Lesion] = []
     measured = []
@@ -163,9 +227,34 @@ def burdens(patient: Patient, rules: Criteria) -> list[Burden]:
         ]
         known += [x for x in present if not any(x is y for y in new)]
         flair = day.regions[WHOLE].volume if WHOLE in day.regions else None
-        is_new = any(x.measurable for x in new)
-        measured.append(Burden(day.day, round(size, 3), bool(present), is_new, flair))
+        measured.append(
+            Burden(
+                day.day,
+                round(size, 3),
+                bool(present),
+                any(x.measurable for x in new),
+                flair,
+                _outside([x for x in new if x.measurable], field),
+            )
+        )
     return measured
+
+
+def _high_dose(patient: Patient) -> NDArray[np.bool_] | None:
+    """Return the voxels (x, y, z) within 80 % of the prescribed dose; None without a dose."""
+    dose = next((t.dose for t in patient.timepoints if t.dose is not None), None)
+    if dose is None or patient.treatment is None:
+        return None
+    phases = patient.treatment.phases
+    prescribed = sum(weighted_dose(p) if dose.biological else p.dose for p in phases)
+    return np.asarray(dose.voxels >= _ISODOSE * prescribed)
+
+
+def _outside(new: list[Lesion], field: NDArray[np.bool_] | None) -> bool | None:
+    """Return whether most of a new lesion lies outside the high dose; None if that is unknown."""
+    if field is None:
+        return None
+    return any(not field[lesion.voxels].mean() >= 0.5 for lesion in new)
 
 
 def _mask(day: Timepoint, enhancing: bool) -> LabelMap | None:

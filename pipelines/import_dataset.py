@@ -20,8 +20,8 @@ from flame.preprocessing.cohort.tables import write_participants, write_quality
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.report import write_quality_report
 from flame.preprocessing.quality.reviews import ACCEPT, EXCLUDE, decision, read_decisions
-from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
-from flame.preprocessing.studies import DRAWN_ON
+from flame.preprocessing.radiotherapy.destinations import DRAWN_ON
+from flame.preprocessing.radiotherapy.plan import RadiotherapyPlan
 from flame.preprocessing.study import Study, StudyResult
 
 _PUBLIC = b"public"

@@ -1,6 +1,7 @@
 """``flame inspect``: the content of a DICOM folder, and what is refused and why."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flame.core.errors import BadInput
@@ -8,7 +9,13 @@ from flame.core.progress import Progress, silent
 from flame.io.dicom.dates import first_date, study_uid
 from flame.io.dicom.instances import Instance
 from flame.io.dicom.intake import ImportReport, inspect_folder
-from flame.io.dicom.radiotherapy import frames_of, is_plan, read_treatment
+from flame.io.dicom.plan_versions import is_plan
+from flame.io.dicom.planning_ct import PlanningCt
+from flame.io.dicom.region_names import region_of
+from flame.io.dicom.spatial_registrations import is_registration
+from flame.io.dicom.treatment_records import is_record
+from flame.preprocessing.radiotherapy.destinations import destinations
+from flame.preprocessing.studies import course_numbers
 
 _LABELS = ("RTPlanLabel", "StructureSetLabel", "DoseSummationType", "SeriesDescription")
 """Attributes that name a radiotherapy object, the first present one is shown."""
@@ -78,7 +85,7 @@ def run(
     """
     report = inspect_folder(dicom, progress, sequences, dates)
     patients = {s.patient_id for s in report.series} | set(report.radiotherapy)
-    patients |= {patient for patient, _ in report.others}
+    patients |= {patient for patient, _ in report.others} | set(report.cts)
     number = {p: p if with_ids else f"P{n}" for n, p in enumerate(sorted(patients), 1)}
     rows = []
     for s in sorted(report.series, key=lambda s: (s.patient_id, str(s.day), str(s.series.folder))):
@@ -106,8 +113,10 @@ def run(
     for patient in sorted(report.radiotherapy):
         rows.append(_course_row(report, patient, number[patient]))
         rows += object_rows(report, patient, number[patient])
+    for patient, cts in sorted(report.cts.items()):
+        rows += _ct_rows(cts, number[patient])
     for (patient, modality), count in sorted(report.others.items()):
-        reason = f"{count} files; FLAME reads MR series, RT objects and SEG"
+        reason = f"{count} files; FLAME reads MR and CT series, RT objects, SEG and REG"
         rows.append(InspectRow(number[patient], "", modality, "not used", "", reason))
     return report, rows
 
@@ -121,15 +130,15 @@ def object_rows(report: ImportReport, patient_id: str, name: str) -> list[Inspec
         name: name of the patient in the rows.
 
     Returns:
-        One row per object: date, label, regions, and the days whose scans share its frame of
-        reference, which it is carried to.
+        One row per object: date, label, regions, and the day to which it is carried and how.
     """
     rows = []
+    lines = _lines(report, patient_id)
     for item in report.radiotherapy[patient_id]:
         header = item.header
         label = next((str(header[k].value) for k in _LABELS if header.get(k)), "")
-        regions = [str(r.get("ROIName", "")) for r in header.get("StructureSetROISequence") or []]
-        regions += [str(r.get("SegmentLabel", "")) for r in header.get("SegmentSequence") or []]
+        names = [str(r.get("ROIName", "")) for r in header.get("StructureSetROISequence") or []]
+        names += [str(r.get("SegmentLabel", "")) for r in header.get("SegmentSequence") or []]
         day = first_date(header, *_DATES)
         rows.append(
             InspectRow(
@@ -137,8 +146,8 @@ def object_rows(report: ImportReport, patient_id: str, name: str) -> list[Inspec
                 str(day or ""),
                 f"{header.get('Modality', '')} {label}".strip(),
                 "radiotherapy",
-                ", ".join(regions),
-                _destination(report, patient_id, item),
+                ", ".join(map(_meaning, names)),
+                lines.get(str(item.path), _use(item)),
                 folder=str(item.path.parent),
                 study_uid=study_uid(header),
             )
@@ -146,29 +155,53 @@ def object_rows(report: ImportReport, patient_id: str, name: str) -> list[Inspec
     return rows
 
 
-def _destination(report: ImportReport, patient_id: str, item: Instance) -> str:
-    if is_plan(item):
+def _lines(report: ImportReport, patient_id: str) -> Mapping[str, str]:
+    """Return where each object of a patient goes, by its path."""
+    days = {e: s for e, s in report.studies().items() if e.patient_id == patient_id}
+    try:
+        numbers = course_numbers(report.course(patient_id))
+    except BadInput:
+        numbers = {}
+    cts = report.cts.get(patient_id, [])
+    return destinations(report.radiotherapy[patient_id], cts, days, numbers).lines
+
+
+def _meaning(name: str) -> str:
+    """Return a name with the region that it means, or a mark that it is not used."""
+    region = region_of(name)
+    return f"{name} (not used)" if region is None else f"{name} = {region}"
+
+
+def _use(item: Instance) -> str:
+    if is_plan(item) or is_record(item):
         return "gives the course of radiotherapy"
-    frames = frames_of(item)
-    days = {
-        str(s.day)
-        for s in report.series
-        if s.taken
-        and s.patient_id == patient_id
-        and s.series.header.get("FrameOfReferenceUID") in frames
-    }
-    frame = ", ".join(f"...{uid[-8:]}" for uid in sorted(frames)) or "none"
-    if not days:
-        return f"not used: no accepted scan has its frame of reference ({frame})"
-    return f"goes to {', '.join(sorted(days))}, whose scans have its frame of reference ({frame})"
+    if is_registration(item):
+        return "links frames of reference"
+    return "left out: FLAME does not read this kind of object"
+
+
+def _ct_rows(cts: list[PlanningCt], name: str) -> list[InspectRow]:
+    rows = []
+    for ct in cts:
+        shape = "×".join(map(str, ct.geometry.shape)) if ct.geometry else ""
+        reason = ct.refused or "registered to an MRI if dose or contours lie on it"
+        verdict = "refused" if ct.refused else "radiotherapy"
+        row = InspectRow(name, str(ct.day or ""), "CT", verdict, shape, reason)
+        rows.append(replace(row, series_uid=ct.series))
+    return rows
 
 
 def _course_row(report: ImportReport, patient_id: str, name: str) -> InspectRow:
     kinds = sorted(str(i.header.Modality) for i in report.radiotherapy[patient_id])
     try:
-        treatment = read_treatment(report.plans(patient_id))
+        course = report.course(patient_id)
     except BadInput as error:
         return InspectRow(name, "", ", ".join(kinds), "refused", "", str(error))
-    phases = treatment.phases if treatment else ()
-    course = " + ".join(f"{p.radiation} {p.dose:g} Gy / {p.fractions}" for p in phases)
-    return InspectRow(name, "", ", ".join(kinds), "radiotherapy", "", course or "no plan")
+    phases = course.treatment.phases if course.treatment else ()
+    given = " + ".join(
+        f"{p.radiation} {p.dose:g} Gy / {p.fractions}"
+        + (f" of {p.planned} planned" if p.planned else "")
+        for p in phases
+    )
+    reason = "; ".join([given or "no plan", *course.notes])
+    return InspectRow(name, "", ", ".join(kinds), "radiotherapy", "", reason)

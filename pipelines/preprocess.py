@@ -11,7 +11,7 @@ from flame.core.progress import Progress, silent
 from flame.core.treatment import Treatment
 from flame.io.bids import write_dataset_description
 from flame.io.dicom.intake import ImportReport, inspect_folder
-from flame.io.dicom.radiotherapy import read_treatment
+from flame.io.dicom.region_names import read_roi_names
 from flame.io.pseudonym import load_key
 from flame.io.tables import read_treatments
 from flame.pipelines.parallel import in_parallel
@@ -45,6 +45,7 @@ class PreprocessConfig:
         masks: folder of brain masks; None: brain extraction.
         scheduler: address of a Dask scheduler; None: processes of this machine.
         tumours: folder of tumour masks; None: contours of the DICOM folder alone.
+        roi_names: table of the centre's names of structures; None: TG-263 and common usage.
         dates: table in which a person names the days of studies; None: those of the headers.
     """
 
@@ -60,6 +61,7 @@ class PreprocessConfig:
     scheduler: str | None = None
     tumours: str | None = None
     dates: str | None = None
+    roi_names: str | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,15 @@ def run(
     key = load_key(key_file)
     decisions = read_decisions(out)
     studies = find_studies(
-        report, Context(key, clinical, decisions, _path(config.masks), _path(config.tumours))
+        report,
+        Context(
+            key,
+            clinical,
+            decisions,
+            _path(config.masks),
+            _path(config.tumours),
+            read_roi_names(_path(config.roi_names)),
+        ),
     )
     warnings += without_day(decisions)
     warnings += unmatched(decisions, [(s.subject, s.session) for s in studies])
@@ -201,12 +211,12 @@ def _treatments(report: ImportReport, table: Path | None) -> tuple[dict[str, Tre
     warnings: list[str] = []
     for patient_id in report.radiotherapy:
         try:
-            treatment = read_treatment(report.plans(patient_id))
+            course = report.course(patient_id)
         except BadInput as error:
             warnings.append(f"no treatment read: {error}")
             continue
-        if treatment:
-            planned[patient_id] = treatment
+        if course.treatment:
+            planned[patient_id] = course.treatment
     tabulated = read_treatments(table) if table else {}
     patients = {e.patient_id for e in report.studies()}
     if table and not tabulated.keys() & patients:

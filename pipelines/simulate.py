@@ -10,6 +10,7 @@ from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.progress import Progress, silent
+from flame.core.registry import nearest
 from flame.pipelines.parallel import in_parallel
 
 
@@ -25,6 +26,8 @@ class SimulateConfig:
         seed: random seed.
         imaging_days: days from the start of radiotherapy in rising order; the first is before it.
         jobs: number of parallel processes.
+        planning: images on which radiotherapy is planned: mr, ct, ct-registered (with a Spatial
+            Registration object), or mixed: the hospitals do ct, mr and ct-registered in turn.
     """
 
     out: str
@@ -34,6 +37,7 @@ class SimulateConfig:
     seed: int = 0
     imaging_days: tuple[int, ...] = (-10, 75, 165)
     jobs: int = 2
+    planning: str = "mixed"
 
 
 def centre_names(centres: int) -> list[str]:
@@ -56,7 +60,7 @@ def run(config: SimulateConfig, progress: Progress = silent) -> Path:
     Raises:
         BadInput: a setting is out of range, or ``out`` holds other files or another simulation.
     """
-    from flame.simulation.hospital import SimulatedPatient, simulate_patient
+    from flame.simulation.hospital import SimulatedPatient, planning_of, simulate_patient
 
     _check(config)
     out = Path(config.out)
@@ -73,6 +77,7 @@ def run(config: SimulateConfig, progress: Progress = silent) -> Path:
             config.spacing,
             config.imaging_days,
             config.seed,
+            planning_of(c, config.planning),
         )
         for c, p in work
     ]
@@ -100,6 +105,9 @@ def _check(config: SimulateConfig) -> None:
         raise BadInput("simulate needs at least one centre and one patient")
     if not 0.5 <= config.spacing <= 6:
         raise BadInput(f"--spacing {config.spacing}: choose a spacing from 0.5 to 6 mm")
+    choices = ["mr", "ct", "ct-registered", "mixed"]
+    if config.planning not in choices:
+        raise BadInput(f"unknown planning '{config.planning}': {nearest(config.planning, choices)}")
     days = config.imaging_days
     if not days or min(days) >= 0 or list(days) != sorted(set(days)):
         raise BadInput("imaging_days must rise and start before day 0, for example [-10, 75]")

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.core.progress import StageProgress, silent_stages
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import GossipNetwork
-from flame.federation.run_files import CONFIG
+from flame.federation.run_files import CONFIG, config_text
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.parallel import in_parallel
 from flame.streams.config import StreamConfig, open_network, open_stream
@@ -195,7 +194,7 @@ def _claim(config: StreamConfig, out: Path, stream: Stream) -> None:
             raise BadInput(f"{out}: the data changed since the run began; give a new --out")
         return
     write_text(out / _DATA, data)
-    write_text(out / CONFIG, as_toml(config))
+    write_text(out / CONFIG, config_text(config))
 
 
 def _as_table(figures: dict[str, dict[str, Interval]]) -> pd.DataFrame:

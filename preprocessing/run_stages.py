@@ -6,7 +6,6 @@ import numpy as np
 
 from flame.core.cohort import Timepoint
 from flame.io.bids import SessionFiles
-from flame.io.tumour_masks import CORE
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.checks import (
     Check,
@@ -18,7 +17,7 @@ from flame.preprocessing.quality.checks import (
     worst,
 )
 from flame.preprocessing.quality.thumbnails import picture, upright
-from flame.preprocessing.radiotherapy_plan import planned_maps
+from flame.preprocessing.radiotherapy.maps import Target, planned_maps
 from flame.preprocessing.stages.atlas_registration import template
 from flame.preprocessing.stages.estimate_cache import EstimateCache
 from flame.preprocessing.stages.interpolation import labels_on_scan
@@ -72,19 +71,24 @@ def run_stages(
         s: before.scans[s].affine @ np.linalg.inv(scan.affine) for s, scan in raw.scans.items()
     }
     grid = template(config.template, config.space, config.spacing)
-    regions, dose, notes = planned_maps(
-        study.planned, moves, grid.affine, grid.t1.shape, config.tumour_labels
-    )
-    tumour = regions.pop(CORE, None)
-    timepoint = replace(timepoint, tumour=tumour, regions=regions, dose=dose)
+    assert before.brain is not None
+    target = Target(corrected.scans, before.brain, moves, grid.affine, grid.t1.shape)
+    maps = planned_maps(study.planned, target, config.tumour_labels)
+    timepoint = maps.added_to(timepoint)
     checks += final_checks(timepoint, template(config.template, config.space))
     if first is not None:
         checks += days_checks(timepoint, first)
-    whole = replace(whole, tumour=tumour, regions=regions, dose=dose)
+    whole = maps.added_to(whole)
     _stop_at_failure(study, checks, whole)
-    files = SessionFiles(timepoint, moves, picture=picture(whole), notes=notes)
+    files = SessionFiles(
+        timepoint,
+        moves,
+        picture=picture(whole),
+        notes=list(maps.notes),
+        ways=list(maps.ways),
+        dose_volume=[row.row() for row in maps.dose_volume],
+    )
     if config.native:
-        assert before.brain is not None
         # Headers of two scans can disagree by centimetres, so one mask does not fit them all.
         brains = {s: labels_on_scan(before.brain, moves[s], v) for s, v in raw.scans.items()}
         files = replace(files, native=corrected.scans, native_brains=brains)

@@ -24,7 +24,6 @@ from flame.preprocessing.quality.checks import (
     sequences_missing,
     worst,
 )
-from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
 from flame.preprocessing.reference_day import CACHE, cache_folder, images_hash, reference_day
 from flame.preprocessing.run_stages import run_stages
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
@@ -97,7 +96,7 @@ def preprocess_study(
     folder = session_folder(out, study.subject, study.session)
     try:
         images = images_hash(study, key)
-        plans = content_hash(planned, *_text(study.planned))
+        plans = content_hash(planned, *study.planned.layout)
         chain = stages(config, study.mask, day, study.series)
     except OSError as error:  # a missing file fails only its own day
         shutil.rmtree(folder, ignore_errors=True)
@@ -149,6 +148,7 @@ def preprocess_study(
         "Day": study.day,
         "Note": note,
         "Checks": [asdict(c) for c in checks],
+        "Radiotherapy": files.ways,
         "Parameters": {s.name: dict(s.parameters) for s in chain},
     }
     write_session(out, study.subject, study.session, files, sidecar)
@@ -194,9 +194,3 @@ class _Outcome:
             path,
             tuple(checks),
         )
-
-
-def _text(planned: RadiotherapyPlan) -> list[str]:
-    """Return the parts of a plan that are not files, for the hash of the input."""
-    plans = [f"{uid} {sorted(beams)}" for uid, beams in sorted(planned.plans.items())]
-    return [*plans, *planned.notes]

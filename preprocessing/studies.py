@@ -1,28 +1,22 @@
 """The imaging days of a DICOM folder that can be preprocessed, from its import report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
-from flame.io.dicom.dates import study_uid
+from flame.core.treatment import courses
 from flame.io.dicom.intake import Examination, ImportReport
-from flame.io.dicom.radiotherapy import frames_of, plan_date, treated_plans
+from flame.io.dicom.radiotherapy import Radiotherapy
 from flame.io.dicom.series_report import SeriesReport
 from flame.io.pseudonym import pseudonym
 from flame.preprocessing.cohort.clinical import ClinicalTable
 from flame.preprocessing.quality.reviews import ACCEPT, EXCLUDE, Decision, Key, decision
-from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
+from flame.preprocessing.radiotherapy.destinations import DRAWN_ON, destinations
+from flame.preprocessing.radiotherapy.plan import RadiotherapyPlan
 from flame.preprocessing.study import Study
-
-DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
-"""Sequences on which contours are drawn, most likely first. Scans with one frame of reference may
-still differ by a movement of the patient.
-"""
-
-_DRAWN = ("RTDOSE", "RTSTRUCT", "SEG")
-"""DICOM modalities of the objects that are drawn on a scan."""
 
 Taken = dict[Sequence, SeriesReport]
 
@@ -37,6 +31,7 @@ class Context:
         decisions: reviews of days by people, by subject and session.
         masks: folder of brain masks, or None.
         tumours: folder of tumour masks, or None.
+        roi_names: region by name of a structure, from the centre's own table.
     """
 
     key: bytes
@@ -44,6 +39,7 @@ class Context:
     decisions: dict[Key, Decision] = field(default_factory=dict)
     masks: Path | None = None
     tumours: Path | None = None
+    roi_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_studies(report: ImportReport, context: Context) -> list[Study]:
@@ -64,12 +60,14 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
     """
     studies = []
     sessions: dict[str, int] = {}
+    planned = _planned(report, context.roi_names)
     for examination, series in report.studies().items():
         patient_id, day, number = examination
         subject = pseudonym(context.key, patient_id)
         sessions[subject] = sessions.get(subject, 0) + 1
         session = f"{sessions[subject]:02d}"
-        start, note = _day_zero(report, patient_id, context.clinical)
+        course = _course(report, patient_id)
+        start, note = _day_zero(report, patient_id, context.clinical, course)
         uids = sorted(str(s.series.header.SeriesInstanceUID) for s in series.values())
         series_notes = [r.note for r in series.values() if r.note]
         if number:
@@ -85,7 +83,7 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
                 "; ".join([*([note] * bool(note)), *series_notes]),
                 _mask(context.masks, examination),
                 _with_tumour(
-                    _planned(report, patient_id, series),
+                    planned[examination],
                     series,
                     _mask(context.tumours, examination),
                 ),
@@ -109,23 +107,27 @@ def _with_tumour(planned: RadiotherapyPlan, series: Taken, mask: str) -> Radioth
     return replace(planned, tumour=Path(mask), drawn_on=next(s for s in DRAWN_ON if s in series))
 
 
-def _day_zero(report: ImportReport, patient_id: str, clinical: ClinicalTable) -> tuple[date, str]:
+def _course(report: ImportReport, patient_id: str) -> Radiotherapy:
+    """Return the radiotherapy of a patient; nothing if its plans cannot be read."""
+    try:
+        return report.course(patient_id)
+    except BadInput:
+        return Radiotherapy()
+
+
+def _day_zero(
+    report: ImportReport, patient_id: str, clinical: ClinicalTable, course: Radiotherapy
+) -> tuple[date, str]:
     """Return the first day of radiotherapy, and a note if it is uncertain.
 
-    It comes from the clinical table, else from the earliest plan, else from the first imaging day.
+    It comes from the clinical table, else from treatment records or the earliest plan, else from
+    the first imaging day.
     """
     if patient_id in clinical.starts:
         return clinical.starts[patient_id], ""
-    plans = report.plans(patient_id)
-    treated = treated_plans(plans)
-    plan_dates = [
-        report.dates.get(study_uid(p.header)) or plan_date(p.header)
-        for p in plans
-        if str(p.header.SOPInstanceUID) in treated
-    ]
-    dates = [day for day in plan_dates if day]
-    if dates:
-        return min(dates), "day 0 is the date of the first plan"
+    if course.start:
+        recorded = course.treatment and course.treatment.phases[0].planned is not None
+        return course.start, "" if recorded else "day 0 is the date of the first plan"
     first = min(e.day for e in report.studies() if e.patient_id == patient_id)
     return first, "day 0 is the first imaging: no date of radiotherapy"
 
@@ -140,31 +142,39 @@ def _mask(folder: Path | None, examination: Examination) -> str:
     return str(path.resolve()) if path.exists() else ""
 
 
-def _planned(report: ImportReport, patient_id: str, series: Taken) -> RadiotherapyPlan:
-    """Collect the radiotherapy objects drawn in the frame of reference of one of the day's scans.
+def _planned(
+    report: ImportReport, roi_names: Mapping[str, str]
+) -> dict[Examination, RadiotherapyPlan]:
+    """Collect the radiotherapy objects that belong to each imaging day."""
+    found = {}
+    days = report.studies()
+    for patient_id in dict.fromkeys(e.patient_id for e in days):
+        objects = report.radiotherapy.get(patient_id, [])
+        own = {e: series for e, series in days.items() if e.patient_id == patient_id}
+        course = _course(report, patient_id)
+        belongs = destinations(objects, report.cts.get(patient_id, []), own, course_numbers(course))
+        phases = len(course.treatment.phases) if course.treatment else 0
+        for day in own:
+            found[day] = RadiotherapyPlan(
+                belongs.drawn[day], course.plans, phases, roi_names, belongs.notes[day]
+            )
+    return found
 
-    If several scans have such objects, those of the first scan in DRAWN_ON are used. The others are
-    noted.
+
+def course_numbers(radiotherapy: Radiotherapy) -> dict[str, int]:
+    """Number the courses of a patient, by SOPInstanceUID of the plan.
+
+    Args:
+        radiotherapy: radiotherapy of the patient.
+
+    Returns:
+        0 for the plans of the first course, 1 for those of a re-irradiation, and so on.
     """
-    objects = report.radiotherapy.get(patient_id, [])
-    drawn: dict[str, tuple[Sequence, dict[str, list[Path]]]] = {}
-    for sequence in DRAWN_ON:
-        header = series[sequence].series.header if sequence in series else {}
-        frame = str(header.get("FrameOfReferenceUID", ""))
-        paths: dict[str, list[Path]] = {}
-        for item in objects:
-            if frame and frame in frames_of(item):
-                paths.setdefault(str(item.header.Modality), []).append(item.path)
-        if paths.keys() & set(_DRAWN):
-            drawn.setdefault(frame, (sequence, paths))
-    if not drawn:
-        return RadiotherapyPlan()
-    (frame, (sequence, paths)), *unused = drawn.items()
-    notes = tuple(
-        f"{', '.join(sorted(kinds.keys() & set(_DRAWN)))} drawn on {unused_sequence} left out: "
-        f"those on {sequence} are used"
-        for _, (unused_sequence, kinds) in unused
-    )
-    dose, structures, segmentations = (tuple(paths.get(kind, ())) for kind in _DRAWN)
-    plans = treated_plans(report.plans(patient_id))
-    return RadiotherapyPlan(frame, sequence, dose, structures, segmentations, plans, notes)
+    if radiotherapy.treatment is None:
+        return {}
+    of_phase = [n for n, c in enumerate(courses(radiotherapy.treatment)) for _ in c.phases]
+    return {
+        uid: of_phase[min(given.phases)]
+        for uid, given in radiotherapy.plans.items()
+        if given.phases
+    }

@@ -6,7 +6,7 @@ from flame.core.cohort import Timepoint
 from flame.core.imaging import Sequence
 from flame.io.dicom.sources import Source, read_source
 from flame.preprocessing.quality.checks import Check
-from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan
+from flame.preprocessing.radiotherapy.plan import RadiotherapyPlan
 
 NAN = float("nan")
 
@@ -23,7 +23,7 @@ class Study:
         sources: keyed hashes of the SeriesInstanceUIDs.
         note: what the user should know about the day.
         mask: path of a supplied brain mask; empty: none.
-        planned: radiotherapy that is drawn on one of the day's scans.
+        planned: radiotherapy that belongs to the day.
         accepted: whether a person has reviewed failed checks and accepted the day.
         excluded: whether a person has excluded the day, or its patient.
     """

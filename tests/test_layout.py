@@ -50,7 +50,7 @@ WINGS = {
     ),
     "preprocessing": (
         ("harmonisation", "stages"),
-        ("radiotherapy_plan",),
+        ("radiotherapy",),
         ("quality", "study", "cohort", "config"),
         ("session",),
         ("studies",),

@@ -34,11 +34,17 @@ def simulate(
         int, typer.Option(min=0, help="Random seed: the same seed gives the same bytes.")
     ] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
+    planning: Annotated[
+        str,
+        typer.Option(help="Images that radiotherapy is planned on: mr, ct, ct-registered, mixed."),
+    ] = "mixed",
 ) -> None:
     """Write simulated hospitals as DICOM folders, and their true tumours."""
     from flame.pipelines import simulate as pipeline
 
-    config = pipeline.SimulateConfig(str(folder), centres, patients, spacing, seed, jobs=jobs)
+    config = pipeline.SimulateConfig(
+        str(folder), centres, patients, spacing, seed, jobs=jobs, planning=planning
+    )
     with bars() as show:
         pipeline.run(config, lambda done, total: show("simulate", done, total))
     out.print(f"{centres} simulated hospitals in {folder}; true tumours in {folder / 'truth'}")
@@ -115,6 +121,10 @@ def preprocess(
         Path | None,
         typer.Option(help="Folder of tumour masks, named like brain masks, on the grid of T1c."),
     ] = None,
+    roi_names: Annotated[
+        Path | None,
+        typer.Option(help="Table of the centre's structure names, with columns name and region."),
+    ] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler, such as tcp://host:8786.")
     ] = None,
@@ -150,6 +160,7 @@ def preprocess(
         scheduler,
         text(tumours),
         text(dates),
+        text(roi_names),
     )
     with bars() as show:
         result = pipeline.run(settings, lambda done, total: show("preprocess", done, total))

@@ -35,6 +35,7 @@ class Timepoint:
         brain: brain mask; None: unknown.
         tumour: gross tumour volume; None: unknown.
         dose: dose of the whole course; None: unknown.
+        phase_doses: dose of each phase of the course; empty: unknown.
         regions: further contours by name, such as the whole tumour with its oedema and the
             enhancing tumour.
         predicted: whether a model made ``tumour`` because no contour was drawn.
@@ -52,6 +53,7 @@ class Timepoint:
     predicted: bool = False
     template: str = ""
     to_template: NDArray[np.float64] | None = None
+    phase_doses: tuple[DoseMap, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,8 @@ class Phase:
         let: dose-averaged linear energy transfer in keV/um; None: unknown.
         biological: whether ``dose`` is RBE-weighted already (DICOM DoseType EFFECTIVE). The RBE is
             not applied to it again.
+        planned: number of fractions that were planned, where treatment records tell how many were
+            given; None: ``fractions`` are those planned.
 
     Raises:
         ValueError: the dose, the number of fractions or the LET is not positive.
@@ -35,6 +37,7 @@ class Phase:
     start_day: int = 0
     let: float | None = None
     biological: bool = False
+    planned: int | None = None
 
     def __post_init__(self) -> None:
         if not self.dose > 0 or self.fractions < 1:
@@ -52,3 +55,50 @@ class Treatment:
     """
 
     phases: tuple[Phase, ...]
+
+
+_SAME_COURSE_DAYS = 60
+"""Largest pause in days within a course; radiotherapy after a longer one is a re-irradiation."""
+
+
+def fraction_days(phase: Phase) -> list[int]:
+    """List the day of each fraction, with five fractions a week.
+
+    Args:
+        phase: one phase of a course.
+
+    Returns:
+        Days from the start of radiotherapy, in ascending order.
+
+    Example:
+        >>> fraction_days(Phase(Radiation.PHOTON, dose=14.0, fractions=7))
+        [0, 1, 2, 3, 4, 7, 8]
+    """
+    return [phase.start_day + n // 5 * 7 + n % 5 for n in range(phase.fractions)]
+
+
+def courses(treatment: Treatment) -> list[Treatment]:
+    """Separate the courses of a patient: a re-irradiation is a course of its own.
+
+    Args:
+        treatment: all radiotherapy of the patient.
+
+    Returns:
+        Courses in order of their start, each with the phases that follow the one before after at
+        most 60 days. Days still count from the first day of radiotherapy.
+
+    Example:
+        >>> first = Phase(Radiation.PHOTON, 60.0, 30)
+        >>> again = Phase(Radiation.PHOTON, 35.0, 10, start_day=300)
+        >>> [len(c.phases) for c in courses(Treatment((first, again)))]
+        [1, 1]
+    """
+    found: list[list[Phase]] = []
+    end = 0
+    for phase in sorted(treatment.phases, key=lambda p: p.start_day):
+        if not found or phase.start_day - end > _SAME_COURSE_DAYS:
+            found.append([])
+            end = phase.start_day
+        found[-1].append(phase)
+        end = max(end, fraction_days(phase)[-1])
+    return [Treatment(tuple(phases)) for phases in found]

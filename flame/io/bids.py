@@ -38,6 +38,7 @@ _OWN_BRAIN = "desc-brain{}_mask"
 """Name of the brain mask on a scan's own grid, by the suffix of the scan."""
 _TUMOUR = "label-GTV_mask"
 _DOSE = "dose"
+_PHASE_DOSE = "desc-phase{}_dose"
 _REGION = "label-{}_mask"
 _PREDICTED = "label-{}_desc-predicted_mask"
 _TRANSFORM = "from-{}_to-{}_mode-image_xfm.txt"
@@ -52,6 +53,8 @@ _IGNORED = (
     "preprocess.toml",
     "**/*_xfm.txt",
     "**/*_dose.*",
+    "**/*_dvh.tsv",
+    "dvh.tsv",
     "**/*_slices.jpg",
 )
 """Patterns of .bidsignore: files that the BIDS standard does not define."""
@@ -62,6 +65,8 @@ shows every day. Images of `space-individual` have the size of the patient, and 
 template. Files `*_xfm.txt` are ITK affine transforms: from each scan's own space to that space, and
 from that space to the template.
 """
+DOSE_VOLUME = "dvh.tsv"
+"""Table of dose-volume figures, and the end of the names of those of the sessions."""
 PREDICTED = "_desc-predicted_mask.nii.gz"
 """End of the file names of masks that a model predicted."""
 BIDS_VERSION = "1.10.0"
@@ -80,6 +85,8 @@ class SessionFiles:
         native_brains: brain mask of each of these scans, on its grid.
         picture: JPEG with slices; empty: not written.
         notes: parts that were left out, each with its reason.
+        ways: how each radiotherapy object was carried to the images.
+        dose_volume: dose-volume figures, one row per region.
     """
 
     timepoint: Timepoint
@@ -88,6 +95,8 @@ class SessionFiles:
     native_brains: Mapping[Sequence, LabelMap] = field(default_factory=dict)
     picture: bytes = b""
     notes: list[str] = field(default_factory=list)
+    ways: list[str] = field(default_factory=list)
+    dose_volume: list[dict[str, Any]] = field(default_factory=list)
 
 
 def session_folder(root: Path, subject: str, session: str) -> Path:
@@ -152,9 +161,11 @@ def write_session(
             _save(name, mask.voxels, mask.affine, {**sidecar, "Type": "Brain"})
         for sequence, move in files.moves.items():
             _write_transform(stem, str(sequence), INDIVIDUAL, move)
-        if files.timepoint.to_template is not None:
-            day = files.timepoint
+        day = files.timepoint
+        if day.to_template is not None:
             _write_transform(stem, INDIVIDUAL, day.template, day.to_template)
+        if files.dose_volume:
+            Path(f"{stem}{DOSE_VOLUME}").write_text(_rows_text(files.dose_volume))
         if files.picture:
             Path(f"{stem}slices.jpg").write_bytes(files.picture)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -162,6 +173,11 @@ def write_session(
         os.replace(partial, final)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _rows_text(rows: list[dict[str, Any]]) -> str:
+    lines = [list(rows[0]), *(row.values() for row in rows)]
+    return "".join("\t".join(map(str, line)) + "\n" for line in lines)
 
 
 def _write_transform(
@@ -201,6 +217,10 @@ def _write_images(stem: str, timepoint: Timepoint, sidecar: Mapping[str, Any]) -
         dose = timepoint.dose
         meta = {**sidecar, "Units": "Gy", "RBEWeighted": dose.biological}
         _save(f"{stem}space-{space}_{_DOSE}", dose.voxels, dose.affine, meta)
+    for number, phase in enumerate(timepoint.phase_doses, 1):
+        meta = {**sidecar, "Units": "Gy", "RBEWeighted": phase.biological, "Phase": number}
+        name = f"{stem}space-{space}_{_PHASE_DOSE.format(number)}"
+        _save(name, phase.voxels, phase.affine, meta)
 
 
 def _save(
@@ -333,14 +353,18 @@ def read_timepoint(
     labels = {r: f"{stem}space-{INDIVIDUAL}_{_REGION.format(r)}" for r in (WHOLE, ENHANCING)}
     regions = {r: _load(f"{name}.nii.gz") for r, name in labels.items()}
     dose = _load(f"{stem}space-{INDIVIDUAL}_{_DOSE}.nii.gz")
+    phases = sorted(stem.parent.glob(f"{stem.name}space-*_{_PHASE_DOSE.format('*')}.nii.gz"))
     return Timepoint(
         day,
         scans,
         LabelMap(brain[0].astype(np.uint8), brain[1]) if brain else None,
         LabelMap(tumour[0].astype(np.uint8), tumour[1]) if tumour else None,
-        DoseMap(*dose, biological=_biological(str(stem))) if dose else None,
+        DoseMap(*dose, biological=_biological(f"{stem}space-{INDIVIDUAL}_{_DOSE}"))
+        if dose
+        else None,
         {r: LabelMap(m[0].astype(np.uint8), m[1]) for r, m in regions.items() if m},
         predicted=bool(predicted and not drawn),
+        phase_doses=tuple(_phase_dose(path) for path in phases),
         **_template(str(stem)),
     )
 
@@ -402,6 +426,12 @@ def _template(stem: str) -> dict[str, Any]:
     return {"template": name, "to_template": read_transform(path)}
 
 
-def _biological(stem: str) -> bool:
-    path = Path(f"{stem}space-{INDIVIDUAL}_{_DOSE}.json")
-    return any(json.loads(p.read_text())["RBEWeighted"] for p in path.parent.glob(path.name))
+def _phase_dose(path: Path) -> DoseMap:
+    name = str(path).removesuffix(".nii.gz")
+    image = _load(str(path))
+    assert image is not None
+    return DoseMap(*image, biological=_biological(name))
+
+
+def _biological(name: str) -> bool:
+    return bool(json.loads(Path(f"{name}.json").read_text())["RBEWeighted"])

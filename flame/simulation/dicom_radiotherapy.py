@@ -1,5 +1,6 @@
-"""Writing of simulated radiotherapy as RT Structure Set, RT Dose, and RT Plan or RT Ion Plan."""
+"""Writing of simulated radiotherapy: RT Structure Set, Dose, Plan, Ion Plan and Registration."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
-from pydicom.uid import RTDoseStorage, RTStructureSetStorage
+from pydicom.uid import RTDoseStorage, RTStructureSetStorage, SpatialRegistrationStorage
 
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.io.dicom.radiotherapy import RT_ION_PLAN, RT_PLAN
+from flame.io.dicom.plan_versions import RT_ION_PLAN, RT_PLAN
 from flame.simulation.dicom_images import Study, base_dataset, save, uid
 
 
@@ -35,57 +36,75 @@ def _rt_object(study: Study, sop_class: str, modality: str, name: str) -> FileDa
 
 
 def write_structures(
-    path: Path, study: Study, gtv: NDArray[np.bool_], affine: NDArray[np.float64]
+    path: Path, study: Study, masks: Mapping[str, NDArray[np.bool_]], affine: NDArray[np.float64]
 ) -> None:
-    """Write an RT Structure Set with the gross tumour volume as closed planar contours.
+    """Write an RT Structure Set with regions as closed planar contours.
 
     Args:
         path: file to write.
         study: patient and study.
-        gtv: mask (x, y, z); each slice along z has its own contours.
-        affine: RAS+ affine (4, 4) of the mask in mm.
+        masks: masks (x, y, z) by name; each slice along z has its own contours.
+        affine: RAS+ affine (4, 4) of the masks in mm.
     """
     dataset = _rt_object(study, RTStructureSetStorage, "RTSTRUCT", "GTV")
     dataset.StructureSetLabel = "GTV"
     dataset.StructureSetDate = dataset.StudyDate
     dataset.StructureSetTime = "120000"
     dataset.ReferencedFrameOfReferenceSequence = Items([_item(FrameOfReferenceUID=study.frame_uid)])
-    dataset.StructureSetROISequence = Items(
-        [
-            _item(
-                ROINumber=1,
-                ROIName="GTV",
-                ROIGenerationAlgorithm="AUTOMATIC",
-                ReferencedFrameOfReferenceUID=study.frame_uid,
-            )
-        ]
-    )
-    dataset.ROIContourSequence = Items(
-        [_item(ReferencedROINumber=1, ROIDisplayColor=[255, 0, 0], ContourSequence=Items([]))]
-    )
-    contours = dataset.ROIContourSequence[0].ContourSequence
-    for z in np.flatnonzero(gtv.any(axis=(0, 1))):
-        lines = contourpy.contour_generator(z=gtv[:, :, z].T.astype(float)).lines(0.5)
+    dataset.StructureSetROISequence = Items([])
+    dataset.ROIContourSequence = Items([])
+    dataset.RTROIObservationsSequence = Items([])
+    for number, (name, mask) in enumerate(masks.items(), 1):
+        region = _item(ROINumber=number, ROIName=name, ROIGenerationAlgorithm="AUTOMATIC")
+        region.ReferencedFrameOfReferenceUID = study.frame_uid
+        dataset.StructureSetROISequence.append(region)
+        drawn = _item(ReferencedROINumber=number, ROIDisplayColor=[255, 0, 0])
+        drawn.ContourSequence = Items(_contours(mask, affine))
+        dataset.ROIContourSequence.append(drawn)
+        meaning = _item(ObservationNumber=number, ReferencedROINumber=number, ROIInterpreter="")
+        meaning.RTROIInterpretedType = name if name in ("GTV", "CTV", "PTV") else "ORGAN"
+        dataset.RTROIObservationsSequence.append(meaning)
+    save(dataset, path)
+
+
+def _contours(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> list[Dataset]:
+    contours = []
+    for z in np.flatnonzero(mask.any(axis=(0, 1))):
+        lines = contourpy.contour_generator(z=mask[:, :, z].T.astype(float)).lines(0.5)
         for line in lines:
             index = np.column_stack([line[:-1], np.full(len(line) - 1, z)])
             lps = (index @ affine[:3, :3].T + affine[:3, 3]) * [-1, -1, 1]
-            contours.append(
-                _item(
-                    ContourGeometricType="CLOSED_PLANAR",
-                    NumberOfContourPoints=len(lps),
-                    ContourData=[f"{v:.2f}" for v in lps.ravel()],
-                )
-            )
-    dataset.RTROIObservationsSequence = Items(
-        [
-            _item(
-                ObservationNumber=1,
-                ReferencedROINumber=1,
-                RTROIInterpretedType="GTV",
-                ROIInterpreter="",
-            )
-        ]
-    )
+            contour = _item(ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(lps))
+            contour.ContourData = [f"{v:.2f}" for v in lps.ravel()]
+            contours.append(contour)
+    return contours
+
+
+def write_registration(
+    path: Path, study: Study, source: str, target: str, matrix: NDArray[np.float64]
+) -> None:
+    """Write a rigid Spatial Registration object.
+
+    Args:
+        path: file to write.
+        study: patient and study.
+        source: FrameOfReferenceUID of the points.
+        target: FrameOfReferenceUID that they are mapped to.
+        matrix: RAS+ matrix (4, 4) in mm from source to target.
+    """
+    dataset = _rt_object(study, SpatialRegistrationStorage, "REG", "Registration")
+    dataset.FrameOfReferenceUID = target
+    dataset.ContentLabel, dataset.ContentCreatorName = "REGISTRATION", ""
+    dataset.ContentDate, dataset.ContentTime = dataset.StudyDate, "120000"
+    dataset.InstanceNumber = 1
+    lps = np.diag([-1.0, -1.0, 1.0, 1.0])
+    items = []
+    for frame, move in ((target, np.eye(4)), (source, lps @ matrix @ lps)):
+        step = _item(FrameOfReferenceTransformationMatrixType="RIGID")
+        step.FrameOfReferenceTransformationMatrix = [f"{v:.10g}" for v in move.ravel()]
+        chain = _item(MatrixSequence=Items([step]))
+        items.append(_item(FrameOfReferenceUID=frame, MatrixRegistrationSequence=Items([chain])))
+    dataset.RegistrationSequence = Items(items)
     save(dataset, path)
 
 
@@ -95,8 +114,9 @@ def write_dose(
     dose: NDArray[np.float32],
     affine: NDArray[np.float64],
     biological: bool,
+    number: int = 1,
 ) -> None:
-    """Write a dose distribution as RT Dose.
+    """Write the dose of a plan as RT Dose.
 
     Args:
         path: file to write.
@@ -104,8 +124,9 @@ def write_dose(
         dose: dose (x, y, z) in Gy.
         affine: RAS+ affine (4, 4) in mm, with its axes along those of the world.
         biological: whether the dose is RBE-weighted: DoseType EFFECTIVE instead of PHYSICAL.
+        number: number of the plan, as ``write_plans`` counts them.
     """
-    dataset = _rt_object(study, RTDoseStorage, "RTDOSE", "Dose")
+    dataset = _rt_object(study, RTDoseStorage, "RTDOSE", f"Dose {number}")
     lps_order = dose[::-1, ::-1]
     origin = affine[:3, 3] + affine[:3, :3] @ (np.array(dose.shape) - 1) * [1, 1, 0]
     spacing = np.diag(affine)[:3]
@@ -128,7 +149,7 @@ def write_dose(
     dataset.DoseType = "EFFECTIVE" if biological else "PHYSICAL"
     plan = _item(
         ReferencedSOPClassUID=RT_ION_PLAN if biological else RT_PLAN,
-        ReferencedSOPInstanceUID=uid(study.study_uid, "Plan 1"),
+        ReferencedSOPInstanceUID=uid(study.study_uid, f"Plan {number}"),
     )
     dataset.ReferencedRTPlanSequence = Items([plan])
     scaling = 1e-4  # Gy per stored value

@@ -2,21 +2,74 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from enum import StrEnum
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import distance_transform_edt
 
-from flame.core.imaging import Sequence
-from flame.simulation.anatomy import Head, warped_head
+from flame.core.imaging import LabelMap, Sequence
+from flame.core.treatment import Treatment
+from flame.preprocessing.stages.interpolation import coarse_grid, resample, resample_labels
+from flame.simulation.anatomy import SPACING, Head, warped_head
 from flame.simulation.dicom_images import Study, write_series
-from flame.simulation.dicom_radiotherapy import write_dose, write_plans, write_structures
+from flame.simulation.dicom_radiotherapy import (
+    write_dose,
+    write_plans,
+    write_registration,
+    write_structures,
+)
+from flame.simulation.planning_ct import ct_grid, hounsfield, write_ct
 from flame.simulation.scanner import SCANNERS, Scanner, acquire, acquisition_grid, pose, signal
-from flame.simulation.tumour import ENHANCING_LABEL, NECROTIC_CORE, Course, labels, simulate_course
+from flame.simulation.tumour import (
+    ENHANCING_LABEL,
+    NECROTIC_CORE,
+    Course,
+    dose_map,
+    labels,
+    simulate_course,
+)
 
 DAY_ZERO = date(2020, 1, 6)
 """Earliest start of radiotherapy; a patient starts up to 699 days later."""
+MIXED = "mixed"
+"""Choice of the planning images by which hospitals differ."""
+
+
+CT_NUMBER = 80
+"""Number of the study of the planning CT."""
+CT_SPACING = (2.0, 2.0, 3.0)
+"""Voxel size of the planning CT along x, y and z in mm."""
+CTV_MM = 15.0
+"""Margin of the clinical target volume around the gross tumour volume in mm."""
+
+
+class Planning(StrEnum):
+    """Images on which a hospital plans radiotherapy."""
+
+    MR = "mr"
+    """The MRI of the planning day."""
+    CT = "ct"
+    """A CT, which nothing links to the MRI."""
+    CT_REGISTERED = "ct-registered"
+    """A CT, with a Spatial Registration object."""
+
+
+def planning_of(centre: int, choice: str) -> Planning:
+    """Choose the images on which a hospital plans.
+
+    Args:
+        centre: number of the hospital, from 0.
+        choice: a value of ``Planning`` for all hospitals, or mixed: they use them in turn, CT
+            first.
+
+    Returns:
+        The images.
+    """
+    turn = (Planning.CT, Planning.MR, Planning.CT_REGISTERED)
+    return turn[centre % len(turn)] if choice == MIXED else Planning(choice)
 
 
 @dataclass(frozen=True)
@@ -54,6 +107,7 @@ def simulate_patient(
     spacing: float,
     imaging_days: tuple[int, ...],
     seed: int,
+    planning: Planning = Planning.MR,
 ) -> SimulatedPatient:
     """Simulate one patient and write the DICOM files and the truth.
 
@@ -66,6 +120,7 @@ def simulate_patient(
         imaging_days: days of imaging in rising order, counted from the start of radiotherapy. The
             first is the planning day.
         seed: seed of the cohort.
+        planning: images on which radiotherapy is planned.
 
     Returns:
         Rows of the patient in the clinical table and in the table of the truth.
@@ -104,9 +159,11 @@ def simulate_patient(
         nib.save(nib.Nifti1Image(label_map, position), path)
         gtv = (label_map == ENHANCING_LABEL) | (label_map == NECROTIC_CORE)
         if order == 1:
-            _treat(folder.parent / "radiotherapy", study, start, course, gtv, head.affine)
+            radiotherapy = folder.parent / "radiotherapy"
+            planned = np.random.default_rng(patient_seed.spawn(1)[0])
+            _treat(radiotherapy, study, start, course, gtv, head, planning, planned)
         elif gtv.any():
-            write_structures(folder / "RS.dcm", study, gtv, position)
+            write_structures(folder / "RS.dcm", study, {"GTV": gtv}, position)
     followed = int(rng.integers(250, 1100))
     clinical = {
         "patient_id": patient_id,
@@ -152,13 +209,35 @@ def _treat(
     start: date,
     course: Course,
     gtv: NDArray[np.bool_],
-    affine: NDArray[np.float64],
+    head: Head,
+    planning: Planning,
+    rng: np.random.Generator,
 ) -> None:
-    """Write contours, dose and plans in the frame of reference of the planning day."""
-    planning = Study(study.patient_id, study.sex, study.age, start, 90, frame=study.number)
-    write_structures(folder / "RS.dcm", planning, gtv, affine)
-    coarse = course.dose[::2, ::2, ::2]
-    grid = affine @ np.diag([2.0, 2.0, 2.0, 1.0])
-    biological = any(p.biological for p in course.treatment.phases)
-    write_dose(folder / "RD.dcm", planning, coarse, grid, biological)
-    write_plans(folder, planning, course.treatment)
+    """Write contours, doses and plans on the MRI of the planning day, or on a planning CT."""
+    position = head.affine
+    frame = study.number
+    if planning is not Planning.MR:
+        frame = CT_NUMBER
+        position = pose(rng, degrees=15, mm=25) @ head.affine
+    planned = Study(study.patient_id, study.sex, study.age, start, 90, frame=frame)
+    affine, shape = ct_grid(head, position, CT_SPACING)
+    if planning is not Planning.MR:
+        scanned = Study(study.patient_id, study.sex, study.age, study.day, CT_NUMBER)
+        values = hounsfield(head, position, (affine, shape), rng)
+        write_ct(folder.parent / "planning", scanned, values, affine)
+    if planning is Planning.CT_REGISTERED:
+        to_mr = head.affine @ np.linalg.inv(position)
+        write_registration(folder / "REG.dcm", planned, planned.frame_uid, study.frame_uid, to_mr)
+
+    def on_grid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        labels = LabelMap(mask.astype(np.uint8), position)
+        return resample_labels(labels, affine, shape).voxels > 0
+
+    margin = distance_transform_edt(~gtv) * SPACING <= CTV_MM
+    masks = {"GTV": gtv, "CTV": margin & head.brain, "Brain": head.brain}
+    write_structures(folder / "RS.dcm", planned, {n: on_grid(m) for n, m in masks.items()}, affine)
+    coarse, size = coarse_grid(affine, shape, 2 * SPACING)
+    for number, phase in enumerate(course.treatment.phases, 1):
+        dose = resample(dose_map(gtv, Treatment((phase,))), position, coarse, size)
+        write_dose(folder / f"RD{number}.dcm", planned, dose, coarse, phase.biological, number)
+    write_plans(folder, planned, course.treatment)

@@ -191,7 +191,7 @@ def bed(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
     """Compute the biologically effective dose (BED) of a course.
 
     BED is the sum of D (1 + d / (alpha/beta)) over phases, where D is the RBE-weighted dose of a
-    phase and d that of one of its fractions.
+    phase and d that of one of its fractions. Where the LET is known, the RBE is that of the tissue.
 
     Args:
         treatment: course of radiotherapy.
@@ -206,7 +206,7 @@ def bed(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
     """
     total = 0.0
     for phase in treatment.phases:
-        dose = weighted_dose(phase)
+        dose = weighted_dose(phase, alpha_beta)
         total += dose * (1 + dose / phase.fractions / alpha_beta)
     return total
 
@@ -245,19 +245,3 @@ def surviving_fraction(dose: Array | float, alpha: float, beta: float) -> Array:
     """
     d = np.asarray(dose, float)
     return np.asarray(np.exp(-alpha * d - beta * d * d))
-
-
-def fraction_days(phase: Phase) -> list[int]:
-    """List the day of each fraction, with five fractions a week.
-
-    Args:
-        phase: one phase of a course.
-
-    Returns:
-        Days from the start of radiotherapy, in ascending order.
-
-    Example:
-        >>> fraction_days(Phase(Radiation.PHOTON, dose=14.0, fractions=7))
-        [0, 1, 2, 3, 4, 7, 8]
-    """
-    return [phase.start_day + n // 5 * 7 + n % 5 for n in range(phase.fractions)]

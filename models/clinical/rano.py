@@ -42,6 +42,8 @@ class Burden:
         rest: whether any lesion is present, measurable or not.
         new: whether a measurable lesion lies where none was at baseline.
         flair: volume of the whole abnormality in ml; None where unknown.
+        outside: whether a new measurable lesion lies outside the 80 % isodose; None where the dose
+            is unknown.
     """
 
     day: int
@@ -49,6 +51,7 @@ class Burden:
     rest: bool = True
     new: bool = False
     flair: float | None = None
+    outside: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,10 @@ class Criteria:
         targets: largest number of target lesions.
         flair_growth: change of the whole abnormality from its smallest volume at or above which the
             rating is PD; None: not used. RANO 2010 gives no number.
-        unsure_days: days after radiotherapy within which PD needs confirmation; 84 are 12 weeks.
+        unsure_days: days after radiotherapy within which growth may be an effect of treatment; 84
+            are 12 weeks.
+        isodose: how PD is rated within that time. True, as in RANO 2010: only a new lesion outside
+            the 80 % isodose is PD. False, as in RANO 2.0: a later scan must confirm PD.
         look_days: shortest time in days from unconfirmed PD to the scan that confirms it; 28 are 4
             weeks.
     """
@@ -79,6 +85,7 @@ class Criteria:
     flair_growth: float | None = None
     unsure_days: int = 84
     look_days: int = 28
+    isodose: bool = False
 
 
 CRITERIA = {
@@ -108,6 +115,7 @@ CRITERIA = {
             after_radiotherapy=False,
             targets=5,
             flair_growth=0.40,
+            isodose=True,
         ),
     )
 }
@@ -169,14 +177,17 @@ class Progression:
     progressed: bool
 
 
-def baseline_of(days: Sequence[int], end_of_radiotherapy: int, rules: Criteria) -> int | None:
+def baseline_of(
+    days: Sequence[int], end_of_radiotherapy: int, rules: Criteria, start: int = 0
+) -> int | None:
     """Find the day of the baseline.
 
     Args:
         days: imaging days from the start of radiotherapy.
-        end_of_radiotherapy: day of the last fraction.
+        end_of_radiotherapy: day of the last fraction of the course.
         rules: criteria; they define whether the baseline is the first day after radiotherapy or
             the last day up to its start.
+        start: day of the first fraction of the course.
 
     Returns:
         Day from the start of radiotherapy, or None where no day can serve as baseline.
@@ -187,22 +198,26 @@ def baseline_of(days: Sequence[int], end_of_radiotherapy: int, rules: Criteria) 
     """
     if rules.after_radiotherapy:
         return min((d for d in days if d > end_of_radiotherapy), default=None)
-    return max((d for d in days if d <= 0), default=None)
+    return max((d for d in days if d <= start), default=None)
 
 
-def assess(days: Sequence[Burden], end_of_radiotherapy: int, rules: Criteria) -> list[Assessment]:
+def assess(
+    days: Sequence[Burden], end_of_radiotherapy: int, rules: Criteria, first_day: int = 0
+) -> list[Assessment]:
     """Rate every day in order, by the first rule that applies.
 
     PD: a new measurable lesion, growth of at least ``growth`` above the nadir, measurable disease
     after a nadir of 0, or growth of the whole abnormality by ``flair_growth``. CR: no lesion. PR: a
-    change from baseline of at most ``partial``. SD: otherwise. PD soon after radiotherapy stays
-    unconfirmed until a later scan confirms or rejects it, which changes the earlier rating. CR and
-    PR need no confirmation after four weeks.
+    change from baseline of at most ``partial``. SD: otherwise. Within 12 weeks of radiotherapy, PD
+    stays unconfirmed until a later scan confirms or rejects it, which changes the earlier rating
+    (RANO 2.0), or needs a new lesion outside the 80 % isodose (RANO 2010, table 1 of Wen et al.).
+    CR and PR need no confirmation after four weeks.
 
     Args:
         days: burden of each day, in ascending order of days.
-        end_of_radiotherapy: day of the last fraction.
+        end_of_radiotherapy: day of the last fraction of the course.
         rules: criteria.
+        first_day: day of the first fraction of the course.
 
     Returns:
         One assessment for each day, in the same order.
@@ -212,7 +227,7 @@ def assess(days: Sequence[Burden], end_of_radiotherapy: int, rules: Criteria) ->
         >>> [str(a.rating) for a in assess(days, 42, CRITERIA["rano-2.0-volume"])]
         ['baseline', 'PR', 'PD']
     """
-    start = baseline_of([b.day for b in days], end_of_radiotherapy, rules)
+    start = baseline_of([b.day for b in days], end_of_radiotherapy, rules, first_day)
     if start is None:
         return [Assessment(b, Rating.BEFORE, why="no day to serve as baseline") for b in days]
     baseline = next(b for b in days if b.day == start)
@@ -233,7 +248,7 @@ def assess(days: Sequence[Burden], end_of_radiotherapy: int, rules: Criteria) ->
             rated = _rated(burden, baseline, nadir, flair, rules)
             if rated.rating is Rating.PD:
                 unsure = burden.day <= end_of_radiotherapy + rules.unsure_days
-                rated = _confirmed(assessments, rated, rules) if unsure else rated
+                rated = _early(assessments, rated, rules) if unsure else rated
             assessments = _resolved(assessments, rated, rules)
             nadir = min(nadir, burden.size)
             flair = burden.flair if flair is None else min(flair, burden.flair or flair)
@@ -275,6 +290,17 @@ def _change(size: float | None, reference: float | None) -> float | None:
     return round(size / reference - 1, 9)
 
 
+def _early(earlier: list[Assessment], rated: Assessment, rules: Criteria) -> Assessment:
+    """Rate PD within 12 weeks of radiotherapy."""
+    if not rules.isodose:
+        return _confirmed(earlier, rated, rules)
+    if rated.burden.outside:
+        return replace(rated, why="a new measurable lesion outside the 80 % isodose")
+    place = "the dose is unknown" if rated.burden.outside is None else "within the 80 % isodose"
+    why = f"{rated.why}; no PD this soon after radiotherapy: {place}"
+    return replace(rated, rating=Rating.UNCONFIRMED, why=why)
+
+
 def _confirmed(earlier: list[Assessment], rated: Assessment, rules: Criteria) -> Assessment:
     """Rate early PD as unconfirmed, unless it confirms an earlier unconfirmed PD."""
     waiting = [a for a in earlier if a.rating is Rating.UNCONFIRMED]
@@ -291,7 +317,7 @@ def _resolved(earlier: list[Assessment], rated: Assessment, rules: Criteria) -> 
         for a in earlier
         if a.rating is Rating.UNCONFIRMED and rated.burden.day - a.burden.day >= rules.look_days
     ]
-    if not late:
+    if not late or rules.isodose:
         return [*earlier, rated]
     confirmed = rated.rating is Rating.PD
     verdict = Rating.PD if confirmed else Rating.NOT_PD

@@ -1,12 +1,14 @@
 """Conversion of a patient's images, masks and radiotherapy into an evolution case."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import DoseMap, Sequence
-from flame.core.treatment import Treatment
+from flame.core.treatment import Treatment, courses
 from flame.models.clinical.radiobiology import RBE, weighted_dose
 from flame.models.evolution.model import EvolutionCase
 
@@ -23,6 +25,8 @@ earlier image then carries no information about growth.
 
 def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -> EvolutionCase:
     """Build the evolution case of a patient whose images, masks and dose lie on one cube.
+
+    Only the first course counts: days from a re-irradiation on are left out.
 
     The baseline is the last day with a tumour mask up to the start of radiotherapy. If the tumour
     on the day before it is more than 1.5 times as large, surgery in between is assumed, and the
@@ -49,9 +53,12 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
     if not before:
         raise BadInput(f"{name} has no tumour mask before radiotherapy; draw a GTV, or predict one")
     baseline, tumour = before[-1]
-    dose = baseline.dose or next((t.dose for t in patient.timepoints if t.dose), None)
-    if dose is None:
+    first, *again = courses(patient.treatment)
+    until = again[0].phases[0].start_day if again else math.inf
+    planned = next((t for t in (baseline, *patient.timepoints) if t.dose), None)
+    if planned is None or planned.dose is None:
         raise BadInput(f"{name} has no dose; add the RT Dose of the plan to the DICOM folder")
+    dose = planned.dose
     earlier = next(((t, m) for t, m in reversed(before) if t.day < baseline.day), None)
     if earlier and earlier[1].volume > _OPERATED * tumour.volume:
         earlier = None
@@ -65,12 +72,25 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
         _images(baseline),
         white,
         grey,
-        dose.voxels * _weight(dose, patient.treatment),
-        patient.treatment,
+        dose.voxels * _weight(dose, first),
+        first,
         (earlier[0].day, earlier[1].voxels > 0) if earlier else None,
-        tuple((t.day, m.voxels > 0) for t, m in drawn if t.day > max(baseline.day, 0)),
+        tuple((t.day, m.voxels > 0) for t, m in drawn if max(baseline.day, 0) < t.day < until),
         patient.clinical.get("mgmt", float("nan")),
+        _phase_doses(planned, first),
     )
+
+
+def _phase_doses(planned: Timepoint, course: Treatment) -> Volume | None:
+    """Return the RBE-weighted dose (phase, x, y, z) of each phase; None if it is not known."""
+    doses = planned.phase_doses[: len(course.phases)]
+    if len(doses) < max(len(course.phases), 2):
+        return None
+    weighted = [
+        d.voxels * (1 if d.biological else np.float32(weighted_dose(p) / p.dose))
+        for d, p in zip(doses, course.phases, strict=True)
+    ]
+    return np.stack(weighted)
 
 
 def _images(timepoint: Timepoint) -> Volume:

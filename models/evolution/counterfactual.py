@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from flame.core.treatment import Phase, Radiation, Treatment
-from flame.models.clinical.radiobiology import fraction_days, weighted_dose
+from flame.core.treatment import Phase, Radiation, Treatment, courses, fraction_days
+from flame.models.clinical.radiobiology import weighted_dose
 from flame.models.evolution.model import EvolutionCase
 
 COURSES = {
@@ -39,10 +39,10 @@ def main_radiation(treatment: Treatment) -> Radiation:
 
 
 def last_day(treatment: Treatment | None) -> int:
-    """Find the day of the last fraction.
+    """Find the day of the last fraction of the first course.
 
     Args:
-        treatment: course of radiotherapy; None: 30 fractions, five a week.
+        treatment: radiotherapy of the patient; None: 30 fractions, five a week.
 
     Returns:
         Day from the start of radiotherapy.
@@ -51,7 +51,7 @@ def last_day(treatment: Treatment | None) -> int:
         >>> last_day(None)
         39
     """
-    phases = (treatment or COURSES[Radiation.PHOTON]).phases
+    phases = courses(treatment or COURSES[Radiation.PHOTON])[0].phases
     return max(day for phase in phases for day in fraction_days(phase))
 
 
@@ -73,4 +73,5 @@ def under(case: EvolutionCase, radiation: Radiation) -> EvolutionCase:
     course = COURSES[radiation]
     planned_gy = sum(weighted_dose(phase) for phase in case.treatment.phases)
     prescribed_gy = sum(weighted_dose(phase) for phase in course.phases)
-    return replace(case, treatment=course, dose=case.dose * np.float32(prescribed_gy / planned_gy))
+    dose = case.dose * np.float32(prescribed_gy / planned_gy)
+    return replace(case, treatment=course, dose=dose, phase_doses=None)

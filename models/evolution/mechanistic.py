@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
-from flame.core.treatment import Radiation
-from flame.models.clinical.radiobiology import ALPHA_BETA, fraction_days, weighted_dose
+from flame.core.treatment import Radiation, fraction_days
+from flame.models.clinical.radiobiology import ALPHA_BETA, weighted_dose
 from flame.models.evolution.growth import Growth, diffusivity, grow
 from flame.models.evolution.mixture import GROUPS, Mixture, Trial, learned, posterior, reply
 from flame.models.evolution.model import (
@@ -122,11 +122,14 @@ class Course:
         self.local = local_diffusion(case, self.distance)
         self.radius = ball_radius(case.ml(case.tumour))
         prescribed = sum(weighted_dose(p) for p in case.treatment.phases)
-        relative = case.dose / np.float32(prescribed)
         self.kills: list[tuple[Volume, Counter[int]]] = []
-        for phase in case.treatment.phases:
-            level = weighted_dose(phase) / phase.fractions * efficacy.get(phase.radiation, 1.0)
-            dose = relative * np.float32(level)
+        for number, phase in enumerate(case.treatment.phases):
+            if case.phase_doses is None:
+                total = case.dose * np.float32(weighted_dose(phase) / prescribed)
+            else:
+                total = case.phase_doses[number]
+            level = efficacy.get(phase.radiation, 1.0) / phase.fractions
+            dose = total * np.float32(level)
             steps = Counter(int((d - case.day) / STEP_DAYS) for d in fraction_days(phase))
             self.kills.append((dose + dose**2 / np.float32(ALPHA_BETA), steps))
 

@@ -76,6 +76,8 @@ class EvolutionCase:
         earlier: day and tumour mask before the baseline, or None.
         later: days and tumour masks after the baseline.
         methylated: MGMT promoter methylation: 1, 0, or NaN where unknown.
+        phase_doses: RBE-weighted dose (phase, x, y, z) of each phase in Gy; None: all phases have
+            the shape of ``dose``.
 
     Raises:
         BadInput: the baseline lies after the start of radiotherapy, its mask is empty, the dose
@@ -95,6 +97,7 @@ class EvolutionCase:
     earlier: tuple[int, Mask] | None = None
     later: tuple[tuple[int, Mask], ...] = ()
     methylated: float = float("nan")
+    phase_doses: Volume | None = None
 
     def __post_init__(self) -> None:
         if self.day > 0:

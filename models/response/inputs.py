@@ -13,7 +13,7 @@ from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.core.registry import nearest
-from flame.core.treatment import Radiation, Treatment
+from flame.core.treatment import Radiation, Treatment, courses
 from flame.models.clinical.radiobiology import LATE_BRAIN, bed, eqd2, weighted_dose
 
 TREATMENT_FEATURES = (
@@ -331,6 +331,7 @@ def _treatment(patient: Patient, config: ResponseModelConfig, centre: str) -> ND
             f"centre {centre}: patient {patient.pseudonym} has no radiotherapy plan; add it to "
             "treatments.tsv or set model.treatment=false"
         )
+    first = courses(patient.treatment)[0]  # a re-irradiation lies after the outcome
     # BED and EQD2 of the brain together distinguish larger fractions from a larger dose.
-    brain = np.float32(eqd2(patient.treatment, LATE_BRAIN) / 100)
-    return np.append(treatment_vector(patient.treatment), brain)
+    brain = np.float32(eqd2(first, LATE_BRAIN) / 100)
+    return np.append(treatment_vector(first), brain)

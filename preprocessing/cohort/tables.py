@@ -10,6 +10,7 @@ import pandas as pd
 
 from flame.core.files import write_text
 from flame.core.treatment import Treatment
+from flame.io.bids import DOSE_VOLUME, session_folder
 from flame.io.dicom.intake import ImportReport
 from flame.io.dicom.series_report import SeriesReport
 from flame.io.pseudonym import pseudonym
@@ -42,6 +43,7 @@ def write_tables(
         results: result of each day.
     """
     _tsv(out / "refused.tsv", refused_rows(report, key), list(REFUSED_COLUMNS))
+    _tsv(out / DOSE_VOLUME, _dose_volume(out, results), ["participant_id", "session", "region"])
     write_quality(out, results)
     names = {p: pseudonym(key, p) for p in dict.fromkeys(e.patient_id for e in report.studies())}
     write_participants(
@@ -116,6 +118,18 @@ def refused_rows(report: ImportReport, key: bytes) -> list[dict[str, object]]:
         for s in report.series
         if s.refused
     ]
+
+
+def _dose_volume(out: Path, results: list[StudyResult]) -> list[dict[str, object]]:
+    """Collect the dose-volume figures of the sessions."""
+    rows: list[dict[str, object]] = []
+    for result in results:
+        folder = session_folder(out, result.subject, result.session) / "anat"
+        for path in folder.glob(f"*_{DOSE_VOLUME}"):
+            who = {"participant_id": f"sub-{result.subject}", "session": result.session}
+            cells = pd.read_csv(path, sep="\t", dtype=str).to_dict("records")
+            rows += [{**who, "day": result.day, **{str(k): v for k, v in c.items()}} for c in cells]
+    return rows
 
 
 def _rule(series: SeriesReport) -> str:

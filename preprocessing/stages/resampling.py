@@ -53,11 +53,16 @@ def on_grid(
     brain, tumour = (
         m and resample_labels(m, affine, shape) for m in (timepoint.brain, timepoint.tumour)
     )
-    dose = timepoint.dose
-    if dose is not None:
-        dose = DoseMap(resample(dose.voxels, dose.affine, affine, shape), affine, dose.biological)
+
+    def moved(dose: DoseMap) -> DoseMap:
+        voxels = resample(dose.voxels, dose.affine, affine, shape)
+        return DoseMap(voxels, affine, dose.biological)
+
+    dose = timepoint.dose and moved(timepoint.dose)
+    phases = tuple(map(moved, timepoint.phase_doses))
     regions = {r: resample_labels(m, affine, shape) for r, m in timepoint.regions.items()}
-    return replace(timepoint, scans=scans, brain=brain, tumour=tumour, dose=dose, regions=regions)
+    images = replace(timepoint, scans=scans, brain=brain, tumour=tumour, regions=regions)
+    return replace(images, dose=dose, phase_doses=phases)
 
 
 def _around(brain: LabelMap | None, shape: tuple[int, ...]) -> tuple[slice, ...]:

@@ -11,11 +11,11 @@ import pandas as pd
 import pydicom
 import pytest
 
-from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import TrainConfig
+from flame.federation.run_files import config_text
 from flame.federation.sections import DataConfig
 from flame.federation.strategies.strategy import State
 from flame.io.dicom.segmentations import read_segments
@@ -54,7 +54,7 @@ def trained(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     name = "federated.seed-0.all"
     save_checkpoint(checkpoint_path(folder, name), Checkpoint(0, State([]), shared, [], True))
-    (folder / "run.toml").write_text(as_toml(CONFIG))
+    (folder / "run.toml").write_text(config_text(CONFIG))
     (folder / "data.json").write_text('{"centre-1": {"sub-another/ses-01": ""}}')
     (folder / "warnings.txt").write_text("radiation and centre are confounded (told)")
     return folder
@@ -107,7 +107,7 @@ def test_warnings_reach_the_user(trained: Path, derivatives: Path) -> None:
     found = run(config(trained, derivatives, days=(30,))).warnings
     assert any("this patient was in training" in w for w in found)
     late = replace(CONFIG, evolution=EvolutionConfig("mechanistic", latest_day=1))
-    (trained / "run.toml").write_text(as_toml(late))  # followed too late to be learned from
+    (trained / "run.toml").write_text(config_text(late))  # followed too late to be learned from
     found = run(config(trained, derivatives, days=(30,))).warnings
     assert not any("in training" in w for w in found)
     path = checkpoint_path(trained, "federated.seed-0.all")
@@ -160,7 +160,7 @@ def test_response_and_where_the_image_matters(
     weights = ResponseModel(model, "adam", 0.01).build((16, 16, 16, 1), 0)
     path = checkpoint_path(tmp_path / "response", "federated.seed-0.all")
     save_checkpoint(path, Checkpoint(20, State(weights), shared, [], True))
-    (tmp_path / "response" / "run.toml").write_text(as_toml(TrainConfig(data, model)))
+    (tmp_path / "response" / "run.toml").write_text(config_text(TrainConfig(data, model)))
     settings = config(trained, derivatives, days=(30,), response=str(tmp_path / "response"))
     result = run(settings)
     assert result.response is not None
@@ -243,7 +243,7 @@ class TestBadInput:
 
     def test_a_run_on_response(self, trained: Path, derivatives: Path) -> None:
         response = replace(CONFIG, task="response")
-        (trained / "run.toml").write_text(as_toml(response))
+        (trained / "run.toml").write_text(config_text(response))
         with pytest.raises(BadInput, match="is a run on response; give one on evolution"):
             run(config(trained, derivatives))
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from flame.core.cohort import Timepoint
-from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import TrainConfig
+from flame.federation.run_files import config_text
 from flame.federation.sections import DataConfig
 from flame.federation.strategies.strategy import State
 from flame.io.bids import read_timepoint
@@ -38,7 +38,7 @@ def trained(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     path = checkpoint_path(folder, "federated.seed-0.all")
     save_checkpoint(path, Checkpoint(20, State(weights), {"cases": np.array([3, 3, 0])}, [], True))
-    (folder / "run.toml").write_text(as_toml(settings))
+    (folder / "run.toml").write_text(config_text(settings))
     return folder
 
 

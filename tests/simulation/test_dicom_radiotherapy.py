@@ -31,7 +31,7 @@ def test_dose_lies_where_another_reader_finds_it(tmp_path: Path) -> None:
 def test_contours_surround_the_tumour(tmp_path: Path) -> None:
     mask = np.zeros((12, 12, 5), bool)
     mask[4:8, 5:9, 2] = True
-    write_structures(tmp_path / "RS.dcm", STUDY, mask, AFFINE)
+    write_structures(tmp_path / "RS.dcm", STUDY, {"GTV": mask}, AFFINE)
     (roi,) = pydicom.dcmread(tmp_path / "RS.dcm").ROIContourSequence
     (contour,) = roi.ContourSequence
     points = np.reshape(np.array(contour.ContourData, float), (-1, 3))

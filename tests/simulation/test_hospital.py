@@ -12,7 +12,7 @@ import pytest
 from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.io.dicom.intake import inspect_folder
-from flame.io.dicom.radiotherapy import read_treatment
+from flame.io.dicom.radiotherapy import read_radiotherapy
 from flame.pipelines.simulate import SimulateConfig, run
 from flame.simulation.hospital import DAY_ZERO, simulate_patient
 from flame.simulation.tumour import ENHANCING_LABEL, NECROTIC_CORE
@@ -65,7 +65,7 @@ def test_scanners_differ(hospitals: Path) -> None:
 def test_plans_dose_and_structures_agree(hospitals: Path) -> None:
     report = inspect_folder(hospitals / "centre-1" / "dicom")
     for patient, objects in report.radiotherapy.items():
-        treatment = read_treatment(report.plans(patient))
+        treatment = read_radiotherapy(report.radiotherapy[patient]).treatment
         prescribed = sum(p.dose for p in treatment.phases)
         (dose,) = [i for i in objects if i.header.Modality == "RTDOSE"]
         grid = pydicom.dcmread(dose.path)

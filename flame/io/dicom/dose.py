@@ -1,6 +1,8 @@
-"""Reads RT Dose files as one dose grid in Gy."""
+"""Reads RT Dose files in Gy."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,81 +14,192 @@ from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap
 from flame.io.dicom.geometry import LPS_TO_RAS
 from flame.io.dicom.instances import numbers, read_dataset
-from flame.io.dicom.radiotherapy import RT_PLAN
+from flame.io.dicom.plan_versions import RT_PLAN
+from flame.io.dicom.radiotherapy import GivenDose
 from flame.io.dicom.stacks import STEP_SPREAD
 
-Plans = Mapping[str, frozenset[str]]
-"""BeamNumber (300A,00C0) of the treatment beams, by SOPInstanceUID of the plan."""
+
+@dataclass(frozen=True, eq=False)
+class PlanDose:
+    """Dose of a plan that was given, or of several in one sum.
+
+    Args:
+        dose: dose in Gy on the grid of the file.
+        frame: FrameOfReferenceUID (0020,0052) of the grid.
+        phases: share of the dose by index of the phase of the treatment; empty: unknown.
+        neutral: whether physical and RBE-weighted dose are the same, as for photons.
+        path: the file.
+    """
+
+    dose: DoseMap
+    frame: str
+    phases: Mapping[int, float]
+    neutral: bool
+    path: Path
 
 
-def read_dose(paths: list[Path], treated: Plans | None = None) -> DoseMap:
-    """Read the dose of a whole course, summed over its plans on the grid of the first one.
+def read_doses(paths: list[Path], plans: Mapping[str, GivenDose] | None = None) -> list[PlanDose]:
+    """Read the doses that add up to the whole course, each reduced to the fractions given.
 
-    A sum over plans (DoseSummationType MULTI_PLAN) is used if one exists. Otherwise each plan
-    counts with its own dose (PLAN), or else with the sum over its beams (BEAM), which must be
-    complete. A physical dose of a photon plan also counts as RBE-weighted, as its RBE is 1.
+    Each plan counts with its own dose (DoseSummationType PLAN), or else with the sum over its beams
+    (BEAM), which must be complete. A sum over plans (MULTI_PLAN) is used where the plans have none
+    of their own, and it must be the sum over the plans that were given. A physical dose of a photon
+    plan also counts as RBE-weighted, as its RBE is 1.
 
     Args:
         paths: RT Dose files; copies of one SOP instance count once.
-        treated: the treated plans, see ``treated_plans``. Doses of other plans, such as rejected
-            alternatives, are ignored. If it is empty or None, the treated plans are unknown. Then
-            only a MULTI_PLAN dose or the PLAN dose of a single plan is accepted.
+        plans: the plans that were given, see ``read_radiotherapy``. Doses of other plans, such as
+            rejected alternatives, are ignored. If it is empty or None, these plans are unknown.
+            Then only a MULTI_PLAN dose or the PLAN dose of a single plan is accepted.
 
     Returns:
-        Dose with float32 voxels (x, y, z) in Gy and an RAS+ affine in mm.
+        Doses with float32 voxels (x, y, z) in Gy and an RAS+ affine in mm.
 
     Raises:
-        UnreadableImage: the doses do not form one course, or a file has no valid unit, scaling,
-            geometry or pixels.
+        UnreadableImage: the doses do not form one course, or a file has no valid type, unit,
+            scaling, geometry or pixels.
     """
     unique: dict[str, tuple[Path, Dataset]] = {}
     for path in paths:
         header = read_dataset(path, pixels=False)
         unique.setdefault(str(header.get("SOPInstanceUID")), (path, header))
-    parts = _whole_course(list(unique.values()), treated or {})
-    weighted = {_biological(header) for _, header in parts} - {None}
-    if len(weighted) > 1:
+    plans = plans or {}
+    doses = [part for part in unique.values() if part[1].get("DoseType") != "ERROR"]
+    if not doses:
         raise UnreadableImage(
-            parts[0][0], "physical and RBE-weighted doses of one course cannot be summed"
+            paths[0], "DoseType (3004,0004) is ERROR: a difference of two doses, not a dose"
         )
-    first, *others = [_read(path, header) for path, header in parts]
-    total = first.voxels.copy()
-    for dose in others:
-        pull = np.linalg.inv(dose.affine) @ first.affine
+    found = []
+    for path, header in _whole_course(doses, plans):
+        known = plans.get(_plan(header), GivenDose(frozenset()))
+        dose = _read(path, header)
+        weighted = _biological(header)
+        scaled = DoseMap(dose.voxels * np.float32(known.share), dose.affine, weighted is True)
+        frame = str(header.get("FrameOfReferenceUID") or "")
+        several = header.get("DoseSummationType") == "MULTI_PLAN"
+        phases = {} if several else known.phases
+        found.append(PlanDose(scaled, frame, phases, weighted is None, path))
+    weighted_doses = {part.dose.biological for part in found if not part.neutral}
+    if len(weighted_doses) > 1:
+        raise UnreadableImage(
+            found[0].path, "physical and RBE-weighted doses of one course cannot be summed"
+        )
+    return found
+
+
+def read_dose(paths: list[Path], plans: Mapping[str, GivenDose] | None = None) -> DoseMap:
+    """Read the dose of a whole course as one grid.
+
+    Args:
+        paths: RT Dose files of one frame of reference.
+        plans: the plans that were given, see ``read_doses``.
+
+    Returns:
+        Sum on the grid of the first dose, extended to all of them.
+
+    Raises:
+        UnreadableImage: as ``read_doses`` does.
+    """
+    return summed(read_doses(paths, plans))
+
+
+def summed(parts: list[PlanDose]) -> DoseMap:
+    """Add doses of one frame of reference.
+
+    Args:
+        parts: doses, at least one.
+
+    Returns:
+        Sum on the grid of the first one, extended to all of them.
+    """
+    first = parts[0].dose
+    affine, shape = _union([p.dose for p in parts])
+    total = np.zeros(shape, np.float32)
+    for part in parts:
+        pull = np.linalg.inv(part.dose.affine) @ affine
         total += affine_transform(
-            dose.voxels, pull[:3, :3], pull[:3, 3], output_shape=total.shape, order=1
+            part.dose.voxels, pull[:3, :3], pull[:3, 3], output_shape=shape, order=1
         )
-    return DoseMap(total, first.affine, biological=weighted == {True})
+    biological = any(p.dose.biological for p in parts if not p.neutral)
+    if len(parts) == 1:
+        return replace(first, biological=biological)
+    return DoseMap(total, affine, biological)
 
 
-def _whole_course(doses: list[tuple[Path, Dataset]], treated: Plans) -> list[tuple[Path, Dataset]]:
-    """Return the doses that add up to the course: of each treated plan, or of its beams."""
-    sums = [part for part in doses if part[1].get("DoseSummationType") == "MULTI_PLAN"]
-    if len(sums) > 1:
-        raise UnreadableImage(
-            sums[1][0], "two RT Doses have DoseSummationType (3004,000A) MULTI_PLAN; keep one"
-        )
-    if sums:
-        return sums
+def _union(doses: list[DoseMap]) -> tuple[NDArray[np.float64], tuple[int, ...]]:
+    """Return affine and shape of the first grid, extended to the corners of all."""
+    first = doses[0]
+    corners = []
+    for dose in doses:
+        ends = np.array(list(product(*((0, n - 1) for n in dose.voxels.shape))))
+        pull = np.linalg.inv(first.affine) @ dose.affine
+        corners.append(ends @ pull[:3, :3].T + pull[:3, 3])
+    index = np.vstack(corners)
+    low = np.floor(index.min(axis=0) + 1e-6).astype(int)
+    high = np.ceil(index.max(axis=0) - 1e-6).astype(int)
+    affine = first.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ low
+    return affine, tuple(int(n) for n in high - low + 1)
+
+
+def _whole_course(
+    doses: list[tuple[Path, Dataset]], given: Mapping[str, GivenDose]
+) -> list[tuple[Path, Dataset]]:
+    """Return the doses that add up to the course: of each plan that was given, or of its beams."""
     plans: dict[str, dict[str, list[tuple[Path, Dataset]]]] = {}
     for path, header in doses:
         kind = str(header.get("DoseSummationType", ""))
         if kind in ("PLAN", "BEAM"):
             plans.setdefault(_plan(header), {}).setdefault(kind, []).append((path, header))
+    sums = [part for part in doses if part[1].get("DoseSummationType") == "MULTI_PLAN"]
+    if sums and not (given and given.keys() <= plans.keys()):
+        return [_sum_over_plans(sums, given)]
     if not plans:
         raise UnreadableImage(
             doses[0][0], "no dose of a plan or of a beam (DoseSummationType, 3004,000A)"
         )
-    if treated:
-        plans = {uid: kinds for uid, kinds in plans.items() if uid in treated}
+    if given:
+        plans = {uid: kinds for uid, kinds in plans.items() if uid in given}
         if not plans:
-            raise UnreadableImage(doses[0][0], "no dose of a plan that was treated")
+            raise UnreadableImage(doses[0][0], "no dose of a plan that was given")
+        if missing := len(given.keys() - plans.keys()):
+            raise UnreadableImage(
+                doses[0][0], f"{missing} of {len(given)} plans has no RT Dose; add it"
+            )
     elif len(plans) > 1:
         raise UnreadableImage(
             doses[0][0],
-            "doses of several plans, but no RT Plan shows which were treated; add these",
+            "doses of several plans, but no RT Plan shows which were given; add these",
         )
-    return [part for uid, kinds in plans.items() for part in _of_plan(kinds, treated.get(uid))]
+    return [
+        part
+        for uid, kinds in plans.items()
+        for part in _of_plan(kinds, given[uid].beams if uid in given else None)
+    ]
+
+
+def _sum_over_plans(
+    sums: list[tuple[Path, Dataset]], given: Mapping[str, GivenDose]
+) -> tuple[Path, Dataset]:
+    """Return the only sum over plans; it must be that of the plans that were given, as planned."""
+    fitting = [
+        part
+        for part in sums
+        if not given or set(_plans(part[1])) in (set(), given.keys() & set(_plans(part[1])))
+    ]
+    if len(fitting) > 1:
+        raise UnreadableImage(
+            fitting[1][0], "two RT Doses have DoseSummationType (3004,000A) MULTI_PLAN; keep one"
+        )
+    if not fitting:
+        raise UnreadableImage(
+            sums[0][0], "a sum over plans (MULTI_PLAN) that holds a plan which was not given"
+        )
+    if any(abs(g.share - 1) > 1e-3 for g in given.values()):
+        raise UnreadableImage(
+            sums[0][0], "a sum over plans, of which not all fractions were given; add their doses"
+        )
+    return fitting[0]
 
 
 def _of_plan(
@@ -107,9 +220,13 @@ def _of_plan(
     return parts
 
 
-def _plan(header: Dataset) -> str:
+def _plans(header: Dataset) -> list[str]:
     plans = header.get("ReferencedRTPlanSequence") or []
-    return str(plans[0].get("ReferencedSOPInstanceUID", "")) if plans else ""
+    return [str(p.get("ReferencedSOPInstanceUID", "")) for p in plans]
+
+
+def _plan(header: Dataset) -> str:
+    return next(iter(_plans(header)), "")
 
 
 def _beam(header: Dataset) -> str:

@@ -21,7 +21,8 @@ from flame.io.dicom.geometry import Geometry, check_geometry
 from flame.io.dicom.headers import UnreadableFile, read_headers
 from flame.io.dicom.instances import Instance
 from flame.io.dicom.overrides import read_overrides
-from flame.io.dicom.radiotherapy import is_plan
+from flame.io.dicom.planning_ct import PlanningCt, is_ct, planning_cts
+from flame.io.dicom.radiotherapy import Radiotherapy, plan_date, read_radiotherapy
 from flame.io.dicom.sequences import ABSTAIN_BELOW, Verdict, classify
 from flame.io.dicom.series import Series, group_series
 from flame.io.dicom.series_report import SeriesReport
@@ -51,10 +52,11 @@ class ImportReport:
     Args:
         folder: the folder.
         series: all MR series, accepted or refused.
-        radiotherapy: RT and SEG instances by PatientID.
+        radiotherapy: RT, SEG and REG instances by PatientID.
         unreadable: files that were skipped.
         others: number of files by PatientID and Modality (0008,0060) of other modalities.
         dates: day by StudyInstanceUID that a person named.
+        cts: CT series by PatientID, accepted or refused.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class ImportReport:
     unreadable: tuple[UnreadableFile, ...]
     others: Mapping[tuple[str, str], int] = field(default_factory=dict)
     dates: Mapping[str, date] = field(default_factory=dict)
+    cts: Mapping[str, list[PlanningCt]] = field(default_factory=dict)
 
     @property
     def simulated(self) -> bool:
@@ -89,16 +92,23 @@ class ImportReport:
                 series[examination][report.verdict.sequence] = report
         return dict(sorted(series.items()))
 
-    def plans(self, patient_id: str) -> list[Instance]:
-        """Return the plans of a patient.
+    def course(self, patient_id: str) -> Radiotherapy:
+        """Read the radiotherapy of a patient; a day that a person named dates the plans of a study.
 
         Args:
             patient_id: PatientID (0010,0020).
 
         Returns:
-            RT Plan and RT Ion Plan instances; empty for an unknown patient.
+            The course that plans and treatment records describe.
+
+        Raises:
+            BadInput: a plan cannot be read.
         """
-        return [i for i in self.radiotherapy.get(patient_id, []) if is_plan(i)]
+
+        def date_of(header: Dataset) -> date | None:
+            return self.dates.get(study_uid(header)) or plan_date(header)
+
+        return read_radiotherapy(self.radiotherapy.get(patient_id, []), date_of)
 
 
 def inspect_folder(
@@ -120,8 +130,8 @@ def inspect_folder(
         dates: table in which a person names the days of studies, see ``read_dates``.
 
     Returns:
-        All MR series, accepted or refused with a reason, the RT and SEG instances, and the skipped
-        files.
+        All MR series, accepted or refused with a reason, the CT series, the RT, SEG and REG
+        instances, and the skipped files.
 
     Raises:
         BadInput: the folder holds no DICOM file, or a table is not valid or names an unknown series
@@ -138,15 +148,19 @@ def inspect_folder(
     inspected = [_refuse_if_damaged(damaged, _inspect(s, chosen, days[id(s)])) for s in series]
     reports = note_end_slices(prefer_best(by_examination(by_contrast_order(inspected))))
     radiotherapy: dict[str, list[Instance]] = defaultdict(list)
+    slices: dict[str, list[Instance]] = defaultdict(list)
     others: Counter[tuple[str, str]] = Counter()
     for instance in instances:
         modality = str(instance.header.get("Modality", ""))
-        if modality.startswith(("RT", "SEG")):
+        if modality.startswith(("RT", "SEG", "REG")):
             radiotherapy[_patient_id(instance.header)].append(instance)
+        elif is_ct(instance):
+            slices[_patient_id(instance.header)].append(instance)
         elif modality != "MR":
             others[_patient_id(instance.header), modality] += 1
+    cts = {patient: planning_cts(each) for patient, each in slices.items()}
     return ImportReport(
-        folder, tuple(reports), dict(radiotherapy), tuple(unreadable), dict(others), named
+        folder, tuple(reports), dict(radiotherapy), tuple(unreadable), dict(others), named, cts
     )
 
 

@@ -20,18 +20,22 @@ PTV = "PTV"
 """Planning target volume."""
 TARGETS = (CORE, WHOLE, CTV, PTV)
 """Regions that are irradiated; the gross tumour volume is the core of the tumour."""
+_LEFT = "(l|left|g|gauche|li)"
+_RIGHT = "(r|right|d|droit|re)"
+_NERVE = r"(optic ?(nrv|nerve|n)|n(erf)?(\.)? ?opt(ique|ic)?(us)?|no)"
+_HIPPOCAMPUS = "hippocamp(us|e|i)?"
 _PATTERNS = {
     CORE: r"i?gtv[pn]?",
     CTV: r"ctv[pn]?",
     PTV: r"ptv[pn]?",
     "Brainstem": r"brain ?stem|tronc( cerebral)?|hirnstamm|tc",
     "OpticChiasm": r"(optic ?)?chiasma?( optique)?|chiasm optic",
-    "OpticNrvL": r"(optic ?(nrv|nerve|n)|n(erf)?(\.)? ?opt(ique|ic)?(us)?|no) ?(l|left|g|gauche|li)",
-    "OpticNrvR": r"(optic ?(nrv|nerve|n)|n(erf)?(\.)? ?opt(ique|ic)?(us)?|no) ?(r|right|d|droit|re)",
-    "HippocampusL": r"hippocamp(us|e|i)? ?(l|left|g|gauche|li)",
-    "HippocampusR": r"hippocamp(us|e|i)? ?(r|right|d|droit|re)",
-    "NormalBrain": r"(brain|cerveau|encephale) ?(-|minus|moins|sub) ?(gtv|ctv|ptv)s?\w*|normal brain|"
-    r"cerveau sain",
+    "OpticNrvL": f"{_NERVE} ?{_LEFT}",
+    "OpticNrvR": f"{_NERVE} ?{_RIGHT}",
+    "HippocampusL": f"{_HIPPOCAMPUS} ?{_LEFT}",
+    "HippocampusR": f"{_HIPPOCAMPUS} ?{_RIGHT}",
+    "NormalBrain": r"(brain|cerveau|encephale) ?(-|minus|moins|sub) ?(gtv|ctv|ptv)s?\w*|"
+    "normal brain|cerveau sain",
     "Brain": r"brain|whole brain|cerveau|encephale|gehirn",
 }
 """Patterns of names in small letters without accents; TG-263, common English, French and German.

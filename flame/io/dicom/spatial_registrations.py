@@ -45,7 +45,7 @@ class FrameLink:
     @property
     def back(self) -> "FrameLink":
         """The link from target to source."""
-        return FrameLink(self.target, self.source, np.linalg.inv(self.matrix))
+        return FrameLink(self.target, self.source, np.asarray(np.linalg.inv(self.matrix), float))
 
 
 def is_registration(instance: Instance) -> bool:

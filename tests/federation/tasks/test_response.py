@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import TrainConfig
+from flame.federation.run_files import config_text
 from flame.federation.sections import DataConfig
 from flame.federation.strategies.strategy import State
 from flame.federation.task import TrainRequest
@@ -37,7 +37,7 @@ def masks(tmp_path: Path) -> Path:
     folder = tmp_path / "masks"
     path = checkpoint_path(folder, "federated.seed-0.all")
     save_checkpoint(path, Checkpoint(20, State(SegmentationModel(SMALL).build(5)), {}, [], True))
-    (folder / "run.toml").write_text(as_toml(trained))
+    (folder / "run.toml").write_text(config_text(trained))
     return folder
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from flame.core.errors import UnreadableImage
 from flame.io.dicom.dose import read_dose
-from flame.io.dicom.radiotherapy import RT_ION_PLAN
+from flame.io.dicom.plan_versions import RT_ION_PLAN
+from flame.io.dicom.radiotherapy import GivenDose
 from flame.simulation.dicom_images import Study
 from flame.simulation.dicom_radiotherapy import write_dose
 
@@ -42,9 +43,9 @@ def referring_to(path: Path, plan: str, sop_class: str | None = None) -> Path:
     return path
 
 
-def plans(*numbers: str) -> dict[str, frozenset[str]]:
-    """Treated plans of one beam without a number, as the writer refers to it."""
-    return {f"1.2.9.{n}": frozenset({""}) for n in numbers}
+def plans(*numbers: str) -> dict[str, GivenDose]:
+    """Plans of one beam without a number, as the writer refers to it."""
+    return {f"1.2.9.{n}": GivenDose(frozenset({""})) for n in numbers}
 
 
 def at(dose, world: tuple[float, float, float]) -> float:
@@ -90,10 +91,50 @@ def test_two_plans_are_summed_on_the_first_grid(tmp_path: Path) -> None:
     assert np.allclose(found.voxels, 1.5 * read_dose([first]).voxels, atol=1e-3)
 
 
-def test_a_sum_over_plans_goes_before_its_parts(tmp_path: Path) -> None:
+def test_a_sum_over_plans_stands_for_plans_without_a_dose(tmp_path: Path) -> None:
     part = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     whole = referring_to(written(tmp_path / "b.dcm", ramp(3), DoseSummationType="MULTI_PLAN"), "2")
     assert np.array_equal(read_dose([part, whole]).voxels, read_dose([whole]).voxels)
+    alone = read_dose([part, whole], plans("1"))  # the plan that was given has its own
+    assert np.array_equal(alone.voxels, read_dose([part]).voxels)
+    with pytest.raises(UnreadableImage, match="holds a plan which was not given"):
+        read_dose([whole], plans("1"))
+
+
+def test_doses_are_summed_on_the_union_of_their_extents(tmp_path: Path) -> None:
+    first = referring_to(written(tmp_path / "a.dcm", np.full((6, 5, 4), 50, np.float32)), "1")
+    shifted = AFFINE.copy()
+    shifted[:3, 3] += AFFINE[:3, :3] @ [4, 0, -2]
+    write_dose(tmp_path / "b.dcm", STUDY, np.full((6, 5, 4), 10, np.float32), shifted, False)
+    second = referring_to(tmp_path / "b.dcm", "2")
+    found = read_dose([first, second], plans("1", "2"))
+    assert found.voxels.shape == (10, 5, 6)
+    start = AFFINE @ [0, 0, 0, 1]
+    far = AFFINE @ [9, 4, -2, 1]
+    both = AFFINE @ [4, 2, 1, 1]
+    assert at(found, tuple(start[:3])) == pytest.approx(50, abs=1e-3)
+    assert at(found, tuple(far[:3])) == pytest.approx(10, abs=1e-3)
+    assert at(found, tuple(both[:3])) == pytest.approx(60, abs=1e-3)
+
+
+def test_a_dose_is_that_of_the_fractions_given(tmp_path: Path) -> None:
+    path = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
+    half = {"1.2.9.1": GivenDose(frozenset({""}), 0.5)}
+    assert np.allclose(read_dose([path], half).voxels, read_dose([path]).voxels / 2)
+
+
+def test_a_plan_without_its_dose_is_named(tmp_path: Path) -> None:
+    path = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
+    with pytest.raises(UnreadableImage, match="1 of 2 plans has no RT Dose"):
+        read_dose([path], plans("1", "2"))
+
+
+def test_a_difference_of_doses_is_no_dose(tmp_path: Path) -> None:
+    error = written(tmp_path / "a.dcm", ramp(), DoseType="ERROR")
+    with pytest.raises(UnreadableImage, match="is ERROR: a difference"):
+        read_dose([error])
+    dose = referring_to(written(tmp_path / "b.dcm", ramp()), "2")
+    assert np.array_equal(read_dose([error, dose]).voxels, read_dose([dose]).voxels)
 
 
 def test_photons_add_to_a_weighted_dose_but_unweighted_ions_do_not(tmp_path: Path) -> None:
@@ -129,9 +170,9 @@ def test_only_treated_plans_count(tmp_path: Path) -> None:
     first = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
     second = referring_to(written(tmp_path / "b.dcm", ramp(0.5)), "2")
     assert np.array_equal(read_dose([first, second], plans("2")).voxels, read_dose([second]).voxels)
-    with pytest.raises(UnreadableImage, match="no RT Plan shows which were treated"):
+    with pytest.raises(UnreadableImage, match="no RT Plan shows which were given"):
         read_dose([first, second])
-    with pytest.raises(UnreadableImage, match="no dose of a plan that was treated"):
+    with pytest.raises(UnreadableImage, match="no dose of a plan that was given"):
         read_dose([first], plans("7"))
 
 
@@ -145,7 +186,7 @@ def test_a_plan_given_by_its_beams_adds_to_one_given_whole(tmp_path: Path) -> No
 def test_a_beam_without_its_dose_is_noticed(tmp_path: Path) -> None:
     beam = referring_to(written(tmp_path / "b.dcm", ramp(), DoseSummationType="BEAM"), "2")
     with pytest.raises(UnreadableImage, match="doses of 1 of the plan's 2 beams"):
-        read_dose([beam], {"1.2.9.2": frozenset({"", "2"})})
+        read_dose([beam], {"1.2.9.2": GivenDose(frozenset({"", "2"}))})
     with pytest.raises(UnreadableImage, match="no RT Plan shows how many"):
         read_dose([beam])
 

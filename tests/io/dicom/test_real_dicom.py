@@ -14,7 +14,8 @@ from flame.io.dicom.geometry import Geometry, check_geometry
 from flame.io.dicom.headers import read_headers
 from flame.io.dicom.intake import inspect_folder
 from flame.io.dicom.pixels import read_scan
-from flame.io.dicom.radiotherapy import is_plan, read_treatment
+from flame.io.dicom.plan_versions import is_plan
+from flame.io.dicom.radiotherapy import read_radiotherapy
 from flame.io.dicom.series import group_series
 
 Shared = Callable[[str], Path]
@@ -68,7 +69,7 @@ def test_five_compressions_of_one_image_decode_to_the_same_pixels(minis: Path) -
 def test_real_proton_plan(shared: Shared) -> None:
     folder = shared("rt/aptg_proton/plan03_ramp_full")
     plans = [i for i in read_headers(folder)[0] if is_plan(i)]
-    treatment = read_treatment(plans)
+    treatment = read_radiotherapy(plans).treatment
     assert treatment is not None
     assert {p.radiation for p in treatment.phases} == {Radiation.PROTON}
     assert treatment.phases[0].biological
@@ -77,7 +78,7 @@ def test_real_proton_plan(shared: Shared) -> None:
 def test_real_photon_plan(shared: Shared) -> None:
     folder = shared("rt/photon")
     (plan,) = [i for i in read_headers(folder)[0] if i.path.name == "rtplan.dcm"]
-    treatment = read_treatment([plan])
+    treatment = read_radiotherapy([plan]).treatment
     assert treatment is not None
     assert treatment.phases[0].radiation is Radiation.PHOTON
     assert treatment.phases[0].dose == 14.0  # (300A,0026) of the file

@@ -14,7 +14,8 @@ from flame.io.dicom.geometry import check_geometry
 from flame.io.dicom.headers import read_headers
 from flame.io.dicom.segmentations import read_segments, write_segments
 from flame.io.dicom.series import group_series
-from flame.preprocessing.radiotherapy_plan import RadiotherapyPlan, planned_maps
+from flame.preprocessing.radiotherapy.maps import Target, planned_maps
+from flame.preprocessing.radiotherapy.plan import Drawn, Link, RadiotherapyPlan
 from tests.helpers.dicom_series import write_mr_series
 
 FRAME = "1.2.3.4"
@@ -100,6 +101,7 @@ def test_written_on_an_anonymised_series_and_not_taken_for_a_contour(tmp_path: P
         for m in (found, labels["forecast photon day 30"])
     )
     assert sorted(map(tuple, at)) == sorted(map(tuple, expected))
-    planned = RadiotherapyPlan(FRAME, Sequence.T1, segmentations=(tmp_path / "seg.dcm",))
-    regions, _, _ = planned_maps(planned, {Sequence.T1: np.eye(4)}, grid.affine, grid.shape)
-    assert not regions
+    planned = RadiotherapyPlan((Drawn(tmp_path / "seg.dcm", "SEG", FRAME, Link(Sequence.T1)),))
+    brain = LabelMap(np.ones(grid.shape, np.uint8), grid.affine)
+    target = Target({}, brain, {Sequence.T1: np.eye(4)}, grid.affine, grid.shape)
+    assert not planned_maps(planned, target).regions

@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flame.core.treatment import Phase, Radiation, Treatment
+from flame.core.treatment import Phase, Radiation, Treatment, fraction_days
 from flame.models.clinical.radiobiology import (
     RBE_LIMITS,
     bed,
     eqd2,
-    fraction_days,
     mkm,
     rbe,
     surviving_fraction,

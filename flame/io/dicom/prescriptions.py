@@ -1,0 +1,112 @@
+"""Reads what RT Plan and RT Ion Plan files prescribe."""
+
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from flame.core.errors import BadInput
+from flame.core.treatment import Radiation
+from flame.io.dicom.instances import Instance
+
+_CARBON = 6
+"""RadiationAtomicNumber (300A,0304) of carbon."""
+_REMEDY = "export the plan again, or give the course with --treatments"
+
+
+@dataclass(frozen=True)
+class PlannedGroup:
+    """A fraction group of a plan.
+
+    Args:
+        number: FractionGroupNumber (300A,0071).
+        radiation: particle type.
+        dose: prescribed dose in Gy, RBE-weighted for ions.
+        fractions: number of fractions planned.
+    """
+
+    number: int
+    radiation: Radiation
+    dose: float
+    fractions: int
+
+
+def planned_groups(plan: Instance) -> tuple[PlannedGroup, ...]:
+    """Read the fraction groups of a plan.
+
+    Args:
+        plan: RT Plan or RT Ion Plan.
+
+    Returns:
+        At least one group.
+
+    Raises:
+        BadInput: the plan lacks fraction groups, fractions, doses or treatment beams, or has
+            another radiation than photons, protons or carbon ions.
+    """
+    groups = plan.header.get("FractionGroupSequence") or []
+    if not groups:
+        raise BadInput(
+            f"{plan.path}: no fraction group (FractionGroupSequence, 300A,0070) in the plan; "
+            f"{_REMEDY}"
+        )
+    return tuple(_group(plan, g, n, len(groups)) for n, g in enumerate(groups, 1))
+
+
+def treatment_beams(header: Dataset) -> list[Dataset]:
+    """Return the beams of a plan that treat, without set-up and portal beams.
+
+    Args:
+        header: header of the plan.
+
+    Returns:
+        Items of BeamSequence or IonBeamSequence.
+    """
+    beams = header.get("IonBeamSequence") or header.get("BeamSequence") or []
+    return [b for b in beams if b.get("TreatmentDeliveryType", "TREATMENT") == "TREATMENT"]
+
+
+def _group(plan: Instance, group: Dataset, number: int, groups: int) -> PlannedGroup:
+    radiation = _radiation(plan)
+    fractions = int(group.get("NumberOfFractionsPlanned") or 0)
+    if fractions < 1:
+        raise BadInput(
+            f"{plan.path}: no number of fractions (NumberOfFractionsPlanned, 300A,0078) in the "
+            f"plan; {_REMEDY}"
+        )
+    dose = _prescription(plan.header) if groups == 1 else 0.0
+    if dose <= 0:  # several groups share one prescription, so only beam doses distinguish them
+        beams = group.get("ReferencedBeamSequence") or []
+        dose = fractions * sum(float(b.get("BeamDose") or 0) for b in beams)
+    if dose <= 0:
+        raise BadInput(
+            f"{plan.path}: the plan has neither a prescription (TargetPrescriptionDose, 300A,0026) "
+            f"nor beam doses (BeamDose, 300A,0084); {_REMEDY}"
+        )
+    return PlannedGroup(int(group.get("FractionGroupNumber") or number), radiation, dose, fractions)
+
+
+def _prescription(header: Dataset) -> float:
+    """Return the largest TargetPrescriptionDose (300A,0026) in Gy; 0 if no target has one."""
+    doses = [
+        float(reference.TargetPrescriptionDose)
+        for reference in header.get("DoseReferenceSequence") or []
+        if reference.get("TargetPrescriptionDose")
+        and reference.get("DoseReferenceType", "TARGET") == "TARGET"
+    ]
+    return max(doses, default=0.0)
+
+
+def _radiation(plan: Instance) -> Radiation:
+    """Return the radiation of the first treatment beam."""
+    beams = treatment_beams(plan.header)
+    if not beams:
+        raise BadInput(f"{plan.path}: the plan has no treatment beam; {_REMEDY}")
+    kind = str(beams[0].get("RadiationType", ""))
+    if kind == "ION" and int(beams[0].get("RadiationAtomicNumber") or 0) == _CARBON:
+        return Radiation.CARBON
+    if kind in ("PHOTON", "PROTON"):
+        return Radiation(kind.lower())
+    raise BadInput(
+        f"{plan.path}: RadiationType (300A,00C6) '{kind}' is not photon, proton or carbon; give "
+        "the course with --treatments"
+    )

@@ -1,0 +1,112 @@
+"""Reads RT Beams and RT Ion Beams Treatment Records: which fractions of a plan were given."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from pydicom.dataset import Dataset
+
+from flame.io.dicom.dates import first_date
+from flame.io.dicom.instances import Instance, number
+
+RECORDS = {"1.2.840.10008.5.1.4.1.1.481.4", "1.2.840.10008.5.1.4.1.1.481.9"}
+"""SOPClassUIDs of RT Beams and RT Ion Beams Treatment Record Storage."""
+_TREATED = {"TREATMENT", "CONTINUATION", "TRMT_PORTFILM"}
+"""Values of TreatmentDeliveryType (300A,00CE) that deliver dose of the plan."""
+_LEAST_SHARE = 0.5
+"""Share of the monitor units of a fraction from which it counts as given."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Fractions that were given of one fraction group of a plan.
+
+    Args:
+        fractions: number of fractions.
+        first: day of the first one; None: unknown.
+        last: day of the last one; None: unknown.
+        broken_off: number of fractions of which less than half was delivered; they do not count.
+    """
+
+    fractions: int
+    first: date | None
+    last: date | None
+    broken_off: int = 0
+
+
+def is_record(instance: Instance) -> bool:
+    """Check whether an instance is a treatment record of external beams.
+
+    Args:
+        instance: the instance.
+
+    Returns:
+        True for RT Beams and RT Ion Beams Treatment Records.
+    """
+    return str(instance.header.get("SOPClassUID")) in RECORDS
+
+
+def given_fractions(instances: Iterable[Instance]) -> dict[tuple[str, int], Given]:
+    """Count the fractions that the treatment records of a patient show.
+
+    Several records of one fraction, as after an interruption, count once.
+
+    Args:
+        instances: instances of one patient; those that are no treatment record are ignored.
+
+    Returns:
+        Fractions by SOPInstanceUID of the plan and fraction group number.
+    """
+    records = {i.key: i.header for i in instances if is_record(i)}
+    fractions: dict[tuple[str, int], dict[object, list[Dataset]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    days: dict[tuple[str, int], list[date]] = defaultdict(list)
+    for header in records.values():
+        key = _plan(header), int(number(header, "ReferencedFractionGroupNumber") or 1)
+        day = first_date(header, "TreatmentDate", "ContentDate", "StudyDate")
+        for beam in _beams(header):
+            fraction = number(beam, "CurrentFractionNumber")
+            fractions[key][day if fraction is None else fraction].append(beam)
+            days[key] += [day] if day else []
+    return {
+        key: _given([_share(beams) for beams in each.values()], days[key])
+        for key, each in fractions.items()
+    }
+
+
+def _given(shares: list[float], days: list[date]) -> Given:
+    whole = sum(share >= _LEAST_SHARE for share in shares)
+    return Given(whole, min(days, default=None), max(days, default=None), len(shares) - whole)
+
+
+def _plan(header: Dataset) -> str:
+    plans = header.get("ReferencedRTPlanSequence") or []
+    return str(plans[0].get("ReferencedSOPInstanceUID", "")) if plans else ""
+
+
+def _beams(header: Dataset) -> list[Dataset]:
+    """Return the beams of a session that deliver dose of the plan."""
+    beams = (
+        header.get("TreatmentSessionIonBeamSequence")
+        or header.get("TreatmentSessionBeamSequence")
+        or []
+    )
+    return [b for b in beams if str(b.get("TreatmentDeliveryType", "TREATMENT")) in _TREATED]
+
+
+def _share(beams: list[Dataset]) -> float:
+    """Return the share of a fraction's monitor units that was delivered; 1 if it is not told."""
+    wanted: dict[str, float] = {}
+    delivered = 0.0
+    for n, beam in enumerate(beams):
+        name = str(beam.get("ReferencedBeamNumber", n))
+        specified = number(beam, "SpecifiedPrimaryMeterset")
+        got = number(beam, "DeliveredPrimaryMeterset")
+        if specified is None or got is None:
+            return 1.0
+        wanted[name] = max(wanted.get(name, 0.0), specified)
+        delivered += got
+    total = sum(wanted.values())
+    return delivered / total if total > 0 else 1.0

@@ -1,0 +1,238 @@
+"""Decides to which imaging day, and to which of its scans, each radiotherapy object belongs.
+
+A day gets its own contours only. The dose belongs to the day on which radiotherapy was planned.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from pydicom.dataset import Dataset
+
+from flame.core.imaging import Sequence
+from flame.io.dicom.dates import first_date
+from flame.io.dicom.instances import Instance
+from flame.io.dicom.intake import Examination
+from flame.io.dicom.plan_versions import is_plan
+from flame.io.dicom.planning_ct import PlanningCt
+from flame.io.dicom.radiotherapy import frames_of, plan_date
+from flame.io.dicom.series_report import SeriesReport
+from flame.io.dicom.spatial_registrations import FrameLink, read_links, way
+from flame.preprocessing.radiotherapy.plan import Drawn, Link, Way
+
+DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
+"""Sequences on which contours are drawn, most likely first. Scans with one frame of reference may
+still differ by a movement of the patient.
+"""
+DRAWN = ("RTDOSE", "RTSTRUCT", "SEG")
+"""DICOM modalities of the objects that are drawn on a scan."""
+_REGISTERED = (Sequence.T1C, Sequence.T1)
+"""Sequences to which a CT is registered."""
+
+Days = Mapping[Examination, Mapping[Sequence, SeriesReport]]
+
+
+@dataclass(frozen=True, eq=False)
+class Destinations:
+    """Where the radiotherapy objects of a patient belong.
+
+    Args:
+        drawn: objects by day.
+        notes: what was left out, by day; objects that reach no day are noted on all.
+        lines: day and way, or the reason why it is left out, by path of each object.
+    """
+
+    drawn: Mapping[Examination, tuple[Drawn, ...]]
+    notes: Mapping[Examination, tuple[str, ...]]
+    lines: Mapping[str, str]
+
+
+def destinations(
+    objects: list[Instance],
+    cts: list[PlanningCt],
+    days: Days,
+    courses: Mapping[str, int] | None = None,
+) -> Destinations:
+    """Find the day and the scan to which each radiotherapy object of a patient belongs.
+
+    The way is, in this order: the same frame of reference as a scan, Spatial Registration objects,
+    or a CT in the frame of the object, which is registered to the scan later. All doses of a course
+    belong to the day of its first one.
+
+    Args:
+        objects: RT, SEG and REG instances of the patient.
+        cts: CT series of the patient.
+        days: scans of each imaging day.
+        courses: number of the course by SOPInstanceUID of a plan; None: one course.
+
+    Returns:
+        The objects by day.
+    """
+    finder = _Finder(objects, cts, days)
+    planning: dict[int, Examination] = {}
+    drawn: dict[Examination, list[Drawn]] = {day: [] for day in days}
+    notes: dict[Examination, list[str]] = {day: list(finder.notes) for day in days}
+    lines: dict[str, str] = {}
+    unique = {str(i.header.get("SOPInstanceUID")): i for i in objects}
+    for item in sorted(unique.values(), key=lambda i: _counts_first(i, finder.date(i))):
+        modality = str(item.header.get("Modality", ""))
+        if modality not in DRAWN:
+            continue
+        course = (courses or {}).get(_plan(item), 0) if modality == "RTDOSE" else -1
+        at_day = finder.on(planning[course]) if course in planning else finder
+        found = at_day.find(item)
+        if isinstance(found, str):
+            lines[str(item.path)] = f"left out: {found}"
+            for day in days:
+                notes[day].append(f"{modality} left out: {found}")
+            continue
+        day, frame, link = found
+        if modality == "RTDOSE":
+            planning.setdefault(course, day)
+        lines[str(item.path)] = f"{day.day} on {link.sequence}: {link.way}"
+        drawn[day].append(Drawn(item.path, modality, frame, link))
+    return Destinations(
+        {day: tuple(each) for day, each in drawn.items()},
+        {day: tuple(dict.fromkeys(each)) for day, each in notes.items()},
+        lines,
+    )
+
+
+def _counts_first(item: Instance, made: date | None) -> tuple[object, ...]:
+    """Order doses by the date of their plan; of others approved ones and then later ones first."""
+    header = item.header
+    time = str(header.get("StructureSetTime") or header.get("SeriesTime") or "")
+    seconds = int(time[:6]) if time[:6].isdigit() else 0
+    days = made.toordinal() if made else 0
+    if header.get("Modality") == "RTDOSE":
+        return False, days, seconds, str(item.path)
+    return header.get("ApprovalStatus") != "APPROVED", -days, -seconds, str(item.path)
+
+
+def _plan(item: Instance) -> str:
+    plans = item.header.get("ReferencedRTPlanSequence") or []
+    return str(plans[0].get("ReferencedSOPInstanceUID")) if plans else ""
+
+
+def _made(header: Dataset) -> date | None:
+    return first_date(
+        header, "StructureSetDate", "ContentDate", "SeriesDate", "InstanceCreationDate", "StudyDate"
+    )
+
+
+class _Finder:
+    """Search of the day, frame and link of an object."""
+
+    def __init__(self, objects: list[Instance], cts: list[PlanningCt], days: Days) -> None:
+        self.objects = objects
+        self.days = days
+        self.cts = cts
+        links, self.notes = read_links(objects)
+        self.links: list[FrameLink] = links
+        self.plan_dates = {
+            str(i.header.get("SOPInstanceUID")): plan_date(i.header) for i in objects if is_plan(i)
+        }
+
+    def on(self, day: Examination) -> "_Finder":
+        """Return a search among the scans of one day."""
+        return _Finder(self.objects, self.cts, {day: self.days[day]})
+
+    def find(self, item: Instance) -> tuple[Examination, str, Link] | str:
+        """Return day, frame of reference and link of an object, or why it is left out."""
+        frames = sorted(frames_of(item))
+        if not frames:
+            return "it has no FrameOfReferenceUID (0020,0052)"
+        searches: tuple[Callable[[Instance, str], tuple[Examination, Link] | None], ...] = (
+            self._same,
+            self._registered,
+            self._by_ct,
+        )
+        for search in searches:
+            for frame in frames:
+                found = search(item, frame)
+                if found:
+                    return found[0], frame, found[1]
+        refused = [c.refused for c in self.cts if c.frame in frames and c.refused]
+        if refused:
+            return f"its CT is refused ({refused[0]})"
+        return "its frame of reference is that of no scan, of no registration and of no CT"
+
+    def _same(self, item: Instance, frame: str) -> tuple[Examination, Link] | None:
+        day = self._day(item, frame)
+        return (day, Link(self._scan(item, day, frame))) if day else None
+
+    def _registered(self, item: Instance, frame: str) -> tuple[Examination, Link] | None:
+        reached = way(self.links, frame, {f for day in self.days for f in self._frames(day)})
+        day = self._day(item, reached.target) if reached else None
+        if reached is None or day is None:
+            return None
+        sequence = self._scan(item, day, reached.target)
+        return day, Link(sequence, Way.REGISTRATION, reached.matrix)
+
+    def _by_ct(self, item: Instance, frame: str) -> tuple[Examination, Link] | None:
+        """Return the day nearest to the CT, the earlier one of two."""
+        usable = [c for c in self.cts if c.frame == frame and c.geometry]
+        wanted = _references(item)
+        ct = next((c for c in usable if c.series in wanted), next(iter(usable), None))
+        days = [d for d in self.days if set(_REGISTERED) & set(self.days[d])]
+        if ct is None or not days:
+            return None
+        made = ct.day or self.date(item)
+        day = min(days, key=lambda d: (abs((d.day - made).days) if made else 0, d))
+        sequence = next(s for s in _REGISTERED if s in self.days[day])
+        return day, Link(sequence, Way.FOUND, ct=ct.geometry)
+
+    def _day(self, item: Instance, frame: str) -> Examination | None:
+        """Return the day of an object among those with a scan in its frame of reference."""
+        days = [d for d in self.days if frame in self._frames(d)]
+        wanted = _references(item)
+        for keyword in ("SeriesInstanceUID", "StudyInstanceUID"):
+            named = [d for d in days if wanted & set(self._uids(d, keyword))]
+            if named:
+                days = named
+                break
+        made = self.date(item)
+        before = [d for d in days if made is None or d.day <= made]
+        return max(before) if before and made else min(days, default=None)
+
+    def _scan(self, item: Instance, day: Examination, frame: str) -> Sequence:
+        """Return the scan of a day on which an object was drawn."""
+        wanted = _references(item)
+        scans = self.days[day]
+        inside = [s for s in DRAWN_ON if s in scans and _frame(scans[s]) == frame]
+        named = [s for s in inside if _uid(scans[s], "SeriesInstanceUID") in wanted]
+        return (named or inside)[0]
+
+    def date(self, item: Instance) -> date | None:
+        """Return the date of an object; that of a dose is that of its plan."""
+        plans = item.header.get("ReferencedRTPlanSequence") or []
+        dates = [self.plan_dates.get(str(p.get("ReferencedSOPInstanceUID"))) for p in plans]
+        return next((d for d in dates if d), None) or _made(item.header)
+
+    def _frames(self, day: Examination) -> set[str]:
+        return {_frame(report) for report in self.days[day].values()} - {""}
+
+    def _uids(self, day: Examination, keyword: str) -> Iterable[str]:
+        return (_uid(report, keyword) for report in self.days[day].values())
+
+
+def _frame(report: SeriesReport) -> str:
+    return _uid(report, "FrameOfReferenceUID")
+
+
+def _uid(report: SeriesReport, keyword: str) -> str:
+    return str(report.series.header.get(keyword) or "")
+
+
+def _references(item: Instance) -> set[str]:
+    """Return the SeriesInstanceUIDs and StudyInstanceUIDs of images that an object refers to."""
+    header = item.header
+    found = set()
+    for series in header.get("ReferencedSeriesSequence") or []:
+        found.add(str(series.get("SeriesInstanceUID")))
+    for frame in header.get("ReferencedFrameOfReferenceSequence") or []:
+        for study in frame.get("RTReferencedStudySequence") or []:
+            found.add(str(study.get("ReferencedSOPInstanceUID")))
+            for series in study.get("RTReferencedSeriesSequence") or []:
+                found.add(str(series.get("SeriesInstanceUID")))
+    return found - {"None", ""}
