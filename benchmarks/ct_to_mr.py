@@ -89,9 +89,11 @@ def bent(head: Head) -> Head:
     return Head(tissues, head.brain, head.affine)
 
 
-def pair(kind: str, number: int) -> tuple[NDArray[np.float32], Matrix, Scan, LabelMap, Matrix]:
+def pair(
+    kind: str, number: int, seed: int = 7
+) -> tuple[NDArray[np.float32], Matrix, Scan, LabelMap, Matrix]:
     """Return CT numbers and their affine, the scan, the brain, and the true movement."""
-    rng = np.random.default_rng([7, KINDS.index(kind), number])
+    rng = np.random.default_rng([seed, KINDS.index(kind), number])
     head = warped_head(rng)
     scanner = SCANNERS[number % len(SCANNERS)]
     sequence = Sequence.T1 if kind == "T1" else Sequence.T1C

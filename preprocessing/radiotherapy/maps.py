@@ -64,10 +64,13 @@ class PlannedMaps:
     notes: tuple[str, ...] = ()
 
     def added_to(self, timepoint: Timepoint) -> Timepoint:
-        """Return a day with these masks and doses; the core is its gross tumour volume.
+        """Add these masks and doses to a day; the core is its gross tumour volume.
 
         Args:
             timepoint: day on the final grid.
+
+        Returns:
+            The day with masks and doses.
         """
         others = {name: mask for name, mask in self.regions.items() if name != CORE}
         return replace(

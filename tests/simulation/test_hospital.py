@@ -14,7 +14,7 @@ from flame.core.treatment import Radiation
 from flame.io.dicom.intake import inspect_folder
 from flame.io.dicom.radiotherapy import read_radiotherapy
 from flame.pipelines.simulate import SimulateConfig, run
-from flame.simulation.hospital import DAY_ZERO, simulate_patient
+from flame.simulation.hospital import DAY_ZERO, Planning, planning_of, simulate_patient
 from flame.simulation.tumour import ENHANCING_LABEL, NECROTIC_CORE
 
 
@@ -138,7 +138,7 @@ def test_foreign_folder_is_left_alone(tmp_path: Path) -> None:
 def test_a_patient_has_a_row_of_the_clinical_table(tmp_path: Path) -> None:
     patient = simulate_patient(tmp_path / "dicom", tmp_path / "truth", 1, 2, 6.0, (-10,), 0)
     assert patient.patient_id == "SIM-2-003"
-    assert (tmp_path / "dicom" / "SIM-2-003" / "radiotherapy" / "RD.dcm").exists()
+    assert (tmp_path / "dicom" / "SIM-2-003" / "radiotherapy" / "RD1.dcm").exists()
     assert 22 <= int(str(patient.clinical["age"])) <= 88
     assert str(patient.clinical["radiotherapy_start"]) >= f"{DAY_ZERO:%Y-%m-%d}"
     labels = nib.load(tmp_path / "truth" / "SIM-2-003" / "day-010_dseg.nii.gz")
@@ -147,3 +147,28 @@ def test_a_patient_has_a_row_of_the_clinical_table(tmp_path: Path) -> None:
     drawn = np.isin(voxels, (ENHANCING_LABEL, NECROTIC_CORE))
     ml = drawn.sum() * abs(np.linalg.det(labels.affine[:3, :3])) / 1000
     assert patient.truth["enhancing_ml_day-10"] == pytest.approx(ml, abs=0.01)
+
+
+@pytest.mark.parametrize("planning", ["mr", "ct", "ct-registered"])
+def test_radiotherapy_lies_on_what_it_was_planned_on(tmp_path: Path, planning: str) -> None:
+    simulate(tmp_path / "out", centres=1, patients=1, planning=planning)
+    report = inspect_folder(tmp_path / "out/centre-1/dicom")
+    (objects,) = report.radiotherapy.values()
+    scans = {s.series.header.FrameOfReferenceUID for s in report.series}
+    (dose,) = [i.header.FrameOfReferenceUID for i in objects if i.header.Modality == "RTDOSE"]
+    links = [i for i in objects if i.header.Modality == "REG"]
+    cts = [ct for each in report.cts.values() for ct in each]
+    assert (dose in scans) == (planning == "mr")
+    assert bool(links) == (planning == "ct-registered")
+    assert [ct.frame for ct in cts] == [dose] * (planning != "mr")
+    assert all(ct.geometry for ct in cts)
+
+
+def test_hospitals_plan_in_different_ways() -> None:
+    assert [str(planning_of(n, "mixed")) for n in range(4)] == ["ct", "mr", "ct-registered", "ct"]
+    assert {planning_of(n, "mr") for n in range(4)} == {Planning.MR}
+
+
+def test_unknown_planning(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="did you mean 'ct'"):
+        simulate(tmp_path / "out", planning="cy")
