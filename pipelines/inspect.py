@@ -1,6 +1,6 @@
 """``flame inspect``: the content of a DICOM folder, and what is refused and why."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -134,6 +134,7 @@ def object_rows(report: ImportReport, patient_id: str, name: str) -> list[Inspec
     """
     rows = []
     lines = _lines(report, patient_id)
+    given = _given(report, patient_id)
     for item in report.radiotherapy[patient_id]:
         header = item.header
         label = next((str(header[k].value) for k in _LABELS if header.get(k)), "")
@@ -147,7 +148,7 @@ def object_rows(report: ImportReport, patient_id: str, name: str) -> list[Inspec
                 f"{header.get('Modality', '')} {label}".strip(),
                 "radiotherapy",
                 ", ".join(map(_meaning, names)),
-                lines.get(str(item.path), _use(item)),
+                lines.get(str(item.path), _use(item, given)),
                 folder=str(item.path.parent),
                 study_uid=study_uid(header),
             )
@@ -172,7 +173,17 @@ def _meaning(name: str) -> str:
     return f"{name} (not used)" if region is None else f"{name} = {region}"
 
 
-def _use(item: Instance) -> str:
+def _given(report: ImportReport, patient_id: str) -> Collection[str]:
+    """Return the SOPInstanceUIDs of the plans that count."""
+    try:
+        return report.course(patient_id).plans
+    except BadInput:
+        return ()
+
+
+def _use(item: Instance, given: Collection[str]) -> str:
+    if is_plan(item) and str(item.header.get("SOPInstanceUID")) not in given:
+        return "not used: another version, no treatment, or not given"
     if is_plan(item) or is_record(item):
         return "gives the course of radiotherapy"
     if is_registration(item):

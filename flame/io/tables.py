@@ -30,9 +30,11 @@ TREATMENT_COLUMNS = (
     "start_day",
     "biological",
     "let",
+    "planned_fractions",
 )
 """Columns of ``treatments.tsv``, one row per phase: dose in Gy, start in days from the first day of
-radiotherapy, 1 for an RBE-weighted dose, and dose-averaged LET in keV/um.
+radiotherapy, 1 for an RBE-weighted dose, dose-averaged LET in keV/um, and the fractions planned
+where ``fractions`` are those that records show.
 """
 _EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
 """Cells that count as missing."""
@@ -278,7 +280,7 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
     """Read the radiotherapy courses of patients from ``treatments.tsv``.
 
     Args:
-        path: table with ``TREATMENT_COLUMNS``, one row per phase. The last three columns may be
+        path: table with ``TREATMENT_COLUMNS``, one row per phase. The last four columns may be
             missing or empty.
 
     Returns:
@@ -293,6 +295,7 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
         where = line_of(path, index)
         try:
             let = number(row.get("let"), where, "let")
+            planned = number(row.get("planned_fractions"), where, "planned_fractions")
             phase = Phase(
                 Radiation(row["radiation"]),
                 number(row["dose"], where, "dose"),
@@ -300,6 +303,7 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
                 int(np.nan_to_num(number(row.get("start_day"), where, "start_day"))),
                 None if np.isnan(let) else let,
                 bool(np.nan_to_num(number(row.get("biological"), where, "biological"))),
+                None if np.isnan(planned) else int(planned),
             )
         except ValueError as error:
             raise BadInput(f"{where}: {error}") from None
@@ -326,6 +330,7 @@ def treatment_rows(patient_id: str, treatment: Treatment | None) -> list[dict[st
             "start_day": p.start_day,
             "biological": int(p.biological),
             "let": p.let,
+            "planned_fractions": p.planned,
         }
         for p in (treatment.phases if treatment else ())
     ]

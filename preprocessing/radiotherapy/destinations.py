@@ -140,6 +140,8 @@ class _Finder:
     def find(self, item: Instance) -> tuple[Examination, str, Link] | str:
         """Return day, frame of reference and link of an object, or why it is left out."""
         frames = sorted(frames_of(item))
+        if item.header.get("DoseType") == "ERROR":
+            return "DoseType (3004,0004) is ERROR: a difference of two doses, not a dose"
         if not frames:
             return "it has no FrameOfReferenceUID (0020,0052)"
         searches: tuple[Callable[[Instance, str], tuple[Examination, Link] | None], ...] = (

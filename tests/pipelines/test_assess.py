@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from flame.cli import app
 from flame.core.cohort import Timepoint
 from flame.core.errors import BadInput
-from flame.core.imaging import LabelMap
+from flame.core.imaging import DoseMap, LabelMap
 from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig
 from flame.federation.tasks.cohorts import load_cohort
@@ -145,3 +145,65 @@ def test_bad_input(centre: Path, tmp_path: Path) -> None:
         assess.run(centre, "rano")
     with pytest.raises(BadInput, match="no finished cohort"):
         assess.run(tmp_path, "rano-2.0")
+
+
+def test_a_reirradiation_does_not_move_the_end_of_the_first_course(tmp_path: Path) -> None:
+    """60 Gy in 30 fractions, PD on day 200, re-irradiation from day 300: progression on day 200."""
+    days = {-5: box(9), 60: box(10), 200: box(12), 340: box(12), 400: box(9)}
+    made = centre_with(tmp_path / "c", {"p": days})
+    (made / "treatments.tsv").write_text(
+        "patient_id\tradiation\tdose\tfractions\tstart_day\n"
+        "p\tphoton\t60\t30\t0\np\tphoton\t35\t10\t300\n"
+    )
+    found = assess.run(made, "rano-2.0-volume").progressions["p"]
+    assert (found.days, found.progressed) == (200, True)
+    rows = pd.read_csv(made / "response.tsv", sep="\t")
+    assert rows[["course", "day", "rating"]].to_numpy().tolist() == [
+        [1, -5, "before baseline"],
+        [1, 60, "baseline"],
+        [1, 200, "PD"],
+        [2, 340, "baseline"],  # the first day after the last fraction, on day 311
+        [2, 400, "SD"],  # 5.8 of 13.8 ml: -58 %
+    ]
+
+
+def test_without_progression_before_it_a_reirradiation_ends_the_follow_up(tmp_path: Path) -> None:
+    days = {-5: box(9), 60: box(10), 200: box(10), 400: box(14)}
+    made = centre_with(tmp_path / "c", {"p": days})
+    (made / "treatments.tsv").write_text(
+        "patient_id\tradiation\tdose\tfractions\tstart_day\n"
+        "p\tphoton\t60\t30\t0\np\tphoton\t35\t10\t300\n"
+    )
+    found = assess.run(made, "rano-2.0-volume").progressions["p"]
+    assert (found.days, found.progressed) == (200, False)
+
+
+@pytest.mark.parametrize(
+    ("at", "rating"), [(10, "unconfirmed PD"), (30, "PD")], ids=["in the field", "outside"]
+)
+def test_early_progression_needs_a_lesion_outside_the_80_percent_isodose(
+    tmp_path: Path, at: int, rating: str
+) -> None:
+    """RANO 2010: the dose is 60 Gy below voxel 22, and 47 Gy (78 %) from there on."""
+    dose = np.full((40, 40, 40), 60, np.float32)
+    dose[22:] = 47
+    target, new = box(6, 2), box(6, at)
+    days = {
+        -5: Timepoint(-5, {}, box(30, 4), target, DoseMap(dose, GRID, False)),
+        60: Timepoint(60, {}, box(30, 4), joined(target, new)),
+    }
+    made = centre_with(tmp_path / "c", {"p": {}})
+    for number, (day, timepoint) in enumerate(days.items(), 1):
+        sidecar = {"Day": day, "InputHash": "x"}
+        write_session(made, "p", f"{number:02d}", SessionFiles(timepoint), sidecar)
+    ratings = assess.run(made, "rano-2010").ratings["p"]
+    assert [str(a.rating) for a in ratings] == ["baseline", rating]
+
+
+def test_early_growth_is_no_progression_where_the_dose_is_unknown(tmp_path: Path) -> None:
+    days = {-5: box(6), 60: box(12), 200: box(14)}
+    made = centre_with(tmp_path / "c", {"p": days})
+    _, early, late = assess.run(made, "rano-2010").ratings["p"]
+    assert str(early.rating) == "unconfirmed PD"
+    assert early.why.endswith("no PD this soon after radiotherapy: the dose is unknown")
+    assert str(late.rating) == "PD"

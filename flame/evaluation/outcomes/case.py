@@ -44,7 +44,7 @@ def case_section(run: FinishedRun, task: OutcomeTask[Any]) -> list[Section]:
         return []
     relevance = _relevance(run, task)
     note = (
-        "Preprocessed images of one simulated patient before radiotherapy, in MNI152 space. "
+        "Preprocessed images of one simulated patient before radiotherapy, turned like MNI152. "
         "Hiding the image lowers the predicted probability of response in red regions and raises "
         f"it in blue regions, by at most {np.abs(relevance.voxels).max():.3f}."
     )

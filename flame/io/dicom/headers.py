@@ -9,6 +9,8 @@ from flame.core.errors import BadInput
 from flame.io.dicom.instances import Instance, read_dataset
 from flame.io.dicom.multiframe import ENHANCED_MR, frame_headers
 
+_DRAWN = ("RT", "REG", "SEG")
+"""Beginnings of the Modality (0008,0060) of objects that are no images."""
 _LONGEST_UID = 64
 """Largest number of characters of a UID (DICOM PS3.5, 6.2)."""
 
@@ -77,6 +79,8 @@ def _read_header(path: Path) -> list[Instance] | UnreadableFile:
         return _unreadable(path, "not DICOM")
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID"):
         uid = header.get(keyword)
+        if not uid and str(header.get("Modality", "")).startswith(_DRAWN):
+            continue  # radiotherapy objects are placed by what they refer to
         if not uid:  # every object has both
             return UnreadableFile(path, f"{keyword} is missing", damaged=True)
         # A damaged length makes an identifier swallow the elements that follow it.

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from flame.core.treatment import Phase, Radiation, Treatment, fraction_days
 from flame.models.clinical.radiobiology import (
+    LATE_BRAIN,
     RBE_LIMITS,
     bed,
     eqd2,
@@ -112,3 +113,19 @@ def test_a_phase_needs_dose_and_fractions() -> None:
         Phase(PHOTON, 0, 30)
     with pytest.raises(ValueError, match="fraction"):
         Phase(PHOTON, 60, 0)
+
+
+@pytest.mark.parametrize(
+    ("phase", "tumour", "brain"),
+    [
+        # McNamara at LETd 5 and MKM at 75 keV/um, with the alpha/beta of each tissue.
+        (Phase(PROTON, 60 / 1.1, 30, let=5.0), 64.4, 74.4),
+        (Phase(CARBON, 20.0, 16, let=75.0), 62.9, 93.7),
+    ],
+)
+def test_the_brain_has_an_rbe_of_its_own(phase: Phase, tumour: float, brain: float) -> None:
+    """With the RBE of the tumour, the brain's EQD2 would be the first figure."""
+    course = Treatment((phase,))
+    weighted = Phase(phase.radiation, weighted_dose(phase), phase.fractions, biological=True)
+    assert eqd2(Treatment((weighted,)), LATE_BRAIN) == pytest.approx(tumour, abs=0.1)
+    assert eqd2(course, LATE_BRAIN) == pytest.approx(brain, abs=0.1)

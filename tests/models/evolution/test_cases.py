@@ -134,3 +134,30 @@ def test_two_examinations_of_a_day_are_no_growth() -> None:
     case = case_of(patient)
     assert case.earlier is None
     assert case.ml(case.tumour) == pytest.approx(4 / 3 * np.pi * 1.0**3, rel=0.15)  # the latter
+
+
+def test_each_phase_of_a_course_keeps_its_place() -> None:
+    """A boost on one half: no boost dose on the other half, and physical ions are weighted."""
+    half = np.zeros(SHAPE, np.float32)
+    half[SHAPE[0] // 2 :] = 10
+    phases = (
+        DoseMap(np.full(SHAPE, 50, np.float32), AFFINE, biological=False),
+        DoseMap(half, AFFINE, biological=False),
+    )
+    course = Treatment((Phase(Radiation.PHOTON, 50.0, 25), Phase(Radiation.PROTON, 10.0, 5, 35)))
+    before = replace(day(-8, 14, DOSE), phase_doses=phases)
+    case = case_of(replace(PATIENT, timepoints=(before, day(60, 16)), treatment=course))
+    assert case.phase_doses is not None
+    assert case.phase_doses.shape == (2, *CUBE)
+    assert np.allclose(case.phase_doses[0], 50)
+    assert case.phase_doses[1].min() == 0
+    assert case.phase_doses[1].max() == pytest.approx(11)  # RBE 1.1
+    one = case_of(replace(PATIENT, timepoints=(day(-8, 14, DOSE), day(60, 16))))
+    assert one.phase_doses is None
+
+
+def test_a_reirradiation_ends_the_follow_up() -> None:
+    again = Treatment((*PROTONS.phases, Phase(Radiation.PHOTON, 35.0, 10, start_day=140)))
+    case = case_of(replace(PATIENT, treatment=again))
+    assert [d for d, _ in case.later] == [60]  # day 150 belongs to the re-irradiation
+    assert case.treatment == PROTONS

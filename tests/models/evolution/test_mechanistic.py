@@ -7,6 +7,7 @@ import pytest
 
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment
+from flame.models.clinical.radiobiology import ALPHA_BETA
 from flame.models.evolution.mechanistic import (
     ALPHAS,
     FASTEST_MM_DAY,
@@ -122,3 +123,24 @@ def test_methylated_tumours_are_found_to_be_more_sensitive() -> None:
     unmethylated, methylated, unknown = by_alpha @ np.arange(len(ALPHAS))
     assert unmethylated + 1 < methylated
     assert unmethylated < unknown < methylated
+
+
+def test_a_boost_kills_where_it_was_given_only() -> None:
+    """The dose of each phase counts, not the shape of their sum."""
+    course = Treatment(
+        (
+            Phase(Radiation.PHOTON, 50.0, 25),
+            Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True),
+        )
+    )
+    case = tumour_case(treatment=course)
+    boost = np.zeros_like(case.dose)
+    boost[: boost.shape[0] // 2] = 18.0
+    phases = np.stack([np.full_like(boost, 50.0), boost])
+    case = replace(case, dose=phases.sum(axis=0), phase_doses=phases)
+    (photons, _), (carbon, _) = Course(case, {}).kills
+    assert np.allclose(photons, 2 + 2**2 / ALPHA_BETA)  # d + d² / (alpha / beta), d = 2 Gy
+    assert carbon.max() == pytest.approx(3 + 3**2 / ALPHA_BETA)
+    assert carbon.min() == 0
+    spread = Course(replace(case, phase_doses=None), {}).kills[1][0]
+    assert spread.min() > 0  # with one shape for all phases carbon would be everywhere
