@@ -14,7 +14,7 @@ from flame.io.dicom.series_report import SeriesReport
 from flame.io.pseudonym import pseudonym
 from flame.preprocessing.cohort.clinical import ClinicalTable
 from flame.preprocessing.quality.reviews import ACCEPT, EXCLUDE, Decision, Key, decision
-from flame.preprocessing.radiotherapy.destinations import DRAWN_ON, destinations
+from flame.preprocessing.radiotherapy.destinations import DRAWN_ON, Destinations, destinations
 from flame.preprocessing.radiotherapy.plan import RadiotherapyPlan
 from flame.preprocessing.study import Study
 
@@ -153,12 +153,28 @@ def _planned(
         own = {e: series for e, series in days.items() if e.patient_id == patient_id}
         course = _course(report, patient_id)
         belongs = destinations(objects, report.cts.get(patient_id, []), own, course_numbers(course))
-        phases = len(course.treatment.phases) if course.treatment else 0
         for day in own:
-            found[day] = RadiotherapyPlan(
-                belongs.drawn[day], course.plans, phases, roi_names, belongs.notes[day]
-            )
+            found[day] = _of_day(belongs, day, course, roi_names)
     return found
+
+
+def _of_day(
+    belongs: Destinations,
+    day: Examination,
+    radiotherapy: Radiotherapy,
+    roi_names: Mapping[str, str],
+) -> RadiotherapyPlan:
+    """Return the radiotherapy of a day; of two courses planned on one day, the first one."""
+    drawn = belongs.drawn[day]
+    notes = belongs.notes[day]
+    numbers = course_numbers(radiotherapy)
+    planned = {d.course for d in drawn if d.modality == "RTDOSE"}
+    if len(planned) > 1:
+        notes += ("the dose of a re-irradiation left out: it was planned on the same images",)
+    first = min(planned, default=0)
+    kept = tuple(d for d in drawn if d.modality != "RTDOSE" or d.course == first)
+    plans = {uid: g for uid, g in radiotherapy.plans.items() if numbers.get(uid, 0) == first}
+    return RadiotherapyPlan(kept, plans, roi_names, notes)
 
 
 def course_numbers(radiotherapy: Radiotherapy) -> dict[str, int]:

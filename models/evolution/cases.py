@@ -83,8 +83,8 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
 
 def _phase_doses(planned: Timepoint, course: Treatment) -> Volume | None:
     """Return the RBE-weighted dose (phase, x, y, z) of each phase; None if it is not known."""
-    doses = planned.phase_doses[: len(course.phases)]
-    if len(doses) < max(len(course.phases), 2):
+    doses = planned.phase_doses
+    if len(doses) != len(course.phases):
         return None
     weighted = [
         d.voxels * (1 if d.biological else np.float32(weighted_dose(p) / p.dose))

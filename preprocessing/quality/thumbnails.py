@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_erosion
 
 from flame.core.cohort import Timepoint
+from flame.io.dicom.region_names import CTV, PTV
 from flame.io.tumour_masks import ENHANCING, WHOLE
 from flame.preprocessing.stages.interpolation import resample, resample_labels
 from flame.preprocessing.stages.stage import reference
@@ -28,8 +29,13 @@ BRAIN = (255, 196, 0)
 """Colour (red, green, blue) of the brain's outline: yellow."""
 TUMOUR = (255, 64, 64)
 """Colour of the tumour's outline: red."""
-REGIONS = {WHOLE: (96, 220, 96), ENHANCING: (255, 150, 220)}
-"""Colours of the outlines of regions: green and pink."""
+REGIONS = {
+    WHOLE: (96, 220, 96),
+    ENHANCING: (255, 150, 220),
+    CTV: (255, 140, 40),
+    PTV: (190, 130, 255),
+}
+"""Colours of the outlines of regions: green, pink, orange and violet."""
 DOSES = {0.9: (80, 160, 255), 0.5: (120, 235, 255)}
 """Colours of the lines of equal dose, by their share of the largest dose: blue and cyan."""
 OUTLINES = (
@@ -37,6 +43,8 @@ OUTLINES = (
     ("tumour", TUMOUR),
     ("whole abnormality", REGIONS[WHOLE]),
     ("enhancing part", REGIONS[ENHANCING]),
+    ("clinical target volume", REGIONS[CTV]),
+    ("planning target volume", REGIONS[PTV]),
     *((f"{level:.0%} of the largest dose", colour) for level, colour in DOSES.items()),
 )
 """Names and colours of the outlines, for a legend."""
@@ -69,8 +77,8 @@ def picture(timepoint: Timepoint) -> bytes:
     Returns:
         JPEG with axial, coronal and sagittal rows and one column per sequence, in alphabetical
         order: FLAIR, T1, T1C, T2. The brain is outlined in yellow, the tumour in red, the whole
-        abnormality in green, the enhancing part in pink, and 90 % and 50 % of the largest dose in
-        blue and cyan.
+        abnormality in green, the enhancing part in pink, the clinical and planning target volumes
+        in orange and violet, and 90 % and 50 % of the largest dose in blue and cyan.
     """
     assert timepoint.brain is not None
     affine = timepoint.brain.affine

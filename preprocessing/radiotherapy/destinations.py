@@ -90,7 +90,7 @@ def destinations(
         if modality == "RTDOSE":
             planning.setdefault(course, day)
         lines[str(item.path)] = f"{day.day} on {link.sequence}: {link.way}"
-        drawn[day].append(Drawn(item.path, modality, frame, link))
+        drawn[day].append(Drawn(item.path, modality, frame, link, max(course, 0)))
     return Destinations(
         {day: tuple(each) for day, each in drawn.items()},
         {day: tuple(dict.fromkeys(each)) for day, each in notes.items()},
@@ -139,7 +139,7 @@ class _Finder:
 
     def find(self, item: Instance) -> tuple[Examination, str, Link] | str:
         """Return day, frame of reference and link of an object, or why it is left out."""
-        frames = sorted(frames_of(item))
+        frames = frames_of(item)
         if item.header.get("DoseType") == "ERROR":
             return "DoseType (3004,0004) is ERROR: a difference of two doses, not a dose"
         if not frames:

@@ -122,7 +122,7 @@ def planned_maps(
     return PlannedMaps(
         masks,
         _total(doses, target),
-        _phases(doses, planned.phases, target),
+        _phases(doses, target),
         tuple(c for c in curves if c),
         tuple(dict.fromkeys(ways.used)),
         tuple(dict.fromkeys(notes)),
@@ -201,13 +201,13 @@ def _total(doses: list[PlanDose], target: Target) -> DoseMap | None:
     return DoseMap(np.asarray(total, np.float32), target.affine, biological)
 
 
-def _phases(doses: list[PlanDose], count: int, target: Target) -> tuple[DoseMap, ...]:
+def _phases(doses: list[PlanDose], target: Target) -> tuple[DoseMap, ...]:
     """Return the dose of each of several phases; nothing where a dose stands for none of them."""
     told = {phase for d in doses for phase in d.phases}
-    if count < 2 or not all(d.phases for d in doses) or told != set(range(count)):
+    if len(told) < 2 or not all(d.phases for d in doses):
         return ()
     maps = []
-    for phase in range(count):
+    for phase in sorted(told):
         voxels = np.zeros(target.shape, np.float32)
         parts = [d for d in doses if phase in d.phases]
         for part in parts:

@@ -49,12 +49,14 @@ class Drawn:
         modality: RTDOSE, RTSTRUCT or SEG.
         frame: FrameOfReferenceUID (0020,0052).
         link: way to a scan of the day.
+        course: number of the course that a dose belongs to, from 0.
     """
 
     path: Path
     modality: str
     frame: str
     link: Link
+    course: int = 0
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,7 @@ class RadiotherapyPlan:
 
     Args:
         drawn: objects, of structure sets the one that counts first.
-        plans: what belongs to the dose of each plan, by SOPInstanceUID.
-        phases: number of phases of the course.
+        plans: what belongs to the dose of each plan of the course, by SOPInstanceUID.
         roi_names: region by name of a structure, from the centre's own table.
         notes: notes on files that exist but are not used.
         tumour: NIfTI tumour mask in the world space of ``drawn_on``; it replaces contours.
@@ -74,7 +75,6 @@ class RadiotherapyPlan:
 
     drawn: tuple[Drawn, ...] = ()
     plans: Mapping[str, GivenDose] = field(default_factory=dict)
-    phases: int = 0
     roi_names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     tumour: Path | None = None

@@ -16,9 +16,11 @@ from flame.core.cohort import Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap, Sequence
 from flame.federation.tasks.evolution import case_of
+from flame.io.bids import read_timepoint
 from flame.io.dicom.intake import inspect_folder
 from flame.io.dicom.pixels import read_scan
 from flame.io.pseudonym import load_key, pseudonym
+from flame.io.transforms import read_transform
 from flame.pipelines.preprocess import PreprocessConfig, run
 from flame.preprocessing.cohort.cohort import at_spacing, read_cohort
 from flame.preprocessing.cohort.tumour_cube import on_cube
@@ -40,6 +42,8 @@ def test_layout_days_and_tables(hospital: Path, derivatives: Path) -> None:
         f"{stem}_{space}_desc-preproc_FLAIR.nii.gz",
         f"{stem}_{space}_desc-brain_mask.nii.gz",
         f"{stem}_{space}_label-GTV_mask.nii.gz",
+        f"{stem}_{space}_label-CTV_mask.nii.gz",
+        f"{stem}_{space}_label-Brain_mask.nii.gz",
         f"{stem}_{space}_dose.nii.gz",
     }
     days = [
@@ -80,6 +84,37 @@ def test_tumour_lands_where_the_truth_says(hospital: Path) -> None:
         voxels = final.scans[sequence].voxels
         assert (found & brain).sum() > 50
         assert voxels[found & brain].mean() > voxels[~found & brain].mean() + 1
+
+
+def test_contours_on_a_planning_ct_land_on_the_tumour_in_mri(
+    hospital: Path, derivatives: Path
+) -> None:
+    """The first hospital plans on a CT that nothing links to the MRI; the truth lies on its T1C."""
+    report = inspect_folder(hospital / "centre-1" / "dicom")
+    (cts,) = report.cts.values()
+    (objects,) = report.radiotherapy.values()
+    planned = [i for i in objects if i.path.parent.name == "radiotherapy"]
+    assert {i.header.FrameOfReferenceUID for i in planned} == {cts[0].frame}
+    (sidecar,) = derivatives.glob("sub-*/ses-01/anat/*desc-brain_mask.json")
+    assert json.loads(sidecar.read_text())["Radiotherapy"] == [
+        "RTSTRUCT on T1C: CT registered to the scan by FLAME",
+        "RTDOSE on T1C: CT registered to the scan by FLAME",
+    ]
+    (move,) = derivatives.glob("sub-*/ses-01/anat/*from-T1C_to-individual*xfm.txt")
+    truth = nib.load(hospital / "truth/centre-1/SIM-1-001/day-010_dseg.nii.gz")
+    drawn = LabelMap(np.isin(np.asarray(truth.dataobj), (1, 3)).astype(np.uint8), truth.affine)
+    (patient,) = read_cohort(derivatives, "centre-1", None).patients
+    day = read_timepoint(derivatives, patient.pseudonym, "01", -10, ())
+    middles = [
+        (matrix @ m.affine @ [*np.argwhere(m.voxels).mean(axis=0), 1])[:3]
+        for matrix, m in ((read_transform(move), drawn), (np.eye(4), day.tumour))
+    ]
+    assert np.linalg.norm(middles[0] - middles[1]) < 2.0  # mm
+    assert day.tumour.volume == pytest.approx(drawn.volume, rel=0.05)
+    table = pd.read_csv(derivatives / "dvh.tsv", sep="\t").set_index("region")
+    assert list(table.index) == ["GTV", "CTV", "Brain"]
+    assert table.loc["GTV", "D98"] > 0.95 * day.dose.voxels.max()
+    assert table.loc["Brain", "mean"] < table.loc["CTV", "mean"] <= table.loc["GTV", "mean"]
 
 
 def test_a_preprocessed_patient_is_an_evolution_case(derivatives: Path) -> None:

@@ -45,13 +45,23 @@ class Radiotherapy:
     notes: tuple[str, ...] = ()
 
 
-def frames_of(item: Instance) -> set[str]:
-    """Return the frames of reference that a radiotherapy object refers to."""
+def frames_of(item: Instance) -> list[str]:
+    """List the frames of reference that a radiotherapy object refers to.
+
+    Args:
+        item: RT Dose, RT Structure Set or SEG.
+
+    Returns:
+        FrameOfReferenceUIDs (0020,0052): those of its regions first, as the object's own one may be
+        that of the study.
+    """
     header = item.header
     regions = header.get("StructureSetROISequence") or []
-    frames = {str(header.get("FrameOfReferenceUID") or "")}
-    frames |= {str(r.get("ReferencedFrameOfReferenceUID") or "") for r in regions}
-    return frames - {""}
+    frames = [str(r.get("ReferencedFrameOfReferenceUID") or "") for r in regions]
+    for referenced in header.get("ReferencedFrameOfReferenceSequence") or []:
+        frames.append(str(referenced.get("FrameOfReferenceUID") or ""))
+    frames.append(str(header.get("FrameOfReferenceUID") or ""))
+    return [f for f in dict.fromkeys(frames) if f]
 
 
 def plan_date(header: Dataset) -> date | None:

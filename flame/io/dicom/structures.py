@@ -60,7 +60,7 @@ def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
     """
     header = read_dataset(path, pixels=False)
     frames = [
-        str(r.get("ReferencedFrameOfReferenceUID", ""))
+        str(r.get("ReferencedFrameOfReferenceUID") or frame_of_reference)
         for r in header.get("StructureSetROISequence") or []
         if r.get("ROINumber") == number
     ]

@@ -89,9 +89,10 @@ def test_each_phase_has_its_own_map(planned: RadiotherapyPlan) -> None:
     """Two phases of one plan share its dose; a plan of its own keeps its own place."""
     uids = [uid(STUDY.study_uid, "Plan 1")]
     plans = {uids[0]: GivenDose(frozenset({""}), 1.0, {0: 0.75, 1: 0.25})}
-    found = planned_maps(replace(planned, plans=plans, phases=2), STILL)
+    found = planned_maps(replace(planned, plans=plans), STILL)
     assert [float(p.voxels.max()) for p in found.phases] == pytest.approx([45, 15], abs=0.1)
-    assert not planned_maps(replace(planned, plans=plans, phases=3), STILL).phases
+    single = {uids[0]: GivenDose(frozenset({""}), 1.0, {0: 1.0})}
+    assert not planned_maps(replace(planned, plans=single), STILL).phases
 
 
 def test_what_cannot_be_used_is_left_out_with_a_note(planned: RadiotherapyPlan) -> None:
