@@ -151,6 +151,8 @@ def write_session(
     partial = root / f".partial-{subject}-{session}-{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
     stem = partial / "anat" / f"sub-{subject}_ses-{session}_"
+    reference = str(sidecar.get("ReferenceSession", session))
+    sidecar = {**sidecar, "SpatialReference": _grid_of(subject, reference)}
     try:
         stem.parent.mkdir(parents=True)
         _write_images(f"{stem}", files.timepoint, sidecar)
@@ -173,6 +175,12 @@ def write_session(
         os.replace(partial, final)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _grid_of(subject: str, session: str) -> str:
+    """Return the BIDS URI of the image that defines the space of a session."""
+    name = f"sub-{subject}_ses-{session}"
+    return f"bids::sub-{subject}/ses-{session}/anat/{name}_space-{INDIVIDUAL}_{_BRAIN}.nii.gz"
 
 
 def _rows_text(rows: list[dict[str, Any]]) -> str:
@@ -399,7 +407,13 @@ def write_predicted_masks(
     (brain,) = folder.glob(f"*_space-{INDIVIDUAL}_{_BRAIN}.nii.gz")
     for region, mask in masks.items():
         name = brain.name.replace(f"{_BRAIN}.nii.gz", _PREDICTED.format(region))
-        meta = {"Type": "Lesion", "Predicted": True, "Model": model, "FlameVersion": __version__}
+        meta = {
+            "Type": "Lesion",
+            "Predicted": True,
+            "Model": model,
+            "FlameVersion": __version__,
+            "SpatialReference": _grid_of(subject, session),
+        }
         _save(str(folder / name), mask.voxels, mask.affine, meta)
 
 

@@ -133,9 +133,38 @@ def mkm(let: float, alpha_beta: float) -> tuple[float, float]:
         >>> [round(limit, 2) for limit in mkm(50.0, 8.0)]
         [2.71, 1.0]
     """
+    return 1 + _event_gy(let) / alpha_beta, 1.0
+
+
+@RBE_LIMITS.register("mkm-kase")
+def mkm_kase(let: float, alpha_beta: float) -> tuple[float, float]:
+    """Compute RBEmax and RBEmin of carbon ions by the MKM with all parameters of Kase.
+
+    alpha of the ion is alpha0 plus beta z, and alpha0 is smaller than alpha of the X-rays that the
+    RBE refers to: 0.13 and 0.19 1/Gy for HSG cells. RBEmax = 0.13 / 0.19 + z / (alpha/beta), RBEmin
+    = 1. ``mkm`` sets alpha0 to that of photons, so that an ion of no LET has an RBE of 1.
+
+    Args:
+        let: LETd in keV/um.
+        alpha_beta: alpha/beta of photons in Gy; that of HSG cells is 3.8.
+
+    Returns:
+        RBEmax and RBEmin, without unit.
+
+    Reference:
+        Kase et al. 2006, doi:10.1667/RR3536.1.
+
+    Example:
+        >>> [round(limit, 2) for limit in mkm_kase(50.0, 3.8)]
+        [4.28, 1.0]
+    """
+    return 0.13 / 0.19 + _event_gy(let) / alpha_beta, 1.0
+
+
+def _event_gy(let: float) -> float:
+    """Return the dose in Gy of one event to a domain, saturated at high LET (Kase 2006)."""
     saturated = 150.0**2 * -math.expm1(-((let / 150.0) ** 2)) / let if let > 0 else 0.0
-    event_gy = 0.1602 * saturated / (math.pi * 0.42**2)
-    return 1 + event_gy / alpha_beta, 1.0
+    return 0.1602 * saturated / (math.pi * 0.42**2)
 
 
 def rbe(dose: Array | float, let: float, alpha_beta: float, model: str) -> Array:

@@ -12,6 +12,7 @@ import pydicom
 import pytest
 
 from flame.core.errors import BadInput
+from flame.core.imaging import LabelMap
 from flame.core.treatment import Radiation
 from flame.federation.checkpoint import Checkpoint, checkpoint_path, save_checkpoint
 from flame.federation.config import TrainConfig
@@ -19,7 +20,6 @@ from flame.federation.run_files import config_text
 from flame.federation.sections import DataConfig
 from flame.federation.strategies.strategy import State
 from flame.io.dicom.segmentations import read_segments
-from flame.io.dicom.structures import read_region, regions
 from flame.models.evolution.mechanistic import parameter_grid
 from flame.models.evolution.mixture import GROUPS
 from flame.models.evolution.model import EvolutionConfig
@@ -131,15 +131,11 @@ def test_seg_refers_to_the_series_and_lies_on_its_tumour(
     referenced = str(seg.ReferencedSeriesSequence[0].SeriesInstanceUID)
     series = [d for d in map(_header, dicom.rglob("*.dcm")) if d.Modality == "MR"]
     (source,) = {d.SeriesDescription for d in series if d.SeriesInstanceUID == referenced}
+    assert source == "t1_mprage_tra +C"  # the truth lies in the world of the first T1C
     frame = str(seg.FrameOfReferenceUID)
-    structures = [
-        p
-        for p in dicom.rglob("RS.dcm")
-        if frame in str(pydicom.dcmread(p).get("ReferencedFrameOfReferenceSequence"))
-    ]
-    assert structures, f"no contours in the frame of {source}"
-    number = regions(pydicom.dcmread(structures[0]))[0][0]
-    drawn = read_region(structures[0], number, frame)
+    truth = nib.load(hospital / "truth/centre-1/SIM-1-001/day-010_dseg.nii.gz")
+    tumour = np.isin(np.asarray(truth.dataobj), (1, 3)).astype(np.uint8)
+    drawn = LabelMap(tumour, truth.affine)
     (mask,) = read_segments(path, frame).values()
     # After 15 days a slow tumour is where it was drawn; its voxels are 3 mm.
     world = [nib.affines.apply_affine(m.affine, np.argwhere(m.voxels)) for m in (drawn, mask)]

@@ -129,3 +129,12 @@ def test_the_brain_has_an_rbe_of_its_own(phase: Phase, tumour: float, brain: flo
     weighted = Phase(phase.radiation, weighted_dose(phase), phase.fractions, biological=True)
     assert eqd2(Treatment((weighted,)), LATE_BRAIN) == pytest.approx(tumour, abs=0.1)
     assert eqd2(course, LATE_BRAIN) == pytest.approx(brain, abs=0.1)
+
+
+def test_mkm_with_the_parameters_of_kase() -> None:
+    """HSG cells at 50 keV/um: alpha0 0.13, beta 0.05, alpha of X-rays 0.19, domains of 0.42 um."""
+    y = 150**2 * (1 - np.exp(-((50 / 150) ** 2))) / 50
+    z = 0.1602 * y / (np.pi * 0.42**2)
+    found, smallest = RBE_LIMITS["mkm-kase"](50.0, 0.19 / 0.05)
+    assert found == pytest.approx((0.13 + 0.05 * z) / 0.19)
+    assert smallest == 1.0
