@@ -30,17 +30,17 @@ from flame.preprocessing.config import StageConfig
 
 SHOWN = ("dice", "hd95", "crps", "changed dice")
 """Figures that are compared."""
-SPACING = 2.0
-"""Voxel size in mm."""
 RESAMPLES = 2000
 """Number of bootstrap samples."""
 
 
-def made(out: Path, planning: str, centres: int, patients: int) -> dict[str, EvolutionCase]:
+def made(
+    out: Path, planning: str, centres: int, patients: int, spacing: float
+) -> dict[str, EvolutionCase]:
     """Simulate and preprocess the patients; return their cases by patient id."""
     folder = out / planning
     settings = simulate.SimulateConfig(
-        str(folder), centres, patients, SPACING, planning=planning, jobs=2
+        str(folder), centres, patients, spacing, planning=planning, jobs=2
     )
     simulate.run(settings)
     cases = {}
@@ -49,7 +49,7 @@ def made(out: Path, planning: str, centres: int, patients: int) -> dict[str, Evo
         config = preprocess.PreprocessConfig(
             str(dicom),
             str(bids),
-            StageConfig(spacing=SPACING),
+            StageConfig(spacing=spacing),
             2,
             str(folder / name / "clinical.tsv"),
         )
@@ -85,8 +85,9 @@ def main() -> None:
     centres, patients = (2, 4) if arguments.quick else (arguments.centres, arguments.patients)
     with TemporaryDirectory() as temporary:
         out = arguments.out or Path(temporary)
-        on_mri = made(out, "mr", centres, patients)
-        on_ct = made(out, "ct", centres, patients)
+        spacing = 4.0 if arguments.quick else 2.0  # mm
+        on_mri = made(out, "mr", centres, patients, spacing)
+        on_ct = made(out, "ct", centres, patients, spacing)
     both = sorted(on_mri.keys() & on_ct.keys())
     half = {n: (on_ct if on_mri[n].centre[-1] in "13579" else on_mri)[n] for n in both}
     tables = {"planned on MRI": scores({n: on_mri[n] for n in both}), "half on CT": scores(half)}

@@ -12,6 +12,10 @@ class Radiation(StrEnum):
     CARBON = "carbon"
 
 
+CONVENTIONS = ("", "lem", "mkm")
+"""Models by which carbon doses are RBE-weighted."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """One phase of a course of radiotherapy.
@@ -27,8 +31,15 @@ class Phase:
         planned: number of fractions that were planned, where treatment records tell how many were
             given; None: ``fractions`` are those planned.
 
+        convention: model by which an RBE-weighted carbon dose was weighted: lem (Europe) or mkm
+            (Japan); empty: unknown. The same number of Gy is another dose by the other one.
+
     Raises:
-        ValueError: the dose, the number of fractions or the LET is not positive.
+        ValueError: the dose, the number of fractions or the LET is not positive, or the convention
+            is unknown.
+
+    Reference:
+        Fossati et al. 2012, doi:10.1088/0031-9155/57/22/7543 (LEM and MKM doses).
     """
 
     radiation: Radiation
@@ -38,12 +49,15 @@ class Phase:
     let: float | None = None
     biological: bool = False
     planned: int | None = None
+    convention: str = ""
 
     def __post_init__(self) -> None:
         if not self.dose > 0 or self.fractions < 1:
             raise ValueError("a phase needs a positive dose and at least one fraction")
         if self.let is not None and not self.let > 0:
             raise ValueError("the LET of a phase must be above 0 keV/um, or empty")
+        if self.convention not in CONVENTIONS:
+            raise ValueError(f"rbe_model '{self.convention}' is neither lem nor mkm nor empty")
 
 
 @dataclass(frozen=True)

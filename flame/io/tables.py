@@ -31,10 +31,11 @@ TREATMENT_COLUMNS = (
     "biological",
     "let",
     "planned_fractions",
+    "rbe_model",
 )
 """Columns of ``treatments.tsv``, one row per phase: dose in Gy, start in days from the first day of
-radiotherapy, 1 for an RBE-weighted dose, dose-averaged LET in keV/um, and the fractions planned
-where ``fractions`` are those that records show.
+radiotherapy, 1 for an RBE-weighted dose, dose-averaged LET in keV/um, the fractions planned where
+``fractions`` are those that records show, and the model of an RBE-weighted carbon dose.
 """
 _EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
 """Cells that count as missing."""
@@ -280,7 +281,7 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
     """Read the radiotherapy courses of patients from ``treatments.tsv``.
 
     Args:
-        path: table with ``TREATMENT_COLUMNS``, one row per phase. The last four columns may be
+        path: table with ``TREATMENT_COLUMNS``, one row per phase. The last five columns may be
             missing or empty.
 
     Returns:
@@ -304,6 +305,7 @@ def read_treatments(path: Path) -> dict[str, Treatment]:
                 None if np.isnan(let) else let,
                 bool(np.nan_to_num(number(row.get("biological"), where, "biological"))),
                 None if np.isnan(planned) else int(planned),
+                "" if pd.isna(row.get("rbe_model")) else str(row["rbe_model"]).strip().lower(),
             )
         except ValueError as error:
             raise BadInput(f"{where}: {error}") from None
@@ -331,6 +333,7 @@ def treatment_rows(patient_id: str, treatment: Treatment | None) -> list[dict[st
             "biological": int(p.biological),
             "let": p.let,
             "planned_fractions": p.planned,
+            "rbe_model": p.convention or None,
         }
         for p in (treatment.phases if treatment else ())
     ]

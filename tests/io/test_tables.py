@@ -59,7 +59,8 @@ def test_outcome_keeps_what_is_unknown_unknown() -> None:
 def test_treatments_round_trip(tmp_path: Path) -> None:
     phases = (
         Phase(Radiation.PHOTON, 50.0, 25),
-        Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True),
+        Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True, convention="mkm"),
+        Phase(Radiation.PHOTON, 10.0, 5, start_day=43, planned=6),
         Phase(Radiation.PROTON, 10.0, 5, start_day=50, let=3.5),
     )
     import pandas as pd

@@ -1,9 +1,12 @@
 """A check for confounding of centre and radiation."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from flame.core.treatment import Radiation, Treatment
 
 CONFOUNDED = 0.5
 """Cramér's V of centre and radiation above which the run warns of confounding."""
@@ -37,6 +40,36 @@ def confounding(table: NDArray[np.float64]) -> list[str]:
         "radiation and centre are confounded (one centre gives mostly one radiation): a "
         "difference between centres may be mistaken for an effect of radiation; do not trust "
         "forecasts for a radiation other than the one given"
+    ]
+
+
+def carbon_conventions(treatments: Iterable[Treatment]) -> list[str]:
+    """Warn if carbon doses were weighted by several models.
+
+    Args:
+        treatments: courses of all patients.
+
+    Returns:
+        One warning if RBE-weighted carbon doses follow several models, or one and unknown ones.
+
+    Example:
+        >>> from flame.core.treatment import Phase
+        >>> european = Phase(Radiation.CARBON, 60.0, 20, biological=True, convention="lem")
+        >>> unknown = Phase(Radiation.CARBON, 57.6, 16, biological=True)
+        >>> len(carbon_conventions([Treatment((european,)), Treatment((unknown,))]))
+        1
+    """
+    found = {
+        phase.convention or "unknown"
+        for treatment in treatments
+        for phase in treatment.phases
+        if phase.radiation is Radiation.CARBON and phase.biological
+    }
+    if len(found) < 2:
+        return []
+    return [
+        f"carbon doses were weighted by different models ({', '.join(sorted(found))}): the same "
+        "number of Gy(RBE) is another dose, which a difference between centres may be mistaken for"
     ]
 
 

@@ -27,7 +27,7 @@ from flame.federation.task import (
     TrainRequest,
     share_of,
 )
-from flame.federation.tasks.confounding import confounding
+from flame.federation.tasks.confounding import carbon_conventions, confounding
 from flame.federation.tasks.image_summary import counted
 from flame.federation.tasks.registry import TASKS
 from flame.models.evolution.calibrated import Calibrated, Calibration, Sums, summed
@@ -323,6 +323,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
                     f"centre {cohort.centre}: on {days} days a model drew the tumour, not a person"
                 )
         warnings += confounding(radiations)
+        warnings += carbon_conventions(c.treatment for p in patients for c in p.flat)
         calibrating = sum(len(p.labelled) for p in patients) // self.settings.calibration
         if calibrating < LEAST_CALIBRATING:
             warnings.append(
