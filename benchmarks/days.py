@@ -57,7 +57,7 @@ def mask_of(folder: Path, name: str) -> LabelMap:
 def to_template(
     timepoint: Timepoint, brain: str, day: ReferenceDay | None = None
 ) -> tuple[Timepoint, NDArray[np.float64]]:
-    """Run the stages up to the template; return the day before it, and the whole movement."""
+    """Run the stages up to the template; return the day before it, and the affine map to it."""
     start = timepoint.scans[Sequence.T1C].affine
     before = timepoint
     for stage in stages(StageConfig(brain=brain), day=day):
@@ -66,7 +66,9 @@ def to_template(
         if stage.place is Place.TEMPLATE:
             before = timepoint
         timepoint = stage(timepoint)
-    return before, timepoint.scans[Sequence.T1C].affine @ np.linalg.inv(start)
+    assert timepoint.to_template is not None
+    turned = timepoint.scans[Sequence.T1C].affine @ np.linalg.inv(start)
+    return before, timepoint.to_template @ turned
 
 
 def agreement(
