@@ -15,7 +15,7 @@ from flame.core.progress import Progress, silent
 from flame.core.treatment import courses
 from flame.io.assessments import DAYS, PROGRESSED, PROGRESSIONS, RATINGS
 from flame.io.tumour_masks import ENHANCING, WHOLE
-from flame.models.clinical.radiobiology import weighted_dose
+from flame.models.clinical.radiobiology import physical_dose, weighted_dose
 from flame.models.clinical.rano import (
     Assessment,
     Burden,
@@ -86,6 +86,8 @@ def run(centre: Path, criteria: str, progress: Progress = silent) -> AssessResul
                 rows += [_row(name, number, a, rules) for a in later]
             outcome = patient.outcome
             death = outcome.survival_days if outcome.died is not False else None
+            if again and death is not None and death > again[0].start:
+                death = None  # nobody looked for a progression between
             end = progression(ratings[name], death)
             if end:
                 progressions[name] = end
@@ -177,12 +179,13 @@ def _write(path: Path, rows: list[dict[str, object]]) -> None:
 
 
 def _masks_alone(patient: Patient) -> Patient:
-    days = (replace(t, scans={}, brain=None, dose=None) for t in patient.timepoints)
+    bare = (replace(t, scans={}, brain=None, dose=None) for t in patient.timepoints)
+    days = (replace(t, phase_doses=()) for t in bare)
     return replace(patient, timepoints=tuple(days))
 
 
 def _masks_and_dose(patient: Patient) -> Patient:
-    days = (replace(t, scans={}, brain=None) for t in patient.timepoints)
+    days = (replace(t, scans={}, brain=None, phase_doses=()) for t in patient.timepoints)
     return replace(patient, timepoints=tuple(days))
 
 
@@ -242,11 +245,12 @@ def burdens(patient: Patient, rules: Criteria, start_day: int = 0) -> list[Burde
 
 def _high_dose(patient: Patient) -> NDArray[np.bool_] | None:
     """Return the voxels (x, y, z) within 80 % of the prescribed dose; None without a dose."""
-    dose = next((t.dose for t in patient.timepoints if t.dose is not None), None)
+    end = last_day(patient.treatment)  # a dose of a later day is that of a re-irradiation
+    dose = next((t.dose for t in patient.timepoints if t.dose and t.day <= end), None)
     if dose is None or patient.treatment is None:
         return None
-    phases = patient.treatment.phases
-    prescribed = sum(weighted_dose(p) if dose.biological else p.dose for p in phases)
+    gy = weighted_dose if dose.biological else physical_dose
+    prescribed = sum(map(gy, patient.treatment.phases))
     return np.asarray(dose.voxels >= _ISODOSE * prescribed)
 
 

@@ -11,8 +11,8 @@ from flame.io.dicom.instances import Instance
 from flame.io.dicom.intake import ImportReport, inspect_folder
 from flame.io.dicom.plan_versions import is_plan
 from flame.io.dicom.planning_ct import PlanningCt
-from flame.io.dicom.region_names import region_of
-from flame.io.dicom.spatial_registrations import is_registration
+from flame.io.dicom.region_names import read_roi_names, region_of
+from flame.io.dicom.spatial_registrations import is_registration, read_links
 from flame.io.dicom.treatment_records import is_record
 from flame.preprocessing.radiotherapy.destinations import destinations
 from flame.preprocessing.studies import course_numbers
@@ -64,6 +64,7 @@ def run(
     sequences: Path | None = None,
     dates: Path | None = None,
     with_ids: bool = False,
+    roi_names: Path | None = None,
 ) -> tuple[ImportReport, list[InspectRow]]:
     """Inspect a DICOM folder.
 
@@ -76,6 +77,7 @@ def run(
         sequences: table in which a person names the sequence of series; None: no overrides.
         dates: table in which a person names the days of studies; None: those of the headers.
         with_ids: whether patients are named by their PatientID.
+        roi_names: table of the centre's names of structures; None: TG-263 and common usage.
 
     Returns:
         The import report and its rows.
@@ -83,6 +85,7 @@ def run(
     Raises:
         BadInput: the folder holds no DICOM file, or the table is not valid.
     """
+    names = read_roi_names(roi_names)
     report = inspect_folder(dicom, progress, sequences, dates)
     patients = {s.patient_id for s in report.series} | set(report.radiotherapy)
     patients |= {patient for patient, _ in report.others} | set(report.cts)
@@ -112,7 +115,7 @@ def run(
         )
     for patient in sorted(report.radiotherapy):
         rows.append(_course_row(report, patient, number[patient]))
-        rows += object_rows(report, patient, number[patient])
+        rows += object_rows(report, patient, number[patient], names)
     for patient, cts in sorted(report.cts.items()):
         rows += _ct_rows(cts, number[patient])
     for (patient, modality), count in sorted(report.others.items()):
@@ -121,13 +124,16 @@ def run(
     return report, rows
 
 
-def object_rows(report: ImportReport, patient_id: str, name: str) -> list[InspectRow]:
+def object_rows(
+    report: ImportReport, patient_id: str, name: str, roi_names: Mapping[str, str] | None = None
+) -> list[InspectRow]:
     """List the radiotherapy objects of a patient.
 
     Args:
         report: import report of the folder.
         patient_id: PatientID (0010,0020).
         name: name of the patient in the rows.
+        roi_names: region by name of a structure, from the centre's own table.
 
     Returns:
         One row per object: date, label, regions, and the day to which it is carried and how.
@@ -147,7 +153,7 @@ def object_rows(report: ImportReport, patient_id: str, name: str) -> list[Inspec
                 str(day or ""),
                 f"{header.get('Modality', '')} {label}".strip(),
                 "radiotherapy",
-                ", ".join(map(_meaning, names)),
+                ", ".join(_meaning(n, roi_names or {}) for n in names),
                 lines.get(str(item.path), _use(item, given)),
                 folder=str(item.path.parent),
                 study_uid=study_uid(header),
@@ -162,14 +168,15 @@ def _lines(report: ImportReport, patient_id: str) -> Mapping[str, str]:
     try:
         numbers = course_numbers(report.course(patient_id))
     except BadInput:
-        numbers = {}
+        numbers = {}  # of no plan it is known that it was given
     cts = report.cts.get(patient_id, [])
-    return destinations(report.radiotherapy[patient_id], cts, days, numbers).lines
+    objects = report.radiotherapy[patient_id]
+    return destinations(objects, cts, days, numbers, report.dates).lines
 
 
-def _meaning(name: str) -> str:
+def _meaning(name: str, roi_names: Mapping[str, str]) -> str:
     """Return a name with the region that it means, or a mark that it is not used."""
-    region = region_of(name)
+    region = region_of(name, roi_names)
     return f"{name} (not used)" if region is None else f"{name} = {region}"
 
 
@@ -187,7 +194,8 @@ def _use(item: Instance, given: Collection[str]) -> str:
     if is_plan(item) or is_record(item):
         return "gives the course of radiotherapy"
     if is_registration(item):
-        return "links frames of reference"
+        _, notes = read_links([item])
+        return "; ".join(notes) or "links frames of reference"
     return "left out: FLAME does not read this kind of object"
 
 

@@ -14,6 +14,7 @@ from flame.preprocessing.quality.checks import (
     coverage_checks,
     days_checks,
     final_checks,
+    grid_checks,
     worst,
 )
 from flame.preprocessing.quality.thumbnails import picture, upright
@@ -66,7 +67,7 @@ def run_stages(
         if stage.place is Place.BRAIN:
             checks += brain_checks(timepoint)
             _stop_at_failure(study, checks, upright(timepoint))
-    checks += coverage_checks(before)
+    checks += coverage_checks(before) + grid_checks(before, timepoint)
     moves = {
         s: before.scans[s].affine @ np.linalg.inv(scan.affine) for s, scan in raw.scans.items()
     }

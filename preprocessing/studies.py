@@ -108,11 +108,11 @@ def _with_tumour(planned: RadiotherapyPlan, series: Taken, mask: str) -> Radioth
 
 
 def _course(report: ImportReport, patient_id: str) -> Radiotherapy:
-    """Return the radiotherapy of a patient; nothing if its plans cannot be read."""
+    """Return the radiotherapy of a patient; no course if its plans cannot be read."""
     try:
         return report.course(patient_id)
     except BadInput:
-        return Radiotherapy()
+        return Radiotherapy(known=True)
 
 
 def _day_zero(
@@ -152,7 +152,9 @@ def _planned(
         objects = report.radiotherapy.get(patient_id, [])
         own = {e: series for e, series in days.items() if e.patient_id == patient_id}
         course = _course(report, patient_id)
-        belongs = destinations(objects, report.cts.get(patient_id, []), own, course_numbers(course))
+        cts = report.cts.get(patient_id, [])
+        numbers = course_numbers(course)
+        belongs = destinations(objects, cts, own, numbers, report.dates)
         for day in own:
             found[day] = _of_day(belongs, day, course, roi_names)
     return found
@@ -167,7 +169,7 @@ def _of_day(
     """Return the radiotherapy of a day; of two courses planned on one day, the first one."""
     drawn = belongs.drawn[day]
     notes = belongs.notes[day]
-    numbers = course_numbers(radiotherapy)
+    numbers = course_numbers(radiotherapy) or {}
     planned = {d.course for d in drawn if d.modality == "RTDOSE"}
     if len(planned) > 1:
         notes += ("the dose of a re-irradiation left out: it was planned on the same images",)
@@ -177,20 +179,19 @@ def _of_day(
     return RadiotherapyPlan(kept, plans, roi_names, notes)
 
 
-def course_numbers(radiotherapy: Radiotherapy) -> dict[str, int]:
+def course_numbers(radiotherapy: Radiotherapy) -> dict[str, int] | None:
     """Number the courses of a patient, by SOPInstanceUID of the plan.
 
     Args:
         radiotherapy: radiotherapy of the patient.
 
     Returns:
-        0 for the plans of the first course, 1 for those of a re-irradiation, and so on.
+        0 for the plans of the first course, 1 for those of a re-irradiation, and so on; None if the
+        patient has no plans.
     """
+    if not radiotherapy.known:
+        return None
     if radiotherapy.treatment is None:
         return {}
     of_phase = [n for n, c in enumerate(courses(radiotherapy.treatment)) for _ in c.phases]
-    return {
-        uid: of_phase[min(given.phases)]
-        for uid, given in radiotherapy.plans.items()
-        if given.phases
-    }
+    return {uid: of_phase[first] for uid, first in radiotherapy.first_phases.items()}

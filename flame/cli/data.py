@@ -18,6 +18,10 @@ Sequences = Annotated[
     Path | None,
     typer.Option(help="Table of sequences: series_uid (from inspect --json), sequence."),
 ]
+RoiNames = Annotated[
+    Path | None,
+    typer.Option(help="Table of the centre's structure names, with columns name and region."),
+]
 Dates = Annotated[
     Path | None,
     typer.Option(help="Table of days: study (study_uid of inspect --json), date (YYYY-MM-DD)."),
@@ -57,13 +61,19 @@ def inspect(
     sequences: Sequences = None,
     dates: Dates = None,
     patients: Annotated[bool, typer.Option("--patients", help="Show each PatientID.")] = False,
+    roi_names: RoiNames = None,
 ) -> None:
     """List the content of a DICOM folder, and what is refused and why."""
     from flame.pipelines import inspect as pipeline
 
     with bars() as show:
         report, rows = pipeline.run(
-            dicom, lambda done, total: show("headers", done, total), sequences, dates, patients
+            dicom,
+            lambda done, total: show("headers", done, total),
+            sequences,
+            dates,
+            patients,
+            roi_names,
         )
     if as_json:
         # JSON has no NaN: null stands for it.
@@ -121,10 +131,7 @@ def preprocess(
         Path | None,
         typer.Option(help="Folder of tumour masks, named like brain masks, on the grid of T1c."),
     ] = None,
-    roi_names: Annotated[
-        Path | None,
-        typer.Option(help="Table of the centre's structure names, with columns name and region."),
-    ] = None,
+    roi_names: RoiNames = None,
     scheduler: Annotated[
         str | None, typer.Option(help="Dask scheduler, such as tcp://host:8786.")
     ] = None,

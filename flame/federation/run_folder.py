@@ -137,9 +137,9 @@ class RunFolder:
         file = self.path / run_files.CONFIG
         if not file.read_text(encoding="utf-8").startswith(run_files.FORMAT):
             raise BadInput(
-                f"{self.path} was made by an earlier version of FLAME, which measured tumours "
-                "after scaling the head to the template; run flame preprocess again and train a "
-                "new run"
+                f"{self.path} was made by an earlier version of FLAME, in which tumours were "
+                "measured after scaling the head to the template; run flame preprocess again if "
+                "the run has images, and train a new run"
             )
 
     def sources(self) -> set[str]:

@@ -152,10 +152,10 @@ def write_session(
     shutil.rmtree(partial, ignore_errors=True)
     stem = partial / "anat" / f"sub-{subject}_ses-{session}_"
     reference = str(sidecar.get("ReferenceSession", session))
-    sidecar = {**sidecar, "SpatialReference": _grid_of(subject, reference)}
+    moved = {**sidecar, "SpatialReference": _grid_of(subject, reference)}
     try:
         stem.parent.mkdir(parents=True)
-        _write_images(f"{stem}", files.timepoint, sidecar)
+        _write_images(f"{stem}", files.timepoint, moved)
         _write_scans(f"{stem}", files.native, _NATIVE, sidecar)
         for sequence, mask in files.native_brains.items():
             agent, suffix = _NAMES[sequence]
@@ -256,12 +256,14 @@ def is_complete(root: Path, subject: str, session: str, sequences: Collection[Se
         sequences: sequences that the session has.
 
     Returns:
-        False if the image of a sequence or of a sidecar is missing, or has another size than its
-        header says.
+        False if the image of a sequence or of a sidecar is missing or has another size than its
+        header says, or if the transform to the template is missing.
     """
     folder = session_folder(root, subject, session) / "anat"
     names = [p.name.removesuffix(".json") for p in folder.glob("*.json")]
     suffixes = [f"desc-preproc_{_NAMES[s][1]}" for s in sequences]
+    if not any(folder.glob(f"*_{_TRANSFORM.format(INDIVIDUAL, '*')}")):
+        return False
     return all(any(n.endswith(s) for n in names) for s in suffixes) and all(
         _is_whole(folder / f"{name}.nii.gz") for name in names
     )
@@ -361,7 +363,8 @@ def read_timepoint(
     labels = {r: f"{stem}space-{INDIVIDUAL}_{_REGION.format(r)}" for r in (WHOLE, ENHANCING)}
     regions = {r: _load(f"{name}.nii.gz") for r, name in labels.items()}
     dose = _load(f"{stem}space-{INDIVIDUAL}_{_DOSE}.nii.gz")
-    phases = sorted(stem.parent.glob(f"{stem.name}space-*_{_PHASE_DOSE.format('*')}.nii.gz"))
+    pattern = f"{stem.name}space-{INDIVIDUAL}_{_PHASE_DOSE.format('*')}.nii.gz"
+    phases = sorted(stem.parent.glob(pattern), key=lambda path: (len(path.name), path.name))
     return Timepoint(
         day,
         scans,

@@ -214,14 +214,12 @@ def _treat(
     rng: np.random.Generator,
 ) -> None:
     """Write contours, doses and plans on the MRI of the planning day, or on a planning CT."""
-    position = head.affine
-    frame = study.number
-    if planning is not Planning.MR:
-        frame = CT_NUMBER
-        position = pose(rng, degrees=15, mm=25) @ head.affine
+    on_ct = planning is not Planning.MR
+    position = pose(rng, degrees=15, mm=25) @ head.affine if on_ct else head.affine
+    frame = CT_NUMBER if on_ct else study.number
     planned = Study(study.patient_id, study.sex, study.age, start, 90, frame=frame)
-    affine, shape = ct_grid(head, position, CT_SPACING)
-    if planning is not Planning.MR:
+    affine, shape = ct_grid(head, position, CT_SPACING) if on_ct else (position, gtv.shape)
+    if on_ct:
         scanned = Study(study.patient_id, study.sex, study.age, study.day, CT_NUMBER)
         values = hounsfield(head, position, (affine, shape), rng)
         write_ct(folder.parent / "planning", scanned, values, affine)
@@ -230,6 +228,8 @@ def _treat(
         write_registration(folder / "REG.dcm", planned, planned.frame_uid, study.frame_uid, to_mr)
 
     def on_grid(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        if not on_ct:
+            return mask
         labels = LabelMap(mask.astype(np.uint8), position)
         return resample_labels(labels, affine, shape).voxels > 0
 

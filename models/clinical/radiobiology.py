@@ -216,6 +216,22 @@ def weighted_dose(phase: Phase, alpha_beta: float = ALPHA_BETA, model: str = "")
     return phase.dose * float(rbe(phase.dose / phase.fractions, phase.let, alpha_beta, model))
 
 
+def physical_dose(phase: Phase) -> float:
+    """Return the physical dose of a phase in Gy, by the fixed RBE for an RBE-weighted one.
+
+    Args:
+        phase: one phase of a course.
+
+    Returns:
+        Dose in Gy.
+
+    Example:
+        >>> physical_dose(Phase(Radiation.CARBON, 18.0, 6, biological=True))
+        6.0
+    """
+    return phase.dose / RBE[phase.radiation] if phase.biological else phase.dose
+
+
 def bed(treatment: Treatment, alpha_beta: float = ALPHA_BETA) -> float:
     """Compute the biologically effective dose (BED) of a course.
 

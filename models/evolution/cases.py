@@ -9,7 +9,8 @@ from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import DoseMap, Sequence
 from flame.core.treatment import Treatment, courses
-from flame.models.clinical.radiobiology import RBE, weighted_dose
+from flame.models.clinical.radiobiology import physical_dose, weighted_dose
+from flame.models.evolution.counterfactual import last_day
 from flame.models.evolution.model import EvolutionCase
 
 SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
@@ -55,7 +56,8 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
     baseline, tumour = before[-1]
     first, *again = courses(patient.treatment)
     until = again[0].phases[0].start_day if again else math.inf
-    planned = next((t for t in (baseline, *patient.timepoints) if t.dose), None)
+    end = last_day(first)  # a dose of a later day is that of a re-irradiation
+    planned = next((t for t in (baseline, *patient.timepoints) if t.dose and t.day <= end), None)
     if planned is None or planned.dose is None:
         raise BadInput(f"{name} has no dose; add the RT Dose of the plan to the DICOM folder")
     dose = planned.dose
@@ -87,8 +89,7 @@ def _phase_doses(planned: Timepoint, course: Treatment) -> Volume | None:
     if len(doses) != len(course.phases):
         return None
     weighted = [
-        d.voxels * (1 if d.biological else np.float32(weighted_dose(p) / p.dose))
-        for d, p in zip(doses, course.phases, strict=True)
+        d.voxels * _weight(d, Treatment((p,))) for d, p in zip(doses, course.phases, strict=True)
     ]
     return np.stack(weighted)
 
@@ -106,5 +107,4 @@ def _weight(dose: DoseMap, treatment: Treatment) -> np.float32:
     if dose.biological:
         return np.float32(1)
     phases = treatment.phases
-    physical = (p.dose / RBE[p.radiation] if p.biological else p.dose for p in phases)
-    return np.float32(sum(map(weighted_dose, phases)) / sum(physical))
+    return np.float32(sum(map(weighted_dose, phases)) / sum(map(physical_dose, phases)))

@@ -438,7 +438,7 @@ class Hybrid(LearnedEvolution):
             Input for each day.
         """
         dose = np.full_like(case.dose, REFERENCE.phases[0].dose)
-        reference = replace(case, treatment=REFERENCE, dose=dose)
+        reference = replace(case, treatment=REFERENCE, dose=dose, phase_doses=None)
         weights, sets = self.mechanistic.likely_sets(case)
         reference_densities = self.mechanistic.densities(reference, sets, days)
         densities = self.mechanistic.densities(case, sets, days)

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import contourpy
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, gaussian_filter, generate_binary_structure, label
+from scipy.ndimage import (
+    binary_dilation,
+    binary_opening,
+    gaussian_filter,
+    generate_binary_structure,
+    label,
+)
 from scipy.spatial import ConvexHull, QhullError
 from scipy.spatial.distance import cdist
 
@@ -141,6 +147,8 @@ def diameters(part: NDArray[np.bool_], spacing: NDArray[np.float64]) -> tuple[fl
 
 def _outline(part: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return points (n, 2) of the smoothed outline in pixels; none if it is too thin."""
+    if not binary_opening(part, np.ones((2, 2))).any():
+        return np.empty((0, 2))
     margin = 3
     image = gaussian_filter(np.pad(part.astype(float), margin), _SMOOTHING)
     lines = contourpy.contour_generator(z=image.T).lines(0.5)

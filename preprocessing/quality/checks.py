@@ -16,6 +16,8 @@ from flame.preprocessing.stages.stage import reference, shared_sequence
 
 BRAIN_ML = (900.0, 2000.0)
 """Range of plausible brain volumes of an adult in ml; outside it the day fails."""
+MIN_ON_GRID = 0.97
+"""Smallest share of the brain on the final grid; below it the day fails."""
 MIN_OVERLAP = 0.85
 """Smallest Dice of the registered brain with the template's; below it the day fails."""
 MIN_ALIGNMENT = 1.5
@@ -203,6 +205,29 @@ def _days_alignment(
     return replace(
         check, verdict="fail" if value < LEAST_DAYS_ALIGNMENT else "review", reason=reason
     )
+
+
+def grid_checks(before: Timepoint, after: Timepoint) -> list[Check]:
+    """Check that the brain lies on the final grid, which is that of the template.
+
+    Args:
+        before: day with a brain mask, before resampling.
+        after: the day on the final grid.
+
+    Returns:
+        Check brain_on_grid, the share of the brain's volume that is left.
+    """
+    assert before.brain is not None
+    assert after.brain is not None
+    share = after.brain.volume / max(before.brain.volume, 1e-9)
+    check = Check("brain_on_grid", round(share, 4), "pass")
+    if share < MIN_ON_GRID:
+        reason = (
+            f"only {share:.0%} of the brain lie on the grid of the template: use a template with "
+            "a larger field of view"
+        )
+        check = replace(check, verdict="fail", reason=reason)
+    return [check]
 
 
 def final_checks(timepoint: Timepoint, template: Template) -> list[Check]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from flame.core.imaging import LabelMap
 from flame.io.dicom.dose import PlanDose
-from flame.preprocessing.stages.interpolation import resample
+from flame.preprocessing.stages.interpolation import resample, resample_labels
 
 LEVELS_GY = (10, 20, 30, 40, 50, 60)
 """Doses in Gy for which the share of the volume that gets at least so much is told."""
@@ -59,10 +59,12 @@ def dose_volume(region: str, masks: list[LabelMap], doses: list[PlanDose]) -> Do
     Reference:
         ICRU Report 83 (2010), doi:10.1093/jicru/10.1.Report83 (D98, D50 and D2).
     """
-    values = [_values(mask, doses) for mask in masks] if doses else []
+    if not doses:
+        return None
+    values = [_values(m, masks[:i], doses) for i, m in enumerate(masks)]
     sizes = [
         np.full(len(v), abs(float(np.linalg.det(m.affine[:3, :3]))) / 1000)
-        for v, m in zip(values, masks, strict=False)
+        for v, m in zip(values, masks, strict=True)
     ]
     if not sum(map(len, values)):
         return None
@@ -81,9 +83,15 @@ def dose_volume(region: str, masks: list[LabelMap], doses: list[PlanDose]) -> Do
     return DoseVolume(region, total, at(0.98), at(0.95), at(0.50), at(0.02), mean, above)
 
 
-def _values(mask: LabelMap, doses: list[PlanDose]) -> NDArray[np.float64]:
-    """Return the dose in Gy at each voxel of a mask; 0 beyond the grids of the doses."""
+def _values(mask: LabelMap, counted: list[LabelMap], doses: list[PlanDose]) -> NDArray[np.float64]:
+    """Return the dose in Gy at each voxel of a mask that is in none of the parts counted before.
+
+    It is 0 beyond the grids of the doses.
+    """
     total = np.zeros(mask.voxels.shape, np.float32)
-    for part in doses:
-        total += resample(part.dose.voxels, part.dose.affine, mask.affine, mask.voxels.shape)
-    return np.asarray(total[mask.voxels > 0], float)
+    for dose in (part.dose for part in doses):
+        total += resample(dose.voxels, dose.affine, mask.affine, mask.voxels.shape)
+    inside = mask.voxels > 0
+    for part in counted:
+        inside &= resample_labels(part, mask.affine, mask.voxels.shape).voxels == 0
+    return np.asarray(total[inside], float)

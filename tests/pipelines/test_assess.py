@@ -176,6 +176,10 @@ def test_without_progression_before_it_a_reirradiation_ends_the_follow_up(tmp_pa
     )
     found = assess.run(made, "rano-2.0-volume").progressions["p"]
     assert (found.days, found.progressed) == (200, False)
+    table = pd.DataFrame({"participant_id": ["sub-p"], "survival_days": [900], "died": [1]})
+    table.to_csv(made / "participants.tsv", sep="\t", index=False)
+    found = assess.run(made, "rano-2.0-volume").progressions["p"]
+    assert (found.days, found.progressed) == (200, False)  # nobody looked between 200 and 900
 
 
 @pytest.mark.parametrize(

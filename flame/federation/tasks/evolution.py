@@ -68,9 +68,13 @@ def case_of(patient: Patient, centre: str) -> EvolutionCase:
     """
     drawn = next((t for t in patient.timepoints if t.tumour is not None), None)
     affine = np.eye(4) if drawn is None or drawn.tumour is None else drawn.tumour.affine
-    to_template = None if drawn is None else drawn.to_template
-    grid = affine if to_template is None else to_template @ affine
-    return evolution_case(patient, *tissues(grid, SHAPE), centre)
+    to_template = np.eye(4) if drawn is None else drawn.to_template
+    if to_template is None:
+        raise BadInput(
+            f"centre {centre}: patient {patient.pseudonym} has no transform to the template; run "
+            "flame preprocess again"
+        )
+    return evolution_case(patient, *tissues(to_template @ affine, SHAPE), centre)
 
 
 @TASKS.register("evolution")

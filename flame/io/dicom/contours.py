@@ -83,10 +83,10 @@ def filled(contours: list[Contour]) -> Stack | None:
         contours: contours of the region, at least one.
 
     Returns:
-        The filled region; None if all contours lie in one plane.
+        The filled region; None if no two planes with contours are near each other.
     """
     levels = _levels(contours)
-    if len(levels) < 2:
+    if not (np.diff(levels) <= _LARGEST_GAP_MM).any():
         return None
     corners = np.vstack([c.points for c in contours])
     pixel = float(np.clip(np.ptp(corners, axis=0).max() / _PIXELS, 0.2, 1.0))
@@ -111,13 +111,16 @@ def _levels(contours: list[Contour]) -> NDArray[np.float64]:
 def _heights(levels: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """Return the heights of the planes of the mask, and their distance."""
     gaps = np.diff(levels)
-    step = float(gaps.min())
+    near = gaps[gaps <= _LARGEST_GAP_MM]
+    step = float(near.min())
     if np.abs(gaps / step - np.rint(gaps / step)).max() <= _UNEVEN:
         count = round(float(levels[-1] - levels[0]) / step)
         step = float(levels[-1] - levels[0]) / count
         return levels[0] + step * np.arange(count + 1), step
     step = min(step, _FINE_MM)
-    low, high = levels[0] - gaps[0] / 2, levels[-1] + gaps[-1] / 2
+    thickness = float(np.median(near))
+    first, last = (g if g <= _LARGEST_GAP_MM else thickness for g in (gaps[0], gaps[-1]))
+    low, high = levels[0] - first / 2, levels[-1] + last / 2
     return np.arange(low + step / 2, high, step), step
 
 
@@ -130,11 +133,14 @@ def _at(height: float, levels: NDArray[np.float64], planes: list[Mask], step: fl
         return planes[nearest]
     if len(pair) == 2:
         gap = float(levels[above] - levels[above - 1])
-        if gap <= max(_LARGEST_GAP_MM, 3 * step) * 1.01:
+        if gap <= _LARGEST_GAP_MM:
             share = (height - float(levels[above - 1])) / gap
             return _between(planes[above - 1], planes[above], share)
-    gaps = np.diff(levels)[max(0, nearest - 1) : nearest + 1]
-    inside = abs(levels[nearest] - height) <= float(gaps.min()) / 2
+    gaps = np.diff(levels)
+    thickness = float(np.median(gaps[gaps <= _LARGEST_GAP_MM]))  # of a plane without neighbours
+    beside = gaps[max(0, nearest - 1) : nearest + 1]
+    own = float(beside.min()) if beside.min() <= _LARGEST_GAP_MM else thickness
+    inside = abs(levels[nearest] - height) <= own / 2 + 1e-6
     return planes[nearest] if inside else np.zeros_like(planes[nearest])
 
 

@@ -72,6 +72,12 @@ def read_doses(paths: list[Path], plans: Mapping[str, GivenDose] | None = None) 
     found = []
     for path, header in _whole_course(doses, plans):
         known = plans.get(_plan(header), GivenDose(frozenset()))
+        if known.share is None:
+            raise UnreadableImage(
+                path,
+                "the fraction groups of its plan were given in different shares, which the dose of "
+                "the plan does not tell apart",
+            )
         dose = _read(path, header)
         weighted = _biological(header)
         scaled = DoseMap(dose.voxels * np.float32(known.share), dose.affine, weighted is True)
@@ -182,20 +188,16 @@ def _sum_over_plans(
     sums: list[tuple[Path, Dataset]], given: Mapping[str, GivenDose]
 ) -> tuple[Path, Dataset]:
     """Return the only sum over plans; it must be that of the plans that were given, as planned."""
-    fitting = [
-        part
-        for part in sums
-        if not given or set(_plans(part[1])) in (set(), given.keys() & set(_plans(part[1])))
-    ]
+    fitting = [p for p in sums if not given or set(_plans(p[1])) in (set(), set(given))]
     if len(fitting) > 1:
         raise UnreadableImage(
             fitting[1][0], "two RT Doses have DoseSummationType (3004,000A) MULTI_PLAN; keep one"
         )
     if not fitting:
         raise UnreadableImage(
-            sums[0][0], "a sum over plans (MULTI_PLAN) that holds a plan which was not given"
+            sums[0][0], "a sum over plans (MULTI_PLAN) that is not that of the plans given"
         )
-    if any(abs(g.share - 1) > 1e-3 for g in given.values()):
+    if any(g.share is None or abs(g.share - 1) > 1e-3 for g in given.values()):
         raise UnreadableImage(
             sums[0][0], "a sum over plans, of which not all fractions were given; add their doses"
         )
@@ -207,6 +209,8 @@ def _of_plan(
 ) -> list[tuple[Path, Dataset]]:
     """Return the PLAN dose of one plan, or its BEAM doses, which must cover the planned beams."""
     parts = kinds.get("PLAN") or kinds["BEAM"]
+    if "PLAN" not in kinds and planned:
+        parts = [part for part in parts if _beam(part[1]) in planned] or parts
     beams = [_beam(header) for _, header in parts]
     if "PLAN" not in kinds and planned is None:
         raise UnreadableImage(

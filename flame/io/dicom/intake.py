@@ -105,10 +105,11 @@ class ImportReport:
             BadInput: a plan cannot be read.
         """
 
-        def date_of(header: Dataset) -> date | None:
-            return self.dates.get(study_uid(header)) or plan_date(header)
+        return read_radiotherapy(self.radiotherapy.get(patient_id, []), self.date_of_plan)
 
-        return read_radiotherapy(self.radiotherapy.get(patient_id, []), date_of)
+    def date_of_plan(self, header: Dataset) -> date | None:
+        """Return the date of a plan: that which a person named for its study, or its own."""
+        return self.dates.get(study_uid(header)) or plan_date(header)
 
 
 def inspect_folder(
@@ -158,7 +159,7 @@ def inspect_folder(
             slices[_patient_id(instance.header)].append(instance)
         elif modality != "MR":
             others[_patient_id(instance.header), modality] += 1
-    cts = {patient: planning_cts(each) for patient, each in slices.items()}
+    cts = {patient: planning_cts(each, named) for patient, each in slices.items()}
     return ImportReport(
         folder, tuple(reports), dict(radiotherapy), tuple(unreadable), dict(others), named, cts
     )

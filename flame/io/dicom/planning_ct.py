@@ -1,13 +1,14 @@
 """Finds the CT series of a patient, on which radiotherapy is planned, and reads them in HU."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.io.dicom.dates import first_date
+from flame.io.dicom.dates import first_date, study_uid
 from flame.io.dicom.geometry import Geometry, check_geometry
 from flame.io.dicom.instances import Instance, numbers, words
 from flame.io.dicom.pixels import read_voxels
@@ -18,7 +19,7 @@ CT = "1.2.840.10008.5.1.4.1.1.2"
 """SOPClassUID of CT Image Storage."""
 _AIR_HU = -1024.0
 """Lowest value in HU; scanners write lower ones outside their field of view."""
-_NO_VOLUME = {"LOCALIZER", "SCOUT", "MIP", "MPR", "DERIVED_DOSE"}
+_NO_VOLUME = {"LOCALIZER", "SCOUT", "MIP"}
 """Values of ImageType (0008,0008) of images that are no volume of the patient."""
 _HEAD_MM = 80.0
 """Shortest extent in mm of slices with equal steps that can show a head."""
@@ -55,7 +56,9 @@ def is_ct(instance: Instance) -> bool:
     return str(instance.header.get("SOPClassUID")) == CT
 
 
-def planning_cts(instances: list[Instance]) -> list[PlanningCt]:
+def planning_cts(
+    instances: list[Instance], named: Mapping[str, date] | None = None
+) -> list[PlanningCt]:
     """Find the CT series among the instances of a patient.
 
     Where the step between slices changes, as from head to neck, the longest part with equal steps
@@ -63,17 +66,18 @@ def planning_cts(instances: list[Instance]) -> list[PlanningCt]:
 
     Args:
         instances: instances of one patient; those of other modalities are ignored.
+        named: day by StudyInstanceUID that a person named; None: those of the headers.
 
     Returns:
         One entry per series, accepted or refused, those with most slices first. Overviews and
-        reformats are left out.
+        projections are left out.
     """
     groups: dict[tuple[str, str], list[Instance]] = defaultdict(list)
     for instance in instances:
         if is_ct(instance) and not words(instance.header, "ImageType") & _NO_VOLUME:
             key = (str(instance.header.get("SeriesInstanceUID")), _frame(instance))
             groups[key].append(instance)
-    found = [_planning_ct(group) for group in groups.values()]
+    found = [_planning_ct(group, named or {}) for group in groups.values()]
     return sorted(found, key=lambda c: (-_slices(c), c.series))
 
 
@@ -100,10 +104,11 @@ def _slices(ct: PlanningCt) -> int:
     return len(ct.geometry.slices) if ct.geometry else 0
 
 
-def _planning_ct(instances: list[Instance]) -> PlanningCt:
+def _planning_ct(instances: list[Instance], named: Mapping[str, date]) -> PlanningCt:
     unique = list({i.key: i for i in instances}.values())
     header = unique[0].header
     day = first_date(header, "AcquisitionDate", "SeriesDate", "StudyDate")
+    day = named.get(study_uid(header), day)
     ct = PlanningCt(_frame(unique[0]), str(header.get("SeriesInstanceUID")), day, None)
     if len({str(i.header.get("RescaleType") or "HU").strip() for i in unique} - {"HU", "US"}):
         return replace(ct, refused="RescaleType (0028,1054) is not HU; export the original CT")

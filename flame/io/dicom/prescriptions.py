@@ -65,6 +65,28 @@ def treatment_beams(header: Dataset) -> list[Dataset]:
     return [b for b in beams if b.get("TreatmentDeliveryType", "TREATMENT") == "TREATMENT"]
 
 
+def metersets(header: Dataset) -> dict[int, dict[str, float]]:
+    """Read the monitor units of the treatment beams of a plan.
+
+    Args:
+        header: header of the plan.
+
+    Returns:
+        BeamMeterset (300A,0086) by beam number, by fraction group number; beams without one are
+        left out.
+    """
+    treat = {str(b.get("BeamNumber", "")) for b in treatment_beams(header)}
+    found: dict[int, dict[str, float]] = {}
+    for number, group in enumerate(header.get("FractionGroupSequence") or [], 1):
+        beams = {
+            str(b.get("ReferencedBeamNumber", "")): float(b.get("BeamMeterset") or 0)
+            for b in group.get("ReferencedBeamSequence") or []
+        }
+        key = int(group.get("FractionGroupNumber") or number)
+        found[key] = {n: units for n, units in beams.items() if units > 0 and n in treat}
+    return found
+
+
 def _group(plan: Instance, group: Dataset, number: int, groups: int) -> PlannedGroup:
     radiation = _radiation(plan)
     fractions = int(group.get("NumberOfFractionsPlanned") or 0)

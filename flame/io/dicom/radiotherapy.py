@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.io.dicom.dates import first_date
 from flame.io.dicom.instances import Instance
-from flame.io.dicom.plan_versions import DateOf, given_plans
+from flame.io.dicom.plan_versions import DateOf, given_plans, is_plan
 from flame.io.dicom.prescriptions import treatment_beams
 
 
@@ -19,12 +19,14 @@ class GivenDose:
 
     Args:
         beams: BeamNumber (300A,00C0) of its treatment beams.
-        share: share of its planned fractions that was given.
-        phases: indices of its phases in the treatment, and the share of its dose that each has.
+        share: share of its planned fractions that was given; None: its fraction groups were given
+            in different shares, so that its dose tells nothing.
+        phases: indices of its phases in the treatment, and the share of its dose that each has;
+            empty: several groups, whose beams differ.
     """
 
     beams: frozenset[str]
-    share: float = 1.0
+    share: float | None = 1.0
     phases: Mapping[int, float] = field(default_factory=dict)
 
 
@@ -37,12 +39,16 @@ class Radiotherapy:
         plans: what belongs to the dose of each plan, by SOPInstanceUID.
         start: first day of radiotherapy; None: unknown.
         notes: what was left out, and whether fractions are planned or recorded.
+        first_phases: index of the first phase of each plan, by SOPInstanceUID.
+        known: whether there are plans at all, so that a dose must be that of one that was given.
     """
 
     treatment: Treatment | None = None
     plans: Mapping[str, GivenDose] = field(default_factory=dict)
     start: date | None = None
     notes: tuple[str, ...] = ()
+    first_phases: Mapping[str, int] = field(default_factory=dict)
+    known: bool = False
 
 
 def frames_of(item: Instance) -> list[str]:
@@ -52,15 +58,16 @@ def frames_of(item: Instance) -> list[str]:
         item: RT Dose, RT Structure Set or SEG.
 
     Returns:
-        FrameOfReferenceUIDs (0020,0052): those of its regions first, as the object's own one may be
+        FrameOfReferenceUIDs (0020,0052): those of its regions, or else its own one, which may be
         that of the study.
     """
     header = item.header
     regions = header.get("StructureSetROISequence") or []
     frames = [str(r.get("ReferencedFrameOfReferenceUID") or "") for r in regions]
-    for referenced in header.get("ReferencedFrameOfReferenceSequence") or []:
-        frames.append(str(referenced.get("FrameOfReferenceUID") or ""))
-    frames.append(str(header.get("FrameOfReferenceUID") or ""))
+    if not any(frames):
+        for referenced in header.get("ReferencedFrameOfReferenceSequence") or []:
+            frames.append(str(referenced.get("FrameOfReferenceUID") or ""))
+        frames.append(str(header.get("FrameOfReferenceUID") or ""))
     return [f for f in dict.fromkeys(frames) if f]
 
 
@@ -96,27 +103,30 @@ def read_radiotherapy(instances: list[Instance], date_of: DateOf = plan_date) ->
     start = next((g.start for g in given if g.start), None)
     phases: list[Phase] = []
     plans = {}
+    numbers = {}
     for plan in given:
-        day = (plan.start - start).days if plan.start and start else 0
-        shares: dict[int, float] = {}
-        total = sum(g.dose * n / g.fractions for g, n in zip(plan.groups, plan.given, strict=True))
-        for group, fractions in zip(plan.groups, plan.given, strict=True):
+        own = []
+        for number, (group, fractions) in enumerate(zip(plan.groups, plan.given, strict=True)):
             if not fractions:
                 continue
-            dose = group.dose * fractions / group.fractions
-            shares[len(phases)] = dose / total
-            ion = group.radiation is not Radiation.PHOTON
-            phases.append(
+            first = plan.starts[number] if plan.starts else plan.start
+            own.append(
                 Phase(
                     group.radiation,
-                    dose,
+                    group.dose * fractions / group.fractions,
                     fractions,
-                    day,
-                    biological=ion,
+                    (first - start).days if first and start else 0,
+                    biological=group.radiation is not Radiation.PHOTON,
                     planned=group.fractions if plan.recorded else None,
                 )
             )
         beams = frozenset(str(b.get("BeamNumber", "")) for b in treatment_beams(plan.plan.header))
-        plans[plan.uid] = GivenDose(beams, total / plan.dose, shares)
+        shares = {n / g.fractions for n, g in zip(plan.given, plan.groups, strict=True)}
+        share = shares.pop() if len(shares) == 1 else None
+        one = {len(phases): 1.0} if len(plan.groups) == 1 else {}
+        plans[plan.uid] = GivenDose(beams, share, one)
+        numbers[plan.uid] = len(phases)
+        phases += own
     treatment = Treatment(tuple(phases)) if phases else None
-    return Radiotherapy(treatment, plans, start, tuple(notes))
+    known = any(map(is_plan, instances))
+    return Radiotherapy(treatment, plans, start, tuple(notes), numbers, known)

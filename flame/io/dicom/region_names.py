@@ -20,34 +20,38 @@ PTV = "PTV"
 """Planning target volume."""
 TARGETS = (CORE, WHOLE, CTV, PTV)
 """Regions that are irradiated; the gross tumour volume is the core of the tumour."""
-_LEFT = "(l|left|g|gauche|li)"
-_RIGHT = "(r|right|d|droit|re)"
-_NERVE = r"(optic ?(nrv|nerve|n)|n(erf)?(\.)? ?opt(ique|ic)?(us)?|no)"
+_LEFT = "(l|lt|left|g|gauche|li|links)"
+_RIGHT = "(r|rt|right|d|droit|re|rechts)"
+_NERVE = r"(optic ?(nrv|nerve|n)|n(erf)?(\.)? ?opt(ique|ic|icus)?|no|on|sehnerv|nervus opticus)"
 _HIPPOCAMPUS = "hippocamp(us|e|i)?"
+_BRAIN = "(brain|cerveau|encephale|(ge)?hirn)"
 _PATTERNS = {
     CORE: r"i?gtv[pn]?",
     CTV: r"ctv[pn]?",
     PTV: r"ptv[pn]?",
     "Brainstem": r"brain ?stem|tronc( cerebral)?|hirnstamm|tc",
-    "OpticChiasm": r"(optic ?)?chiasma?( optique)?|chiasm optic",
-    "OpticNrvL": f"{_NERVE} ?{_LEFT}",
-    "OpticNrvR": f"{_NERVE} ?{_RIGHT}",
-    "HippocampusL": f"{_HIPPOCAMPUS} ?{_LEFT}",
-    "HippocampusR": f"{_HIPPOCAMPUS} ?{_RIGHT}",
-    "NormalBrain": r"(brain|cerveau|encephale) ?(-|minus|moins|sub) ?(gtv|ctv|ptv)s?\w*|"
-    "normal brain|cerveau sain",
-    "Brain": r"brain|whole brain|cerveau|encephale|gehirn",
+    "OpticChiasm": r"(optic ?)?chiasm[ae]?( (optique|opticum|optic))?",
+    "OpticNrvL": f"{_NERVE} ?{_LEFT}|{_LEFT} {_NERVE}",
+    "OpticNrvR": f"{_NERVE} ?{_RIGHT}|{_RIGHT} {_NERVE}",
+    "HippocampusL": f"{_HIPPOCAMPUS} ?{_LEFT}|{_LEFT} {_HIPPOCAMPUS}",
+    "HippocampusR": f"{_HIPPOCAMPUS} ?{_RIGHT}|{_RIGHT} {_HIPPOCAMPUS}",
+    "NormalBrain": rf"{_BRAIN} ?(-|minus|moins|sub|ohne|sans) ?(gtv|ctv|ptv)s?\w*|"
+    "normal brain|cerveau sain|normales hirn",
+    "Brain": f"(whole )?{_BRAIN}",
 }
 """Patterns of names in small letters without accents; TG-263, common English, French and German.
 
 The pattern of a target is the beginning of a name, those of organs are the whole name."""
 _NO_TARGET = re.compile(
-    r"[+~&]|-|\b(ring|anneau|shell|old|ancien\w*|opti?m?\w*|avoid|moins|minus|sub|exp\w*|"
-    r"marg\w*|tmp|temp|test|copie?s?|copy|not|eval\w*|dvh|iso\w*|prv|help\w*|aide|cm|mm|\d+ ?[cm]m|"
-    r"pre ?rt|post ?op|preop|ex|bis|crop\w*|dos\w*)\b"
+    r"[+~&]|-\s*0\d|-\s*(?!(?:t[12]|p|n|i|gado|flair|post|high|low|boost|gy)\b|\d)[a-z]|"
+    r"\b(ring|anneau|shell|schale|saum|old\d*|ancien\w*|alt|vorher|backup|opti?m?\w*|avoid|moins|"
+    r"minus|ohne|sub|hors|sans|exp\w*|marg\w*|tmp|temp|test|copie?s?|copy|kopie|not|eval\w*|dvh|"
+    r"iso\w*|prv|help\w*|hilf\w*|aide|overlap|cm|mm|\d+ ?[cm]m|pre ?rt|pre ?op|ex|bis|crop\w*|"
+    r"dos\w*)\b"
 )
-"""Words and signs of structures that are made from a target but are none."""
-_OEDEMA = re.compile(r"flair|oedem\w*|edem\w*|\bt2\b")
+"""Words and signs of structures that are made from a target but are none; TG-263 writes a crop of 3
+mm as -03."""
+_OEDEMA = re.compile(r"flair|o?edem\w*|odem\w*|\bt2w?\b")
 """Words of a gross tumour volume that includes the oedema."""
 NONE = "none"
 """Cell of a table of names that leaves a structure out."""
@@ -102,6 +106,8 @@ def read_roi_names(path: Path | None) -> dict[str, str]:
     choices = {r.lower(): r for r in (*REGIONS, NONE)} | {"gtv": CORE}
     for index, row in read_table(path, ("name", "region")).fillna("").iterrows():
         where = line_of(path, index)
+        if not str(row["name"]).strip():
+            raise BadInput(f"{where}: the name is empty, or a word for a missing value such as NA")
         text = " ".join(plain(str(row["name"])).replace("^", " ").split())
         region = str(row["region"]).strip()
         if text in names:

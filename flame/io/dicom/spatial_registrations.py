@@ -1,11 +1,11 @@
-"""Reads Spatial Registration objects, and finds the way from one frame of reference to another.
+"""Reads Spatial Registration objects, and finds the frames of reference that they lead to.
 
 Reference:
     DICOM PS3.3, C.20.2.1.1 (Frame of Reference Transformation Matrix).
 """
 
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,24 +87,22 @@ def read_links(instances: Iterable[Instance]) -> tuple[list[FrameLink], list[str
     return list(links.values()), notes
 
 
-def way(links: Iterable[FrameLink], source: str, targets: Collection[str]) -> FrameLink | None:
-    """Find the shortest chain of links from a frame of reference to one of several others.
-
-    Links are followed in both directions.
+def reachable(links: Iterable[FrameLink], source: str) -> dict[str, Matrix]:
+    """Find all frames of reference that chains of links lead to, in both directions.
 
     Args:
         links: links of the patient.
         source: FrameOfReferenceUID to start from.
-        targets: FrameOfReferenceUIDs that may be reached.
 
     Returns:
-        One link that stands for the chain; None if there is none.
+        RAS+ matrix (4, 4) in mm from the source to each frame, by FrameOfReferenceUID; of the
+        shortest chain, nearest frames first. The source itself is left out.
 
     Example:
         >>> shift = np.eye(4)
         >>> shift[0, 3] = 5.0
         >>> chain = [FrameLink("b", "a", shift), FrameLink("b", "c", shift)]
-        >>> way(chain, "a", {"c"}).matrix[0, 3]  # back by 5 mm, and forth
+        >>> reachable(chain, "a")["c"][0, 3]  # back by 5 mm, and forth
         np.float64(0.0)
     """
     both = [x for link in links for x in (link, link.back)]
@@ -112,13 +110,12 @@ def way(links: Iterable[FrameLink], source: str, targets: Collection[str]) -> Fr
     waiting = deque([source])
     while waiting:
         frame = waiting.popleft()
-        if frame in targets:
-            return FrameLink(source, frame, reached[frame])
         for link in both:
             if link.source == frame and link.target not in reached:
                 reached[link.target] = link.matrix @ reached[frame]
                 waiting.append(link.target)
-    return None
+    del reached[source]
+    return reached
 
 
 def _made(instance: Instance) -> tuple[str, str, str]:
@@ -136,12 +133,20 @@ def _links(header: Dataset) -> list[FrameLink]:
     links = []
     for item in header.get("RegistrationSequence") or []:
         source = str(item.get("FrameOfReferenceUID") or "")
-        if not source or source == target:
+        if source == target:
             continue
+        if not source:
+            raise ValueError("an item names no FrameOfReferenceUID (0020,0052); export it again")
+        steps = [
+            step
+            for registration in item.get("MatrixRegistrationSequence") or []
+            for step in registration.get("MatrixSequence") or []
+        ]
+        if not steps:
+            raise ValueError("it has no matrix (MatrixRegistrationSequence); export it again")
         matrix = np.eye(4)
-        for registration in item.get("MatrixRegistrationSequence") or []:
-            for step in registration.get("MatrixSequence") or []:
-                matrix = _matrix(step) @ matrix
+        for step in steps:
+            matrix = _matrix(step) @ matrix
         links.append(FrameLink(source, target, LPS_TO_RAS @ matrix @ LPS_TO_RAS))
     if not target:
         raise ValueError("FrameOfReferenceUID (0020,0052) is missing; export it again")
@@ -153,7 +158,7 @@ def _matrix(step: Dataset) -> Matrix:
     values = np.array(numbers(step, "FrameOfReferenceTransformationMatrix"))
     kind = str(step.get("FrameOfReferenceTransformationMatrixType", "RIGID"))
     if kind not in _KINDS:
-        raise ValueError(f"its matrix type '{kind}' is unknown; export a rigid one")
+        raise ValueError("its matrix type is unknown; export a rigid one")
     if values.size != 16 or not np.isfinite(values).all():
         raise ValueError("its matrix does not have 16 numbers; export it again")
     matrix = values.reshape(4, 4)

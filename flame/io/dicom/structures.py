@@ -36,7 +36,12 @@ def regions(header: Dataset) -> list[tuple[int, str]]:
         ROINumber (3006,0022), -1 if it is missing, and ROIName (3006,0026) of each region.
     """
     items = header.get("StructureSetROISequence") or []
-    return [(int(r.get("ROINumber", -1)), str(r.get("ROIName", ""))) for r in items]
+    return [(_number(r), str(r.get("ROIName") or "")) for r in items]
+
+
+def _number(region: Dataset) -> int:
+    value = region.get("ROINumber")
+    return -1 if value is None else int(value)
 
 
 def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
@@ -92,7 +97,7 @@ def _points(path: Path, contour: Dataset) -> Points:
     kind = str(contour.get("ContourGeometricType"))
     if not kind.startswith(("CLOSED_PLANAR", "CLOSEDPLANAR")):
         raise UnreadableImage(
-            path, f"ContourGeometricType (3006,0042) is {kind}: the contours are not closed"
+            path, "ContourGeometricType (3006,0042) is not CLOSED_PLANAR: the contours are open"
         )
     points = np.array(contour.get("ContourData") or [], float)
     if points.size % 3 or not np.isfinite(points).all():
@@ -114,7 +119,9 @@ def _filled(path: Path, contours: list[tuple[Points, bool]]) -> LabelMap:
         flat.append(Contour(points @ basis.T, float(height.mean()), xor))
     stack = filled(flat)
     if stack is None:
-        raise UnreadableImage(path, "the region lies in one plane only and has no volume")
+        raise UnreadableImage(
+            path, "the region lies in one plane, or in planes far apart, and has no volume"
+        )
     affine = np.eye(4)
     affine[:3, 0] = basis[0] * stack.pixel
     affine[:3, 1] = basis[1] * stack.pixel

@@ -1,7 +1,7 @@
 """Reads RT Beams and RT Ion Beams Treatment Records: which fractions of a plan were given."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -47,13 +47,19 @@ def is_record(instance: Instance) -> bool:
     return str(instance.header.get("SOPClassUID")) in RECORDS
 
 
-def given_fractions(instances: Iterable[Instance]) -> dict[tuple[str, int], Given]:
+def given_fractions(
+    instances: Iterable[Instance],
+    planned: Mapping[str, Mapping[int, Mapping[str, float]]] | None = None,
+) -> dict[tuple[str, int], Given]:
     """Count the fractions that the treatment records of a patient show.
 
-    Several records of one fraction, as after an interruption, count once.
+    Several records of one fraction, as after an interruption, count once. Without a number of the
+    fraction, each time that a beam was given on a day is one.
 
     Args:
         instances: instances of one patient; those that are no treatment record are ignored.
+        planned: monitor units by beam, by fraction group, by SOPInstanceUID of the plan; None: only
+            the beams that have a record count.
 
     Returns:
         Fractions by SOPInstanceUID of the plan and fraction group number.
@@ -63,17 +69,32 @@ def given_fractions(instances: Iterable[Instance]) -> dict[tuple[str, int], Give
         lambda: defaultdict(list)
     )
     days: dict[tuple[str, int], list[date]] = defaultdict(list)
-    for header in records.values():
-        key = _plan(header), int(number(header, "ReferencedFractionGroupNumber") or 1)
+    times: Counter[tuple[object, ...]] = Counter()
+    for header in sorted(records.values(), key=_moment):
+        key = plan_of(header), int(number(header, "ReferencedFractionGroupNumber") or 1)
         day = first_date(header, "TreatmentDate", "ContentDate", "StudyDate")
         for beam in _beams(header):
-            fraction = number(beam, "CurrentFractionNumber")
-            fractions[key][day if fraction is None else fraction].append(beam)
+            fraction: object = number(beam, "CurrentFractionNumber") or None
+            if fraction is None:
+                same = (key, day, str(beam.get("ReferencedBeamNumber", "")))
+                fraction = day, times[same]
+                times[same] += 1
+            fractions[key][fraction].append(beam)
             days[key] += [day] if day else []
     return {
-        key: _given([_share(beams) for beams in each.values()], days[key])
+        key: _given(
+            [
+                _share(beams, (planned or {}).get(key[0], {}).get(key[1], {}))
+                for beams in each.values()
+            ],
+            days[key],
+        )
         for key, each in fractions.items()
     }
+
+
+def _moment(header: Dataset) -> tuple[str, str]:
+    return str(header.get("TreatmentDate") or ""), str(header.get("TreatmentTime") or "")
 
 
 def _given(shares: list[float], days: list[date]) -> Given:
@@ -81,7 +102,8 @@ def _given(shares: list[float], days: list[date]) -> Given:
     return Given(whole, min(days, default=None), max(days, default=None), len(shares) - whole)
 
 
-def _plan(header: Dataset) -> str:
+def plan_of(header: Dataset) -> str:
+    """Return the SOPInstanceUID of the plan that a record refers to; empty if it names none."""
     plans = header.get("ReferencedRTPlanSequence") or []
     return str(plans[0].get("ReferencedSOPInstanceUID", "")) if plans else ""
 
@@ -93,12 +115,12 @@ def _beams(header: Dataset) -> list[Dataset]:
         or header.get("TreatmentSessionBeamSequence")
         or []
     )
-    return [b for b in beams if str(b.get("TreatmentDeliveryType", "TREATMENT")) in _TREATED]
+    return [b for b in beams if str(b.get("TreatmentDeliveryType") or "TREATMENT") in _TREATED]
 
 
-def _share(beams: list[Dataset]) -> float:
+def _share(beams: list[Dataset], planned: Mapping[str, float]) -> float:
     """Return the share of a fraction's monitor units that was delivered; 1 if it is not told."""
-    wanted: dict[str, float] = {}
+    wanted = dict(planned)
     delivered = 0.0
     for n, beam in enumerate(beams):
         name = str(beam.get("ReferencedBeamNumber", n))

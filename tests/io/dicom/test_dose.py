@@ -97,7 +97,7 @@ def test_a_sum_over_plans_stands_for_plans_without_a_dose(tmp_path: Path) -> Non
     assert np.array_equal(read_dose([part, whole]).voxels, read_dose([whole]).voxels)
     alone = read_dose([part, whole], plans("1"))  # the plan that was given has its own
     assert np.array_equal(alone.voxels, read_dose([part]).voxels)
-    with pytest.raises(UnreadableImage, match="holds a plan which was not given"):
+    with pytest.raises(UnreadableImage, match="is not that of the plans given"):
         read_dose([whole], plans("1"))
 
 

@@ -110,9 +110,31 @@ def test_boosts_add_up(plans: Plans) -> None:
     assert plans.phases() == [(50.0, 25, 0), (10.0, 5, 35), (18.0, 6, 42)]
 
 
+@pytest.mark.parametrize("day", [0, 28, 34])
+def test_a_boost_that_names_its_predecessor_or_is_approved_early_is_kept(
+    plans: Plans, day: int
+) -> None:
+    plans.add("1", dose=50.0, fractions=25)
+    named = {"ReferencedRTPlanSequence": reference("1.2.1", "PREDECESSOR")} if day != 28 else {}
+    plans.add("2", dose=10.0, fractions=5, day=day, **named)
+    assert [(d, n) for d, n, _ in plans.phases()] == [(50.0, 25), (10.0, 5)]
+
+
+def test_a_reirradiation_that_names_its_predecessor_is_kept(plans: Plans) -> None:
+    before = reference("1.2.1", "PREDECESSOR")
+    plans.add("1").add("2", dose=35.0, fractions=10, day=300, ReferencedRTPlanSequence=before)
+    assert plans.phases() == [(60.0, 30, 0), (35.0, 10, 300)]
+
+
+def test_what_may_be_a_boost_or_a_replan_is_not_guessed(plans: Plans) -> None:
+    plans.add("1", dose=40.0, fractions=15).add("2", dose=26.7, fractions=10, day=7)
+    with pytest.raises(BadInput, match="not known whether both were given"):
+        plans.course()
+
+
 def test_two_equal_halves_are_not_guessed(plans: Plans) -> None:
     plans.add("1", dose=30.0, fractions=15).add("2", dose=30.0, fractions=15)
-    with pytest.raises(BadInput, match="whether both were given; add the RT Treatment Records"):
+    with pytest.raises(BadInput, match="both were given; add the RT Treatment Records"):
         plans.course()
     prior = reference("1.2.1", "PRIOR")
     plans.add("3", dose=30.0, fractions=15, ReferencedRTPlanSequence=prior)
@@ -170,3 +192,76 @@ def test_a_reirradiation_is_a_course_of_its_own(plans: Plans) -> None:
 def test_the_same_prescription_again_after_a_year_is_a_second_course(plans: Plans) -> None:
     plans.add("1").add("2", day=365)
     assert plans.phases() == [(60.0, 30, 0), (60.0, 30, 365)]
+
+
+def test_chains_of_replans_that_name_the_first_plan(plans: Plans) -> None:
+    first = reference("1.2.1", "PREDECESSOR")
+    plans.add("1").add("2", dose=40.0, fractions=20, day=14, ReferencedRTPlanSequence=first)
+    plans.add("3", dose=20.0, fractions=10, day=28, ReferencedRTPlanSequence=first)
+    assert [(d, n) for d, n, _ in plans.phases()] == [(20.0, 10), (20.0, 10), (20.0, 10)]
+
+
+def test_of_three_versions_of_one_day_the_last_counts(plans: Plans) -> None:
+    first = reference("1.2.1", "PREDECESSOR")
+    plans.add("1").add("2", ReferencedRTPlanSequence=first, RTPlanTime="130000")
+    plans.add("3", ReferencedRTPlanSequence=first, RTPlanTime="150000")
+    assert list(plans.course().plans) == ["1.2.3"]
+    assert plans.phases() == [(60.0, 30, 0)]
+
+
+def test_records_of_a_plan_that_is_missing_are_not_ignored(plans: Plans) -> None:
+    plans.add("1")
+    with pytest.raises(BadInput, match="refers to a plan that is not in the folder"):
+        plans.course(*(record(n, n, plan="1.2.9") for n in range(1, 11)))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"dose": 59.4, "fractions": 33},
+        {"radiation": Radiation.PROTON},
+        {"dose": 54.0, "fractions": 30},
+    ],
+)
+def test_plans_that_compete_are_not_added_up(plans: Plans, other: dict) -> None:
+    plans.add("1").add("2", **other)
+    with pytest.raises(BadInput, match="2 plans of one time add up to 1"):
+        plans.course()
+
+
+def test_a_plan_without_approval_does_not_count_beside_an_approved_one(plans: Plans) -> None:
+    plans.add("1", ApprovalStatus="APPROVED").add("2", dose=54.0, fractions=30)
+    assert plans.phases() == [(60.0, 30, 0)]
+
+
+def test_a_plan_for_a_phantom_is_out(plans: Plans) -> None:
+    plans.add("1").add("2", dose=2.0, fractions=1, day=-1, RTPlanGeometry="TREATMENT_DEVICE")
+    assert plans.phases() == [(60.0, 30, 0)]
+
+
+def test_without_dates_the_predecessor_comes_first(plans: Plans) -> None:
+    before = reference("1.2.2", "PREDECESSOR")
+    plans.add("1", dose=40.0, fractions=20, ReferencedRTPlanSequence=before).add("2")
+    for plan in plans.instances:
+        del plan.header.RTPlanDate, plan.header.StudyDate
+    with pytest.raises(BadInput, match="add up to 100 Gy"):  # how many were given is unknown
+        plans.course()
+
+
+def test_an_alternative_named_by_the_earlier_plan_was_not_given(plans: Plans) -> None:
+    other = reference("1.2.2", "ALTERNATIVE")
+    plans.add("1", ReferencedRTPlanSequence=other).add("2", day=1)
+    assert list(plans.course().plans) == ["1.2.1"]
+
+
+def test_a_dose_of_groups_given_in_different_shares_tells_nothing(plans: Plans) -> None:
+    from copy import deepcopy
+
+    plans.add("1", dose=60.0, fractions=25)
+    header = plans.instances[0].header
+    boost = deepcopy(header.FractionGroupSequence[0])
+    boost.FractionGroupNumber, boost.NumberOfFractionsPlanned = 2, 5
+    header.FractionGroupSequence = [header.FractionGroupSequence[0], boost]
+    found = plans.course(*(record(n, n, plan="1.2.1") for n in range(1, 26)))
+    assert [(p.fractions, p.planned) for p in found.treatment.phases] == [(25, 25)]
+    assert found.plans["1.2.1"].share is None

@@ -95,6 +95,19 @@ def test_a_wide_gap_stays_empty(tmp_path: Path) -> None:
     assert found.volume == pytest.approx(np.pi * 15**2 * 18 / 1000, rel=0.01)
 
 
+def test_a_single_plane_far_from_the_others_is_one_slice_thick(tmp_path: Path) -> None:
+    contours = [*(circle(15, z) for z in STACK), circle(10, 80)]
+    found = read_region(write(tmp_path / "s.dcm", contours), 3, FRAME)
+    expected = np.pi * (15**2 * 30 + 10**2 * 3) / 1000
+    assert found.volume == pytest.approx(expected, rel=0.01)
+
+
+def test_planes_far_apart_are_no_volume(tmp_path: Path) -> None:
+    path = write(tmp_path / "s.dcm", [circle(15, 0), circle(15, 60)])
+    with pytest.raises(UnreadableImage, match="planes far apart"):
+        read_region(path, 3, FRAME)
+
+
 def test_contours_that_overlap_are_joined(tmp_path: Path) -> None:
     # Two circles of radius r with centres r apart: their union is 2 pi r² - (2 pi / 3 - sqrt(3) /
     # 2) r².
@@ -161,9 +174,9 @@ def test_contours_on_every_fourth_slice_are_interpolated(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("contours", "kind", "reason"),
     [
-        ([circle(15, 0)], "CLOSED_PLANAR", "one plane only"),
-        ([circle(15, 0), circle(15, 3)], "OPEN_PLANAR", "not closed"),
-        ([circle(15, 0), circle(15, 3)[:2]], "CLOSED_PLANAR", "one plane only"),
+        ([circle(15, 0)], "CLOSED_PLANAR", "lies in one plane"),
+        ([circle(15, 0), circle(15, 3)], "OPEN_PLANAR", "contours are open"),
+        ([circle(15, 0), circle(15, 3)[:2]], "CLOSED_PLANAR", "lies in one plane"),
         ([circle(15, 0)[:2], circle(15, 3)[:2]], "CLOSED_PLANAR", "encloses an area"),
         (
             [

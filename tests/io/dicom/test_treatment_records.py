@@ -71,3 +71,27 @@ def test_ion_records_count_by_plan() -> None:
         ("1.2", 1): 1,
     }
     assert all(map(is_record, records))
+
+
+def test_two_fractions_a_day_are_two() -> None:
+    records = []
+    for day in range(5):
+        for hour in (8, 15):
+            found = record(None, day)
+            found.header.SOPInstanceUID += f".{hour}"
+            found.header.TreatmentTime = f"{hour:02d}0000"
+            records.append(found)
+    assert given_fractions(records)["1.2.9", 1].fractions == 10
+
+
+def test_beams_that_were_not_delivered_count() -> None:
+    """One of three equal beams is a third of a fraction, two are two thirds."""
+    planned = {"1.2.9": {1: {"1": 100.0, "2": 100.0, "3": 100.0}}}
+    third = given_fractions([record(1, 0)], planned)["1.2.9", 1]
+    assert (third.fractions, third.broken_off) == (0, 1)
+    two = [record(1, 0, beam=1), record(1, 0, beam=2)]
+    assert given_fractions(two, planned)["1.2.9", 1].fractions == 1
+
+
+def test_an_empty_delivery_type_is_a_treatment() -> None:
+    assert given_fractions([record(1, 0, kind="")])["1.2.9", 1].fractions == 1

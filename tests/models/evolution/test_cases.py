@@ -144,7 +144,8 @@ def test_each_phase_of_a_course_keeps_its_place() -> None:
         DoseMap(np.full(SHAPE, 50, np.float32), AFFINE, biological=False),
         DoseMap(half, AFFINE, biological=False),
     )
-    course = Treatment((Phase(Radiation.PHOTON, 50.0, 25), Phase(Radiation.PROTON, 10.0, 5, 35)))
+    protons = Phase(Radiation.PROTON, 11.0, 5, 35, biological=True)
+    course = Treatment((Phase(Radiation.PHOTON, 50.0, 25), protons))
     before = replace(day(-8, 14, DOSE), phase_doses=phases)
     case = case_of(replace(PATIENT, timepoints=(before, day(60, 16)), treatment=course))
     assert case.phase_doses is not None
@@ -154,6 +155,14 @@ def test_each_phase_of_a_course_keeps_its_place() -> None:
     assert case.phase_doses[1].max() == pytest.approx(11)  # RBE 1.1
     one = case_of(replace(PATIENT, timepoints=(day(-8, 14, DOSE), day(60, 16))))
     assert one.phase_doses is None
+
+
+def test_the_dose_of_a_reirradiation_is_not_that_of_the_first_course() -> None:
+    again = Treatment((*PROTONS.phases, Phase(Radiation.PHOTON, 35.0, 10, start_day=300)))
+    late = day(290, 20, DoseMap(np.full(SHAPE, 35, np.float32), AFFINE, biological=False))
+    patient = replace(PATIENT, timepoints=(day(-8, 14), day(60, 16), late), treatment=again)
+    with pytest.raises(BadInput, match="no dose"):
+        case_of(patient)
 
 
 def test_a_reirradiation_ends_the_follow_up() -> None:

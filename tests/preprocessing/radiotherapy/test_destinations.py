@@ -141,6 +141,67 @@ def test_a_ct_leads_to_the_nearest_day() -> None:
     assert list(where(destinations(objects, [ct("1.9", 60)], days()))) == ["2020-05-11"]
 
 
+def test_contours_on_a_ct_far_from_any_mri_belong_to_none() -> None:
+    """A new plan on day 40, with MRI on days 0 and 70: its dose may be carried, its tumour not."""
+    objects = [item("RTDOSE", "1.9", "9.1", day=40), item("RTSTRUCT", "1.9", "9.2", day=40)]
+    found = destinations(objects, [ct("1.9", 40)], days())
+    assert where(found) == {"2020-05-11": [("9.1", "T1C", Way.FOUND)]}
+    assert "its CT was made more than 30 days after every MRI" in found.lines["9.2"]
+
+
+def test_of_two_mris_that_a_registration_leads_to_the_date_decides() -> None:
+    """A planning CT fused with the scans of days 0 and 70; contours of day 72."""
+    links = [registration("1.9", "1.1", 1.0), registration("1.9", "1.2", 2.0)]
+    for order in (links, links[::-1]):
+        found = destinations([item("RTSTRUCT", "1.9", "9.1", day=72), *order], [], days())
+        assert list(where(found)) == ["2020-05-11"]
+        assert found.drawn[LATER][0].link.matrix[2, 3] == 2.0
+
+
+def test_the_dose_of_a_plan_that_was_not_given_decides_nothing() -> None:
+    doses = []
+    for name, frame in (("7.1", "1.1"), ("7.2", "1.2")):
+        referenced = Dataset()
+        referenced.ReferencedSOPInstanceUID = name
+        doses.append(item("RTDOSE", frame, f"9{name[1:]}", ReferencedRTPlanSequence=[referenced]))
+    found = destinations(doses, [], days(), {"7.2": 0})
+    assert where(found) == {"2020-05-11": [("9.2", "T1C", Way.SAME)]}
+    assert found.lines["9.1"].startswith("left out: the dose of a plan that was not given")
+    assert not where(destinations(doses, [], days(), {}))  # of no plan it is known
+
+
+def test_a_registration_to_a_later_mri_does_not_take_the_planning_away() -> None:
+    """The scan of day 70 was fused with the planning CT, the scan of day 0 was not."""
+    objects = [
+        item("RTDOSE", "1.9", "9.1", day=3),
+        item("RTSTRUCT", "1.9", "9.2", day=3),
+        registration("1.2", "1.9", 5.0),
+    ]
+    found = where(destinations(objects, [ct("1.9", 1)], days()))
+    assert found == {"2020-03-02": [("9.1", "T1C", Way.FOUND), ("9.2", "T1C", Way.FOUND)]}
+    assert list(where(destinations(objects, [], days()))) == ["2020-05-11"]  # nothing better
+
+
+def test_the_frame_of_the_regions_decides_not_that_of_the_object() -> None:
+    region = Dataset()
+    region.ReferencedFrameOfReferenceUID = "1.9"
+    drawn = item("RTSTRUCT", "1.2", "9.1", day=3, StructureSetROISequence=[region])
+    found = destinations([drawn, registration("1.9", "1.1", 5.0)], [], days())
+    assert where(found) == {"2020-03-02": [("9.1", "T1C", Way.REGISTRATION)]}
+
+
+def test_a_rejected_structure_set_is_left_out() -> None:
+    drawn = item("RTSTRUCT", "1.1", "9.1", ApprovalStatus="REJECTED")
+    assert destinations([drawn], [], days()).lines["9.1"] == "left out: it was rejected"
+
+
+def test_a_day_that_a_person_named_counts() -> None:
+    drawn = item("RTSTRUCT", "1.1", "9.1", day=2, StudyInstanceUID="3.7")
+    named = {"3.7": DAY + timedelta(71)}
+    found = where(destinations([drawn], [], days("1.1", "1.1"), None, named))
+    assert list(found) == ["2020-05-11"]
+
+
 def test_all_doses_of_a_course_belong_to_one_day() -> None:
     """The boost is planned after the second imaging day, in the same frame."""
     plan = [

@@ -52,6 +52,18 @@ def test_doses_are_added_and_nothing_is_beyond_them() -> None:
     assert dose_volume("GTV", [LabelMap(ball * 0, AFFINE)], twice) is None
 
 
+def test_what_lies_in_two_parts_counts_once() -> None:
+    """A cube of 8 ml inside one of 64 ml: 64 ml, not 72."""
+    large, small = np.zeros(SHAPE, np.uint8), np.zeros(SHAPE, np.uint8)
+    large[10:30, 10:30, 10:30] = 1
+    small[15:25, 15:25, 15:25] = 1
+    dose = np.where(small > 0, 60.0, 40.0)
+    for masks in ([large, small], [small, large]):
+        found = dose_volume("PTV", [LabelMap(m, AFFINE) for m in masks], [as_dose(dose)])
+        assert found.ml == pytest.approx(64.0)
+        assert found.above[5] == pytest.approx(8 / 64)
+
+
 @pytest.mark.filterwarnings("ignore:The 'pydicom.pixel_data_handlers'")
 def test_figures_agree_with_dicompyler_core(tmp_path: Path, monkeypatch) -> None:
     """Within 1 % of the prescription, for a smooth dose and a region of 100 ml."""
