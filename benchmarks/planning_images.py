@@ -24,7 +24,6 @@ from result_line import add_quick, print_result_line
 from flame.evaluation.images.forecast_scores import by_patient, evaluate
 from flame.federation.tasks.evolution import case_of
 from flame.io.pseudonym import load_key, pseudonym
-from flame.models.evolution.calibrated import Calibrated
 from flame.models.evolution.mechanistic import Mechanistic
 from flame.models.evolution.model import EvolutionCase
 from flame.pipelines import preprocess, simulate
@@ -77,7 +76,7 @@ def scores(
     names = sorted(cases)
     rows = []
     for fold in (0, 1):
-        model = Calibrated(Mechanistic())
+        model = Mechanistic()
         model.fit([cases[n] for i, n in enumerate(names) if i % 2 != fold])
         for name in names[fold::2]:
             case = (tested or cases)[name]
