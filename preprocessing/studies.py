@@ -60,14 +60,15 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
     """
     studies = []
     sessions: dict[str, int] = {}
-    planned = _planned(report, context.roi_names)
+    patients = dict.fromkeys(e.patient_id for e in report.studies())
+    radiotherapy = {patient_id: _course(report, patient_id) for patient_id in patients}
+    planned = _planned(report, radiotherapy, context.roi_names)
     for examination, series in report.studies().items():
         patient_id, day, number = examination
         subject = pseudonym(context.key, patient_id)
         sessions[subject] = sessions.get(subject, 0) + 1
         session = f"{sessions[subject]:02d}"
-        course = _course(report, patient_id)
-        start, note = _day_zero(report, patient_id, context.clinical, course)
+        start, note = _day_zero(report, patient_id, context.clinical, radiotherapy[patient_id])
         uids = sorted(str(s.series.header.SeriesInstanceUID) for s in series.values())
         series_notes = [r.note for r in series.values() if r.note]
         if number:
@@ -143,15 +144,14 @@ def _mask(folder: Path | None, examination: Examination) -> str:
 
 
 def _planned(
-    report: ImportReport, roi_names: Mapping[str, str]
+    report: ImportReport, radiotherapy: Mapping[str, Radiotherapy], roi_names: Mapping[str, str]
 ) -> dict[Examination, RadiotherapyPlan]:
     """Collect the radiotherapy objects that belong to each imaging day."""
     found = {}
     days = report.studies()
-    for patient_id in dict.fromkeys(e.patient_id for e in days):
+    for patient_id, course in radiotherapy.items():
         objects = report.radiotherapy.get(patient_id, [])
         own = {e: series for e, series in days.items() if e.patient_id == patient_id}
-        course = _course(report, patient_id)
         cts = report.cts.get(patient_id, [])
         numbers = course_numbers(course)
         belongs = destinations(objects, cts, own, numbers, report.dates)

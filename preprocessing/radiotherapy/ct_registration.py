@@ -82,11 +82,15 @@ def register_ct(values: NDArray[np.float32], affine: Matrix, scan: Scan, brain: 
     return there
 
 
+def _points(brain: LabelMap) -> NDArray[np.float64]:
+    """Return every _EVERYth voxel of the brain as homogeneous points (n, 4) of the world in mm."""
+    index = np.argwhere(brain.voxels)[::_EVERY]
+    return np.asarray(np.c_[index, np.ones(len(index))] @ brain.affine.T)
+
+
 def _check_tissue(values: NDArray[np.float32], affine: Matrix, brain: LabelMap) -> None:
     """Raise StageFailed if the brain does not lie where the CT shows one."""
-    index = np.argwhere(brain.voxels)[::_EVERY]
-    world = np.c_[index, np.ones(len(index))] @ brain.affine.T
-    place = (world @ np.linalg.inv(affine).T)[:, :3]
+    place = (_points(brain) @ np.linalg.inv(affine).T)[:, :3]
     shown = ((place > -0.5) & (place < np.array(values.shape) - 0.5)).all(axis=1)
     if shown.mean() < _LEAST_COVERED:
         raise StageFailed(
@@ -113,7 +117,5 @@ def distance(a: Matrix, b: Matrix, brain: LabelMap) -> float:
     Returns:
         Largest distance in mm.
     """
-    index = np.argwhere(brain.voxels)[::_EVERY]
-    world = np.c_[index, np.ones(len(index))] @ brain.affine.T
-    shift = world @ (b @ np.linalg.inv(a) - np.eye(4)).T
+    shift = _points(brain) @ (b @ np.linalg.inv(a) - np.eye(4)).T
     return float(np.linalg.norm(shift[:, :3], axis=1).max(initial=0.0))

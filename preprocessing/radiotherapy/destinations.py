@@ -4,6 +4,7 @@ A day gets its own contours only. The dose belongs to the day on which radiother
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import date
 
@@ -18,6 +19,7 @@ from flame.io.dicom.planning_ct import PlanningCt
 from flame.io.dicom.radiotherapy import frames_of, plan_date
 from flame.io.dicom.series_report import SeriesReport
 from flame.io.dicom.spatial_registrations import FrameLink, reachable, read_links
+from flame.io.dicom.treatment_records import plan_of
 from flame.preprocessing.radiotherapy.plan import Drawn, Link, Way
 
 DRAWN_ON = (Sequence.T1C, Sequence.T1, Sequence.FLAIR, Sequence.T2)
@@ -85,7 +87,7 @@ def destinations(
         modality = str(item.header.get("Modality", ""))
         if modality not in DRAWN:
             continue
-        course = (courses or {}).get(_plan(item), 0) if modality == "RTDOSE" else -1
+        course = (courses or {}).get(plan_of(item.header), 0) if modality == "RTDOSE" else -1
         at_day = finder.on(planning[course]) if course in planning else finder
         unused = _unused(item, courses)
         found = unused or at_day.find(item)
@@ -127,13 +129,9 @@ def _unused(item: Instance, courses: Mapping[str, int] | None) -> str:
     if header.get("Modality") != "RTDOSE" or courses is None:
         return ""
     several = header.get("DoseSummationType") == "MULTI_PLAN"
-    given = bool(courses) if several or not _plan(item) else _plan(item) in courses
+    plan = plan_of(header)
+    given = bool(courses) if several or not plan else plan in courses
     return "" if given else "the dose of a plan that was not given, or of which that is not known"
-
-
-def _plan(item: Instance) -> str:
-    plans = item.header.get("ReferencedRTPlanSequence") or []
-    return str(plans[0].get("ReferencedSOPInstanceUID")) if plans else ""
 
 
 def _made(header: Dataset) -> date | None:
@@ -152,7 +150,6 @@ class _Finder:
         days: Days,
         named: Mapping[str, date],
     ) -> None:
-        self.objects = objects
         self.days = days
         self.cts = cts
         links, self.notes = read_links(objects)
@@ -167,7 +164,9 @@ class _Finder:
 
     def on(self, day: Examination) -> "_Finder":
         """Return a search among the scans of one day."""
-        return _Finder(self.objects, self.cts, {day: self.days[day]}, self.named)
+        narrowed = copy(self)
+        narrowed.days = {day: self.days[day]}
+        return narrowed
 
     def find(self, item: Instance) -> tuple[Examination, str, Link] | str:
         """Return day, frame of reference and link of an object, or why it is left out."""

@@ -22,6 +22,7 @@ from flame.preprocessing.radiotherapy.plan import Drawn, RadiotherapyPlan, Way
 from flame.preprocessing.stages.interpolation import resample, resample_labels
 
 Matrix = NDArray[np.float64]
+Volume = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,11 +119,12 @@ def planned_maps(
         ]
         masks[name] = LabelMap(np.maximum.reduce(parts), target.affine)
     doses = _doses(planned, target, ways, notes)
+    sampled = [resample(d.dose.voxels, d.dose.affine, target.affine, target.shape) for d in doses]
     curves = [dose_volume(_shown(n), [r.mask for r in drawn if r.name == n], doses) for n in masks]
     return PlannedMaps(
         masks,
-        _total(doses, target),
-        _phases(doses, target),
+        _total(doses, sampled, target),
+        _phases(doses, sampled, target),
         tuple(c for c in curves if c),
         tuple(dict.fromkeys(ways.used)),
         tuple(dict.fromkeys(notes)),
@@ -189,19 +191,15 @@ def _doses(
         return []
 
 
-def _sampled(dose: DoseMap, target: Target) -> NDArray[np.float32]:
-    return resample(dose.voxels, dose.affine, target.affine, target.shape)
-
-
-def _total(doses: list[PlanDose], target: Target) -> DoseMap | None:
+def _total(doses: list[PlanDose], sampled: list[Volume], target: Target) -> DoseMap | None:
     if not doses:
         return None
-    total = sum((_sampled(d.dose, target) for d in doses), np.zeros(target.shape, np.float32))
+    total = sum(sampled, np.zeros(target.shape, np.float32))
     biological = any(d.dose.biological for d in doses if not d.neutral)
     return DoseMap(np.asarray(total, np.float32), target.affine, biological)
 
 
-def _phases(doses: list[PlanDose], target: Target) -> tuple[DoseMap, ...]:
+def _phases(doses: list[PlanDose], sampled: list[Volume], target: Target) -> tuple[DoseMap, ...]:
     """Return the dose of each of several phases; nothing where a dose stands for none of them."""
     told = {phase for d in doses for phase in d.phases}
     if len(told) < 2 or not all(d.phases for d in doses):
@@ -209,10 +207,10 @@ def _phases(doses: list[PlanDose], target: Target) -> tuple[DoseMap, ...]:
     maps = []
     for phase in sorted(told):
         voxels = np.zeros(target.shape, np.float32)
-        parts = [d for d in doses if phase in d.phases]
-        for part in parts:
-            voxels += np.float32(part.phases[phase]) * _sampled(part.dose, target)
-        biological = any(d.dose.biological for d in parts)
+        parts = [(d, v) for d, v in zip(doses, sampled, strict=True) if phase in d.phases]
+        for part, values in parts:
+            voxels += np.float32(part.phases[phase]) * values
+        biological = any(d.dose.biological for d, _ in parts)
         maps.append(DoseMap(voxels, target.affine, biological))
     return tuple(maps)
 

@@ -17,6 +17,7 @@ from flame.io.dicom.instances import numbers, read_dataset
 from flame.io.dicom.plan_versions import RT_PLAN
 from flame.io.dicom.radiotherapy import GivenDose
 from flame.io.dicom.stacks import STEP_SPREAD
+from flame.io.dicom.treatment_records import plan_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ def read_doses(paths: list[Path], plans: Mapping[str, GivenDose] | None = None) 
         )
     found = []
     for path, header in _whole_course(doses, plans):
-        known = plans.get(_plan(header), GivenDose(frozenset()))
+        known = plans.get(plan_of(header), GivenDose(frozenset()))
         if known.share is None:
             raise UnreadableImage(
                 path,
@@ -156,7 +157,7 @@ def _whole_course(
     for path, header in doses:
         kind = str(header.get("DoseSummationType", ""))
         if kind in ("PLAN", "BEAM"):
-            plans.setdefault(_plan(header), {}).setdefault(kind, []).append((path, header))
+            plans.setdefault(plan_of(header), {}).setdefault(kind, []).append((path, header))
     sums = [part for part in doses if part[1].get("DoseSummationType") == "MULTI_PLAN"]
     if sums and not (given and given.keys() <= plans.keys()):
         return [_sum_over_plans(sums, given)]
@@ -227,10 +228,6 @@ def _of_plan(
 def _plans(header: Dataset) -> list[str]:
     plans = header.get("ReferencedRTPlanSequence") or []
     return [str(p.get("ReferencedSOPInstanceUID", "")) for p in plans]
-
-
-def _plan(header: Dataset) -> str:
-    return next(iter(_plans(header)), "")
 
 
 def _beam(header: Dataset) -> str:

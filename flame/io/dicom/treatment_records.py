@@ -103,7 +103,7 @@ def _given(shares: list[float], days: list[date]) -> Given:
 
 
 def plan_of(header: Dataset) -> str:
-    """Return the SOPInstanceUID of the plan that a record refers to; empty if it names none."""
+    """Return the SOPInstanceUID of the plan that a record or dose refers to first, or ''."""
     plans = header.get("ReferencedRTPlanSequence") or []
     return str(plans[0].get("ReferencedSOPInstanceUID", "")) if plans else ""
 
