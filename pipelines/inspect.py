@@ -11,11 +11,12 @@ from flame.io.dicom.instances import Instance
 from flame.io.dicom.intake import ImportReport, inspect_folder
 from flame.io.dicom.plan_versions import is_plan
 from flame.io.dicom.planning_ct import PlanningCt
+from flame.io.dicom.radiotherapy import Radiotherapy
 from flame.io.dicom.region_names import read_roi_names, region_of
 from flame.io.dicom.spatial_registrations import is_registration, read_links
 from flame.io.dicom.treatment_records import is_record
 from flame.preprocessing.radiotherapy.destinations import destinations
-from flame.preprocessing.studies import course_numbers
+from flame.preprocessing.studies import course_numbers, readable_course
 
 _LABELS = ("RTPlanLabel", "StructureSetLabel", "DoseSummationType", "SeriesDescription")
 """Attributes that name a radiotherapy object, the first present one is shown."""
@@ -139,8 +140,8 @@ def object_rows(
         One row per object: date, label, regions, and the day to which it is carried and how.
     """
     rows = []
-    lines = _lines(report, patient_id)
-    given = _given(report, patient_id)
+    course = readable_course(report, patient_id)
+    lines = _lines(report, patient_id, course)
     for item in report.radiotherapy[patient_id]:
         header = item.header
         label = next((str(header[k].value) for k in _LABELS if header.get(k)), "")
@@ -154,7 +155,7 @@ def object_rows(
                 f"{header.get('Modality', '')} {label}".strip(),
                 "radiotherapy",
                 ", ".join(_meaning(n, roi_names or {}) for n in names),
-                lines.get(str(item.path), _use(item, given)),
+                lines.get(str(item.path), _use(item, course.plans)),
                 folder=str(item.path.parent),
                 study_uid=study_uid(header),
             )
@@ -162,13 +163,10 @@ def object_rows(
     return rows
 
 
-def _lines(report: ImportReport, patient_id: str) -> Mapping[str, str]:
+def _lines(report: ImportReport, patient_id: str, course: Radiotherapy) -> Mapping[str, str]:
     """Return where each object of a patient goes, by its path."""
     days = {e: s for e, s in report.studies().items() if e.patient_id == patient_id}
-    try:
-        numbers = course_numbers(report.course(patient_id))
-    except BadInput:
-        numbers = {}  # of no plan it is known that it was given
+    numbers = course_numbers(course)
     cts = report.cts.get(patient_id, [])
     objects = report.radiotherapy[patient_id]
     return destinations(objects, cts, days, numbers, report.dates).lines
@@ -178,14 +176,6 @@ def _meaning(name: str, roi_names: Mapping[str, str]) -> str:
     """Return a name with the region that it means, or a mark that it is not used."""
     region = region_of(name, roi_names)
     return f"{name} (not used)" if region is None else f"{name} = {region}"
-
-
-def _given(report: ImportReport, patient_id: str) -> Collection[str]:
-    """Return the SOPInstanceUIDs of the plans that count."""
-    try:
-        return report.course(patient_id).plans
-    except BadInput:
-        return ()
 
 
 def _use(item: Instance, given: Collection[str]) -> str:

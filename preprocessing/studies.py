@@ -61,7 +61,7 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
     studies = []
     sessions: dict[str, int] = {}
     patients = dict.fromkeys(e.patient_id for e in report.studies())
-    radiotherapy = {patient_id: _course(report, patient_id) for patient_id in patients}
+    radiotherapy = {patient_id: readable_course(report, patient_id) for patient_id in patients}
     planned = _planned(report, radiotherapy, context.roi_names)
     for examination, series in report.studies().items():
         patient_id, day, number = examination
@@ -108,8 +108,16 @@ def _with_tumour(planned: RadiotherapyPlan, series: Taken, mask: str) -> Radioth
     return replace(planned, tumour=Path(mask), drawn_on=next(s for s in DRAWN_ON if s in series))
 
 
-def _course(report: ImportReport, patient_id: str) -> Radiotherapy:
-    """Return the radiotherapy of a patient; no course if its plans cannot be read."""
+def readable_course(report: ImportReport, patient_id: str) -> Radiotherapy:
+    """Read the radiotherapy of a patient, whose plans may be unreadable.
+
+    Args:
+        report: import report of the DICOM folder.
+        patient_id: PatientID (0010,0020).
+
+    Returns:
+        The radiotherapy; known to exist but without a course if the plans cannot be read.
+    """
     try:
         return report.course(patient_id)
     except BadInput:
