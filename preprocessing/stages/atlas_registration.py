@@ -200,6 +200,14 @@ def rigid_part(affine: Matrix, centre: NDArray[np.float64]) -> Matrix:
     return rigid
 
 
+def _centre(mask: NDArray[np.bool_], affine: Matrix) -> NDArray[np.float64]:
+    """Return the centre of a mask in mm (3); from its projections, which need no list of voxels."""
+    axes = range(mask.ndim)
+    counts = [mask.sum(axis=tuple(b for b in axes if b != a)) for a in axes]
+    index = [count @ np.arange(len(count)) / count.sum() for count in counts]
+    return np.asarray(affine[:3, :3] @ index + affine[:3, 3])
+
+
 @STAGES.register("atlas_registration")
 def atlas_registration(
     path: str = "",
@@ -235,10 +243,9 @@ def atlas_registration(
             return day.load()[1]
         atlas = template(path, space)
         scan = reference(timepoint)
-        stripped = np.where(inside, scan.voxels, 0).astype(np.float32)
+        stripped = np.where(inside, scan.voxels, np.float32(0))
         affine = register(atlas.t1, atlas.affine, stripped, scan.affine, "affine")
-        centre = np.argwhere(inside).mean(axis=0) @ scan.affine[:3, :3].T + scan.affine[:3, 3]
-        rigid = rigid_part(affine, centre)
+        rigid = rigid_part(affine, _centre(inside, scan.affine))
         return {"matrix": rigid, "to_template": affine @ np.linalg.inv(rigid)}
 
     def apply(timepoint: Timepoint, arrays: Estimate) -> Timepoint:

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes, label
+from scipy.ndimage import binary_fill_holes, find_objects, label
 
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed, UnreadableImage
@@ -59,12 +59,16 @@ def stripped_brain(scan: Scan) -> NDArray[np.bool_] | None:
     empty = scan.voxels == scan.voxels.min()
     if empty.mean() < _EMPTY_BACKGROUND:
         return None
-    objects, count = label(~empty)
-    if not count:
+    if empty.all():
         return None
-    largest = binary_fill_holes(objects == np.bincount(objects.ravel())[1:].argmax() + 1)
-    volume = LabelMap(largest.astype(np.uint8), scan.affine).volume
-    return np.asarray(largest) if _BRAIN_ML[0] < volume < _BRAIN_ML[1] else None
+    box = find_objects((~empty).view(np.int8))[0]
+    objects, count = label(~empty[box])
+    # Slice by slice, since bincount makes an 8-byte copy of what it counts.
+    voxels = sum((np.bincount(part.ravel(), minlength=count + 1) for part in objects), np.zeros(1))
+    inside = np.zeros(empty.shape, bool)
+    inside[box] = binary_fill_holes(objects == voxels[1:].argmax() + 1)
+    volume = LabelMap(inside.astype(np.uint8), scan.affine).volume
+    return inside if _BRAIN_ML[0] < volume < _BRAIN_ML[1] else None
 
 
 @STAGES.register("brain_extraction")
