@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from flame.core.imaging import Sequence
 from flame.io.dicom.dates import first_date, study_uid
+from flame.io.dicom.dose_grid import no_dose
 from flame.io.dicom.instances import Instance
 from flame.io.dicom.intake import Examination
 from flame.io.dicom.plan_versions import is_plan
@@ -124,9 +125,11 @@ def _unused(item: Instance, courses: Mapping[str, int] | None) -> str:
     header = item.header
     if header.get("ApprovalStatus") == "REJECTED":
         return "it was rejected"
-    if header.get("DoseType") == "ERROR":
-        return "DoseType (3004,0004) is ERROR: a difference of two doses, not a dose"
-    if header.get("Modality") != "RTDOSE" or courses is None:
+    if header.get("Modality") != "RTDOSE":
+        return ""
+    if reason := no_dose(header):
+        return reason
+    if courses is None:
         return ""
     several = header.get("DoseSummationType") == "MULTI_PLAN"
     plan = plan_of(header)

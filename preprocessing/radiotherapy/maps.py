@@ -174,7 +174,7 @@ def _doses(
         if planned.dose_map and planned.drawn_on:
             dose = read_dose_map(planned.dose_map)
             moved = replace(dose, affine=target.moves[planned.drawn_on] @ dose.affine)
-            return [PlanDose(moved, "", {}, False, planned.dose_map)]
+            return [PlanDose(moved, None, False, planned.dose_map)]
         items = {d.path: d for d in planned.of("RTDOSE")}
         if not items:
             return []
@@ -201,15 +201,15 @@ def _total(doses: list[PlanDose], sampled: list[Volume], target: Target) -> Dose
 
 def _phases(doses: list[PlanDose], sampled: list[Volume], target: Target) -> tuple[DoseMap, ...]:
     """Return the dose of each of several phases; nothing where a dose stands for none of them."""
-    told = {phase for d in doses for phase in d.phases}
-    if len(told) < 2 or not all(d.phases for d in doses):
+    told = {d.phase for d in doses if d.phase is not None}
+    if len(told) < 2 or any(d.phase is None for d in doses):
         return ()
     maps = []
     for phase in sorted(told):
         voxels = np.zeros(target.shape, np.float32)
-        parts = [(d, v) for d, v in zip(doses, sampled, strict=True) if phase in d.phases]
-        for part, values in parts:
-            voxels += np.float32(part.phases[phase]) * values
+        parts = [(d, v) for d, v in zip(doses, sampled, strict=True) if d.phase == phase]
+        for _, values in parts:
+            voxels += values
         biological = any(d.dose.biological for d, _ in parts)
         maps.append(DoseMap(voxels, target.affine, biological))
     return tuple(maps)

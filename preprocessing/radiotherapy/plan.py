@@ -106,4 +106,4 @@ class RadiotherapyPlan:
 
 
 def _text(given: GivenDose) -> str:
-    return f"{sorted(given.beams)} {given.share} {sorted(given.phases.items())}"
+    return f"{sorted(given.beams)} {given.share} {given.phase}"

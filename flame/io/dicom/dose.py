@@ -1,22 +1,18 @@
-"""Reads RT Dose files in Gy."""
+"""Reads the RT Doses that add up to a course."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from scipy.ndimage import affine_transform
 
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap
-from flame.io.dicom.geometry import LPS_TO_RAS
-from flame.io.dicom.instances import numbers, read_dataset
+from flame.io.dicom.dose_grid import no_dose, read_grid
+from flame.io.dicom.instances import read_dataset
 from flame.io.dicom.plan_versions import RT_PLAN
 from flame.io.dicom.radiotherapy import GivenDose
-from flame.io.dicom.stacks import STEP_SPREAD
 from flame.io.dicom.treatment_records import plan_of
 
 
@@ -26,15 +22,13 @@ class PlanDose:
 
     Args:
         dose: dose in Gy on the grid of the file.
-        frame: FrameOfReferenceUID (0020,0052) of the grid.
-        phases: share of the dose by index of the phase of the treatment; empty: unknown.
+        phase: index of its phase in the treatment; None: unknown.
         neutral: whether physical and RBE-weighted dose are the same, as for photons.
         path: the file.
     """
 
     dose: DoseMap
-    frame: str
-    phases: Mapping[int, float]
+    phase: int | None
     neutral: bool
     path: Path
 
@@ -65,11 +59,9 @@ def read_doses(paths: list[Path], plans: Mapping[str, GivenDose] | None = None) 
         header = read_dataset(path, pixels=False)
         unique.setdefault(str(header.get("SOPInstanceUID")), (path, header))
     plans = plans or {}
-    doses = [part for part in unique.values() if part[1].get("DoseType") != "ERROR"]
+    doses = [part for part in unique.values() if not no_dose(part[1])]
     if not doses:
-        raise UnreadableImage(
-            paths[0], "DoseType (3004,0004) is ERROR: a difference of two doses, not a dose"
-        )
+        raise UnreadableImage(paths[0], no_dose(next(iter(unique.values()))[1]))
     found = []
     for path, header in _whole_course(doses, plans):
         known = plans.get(plan_of(header), GivenDose(frozenset()))
@@ -79,74 +71,18 @@ def read_doses(paths: list[Path], plans: Mapping[str, GivenDose] | None = None) 
                 "the fraction groups of its plan were given in different shares, which the dose of "
                 "the plan does not tell apart",
             )
-        dose = _read(path, header)
+        dose = read_grid(path, header)
         weighted = _biological(header)
         scaled = DoseMap(dose.voxels * np.float32(known.share), dose.affine, weighted is True)
-        frame = str(header.get("FrameOfReferenceUID") or "")
         several = header.get("DoseSummationType") == "MULTI_PLAN"
-        phases = {} if several else known.phases
-        found.append(PlanDose(scaled, frame, phases, weighted is None, path))
+        phase = None if several else known.phase
+        found.append(PlanDose(scaled, phase, weighted is None, path))
     weighted_doses = {part.dose.biological for part in found if not part.neutral}
     if len(weighted_doses) > 1:
         raise UnreadableImage(
             found[0].path, "physical and RBE-weighted doses of one course cannot be summed"
         )
     return found
-
-
-def read_dose(paths: list[Path], plans: Mapping[str, GivenDose] | None = None) -> DoseMap:
-    """Read the dose of a whole course as one grid.
-
-    Args:
-        paths: RT Dose files of one frame of reference.
-        plans: the plans that were given, see ``read_doses``.
-
-    Returns:
-        Sum on the grid of the first dose, extended to all of them.
-
-    Raises:
-        UnreadableImage: as ``read_doses`` does.
-    """
-    return summed(read_doses(paths, plans))
-
-
-def summed(parts: list[PlanDose]) -> DoseMap:
-    """Add doses of one frame of reference.
-
-    Args:
-        parts: doses, at least one.
-
-    Returns:
-        Sum on the grid of the first one, extended to all of them.
-    """
-    first = parts[0].dose
-    affine, shape = _union([p.dose for p in parts])
-    total = np.zeros(shape, np.float32)
-    for part in parts:
-        pull = np.linalg.inv(part.dose.affine) @ affine
-        total += affine_transform(
-            part.dose.voxels, pull[:3, :3], pull[:3, 3], output_shape=shape, order=1
-        )
-    biological = any(p.dose.biological for p in parts if not p.neutral)
-    if len(parts) == 1:
-        return replace(first, biological=biological)
-    return DoseMap(total, affine, biological)
-
-
-def _union(doses: list[DoseMap]) -> tuple[NDArray[np.float64], tuple[int, ...]]:
-    """Return affine and shape of the first grid, extended to the corners of all."""
-    first = doses[0]
-    corners = []
-    for dose in doses:
-        ends = np.array(list(product(*((0, n - 1) for n in dose.voxels.shape))))
-        pull = np.linalg.inv(first.affine) @ dose.affine
-        corners.append(ends @ pull[:3, :3].T + pull[:3, 3])
-    index = np.vstack(corners)
-    low = np.floor(index.min(axis=0) + 1e-6).astype(int)
-    high = np.ceil(index.max(axis=0) - 1e-6).astype(int)
-    affine = first.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ low
-    return affine, tuple(int(n) for n in high - low + 1)
 
 
 def _whole_course(
@@ -245,58 +181,3 @@ def _biological(header: Dataset) -> bool | None:
     plans = header.get("ReferencedRTPlanSequence") or []
     photon = plans and str(plans[0].get("ReferencedSOPClassUID")) == RT_PLAN
     return None if photon else False
-
-
-def _read(path: Path, header: Dataset) -> DoseMap:
-    if header.get("DoseUnits") != "GY":
-        raise UnreadableImage(path, "the dose is not in Gy (DoseUnits, 3004,0002)")
-    scaling = numbers(header, "DoseGridScaling")
-    if not scaling or not scaling[0] > 0:
-        raise UnreadableImage(path, "no dose grid scaling above 0 (DoseGridScaling, 3004,000E)")
-    try:
-        stored = read_dataset(path).pixel_array
-    except Exception as error:
-        reason = f"the dose cannot be decoded ({type(error).__name__})"
-        raise UnreadableImage(path, reason) from error
-    affine, order = _grid(path, header)
-    planes = stored if stored.ndim == 3 else stored[None]
-    if len(planes) != len(order):
-        raise UnreadableImage(
-            path,
-            "the offsets in GridFrameOffsetVector do not fit the number of frames",
-        )
-    planes = planes[order]
-    return DoseMap((planes.T * scaling[0]).astype(np.float32), affine, biological=False)
-
-
-def _grid(path: Path, header: Dataset) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
-    """Return the RAS+ affine of a dose grid, and the order of its frames along the slice axis."""
-    cosines = np.array(numbers(header, "ImageOrientationPatient"))
-    origin = np.array(numbers(header, "ImagePositionPatient"))
-    spacing = np.array(numbers(header, "PixelSpacing"))
-    offsets = np.array(numbers(header, "GridFrameOffsetVector"))
-    if len(cosines) != 6 or len(origin) != 3 or len(spacing) != 2 or len(offsets) < 2:
-        raise UnreadableImage(
-            path,
-            "the position, orientation, pixel spacing or frame offsets are missing "
-            "(ImagePositionPatient, ImageOrientationPatient, PixelSpacing, GridFrameOffsetVector)",
-        )
-    row, column = cosines.reshape(2, 3)
-    normal = np.cross(row, column)
-    if abs(offsets[0]) > 1e-6:  # absolute: z of the planes of an axial dose (PS3.3 C.8.8.3.2)
-        if abs(offsets[0] - origin[2]) > 0.01 or abs(abs(normal[2]) - 1) > 1e-4:
-            raise UnreadableImage(
-                path,
-                "the offsets in GridFrameOffsetVector are neither relative nor absolute",
-            )
-        offsets = (offsets - origin[2]) * normal[2]
-    order = np.argsort(offsets, kind="stable")
-    steps = np.diff(offsets[order])
-    if (steps <= 0).any() or np.ptp(steps) > STEP_SPREAD * np.median(steps):
-        raise UnreadableImage(path, "the planes of the dose are not evenly spaced")
-    lps = np.eye(4)
-    lps[:3, 0] = row * spacing[1]
-    lps[:3, 1] = column * spacing[0]
-    lps[:3, 2] = normal * steps.mean()
-    lps[:3, 3] = origin + normal * offsets[order[0]]
-    return LPS_TO_RAS @ lps, order

@@ -127,6 +127,8 @@ def given_plans(instances: list[Instance], date_of: DateOf) -> tuple[list[GivenP
         found = [_recorded(p, records, date_of) for p in recorded]
         if unused := len(treatments) - len(recorded):
             notes.append(f"{unused} plans without a treatment record left out: not given")
+        if broken_off := sum(group.broken_off for group in records.values()):
+            notes.append(f"{broken_off} fractions broken off before half of their dose: not given")
     else:
         approved = _approved(treatments, notes)
         found = _planned([_as_planned(p, date_of) for p in approved], notes)
@@ -189,7 +191,7 @@ def _relations(plan: Instance) -> dict[str, str]:
 
 def _recorded(plan: Instance, records: dict[tuple[str, int], Given], date_of: DateOf) -> GivenPlan:
     groups = planned_groups(plan)
-    each = [records.get((_uid(plan), g.number), Given(0, None, None)) for g in groups]
+    each = [records.get((_uid(plan), g.number), Given(0, None)) for g in groups]
     start = min((g.first for g in each if g.first), default=date_of(plan.header))
     starts = tuple(g.first or start for g in each)
     return GivenPlan(plan, groups, tuple(g.fractions for g in each), start, True, starts)

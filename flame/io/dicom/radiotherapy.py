@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.io.dicom.dates import first_date
 from flame.io.dicom.instances import Instance
+from flame.io.dicom.let_grids import mean_lets
 from flame.io.dicom.plan_versions import DateOf, given_plans, is_plan
 from flame.io.dicom.prescriptions import treatment_beams
 
@@ -21,13 +22,12 @@ class GivenDose:
         beams: BeamNumber (300A,00C0) of its treatment beams.
         share: share of its planned fractions that was given; None: its fraction groups were given
             in different shares, so that its dose tells nothing.
-        phases: indices of its phases in the treatment, and the share of its dose that each has;
-            empty: several groups, whose beams differ.
+        phase: index of its phase in the treatment; None: several groups, whose beams differ.
     """
 
     beams: frozenset[str]
     share: float | None = 1.0
-    phases: Mapping[int, float] = field(default_factory=dict)
+    phase: int | None = None
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,9 @@ def plan_date(header: Dataset) -> date | None:
 def read_radiotherapy(instances: list[Instance], date_of: DateOf = plan_date) -> Radiotherapy:
     """Read the course that a patient's plans and treatment records describe.
 
-    Each fraction group is a phase. Ion prescriptions count as RBE-weighted, as is clinical
-    practice, and photon prescriptions as physical dose. See ``given_plans`` for which plans count.
+    Each fraction group is a phase, with the LET of its plan where a grid of it is there. Ion
+    prescriptions count as RBE-weighted, as is clinical practice, and photon prescriptions as
+    physical dose. See ``given_plans`` for which plans count.
 
     Args:
         instances: instances of one patient; those that are no plan and no record are ignored.
@@ -100,6 +101,7 @@ def read_radiotherapy(instances: list[Instance], date_of: DateOf = plan_date) ->
         BadInput: a plan cannot be read, or cannot be told from another version of it.
     """
     given, notes = given_plans(instances, date_of)
+    lets = mean_lets(instances, notes)
     start = next((g.start for g in given if g.start), None)
     phases: list[Phase] = []
     plans = {}
@@ -117,13 +119,14 @@ def read_radiotherapy(instances: list[Instance], date_of: DateOf = plan_date) ->
                     fractions,
                     (first - start).days if first and start else 0,
                     biological=group.radiation is not Radiation.PHOTON,
+                    let=lets.get(plan.uid) if group.radiation is not Radiation.PHOTON else None,
                     planned=group.fractions if plan.recorded else None,
                 )
             )
         beams = frozenset(str(b.get("BeamNumber", "")) for b in treatment_beams(plan.plan.header))
         shares = {n / g.fractions for n, g in zip(plan.given, plan.groups, strict=True)}
         share = shares.pop() if len(shares) == 1 else None
-        one = {len(phases): 1.0} if len(plan.groups) == 1 else {}
+        one = len(phases) if len(plan.groups) == 1 else None
         plans[plan.uid] = GivenDose(beams, share, one)
         numbers[plan.uid] = len(phases)
         phases += own

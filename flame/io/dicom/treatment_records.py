@@ -25,13 +25,11 @@ class Given:
     Args:
         fractions: number of fractions.
         first: day of the first one; None: unknown.
-        last: day of the last one; None: unknown.
         broken_off: number of fractions of which less than half was delivered; they do not count.
     """
 
     fractions: int
     first: date | None
-    last: date | None
     broken_off: int = 0
 
 
@@ -99,7 +97,7 @@ def _moment(header: Dataset) -> tuple[str, str]:
 
 def _given(shares: list[float], days: list[date]) -> Given:
     whole = sum(share >= _LEAST_SHARE for share in shares)
-    return Given(whole, min(days, default=None), max(days, default=None), len(shares) - whole)
+    return Given(whole, min(days, default=None), len(shares) - whole)
 
 
 def plan_of(header: Dataset) -> str:

@@ -22,7 +22,7 @@ SHAPE = (61, 61, 61)
 
 
 def as_dose(voxels: np.ndarray, affine: np.ndarray = AFFINE) -> PlanDose:
-    return PlanDose(DoseMap(voxels.astype(np.float32), affine, False), "", {}, True, Path())
+    return PlanDose(DoseMap(voxels.astype(np.float32), affine, False), None, True, Path())
 
 
 def test_a_ramp_over_a_box_has_known_quantiles() -> None:

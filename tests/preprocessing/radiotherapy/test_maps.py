@@ -85,14 +85,21 @@ def test_figures_of_a_ball_in_two_levels_of_dose(planned: RadiotherapyPlan) -> N
     assert 55 < row.mean < 60  # the dose falls between the outermost voxels and their neighbours
 
 
-def test_each_phase_has_its_own_map(planned: RadiotherapyPlan) -> None:
-    """Two phases of one plan share its dose; a plan of its own keeps its own place."""
-    uids = [uid(STUDY.study_uid, "Plan 1")]
-    plans = {uids[0]: GivenDose(frozenset({""}), 1.0, {0: 0.75, 1: 0.25})}
-    found = planned_maps(replace(planned, plans=plans), STILL)
-    assert [float(p.voxels.max()) for p in found.phases] == pytest.approx([45, 15], abs=0.1)
-    single = {uids[0]: GivenDose(frozenset({""}), 1.0, {0: 1.0})}
-    assert not planned_maps(replace(planned, plans=single), STILL).phases
+def test_each_phase_has_its_own_place(planned: RadiotherapyPlan, tmp_path: Path) -> None:
+    """The boost of 10 Gy covers a part of the grid only; the sum covers both extents."""
+    small = np.full((20, 60, 60), 10, np.float32)
+    write_dose(tmp_path / "boost.dcm", STUDY, small, AFFINE, True, 2)
+    boost = Drawn(tmp_path / "boost.dcm", "RTDOSE", STUDY.frame_uid, LINK)
+    uids = [uid(STUDY.study_uid, f"Plan {n}") for n in (1, 2)]
+    plans = {u: GivenDose(frozenset({""}), 1.0, n) for n, u in enumerate(uids)}
+    both = replace(planned, drawn=(*planned.drawn, boost), plans=plans)
+    found = planned_maps(both, STILL)
+    first, second = (p.voxels for p in found.phases)
+    assert (first[35, 28, 30], second[35, 28, 30]) == (pytest.approx(60, abs=0.1), 0)
+    assert (first[5, 5, 5], second[5, 5, 5]) == pytest.approx((5, 10), abs=0.1)
+    assert found.dose is not None
+    assert np.allclose(found.dose.voxels, first + second)
+    assert not planned_maps(replace(planned, plans={uids[0]: plans[uids[0]]}), STILL).phases
 
 
 def test_what_cannot_be_used_is_left_out_with_a_note(planned: RadiotherapyPlan) -> None:
