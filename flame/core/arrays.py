@@ -1,6 +1,8 @@
-"""Arithmetic on the arrays of a model, in float64."""
+"""Arithmetic on the arrays of a model, in float64, and their digest."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -81,3 +83,41 @@ def shaped(vector: np.ndarray, like: Weights) -> Weights:
     ends = np.cumsum([w.size for w in like])
     parts = np.split(vector, ends[:-1]) if like else []
     return [p.reshape(w.shape).astype(w.dtype) for p, w in zip(parts, like, strict=True)]
+
+
+def digest(value: Any, secret: bytes = b"") -> str:
+    """Compute the SHA-256 of arrays and plain values, in any nesting.
+
+    Args:
+        value: arrays, plain values, and dictionaries, lists or tuples of them.
+        secret: bytes that come first.
+
+    Returns:
+        Digest of every part with its type, shape and place, in hexadecimal digits. The order of the
+        names of a dictionary does not matter.
+
+    Example:
+        >>> digest({"a": 1, "b": [2.0]}) == digest({"b": [2.0], "a": 1})
+        True
+        >>> digest([np.zeros(2)]) == digest([np.zeros((2, 1))])
+        False
+    """
+    found = hashlib.sha256(secret)
+    for part in _parts(value):
+        found.update(part)
+    return found.hexdigest()
+
+
+def _parts(value: Any) -> Iterator[bytes]:
+    """Yield the bytes of a value, each part after its kind."""
+    if isinstance(value, dict):
+        value = [part for name in sorted(value) for part in (name, value[name])]
+    if isinstance(value, list | tuple):
+        yield f"[{len(value)}]".encode()
+        for part in value:
+            yield from _parts(part)
+    elif value is None or isinstance(value, bytes):
+        yield f"{type(value).__name__}{value!r}".encode()
+    else:
+        array = np.ascontiguousarray(value)
+        yield f"{array.dtype}{np.shape(value)}".encode() + array.tobytes()

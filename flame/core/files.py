@@ -2,13 +2,15 @@
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 
-from flame.core.errors import FlameError
+from flame.core.errors import BadInput, FlameError
 
 
 @contextmanager
@@ -23,10 +25,51 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` atomically."""
+def write_text(path: Path, text: str, private: bool = False) -> None:
+    """Write a text file atomically.
+
+    Args:
+        path: the file.
+        text: its content.
+        private: whether nobody but the owner may read it.
+    """
     with atomic_path(path) as temporary:
+        temporary.touch(mode=0o600 if private else 0o666)
         temporary.write_text(text, encoding="utf-8")
+
+
+def secret_in(path: Path) -> bytes:
+    """Return the secret of a site in a file; create it if there is none.
+
+    Of several processes that begin at once, one creates it and all return it.
+
+    Args:
+        path: the file, which only its owner may read.
+
+    Returns:
+        32 random bytes, or the bytes of the file.
+
+    Raises:
+        BadInput: the file is empty.
+    """
+    if not path.exists():
+        with TemporaryDirectory(dir=_made(path.parent)) as folder:
+            fresh = Path(folder) / path.name
+            fresh.touch(mode=0o600)
+            fresh.write_bytes(secrets.token_bytes(32))
+            with suppress(FileExistsError):
+                os.link(fresh, path)
+    secret = path.read_bytes()
+    if not secret.strip():
+        raise BadInput(
+            f"{path}: the key is empty; restore it from a backup, or delete the file for a new key"
+        )
+    return secret
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def content_hash(paths: Iterable[Path], *extra: str) -> str:
@@ -40,22 +83,23 @@ def content_hash(paths: Iterable[Path], *extra: str) -> str:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait: bool = False) -> Iterator[None]:
     """Lock ``path`` for this process while the body runs.
 
     The operating system releases the lock even if the process is killed.
 
     Args:
         path: lock file; absent folders are made.
+        wait: whether to wait for another process that holds the lock.
 
     Yields:
         None, while the lock is held.
 
     Raises:
-        FlameError: another process holds the lock.
+        FlameError: another process holds the lock, and ``wait`` is False.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path, blocking=False)
+    lock = FileLock(path, blocking=wait)
     try:
         lock.acquire()
     except Timeout:

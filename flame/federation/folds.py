@@ -9,11 +9,12 @@ from flame.federation.task import Patients
 
 
 def fold_of(patients: Patients, seed: int, folds: int, purpose: str = "") -> NDArray[np.intp]:
-    """Assign each row to a fold, balanced over the groups of patients.
+    """Assign each row to a fold, balanced over the groups of patients or independent of others.
 
     All rows of a person share a fold, and a person's group is the highest of its rows. Persons are
     sorted by group and then by the SHA-256 of ``purpose``, seed, centre and name. The fold of a
-    person is its place in this order modulo ``folds``.
+    person is its place in this order modulo ``folds``. If the folds of the patients are
+    ``independent``, it is that SHA-256 modulo ``folds``, so that one patient moves no other.
 
     Args:
         patients: the patients of one centre, n rows.
@@ -38,6 +39,8 @@ def fold_of(patients: Patients, seed: int, folds: int, purpose: str = "") -> NDA
         return hashlib.sha256(text.encode()).hexdigest()
 
     persons = patients.persons or patients.pseudonyms
+    if patients.independent:
+        return np.array([int(rank(name), 16) % folds for name in persons], int)
     group_of: dict[str, int] = {}
     for name, group in zip(persons, patients.groups.tolist(), strict=True):
         group_of[name] = max(group, group_of.get(name, group))

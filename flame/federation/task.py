@@ -50,6 +50,10 @@ class Patients(Protocol):
         """Name (n,) of the person of each row; empty if every person has one row."""
 
     @property
+    def independent(self) -> bool:
+        """Whether the fold of a patient depends on no other, as differential privacy needs."""
+
+    @property
     def labelled(self) -> NDArray[np.intp]:
         """Indices (m,) of the rows that the task can learn from."""
 
@@ -229,6 +233,11 @@ class Task(ABC, Generic[P]):
             not config.privacy.is_private or (self.takes_plain_steps and not training.validation),
             "privacy.level is for task response by a network, without training.validation",
         )
+
+    @property
+    def most_sums(self) -> int:
+        """Most coefficients of one training at which the coordinator queries sums."""
+        return 0
 
     def view(self) -> View | None:
         """Return which images of a patient the task needs; None: it reads no image."""

@@ -2,10 +2,10 @@
 
 import hashlib
 import hmac
-import secrets
 from pathlib import Path
 
 from flame.core.errors import BadInput
+from flame.core.files import secret_in
 
 _LONGEST = 1024
 """Most bytes of a key; a longer file is an image or a table that was named by mistake."""
@@ -40,9 +40,7 @@ def load_key(path: Path) -> bytes:
 
 def _create(path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_bytes(secrets.token_bytes(32))
+        secret_in(path)
     except OSError as error:
         raise BadInput(
             f"the pseudonym key {path} cannot be written ({error.strerror}), for example because "

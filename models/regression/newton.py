@@ -11,7 +11,7 @@ from flame.models.regression.additive import Additive
 
 Array = NDArray[np.float64]
 
-_MOST_STEPS = 50
+MOST_STEPS = 25
 """Largest number of steps."""
 _PRECISION = 1e-9
 """Largest change of a coefficient at convergence."""
@@ -107,7 +107,7 @@ def _climb(penalty: Penalty) -> Generator[Array, Likelihood, Array]:
     beta = penalty.prior
     length = 1.0
     at = penalty.taken_from((yield beta), beta)
-    for _ in range(_MOST_STEPS):
+    for _ in range(MOST_STEPS):
         try:
             step = length * np.linalg.solve(at.information, at.gradient)
         except np.linalg.LinAlgError:

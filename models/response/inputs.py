@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, MultipleOf
@@ -86,6 +86,7 @@ class Inputs:
         survival_days: survival or follow-up time in days (n,); NaN where unknown.
         died: 1 for death, 0 for censoring (n,); an unknown status counts as death.
         persons: person of each row; empty: each row is a different person.
+        independent: whether the fold of a person depends on no other.
     """
 
     centre: str
@@ -97,6 +98,7 @@ class Inputs:
     survival_days: NDArray[np.float64]
     died: NDArray[np.float64]
     persons: tuple[str, ...] = ()
+    independent: bool = False
 
     @property
     def labelled(self) -> NDArray[np.intp]:
@@ -141,10 +143,13 @@ def concatenate(parts: list[Inputs]) -> Inputs:
     Returns:
         All rows in order; ``centre`` joins the names of the centres with ``+``.
     """
-    arrays = {name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS}
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS
+    }
     names = tuple(name for p in parts for name in p.pseudonyms)
     persons = tuple(name for p in parts for name in p.persons)
-    return type(parts[0])("+".join(p.centre for p in parts), names, **arrays, persons=persons)
+    centre = "+".join(p.centre for p in parts)
+    return replace(parts[0], centre=centre, pseudonyms=names, persons=persons, **arrays)
 
 
 @dataclass(frozen=True, eq=False)

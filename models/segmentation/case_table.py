@@ -1,7 +1,7 @@
 """The patients of one centre with their training cases, and the Dice coefficient of masks."""
 
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ class Cases(Generic[C]):
         pseudonyms: name of each of the n patients.
         cases: cases of each of the n patients, in the same order; empty for a patient without any.
         left_out: reason why a patient has no case, one entry for each such patient.
+        persons: person of each row; empty: each row is a different person.
 
     Example:
         >>> table = Cases("a", ("p1", "p2"), (("day 0", "day 90"), ()))
@@ -31,11 +32,8 @@ class Cases(Generic[C]):
     pseudonyms: tuple[str, ...]
     cases: tuple[tuple[C, ...], ...]
     left_out: tuple[str, ...] = ()
-
-    @property
-    def persons(self) -> tuple[str, ...]:
-        """Person of each row: every person has one row."""
-        return self.pseudonyms
+    persons: tuple[str, ...] = ()
+    independent: ClassVar[bool] = False
 
     @property
     def labelled(self) -> NDArray[np.intp]:
@@ -60,6 +58,7 @@ class Cases(Generic[C]):
             self,
             pseudonyms=tuple(self.pseudonyms[i] for i in index),
             cases=tuple(self.cases[i] for i in index),
+            persons=tuple(self.persons[i] for i in index) if self.persons else (),
         )
 
     @property

@@ -39,9 +39,12 @@ def until(what: Callable[[], bool], seconds: float = 600) -> None:
 
 
 class Hospitals:
-    """Server, admin and a site for each of a and b, each with its own copy of its kit."""
+    """Server, admin and a site for each of a and b, each with its own copy of its kit.
 
-    def __init__(self, root: Path, toy: TrainConfig) -> None:
+    The policies keep patients apart by default, as a run in process does, with which tests compare.
+    """
+
+    def __init__(self, root: Path, toy: TrainConfig, least_patients: int = 1) -> None:
         self.root, self.config = root, toy
         self.port, admin = free_ports(2)
         (root / "project.toml").write_text(
@@ -56,6 +59,9 @@ class Hospitals:
         for name in SITES:
             (root / name).mkdir()
             (root / "kits" / name).rename(root / name / "kit")
+            policy = root / name / "kit" / "local" / "policy.toml"
+            least = f"least_patients = {least_patients}"
+            policy.write_text(policy.read_text().replace("least_patients = 5", least))
             table[table.centre == name].to_csv(root / name / "patients.csv", index=False)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.submitted: list[subprocess.Popen[bytes]] = []

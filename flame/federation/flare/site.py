@@ -8,7 +8,6 @@ sent as text, as they name no patient.
 import math
 import os
 import re
-import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,7 +19,7 @@ from typing import Any
 from nvflare.collab import collab
 
 from flame.core.errors import FlameError, Refusal
-from flame.core.files import atomic_path
+from flame.core.files import secret_in
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.peer import Peer, not_begun
@@ -28,6 +27,7 @@ from flame.federation.flare.trainings import flare_plan
 from flame.federation.neighbour_calls import Mailbox
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
 from flame.federation.privacy.budget import BUDGET_FILE, Budget
+from flame.federation.privacy.declaration import Declaration
 from flame.federation.privacy.site_policy import CALLS, POLICY_FILE, SitePolicy, read_policy
 from flame.federation.run_files import PEERS, RUNS
 from flame.federation.task import Message
@@ -60,6 +60,7 @@ class FlareSite:
         self._call = ""  # number of the latest call
         self._reply: Future[Message] = Future()
         self._site: Any = None
+        self._declaration: Declaration | None = None
         self._box = Mailbox()
         self._peer: Peer | None = None
 
@@ -183,9 +184,13 @@ class FlareSite:
         with _only_kinds(method, resources.kit) as failed:
             if method not in CALLS:
                 raise Refusal(f"has no method '{method}'")
-            if self._site is None:
-                self._site = resources.open_site(TrainConfig.from_json(self.config))
             resources.policy.check_query(arguments.get("query", method))
+            if self._site is None:
+                config = TrainConfig.from_json(self.config)
+                self._declaration = resources.declaration(config)
+                self._site = resources.open_site(config)
+            if self._declaration:
+                self._declaration.check(method, arguments)
             reply: Message = getattr(self._site, method)(**arguments)
             resources.log(method, arguments, reply)
             return reply
@@ -239,8 +244,38 @@ class _SiteResources:
         config = at_site(self.policy.applied(config), self.data)
         task = open_task(config)
         patients = task.patients(load_cohort(config, self.centre))
+        if self.data and config.privacy.least_patients > 1 and not config.privacy.is_private:
+            patients = self._in_groups(patients, config, task.cross_validated)
         secure = bool(self.data) and config.federation.secure
         return Site(task, [patients], config.privacy.least_patients, secure, self.privacy(config))
+
+    def _in_groups(self, patients: Any, config: TrainConfig, cross_validated: bool) -> Any:
+        """Return the patients in groups that no reply tells apart; log who takes no part."""
+        from flame.federation.privacy.disclosure_groups import GROUPS_FILE, DisclosureGroups
+
+        least = config.privacy.least_patients
+        secret = secret_in(self.kit / SECRET_FILE)
+        dealt = DisclosureGroups(self.kit / GROUPS_FILE, least, secret).dealt(patients)
+        groups = len(set(dealt.patients.persons))
+        if cross_validated and config.training.folds > groups:
+            raise Refusal(
+                f"has patients for {groups} folds of privacy.least_patients = {least}: lower "
+                "training.folds"
+            )
+        if self.audit and (dealt.waiting or dealt.incomplete):
+            self.audit.note(
+                f"takes part with {len(dealt.patients.pseudonyms)} rows in {groups} groups; "
+                f"{dealt.waiting} patients wait until {least} have come, {dealt.incomplete} are in "
+                "groups of which a patient is missing"
+            )
+        return dealt.patients
+
+    def declaration(self, config: TrainConfig) -> Declaration | None:
+        """Return what a run may ask of this site; None in a simulation."""
+        if not self.data:
+            return None
+        task = open_task(config)
+        return Declaration(flare_plan(config, alone=True), task.rounds, task.most_sums)
 
     def privacy(self, config: TrainConfig) -> Any:
         """Create the ``CentrePrivacy`` of a run, within the budget of this site's policy."""
@@ -252,29 +287,12 @@ class _SiteResources:
         if not self.data:
             return CentrePrivacy(config, Budget(None, limit, self.policy.delta), b"")
         budget = Budget(self.kit / BUDGET_FILE, limit, self.policy.delta)
-        return CentrePrivacy(config, budget, secret_of(self.kit))
+        return CentrePrivacy(config, budget, secret_in(self.kit / SECRET_FILE))
 
     def log(self, method: str, arguments: dict[str, Any], reply: Message) -> None:
         """Write a message to the audit log before it leaves."""
         if self.audit:
             self.audit.write(method, arguments, reply)
-
-
-def secret_of(kit: Path) -> bytes:
-    """Return the key of a site's noise, which never leaves its kit; create it if it is missing.
-
-    Args:
-        kit: the kit of the site.
-
-    Returns:
-        32 random bytes.
-    """
-    path = kit / SECRET_FILE
-    if not path.exists():
-        with atomic_path(path) as temporary:
-            temporary.touch(mode=0o600)
-            temporary.write_bytes(secrets.token_bytes(32))
-    return path.read_bytes()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from flame.core.errors import Refusal
+from flame.core.shown import shown
 from flame.federation.compression import BITS, is_rounded
 from flame.federation.task import Message
 
@@ -37,10 +38,23 @@ class AuditLog:
         Raises:
             Refusal: the log cannot be written.
         """
+        self.note(described(method, arguments, reply))
+
+    def note(self, text: str) -> None:
+        """Append a line, and wait until it is on the disk.
+
+        Args:
+            text: the line; characters that could forge another one or a terminal's command are
+                shown as escapes.
+
+        Raises:
+            Refusal: the log cannot be written.
+        """
         when = datetime.now(UTC).isoformat(timespec="seconds")
         try:
+            self.path.touch(mode=0o600)
             with self.path.open("a", encoding="utf-8") as stream:
-                print(f"{when} {described(method, arguments, reply)}", file=stream)
+                print(f"{when} {shown(text)}", file=stream)
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError:

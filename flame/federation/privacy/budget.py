@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flame.core.errors import Refusal
-from flame.core.files import write_text
+from flame.core.files import locked, write_text
 
 BUDGET_FILE = "budget.json"
 """Name of the budget's file in the kit of a site."""
@@ -82,11 +82,14 @@ class Budget:
         self.path = path
         self.limit = limit
         self.delta = delta
-        known = json.loads(path.read_text()) if path and path.exists() else {}
-        self.spent = {message: Spent(**values) for message, values in known.items()}
+        self.spent = self._kept()
+
+    def _kept(self) -> dict[str, Spent]:
+        known = json.loads(self.path.read_text()) if self.path and self.path.exists() else {}
+        return {message: Spent(**values) for message, values in known.items()}
 
     def spend(self, message: str, cost: Spent) -> None:
-        """Charge a message before it is computed.
+        """Charge a message before it is computed; runs at the same time share the budget.
 
         Args:
             message: identifier of the message; a known message is not charged again.
@@ -102,6 +105,16 @@ class Budget:
             >>> list(budget.spent)
             ['round 1']
         """
+        if self.path is None:
+            self._charge(message, cost)
+            return
+        with locked(self.path.with_suffix(".lock"), wait=True):
+            self.spent = self._kept()
+            self._charge(message, cost)
+            values = {name: vars(steps) for name, steps in self.spent.items()}
+            write_text(self.path, json.dumps(values, indent=0), private=True)
+
+    def _charge(self, message: str, cost: Spent) -> None:
         if message in self.spent:
             return
         after = {**self.spent, message: cost}
@@ -113,6 +126,3 @@ class Budget:
                     f"{self.limit:g} at delta = {self.delta:g}"
                 )
         self.spent = after
-        if self.path:
-            values = {name: vars(steps) for name, steps in after.items()}
-            write_text(self.path, json.dumps(values, indent=0))

@@ -1,11 +1,11 @@
 """Differential privacy at a centre: cost of a round, secret noise and clipped updates."""
 
-import hashlib
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from flame.core.arrays import digest
 from flame.core.scores import Weights
 from flame.core.version import __version__
 from flame.federation.config import TrainConfig
@@ -50,9 +50,7 @@ class CentrePrivacy:
         Raises:
             Refusal: epsilon would exceed the limit of the budget.
         """
-        digest = hashlib.sha256(self.secret)
-        _add_to(digest, [__version__, repr(self.config), name, number, inputs])
-        key = digest.hexdigest()
+        key = digest([__version__, repr(self.config), name, number, inputs], self.secret)
         self.budget.spend(f"{name}:{number}:{key[:16]}", cost(self.config, patients))
         return np.random.default_rng(int(key, 16))
 
@@ -77,19 +75,6 @@ class CentrePrivacy:
         change = clipped(change, self.privacy.clip)
         change = noised(change, self.privacy.noise * self.privacy.clip, rng)
         return [(b + c).astype(b.dtype) for b, c in zip(before, change, strict=True)]
-
-
-def _add_to(digest: Any, value: Any) -> None:
-    """Update ``digest`` with every part of a value, its position, type and shape."""
-    if isinstance(value, dict):
-        value = [part for name in sorted(value) for part in (name, value[name])]
-    if isinstance(value, list | tuple):
-        digest.update(f"[{len(value)}]".encode())
-        for part in value:
-            _add_to(digest, part)
-    else:
-        array = np.ascontiguousarray(value)
-        digest.update(f"{array.dtype}{np.shape(value)}".encode() + array.tobytes())
 
 
 def cost(config: TrainConfig, patients: int) -> Spent:

@@ -78,6 +78,11 @@ class LogisticTask(Regression, ResponseTask):
         """Return log likelihood, gradient and Hessian of the patients of a centre."""
         return likelihood(x, patients.response.astype(float), beta)
 
+    def influence(self, patients: Inputs, x: Array, beta: Array) -> list[Array]:
+        """Return |y - p|, the weights of the gradient, and p (1 - p), those of the Hessian."""
+        p = expit(x @ beta)
+        return [np.abs(patients.response - p), p * (1 - p)]
+
     def total(self, replies: list[Message]) -> Likelihood:
         """Add the likelihoods of all centres."""
         return reduce(add, [Likelihood(**reply) for reply in replies])

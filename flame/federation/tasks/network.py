@@ -1,6 +1,6 @@
 """Response by a neural network, trained in rounds, on features standardised over all centres."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,8 @@ class NetworkResponseTask(ResponseTask):
     def patients(self, cohort: Cohort) -> Inputs:
         """Build the arrays of all patients."""
         assert self.model is not None  # raises an error on an unknown optimizer before training
-        return super().patients(cohort)
+        independent = self.config.privacy.is_private
+        return replace(super().patients(cohort), independent=independent)
 
     def initial_weights(self, patients: Inputs, seed: int) -> Weights:
         """Return initial weights for images of this shape, with the pre-trained encoder if any."""

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput
+from flame.core.errors import BadInput, Refusal
 from flame.federation.config import TrainConfig
 from flame.federation.folds import fold_of
 from flame.federation.task import Message, Query, SendQuery, Shared, Task
-from flame.models.regression.newton import Likelihood, Penalty, maximise
+from flame.models.regression.newton import MOST_STEPS, Likelihood, Penalty, maximise
 from flame.models.response.inputs import Inputs
 from flame.preprocessing.harmonisation.standardisation import Moments, merge, standardise, summarise
 
@@ -169,7 +169,42 @@ class Regression(Task[Any]):
                 )
 
     def _sums(self, patients: Inputs, shared: Shared, beta: Any, common: Message) -> Any:
-        return self.sums(patients, self.design(patients, shared), np.asarray(beta), common)
+        x = self.design(patients, shared)
+        self._check_influence(patients, x, np.asarray(beta))
+        return self.sums(patients, x, np.asarray(beta), common)
+
+    def influence(self, patients: Inputs, x: Array, beta: Array) -> list[Array]:
+        """Return how much each patient weighs in the sums.
+
+        Args:
+            patients: n patients of one centre.
+            x: their design matrix (n, p).
+            beta: coefficients (p,).
+
+        Returns:
+            Weights (n,), not negative, one array for each kind of sum.
+        """
+        raise NotImplementedError
+
+    def _check_influence(self, patients: Inputs, x: Array, beta: Array) -> None:
+        """Refuse sums that are about few patients in effect, as at coefficients chosen for it."""
+        least = self.config.privacy.least_patients
+        if least == 1:
+            return
+        effective = min(effective_number(w) for w in self.influence(patients, x, beta))
+        if not effective >= least:
+            raise Refusal(
+                f"sends no sums at these coefficients: {effective:.1f} patients make them up in "
+                f"effect, fewer than privacy.least_patients = {least}; set a larger "
+                "regression.penalizer, or fewer features"
+            )
+
+    @property
+    def most_sums(self) -> int:
+        """Most coefficients of one training at which sums are queried."""
+        inner = 0 if self.settings.penalizer is not None else self.settings.inner_folds
+        problems = len(PENALIZERS) * inner
+        return (problems + 1) * (MOST_STEPS + 1) + 2 * problems
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
         """Merge the moments, choose the penalty, and fit the coefficients by Newton's method.
@@ -234,6 +269,29 @@ class Regression(Task[Any]):
         rest = likelihoods([fold for _, fold in problems], betas)
         gains = np.array([a.value - b.value for a, b in zip(whole, rest, strict=True)])
         return PENALIZERS[int(np.argmax(gains.reshape(len(PENALIZERS), -1).sum(axis=1)))]
+
+
+def effective_number(weights: Array) -> float:
+    """Compute how many patients of equal weight have as unequal a sum: (sum w)^2 / sum w^2.
+
+    Args:
+        weights: weights (n,), not negative.
+
+    Returns:
+        Number from 1 to n; 0 if all weights are 0 or one is not finite.
+
+    Reference:
+        Kish 1965, Survey Sampling, section 11.7 (effective sample size).
+
+    Example:
+        >>> effective_number(np.ones(7)), effective_number(np.array([1.0, 0.0, 0.0]))
+        (7.0, 1.0)
+    """
+    largest = np.max(weights, initial=0.0)
+    if not 0 < largest < np.inf:
+        return 0.0
+    shares = weights / largest
+    return float(shares.sum() ** 2 / (shares**2).sum())
 
 
 def standardised(patients: Inputs, shared: Shared) -> Array:

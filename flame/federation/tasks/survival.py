@@ -114,6 +114,11 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
         times = np.asarray(common["times"])
         return risk_sums(x, patients.survival_days, patients.died, beta, times)
 
+    def influence(self, patients: Inputs, x: Array, beta: Array) -> list[Array]:
+        """Return the relative hazards."""
+        log_hazard = x @ beta
+        return [np.exp(log_hazard - log_hazard.max(initial=0.0))]
+
     def total(self, replies: list[Message]) -> Any:
         """Add the sums of all sites."""
         kind = Likelihood if self.settings.stratified else RiskSums
