@@ -65,17 +65,19 @@ class Penalty:
 
 
 def maximise(
-    likelihoods: Callable[[dict[int, Array]], list[Likelihood]], penalties: list[Penalty]
-) -> tuple[list[Array], int]:
+    likelihoods: Callable[[dict[int, Array]], list[Likelihood | None]], penalties: list[Penalty]
+) -> tuple[list[Array | None], int]:
     """Maximise the penalised likelihoods of several problems together.
 
     Args:
         likelihoods: function of the coefficients (p,) by index of the problem, for unfinished
-            problems only. It returns the likelihood of each of them, in the same order.
+            problems only. It returns the likelihood of each of them, in the same order, or None to
+            abandon a problem.
         penalties: penalty of each problem.
 
     Returns:
-        Coefficients (p,) of each problem, and the number of calls of ``likelihoods``.
+        Coefficients (p,) of each problem (None: abandoned), and the number of calls of
+        ``likelihoods``.
 
     Raises:
         FlameError: a problem has no finite maximum.
@@ -88,13 +90,15 @@ def maximise(
     """
     climbs = {i: _climb(penalty) for i, penalty in enumerate(penalties)}
     at = {i: next(climb) for i, climb in climbs.items()}
-    best: dict[int, Array] = {}
+    best: dict[int, Array | None] = {}
     calls = 0
     while at:
         replies = dict(zip(at, likelihoods(at), strict=True))
         calls += 1
         for i, likelihood in replies.items():
             try:
+                if likelihood is None:
+                    raise StopIteration(None)
                 at[i] = climbs[i].send(likelihood)
             except StopIteration as finished:
                 best[i] = finished.value

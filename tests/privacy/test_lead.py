@@ -223,15 +223,14 @@ def test_steep_coefficients_single_nobody_out(
         found = set()
         for beta in betas[:20]:
             reply = site._work(resources, "reply", sums(training, [beta], shared))
-            for answer in reply.get("sums", []):
+            (answer,) = reply["sums"]
+            if answer:
                 hessian = answer["information"]
                 found.add(round(float(hessian[0, 2] / hessian[0, 0]), 3))
         return found & volumes
 
     assert len(attacked(kit(1))) >= 15
     assert attacked(kit(5)) == set()
-    refusal = FlareSite(config.to_json())._work(kit(5), "reply", sums(training, betas[:1], shared))
-    assert "1.0 patients make them up in effect" in refusal["refused"]
 
 
 def test_queries_are_counted(kit: Callable[..., _SiteResources], config: TrainConfig) -> None:

@@ -428,6 +428,7 @@ def _wald(likelihood: Callable[[Array], Likelihood], coefficients: int) -> Estim
         (beta,), _ = maximise(lambda betas: [likelihood(b) for b in betas.values()], [free])
     except FlameError:
         return undefined("no finite fit: the groups are separated")
+    assert beta is not None
     error = float(np.sqrt(np.linalg.inv(likelihood(beta).information)[0, 0]))
     value = float(beta[0])
     return Estimate(value, value - Z * error, value + Z * error)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput, Refusal
+from flame.core.errors import BadInput, FlameError
 from flame.federation.config import TrainConfig
 from flame.federation.folds import fold_of
 from flame.federation.task import Message, Query, SendQuery, Shared, Task
@@ -22,6 +22,10 @@ Array = NDArray[np.float64]
 
 PENALIZERS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 """Candidates of the penalty, from which cross-validation within the training patients chooses."""
+_FEW = (
+    "a site sends no sums at the coefficients of this penalty, because fewer patients than "
+    "privacy.least_patients make them up in effect; use fewer features or a larger penalty"
+)
 EVERYONE = -1
 """Number of an inner fold that holds out nobody: sums are over all training patients."""
 
@@ -146,13 +150,16 @@ class Regression(Task[Any]):
         fold: int,
         beta: Array,
     ) -> Message:
-        """Return sums over the training patients outside the inner fold ``fold``, at ``beta``."""
+        """Return sums over the training patients outside the inner fold ``fold``, at ``beta``.
+
+        They are empty where they would be about few patients in effect.
+        """
         common = query.parameters["common"]
         by_centre = [
             self._sums(p.take(np.flatnonzero(f != fold)), query.shared, beta, common)
             for p, f in zip(patients, folds, strict=True)
         ]
-        return asdict(reduce(add, by_centre))
+        return {} if any(s is None for s in by_centre) else asdict(reduce(add, by_centre))
 
     def _check_fold_sizes(self, patients: list[Any], folds: list[NDArray[np.intp]]) -> None:
         """Check that every inner fold is large enough, as two sums reveal the sum of a fold."""
@@ -170,8 +177,9 @@ class Regression(Task[Any]):
 
     def _sums(self, patients: Inputs, shared: Shared, beta: Any, common: Message) -> Any:
         x = self.design(patients, shared)
-        self._check_influence(patients, x, np.asarray(beta))
-        return self.sums(patients, x, np.asarray(beta), common)
+        beta = np.asarray(beta)
+        few = self._is_about_few(patients, x, beta)
+        return None if few else self.sums(patients, x, beta, common)
 
     def influence(self, patients: Inputs, x: Array, beta: Array) -> list[Array]:
         """Return how much each patient weighs in the sums.
@@ -186,18 +194,11 @@ class Regression(Task[Any]):
         """
         raise NotImplementedError
 
-    def _check_influence(self, patients: Inputs, x: Array, beta: Array) -> None:
-        """Refuse sums that are about few patients in effect, as at coefficients chosen for it."""
+    def _is_about_few(self, patients: Inputs, x: Array, beta: Array) -> bool:
+        """Return whether few patients make up the sums, as at coefficients chosen for it."""
         least = self.config.privacy.least_patients
-        if least == 1:
-            return
-        effective = min(effective_number(w) for w in self.influence(patients, x, beta))
-        if not effective >= least:
-            raise Refusal(
-                f"sends no sums at these coefficients: {effective:.1f} patients make them up in "
-                f"effect, fewer than privacy.least_patients = {least}; set a larger "
-                "regression.penalizer, or fewer features"
-            )
+        weights = self.influence(patients, x, beta) if least > 1 else []
+        return not all(effective_number(w) >= least for w in weights)
 
     @property
     def most_sums(self) -> int:
@@ -227,15 +228,14 @@ class Regression(Task[Any]):
         common = self.before(send, shared)
         queried = 0
 
-        def likelihoods(folds: Sequence[int], betas: Sequence[Array]) -> list[Likelihood]:
+        def likelihoods(folds: Sequence[int], betas: Sequence[Array]) -> list[Likelihood | None]:
             nonlocal queried
             queried += 1
             arguments = {"out": list(folds), "beta": list(betas), "common": common}
             replies = [reply["sums"] for reply in send("sums", arguments, shared=shared)]
-            totals = [self.total([r[i] for r in replies]) for i in range(len(betas))]
-            return [self.likelihood(t, beta) for t, beta in zip(totals, betas, strict=True)]
+            return [self._together([r[i] for r in replies], beta) for i, beta in enumerate(betas)]
 
-        def fit(problems: list[tuple[float, int]]) -> list[Array]:
+        def fit(problems: list[tuple[float, int]]) -> list[Array | None]:
             penalties = []
             for penalizer, fold in problems:
                 patients = counts.sum() - (0 if fold == EVERYONE else counts[fold])
@@ -250,6 +250,8 @@ class Regression(Task[Any]):
         if penalizer is None:
             penalizer = self._choose_penalizer(fit, likelihoods)
         (beta,) = fit([(penalizer, EVERYONE)])
+        if beta is None:
+            raise FlameError(_FEW)
         learned = {"beta": beta, "queried": np.array(queried), "penalizer": np.array(penalizer)}
         return {**shared, **learned}
 
@@ -263,12 +265,29 @@ class Regression(Task[Any]):
             Verweij 1993, doi:10.1002/sim.4780122407.
         """
         folds = range(self.settings.inner_folds)
-        problems = list(product(PENALIZERS, folds))
-        betas = fit(problems)
+        fitted = {}
+        each = fit(list(product(PENALIZERS, folds)))
+        for number, penalizer in enumerate(PENALIZERS):
+            betas = each[number * len(folds) :][: len(folds)]
+            if all(beta is not None for beta in betas):
+                fitted[penalizer] = betas
+        betas = [beta for of_one in fitted.values() for beta in of_one]
         whole = likelihoods([EVERYONE] * len(betas), betas)
-        rest = likelihoods([fold for _, fold in problems], betas)
-        gains = np.array([a.value - b.value for a, b in zip(whole, rest, strict=True)])
-        return PENALIZERS[int(np.argmax(gains.reshape(len(PENALIZERS), -1).sum(axis=1)))]
+        rest = likelihoods([*folds] * len(fitted), betas)
+        gains = [
+            -np.inf if a is None or b is None else a.value - b.value
+            for a, b in zip(whole, rest, strict=True)
+        ]
+        totals = np.reshape(gains, (len(fitted), len(folds))).sum(axis=1)
+        if not np.isfinite(totals).any():
+            raise FlameError(_FEW)
+        return list(fitted)[int(np.argmax(totals))]
+
+    def _together(self, replies: list[Message], beta: Array) -> Likelihood | None:
+        """Return the likelihood of all sites; None if a site sends no sums at ``beta``."""
+        if not all(replies):
+            return None
+        return self.likelihood(self.total(replies), beta)
 
 
 def effective_number(weights: Array) -> float:
