@@ -85,6 +85,7 @@ class TrainConfig(Section):
             "federation.secure hides the weights of rounds: set training.personalised = false",
         )
         yield from self._privacy()
+        yield from self._bounds()
         if GOSSIP in (self.federation.strategy, *self.federation.compare):
             yield from self._gossip()
 
@@ -98,14 +99,24 @@ class TrainConfig(Section):
             "data.person_column",
         )
         yield self.model.missing == "mean", "privacy.level needs model.missing = 'mean'"
+
+    def _bounds(self) -> Iterator[Rule]:
+        bounds = self.privacy.bounds
+        if self.scales_by_bounds:
+            yield (
+                all(len(bounds.get(n, ())) == 2 for n in self.model.clinical),
+                "privacy.bounds: give the lowest and highest value of every feature of "
+                "model.clinical; with privacy.level or federation.secure no means are sent",
+            )
         yield (
-            all(len(privacy.bounds.get(n, ())) == 2 for n in self.model.clinical),
-            "privacy.bounds: give the lowest and highest value of every feature of model.clinical",
-        )
-        yield (
-            all(b[:1] < b[1:] for b in privacy.bounds.values()),
+            all(b[:1] < b[1:] for b in bounds.values()),
             "privacy.bounds: the first value has to be below the second",
         )
+
+    @property
+    def scales_by_bounds(self) -> bool:
+        """Whether features are scaled by ``privacy.bounds``, so that no site sends their means."""
+        return self.privacy.is_private or (self.federation.secure and self.task == "response")
 
     def _gossip(self) -> Iterator[Rule]:
         federation = self.federation

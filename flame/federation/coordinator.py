@@ -1,13 +1,14 @@
 """The coordinator: runs trainings round by round over the calls of any engine."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from flame.core.arrays import shaped
 from flame.core.errors import BadInput, FlameError
 from flame.core.progress import Progress, silent
 from flame.core.scores import Update, Weights
@@ -23,7 +24,8 @@ from flame.federation.checkpoint import (
 from flame.federation.compression import BITS, beginnings, is_rounded, packed
 from flame.federation.config import TrainConfig
 from flame.federation.early_stopping import EarlyStopping
-from flame.federation.privacy.secure_aggregation import secure_update
+from flame.federation.privacy.secure_aggregation import LEAST_SITES
+from flame.federation.privacy.secure_update import secure_sum, secure_update
 from flame.federation.run_strategy import strategy_of
 from flame.federation.strategies.strategy import State
 from flame.federation.task import VALIDATION, Message, SendQuery, Shared, Task
@@ -99,7 +101,7 @@ class Coordinator:
         steps = self.task.rounds + 2  # first queries, rounds, final queries
         self._begun = {}
         self.latest = []
-        send = _query_sender(call, sites, who(training))
+        send = self._query_sender(call, sites, training)
 
         def save(done: int) -> None:
             assert checkpoint is not None
@@ -145,7 +147,7 @@ class Coordinator:
             request = {"weights": weights, "corrections": [vars(c) for c in corrections]}
             each[site] = packed(request) if is_rounded(bits) else request
             self._begun.setdefault(site, (number, beginnings(weights, corrections)))
-        secret = self.secure and len(sites) > 1
+        secret = f"{training.name}:{number}" if self._hides(sites) else ""
         replies = call(
             "train",
             sites,
@@ -164,7 +166,7 @@ class Coordinator:
         if secret:
             trained = tuple(sorted(replies.got))
             update, lost_while_hiding = secure_update(
-                call, trained, least, training.name, number, checkpoint.state.weights, seconds
+                call, trained, least, secret, checkpoint.state.weights, seconds
             )
             updates = [update]
             lost = {**replies.lost, **lost_while_hiding}
@@ -202,6 +204,10 @@ class Coordinator:
             dated.append(replace(update, since=old, staleness=number - since))
         return dated, lost
 
+    def _hides(self, sites: tuple[str, ...]) -> bool:
+        """Return whether the sites send sums under masks; fewer than three cannot hide anything."""
+        return self.secure and len(sites) >= LEAST_SITES
+
     def _bits(self, sites: tuple[str, ...]) -> int:
         """Bits per value; a model of one site is not rounded, as others are compared with it."""
         return self.bits if len(sites) > 1 else max(BITS)
@@ -213,9 +219,10 @@ class Coordinator:
             site: {"weights": self.strategy.weights_for(checkpoint.state, site)} for site in sites
         }
         each = packed(each) if is_rounded(self._bits(sites)) else each
-        replies = call(
-            "reply",
+        replies = self._replies(
+            call,
             sites,
+            f"{training.name}:{checkpoint.round}:{VALIDATION}",
             each,
             query=VALIDATION,
             parameters={},
@@ -227,25 +234,42 @@ class Coordinator:
         self.latest = [{**row, "validation": loss} for row in self.latest]
         return self.stopping.after(checkpoint, loss)
 
+    def _query_sender(self, call: Call, sites: tuple[str, ...], training: Training) -> SendQuery:
+        def send(
+            query: str,
+            parameters: Message,
+            weights: Weights = (),  # type: ignore[assignment]
+            shared: Shared | None = None,
+            calibrating: bool = False,
+        ) -> list[Message]:
+            replies = self._replies(
+                call,
+                sites,
+                f"{training.name}:{query}",
+                query=query,
+                parameters=parameters,
+                weights=list(weights),
+                shared=shared or {},
+                calibrating=calibrating,
+                who=who(training),
+            ).all(query)
+            return [replies[site] for site in sorted(replies)]
 
-def _query_sender(call: Call, sites: tuple[str, ...], patients: Message) -> SendQuery:
-    def send(
-        query: str,
-        parameters: Message,
-        weights: Weights = (),  # type: ignore[assignment]
-        shared: Shared | None = None,
-        calibrating: bool = False,
-    ) -> list[Message]:
-        replies = call(
-            "reply",
-            sites,
-            query=query,
-            parameters=parameters,
-            weights=list(weights),
-            shared=shared or {},
-            calibrating=calibrating,
-            who=patients,
-        ).all(query)
-        return [replies[site] for site in sites]
+        return send
 
-    return send
+    def _replies(
+        self,
+        call: Call,
+        sites: tuple[str, ...],
+        what: str,
+        each: Mapping[str, Message] | None = None,
+        **arguments: Any,
+    ) -> Replies:
+        """Return the replies to a query; under secure aggregation their sum, as of one site."""
+        if not self._hides(sites):
+            return call("reply", sites, each, **arguments)
+        replies = call("reply", sites, each, secret=what, **arguments)
+        shapes = next(iter(replies.all(what).values()))["shapes"]
+        total, names, _ = secure_sum(call, sites, len(sites), what)
+        arrays = shaped(total, [np.zeros(shape) for shape in shapes.values()])
+        return Replies({"+".join(names): dict(zip(shapes, arrays, strict=True))})

@@ -5,17 +5,22 @@ A site knows no engine. Only the return values of its methods leave it: weights,
 
 import hashlib
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from flame.core.arrays import flat
 from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
 from flame.core.version import __version__
 from flame.federation.compression import beginnings, changes, is_rounded, packed, unpacked
 from flame.federation.folds import calibration_rows, fold_of, training_rows
 from flame.federation.privacy.differential import CentrePrivacy
-from flame.federation.privacy.secure_aggregation import Masks, as_values
+from flame.federation.privacy.identity import Identity
+from flame.federation.privacy.secure_aggregation import SUMS_FILE, SecureSum
+from flame.federation.privacy.secure_update import as_values
 from flame.federation.task import Message, Patients, Query, Shared, Task, TrainRequest
 
 
@@ -53,6 +58,7 @@ class Site:
         secure: whether the site refuses to send an update without a mask.
         privacy: differential privacy of the centre. The site then sends noised updates and
             refuses every query. None: no differential privacy.
+        kit: kit of the site; None: a simulation.
     """
 
     def __init__(
@@ -62,14 +68,17 @@ class Site:
         least: int = 1,
         secure: bool = False,
         privacy: CentrePrivacy | None = None,
+        kit: Path | None = None,
     ) -> None:
         self.task = task
         self.least = least
         self.secure = secure
         self.privacy = privacy
         self.patients: list[Patients] = patients
-        self._masks = Masks()
-        self._secret_update = ("", np.zeros(0))  # its name, and its values
+        self.kit = kit
+        self._identity = Identity.of_kit(kit) if kit and secure else None
+        self._secret: dict[str, NDArray[np.float64]] = {}  # values that leave in a secure sum only
+        self._sum: SecureSum | None = None
 
     def describe(self) -> Message:
         """Return the installed FLAME version; the coordinator refuses sites of another version."""
@@ -95,6 +104,7 @@ class Site:
         shared: Shared,
         calibrating: bool,
         who: Message,
+        secret: str = "",
     ) -> Message:
         """Reply to a query with sums over patients.
 
@@ -106,17 +116,24 @@ class Site:
             calibrating: whether to use the patients held out for calibration instead of those that
                 the site trains on.
             who: the patients of the training, as ``trainings.who`` describes them.
+            secret: name of the secure sum in which alone the reply leaves; empty: it leaves now.
 
         Returns:
-            The reply of the task.
+            The reply of the task. If ``secret``, ``shapes`` alone: the shape of each of its arrays.
 
         Raises:
-            Refusal: the site is under differential privacy, or a centre has fewer than ``least``
-                such patients.
+            Refusal: the site is under differential privacy, or sends masked sums only and this one
+                is not ``secret``; or a centre has fewer than ``least`` such patients.
         """
         self._refuse_figures(query)
+        if self.secure and not secret:
+            raise Refusal("sends sums under masks only")
         chosen = self._chosen(**who, calibrating=calibrating)
-        return self.task.reply(chosen, Query(query, parameters, unpacked(weights), shared))
+        reply = self.task.reply(chosen, Query(query, parameters, unpacked(weights), shared))
+        if not secret:
+            return reply
+        self._secret = {secret: flat(list(reply.values()))}
+        return {"shapes": {name: list(np.shape(value)) for name, value in reply.items()}}
 
     def score(self, weights: Weights, shared: Shared, who: Message) -> Message:
         """Score a model on patients of this centre that it did not learn from.
@@ -158,7 +175,7 @@ class Site:
         shared: Shared,
         who: Message,
         corrections: list[Message],
-        secret: bool = False,
+        secret: str = "",
         bits: int = 32,
     ) -> Message:
         """Train one round.
@@ -170,7 +187,7 @@ class Site:
             shared: arrays that all sites share.
             who: the patients of the training, as ``trainings.who`` describes them.
             corrections: the fields of each ``Correction``; the site trains once for each.
-            secret: whether the update stays at the site until ``masked`` is called.
+            secret: name of the secure sum in which alone the update leaves; empty: it leaves now.
             bits: bits per value of the update. Below 32 the site returns the rounded changes of the
                 weights instead of the weights.
 
@@ -206,7 +223,7 @@ class Site:
             ended = packed(changes(began, ended), bits, rng)
         *also, weights = ended
         if secret:
-            self._secret_update = (f"{name}:{number}", as_values(weights, count, loss, steps))
+            self._secret = {secret: as_values(weights, count, loss, steps)}
             return {"seconds": seconds}
         return {
             "weights": weights,
@@ -246,29 +263,41 @@ class Site:
                 loss = 0.0
         return ended, loss, steps
 
-    def key(self) -> Message:
-        """Return this site's public X25519 key for secure aggregation."""
-        return {"key": self._masks.public}
-
-    def masked(self, name: str, number: int, keys: dict[str, bytes]) -> Message:
-        """Return the secret update of a round under masks that cancel in the sum over all sites.
+    def advertised(self, what: str) -> Message:
+        """Begin the secure sum of the secret values of this name; return the public keys for it.
 
         Args:
-            name: name of the training.
-            number: number of the round, from 1.
-            keys: public key of each site that takes part, by name of the site.
+            what: name of the sum.
 
         Returns:
-            ``masked``: the hidden values (n,) of ``secure_aggregation.as_values``.
+            ``advertised``, see ``SecureSum``.
 
         Raises:
-            Refusal: the site holds no update of this round, or may not hide it among these sites.
+            Refusal: the site holds no such values.
         """
-        what, values = self._secret_update
-        if what != f"{name}:{number}":
-            raise Refusal(f"holds no update of round {number} of {name}")
-        site = next((s for s, key in keys.items() if key == self._masks.public), "")
-        return {"masked": self._masks.hide(site, values, what, keys)}
+        if what not in self._secret:
+            raise Refusal(f"holds no values for the secure sum '{what}'")
+        centre = "+".join(p.centre for p in self.patients)
+        kept = self.kit / SUMS_FILE if self.kit else None
+        self._sum = SecureSum(centre, what, self._secret[what], self._identity, kept)
+        return {"advertised": self._sum.advertised()}
+
+    def shared(self, what: str, keys: dict[str, dict[str, bytes]]) -> Message:
+        """Return the encrypted shares of the secrets of this sum, see ``SecureSum``."""
+        return {"shared": self._sum_of(what).shared(keys)}
+
+    def hidden(self, what: str, shares: dict[str, bytes]) -> Message:
+        """Return the masked values of this sum, see ``SecureSum``."""
+        return {"hidden": self._sum_of(what).hidden(shares)}
+
+    def unmasked(self, what: str, alive: list[str]) -> Message:
+        """Reveal what gives the sum over the sites in ``alive``, see ``SecureSum``."""
+        return {"unmasked": self._sum_of(what).unmasked(alive)}
+
+    def _sum_of(self, what: str) -> SecureSum:
+        if self._sum is None or self._sum.what != what:
+            raise Refusal(f"has not begun the secure sum '{what}'")
+        return self._sum
 
     def _refuse_figures(self, query: str) -> None:
         if self.privacy:

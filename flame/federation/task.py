@@ -183,6 +183,8 @@ class Task(ABC, Generic[P]):
     """Whether a run has folds and held-out centres; if not, it has a single training."""
     learns_in_rounds: ClassVar[bool] = False
     """Whether sites train weights in rounds."""
+    replies_add_up: ClassVar[bool] = False
+    """Whether all replies are sums that add up over sites, as secure aggregation needs."""
     can_validate: ClassVar[bool] = False
     """Whether sites reply to the query ``VALIDATION``."""
     takes_plain_steps: ClassVar[bool] = False
@@ -218,8 +220,9 @@ class Task(ABC, Generic[P]):
             "strategy",
         )
         yield (
-            self.learns_in_rounds or not federation.secure,
-            "federation.secure hides the weights of rounds: not for regressions",
+            self.replies_add_up or not federation.secure,
+            "federation.secure hides weights and sums: for tasks response (by a network) and "
+            "segmentation, not for regressions",
         )
         yield (
             self.learns_in_rounds or federation.bits == 32,

@@ -44,11 +44,17 @@ class Hospitals:
     The policies keep patients apart by default, as a run in process does, with which tests compare.
     """
 
-    def __init__(self, root: Path, toy: TrainConfig, least_patients: int = 1) -> None:
-        self.root, self.config = root, toy
+    def __init__(
+        self,
+        root: Path,
+        toy: TrainConfig,
+        least_patients: int = 1,
+        sites: tuple[str, ...] = SITES,
+    ) -> None:
+        self.root, self.config, self.sites = root, toy, sites
         self.port, admin = free_ports(2)
         (root / "project.toml").write_text(
-            f'name = "toy"\nhost = "localhost"\nsites = ["a", "b"]\nport = {self.port}\n'
+            f'name = "toy"\nhost = "localhost"\nsites = {list(sites)}\nport = {self.port}\n'
             f"admin_port = {admin}\n"
         )
         command = [*FLAME, "provision", str(root / "project.toml"), "--out", str(root / "kits")]
@@ -56,7 +62,7 @@ class Hospitals:
         table = pd.read_csv(toy.data.table)
         table["patient_id"] = PERSON + table.patient_id
         table.to_csv(toy.data.table, index=False)
-        for name in SITES:
+        for name in sites:
             (root / name).mkdir()
             (root / "kits" / name).rename(root / name / "kit")
             policy = root / name / "kit" / "local" / "policy.toml"
@@ -67,7 +73,7 @@ class Hospitals:
         self.submitted: list[subprocess.Popen[bytes]] = []
 
     def kit(self, name: str) -> Path:
-        return self.root / name / "kit" if name in SITES else self.root / "kits" / name
+        return self.root / name / "kit" if name in self.sites else self.root / "kits" / name
 
     def start(self, *names: str, changed: str = "") -> None:
         """Start them, each Python process with code that is ``changed`` by these lines first."""
@@ -79,7 +85,7 @@ class Hospitals:
             environment["PYTHONPATH"] = str(folder)
         for name in names:
             command = [*FLAME, "serve", str(self.kit(name))]
-            if name in SITES:
+            if name in self.sites:
                 data = self.root / name / "patients.csv"
                 command = [*FLAME, "join", str(self.kit(name)), "--data", str(data)]
             with (self.root / f"{name}.out").open("ab") as out:

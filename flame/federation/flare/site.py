@@ -247,7 +247,9 @@ class _SiteResources:
         if self.data and config.privacy.least_patients > 1 and not config.privacy.is_private:
             patients = self._in_groups(patients, config, task.cross_validated)
         secure = bool(self.data) and config.federation.secure
-        return Site(task, [patients], config.privacy.least_patients, secure, self.privacy(config))
+        least = config.privacy.least_patients
+        kit = self.kit if self.data else None
+        return Site(task, [patients], least, secure, self.privacy(config), kit)
 
     def _in_groups(self, patients: Any, config: TrainConfig, cross_validated: bool) -> Any:
         """Return the patients in groups that no reply tells apart; log who takes no part."""

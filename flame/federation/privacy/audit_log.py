@@ -11,8 +11,16 @@ import numpy as np
 from flame.core.errors import Refusal
 from flame.core.shown import shown
 from flame.federation.compression import BITS, is_rounded
+from flame.federation.privacy.secure_aggregation import SECURE_STEPS
 from flame.federation.task import Message
 
+_STEPS = {
+    "advertised": "public keys",
+    "shared": "encrypted shares of keys",
+    "hidden": "masked values",
+    "unmasked": "shares of keys that reveal the sum over {alive}",
+}
+"""What leaves at each step of a secure sum."""
 AUDIT_FILE = "sent.log"
 """Name of the log in the kit of a site."""
 
@@ -82,12 +90,11 @@ def described(method: str, arguments: Mapping[str, Any], reply: Message) -> str:
     amount = f"{count} numbers, {size / 1000:.1f} kB"
     if method == "train" and "weights" not in reply:
         return f"duration of round {arguments['number']} of {arguments['name']}, which is finished"
-    if method == "masked":
-        masks = f"masks shared by {', '.join(sorted(arguments['keys']))}"
-        return (
-            f"weights after round {arguments['number']} of {arguments['name']}, mean loss and "
-            f"number of patients, hidden under {masks} ({amount})"
-        )
+    if method in SECURE_STEPS:
+        step = _STEPS[method].format(**arguments)
+        return f"{step} of the secure sum '{arguments['what']}' ({size / 1000:.1f} kB)"
+    if method == "reply" and "shapes" in reply:
+        return f"nothing yet in reply to '{arguments['query']}', which waits for a secure sum"
     if method == "train":
         content = (
             "changes of the weights in"
@@ -109,6 +116,8 @@ def _numbers(value: Any) -> tuple[int, int]:
     """Return the count of the numbers in ``value``, and of their bytes."""
     if isinstance(value, np.ndarray):
         return value.size, value.nbytes
+    if isinstance(value, bytes):
+        return 0, len(value)
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, list | tuple):

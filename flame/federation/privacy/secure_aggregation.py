@@ -1,183 +1,279 @@
-"""Secure aggregation: the coordinator sees the sum over sites, and no update of a single site.
+"""Secure aggregation at a site: what leaves is masked, and only sums over sites can be read.
 
-Each pair of sites derives the same pseudorandom mask from an X25519 shared secret. One site adds
-the mask to its update and the other subtracts it, so that masks cancel in the sum: with the
-update x_i of site i, sum_i (x_i + sum_{j>i} m_ij - sum_{j<i} m_ij) = sum_i x_i.
+The protocol is that of Bonawitz 2017 (figure 4), a new one for each sum:
 
-Values are multiplied by 2^24, rounded, and added modulo 2^64. Sums are exact, in any order.
+0. ``advertised``: a site makes two X25519 key pairs and signs the public keys together with the
+   name of the sum, so that no server can exchange them.
+1. ``shared``: a site draws a seed, and splits the seed and its mask key into shares for the other
+   sites, of which more than half give them back. Each share is encrypted for its receiver.
+2. ``hidden``: a site adds to its values the mask of its seed and, for each other site, a mask that
+   both derive from their mask keys. One adds it, the other subtracts it.
+3. ``unmasked``: told whose values arrived, a site reveals for each of these its share of the seed,
+   and for each site that was lost its share of the mask key, never both.
 
-The second mask of the paper is omitted. If a site is lost, the others mask their updates anew
-without it. A coordinator that stored a late reply of the lost site could then unmask its update.
+Values are multiplied by 2^24, rounded, and added modulo 2^64: sums are exact, in any order.
+
+A site takes each step once for a sum. It takes part in sums over three sites or more, and in no two
+sums, of any run, whose sites differ by one: their difference would be the values of that site.
+
+The server is believed to follow the protocol in one point: step 3 of the paper, in which sites
+compare the lists of step 3, is left out. As shares of more than half are needed and a site answers
+once, a server that tells different lists can read nothing unless sites help it.
 
 Reference:
     Bonawitz 2017, doi:10.1145/3133956.3133982.
 """
 
 import hashlib
+import json
+import secrets
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
-from flame.core.arrays import flat, shaped
-from flame.core.errors import FlameError, Refusal
-from flame.core.scores import Update, Weights
-from flame.federation.calls import Call, said
+from flame.core.errors import Refusal
+from flame.core.files import locked, write_text
+from flame.federation.privacy.identity import Identity
+from flame.federation.privacy.secret_sharing import split
 
 Masked = NDArray[np.uint64]
 """Masked fixed-point values, modulo 2^64."""
-_UNIT = 2.0**24
+Keys = Mapping[str, Mapping[str, bytes]]
+"""By site: ``cipher`` and ``mask``, its public keys, ``signature`` and ``certificate``."""
+Revealed = Mapping[str, Mapping[str, bytes]]
+"""``seeds`` and ``masks``: the shares that a site reveals, by site."""
+LEAST_SITES = 3
+"""Least number of sites behind a sum: from a sum over two, each computes the other's values."""
+SECURE_STEPS = ("advertised", "shared", "hidden", "unmasked")
+"""Methods of ``Site`` for the steps of the protocol, in order."""
+SUMS_FILE = "secure_sums.json"
+"""Name of the file in the kit of a site that lists the sites of all sums it took part in."""
+UNIT = 2.0**24
 """Fixed-point units per 1: a resolution of 6e-8."""
-_LEAST = 2
-"""Least number of sites behind a sum: a sum over one site is its update."""
 _LARGEST = 2.0**36
 """Largest absolute value that can be hidden; in units of 2^-24 it is 2^60."""
 
 
-class Masks:
-    """The key pair of one site, which hides its updates. A new pair is drawn for each object."""
+def threshold(sites: int) -> int:
+    """Return the number of shares that give a secret back: more than half of the sites.
 
-    def __init__(self) -> None:
-        self._secret = X25519PrivateKey.generate()
-        self.public = self._secret.public_key().public_bytes_raw()
-        self._hidden_among: dict[str, set[str]] = {}
+    Args:
+        sites: number of sites.
 
-    def hide(
-        self, site: str, values: NDArray[np.float64], what: str, keys: Mapping[str, bytes]
-    ) -> Masked:
-        """Hide values under the masks that this site shares with each other site.
+    Returns:
+        The number.
+
+    Example:
+        >>> threshold(3), threshold(4)
+        (2, 3)
+    """
+    return sites // 2 + 1
+
+
+def expanded(seed: bytes, count: int) -> Masked:
+    """Expand a seed to a mask, by SHAKE-256.
+
+    Args:
+        seed: the seed.
+        count: number of values.
+
+    Returns:
+        Mask (count,).
+    """
+    return np.frombuffer(hashlib.shake_256(seed).digest(8 * count), np.uint64)
+
+
+def pair_mask(secret: X25519PrivateKey, public: bytes, what: str, count: int) -> Masked:
+    """Derive the mask that two sites share.
+
+    Args:
+        secret: mask key of one site.
+        public: public mask key of the other site (32 bytes).
+        what: name of the sum.
+        count: number of values.
+
+    Returns:
+        Mask (count,), the same from either side.
+    """
+    shared = secret.exchange(X25519PublicKey.from_public_bytes(public))
+    return expanded(shared + what.encode(), count)
+
+
+class SecureSum:
+    """The part of one site in one sum, with keys of its own.
+
+    Args:
+        site: name of the site.
+        what: name of the sum.
+        values: the values (n,) of the site, finite, at most 2^36 in absolute value.
+        identity: signs and checks keys; None: they are not signed, as in a simulation.
+        kept: file of the sums so far; None: they are not kept.
+
+    Raises:
+        Refusal: a value is not finite or too large.
+    """
+
+    def __init__(
+        self,
+        site: str,
+        what: str,
+        values: NDArray[np.float64],
+        identity: Identity | None = None,
+        kept: Path | None = None,
+    ) -> None:
+        if not np.isfinite(values).all() or np.abs(values).max(initial=0) > _LARGEST:
+            raise Refusal("has an update that is not finite, or too large to be hidden")
+        self.site = site
+        self.what = what
+        self.values = values
+        self._identity = identity
+        self._kept = kept
+        self._cipher = X25519PrivateKey.generate()
+        self._mask = X25519PrivateKey.generate()
+        self._seed = secrets.token_bytes(32)
+        self._keys: Keys = {}
+        self._held: dict[str, tuple[bytes, bytes]] = {}
+        self._steps = 0
+
+    def _step(self, number: int) -> None:
+        """Go on to a step; each is taken once, in order."""
+        if self._steps != number:
+            raise Refusal(f"takes each step of the secure sum '{self.what}' once, and in order")
+        self._steps += 1
+
+    def advertised(self) -> dict[str, bytes]:
+        """Return the signed public keys of this site."""
+        self._step(0)
+        cipher, mask = (k.public_key().public_bytes_raw() for k in (self._cipher, self._mask))
+        if self._identity is None:
+            return {"cipher": cipher, "mask": mask, "signature": b"", "certificate": b""}
+        signature = self._identity.signed(self._said(self.site, cipher, mask))
+        return {
+            "cipher": cipher,
+            "mask": mask,
+            "signature": signature,
+            "certificate": self._identity.certificate,
+        }
+
+    def _said(self, site: str, cipher: bytes, mask: bytes) -> bytes:
+        return f"{site}\n{self.what}\n".encode() + cipher + mask
+
+    def shared(self, keys: Keys) -> dict[str, bytes]:
+        """Return the encrypted shares of this site's secrets, by receiver.
 
         Args:
-            site: name of this site in ``keys``.
-            values: the values (n,), finite, at most 2^36 in absolute value.
-            what: name of the values. Values of the same name may be hidden again only among the
-                same or fewer sites.
-            keys: public key of each site that takes part, including this one.
+            keys: public keys of all sites that take part, including this one.
+
+        Returns:
+            Ciphertext for each other site.
+
+        Raises:
+            Refusal: there are too few sites, or a key is missing or not signed by its site.
+        """
+        self._step(1)
+        own = self._mask.public_key().public_bytes_raw()
+        if len(keys) < LEAST_SITES or keys.get(self.site, {}).get("mask") != own:
+            raise Refusal(
+                f"hides its values only with its own key, among {LEAST_SITES} sites at least"
+            )
+        for site, told in keys.items():
+            if self._identity is not None:
+                said = self._said(site, told["cipher"], told["mask"])
+                self._identity.check(site, said, told["signature"], told["certificate"])
+        self._keys = keys
+        places = {site: n for n, site in enumerate(sorted(keys), 1)}
+        least = threshold(len(keys))
+        seeds = split(self._seed, list(places.values()), least)
+        masks = split(self._mask.private_bytes_raw(), list(places.values()), least)
+        self._held[self.site] = seeds[places[self.site]], masks[places[self.site]]
+        return {
+            site: self._encrypted(site, seeds[place] + masks[place])
+            for site, place in places.items()
+            if site != self.site
+        }
+
+    def _channel(self, other: str, sender: str) -> tuple[AESGCM, bytes]:
+        """Return the cipher between this site and another, and what is authenticated beside."""
+        public = X25519PublicKey.from_public_bytes(self._keys[other]["cipher"])
+        receiver = self.site if sender == other else other
+        about = f"{sender}\n{receiver}\n{self.what}".encode()
+        return AESGCM(hashlib.sha256(self._cipher.exchange(public) + about).digest()), about
+
+    def _encrypted(self, other: str, shares: bytes) -> bytes:
+        cipher, about = self._channel(other, self.site)
+        nonce = secrets.token_bytes(12)
+        return nonce + cipher.encrypt(nonce, shares, about)
+
+    def hidden(self, shares: Mapping[str, bytes]) -> Masked:
+        """Return the masked values.
+
+        Args:
+            shares: ciphertext for this site of each other site that still takes part.
 
         Returns:
             Masked fixed-point values (n,), modulo 2^64.
 
         Raises:
-            Refusal: the key of this site is missing, fewer than two sites take part, the same
-                values were hidden among other sites before, or values are not finite or too large.
-
-        Example:
-            >>> a, b = Masks(), Masks()
-            >>> keys = {"a": a.public, "b": b.public}
-            >>> hidden = [a.hide("a", np.array([1.5]), "round 1", keys)]
-            >>> hidden += [b.hide("b", np.array([2.0]), "round 1", keys)]
-            >>> sum_of(hidden).tolist()
-            [3.5]
+            Refusal: too few sites are left, or a ciphertext is not of its sender.
         """
-        others = set(keys) - {site}
-        if keys.get(site) != self.public or len(keys) < _LEAST:
-            raise Refusal(
-                "hides its update only with its own key and that of another site at least"
-            )
-        if not set(keys) <= self._hidden_among.get(what, set(keys)):
-            raise Refusal("hides the same update again only among fewer sites")
-        self._hidden_among = {what: set(keys)}
-        if not np.isfinite(values).all() or np.abs(values).max(initial=0) > _LARGEST:
-            raise Refusal("has an update that is not finite, or too large to be hidden")
-        hidden = np.round(values * _UNIT).astype(np.int64).view(np.uint64)
-        for other in others:
-            mask = self._mask(site, other, keys, what, len(values))
-            hidden = hidden + mask if site < other else hidden - mask
-        return hidden
+        self._step(2)
+        if len(shares) + 1 < LEAST_SITES or not shares.keys() < self._keys.keys():
+            raise Refusal(f"hides its values among {LEAST_SITES} sites at least")
+        total = np.round(self.values * UNIT).astype(np.int64).view(np.uint64)
+        total = total + expanded(self._seed, len(self.values))
+        for other, ciphertext in shares.items():
+            cipher, about = self._channel(other, other)
+            try:
+                both = cipher.decrypt(ciphertext[:12], ciphertext[12:], about)
+            except InvalidTag:
+                raise Refusal(f"received shares that site {other} did not send") from None
+            self._held[other] = both[: len(both) // 2], both[len(both) // 2 :]
+            mask = pair_mask(self._mask, self._keys[other]["mask"], self.what, len(self.values))
+            total = total + mask if self.site < other else total - mask
+        return total
 
-    def _mask(
-        self, site: str, other: str, keys: Mapping[str, bytes], what: str, count: int
-    ) -> Masked:
-        shared = self._secret.exchange(X25519PublicKey.from_public_bytes(keys[other]))
-        pair = "+".join(sorted((site, other)))
-        among = ",".join(sorted(keys))
-        seed = shared + f"{pair}:{among}:{what}".encode()
-        return np.frombuffer(hashlib.shake_256(seed).digest(8 * count), np.uint64)
+    def unmasked(self, alive: list[str]) -> Revealed:
+        """Reveal what turns the masked values of all sites into their sum.
 
+        Args:
+            alive: sites whose masked values have arrived.
 
-def as_values(weights: Weights, patients: int, loss: float, steps: int) -> NDArray[np.float64]:
-    """Flatten an update into values that add up over sites.
+        Returns:
+            ``seeds``: this site's share of the seed of each site in ``alive``; ``masks``: its share
+            of the mask key of each other site.
 
-    Args:
-        weights: weights after training, p numbers in all.
-        patients: number of patients.
-        loss: mean loss.
-        steps: number of training steps.
+        Raises:
+            Refusal: too few sites are left, or another sum was over all but one of them.
+        """
+        self._step(3)
+        here = set(alive)
+        enough = max(threshold(len(self._keys)), LEAST_SITES)
+        if len(here) < enough or self.site not in here or not here <= self._held.keys():
+            raise Refusal(f"reveals sums over {enough} of these sites at least, itself among them")
+        self._keep(here)
+        return {
+            "seeds": {site: seed for site, (seed, _) in self._held.items() if site in here},
+            "masks": {site: mask for site, (_, mask) in self._held.items() if site not in here},
+        }
 
-    Returns:
-        Values (p + 3,): weights times patients (p,), loss times patients, patients, steps.
-
-    Example:
-        >>> as_values([np.array([0.5])], patients=4, loss=0.25, steps=3).tolist()
-        [2.0, 1.0, 4.0, 3.0]
-    """
-    numbers = [loss * patients, patients, steps]
-    return np.concatenate([flat(weights) * patients, np.array(numbers, np.float64)])
-
-
-def sum_of(hidden: list[Masked]) -> NDArray[np.float64]:
-    """Add masked values; the masks cancel.
-
-    Args:
-        hidden: masked values (n,) of every site whose key was used.
-
-    Returns:
-        The sum (n,) of the values without masks.
-    """
-    total = np.zeros_like(hidden[0])
-    for values in hidden:
-        total = total + values
-    return total.view(np.int64).astype(np.float64) / _UNIT
-
-
-def secure_update(
-    call: Call,
-    sites: tuple[str, ...],
-    least: int,
-    name: str,
-    number: int,
-    like: Weights,
-    seconds: float,
-) -> tuple[Update, dict[str, str]]:
-    """Compute the mean update of a round from masked updates.
-
-    If a site is lost, it is left out, and the others mask their updates anew.
-
-    Args:
-        call: the calls of the engine.
-        sites: the sites that trained the round with ``secret``.
-        least: least number of sites behind the mean; below 2 it counts as 2.
-        name: name of the training.
-        number: number of the round, from 1.
-        like: weights whose shapes and types the result gets.
-        seconds: duration of the round in s, for the history.
-
-    Returns:
-        One update for all sites: mean weights and loss over patients, total patients, mean steps;
-        and why each lost site is lost, by site.
-
-    Raises:
-        SitesLost: a site did not send its key.
-        FlameError: too few sites remain.
-    """
-    lost: dict[str, str] = {}
-    while len(sites) >= max(least, _LEAST):
-        keys = {site: reply["key"] for site, reply in call("key", sites).all("key").items()}
-        replies = call("masked", sites, name=name, number=number, keys=keys)
-        lost |= replies.lost
-        if not replies.lost:
-            total = sum_of([replies.got[site]["masked"] for site in sites])
-            loss, patients, steps = total[-3:]
-            weights = shaped(total[:-3] / patients, like)
-            update = Update(
-                "+".join(sites),
-                weights,
-                round(patients),
-                float(loss / patients),
-                seconds,
-                max(round(steps / len(sites)), 1),
-            )
-            return update, lost
-        sites = tuple(site for site in sites if site not in lost)
-    raise FlameError(f"too few sites to hide an update among: {said(lost)}")
+    def _keep(self, sites: set[str]) -> None:
+        """Add the sites to those of all sums; refuse a sum that would give one site away."""
+        if self._kept is None:
+            return
+        with locked(self._kept.with_suffix(".lock"), wait=True):
+            before = json.loads(self._kept.read_text()) if self._kept.exists() else []
+            for other in map(set, before):
+                if 1 in (len(other - sites), len(sites - other)):
+                    (one, *_) = (other - sites) if len(other - sites) == 1 else (sites - other)
+                    raise Refusal(
+                        f"takes part in no sum that differs by site {one} alone from an earlier "
+                        "one: their difference would be the values of that site. Wait for it, or, "
+                        f"where its hospital agrees, delete {SUMS_FILE} in the kits"
+                    )
+            if sorted(sites) not in before:
+                write_text(self._kept, json.dumps([*before, sorted(sites)]), private=True)

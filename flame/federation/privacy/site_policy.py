@@ -10,11 +10,12 @@ from flame.core.errors import BadInput, Refusal
 from flame.core.registry import nearest
 from flame.federation.config import TrainConfig
 from flame.federation.gossip.method import GOSSIP
+from flame.federation.privacy.secure_aggregation import SECURE_STEPS
 from flame.federation.tasks.registry import RESPONSE_MODELS, TASKS, open_task
 
 POLICY_FILE = "policy.toml"
 """Name of the policy's file in the folder ``local`` of a kit."""
-_ROUNDS = ("describe", "initial_weights", "train", "key", "masked")
+_ROUNDS = ("describe", "initial_weights", "train", *SECURE_STEPS)
 """Methods of ``Site`` that training needs; ``learners`` restricts them, ``queries`` does not."""
 CALLS = (*_ROUNDS, "reply", "score")
 """All methods of ``Site`` that may be called from outside."""

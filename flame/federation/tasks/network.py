@@ -46,6 +46,7 @@ class NetworkResponseTask(ResponseTask):
     name = "response"
     learns_in_rounds = True
     can_validate = True
+    replies_add_up = True
     takes_plain_steps = True
 
     def __init__(self, config: TrainConfig) -> None:
@@ -151,8 +152,8 @@ class NetworkResponseTask(ResponseTask):
         return {"loss": float(losses.sum()), "count": len(losses)}
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
-        """Merge the moments of all centres; differential privacy uses ``privacy.bounds`` alone."""
-        if self.config.privacy.is_private:
+        """Merge the moments of all centres, or compute them from ``privacy.bounds`` alone."""
+        if self.config.scales_by_bounds:
             return asdict(self._moments_of_bounds())
         return start or asdict(merge([Moments(**reply) for reply in send("moments", {})]))
 

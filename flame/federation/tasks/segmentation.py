@@ -48,6 +48,7 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
     strata = ("region",)
     learns_in_rounds = True
     can_validate = True
+    replies_add_up = True
 
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)

@@ -25,7 +25,7 @@ def test_what_is_not_listed_is_refused(toy: TrainConfig) -> None:
         policy.applied(toy)
     with pytest.raises(Refusal, match="does not reply to 'times'"):
         policy.check_query("times")
-    for asked in ("moments", "train", "masked"):
+    for asked in ("moments", "train", "hidden"):
         policy.check_query(asked)
     with pytest.raises(Refusal, match="does not reply to 'score'"):
         policy.check_query("score")

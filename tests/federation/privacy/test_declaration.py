@@ -1,0 +1,48 @@
+"""A site replies to the calls that follow from the configuration, and to no others."""
+
+from typing import Any
+
+import pytest
+
+from flame.core.errors import Refusal
+from flame.federation.privacy.declaration import Declaration
+from flame.federation.trainings import Training, who
+
+TRAINING = Training("federated", ("a", "b"), 3, 5, 1)
+
+
+def declared() -> Declaration:
+    return Declaration([TRAINING], rounds=2, most_sums=4)
+
+
+def call(**changed: Any) -> dict[str, Any]:
+    return {"name": TRAINING.name, "number": 1, "who": who(TRAINING), **changed}
+
+
+def test_rounds_of_the_run_alone() -> None:
+    run = declared()
+    run.check("train", call())
+    with pytest.raises(Refusal, match="trains the 2 rounds of this run only"):
+        run.check("train", call(number=3))
+    with pytest.raises(Refusal, match="for the trainings of this run only"):
+        run.check("train", call(name="federated.seed-9.all"))
+    with pytest.raises(Refusal, match="this run's seeds only"):
+        run.check("initial_weights", {"seed": 4})
+
+
+def test_a_round_starts_from_three_weights_at_most() -> None:
+    """A repeat after an interruption is the same call; a fourth start is none of these."""
+    run = declared()
+    for start in (0.0, 0.0, 1.0, 2.0, 2.0):
+        run.check("train", call(weights=[start]))
+    with pytest.raises(Refusal, match=r"as many different queries of one kind as .* needs \(3\)"):
+        run.check("train", call(weights=[3.0]))
+
+
+def test_coefficients_are_counted_over_queries() -> None:
+    run = declared()
+    query = {"query": "sums", "who": who(TRAINING)}
+    run.check("reply", query | {"parameters": {"beta": [1.0, 2.0, 3.0]}})
+    with pytest.raises(Refusal, match=r"needs \(4\)"):
+        run.check("reply", query | {"parameters": {"beta": [4.0, 5.0]}})
+    run.check("reply", query | {"parameters": {"beta": [4.0]}})

@@ -1,0 +1,168 @@
+"""A server that runs secure aggregation, or twists it, reads no update of one hospital."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from scipy.stats import kstest
+
+from flame.core.errors import Refusal
+from flame.federation.privacy.identity import Identity
+from flame.federation.privacy.secret_sharing import joined
+from flame.federation.privacy.secure_aggregation import SecureSum, expanded, threshold
+from flame.federation.privacy.secure_update import secure_sum, sum_of
+from tests.helpers.secure_sites import call_of
+
+VALUES = {site: np.full(2000, 3.25 * n) for n, site in enumerate("abcde", 1)}
+
+
+def parts_of(
+    sites: str,
+    what: str = "t:1",
+    kept: Path | None = None,
+    signing: dict[str, Identity] | None = None,
+) -> dict[str, SecureSum]:
+    files = {s: kept / f"{s}.json" if kept else None for s in sites}
+    return {s: SecureSum(s, what, VALUES[s], (signing or {}).get(s), files[s]) for s in sites}
+
+
+def uniform(values: np.ndarray) -> bool:
+    return bool(kstest(values.view(np.uint64).astype(float) / 2.0**64, "uniform").pvalue > 1e-4)
+
+
+def begun(parts: dict[str, SecureSum]) -> tuple[dict, dict, dict]:
+    """Keys, ciphertexts and masked values, as the server sees them."""
+    keys = {s: part.advertised() for s, part in parts.items()}
+    shares = {s: part.shared(keys) for s, part in parts.items()}
+    hidden = {
+        s: part.hidden({o: shares[o][s] for o in parts if o != s}) for s, part in parts.items()
+    }
+    return keys, shares, hidden
+
+
+def test_masked_values_look_like_noise_and_never_twice_the_same() -> None:
+    seen = [begun(parts_of("abc"))[2]["a"] for _ in range(2)]
+    assert all(map(uniform, seen))
+    assert uniform(seen[1] - seen[0])  # a pad used twice would leave 0, the change of the values
+
+
+def test_a_step_is_taken_once() -> None:
+    parts = parts_of("abc")
+    keys, shares, _ = begun(parts)
+    again = {o: shares[o]["a"] for o in "bc"}
+    for repeat in (
+        lambda: parts["a"].advertised(),
+        lambda: parts["a"].shared(keys),
+        lambda: parts["a"].hidden(again),
+    ):
+        with pytest.raises(Refusal, match="once, and in order"):
+            repeat()
+    parts["a"].unmasked(["a", "b", "c"])
+    with pytest.raises(Refusal, match="once, and in order"):
+        parts["a"].unmasked(["a", "b", "c"])
+
+
+@pytest.mark.parametrize("run", ["the same run", "another run"])
+def test_the_sum_without_one_site_is_refused(tmp_path: Path, run: str) -> None:
+    """The difference of the sums over all and without d would be the values of d."""
+    secure_sum(call_of(parts_of("abcd", "t:1", tmp_path)), tuple("abcd"), 4, "t:1")
+    what = "t:1" if run == "the same run" else "other:9"
+    with pytest.raises(Refusal, match="differs by site d alone from an earlier"):
+        secure_sum(call_of(parts_of("abc", what, tmp_path)), tuple("abc"), 3, what)
+    total, *_ = secure_sum(call_of(parts_of("abcd", "t:2", tmp_path)), tuple("abcd"), 4, "t:2")
+    assert total[0] == 3.25 * 10
+
+
+def test_two_sites_hide_nothing_from_each_other_and_are_refused() -> None:
+    parts = parts_of("ab")
+    keys = {s: part.advertised() for s, part in parts.items()}
+    with pytest.raises(Refusal, match="among 3 sites at least"):
+        parts["a"].shared(keys)
+
+
+def test_a_late_reply_of_a_lost_site_stays_hidden() -> None:
+    """The server keeps the values of e, says that e was lost, and takes off all that it can."""
+    parts = parts_of("abcde")
+    keys, _, hidden = begun(parts)
+    alive = list("abcd")
+    revealed = {s: parts[s].unmasked(alive) for s in alive}
+    total = sum_of({s: hidden[s] for s in alive}, keys, revealed, "t:1")
+    assert total[0] == 3.25 * 10
+    assert all("e" not in reply["seeds"] for reply in revealed.values())
+    with_e = sum_of(hidden | {"e": hidden["e"] + 0}, keys, _pretending(revealed), "t:1")
+    spread = (with_e - total) / 2.0**40 + 0.5  # 64 bits, of which 24 are behind the point
+    assert kstest(spread, "uniform").pvalue > 1e-4
+
+
+def _pretending(revealed: dict) -> dict:
+    """The server takes the shares of the mask key of e for those of its seed."""
+    return {
+        s: {"seeds": r["seeds"] | {"e": r["masks"]["e"]}, "masks": {}} for s, r in revealed.items()
+    }
+
+
+def test_two_lists_do_not_give_both_secrets_of_a_site() -> None:
+    """Some sites are told that e lives, others that it was lost: neither gets enough shares."""
+    parts = parts_of("abcde")
+    keys, *_ = begun(parts)
+    lives = {s: parts[s].unmasked(list("abcde")) for s in "ab"}
+    lost = {s: parts[s].unmasked(list("abcd")) for s in "cd"}
+    places = {s: n for n, s in enumerate(sorted(keys), 1)}
+    assert max(len(lives), len(lost)) < threshold(5)
+    seed = joined({places[s]: r["seeds"]["e"] for s, r in lives.items()})
+    assert not np.array_equal(expanded(seed, 8), expanded(parts["e"]._seed, 8))
+
+
+def made_identities(names: str) -> dict[str, Identity]:
+    """Certificates of one authority, made as a federation's are."""
+    root, name = rsa.generate_private_key(65537, 2048), _name("federation")
+    authority = _certificate(name, name, root.public_key(), root)
+    found = {}
+    for site in names:
+        key = rsa.generate_private_key(65537, 2048)
+        found[site] = Identity(
+            key, _certificate(_name(site), name, key.public_key(), root), authority
+        )
+    return found
+
+
+def _name(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPublicKey, signer: rsa.RSAPrivateKey
+) -> x509.Certificate:
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
+    builder = builder.not_valid_before(now).not_valid_after(now + timedelta(1))
+    return builder.sign(signer, hashes.SHA256())
+
+
+def test_a_server_cannot_exchange_keys() -> None:
+    """It knows the secrets of the keys that it puts in the place of those of b."""
+    identities = made_identities("abc")
+    signed = parts_of("abc", signing=identities)
+    keys = {s: part.advertised() for s, part in signed.items()}
+    assert set(signed["a"].shared(keys)) == {"b", "c"}
+    own = {s: part.advertised() for s, part in parts_of("abc").items()}
+    stranger = made_identities("abc")["b"]
+    forged = parts_of("abc", signing={"b": stranger})["b"].advertised()
+    other_sum = parts_of("abc", "t:0", signing=identities)["b"].advertised()
+    as_c = dict(keys["c"])
+    for exchanged in (own["b"], forged, other_sum, as_c, keys["b"] | {"mask": own["b"]["mask"]}):
+        fresh = parts_of("abc", signing=identities)["a"]
+        with pytest.raises(Refusal, match="a key that site b did not sign"):
+            fresh.shared(keys | {"a": fresh.advertised(), "b": exchanged})
+
+
+def test_shares_are_for_their_receiver_alone() -> None:
+    parts = parts_of("abc")
+    keys = {s: part.advertised() for s, part in parts.items()}
+    shares = {s: part.shared(keys) for s, part in parts.items()}
+    with pytest.raises(Refusal, match="shares that site b did not send"):
+        parts["a"].hidden({"b": shares["b"]["c"], "c": shares["c"]["a"]})
