@@ -1,9 +1,10 @@
 """DP-SGD: the gradient of each patient is clipped; their sum is published with Gaussian noise.
 
-Every patient enters a batch independently at random (Poisson sampling).
+A batch has a fixed size and is drawn without replacement, anew for each step.
 
 Reference:
-    Abadi et al. 2016, doi:10.1145/2976749.2978318.
+    Abadi et al. 2016, doi:10.1145/2976749.2978318; Wang, Balle, Kasiviswanathan 2019,
+    arXiv:1808.00087 (sampling without replacement).
 """
 
 from collections.abc import Callable
@@ -14,7 +15,12 @@ from numpy.typing import NDArray
 
 from flame.core.keras_import import keras
 from flame.core.scores import Trained, Weights
-from flame.models.response.gaussian_mechanism import clipped, noised, steps_of
+from flame.models.response.gaussian_mechanism import (
+    clipped,
+    limit_before_rounding,
+    noised,
+    steps_of,
+)
 
 Rows = NDArray[np.intp]
 
@@ -22,8 +28,8 @@ Rows = NDArray[np.intp]
 class PrivateSteps:
     """Differentially private training of a network by DP-SGD.
 
-    A step uses the gradient (sum of clip(g_i) + N(0, (noise clip)^2)) / size. Here g_i is the
-    gradient of patient i, and size is the expected batch size.
+    A step uses the gradient (sum of clip(g_i) + noise) / size. Here g_i is the gradient of patient
+    i, size is that of the batch, and the noise is discrete Gaussian of deviation ``noise * clip``.
 
     Args:
         network: compiled Keras model; its optimiser takes the steps.
@@ -61,7 +67,7 @@ class PrivateSteps:
         Args:
             batch: function of row indices (m,) that returns the inputs and outcomes of these rows.
             count: number of patients.
-            size: expected number of patients per batch.
+            size: number of patients per batch.
             epochs: number of epochs; each has ceil(count / size) steps.
             clip: largest Euclidean norm of a patient's gradient.
             noise: noise multiplier: standard deviation of the noise divided by ``clip``.
@@ -72,12 +78,14 @@ class PrivateSteps:
             noise.
         """
         steps = steps_of(count, size, epochs)
+        numbers = sum(np.size(w) for w in self.network.get_weights())
+        limit = limit_before_rounding(clip, noise * clip, numbers)
         for _ in range(steps):
-            rows = np.flatnonzero(rng.random(count) < size / count)
+            rows = np.sort(rng.choice(count, size, replace=False))
             before = [np.asarray(w) for w in self.network.get_weights()]
             total = [np.zeros(w.shape) for w in before]
             for row in rows:
-                gradient = clipped(self._gradient(before, *batch(np.array([row]))), clip)
+                gradient = clipped(self._gradient(before, *batch(np.array([row]))), limit)
                 total = [t + g for t, g in zip(total, gradient, strict=True)]
             mean = [t / size for t in noised(total, noise * clip, rng)]
             self._step(mean)

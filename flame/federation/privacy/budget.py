@@ -2,8 +2,9 @@
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from flame.core.errors import Refusal
 from flame.core.files import locked, write_text
@@ -17,23 +18,26 @@ class Spent:
     """Some steps of a Gaussian mechanism.
 
     Args:
-        noise: noise multiplier: standard deviation of the noise divided by the sensitivity, the
-            most that one patient (or centre) can change.
-        rate: probability with which each patient enters a step (Poisson sampling); 1: always.
+        noise: noise multiplier: standard deviation of the noise divided by the most that replacing
+            one patient (or the data of the centre) can change, which is twice the clip.
         steps: number of steps.
+        size: patients in each step, drawn without replacement; 0: all.
+        patients: patients of whom they are drawn; 0: no drawing.
     """
 
     noise: float
-    rate: float
     steps: int
+    size: int = 0
+    patients: int = 0
 
 
 def epsilon(spent: list[Spent], delta: float) -> float:
     """Compute the epsilon of all steps together, by Renyi differential privacy.
 
-    Neighbouring data sets differ in one patient (or centre), added or removed. The Renyi
-    divergences of all steps are added and converted to epsilon at ``delta``; without sampling a
-    step has divergence a / (2 noise^2) at order a.
+    Neighbouring data sets differ in the record of one patient (or in all data of the centre), which
+    is replaced by any other (replace-one); their number is public. The Renyi divergences of all
+    steps are added and converted to epsilon at ``delta``; without sampling a step has divergence
+    a / (2 noise^2) at order a.
 
     Args:
         spent: the steps so far.
@@ -48,24 +52,31 @@ def epsilon(spent: list[Spent], delta: float) -> float:
     Example:
         Four steps at twice the noise cost as much as one step.
 
-        >>> round(epsilon([Spent(noise=1.0, rate=1.0, steps=1)], delta=1e-5), 2)
+        >>> round(epsilon([Spent(noise=1.0, steps=1)], delta=1e-5), 2)
         4.73
-        >>> round(epsilon([Spent(noise=2.0, rate=1.0, steps=4)], delta=1e-5), 2)
+        >>> round(epsilon([Spent(noise=2.0, steps=4)], delta=1e-5), 2)
         4.73
     """
-    from dp_accounting import GaussianDpEvent, PoissonSampledDpEvent
+    from dp_accounting import (
+        DpEvent,
+        GaussianDpEvent,
+        NeighboringRelation,
+        SampledWithoutReplacementDpEvent,
+    )
     from dp_accounting.rdp import RdpAccountant
 
-    accountant = RdpAccountant()
-    steps_of: dict[tuple[float, float], int] = {}
+    accountant = RdpAccountant(neighboring_relation=NeighboringRelation.REPLACE_ONE)
+    if any(part.noise == 0 for part in spent):
+        return math.inf
+    steps_of: dict[Spent, int] = {}
     for part in spent:
-        mechanism = (part.noise, part.rate)
+        mechanism = replace(part, steps=1)
         steps_of[mechanism] = steps_of.get(mechanism, 0) + part.steps
-    for (noise, rate), steps in steps_of.items():
-        if noise == 0:
-            return math.inf
-        event = GaussianDpEvent(noise)
-        accountant.compose(event if rate >= 1 else PoissonSampledDpEvent(rate, event), steps)
+    for mechanism, steps in steps_of.items():
+        event: DpEvent = GaussianDpEvent(mechanism.noise)
+        if mechanism.size < mechanism.patients:
+            event = SampledWithoutReplacementDpEvent(mechanism.patients, mechanism.size, event)
+        accountant.compose(event, steps)
     return float(accountant.get_epsilon(delta)) if steps_of else 0.0
 
 
@@ -86,7 +97,7 @@ class Budget:
 
     def _kept(self) -> dict[str, Spent]:
         known = json.loads(self.path.read_text()) if self.path and self.path.exists() else {}
-        return {message: Spent(**values) for message, values in known.items()}
+        return {message: _spent(values) for message, values in known.items()}
 
     def spend(self, message: str, cost: Spent) -> None:
         """Charge a message before it is computed; runs at the same time share the budget.
@@ -101,7 +112,7 @@ class Budget:
         Example:
             >>> budget = Budget(None, limit=5.0, delta=1e-5)
             >>> for _ in range(3):
-            ...     budget.spend("round 1", Spent(noise=1.0, rate=1.0, steps=1))
+            ...     budget.spend("round 1", Spent(noise=1.0, steps=1))
             >>> list(budget.spent)
             ['round 1']
         """
@@ -126,3 +137,10 @@ class Budget:
                     f"{self.limit:g} at delta = {self.delta:g}"
                 )
         self.spent = after
+
+
+def _spent(values: dict[str, Any]) -> Spent:
+    """Return a kept cost; those of before, relative to the clip, count in full and unsampled."""
+    if "rate" in values:
+        return Spent(values["noise"] / 2, values["steps"])
+    return Spent(**values)

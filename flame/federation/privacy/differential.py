@@ -10,7 +10,12 @@ from flame.core.scores import Weights
 from flame.core.version import __version__
 from flame.federation.config import TrainConfig
 from flame.federation.privacy.budget import Budget, Spent, epsilon
-from flame.models.response.gaussian_mechanism import clipped, noised, steps_of
+from flame.models.response.gaussian_mechanism import (
+    clipped,
+    limit_before_rounding,
+    noised,
+    steps_of,
+)
 
 
 class CentrePrivacy:
@@ -58,8 +63,8 @@ class CentrePrivacy:
         """Return the weights that may leave the centre.
 
         At level centre, with the change d = ``after`` - ``before``, these are before + d min(1,
-        clip / ||d||) + N(0, (noise clip)^2). At level patient the gradients already contain the
-        noise, and ``after`` is returned unchanged.
+        clip / ||d||) + discrete Gaussian noise of deviation noise * clip. At level patient the
+        gradients already contain the noise, and ``after`` is returned unchanged.
 
         Args:
             before: weights before training.
@@ -72,16 +77,19 @@ class CentrePrivacy:
         if self.privacy.level != "centre":
             return after
         change = [np.asarray(a, np.float64) - b for a, b in zip(after, before, strict=True)]
-        change = clipped(change, self.privacy.clip)
-        change = noised(change, self.privacy.noise * self.privacy.clip, rng)
+        deviation = self.privacy.noise * self.privacy.clip
+        numbers = sum(c.size for c in change)
+        change = clipped(change, limit_before_rounding(self.privacy.clip, deviation, numbers))
+        change = noised(change, deviation, rng)
         return [(b + c).astype(b.dtype) for b, c in zip(before, change, strict=True)]
 
 
 def cost(config: TrainConfig, patients: int) -> Spent:
     """Compute the privacy cost of one round.
 
-    At level centre a round is one step of all patients. At level patient, n patients in batches of
-    b take epochs * ceil(n / b) steps with sampling rate b / n.
+    Replacing one patient, or the data of the centre, changes a clipped sum by twice the clip at
+    most. At level centre a round is one step of all patients. At level patient, n patients in
+    batches of b take epochs * ceil(n / b) steps of b of them.
 
     Args:
         config: the configuration of the run.
@@ -95,14 +103,15 @@ def cost(config: TrainConfig, patients: int) -> Spent:
         >>> data, privacy = DataConfig(table="cohort.csv"), PrivacyConfig(level="patient")
         >>> config = TrainConfig(data, training=TrainingConfig(batch_size=5), privacy=privacy)
         >>> cost(config, patients=20)
-        Spent(noise=1.0, rate=0.25, steps=4)
+        Spent(noise=0.5, steps=4, size=5, patients=20)
     """
     privacy = config.privacy
     training = config.training
     if privacy.level == "centre":
-        return Spent(privacy.noise, 1.0, 1)
+        return Spent(privacy.noise / 2, 1)
     size = min(training.batch_size or patients, patients)
-    return Spent(privacy.noise, size / patients, steps_of(patients, size, training.epochs))
+    steps = steps_of(patients, size, training.epochs)
+    return Spent(privacy.noise / 2, steps, size, patients)
 
 
 def spent_table(config: TrainConfig, history: pd.DataFrame, model: str) -> pd.DataFrame:

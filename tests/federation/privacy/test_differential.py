@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.stats import chisquare, norm
 
 from flame.core.errors import BadInput, Refusal
 from flame.core.scores import Correction
@@ -22,7 +22,12 @@ from flame.federation.sections import PrivacyConfig
 from flame.federation.site import Site
 from flame.federation.tasks.cohorts import load_cohort
 from flame.federation.tasks.registry import open_task
-from flame.models.response.gaussian_mechanism import clipped, noised, steps_of
+from flame.models.response.gaussian_mechanism import (
+    clipped,
+    limit_before_rounding,
+    noised,
+    steps_of,
+)
 from flame.pipelines import train
 
 BOUNDS = {"x": (-4.0, 4.0), "y": (-4.0, 4.0)}
@@ -49,20 +54,27 @@ def test_epsilon_lies_between_the_exact_one_and_the_classical_bound(
     exact = brentq(excess, 1e-6, 100)
     # Renyi divergence alpha mu^2 / 2, at the best alpha (Mironov 2017, proposition 3).
     classical = mu**2 / 2 + mu * math.sqrt(2 * math.log(1 / delta))
-    found = epsilon([Spent(noise, 1.0, steps)], delta)
+    found = epsilon([Spent(noise, steps)], delta)
     assert exact <= found <= classical * 1.01
 
 
 def test_sampling_costs_less_and_parts_add_up() -> None:
-    whole, half = (epsilon([Spent(2.0, rate, 50)], 1e-5) for rate in (1.0, 0.25))
-    assert half < whole / 2
-    assert epsilon([Spent(2.0, 1.0, 20), Spent(2.0, 1.0, 30)], 1e-5) == pytest.approx(whole)
+    whole, part = (epsilon([Spent(2.0, 50, size, 100)], 1e-5) for size in (100, 5))
+    assert part < whole / 2
+    assert epsilon([Spent(2.0, 20), Spent(2.0, 30)], 1e-5) == pytest.approx(whole)
     assert epsilon([], 1e-5) == 0
-    assert epsilon([Spent(0.0, 1.0, 1)], 1e-5) == math.inf
+    assert epsilon([Spent(0.0, 1)], 1e-5) == math.inf
+
+
+def test_costs_of_before_count_in_full(tmp_path: Path) -> None:
+    """They were relative to the clip; replacing a patient moves a sum by twice as much."""
+    path = tmp_path / "budget.json"
+    path.write_text('{"r1": {"noise": 4.0, "rate": 0.1, "steps": 3}}')
+    assert Budget(path, math.inf, 1e-5).spent == {"r1": Spent(2.0, 3)}
 
 
 def test_a_budget_is_kept_on_disk_and_ends(tmp_path: Path) -> None:
-    path, cost = tmp_path / "budget.json", Spent(4.0, 1.0, 1)
+    path, cost = tmp_path / "budget.json", Spent(4.0, 1)
     limit = epsilon([cost] * 3, 1e-5) + 1e-6
     budget = Budget(path, limit, 1e-5)
     for message in ("r1", "r2", "r2", "r3", "r1"):
@@ -84,6 +96,27 @@ def test_clipping_and_noise() -> None:
     assert noise.mean() == pytest.approx(2, abs=0.1)
     assert noise.std() == pytest.approx(3, rel=0.02)
     assert steps_of(10, 4, 2) == 6
+
+
+def test_the_noise_is_discrete_gaussian() -> None:
+    """Compared with the probabilities of Canonne 2020, definition 1, in 40 classes."""
+    (drawn,) = noised([np.full(200_000, 0.3)], 1.0, np.random.default_rng(1))
+    units = drawn * 2.0**16
+    assert np.array_equal(units, np.rint(units))  # multiples of the unit alone
+    numbers = units - np.rint(0.3 * 2**16)
+    k = np.arange(-(2**19), 2**19 + 1)
+    density = np.exp(-((k / 2**16) ** 2) / 2)
+    edges = np.concatenate([[-np.inf], np.linspace(-2.5, 2.5, 39) * 2**16 + 0.25, [np.inf]])
+    expected, _ = np.histogram(k, edges, weights=density / density.sum() * len(numbers))
+    found, _ = np.histogram(numbers, edges)
+    assert chisquare(found, expected).pvalue > 1e-3
+
+
+def test_rounding_moves_no_sum_further_than_the_clip() -> None:
+    limit = limit_before_rounding(1.0, deviation=500.0, count=100)
+    assert limit + 500 / 2**16 * np.sqrt(100) / 2 == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="the grid is coarser than the clip"):
+        limit_before_rounding(1.0, deviation=1e6, count=100)
 
 
 def sites(config: TrainConfig, secret: bytes = b"s") -> Site:
@@ -171,10 +204,10 @@ def test_a_run_says_what_it_spent(toy: TrainConfig, tmp_path: Path, level: str) 
     table = pd.read_csv(tmp_path / "run" / "privacy.csv").set_index("centre")
     rounds, epochs = config.training.rounds, config.training.epochs
     each = rounds * (epochs if level == "patient" else 1)
-    one = epsilon([Spent(3.0, 1.0, each)], 1e-5)
+    one = epsilon([Spent(1.5, each)], 1e-5)
     assert table["epsilon of federated.seed-0.all"].to_list() == pytest.approx([one, one])
     # Of centre a: federated whole, two folds and without b; local whole and two folds.
-    everything = epsilon([Spent(3.0, 1.0, 7 * each)], 1e-5)
+    everything = epsilon([Spent(1.5, 7 * each)], 1e-5)
     assert table["epsilon of all trainings"]["a"] == pytest.approx(everything)
     found = finished(tmp_path / "run", "federated.seed-0.all")
     assert all(np.isfinite(w).all() for w in found.state.weights)
