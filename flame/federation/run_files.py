@@ -1,6 +1,10 @@
 """Names of the files of a run folder, each with what it holds."""
 
+import re
+from pathlib import Path
+
 from flame.core.config import as_toml
+from flame.core.errors import Refusal
 
 CONFIG = "run.toml"
 """The resolved configuration."""
@@ -64,3 +68,38 @@ def config_text(config: object) -> str:
         Line ``FORMAT``, and the configuration as TOML.
     """
     return f"{FORMAT}\n{as_toml(config)}"
+
+
+def is_kit(folder: Path) -> bool:
+    """Check whether a folder is the kit of a server.
+
+    Args:
+        folder: the folder.
+
+    Returns:
+        True for a kit, False for the folder of a simulation.
+    """
+    return (folder / "startup" / "fed_server.json").exists()
+
+
+def folder_of_run(kit: Path, name: str) -> Path:
+    """Return the folder of a run in a kit, whatever name the admin gave it.
+
+    Args:
+        kit: the kit of the server or of a site.
+        name: name of the run.
+
+    Returns:
+        The folder, directly below the folder of all runs.
+
+    Raises:
+        Refusal: the name could lead elsewhere.
+
+    Example:
+        >>> folder_of_run(Path("kit"), "../../etc")
+        Traceback (most recent call last):
+        flame.core.errors.Refusal: keeps runs in its own kit only...
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise Refusal("keeps runs in its own kit only, by names of letters, digits, - and _")
+    return kit / RUNS / name

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from flame.core.scores import Scored
 from flame.models.regression.additive import Additive
-from flame.models.regression.survival_curves import Z, blocks, in_blocks
+from flame.models.regression.survival_curves import Z, all_common, blocks, in_blocks
 
 Array = NDArray[np.float64]
 NAN = float("nan")
@@ -31,7 +31,8 @@ class ScoreCounts:
 def score_counts(scores: Array, outcome: Array, least: int = 1) -> ScoreCounts:
     """Count patients by score, with at least ``least`` patients at each score.
 
-    Neighbouring scores form groups, and each score is replaced by the median of its group.
+    Neighbours in score with the outcome form groups, and so do those without. Each score is
+    replaced by the mean of its group.
 
     Args:
         scores: score (n,) of each patient.
@@ -39,14 +40,16 @@ def score_counts(scores: Array, outcome: Array, least: int = 1) -> ScoreCounts:
         least: smallest group size; 1 keeps the scores.
 
     Returns:
-        Counts at each score; empty with fewer than ``least`` patients.
+        Counts at each score. They are empty if fewer than ``least`` patients have the outcome, or
+        do not, unless it is nobody.
     """
-    order = np.argsort(scores, kind="stable")
-    shared = blocks(scores[order], least)
-    if not len(shared):
-        return ScoreCounts(shared, shared, shared)
+    yes = outcome > 0.5
+    if any(0 < group.sum() < least for group in (yes, ~yes)):
+        scores, yes = scores[:0], yes[:0]
+    shared = np.empty(len(scores))
+    for group in (yes, ~yes):
+        shared[group] = blocks(scores[group], least)
     values, place = np.unique(shared, return_inverse=True)
-    yes = outcome[order] > 0.5
     with_outcome = np.bincount(place, yes.astype(float), len(values))
     without_outcome = np.bincount(place, (~yes).astype(float), len(values))
     return ScoreCounts(
@@ -191,8 +194,8 @@ class Groups:
 def groups_of(scores: Array, days: Array, died: Array, least: int = 1) -> Groups:
     """Group patients with neighbours in time and then in score, at least ``least`` in each group.
 
-    The days and scores of a group are replaced by their medians. In each group, patients who died
-    and patients who did not are counted separately.
+    Patients who died and patients who did not are grouped separately. The days and scores of a
+    group are replaced by their means.
 
     Args:
         scores: score (n,) of each patient.
@@ -201,22 +204,34 @@ def groups_of(scores: Array, days: Array, died: Array, least: int = 1) -> Groups
         least: smallest group size; 1 keeps all values.
 
     Returns:
-        Groups; none with fewer than ``least`` patients.
+        Groups. There are none if fewer than ``least`` patients died, or were censored, unless it is
+        nobody.
     """
-    if not 0 < len(days) >= least:
+    dead = died > 0.5
+    if any(0 < group.sum() < least for group in (dead, ~dead)):
         return Groups(*np.zeros((4, 0)))
-    groups: list[tuple[float, ...]] = []
-    # A slab of time holds about the square root of the number of groups.
-    slab = least * max(int(np.sqrt(len(days) / least)), 1)
-    for in_time in in_blocks(np.argsort(days, kind="stable"), slab):
-        for members in in_blocks(in_time[np.argsort(scores[in_time], kind="stable")], least):
-            deaths = float((died[members] > 0.5).sum())
-            score = np.median(scores[members])
-            day = np.median(days[members])
-            groups.append((score, day, 1.0, deaths))
-            groups.append((score, day, 0.0, len(members) - deaths))
-    rows = np.array(groups)
-    return Groups(*rows[rows[:, 3] > 0].T)
+    few = all(all_common(scores[group], least) for group in (dead, ~dead))
+    rows = [
+        (scores[members].mean(), days[members].mean(), float(status), float(len(members)))
+        for status, group in ((1, dead), (0, ~dead))
+        for same in ([group & (scores == s) for s in np.unique(scores)] if few else [group])
+        for members in _in_time_and_score(np.flatnonzero(same), scores, days, least)
+    ]
+    return Groups(*np.array(rows).reshape(-1, 4).T)
+
+
+def _in_time_and_score(
+    patients: NDArray[np.intp], scores: Array, days: Array, least: int
+) -> list[NDArray[np.intp]]:
+    """Split patients into slabs of time, which hold about as many groups as there are slabs."""
+    if not len(patients):
+        return []
+    slab = least * max(int(np.sqrt(len(patients) / least)), 1)
+    return [
+        members
+        for in_time in in_blocks(patients[np.argsort(days[patients], kind="stable")], slab)
+        for members in in_blocks(in_time[np.argsort(scores[in_time], kind="stable")], least)
+    ]
 
 
 def pairs_of(groups: Groups) -> Pairs:

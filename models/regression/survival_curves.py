@@ -52,8 +52,8 @@ class Exits:
 def exits(days: Array, died: Array, least: int = 1) -> Exits:
     """Count deaths and censorings, with at least ``least`` patients at each time.
 
-    If ``least`` is above 1, neighbours in time form blocks, and the median day of a block replaces
-    its days (microaggregation).
+    If ``least`` is above 1, neighbours in time who died form blocks, and so do those who did not.
+    The mean day of a block replaces its days (microaggregation).
 
     Args:
         days: last known day (n,).
@@ -61,41 +61,61 @@ def exits(days: Array, died: Array, least: int = 1) -> Exits:
         least: smallest block size; 1 keeps the days.
 
     Returns:
-        Counts at each time; empty with fewer than ``least`` patients.
+        Counts at each time. They are empty if fewer than ``least`` patients died, or were censored,
+        unless it is nobody.
 
     Reference:
         Domingo-Ferrer 2002, doi:10.1109/69.979982 (microaggregation).
     """
-    if len(days) < least:
-        days = days[:0]
-        died = died[:0]
-    order = np.argsort(days, kind="stable")
-    shared = blocks(days[order], least)
+    dead = died > 0.5
+    if any(0 < group.sum() < least for group in (dead, ~dead)):
+        days, dead = days[:0], dead[:0]
+    shared = np.empty(len(days))
+    for group in (dead, ~dead):
+        shared[group] = blocks(days[group], least)
     times, place = np.unique(shared, return_inverse=True)
-    dead = died[order] > 0.5
     deaths = np.bincount(place, dead.astype(float), len(times))
     censored = np.bincount(place, (~dead).astype(float), len(times))
     return Exits(times, np.asarray(deaths, np.float64), np.asarray(censored, np.float64))
 
 
-def blocks(ordered: Array, least: int) -> Array:
-    """Replace each value by the median of its block; the last block includes the remainder.
+def blocks(values: Array, least: int) -> Array:
+    """Replace each value by the mean of its block of neighbours in size.
+
+    A mean is the value of none of its members, unless these are all equal. If each value occurs
+    ``least`` times or more, values are returned unchanged.
 
     Args:
-        ordered: values (n,) in ascending order.
-        least: smallest block size.
+        values: values (n,).
+        least: smallest block size; the last block includes the remainder.
 
     Returns:
-        Values (n,); an empty array for fewer than ``least`` values.
+        Values (n,), in the same order.
 
     Example:
-        >>> blocks(np.array([1.0, 2.0, 3.0, 4.0, 9.0]), least=2)
-        array([1.5, 1.5, 4. , 4. , 4. ])
+        >>> blocks(np.array([9.0, 1.0, 2.0, 3.0, 4.0]), least=2)
+        array([5.33333333, 1.5       , 1.5       , 5.33333333, 5.33333333])
     """
-    if len(ordered) < least:
-        return ordered[:0]
-    parts = in_blocks(ordered, least)
-    return np.concatenate([ordered[:0], *(np.full(len(p), np.median(p)) for p in parts)])
+    if least == 1 or all_common(values, least):
+        return values
+    order = np.argsort(values, kind="stable")
+    shared = np.empty(len(values))
+    for members in in_blocks(order, least):
+        shared[members] = values[members].mean()
+    return shared
+
+
+def all_common(values: Array, least: int) -> bool:
+    """Check whether each value occurs at least ``least`` times.
+
+    Args:
+        values: values (n,).
+        least: smallest number of times.
+
+    Returns:
+        True if it does, and for no values.
+    """
+    return bool((np.unique(values, return_counts=True)[1] >= least).all())
 
 
 def in_blocks(ordered: NDArray[Any], least: int) -> list[NDArray[Any]]:

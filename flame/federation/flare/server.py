@@ -27,8 +27,9 @@ from flame.federation.run_files import (
     MODELS,
     PROGRESS,
     ROUNDS,
-    RUNS,
     config_text,
+    folder_of_run,
+    is_kit,
 )
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import Training
@@ -65,10 +66,9 @@ class FlareServer:
             FlameError: the run failed.
         """
         config = TrainConfig.from_json(self.config)
-        run = Path(self.run_folder)
-        provisioned = not run.is_absolute()
-        if provisioned:
-            run = Path(collab.workspace.get_root_dir()) / RUNS / run
+        kit = Path(collab.workspace.get_root_dir())
+        provisioned = is_kit(kit)
+        run = folder_of_run(kit, self.run_folder) if provisioned else Path(self.run_folder)
         (run / ERROR).unlink(missing_ok=True)
         state: dict[str, Any] = {"done": 0, "total": 1, "latest": [], "silent": []}
         rows: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)

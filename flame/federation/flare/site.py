@@ -7,7 +7,6 @@ sent as text, as they name no patient.
 
 import math
 import os
-import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,7 +28,7 @@ from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
 from flame.federation.privacy.budget import BUDGET_FILE, Budget
 from flame.federation.privacy.declaration import Declaration
 from flame.federation.privacy.site_policy import CALLS, POLICY_FILE, SitePolicy, read_policy
-from flame.federation.run_files import PEERS, RUNS
+from flame.federation.run_files import PEERS, folder_of_run
 from flame.federation.task import Message
 from flame.federation.tasks.registry import open_task
 
@@ -232,9 +231,7 @@ class _SiteResources:
         """Return the folder of a peer-to-peer run: in the kit, or in a simulated run's folder."""
         if not self.data:
             return Path(run) / PEERS / self.centre
-        if not re.fullmatch(r"[\w-]+", run):
-            raise Refusal("keeps runs in its own kit only")
-        return self.kit / RUNS / run
+        return folder_of_run(self.kit, run)
 
     def open_site(self, config: TrainConfig) -> Any:
         """Read the data and create the ``Site``."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flame.core.cohort import Cohort, View
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
+from flame.federation.privacy.suppression import Described, described
 from flame.federation.task import Message, Query, Row, SendQuery, Shared, Task, TaskTexts
 from flame.federation.tasks.registry import TASKS
 from flame.federation.tasks.tabular import feature_view
@@ -51,9 +52,9 @@ class StatisticsTask(Task[Inputs]):
     - ``auc`` (p, 3), ``c_index`` (p, 3) over pairs of patients within a centre, and
       ``c_index_across`` (p, 3) over all pairs, each with its 95 % interval.
 
-    Each time and score that a centre sends is the median of at least ``privacy.least_count``
-    neighbouring patients (microaggregation). A centre sends 0 for the moments of a feature that is
-    known of fewer patients.
+    Each time and score that a centre sends is the mean of at least ``privacy.least_count``
+    neighbouring patients (microaggregation). What would show a smaller count is hidden, see
+    ``suppression``: a centre sends 0 for such moments and empty counts.
 
     Args:
         config: the configuration of the run.
@@ -84,9 +85,15 @@ class StatisticsTask(Task[Inputs]):
         replies = {"moments": self._moments, "survival": self._survival, "features": self._features}
         if query.name not in replies:
             raise self.unknown(query)
-        return {p.centre: replies[query.name](p) for p in patients}
+        return {p.centre: replies[query.name](*self._described(p)) for p in patients}
 
-    def _moments(self, patients: Inputs) -> Message:
+    def _described(self, patients: Inputs) -> tuple[Inputs, Described]:
+        status = np.where(np.isfinite(patients.survival_days), patients.died, np.nan)
+        response = patients.response.astype(float)
+        chosen = described(patients.features, response, status, self.least)
+        return patients.take(chosen.rows), chosen
+
+    def _moments(self, patients: Inputs, chosen: Described) -> Message:
         if len(patients.pseudonyms) < self.least:
             raise BadInput(
                 f"centre {patients.centre} has fewer than privacy.least_count = {self.least} "
@@ -94,33 +101,33 @@ class StatisticsTask(Task[Inputs]):
                 "out"
             )
         moments = summarise(patients.features)
-        hidden = moments.count < self.least
-        return asdict(Moments(*(np.where(hidden, 0.0, v) for v in vars(moments).values())))
+        return asdict(Moments(*(np.where(chosen.moments, v, 0.0) for v in vars(moments).values())))
 
-    def _survival(self, patients: Inputs) -> Message:
-        known = np.isfinite(patients.survival_days)
+    def _survival(self, patients: Inputs, chosen: Described) -> Message:
+        known = np.isfinite(patients.survival_days) & chosen.survival
         days = patients.survival_days[known]
         died = patients.died[known]
         return asdict(exits(days, died, self.least))
 
-    def _features(self, patients: Inputs) -> Message:
+    def _features(self, patients: Inputs, chosen: Described) -> Message:
+        followed = list(self._followed(patients, chosen))
         return {
-            "auc": [asdict(c) for c in self._scores(patients)],
-            "pairs": [asdict(pairs_of(groups_of(*f))) for f in self._followed(patients)],
-            "groups": [asdict(groups_of(*f, self.least)) for f in self._followed(patients)],
+            "auc": [asdict(c) for c in self._scores(patients, chosen)],
+            "pairs": [asdict(pairs_of(groups_of(*f))) for f in followed],
+            "groups": [asdict(groups_of(*f, self.least)) for f in followed],
         }
 
-    def _scores(self, patients: Inputs) -> Iterator[ScoreCounts]:
-        for column in patients.features.T:
-            known = np.isfinite(column) & np.isfinite(patients.response)
+    def _scores(self, patients: Inputs, chosen: Described) -> Iterator[ScoreCounts]:
+        for column, told in zip(patients.features.T, chosen.by_response, strict=True):
+            known = np.isfinite(column) & np.isfinite(patients.response) & told
             response = patients.response[known].astype(float)
             yield score_counts(column[known], response, self.least)
 
-    def _followed(self, patients: Inputs) -> Iterator[tuple[Array, Array, Array]]:
-        for column in patients.features.T:
-            known = np.isfinite(column) & np.isfinite(patients.survival_days)
-            if known.sum() < self.least:
-                known[:] = False
+    def _followed(
+        self, patients: Inputs, chosen: Described
+    ) -> Iterator[tuple[Array, Array, Array]]:
+        for column, told in zip(patients.features.T, chosen.by_status, strict=True):
+            known = np.isfinite(column) & np.isfinite(patients.survival_days) & told
             yield column[known], patients.survival_days[known], patients.died[known]
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
