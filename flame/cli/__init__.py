@@ -14,6 +14,7 @@ from flame.cli import data, federation, models, streams  # noqa: F401  (they reg
 from flame.cli.console import app, err, is_verbose
 from flame.core.error_log import log_error
 from flame.core.errors import FlameError
+from flame.core.shown import shown_lines
 
 _INTERRUPTED = 130
 """Exit code of typer after Ctrl-C: 128 + SIGINT."""
@@ -60,5 +61,6 @@ def _output(arguments: list[str]) -> Path:
 def _fail(message: str, code: int) -> None:
     if is_verbose():
         err.print_exception()
-    err.print(f"[bold red]Error:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    text = escape(shown_lines(message))
+    err.print(f"[bold red]Error:[/] {text}", highlight=False, soft_wrap=True)
     raise SystemExit(code) from None

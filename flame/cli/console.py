@@ -1,5 +1,6 @@
 """The command-line application, and its output: tables, progress bars and warnings."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from flame.core.scores import GeneralisationReport
+from flame.core.shown import shown, shown_lines
 from flame.core.version import __version__
 
 app = typer.Typer(
@@ -54,6 +56,7 @@ def common(
     """Federated learning from glioblastoma MRI: from DICOM folders to a per-centre report."""
     global _VERBOSE
     _VERBOSE = verbose
+    os.umask(0o077)  # what commands write shows patients, so that only its owner reads it
     out.quiet = quiet
 
 
@@ -85,18 +88,18 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
 def warn(warnings_: Iterable[str]) -> None:
     """Print each warning on standard error."""
     for warning in warnings_:
-        err.print(f"[yellow]Warning:[/] {escape(warning)}", soft_wrap=True, highlight=False)
+        err.print(f"[yellow]Warning:[/] {escape(shown(warning))}", soft_wrap=True, highlight=False)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table; names of up to 24 letters in the first column are not wrapped."""
-    shown = Table(title=escape(title), title_justify="left")
+    grid = Table(title=escape(shown(title)), title_justify="left")
     short = all(len(row[0]) <= 24 for row in rows)
     for column in columns:
-        shown.add_column(column, overflow="fold", no_wrap=short and not shown.columns)
+        grid.add_column(column, overflow="fold", no_wrap=short and not grid.columns)
     for row in rows:
-        shown.add_row(*map(escape, row))
-    out.print(shown)
+        grid.add_row(*(escape(shown_lines(cell)) for cell in row))
+    out.print(grid)
 
 
 def print_matrix(report: GeneralisationReport) -> None:

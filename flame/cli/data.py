@@ -10,6 +10,7 @@ import typer
 from flame.cli.console import Overrides, Plugins, app, bars, out, table, warn
 from flame.core.errors import FlameError
 from flame.core.plugins import load_plugins
+from flame.core.shown import shown_lines
 
 if TYPE_CHECKING:
     from flame.pipelines.inspect import InspectRow
@@ -89,7 +90,9 @@ def inspect(
             f"days of {len({s.patient_id for s in taken})} patients"
         )
         for file in report.unreadable[:20]:
-            out.print(f"skipped: {file.path}: {file.reason}", soft_wrap=True, markup=False)
+            out.print(
+                shown_lines(f"skipped: {file.path}: {file.reason}"), soft_wrap=True, markup=False
+            )
         if len(report.unreadable) > 20:
             out.print(f"... and {len(report.unreadable) - 20} more files skipped")
     if not any(s.taken for s in report.series) and not report.radiotherapy:

@@ -7,12 +7,13 @@ import typer
 from rich.markup import escape
 
 from flame.cli.console import Overrides, app, bars, err, out, table
+from flame.core.shown import shown_lines
 
 Kit = Annotated[Path, typer.Argument(metavar="KIT", help="Start-up kit from flame provision.")]
 
 
 def _print_line(text: str) -> None:
-    err.print(escape(text), soft_wrap=True, highlight=False)
+    err.print(escape(shown_lines(text)), soft_wrap=True, highlight=False)
 
 
 @app.command()

@@ -16,3 +16,15 @@ def shown(text: object) -> str:
         'T1\\\\x1b[2J\\\\nrefused'
     """
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(text))
+
+
+def shown_lines(text: str) -> str:
+    """Do the same with each line of a text, whose line breaks stay.
+
+    Args:
+        text: text of one or more lines.
+
+    Returns:
+        The lines.
+    """
+    return "\n".join(map(shown, text.split("\n")))

@@ -14,12 +14,18 @@ _WORDS = {
     *("phone", "telephone", "fax", "zip", "postcode", "postal", "address"),
 }
 """Words of headings whose numbers identify a patient, see 45 CFR 164.514(b)(2)."""
+_NUMBER_FROM = 100_000
+"""Whole numbers from here on, all different, are record numbers; measures vary more in size."""
+_OLDEST = 90.0
+"""Ages from here on are one group, see 45 CFR 164.514(b)(2)(i)(C)."""
 _FIRST_YEAR = 1880
 """First year of a date of birth that a number of eight digits may mean."""
 
 
 def clinical_columns(table: pd.DataFrame, where: str) -> tuple[dict[str, list[float]], list[str]]:
     """Convert the columns of a table to numbers, without those that may identify a patient.
+
+    Ages of 90 years or more become 90.
 
     Args:
         table: table of text cells.
@@ -35,7 +41,15 @@ def clinical_columns(table: pd.DataFrame, where: str) -> tuple[dict[str, list[fl
     columns, dropped = numeric_columns(table, where)
     identifying = [name for name, values in columns.items() if identifies(name, values)]
     kept = {name: values for name, values in columns.items() if name not in identifying}
-    return kept, [*dropped, *identifying]
+    grouped = {
+        name: [min(v, _OLDEST) if v > _OLDEST else v for v in values] if _is_age(name) else values
+        for name, values in kept.items()
+    }
+    return grouped, [*dropped, *identifying]
+
+
+def _is_age(name: str) -> bool:
+    return "age" in re.split(r"[^a-z]+", name.lower())
 
 
 def identifies(name: str, values: list[float]) -> bool:
@@ -46,7 +60,8 @@ def identifies(name: str, values: list[float]) -> bool:
         values: its numbers; NaN for empty cells.
 
     Returns:
-        True for headings such as ``MRN``, and for dates such as 19360203.
+        True for headings such as ``MRN``, for dates such as 19360203, and for whole numbers of six
+        digits or more that are all different, such as record and telephone numbers.
 
     Example:
         >>> identifies("birth_date", [1.0]), identifies("visit", [20200106.0])
@@ -56,7 +71,10 @@ def identifies(name: str, values: list[float]) -> bool:
     """
     words = set(re.split(r"[^a-z]+", name.lower()))
     known = [value for value in values if math.isfinite(value)]
-    return bool(words & _WORDS) or (bool(known) and all(map(_is_date, known)))
+    if words & _WORDS or (known and all(map(_is_date, known))):
+        return True
+    numbers = all(value >= _NUMBER_FROM and value == int(value) for value in known)
+    return len(known) > 1 and numbers and len(set(known)) == len(known)
 
 
 def _is_date(value: float) -> bool:
