@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from flame.core.errors import BadInput, FlameError
+from flame.core.expansion import check_archive
 from flame.core.files import atomic_path
 from flame.core.scores import Weights
 from flame.federation.run_files import MODELS
@@ -109,6 +110,7 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     if not path.exists():
         return None
     try:
+        check_archive(path)
         with np.load(path) as file:
             arrays = {k: file[k] for k in file.files}
         if "best_round" not in arrays or f"{_SHARED}squares" in arrays:

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas as pd
 
 from flame.core.cohort import Cohort, Outcome, Patient
 from flame.core.errors import BadInput
+from flame.core.expansion import TooLargeError, unzipped
 from flame.core.files import content_hash
 from flame.core.registry import nearest
 from flame.core.treatment import Phase, Radiation, Treatment
@@ -69,6 +71,8 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
         raise BadInput(f"{path} cannot be read as a UTF-8 table: {error}") from None
     except (gzip.BadGzipFile, EOFError, zlib.error):
         raise BadInput(f"{path} is not a complete gzip file; unpack it, or copy it again") from None
+    except TooLargeError as error:
+        raise BadInput(f"{path} is no table: {error}; unpack it and look") from None
     except pd.errors.ParserWarning:
         raise BadInput(
             f"{path}: some lines have more cells than the header; look for decimal commas and "
@@ -87,8 +91,8 @@ def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
 
     The result is cached, because every centre of a simulation reads the same table.
     """
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig") as stream:
+    content = unzipped(path) if path.suffix == ".gz" else path.open("rb")
+    with TextIOWrapper(content, encoding="utf-8-sig") as stream:
         header = stream.readline()
     separator = max(",;\t", key=header.count)
     names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]

@@ -30,6 +30,14 @@ _LENGTHS = {
     "Columns": 1,
 }
 """Required attributes, and how many numbers each must have."""
+_PLAUSIBLE = {
+    "ImageOrientationPatient": (-1.01, 1.01),
+    "ImagePositionPatient": (-1e5, 1e5),
+    "PixelSpacing": (0.01, 100.0),
+    "Rows": (2.0, 2.0**16),
+    "Columns": (2.0, 2.0**16),
+}
+"""Smallest and largest number of each, in mm for positions and spacings."""
 _OF_INTENSITIES = (
     *("RescaleSlope", "RescaleIntercept", "PixelPaddingValue", "PixelRepresentation"),
     *("BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel", "PhotometricInterpretation"),
@@ -98,7 +106,7 @@ def check_geometry(series: Series) -> Geometry | str:
             "multi-frame without functional groups: the frames have no ImagePositionPatient "
             "(0020,0032); export the series as classic or enhanced MR"
         )
-    if header.get("BurnedInAnnotation") == "YES":
+    if any(i.header.get("BurnedInAnnotation") == "YES" for i in series.instances):
         return (
             "BurnedInAnnotation (0028,0301) is YES: the pixels may show the patient's name; export "
             "the series without annotations"
@@ -124,6 +132,9 @@ def check_geometry(series: Series) -> Geometry | str:
         if any(len(v) != length or not np.isfinite(v).all() for v in values):
             missing = any(i.header.get(keyword) in (None, "") for i in series.instances)
             return f"{keyword} is {'missing' if missing else 'malformed'}; {_EXPORT_AGAIN}"
+        low, high = _PLAUSIBLE[keyword]
+        if not all(low <= number <= high for v in values for number in v):
+            return f"{keyword} is not between {low:g} and {high:g}; {_EXPORT_AGAIN}"
     return _odd_slice(series) or _check_stack(series)
 
 

@@ -1,13 +1,17 @@
 """DICOM instances: files, or frames of files, and the values of their headers."""
 
-import gzip
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from flame.core.expansion import check_deflated, check_size, unzipped
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,10 @@ class Instance:
         return str(self.header.get("SOPInstanceUID") or self.path), self.frame
 
 
+_META_BYTES = 4096
+"""Bytes at the start of a file among which its transfer syntax stands."""
+
+
 def read_dataset(path: Path, pixels: bool = True) -> FileDataset:
     """Read a DICOM file, also one without a preamble or one that is compressed with gzip.
 
@@ -39,15 +47,37 @@ def read_dataset(path: Path, pixels: bool = True) -> FileDataset:
 
     Returns:
         The data set. Any exception of pydicom or gzip passes.
+
+    Raises:
+        TooLargeError: the file is small, but its content or its pixels would not be.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with unzipped(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            _check_deflated(stream)
             try:
-                return pydicom.dcmread(stream, stop_before_pixels=not pixels)
+                dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels)
             except InvalidDicomError:
                 stream.seek(0)
-                return pydicom.dcmread(stream, stop_before_pixels=not pixels, force=True)
+                dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=True)
+        if pixels:
+            check_size(_pixel_bytes(dataset))
+        return dataset
+
+
+def _check_deflated(stream: BinaryIO) -> None:
+    """Check what a deflated data set becomes, which pydicom inflates as a whole."""
+    start = stream.read(_META_BYTES)
+    if start[128:132] == b"DICM" and DeflatedExplicitVRLittleEndian.encode() in start:
+        after_meta = 144 + int.from_bytes(start[140:144], "little")
+        check_deflated((start + stream.read())[after_meta:])
+    stream.seek(0)
+
+
+def _pixel_bytes(header: Dataset) -> float:
+    """Return the size of the pixels that a header declares."""
+    parts = ("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "BitsAllocated")
+    return math.prod(number(header, keyword) or 1.0 for keyword in parts) / 8
 
 
 def numbers(header: Dataset, keyword: str) -> tuple[float, ...]:

@@ -57,9 +57,9 @@ def read_voxels(geometry: Geometry, name: str) -> NDArray[np.float32]:
             plane = stored[slice_.frame] if several else stored
             if plane.shape != geometry.shape[1::-1]:
                 raise UnreadableImage(path, f"pixels of {name} do not fit Rows and Columns")
-            voxels[:, :, z] = np.where(
-                padding(plane), np.nan, plane * slice_.slope + slice_.intercept
-            ).T
+            with np.errstate(invalid="ignore"):  # an endless slope is refused below
+                values = plane * slice_.slope + slice_.intercept
+            voxels[:, :, z] = np.where(padding(plane), np.nan, values).T
     if np.isnan(voxels).any():  # padding is no signal: use the darkest value
         voxels = np.where(np.isnan(voxels), np.nanmin(voxels), voxels).astype(np.float32)
     if not np.isfinite(voxels).all() or np.ptp(voxels) == 0:
