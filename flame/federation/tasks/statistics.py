@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from flame.core.cohort import Cohort, View
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
-from flame.federation.privacy.suppression import Described, described
 from flame.federation.task import Message, Query, Row, SendQuery, Shared, Task, TaskTexts
 from flame.federation.tasks.registry import TASKS
+from flame.federation.tasks.suppression import Described, described
 from flame.federation.tasks.tabular import feature_view
 from flame.models.regression.discrimination import (
     Groups,
