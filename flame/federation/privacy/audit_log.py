@@ -112,6 +112,18 @@ def described(method: str, arguments: Mapping[str, Any], reply: Message) -> str:
     return f"{method}: {', '.join(sorted(reply))} ({amount})"
 
 
+def size_of(message: Any) -> int:
+    """Return the bytes of the numbers and keys of a message.
+
+    Args:
+        message: arrays, numbers, bytes, and dictionaries, lists or tuples of them.
+
+    Returns:
+        Bytes; texts count nothing.
+    """
+    return _numbers(message)[1]
+
+
 def _numbers(value: Any) -> tuple[int, int]:
     """Return the count of the numbers in ``value``, and of their bytes."""
     if isinstance(value, np.ndarray):
