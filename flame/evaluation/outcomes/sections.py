@@ -12,6 +12,7 @@ from flame.evaluation.metrics.metric import METRICS
 from flame.evaluation.outcomes import figures
 from flame.evaluation.outcomes.adaptation import ROUNDS
 from flame.evaluation.outcomes.effects import HIGH, LOW, Effect
+from flame.evaluation.outcomes.membership import Audit
 from flame.evaluation.outcomes.out_of_fold import Predictions
 from flame.evaluation.outcomes.outcome import Outcome
 from flame.evaluation.outcomes.shortcut import Shortcut
@@ -91,7 +92,7 @@ def outcome_sections(
     groups: pd.DataFrame,
     shortcut: Shortcut | None,
     effects: list[Effect],
-    members: dict[str, tuple[Estimate, float]],
+    members: dict[str, Audit],
     adapted: pd.DataFrame,
 ) -> list[Section]:
     """Build the sections with curves, subgroups, shortcut probe, feature effects and audit.
@@ -232,7 +233,7 @@ def _adapted(config: TrainConfig, adapted: pd.DataFrame) -> Section:
     )
 
 
-def _members(config: TrainConfig, members: dict[str, tuple[Estimate, float]]) -> Section:
+def _members(config: TrainConfig, members: dict[str, Audit]) -> Section:
     privacy = config.privacy
     protected = "without differential privacy"
     if privacy.is_private:
@@ -241,19 +242,30 @@ def _members(config: TrainConfig, members: dict[str, tuple[Estimate, float]]) ->
             f"{privacy.noise:g}, clipping norm {privacy.clip:g}; epsilon: see privacy.csv)"
         )
     rows: list[list[str | Cell]] = [
-        [kind, _cell(auc), "" if np.isnan(caught) else f"{caught:.2f}"]
-        for kind, (auc, caught) in members.items()
+        [kind, _cell(audit.auc), _share(audit.caught), _cell(audit.lira), _share(audit.lira_caught)]
+        for kind, audit in members.items()
     ]
     return Section(
         "membership",
         "Membership-inference audit",
-        "An attacker who has the model classifies a patient as a training patient if the loss of "
-        f"the model is low. This run was trained {protected}. An AUC of 0.5 and a "
-        "true-positive rate of 0.1 mean that this attack is at chance; stronger attacks are not "
-        "excluded.",
-        ["model", "AUC of the attack", "true-positive rate at 10 % false positives"],
+        "An attacker who has the model wants to know whether a patient was in its training. The "
+        "first attack looks at the loss alone. LiRA also has other models, trained with and "
+        "without the patient: here those of the other folds and seeds. This run was trained "
+        f"{protected}. An AUC of 0.5 and a true-positive rate (TPR) of 0.1 mean that an attack is "
+        "at chance: the attacker gains nothing by it. Stronger attacks are not excluded.",
+        [
+            "model",
+            "AUC by the loss",
+            "TPR at 10 % false positives",
+            "AUC of LiRA",
+            "TPR at 10 % false positives",
+        ],
         rows,
     )
+
+
+def _share(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2f}"
 
 
 def _cell(estimate: Estimate) -> Cell:
