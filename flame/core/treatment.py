@@ -16,6 +16,12 @@ CONVENTIONS = ("", "lem", "mkm")
 """Models by which carbon doses are RBE-weighted."""
 
 
+MOST_GY = 200.0
+"""Largest dose of a phase; prescriptions of several thousand are in cGy."""
+MOST_FRACTIONS = 100
+"""Largest number of fractions of a phase."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """One phase of a course of radiotherapy.
@@ -35,8 +41,8 @@ class Phase:
             (Japan); empty: unknown. The same number of Gy is another dose by the other one.
 
     Raises:
-        ValueError: the dose, the number of fractions or the LET is not positive, or the convention
-            is unknown.
+        ValueError: the dose, the number of fractions or the LET is not positive or impossible, or
+            the convention is unknown.
 
     Reference:
         Fossati et al. 2012, doi:10.1088/0031-9155/57/22/7543 (LEM and MKM doses).
@@ -52,8 +58,11 @@ class Phase:
     convention: str = ""
 
     def __post_init__(self) -> None:
-        if not self.dose > 0 or self.fractions < 1:
-            raise ValueError("a phase needs a positive dose and at least one fraction")
+        if not 0 < self.dose <= MOST_GY or not 1 <= self.fractions <= MOST_FRACTIONS:
+            raise ValueError(
+                f"a phase needs a dose above 0 and up to {MOST_GY:g} Gy (not in cGy), and 1 to "
+                f"{MOST_FRACTIONS} fractions"
+            )
         if self.let is not None and not self.let > 0:
             raise ValueError("the LET of a phase must be above 0 keV/um, or empty")
         if self.convention not in CONVENTIONS:

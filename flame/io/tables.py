@@ -181,7 +181,7 @@ def number(value: object, where: str, column: str = "") -> float:
     if column.lower() in ("sex", "gender") and text.lower() in _SEX:
         return _SEX[text.lower()]
     try:
-        value = float(text)
+        value = math.inf if "_" in text else float(text)
     except ValueError:
         value = math.inf
     if not math.isfinite(value):

@@ -18,3 +18,9 @@ def test_dose_fractions_and_let_are_positive(
 def test_nan_is_no_dose() -> None:
     with pytest.raises(ValueError, match="positive dose"):
         Phase(Radiation.PHOTON, float("nan"), 30)
+
+
+@pytest.mark.parametrize(("dose", "fractions"), [(6000.0, 30), (float("inf"), 30), (60.0, 3000)])
+def test_impossible_prescriptions(dose: float, fractions: int) -> None:
+    with pytest.raises(ValueError, match=r"up to 200 Gy \(not in cGy\), and 1 to 100 fractions"):
+        Phase(Radiation.PHOTON, dose, fractions)

@@ -132,3 +132,9 @@ def test_rows_without_a_person_are_persons_of_their_own(tmp_path: Path) -> None:
     path.write_text("centre,patient_id,x,person\na,p1,1,\na,p2,2,\na,p3,3,q\na,p4,4,q\n")
     cohort = read_table_cohort(path, "a", "centre", "patient_id", ["x"], {}, False, "person")
     assert [p.person for p in cohort.patients] == ["p1", "p2", "q", "q"]
+
+
+@pytest.mark.parametrize("cell", ["1_000", "inf", "-inf", "1e999", "12 Gy", "1\x000"])
+def test_cells_that_are_no_number(cell: str) -> None:
+    with pytest.raises(BadInput, match="not a number"):
+        number(cell, "t.csv", "dose")

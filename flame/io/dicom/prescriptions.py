@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 
 from flame.core.errors import BadInput
-from flame.core.treatment import Radiation
+from flame.core.treatment import MOST_FRACTIONS, MOST_GY, Radiation
 from flame.io.dicom.instances import Instance
 
 _CARBON = 6
@@ -99,6 +99,11 @@ def _group(plan: Instance, group: Dataset, number: int, groups: int) -> PlannedG
     if dose <= 0:  # several groups share one prescription, so only beam doses distinguish them
         beams = group.get("ReferencedBeamSequence") or []
         dose = fractions * sum(float(b.get("BeamDose") or 0) for b in beams)
+    if not dose <= MOST_GY or fractions > MOST_FRACTIONS:
+        raise BadInput(
+            f"{plan.path}: {dose:g} Gy in {fractions} fractions is no prescription "
+            f"(TargetPrescriptionDose, 300A,0026; is it in cGy?); {_REMEDY}"
+        )
     if dose <= 0:
         raise BadInput(
             f"{plan.path}: the plan has neither a prescription (TargetPrescriptionDose, 300A,0026) "

@@ -95,3 +95,15 @@ def test_plan_without_fraction_groups_names_the_file(tmp_path: Path) -> None:
     del found.header.FractionGroupSequence
     with pytest.raises(BadInput, match="RP1.dcm: no fraction group"):
         read_radiotherapy([found])
+
+
+@pytest.mark.parametrize(("keyword", "value"), [("dose", "6000"), ("fractions", 3000)])
+def test_a_prescription_in_cgy_is_refused(tmp_path: Path, keyword: str, value: object) -> None:
+    write_plans(tmp_path, STUDY, Treatment((Phase(Radiation.PHOTON, 60.0, 30),)))
+    (plan,), _ = read_headers(tmp_path)
+    if keyword == "dose":
+        plan.header.DoseReferenceSequence[0].TargetPrescriptionDose = value
+    else:
+        plan.header.FractionGroupSequence[0].NumberOfFractionsPlanned = value
+    with pytest.raises(BadInput, match="is no prescription"):
+        read_radiotherapy([plan])

@@ -109,7 +109,7 @@ def test_fractions_are_given_on_weekdays() -> None:
 
 
 def test_a_phase_needs_dose_and_fractions() -> None:
-    with pytest.raises(ValueError, match="positive dose"):
+    with pytest.raises(ValueError, match="dose above 0"):
         Phase(PHOTON, 0, 30)
     with pytest.raises(ValueError, match="fraction"):
         Phase(PHOTON, 60, 0)
