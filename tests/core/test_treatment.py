@@ -16,7 +16,7 @@ def test_dose_fractions_and_let_are_positive(
 
 
 def test_nan_is_no_dose() -> None:
-    with pytest.raises(ValueError, match="positive dose"):
+    with pytest.raises(ValueError, match="dose above 0"):
         Phase(Radiation.PHOTON, float("nan"), 30)
 
 

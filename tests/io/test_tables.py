@@ -76,9 +76,9 @@ def test_treatments_round_trip(tmp_path: Path) -> None:
     ("row", "message"),
     [
         ("helium\t60\t30\t", "'helium'"),
-        ("photon\t\t30\t", "positive dose"),
-        ("photon\t0\t30\t", "positive dose"),
-        ("photon\t60\t0\t", "at least one fraction"),
+        ("photon\t\t30\t", "dose above 0"),
+        ("photon\t0\t30\t", "dose above 0"),
+        ("photon\t60\t0\t", "1 to 100 fractions"),
         ("proton\t60\t30\t-1", "LET of a phase must be above 0"),
     ],
 )
