@@ -25,7 +25,8 @@ _TAIL = 10
 def clipped(arrays: Weights, limit: float) -> Weights:
     """Scale arrays down so that their joint Euclidean norm is at most ``limit``.
 
-    Each array is multiplied by min(1, limit / norm).
+    Each array is multiplied by min(1, limit / norm). Arrays that are not finite become 0, as they
+    would show through any noise.
 
     Args:
         arrays: arrays of any shape.
@@ -38,7 +39,10 @@ def clipped(arrays: Weights, limit: float) -> Weights:
         >>> clipped([np.array([3.0, 4.0])], limit=1.0)
         [array([0.6, 0.8])]
     """
-    norm = float(np.sqrt(sum(float((np.asarray(a, np.float64) ** 2).sum()) for a in arrays)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        norm = float(np.sqrt(sum(float((np.asarray(a, np.float64) ** 2).sum()) for a in arrays)))
+    if not np.isfinite(norm):
+        return [np.zeros(np.shape(a)) for a in arrays]
     scale = min(1.0, limit / norm) if norm else 1.0
     return [np.asarray(a, np.float64) * scale for a in arrays]
 

@@ -39,6 +39,8 @@ SECRET_FILE = "noise.key"
 """Name of the file in the kit that holds the key of the noise of differential privacy."""
 _SIMULATED = SitePolicy(least_patients=1, least_count=1, peers=True)
 """Policy of a site in a simulation: the configuration of the run alone sets limits."""
+_DEFINITIONS = ("id_column", "person_column", "survival", "horizon_days", "endpoint")
+"""Keys of section ``data`` that name patients and define outcomes."""
 BUSY = {"busy": True}
 """Reply of a site that still works on the call."""
 UNKNOWN = {"unknown": True}
@@ -241,7 +243,8 @@ class _SiteResources:
         config = at_site(self.policy.applied(config), self.data)
         task = open_task(config)
         patients = task.patients(load_cohort(config, self.centre))
-        if self.data and config.privacy.least_patients > 1 and not config.privacy.is_private:
+        protected = config.privacy.is_private and self.policy.epsilon > 0
+        if self.data and config.privacy.least_patients > 1 and not protected:
             patients = self._in_groups(patients, config, task.cross_validated)
         secure = bool(self.data) and config.federation.secure
         least = config.privacy.least_patients
@@ -254,7 +257,10 @@ class _SiteResources:
 
         least = config.privacy.least_patients
         secret = secret_in(self.kit / SECRET_FILE)
-        dealt = DisclosureGroups(self.kit / GROUPS_FILE, least, secret).dealt(patients)
+        definitions = {f"data.{key}": getattr(config.data, key) for key in _DEFINITIONS}
+        least_kept = max(self.policy.least_patients, 2)
+        kept = DisclosureGroups(self.kit / GROUPS_FILE, least_kept, secret, definitions)
+        dealt = kept.dealt(patients, least)
         groups = len(set(dealt.patients.persons))
         if cross_validated and config.training.folds > groups:
             raise Refusal(

@@ -14,6 +14,8 @@ from flame.federation.trainings import Training, who
 
 _MOST_QUERIES = 60
 """Most different queries of one name in a training; tasks send fewer than ten."""
+_MOST_MODELS = 3
+"""Most models that a strategy trains in one round."""
 _MOST_REPEATS = 3
 """Most different starts of one round: one, and others after a loss of sites or an interruption."""
 
@@ -30,7 +32,7 @@ class Declaration:
     def __init__(self, plan: list[Training], rounds: int, most_sums: int) -> None:
         self._rounds = rounds
         self._seeds = {training.seed for training in plan}
-        self._trainings = {training.name: who(training) for training in plan}
+        self._trainings = {training.name: digest(who(training)) for training in plan}
         self._most_sums = most_sums
         self._asked: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
 
@@ -60,25 +62,29 @@ class Declaration:
             self._check_round(arguments)
 
     def _check_patients(self, method: str, arguments: Message) -> None:
-        patients = arguments["who"]
+        patients = digest(arguments["who"])  # tells 0 from 0.0 and False, which are equal
         if method == "train":
             declared = patients == self._trainings.get(arguments["name"])
         else:
             declared = patients in self._trainings.values()
         if not declared:
             raise Refusal("replies for the trainings of this run only")
+        if method == "score":
+            self._count(("score", patients), arguments, 1, _MOST_REPEATS)
 
     def _check_query(self, arguments: Message) -> None:
         parameters = arguments["parameters"]
-        key = ("reply", str(sorted(arguments["who"].items())), str(arguments["query"]))
+        key = ("reply", digest(arguments["who"]), str(arguments["query"]))
         sums = len(parameters["beta"]) if "beta" in parameters else 0
         most = self._most_sums if sums else max(_MOST_QUERIES, _MOST_REPEATS * self._rounds)
         self._count(key, arguments, max(sums, 1), most)
 
     def _check_round(self, arguments: Message) -> None:
-        name, number = str(arguments["name"]), int(arguments["number"])
-        if not 1 <= number <= self._rounds:
+        name, number = arguments["name"], arguments["number"]
+        if type(number) is not int or not 1 <= number <= self._rounds:
             raise Refusal(f"trains the {self._rounds} rounds of this run only")
+        if len(arguments["corrections"]) > _MOST_MODELS:
+            raise Refusal(f"trains {_MOST_MODELS} models a round at most")
         self._count(("train", name, str(number)), arguments, 1, _MOST_REPEATS)
 
     def _count(self, key: tuple[str, ...], arguments: Message, amount: int, most: int) -> None:

@@ -4,12 +4,14 @@ A site deals its patients once into groups of at least ``least`` and keeps them 
 Folds, inner folds and calibration sets are unions of groups. So is every difference of two of them,
 in one run or over runs: no sum, and no combination of sums, is about fewer patients than a group.
 A patient who joins later waits until ``least`` have come. If a patient of a group is missing, from
-the data or because the outcome is unknown now, the whole group takes no part.
+the data or because the outcome is unknown now, the whole group takes no part. Runs that name
+patients or define outcomes otherwise than the first one are refused, as they would deal anew.
 """
 
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,19 +47,30 @@ class DisclosureGroups:
         path: file of the groups; None: they are not kept, as in a simulation.
         least: least number of persons in a group, at least 2.
         key: secret of the site, which decides who shares a group.
+        definitions: how a run names patients and defines outcomes, by key of the configuration;
+            values that are empty are not compared.
     """
 
-    def __init__(self, path: Path | None, least: int, key: bytes) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        least: int,
+        key: bytes,
+        definitions: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = path
         self.least = least
         self.key = key
+        self.definitions = {k: str(v) for k, v in (definitions or {}).items() if v}
 
-    def dealt(self, patients: Any) -> Dealt:
+    def dealt(self, patients: Any, least: int = 0) -> Dealt:
         """Deal the patients of a run, and keep the groups.
 
         Args:
             patients: patients of the site as a task sees them; those without a known outcome take
                 no part.
+            least: least number of persons in a group of this run, if it is larger: groups are
+                joined for it, and kept as they are.
 
         Returns:
             The patients of whole groups, who all have a known outcome.
@@ -79,7 +92,7 @@ class DisclosureGroups:
         outcome: dict[str, int] = {}
         for name, group in zip(persons, known.groups.tolist(), strict=True):
             outcome[code_of[name]] = max(group, outcome.get(code_of[name], group))
-        groups = self._updated(outcome)
+        groups = _merged(self._updated(outcome), max(least, self.least))
         whole = {
             code: number
             for number, group in enumerate(groups)
@@ -106,13 +119,27 @@ class DisclosureGroups:
         if self.path is None:
             return _dealt_anew(outcome, self.least)
         with locked(self.path.with_suffix(".lock"), wait=True):
-            groups = json.loads(self.path.read_text()) if self.path.exists() else []
+            kept = json.loads(self.path.read_text()) if self.path.exists() else {}
+            groups = kept.get("groups", [])
+            definitions = self._agreed(kept.get("definitions", {}))
             before = {code for group in groups for code in group}
             fresh = {code: kind for code, kind in outcome.items() if code not in before}
-            updated = _merged(groups, self.least) + _dealt_anew(fresh, self.least)
-            if updated != groups:
+            groups = _merged(groups, self.least) + _dealt_anew(fresh, self.least)
+            updated = {"definitions": definitions, "groups": groups}
+            if updated != kept:
                 write_text(self.path, json.dumps(updated, indent=0), private=True)
-        return updated
+        return groups
+
+    def _agreed(self, before: dict[str, str]) -> dict[str, str]:
+        """Return all definitions; raise Refusal where a run differs from an earlier one."""
+        for key, value in self.definitions.items():
+            if before.get(key, value) != value:
+                raise Refusal(
+                    f"was asked with {key} = {before[key]} before: another value would deal its "
+                    f"patients anew, so that single ones could be told apart. Set {key} as before, "
+                    f"or, if its hospital accepts that, delete {GROUPS_FILE} in its kit"
+                )
+        return before | self.definitions
 
 
 def _dealt_anew(outcome: dict[str, int], least: int) -> list[list[str]]:

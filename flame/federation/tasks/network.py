@@ -16,6 +16,7 @@ from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.run_files import CONFIG
 from flame.federation.task import VALIDATION, Message, Query, SendQuery, Shared, TrainRequest
+from flame.federation.tasks.moments_check import check_moments
 from flame.federation.tasks.registry import RESPONSE_MODELS, open_task_of
 from flame.federation.tasks.response import ResponseTask
 from flame.federation.tasks.segmentation import SegmentationTask
@@ -115,7 +116,7 @@ class NetworkResponseTask(ResponseTask):
     def reply(self, patients: list[Inputs], query: Query) -> Message:
         """Reply with moments of the clinical features, or the losses of validation patients."""
         if query.name == VALIDATION:
-            return self._losses(concatenate(patients), query.weights, query.shared)
+            return self._losses(concatenate(patients), query.weights, self._scales(query.shared))
         if query.name != "moments":
             raise self.unknown(query)
         return asdict(merge([summarise(p.clinical) for p in patients]))
@@ -130,7 +131,7 @@ class NetworkResponseTask(ResponseTask):
         updated: Trained = self.model.fit(
             request.weights,
             inputs,
-            _standardised(inputs, request.shared),
+            _standardised(inputs, self._scales(request.shared)),
             training.epochs,
             training.batch_size,
             request.rng,
@@ -156,6 +157,17 @@ class NetworkResponseTask(ResponseTask):
         if self.config.scales_by_bounds:
             return asdict(self._moments_of_bounds())
         return start or asdict(merge([Moments(**reply) for reply in send("moments", {})]))
+
+    def _scales(self, shared: Shared) -> Shared:
+        """Return the moments that features are scaled by; those of ``privacy.bounds`` if they are.
+
+        Raises:
+            Refusal: the moments are not one finite number for each feature.
+        """
+        if self.config.scales_by_bounds:
+            return asdict(self._moments_of_bounds())
+        check_moments(shared, len(self.input_columns()))
+        return shared
 
     def _moments_of_bounds(self) -> Moments:
         """Return moments by which the bounds of each feature become z-scores of -2 and 2."""

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput, FlameError
+from flame.core.errors import BadInput, FlameError, Refusal
 from flame.federation.config import TrainConfig
 from flame.federation.folds import fold_of
 from flame.federation.task import Message, Query, SendQuery, Shared, Task
+from flame.federation.tasks.moments_check import check_moments
 from flame.models.regression.newton import MOST_STEPS, Likelihood, Penalty, maximise
 from flame.models.response.inputs import Inputs
 from flame.preprocessing.harmonisation.standardisation import Moments, merge, standardise, summarise
@@ -137,10 +138,29 @@ class Regression(Task[Any]):
             counts = [np.bincount(f, minlength=self.settings.inner_folds) for f in folds]
             return {"patients": np.sum(counts, axis=0)}
         if query.name == "sums":
+            self._check_sums(query, labelled)
             pairs = zip(query.parameters["out"], query.parameters["beta"], strict=True)
             sums = [self._sums_without(labelled, folds, query, fold, beta) for fold, beta in pairs]
             return {"sums": sums}
         raise self.unknown(query)
+
+    def _check_sums(self, query: Query, patients: list[Any]) -> None:
+        """Raise Refusal unless the parameters of a query for sums are of the kinds that it needs.
+
+        An array in the place of a fold, or moments for each patient, would choose patients.
+        """
+        parameters = query.parameters
+        folds = range(EVERYONE, self.settings.inner_folds)
+        if set(parameters) != {"out", "beta", "common"} or not all(
+            type(fold) is int and fold in folds for fold in parameters["out"]
+        ):
+            raise Refusal("replies to 'sums' for its inner folds only")
+        check_moments(query.shared, patients[0].features.shape[1])
+        width = self.design(patients[0].take(np.arange(1)), query.shared).shape[1]
+        for beta in parameters["beta"]:
+            array = np.asarray(beta)
+            if array.shape != (width,) or array.dtype.kind != "f" or not np.isfinite(array).all():
+                raise Refusal("replies to 'sums' at one finite number for each coefficient only")
 
     def _sums_without(
         self,

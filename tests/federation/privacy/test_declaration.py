@@ -16,7 +16,8 @@ def declared() -> Declaration:
 
 
 def call(**changed: Any) -> dict[str, Any]:
-    return {"name": TRAINING.name, "number": 1, "who": who(TRAINING), **changed}
+    call = {"name": TRAINING.name, "number": 1, "who": who(TRAINING), "corrections": [{}]}
+    return call | changed
 
 
 def test_rounds_of_the_run_alone() -> None:
@@ -26,6 +27,10 @@ def test_rounds_of_the_run_alone() -> None:
         run.check("train", call(number=3))
     with pytest.raises(Refusal, match="for the trainings of this run only"):
         run.check("train", call(name="federated.seed-9.all"))
+    with pytest.raises(Refusal, match="for the trainings of this run only"):
+        run.check("train", call(who=who(TRAINING) | {"fold": True}))
+    with pytest.raises(Refusal, match="3 models a round at most"):
+        run.check("train", call(corrections=[{}] * 4))
     with pytest.raises(Refusal, match="this run's seeds only"):
         run.check("initial_weights", {"seed": 4})
 
@@ -37,6 +42,15 @@ def test_a_round_starts_from_three_weights_at_most() -> None:
         run.check("train", call(weights=[start]))
     with pytest.raises(Refusal, match=r"as many different queries of one kind as .* needs \(3\)"):
         run.check("train", call(weights=[3.0]))
+
+
+def test_scores_are_counted() -> None:
+    """With a thousand scores of its own weights, a server read nearly all patients."""
+    run = declared()
+    for weights in (0.0, 1.0, 2.0, 2.0):
+        run.check("score", {"who": who(TRAINING), "weights": [weights]})
+    with pytest.raises(Refusal, match=r"needs \(3\)"):
+        run.check("score", {"who": who(TRAINING), "weights": [3.0]})
 
 
 def test_coefficients_are_counted_over_queries() -> None:

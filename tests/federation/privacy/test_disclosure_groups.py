@@ -43,7 +43,7 @@ def test_groups_stay_and_new_ones_are_added(tmp_path: Path) -> None:
     assert [g for g in later if g in first] == first
     assert {*"hij"} in later
     assert oct(path.stat().st_mode & 0o777) == "0o600"
-    assert "a" not in json.loads(path.read_text())[0]  # codes, no names
+    assert "a" not in json.loads(path.read_text())["groups"][0]  # codes, no names
 
 
 def test_a_group_that_lost_a_member_takes_no_part(tmp_path: Path) -> None:
@@ -67,6 +67,24 @@ def test_a_raised_limit_joins_groups(tmp_path: Path) -> None:
     joined = groups(path, 5, inputs("abcdefghi"))
     assert len(joined) == 1
     assert joined[0] == set().union(*first)
+
+
+def test_a_run_with_a_larger_limit_joins_groups_for_itself_alone(tmp_path: Path) -> None:
+    path = tmp_path / "g.json"
+    first = groups(path, 3, inputs("abcdefghi"))
+    dealt = DisclosureGroups(path, 3, b"key").dealt(inputs("abcdefghi"), least=5)
+    assert set(dealt.patients.persons) == {"group 0"}
+    assert groups(path, 3, inputs("abcdefghi")) == first
+
+
+def test_other_names_of_patients_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "g.json"
+    DisclosureGroups(path, 3, b"key", {"data.id_column": "id"}).dealt(inputs("abcdef"))
+    DisclosureGroups(path, 3, b"key", {"data.horizon_days": 300.0}).dealt(inputs("abcdef"))
+    DisclosureGroups(path, 3, b"key", {"data.id_column": "id"}).dealt(inputs("abcdef"))
+    for key, value in (("data.id_column", "age"), ("data.horizon_days", 330.0)):
+        with pytest.raises(Refusal, match=f"was asked with {key} = .* before"):
+            DisclosureGroups(path, 3, b"key", {key: value}).dealt(inputs("abcdef"))
 
 
 def test_fewer_patients_than_a_group_are_refused(tmp_path: Path) -> None:
