@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.arrays import flat
+from flame.core.arrays import digest, flat
 from flame.core.errors import Refusal
 from flame.core.scores import Correction, Weights
 from flame.core.version import __version__
@@ -77,8 +77,10 @@ class Site:
         self.patients: list[Patients] = patients
         self.kit = kit
         self._identity = Identity.of_kit(kit) if kit and secure else None
-        self._secret: dict[str, NDArray[np.float64]] = {}  # values that leave in a secure sum only
+        # By name of a secure sum: its full name, and the values that leave in that sum only.
+        self._secret: dict[str, tuple[str, NDArray[np.float64]]] = {}
         self._sum: SecureSum | None = None
+        self._sum_name = ""
 
     def describe(self) -> Message:
         """Return the installed FLAME version; the coordinator refuses sites of another version."""
@@ -132,7 +134,8 @@ class Site:
         reply = self.task.reply(chosen, Query(query, parameters, unpacked(weights), shared))
         if not secret:
             return reply
-        self._secret = {secret: flat(list(reply.values()))}
+        asked = digest([query, parameters, weights, shared, calibrating, who])
+        self._secret = {secret: (f"{secret}:{asked}", flat(list(reply.values())))}
         return {"shapes": {name: list(np.shape(value)) for name, value in reply.items()}}
 
     def score(self, weights: Weights, shared: Shared, who: Message) -> Message:
@@ -207,6 +210,7 @@ class Site:
                 "learns once a round: a mean over further replies would have less noise; choose a "
                 "strategy that trains once"
             )
+        started_from = weights
         patients = self._chosen(**who, calibrating=False)
         count = sum(len(p.pseudonyms) for p in patients)
         rng = derived_rng(name, number, "+".join(p.centre for p in patients))
@@ -223,7 +227,8 @@ class Site:
             ended = packed(changes(began, ended), bits, rng)
         *also, weights = ended
         if secret:
-            self._secret = {secret: as_values(weights, count, loss, steps)}
+            asked = digest([name, number, started_from, shared, who, corrections])
+            self._secret = {secret: (f"{secret}:{asked}", as_values(weights, count, loss, steps))}
             return {"seconds": seconds}
         return {
             "weights": weights,
@@ -279,7 +284,9 @@ class Site:
             raise Refusal(f"holds no values for the secure sum '{what}'")
         centre = "+".join(p.centre for p in self.patients)
         kept = self.kit / SUMS_FILE if self.kit else None
-        self._sum = SecureSum(centre, what, self._secret[what], self._identity, kept)
+        full, values = self._secret.pop(what)
+        self._sum = SecureSum(centre, full, values, self._identity, kept)
+        self._sum_name = what
         return {"advertised": self._sum.advertised()}
 
     def shared(self, what: str, keys: dict[str, dict[str, bytes]]) -> Message:
@@ -290,12 +297,16 @@ class Site:
         """Return the masked values of this sum, see ``SecureSum``."""
         return {"hidden": self._sum_of(what).hidden(shares)}
 
-    def unmasked(self, what: str, alive: list[str]) -> Message:
-        """Reveal what gives the sum over the sites in ``alive``, see ``SecureSum``."""
-        return {"unmasked": self._sum_of(what).unmasked(alive)}
+    def agreed(self, what: str, alive: list[str]) -> Message:
+        """Sign whose masked values have arrived, see ``SecureSum``."""
+        return {"agreed": self._sum_of(what).agreed(alive)}
+
+    def unmasked(self, what: str, agreements: dict[str, bytes]) -> Message:
+        """Reveal what gives the sum over these sites, see ``SecureSum``."""
+        return {"unmasked": self._sum_of(what).unmasked(agreements)}
 
     def _sum_of(self, what: str) -> SecureSum:
-        if self._sum is None or self._sum.what != what:
+        if self._sum is None or self._sum_name != what:
             raise Refusal(f"has not begun the secure sum '{what}'")
         return self._sum
 

@@ -12,8 +12,7 @@ from scipy.stats import kstest
 
 from flame.core.errors import Refusal
 from flame.federation.privacy.identity import Identity
-from flame.federation.privacy.secret_sharing import joined
-from flame.federation.privacy.secure_aggregation import SecureSum, expanded, threshold
+from flame.federation.privacy.secure_aggregation import SecureSum, threshold
 from flame.federation.privacy.secure_update import secure_sum, sum_of
 from tests.helpers.secure_sites import call_of
 
@@ -61,9 +60,9 @@ def test_a_step_is_taken_once() -> None:
     ):
         with pytest.raises(Refusal, match="once, and in order"):
             repeat()
-    parts["a"].unmasked(["a", "b", "c"])
+    parts["a"].agreed(["a", "b", "c"])
     with pytest.raises(Refusal, match="once, and in order"):
-        parts["a"].unmasked(["a", "b", "c"])
+        parts["a"].agreed(["a", "b", "c"])
 
 
 @pytest.mark.parametrize("run", ["the same run", "another run"])
@@ -71,7 +70,7 @@ def test_the_sum_without_one_site_is_refused(tmp_path: Path, run: str) -> None:
     """The difference of the sums over all and without d would be the values of d."""
     secure_sum(call_of(parts_of("abcd", "t:1", tmp_path)), tuple("abcd"), 4, "t:1")
     what = "t:1" if run == "the same run" else "other:9"
-    with pytest.raises(Refusal, match="differs by site d alone from an earlier"):
+    with pytest.raises(Refusal, match="gives site d away"):
         secure_sum(call_of(parts_of("abc", what, tmp_path)), tuple("abc"), 3, what)
     total, *_ = secure_sum(call_of(parts_of("abcd", "t:2", tmp_path)), tuple("abcd"), 4, "t:2")
     assert total[0] == 3.25 * 10
@@ -89,7 +88,8 @@ def test_a_late_reply_of_a_lost_site_stays_hidden() -> None:
     parts = parts_of("abcde")
     keys, _, hidden = begun(parts)
     alive = list("abcd")
-    revealed = {s: parts[s].unmasked(alive) for s in alive}
+    agreements = {s: parts[s].agreed(alive) for s in alive}
+    revealed = {s: parts[s].unmasked(agreements) for s in alive}
     total = sum_of({s: hidden[s] for s in alive}, keys, revealed, "t:1")
     assert total[0] == 3.25 * 10
     assert all("e" not in reply["seeds"] for reply in revealed.values())
@@ -105,16 +105,64 @@ def _pretending(revealed: dict) -> dict:
     }
 
 
-def test_two_lists_do_not_give_both_secrets_of_a_site() -> None:
-    """Some sites are told that e lives, others that it was lost: neither gets enough shares."""
+def test_two_lists_of_lost_sites_are_not_both_revealed() -> None:
+    """Some sites are told that e lives, others that it was lost: nobody reveals anything."""
     parts = parts_of("abcde")
-    keys, *_ = begun(parts)
-    lives = {s: parts[s].unmasked(list("abcde")) for s in "ab"}
-    lost = {s: parts[s].unmasked(list("abcd")) for s in "cd"}
-    places = {s: n for n, s in enumerate(sorted(keys), 1)}
-    assert max(len(lives), len(lost)) < threshold(5)
-    seed = joined({places[s]: r["seeds"]["e"] for s, r in lives.items()})
-    assert not np.array_equal(expanded(seed, 8), expanded(parts["e"]._seed, 8))
+    begun(parts)
+    lives = {s: parts[s].agreed(list("abcde")) for s in "abe"}
+    lost = {s: parts[s].agreed(list("abcd")) for s in "cd"}
+    assert len(lives) < threshold(5)
+    for site in "abe":
+        with pytest.raises(Refusal, match="only if enough sites agree"):
+            parts[site].unmasked(lives)
+    for site in "cd":
+        with pytest.raises(Refusal, match="only if enough sites agree"):
+            parts[site].unmasked(lost)
+    parts = parts_of("abcde")
+    begun(parts)
+    mixed = {s: parts[s].agreed(list("abcde" if s in "ab" else "abcd")) for s in "abcd"}
+    with pytest.raises(Refusal, match="has other lists of sites than site"):
+        parts["a"].unmasked(mixed)
+
+
+def test_different_shares_for_different_sites_give_nothing() -> None:
+    """As found: e is told that only a and b sent shares, and its neighbours are then unmasked.
+
+    With all lists in what sites sign, no list has enough signatures.
+    """
+    parts = parts_of("abcde")
+    keys = {s: part.advertised() for s, part in parts.items()}
+    shares = {s: part.shared(keys) for s, part in parts.items()}
+    seen = {"e": "ab", "a": "bcde", "b": "acde", "c": "abde", "d": "abce"}
+    for site, others in seen.items():
+        parts[site].hidden({o: shares[o][site] for o in others})
+    told = {"a": "acde", "b": "bcde", "c": "bcde", "d": "bcde"}
+    agreements = {s: parts[s].agreed(list(alive)) for s, alive in told.items()}
+    with pytest.raises(Refusal, match="reveals sums over 4 of these sites"):
+        parts["e"].agreed(list("abe"))
+    for site in "bcd":
+        own = {s: agreements[s] for s in "bcd"}
+        with pytest.raises(Refusal, match="only if enough sites agree"):
+            parts[site].unmasked(own)
+
+
+def test_no_combination_of_sums_gives_a_site_away(tmp_path: Path) -> None:
+    """{abc} + {cde} - {abcde} = c, though any two of them differ by two sites."""
+    for number, sites in enumerate(("abc", "cde")):
+        what = f"t:{number}"
+        secure_sum(call_of(parts_of(sites, what, tmp_path)), tuple(sites), 3, what)
+    with pytest.raises(Refusal, match="gives site c away"):
+        secure_sum(call_of(parts_of("abcde", "t:3", tmp_path)), tuple("abcde"), 5, "t:3")
+
+
+def test_sites_that_were_asked_different_things_add_nothing_up() -> None:
+    """With zero weights at b and c, the sum would be the update of a."""
+    parts = parts_of("abc")
+    parts["a"] = SecureSum("a", "t:1:other weights", VALUES["a"])
+    keys = {s: part.advertised() for s, part in parts.items()}
+    for site in "abc":
+        with pytest.raises(Refusal, match="was asked something else than site"):
+            parts[site].shared(keys)
 
 
 def made_identities(names: str) -> dict[str, Identity]:
@@ -153,6 +201,7 @@ def test_a_server_cannot_exchange_keys() -> None:
     stranger = made_identities("abc")["b"]
     forged = parts_of("abc", signing={"b": stranger})["b"].advertised()
     other_sum = parts_of("abc", "t:0", signing=identities)["b"].advertised()
+    other_sum = other_sum | {"what": keys["b"]["what"]}
     as_c = dict(keys["c"])
     for exchanged in (own["b"], forged, other_sum, as_c, keys["b"] | {"mask": own["b"]["mask"]}):
         fresh = parts_of("abc", signing=identities)["a"]

@@ -254,6 +254,7 @@ class _SiteResources:
     def _in_groups(self, patients: Any, config: TrainConfig, cross_validated: bool) -> Any:
         """Return the patients in groups that no reply tells apart; log who takes no part."""
         from flame.federation.privacy.disclosure_groups import GROUPS_FILE, DisclosureGroups
+        from flame.federation.privacy.rare_values import check_rare_values
 
         least = config.privacy.least_patients
         secret = secret_in(self.kit / SECRET_FILE)
@@ -273,6 +274,8 @@ class _SiteResources:
                 f"{dealt.waiting} patients wait until {least} have come, {dealt.incomplete} are in "
                 "groups of which a patient is missing"
             )
+        if cross_validated:
+            check_rare_values(dealt.patients, config.model.clinical_columns, least)
         return dealt.patients
 
     def declaration(self, config: TrainConfig) -> Declaration | None:

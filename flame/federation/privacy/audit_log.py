@@ -18,7 +18,8 @@ _STEPS = {
     "advertised": "public keys",
     "shared": "encrypted shares of keys",
     "hidden": "masked values",
-    "unmasked": "shares of keys that reveal the sum over {alive}",
+    "agreed": "agreement that the sum is over {alive}",
+    "unmasked": "shares of keys that reveal the sum over {agreements}",
 }
 """What leaves at each step of a secure sum."""
 AUDIT_FILE = "sent.log"
@@ -91,7 +92,8 @@ def described(method: str, arguments: Mapping[str, Any], reply: Message) -> str:
     if method == "train" and "weights" not in reply:
         return f"duration of round {arguments['number']} of {arguments['name']}, which is finished"
     if method in SECURE_STEPS:
-        step = _STEPS[method].format(**arguments)
+        listed = {k: ", ".join(sorted(v)) for k, v in arguments.items() if k != "what"}
+        step = _STEPS[method].format(**listed)
         return f"{step} of the secure sum '{arguments['what']}' ({size / 1000:.1f} kB)"
     if method == "reply" and "shapes" in reply:
         return f"nothing yet in reply to '{arguments['query']}', which waits for a secure sum"

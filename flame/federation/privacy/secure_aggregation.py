@@ -5,20 +5,24 @@ The protocol is that of Bonawitz 2017 (figure 4), a new one for each sum:
 0. ``advertised``: a site makes two X25519 key pairs and signs the public keys together with the
    name of the sum, so that no server can exchange them.
 1. ``shared``: a site draws a seed, and splits the seed and its mask key into shares for the other
-   sites, of which more than half give them back. Each share is encrypted for its receiver.
+   sites, of which more than two thirds give them back. Each share is encrypted for its receiver.
 2. ``hidden``: a site adds to its values the mask of its seed and, for each other site, a mask that
    both derive from their mask keys. One adds it, the other subtracts it.
-3. ``unmasked``: told whose values arrived, a site reveals for each of these its share of the seed,
-   and for each site that was lost its share of the mask key, never both.
+3. ``agreed``: told whose values arrived, a site signs this list, with the list of the sites whose
+   shares it received and all keys.
+4. ``unmasked``: given as many signatures of the same lists as shares give a secret back, a site
+   reveals for each site whose values arrived its share of the seed, and for each one that was lost
+   its share of the mask key, never both.
 
 Values are multiplied by 2^24, rounded, and added modulo 2^64: sums are exact, in any order.
 
-A site takes each step once for a sum. It takes part in sums over three sites or more, and in no two
-sums, of any run, whose sites differ by one: their difference would be the values of that site.
+A site takes each step once for a sum, and signs one list. Since more than two thirds of the sites
+must sign the same lists, a server cannot have two pairs of lists signed without at least a third of
+the sites helping it. The name of a sum ends with a digest of all that a site was asked, so that
+sites that were asked different things reject each other's keys.
 
-The server is believed to follow the protocol in one point: step 3 of the paper, in which sites
-compare the lists of step 3, is left out. As shares of more than half are needed and a site answers
-once, a server that tells different lists can read nothing unless sites help it.
+A site takes part in sums over three sites or more, and in no sum, of any run, that together with
+earlier ones gives the values of one site as a linear combination.
 
 Reference:
     Bonawitz 2017, doi:10.1145/3133956.3133982.
@@ -36,6 +40,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
+from flame.core.arrays import digest
 from flame.core.errors import Refusal
 from flame.core.files import locked, write_text
 from flame.federation.privacy.identity import Identity
@@ -44,12 +49,13 @@ from flame.federation.privacy.secret_sharing import split
 Masked = NDArray[np.uint64]
 """Masked fixed-point values, modulo 2^64."""
 Keys = Mapping[str, Mapping[str, bytes]]
-"""By site: ``cipher`` and ``mask``, its public keys, ``signature`` and ``certificate``."""
+"""By site: its public keys ``cipher`` and ``mask``, their ``signature``, its ``certificate``, and
+``what``, the name of the sum."""
 Revealed = Mapping[str, Mapping[str, bytes]]
 """``seeds`` and ``masks``: the shares that a site reveals, by site."""
 LEAST_SITES = 3
 """Least number of sites behind a sum: from a sum over two, each computes the other's values."""
-SECURE_STEPS = ("advertised", "shared", "hidden", "unmasked")
+SECURE_STEPS = ("advertised", "shared", "hidden", "agreed", "unmasked")
 """Methods of ``Site`` for the steps of the protocol, in order."""
 SUMS_FILE = "secure_sums.json"
 """Name of the file in the kit of a site that lists the sites of all sums it took part in."""
@@ -60,7 +66,7 @@ _LARGEST = 2.0**36
 
 
 def threshold(sites: int) -> int:
-    """Return the number of shares that give a secret back: more than half of the sites.
+    """Return the number of shares that give a secret back: more than two thirds of the sites.
 
     Args:
         sites: number of sites.
@@ -69,10 +75,10 @@ def threshold(sites: int) -> int:
         The number.
 
     Example:
-        >>> threshold(3), threshold(4)
-        (2, 3)
+        >>> threshold(3), threshold(5)
+        (3, 4)
     """
-    return sites // 2 + 1
+    return 2 * sites // 3 + 1
 
 
 def expanded(seed: bytes, count: int) -> Masked:
@@ -102,6 +108,34 @@ def pair_mask(secret: X25519PrivateKey, public: bytes, what: str, count: int) ->
     """
     shared = secret.exchange(X25519PublicKey.from_public_bytes(public))
     return expanded(shared + what.encode(), count)
+
+
+def given_away(sums: list[list[str]]) -> list[str]:
+    """List the sites whose own values are a linear combination of sums.
+
+    Args:
+        sums: sites of each sum.
+
+    Returns:
+        Names of such sites, in order.
+
+    Example:
+        >>> given_away([["a", "b", "c"], ["c", "d", "e"], ["a", "b", "c", "d", "e"]])
+        ['c']
+    """
+    names = sorted({site for sites in sums for site in sites})
+    rows = np.array([[site in sites for site in names] for sites in sums], float)
+    rank = np.linalg.matrix_rank(rows)
+    alone = np.eye(len(names))
+    return [
+        name
+        for name, row in zip(names, alone, strict=True)
+        if np.linalg.matrix_rank(np.vstack([rows, row])) == rank
+    ]
+
+
+def _plain(keys: Keys) -> dict[str, dict[str, bytes]]:
+    return {site: dict(told) for site, told in keys.items()}
 
 
 class SecureSum:
@@ -138,6 +172,8 @@ class SecureSum:
         self._seed = secrets.token_bytes(32)
         self._keys: Keys = {}
         self._held: dict[str, tuple[bytes, bytes]] = {}
+        self._lists = b""
+        self._alive: set[str] = set()
         self._steps = 0
 
     def _step(self, number: int) -> None:
@@ -150,14 +186,16 @@ class SecureSum:
         """Return the signed public keys of this site."""
         self._step(0)
         cipher, mask = (k.public_key().public_bytes_raw() for k in (self._cipher, self._mask))
+        told = {"what": self.what.encode()}
         if self._identity is None:
-            return {"cipher": cipher, "mask": mask, "signature": b"", "certificate": b""}
+            return {"cipher": cipher, "mask": mask, "signature": b"", "certificate": b"", **told}
         signature = self._identity.signed(self._said(self.site, cipher, mask))
         return {
             "cipher": cipher,
             "mask": mask,
             "signature": signature,
             "certificate": self._identity.certificate,
+            **told,
         }
 
     def _said(self, site: str, cipher: bytes, mask: bytes) -> bytes:
@@ -182,6 +220,8 @@ class SecureSum:
                 f"hides its values only with its own key, among {LEAST_SITES} sites at least"
             )
         for site, told in keys.items():
+            if told["what"] != self.what.encode():
+                raise Refusal(f"was asked something else than site {site}")
             if self._identity is not None:
                 said = self._said(site, told["cipher"], told["mask"])
                 self._identity.check(site, said, told["signature"], told["certificate"])
@@ -237,24 +277,52 @@ class SecureSum:
             total = total + mask if self.site < other else total - mask
         return total
 
-    def unmasked(self, alive: list[str]) -> Revealed:
-        """Reveal what turns the masked values of all sites into their sum.
+    def agreed(self, alive: list[str]) -> bytes:
+        """Sign whose values have arrived.
 
         Args:
             alive: sites whose masked values have arrived.
 
         Returns:
-            ``seeds``: this site's share of the seed of each site in ``alive``; ``masks``: its share
-            of the mask key of each other site.
+            Signature of this list, of the sites whose shares arrived here, and of all keys; in a
+            simulation these lists themselves.
 
         Raises:
-            Refusal: too few sites are left, or another sum was over all but one of them.
+            Refusal: too few sites are left.
         """
         self._step(3)
         here = set(alive)
         enough = max(threshold(len(self._keys)), LEAST_SITES)
         if len(here) < enough or self.site not in here or not here <= self._held.keys():
             raise Refusal(f"reveals sums over {enough} of these sites at least, itself among them")
+        self._alive = here
+        lists = digest([self.what, sorted(here), sorted(self._held), _plain(self._keys)])
+        self._lists = lists.encode()
+        return self._identity.signed(self._lists) if self._identity else self._lists
+
+    def unmasked(self, agreements: Mapping[str, bytes]) -> Revealed:
+        """Reveal what turns the masked values of all sites into their sum.
+
+        Args:
+            agreements: by site, its signature of the lists.
+
+        Returns:
+            ``seeds``: this site's share of the seed of each site whose values arrived; ``masks``:
+            its share of the mask key of each other site.
+
+        Raises:
+            Refusal: too few sites signed the same lists, or the sum would give one site away.
+        """
+        self._step(4)
+        if len(agreements) < threshold(len(self._keys)) or not agreements.keys() <= self._alive:
+            raise Refusal("reveals a sum only if enough sites agree whose values are in it")
+        for site, signature in agreements.items():
+            if self._identity is None and signature != self._lists:
+                raise Refusal(f"has other lists of sites than site {site}")
+            if self._identity is not None:
+                certificate = self._keys[site]["certificate"]
+                self._identity.check(site, self._lists, signature, certificate)
+        here = self._alive
         self._keep(here)
         return {
             "seeds": {site: seed for site, (seed, _) in self._held.items() if site in here},
@@ -267,13 +335,11 @@ class SecureSum:
             return
         with locked(self._kept.with_suffix(".lock"), wait=True):
             before = json.loads(self._kept.read_text()) if self._kept.exists() else []
-            for other in map(set, before):
-                if 1 in (len(other - sites), len(sites - other)):
-                    (one, *_) = (other - sites) if len(other - sites) == 1 else (sites - other)
-                    raise Refusal(
-                        f"takes part in no sum that differs by site {one} alone from an earlier "
-                        "one: their difference would be the values of that site. Wait for it, or, "
-                        f"where its hospital agrees, delete {SUMS_FILE} in the kits"
-                    )
+            for one in given_away([*before, sorted(sites)]):
+                raise Refusal(
+                    f"takes part in no sum that gives site {one} away: with earlier sums, its "
+                    "values would be a difference. Wait until the same sites are there, or, where "
+                    f"its hospital agrees, delete {SUMS_FILE} in the kits"
+                )
             if sorted(sites) not in before:
                 write_text(self._kept, json.dumps([*before, sorted(sites)]), private=True)

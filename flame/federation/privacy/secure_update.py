@@ -54,7 +54,7 @@ def sum_of(
         hidden: masked values (n,) by site.
         keys: public keys of all sites that shared their secrets.
         revealed: by site, what it revealed: ``seeds`` and ``masks``, shares by site.
-        what: name of the sum.
+        what: full name of the sum, as the sites know it.
 
     Returns:
         The sum (n,) of the values of the sites in ``hidden``.
@@ -98,10 +98,11 @@ def secure_sum(
     def step(
         method: str, sites: Iterable[str], each: Mapping[str, Message] | None = None, **also: Any
     ) -> dict[str, Any]:
-        """Return what the sites reply that are not lost; the last step needs fewer of them."""
+        """Return what the sites reply that are not lost; the last steps need fewer of them."""
         replies = call(method, tuple(sites), each, what=what, **also)
         lost.update(replies.lost)
-        enough = threshold(len(keys)) if method == "unmasked" else max(least, LEAST_SITES)
+        last = method in ("agreed", "unmasked")
+        enough = threshold(len(keys)) if last else max(least, LEAST_SITES)
         if len(replies.got) < enough:
             raise FlameError(f"too few sites to hide their values among: {said(lost)}")
         return {site: reply[method] for site, reply in sorted(replies.got.items())}
@@ -113,8 +114,14 @@ def secure_sum(
         for site in shares
     }
     hidden = step("hidden", shares, each)
-    revealed = step("unmasked", hidden, alive=list(hidden))
-    return sum_of(hidden, keys, revealed, what), tuple(hidden), lost
+    agreements = step("agreed", hidden, alive=list(hidden))
+    revealed = step("unmasked", agreements, agreements=agreements)
+    full = {told["what"].decode() for told in keys.values()}
+    if len(full) > 1:
+        raise FlameError(
+            "the sites were asked different things, so that their values do not add up"
+        )
+    return sum_of(hidden, keys, revealed, full.pop()), tuple(hidden), lost
 
 
 def secure_update(

@@ -62,12 +62,12 @@ def described(
         Patients, features and outcomes.
 
     Example:
-        Two patients lack the second feature, and are left out.
+        One patient of six lacks the second feature, and is left out.
 
-        >>> x = np.array([[1.5, 2], [2.5, 1], [3.5, 4], [4.5, 3], [5.5, np.nan], [6.5, np.nan]])
+        >>> x = np.array([[1.5, 2], [2.5, 1], [3.5, 4], [4.5, 3], [5.5, 6], [6.5, np.nan]])
         >>> unknown = np.full(6, np.nan)
-        >>> described(x, unknown, unknown, least=3).rows
-        array([0, 1, 2, 3])
+        >>> described(x, unknown, unknown, least=2).rows
+        array([0, 1, 2, 3, 4])
     """
     rows = _without_rare_gaps(np.column_stack([features, response, status]), least)
     known = [np.isfinite(features[rows, column]) for column in range(features.shape[1])]
