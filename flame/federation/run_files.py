@@ -96,7 +96,7 @@ def folder_of_run(kit: Path, name: str) -> Path:
         Refusal: the name could lead elsewhere.
 
     Example:
-        >>> folder_of_run(Path("kit"), "../../etc")
+        >>> folder_of_run(Path("kit"), "../../etc")  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         flame.core.errors.Refusal: keeps runs in its own kit only...
     """

@@ -32,7 +32,7 @@ def check_rare_values(patients: Any, names: tuple[str, ...], least: int) -> None
         >>> empty, ones, names = np.zeros((4, 0)), np.ones(4), tuple("abcd")
         >>> rare, response = np.array([[1.0], [0.0], [0.0], [0.0]]), np.array([1, 1, 0, 0])
         >>> inputs = Inputs("a", names, empty, rare, empty, response, ones, ones)
-        >>> check_rare_values(inputs, ("idh",), least=2)
+        >>> check_rare_values(inputs, ("idh",), least=2)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         flame.core.errors.Refusal: has fewer than 2 patients with some value of idh: leave it out...
     """
