@@ -255,3 +255,58 @@ def test_more_folds_than_groups_are_refused_with_the_remedy(
     with pytest.raises(Refusal, match=r"has patients for 6 folds .* lower training.folds"):
         resources.open_site(resources.policy.applied(folds(config, 7)))
     assert resources.open_site(resources.policy.applied(folds(config, 6)))
+
+
+def malformed(config: TrainConfig) -> dict[str, dict[str, Any]]:
+    """Queries whose parameters choose rows: as found, each gave exact rows under a limit of 5."""
+    training = flare_plan(config)[0]
+    betas, shared = [np.zeros(3)], steep(config)[1]
+    whole = sums(training, betas, shared)
+    chosen = np.full(PATIENTS, -1)
+    chosen[0] = 2
+    per_patient = np.zeros((PATIENTS, 2))
+    per_patient[0] = 1.0
+    return {
+        "an array as a fold": whole | {"parameters": {**whole["parameters"], "out": [chosen]}},
+        "a fold that is none": whole | {"parameters": {**whole["parameters"], "out": [99]}},
+        "False as a fold": whole | {"parameters": {**whole["parameters"], "out": [False]}},
+        "coefficients in a column": whole
+        | {"parameters": {**whole["parameters"], "beta": [np.zeros((3, 1))]}},
+        "endless coefficients": whole
+        | {"parameters": {**whole["parameters"], "beta": [np.array([np.inf, 0, 0])]}},
+        "a deviation for each patient": whole | {"shared": shared | {"sum_sq_dev": per_patient}},
+        "a mean for each patient": whole | {"shared": shared | {"mean": per_patient}},
+        "no moments": whole | {"shared": {}},
+    }
+
+
+def test_parameters_choose_no_rows(kit: Callable[..., _SiteResources], config: TrainConfig) -> None:
+    for name, asked in malformed(config).items():
+        reply = FlareSite(config.to_json())._work(kit(5), "reply", asked)
+        assert set(reply) == {"refused"}, name
+
+
+def test_other_names_of_the_patients_deal_nothing_anew(
+    kit: Callable[..., _SiteResources], config: TrainConfig
+) -> None:
+    """With age as the name of a patient all would be new; the difference showed patient 11."""
+    table = pd.read_csv(str(config.data.table))
+    assert table.age.is_unique
+    other = replace(config, data=replace(config.data, id_column="age"))
+    resources = kit(5)
+    assert list(totals(resources, [config]))
+    assert not list(totals(resources, [other]))
+    assert "was asked with data.id_column = patient_id" in (resources.kit / "sent.log").read_text()
+
+
+def test_next_to_no_noise_does_not_replace_groups(
+    kit: Callable[..., _SiteResources], config: TrainConfig
+) -> None:
+    """A lead set privacy.level to go without groups, with noise of 1e-9."""
+    bounds = {"age": (20.0, 90.0), "volume": (0.0, 200.0)}
+    privacy = replace(config.privacy, level="patient", noise=1e-9, clip=100.0, bounds=bounds)
+    model = replace(config.model, kind="network")
+    lead = folds(replace(config, privacy=privacy, model=model), 20)
+    resources = kit(5)
+    with pytest.raises(Refusal, match="lower training.folds"):
+        resources.open_site(resources.policy.applied(lead))

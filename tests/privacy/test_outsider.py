@@ -99,3 +99,10 @@ def test_one_patient_moves_no_other_between_folds() -> None:
         if not moved:
             assert not other.any()
             assert len(training_rows(patients, 0, 5, 1)) < 200
+
+
+def test_a_gradient_that_is_not_finite_does_not_show_through_the_noise() -> None:
+    """As found: the answer was NaN if one patient lay beyond a threshold, whatever the noise."""
+    for endless in (np.inf, -np.inf, np.nan, 1e200):
+        (found,) = clipped([np.array([endless, 1.0])], 1.0)
+        assert np.linalg.norm(found) <= 1.0
