@@ -3,6 +3,8 @@
 from functools import cache
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from flame.core.cohort import Timepoint
 from flame.core.files import content_hash
 from flame.io.bids import session_sidecar
@@ -59,11 +61,12 @@ def reference_day(out: Path, study: Study, config: StageConfig, key: bytes) -> R
         keys = stage_keys(images_hash(study, key), chain)
         estimates = EstimateCache(cache_folder(out, study), keys)
         timepoint = study.timepoint()
-        for stage in chain:
-            arrays = estimates.get(stage, timepoint)
-            if stage.place is Place.TEMPLATE:
-                return timepoint, arrays
-            timepoint = stage.apply(timepoint, arrays)
+        with threadpool_limits(1):  # sums over threads differ in their last bits
+            for stage in chain:
+                arrays = estimates.get(stage, timepoint)
+                if stage.place is Place.TEMPLATE:
+                    return timepoint, arrays
+                timepoint = stage.apply(timepoint, arrays)
         raise AssertionError("no stage moves the day to the template")
 
     sidecar = session_sidecar(out, study.subject, study.session)

@@ -18,7 +18,7 @@ def test_rows_are_taken_in_the_order_given() -> None:
 def test_only_patients_with_cases_are_labelled() -> None:
     assert TABLE.labelled.tolist() == [0, 2]
     assert TABLE.groups.tolist() == [0, 1, 0]
-    assert TABLE.persons == TABLE.pseudonyms
+    assert TABLE.persons == ()  # each row is a person
 
 
 def test_dice_of_masks() -> None:
