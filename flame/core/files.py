@@ -53,7 +53,8 @@ def secret_in(path: Path) -> bytes:
         BadInput: the file is empty.
     """
     if not path.exists():
-        with TemporaryDirectory(dir=_made(path.parent)) as folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=path.parent) as folder:
             fresh = Path(folder) / path.name
             fresh.touch(mode=0o600)
             fresh.write_bytes(secrets.token_bytes(32))
@@ -65,11 +66,6 @@ def secret_in(path: Path) -> bytes:
             f"{path}: the key is empty; restore it from a backup, or delete the file for a new key"
         )
     return secret
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def content_hash(paths: Iterable[Path], *extra: str) -> str:

@@ -7,7 +7,13 @@ from numpy.typing import NDArray
 
 from flame.core.scores import Scored
 from flame.models.regression.additive import Additive
-from flame.models.regression.survival_curves import Z, all_common, blocks, in_blocks
+from flame.models.regression.survival_curves import (
+    Z,
+    all_common,
+    counted,
+    few_of_either,
+    in_blocks,
+)
 
 Array = NDArray[np.float64]
 NAN = float("nan")
@@ -43,18 +49,7 @@ def score_counts(scores: Array, outcome: Array, least: int = 1) -> ScoreCounts:
         Counts at each score. They are empty if fewer than ``least`` patients have the outcome, or
         do not, unless it is nobody.
     """
-    yes = outcome > 0.5
-    if any(0 < group.sum() < least for group in (yes, ~yes)):
-        scores, yes = scores[:0], yes[:0]
-    shared = np.empty(len(scores))
-    for group in (yes, ~yes):
-        shared[group] = blocks(scores[group], least)
-    values, place = np.unique(shared, return_inverse=True)
-    with_outcome = np.bincount(place, yes.astype(float), len(values))
-    without_outcome = np.bincount(place, (~yes).astype(float), len(values))
-    return ScoreCounts(
-        values, np.asarray(with_outcome, np.float64), np.asarray(without_outcome, np.float64)
-    )
+    return ScoreCounts(*counted(scores, outcome > 0.5, least))
 
 
 def auc_of(parts: list[ScoreCounts]) -> tuple[float, float, float]:
@@ -208,7 +203,7 @@ def groups_of(scores: Array, days: Array, died: Array, least: int = 1) -> Groups
         nobody.
     """
     dead = died > 0.5
-    if any(0 < group.sum() < least for group in (dead, ~dead)):
+    if few_of_either(dead, least):
         return Groups(*np.zeros((4, 0)))
     few = all(all_common(scores[group], least) for group in (dead, ~dead))
     rows = [

@@ -67,16 +67,44 @@ def exits(days: Array, died: Array, least: int = 1) -> Exits:
     Reference:
         Domingo-Ferrer 2002, doi:10.1109/69.979982 (microaggregation).
     """
-    dead = died > 0.5
-    if any(0 < group.sum() < least for group in (dead, ~dead)):
-        days, dead = days[:0], dead[:0]
-    shared = np.empty(len(days))
-    for group in (dead, ~dead):
-        shared[group] = blocks(days[group], least)
-    times, place = np.unique(shared, return_inverse=True)
-    deaths = np.bincount(place, dead.astype(float), len(times))
-    censored = np.bincount(place, (~dead).astype(float), len(times))
-    return Exits(times, np.asarray(deaths, np.float64), np.asarray(censored, np.float64))
+    return Exits(*counted(days, died > 0.5, least))
+
+
+def counted(values: Array, yes: NDArray[np.bool_], least: int) -> tuple[Array, Array, Array]:
+    """Count those with and without an outcome at each value, each class in blocks of its own.
+
+    Args:
+        values: values (n,).
+        yes: whether each has the outcome (n,).
+        least: smallest block size.
+
+    Returns:
+        Distinct values of the blocks (v,) in ascending order, and the counts with (v,) and without
+        (v,) the outcome; empty if ``few_of_either``.
+    """
+    if few_of_either(yes, least):
+        values, yes = values[:0], yes[:0]
+    shared = np.empty(len(values))
+    for group in (yes, ~yes):
+        shared[group] = blocks(values[group], least)
+    distinct, place = np.unique(shared, return_inverse=True)
+    with_it, without = (
+        np.bincount(place, group.astype(float), len(distinct)) for group in (yes, ~yes)
+    )
+    return distinct, np.asarray(with_it, np.float64), np.asarray(without, np.float64)
+
+
+def few_of_either(yes: NDArray[np.bool_], least: int) -> bool:
+    """Check whether some, but fewer than ``least``, have an outcome, or do not have it.
+
+    Args:
+        yes: whether each has the outcome (n,).
+        least: smallest number.
+
+    Returns:
+        True if so.
+    """
+    return any(0 < group.sum() < least for group in (yes, ~yes))
 
 
 def blocks(values: Array, least: int) -> Array:

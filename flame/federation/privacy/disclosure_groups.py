@@ -44,7 +44,7 @@ class DisclosureGroups:
     """The groups of one site.
 
     Args:
-        path: file of the groups; None: they are not kept, as in a simulation.
+        path: file of the groups.
         least: least number of persons in a group, at least 2.
         key: secret of the site, which decides who shares a group.
         definitions: how a run names patients and defines outcomes, by key of the configuration;
@@ -53,7 +53,7 @@ class DisclosureGroups:
 
     def __init__(
         self,
-        path: Path | None,
+        path: Path,
         least: int,
         key: bytes,
         definitions: Mapping[str, Any] | None = None,
@@ -82,7 +82,10 @@ class DisclosureGroups:
             >>> from flame.models.segmentation.case_table import Cases
             >>> names = tuple("abcdefg")
             >>> patients = Cases("a", names, tuple((1,) for _ in names))
-            >>> dealt = DisclosureGroups(None, least=3, key=b"k").dealt(patients)
+            >>> from tempfile import TemporaryDirectory
+            >>> with TemporaryDirectory() as kit:
+            ...     groups = DisclosureGroups(Path(kit) / GROUPS_FILE, least=3, key=b"k")
+            ...     dealt = groups.dealt(patients)
             >>> sorted(dealt.patients.persons.count(name) for name in {*dealt.patients.persons})
             [3, 4]
         """
@@ -116,8 +119,6 @@ class DisclosureGroups:
 
     def _updated(self, outcome: dict[str, int]) -> list[list[str]]:
         """Return all groups, after those of persons who are new are added and kept."""
-        if self.path is None:
-            return _dealt_anew(outcome, self.least)
         with locked(self.path.with_suffix(".lock"), wait=True):
             kept = json.loads(self.path.read_text()) if self.path.exists() else {}
             groups = kept.get("groups", [])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.errors import Refusal
+from flame.models.regression.survival_curves import all_common
 
 _FEW_VALUES = 3
 """Features with so many different values or fewer are counts by value."""
@@ -53,5 +54,4 @@ def check_rare_values(patients: Any, names: tuple[str, ...], least: int) -> None
 
 
 def _rare(values: NDArray[Any], least: int) -> bool:
-    distinct, counts = np.unique(values, return_counts=True)
-    return 0 < len(distinct) <= _FEW_VALUES and bool(counts.min() < least)
+    return len(np.unique(values)) <= _FEW_VALUES and not all_common(values, least)
