@@ -332,3 +332,12 @@ def test_enhanced_mr_whose_groups_do_not_fit_is_listed(tmp_path: Path) -> None:
     report = inspect_folder(tmp_path)
     assert [u.path.name for u in report.unreadable] == ["enhanced.dcm"]
     assert len(report.studies()) == 1
+
+
+@pytest.mark.parametrize("missing", [4, 17])
+def test_a_repeat_half_a_step_off_with_a_gap_is_refused(tmp_path: Path, missing: int) -> None:
+    """Twelve slices and a repeat of them 1 mm further, of which one is missing in either part."""
+    heights = np.delete(np.concatenate([np.arange(12) * 2.0, np.arange(12) * 2.0 + 1]), missing)
+    write_mr_series(tmp_path, positions=np.outer(heights, [0, 0, 1]))
+    (series,) = inspect_folder(tmp_path).series
+    assert "slices are missing: steps from 1.00 to 2.00 mm" in series.refused
