@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,14 +27,20 @@ ADMIN = "fed_admin.json"
 """File in ``startup`` that identifies the kit of an admin."""
 CONSOLE = "console.log"
 """Name of the log with the output of the process."""
+_JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""Name of the folder of a job."""
 _REGISTERED = ("Successfully registered client", "Server started")
 """Texts in the output of FLARE's process once it is connected."""
 _POLL_S = 0.3
 """Interval in s at which the logs are read."""
 _RESTART_S = 2.0
 """Pause in s before the process is restarted."""
+_CLEAN_S = 3600.0
+"""Interval in s at which folders of old jobs are removed."""
 _SLOW_S = 30.0
 """Time without a connection, in s, after which a message says what to check."""
+KEEP_DAYS = 30
+"""Days for which a kit keeps the folder of a job after its last change."""
 Say = Callable[[str], None]
 """Shows a message in words."""
 
@@ -73,6 +81,7 @@ def keep_running(kit: Path, variables: Mapping[str, str], say: Say) -> None:
     _place_storage(kit)
     with locked(kit / ".running"), _stopped_by_signals():
         while True:
+            remove_old_jobs(kit)
             process = _started(kit, variables)
             try:
                 code = _follow(kit, process, say)
@@ -82,6 +91,27 @@ def keep_running(kit: Path, variables: Mapping[str, str], say: Say) -> None:
                 return
             say(f"the process ended with code {code} and is restarted; see {kit / CONSOLE}")
             time.sleep(_RESTART_S)
+
+
+def remove_old_jobs(kit: Path) -> None:
+    """Remove the folders of FLARE's jobs that have not changed for ``KEEP_DAYS``.
+
+    A folder of a job is named by its UUID, and holds the configuration and logs of one submission.
+    The kit's own files and the runs, with their models and states, stay.
+
+    Args:
+        kit: the kit of a server or a site.
+    """
+    oldest = time.time() - KEEP_DAYS * 86_400
+    for parent in (kit, kit / "jobs", kit / "snapshots"):
+        for folder in parent.glob("*") if parent.is_dir() else ():
+            if _JOB.fullmatch(folder.name) and _changed(folder) < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _changed(folder: Path) -> float:
+    """Return the time of the last change within a folder."""
+    return max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
 
 
 def _place_storage(kit: Path) -> None:
@@ -114,7 +144,7 @@ def _started(kit: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes
 def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
     """Show new lines of the logs until the process ends, and return its exit code."""
     logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE, ROUNDS)}
-    started = time.monotonic()
+    started = cleaned = time.monotonic()
     connected = False
     while process.poll() is None:
         time.sleep(_POLL_S)
@@ -127,6 +157,9 @@ def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
                 elif any(text in line for text in _REGISTERED):
                     connected = True
                     say("connected" if "client" in line else "the server is up")
+        if time.monotonic() - cleaned > _CLEAN_S:
+            remove_old_jobs(kit)
+            cleaned = time.monotonic()
         if not connected and time.monotonic() - started > _SLOW_S:
             connected = True  # the message is shown once
             say(

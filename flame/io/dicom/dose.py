@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap
 from flame.io.dicom.dose_grid import no_dose, read_grid
-from flame.io.dicom.instances import read_dataset
+from flame.io.dicom.instances import items, read_dataset
 from flame.io.dicom.plan_versions import RT_PLAN
 from flame.io.dicom.radiotherapy import GivenDose
 from flame.io.dicom.treatment_records import plan_of
@@ -162,14 +162,14 @@ def _of_plan(
 
 
 def _plans(header: Dataset) -> list[str]:
-    plans = header.get("ReferencedRTPlanSequence") or []
+    plans = items(header, "ReferencedRTPlanSequence")
     return [str(p.get("ReferencedSOPInstanceUID", "")) for p in plans]
 
 
 def _beam(header: Dataset) -> str:
-    for plan in header.get("ReferencedRTPlanSequence") or []:
-        for group in plan.get("ReferencedFractionGroupSequence") or []:
-            for beam in group.get("ReferencedBeamSequence") or []:
+    for plan in items(header, "ReferencedRTPlanSequence"):
+        for group in items(plan, "ReferencedFractionGroupSequence"):
+            for beam in items(group, "ReferencedBeamSequence"):
                 return str(beam.get("ReferencedBeamNumber", ""))
     return ""
 
@@ -178,6 +178,6 @@ def _biological(header: Dataset) -> bool | None:
     """Return whether the dose is RBE-weighted; None for photons, where both doses are equal."""
     if str(header.get("DoseType", "PHYSICAL")) == "EFFECTIVE":
         return True
-    plans = header.get("ReferencedRTPlanSequence") or []
+    plans = items(header, "ReferencedRTPlanSequence")
     photon = plans and str(plans[0].get("ReferencedSOPClassUID")) == RT_PLAN
     return None if photon else False

@@ -9,12 +9,17 @@ from pydicom.dataset import Dataset
 
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import DoseMap
+from flame.core.treatment import MOST_GY
 from flame.io.dicom.geometry import LPS_TO_RAS
 from flame.io.dicom.instances import numbers, read_dataset
 from flame.io.dicom.stacks import STEP_SPREAD
 
 _LET = re.compile(r"(?<![a-z])let[dt]?(?![a-z])", re.IGNORECASE)
 """LET, LETd and LETt as words; DICOM has no type for such grids, so that a label names them."""
+_MOST_GY = 2 * MOST_GY
+"""Largest dose, with hot spots."""
+_FARTHEST_MM = 1e4
+"""Largest coordinate or spacing of a grid."""
 
 
 def is_let(header: Dataset) -> bool:
@@ -74,8 +79,13 @@ def read_grid(path: Path, header: Dataset) -> DoseMap:
             path,
             "the offsets in GridFrameOffsetVector do not fit the number of frames",
         )
-    planes = planes[order]
-    return DoseMap((planes.T * scaling[0]).astype(np.float32), affine, biological=False)
+    values = planes[order].T * scaling[0]
+    most = np.finfo(np.float32).max if is_let(header) else _MOST_GY
+    if not -0.01 * values.max() <= values.min() <= values.max() <= most:
+        raise UnreadableImage(
+            path, f"values of {values.min():g} to {values.max():g} are no dose in Gy; export again"
+        )
+    return DoseMap(values.clip(0).astype(np.float32), affine, biological=False)
 
 
 def _grid(path: Path, header: Dataset) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
@@ -91,6 +101,12 @@ def _grid(path: Path, header: Dataset) -> tuple[NDArray[np.float64], NDArray[np.
             "(ImagePositionPatient, ImageOrientationPatient, PixelSpacing, GridFrameOffsetVector)",
         )
     row, column = cosines.reshape(2, 3)
+    axes = np.array([[row @ row, row @ column], [column @ row, column @ column]])
+    places = np.concatenate([origin, offsets])
+    if not np.allclose(axes, np.eye(2), atol=1e-3) or not (spacing > 0).all():
+        raise UnreadableImage(path, "its directions or its pixel spacing are damaged")
+    if not (np.abs(places) < _FARTHEST_MM).all() or spacing.max() > _FARTHEST_MM:
+        raise UnreadableImage(path, "its position or spacing is farther than a room is wide")
     normal = np.cross(row, column)
     if abs(offsets[0]) > 1e-6:  # absolute: z of the planes of an axial dose (PS3.3 C.8.8.3.2)
         if abs(offsets[0] - origin[2]) > 0.01 or abs(abs(normal[2]) - 1) > 1e-4:

@@ -112,6 +112,20 @@ def number(header: Dataset, keyword: str) -> float | None:
     return values[0] if values else None
 
 
+def whole_number(header: Dataset, keyword: str) -> int | None:
+    """Return the first number of a DICOM attribute without its fraction; None if it has none."""
+    value = number(header, keyword)
+    return int(value) if value is not None and math.isfinite(value) else None
+
+
+def items(header: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; none if the sequence is absent or malformed."""
+    try:
+        return [item for item in header.get(keyword) or [] if isinstance(item, Dataset)]
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
+        return []
+
+
 def words(header: Dataset, *keywords: str) -> set[str]:
     """Return the values of attributes of text, in capitals.
 

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
-from flame.io.dicom.instances import Instance
+from flame.io.dicom.instances import Instance, items
 from flame.io.dicom.prescriptions import PlannedGroup, metersets, planned_groups
 from flame.io.dicom.treatment_records import Given, given_fractions, is_record, plan_of
 
@@ -185,7 +185,7 @@ def _relations(plan: Instance) -> dict[str, str]:
     """Return the relationship to each plan that a plan refers to, by its SOPInstanceUID."""
     return {
         str(r.get("ReferencedSOPInstanceUID")): str(r.get("RTPlanRelationship") or "")
-        for r in plan.header.get("ReferencedRTPlanSequence") or []
+        for r in items(plan.header, "ReferencedRTPlanSequence")
     }
 
 

@@ -1,12 +1,13 @@
 """Reads what RT Plan and RT Ion Plan files prescribe."""
 
+import math
 from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 
 from flame.core.errors import BadInput
 from flame.core.treatment import MOST_FRACTIONS, MOST_GY, Radiation
-from flame.io.dicom.instances import Instance
+from flame.io.dicom.instances import Instance, items, number, whole_number
 
 _CARBON = 6
 """RadiationAtomicNumber (300A,0304) of carbon."""
@@ -43,7 +44,7 @@ def planned_groups(plan: Instance) -> tuple[PlannedGroup, ...]:
         BadInput: the plan lacks fraction groups, fractions, doses or treatment beams, or has
             another radiation than photons, protons or carbon ions.
     """
-    groups = plan.header.get("FractionGroupSequence") or []
+    groups = items(plan.header, "FractionGroupSequence")
     if not groups:
         raise BadInput(
             f"{plan.path}: no fraction group (FractionGroupSequence, 300A,0070) in the plan; "
@@ -61,7 +62,7 @@ def treatment_beams(header: Dataset) -> list[Dataset]:
     Returns:
         Items of BeamSequence or IonBeamSequence.
     """
-    beams = header.get("IonBeamSequence") or header.get("BeamSequence") or []
+    beams = items(header, "IonBeamSequence") or items(header, "BeamSequence")
     return [b for b in beams if b.get("TreatmentDeliveryType", "TREATMENT") == "TREATMENT"]
 
 
@@ -77,19 +78,19 @@ def metersets(header: Dataset) -> dict[int, dict[str, float]]:
     """
     treat = {str(b.get("BeamNumber", "")) for b in treatment_beams(header)}
     found: dict[int, dict[str, float]] = {}
-    for number, group in enumerate(header.get("FractionGroupSequence") or [], 1):
+    for place, group in enumerate(items(header, "FractionGroupSequence"), 1):
         beams = {
-            str(b.get("ReferencedBeamNumber", "")): float(b.get("BeamMeterset") or 0)
-            for b in group.get("ReferencedBeamSequence") or []
+            str(b.get("ReferencedBeamNumber", "")): number(b, "BeamMeterset") or 0.0
+            for b in items(group, "ReferencedBeamSequence")
         }
-        key = int(group.get("FractionGroupNumber") or number)
+        key = whole_number(group, "FractionGroupNumber") or place
         found[key] = {n: units for n, units in beams.items() if units > 0 and n in treat}
     return found
 
 
-def _group(plan: Instance, group: Dataset, number: int, groups: int) -> PlannedGroup:
+def _group(plan: Instance, group: Dataset, place: int, groups: int) -> PlannedGroup:
     radiation = _radiation(plan)
-    fractions = int(group.get("NumberOfFractionsPlanned") or 0)
+    fractions = whole_number(group, "NumberOfFractionsPlanned") or 0
     if fractions < 1:
         raise BadInput(
             f"{plan.path}: no number of fractions (NumberOfFractionsPlanned, 300A,0078) in the "
@@ -97,8 +98,8 @@ def _group(plan: Instance, group: Dataset, number: int, groups: int) -> PlannedG
         )
     dose = _prescription(plan.header) if groups == 1 else 0.0
     if dose <= 0:  # several groups share one prescription, so only beam doses distinguish them
-        beams = group.get("ReferencedBeamSequence") or []
-        dose = fractions * sum(float(b.get("BeamDose") or 0) for b in beams)
+        beams = items(group, "ReferencedBeamSequence")
+        dose = fractions * sum(_told(b, "BeamDose") for b in beams)
     if not dose <= MOST_GY or fractions > MOST_FRACTIONS:
         raise BadInput(
             f"{plan.path}: {dose:g} Gy in {fractions} fractions is no prescription "
@@ -109,18 +110,27 @@ def _group(plan: Instance, group: Dataset, number: int, groups: int) -> PlannedG
             f"{plan.path}: the plan has neither a prescription (TargetPrescriptionDose, 300A,0026) "
             f"nor beam doses (BeamDose, 300A,0084); {_REMEDY}"
         )
-    return PlannedGroup(int(group.get("FractionGroupNumber") or number), radiation, dose, fractions)
+    return PlannedGroup(
+        whole_number(group, "FractionGroupNumber") or place, radiation, dose, fractions
+    )
 
 
 def _prescription(header: Dataset) -> float:
     """Return the largest TargetPrescriptionDose (300A,0026) in Gy; 0 if no target has one."""
     doses = [
-        float(reference.TargetPrescriptionDose)
-        for reference in header.get("DoseReferenceSequence") or []
-        if reference.get("TargetPrescriptionDose")
-        and reference.get("DoseReferenceType", "TARGET") == "TARGET"
+        _told(reference, "TargetPrescriptionDose")
+        for reference in items(header, "DoseReferenceSequence")
+        if reference.get("DoseReferenceType", "TARGET") == "TARGET"
     ]
-    return max(doses, default=0.0)
+    return math.nan if any(map(math.isnan, doses)) else max(doses, default=0.0)
+
+
+def _told(item: Dataset, keyword: str) -> float:
+    """Return a dose in Gy: 0 if it is absent, and NaN if it is there but no number."""
+    value = number(item, keyword)
+    if value is None:
+        return 0.0 if item.get(keyword) in (None, "") else math.nan
+    return value
 
 
 def _radiation(plan: Instance) -> Radiation:
@@ -129,7 +139,7 @@ def _radiation(plan: Instance) -> Radiation:
     if not beams:
         raise BadInput(f"{plan.path}: the plan has no treatment beam; {_REMEDY}")
     kind = str(beams[0].get("RadiationType", ""))
-    if kind == "ION" and int(beams[0].get("RadiationAtomicNumber") or 0) == _CARBON:
+    if kind == "ION" and whole_number(beams[0], "RadiationAtomicNumber") == _CARBON:
         return Radiation.CARBON
     if kind in ("PHOTON", "PROTON"):
         return Radiation(kind.lower())

@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.io.dicom.dates import first_date
-from flame.io.dicom.instances import Instance
+from flame.io.dicom.instances import Instance, items
 from flame.io.dicom.let_grids import mean_lets
 from flame.io.dicom.plan_versions import DateOf, given_plans, is_plan
 from flame.io.dicom.prescriptions import treatment_beams
@@ -62,10 +62,10 @@ def frames_of(item: Instance) -> list[str]:
         that of the study.
     """
     header = item.header
-    regions = header.get("StructureSetROISequence") or []
+    regions = items(header, "StructureSetROISequence")
     frames = [str(r.get("ReferencedFrameOfReferenceUID") or "") for r in regions]
     if not any(frames):
-        for referenced in header.get("ReferencedFrameOfReferenceSequence") or []:
+        for referenced in items(header, "ReferencedFrameOfReferenceSequence"):
             frames.append(str(referenced.get("FrameOfReferenceUID") or ""))
         frames.append(str(header.get("FrameOfReferenceUID") or ""))
     return [f for f in dict.fromkeys(frames) if f]

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 
 from flame.io.dicom.dates import first_date
 from flame.io.dicom.geometry import LPS_TO_RAS
-from flame.io.dicom.instances import Instance, numbers
+from flame.io.dicom.instances import Instance, items, numbers
 
 SPATIAL_REGISTRATION = "1.2.840.10008.5.1.4.1.1.66.1"
 """SOPClassUID of Spatial Registration Storage."""
@@ -131,7 +131,7 @@ def _links(header: Dataset) -> list[FrameLink]:
         raise ValueError("it is deformable; export a rigid one")
     target = str(header.get("FrameOfReferenceUID") or "")
     links = []
-    for item in header.get("RegistrationSequence") or []:
+    for item in items(header, "RegistrationSequence"):
         source = str(item.get("FrameOfReferenceUID") or "")
         if source == target:
             continue
@@ -139,8 +139,8 @@ def _links(header: Dataset) -> list[FrameLink]:
             raise ValueError("an item names no FrameOfReferenceUID (0020,0052); export it again")
         steps = [
             step
-            for registration in item.get("MatrixRegistrationSequence") or []
-            for step in registration.get("MatrixSequence") or []
+            for registration in items(item, "MatrixRegistrationSequence")
+            for step in items(registration, "MatrixSequence")
         ]
         if not steps:
             raise ValueError("it has no matrix (MatrixRegistrationSequence); export it again")

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import LabelMap
 from flame.io.dicom.contours import Contour, area, filled
-from flame.io.dicom.instances import read_dataset
+from flame.io.dicom.instances import items, numbers, read_dataset, whole_number
 
 _FLAT_MM = 0.1
 """Largest accepted distance of a contour point from its plane, in mm."""
@@ -35,13 +35,13 @@ def regions(header: Dataset) -> list[tuple[int, str]]:
     Returns:
         ROINumber (3006,0022), -1 if it is missing, and ROIName (3006,0026) of each region.
     """
-    items = header.get("StructureSetROISequence") or []
-    return [(_number(r), str(r.get("ROIName") or "")) for r in items]
+    found = items(header, "StructureSetROISequence")
+    return [(_number(r), str(r.get("ROIName") or "")) for r in found]
 
 
 def _number(region: Dataset) -> int:
-    value = region.get("ROINumber")
-    return -1 if value is None else int(value)
+    value = whole_number(region, "ROINumber")
+    return -1 if value is None else value
 
 
 def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
@@ -66,21 +66,21 @@ def read_region(path: Path, number: int, frame_of_reference: str) -> LabelMap:
     header = read_dataset(path, pixels=False)
     frames = [
         str(r.get("ReferencedFrameOfReferenceUID") or frame_of_reference)
-        for r in header.get("StructureSetROISequence") or []
+        for r in items(header, "StructureSetROISequence")
         if r.get("ROINumber") == number
     ]
     if not frames:
         raise UnreadableImage(path, f"the structure set has no region with ROINumber {number}")
     if set(frames) != {frame_of_reference}:
         raise UnreadableImage(path, "its frame of reference is not that of the images")
-    items = [
+    contours = [
         contour
-        for item in header.get("ROIContourSequence") or []
+        for item in items(header, "ROIContourSequence")
         if item.get("ReferencedROINumber") == number
-        for contour in item.get("ContourSequence") or []
+        for contour in items(item, "ContourSequence")
         if contour.get("ContourGeometricType") != "POINT"
     ]
-    drawn = [(_points(path, item), _is_xor(item)) for item in items]
+    drawn = [(_points(path, contour), _is_xor(contour)) for contour in contours]
     kept = [(points, xor) for points, xor in drawn if area(points) > _LEAST_AREA_MM2]
     if not kept:
         raise UnreadableImage(path, "the region has no contour that encloses an area")
@@ -99,8 +99,8 @@ def _points(path: Path, contour: Dataset) -> Points:
         raise UnreadableImage(
             path, "ContourGeometricType (3006,0042) is not CLOSED_PLANAR: the contours are open"
         )
-    points = np.array(contour.get("ContourData") or [], float)
-    if points.size % 3 or not np.isfinite(points).all():
+    points = np.array(numbers(contour, "ContourData"), float)
+    if points.size % 3 or not points.size or not np.isfinite(points).all():
         raise UnreadableImage(path, "the numbers of a contour are no points (ContourData)")
     return np.asarray(points.reshape(-1, 3) * _LPS)
 

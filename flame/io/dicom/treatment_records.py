@@ -8,7 +8,7 @@ from datetime import date
 from pydicom.dataset import Dataset
 
 from flame.io.dicom.dates import first_date
-from flame.io.dicom.instances import Instance, number
+from flame.io.dicom.instances import Instance, items, number, whole_number
 
 RECORDS = {"1.2.840.10008.5.1.4.1.1.481.4", "1.2.840.10008.5.1.4.1.1.481.9"}
 """SOPClassUIDs of RT Beams and RT Ion Beams Treatment Record Storage."""
@@ -69,7 +69,7 @@ def given_fractions(
     days: dict[tuple[str, int], list[date]] = defaultdict(list)
     times: Counter[tuple[object, ...]] = Counter()
     for header in sorted(records.values(), key=_moment):
-        key = plan_of(header), int(number(header, "ReferencedFractionGroupNumber") or 1)
+        key = plan_of(header), whole_number(header, "ReferencedFractionGroupNumber") or 1
         day = first_date(header, "TreatmentDate", "ContentDate", "StudyDate")
         for beam in _beams(header):
             fraction: object = number(beam, "CurrentFractionNumber") or None
@@ -102,17 +102,14 @@ def _given(shares: list[float], days: list[date]) -> Given:
 
 def plan_of(header: Dataset) -> str:
     """Return the SOPInstanceUID of the plan that a record or dose refers to first, or ''."""
-    plans = header.get("ReferencedRTPlanSequence") or []
+    plans = items(header, "ReferencedRTPlanSequence")
     return str(plans[0].get("ReferencedSOPInstanceUID", "")) if plans else ""
 
 
 def _beams(header: Dataset) -> list[Dataset]:
     """Return the beams of a session that deliver dose of the plan."""
-    beams = (
-        header.get("TreatmentSessionIonBeamSequence")
-        or header.get("TreatmentSessionBeamSequence")
-        or []
-    )
+    ions = items(header, "TreatmentSessionIonBeamSequence")
+    beams = ions or items(header, "TreatmentSessionBeamSequence")
     return [b for b in beams if str(b.get("TreatmentDeliveryType") or "TREATMENT") in _TREATED]
 
 

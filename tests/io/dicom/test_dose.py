@@ -103,7 +103,9 @@ def test_two_plans_are_summed_on_the_first_grid(tmp_path: Path) -> None:
 
 def test_a_sum_over_plans_stands_for_plans_without_a_dose(tmp_path: Path) -> None:
     part = referring_to(written(tmp_path / "a.dcm", ramp()), "1")
-    whole = referring_to(written(tmp_path / "b.dcm", ramp(3), DoseSummationType="MULTI_PLAN"), "2")
+    whole = referring_to(
+        written(tmp_path / "b.dcm", ramp(1.1), DoseSummationType="MULTI_PLAN"), "2"
+    )
     assert np.array_equal(read_dose([part, whole]).voxels, read_dose([whole]).voxels)
     alone = read_dose([part, whole], plans("1"))  # the plan that was given has its own
     assert np.array_equal(alone.voxels, read_dose([part]).voxels)
@@ -214,3 +216,19 @@ def test_real_proton_dose(shared: Callable[[str], Path]) -> None:
     assert dose.voxels.shape == (107, 107, 110)
     assert np.allclose(np.linalg.norm(dose.affine[:3, :3], axis=0), 2)
     assert dose.voxels.max() == pytest.approx(65535 * 3.372591e-05, rel=1e-6)  # 16 bits, scaling
+
+
+@pytest.mark.parametrize(
+    ("tags", "message"),
+    [
+        ({"DoseGridScaling": 1e30}, "no dose in Gy"),
+        ({"PixelSpacing": [0, 2]}, "spacing are damaged"),
+        ({"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}, "directions"),
+        ({"ImagePositionPatient": [1e30, 0, 0]}, "farther"),
+    ],
+)
+def test_a_grid_that_cannot_be_is_refused(
+    tmp_path: Path, tags: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UnreadableImage, match=message):
+        read_dose([written(tmp_path / "a.dcm", ramp(), **tags)])
