@@ -15,9 +15,11 @@ ensure_compiled_cache(Path(__file__).parent)
 if TYPE_CHECKING:
     from flame.api import (
         evaluate,
+        export,
         inspect_dicom,
         load_cohort,
         load_config,
+        load_model,
         load_stream_config,
         predict,
         preprocess,
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 __all__ = [
     "__version__",
     "evaluate",
+    "export",
     "inspect_dicom",
     "load_cohort",
     "load_config",
+    "load_model",
     "load_stream_config",
     "predict",
     "preprocess",

@@ -18,6 +18,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from flame.bundles.bundle import About
+from flame.bundles.model import Model, open_model
 from flame.core.cohort import Cohort
 from flame.core.config import build
 from flame.core.config import load_config as read_config
@@ -27,7 +29,8 @@ from flame.federation.config import TrainConfig
 from flame.federation.strategies.strategy import Strategy, open_strategy
 from flame.io.dicom.intake import ImportReport, inspect_folder
 from flame.pipelines.evaluate import EvaluateResult
-from flame.pipelines.predict import PredictConfig, PredictResult
+from flame.pipelines.forecast import ForecastConfig, ForecastResult
+from flame.pipelines.predict import OutcomePredictions, predict_outcomes
 from flame.pipelines.preprocess import PreprocessConfig, PreprocessResult
 from flame.pipelines.simulate import SimulateConfig
 from flame.pipelines.stream import StreamResult
@@ -168,28 +171,64 @@ def evaluate(run: FilePath, progress: Progress = silent) -> EvaluateResult:
 
 
 def predict(
-    run: FilePath, subject: FilePath, out: FilePath, progress: Progress = silent, **options: Any
-) -> PredictResult:
-    """Forecast a patient's tumour under each radiation.
+    model: FilePath, patients: FilePath, out: FilePath, progress: Progress = silent, **options: Any
+) -> ForecastResult | OutcomePredictions:
+    """Predict the outcome of new patients, or forecast a patient's tumour under each radiation.
 
     Args:
-        run: a run folder on evolution.
-        subject: folder ``sub-..`` of a preprocessed centre.
+        model: a bundle of ``flame export``, or a run folder.
+        patients: a table, a preprocessed centre, or a folder ``sub-..`` of one; forecasts need the
+            last.
         out: the folder to write to.
-        progress: called with forecasts done and the total.
-        **options: ``radiations``, ``days``, ``response``, ``dicom`` and ``key`` as of
+        progress: called with steps done and the total.
+        **options: of forecasts: ``radiations``, ``days``, ``response``, ``dicom`` and ``key`` as of
             ``flame predict``.
 
     Returns:
-        Volumes in ml by radiation and day, the probability of response, warnings, and paths.
+        Volumes in ml by radiation and day, the probability of response, warnings, and paths; or
+        the predicted outcomes.
 
     Raises:
         BadInput: the message names the missing input.
     """
-    from flame.pipelines import predict as pipeline
+    opened = open_model(Path(model))
+    if opened.task.outcome:
+        return predict_outcomes(opened, Path(patients), Path(out), progress)
+    from flame.pipelines import forecast as pipeline
 
-    config = replace(PredictConfig(str(run), str(subject), str(out)), **options)
+    config = replace(ForecastConfig(str(model), str(patients), str(out)), **options)
     return pipeline.run(config, progress)
+
+
+def load_model(path: FilePath) -> Model:
+    """Open a model for predictions.
+
+    Args:
+        path: a bundle of ``flame export``, or a run folder.
+
+    Returns:
+        The model, with its ``task``, ``config``, and the weights of each seed.
+
+    Raises:
+        BadInput: there is no model, or the bundle is damaged.
+    """
+    return open_model(Path(path))
+
+
+def export(run: FilePath, out: FilePath, **about: str) -> list[Path]:
+    """Write the model of a run as a bundle without patient data.
+
+    Args:
+        run: a finished run folder.
+        out: new folder, or one that holds a bundle.
+        **about: ``name``, ``version``, ``licence``, ``authors`` and ``use`` as of ``flame export``.
+
+    Returns:
+        Paths of the files of the bundle.
+    """
+    from flame.pipelines import export as pipeline
+
+    return pipeline.run(Path(run), Path(out), About(**about))
 
 
 def run_stream(

@@ -1,285 +1,104 @@
-"""``flame predict``: forecast of a patient's tumour under each radiation, and of the response."""
+"""``flame predict``: predictions of any model for new patients."""
 
-import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from flame.core.cohort import Cohort, Timepoint
+from flame.bundles.cohorts import read_cohorts
+from flame.bundles.model import Model
 from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.progress import Progress, silent
-from flame.core.registry import nearest
-from flame.core.treatment import Radiation
-from flame.federation.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    from flame.core.cohort import View
-    from flame.core.imaging import Scan
-    from flame.evaluation.pages.forecast import Prediction
-    from flame.federation.checkpoint import Checkpoint
-    from flame.federation.config import TrainConfig
-    from flame.models.evolution.model import EvolutionCase
-    from flame.preprocessing.cohort.source_series import SourceSeries
-
-PAGE = "prediction.html"
-"""Name of the page in the output folder, which also marks the folder as one of this command."""
+PREDICTIONS = "predictions.csv"
+"""Table of predictions in the output folder, which also marks the folder as one of this command."""
+PAGE = "predictions.html"
+"""Page of predictions in the output folder."""
 
 
 @dataclass(frozen=True)
-class PredictConfig:
-    """Settings of a prediction.
+class OutcomePredictions:
+    """Predicted outcomes.
 
     Args:
-        run: folder of a run on evolution.
-        subject: folder ``sub-..`` of a preprocessed centre.
-        out: new folder, or one of an earlier prediction, which is replaced.
-        radiations: radiations to forecast.
-        days: days from the start of radiotherapy; empty: every 30 days, and the last day on which
-            a training patient was followed.
-        response: folder of a run on response; None: no probability of response.
-        dicom: DICOM folder of the hospital, to write SEG files; None: no SEG files.
-        key: pseudonym key of the hospital; None: DICOM.key next to the DICOM folder.
-    """
-
-    run: str
-    subject: str
-    out: str
-    radiations: tuple[str, ...] = tuple(Radiation)
-    days: tuple[int, ...] = ()
-    response: str | None = None
-    dicom: str | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True)
-class PredictResult:
-    """Result of ``flame predict``.
-
-    Args:
-        volumes: median and 90 % interval of the volume in ml, one row per radiation and day.
-        response: probability of response; None without a run on response.
+        table: one row per patient.
         warnings: warnings to show.
         html: path of the page.
-        segmentations: paths of the SEG files.
     """
 
-    volumes: pd.DataFrame
-    response: float | None
+    table: pd.DataFrame
     warnings: tuple[str, ...]
     html: Path
-    segmentations: tuple[Path, ...]
 
 
-def run(config: PredictConfig, progress: Progress = silent) -> PredictResult:
-    """Forecast a patient; write maps (NIfTI), volumes (TSV), SEG files and prediction.html.
+def predict_outcomes(
+    model: Model, target: Path, out: Path, progress: Progress = silent
+) -> OutcomePredictions:
+    """Predict response or survival of new patients.
+
+    predictions.csv has one row per patient, drivers.csv what moves each prediction, and curves.csv
+    the survival curves. They name patients as the target does, and stay where they are written.
 
     Args:
-        config: settings of the prediction.
-        progress: called with forecasts done and the total.
+        model: a model on response or survival.
+        target: a table, a preprocessed centre, or one of its folders ``sub-..``.
+        out: new folder, or one of earlier predictions.
+        progress: called with centres done and the total.
 
     Returns:
-        Volumes, probability of response, warnings, and paths.
+        The predictions.
 
     Raises:
-        BadInput: an input is missing, such as a mask before radiotherapy, a plan or a dose, or a
-            day lies beyond the days of training.
+        BadInput: the target does not suit the model, or ``out`` holds something else.
     """
-    from flame.evaluation.pages.forecast import write_maps, write_segmentations
-    from flame.evaluation.pages.forecast_page import render
+    from flame.bundles.predictions import CURVE_DAYS, predict
+    from flame.bundles.predictions_page import render
 
-    out = Path(config.out).resolve()
-    root, name = _subject(Path(config.subject))
-    _check_free(out, config.dicom)
-    prediction, source = _predict(config, root, name, progress)
-    partial = out.with_name(f".{out.name}.partial")  # after an error, out is unchanged
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        write_maps(partial, prediction)
-        if source:
-            write_segmentations(partial, prediction, source)
-        write_text(partial / PAGE, render(prediction))
-        shutil.rmtree(out, ignore_errors=True)
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return PredictResult(
-        prediction.volumes(),
-        prediction.response,
-        prediction.warnings,
-        out / PAGE,
-        tuple(sorted(out.glob("seg/*.dcm"))),
-    )
+    check_free(out, PREDICTIONS)
+    cohorts = read_cohorts(model, target, with_outcome=False)
+    found = []
+    for done, cohort in enumerate(cohorts, 1):
+        found.append(predict(model, cohort))
+        progress(done, len(cohorts))
+    table = pd.concat([each.table for each in found], ignore_index=True)
+    drivers = pd.concat([each.drivers for each in found], ignore_index=True)
+    tables = {PREDICTIONS: table, "drivers.csv": drivers}
+    if any(each.curves.size for each in found):
+        days = CURVE_DAYS.round(1)
+        rows = [pd.DataFrame(f.curves, list(f.inputs.pseudonyms), days) for f in found]
+        tables["curves.csv"] = pd.concat(rows).rename_axis("patient").reset_index()
+    for name, frame in tables.items():
+        write_text(out / name, frame.to_csv(index=False, na_rep="nan"), private=True)
+    write_text(out / PAGE, render(model, found, cohorts[0].simulated), private=True)
+    return OutcomePredictions(table, _warnings(model, table), out / PAGE)
 
 
-def _predict(
-    config: PredictConfig, root: Path, name: str, progress: Progress
-) -> tuple["Prediction", "SourceSeries | None"]:
-    """Return the forecasts, and the series to which SEG files refer."""
-    from flame.evaluation.pages.forecast import Prediction
-    from flame.federation.tasks.evolution import EvolutionTask, case_of
-    from flame.federation.tasks.registry import open_task_of
-    from flame.models.evolution.counterfactual import under
-    from flame.preprocessing.cohort.tumour_cube import on_cube
+def check_free(out: Path, mark: str) -> None:
+    """Check that results may be written to a folder.
 
-    folder = RunFolder(Path(config.run))
-    trained = folder.config()
-    task = open_task_of(EvolutionTask, trained, folder.path)
-    radiations = _radiations(config.radiations)
-    checkpoint = folder.federated_model(trained)
-    days = _days(config.days, int(checkpoint.shared["last_day"]))
-    cohort = _read_patient(root, name, on_cube)
-    (patient,) = cohort.patients
-    case = case_of(patient, cohort.centre)
-    affine = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
-    session, baseline = _baseline(root, name, case.day)
-    source = _source(config, root, name, session) if config.dicom else None
-    model = task.load(checkpoint.state.weights, checkpoint.shared)
-    forecasts = {}
-    for done, radiation in enumerate(radiations, 1):
-        forecasts[radiation] = model.forecast(under(case, radiation), days)
-        progress(done, len(radiations))
-    mechanistic = EvolutionTask.mechanistic(model.model)
-    response, relevance = (
-        _response(Path(config.response), root, name) if config.response else (None, None)
-    )
-    prediction = Prediction(
-        name,
-        case,
-        affine,
-        baseline,
-        forecasts,
-        response,
-        tuple(_warnings(folder, trained, checkpoint, case, radiations, baseline)),
-        cohort.simulated,
-        mechanistic.parameters(case) if mechanistic else {},
-        relevance,
-    )
-    return prediction, source
+    Args:
+        out: the folder.
+        mark: file that marks a folder of the same command.
 
-
-def _source(config: PredictConfig, root: Path, name: str, session: str) -> "SourceSeries":
-    from flame.preprocessing.cohort.source_series import source_series
-
-    dicom = Path(str(config.dicom)).resolve()
-    key = Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key")
-    return source_series(root, name, session, dicom, key)
-
-
-def _baseline(root: Path, name: str, day: int) -> tuple[str, Timepoint]:
-    """Return the session from which the forecast starts: the last of its day with a tumour."""
-    from flame.io.bids import read_timepoint
-    from flame.preprocessing.cohort.cohort import sessions
-    from flame.preprocessing.quality.reviews import EXCLUDE, decision, read_decisions
-
-    decisions = read_decisions(root)
-    candidates = [
-        (session, read_timepoint(root, name, session, day))
-        for session, session_day in sessions(root, name)
-        if session_day == day and decision(decisions, name, session, day) != EXCLUDE
-    ]
-    return [(session, images) for session, images in candidates if images.tumour is not None][-1]
-
-
-def _radiations(names: tuple[str, ...]) -> tuple[Radiation, ...]:
-    for name in names:
-        if name not in list(Radiation):
-            raise BadInput(f"unknown radiation '{name}': {nearest(name, list(Radiation))}")
-    return tuple(Radiation(n) for n in names)
-
-
-def _days(days: tuple[int, ...], last: int) -> tuple[int, ...]:
-    if not days:
-        return tuple(sorted({*range(30, last + 1, 30), last}))
-    wrong = [day for day in days if not 1 <= day <= last]
-    if wrong:
-        raise BadInput(
-            f"day {wrong[0]} cannot be forecast: the training patients were followed until day "
-            f"{last} from the start of radiotherapy; choose days from 1 to {last}"
-        )
-    return tuple(sorted(set(days)))
-
-
-def _subject(folder: Path) -> tuple[Path, str]:
-    if not folder.is_dir() or not folder.name.startswith("sub-"):
-        raise BadInput(
-            f"{folder} is not a folder of a subject; give CENTRE/sub-.. of flame preprocess"
-        )
-    return folder.parent, folder.name.removeprefix("sub-")
-
-
-def _read_patient(root: Path, name: str, view: "View | None") -> Cohort:
-    from flame.preprocessing.cohort.cohort import read_cohort
-
-    cohort = read_cohort(root, root.name, view, only=name)
-    if not cohort.patients:
-        raise BadInput(f"{root}: sub-{name} is not in participants.tsv, or is excluded")
-    return cohort
-
-
-def _warnings(
-    folder: RunFolder,
-    trained: "TrainConfig",
-    checkpoint: "Checkpoint",
-    case: "EvolutionCase",
-    radiations: tuple[Radiation, ...],
-    baseline: Timepoint,
-) -> list[str]:
-    from flame.models.evolution.out_of_distribution import unknown_radiations, unlike
-
-    shared = checkpoint.shared
-    warnings = [f"training: {line}" for line in folder.warnings() if "left out" not in line]
-    followed = any(day <= trained.evolution.latest_day for day, _ in case.later)
-    if followed and f"sub-{case.pseudonym}" in folder.sources():
-        warnings.append(
-            "this patient was in training: its forecast is likely to be more accurate than that of "
-            "a new patient"
-        )
-    if baseline.predicted:
-        warnings.append("a model, not a person, drew the tumour from which the forecast starts")
-    warnings += unlike(case, shared["count"], shared["mean"], shared["sum_sq_dev"])
-    return warnings + unknown_radiations(shared["radiations"], radiations)
-
-
-def _response(run_folder: Path, root: Path, name: str) -> tuple[float, "Scan | None"]:
-    """Return the probability of response, the mean over seeds, and the relevance of the image.
-
-    The relevance is None for models without images.
+    Raises:
+        BadInput: the folder is a file, or holds something else.
     """
-    from flame.evaluation.images.occlusion import occlusion
-    from flame.federation.tasks.cohorts import prepared
-    from flame.federation.tasks.registry import open_task_of
-    from flame.federation.tasks.response import ResponseTask
-    from flame.models.response.inputs import inputs_of
-
-    folder = RunFolder(run_folder)
-    trained = folder.config()
-    task = open_task_of(ResponseTask, trained, run_folder)  # type: ignore[type-abstract]
-    if not trained.data.bids:
-        raise BadInput(f"{run_folder} is a run on a table; give one on preprocessed patients")
-    cohort = prepared(_read_patient(root, name, task.view()), trained.data)
-    inputs = inputs_of(cohort, trained.model)
-    models = [folder.federated_model(trained, seed) for seed in trained.training.seeds]
-
-    def probability(patients: Any) -> Any:
-        predicted = [task.predict(patients, m.state.weights, m.shared) for m in models]
-        return np.mean(predicted, axis=0)
-
-    baseline = cohort.patients[0].baseline
-    if not trained.model.sequences or baseline is None:
-        return float(probability(inputs)[0]), None
-    scan = next(iter(baseline.scans.values()))
-    return float(probability(inputs)[0]), replace(scan, voxels=occlusion(probability, inputs))
+    if out.is_file():
+        raise BadInput(f"{out} is a file; give a folder to --out")
+    if out.exists() and any(out.iterdir()) and not (out / mark).exists():
+        raise BadInput(f"{out} is not empty and holds no {mark}; give a new folder to --out")
 
 
-def _check_free(out: Path, dicom: str | None) -> None:
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"{out} is a file; give a folder")
-    if dicom and out.resolve().is_relative_to(Path(dicom).resolve()):
-        raise BadInput(f"{out} lies inside the DICOM folder; give a folder outside it")
-    if out.exists() and any(out.iterdir()) and not (out / PAGE).exists():
-        raise BadInput(f"{out} is not empty and holds no prediction; give a new folder to --out")
+def _warnings(model: Model, table: pd.DataFrame) -> tuple[str, ...]:
+    notes = table["note"].fillna("")
+    warnings = []
+    outside = int(notes.str.startswith("outside").sum())
+    if outside:
+        warnings.append(f"{outside} of {len(table)} patients lie outside the training population")
+    unread = int(notes.ne("").sum()) - outside
+    if unread:
+        warnings.append(f"{unread} of {len(table)} patients could not be predicted; see their note")
+    if model.simulated:
+        warnings.append("the model was trained on simulated patients")
+    return tuple(warnings)

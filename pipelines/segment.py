@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
+from flame.bundles.model import open_model
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap
 from flame.core.progress import Progress, silent
-from flame.federation.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class SegmentedDay:
     ml: dict[str, float]
 
 
-def run(run_folder: Path, centre: Path, progress: Progress = silent) -> list[SegmentedDay]:
+def run(model: Path, centre: Path, progress: Progress = silent) -> list[SegmentedDay]:
     """Predict the tumour on every day without a drawn one; write the masks next to the images.
 
     Later commands use the predicted core where no tumour is drawn.
 
     Args:
-        run_folder: folder of a run on segmentation.
+        model: folder of a run on segmentation, or a bundle of one.
         centre: folder of a preprocessed centre.
         progress: called with days done and the total.
 
@@ -43,7 +43,7 @@ def run(run_folder: Path, centre: Path, progress: Progress = silent) -> list[Seg
         BadInput: the run is not on segmentation or not finished, or the centre is not
             preprocessed.
     """
-    from flame.federation.tasks.registry import open_task_of
+    from flame.federation.tasks.registry import task_of
     from flame.federation.tasks.segmentation import SegmentationTask
     from flame.io.bids import has_drawn_tumour, read_timepoint, write_predicted_masks
     from flame.models.segmentation.cases import images_of
@@ -51,12 +51,10 @@ def run(run_folder: Path, centre: Path, progress: Progress = silent) -> list[Seg
     from flame.preprocessing.stages.interpolation import resample
     from flame.preprocessing.stages.resampling import coarser
 
-    folder = RunFolder(run_folder)
-    trained = folder.config()
-    task = open_task_of(SegmentationTask, trained, run_folder)
+    trained = open_model(model)
+    task = task_of(SegmentationTask, trained.task, model)
     if not (centre / "participants.tsv").exists():
         raise BadInput(f"{centre} is no finished cohort; run flame preprocess with it as OUT")
-    checkpoint = folder.federated_model(trained)
     days = [
         (subject, session, day)
         for subject in sorted(p.name.removeprefix("sub-") for p in centre.glob("sub-*"))
@@ -69,12 +67,12 @@ def run(run_folder: Path, centre: Path, progress: Progress = silent) -> list[Seg
         coarse = coarser(native, task.settings.voxel_mm)
         grid = next(iter(coarse.scans.values())).affine
         target = next(iter(native.scans.values()))
-        masks = task.masks(images_of(coarse), checkpoint.state.weights, checkpoint.shared)
+        masks = task.masks(images_of(coarse), *trained.seeds[0])
         labels = {}
         for region, mask in masks.items():
             voxels = resample(mask.astype(np.float32), grid, target.affine, target.voxels.shape)
             labels[region] = LabelMap((voxels >= 0.5).astype(np.uint8), target.affine)
-        write_predicted_masks(centre, subject, session, labels, run_folder.name)
+        write_predicted_masks(centre, subject, session, labels, model.name)
         volumes = {region: mask.volume for region, mask in labels.items()}
         segmented.append(SegmentedDay(subject, session, volumes))
         progress(done, len(days))

@@ -17,6 +17,7 @@ LAYERS = (
     ("simulation", "federation"),
     ("streams",),
     ("evaluation",),
+    ("bundles",),
     ("pipelines",),
     ("api",),
     ("cli",),

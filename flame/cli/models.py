@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,9 @@ from flame.cli.console import (
 )
 from flame.core.errors import BadInput
 from flame.core.plugins import load_plugins
+
+if TYPE_CHECKING:
+    from flame.bundles.model import Model
 
 
 @app.command()
@@ -136,12 +139,38 @@ def segment(
 
 
 @app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    target: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Bundle to write.")],
+    name: Annotated[str, typer.Option(help="Name of the model (default: that of the run).")] = "",
+    version: Annotated[str, typer.Option(help="Version of the model.")] = "0.1.0",
+    licence: Annotated[str, typer.Option(help="Licence of the model, such as CC-BY-4.0.")] = "",
+    authors: Annotated[str, typer.Option(help="Authors and owners of the model.")] = "",
+    use: Annotated[str, typer.Option(help="Intended use, for the model card.")] = "",
+    plugin: Plugins = None,
+) -> None:
+    """Write a model as a bundle without patient data, for use elsewhere."""
+    from flame.bundles.bundle import About
+    from flame.pipelines import export as pipeline
+
+    load_plugins(plugin or [])
+    files = pipeline.run(folder, target, About(name, version, licence, authors, use))
+    rows = [[str(f.relative_to(target)), f"{f.stat().st_size / 1024:.1f}"] for f in files]
+    table(f"{target}", ["file", "KiB"], rows)
+    out.print(f"Next: flame predict {target} TABLE, or flame validate {target} TABLE")
+
+
+@app.command()
 def predict(
-    folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Run folder of a run on evolution.")
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Bundle of flame export, or a run folder.")
     ],
-    subject: Annotated[
-        Path, typer.Argument(metavar="SUBJECT", help="Folder sub-.. of a preprocessed centre.")
+    patients: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATIENTS",
+            help="Table, preprocessed centre, or a folder sub-.. of one (for forecasts).",
+        ),
     ],
     target: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
     radiation: Annotated[
@@ -152,7 +181,7 @@ def predict(
         list[int] | None, typer.Option(help="Day from the start of radiotherapy; can be repeated.")
     ] = None,
     response: Annotated[
-        Path | None, typer.Option(help="Run folder of a run on response, for the probability.")
+        Path | None, typer.Option(help="Model on response, for the probability.")
     ] = None,
     dicom: Annotated[
         Path | None, typer.Option(help="DICOM folder of the hospital, to write SEG files.")
@@ -160,25 +189,55 @@ def predict(
     key: Annotated[
         Path | None, typer.Option(help="Pseudonym key of the hospital (DICOM.key).")
     ] = None,
+    overrides: Overrides = None,
     plugin: Plugins = None,
 ) -> None:
-    """Forecast a patient's tumour under each radiation; NIfTI, DICOM SEG and prediction.html."""
-    from flame.pipelines import predict as pipeline
+    """Predict new patients: response, survival, masks, or the tumour under each radiation."""
+    from flame.bundles.model import open_model
 
     load_plugins(plugin or [])
+    opened = open_model(model).configured(overrides or [])
+    if opened.task.outcome:
+        _predict_outcomes(opened, patients, target)
+    elif opened.config.task == "segmentation":
+        raise BadInput(f"{model} draws tumours: run flame segment {model} {patients}")
+    else:
+        options = {"response": response, "dicom": dicom, "key": key}
+        paths = {name: str(path) for name, path in options.items() if path}
+        _forecast(model, patients, target, tuple(radiation or ()), tuple(day or ()), paths)
+    out.print("Research software: not for decisions about patients.")
 
-    def text(path: Path | None) -> str | None:
-        return str(path) if path else None
 
-    default = pipeline.PredictConfig(str(folder), str(subject), str(target))
-    config = replace(
-        default,
-        radiations=tuple(radiation or default.radiations),
-        days=tuple(day or ()),
-        response=text(response),
-        dicom=text(dicom),
-        key=text(key),
-    )
+def _predict_outcomes(model: "Model", patients: Path, target: Path) -> None:
+    from flame.pipelines import predict as pipeline
+
+    with bars() as show:
+        result = pipeline.predict_outcomes(
+            model, patients, target, lambda done, total: show("predict", done, total)
+        )
+    columns = [c for c in result.table.columns if c not in ("hospital", "missing", "note")]
+    rows = [
+        [f"{v:.2f}" if isinstance(v, float) else str(v) for v in row]
+        for row in result.table[columns].head(20).itertuples(index=False)
+    ]
+    table(f"{len(result.table)} patients", columns, rows)
+    warn(result.warnings)
+    out.print(f"Page: {result.html}", soft_wrap=True)
+
+
+def _forecast(
+    model: Path,
+    subject: Path,
+    target: Path,
+    radiations: tuple[str, ...],
+    days: tuple[int, ...],
+    paths: dict[str, str],
+) -> None:
+    from flame.pipelines import forecast as pipeline
+
+    config = pipeline.ForecastConfig(str(model), str(subject), str(target), days=days)
+    changed: dict[str, Any] = {"radiations": radiations or config.radiations, **paths}
+    config = replace(config, **changed)
     with bars() as show:
         result = pipeline.run(config, lambda done, total: show("forecast", done, total))
     columns = ["radiation", "day", "ml", "90 % band"]
@@ -190,7 +249,47 @@ def predict(
     if result.response is not None:
         out.print(f"Probability of response: {result.response:.2f}")
     warn(result.warnings)
-    out.print("Research software: not for decisions about patients.")
+    out.print(f"Page: {result.html}", soft_wrap=True)
+
+
+@app.command()
+def validate(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Bundle of flame export, or a run folder.")
+    ],
+    cohort: Annotated[
+        Path,
+        typer.Argument(metavar="COHORT", help="Table with outcomes, or a preprocessed centre."),
+    ],
+    target: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(help="Further model, such as a clinical one; can be repeated."),
+    ] = None,
+    overrides: Overrides = None,
+    plugin: Plugins = None,
+) -> None:
+    """Validate a model on new patients with known outcomes; nothing is trained."""
+    from flame.pipelines import validate as pipeline
+
+    load_plugins(plugin or [])
+    with bars() as show:
+        result = pipeline.run(
+            model,
+            cohort,
+            target,
+            compare or [],
+            overrides or [],
+            lambda done, total: show("validate", done, total),
+        )
+    own = result.metrics[result.metrics.prediction == result.metrics.prediction.iloc[0]]
+    rows = [
+        [r.hospital, r.metric, r.reason or f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})", str(r.n)]
+        for r in own.itertuples()
+    ]
+    table(f"{model}", ["hospital", "metric", "value, 95 % interval", "patients"], rows)
+    warn(result.warnings)
+    out.print(result.verdict)
     out.print(f"Page: {result.html}", soft_wrap=True)
 
 

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -82,6 +82,25 @@ def load_config(kind: type[C], path: Path | None, overrides: list[str]) -> C:
     for override in overrides:
         _apply(values, override)
     return build(kind, values, str(path or "--set"))
+
+
+def with_overrides(config: C, overrides: Iterable[str]) -> C:
+    """Return a configuration with some values changed.
+
+    Args:
+        config: the configuration.
+        overrides: ``key.sub=value`` in the order in which they apply.
+
+    Returns:
+        A new configuration, which is checked as a whole.
+
+    Raises:
+        BadInput: a key is unknown or a value is wrong.
+    """
+    values = json.loads(as_json(config))
+    for override in overrides:
+        _apply(values, override)
+    return build(type(config), values, "--set")
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

@@ -68,6 +68,11 @@ def secret_in(path: Path) -> bytes:
     return secret
 
 
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of one file as hexadecimal digits, as the program sha256sum does."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def content_hash(paths: Iterable[Path], *extra: str) -> str:
     """Return the SHA-256 over the bytes of files, in the order given, and further strings."""
     digest = hashlib.sha256()

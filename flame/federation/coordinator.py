@@ -119,7 +119,8 @@ class Coordinator:
         self.latest = []
         if not checkpoint.finished:
             checkpoint = replace(checkpoint, state=checkpoint.best or checkpoint.state)
-            shared = self.task.finish(send, checkpoint.state.weights, checkpoint.shared)
+            whole = training.fold is None
+            shared = self.task.finish(send, checkpoint.state.weights, checkpoint.shared, whole)
             checkpoint = replace(checkpoint, shared=shared, finished=True)
         save(steps)
 

@@ -11,7 +11,7 @@ from flame.federation.run_files import NETWORK_INPUTS, NETWORKS
 from flame.federation.run_strategy import strategy_of
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import final_training
-from flame.preprocessing.harmonisation.standardisation import Moments, spread
+from flame.preprocessing.harmonisation.standardisation import moments_in, spread
 
 
 def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
@@ -45,7 +45,7 @@ def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
         with atomic_path(run / NETWORKS / f"{name}.keras") as temporary:
             plain.save(temporary)
         if task.input_columns():
-            moments = Moments(**model.shared)
+            moments = moments_in(model.shared)
             columns = zip(task.input_columns(), moments.mean, spread(moments), strict=True)
             scales += [{"training": name, "feature": n, "mean": m, "sd": s} for n, m, s in columns]
     if scales:

@@ -190,6 +190,9 @@ class Task(ABC, Generic[P]):
     takes_plain_steps: ClassVar[bool] = False
     """Whether a site's training can be plain gradient steps, as privacy, gossip and some
     strategies need."""
+    whole_queries: ClassVar[tuple[str, ...]] = ()
+    """Queries that sites reply to only where nobody is held out, as two replies of one site could
+    differ in few patients."""
     reads_predicted_masks: ClassVar[bool] = False
     """Whether the task reads masks that ``flame segment`` predicted."""
     rounds: int = 0
@@ -274,6 +277,7 @@ class Task(ABC, Generic[P]):
         Raises:
             BadInput: the task does not know the query.
         """
+        raise self.unknown(query)
 
     @abstractmethod
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
@@ -287,13 +291,14 @@ class Task(ABC, Generic[P]):
             Arrays that all sites share, by name.
         """
 
-    def finish(self, send: SendQuery, weights: Weights, shared: Shared) -> Shared:
+    def finish(self, send: SendQuery, weights: Weights, shared: Shared, whole: bool) -> Shared:
         """Compute the shared arrays after the last round, at the coordinator.
 
         Args:
             send: sends queries to the sites.
             weights: final weights.
             shared: arrays that all sites share so far.
+            whole: whether no patient of the sites is held out.
 
         Returns:
             ``shared``, changed or extended.

@@ -360,7 +360,7 @@ def read_table_cohort(
     Args:
         path: the table.
         centre: name of the centre.
-        centre_column: column with the name of the centre.
+        centre_column: column with the name of the centre; empty: all rows are of it.
         id_column: column with the id of the row, unique at a centre.
         features: columns of clinical features.
         survival: columns by ``survival_days`` and ``died``.
@@ -376,17 +376,20 @@ def read_table_cohort(
             twice, or a cell is not valid.
     """
     person_columns = [person_column] if person_column else []
+    centre_columns = [centre_column] if centre_column else []
     table = read_table(
-        path, [centre_column, id_column, *features, *survival.values(), *person_columns]
+        path, [*centre_columns, id_column, *features, *survival.values(), *person_columns]
     )
-    for column in (centre_column, id_column):
+    for column in (*centre_columns, id_column):
         empty = table.index[table[column].isna()]
         if len(empty):
             raise BadInput(
                 f"{line_of(path, empty[0])}: column {column} is empty; fill it, or remove the row"
             )
-    rows = table[table[centre_column] == centre]
+    rows = table[table[centre_column] == centre] if centre_column else table
     if rows.empty:
+        if not centre_column:
+            raise BadInput(f"{path} has no rows; give a table with one row per patient")
         centres = ", ".join(sorted(table[centre_column].dropna().unique()))
         raise BadInput(
             f"{path} has no rows of centre '{centre}'; column {centre_column} has: {centres}"

@@ -9,6 +9,8 @@ from scipy.stats import chi2
 
 Array = NDArray[np.float64]
 
+_ROUNDING = 1e-9
+"""Largest rounding error of a product of shares; 12 of 24 alive may be 0.5 and a little."""
 Z = 1.959964
 """Half-width of a 95 % interval in standard deviations."""
 
@@ -195,7 +197,7 @@ class Curve:
     @property
     def median(self) -> float:
         """First time at which survival is at most one half; infinite if it stays above."""
-        below = np.flatnonzero(self.alive <= 0.5)
+        below = np.flatnonzero(self.alive <= 0.5 + _ROUNDING)
         return float(self.times[below[0]]) if len(below) else float("inf")
 
 

@@ -4,7 +4,9 @@ Each centre summarises its patients, and the summaries are merged. The result eq
 data.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +42,11 @@ def summarise(features: NDArray[np.float64]) -> Moments:
     mean = values.sum(axis=0) / np.maximum(count, 1)
     sum_sq_dev = (np.where(known, features - mean, 0.0) ** 2).sum(axis=0)
     return Moments(count, mean, sum_sq_dev)
+
+
+def moments_in(arrays: Mapping[str, Any]) -> Moments:
+    """Take the moments out of arrays by name, which may hold others too."""
+    return Moments(arrays["count"], arrays["mean"], arrays["sum_sq_dev"])
 
 
 def merge(summaries: list[Moments]) -> Moments:

@@ -234,7 +234,7 @@ def test_steep_coefficients_single_nobody_out(
 
 
 def test_queries_are_counted(kit: Callable[..., _SiteResources], config: TrainConfig) -> None:
-    """Newton's method needs at most 26 coefficients with a fixed penalty; a repeat is free."""
+    """Newton needs at most 26 coefficients with a fixed penalty, and the last; a repeat is free."""
     training = flare_plan(config)[0]
     _, shared = steep(config)
     site = FlareSite(config.to_json())
@@ -244,8 +244,8 @@ def test_queries_are_counted(kit: Callable[..., _SiteResources], config: TrainCo
         beta = np.array([-0.6, 0.01, n / 1e4])
         for _ in range(2):
             replies.append(site._work(resources, "reply", sums(training, [beta], shared)))
-    assert sum("sums" in reply for reply in replies) == 2 * 26
-    assert "as many different queries of one kind as this run needs (26)" in replies[-1]["refused"]
+    assert sum("sums" in reply for reply in replies) == 2 * 27
+    assert "as many different queries of one kind as this run needs (27)" in replies[-1]["refused"]
 
 
 def test_more_folds_than_groups_are_refused_with_the_remedy(

@@ -173,10 +173,23 @@ def auc_estimate(response: Array, by_seed: Array, folds: NDArray[np.intp]) -> Es
     return Estimate(value, *auc_interval(value, n_pos, len(response) - n_pos, groups))
 
 
-def _bootstrap(
-    statistic: Callable[[NDArray[np.intp]], float], patients: int, repeats: int, seed: int = 0
+def bootstrap(
+    statistic: Callable[[NDArray[np.intp]], float],
+    patients: int,
+    repeats: int = _SAMPLES_OF_PAIRS,
+    seed: int = 0,
 ) -> tuple[float, float]:
-    """Return the percentile interval of a statistic; NaN if most samples leave it undefined."""
+    """Compute the percentile interval of a statistic over resampled patients.
+
+    Args:
+        statistic: function of the rows (n,) of patients, which may occur several times.
+        patients: number of patients.
+        repeats: number of samples.
+        seed: seed of the samples.
+
+    Returns:
+        The 2.5 % and 97.5 % quantiles; NaN if most samples leave the statistic undefined.
+    """
     rng = np.random.default_rng(seed)
     values = [statistic(rng.integers(0, patients, patients)) for _ in range(repeats)]
     defined = [v for v in values if np.isfinite(v)]
@@ -202,7 +215,7 @@ def mean_estimate(values: Array, missing: str) -> Estimate:
     """
     if not len(values):
         return undefined(missing)
-    low, high = _bootstrap(lambda rows: float(values[rows].mean()), len(values), _SAMPLES)
+    low, high = bootstrap(lambda rows: float(values[rows].mean()), len(values), _SAMPLES)
     return Estimate(float(values.mean()), low, high)
 
 
@@ -219,7 +232,7 @@ def brier_estimate(response: Array, by_seed: Array) -> Estimate:
     if not len(response):
         return undefined("no patients")
     errors = ((by_seed - response) ** 2).mean(axis=0)
-    low, high = _bootstrap(lambda rows: float(errors[rows].mean()), len(response), _SAMPLES)
+    low, high = bootstrap(lambda rows: float(errors[rows].mean()), len(response), _SAMPLES)
     return Estimate(float(errors.mean()), low, high)
 
 
@@ -242,7 +255,7 @@ def auprc_estimate(response: Array, by_seed: Array) -> Estimate:
         return float(np.mean([average_precision_score(response[rows], p[rows]) for p in by_seed]))
 
     value = statistic(np.arange(len(response)))
-    return Estimate(value, *_bootstrap(statistic, len(response), _SAMPLES_OF_CURVES))
+    return Estimate(value, *bootstrap(statistic, len(response), _SAMPLES_OF_CURVES))
 
 
 def balanced_accuracy_estimate(response: Array, called: NDArray[np.bool_]) -> Estimate:
@@ -268,7 +281,7 @@ def balanced_accuracy_estimate(response: Array, called: NDArray[np.bool_]) -> Es
     value = statistic(np.arange(len(response))) if len(response) else NAN
     if not np.isfinite(value):
         return undefined("one class only")
-    return Estimate(value, *_bootstrap(statistic, len(response), _SAMPLES))
+    return Estimate(value, *bootstrap(statistic, len(response), _SAMPLES))
 
 
 def survival_slope(days: Array, died: Array, score: Array) -> Estimate:
@@ -354,7 +367,7 @@ def c_index_estimate(days: Array, died: Array, by_seed: Array, folds: NDArray[np
     value = statistic(np.arange(len(days)))
     if not np.isfinite(value):
         return undefined("no comparable pair of patients")
-    return Estimate(value, *_bootstrap(statistic, len(days), _SAMPLES_OF_PAIRS))
+    return Estimate(value, *bootstrap(statistic, len(days), _SAMPLES_OF_PAIRS))
 
 
 def c_index_difference(
@@ -383,7 +396,7 @@ def c_index_difference(
     value = statistic(np.arange(len(days)))
     if not np.isfinite(value):
         return undefined("no comparable pair of patients")
-    return Estimate(value, *_bootstrap(statistic, len(days), _SAMPLES_OF_PAIRS))
+    return Estimate(value, *bootstrap(statistic, len(days), _SAMPLES_OF_PAIRS))
 
 
 def calibration_estimates(response: Array, probability: Array) -> tuple[Estimate, Estimate]:
@@ -459,4 +472,4 @@ def auc_difference(
     value = statistic(np.arange(len(response)))
     if not np.isfinite(value):
         return undefined("no fold holds both responders and non-responders")
-    return Estimate(value, *_bootstrap(statistic, len(response), _SAMPLES_OF_PAIRS))
+    return Estimate(value, *bootstrap(statistic, len(response), _SAMPLES_OF_PAIRS))

@@ -60,7 +60,7 @@ def subgroups(
     rows = []
     known = [patients[i.centre, name] for i in cohort for name in i.pseudonyms]
     models = [m for m in (FEDERATED, UNSEEN) if any(p.model == m for p in predictions)]
-    for title, group in _GROUPS.items():
+    for title, group in GROUPS.items():
         names = np.array([group(patient) for patient in known])
         for name in sorted(set(names) - {""}):
             members = np.intersect1d(everyone.labelled, np.flatnonzero(names == name))
@@ -98,4 +98,4 @@ def _radiation(patient: Patient) -> str:
     return " + ".join(dict.fromkeys(p.radiation.value for p in phases))
 
 
-_GROUPS: dict[str, Callable[[Patient], str]] = {"sex": _sex, "age": _age, "radiation": _radiation}
+GROUPS: dict[str, Callable[[Patient], str]] = {"sex": _sex, "age": _age, "radiation": _radiation}

@@ -283,7 +283,8 @@ class _SiteResources:
         if not self.data:
             return None
         task = open_task(config)
-        return Declaration(flare_plan(config, alone=True), task.rounds, task.most_sums)
+        plan = flare_plan(config, alone=True)
+        return Declaration(plan, task.rounds, task.most_sums, task.whole_queries)
 
     def privacy(self, config: TrainConfig) -> Any:
         """Create the ``CentrePrivacy`` of a run, within the budget of this site's policy."""

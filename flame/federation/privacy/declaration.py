@@ -27,13 +27,21 @@ class Declaration:
         plan: the trainings of the run.
         rounds: number of rounds of each.
         most_sums: most coefficients of one training at which sums may be queried.
+        whole_queries: queries of trainings that hold out nobody.
     """
 
-    def __init__(self, plan: list[Training], rounds: int, most_sums: int) -> None:
+    def __init__(
+        self,
+        plan: list[Training],
+        rounds: int,
+        most_sums: int,
+        whole_queries: tuple[str, ...] = (),
+    ) -> None:
         self._rounds = rounds
         self._seeds = {training.seed for training in plan}
         self._trainings = {training.name: digest(who(training)) for training in plan}
         self._most_sums = most_sums
+        self._whole_queries = whole_queries
         self._asked: dict[tuple[str, ...], dict[str, int]] = defaultdict(dict)
 
     def check(self, method: str, arguments: Message) -> None:
@@ -74,9 +82,14 @@ class Declaration:
 
     def _check_query(self, arguments: Message) -> None:
         parameters = arguments["parameters"]
+        held_out = arguments["who"]["fold"] != -1 or arguments.get("calibrating")
+        if arguments["query"] in self._whole_queries and held_out:
+            raise Refusal(f"replies to '{arguments['query']}' where nobody is held out only")
         key = ("reply", digest(arguments["who"]), str(arguments["query"]))
         sums = len(parameters["beta"]) if "beta" in parameters else 0
         most = self._most_sums if sums else max(_MOST_QUERIES, _MOST_REPEATS * self._rounds)
+        if arguments["query"] in self._whole_queries:
+            most = _MOST_REPEATS
         self._count(key, arguments, max(sums, 1), most)
 
     def _check_round(self, arguments: Message) -> None:

@@ -296,7 +296,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         efficacy = np.array([mixture.efficacy[r] for r in IONS])
         return {**shared, "mixture": mixture.weights, "efficacy": efficacy}
 
-    def finish(self, send: SendQuery, weights: Weights, shared: Shared) -> Shared:
+    def finish(self, send: SendQuery, weights: Weights, shared: Shared, whole: bool) -> Shared:
         """Calibrate the forecasts on the calibration patients of all centres."""
         replies = send("calibration", {}, weights, shared, calibrating=True)
         first, *rest = [Sums(r["counts"], r["entropy"]) for r in replies]

@@ -11,13 +11,14 @@ from flame.io.assessments import PROGRESSIONS, read_progressions
 from flame.preprocessing.cohort.cohort import read_cohort
 
 
-def load_images(config: TrainConfig, centre: str, view: View | None) -> Cohort:
+def load_images(config: TrainConfig, centre: str, view: View | None, only: str = "") -> Cohort:
     """Read the BIDS derivatives of one centre, with the endpoint ``data.endpoint``.
 
     Args:
         config: the configuration of the run.
         centre: name of the centre.
         view: reduces each patient to what the task needs; None: no image is read.
+        only: subject to read, without its BIDS prefix; empty: all.
 
     Returns:
         The cohort, whose survival times are those of the endpoint in days.
@@ -26,7 +27,7 @@ def load_images(config: TrainConfig, centre: str, view: View | None) -> Cohort:
         BadInput: preprocessing of the centre is not finished, or its tables are broken.
     """
     root = _centre_folder(config.data, centre)
-    cohort = read_cohort(root, centre, view)
+    cohort = read_cohort(root, centre, view, only=only)
     return cohort if config.data.endpoint == "overall" else _with_progression(cohort, root)
 
 

@@ -26,6 +26,7 @@ from flame.models.response.inputs import Inputs, concatenate
 from flame.preprocessing.harmonisation.standardisation import (
     Moments,
     merge,
+    moments_in,
     standardise,
     summarise,
 )
@@ -117,9 +118,9 @@ class NetworkResponseTask(ResponseTask):
         """Reply with moments of the clinical features, or the losses of validation patients."""
         if query.name == VALIDATION:
             return self._losses(concatenate(patients), query.weights, self._scales(query.shared))
-        if query.name != "moments":
-            raise self.unknown(query)
-        return asdict(merge([summarise(p.clinical) for p in patients]))
+        if query.name == "moments":
+            return asdict(merge([summarise(p.clinical) for p in patients]))
+        return super().reply(patients, query)
 
     def train(self, patients: list[Inputs], request: TrainRequest) -> Trained:
         """Train one round of ``training.epochs`` passes over the patients."""
@@ -156,7 +157,9 @@ class NetworkResponseTask(ResponseTask):
         """Merge the moments of all centres, or compute them from ``privacy.bounds`` alone."""
         if self.config.scales_by_bounds:
             return asdict(self._moments_of_bounds())
-        return start or asdict(merge([Moments(**reply) for reply in send("moments", {})]))
+        if start:
+            return asdict(moments_in(start))
+        return asdict(merge([Moments(**reply) for reply in send("moments", {})]))
 
     def _scales(self, shared: Shared) -> Shared:
         """Return the moments that features are scaled by; those of ``privacy.bounds`` if they are.
@@ -182,4 +185,4 @@ class NetworkResponseTask(ResponseTask):
 
 
 def _standardised(inputs: Inputs, shared: Shared) -> NDArray[np.float32]:
-    return standardise(inputs.clinical, Moments(**shared)).astype(np.float32)
+    return standardise(inputs.clinical, moments_in(shared)).astype(np.float32)

@@ -39,8 +39,9 @@ class Regression(Task[Any]):
     from. See ``LogisticTask`` and ``SurvivalTask``.
 
     ``shared`` holds the moments of the features, the coefficients ``beta`` (p,) of the standardised
-    features, the ``penalizer``, and ``queried``, the number of queries for sums. There are no
-    rounds.
+    features, the ``penalizer``, and ``queried``, the number of queries for sums. ``information``
+    (p, p) is the negative Hessian of the log likelihood at ``beta``, without the penalty; NaN if a
+    site does not send it. There are no rounds.
 
     Args:
         config: the configuration of the run.
@@ -142,7 +143,7 @@ class Regression(Task[Any]):
             pairs = zip(query.parameters["out"], query.parameters["beta"], strict=True)
             sums = [self._sums_without(labelled, folds, query, fold, beta) for fold, beta in pairs]
             return {"sums": sums}
-        raise self.unknown(query)
+        return super().reply(patients, query)
 
     def _check_sums(self, query: Query, patients: list[Any]) -> None:
         """Raise Refusal unless the parameters of a query for sums are of the kinds that it needs.
@@ -225,7 +226,7 @@ class Regression(Task[Any]):
         """Most coefficients of one training at which sums are queried."""
         inner = 0 if self.settings.penalizer is not None else self.settings.inner_folds
         problems = len(PENALIZERS) * inner
-        return (problems + 1) * (MOST_STEPS + 1) + 2 * problems
+        return (problems + 1) * (MOST_STEPS + 1) + 2 * problems + 1
 
     def prepare(self, send: SendQuery, start: Shared) -> Shared:
         """Merge the moments, choose the penalty, and fit the coefficients by Newton's method.
@@ -272,8 +273,14 @@ class Regression(Task[Any]):
         (beta,) = fit([(penalizer, EVERYONE)])
         if beta is None:
             raise FlameError(_FEW)
-        learned = {"beta": beta, "queried": np.array(queried), "penalizer": np.array(penalizer)}
-        return {**shared, **learned}
+        (at,) = likelihoods([EVERYONE], [beta])
+        return {
+            **shared,
+            "beta": beta,
+            "queried": np.array(queried),
+            "penalizer": np.array(penalizer),
+            "information": np.full((len(beta),) * 2, np.nan) if at is None else at.information,
+        }
 
     def _choose_penalizer(self, fit: Any, likelihoods: Any) -> float:
         """Choose the penalizer with the highest cross-validated likelihood.

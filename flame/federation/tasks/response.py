@@ -3,12 +3,23 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from flame.core.cohort import Cohort, View
 from flame.core.config import Rule
 from flame.core.errors import BadInput
 from flame.core.scores import Scored, Weights
 from flame.federation.config import TrainConfig
-from flame.federation.task import OutcomeTask, Row, Shared, Task, TaskTexts
+from flame.federation.task import (
+    Message,
+    OutcomeTask,
+    Query,
+    Row,
+    SendQuery,
+    Shared,
+    Task,
+    TaskTexts,
+)
 from flame.federation.tasks.outcome_texts import missing_text, predictor_text
 from flame.federation.tasks.registry import RESPONSE_MODELS, TASKS
 from flame.federation.tasks.tabular import (
@@ -18,6 +29,7 @@ from flame.federation.tasks.tabular import (
     unknown_status,
 )
 from flame.models.regression.discrimination import scored_auc
+from flame.models.regression.survival_curves import few_of_either
 from flame.models.response.inputs import Inputs, build_inputs
 
 
@@ -49,6 +61,7 @@ class ResponseTask(OutcomeTask[Inputs]):
 
     title = "Response prediction and generalisation"
     outcome = "response"
+    whole_queries = ("responders",)
     metrics = (
         "auc",
         "auprc",
@@ -71,6 +84,26 @@ class ResponseTask(OutcomeTask[Inputs]):
     def patients(self, cohort: Cohort) -> Inputs:
         """Build the arrays of all patients."""
         return build_inputs(cohort, self.config.model)
+
+    def reply(self, patients: list[Inputs], query: Query) -> Message:
+        """Reply with the numbers of patients and responders; 0 where either class has few."""
+        if query.name != "responders":
+            raise self.unknown(query)
+        least = self.config.privacy.least_patients
+        labelled = [p.response[p.labelled] > 0.5 for p in patients]
+        told = [r for r in labelled if not few_of_either(r, least)]
+        return {"patients": sum(map(len, told)), "responders": int(sum(r.sum() for r in told))}
+
+    def finish(self, send: SendQuery, weights: Weights, shared: Shared, whole: bool) -> Shared:
+        """Add the ``prevalence`` of response, the cut between the classes, if it may be known."""
+        hidden = self.config.federation.secure or self.config.privacy.is_private
+        if hidden or not whole:
+            return shared
+        replies = send("responders", {})
+        patients = sum(reply["patients"] for reply in replies)
+        responders = sum(reply["responders"] for reply in replies)
+        prevalence = responders / patients if patients else np.nan
+        return {**shared, "prevalence": np.array(prevalence)}
 
     def score(self, patients: Inputs, weights: Weights, shared: Shared) -> Scored:
         """Return the AUC."""

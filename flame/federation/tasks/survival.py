@@ -1,6 +1,7 @@
 """The task survival: a Cox model from sums, with exactly the coefficients of pooled patients."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import reduce
 from operator import add
 from typing import Any
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort, View
 from flame.core.config import Rule
-from flame.core.errors import BadInput
+from flame.core.errors import BadInput, Refusal
 from flame.core.scores import Scored, Weights
 from flame.federation.task import Message, OutcomeTask, Query, Row, SendQuery, Shared, TaskTexts
+from flame.federation.tasks.moments_check import check_moments
 from flame.federation.tasks.outcome_texts import missing_text, predictor_text, regression_text
 from flame.federation.tasks.registry import TASKS
 from flame.federation.tasks.regression import Regression, standardised
@@ -23,6 +25,7 @@ from flame.federation.tasks.tabular import (
     tabular_warnings,
     unknown_status,
 )
+from flame.models.regression.baseline_hazard import MONTHS, Hazard, hazard_sums
 from flame.models.regression.cox import (
     Powers,
     RiskSums,
@@ -74,6 +77,7 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
     title = "Survival prediction and generalisation"
     outcome = "survival"
     metrics = ("c_index", "calibration slope")
+    whole_queries = ("hazard",)
 
     def rules(self) -> Iterator[Rule]:
         """Yield the rules of tasks and regressions, and that no feature is an outcome."""
@@ -90,9 +94,11 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
         return followed(cohort, self.config.model)
 
     def reply(self, patients: list[Any], query: Query) -> Message:
-        """Reply as every regression; without strata also with times of death in days."""
+        """Reply as every regression, with the hazard, and without strata with times of death."""
+        labelled = [p.take(p.labelled) for p in patients]
+        if query.name == "hazard":
+            return {p.centre: asdict(self._hazard(p, query.shared)) for p in labelled}
         if query.name == "times" and not self.settings.stratified:
-            labelled = [p.take(p.labelled) for p in patients]
             return {"times": np.unique(np.concatenate([_times(p) for p in labelled]))}
         return super().reply(patients, query)
 
@@ -102,6 +108,47 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
             return {}
         replies = send("times", {})
         return {"times": np.unique(np.concatenate([reply["times"] for reply in replies]))}
+
+    def _hazard(self, patients: Inputs, shared: Shared) -> Hazard:
+        check_moments(shared, patients.features.shape[1])
+        x = self.design(patients, shared)
+        beta = np.asarray(shared["beta"], float)
+        if beta.shape != (x.shape[1],) or not np.isfinite(beta).all():
+            raise Refusal("replies to 'hazard' at one finite number for each coefficient only")
+        least = self.config.privacy.least_patients
+        if self._is_about_few(patients, x, beta):
+            return Hazard(np.zeros(MONTHS), np.zeros(MONTHS))
+        log_risk = x @ beta
+        return hazard_sums(log_risk, patients.survival_days, patients.died, least)
+
+    def finish(self, send: SendQuery, weights: Weights, shared: Shared, whole: bool) -> Shared:
+        """Add the baseline hazard by centre, in order of name, where nobody is held out."""
+        if not whole:
+            return shared
+        replies = {
+            centre: part for r in send("hazard", {}, shared=shared) for centre, part in r.items()
+        }
+        hazards = [Hazard(**replies[centre]) for centre in sorted(replies)]
+        return {
+            **shared,
+            "hazard_deaths": np.array([h.deaths for h in hazards]),
+            "hazard_exposure": np.array([h.exposure for h in hazards]),
+        }
+
+    def curves(self, patients: Inputs, shared: Shared, days: Array) -> Array:
+        """Predict survival with the baseline hazard over all centres.
+
+        Args:
+            patients: n patients.
+            shared: arrays that all sites share.
+            days: days (t,) from the start of follow-up.
+
+        Returns:
+            Probability of survival (n, t) beyond each day.
+        """
+        hazard = Hazard(shared["hazard_deaths"], shared["hazard_exposure"]).summed()
+        risk = np.exp(self.design(patients, shared) @ shared["beta"])
+        return np.asarray(np.exp(-risk[:, None] * hazard.cumulative(days)))
 
     def design(self, patients: Inputs, shared: Shared) -> Array:
         """Return the standardised features (n, p)."""

@@ -26,7 +26,7 @@ from flame.models.evolution.model import EvolutionConfig
 from flame.models.evolution.out_of_distribution import FEATURES
 from flame.models.response.inputs import ResponseModelConfig
 from flame.models.response.network import ResponseModel
-from flame.pipelines.predict import PredictConfig, run
+from flame.pipelines.forecast import ForecastConfig, run
 
 SETS = len(parameter_grid())
 CONFIG = TrainConfig(
@@ -60,10 +60,10 @@ def trained(tmp_path: Path) -> Path:
     return folder
 
 
-def config(trained: Path, bids: Path, **changes: object) -> PredictConfig:
+def config(trained: Path, bids: Path, **changes: object) -> ForecastConfig:
     (subject,) = bids.glob("sub-*")
     return replace(
-        PredictConfig(str(trained), str(subject), str(trained.parent / "out")),
+        ForecastConfig(str(trained), str(subject), str(trained.parent / "out")),
         **changes,  # type: ignore[arg-type]
     )
 
@@ -175,7 +175,7 @@ class TestBadInput:
             ({"days": (91,)}, "day 91 cannot be forecast: .* followed until day 90"),
             ({"days": (0,)}, "day 0 cannot be forecast"),
             ({"subject": "nowhere/sub-1"}, "is not a folder of a subject"),
-            ({"run": "nowhere"}, "nowhere is not a run folder"),
+            ({"model": "nowhere"}, "nowhere is not a run folder"),
             ({"dicom": "."}, "lies inside the DICOM folder"),
         ],
     )

@@ -1,0 +1,1 @@
+"""Models outside their run: bundles, predictions for new patients, and external validation."""

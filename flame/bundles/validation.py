@@ -1,0 +1,321 @@
+"""External validation: how well a finished model predicts patients that it never saw."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flame.bundles.censored_scores import censored_rows
+from flame.bundles.model import Model
+from flame.bundles.predictions import Predicted, predict, threshold
+from flame.bundles.recalibration import recalibrated
+from flame.core.cohort import Cohort
+from flame.core.errors import BadInput
+from flame.evaluation.metrics.estimates import Estimate, bootstrap, undefined
+from flame.evaluation.metrics.metric import METRICS, Tested
+from flame.evaluation.outcomes.outcome import OUTCOMES
+from flame.evaluation.outcomes.subgroups import GROUPS
+from flame.models.response.inputs import Inputs, concatenate
+
+Array = NDArray[np.float64]
+
+RESPONSE_METRICS = (
+    "auc",
+    "auprc",
+    "balanced accuracy",
+    "brier",
+    "calibration slope",
+    "calibration intercept",
+)
+"""Metrics of a response model, of patients whose response is known."""
+EVERYWHERE = "all hospitals"
+"""Name of the patients of all hospitals together."""
+_FEW = 10
+"""Patients of a subgroup below which it is left out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Variant:
+    """One prediction to validate.
+
+    Args:
+        name: name in tables and figures.
+        by_seed: predictions (seed, n).
+        cut: probability from which on a response is predicted; NaN for survival.
+        curves: survival curves (n, day); empty for response.
+    """
+
+    name: str
+    by_seed: Array
+    cut: float
+    curves: Array
+
+    def rows(self, index: NDArray[np.intp]) -> "Variant":
+        """Return the predictions of some patients."""
+        return replace(self, by_seed=self.by_seed[:, index], curves=self.curves[index])
+
+    @property
+    def mean(self) -> Array:
+        """Predictions (n,) averaged over seeds."""
+        return np.asarray(self.by_seed.mean(axis=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Cohorts:
+    """The patients of a validation, one hospital after the other.
+
+    Args:
+        model: the validated model.
+        inputs: what the model read of the n patients.
+        hospitals: hospital (n,) of each patient.
+        variants: predictions of the model first, then of what it is compared with.
+        groups: subgroup (n,) of each patient by title of the grouping; empty text: unknown.
+        tables: predictions with one row per patient.
+        simulated: whether the patients are simulated.
+    """
+
+    model: Model
+    inputs: Inputs
+    hospitals: NDArray[np.str_]
+    variants: list[Variant]
+    groups: dict[str, NDArray[np.str_]]
+    tables: pd.DataFrame
+    simulated: bool
+
+    def places(self) -> list[tuple[str, NDArray[np.intp]]]:
+        """Return each hospital with the indices of its patients, then all of them together."""
+        names = sorted(set(self.hospitals))
+        found = [(str(name), np.flatnonzero(self.hospitals == name)) for name in names]
+        return [*found, (EVERYWHERE, np.arange(len(self.hospitals)))] if len(found) > 1 else found
+
+
+def gather(
+    model: Model, cohorts: list[Cohort], others: Iterable[tuple[Model, list[Cohort]]]
+) -> Cohorts:
+    """Predict all patients with a model and with those that it is compared with.
+
+    Args:
+        model: the model to validate.
+        cohorts: its patients by centre, with their outcomes.
+        others: further models with the same patients as each of them reads them.
+
+    Returns:
+        The patients whom every model can predict, with all predictions.
+
+    Raises:
+        BadInput: no patient has a known outcome, or the models predict different outcomes.
+    """
+    predicted = [predict(model, cohort) for cohort in cohorts]
+    inputs = concatenate([p.inputs for p in predicted])
+    hospitals = np.array([p.inputs.centre for p in predicted for _ in p.inputs.pseudonyms])
+    kept = np.arange(len(hospitals))
+    variants = [_variant(model.name, model, predicted)]
+    keys = list(zip(hospitals, inputs.pseudonyms, strict=True))
+    for other, theirs in others:
+        if other.task.outcome != model.task.outcome:
+            raise BadInput(f"{other.name} predicts {other.task.outcome}, and {model.name} does not")
+        also = [predict(other, cohort) for cohort in theirs]
+        place = {
+            k: n
+            for n, k in enumerate((p.inputs.centre, s) for p in also for s in p.inputs.pseudonyms)
+        }
+        kept = np.array([n for n in kept if keys[n] in place], int)
+        order = np.array([place.get(k, 0) for k in keys])
+        variants.append(_variant(other.name, other, also).rows(order))
+    known = inputs.take(kept)
+    outcome = known.survival_days if model.task.outcome == "survival" else known.response
+    if not np.isfinite(outcome).any():
+        raise BadInput(
+            "no patient has a known outcome; name the columns with --set data.survival, or the "
+            "column response"
+        )
+    by_name = {(c.centre, p.pseudonym): p for c in cohorts for p in c.patients}
+    patients = [by_name[keys[n]] for n in kept]
+    groups = {title: np.array([of(p) for p in patients]) for title, of in GROUPS.items()}
+    return Cohorts(
+        model,
+        known,
+        hospitals[kept],
+        [v.rows(kept) for v in variants],
+        groups,
+        pd.concat([p.table for p in predicted], ignore_index=True),
+        cohorts[0].simulated,
+    )
+
+
+def _variant(name: str, model: Model, predicted: list[Predicted]) -> Variant:
+    cut = threshold(model) if model.task.outcome == "response" else float("nan")
+    by_seed = np.hstack([p.by_seed for p in predicted])
+    return Variant(name, by_seed, cut, np.concatenate([p.curves for p in predicted]))
+
+
+def with_references(cohorts: Cohorts) -> Cohorts:
+    """Add what any model must beat, and what a little local data would give.
+
+    For response: the share of responders in training for everyone, and the model with its constant,
+    or its constant and slope, fitted at each hospital by cross-validation.
+
+    Args:
+        cohorts: patients and predictions.
+
+    Returns:
+        The same with more predictions; unchanged for survival.
+    """
+    if cohorts.model.task.outcome != "response":
+        return cohorts
+    first = cohorts.variants[0]
+    added = []
+    if np.isfinite(first.cut):
+        share = np.full((1, len(cohorts.hospitals)), first.cut)
+        added.append(Variant("prevalence in training", share, first.cut, first.curves))
+    for slope, what in ((False, "constant"), (True, "constant and slope")):
+        fitted = np.full((1, len(cohorts.hospitals)), np.nan)
+        for place in set(cohorts.hospitals):
+            rows = np.flatnonzero(cohorts.hospitals == place)
+            response = cohorts.inputs.response[rows].astype(float)
+            fitted[0, rows] = recalibrated(response, first.mean[rows], slope)
+        if np.isfinite(fitted).all():
+            added.append(Variant(f"{first.name}, {what} refitted", fitted, first.cut, first.curves))
+    return replace(cohorts, variants=[*cohorts.variants, *added])
+
+
+def metrics(cohorts: Cohorts) -> pd.DataFrame:
+    """Compute the metrics of each prediction at each hospital.
+
+    Args:
+        cohorts: patients and predictions.
+
+    Returns:
+        One row per hospital, prediction and metric, with its 95 % interval.
+    """
+    rows = []
+    for place, index in cohorts.places():
+        inputs = cohorts.inputs.take(index)
+        for variant in cohorts.variants:
+            part = variant.rows(index)
+            head = {"hospital": place, "prediction": variant.name}
+            for name, estimate, n, events in _measured(cohorts, inputs, part):
+                rows.append({**head, "metric": name, **vars(estimate), "n": n, "events": events})
+    return pd.DataFrame(rows)
+
+
+def _measured(
+    cohorts: Cohorts, inputs: Inputs, variant: Variant
+) -> list[tuple[str, Estimate, int, int]]:
+    survival = cohorts.model.task.outcome == "survival"
+    names = ("c_index", "calibration slope") if survival else RESPONSE_METRICS
+    tested = _tested(inputs, variant, not survival)
+    found = []
+    for name in names:
+        measure = METRICS[name].measure
+        assert measure is not None
+        measured = measure(tested)
+        found.append((METRICS[name].title, measured.estimate, measured.patients, measured.events))
+    if not survival:
+        known = inputs.labelled
+        response = inputs.response[known].astype(float)
+        mean = variant.mean[known]
+        counts = (len(known), int(response.sum()))
+        found.append(("Observed / expected", observed_to_expected(response, mean), *counts))
+    return [*found, *censored_rows(cohorts.model, inputs, variant.mean, variant.curves)]
+
+
+def _tested(inputs: Inputs, variant: Variant, is_probability: bool) -> Tested:
+    shape = variant.by_seed.shape
+    cut = variant.cut if np.isfinite(variant.cut) else 0.5
+    return Tested(
+        inputs.response.astype(float),
+        inputs.survival_days,
+        inputs.died,
+        variant.by_seed,
+        np.zeros(shape, int),
+        np.full(shape, cut),
+        is_probability,
+    )
+
+
+def observed_to_expected(response: Array, probability: Array) -> Estimate:
+    """Compute the number of responders over the number that was predicted; 1 is ideal.
+
+    Args:
+        response: (n,) 1 for responders, 0 for the others.
+        probability: (n,) predicted probabilities.
+
+    Returns:
+        The ratio with a bootstrap interval; undefined without patients.
+    """
+    if not len(response):
+        return undefined("no patients")
+
+    def ratio(rows: NDArray[np.intp]) -> float:
+        return float(response[rows].sum() / probability[rows].sum())
+
+    return Estimate(ratio(np.arange(len(response))), *bootstrap(ratio, len(response)))
+
+
+def differences(cohorts: Cohorts) -> pd.DataFrame:
+    """Compare the model with every other prediction on the same patients.
+
+    Args:
+        cohorts: patients and predictions.
+
+    Returns:
+        One row per hospital, comparison and metric: the model less the other, with a paired 95 %
+        interval over patients.
+    """
+    first, *others = cohorts.variants
+    outcome = OUTCOMES[cohorts.model.task.outcome]
+    rows = []
+    for place, index in cohorts.places():
+        inputs = cohorts.inputs.take(index)
+        inside = inputs.labelled
+        if cohorts.model.task.outcome == "survival":
+            inside = np.flatnonzero(np.isfinite(inputs.survival_days))
+        known = inputs.take(inside)
+        for other in others:
+            pair = [v.rows(index[inside]) for v in (first, other)]
+            scored = [(v.by_seed, np.zeros(v.by_seed.shape, int)) for v in pair]
+            gaps = {outcome.metric: outcome.difference(known, *scored)}
+            if outcome.is_probability:
+                gaps["brier"] = _brier_difference(known.response.astype(float), *pair)
+            for metric, gap in gaps.items():
+                head = {"hospital": place, "less": other.name, "metric": METRICS[metric].title}
+                rows.append({**head, **vars(gap), "n": len(inside)})
+    return pd.DataFrame(rows)
+
+
+def _brier_difference(response: Array, first: Variant, second: Variant) -> Estimate:
+    if not len(response):
+        return undefined("no patients")
+    errors = [((v.by_seed - response) ** 2).mean(axis=0) for v in (first, second)]
+    gap = errors[0] - errors[1]
+
+    def mean(rows: NDArray[np.intp]) -> float:
+        return float(gap[rows].mean())
+
+    return Estimate(float(gap.mean()), *bootstrap(mean, len(gap)))
+
+
+def subgroups(cohorts: Cohorts) -> pd.DataFrame:
+    """Compute discrimination and calibration of the model within groups of sex, age and radiation.
+
+    Args:
+        cohorts: patients and predictions.
+
+    Returns:
+        One row per group of at least ten patients and metric.
+    """
+    rows = []
+    for title, names in cohorts.groups.items():
+        for name in sorted(set(names) - {""}):
+            index = np.flatnonzero(names == name)
+            if len(index) < _FEW:
+                continue
+            inputs = cohorts.inputs.take(index)
+            variant = cohorts.variants[0].rows(index)
+            for metric, estimate, n, events in _measured(cohorts, inputs, variant):
+                head = {"group": title, "subgroup": name, "metric": metric}
+                rows.append({**head, **vars(estimate), "n": n, "events": events})
+    return pd.DataFrame(rows)

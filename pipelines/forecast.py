@@ -1,0 +1,276 @@
+"""Forecast of a patient's tumour under each radiation, and of the response."""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from flame.bundles.model import Model, open_model
+from flame.core.cohort import Cohort, Timepoint
+from flame.core.errors import BadInput
+from flame.core.files import write_text
+from flame.core.progress import Progress, silent
+from flame.core.registry import nearest
+from flame.core.treatment import Radiation
+
+if TYPE_CHECKING:
+    from flame.core.cohort import View
+    from flame.core.imaging import Scan
+    from flame.evaluation.pages.forecast import Prediction
+    from flame.models.evolution.model import EvolutionCase
+    from flame.preprocessing.cohort.source_series import SourceSeries
+
+PAGE = "prediction.html"
+"""Name of the page in the output folder, which also marks the folder as one of this command."""
+
+
+@dataclass(frozen=True)
+class ForecastConfig:
+    """Settings of a forecast.
+
+    Args:
+        model: folder of a run on evolution, or a bundle of one.
+        subject: folder ``sub-..`` of a preprocessed centre.
+        out: new folder, or one of an earlier prediction, which is replaced.
+        radiations: radiations to forecast.
+        days: days from the start of radiotherapy; empty: every 30 days, and the last day on which
+            a training patient was followed.
+        response: folder of a run on response, or a bundle; None: no probability of response.
+        dicom: DICOM folder of the hospital, to write SEG files; None: no SEG files.
+        key: pseudonym key of the hospital; None: DICOM.key next to the DICOM folder.
+    """
+
+    model: str
+    subject: str
+    out: str
+    radiations: tuple[str, ...] = tuple(Radiation)
+    days: tuple[int, ...] = ()
+    response: str | None = None
+    dicom: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class ForecastResult:
+    """Result of a forecast.
+
+    Args:
+        volumes: median and 90 % interval of the volume in ml, one row per radiation and day.
+        response: probability of response; None without a run on response.
+        warnings: warnings to show.
+        html: path of the page.
+        segmentations: paths of the SEG files.
+    """
+
+    volumes: pd.DataFrame
+    response: float | None
+    warnings: tuple[str, ...]
+    html: Path
+    segmentations: tuple[Path, ...]
+
+
+def run(config: ForecastConfig, progress: Progress = silent) -> ForecastResult:
+    """Forecast a patient; write maps (NIfTI), volumes (TSV), SEG files and prediction.html.
+
+    Args:
+        config: settings of the prediction.
+        progress: called with forecasts done and the total.
+
+    Returns:
+        Volumes, probability of response, warnings, and paths.
+
+    Raises:
+        BadInput: an input is missing, such as a mask before radiotherapy, a plan or a dose, or a
+            day lies beyond the days of training.
+    """
+    from flame.evaluation.pages.forecast import write_maps, write_segmentations
+    from flame.evaluation.pages.forecast_page import render
+
+    out = Path(config.out).resolve()
+    root, name = _subject(Path(config.subject))
+    _check_free(out, config.dicom)
+    prediction, source = _predict(config, root, name, progress)
+    partial = out.with_name(f".{out.name}.partial")  # after an error, out is unchanged
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        write_maps(partial, prediction)
+        if source:
+            write_segmentations(partial, prediction, source)
+        write_text(partial / PAGE, render(prediction))
+        shutil.rmtree(out, ignore_errors=True)
+        partial.rename(out)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return ForecastResult(
+        prediction.volumes(),
+        prediction.response,
+        prediction.warnings,
+        out / PAGE,
+        tuple(sorted(out.glob("seg/*.dcm"))),
+    )
+
+
+def _predict(
+    config: ForecastConfig, root: Path, name: str, progress: Progress
+) -> tuple["Prediction", "SourceSeries | None"]:
+    """Return the forecasts, and the series to which SEG files refer."""
+    from flame.evaluation.pages.forecast import Prediction
+    from flame.federation.tasks.evolution import EvolutionTask, case_of
+    from flame.federation.tasks.registry import task_of
+    from flame.models.evolution.counterfactual import under
+    from flame.preprocessing.cohort.tumour_cube import on_cube
+
+    trained = open_model(Path(config.model))
+    task = task_of(EvolutionTask, trained.task, Path(config.model))
+    radiations = _radiations(config.radiations)
+    days = _days(config.days, int(trained.shared["last_day"]))
+    cohort = _read_patient(root, name, on_cube)
+    (patient,) = cohort.patients
+    case = case_of(patient, cohort.centre)
+    affine = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
+    session, baseline = _baseline(root, name, case.day)
+    source = _source(config, root, name, session) if config.dicom else None
+    model = task.load(*trained.seeds[0])
+    forecasts = {}
+    for done, radiation in enumerate(radiations, 1):
+        forecasts[radiation] = model.forecast(under(case, radiation), days)
+        progress(done, len(radiations))
+    mechanistic = EvolutionTask.mechanistic(model.model)
+    response, relevance = (
+        _response(Path(config.response), root, name) if config.response else (None, None)
+    )
+    prediction = Prediction(
+        name,
+        case,
+        affine,
+        baseline,
+        forecasts,
+        response,
+        tuple(_warnings(trained, case, radiations, baseline)),
+        cohort.simulated,
+        mechanistic.parameters(case) if mechanistic else {},
+        relevance,
+    )
+    return prediction, source
+
+
+def _source(config: ForecastConfig, root: Path, name: str, session: str) -> "SourceSeries":
+    from flame.preprocessing.cohort.source_series import source_series
+
+    dicom = Path(str(config.dicom)).resolve()
+    key = Path(config.key) if config.key else dicom.with_name(f"{dicom.name}.key")
+    return source_series(root, name, session, dicom, key)
+
+
+def _baseline(root: Path, name: str, day: int) -> tuple[str, Timepoint]:
+    """Return the session from which the forecast starts: the last of its day with a tumour."""
+    from flame.io.bids import read_timepoint
+    from flame.preprocessing.cohort.cohort import sessions
+    from flame.preprocessing.quality.reviews import EXCLUDE, decision, read_decisions
+
+    decisions = read_decisions(root)
+    candidates = [
+        (session, read_timepoint(root, name, session, day))
+        for session, session_day in sessions(root, name)
+        if session_day == day and decision(decisions, name, session, day) != EXCLUDE
+    ]
+    return [(session, images) for session, images in candidates if images.tumour is not None][-1]
+
+
+def _radiations(names: tuple[str, ...]) -> tuple[Radiation, ...]:
+    for name in names:
+        if name not in list(Radiation):
+            raise BadInput(f"unknown radiation '{name}': {nearest(name, list(Radiation))}")
+    return tuple(Radiation(n) for n in names)
+
+
+def _days(days: tuple[int, ...], last: int) -> tuple[int, ...]:
+    if not days:
+        return tuple(sorted({*range(30, last + 1, 30), last}))
+    wrong = [day for day in days if not 1 <= day <= last]
+    if wrong:
+        raise BadInput(
+            f"day {wrong[0]} cannot be forecast: the training patients were followed until day "
+            f"{last} from the start of radiotherapy; choose days from 1 to {last}"
+        )
+    return tuple(sorted(set(days)))
+
+
+def _subject(folder: Path) -> tuple[Path, str]:
+    if not folder.is_dir() or not folder.name.startswith("sub-"):
+        raise BadInput(
+            f"{folder} is not a folder of a subject; give CENTRE/sub-.. of flame preprocess"
+        )
+    return folder.parent, folder.name.removeprefix("sub-")
+
+
+def _read_patient(root: Path, name: str, view: "View | None") -> Cohort:
+    from flame.preprocessing.cohort.cohort import read_cohort
+
+    cohort = read_cohort(root, root.name, view, only=name)
+    if not cohort.patients:
+        raise BadInput(f"{root}: sub-{name} is not in participants.tsv, or is excluded")
+    return cohort
+
+
+def _warnings(
+    trained: Model,
+    case: "EvolutionCase",
+    radiations: tuple[Radiation, ...],
+    baseline: Timepoint,
+) -> list[str]:
+    from flame.models.evolution.out_of_distribution import unknown_radiations, unlike
+
+    shared = trained.shared
+    warnings = [f"training: {line}" for line in trained.warnings if "left out" not in line]
+    followed = any(day <= trained.config.evolution.latest_day for day, _ in case.later)
+    if followed and f"sub-{case.pseudonym}" in trained.sources:
+        warnings.append(
+            "this patient was in training: its forecast is likely to be more accurate than that of "
+            "a new patient"
+        )
+    if baseline.predicted:
+        warnings.append("a model, not a person, drew the tumour from which the forecast starts")
+    warnings += unlike(case, shared["count"], shared["mean"], shared["sum_sq_dev"])
+    return warnings + unknown_radiations(shared["radiations"], radiations)
+
+
+def _response(path: Path, root: Path, name: str) -> tuple[float, "Scan | None"]:
+    """Return the probability of response, the mean over seeds, and the relevance of the image.
+
+    The relevance is None for models without images.
+    """
+    from flame.evaluation.images.occlusion import occlusion
+    from flame.federation.tasks.cohorts import prepared
+    from flame.federation.tasks.registry import task_of
+    from flame.federation.tasks.response import ResponseTask
+    from flame.models.response.inputs import inputs_of
+
+    trained = open_model(path)
+    task = task_of(ResponseTask, trained.task, path)  # type: ignore[type-abstract]
+    if not trained.config.data.bids:
+        raise BadInput(f"{path} is a run on a table; give one on preprocessed patients")
+    cohort = prepared(_read_patient(root, name, task.view()), trained.config.data)
+    inputs = inputs_of(cohort, trained.config.model)
+
+    def probability(patients: Any) -> Any:
+        return np.mean([task.predict(patients, w, s) for w, s in trained.seeds], axis=0)
+
+    baseline = cohort.patients[0].baseline
+    if not trained.config.model.sequences or baseline is None:
+        return float(probability(inputs)[0]), None
+    scan = next(iter(baseline.scans.values()))
+    return float(probability(inputs)[0]), replace(scan, voxels=occlusion(probability, inputs))
+
+
+def _check_free(out: Path, dicom: str | None) -> None:
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file; give a folder")
+    if dicom and out.resolve().is_relative_to(Path(dicom).resolve()):
+        raise BadInput(f"{out} lies inside the DICOM folder; give a folder outside it")
+    if out.exists() and any(out.iterdir()) and not (out / PAGE).exists():
+        raise BadInput(f"{out} is not empty and holds no prediction; give a new folder to --out")
