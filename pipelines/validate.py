@@ -1,8 +1,9 @@
 """``flame validate``: external validation of a model on patients with known outcomes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -11,8 +12,13 @@ from flame.bundles.model import open_model
 from flame.core.errors import BadInput
 from flame.core.files import atomic_path, write_text
 from flame.core.progress import Progress, silent
+from flame.federation.run_folder import RunFolder
 from flame.federation.tasks.tabular import unknown_status
+from flame.federation.trainings import FEDERATED, Training
 from flame.pipelines.predict import check_free
+
+if TYPE_CHECKING:
+    from flame.bundles.validation import Cohorts
 
 PAGE = "validation.html"
 """Page of the validation, which also marks the folder as one of this command."""
@@ -64,8 +70,6 @@ def run(
         BadInput: the target does not suit a model, or the outcome is unknown.
     """
     from flame.bundles import validation
-    from flame.bundles.validation_figures import figures
-    from flame.bundles.validation_page import latex, render, verdict
 
     check_free(out, PAGE)
     opened = open_model(model).configured(overrides)
@@ -77,6 +81,72 @@ def run(
     read = [(m, read_cohorts(m, target, with_outcome=True)) for m in (opened, *others)]
     progress(1, 4)
     cohorts = validation.with_references(validation.gather(opened, read[0][1], read[1:]))
+    warnings = unknown_status(read[0][1])
+    assert cohorts.tables is not None
+    left_out = int(cohorts.tables["note"].fillna("").str.len().gt(0).sum())
+    if left_out:
+        warnings.append(f"{left_out} patients have notes; see predictions.csv")
+    write_text(out / "predictions.csv", cohorts.tables.to_csv(index=False, na_rep="nan"), True)
+    return _written(cohorts, out, warnings, progress)
+
+
+def run_in_federation(
+    model: Path,
+    kit: Path,
+    out: Path,
+    show: Callable[[dict[str, Any]], None],
+    say: Callable[[str], None],
+    least: int = 5,
+) -> ValidateResult:
+    """Validate a model at the hospitals of a federation, which send groups of patients only.
+
+    Args:
+        model: a bundle of ``flame export``, or a run folder.
+        kit: start-up kit of the admin.
+        out: new folder, or one of the same validation, which continues.
+        show: called with the progress, see ``AdminSession.run``.
+        say: called with each line of output.
+        least: least number of patients in a group; a hospital may demand more.
+
+    Returns:
+        The figures, the verdict, warnings, and the path of the page.
+
+    Raises:
+        BadInput: the model, the kit or ``out`` cannot be used.
+        FlameError: the run failed, or sites are missing.
+    """
+    from flame.bundles.federated_validation import gathered, run_config
+    from flame.bundles.validation import with_references
+    from flame.federation.flare.admin import AdminSession
+    from flame.federation.flare.daemon import ADMIN, check_kit
+
+    opened = open_model(model)
+    if not opened.task.outcome:
+        raise BadInput(f"{model} predicts no outcome; give a model on response or survival")
+    admin = AdminSession(check_kit(kit, ADMIN), 600.0)
+    sites = admin.sites()
+    if not sites:
+        raise BadInput("no hospital is connected; start flame join at each, then try again")
+    config = run_config(opened, sites, "flare", least)
+    folder = RunFolder(out / "run")
+    admin.run(config, folder.claim_name(config), folder.path, show, say)
+    shared = folder.model(Training(FEDERATED, config.data.centres, 0, 2)).shared
+    cohorts = with_references(gathered(opened, shared, opened.simulated is True))
+    note = (
+        "Hospitals sent groups of patients: the mean prediction of neighbours with the same "
+        "outcome. Figures differ slightly from those of single patients, and subgroups are unknown."
+    )
+    return _written(cohorts, out, [note], silent)
+
+
+def _written(
+    cohorts: "Cohorts", out: Path, warnings: list[str], progress: Progress
+) -> ValidateResult:
+    """Compute and write all figures."""
+    from flame.bundles import validation
+    from flame.bundles.validation_figures import figures
+    from flame.bundles.validation_page import latex, render, verdict
+
     metrics = validation.metrics(cohorts)
     progress(2, 4)
     tables = {
@@ -88,19 +158,14 @@ def run(
     drawn = figures(cohorts)
     for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, na_rep="nan"))
-    write_text(out / "predictions.csv", cohorts.tables.to_csv(index=False, na_rep="nan"), True)
     write_text(out / "metrics.tex", latex(metrics))
     for name, (_, figure) in drawn.items():
         for kind in ("svg", "pdf"):
             with atomic_path(out / "figures" / f"{name}.{kind}") as temporary:
                 figure.savefig(temporary, format=kind, metadata={_DATE[kind]: None})
-    html = render(cohorts, metrics, tables["differences"], tables["subgroups"], drawn)
+    html = render(cohorts, metrics, tables["differences"], tables["subgroups"], drawn, warnings)
     write_text(out / PAGE, html)
     progress(4, 4)
-    left_out = int(cohorts.tables["note"].fillna("").str.len().gt(0).sum())
-    warnings = unknown_status(read[0][1])
-    if left_out:
-        warnings.append(f"{left_out} patients have notes; see predictions.csv")
     return ValidateResult(metrics, verdict(cohorts, metrics), tuple(warnings), out / PAGE)
 
 

@@ -14,13 +14,14 @@ import pandas as pd
 
 from flame.bundles.coefficients import baseline_hazard, coefficients
 from flame.bundles.description import card, features, inference, metadata
-from flame.bundles.model import ARRAYS, CHECKSUMS, CONFIG, METADATA, Model, arrays_by_name
+from flame.bundles.model import ARRAYS, CHECKSUMS, CONFIG, METADATA, Model
 from flame.bundles.networks import write_networks
 from flame.core.config import as_toml
 from flame.core.errors import BadInput
 from flame.core.files import atomic_path, sha256, write_text
 from flame.evaluation.pages.page import without_paths
 from flame.federation.config import TrainConfig
+from flame.federation.packed_model import named_arrays
 from flame.federation.tasks.logistic import LogisticTask
 from flame.federation.tasks.survival import SurvivalTask
 
@@ -58,7 +59,7 @@ def write_bundle(model: Model, out: Path, about: About, card_of_run: str = "") -
     """
     if out.exists() and not (out / METADATA).exists() and any(out.iterdir()):
         raise BadInput(f"{out} is not empty and holds no bundle; give a new folder to --out")
-    model = replace(model, name=about.name or model.name, config=_portable(model.config))
+    model = replace(model, name=about.name or model.name, config=portable(model.config))
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -72,7 +73,7 @@ def write_bundle(model: Model, out: Path, about: About, card_of_run: str = "") -
 def _write(model: Model, folder: Path, about: About, card_of_run: str) -> None:
     write_text(folder / CONFIG, as_toml(model.config))
     with atomic_path(folder / ARRAYS) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, **arrays_by_name(model))
+        np.savez_compressed(stream, **named_arrays(model.seeds))
     write_networks(model, folder / "models")
     for name, table in _tables(model).items():
         write_text(folder / f"{name}.csv", table.to_csv(index=False, na_rep="nan"))
@@ -96,8 +97,15 @@ def _tables(model: Model) -> dict[str, pd.DataFrame]:
     return {name: table for name, table in tables.items() if len(table)}
 
 
-def _portable(config: TrainConfig) -> TrainConfig:
-    """Return the configuration without folders of the machine that trained it."""
+def portable(config: TrainConfig) -> TrainConfig:
+    """Remove folders of the machine that trained a model from its configuration.
+
+    Args:
+        config: the configuration.
+
+    Returns:
+        The configuration, whose data have names that mean nothing.
+    """
     plain = without_paths(config)
     data = plain.data
     data = replace(data, bids="derivatives" * bool(data.bids), table="t.csv" * bool(data.table))

@@ -12,8 +12,8 @@ from flame.core.config import load_config, with_overrides
 from flame.core.errors import BadInput
 from flame.core.expansion import check_archive
 from flame.core.files import sha256
-from flame.core.scores import Weights
 from flame.federation.config import TrainConfig
+from flame.federation.packed_model import Seeds, seeds_of
 from flame.federation.run_files import MANIFEST
 from flame.federation.run_folder import RunFolder
 from flame.federation.task import Shared, Task
@@ -44,7 +44,7 @@ class Model:
 
     name: str
     config: TrainConfig
-    seeds: tuple[tuple[Weights, Shared], ...]
+    seeds: Seeds
     simulated: bool | None = None
     warnings: tuple[str, ...] = ()
     sources: frozenset[str] = frozenset()
@@ -120,30 +120,11 @@ def _from_bundle(path: Path) -> Model:
     config = load_config(TrainConfig, path / CONFIG, [])
     check_archive(path / ARRAYS)
     with np.load(path / ARRAYS, allow_pickle=False) as arrays:
-        seeds = tuple(_arrays_of(arrays, n) for n in range(len(config.training.seeds)))
+        seeds = seeds_of({n: arrays[n] for n in arrays.files}, len(config.training.seeds))
     flame = metadata["flame"]
     return Model(
         metadata["name"], config, seeds, flame["simulated_patients"], tuple(flame["warnings"])
     )
-
-
-def _arrays_of(arrays: Any, seed: int) -> tuple[Weights, Shared]:
-    weights: dict[str, Any] = {}
-    shared: Shared = {}
-    for name in arrays.files:
-        number, kind, rest = name.split("/", 2)
-        if int(number) == seed:
-            (weights if kind == "weights" else shared)[rest] = arrays[name]
-    return [weights[n] for n in sorted(weights, key=int)], shared
-
-
-def arrays_by_name(model: Model) -> dict[str, Any]:
-    """Return the weights and shared arrays of a model, by the names of ``ARRAYS``."""
-    named: dict[str, Any] = {}
-    for number, (weights, shared) in enumerate(model.seeds):
-        named |= {f"{number}/weights/{n}": array for n, array in enumerate(weights)}
-        named |= {f"{number}/shared/{name}": array for name, array in shared.items()}
-    return named
 
 
 def check_bundle(path: Path) -> None:

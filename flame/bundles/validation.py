@@ -72,7 +72,7 @@ class Cohorts:
         hospitals: hospital (n,) of each patient.
         variants: predictions of the model first, then of what it is compared with.
         groups: subgroup (n,) of each patient by title of the grouping; empty text: unknown.
-        tables: predictions with one row per patient.
+        tables: predictions with one row per patient; None where patients are elsewhere.
         simulated: whether the patients are simulated.
     """
 
@@ -81,7 +81,7 @@ class Cohorts:
     hospitals: NDArray[np.str_]
     variants: list[Variant]
     groups: dict[str, NDArray[np.str_]]
-    tables: pd.DataFrame
+    tables: pd.DataFrame | None
     simulated: bool
 
     def places(self) -> list[tuple[str, NDArray[np.intp]]]:

@@ -21,6 +21,7 @@ def render(
     differences: pd.DataFrame,
     subgroups: pd.DataFrame,
     drawn: dict[str, tuple[str, Figure]],
+    warnings: list[str],
 ) -> str:
     """Render the page.
 
@@ -30,6 +31,7 @@ def render(
         differences: table of ``validation.differences``.
         subgroups: table of ``validation.subgroups``.
         drawn: title and figure by name.
+        warnings: warnings about the patients.
 
     Returns:
         The page as HTML. It holds counts and figures, and no row of a patient.
@@ -56,7 +58,6 @@ def render(
         *texts.limits,
     ]
     title = f"External validation of {model.name}"
-    warnings = list(model.warnings)
     return page(model.config, title, cohorts.simulated, warnings, sections, limits)
 
 

@@ -258,13 +258,17 @@ def validate(
         Path, typer.Argument(metavar="MODEL", help="Bundle of flame export, or a run folder.")
     ],
     cohort: Annotated[
-        Path,
-        typer.Argument(metavar="COHORT", help="Table with outcomes, or a preprocessed centre."),
-    ],
-    target: Annotated[Path, typer.Option("--out", help="Folder to write to.")],
+        Path | None,
+        typer.Argument(metavar="[COHORT]", help="Table with outcomes, or a preprocessed centre."),
+    ] = None,
+    target: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("validation"),
     compare: Annotated[
         list[Path] | None,
         typer.Option(help="Further model, such as a clinical one; can be repeated."),
+    ] = None,
+    kit: Annotated[
+        Path | None,
+        typer.Option(help="Kit of the admin: validate at all connected sites, without COHORT."),
     ] = None,
     overrides: Overrides = None,
     plugin: Plugins = None,
@@ -273,15 +277,27 @@ def validate(
     from flame.pipelines import validate as pipeline
 
     load_plugins(plugin or [])
+    if (cohort is None) == (kit is None):
+        raise BadInput("give a COHORT, or --kit to validate in a federation")
     with bars() as show:
-        result = pipeline.run(
-            model,
-            cohort,
-            target,
-            compare or [],
-            overrides or [],
-            lambda done, total: show("validate", done, total),
-        )
+        if cohort:
+            result = pipeline.run(
+                model,
+                cohort,
+                target,
+                compare or [],
+                overrides or [],
+                lambda done, total: show("validate", done, total),
+            )
+        else:
+            assert kit is not None
+            result = pipeline.run_in_federation(
+                model,
+                kit,
+                target,
+                lambda state: show("validate", state.get("done", 0), state.get("total", 1)),
+                lambda line: out.print(line, soft_wrap=True),
+            )
     own = result.metrics[result.metrics.prediction == result.metrics.prediction.iloc[0]]
     rows = [
         [r.hospital, r.metric, r.reason or f"{r.value:.2f} ({r.low:.2f} to {r.high:.2f})", str(r.n)]

@@ -17,6 +17,7 @@ from flame.federation.sections import (
     PrivacyConfig,
     RegressionConfig,
     TrainingConfig,
+    ValidationConfig,
 )
 from flame.federation.trainings import KINDS, POOLED
 from flame.io.tables import read_table
@@ -60,6 +61,8 @@ class TrainConfig(Section):
     """Model and training of the task evolution."""
     gossip: GossipConfig = GossipConfig()
     """Topology and method of the strategy gossip."""
+    validation: ValidationConfig = ValidationConfig()
+    """Model that the task validation tests."""
 
     def rules(self) -> Iterator[Rule]:
         """Yield the rules between sections that hold for every task."""

@@ -177,6 +177,14 @@ class PrivacyConfig(Section):
 
 
 @dataclass(frozen=True)
+class ValidationConfig(Section):
+    """External validation of a model in a federation; ``flame validate`` sets it."""
+
+    model: str = ""
+    """The model as text."""
+
+
+@dataclass(frozen=True)
 class EvaluationConfig(Section):
     """Evaluation of a run."""
 

@@ -241,6 +241,14 @@ class Task(ABC, Generic[P]):
         )
 
     @property
+    def probe(self) -> str:
+        """Digest of a model that the run brings to the patients; empty: it brings none.
+
+        A site counts the different ones over all runs.
+        """
+        return ""
+
+    @property
     def most_sums(self) -> int:
         """Most coefficients of one training at which the coordinator queries sums."""
         return 0

@@ -129,7 +129,9 @@ def test_the_page_holds_no_patient(name: str, request: pytest.FixtureRequest, fo
     found = cohorts(open_model(request.getfixturevalue(name)), folder / "new.csv")
     metrics = validation.metrics(found)
     drawn = figures(found)
-    html = render(found, metrics, validation.differences(found), validation.subgroups(found), drawn)
+    html = render(
+        found, metrics, validation.differences(found), validation.subgroups(found), drawn, ["one"]
+    )
     assert "D-1" not in html
     assert html.count("<svg") == len(drawn)
     assert "better than chance" in verdict(found, metrics)

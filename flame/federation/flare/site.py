@@ -27,6 +27,7 @@ from flame.federation.neighbour_calls import Mailbox
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
 from flame.federation.privacy.budget import BUDGET_FILE, Budget
 from flame.federation.privacy.declaration import Declaration
+from flame.federation.privacy.probes import PROBES_FILE, count_probe
 from flame.federation.privacy.site_policy import CALLS, POLICY_FILE, SitePolicy, read_policy
 from flame.federation.run_files import PEERS, folder_of_run
 from flame.federation.task import Message
@@ -242,6 +243,8 @@ class _SiteResources:
 
         config = at_site(self.policy.applied(config), self.data)
         task = open_task(config)
+        if self.data and task.probe:
+            count_probe(self.kit / PROBES_FILE, task.probe, self.policy.validations)
         patients = task.patients(load_cohort(config, self.centre))
         protected = config.privacy.is_private and self.policy.epsilon > 0
         if self.data and config.privacy.least_patients > 1 and not protected:

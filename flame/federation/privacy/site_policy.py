@@ -35,6 +35,7 @@ class SitePolicy:
             0: no such limit.
         delta: delta of ``epsilon``.
         peers: whether updates and sums may be sent to single other hospitals (strategy gossip).
+        validations: different models that may be validated here, over all runs.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"questions": "queries"}
@@ -47,6 +48,7 @@ class SitePolicy:
     epsilon: float = 0.0
     delta: float = 1e-5
     peers: bool = False
+    validations: int = 20
 
     def applied(self, config: TrainConfig) -> TrainConfig:
         """Apply the policy to the configuration of a run.

@@ -8,4 +8,5 @@ from flame.federation.tasks import (  # noqa: F401  (they register themselves)
     segmentation,
     statistics,
     survival,
+    validation,
 )

@@ -1,5 +1,6 @@
 """A site replies to the calls that follow from the configuration, and to no others."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,3 +61,16 @@ def test_coefficients_are_counted_over_queries() -> None:
     with pytest.raises(Refusal, match=r"needs \(4\)"):
         run.check("reply", query | {"parameters": {"beta": [4.0, 5.0]}})
     run.check("reply", query | {"parameters": {"beta": [4.0]}})
+
+
+def test_a_query_of_the_whole_is_refused_where_anybody_is_held_out() -> None:
+    whole = replace(TRAINING, fold=None)
+    run = Declaration([TRAINING, whole], rounds=2, most_sums=4, whole_queries=("hazard",))
+    query = {"query": "hazard", "parameters": {}}
+    run.check("reply", {"who": who(whole), **query})
+    with pytest.raises(Refusal, match="where nobody is held out only"):
+        run.check("reply", {"who": who(TRAINING), **query})
+    for name in ("a", "b"):
+        run.check("reply", {"who": who(whole), **query, "weights": name})
+    with pytest.raises(Refusal, match="as many different queries"):
+        run.check("reply", {"who": who(whole), **query, "weights": "c"})

@@ -14,7 +14,8 @@ from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.coordinator import Coordinator
 from flame.federation.in_process import in_process_call
-from flame.federation.sections import DataConfig, PrivacyConfig
+from flame.federation.packed_model import packed
+from flame.federation.sections import DataConfig, PrivacyConfig, ValidationConfig
 from flame.federation.site import Site
 from flame.federation.task import Query, Task
 from flame.federation.tasks.cohort_summary import summarise_cohorts
@@ -67,6 +68,10 @@ def segmentation_cases(centre: str) -> Cases:
     return Cases(centre, tuple(f"{centre}{n}" for n in range(4)), tuple(found))
 
 
+MODEL = {"count": np.full(2, 40.0), "mean": np.zeros(2), "sum_sq_dev": np.full(2, 40.0)}
+MODEL |= {"beta": np.array([0.1, 1.0, -1.0])}
+
+
 Made = tuple[TrainConfig, Task, dict[str, Any]]
 
 
@@ -79,6 +84,11 @@ def made(request: pytest.FixtureRequest, toy: TrainConfig) -> Made:
         task = request.param if request.param in ("survival", "statistics") else "response"
         privacy = PrivacyConfig(least_count=1)
         config = replace(config, task=task, model=replace(toy.model, kind=kind), privacy=privacy)
+        task = open_task(config)
+        return config, task, {c: task.patients(load_cohort(config, c)) for c in "ab"}
+    if request.param == "validation":
+        model = packed(replace(toy, model=replace(toy.model, kind="logistic")), (([], MODEL),))
+        config = replace(toy, task="validation", validation=ValidationConfig(model))
         task = open_task(config)
         return config, task, {c: task.patients(load_cohort(config, c)) for c in "ab"}
     config = replace(IMAGES, task=request.param)
