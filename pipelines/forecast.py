@@ -254,7 +254,7 @@ def _response(path: Path, root: Path, name: str) -> tuple[float, "Scan | None"]:
     task = task_of(ResponseTask, trained.task, path)  # type: ignore[type-abstract]
     if not trained.config.data.bids:
         raise BadInput(f"{path} is a run on a table; give one on preprocessed patients")
-    cohort = prepared(_read_patient(root, name, task.view()), trained.config.data)
+    cohort = prepared(_read_patient(root, name, task.view()), trained.config, root)
     inputs = inputs_of(cohort, trained.config.model)
 
     def probability(patients: Any) -> Any:

@@ -37,7 +37,7 @@ def censored_rows(model: Model, inputs: Inputs, mean: Array, curves: Array) -> l
     if not len(known):
         return []
     days, died = inputs.survival_days[known], inputs.died[known]
-    horizon = model.config.data.horizon_days
+    horizon = _horizon(model)
     if not curves.size:
         return _at(days, died, mean[known], horizon, f"{horizon:g} days") if horizon else []
     rows = []
@@ -52,6 +52,15 @@ def censored_rows(model: Model, inputs: Inputs, mean: Array, curves: Array) -> l
         return censored.integrated_brier(days[r], died[r], grid[r], at)
 
     return [*rows, _row("Integrated Brier score to 2 y", integrated, days, died)]
+
+
+def _horizon(model: Model) -> float | None:
+    """Return the horizon of a response model in days of its survival times; None without one."""
+    horizon, landmark = model.config.data.horizon_days, model.config.model.landmark_day
+    if horizon is None or landmark is None:
+        return horizon
+    # With images the landmark of each patient is another day.
+    return horizon - landmark if model.config.data.table else None
 
 
 def _at(days: Array, died: Array, alive: Array, day: float, when: str) -> list[Row]:

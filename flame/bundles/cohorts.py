@@ -6,6 +6,7 @@ from pathlib import Path
 from flame.bundles.model import Model
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
+from flame.federation.sections import DataConfig
 from flame.federation.tasks.cohorts import prepared
 from flame.io.tables import read_table, read_table_cohort
 
@@ -28,7 +29,10 @@ def read_cohorts(model: Model, target: Path, with_outcome: bool) -> list[Cohort]
     if not target.exists():
         raise BadInput(f"{target} does not exist; give a table, or a folder of flame preprocess")
     cohorts = [_images(model, target)] if target.is_dir() else _table(model, target, with_outcome)
-    return [prepared(cohort, model.config.data) for cohort in cohorts]
+    folder = target.parent if target.is_file() or target.name.startswith("sub-") else target
+    own = model.config
+    config = replace(own, data=_source(own.data, target))
+    return [prepared(cohort, config, folder) for cohort in cohorts]
 
 
 def _table(model: Model, path: Path, with_outcome: bool) -> list[Cohort]:
@@ -37,7 +41,7 @@ def _table(model: Model, path: Path, with_outcome: bool) -> list[Cohort]:
         raise BadInput(f"{path} is no folder, but {model.name} needs preprocessed images or plans")
     data = config.data
     names = data.survival if with_outcome else ()
-    features = list(config.model.clinical)
+    features = [f for f in config.columns() if f in {*config.model.clinical, *data.include}]
     table = read_table(path, [data.id_column, *features, *names])
     known = data.centre_column in table
     centres = sorted(table[data.centre_column].dropna().unique()) if known else [path.stem]
@@ -50,13 +54,19 @@ def _table(model: Model, path: Path, with_outcome: bool) -> list[Cohort]:
     ]
 
 
+def _source(data: DataConfig, target: Path) -> DataConfig:
+    """Return the section ``data`` with a table or a folder in the place of that of the training."""
+    folder = str(target) if target.is_dir() else ""
+    return replace(data, bids=folder, table="" if folder else str(target))
+
+
 def _images(model: Model, folder: Path) -> Cohort:
     # SimpleITK and numba are slow to load, and tables do not need them.
     from flame.federation.tasks.image_cohorts import load_images
 
     one = folder.name.startswith("sub-")
     root = folder.parent if one else folder
-    config = replace(model.config, data=replace(model.config.data, bids=str(root), table=""))
+    config = replace(model.config, data=_source(model.config.data, root))
     only = folder.name.removeprefix("sub-") if one else ""
     cohort = load_images(config, root.name, model.task.view(), only)
     if not cohort.patients:

@@ -70,6 +70,7 @@ class Patient:
             read.
         person: the person whose row this is, where a person has several rows, such as visits;
             empty: one row per person.
+        landmark: day from the start of radiotherapy up to which a prediction may look.
     """
 
     pseudonym: str
@@ -79,14 +80,15 @@ class Patient:
     outcome: Outcome = Outcome()
     left_out: str = ""
     person: str = ""
+    landmark: float = 0.0
 
     @property
     def baseline(self) -> Timepoint | None:
-        """The last imaging on or before the start of radiotherapy; None without one.
+        """The last imaging on or before the landmark, by default the start of radiotherapy.
 
-        Later imaging does not replace it.
+        None without one. Later imaging does not replace it.
         """
-        before = [t for t in self.timepoints if t.day <= 0]
+        before = [t for t in self.timepoints if t.day <= self.landmark]
         return before[-1] if before else None
 
 
@@ -99,12 +101,14 @@ class Cohort:
         patients: its patients.
         simulated: whether the data are simulated.
         manifest: content hash of each source, by its name.
+        excluded: number of patients left out by each rule of the run, in the order of the rules.
     """
 
     centre: str
     patients: tuple[Patient, ...]
     simulated: bool
     manifest: Mapping[str, str] = field(default_factory=dict)
+    excluded: Mapping[str, int] = field(default_factory=dict)
 
 
 View = Callable[[Patient], Patient]

@@ -125,3 +125,19 @@ def courses(treatment: Treatment) -> list[Treatment]:
         found[-1].append(phase)
         end = max(end, fraction_days(phase)[-1])
     return [Treatment(tuple(phases)) for phases in found]
+
+
+def end_day(treatment: Treatment) -> int:
+    """Return the day of the last fraction of the first course, from the start of radiotherapy.
+
+    Args:
+        treatment: all radiotherapy of the patient.
+
+    Returns:
+        The day.
+
+    Example:
+        >>> end_day(Treatment((Phase(Radiation.PHOTON, 60.0, 30),)))
+        39
+    """
+    return max(fraction_days(phase)[-1] for phase in courses(treatment)[0].phases)

@@ -87,10 +87,22 @@ class TrainConfig(Section):
             not (self.federation.secure and self.training.personalised),
             "federation.secure hides the weights of rounds: set training.personalised = false",
         )
+        horizon, landmark = self.data.horizon_days, self.model.landmark_day
+        yield (
+            not (self.data.table and horizon and landmark is not None) or landmark < horizon,
+            "model.landmark_day must be before data.horizon_days, whose outcome it predicts",
+        )
+        yield (
+            self.data.visits or self.data.bids or not self._visits(),
+            "features named visit. need the table data.visits",
+        )
         yield from self._privacy()
         yield from self._bounds()
         if GOSSIP in (self.federation.strategy, *self.federation.compare):
             yield from self._gossip()
+
+    def _visits(self) -> list[str]:
+        return [f for f in self.features() if f.startswith("visit.")]
 
     def _privacy(self) -> Iterator[Rule]:
         privacy = self.privacy
@@ -166,6 +178,11 @@ class TrainConfig(Section):
         """Return the clinical features of the model and the baselines, in order and once each."""
         groups = [self.model.clinical, *self.baselines.values()]
         return tuple(dict.fromkeys(feature for group in groups for feature in group))
+
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns of a table of patients that the run needs, besides its outcomes."""
+        own = (f for f in self.features() if not f.startswith("visit."))
+        return tuple(dict.fromkeys((*own, *self.data.include)))
 
 
 def centres(config: DataConfig) -> tuple[str, ...]:

@@ -38,6 +38,11 @@ class DataConfig(Section):
     """Patients alive on this day are responders; without it the column ``response`` is read."""
     impute: dict[str, float] = field(default_factory=dict)
     """Values for missing clinical features, by name."""
+    include: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Lowest and highest value of columns; patients outside, or without a value, are left out."""
+    visits: str = ""
+    """Table of values by day, beside ``table`` or in the folder of each centre: the id column,
+    ``day``, and further columns, which become the features ``visit.NAME``."""
 
     def rules(self) -> Iterator[Rule]:
         """Yield the rules: one source, and the keys that each source allows."""
@@ -50,6 +55,10 @@ class DataConfig(Section):
         yield (
             not (self.bids and self.survival),
             "data.survival is for tables: with data.bids, survival is read from participants.tsv",
+        )
+        yield (
+            all(low <= high for low, high in self.include.values()),
+            "data.include: give the lowest value first, then the highest",
         )
         yield (
             not (self.table and self.horizon_days and not self.survival),

@@ -46,6 +46,10 @@ class ResponseModelConfig(Section):
     """Clinical features, and families of radiomics features of the tumour as ``radiomics.`` and a
     name.
     """
+    landmark_day: Annotated[float, Ge(0)] | None = None
+    """Day up to which the model may look: with images, days after the last fraction; with a table,
+    days from the start of follow-up. Patients with the outcome before it are left out. Without it,
+    the model looks at what was known before radiotherapy."""
     treatment: bool = False
     """Whether the course of radiotherapy is an input."""
     filters: Annotated[int, Ge(4), MultipleOf(4)] = 8

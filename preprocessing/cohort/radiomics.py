@@ -23,6 +23,7 @@ from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap, Scan, Sequence
 from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
+from flame.preprocessing.cohort.course import COURSE, course, delta
 
 REGIONS = (CORE, WHOLE, ENHANCING)
 """Regions whose volume is a feature."""
@@ -67,6 +68,8 @@ _LEVELS = 32
 _BINS = 32
 """Number of histogram bins of the entropy."""
 NAN = float("nan")
+_MEASURED = ("volume", "shape", "first-order", "texture", "dose")
+"""Families that are measured on one day."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "volume": tuple(f"{region}_ml" for region in REGIONS),
@@ -76,11 +79,14 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "texture": tuple(f"{s}_core_{name}" for s in Sequence for name in TEXTURE),
     "dose": tuple(f"dose_{name}" for name in DOSE),
 }
-"""Names of the features of each family."""
+FAMILIES |= {f"delta-{f}": tuple(f"delta_{n}" for n in FAMILIES[f]) for f in _MEASURED}
+FAMILIES |= {"course": COURSE}
+"""Names of the features of each family; ``delta-`` is the change since the first day."""
 FAMILY_OF = {name: family for family, names in FAMILIES.items() for name in names}
 """Family of each feature."""
 PREFIX = "radiomics."
 """Prefix of a family's name in the configuration."""
+_DELTA = "delta-"
 
 
 def expanded(names: Iterable[str]) -> tuple[str, ...]:
@@ -116,8 +122,9 @@ def expanded(names: Iterable[str]) -> tuple[str, ...]:
 def measured(families: Iterable[str]) -> Callable[[Patient], Patient]:
     """Build a view that adds radiomics features to ``clinical`` of a patient.
 
-    Features describe the last day up to the start of radiotherapy. ``early-change`` also reads the
-    first day after the start.
+    Features describe the last day up to the landmark, by default the start of radiotherapy.
+    ``early-change`` also reads the first day after the start, ``delta-`` and ``course`` all days up
+    to the landmark.
 
     Args:
         families: keys of FAMILIES.
@@ -129,12 +136,23 @@ def measured(families: Iterable[str]) -> Callable[[Patient], Patient]:
     chosen = tuple(families)
 
     def view(patient: Patient) -> Patient:
-        features = radiomics(patient.baseline, chosen)
+        features = radiomics(patient.baseline, [f for f in chosen if f in _MEASURED])
         if "early-change" in chosen:
             features |= early_change(patient)
+        if "course" in chosen:
+            features |= course(patient)
+        for family in (f.removeprefix(_DELTA) for f in chosen if f.startswith(_DELTA)):
+            first, last = (radiomics(day, [family]) for day in _first_and_last(patient))
+            features |= delta(first, last)
         return replace(patient, clinical={**patient.clinical, **features})
 
     return view
+
+
+def _first_and_last(patient: Patient) -> tuple[Timepoint | None, Timepoint | None]:
+    """Return the first and the last day with a mask up to the landmark; None if they are one."""
+    days = [t for t in patient.timepoints if t.day <= patient.landmark and t.tumour is not None]
+    return (days[0], days[-1]) if len(days) > 1 else (None, None)
 
 
 def radiomics(day: Timepoint | None, families: Iterable[str]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from flame.evaluation.outcomes.adaptation import adaptation
 from flame.evaluation.outcomes.baselines import baseline_predictions
 from flame.evaluation.outcomes.case import case_section
 from flame.evaluation.outcomes.effects import feature_effects
+from flame.evaluation.outcomes.flow import flow_section
 from flame.evaluation.outcomes.membership import membership
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.evaluation.outcomes.outcome import OUTCOMES
@@ -70,6 +71,7 @@ def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
         membership(predictor) if outcome.is_probability else {},
         adapted,
     )
+    sections = [flow_section(run.cohorts, inputs), *sections]
     sections += case_section(run, predictor.task)
     rows = cohort_rows(counts, run.cohorts)
     tables = {"subgroups": groups} | ({} if adapted.empty else {"adaptation": adapted})

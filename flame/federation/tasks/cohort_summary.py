@@ -26,7 +26,13 @@ def summarise_cohorts(
     """
     for centre in patients:
         _check_size(centre, task.config.training.folds)
-    return task.summary(cohorts, patients)
+    rows, warnings = task.summary(cohorts, patients)
+    left_out = [
+        f"centre {cohort.centre}: {count} patients left out: {rule}"
+        for cohort in cohorts
+        for rule, count in cohort.excluded.items()
+    ]
+    return rows, [*left_out, *warnings]
 
 
 def _check_size(patients: Patients, folds: int) -> None:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from flame.core.cohort import Cohort, Outcome
+from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
-from flame.federation.sections import DataConfig
+from flame.federation.tasks.landmark import included, labelled, with_visits
 from flame.federation.tasks.registry import open_task
 from flame.io.bids import PREDICTED
-from flame.io.tables import alive_at, read_table_cohort
+from flame.io.tables import read_table_cohort
 
 
 def load_cohort(config: TrainConfig, centre: str) -> Cohort:
@@ -32,7 +32,7 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
     task = open_task(config)
     if data.bids:
         # SimpleITK and numba are slow to load, and tables do not need them.
-        from flame.federation.tasks.image_cohorts import load_images
+        from flame.federation.tasks.image_cohorts import cohort_folder, load_images
 
         cohort = load_images(config, centre, task.view())
     else:
@@ -42,7 +42,7 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
             centre,
             data.centre_column,
             data.id_column,
-            list(config.features()),
+            list(config.columns()),
             survival,
             data.simulated,
             data.person_column,
@@ -52,7 +52,8 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
         for name, digest in cohort.manifest.items()
         if task.reads_predicted_masks or not name.endswith(PREDICTED)
     }
-    return replace(prepared(cohort, data), manifest=manifest)
+    folder = cohort_folder(config, centre) if data.bids else Path(data.table).parent
+    return replace(prepared(cohort, config, folder), manifest=manifest)
 
 
 def at_site(config: TrainConfig, data: str) -> TrainConfig:
@@ -79,35 +80,43 @@ def at_site(config: TrainConfig, data: str) -> TrainConfig:
     return replace(config, data=replace(config.data, bids=bids, table=table))
 
 
-def prepared(cohort: Cohort, data: DataConfig) -> Cohort:
-    """Impute missing clinical features and label responses.
+def prepared(cohort: Cohort, config: TrainConfig, folder: Path) -> Cohort:
+    """Add features of visits, label responses, leave out patients, and impute missing features.
 
     With a horizon, a patient who is alive on that day responds; see ``flame.io.tables.alive_at``.
 
     Args:
         cohort: the cohort as read.
-        data: section ``data`` of the configuration, with ``impute`` and ``horizon_days``.
+        config: the configuration of the run.
+        folder: folder of the table of visits, if there is one.
 
     Returns:
         A new cohort; the given one is unchanged.
 
+    Raises:
+        BadInput: the table of visits is missing or broken, or nobody is left.
+
     Example:
-        >>> from flame.core.cohort import Patient
+        >>> from flame.core.cohort import Outcome, Patient
+        >>> from flame.models.response.inputs import ResponseModelConfig
         >>> nan = float("nan")
         >>> patient = Patient("p1", clinical={"kps": nan}, outcome=Outcome(None, 400.0, True))
         >>> data = DataConfig(table="cohort.csv", survival=("days", "died"), horizon_days=365.0,
         ...                   impute={"kps": 80.0})
-        >>> (ready,) = prepared(Cohort("UCSF", (patient,), simulated=False), data).patients
+        >>> config = TrainConfig(data, ResponseModelConfig(clinical=("kps",)))
+        >>> cohort = Cohort("UCSF", (patient,), simulated=False)
+        >>> (ready,) = prepared(cohort, config, Path(".")).patients
         >>> ready.clinical["kps"], ready.outcome.response
         (80.0, True)
     """
+    cohort = with_visits(cohort, config, folder)
+    cohort = included(labelled(cohort, config.data.horizon_days), config)
+    if not cohort.patients:
+        reasons = "; ".join(f"{n} {rule}" for rule, n in cohort.excluded.items())
+        raise BadInput(f"centre {cohort.centre}: every patient is left out ({reasons})")
+    impute = config.data.impute
     patients = tuple(
-        replace(
-            patient,
-            clinical=_imputed(patient.clinical, data.impute),
-            outcome=_labelled(patient.outcome, data.horizon_days),
-        )
-        for patient in cohort.patients
+        replace(patient, clinical=_imputed(patient.clinical, impute)) for patient in cohort.patients
     )
     return replace(cohort, patients=patients)
 
@@ -115,9 +124,3 @@ def prepared(cohort: Cohort, data: DataConfig) -> Cohort:
 def _imputed(clinical: Mapping[str, float], values: Mapping[str, float]) -> dict[str, float]:
     missing = {k: v for k, v in values.items() if np.isnan(clinical.get(k, np.nan))}
     return {**clinical, **missing}
-
-
-def _labelled(outcome: Outcome, horizon_days: float | None) -> Outcome:
-    if horizon_days is None:
-        return outcome
-    return replace(outcome, response=alive_at(horizon_days, outcome))

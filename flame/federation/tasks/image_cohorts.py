@@ -6,7 +6,6 @@ from pathlib import Path
 from flame.core.cohort import Cohort, View
 from flame.core.files import content_hash
 from flame.federation.config import TrainConfig
-from flame.federation.sections import DataConfig
 from flame.io.assessments import PROGRESSIONS, read_progressions
 from flame.preprocessing.cohort.cohort import read_cohort
 
@@ -26,14 +25,22 @@ def load_images(config: TrainConfig, centre: str, view: View | None, only: str =
     Raises:
         BadInput: preprocessing of the centre is not finished, or its tables are broken.
     """
-    root = _centre_folder(config.data, centre)
+    root = cohort_folder(config, centre)
     cohort = read_cohort(root, centre, view, only=only)
     return cohort if config.data.endpoint == "overall" else _with_progression(cohort, root)
 
 
-def _centre_folder(data: DataConfig, centre: str) -> Path:
-    """Return the folder of one centre; ``data.bids`` of a hospital is that folder itself."""
-    root = Path(data.bids)
+def cohort_folder(config: TrainConfig, centre: str) -> Path:
+    """Return the folder of one centre; ``data.bids`` of a hospital is that folder itself.
+
+    Args:
+        config: the configuration of the run.
+        centre: name of the centre.
+
+    Returns:
+        Path of the folder.
+    """
+    root = Path(config.data.bids)
     return root if (root / "dataset_description.json").exists() else root / centre
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from flame.core.cohort import Cohort, Patient, View
 from flame.core.config import Rule
 from flame.federation.config import TrainConfig
+from flame.federation.tasks.landmark import landmark_view
 from flame.models.response.inputs import Inputs
 
 TELLING_VALUES = 4
@@ -73,8 +74,9 @@ def feature_view(config: TrainConfig) -> View | None:
     images = at_spacing(config.model.voxel_mm) if config.model.sequences else None
     families = dict.fromkeys(FAMILY_OF[n] for n in config.features() if n in FAMILY_OF)
     if not families:
-        return images
-    return lambda patient: (images or _without_images)(measured(families)(patient))
+        return landmark_view(config, images)
+    view = measured(families)
+    return landmark_view(config, lambda p: (images or _without_images)(view(p)))
 
 
 def _without_images(patient: Patient) -> Patient:
