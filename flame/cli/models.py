@@ -242,14 +242,18 @@ def _forecast(
         result = pipeline.run(config, lambda done, total: show("forecast", done, total))
     columns = ["radiation", "day", "ml", "90 % band"]
     rows = [
-        [str(r.radiation), str(r.day), f"{r.median_ml:.1f}", f"{r.low_ml:.1f} to {r.high_ml:.1f}"]
-        for r in result.volumes.itertuples()
+        [r["radiation"], str(r["day"]), f"{r['median_ml']:.1f}", _band(r["low_ml"], r["high_ml"])]
+        for r in result.volumes.to_dict("records")
     ]
     table(f"{subject.name}: gross tumour volume", columns, rows)
     if result.response is not None:
         out.print(f"Probability of response: {result.response:.2f}")
     warn(result.warnings)
     out.print(f"Page: {result.html}", soft_wrap=True)
+
+
+def _band(low: float, high: float) -> str:
+    return f"{low:.1f} to {high:.1f}" if high < float("inf") else "no limit"
 
 
 @app.command()

@@ -19,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
+from flame.models.evolution.model import BAND as LEVEL
 from flame.models.evolution.model import LEAST_ML, EvolutionCase, EvolutionModel, Forecast
 from flame.models.regression.additive import Additive
 
 Array = NDArray[np.float64]
 
-LEVEL = 0.9
-"""Nominal coverage of the volume band."""
 STRETCHES = np.exp(np.linspace(np.log(0.05), np.log(50), 300))
 """Grid of factors on log volumes about their median."""
 TEMPERATURES = np.exp(np.linspace(-2.0, 2.5, 46))
@@ -44,8 +43,9 @@ class Calibration:
     """Calibration of volume intervals and of the voxel probability.
 
     Args:
-        low: factor on the distance of log volumes below their median.
-        high: factor on the distance of log volumes above their median.
+        low: factor on the distance of log volumes below their median; infinite if too few patients
+            calibrated it.
+        high: the same above their median.
         temperature: divisor of the voxel logit.
     """
 
@@ -57,7 +57,8 @@ class Calibration:
         """Calibrate a forecast.
 
         Log volumes with median m become m + factor (log V - m), with ``low`` below and ``high``
-        above m. The voxel probability becomes sigmoid(logit(p) / temperature).
+        above m. The voxel probability becomes sigmoid(logit(p) / temperature). Where a factor is
+        infinite, volumes on that side stay as they are, and the band has no end there.
 
         Args:
             forecast: forecast of the model.
@@ -74,11 +75,16 @@ class Calibration:
         """
         logs = _logs(forecast)
         away = logs - np.median(logs)
-        volumes = np.exp(np.median(logs) + np.where(away < 0, self.low, self.high) * away)
+        endless = (not np.isfinite(self.low), not np.isfinite(self.high))
+        low, high = (1.0 if e else f for e, f in zip(endless, (self.low, self.high), strict=True))
+        volumes = np.exp(np.median(logs) + np.where(away < 0, low, high) * away)
         volumes = np.where(volumes <= LEAST_ML, np.minimum(forecast.volumes, volumes), volumes)
         p = 1 / (1 + np.exp(-_logit(forecast.probability) / self.temperature))
         return replace(
-            forecast, volumes=np.minimum(volumes, largest_ml), probability=p.astype(np.float32)
+            forecast,
+            volumes=np.minimum(volumes, largest_ml),
+            probability=p.astype(np.float32),
+            endless=endless,
         )
 
 
@@ -101,12 +107,14 @@ class Sums(Additive):
 
         Returns:
             Calibration. The factor of each side is the ceil((n + 1)(1 + LEVEL) / 2)-th smallest of
-            n patients. The temperature is that of the smallest cross-entropy.
+            n patients, and infinite if there are fewer than that: below 19 patients for 90 %. The
+            temperature is that of the smallest cross-entropy.
         """
         n = int(self.counts[0].sum())
-        rank = min(int(np.ceil((n + 1) * (1 + LEVEL) / 2)), n)
+        rank = int(np.ceil((n + 1) * (1 + LEVEL) / 2))
         low, high = (
-            float(STRETCHES[int(np.searchsorted(np.cumsum(side), rank))]) for side in self.counts
+            float("inf") if rank > n else float(STRETCHES[np.searchsorted(np.cumsum(side), rank)])
+            for side in self.counts
         )
         return Calibration(low, high, float(TEMPERATURES[int(self.entropy.argmin())]))
 

@@ -31,6 +31,8 @@ BASELINES = ("persistence", "cohort rate", "last rate", "Gompertz", "dilation")
 """Models that predict a volume alone and use no image."""
 LEVELS = (np.arange(40) + 0.5) / 40
 """Probabilities of the 40 quantiles that represent a distribution of volumes."""
+BAND = 0.9
+"""Nominal coverage of the calibrated band of volumes."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class Forecast:
         day: day from the start of radiotherapy.
         probability: probability (x, y, z) that a voxel is tumour.
         volumes: equally likely volumes (s,) in ml.
+        endless: whether too few patients calibrated the band below, and above, for it to have an
+            end.
 
     Example:
         >>> probability = np.array([0.2, 0.5], np.float32).reshape(2, 1, 1)
@@ -162,6 +166,7 @@ class Forecast:
     day: int
     probability: Volume
     volumes: Samples
+    endless: tuple[bool, bool] = (False, False)
 
     @property
     def mask(self) -> Mask:
@@ -175,10 +180,14 @@ class Forecast:
             level: probability of the interval, such as 0.9.
 
         Returns:
-            Lower and upper limit in ml.
+            Lower and upper limit in ml: 0 and infinity on a side without an end, for levels of
+            the calibrated band and above.
         """
         low, high = np.quantile(self.volumes, [0.5 - level / 2, 0.5 + level / 2])
-        return float(low), float(high)
+        if level < BAND:
+            return float(low), float(high)
+        below, above = self.endless
+        return 0.0 if below else float(low), float("inf") if above else float(high)
 
 
 class EvolutionModel(Protocol):

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy.stats import t
 
 from flame.evaluation.metrics.estimates import NAN
-from flame.models.regression.survival_curves import Z
 
 Array = NDArray[np.float64]
 
@@ -38,11 +37,14 @@ class RandomEffects:
 
 
 def random_effects(values: Array, errors: Array) -> RandomEffects:
-    """Pool one value from each centre with the random-effects model of DerSimonian and Laird.
+    """Pool one value from each centre by random effects, for few centres.
 
     Let w = 1 / error^2, m the mean with weights w, and Q = sum w (value - m)^2. Then tau2 = max(0,
     (Q - (k - 1)) / (sum w - sum w^2 / sum w)) and I2 = max(0, 1 - (k - 1) / Q). The random-effects
-    mean has weights 1 / (error^2 + tau2). Its prediction interval has k - 2 degrees of freedom.
+    mean has weights u = 1 / (error^2 + tau2), and the variance max(1, H) / sum u with
+    H = sum u (value - mean)^2 / (k - 1). Its interval has k - 1 degrees of freedom (Hartung, Knapp,
+    Sidik and Jonkman), that of a new centre k - 2. With the normal distribution and 1 / sum u,
+    intervals of three centres hold the mean in 81 to 91 % of cases instead of 95 %.
 
     Args:
         values: (k,) value of each centre.
@@ -52,8 +54,9 @@ def random_effects(values: Array, errors: Array) -> RandomEffects:
         The summary; undefined for fewer than two centres or if an error is 0.
 
     Reference:
-        DerSimonian and Laird 1986, doi:10.1016/0197-2456(86)90046-2. Prediction interval: Higgins
-        2009, doi:10.1111/j.1467-985X.2008.00552.x.
+        tau2: DerSimonian and Laird 1986, doi:10.1016/0197-2456(86)90046-2. Interval: Hartung and
+        Knapp 2001, doi:10.1002/sim.791; never narrower: Roever 2015, doi:10.1186/s12874-015-0091-1.
+        New centre: Higgins 2009, doi:10.1111/j.1467-985X.2008.00552.x.
 
     Example:
         >>> effects = random_effects(np.array([0.0, 2.0]), np.array([1.0, 1.0]))
@@ -73,8 +76,9 @@ def random_effects(values: Array, errors: Array) -> RandomEffects:
     i2 = max(0.0, 1 - (k - 1) / q) if q > 0 else 0.0
     weight = 1 / (errors**2 + tau2)
     mean = float(weight @ values / weight.sum())
-    variance = 1 / weight.sum()
-    half = Z * np.sqrt(variance)
+    spread = float(weight @ (values - mean) ** 2) / (k - 1)
+    variance = max(1.0, spread) / weight.sum()
+    half = t.ppf(0.975, k - 1) * np.sqrt(variance)
     if k < 3:
         reason = "a prediction interval needs at least three hospitals"
         return RandomEffects(mean, mean - half, mean + half, tau2, i2, reason=reason)

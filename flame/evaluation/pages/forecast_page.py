@@ -92,7 +92,8 @@ def _curve(prediction: Prediction) -> str:
         low = np.array([baseline_ml, *part["low_ml"]])
         high = np.array([baseline_ml, *part["high_ml"]])
         axis.plot(days, median, "o-", color=colour, ms=3.5, label=str(radiation))
-        axis.fill_between(days, low, high, color=colour, alpha=0.13, lw=0)
+        if np.isfinite(high).all():
+            axis.fill_between(days, low, high, color=colour, alpha=0.13, lw=0)
     axis.plot(*zip(*observed, strict=True), "ks-", ms=4, label="observed")
     if case.later:
         follow_up = [(day, case.ml(mask)) for day, mask in case.later]
@@ -111,7 +112,8 @@ def _volume_rows(prediction: Prediction) -> list[list[str]]:
         cells = []
         for f in forecasts:
             low, high = f.interval(0.9)
-            cells.append(f"{float(np.median(f.volumes)):.1f} ({low:.1f} to {high:.1f})")
+            end = f"{high:.1f}" if np.isfinite(high) else "no limit"
+            cells.append(f"{float(np.median(f.volumes)):.1f} ({low:.1f} to {end})")
         rows.append([str(radiation), *cells])
     return rows
 

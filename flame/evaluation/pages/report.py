@@ -135,7 +135,7 @@ def held_out_table(report: GeneralisationReport) -> Section:
         "personalised, federated and pooled models were also trained there, and predict its "
         "patients by cross-validation. Pooled training would move data between hospitals and only "
         "serves as a reference. Mean, I², τ² and the 95 % prediction interval for a new hospital "
-        "come from a random-effects model (DerSimonian and Laird"
+        "come from a random-effects model (Hartung, Knapp, Sidik and Jonkman"
         f"{', on the logit scale' if measure.bounded else ''}). With few hospitals these estimates "
         "are uncertain."
     )

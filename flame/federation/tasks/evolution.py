@@ -332,7 +332,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         if calibrating < LEAST_CALIBRATING:
             warnings.append(
                 f"{calibrating} patients calibrate the 90 % band of the federated model: with "
-                f"fewer than {LEAST_CALIBRATING} it can cover less than 90 % of patients"
+                f"fewer than {LEAST_CALIBRATING} the band has no limit"
             )
         return rows, warnings
 

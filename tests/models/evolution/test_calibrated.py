@@ -104,3 +104,21 @@ def test_sides_are_stretched_apart() -> None:
     assert low == pytest.approx(2 * -0.9, abs=0.01)
     assert high == pytest.approx(0.5 * 0.9, abs=0.01)
     assert found.probability == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("patients", "ends"), [(18, False), (19, True)])
+def test_the_band_has_no_end_where_the_rank_exceeds_the_patients(patients: int, ends: bool) -> None:
+    """ceil((18 + 1) 0.95) = 19 exceeds 18; ceil((19 + 1) 0.95) = 19 does not exceed 19."""
+    counts = np.zeros((2, len(STRETCHES)))
+    counts[:, 100] = patients
+    found = Sums(counts, np.zeros(len(TEMPERATURES))).calibration()
+    forecast = Forecast(
+        60, np.full((1, 1, 1), 0.5, np.float32), 20 * np.exp(np.linspace(-1, 1, 41))
+    )
+    calibrated = found.apply(forecast, 1e6)
+    low, high = calibrated.interval(0.9)
+    assert (np.isfinite(high) and low > 0) == ends
+    if not ends:
+        assert (low, high) == (0, np.inf)
+        assert np.allclose(calibrated.volumes, forecast.volumes)  # still the model's own
+        assert calibrated.interval(0.5) == pytest.approx(forecast.interval(0.5))

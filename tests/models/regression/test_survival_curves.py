@@ -78,3 +78,10 @@ def test_a_group_of_nobody_is_left_out() -> None:
     two = [exits(days[group == g], died[group == g]) for g in range(2)]
     nobody = exits(np.zeros(0), np.zeros(0))
     assert log_rank([*two, nobody]) == log_rank(two)
+
+
+@pytest.mark.parametrize("n", [2, 6, 10, 14, 22, 24, 49, 50, 98])
+def test_the_median_is_exact_however_the_product_rounds(n: int) -> None:
+    """All die, one a day: half are dead on day ceil(n / 2). In floats 1 - 1/24 - ... is not 1/2."""
+    days = np.arange(1.0, n + 1)
+    assert kaplan_meier(exits(days, np.ones(n))).median == np.ceil(n / 2)
