@@ -18,12 +18,24 @@ import numpy as np
 import pandas as pd
 from lifelines.utils import concordance_index
 from result_line import add_quick, print_result_line
-from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    brier_score_loss,
+    cohen_kappa_score,
+    log_loss,
+    roc_auc_score,
+)
 
 from flame.core.config import load_config
+from flame.evaluation.outcomes.out_of_fold import Predictor
+from flame.evaluation.outcomes.outcome import OUTCOMES
 from flame.federation.config import TrainConfig
 from flame.federation.run_folder import RunFolder
 from flame.federation.sections import DataConfig, RegressionConfig
+from flame.federation.tasks.cohorts import load_cohort
+from flame.federation.tasks.registry import open_task
+from flame.federation.tasks.regression import PENALIZERS
 from flame.models.clinical.rano import CRITERIA, Burden, Rating, assess
 from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, train
@@ -50,6 +62,7 @@ def main() -> None:
             **three_hospitals(
                 arguments.tables / "gbm_four_centres.csv", out, seeds, arguments.quick
             ),
+            **penalty_across_hospitals(arguments.tables / "gbm_four_centres.csv"),
             **lumiere(arguments.tables / "lumiere_visits.csv", out, seeds, arguments.quick),
             **agreement(pd.read_csv(arguments.tables / "lumiere_visits.csv"), arguments.quick),
             **tcga_brca(arguments.tables / "fed_tcga_brca", out),
@@ -106,6 +119,49 @@ def three_hospitals(table: Path, out: Path, seeds: tuple[int, ...], quick: bool)
     return figures
 
 
+def penalty_across_hospitals(table: Path) -> Figures:
+    """Choose the penalty by leaving out a hospital within training, and test on the unseen one.
+
+    With two hospitals left for training, each is predicted from the other. The exact regressions
+    make this equal to a federated choice.
+    """
+    data = pd.read_csv(table)
+    centres = ("UCSF", "UPENN", "TCGA")
+    data = data[data.centre.isin(centres)]
+    lived = np.where(data.survival_days > 365, 1.0, 0.0)
+    censored = (data.survival_status == 0) & (data.survival_days <= 365)
+    data, lived = data[~censored], lived[~censored]
+    x = data[list(CLINICAL)].fillna({"resection_status": 0.5}).to_numpy(float)
+
+    def predicted(train: np.ndarray, test: np.ndarray, penalizer: float) -> np.ndarray:
+        mean, sd = np.nanmean(x[train], axis=0), np.nanstd(x[train], axis=0)
+        z = np.nan_to_num((x - mean) / np.where(sd > 0, sd, np.inf))
+        fitted = LogisticRegression(C=1 / (penalizer * train.sum())).fit(z[train], lived[train])
+        return np.asarray(fitted.predict_proba(z[test])[:, 1])
+
+    figures = {}
+    print("\n| unseen hospital | penalty chosen | AUC | Brier |\n|---|---|---|---|")
+    for unseen in centres:
+        inside = (data.centre != unseen).to_numpy()
+        losses = []
+        for penalizer in PENALIZERS:
+            each = [
+                log_loss(lived[test], predicted(inside & ~test, test, penalizer)) * test.sum()
+                for test in ((data.centre == c).to_numpy() for c in centres if c != unseen)
+            ]
+            losses.append(sum(each))
+        best = PENALIZERS[int(np.argmin(losses))]
+        p = predicted(inside, ~inside, best)
+        row = {
+            "penalizer": best,
+            "auc": round(float(roc_auc_score(lived[~inside], p)), 3),
+            "brier": round(float(brier_score_loss(lived[~inside], p)), 3),
+        }
+        figures[f"penalty across hospitals, {unseen}"] = row
+        print(f"| {unseen} | {best} | {row['auc']} | {row['brier']} |")
+    return figures
+
+
 def by_model(scores: pd.DataFrame, metric: str) -> Figures:
     """Return figures with intervals by model and centre; local models at their own centre only."""
     at_home = (scores.model != "local") | (scores.trained_on == scores.tested_on)
@@ -134,32 +190,71 @@ def lumiere(table: Path, out: Path, seeds: tuple[int, ...], quick: bool) -> Figu
     out.mkdir(parents=True, exist_ok=True)
     visits.to_csv(out / "lumiere.csv", index=False)
     known = ["visit", "patient", "centre", "response"]
-    shape = tuple(c for c in visits.columns if c not in known)
+    everything = tuple(c for c in visits.columns if c not in (*known, *HISTORY[1:]))
+    responders = int(visits.response.sum())
+    print(
+        f"\nLUMIERE: {len(visits)} visits of {visits.patient.nunique()} patients, "
+        f"{responders} followed by PD"
+    )
     data = DataConfig(
         table=str(out / "lumiere.csv"),
         id_column="visit",
         person_column="patient",
         centres=("LUMIERE",),
     )
-    config = TrainConfig(
-        data,
-        ResponseModelConfig(kind="logistic", clinical=shape, missing="indicator"),
-        replace(TrainConfig(data).training, seeds=seeds),
-        baselines={"last rating": ("PD now",), "volume": ("volume", "growth")},
-    )
-    if quick:
-        config = replace(config, training=replace(config.training, folds=2))
-    scores = run(config, out / "lumiere")
-    responders = int(visits.response.sum())
-    print(
-        f"\nLUMIERE: {len(visits)} visits of {visits.patient.nunique()} patients, "
-        f"{responders} followed by PD"
-    )
     figures = {}
-    for metric in ("auc", "balanced accuracy", "brier"):
-        figures[f"next rating PD, {metric}"] = by_model(scores, metric)
-        show(f"next rating PD, {metric}", figures[f"next rating PD, {metric}"], ("LUMIERE",))
+    for name, features in (("everything known", everything), ("ratings so far", HISTORY)):
+        config = TrainConfig(
+            data,
+            ResponseModelConfig(kind="logistic", clinical=features, missing="indicator"),
+            replace(TrainConfig(data).training, seeds=seeds),
+            baselines={"last rating": ("PD now",), "volume": ("volume", "growth")},
+        )
+        if quick:
+            config = replace(config, training=replace(config.training, folds=2))
+        folder = out / f"lumiere-{name.split()[0]}"
+        scores = run(config, folder)
+        for metric in ("auc", "balanced accuracy", "brier"):
+            title = f"next rating PD from {name}, {metric}"
+            figures[title] = by_model(scores, metric)
+            show(title, figures[title], ("LUMIERE",))
+        gap = over_carrying_forward(config, folder, visits, 50 if quick else 2000)
+        figures[f"balanced accuracy from {name}, less the last rating carried forward"] = gap
+        print(f"balanced accuracy less the last rating carried forward: {gap} over patients")
     return figures
+
+
+HISTORY = ("PD now", "SD now", "response now", "share of PD", "log weeks")
+"""Ratings so far, chosen before they were tried: the present rating, the share of PD, the time."""
+
+
+def over_carrying_forward(
+    config: TrainConfig, folder: Path, visits: pd.DataFrame, samples: int
+) -> list[float]:
+    """Return the balanced accuracy less that of the last rating, with a paired 95 % interval.
+
+    The cut is the share of PD among the training patients. Patients are resampled, with all visits.
+    """
+    cohort = load_cohort(config, "LUMIERE")
+    inputs = open_task(config).patients(cohort)
+    (model,) = [p for p in Predictor(config, folder, [inputs]).all() if p.model == "federated"]
+    called = model.by_seed >= OUTCOMES["response"].cuts(model, [inputs])
+    by_visit = visits.set_index("visit").loc[list(inputs.pseudonyms)]
+    truth, carried = by_visit.response.to_numpy() == 1, by_visit["PD now"].to_numpy() == 1
+    rows = [np.flatnonzero(by_visit.patient == name) for name in by_visit.patient.unique()]
+
+    def gap(index: np.ndarray) -> float:
+        y = truth[index]
+        ours = np.mean([balanced_accuracy_score(y, c[index]) for c in called])
+        return float(ours - balanced_accuracy_score(y, carried[index]))
+
+    rng = np.random.default_rng(0)
+    drawn = [
+        gap(np.concatenate([rows[i] for i in rng.integers(0, len(rows), len(rows))]))
+        for _ in range(samples)
+    ]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    return [round(float(v), 3) for v in (gap(np.arange(len(truth))), low, high)]
 
 
 def next_ratings(table: pd.DataFrame) -> pd.DataFrame:
@@ -260,11 +355,16 @@ def _intervals(rows: pd.DataFrame, samples: int) -> Figures:
 
 def _known(past: pd.DataFrame, present: pd.Series) -> Figures:
     before = past.iloc[-2] if len(past) > 1 else None
+    rated = past.rating[past.rating.isin(RATINGS)]
     coded = {"methylated": 1.0, "not methylated": 0.0, "WT": 0.0}
     shape = {c.split("_")[-1]: present[c] for c in past.columns if c.startswith("original_shape")}
     return {
         "PD now": float(present.rating == "PD"),
         "rated": float(present.rating in RATINGS),
+        "SD now": float(present.rating == "SD"),
+        "response now": float(present.rating in ("PR", "CR")),
+        "share of PD": float((rated == "PD").mean()) if len(rated) else 0.5,
+        "log weeks": float(np.log1p(present.week)),
         "PD before": float((past.rating == "PD").sum()),
         "week": present.week,
         "volume": present.volume,

