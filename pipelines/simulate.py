@@ -28,6 +28,7 @@ class SimulateConfig:
         jobs: number of parallel processes.
         planning: images on which radiotherapy is planned: mr, ct, ct-registered (with a Spatial
             Registration object), or mixed: the hospitals do ct, mr and ct-registered in turn.
+        pseudoprogression: whether some tumours seem to grow after radiotherapy and then recede.
     """
 
     out: str
@@ -38,6 +39,7 @@ class SimulateConfig:
     imaging_days: tuple[int, ...] = (-10, 75, 165)
     jobs: int = 2
     planning: str = "mixed"
+    pseudoprogression: bool = False
 
 
 def centre_names(centres: int) -> list[str]:
@@ -78,6 +80,7 @@ def run(config: SimulateConfig, progress: Progress = silent) -> Path:
             config.imaging_days,
             config.seed,
             planning_of(c, config.planning),
+            config.pseudoprogression,
         )
         for c, p in work
     ]

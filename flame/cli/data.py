@@ -43,12 +43,27 @@ def simulate(
         str,
         typer.Option(help="Images that radiotherapy is planned on: mr, ct, ct-registered, mixed."),
     ] = "mixed",
+    day: Annotated[
+        list[int] | None,
+        typer.Option(help="Imaging day from the start of radiotherapy; can be repeated."),
+    ] = None,
+    pseudoprogression: Annotated[
+        bool, typer.Option(help="Some tumours seem to grow after radiotherapy and then recede.")
+    ] = False,
 ) -> None:
     """Write simulated hospitals as DICOM folders, and their true tumours."""
     from flame.pipelines import simulate as pipeline
 
     config = pipeline.SimulateConfig(
-        str(folder), centres, patients, spacing, seed, jobs=jobs, planning=planning
+        str(folder),
+        centres,
+        patients,
+        spacing,
+        seed,
+        tuple(day) if day else pipeline.SimulateConfig.imaging_days,
+        jobs,
+        planning,
+        pseudoprogression,
     )
     with bars() as show:
         pipeline.run(config, lambda done, total: show("simulate", done, total))

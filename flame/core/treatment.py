@@ -127,11 +127,11 @@ def courses(treatment: Treatment) -> list[Treatment]:
     return [Treatment(tuple(phases)) for phases in found]
 
 
-def end_day(treatment: Treatment) -> int:
+def end_day(treatment: Treatment | None) -> int:
     """Return the day of the last fraction of the first course, from the start of radiotherapy.
 
     Args:
-        treatment: all radiotherapy of the patient.
+        treatment: all radiotherapy of the patient; None: 30 fractions, five a week.
 
     Returns:
         The day.
@@ -140,4 +140,6 @@ def end_day(treatment: Treatment) -> int:
         >>> end_day(Treatment((Phase(Radiation.PHOTON, 60.0, 30),)))
         39
     """
+    if treatment is None:
+        return fraction_days(Phase(Radiation.PHOTON, 60.0, 30))[-1]
     return max(fraction_days(phase)[-1] for phase in courses(treatment)[0].phases)

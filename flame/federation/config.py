@@ -131,7 +131,7 @@ class TrainConfig(Section):
     @property
     def scales_by_bounds(self) -> bool:
         """Whether features are scaled by ``privacy.bounds``, so that no site sends their means."""
-        return self.privacy.is_private or (self.federation.secure and self.task == "response")
+        return self.privacy.is_private or self.federation.secure
 
     def _gossip(self) -> Iterator[Rule]:
         federation = self.federation

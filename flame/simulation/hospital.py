@@ -108,6 +108,7 @@ def simulate_patient(
     imaging_days: tuple[int, ...],
     seed: int,
     planning: Planning = Planning.MR,
+    reacts: bool = False,
 ) -> SimulatedPatient:
     """Simulate one patient and write the DICOM files and the truth.
 
@@ -121,6 +122,7 @@ def simulate_patient(
             first is the planning day.
         seed: seed of the cohort.
         planning: images on which radiotherapy is planned.
+        reacts: whether the patient may have pseudoprogression.
 
     Returns:
         Rows of the patient in the clinical table and in the table of the truth.
@@ -129,7 +131,7 @@ def simulate_patient(
     rng = np.random.default_rng(patient_seed)
     patient_id = f"SIM-{centre + 1}-{number + 1:03d}"
     head = warped_head(rng)
-    course = simulate_course(head, imaging_days, int(rng.integers(2**31)))
+    course = simulate_course(head, imaging_days, int(rng.integers(2**31)), reacts=reacts)
     sex = str(rng.choice(["M", "F"]))
     age = int(np.clip(rng.normal(60, 11), 22, 88))
     start = DAY_ZERO + timedelta(int(rng.integers(0, 700)))
@@ -177,7 +179,14 @@ def simulate_patient(
     }
     volumes = {f"enhancing_ml_day{d:+d}": round(v, 2) for d, v in course.volumes.items()}
     return SimulatedPatient(
-        patient_id, clinical, {"patient_id": patient_id, "rano": course.rano, **volumes}
+        patient_id,
+        clinical,
+        {
+            "patient_id": patient_id,
+            "rano": course.rano,
+            **volumes,
+            **({"pseudoprogression": int(course.pseudoprogression)} if reacts else {}),
+        },
     )
 
 

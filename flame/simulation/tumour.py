@@ -28,6 +28,14 @@ PARTIAL_RESPONSE = 0.35
 """Ratio of volume to baseline volume up to which RANO 2.0 rates PR: -65 %."""
 RESPONSE_DAY = 165
 """Day of the response assessment, counted from the start of radiotherapy."""
+PSEUDOPROGRESSION = {True: 0.58, False: 0.16}
+"""Share of patients with pseudoprogression after 60 Gy, with and without a methylated MGMT promoter
+(Brandes 2008, doi:10.1200/JCO.2007.15.8998: 21 of 36, and 11 of 67). The share rises with the dose.
+"""
+_REACTION_DAYS = (40, 75, 150)
+"""Days on which a reaction to the dose begins, is strongest, and is over."""
+_REACTION_MM = 6.0
+"""Distance in mm from the tumour over which it falls by a factor of e."""
 PENUMBRA_MM = {Radiation.PHOTON: 9.0, Radiation.PROTON: 5.0, Radiation.CARBON: 3.0}
 """Distance in mm outside the target over which the dose falls by a factor of e."""
 
@@ -45,6 +53,7 @@ class Course:
         rano: response at ``RESPONSE_DAY``: PD, SD or PR.
         methylated: whether the MGMT promoter is methylated.
         survival_days: days from the start of radiotherapy to death.
+        pseudoprogression: whether a passing reaction to the dose looks like growth.
     """
 
     densities: dict[int, tuple[Volume, Volume]]
@@ -54,6 +63,7 @@ class Course:
     rano: str
     methylated: bool
     survival_days: int
+    pseudoprogression: bool = False
 
 
 def visible(live: Volume, dead: Volume, world: World) -> Volume:
@@ -314,8 +324,38 @@ def follow(
     return densities
 
 
+def reaction(
+    densities: dict[int, tuple[Volume, Volume]], dose: Volume, peak: float
+) -> dict[int, tuple[Volume, Volume]]:
+    """Add a passing reaction to the dose, which enhances around the tumour and then recedes.
+
+    It is strongest on day 75, within 90 % of the highest dose, and over by day 150.
+
+    Args:
+        densities: live and dead cells (x, y, z) by day.
+        dose: dose (x, y, z).
+        peak: density of the reaction at its strongest beside the tumour, 0 to 1.
+
+    Returns:
+        Densities in which the reaction counts as dead cells, as both enhance.
+    """
+    first = min(densities)
+    near = np.exp(-distance_transform_edt(sum(densities[first]) < 0.3) * SPACING / _REACTION_MM)
+    inside = near * (dose >= 0.9 * dose.max())
+    changed = {}
+    for day, (live, dead) in densities.items():
+        strength = peak * float(np.interp(day, _REACTION_DAYS, (0.0, 1.0, 0.0)))
+        added = np.clip(strength * inside, 0, np.clip(1 - live - dead, 0, 1))
+        changed[day] = (live, np.asarray(dead + added, np.float32))
+    return changed
+
+
 def simulate_course(
-    head: Head, imaging_days: tuple[int, ...], seed: int, world: World = WORLDS["a"]
+    head: Head,
+    imaging_days: tuple[int, ...],
+    seed: int,
+    world: World = WORLDS["a"],
+    reacts: bool = False,
 ) -> Course:
     """Grow, treat and follow one tumour; equal arguments give equal courses.
 
@@ -324,6 +364,7 @@ def simulate_course(
         imaging_days: days of imaging, counted from the start of radiotherapy.
         seed: seed of the patient.
         world: simulated world.
+        reacts: whether some patients have pseudoprogression, with ``PSEUDOPROGRESSION``.
 
     Returns:
         True course of the patient.
@@ -336,11 +377,20 @@ def simulate_course(
     first = min(imaging_days)
     dose = dose_map(disease.cells > world.thresholds[1], treatment, sharp=not world.null)
     densities = follow(disease, treatment, dose, (*imaging_days, RESPONSE_DAY), world)
+    apart = np.random.default_rng([seed, 1])  # the course itself stays the same
+    pseudo = reacts and bool(apart.random() < PSEUDOPROGRESSION[methylated] * _share(treatment))
+    if pseudo:
+        densities = reaction(densities, dose, float(apart.uniform(0.6, 0.9)))
     volumes = {k: enhancing_ml(*v, world) for k, v in densities.items()}
     ratio = volumes[RESPONSE_DAY] / max(volumes[first], 1e-6)
     rano = "PD" if ratio >= PROGRESSION else "PR" if ratio <= PARTIAL_RESPONSE else "SD"
     death = _death_day(disease, densities, world, rng)
-    return Course(densities, dose, treatment, volumes, rano, methylated, death)
+    return Course(densities, dose, treatment, volumes, rano, methylated, death, pseudo)
+
+
+def _share(treatment: Treatment) -> float:
+    """Return how much more or less likely a reaction is than after 60 Gy."""
+    return sum(weighted_dose(phase) for phase in treatment.phases) / 60.0
 
 
 def _death_day(

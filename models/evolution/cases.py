@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import DoseMap, Sequence
-from flame.core.treatment import Treatment, courses
+from flame.core.treatment import Treatment, courses, end_day
 from flame.models.clinical.radiobiology import physical_dose, weighted_dose
-from flame.models.evolution.counterfactual import last_day
 from flame.models.evolution.model import EvolutionCase
 
 SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
@@ -56,7 +55,7 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
     baseline, tumour = before[-1]
     first, *again = courses(patient.treatment)
     until = again[0].phases[0].start_day if again else math.inf
-    end = last_day(first)  # a dose of a later day is that of a re-irradiation
+    end = end_day(first)  # a dose of a later day is that of a re-irradiation
     planned = next((t for t in (baseline, *patient.timepoints) if t.dose and t.day <= end), None)
     if planned is None or planned.dose is None:
         raise BadInput(f"{name} has no dose; add the RT Dose of the plan to the DICOM folder")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from flame.core.treatment import Phase, Radiation, Treatment, courses, fraction_days
+from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.clinical.radiobiology import weighted_dose
 from flame.models.evolution.model import EvolutionCase
 
@@ -36,23 +36,6 @@ def main_radiation(treatment: Treatment) -> Radiation:
     """
     ions = [p.radiation for p in treatment.phases if p.radiation is not Radiation.PHOTON]
     return ions[-1] if ions else Radiation.PHOTON
-
-
-def last_day(treatment: Treatment | None) -> int:
-    """Find the day of the last fraction of the first course.
-
-    Args:
-        treatment: radiotherapy of the patient; None: 30 fractions, five a week.
-
-    Returns:
-        Day from the start of radiotherapy.
-
-    Example:
-        >>> last_day(None)
-        39
-    """
-    phases = courses(treatment or COURSES[Radiation.PHOTON])[0].phases
-    return max(day for phase in phases for day in fraction_days(phase))
 
 
 def under(case: EvolutionCase, radiation: Radiation) -> EvolutionCase:

@@ -50,6 +50,11 @@ class ResponseModelConfig(Section):
     """Day up to which the model may look: with images, days after the last fraction; with a table,
     days from the start of follow-up. Patients with the outcome before it are left out. Without it,
     the model looks at what was known before radiotherapy."""
+    window_days: Annotated[float, Gt(0)] = 84.0
+    """Task progression-type: days after the last fraction within which the first increase counts.
+    """
+    criteria: str = "rano-2.0-volume"
+    """Task progression-type: criteria of the increase and of its confirmation, see flame assess."""
     treatment: bool = False
     """Whether the course of radiotherapy is an input."""
     filters: Annotated[int, Ge(4), MultipleOf(4)] = 8

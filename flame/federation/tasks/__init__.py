@@ -4,6 +4,7 @@ from flame.federation.tasks import (  # noqa: F401  (they register themselves)
     evolution,
     logistic,
     network,
+    progression_type,
     response,
     segmentation,
     statistics,

@@ -76,10 +76,11 @@ def feature_view(config: TrainConfig) -> View | None:
     if not families:
         return landmark_view(config, images)
     view = measured(families)
-    return landmark_view(config, lambda p: (images or _without_images)(view(p)))
+    return landmark_view(config, lambda p: (images or without_images)(view(p)))
 
 
-def _without_images(patient: Patient) -> Patient:
+def without_images(patient: Patient) -> Patient:
+    """Return a patient without imaging days, of whom features have been measured."""
     return replace(patient, timepoints=())
 
 

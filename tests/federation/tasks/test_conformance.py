@@ -78,10 +78,10 @@ Made = tuple[TrainConfig, Task, dict[str, Any]]
 @pytest.fixture(params=[*TASKS, "logistic"])
 def made(request: pytest.FixtureRequest, toy: TrainConfig) -> Made:
     """A small configuration, its task, and the patients of centres a and b."""
-    if request.param in ("response", "logistic", "survival", "statistics"):
+    if request.param in ("response", "logistic", "survival", "statistics", "progression-type"):
         config = replace(toy, training=replace(toy.training, rounds=2))
         kind = "logistic" if request.param == "logistic" else "network"
-        task = request.param if request.param in ("survival", "statistics") else "response"
+        task = "response" if request.param == "logistic" else request.param
         privacy = PrivacyConfig(least_count=1)
         config = replace(config, task=task, model=replace(toy.model, kind=kind), privacy=privacy)
         task = open_task(config)

@@ -11,7 +11,7 @@ import pytest
 from flame.core.cohort import Timepoint
 from flame.core.errors import BadInput, StageFailed
 from flame.core.imaging import LabelMap, Scan, Sequence
-from flame.preprocessing.cohort.lesions import lesions
+from flame.models.clinical.lesions import lesions
 from flame.preprocessing.stages.atlas_registration import atlas_registration, overlap, template
 from flame.preprocessing.stages.coregistration import coregistration
 from flame.preprocessing.stages.interpolation import resample_labels

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from flame.core.imaging import LabelMap
-from flame.preprocessing.cohort.lesions import diameters, lesions, near
+from flame.models.clinical.lesions import diameters, lesions, near
 
 GRID = np.diag([1.0, 1, 2, 1])
 
