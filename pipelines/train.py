@@ -148,6 +148,11 @@ def resolve(config: TrainConfig) -> TrainConfig:
 
 def with_features(config: TrainConfig) -> TrainConfig:
     """Return the config with all features listed by name."""
-    model = replace(config.model, clinical=expanded(config.model.clinical))
-    baselines = {name: expanded(features) for name, features in config.baselines.items()}
+    columns = config.data.declared
+
+    def all_of(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(feature for name in expanded(names) for feature in columns.features(name))
+
+    model = replace(config.model, clinical=all_of(config.model.clinical))
+    baselines = {name: all_of(features) for name, features in config.baselines.items()}
     return replace(config, model=model, baselines=baselines)

@@ -8,6 +8,7 @@ from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.federation.sections import DataConfig
 from flame.federation.tasks.cohorts import prepared
+from flame.io.columns import read_local
 from flame.io.tables import read_table, read_table_cohort
 
 
@@ -42,14 +43,18 @@ def _table(model: Model, path: Path, with_outcome: bool) -> list[Cohort]:
     data = config.data
     names = data.survival if with_outcome else ()
     features = [f for f in config.columns() if f in {*config.model.clinical, *data.include}]
-    table = read_table(path, [data.id_column, *features, *names])
+    columns = read_local(path.parent, data.declared)
+    own = [columns.written(feature) for feature in features]
+    table = read_table(path, [data.id_column, *own, *names])
     known = data.centre_column in table
     centres = sorted(table[data.centre_column].dropna().unique()) if known else [path.stem]
     column = data.centre_column if known else ""
     survival = dict(zip(("survival_days", "died"), names, strict=False))
     ids = data.id_column
     return [
-        read_table_cohort(path, centre, column, ids, features, survival, data.simulated)
+        read_table_cohort(
+            path, centre, column, ids, features, survival, data.simulated, "", columns
+        )
         for centre in centres
     ]
 

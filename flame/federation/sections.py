@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Len, Lt
 
 from flame.core.config import Rule, Section
+from flame.io.columns import Columns
 
 Positive = Annotated[float, Gt(0)]
 Count = Annotated[int, Ge(1)]
@@ -40,9 +41,23 @@ class DataConfig(Section):
     """Values for missing clinical features, by name."""
     include: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Lowest and highest value of columns; patients outside, or without a value, are left out."""
+    units: dict[str, str] = field(default_factory=dict)
+    """Unit of columns, which a hospital's ``columns.toml`` must not contradict."""
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Lowest and highest possible value of columns; a site with another value refuses."""
+    categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Categories of columns: two become 0 and 1 in this order, more become a feature each but the
+    first. A value that is none of them, nor explained by ``columns.toml``, is refused."""
+    unknown_status: Literal["died", "censored", "left out"] = "died"
+    """What a known survival time without a status counts as."""
     visits: str = ""
     """Table of values by day, beside ``table`` or in the folder of each centre: the id column,
     ``day``, and further columns, which become the features ``visit.NAME``."""
+
+    @property
+    def declared(self) -> Columns:
+        """The columns as the run declares them."""
+        return Columns(self.units, self.ranges, self.categories)
 
     def rules(self) -> Iterator[Rule]:
         """Yield the rules: one source, and the keys that each source allows."""
@@ -55,6 +70,14 @@ class DataConfig(Section):
         yield (
             not (self.bids and self.survival),
             "data.survival is for tables: with data.bids, survival is read from participants.tsv",
+        )
+        yield (
+            all(len(set(c)) == len(c) > 1 for c in self.categories.values()),
+            "data.categories: list two or more different categories for each column",
+        )
+        yield (
+            all(low < high for low, high in self.ranges.values()),
+            "data.ranges: give the lowest value first, then the highest",
         )
         yield (
             all(low <= high for low, high in self.include.values()),

@@ -10,7 +10,7 @@ from datetime import date
 from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -43,6 +43,16 @@ _EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
 """Cells that count as missing."""
 _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 """Numbers of the words in a column named sex or gender, in lower case."""
+
+
+class Reader(Protocol):
+    """Reads features that a hospital may write in its own way, see ``flame.io.columns``."""
+
+    def written(self, feature: str) -> str:
+        """Return the column of the table that a feature comes from."""
+
+    def value(self, row: Mapping[Any, Any], feature: str, where: str) -> float:
+        """Return a feature of a row; NaN where missing."""
 
 
 def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
@@ -352,6 +362,7 @@ def read_table_cohort(
     survival: dict[str, str],
     simulated: bool,
     person_column: str = "",
+    columns: "Reader | None" = None,
 ) -> Cohort:
     """Read the patients of one centre from a table with one row per patient.
 
@@ -367,6 +378,7 @@ def read_table_cohort(
         simulated: whether the patients are simulated.
         person_column: column with the id of the person if a person has several rows; else empty.
             A row without a person counts as a person of its own.
+        columns: reads a feature from a row; None: the column of its name as a number.
 
     Returns:
         Cohort without images; its manifest holds the hash of the table.
@@ -375,10 +387,11 @@ def read_table_cohort(
         BadInput: a column is missing, a centre or id is empty, the centre has no rows, an id occurs
             twice, or a cell is not valid.
     """
+    own = [columns.written(f) if columns else f for f in features]
     person_columns = [person_column] if person_column else []
     centre_columns = [centre_column] if centre_column else []
     table = read_table(
-        path, [*centre_columns, id_column, *features, *survival.values(), *person_columns]
+        path, [*centre_columns, id_column, *own, *survival.values(), *person_columns]
     )
     for column in (*centre_columns, id_column):
         empty = table.index[table[column].isna()]
@@ -405,7 +418,10 @@ def read_table_cohort(
     patients = []
     for (index, row), person in zip(rows.iterrows(), persons, strict=True):
         where = line_of(path, index)
-        clinical = {f: number(row[f], where, f) for f in features}
+        if columns:
+            clinical = {f: columns.value(row.to_dict(), f, where) for f in features}
+        else:
+            clinical = {f: number(row[f], where, f) for f in features}
         cells = row.to_dict() | {name: row[column] for name, column in survival.items()}
         patients.append(
             Patient(

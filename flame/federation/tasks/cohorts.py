@@ -9,9 +9,10 @@ import numpy as np
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
-from flame.federation.tasks.landmark import included, labelled, with_visits
+from flame.federation.tasks.landmark import included, labelled, with_status, with_visits
 from flame.federation.tasks.registry import open_task
 from flame.io.bids import PREDICTED
+from flame.io.columns import Columns, read_local
 from flame.io.tables import read_table_cohort
 
 
@@ -46,6 +47,7 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
             survival,
             data.simulated,
             data.person_column,
+            read_local(Path(data.table).parent, data.declared),
         )
     manifest = {
         name: digest
@@ -98,6 +100,7 @@ def prepared(cohort: Cohort, config: TrainConfig, folder: Path) -> Cohort:
 
     Example:
         >>> from flame.core.cohort import Outcome, Patient
+        >>> from flame.federation.sections import DataConfig
         >>> from flame.models.response.inputs import ResponseModelConfig
         >>> nan = float("nan")
         >>> patient = Patient("p1", clinical={"kps": nan}, outcome=Outcome(None, 400.0, True))
@@ -109,7 +112,8 @@ def prepared(cohort: Cohort, config: TrainConfig, folder: Path) -> Cohort:
         >>> ready.clinical["kps"], ready.outcome.response
         (80.0, True)
     """
-    cohort = with_visits(cohort, config, folder)
+    cohort = with_visits(with_status(cohort, config.data.unknown_status), config, folder)
+    check_ranges(cohort, config.data.declared)
     cohort = included(labelled(cohort, config.data.horizon_days), config)
     if not cohort.patients:
         reasons = "; ".join(f"{n} {rule}" for rule, n in cohort.excluded.items())
@@ -119,6 +123,22 @@ def prepared(cohort: Cohort, config: TrainConfig, folder: Path) -> Cohort:
         replace(patient, clinical=_imputed(patient.clinical, impute)) for patient in cohort.patients
     )
     return replace(cohort, patients=patients)
+
+
+def check_ranges(cohort: Cohort, columns: Columns) -> None:
+    """Check the clinical values of a cohort against the declared ranges.
+
+    Args:
+        cohort: the cohort as read.
+        columns: declared columns.
+
+    Raises:
+        BadInput: a value is out of range; the message names the column and the centre, no patient.
+    """
+    for name in columns.ranges:
+        for patient in cohort.patients:
+            value = patient.clinical.get(name, float("nan"))
+            columns.check_range(name, value, f"centre {cohort.centre}")
 
 
 def _imputed(clinical: Mapping[str, float], values: Mapping[str, float]) -> dict[str, float]:

@@ -119,6 +119,30 @@ def included(cohort: Cohort, config: TrainConfig) -> Cohort:
     return replace(cohort, patients=tuple(patients), excluded={**cohort.excluded, **kept})
 
 
+def with_status(cohort: Cohort, unknown: str) -> Cohort:
+    """Decide on patients whose survival time is known and whose status is not.
+
+    Args:
+        cohort: the cohort.
+        unknown: died (they stay as they are, and count as dead), censored, or left out.
+
+    Returns:
+        The cohort; those left out have no known survival.
+    """
+    if unknown == "died":
+        return cohort
+
+    def decided(patient: Patient) -> Patient:
+        known = patient.outcome
+        if known.survival_days is None or known.died is not None:
+            return patient
+        if unknown == "censored":
+            return replace(patient, outcome=replace(known, died=False))
+        return replace(patient, outcome=replace(known, survival_days=None))
+
+    return replace(cohort, patients=tuple(map(decided, cohort.patients)))
+
+
 def labelled(cohort: Cohort, horizon_days: float | None) -> Cohort:
     """Label who lived beyond a horizon, from the start of follow-up.
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort, Patient, View
 from flame.core.config import Rule
@@ -16,6 +17,10 @@ TELLING_VALUES = 4
 """Number of different values from which on two equal rows are unlikely to be a coincidence."""
 OUTLIER_RANGES = 1000.0
 """Outlier threshold, in interquartile ranges from the median."""
+UNLIKE_SD = 3.0
+"""Distance between medians of centres, in standard deviations, that another unit would explain."""
+FEW_VALUES = 6
+"""Most different values of a column whose values are codes."""
 _OUTCOME_COLUMNS = {"survival_days", "died", "response"}
 
 
@@ -106,16 +111,16 @@ def unknown_status(cohorts: list[Cohort]) -> list[str]:
 
 
 def tabular_warnings(patients: list[Inputs], names: tuple[str, ...]) -> list[str]:
-    """Warn of duplicate rows, see ``twins``, and of implausible values, see ``outliers``.
+    """Warn of duplicate rows, implausible values, and columns that centres code apart.
 
     Args:
         patients: the patients of each centre.
         names: names of the columns of ``clinical``.
 
     Returns:
-        The warnings of both checks.
+        The warnings of ``twins``, ``outliers`` and ``coded_apart``.
     """
-    return [*twins(patients), *outliers(patients, names)]
+    return [*twins(patients), *outliers(patients, names), *coded_apart(patients, names)]
 
 
 def twins(inputs: list[Inputs]) -> list[str]:
@@ -184,3 +189,47 @@ def outliers(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
                     "empty if the value is a code for a missing value"
                 )
     return warnings
+
+
+def coded_apart(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
+    """Warn of columns that centres seem to code differently, or to measure in other units.
+
+    A centre with few different values is unlike the others if it lacks one of theirs and has one
+    that they lack, as 1 and 2 where others have 0 and 1. With many values it is unlike them if its
+    median is more than ``UNLIKE_SD`` standard deviations from theirs, by the quartiles.
+
+    Args:
+        inputs: the patients of each centre.
+        names: names of the columns of ``clinical``.
+
+    Returns:
+        A warning for each centre and column.
+
+    Example:
+        >>> empty = np.zeros((4, 0), np.float32)
+        >>> def centre(name, sex):
+        ...     ones = np.ones(4)
+        ...     column = np.array(sex, float)[:, None]
+        ...     return Inputs(name, tuple("abcd"), empty, column, empty, ones, ones, ones)
+        >>> len(coded_apart([centre("A", [0, 1, 0, 1]), centre("B", [1, 2, 1, 2])], ("sex",)))
+        2
+    """
+    warnings = []
+    for column, name in enumerate(names):
+        by_centre = [c.clinical[np.isfinite(c.clinical[:, column]), column] for c in inputs]
+        for place, values in enumerate(by_centre):
+            others = np.concatenate([v for n, v in enumerate(by_centre) if n != place] or [[]])
+            if len(values) and len(others) and _is_unlike(values, others):
+                warnings.append(
+                    f"centre {inputs[place].centre}: '{name}' is unlike that of the other centres: "
+                    "check its codes and unit, and declare them in data.categories or data.units"
+                )
+    return warnings
+
+
+def _is_unlike(values: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
+    own, theirs = set(values), set(others)
+    if max(len(own), len(theirs)) <= FEW_VALUES:
+        return bool(own - theirs and theirs - own)
+    low, middle, high = np.quantile(others, [0.25, 0.5, 0.75])
+    return bool(abs(np.median(values) - middle) > UNLIKE_SD * max(high - low, 1e-12) / 1.349)
