@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         simulate,
         strategy,
         train,
+        validate,
     )
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "simulate",
     "strategy",
     "train",
+    "validate",
 ]
 
 

@@ -35,6 +35,7 @@ from flame.pipelines.preprocess import PreprocessConfig, PreprocessResult
 from flame.pipelines.simulate import SimulateConfig
 from flame.pipelines.stream import StreamResult
 from flame.pipelines.train import TrainResult
+from flame.pipelines.validate import ValidateResult
 from flame.preprocessing.config import StageConfig
 from flame.streams.config import StreamConfig
 
@@ -229,6 +230,33 @@ def export(run: FilePath, out: FilePath, **about: str) -> list[Path]:
     from flame.pipelines import export as pipeline
 
     return pipeline.run(Path(run), Path(out), About(**about))
+
+
+def validate(
+    model: FilePath,
+    cohort: FilePath,
+    out: FilePath,
+    compare: Iterable[FilePath] = (),
+    overrides: Iterable[str] = (),
+    progress: Progress = silent,
+) -> ValidateResult:
+    """Validate a model on new patients with known outcomes; nothing is trained.
+
+    Args:
+        model: a bundle of ``flame export``, or a run folder.
+        cohort: a table with outcomes, or a preprocessed centre.
+        out: the folder to write to.
+        compare: further models on the same outcome.
+        overrides: ``data.key=value``, such as ``data.id_column=subject``.
+        progress: called with steps done and the total.
+
+    Returns:
+        The figures, the verdict in words, warnings, and the path of the page.
+    """
+    from flame.pipelines import validate as pipeline
+
+    others = [Path(path) for path in compare]
+    return pipeline.run(Path(model), Path(cohort), Path(out), others, list(overrides), progress)
 
 
 def run_stream(

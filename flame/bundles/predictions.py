@@ -80,6 +80,9 @@ def _readable(model: Model, cohort: Cohort) -> tuple[Inputs, dict[str, str]]:
     found = []
     reasons = {}
     for patient in cohort.patients:
+        if patient.left_out:
+            reasons[patient.pseudonym] = patient.left_out
+            continue
         try:
             found.append(inputs_of(replace(cohort, patients=(patient,)), model.config.model))
         except BadInput as error:

@@ -118,3 +118,12 @@ def test_the_page_and_the_card_say_what_the_model_is(cox: Path, folder: Path) ->
     assert "simulated patients of 3 hospitals" in text
     assert metadata(model, "", "", "", "1")["flame"]["simulated_patients"] is True
     assert "run" in inference()
+
+
+def test_a_patient_with_nothing_to_predict_has_the_reason(logistic: Path) -> None:
+    people = cohort({"age": 60.0, "mgmt": 1.0}, {"age": 61.0, "mgmt": 0.0})
+    first, second = people.patients
+    left_out = replace(second, left_out="no increase")
+    found = predict(open_model(logistic), replace(people, patients=(first, left_out)))
+    assert len(found.inputs.pseudonyms) == 1
+    assert found.table.set_index("patient").loc["p1", "note"] == "no increase"

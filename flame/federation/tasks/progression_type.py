@@ -20,6 +20,8 @@ from flame.preprocessing.cohort.course import before_landmark
 
 LABEL = "pseudoprogression"
 """Column of participants.tsv with the label, 1 or 0, which goes before that of later imaging."""
+NO_INCREASE = "no increase within the window after radiotherapy"
+"""Why there is nothing to predict for a patient."""
 _INCREASES = (Rating.PD, Rating.UNCONFIRMED, Rating.NOT_PD)
 
 
@@ -148,7 +150,8 @@ def at_first_increase(patient: Patient, rules: Criteria) -> Patient:
     found = [a for a in rated if a.rating in _INCREASES and a.burden.day <= window]
     if not found:
         known = before_landmark(patient, window)
-        return replace(known, outcome=replace(patient.outcome, response=None))
+        unlabelled = replace(patient.outcome, response=None)
+        return replace(known, outcome=unlabelled, left_out=NO_INCREASE)
     increase = found[0]
     told = patient.clinical.get(LABEL, np.nan)
     later = [a.burden for a in rated if a.burden.day >= increase.burden.day + rules.look_days]

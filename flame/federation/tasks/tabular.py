@@ -192,7 +192,7 @@ def outliers(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
 
 
 def coded_apart(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
-    """Warn of columns that centres seem to code differently, or to measure in other units.
+    """Warn of columns of tables that centres seem to code differently, or to have in other units.
 
     A centre with few different values is unlike the others if it lacks one of theirs and has one
     that they lack, as 1 and 2 where others have 0 and 1. With many values it is unlike them if its
@@ -214,8 +214,12 @@ def coded_apart(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
         >>> len(coded_apart([centre("A", [0, 1, 0, 1]), centre("B", [1, 2, 1, 2])], ("sex",)))
         2
     """
+    from flame.preprocessing.cohort.radiomics import FAMILY_OF
+
     warnings = []
     for column, name in enumerate(names):
+        if name in FAMILY_OF or name.startswith("visit."):
+            continue  # measured by FLAME in one way everywhere, or at other days
         by_centre = [c.clinical[np.isfinite(c.clinical[:, column]), column] for c in inputs]
         for place, values in enumerate(by_centre):
             others = np.concatenate([v for n, v in enumerate(by_centre) if n != place] or [[]])

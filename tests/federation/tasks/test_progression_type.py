@@ -61,6 +61,7 @@ def test_labels_by_hand(
     seen = at_first_increase(patient(*days), RULES)
     assert seen.landmark == landmark
     assert seen.outcome.response is response
+    assert bool(seen.left_out) == (landmark == 123)
     assert all(t.day <= landmark for t in seen.timepoints)
 
 
