@@ -85,7 +85,9 @@ def _centres(config: TrainConfig, shared: Shared) -> pd.DataFrame:
             "centre": sorted(config.data.centres),
             "survival known": shared["patients"].astype(int),
             "deaths": shared["deaths"].astype(int),
-            "median survival": shared["medians"],
+            "median survival": shared["medians"][:, 0],
+            "low": shared["medians"][:, 1],
+            "high": shared["medians"][:, 2],
         }
     )
 

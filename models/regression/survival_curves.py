@@ -197,7 +197,19 @@ class Curve:
     @property
     def median(self) -> float:
         """First time at which survival is at most one half; infinite if it stays above."""
-        below = np.flatnonzero(self.alive <= 0.5 + _ROUNDING)
+        return self._falls_to_half(self.alive)
+
+    @property
+    def median_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the median, where the limits of the curve fall to one half.
+
+        Reference:
+            Brookmeyer and Crowley 1982, doi:10.2307/2530286.
+        """
+        return self._falls_to_half(self.low), self._falls_to_half(self.high)
+
+    def _falls_to_half(self, curve: Array) -> float:
+        below = np.flatnonzero(curve <= 0.5 + _ROUNDING)
         return float(self.times[below[0]]) if len(below) else float("inf")
 
 

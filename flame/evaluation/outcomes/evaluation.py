@@ -14,6 +14,7 @@ from flame.evaluation.outcomes.baselines import baseline_predictions
 from flame.evaluation.outcomes.case import case_section
 from flame.evaluation.outcomes.effects import feature_effects
 from flame.evaluation.outcomes.flow import flow_section
+from flame.evaluation.outcomes.hazards import hazard_section
 from flame.evaluation.outcomes.membership import membership
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.evaluation.outcomes.outcome import OUTCOMES
@@ -72,6 +73,8 @@ def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
         adapted,
     )
     sections = [flow_section(run.cohorts, inputs), *sections]
+    if not outcome.is_probability:
+        sections.append(hazard_section(predictions, inputs))
     sections += case_section(run, predictor.task)
     rows = cohort_rows(counts, run.cohorts)
     tables = {"subgroups": groups} | ({} if adapted.empty else {"adaptation": adapted})

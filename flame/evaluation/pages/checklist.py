@@ -9,8 +9,11 @@ from typing import Any
 from flame.core.scores import GeneralisationReport
 from flame.core.version import __version__
 from flame.evaluation.metrics.metric import METRICS
+from flame.evaluation.pages.sample_size import sample_size_text
 from flame.evaluation.pages.sections import Section
+from flame.federation.config import TrainConfig
 from flame.federation.task import Row, Task
+from flame.models.response.inputs import TREATMENT_FEATURES
 
 _AUTHORS = "to be completed by the authors"
 
@@ -37,6 +40,15 @@ def checklist(task: Task[Any], report: GeneralisationReport, counts: list[Row]) 
     )
 
 
+def _sample_size(config: TrainConfig, counts: list[Row], patients: int) -> str:
+    """Compare the patients of a model of response with what Riley's criteria ask for."""
+    if not all("responders" in row for row in counts):
+        return f"{patients} patients; no sample size calculation"
+    model = config.model
+    parameters = len(model.clinical_columns) + len(TREATMENT_FEATURES) * model.treatment
+    return sample_size_text(parameters, patients, sum(int(row["responders"]) for row in counts))
+
+
 def _items(
     task: Task[Any], report: GeneralisationReport, counts: list[Row]
 ) -> list[tuple[tuple[str, str, str], str]]:
@@ -61,7 +73,7 @@ def _items(
         ),
         (("8", "11, 14-18", "Outcome and reference standard"), texts.outcome),
         (("9", "11", "Predictors"), texts.predictors),
-        (("10", "19", "Sample size"), f"{patients} patients; no sample size calculation"),
+        (("10", "19", "Sample size"), _sample_size(config, counts, patients)),
         (("11", "13", "Missing data"), texts.missing),
         (
             ("12a, 16", "20, 21, 32", "Partitions"),

@@ -46,7 +46,7 @@ class StatisticsTask(Task[Inputs]):
     - ``count``, ``mean`` and ``sum_sq_dev`` (p,), the moments of the features;
     - ``times``, ``alive``, ``low`` and ``high`` (t,), the Kaplan-Meier curve of all patients with
       its 95 % interval, times in days;
-    - ``medians`` (c,), the median survival in days;
+    - ``medians`` (c, 3), the median survival in days with its 95 % interval;
     - ``log_rank`` (3,), the chi-squared, degrees of freedom and p of the log-rank test over
       centres;
     - ``auc`` (p, 3), ``c_index`` (p, 3) over pairs of patients within a centre, and
@@ -156,7 +156,7 @@ class StatisticsTask(Task[Inputs]):
             "alive": curve.alive,
             "low": curve.low,
             "high": curve.high,
-            "medians": np.array([kaplan_meier(e).median for e in exits_by_centre]),
+            "medians": np.array([_median(e) for e in exits_by_centre]).reshape(-1, 3),
             "log_rank": np.array([test.chi2, test.freedom, test.p]),
             "auc": np.array(aucs).reshape(-1, 3),
             "c_index": np.array(c_indices).reshape(-1, 3),
@@ -170,6 +170,11 @@ class StatisticsTask(Task[Inputs]):
     def texts(self) -> TaskTexts:
         """Return how a report words this task, which predicts nothing."""
         return TaskTexts("none", "none", "left out of each feature's figures", "none", "counts")
+
+
+def _median(group: Exits) -> tuple[float, float, float]:
+    curve = kaplan_meier(group)
+    return curve.median, *curve.median_interval
 
 
 def _by_centre(replies: list[Message]) -> dict[str, Message]:

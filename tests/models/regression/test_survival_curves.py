@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifelines import KaplanMeierFitter
 from lifelines.statistics import multivariate_logrank_test
+from lifelines.utils import median_survival_times
 
 from flame.models.regression.survival_curves import exits, kaplan_meier, log_rank, together
 
@@ -85,3 +86,12 @@ def test_the_median_is_exact_however_the_product_rounds(n: int) -> None:
     """All die, one a day: half are dead on day ceil(n / 2). In floats 1 - 1/24 - ... is not 1/2."""
     days = np.arange(1.0, n + 1)
     assert kaplan_meier(exits(days, np.ones(n))).median == np.ceil(n / 2)
+
+
+def test_the_interval_of_the_median_is_that_of_lifelines() -> None:
+    rng = np.random.default_rng(4)
+    days, leaves = rng.exponential(300, 80).round() + 1, rng.uniform(50, 900, 80).round() + 1
+    seen, died = np.minimum(days, leaves), (days <= leaves).astype(float)
+    fitted = KaplanMeierFitter().fit(seen, died)
+    low, high = median_survival_times(fitted.confidence_interval_).to_numpy()[0]
+    assert kaplan_meier(exits(seen, died)).median_interval == (low, high)
