@@ -72,7 +72,9 @@ def simulate(
 
 @app.command()
 def inspect(
-    dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
+    dicom: Annotated[
+        Path, typer.Argument(metavar="DICOM", exists=True, help="Folder of DICOM files.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
     sequences: Sequences = None,
     dates: Dates = None,
@@ -125,7 +127,9 @@ def _why(row: "InspectRow", dicom: Path) -> str:
 
 @app.command()
 def preprocess(
-    dicom: Annotated[Path, typer.Argument(metavar="DICOM", help="Folder of DICOM files.")],
+    dicom: Annotated[
+        Path, typer.Argument(metavar="DICOM", exists=True, help="Folder of DICOM files.")
+    ],
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of BIDS derivatives.")],
     spacing: Annotated[
         float | None, typer.Option(help="Voxel size of the output in mm (1).")
@@ -221,7 +225,10 @@ def import_(
         ),
     ],
     download: Annotated[
-        Path, typer.Argument(metavar="DOWNLOAD", help="Folder of the download; for nifti, a table.")
+        Path,
+        typer.Argument(
+            metavar="DOWNLOAD", exists=True, help="Folder of the download; for nifti, a table."
+        ),
     ],
     folder: Annotated[
         Path, typer.Argument(metavar="OUT", help="Output folder; each centre gets a subfolder.")
@@ -269,7 +276,10 @@ def import_(
 @app.command()
 def harmonise(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="Folder of preprocessed centres, or a table.")
+        Path,
+        typer.Argument(
+            metavar="SOURCE", exists=True, help="Folder of preprocessed centres, or a table."
+        ),
     ],
     target: Annotated[Path, typer.Option("--out", help="Landmarks (JSON), or the new table.")],
     features: Annotated[
@@ -296,7 +306,9 @@ def harmonise(
 
 @app.command()
 def assess(
-    centre: Annotated[Path, typer.Argument(metavar="CENTRE", help="A preprocessed centre.")],
+    centre: Annotated[
+        Path, typer.Argument(metavar="CENTRE", exists=True, help="A preprocessed centre.")
+    ],
     criteria: Annotated[
         str, typer.Option(help="rano-2.0-volume, rano-2.0 or rano-2010.")
     ] = "rano-2.0-volume",

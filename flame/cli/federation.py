@@ -9,7 +9,9 @@ from rich.markup import escape
 from flame.cli.console import Overrides, app, bars, err, out, table
 from flame.core.shown import shown_lines
 
-Kit = Annotated[Path, typer.Argument(metavar="KIT", help="Start-up kit from flame provision.")]
+Kit = Annotated[
+    Path, typer.Argument(metavar="KIT", exists=True, help="Start-up kit from flame provision.")
+]
 
 
 def _print_line(text: str) -> None:
@@ -18,7 +20,12 @@ def _print_line(text: str) -> None:
 
 @app.command()
 def provision(
-    project: Annotated[Path, typer.Argument(metavar="PROJECT", help="TOML: name, host, sites.")],
+    project: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PROJECT", exists=True, dir_okay=False, help="TOML: name, host, sites."
+        ),
+    ],
     folder: Annotated[
         Path, typer.Option("--out", help="Folder of kits; a later run can add more.")
     ],
@@ -61,7 +68,13 @@ def join(
 @app.command()
 def submit(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="TOML configuration, as for flame train.")
+        Path,
+        typer.Argument(
+            metavar="CONFIG",
+            exists=True,
+            dir_okay=False,
+            help="TOML configuration, as for flame train.",
+        ),
     ],
     kit: Annotated[Path, typer.Option(help="Kit of the admin.")],
     folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML configuration.")],
+    config: Annotated[
+        Path,
+        typer.Argument(metavar="CONFIG", exists=True, dir_okay=False, help="TOML configuration."),
+    ],
     folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
     overrides: Overrides = None,
     plugin: Plugins = None,
@@ -48,7 +51,9 @@ def train(
 
 @app.command()
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of flame train.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", exists=True, help="Run folder of flame train.")
+    ],
     plugin: Plugins = None,
 ) -> None:
     """Evaluate every model at every centre; write scores.csv and report.html."""
@@ -91,7 +96,13 @@ def monitor(
 @app.command()
 def describe(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", help="TOML configuration, as for flame train.")
+        Path,
+        typer.Argument(
+            metavar="CONFIG",
+            exists=True,
+            dir_okay=False,
+            help="TOML configuration, as for flame train.",
+        ),
     ],
     folder: Annotated[Path, typer.Option("--out", help="New folder to write to.")],
     overrides: Overrides = None,
@@ -120,7 +131,8 @@ def describe(
 @app.command()
 def segment(
     folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Run folder of a run on segmentation.")
+        Path,
+        typer.Argument(metavar="RUN", exists=True, help="Run folder of a run on segmentation."),
     ],
     centre: Annotated[Path, typer.Argument(metavar="CENTRE", help="A preprocessed centre.")],
     plugin: Plugins = None,
@@ -140,7 +152,9 @@ def segment(
 
 @app.command()
 def export(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", exists=True, help="Folder of a finished run.")
+    ],
     target: Annotated[Path, typer.Option("--out", metavar="MODEL", help="Bundle to write.")],
     name: Annotated[str, typer.Option(help="Name of the model (default: that of the run).")] = "",
     version: Annotated[str, typer.Option(help="Version of the model.")] = "0.1.0",
@@ -163,7 +177,10 @@ def export(
 @app.command()
 def predict(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Bundle of flame export, or a run folder.")
+        Path,
+        typer.Argument(
+            metavar="MODEL", exists=True, help="Bundle of flame export, or a run folder."
+        ),
     ],
     patients: Annotated[
         Path,
@@ -259,7 +276,10 @@ def _band(low: float, high: float) -> str:
 @app.command()
 def validate(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Bundle of flame export, or a run folder.")
+        Path,
+        typer.Argument(
+            metavar="MODEL", exists=True, help="Bundle of flame export, or a run folder."
+        ),
     ],
     cohort: Annotated[
         Path | None,

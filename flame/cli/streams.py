@@ -11,7 +11,10 @@ from flame.core.plugins import load_plugins
 
 @app.command()
 def stream(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="TOML configuration.")],
+    config: Annotated[
+        Path,
+        typer.Argument(metavar="CONFIG", exists=True, dir_okay=False, help="TOML configuration."),
+    ],
     folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
     jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 1,
     overrides: Overrides = None,

@@ -100,6 +100,10 @@ def check_command(words: list[str]) -> None:
     """The command, its arguments and options exist, and keys that it sets are valid."""
     name, *rest = words
     assert name in COMMANDS
+    for parameter in COMMANDS[name].params:
+        info: Any = getattr(parameter, "type_descriptor", None)
+        if info and getattr(info.parameter_info, "exists", False):
+            info.parameter_info.exists = False  # paths of examples are those of readers
     given = COMMANDS[name].make_context(name, rest).params
     path = ROOT / str(given.get("config"))
     if name in CONFIGURED and path.exists() and not given.get("plugin"):
