@@ -7,6 +7,7 @@ import pandas as pd
 
 from flame.bundles.cohorts import read_cohorts
 from flame.bundles.model import Model
+from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.progress import Progress, silent
@@ -71,7 +72,24 @@ def predict_outcomes(
     for name, frame in tables.items():
         write_text(out / name, frame.to_csv(index=False, na_rep="nan"), private=True)
     write_text(out / PAGE, render(model, found, cohorts[0].simulated), private=True)
-    return OutcomePredictions(table, _warnings(model, table), out / PAGE)
+    warnings = (*left_out_by_rule(cohorts), *_warnings(model, table))
+    return OutcomePredictions(table, warnings, out / PAGE)
+
+
+def left_out_by_rule(cohorts: list[Cohort]) -> list[str]:
+    """Say how many patients the model's definition of its cohort leaves out.
+
+    Args:
+        cohorts: the cohorts as the model reads them.
+
+    Returns:
+        A sentence per centre and rule.
+    """
+    return [
+        f"centre {cohort.centre}: {count} patients left out: {rule}"
+        for cohort in cohorts
+        for rule, count in cohort.excluded.items()
+    ]
 
 
 def check_free(out: Path, mark: str) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from flame.bundles.cohorts import read_cohorts
-from flame.bundles.model import open_model
+from flame.bundles.model import Model, open_model
 from flame.core.errors import BadInput
-from flame.core.files import atomic_path, write_text
+from flame.core.files import atomic_path, content_hash, write_text
 from flame.core.progress import Progress, silent
 from flame.federation.run_folder import RunFolder
 from flame.federation.tasks.tabular import unknown_status
 from flame.federation.trainings import FEDERATED, Training
-from flame.pipelines.predict import check_free
+from flame.pipelines.predict import check_free, left_out_by_rule
 
 if TYPE_CHECKING:
     from flame.bundles.validation import Cohorts
@@ -75,13 +75,12 @@ def run(
     opened = open_model(model).configured(overrides)
     if not opened.task.outcome:
         raise BadInput(f"{model} predicts no outcome; give a model on response or survival")
-    if opened.sources:
-        _check_unseen(opened.sources, target)
+    _check_unseen(opened, model, target)
     others = [open_model(path).configured(overrides) for path in compare]
     read = [(m, read_cohorts(m, target, with_outcome=True)) for m in (opened, *others)]
     progress(1, 4)
     cohorts = validation.with_references(validation.gather(opened, read[0][1], read[1:]))
-    warnings = unknown_status(read[0][1])
+    warnings = [*unknown_status(read[0][1]), *left_out_by_rule(read[0][1])]
     assert cohorts.tables is not None
     left_out = int(cohorts.tables["note"].fillna("").str.len().gt(0).sum())
     if left_out:
@@ -173,15 +172,18 @@ _DATE = {"svg": "Date", "pdf": "CreationDate"}
 """Metadata that differ between equal figures."""
 
 
-def _check_unseen(sources: frozenset[str], target: Path) -> None:
+def _check_unseen(opened: Model, model: Path, target: Path) -> None:
     """Refuse a table or patients that the run was trained on.
 
     Raises:
         BadInput: the model would be tested on its own patients.
     """
-    own = target.name in sources or (
-        target.is_dir() and any(p.name in sources for p in target.glob("sub-*"))
-    )
+    if not opened.sources:
+        return
+    if target.is_dir():
+        own = any(path.name in opened.sources for path in target.glob("sub-*"))
+    else:
+        own = content_hash([target]) in RunFolder(model).hashes()
     if own:
         raise BadInput(
             f"{target} was in training: that is no external validation. flame evaluate shows how "

@@ -57,6 +57,8 @@ def write_bundle(model: Model, out: Path, about: About, card_of_run: str = "") -
     Raises:
         BadInput: ``out`` holds something else.
     """
+    if out.is_file():
+        raise BadInput(f"{out} is a file; give a folder to --out")
     if out.exists() and not (out / METADATA).exists() and any(out.iterdir()):
         raise BadInput(f"{out} is not empty and holds no bundle; give a new folder to --out")
     model = replace(model, name=about.name or model.name, config=portable(model.config))

@@ -71,6 +71,8 @@ def _at(days: Array, died: Array, alive: Array, day: float, when: str) -> list[R
         return censored.brier(days[r], died[r], alive[r], day)
 
     def ratio(r: NDArray[np.intp]) -> float:
+        if not censored.is_followed(days[r], died[r], day):
+            return float("nan")
         curve = kaplan_meier(exits(days[r], died[r]))
         place = int(np.searchsorted(curve.times, day, side="right"))
         observed = curve.alive[place - 1] if place else 1.0

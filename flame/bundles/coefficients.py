@@ -36,7 +36,7 @@ def covariance(model: Model, shared: Shared) -> Array:
     information = shared.get("information", np.full((len(shared["beta"]),) * 2, np.nan))
     if not np.isfinite(information).all():
         return np.asarray(information, float)
-    patients = float(np.max(shared["count"], initial=0.0))
+    patients = float(shared.get("patients", np.max(shared["count"], initial=0.0)))
     weight = task.penalty(float(shared["penalizer"]), patients, shared)
     inverse = np.linalg.inv(information + np.diag(weight))
     return np.asarray(inverse @ information @ inverse)

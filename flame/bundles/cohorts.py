@@ -43,9 +43,11 @@ def _table(model: Model, path: Path, with_outcome: bool) -> list[Cohort]:
     data = config.data
     names = data.survival if with_outcome else ()
     features = [f for f in config.columns() if f in {*config.model.clinical, *data.include}]
-    columns = read_local(path.parent, data.declared)
+    columns = read_local(path.parent, data.declared, features)
     own = [columns.written(feature) for feature in features]
     table = read_table(path, [data.id_column, *own, *names])
+    if table.empty:
+        raise BadInput(f"{path} has no rows; give a table with one row per patient")
     known = data.centre_column in table
     centres = sorted(table[data.centre_column].dropna().unique()) if known else [path.stem]
     column = data.centre_column if known else ""
@@ -53,7 +55,15 @@ def _table(model: Model, path: Path, with_outcome: bool) -> list[Cohort]:
     ids = data.id_column
     return [
         read_table_cohort(
-            path, centre, column, ids, features, survival, data.simulated, "", columns
+            path,
+            centre,
+            column,
+            ids,
+            features,
+            survival,
+            data.simulated,
+            columns=columns,
+            outcomes=with_outcome,
         )
         for centre in centres
     ]

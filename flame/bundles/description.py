@@ -89,7 +89,7 @@ def metadata(model: Model, use: str, licence: str, authors: str, version: str) -
             "hospitals": len(model.config.data.centres),
             "seeds": list(model.config.training.seeds),
             "simulated_patients": model.simulated,
-            "warnings": [w for w in model.warnings if "left out" not in w],
+            "warnings": [w for w in model.warnings if not any(c.isdigit() for c in w)],
         },
     }
 

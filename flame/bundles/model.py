@@ -25,6 +25,15 @@ CONFIG = "configs/flame.toml"
 """Configuration of the model: task, features, and treatment of missing values."""
 ARRAYS = "models/model.npz"
 """Weights and shared arrays of each seed."""
+_SETTABLE = (
+    "data.id_column",
+    "data.centre_column",
+    "data.person_column",
+    "data.survival",
+    "data.unknown_status",
+    "data.visits",
+)
+"""Keys that name columns and files of a cohort, and change nothing of the model."""
 CHECKSUMS = "checksums.sha256"
 """SHA-256 of every other file, as ``sha256sum --check`` reads it."""
 
@@ -72,10 +81,9 @@ class Model:
             BadInput: a key is not of section ``data``, or unknown.
         """
         for override in overrides:
-            if not override.startswith("data."):
+            if override.partition("=")[0].strip() not in _SETTABLE:
                 raise BadInput(
-                    f"{override}: only keys of data, such as data.id_column, can be set for a "
-                    "trained model"
+                    f"{override}: of a trained model only {', '.join(_SETTABLE)} can be set"
                 )
         return replace(self, config=with_overrides(self.config, overrides))
 
@@ -139,7 +147,11 @@ def check_bundle(path: Path) -> None:
     listed = path / CHECKSUMS
     if not listed.exists():
         raise BadInput(f"{path} is a bundle without {CHECKSUMS}; copy the whole folder again")
-    for line in listed.read_text(encoding="utf-8").splitlines():
+    lines = listed.read_text(encoding="utf-8").splitlines()
+    names = {line.partition("  ")[2] for line in lines}
+    if not {METADATA, CONFIG, ARRAYS} <= names or "" in names:
+        raise BadInput(f"{listed} is damaged; copy the whole bundle again")
+    for line in lines:
         digest, _, name = line.partition("  ")
         file = path / name
         if not file.resolve().is_relative_to(path.resolve()):

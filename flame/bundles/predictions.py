@@ -125,18 +125,29 @@ def _survival(model: Model, inputs: Inputs) -> dict[str, Any]:
     curves = _curves(model, inputs)
     if not curves.size:
         return columns
-    x = task.design(inputs, model.shared)
-    error = np.sqrt(np.einsum("ij,jk,ik->i", x, covariance(model, model.shared), x))
     columns["median days"] = [_first_at_most(curve, 0.5) for curve in curves]
-    # A higher risk shortens survival: S(t)^exp(z e) is the curve at the limit of the log risk.
+    error = _log_error(model, task.design(inputs, model.shared))
+    # A higher risk shortens survival: S(t)^exp(z e) is the curve at the limit of the log hazard.
     for name, sign in (("low", 1.0), ("high", -1.0)):
         with np.errstate(invalid="ignore"):
-            moved = curves ** np.exp(sign * Z * error)[:, None]
-        columns[name] = [_first_at_most(curve, 0.5) for curve in moved]
+            moved = curves ** np.exp(sign * Z * error)
+        known = np.isfinite(error).any()
+        columns[name] = [_first_at_most(curve, 0.5) if known else np.nan for curve in moved]
     for years in (1, 2):
-        alive = task.curves(inputs, model.shared, np.array([365.25 * years], float))
-        columns[f"alive at {years} y"] = alive[:, 0]
+        day = 365.25 * years
+        columns[f"alive at {years} y"] = [np.interp(day, CURVE_DAYS, curve) for curve in curves]
     return columns
+
+
+def _log_error(model: Model, x: Array) -> Array:
+    """Return the standard error (n, day) of the log cumulative hazard of each patient.
+
+    It adds the variance of the log risk to that of the baseline, 1 / deaths until then.
+    """
+    risk = np.einsum("ij,jk,ik->i", x, covariance(model, model.shared), x)
+    deaths = np.cumsum(model.shared["hazard_deaths"].sum(axis=0))
+    until = np.maximum(np.append(0.0, deaths), 1.0)  # before the first death the curve is 1
+    return np.asarray(np.sqrt(risk[:, None] + 1 / until))
 
 
 def _curves(model: Model, inputs: Inputs) -> Array:

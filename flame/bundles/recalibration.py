@@ -32,6 +32,7 @@ def recalibrated(response: Array, probability: Array, slope: bool, seed: int = 0
     clipped = np.clip(probability, 1e-6, 1 - 1e-6)
     logit = np.log(clipped / (1 - clipped))
     known = np.flatnonzero(np.isfinite(response))
+    known = known[np.lexsort((response[known], logit[known]))]  # folds do not depend on row order
     fold = np.full(len(response), -1)
     fold[known] = np.random.default_rng(seed).permutation(len(known)) % FOLDS
     refitted = np.full(len(response), np.nan)

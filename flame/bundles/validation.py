@@ -30,6 +30,8 @@ RESPONSE_METRICS = (
     "calibration intercept",
 )
 """Metrics of a response model, of patients whose response is known."""
+_OF_RANKS = ("auc", "auprc", "balanced accuracy")
+"""Metrics that do not change when the constant or slope of a prediction does."""
 EVERYWHERE = "all hospitals"
 """Name of the patients of all hospitals together."""
 _FEW = 10
@@ -45,12 +47,15 @@ class Variant:
         by_seed: predictions (seed, n).
         cut: probability from which on a response is predicted; NaN for survival.
         curves: survival curves (n, day); empty for response.
+        refitted: whether it is the model refitted by cross-validation, which ranks as the model
+            does: that ranks of its folds differ is an artefact.
     """
 
     name: str
     by_seed: Array
     cut: float
     curves: Array
+    refitted: bool = False
 
     def rows(self, index: NDArray[np.intp]) -> "Variant":
         """Return the predictions of some patients."""
@@ -114,8 +119,7 @@ def gather(
     variants = [_variant(model.name, model, predicted)]
     keys = list(zip(hospitals, inputs.pseudonyms, strict=True))
     for other, theirs in others:
-        if other.task.outcome != model.task.outcome:
-            raise BadInput(f"{other.name} predicts {other.task.outcome}, and {model.name} does not")
+        _check_alike(model, other)
         also = [predict(other, cohort) for cohort in theirs]
         place = {
             k: n
@@ -143,6 +147,25 @@ def gather(
         pd.concat([p.table for p in predicted], ignore_index=True),
         cohorts[0].simulated,
     )
+
+
+def _check_alike(model: Model, other: Model) -> None:
+    """Refuse to compare models of different outcomes, or that count time from different days."""
+    ours, theirs = (
+        {
+            "outcome": m.task.outcome,
+            "data.horizon_days": m.config.data.horizon_days,
+            "data.endpoint": m.config.data.endpoint,
+            "model.landmark_day": m.config.model.landmark_day,
+        }
+        for m in (model, other)
+    )
+    for key, value in ours.items():
+        if theirs[key] != value:
+            raise BadInput(
+                f"{other.name} has {key} = {theirs[key]}, and {model.name} {value}: they predict "
+                "different things and cannot be compared"
+            )
 
 
 def _variant(name: str, model: Model, predicted: list[Predicted]) -> Variant:
@@ -176,8 +199,8 @@ def with_references(cohorts: Cohorts) -> Cohorts:
             rows = np.flatnonzero(cohorts.hospitals == place)
             response = cohorts.inputs.response[rows].astype(float)
             fitted[0, rows] = recalibrated(response, first.mean[rows], slope)
-        if np.isfinite(fitted).all():
-            added.append(Variant(f"{first.name}, {what} refitted", fitted, first.cut, first.curves))
+        name = f"{first.name}, {what} refitted"
+        added.append(Variant(name, fitted, first.cut, first.curves, refitted=True))
     return replace(cohorts, variants=[*cohorts.variants, *added])
 
 
@@ -206,19 +229,28 @@ def _measured(
 ) -> list[tuple[str, Estimate, int, int]]:
     survival = cohorts.model.task.outcome == "survival"
     names = ("c_index", "calibration slope") if survival else RESPONSE_METRICS
+    known = inputs.labelled
+    if not np.isfinite(variant.by_seed[:, known]).all():
+        missing = undefined("no finite fit at a hospital: too few of either outcome")
+        return [(METRICS[name].title, missing, len(known), 0) for name in names]
     tested = _tested(inputs, variant, not survival)
     found = []
     for name in names:
         measure = METRICS[name].measure
         assert measure is not None
+        if variant.refitted and name in _OF_RANKS:
+            as_before = undefined("as the model's own")
+            found.append((METRICS[name].title, as_before, len(known), 0))
+            continue
         measured = measure(tested)
         found.append((METRICS[name].title, measured.estimate, measured.patients, measured.events))
     if not survival:
-        known = inputs.labelled
         response = inputs.response[known].astype(float)
         mean = variant.mean[known]
         counts = (len(known), int(response.sum()))
         found.append(("Observed / expected", observed_to_expected(response, mean), *counts))
+    if variant.refitted:
+        return found
     return [*found, *censored_rows(cohorts.model, inputs, variant.mean, variant.curves)]
 
 
@@ -277,7 +309,10 @@ def differences(cohorts: Cohorts) -> pd.DataFrame:
         for other in others:
             pair = [v.rows(index[inside]) for v in (first, other)]
             scored = [(v.by_seed, np.zeros(v.by_seed.shape, int)) for v in pair]
-            gaps = {outcome.metric: outcome.difference(known, *scored)}
+            if not np.isfinite(pair[1].by_seed).all():
+                continue
+            ranked = not other.refitted
+            gaps = {outcome.metric: outcome.difference(known, *scored)} if ranked else {}
             if outcome.is_probability:
                 gaps["brier"] = _brier_difference(known.response.astype(float), *pair)
             for metric, gap in gaps.items():

@@ -144,12 +144,19 @@ class RunFolder:
 
     def sources(self) -> set[str]:
         """Return the names of the files and folders that training read, such as ``sub-NAME``."""
+        return {name.split("/")[0] for centre in self._sources().values() for name in centre}
+
+    def hashes(self) -> set[str]:
+        """Return the hashes of the files that training read."""
+        return {digest for centre in self._sources().values() for digest in centre.values()}
+
+    def _sources(self) -> dict[str, dict[str, str]]:
         file = self.path / run_files.MANIFEST
         try:
-            manifest = json.loads(file.read_text(encoding="utf-8"))
+            manifest: dict[str, dict[str, str]] = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise FlameError(f"{file} is absent or damaged; train a new run") from error
-        return {name.split("/")[0] for centre in manifest.values() for name in centre}
+        return manifest
 
     def warnings(self) -> list[str]:
         """Return the warnings of the training."""

@@ -72,6 +72,10 @@ class DataConfig(Section):
             "data.survival is for tables: with data.bids, survival is read from participants.tsv",
         )
         yield (
+            not set(self.visits) & set("/\\") and self.visits not in (".", ".."),
+            "data.visits is the name of a file beside the table, without a folder",
+        )
+        yield (
             all(len(set(c)) == len(c) > 1 for c in self.categories.values()),
             "data.categories: list two or more different categories for each column",
         )

@@ -5,7 +5,7 @@ A run declares what its features mean. A hospital that writes them otherwise say
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,9 +120,9 @@ class Columns:
             str(k).lower(): str(v) for k, v in self.local.get(name, {}).get("codes", {}).items()
         }
         plain = text.removesuffix(".0").lower()
-        meant = codes.get(plain, codes.get(text.lower(), text))
+        meant = codes.get(plain, codes.get(text.lower(), text)).lower()
         for category in self.categories[name]:
-            if meant.lower() == category.lower():
+            if category.lower() in (meant, meant.removesuffix(".0")):
                 return category
         raise BadInput(
             f"{where}: a value is none of {', '.join(self.categories[name])}; say in {FILE} beside "
@@ -130,18 +130,20 @@ class Columns:
         )
 
 
-def read_local(folder: Path, columns: Columns) -> Columns:
+def read_local(folder: Path, columns: Columns, features: Iterable[str] = ()) -> Columns:
     """Add what a hospital says about its own columns, if it says anything.
 
     Args:
         folder: folder of the hospital's table.
         columns: columns as the run declares them.
+        features: features that the run reads.
 
     Returns:
         The columns with the hospital's settings.
 
     Raises:
-        BadInput: the file is broken, or names another unit than the run.
+        BadInput: the file is broken, names another unit than the run, or explains codes or a unit
+            of a feature for which the run declares none.
     """
     path = folder / FILE
     if not path.exists():
@@ -150,6 +152,7 @@ def read_local(folder: Path, columns: Columns) -> Columns:
         local = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise BadInput(f"{path} is not valid TOML: {error}") from None
+    used = {feature.partition(IS)[0] for feature in features}
     for name, settings in local.items():
         if not isinstance(settings, dict):
             raise BadInput(f"{path}: write [{name}] and its settings below it")
@@ -157,6 +160,10 @@ def read_local(folder: Path, columns: Columns) -> Columns:
             if key not in _KEYS:
                 raise BadInput(f"{path}: unknown key '{name}.{key}': {nearest(key, list(_KEYS))}")
         _check(path, name, settings, columns)
+        if name in used and "codes" in settings and name not in columns.categories:
+            raise BadInput(f"{path}: the run declares no data.categories.{name}, only numbers")
+        if name in used and "unit" in settings and name not in columns.units:
+            raise BadInput(f"{path}: the run declares no data.units.{name}; ask whoever leads it")
     return Columns(columns.units, columns.ranges, columns.categories, local)
 
 

@@ -363,6 +363,7 @@ def read_table_cohort(
     simulated: bool,
     person_column: str = "",
     columns: "Reader | None" = None,
+    outcomes: bool = True,
 ) -> Cohort:
     """Read the patients of one centre from a table with one row per patient.
 
@@ -379,6 +380,7 @@ def read_table_cohort(
         person_column: column with the id of the person if a person has several rows; else empty.
             A row without a person counts as a person of its own.
         columns: reads a feature from a row; None: the column of its name as a number.
+        outcomes: whether outcomes are read.
 
     Returns:
         Cohort without images; its manifest holds the hash of the table.
@@ -425,7 +427,10 @@ def read_table_cohort(
         cells = row.to_dict() | {name: row[column] for name, column in survival.items()}
         patients.append(
             Patient(
-                str(row[id_column]), clinical=clinical, outcome=outcome(cells, where), person=person
+                str(row[id_column]),
+                clinical=clinical,
+                outcome=outcome(cells, where) if outcomes else Outcome(),
+                person=person,
             )
         )
     return Cohort(centre, tuple(patients), simulated, {path.name: content_hash([path])})

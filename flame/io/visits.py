@@ -43,29 +43,37 @@ def _needs_column(feature: str) -> bool:
     return feature.startswith(PREFIX) and feature not in (COUNT, SINCE)
 
 
-def read_visits(path: Path, id_column: str, columns: Iterable[str]) -> Visits:
+def read_visits(
+    path: Path, id_column: str, columns: Iterable[str], centre: tuple[str, str] = ("", "")
+) -> Visits:
     """Read a table of visits.
 
     Args:
         path: the table.
         id_column: column of the patient.
         columns: columns of values.
+        centre: column of the centre, and the centre whose rows count; all rows count in a table
+            without that column.
 
     Returns:
-        The visits of each patient; a BIDS prefix of the id is left out.
+        The visits of each patient; the BIDS prefix of a ``participant_id`` is left out.
 
     Raises:
         BadInput: the table or a column is missing, a day is missing, or a cell is not a number.
     """
     columns = tuple(columns)
     visits: Visits = {}
-    for index, row in read_table(path, [id_column, DAY, *columns]).iterrows():
+    table = read_table(path, [id_column, DAY, *columns])
+    if centre[0] in table:
+        table = table[table[centre[0]] == centre[1]]
+    prefix = "sub-" if id_column == "participant_id" else ""
+    for index, row in table.iterrows():
         where = line_of(path, index)
         day = number(row[DAY], where, DAY)
         if not math.isfinite(day):
             raise BadInput(f"{where}: column {DAY} is empty; fill it, or remove the row")
         values = {name: number(row[name], where, name) for name in columns}
-        visits.setdefault(str(row[id_column]).removeprefix("sub-"), []).append((day, values))
+        visits.setdefault(str(row[id_column]).removeprefix(prefix), []).append((day, values))
     return {patient: sorted(rows, key=lambda r: r[0]) for patient, rows in visits.items()}
 
 

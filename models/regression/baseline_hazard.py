@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.models.regression.additive import Additive
+from flame.models.regression.survival_curves import few_of_either
 
 Array = NDArray[np.float64]
 
@@ -68,7 +69,8 @@ def hazard_sums(log_risk: Array, days: Array, died: Array, least: int = 1) -> Ha
         least: least number of deaths.
 
     Returns:
-        Sums by month; zeros if fewer than ``least`` patients died.
+        Sums by month, up to the last month in which ``least`` patients are at risk; zeros if fewer
+        than ``least`` patients died then, or lived on, unless it is nobody.
 
     Example:
         One of two patients died after 10 days, the other lives after 20: 1 death in 30 days.
@@ -77,15 +79,17 @@ def hazard_sums(log_risk: Array, days: Array, died: Array, least: int = 1) -> Ha
         >>> float(sums.cumulative(np.array([15.0]))[0].round(6))
         0.5
     """
-    by_patient = _days_by_month(days)
-    exposure = np.exp(log_risk) @ by_patient
-    month = np.minimum(days // MONTH, MONTHS - 1).astype(int)
-    deaths = np.bincount(month, died > 0.5, MONTHS).astype(float)
-    if deaths.sum() < least:
-        return Hazard(np.zeros(MONTHS), np.zeros(MONTHS))
-    # Behind the last follow-up nothing is known, so that parts end there.
-    end = int(month.max()) + 1
     shared = Hazard(np.zeros(MONTHS), np.zeros(MONTHS))
+    if len(days) < least:
+        return shared
+    month = np.minimum(days // MONTH, MONTHS - 1).astype(int)
+    # Where few are left, their follow-up would show, and one of them would be the hazard of all.
+    end = int(np.sort(month)[-least]) + 1
+    dead = (died > 0.5) & (month < end)
+    if few_of_either(dead, least):
+        return shared
+    exposure = np.exp(log_risk) @ _days_by_month(days)
+    deaths = np.bincount(month, dead, MONTHS).astype(float)
     for first, last in _parts(deaths[:end], 0, least):
         shared.deaths[first:last] = deaths[first:last].mean()
         shared.exposure[first:last] = exposure[first:last].mean()

@@ -71,8 +71,17 @@ def test_a_changed_or_missing_file_is_named(logistic: Path, tmp_path: Path) -> N
 
 def test_a_list_of_files_cannot_lead_out_of_the_bundle(logistic: Path, tmp_path: Path) -> None:
     write_bundle(open_model(logistic), tmp_path / "model", About())
-    (tmp_path / "model" / "checksums.sha256").write_text(f"{'0' * 64}  ../secret\n")
+    listed = tmp_path / "model" / "checksums.sha256"
+    listed.write_text(f"{listed.read_text()}{'0' * 64}  ../secret\n")
     with pytest.raises(BadInput, match="outside the bundle"):
+        open_model(tmp_path / "model")
+
+
+@pytest.mark.parametrize("content", ["", "junk\n"])
+def test_a_list_that_is_not_whole_is_refused(logistic: Path, tmp_path: Path, content: str) -> None:
+    write_bundle(open_model(logistic), tmp_path / "model", About())
+    (tmp_path / "model" / "checksums.sha256").write_text(content)
+    with pytest.raises(BadInput, match="is damaged"):
         open_model(tmp_path / "model")
 
 

@@ -102,7 +102,7 @@ def test_other_names_of_columns_can_be_set(logistic: Path, tmp_path: Path) -> No
     path.write_text("id,age,mgmt\nx,61,1\n")
     model = open_model(logistic).configured(["data.id_column=id"])
     assert read_cohorts(model, path, with_outcome=False)[0].patients[0].pseudonym == "x"
-    with pytest.raises(BadInput, match="only keys of data"):
+    with pytest.raises(BadInput, match="of a trained model only"):
         model.configured(["training.rounds=3"])
 
 

@@ -92,7 +92,7 @@ def test_a_model_is_compared_on_the_same_patients(
 
 
 def test_models_on_other_outcomes_are_not_compared(logistic: Path, cox: Path, folder: Path) -> None:
-    with pytest.raises(BadInput, match="predicts survival"):
+    with pytest.raises(BadInput, match="has outcome = survival"):
         cohorts(open_model(logistic), folder / "new.csv", open_model(cox))
 
 
@@ -144,3 +144,48 @@ def test_latex_escapes_names() -> None:
     text = latex(pd.DataFrame([{**row, "value": 0.5, "low": 0.4, "high": 0.6}]))
     assert r"A\_B" in text
     assert r"50 \% \& more" in text
+
+
+def test_a_refit_has_no_ranks_of_its_own(logistic: Path, folder: Path) -> None:
+    """Ten constants make the ranks of pooled folds worse, which would say nothing of the refit."""
+    found = cohorts(open_model(logistic), folder / "new.csv")
+    table = validation.metrics(found).set_index(["prediction", "metric"])
+    refitted = table.loc[(f"{found.model.name}, constant refitted", "AUC of response")]
+    assert np.isnan(refitted.value)
+    assert refitted.reason == "as the model's own"
+    gaps = validation.differences(found)
+    assert not ((gaps.less.str.endswith("refitted")) & (gaps.metric == "AUC of response")).any()
+
+
+def test_a_refit_that_fails_at_one_hospital_stays_at_the_others(
+    logistic: Path, folder: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(folder / "new.csv")
+    few = table[(table.days <= 365) & (table.died == 1)].head(4).assign(centre="F")
+    few["subject"] = [f"F-{n}" for n in range(4)]
+    pd.concat([table, few]).to_csv(tmp_path / "two.csv", index=False)
+    metrics = validation.metrics(cohorts(open_model(logistic), tmp_path / "two.csv"))
+    scored = metrics[metrics.metric == "Brier score"]
+    brier = scored[scored.prediction.str.endswith("constant refitted")]
+    by_hospital = brier.set_index("hospital")
+    assert np.isfinite(by_hospital.value["D"])
+    assert by_hospital.reason["F"].startswith("no finite fit")
+
+
+def test_folds_of_a_refit_do_not_depend_on_the_order_of_rows() -> None:
+    rng = np.random.default_rng(3)
+    p = rng.uniform(0.1, 0.9, 80)
+    y = (rng.random(80) < p).astype(float)
+    order = rng.permutation(80)
+    assert np.allclose(recalibrated(y, p, True)[order], recalibrated(y[order], p[order], True))
+
+
+@pytest.mark.parametrize("changes", [{"horizon_days": 200.0}, {"endpoint": "progression-free"}])
+def test_models_with_other_clocks_are_not_compared(
+    logistic: Path, folder: Path, changes: dict[str, object]
+) -> None:
+    model = open_model(logistic)
+    data = replace(model.config.data, bids="b", table="", survival=(), **changes)  # type: ignore[arg-type]
+    other = replace(model, config=replace(model.config, data=data))
+    with pytest.raises(BadInput, match="different things"):
+        validation.gather(model, read_cohorts(model, folder / "new.csv", True), [(other, [])])

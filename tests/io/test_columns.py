@@ -108,3 +108,19 @@ def test_a_missing_status_counts_as_declared(tmp_path: Path, unknown: str) -> No
     first = load_cohort(TrainConfig(data), "A").patients[0].outcome
     expected = {"died": (300.0, None), "censored": (300.0, False), "left out": (None, None)}
     assert (first.survival_days, first.died) == expected[unknown]
+
+
+def test_what_a_hospital_explains_in_vain_is_refused(tmp_path: Path) -> None:
+    plain = Columns()
+    (tmp_path / "columns.toml").write_text('[sex.codes]\n1 = "male"\n')
+    with pytest.raises(BadInput, match=r"no data\.categories\.sex"):
+        read_local(tmp_path, plain, ["sex"])
+    assert read_local(tmp_path, plain, ["age"]).local  # another run reads sex
+    (tmp_path / "columns.toml").write_text('[age]\nunit = "months"\n')
+    with pytest.raises(BadInput, match=r"no data\.units\.age"):
+        read_local(tmp_path, plain, ["age"])
+
+
+def test_numbers_as_categories_match_however_they_are_written() -> None:
+    columns = Columns(categories={"resected": ("0", "1")})
+    assert [columns.value({"resected": c}, "resected", "t") for c in ("0.0", "1")] == [0.0, 1.0]

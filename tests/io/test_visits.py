@@ -50,3 +50,11 @@ def test_a_missing_day_or_column_is_named(table: Path, tmp_path: Path) -> None:
     (tmp_path / "gap.csv").write_text("person,day,kps\na,,90\n")
     with pytest.raises(BadInput, match="line 2: column day is empty"):
         read_visits(tmp_path / "gap.csv", "person", ["kps"])
+
+
+def test_ids_that_look_like_bids_and_ids_at_two_hospitals(tmp_path: Path) -> None:
+    path = tmp_path / "visits.csv"
+    path.write_text("id,centre,day,kps\nsub-1,A,0,90\nsub-1,B,0,40\n")
+    for centre, value in (("A", 90.0), ("B", 40.0)):
+        found = read_visits(path, "id", ["kps"], ("centre", centre))
+        assert found == {"sub-1": [(0.0, {"kps": value})]}

@@ -60,6 +60,22 @@ def weights(days: Array, died: Array, horizon: float) -> Array:
         return np.where(dead | alive, 1 / chance, 0.0)
 
 
+def is_followed(days: Array, died: Array, horizon: float) -> bool:
+    """Check whether survival is known up to a day: somebody lives beyond it, or all died before.
+
+    Args:
+        days: days (n,) of survival or follow-up.
+        died: 1 for death, 0 for censoring (n,).
+        horizon: the day.
+
+    Returns:
+        False if the last patients were censored before that day, or there are none.
+    """
+    if not len(days):
+        return False
+    return bool(days.max() >= horizon or died[days == days.max()].min() > 0.5)
+
+
 def brier(days: Array, died: Array, alive: Array, horizon: float) -> float:
     """Compute the Brier score of the predicted probability of survival beyond a day.
 
@@ -70,13 +86,13 @@ def brier(days: Array, died: Array, alive: Array, horizon: float) -> float:
         horizon: the day.
 
     Returns:
-        The score, lower is better; NaN if nobody's state is known.
+        The score, lower is better; NaN if patients were not followed until then.
 
     Reference:
         Graf 1999, doi:10.1002/(SICI)1097-0258(19990915/30)18:17/18<2529::AID-SIM274>3.0.CO;2-5.
     """
     w = weights(days, died, horizon)
-    if not np.isfinite(w).all() or not w.any():
+    if not is_followed(days, died, horizon) or not np.isfinite(w).all():
         return float("nan")
     return float((w * ((days > horizon) - alive) ** 2).sum() / len(days))
 
@@ -133,7 +149,7 @@ def restricted_mean(days: Array, died: Array, horizon: float) -> float:
     Returns:
         Days; NaN if the curve is not known until then.
     """
-    if not len(days) or (days.max() < horizon and died[days == days.max()].min() < 0.5):
+    if not is_followed(days, died, horizon):
         return float("nan")
     times = np.unique(days[(died > 0.5) & (days < horizon)])
     at_risk = (days[None] >= times[:, None]).sum(axis=1)

@@ -248,6 +248,8 @@ def auprc_estimate(response: Array, by_seed: Array) -> Estimate:
     """
     if not (response > 0.5).any():
         return undefined("no responders")
+    if (response > 0.5).all():
+        return undefined("responders only")
 
     def statistic(rows: NDArray[np.intp]) -> float:
         if not (response[rows] > 0.5).any():

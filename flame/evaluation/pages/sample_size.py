@@ -61,4 +61,4 @@ def sample_size_text(parameters: int, patients: int, events: int) -> str:
     if not 0 < events < patients or not parameters:
         return f"{told}; no calculation"
     needed = required_patients(parameters, events / patients)
-    return f"{told}; Riley 2020 asks for {needed} (R2 of {EXPLAINED:.0%})"
+    return f"{told}; Riley 2020 asks for {needed} (R2 of {100 * EXPLAINED:.0f} %)"

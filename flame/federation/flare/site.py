@@ -11,12 +11,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from nvflare.collab import collab
 
+from flame.core.arrays import digest
 from flame.core.errors import FlameError, Refusal
 from flame.core.files import secret_in
 from flame.federation.config import TrainConfig, centres
@@ -27,7 +29,7 @@ from flame.federation.neighbour_calls import Mailbox
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
 from flame.federation.privacy.budget import BUDGET_FILE, Budget
 from flame.federation.privacy.declaration import Declaration
-from flame.federation.privacy.probes import PROBES_FILE, count_probe
+from flame.federation.privacy.probes import PROBES_FILE, SELECTIONS_FILE, count_probe
 from flame.federation.privacy.site_policy import CALLS, POLICY_FILE, SitePolicy, read_policy
 from flame.federation.run_files import PEERS, folder_of_run
 from flame.federation.task import Message
@@ -42,6 +44,8 @@ _SIMULATED = SitePolicy(least_patients=1, least_count=1, peers=True)
 """Policy of a site in a simulation: the configuration of the run alone sets limits."""
 _DEFINITIONS = ("id_column", "person_column", "survival", "horizon_days", "endpoint")
 """Keys of section ``data`` that name patients and define outcomes."""
+_SELECTIONS = ("include", "ranges", "units", "categories", "unknown_status", "visits")
+"""Keys of section ``data`` that decide who takes part, or whether the site refuses."""
 BUSY = {"busy": True}
 """Reply of a site that still works on the call."""
 UNKNOWN = {"unknown": True}
@@ -243,8 +247,13 @@ class _SiteResources:
 
         config = at_site(self.policy.applied(config), self.data)
         task = open_task(config)
+        if self.data:
+            self._count(config, task.probe)
         if self.data and task.probe:
-            count_probe(self.kit / PROBES_FILE, task.probe, self.policy.validations)
+            # Groups of another size would overlap with these, and differ in single patients.
+            privacy = replace(config.privacy, least_patients=self.policy.least_patients)
+            config = replace(config, privacy=privacy)
+            task = open_task(config)
         patients = task.patients(load_cohort(config, self.centre))
         protected = config.privacy.is_private and self.policy.epsilon > 0
         if self.data and config.privacy.least_patients > 1 and not protected:
@@ -253,6 +262,24 @@ class _SiteResources:
         least = config.privacy.least_patients
         kit = self.kit if self.data else None
         return Site(task, [patients], least, secure, self.privacy(config), kit)
+
+    def _count(self, config: TrainConfig, probe: str) -> None:
+        """Count what could be varied from run to run to tell patients apart."""
+        chosen = digest(
+            {
+                **{key: str(getattr(config.data, key)) for key in _SELECTIONS},
+                "landmark_day": str(config.model.landmark_day),
+            }
+        )
+        count_probe(
+            self.kit / SELECTIONS_FILE,
+            chosen,
+            self.policy.selections,
+            "has had its patients selected in {most} ways, as many as selections",
+        )
+        if probe:
+            told = "has had {most} models validated, as many as validations"
+            count_probe(self.kit / PROBES_FILE, probe, self.policy.validations, told)
 
     def _in_groups(self, patients: Any, config: TrainConfig, cross_validated: bool) -> Any:
         """Return the patients in groups that no reply tells apart; log who takes no part."""

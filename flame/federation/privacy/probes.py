@@ -1,4 +1,4 @@
-"""Counts the models that others have had tested on a site's patients, over all runs."""
+"""Counts what others may vary from run to run: models to validate, and choices of patients."""
 
 import json
 from pathlib import Path
@@ -7,18 +7,21 @@ from flame.core.errors import Refusal
 from flame.core.files import locked, write_text
 
 PROBES_FILE = "validated.json"
-"""Name of the file in the kit of a site."""
+"""Name of the file of models in the kit of a site."""
+SELECTIONS_FILE = "selected.json"
+"""Name of the file of choices of patients in the kit of a site."""
 
 
-def count_probe(path: Path, probe: str, most: int) -> None:
-    """Note that a model is tested here; a model that was tested before counts once.
+def count_probe(path: Path, probe: str, most: int, told: str) -> None:
+    """Note a choice of who leads a run; one that was made before counts once.
 
-    Replies to many similar models could tell single patients apart, so their number is limited.
+    Replies to many similar choices could tell single patients apart, so their number is limited.
 
     Args:
-        path: file of the models so far.
-        probe: digest of the model.
-        most: most different models.
+        path: file of the choices so far.
+        probe: digest of the choice.
+        most: most different ones.
+        told: reason of the refusal, with ``{most}``.
 
     Raises:
         Refusal: as many others have been tested already.
@@ -28,7 +31,5 @@ def count_probe(path: Path, probe: str, most: int) -> None:
         if probe in tested:
             return
         if len(tested) >= most:
-            raise Refusal(
-                f"has had {most} models validated, as many as validations in its policy.toml"
-            )
+            raise Refusal(f"{told.format(most=most)} in its policy.toml")
         write_text(path, json.dumps([*tested, probe], indent=1), private=True)

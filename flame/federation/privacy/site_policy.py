@@ -36,6 +36,8 @@ class SitePolicy:
         delta: delta of ``epsilon``.
         peers: whether updates and sums may be sent to single other hospitals (strategy gossip).
         validations: different models that may be validated here, over all runs.
+        selections: different choices of patients (``data.include``, ranges, the landmark and the
+            like), over all runs.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"questions": "queries"}
@@ -49,6 +51,7 @@ class SitePolicy:
     delta: float = 1e-5
     peers: bool = False
     validations: int = 20
+    selections: int = 10
 
     def applied(self, config: TrainConfig) -> TrainConfig:
         """Apply the policy to the configuration of a run.

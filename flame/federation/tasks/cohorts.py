@@ -47,7 +47,7 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
             survival,
             data.simulated,
             data.person_column,
-            read_local(Path(data.table).parent, data.declared),
+            read_local(Path(data.table).parent, data.declared, config.features()),
         )
     manifest = {
         name: digest

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from flame.core.cohort import Cohort, Patient, View
+from flame.core.errors import BadInput
 from flame.core.treatment import end_day
 from flame.federation.config import TrainConfig
 from flame.io.tables import alive_at
@@ -75,7 +76,10 @@ def with_visits(cohort: Cohort, config: TrainConfig, folder: Path) -> Cohort:
         return cohort
     id_column = config.data.id_column if config.data.table else "participant_id"
     path = folder / (config.data.visits or "visits.tsv")
-    visits = read_visits(path, id_column, columns_of(features))
+    centre = (config.data.centre_column, cohort.centre)
+    visits = read_visits(path, id_column, columns_of(features), centre)
+    if not any(p.pseudonym in visits or p.person in visits for p in cohort.patients):
+        raise BadInput(f"{path} has no visit of any patient of {cohort.centre}: are the ids alike?")
 
     def known(patient: Patient) -> Patient:
         name = patient.person or patient.pseudonym

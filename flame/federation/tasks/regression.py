@@ -39,9 +39,9 @@ class Regression(Task[Any]):
     from. See ``LogisticTask`` and ``SurvivalTask``.
 
     ``shared`` holds the moments of the features, the coefficients ``beta`` (p,) of the standardised
-    features, the ``penalizer``, and ``queried``, the number of queries for sums. ``information``
-    (p, p) is the negative Hessian of the log likelihood at ``beta``, without the penalty; NaN if a
-    site does not send it. There are no rounds.
+    features, the ``penalizer``, the number of ``patients``, and ``queried``, that of queries for
+    sums. ``information`` (p, p) is the negative Hessian of the log likelihood at ``beta``, without
+    the penalty; NaN if a site does not send it. There are no rounds.
 
     Args:
         config: the configuration of the run.
@@ -279,6 +279,7 @@ class Regression(Task[Any]):
             "beta": beta,
             "queried": np.array(queried),
             "penalizer": np.array(penalizer),
+            "patients": np.array(float(counts.sum())),
             "information": np.full((len(beta),) * 2, np.nan) if at is None else at.information,
         }
 

@@ -78,3 +78,16 @@ def test_what_is_not_known_is_nan() -> None:
     assert np.isnan(censored.auc(days, died, days, 365))
     assert np.isnan(censored.restricted_mean(days, died, 365))
     assert np.isnan(censored.brier(days, died, np.ones(2), 365))
+
+
+def test_scores_beyond_the_follow_up_are_nan() -> None:
+    """All are censored by day 400: nobody knows who lives two years."""
+    days, died = np.minimum(DAYS, 400.0), np.where(DAYS > 400, 0.0, DIED)
+    assert censored.is_followed(days, died, 365)
+    assert not censored.is_followed(days, died, 730)
+    alive = np.full(300, 0.4)
+    assert np.isfinite(censored.brier(days, died, alive, 365))
+    assert np.isnan(censored.brier(days, died, alive, 730))
+    curves = np.full((300, 2), 0.4)
+    assert np.isnan(censored.integrated_brier(days, died, curves, np.array([300.0, 730.0])))
+    assert censored.is_followed(np.array([10.0, 20.0]), np.ones(2), 730)  # all died before

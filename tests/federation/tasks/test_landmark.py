@@ -156,3 +156,16 @@ def test_visits_need_their_table(tables: Path) -> None:
     missing = replace(config, data=replace(config.data, visits="none.csv"))
     with pytest.raises(BadInput, match=r"no table at .*none\.csv"):
         load_cohort(missing, "A")
+
+
+def test_visits_of_other_ids_are_refused(tables: Path) -> None:
+    path = tables / "visits.csv"
+    path.write_text(path.read_text().replace("\nA", "\nX").replace("\nB", "\nY"))
+    with pytest.raises(BadInput, match="has no visit of any patient of A"):
+        load_cohort(run_of(tables, 60.0, ("visit.marker",)), "A")
+
+
+@pytest.mark.parametrize("name", ["../secret.csv", "/etc/passwd", "a\\b.csv"])
+def test_visits_lie_beside_the_table(name: str) -> None:
+    with pytest.raises(BadInput, match="without a folder"):
+        DataConfig(table="t.csv", visits=name)

@@ -1,0 +1,86 @@
+"""A lead who varies models, sizes of groups and choices of patients from run to run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flame.federation.config import TrainConfig
+from flame.federation.flare.site import FlareSite, _SiteResources
+from flame.federation.flare.trainings import flare_plan
+from flame.federation.packed_model import packed
+from flame.federation.sections import RegressionConfig, ValidationConfig
+from flame.federation.trainings import who
+
+PATIENTS = 40
+
+
+@pytest.fixture
+def config(toy: TrainConfig) -> TrainConfig:
+    rng = np.random.default_rng(2)
+    age = rng.normal(60, 10, PATIENTS).round(3)
+    table = pd.DataFrame({"centre": "a", "patient_id": [f"p{n}" for n in range(PATIENTS)]})
+    table = table.assign(age=age, response=(age + rng.normal(0, 9, PATIENTS) > 60).astype(int))
+    table.to_csv(toy.data.table, index=False)
+    model = replace(toy.model, clinical=("age",), kind="logistic")
+    data = replace(toy.data, centres=("a", "b"))
+    fixed = RegressionConfig(penalizer=0.1)
+    return replace(toy, model=model, data=data, regression=fixed, baselines={})
+
+
+@pytest.fixture
+def kit(tmp_path: Path, config: TrainConfig, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    monkeypatch.setenv("FLAME_DATA", str(config.data.table))
+
+    def made(policy: str) -> _SiteResources:
+        local = tmp_path / "kit" / "local"
+        local.mkdir(parents=True, exist_ok=True)
+        (local / "policy.toml").write_text(policy)
+        return _SiteResources("a", local.parent, local)
+
+    return made
+
+
+def asked(config: TrainConfig, kit: _SiteResources, name: str) -> dict[str, Any]:
+    training = flare_plan(config)[0]
+    query = {"query": name, "parameters": {}, "weights": [], "shared": {}, "calibrating": False}
+    reply: dict[str, Any] = FlareSite(config.to_json())._work(
+        kit, "reply", {**query, "who": who(training)}
+    )
+    return reply
+
+
+def validating(config: TrainConfig, least: int) -> TrainConfig:
+    shared = {"count": np.array([40.0]), "mean": np.array([60.0]), "sum_sq_dev": np.array([4000.0])}
+    model = packed(config, (([], {**shared, "beta": np.array([0.0, 0.8])}),))
+    privacy = replace(config.privacy, least_patients=least)
+    return replace(config, task="validation", privacy=privacy, validation=ValidationConfig(model))
+
+
+def test_groups_of_other_sizes_show_no_patient(
+    config: TrainConfig, kit: Callable[..., Any]
+) -> None:
+    """Means of the first 5 and of the first 6 neighbours would give the sixth."""
+    here = kit("least_patients = 5\n")
+    rows = [asked(validating(config, n), here, "outcomes")["a"]["rows"] for n in (1, 5, 6, 7)]
+    assert all(np.array_equal(rows[0], other) for other in rows[1:])
+    assert rows[0][:, 3].min() >= 5
+    assert (here.kit / "validated.json").read_text().count('"') == 2  # one model
+
+
+@pytest.mark.parametrize("key", ["include", "ranges"])
+def test_a_threshold_cannot_be_moved_over_a_patient(
+    config: TrainConfig, kit: Callable[..., Any], key: str
+) -> None:
+    """With any number of tries, whether a site replies would bisect its highest age."""
+    here = kit("least_patients = 5\nselections = 4\n")
+    replies = []
+    for high in range(70, 100, 2):
+        chosen = replace(config.data, **{key: {"age": (0.0, float(high))}})
+        replies.append(asked(replace(config, data=chosen), here, "moments"))
+    refused = ["selected in 4 ways" in str(reply.get("refused")) for reply in replies]
+    assert refused == [False] * 4 + [True] * 11
