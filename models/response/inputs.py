@@ -54,7 +54,7 @@ class ResponseModelConfig(Section):
     """Task progression-type: days after the last fraction within which the first increase counts.
     """
     criteria: str = "rano-2.0-volume"
-    """Task progression-type: criteria of the increase and of its confirmation, see flame assess."""
+    """Criteria of the features ``rano.``, and of the increase in task progression-type."""
     treatment: bool = False
     """Whether the course of radiotherapy is an input."""
     filters: Annotated[int, Ge(4), MultipleOf(4)] = 8

@@ -11,6 +11,7 @@ from flame.core.cohort import Cohort, Patient, View
 from flame.core.config import Rule
 from flame.federation.config import TrainConfig
 from flame.federation.tasks.landmark import landmark_view
+from flame.federation.tasks.rano_features import FEATURES, with_rano
 from flame.models.response.inputs import Inputs
 
 TELLING_VALUES = 4
@@ -70,7 +71,7 @@ def feature_view(config: TrainConfig) -> View | None:
 
     Returns:
         The view: images at ``model.voxel_mm`` if the model has sequences, and radiomic features if
-        the model or a baseline names any. None: no image is read.
+        the model or a baseline names any, with RANO ratings likewise. None: no image is read.
     """
     # SimpleITK and numba are slow to load, and tables do not need them.
     from flame.preprocessing.cohort.cohort import at_spacing
@@ -78,10 +79,14 @@ def feature_view(config: TrainConfig) -> View | None:
 
     images = at_spacing(config.model.voxel_mm) if config.model.sequences else None
     families = dict.fromkeys(FAMILY_OF[n] for n in config.features() if n in FAMILY_OF)
-    if not families:
+    rated = set(config.features()) & set(FEATURES)
+    if not families and not rated:
         return landmark_view(config, images)
-    view = measured(families)
-    return landmark_view(config, lambda p: (images or without_images)(view(p)))
+    measure = measured(families)
+    view = with_rano(
+        lambda p: (images or without_images)(measure(p)), config.features(), config.model.criteria
+    )
+    return landmark_view(config, view)
 
 
 def without_images(patient: Patient) -> Patient:
