@@ -4,7 +4,7 @@ from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
 
 def calibration_intercept(tested: Tested) -> Measured:
-    """Compute the calibration intercept of probabilities averaged over seeds.
+    """Compute the calibration intercept of probabilities, averaged over seeds.
 
     The intercept is a in logit P(response) = a + logit(predicted); 0 is ideal.
 

@@ -1,11 +1,11 @@
 """Calibration slope: whether predictions are too extreme."""
 
-from flame.evaluation.metrics.estimates import survival_slope
+from flame.evaluation.metrics.estimates import averaged, survival_slope
 from flame.evaluation.metrics.metric import METRICS, Measured, Metric, Tested
 
 
 def calibration_slope(tested: Tested) -> Measured:
-    """Compute the calibration slope of predictions averaged over seeds.
+    """Compute the calibration slope, averaged over seeds.
 
     For probabilities, the slope is b in logit P(response) = a + b logit(predicted). For survival
     scores, it is b in the Cox model h(t) = h0(t) exp(-b score). 1 is ideal.
@@ -26,7 +26,9 @@ def calibration_slope(tested: Tested) -> Measured:
     """
     if not tested.is_probability:
         followed = tested.of_known_survival()
-        slope = survival_slope(followed.days, followed.died, followed.mean)
+        slope = averaged(
+            [survival_slope(followed.days, followed.died, score) for score in followed.predicted]
+        )
         return followed.with_deaths(slope)
     known = tested.of_known_response()
     estimate, _ = known.calibration

@@ -1,6 +1,6 @@
 """Metrics with 95 % intervals. An undefined value is NaN and has a reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +54,26 @@ def undefined(reason: str) -> Estimate:
         An estimate whose value and bounds are NaN.
     """
     return Estimate(NAN, reason=reason)
+
+
+def averaged(estimates: Sequence[Estimate]) -> Estimate:
+    """Average estimates of the same patients over seeds, and the ends of their intervals.
+
+    Args:
+        estimates: estimate of each seed, at least one.
+
+    Returns:
+        The average; undefined if one of them is, with its reason.
+
+    Example:
+        >>> averaged([Estimate(0.5, 0.4, 0.6), Estimate(1.0, 0.8, 1.2)]).low.__round__(6)
+        0.6
+    """
+    for estimate in estimates:
+        if estimate.reason:
+            return estimate
+    value, low, high = np.mean([(e.value, e.low, e.high) for e in estimates], axis=0)
+    return Estimate(float(value), float(low), float(high))
 
 
 def auc(response: Array, probability: Array, fold: NDArray[np.intp]) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.registry import Registry
-from flame.evaluation.metrics.estimates import Estimate, calibration_estimates
+from flame.evaluation.metrics.estimates import Estimate, averaged, calibration_estimates
 
 Array = NDArray[np.float64]
 
@@ -65,8 +65,13 @@ class Tested:
 
     @cached_property
     def calibration(self) -> tuple[Estimate, Estimate]:
-        """Calibration slope and intercept of ``mean``; every response has to be known."""
-        return calibration_estimates(self.response, self.mean)
+        """Calibration slope and intercept, averaged over seeds; every response has to be known.
+
+        Predictions that are averaged over seeds first would be less extreme than any model's.
+        """
+        each = [calibration_estimates(self.response, predicted) for predicted in self.predicted]
+        slopes, intercepts = zip(*each, strict=True)
+        return averaged(slopes), averaged(intercepts)
 
     def with_responders(self, estimate: Estimate) -> "Measured":
         """Add the number of patients and of responders to an estimate.

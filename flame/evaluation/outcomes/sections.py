@@ -33,8 +33,8 @@ def limits(task: Task[Any]) -> list[str]:
     """
     config = task.config
     notes = [
-        "With several seeds, AUC, C-index and Brier score are averaged over seeds. Curves and "
-        "calibration use predictions averaged over seeds.",
+        "With several seeds, all metrics are averaged over seeds. Curves are of predictions that "
+        "are averaged over seeds.",
         "AUC and C-index only compare patients of the same fold, who were predicted by the same "
         "model.",
         "A missing status with a known survival time is counted as a death. This biases survival "
