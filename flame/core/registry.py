@@ -9,12 +9,20 @@ from flame.core.plugins import discover
 
 T = TypeVar("T")
 
+_MOST_NAMED = 40
+"""Choices that a hint names."""
+
 
 def nearest(name: str, choices: list[str]) -> str:
-    """Return a hint such as ``did you mean 'fedavg'?``, followed by all choices."""
+    """Return a hint such as ``did you mean 'fedavg'?``, followed by the choices.
+
+    Of very many, as of the columns of a wide table, the first are named.
+    """
     close = get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f"did you mean '{close[0]}'? " if close else ""
-    return f"{hint}Choices: {', '.join(sorted(choices))}"
+    more = len(choices) - _MOST_NAMED
+    rest = f" and {more} more" if more > 0 else ""
+    return f"{hint}Choices: {', '.join(sorted(choices)[:_MOST_NAMED])}{rest}"
 
 
 class Registry(Generic[T]):

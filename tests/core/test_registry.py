@@ -1,7 +1,7 @@
 import pytest
 
 from flame.core.errors import BadInput
-from flame.core.registry import Registry
+from flame.core.registry import Registry, nearest
 
 
 def test_unknown_name_lists_choices() -> None:
@@ -26,3 +26,9 @@ def test_entries_derive_from_the_base() -> None:
     registry.register("bool")(bool)
     with pytest.raises(TypeError, match="strategy 'text' does not derive from int"):
         registry.register("text")(str)  # type: ignore[arg-type]
+
+
+def test_a_hint_names_the_first_of_very_many() -> None:
+    hint = nearest("ages", [f"column_{n:03d}" for n in range(60)])
+    assert hint.endswith("column_039 and 20 more")
+    assert nearest("b", ["a", "b"]) == "did you mean 'b'? Choices: a, b"
