@@ -142,16 +142,16 @@ def _written(
     cohorts: "Cohorts", out: Path, warnings: list[str], progress: Progress
 ) -> ValidateResult:
     """Compute and write all figures."""
-    from flame.bundles import validation
+    from flame.bundles import validation_tables
     from flame.bundles.validation_figures import figures
     from flame.bundles.validation_page import latex, render, verdict
 
-    metrics = validation.metrics(cohorts)
+    metrics = validation_tables.metrics(cohorts)
     progress(2, 4)
     tables = {
         "metrics": metrics,
-        "differences": validation.differences(cohorts),
-        "subgroups": validation.subgroups(cohorts),
+        "differences": validation_tables.differences(cohorts),
+        "subgroups": validation_tables.subgroups(cohorts),
     }
     progress(3, 4)
     drawn = figures(cohorts)

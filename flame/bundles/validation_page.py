@@ -8,7 +8,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from flame.bundles.description import RESEARCH
-from flame.bundles.validation import EVERYWHERE, RESPONSE_METRICS, Cohorts
+from flame.bundles.validation import EVERYWHERE, Cohorts
+from flame.bundles.validation_tables import RESPONSE_METRICS
 from flame.evaluation.metrics.metric import METRICS
 from flame.evaluation.pages.figures import to_svg
 from flame.evaluation.pages.page import page
@@ -27,9 +28,9 @@ def render(
 
     Args:
         cohorts: patients and predictions.
-        metrics: table of ``validation.metrics``.
-        differences: table of ``validation.differences``.
-        subgroups: table of ``validation.subgroups``.
+        metrics: table of ``validation_tables.metrics``.
+        differences: table of ``validation_tables.differences``.
+        subgroups: table of ``validation_tables.subgroups``.
         drawn: title and figure by name.
         warnings: warnings about the patients.
 
@@ -66,7 +67,7 @@ def verdict(cohorts: Cohorts, metrics: pd.DataFrame) -> str:
 
     Args:
         cohorts: patients and predictions.
-        metrics: table of ``validation.metrics``.
+        metrics: table of ``validation_tables.metrics``.
 
     Returns:
         The sentence, on all patients together.
@@ -145,7 +146,7 @@ def latex(metrics: pd.DataFrame) -> str:
     """Return the table of metrics for a paper.
 
     Args:
-        metrics: table of ``validation.metrics``.
+        metrics: table of ``validation_tables.metrics``.
 
     Returns:
         A LaTeX table with one row per hospital and metric, for the package booktabs.

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from flame.bundles import validation
+from flame.bundles import validation_tables as tables
 from flame.bundles.cohorts import read_cohorts
 from flame.bundles.federated_validation import gathered, run_config
 from flame.bundles.model import Model, open_model
@@ -45,7 +46,7 @@ def test_without_groups_the_figures_are_the_pooled_ones(
     direct = validation.gather(model, read_cohorts(model, two_hospitals, with_outcome=True), [])
     apart = gathered(model, sent(model, two_hospitals, least=1), simulated=True)
     ours, theirs = (
-        validation.metrics(c).set_index(["hospital", "metric"]).value for c in (direct, apart)
+        tables.metrics(c).set_index(["hospital", "metric"]).value for c in (direct, apart)
     )
     common = [key for key in theirs.index if key in ours.index]
     assert len(common) >= 6
@@ -62,7 +63,7 @@ def test_every_group_has_enough_patients_and_figures_stay_close(
         assert rows[:, 3].min() >= 5
     main = "AUC of response" if name == "logistic" else "C-index of survival"
     values = [
-        validation.metrics(gathered(model, sent(model, two_hospitals, least), True))
+        tables.metrics(gathered(model, sent(model, two_hospitals, least), True))
         .set_index(["hospital", "metric"])
         .value["all hospitals", main]
         for least in (1, 5)

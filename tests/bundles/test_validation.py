@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from flame.bundles import validation
+from flame.bundles import validation_tables as tables
 from flame.bundles.censored_scores import censored_rows
 from flame.bundles.cohorts import read_cohorts
 from flame.bundles.model import Model, open_model
@@ -32,7 +33,7 @@ def value(table: pd.DataFrame, metric: str, prediction: int = 0) -> float:
 
 def test_response_figures_are_those_of_scikit_learn(logistic: Path, folder: Path) -> None:
     found = cohorts(open_model(logistic), folder / "new.csv")
-    table = validation.metrics(found)
+    table = tables.metrics(found)
     known = np.isfinite(found.inputs.response)
     lived, p = found.inputs.response[known], found.variants[0].mean[known]
     assert value(table, "AUC of response") == pytest.approx(roc_auc_score(lived, p))
@@ -48,7 +49,7 @@ def test_response_figures_are_those_of_scikit_learn(logistic: Path, folder: Path
 def test_survival_figures_hold_on_patients_of_the_same_kind(cox: Path, folder: Path) -> None:
     """The new hospital is drawn from the same simulation, so the model is right about it."""
     found = cohorts(open_model(cox), folder / "new.csv")
-    table = validation.metrics(found).set_index("metric")
+    table = tables.metrics(found).set_index("metric")
     assert table.loc["C-index of survival", "low"] > 0.5
     for name in ("Calibration slope", "Observed / expected alive at 1 y"):
         assert table.loc[name, "low"] < 1 < table.loc[name, "high"], name
@@ -83,9 +84,9 @@ def test_a_model_is_compared_on_the_same_patients(
 ) -> None:
     first, second = open_model(logistic), open_model(network)
     found = cohorts(first, folder / "new.csv", second)
-    table = validation.differences(found)
+    table = tables.differences(found)
     gap = table[(table.less == second.name) & (table.metric == "AUC of response")].iloc[0]
-    metrics = validation.metrics(found)
+    metrics = tables.metrics(found)
     expected = value(metrics, "AUC of response") - value(metrics, "AUC of response", 1)
     assert gap.value == pytest.approx(expected)
     assert gap.low <= gap.value <= gap.high
@@ -109,7 +110,7 @@ def test_subgroups_and_places(logistic: Path, folder: Path, tmp_path: Path) -> N
     table.to_csv(tmp_path / "two.csv", index=False)
     found = cohorts(open_model(logistic), tmp_path / "two.csv")
     assert [name for name, _ in found.places()] == ["E", "F", "all hospitals"]
-    groups = validation.subgroups(found)
+    groups = tables.subgroups(found)
     assert set(groups.subgroup) == {"65 and over", "under 65"}
     by_age = groups[groups.metric == "AUC of response"].set_index("subgroup")
     known = np.isfinite(found.inputs.response)
@@ -127,10 +128,15 @@ def test_censored_rows_need_survival(logistic: Path, folder: Path) -> None:
 @pytest.mark.parametrize("name", ["logistic", "cox"])
 def test_the_page_holds_no_patient(name: str, request: pytest.FixtureRequest, folder: Path) -> None:
     found = cohorts(open_model(request.getfixturevalue(name)), folder / "new.csv")
-    metrics = validation.metrics(found)
+    metrics = tables.metrics(found)
     drawn = figures(found)
     html = render(
-        found, metrics, validation.differences(found), validation.subgroups(found), drawn, ["one"]
+        found,
+        metrics,
+        tables.differences(found),
+        tables.subgroups(found),
+        drawn,
+        ["one"],
     )
     assert "D-1" not in html
     assert html.count("<svg") == len(drawn)
@@ -149,11 +155,11 @@ def test_latex_escapes_names() -> None:
 def test_a_refit_has_no_ranks_of_its_own(logistic: Path, folder: Path) -> None:
     """Ten constants make the ranks of pooled folds worse, which would say nothing of the refit."""
     found = cohorts(open_model(logistic), folder / "new.csv")
-    table = validation.metrics(found).set_index(["prediction", "metric"])
+    table = tables.metrics(found).set_index(["prediction", "metric"])
     refitted = table.loc[(f"{found.model.name}, constant refitted", "AUC of response")]
     assert np.isnan(refitted.value)
     assert refitted.reason == "as the model's own"
-    gaps = validation.differences(found)
+    gaps = tables.differences(found)
     assert not ((gaps.less.str.endswith("refitted")) & (gaps.metric == "AUC of response")).any()
 
 
@@ -164,7 +170,7 @@ def test_a_refit_that_fails_at_one_hospital_stays_at_the_others(
     few = table[(table.days <= 365) & (table.died == 1)].head(4).assign(centre="F")
     few["subject"] = [f"F-{n}" for n in range(4)]
     pd.concat([table, few]).to_csv(tmp_path / "two.csv", index=False)
-    metrics = validation.metrics(cohorts(open_model(logistic), tmp_path / "two.csv"))
+    metrics = tables.metrics(cohorts(open_model(logistic), tmp_path / "two.csv"))
     scored = metrics[metrics.metric == "Brier score"]
     brier = scored[scored.prediction.str.endswith("constant refitted")]
     by_hospital = brier.set_index("hospital")
