@@ -238,7 +238,9 @@ def test_a_plugin_that_fails_is_named(tmp_path: Path, text: str | None, message:
     plugin = tmp_path / "broken.py"
     if text:
         plugin.write_text(text)
-    done = flame("train", "x.toml", "--out", "y", "--plugin", plugin)
+    config = tmp_path / "x.toml"
+    config.touch()
+    done = flame("train", config, "--out", "y", "--plugin", plugin)
     assert done.returncode == 2
     assert message in done.stderr
     assert "broken.py" in done.stderr.replace("\n", "")
