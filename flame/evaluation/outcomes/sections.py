@@ -40,6 +40,10 @@ def limits(task: Task[Any]) -> list[str]:
         "A missing status with a known survival time is counted as a death. This biases survival "
         "downwards where the status is often missing.",
     ]
+    notes.append(
+        "Harmonisation between hospitals (flame harmonise, or landmarks of intensities), if the "
+        "data had any, was fitted beforehand, with the patients who are tested here."
+    )
     if config.data.person_column:
         notes.append(
             "A person can have several rows. Counts and intervals are based on rows, so intervals "
