@@ -106,13 +106,11 @@ def included(cohort: Cohort, config: TrainConfig) -> Cohort:
     patients = list(cohort.patients)
     excluded: dict[str, int] = {}
     for column, (low, high) in config.data.include.items():
-        unknown = [p for p in patients if np.isnan(p.clinical.get(column, np.nan))]
-        outside = [
-            p for p in patients if p not in unknown and not low <= p.clinical[column] <= high
-        ]
-        excluded |= {f"{column} unknown": len(unknown), f"{column} outside": len(outside)}
-        gone = {id(p) for p in (*unknown, *outside)}
-        patients = [p for p in patients if id(p) not in gone]
+        known = [p for p in patients if np.isfinite(p.clinical.get(column, np.nan))]
+        inside = [p for p in known if low <= p.clinical[column] <= high]
+        excluded[f"{column} unknown"] = len(patients) - len(known)
+        excluded[f"{column} outside"] = len(known) - len(inside)
+        patients = inside
     if config.model.landmark_day is not None:
         placed = [replace(p, landmark=landmark_of(p, config)) for p in patients]
         excluded[NO_PLAN] = sum(np.isnan(p.landmark) for p in placed)
