@@ -11,7 +11,7 @@ import pandas as pd
 from flame.bundles.model import Model, open_model
 from flame.core.cohort import Cohort, Timepoint
 from flame.core.errors import BadInput
-from flame.core.files import write_text
+from flame.core.files import check_free, write_text
 from flame.core.progress import Progress, silent
 from flame.core.registry import nearest
 from flame.core.treatment import Radiation
@@ -268,9 +268,6 @@ def _response(path: Path, root: Path, name: str) -> tuple[float, "Scan | None"]:
 
 
 def _check_free(out: Path, dicom: str | None) -> None:
-    if out.exists() and not out.is_dir():
-        raise BadInput(f"{out} is a file; give a folder")
     if dicom and out.resolve().is_relative_to(Path(dicom).resolve()):
         raise BadInput(f"{out} lies inside the DICOM folder; give a folder outside it")
-    if out.exists() and any(out.iterdir()) and not (out / PAGE).exists():
-        raise BadInput(f"{out} is not empty and holds no prediction; give a new folder to --out")
+    check_free(out, PAGE, "prediction")

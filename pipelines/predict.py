@@ -7,10 +7,9 @@ import pandas as pd
 
 from flame.bundles.cohorts import read_cohorts
 from flame.bundles.model import Model
-from flame.core.cohort import Cohort
-from flame.core.errors import BadInput
-from flame.core.files import write_text
+from flame.core.files import check_free, write_text
 from flame.core.progress import Progress, silent
+from flame.federation.tasks.cohort_summary import left_out_by_rule
 
 PREDICTIONS = "predictions.csv"
 """Table of predictions in the output folder, which also marks the folder as one of this command."""
@@ -74,38 +73,6 @@ def predict_outcomes(
     write_text(out / PAGE, render(model, found, cohorts[0].simulated), private=True)
     warnings = (*left_out_by_rule(cohorts), *_warnings(model, table))
     return OutcomePredictions(table, warnings, out / PAGE)
-
-
-def left_out_by_rule(cohorts: list[Cohort]) -> list[str]:
-    """Say how many patients the model's definition of its cohort leaves out.
-
-    Args:
-        cohorts: the cohorts as the model reads them.
-
-    Returns:
-        A sentence per centre and rule.
-    """
-    return [
-        f"centre {cohort.centre}: {count} patients left out: {rule}"
-        for cohort in cohorts
-        for rule, count in cohort.excluded.items()
-    ]
-
-
-def check_free(out: Path, mark: str) -> None:
-    """Check that results may be written to a folder.
-
-    Args:
-        out: the folder.
-        mark: file that marks a folder of the same command.
-
-    Raises:
-        BadInput: the folder is a file, or holds something else.
-    """
-    if out.is_file():
-        raise BadInput(f"{out} is a file; give a folder to --out")
-    if out.exists() and any(out.iterdir()) and not (out / mark).exists():
-        raise BadInput(f"{out} is not empty and holds no {mark}; give a new folder to --out")
 
 
 def _warnings(model: Model, table: pd.DataFrame) -> tuple[str, ...]:

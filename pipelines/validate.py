@@ -10,12 +10,12 @@ import pandas as pd
 from flame.bundles.cohorts import read_cohorts
 from flame.bundles.model import Model, open_model
 from flame.core.errors import BadInput
-from flame.core.files import atomic_path, content_hash, write_text
+from flame.core.files import atomic_path, check_free, content_hash, write_text
 from flame.core.progress import Progress, silent
 from flame.federation.run_folder import RunFolder
+from flame.federation.tasks.cohort_summary import left_out_by_rule
 from flame.federation.tasks.tabular import unknown_status
 from flame.federation.trainings import FEDERATED, Training
-from flame.pipelines.predict import check_free, left_out_by_rule
 
 if TYPE_CHECKING:
     from flame.bundles.validation import Cohorts
@@ -95,7 +95,6 @@ def run_in_federation(
     out: Path,
     show: Callable[[dict[str, Any]], None],
     say: Callable[[str], None],
-    least: int = 5,
 ) -> ValidateResult:
     """Validate a model at the hospitals of a federation, which send groups of patients only.
 
@@ -105,7 +104,6 @@ def run_in_federation(
         out: new folder, or one of the same validation, which continues.
         show: called with the progress, see ``AdminSession.run``.
         say: called with each line of output.
-        least: least number of patients in a group; a hospital may demand more.
 
     Returns:
         The figures, the verdict, warnings, and the path of the page.
@@ -126,7 +124,7 @@ def run_in_federation(
     sites = admin.sites()
     if not sites:
         raise BadInput("no hospital is connected; start flame join at each, then try again")
-    config = run_config(opened, sites, "flare", least)
+    config = run_config(opened, sites, "flare")
     folder = RunFolder(out / "run")
     admin.run(config, folder.claim_name(config), folder.path, show, say)
     shared = folder.model(Training(FEDERATED, config.data.centres, 0, 2)).shared
@@ -145,6 +143,7 @@ def _written(
     from flame.bundles import validation_tables
     from flame.bundles.validation_figures import figures
     from flame.bundles.validation_page import latex, render, verdict
+    from flame.evaluation.pages.figures import to_svg
 
     metrics = validation_tables.metrics(cohorts)
     progress(2, 4)
@@ -159,17 +158,13 @@ def _written(
         write_text(out / f"{name}.csv", table.to_csv(index=False, na_rep="nan"))
     write_text(out / "metrics.tex", latex(metrics))
     for name, (_, figure) in drawn.items():
-        for kind in ("svg", "pdf"):
-            with atomic_path(out / "figures" / f"{name}.{kind}") as temporary:
-                figure.savefig(temporary, format=kind, metadata={_DATE[kind]: None})
+        write_text(out / "figures" / f"{name}.svg", to_svg(figure, name))
+        with atomic_path(out / "figures" / f"{name}.pdf") as temporary:
+            figure.savefig(temporary, format="pdf", metadata={"CreationDate": None})
     html = render(cohorts, metrics, tables["differences"], tables["subgroups"], drawn, warnings)
     write_text(out / PAGE, html)
     progress(4, 4)
     return ValidateResult(metrics, verdict(cohorts, metrics), tuple(warnings), out / PAGE)
-
-
-_DATE = {"svg": "Date", "pdf": "CreationDate"}
-"""Metadata that differ between equal figures."""
 
 
 def _check_unseen(opened: Model, model: Path, target: Path) -> None:

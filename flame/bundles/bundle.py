@@ -17,8 +17,7 @@ from flame.bundles.description import card, features, inference, metadata
 from flame.bundles.model import ARRAYS, CHECKSUMS, CONFIG, METADATA, Model
 from flame.bundles.networks import write_networks
 from flame.core.config import as_toml
-from flame.core.errors import BadInput
-from flame.core.files import atomic_path, sha256, write_text
+from flame.core.files import atomic_path, check_free, sha256, write_text
 from flame.evaluation.pages.page import without_paths
 from flame.federation.config import TrainConfig
 from flame.federation.packed_model import named_arrays
@@ -57,10 +56,7 @@ def write_bundle(model: Model, out: Path, about: About, card_of_run: str = "") -
     Raises:
         BadInput: ``out`` holds something else.
     """
-    if out.is_file():
-        raise BadInput(f"{out} is a file; give a folder to --out")
-    if out.exists() and not (out / METADATA).exists() and any(out.iterdir()):
-        raise BadInput(f"{out} is not empty and holds no bundle; give a new folder to --out")
+    check_free(out, METADATA, "bundle")
     model = replace(model, name=about.name or model.name, config=portable(model.config))
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

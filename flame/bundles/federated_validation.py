@@ -5,30 +5,28 @@ from dataclasses import replace
 import numpy as np
 
 from flame.bundles.bundle import portable
-from flame.bundles.coefficients import last_day
 from flame.bundles.model import Model
-from flame.bundles.predictions import CURVE_DAYS, threshold
+from flame.bundles.predictions import survival_curves, threshold
 from flame.bundles.validation import Cohorts, Variant
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.packed_model import packed
 from flame.federation.sections import FederationConfig, ValidationConfig
 from flame.federation.task import Shared
-from flame.models.regression.baseline_hazard import Hazard
 from flame.models.response.inputs import Inputs
 
 PREFIX = "rows/"
 """Text before the name of a centre in the names of shared arrays."""
 
 
-def run_config(model: Model, centres: tuple[str, ...], engine: str, least: int) -> TrainConfig:
+def run_config(model: Model, centres: tuple[str, ...], engine: str, least: int = 1) -> TrainConfig:
     """Build the configuration of a run that validates a model.
 
     Args:
         model: a model on response or survival.
         centres: hospitals that take part.
         engine: engine of the federation.
-        least: least number of patients in a group; a hospital may demand more.
+        least: least number of patients in a group of a simulation; hospitals group by their policy.
 
     Returns:
         The configuration, in which the model travels to the sites.
@@ -85,16 +83,6 @@ def gathered(model: Model, shared: Shared, simulated: bool) -> Cohorts:
         status if survival else np.zeros(len(rows)),
     )
     cut = float("nan") if survival else threshold(model)
-    curves = _curves(model, predicted) if survival else empty
+    curves = survival_curves(model, -predicted)
     variant = Variant(model.name, predicted[None], cut, curves)
     return Cohorts(model, inputs, hospitals, [variant], {}, None, simulated)
-
-
-def _curves(model: Model, negative_log_risk: np.ndarray) -> np.ndarray:
-    """Return survival (n, day) of patients of whom only the risk is known."""
-    if "hazard_deaths" not in model.shared:
-        return np.zeros((len(negative_log_risk), 0))
-    hazard = Hazard(model.shared["hazard_deaths"], model.shared["hazard_exposure"]).summed()
-    risk = np.exp(-negative_log_risk)[:, None]
-    curves = np.exp(-risk * hazard.cumulative(CURVE_DAYS))
-    return np.where(last_day(hazard) + 1e-6 >= CURVE_DAYS, curves, np.nan)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Model:
     warnings: tuple[str, ...] = ()
     sources: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def task(self) -> Task[Any]:
         """The task of the model."""
         return open_task(self.config)

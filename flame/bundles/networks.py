@@ -3,12 +3,14 @@
 import contextlib
 import io
 import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from flame.bundles.model import Model
 from flame.core.files import atomic_path
+from flame.federation.networks import save_network
 
 
 def write_networks(model: Model, folder: Path) -> None:
@@ -21,20 +23,13 @@ def write_networks(model: Model, folder: Path) -> None:
     network = model.task.network()
     if network is None:
         return
-    from flame.core.keras_import import keras
-
     for seed, (weights, _) in zip(model.config.training.seeds, model.seeds, strict=True):
-        network.set_weights(weights)
-        plain = keras.Model(network.inputs, network.outputs)
-        with atomic_path(folder / f"seed-{seed}.keras") as temporary:
-            plain.save(temporary)
+        plain = save_network(network, weights, folder / f"seed-{seed}.keras")
         _write_onnx(plain, folder / f"seed-{seed}.onnx")
 
 
 def _write_onnx(network: object, path: Path) -> None:
     """Write ONNX; the converter prints and warns about its own parts, which says nothing here."""
-    import warnings
-
     network([_empty(i.shape) for i in network.inputs])  # type: ignore[operator,attr-defined]
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):

@@ -62,8 +62,10 @@ def predict(model: Model, cohort: Cohort) -> Predicted:
         raise BadInput(f"{model.name} is a model on {task.name} and predicts no outcome")
     inputs, reasons = _readable(model, cohort)
     by_seed = np.array([task.predict(inputs, w, s) for w, s in model.seeds])
+    # A response model has no baseline hazard, and so no curves.
+    curves = survival_curves(model, -by_seed[0])
     survives = isinstance(task, SurvivalTask)
-    columns = _survival(model, inputs) if survives else _response(model, by_seed)
+    columns = _survival(model, inputs, curves) if survives else _response(model, by_seed)
     table = pd.DataFrame(
         {"patient": inputs.pseudonyms, "hospital": cohort.centre, **columns}
         | _doubts(model, inputs)
@@ -72,7 +74,7 @@ def predict(model: Model, cohort: Cohort) -> Predicted:
         {"patient": list(reasons), "hospital": cohort.centre, "note": list(reasons.values())}
     )
     table = pd.concat([table, absent], ignore_index=True) if reasons else table
-    return Predicted(inputs, by_seed, table, _drivers(model, inputs), _curves(model, inputs))
+    return Predicted(inputs, by_seed, table, _drivers(model, inputs), curves)
 
 
 def _readable(model: Model, cohort: Cohort) -> tuple[Inputs, dict[str, str]]:
@@ -116,13 +118,11 @@ def threshold(model: Model) -> float:
     return float(np.mean(shares))
 
 
-def _survival(model: Model, inputs: Inputs) -> dict[str, Any]:
+def _survival(model: Model, inputs: Inputs, curves: Array) -> dict[str, Any]:
     """Return the risk, the median with its interval, and survival at one and two years."""
     task = model.task
     assert isinstance(task, SurvivalTask)
-    log_risk = _log_scale(model, inputs)
-    columns: dict[str, Any] = {"log risk": log_risk}
-    curves = _curves(model, inputs)
+    columns: dict[str, Any] = {"log risk": _log_scale(model, inputs)}
     if not curves.size:
         return columns
     columns["median days"] = [_first_at_most(curve, 0.5) for curve in curves]
@@ -150,13 +150,21 @@ def _log_error(model: Model, x: Array) -> Array:
     return np.asarray(np.sqrt(risk[:, None] + 1 / until))
 
 
-def _curves(model: Model, inputs: Inputs) -> Array:
-    """Return survival (n, day) on ``CURVE_DAYS``, NaN beyond the follow-up of the training."""
-    task = model.task
-    if not isinstance(task, SurvivalTask) or "hazard_deaths" not in model.shared:
-        return np.zeros((len(inputs.pseudonyms), 0))
-    curves = task.curves(inputs, model.shared, CURVE_DAYS)
+def survival_curves(model: Model, log_risk: Array) -> Array:
+    """Compute survival with the baseline hazard over all hospitals.
+
+    Args:
+        model: the model.
+        log_risk: log risk (n,) of each patient.
+
+    Returns:
+        Survival (n, day) on ``CURVE_DAYS``, NaN beyond the follow-up of the training; (n, 0) for a
+        model without a baseline hazard.
+    """
+    if "hazard_deaths" not in model.shared:
+        return np.zeros((len(log_risk), 0))
     hazard = Hazard(model.shared["hazard_deaths"], model.shared["hazard_exposure"]).summed()
+    curves = np.exp(-np.exp(log_risk)[:, None] * hazard.cumulative(CURVE_DAYS))
     return np.asarray(np.where(last_day(hazard) + 1e-6 >= CURVE_DAYS, curves, np.nan))
 
 

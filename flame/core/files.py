@@ -68,6 +68,25 @@ def secret_in(path: Path) -> bytes:
     return secret
 
 
+def check_free(out: Path, mark: str, kind: str = "") -> None:
+    """Check that results may be written to a folder.
+
+    Args:
+        out: the folder.
+        mark: file that marks a folder of the same command.
+        kind: what such a folder holds, for the error message; empty: ``mark``.
+
+    Raises:
+        BadInput: the folder is a file, or holds something else.
+    """
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"{out} is a file; give a folder to --out")
+    if out.exists() and any(out.iterdir()) and not (out / mark).exists():
+        raise BadInput(
+            f"{out} is not empty and holds no {kind or mark}; give a new folder to --out"
+        )
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of one file as hexadecimal digits, as the program sha256sum does."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,10 +1,12 @@
 """Export of a run's networks as .keras files, which Keras reads without FLAME."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from flame.core.files import atomic_path, write_text
+from flame.core.scores import Weights
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
 from flame.federation.run_files import NETWORK_INPUTS, NETWORKS
@@ -32,21 +34,36 @@ def write_networks(run: Path, config: TrainConfig, site: str = "") -> None:
     network = task.network()
     if network is None:
         return
-    from flame.core.keras_import import keras
-
     scales = []
     strategy = strategy_of(config)
     for seed in config.training.seeds:
         name = final_training(config.data.centres, seed).name
         model = finished(run, name)
         weights = strategy.weights_for(model.state, site) if site else model.state.weights
-        network.set_weights(weights)
-        plain = keras.Model(network.inputs, network.outputs)
-        with atomic_path(run / NETWORKS / f"{name}.keras") as temporary:
-            plain.save(temporary)
+        save_network(network, weights, run / NETWORKS / f"{name}.keras")
         if task.input_columns():
             moments = moments_in(model.shared)
             columns = zip(task.input_columns(), moments.mean, spread(moments), strict=True)
             scales += [{"training": name, "feature": n, "mean": m, "sd": s} for n, m, s in columns]
     if scales:
         write_text(run / NETWORKS / NETWORK_INPUTS, pd.DataFrame(scales).to_csv(index=False))
+
+
+def save_network(network: Any, weights: Weights, path: Path) -> Any:
+    """Write a network with some weights as a .keras file, without what only training needs.
+
+    Args:
+        network: the Keras network.
+        weights: its weights.
+        path: the file.
+
+    Returns:
+        The plain network that was written.
+    """
+    from flame.core.keras_import import keras
+
+    network.set_weights(weights)
+    plain = keras.Model(network.inputs, network.outputs)
+    with atomic_path(path) as temporary:
+        plain.save(temporary)
+    return plain

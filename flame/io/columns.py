@@ -15,7 +15,7 @@ import pandas as pd
 
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
-from flame.io.tables import number
+from flame.io.tables import UNKNOWN, number
 
 FILE = "columns.toml"
 """Name of the file beside a hospital's table."""
@@ -114,7 +114,7 @@ class Columns:
     def _category(self, name: str, cell: object, where: str) -> str | None:
         """Return the category of a cell; None for an empty one."""
         text = "" if cell is None or cell is pd.NA or cell != cell else str(cell).strip()
-        if text.lower() in ("", "na", "n/a", "nan", "none", "unknown", "not available"):
+        if text.lower() in UNKNOWN:
             return None
         codes = {
             str(k).lower(): str(v) for k, v in self.local.get(name, {}).get("codes", {}).items()

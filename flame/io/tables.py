@@ -41,6 +41,8 @@ radiotherapy, 1 for an RBE-weighted dose, dose-averaged LET in keV/um, the fract
 """
 _EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
 """Cells that count as missing."""
+UNKNOWN = ("", "na", "n/a", "nan", "none", "unknown", "not available")
+"""Cells that say that a value is missing, in lower case."""
 _SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 """Numbers of the words in a column named sex or gender, in lower case."""
 
@@ -186,7 +188,7 @@ def number(value: object, where: str, column: str = "") -> float:
         nan
     """
     text = "" if value is None or value is pd.NA or value != value else str(value).strip()
-    if text.lower() in ("", "na", "n/a", "nan", "none", "unknown", "not available"):
+    if text.lower() in UNKNOWN:
         return float("nan")
     if column.lower() in ("sex", "gender") and text.lower() in _SEX:
         return _SEX[text.lower()]

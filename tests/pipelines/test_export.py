@@ -8,8 +8,9 @@ import pytest
 from flame.bundles.bundle import About
 from flame.bundles.model import open_model
 from flame.core.errors import BadInput
+from flame.core.files import check_free
 from flame.pipelines import export, train, validate
-from flame.pipelines.predict import check_free, predict_outcomes
+from flame.pipelines.predict import predict_outcomes
 from tests.bundles.conftest import settings, simulated_table
 
 

@@ -29,7 +29,6 @@ def test_sites_validate_a_model_that_they_did_not_train(toy: TrainConfig, tmp_pa
             tmp_path / "apart",
             lambda state: None,
             lambda line: None,
-            least=1,
         )
     finally:
         hospitals.stop()

@@ -27,12 +27,23 @@ def summarise_cohorts(
     for centre in patients:
         _check_size(centre, task.config.training.folds)
     rows, warnings = task.summary(cohorts, patients)
-    left_out = [
+    return rows, [*left_out_by_rule(cohorts), *warnings]
+
+
+def left_out_by_rule(cohorts: list[Cohort]) -> list[str]:
+    """Say how many patients the definition of the cohort leaves out.
+
+    Args:
+        cohorts: the cohort of each centre.
+
+    Returns:
+        A sentence per centre and rule.
+    """
+    return [
         f"centre {cohort.centre}: {count} patients left out: {rule}"
         for cohort in cohorts
         for rule, count in cohort.excluded.items()
     ]
-    return rows, [*left_out, *warnings]
 
 
 def _check_size(patients: Patients, folds: int) -> None:

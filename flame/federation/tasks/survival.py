@@ -135,21 +135,6 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
             "hazard_exposure": np.array([h.exposure for h in hazards]),
         }
 
-    def curves(self, patients: Inputs, shared: Shared, days: Array) -> Array:
-        """Predict survival with the baseline hazard over all centres.
-
-        Args:
-            patients: n patients.
-            shared: arrays that all sites share.
-            days: days (t,) from the start of follow-up.
-
-        Returns:
-            Probability of survival (n, t) beyond each day.
-        """
-        hazard = Hazard(shared["hazard_deaths"], shared["hazard_exposure"]).summed()
-        risk = np.exp(self.design(patients, shared) @ shared["beta"])
-        return np.asarray(np.exp(-risk[:, None] * hazard.cumulative(days)))
-
     def design(self, patients: Inputs, shared: Shared) -> Array:
         """Return the standardised features (n, p)."""
         return standardised(patients, shared)
