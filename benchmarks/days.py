@@ -55,12 +55,12 @@ def mask_of(folder: Path, name: str) -> LabelMap:
 
 
 def to_template(
-    timepoint: Timepoint, brain: str, day: ReferenceDay | None = None
+    timepoint: Timepoint, day: ReferenceDay | None = None
 ) -> tuple[Timepoint, NDArray[np.float64]]:
     """Run the stages up to the template; return the day before it, and the affine map to it."""
     start = timepoint.scans[Sequence.T1C].affine
     before = timepoint
-    for stage in stages(StageConfig(brain=brain), day=day):
+    for stage in stages(StageConfig(), day=day):
         if stage.place > Place.TEMPLATE:
             break
         if stage.place is Place.TEMPLATE:
@@ -112,14 +112,14 @@ def alignment_of(first: Timepoint, second: Timepoint, move: NDArray[np.float64])
     return alignment(*images, inside)
 
 
-def measured(folder: Path, next_folder: Path, brain: str) -> dict[str, float]:
+def measured(folder: Path, next_folder: Path) -> dict[str, float]:
     """Return the figures of one patient, by name."""
-    target, matrix = to_template(day_of(folder, "pre"), brain)
+    target, matrix = to_template(day_of(folder, "pre"))
     estimate = {"matrix": matrix, "to_template": np.eye(4)}
     later = day_of(folder, "post")
-    alone, alone_matrix = to_template(later, brain)
+    alone, alone_matrix = to_template(later)
     reference = ReferenceDay("01", folder.name, lambda: (target, estimate))
-    _, together = to_template(later, brain, reference)
+    _, together = to_template(later, reference)
     to_post = itk_to_affine(sitk.ReadTransform(str(folder / "post_to_pre.tfm")))
     back = np.linalg.inv(matrix)
     moves = [np.linalg.inv(to_post), back @ alone_matrix, back @ together]
@@ -129,7 +129,7 @@ def measured(folder: Path, next_folder: Path, brain: str) -> dict[str, float]:
         row[f"Dice {way}"], row[f"NCC {way}"] = agreement((target, alone), masks, move)
     row["mm"] = distance(alone, moves[2], moves[0])
     row["alignment"] = alignment_of(target, alone, moves[2])
-    stranger, _ = to_template(day_of(next_folder, "post"), brain)
+    stranger, _ = to_template(day_of(next_folder, "post"))
     row["stranger"] = alignment_of(target, stranger, to_reference_day(target, stranger))
     return row
 
@@ -137,14 +137,13 @@ def measured(folder: Path, next_folder: Path, brain: str) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    add_quick(parser, "two patients, with the atlas brain")
+    add_quick(parser, "two patients")
     arguments = parser.parse_args()
     folders = sorted((arguments.data / "imaging/brain_tumor_progression").glob("PGBM-*"))
     folders = folders[-2:] if arguments.quick else folders
-    brain = "atlas" if arguments.quick else StageConfig().brain
     figures = {}
     for number, folder in enumerate(folders):
-        row = measured(folder, folders[(number + 1) % len(folders)], brain)
+        row = measured(folder, folders[(number + 1) % len(folders)])
         print(f"{folder.name}  ", "  ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
         figures[folder.name] = row
     print(json.dumps({"unit": "Dice, mm", "figures": figures}))

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from result_line import add_quick, print_result_line
 
@@ -37,15 +38,24 @@ def cpu() -> float:
     return usage.ru_utime + usage.ru_stime + times.children_user + times.children_system
 
 
+def read(case: Path, sequence: str) -> Any:
+    """Return the scan of a sequence; a function of its own, so that no copy of it stays."""
+    import nibabel as nib
+    import numpy as np
+
+    from flame.core.imaging import Scan, Sequence
+
+    image = nib.load(case / f"TCGA-DU-7294_hdbet_native_{FILES[sequence]}.nii.gz")
+    voxels = image.get_fdata(dtype=np.float32)
+    return Scan(voxels, np.asarray(image.affine, float), Sequence(sequence))
+
+
 def worker(method: str, case: Path, quick: bool) -> dict[str, float]:
     """Run one case in this process; return CPU seconds of each stage and peak memory in GB."""
     from dataclasses import replace
 
-    import nibabel as nib
-    import numpy as np
-
     from flame.core.cohort import Timepoint
-    from flame.core.imaging import Scan, Sequence
+    from flame.core.imaging import Sequence
     from flame.io.bids import SessionFiles, write_session
     from flame.preprocessing.config import StageConfig, stages
 
@@ -59,12 +69,8 @@ def worker(method: str, case: Path, quick: bool) -> dict[str, float]:
         seconds[name] = seconds.get(name, 0) + cpu() - start
 
     start = cpu()
-    scans = {}
-    for sequence in [s for s in Sequence if not quick or s in QUICK_FILES]:
-        image = nib.load(case / f"TCGA-DU-7294_hdbet_native_{FILES[sequence]}.nii.gz")
-        voxels = image.get_fdata(dtype=np.float32)
-        scans[sequence] = Scan(voxels, np.asarray(image.affine, float), sequence)
-    day = Timepoint(0, scans)
+    names = [s for s in Sequence if not quick or s in QUICK_FILES]
+    day = Timepoint(0, {s: read(case, s) for s in names})
     lap("read and write", start)
     for stage in chain:
         start = cpu()

@@ -34,7 +34,7 @@ class StageConfig(Section):
     registration: str = "flame"
     """Method of registration: flame or simpleitk."""
     brain: str = "deepbet"
-    """Method of brain extraction: deepbet, hd-bet or atlas."""
+    """Method of brain extraction: deepbet or hd-bet."""
     template: str = ""
     """Skull-stripped T1 to register to; empty: MNI152."""
     space: str = MNI152

@@ -16,7 +16,6 @@ from flame.core.errors import StageFailed, UnreadableImage
 from flame.core.files import content_hash
 from flame.core.imaging import LabelMap, Scan
 from flame.core.registry import Registry
-from flame.preprocessing.stages.atlas_brain import atlas_brain
 from flame.preprocessing.stages.deepbet_brain import deepbet_brain
 from flame.preprocessing.stages.hd_bet_brain import hd_bet_brain
 from flame.preprocessing.stages.interpolation import labels_on_scan, resample_labels
@@ -34,8 +33,7 @@ BRAIN_METHODS: Registry[Callable[[Scan], NDArray[np.bool_]]] = Registry("brain m
 """Methods that return the brain (x, y, z) of a whole-head scan, by name."""
 BRAIN_METHODS.register("deepbet")(deepbet_brain)
 BRAIN_METHODS.register("hd-bet")(hd_bet_brain)
-BRAIN_METHODS.register("atlas")(atlas_brain)
-ONLY_T1 = ("deepbet", "atlas")
+ONLY_T1 = ("deepbet",)
 """Methods that know T1 and T1C only."""
 
 _EMPTY_BACKGROUND = 0.4

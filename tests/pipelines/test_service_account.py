@@ -49,7 +49,7 @@ def test_a_service_preprocesses_a_read_only_share(share: Path, tmp_path: Path) -
     dicom, out = str(share / "dicom"), str(work / "bids")
     inspected = flame(work, "inspect", dicom)
     assert inspected.returncode == 0, inspected.stderr
-    options = ("--spacing", "4", "--set", "brain=atlas")
+    options = ("--spacing", "4")
     refused = flame(work, "preprocess", dicom, out, *options)
     assert refused.returncode == 2
     assert "--key" in refused.stderr

@@ -17,7 +17,7 @@ from flame.preprocessing.reference_day import cache_folder, images_hash, referen
 from flame.preprocessing.session import preprocess_patient
 from flame.preprocessing.study import Study
 
-CONFIG = StageConfig(spacing=4.0, brain="atlas")
+CONFIG = StageConfig(spacing=4.0)
 KEY = b"secret"
 
 
@@ -92,11 +92,10 @@ def test_a_day_of_flair_alone_is_no_reference(days: list[Study], tmp_path: Path)
     out = tmp_path / "bids"
     flair = {Sequence.FLAIR: days[0].series[Sequence.FLAIR]}
     alone = replace(days[0], series=flair, mask="")
-    config = replace(CONFIG, brain="deepbet")
-    first, second = preprocess_patient(out, [alone, days[1]], config, KEY)
+    first, second = preprocess_patient(out, [alone, days[1]], CONFIG, KEY)
     assert (first.status, second.status) == ("done", "done"), first.note
     assert session_sidecar(out, "p", "01")["ReferenceSession"] == "02"
-    (only,) = preprocess_patient(tmp_path / "other", [alone], config, KEY)
+    (only,) = preprocess_patient(tmp_path / "other", [alone], CONFIG, KEY)
     assert only.status == "failed"
     assert "give a mask with --masks" in only.note
 

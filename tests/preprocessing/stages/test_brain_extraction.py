@@ -33,22 +33,17 @@ def dice(a: np.ndarray, b: np.ndarray) -> float:
     return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
 
-@pytest.mark.parametrize(("method", "least"), [("deepbet", 0.95), ("atlas", 0.93)])
-def test_brain_of_a_simulated_head_is_found(
-    head: tuple[Scan, np.ndarray], method: str, least: float
-) -> None:
+def test_brain_of_a_simulated_head_is_found(head: tuple[Scan, np.ndarray]) -> None:
     scan, brain = head
-    assert dice(BRAIN_METHODS[method](scan), brain) > least
+    assert dice(BRAIN_METHODS["deepbet"](scan), brain) > 0.95
 
 
 @pytest.mark.slow
-def test_methods_agree_on_a_real_head(shared: Callable[[str], Path]) -> None:
+def test_the_brain_of_a_real_head_has_the_volume_of_a_brain(shared: Callable[[str], Path]) -> None:
     image = nib.load(shared("heads/t1_crop.nii.gz"))
     scan = Scan(image.get_fdata(dtype=np.float32), image.affine, Sequence.T1)
-    found = {name: BRAIN_METHODS[name](scan) for name in ("deepbet", "atlas")}
-    assert dice(found["deepbet"], found["atlas"]) > 0.95
-    for mask in found.values():
-        assert 1200 < LabelMap(mask.astype(np.uint8), scan.affine).volume < 1800
+    mask = BRAIN_METHODS["deepbet"](scan)
+    assert 1200 < LabelMap(mask.astype(np.uint8), scan.affine).volume < 1800
 
 
 def test_hd_bet_that_is_not_installed_says_how(
@@ -105,12 +100,3 @@ def test_the_reference_scan_is_t1c_then_t1_then_flair() -> None:
     assert reference(Timepoint(0, scans)).sequence is Sequence.FLAIR
     with pytest.raises(StageFailed, match="the day has no scan"):
         reference(Timepoint(0, {}))
-
-
-def test_a_template_that_does_not_fit_fails() -> None:
-    """The atlas brain of a blank head was 25 % off on real heads, and nobody saw it."""
-    noise = np.random.default_rng(0).random((60, 60, 60)).astype(np.float32)
-    ball = np.linalg.norm(np.indices((60, 60, 60)) - 30, axis=0) < 28
-    scan = Scan(np.where(ball, 5 + noise, noise), np.diag([3.0, 3.0, 3.0, 1.0]), Sequence.T1)
-    with pytest.raises(StageFailed, match="does not fit this head .*not 0.12.*use brain=deepbet"):
-        BRAIN_METHODS["atlas"](scan)
