@@ -56,13 +56,16 @@ def trained(config: TrainConfig, run: Path) -> tuple[Predictor, list[Inputs]]:
     return Predictor(config, run, inputs), inputs
 
 
+def without(training: TrainingConfig, centre: str) -> Training:
+    """Return the training of the first seed that leaves out a hospital."""
+    others = tuple(c for c in CENTRES if c != centre)
+    return Training(FEDERATED, others, training.seeds[0], training.folds, left_out=centre)
+
+
 def auc_unseen(predictor: Predictor, tested: Inputs) -> float:
     """Return the AUC at a hospital of the model trained without it, of the first seed."""
     known = tested.take(tested.labelled)
-    training = predictor.config.training
-    others = tuple(c for c in CENTRES if c != tested.centre)
-    unseen = Training(FEDERATED, others, training.seeds[0], training.folds, left_out=tested.centre)
-    predicted = predictor.of(unseen, known)
+    predicted = predictor.of(without(predictor.config.training, tested.centre), known)
     return float(auc_of([score_counts(predicted, known.response.astype(float))])[0])
 
 

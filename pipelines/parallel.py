@@ -1,6 +1,7 @@
 """Parallel work in processes of this machine or in a Dask cluster, with results in order."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -41,6 +42,7 @@ def in_parallel(
     arguments: Iterable[tuple[Any, ...]],
     jobs: int,
     scheduler: str | None = None,
+    killed: Callable[..., R] | None = None,
 ) -> Iterator[R]:
     """Call a function for many arguments in parallel.
 
@@ -50,6 +52,8 @@ def in_parallel(
         jobs: number of processes; 1: all calls run in this process.
         scheduler: address of a Dask scheduler whose workers run the calls instead; they need FLAME
             and the same folders.
+        killed: result of a call, from its arguments, whose process was killed when nothing else
+            ran; None: that is an error. Without effect if ``jobs`` is 1 or on Dask.
 
     Yields:
         The results, in order of ``arguments``.
@@ -61,14 +65,36 @@ def in_parallel(
     if jobs == 1 and scheduler is None:
         yield from (work(*a) for a in arguments)
         return
+    waiting = deque(arguments)
+    while waiting:
+        try:
+            for result in _results(work, waiting, jobs, scheduler):
+                waiting.popleft()
+                yield result
+        except BrokenProcessPool:
+            if killed is None:
+                raise FlameError(_KILLED) from None
+            yield _alone(work, waiting.popleft(), killed)
+
+
+def _results(
+    work: Callable[..., R], arguments: Iterable[tuple[Any, ...]], jobs: int, scheduler: str | None
+) -> Iterator[R]:
     with _executor(jobs, scheduler) as pool:
         try:
             for future in [pool.submit(work, *a) for a in arguments]:
                 yield future.result()
-        except BrokenProcessPool:
-            raise FlameError(_KILLED) from None
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _alone(work: Callable[..., R], arguments: tuple[Any, ...], killed: Callable[..., R]) -> R:
+    """Repeat a call that may have been the one that killed its process, with no other beside it."""
+    try:
+        (result,) = _results(work, [arguments], 1, None)
+    except BrokenProcessPool:
+        return killed(*arguments)
+    return result
 
 
 @contextmanager

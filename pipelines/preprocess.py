@@ -21,7 +21,7 @@ from flame.preprocessing.cohort.tables import refused_rows, write_tables
 from flame.preprocessing.config import StageConfig
 from flame.preprocessing.quality.report import write_quality_report
 from flame.preprocessing.quality.reviews import read_decisions, unmatched, without_day
-from flame.preprocessing.session import preprocess_patient, remove_stale
+from flame.preprocessing.session import killed_patient, preprocess_patient, remove_stale
 from flame.preprocessing.studies import Context, find_studies
 from flame.preprocessing.study import Study, StudyResult
 
@@ -187,7 +187,7 @@ def run_studies(
         One result per day, patient by patient in order of ``studies``.
 
     Raises:
-        FlameError: a working process was killed.
+        FlameError: a worker of the Dask cluster was killed.
     """
     (out / "participants.tsv").unlink(missing_ok=True)  # its absence marks an unfinished cohort
     remove_stale(out, studies)
@@ -196,7 +196,7 @@ def run_studies(
         patients.setdefault(study.subject, []).append(study)
     work = [(out.resolve(), days, stages.resolved(), key) for days in patients.values()]
     results: list[StudyResult] = []
-    for days in in_parallel(preprocess_patient, work, jobs, scheduler):
+    for days in in_parallel(preprocess_patient, work, jobs, scheduler, killed_patient):
         results += days
         progress(len(results), len(studies))
     return results

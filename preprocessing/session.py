@@ -63,6 +63,29 @@ def preprocess_patient(
     return [results[s.session] for s in studies]
 
 
+def killed_patient(
+    out: Path, studies: list[Study], config: StageConfig, key: bytes
+) -> list[StudyResult]:
+    """Return the results of a patient whose working process was killed, without any session.
+
+    Args:
+        out: output folder of preprocessing.
+        studies: days of the patient.
+        config: parameters of the stages.
+        key: secret key of the pseudonyms.
+
+    Returns:
+        Result of each day, in order of ``studies``: failed.
+    """
+    note = (
+        "the working process of this patient was killed, perhaps for want of memory: look at the "
+        "size of the series, or exclude the day in decisions.tsv"
+    )
+    for study in studies:  # a session of before can be of other images
+        shutil.rmtree(session_folder(out, study.subject, study.session), ignore_errors=True)
+    return [_Outcome(study).of("failed", [], note) for study in studies]
+
+
 def _unfit(study: Study) -> tuple[bool, bool, bool, int]:
     """Order days as reference days: those that a person questioned, or without T1, come last."""
     return study.excluded, study.accepted, not set(T1_WEIGHTED) & set(study.series), study.day

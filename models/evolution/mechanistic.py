@@ -346,17 +346,21 @@ class Mechanistic:
         """
         self.mixture = learned(lambda trials: [self.reply(cases, trials)], len(ALPHAS))
 
-    def reply(self, cases: list[EvolutionCase], trials: list[Trial]) -> list[Array]:
+    def reply(
+        self, cases: list[EvolutionCase], trials: list[Trial], by_mgmt: bool = True
+    ) -> list[Array]:
         """Compute a centre's reply: the sums over its patients that an EM step needs.
 
         Args:
             cases: cases of the centre.
             trials: mixtures to evaluate.
+            by_mgmt: whether each MGMT group has its own sums, which can be of few patients; else
+                all patients count as unknown.
 
         Returns:
             One array (group, set + 1) for each trial; see ``mixture.reply``.
         """
-        groups = np.array([group(c) for c in cases])
+        groups = np.array([group(c) if by_mgmt else GROUPS - 1 for c in cases])
         return [
             reply(np.array([likelihoods(c, t.efficacy) for c in cases]), groups, t) for t in trials
         ]

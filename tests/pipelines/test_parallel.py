@@ -20,3 +20,10 @@ def test_results_come_in_order_with_large_arguments(jobs: int) -> None:
 def test_a_killed_process_is_an_error_not_a_hang() -> None:
     with pytest.raises(FlameError, match="a working process was killed"):
         list(in_parallel(signal.raise_signal, [(signal.SIGKILL,)] * 2, 2))
+
+
+def test_a_killed_process_costs_its_own_call_only() -> None:
+    """Calls of which one kills its process; the others end, and the results stay in order."""
+    kill = "__import__('os').kill(__import__('os').getpid(), 9)"
+    calls = [(kill if n == 2 else str(n),) for n in range(6)]
+    assert list(in_parallel(eval, calls, 2, killed=lambda _: -1)) == [0, 1, -1, 3, 4, 5]

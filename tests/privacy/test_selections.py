@@ -9,14 +9,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from flame.core.treatment import Phase, Radiation, Treatment
 from flame.federation.config import TrainConfig
 from flame.federation.flare.site import FlareSite, _SiteResources
 from flame.federation.flare.trainings import flare_plan
 from flame.federation.packed_model import packed
-from flame.federation.sections import RegressionConfig, ValidationConfig
+from flame.federation.sections import DataConfig, PrivacyConfig, RegressionConfig, ValidationConfig
+from flame.federation.task import Query
+from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import who
+from flame.models.segmentation.case_table import Cases
+from tests.helpers.tumours import PHOTONS, ball, tumour_case
 
 PATIENTS = 40
+CARBON = Treatment((Phase(Radiation.CARBON, 60.0, 20),))
 
 
 @pytest.fixture
@@ -84,3 +90,41 @@ def test_a_threshold_cannot_be_moved_over_a_patient(
         replies.append(asked(replace(config, data=chosen), here, "moments"))
     refused = ["selected in 4 ways" in str(reply.get("refused")) for reply in replies]
     assert refused == [False] * 4 + [True] * 11
+
+
+def test_runs_of_many_configurations_are_counted(
+    config: TrainConfig, kit: Callable[..., Any]
+) -> None:
+    """Sums under many penalties, each in its own job, are equations about the same patients."""
+    here = kit("least_patients = 5\nruns = 3\n")
+    replies = []
+    for penalty in (0.1, 0.2, 0.3, 0.1, 0.4):
+        changed = replace(config, regression=replace(config.regression, penalizer=penalty))
+        replies.append(asked(changed, here, "moments"))
+    refused = ["replied to 3 different runs" in str(reply.get("refused")) for reply in replies]
+    assert refused == [False] * 4 + [True]
+
+
+def test_forecasts_have_no_sums_of_few_patients() -> None:
+    """Of six patients one had carbon, two are unmethylated, and one was followed for long."""
+    cases = [
+        tumour_case(
+            f"p{n}",
+            methylated=float(n > 1),
+            treatment=CARBON if n == 0 else PHOTONS,
+            later=((50 + 100 * (n == 3), ball(17.0)),),
+        )
+        for n in range(6)
+    ]
+    patients = Cases("c", tuple(f"p{n}" for n in range(6)), tuple((c,) for c in cases))
+    data = DataConfig(bids="there")
+    config = TrainConfig(data, task="evolution", privacy=PrivacyConfig(least_patients=5))
+    task = open_task(config)
+    described = task.reply([patients], Query("described", {}, [], {}))
+    assert described["radiations"].tolist() == [5.0, 0.0, 0.0]
+    assert described["last_day"] == 50
+    (sums,) = task.reply([patients], Query("mixture", {"trials": [{"efficacy": {}}]}, [], {}))[
+        "sums"
+    ]
+    by_group = sums[0][:, :-1].sum(axis=1)  # posterior probabilities sum to 1 for each patient
+    assert np.allclose(by_group, [0, 0, 6])

@@ -165,16 +165,15 @@ def test_sites_that_were_asked_different_things_add_nothing_up() -> None:
             parts[site].shared(keys)
 
 
-def made_identities(names: str) -> dict[str, Identity]:
-    """Certificates of one authority, made as a federation's are."""
+def made_identities(names: str, days: tuple[int, int] = (0, 1)) -> dict[str, Identity]:
+    """Certificates of one authority, made as a federation's are, valid in these days from now."""
     root, name = rsa.generate_private_key(65537, 2048), _name("federation")
     authority = _certificate(name, name, root.public_key(), root)
     found = {}
     for site in names:
         key = rsa.generate_private_key(65537, 2048)
-        found[site] = Identity(
-            key, _certificate(_name(site), name, key.public_key(), root), authority
-        )
+        own = _certificate(_name(site), name, key.public_key(), root, days)
+        found[site] = Identity(key, own, authority)
     return found
 
 
@@ -183,11 +182,16 @@ def _name(name: str) -> x509.Name:
 
 
 def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: rsa.RSAPublicKey, signer: rsa.RSAPrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: rsa.RSAPublicKey,
+    signer: rsa.RSAPrivateKey,
+    days: tuple[int, int] = (0, 1),
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     builder = x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
-    builder = builder.not_valid_before(now).not_valid_after(now + timedelta(1))
+    first, last = (now + timedelta(day) for day in days)
+    builder = builder.not_valid_before(first).not_valid_after(last)
     return builder.sign(signer, hashes.SHA256())
 
 
@@ -207,6 +211,14 @@ def test_a_server_cannot_exchange_keys() -> None:
         fresh = parts_of("abc", signing=identities)["a"]
         with pytest.raises(Refusal, match="a key that site b did not sign"):
             fresh.shared(keys | {"a": fresh.advertised(), "b": exchanged})
+
+
+@pytest.mark.parametrize("days", [(-2, -1), (1, 2)])
+def test_a_certificate_out_of_its_dates_signs_nothing(days: tuple[int, int]) -> None:
+    parts = parts_of("abc", signing=made_identities("abc", days))
+    keys = {s: part.advertised() for s, part in parts.items()}
+    with pytest.raises(Refusal, match="certificate of site [abc] that is not valid today"):
+        parts["a"].shared(keys)
 
 
 def test_shares_are_for_their_receiver_alone() -> None:

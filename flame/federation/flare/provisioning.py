@@ -73,11 +73,11 @@ class Project:
         for name in (self.name, *self.sites):
             if not _NAME.fullmatch(name):
                 raise BadInput(f"name '{name}': use letters, digits and - only")
-        taken = {AUTHORITY, SERVER, ADMIN, "pooled"} & set(self.sites)
+        taken = {AUTHORITY, SERVER, ADMIN, "pooled", self.host} & set(self.sites)
         if taken or len(set(self.sites)) < len(self.sites) or not self.sites:
             raise BadInput(
                 "sites: list at least one site, each once; the names authority, server, admin and "
-                "pooled are taken"
+                "pooled and that of the host are taken"
             )
         if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.admin):
             raise BadInput("admin: give a mail address such as admin@example.org")

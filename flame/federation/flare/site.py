@@ -29,7 +29,7 @@ from flame.federation.neighbour_calls import Mailbox
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
 from flame.federation.privacy.budget import BUDGET_FILE, Budget
 from flame.federation.privacy.declaration import Declaration
-from flame.federation.privacy.probes import PROBES_FILE, SELECTIONS_FILE, count_probe
+from flame.federation.privacy.probes import PROBES_FILE, RUNS_FILE, SELECTIONS_FILE, count_probe
 from flame.federation.privacy.site_policy import CALLS, POLICY_FILE, SitePolicy, read_policy
 from flame.federation.run_files import PEERS, folder_of_run
 from flame.federation.task import Message
@@ -276,6 +276,12 @@ class _SiteResources:
             chosen,
             self.policy.selections,
             "has had its patients selected in {most} ways, as many as selections",
+        )
+        count_probe(
+            self.kit / RUNS_FILE,
+            digest(config.to_json()),
+            self.policy.runs,
+            "has replied to {most} different runs, as many as runs",
         )
         if probe:
             told = "has had {most} models validated, as many as validations"

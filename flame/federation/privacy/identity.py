@@ -1,5 +1,6 @@
 """Signatures of the sites of a federation, by the certificates of their kits."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -64,14 +65,16 @@ class Identity:
             certificate: certificate of the signer, as PEM.
 
         Raises:
-            Refusal: the certificate is not that of the site, or not of this federation, or the
-                signature is not of this message.
+            Refusal: the certificate is not that of the site, not of this federation or not valid
+                today, or the signature is not of this message.
         """
         try:
             signer = load_pem_x509_certificate(certificate)
             signer.verify_directly_issued_by(self._authority)
             names = signer.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
             key = signer.public_key()
+            if not signer.not_valid_before_utc <= datetime.now(UTC) <= signer.not_valid_after_utc:
+                raise Refusal(f"received a certificate of site {site} that is not valid today")
             if [name.value for name in names] != [site] or not isinstance(key, RSAPublicKey):
                 raise InvalidSignature
             key.verify(signature, message, _PADDING, _HASH)

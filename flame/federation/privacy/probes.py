@@ -1,4 +1,4 @@
-"""Counts what others may vary from run to run: models to validate, and choices of patients."""
+"""Counts what others may vary from run to run: models, choices of patients, and whole runs."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,8 @@ PROBES_FILE = "validated.json"
 """Name of the file of models in the kit of a site."""
 SELECTIONS_FILE = "selected.json"
 """Name of the file of choices of patients in the kit of a site."""
+RUNS_FILE = "runs.json"
+"""Name of the file of different runs in the kit of a site."""
 
 
 def count_probe(path: Path, probe: str, most: int, told: str) -> None:

@@ -38,6 +38,7 @@ class SitePolicy:
         validations: different models that may be validated here, over all runs.
         selections: different choices of patients (``data.include``, ranges, the landmark and the
             like), over all runs.
+        runs: different configurations whose runs may query this site.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"questions": "queries"}
@@ -52,6 +53,7 @@ class SitePolicy:
     peers: bool = False
     validations: int = 20
     selections: int = 10
+    runs: int = 200
 
     def applied(self, config: TrainConfig) -> TrainConfig:
         """Apply the policy to the configuration of a run.

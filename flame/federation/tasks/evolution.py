@@ -234,19 +234,27 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return Calibrated(self.model, self.calibration, calibration)
 
     def reply(self, patients: list[Cases[EvolutionCase]], query: Query) -> Message:
-        """Reply to ``mixture`` and ``calibration`` with sums, to ``described`` with moments."""
+        """Reply to ``mixture`` and ``calibration`` with sums, to ``described`` with moments.
+
+        With ``least_patients`` above 1 no sum is by MGMT status, and a radiation of fewer patients
+        counts as none.
+        """
         cases = [case for p in patients for case in p.flat]
+        least = self.config.privacy.least_patients
         if query.name == "mixture":
             messages = query.parameters["trials"]
             trials = [Trial(_by_ion(t["efficacy"]), t.get("weights")) for t in messages]
-            return {"sums": [Mechanistic().reply(cases, trials)] if cases else []}
+            by_mgmt = least == 1
+            return {"sums": [Mechanistic().reply(cases, trials, by_mgmt)] if cases else []}
         if query.name == "calibration":
             sums = summed(self.load(query.weights, query.shared).model, cases)
             return {"counts": sums.counts, "entropy": sums.entropy}
         if query.name == "described":
             moments = asdict(summarise(np.array([features(c) for c in cases]).reshape(-1, _WIDTH)))
-            last_day = max((day for c in cases for day, _ in c.later), default=0)
-            return {**moments, "radiations": radiation_counts(cases), "last_day": last_day}
+            counts = radiation_counts(cases)
+            radiations = np.where(counts < least, 0.0, counts)
+            last_day = last_common_day(cases, least)
+            return {**moments, "radiations": radiations, "last_day": last_day}
         raise self.unknown(query)
 
     def train(self, patients: list[Cases[EvolutionCase]], request: TrainRequest) -> Trained:
@@ -360,6 +368,20 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             ),
             failures="patient by patient",
         )
+
+
+def last_common_day(cases: list[EvolutionCase], least: int) -> int:
+    """Return the latest day to which at least ``least`` patients were followed.
+
+    Args:
+        cases: patients.
+        least: least number of patients behind any number that a site sends.
+
+    Returns:
+        The day; 0 if there are fewer patients.
+    """
+    last = sorted((max((day for day, _ in c.later), default=0) for c in cases), reverse=True)
+    return last[max(least, 1) - 1] if len(last) >= max(least, 1) else 0
 
 
 def _check_enough_to_calibrate(patients: Cases[EvolutionCase], folds: int) -> None:

@@ -19,6 +19,7 @@ GIVEN = {"name": "gbm", "host": "localhost", "sites": ["a", "b"]}
     [
         ({"sites": ["a", "a"]}, "each once"),
         ({"sites": ["a", "server"]}, "are taken"),
+        ({"sites": ["a", "localhost"]}, "that of the host are taken"),
         ({"sites": []}, "at least one site"),
         ({"sites": ["../up"]}, "use letters, digits and - only"),
         ({"admin": "nobody"}, "give a mail address"),
