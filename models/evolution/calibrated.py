@@ -148,6 +148,36 @@ def summed(model: EvolutionModel, cases: list[EvolutionCase]) -> Sums:
     return Sums(counts, entropy)
 
 
+def together(counts: Array, least: int) -> Array:
+    """Move counts to larger factors until none is of fewer than ``least`` patients.
+
+    The band then covers at least as much as it would without that.
+
+    Args:
+        counts: number of patients by the factor that they need (stretch,).
+        least: least number of patients behind a count; with fewer in all, they stay together.
+
+    Returns:
+        Counts (stretch,) with the same sum.
+
+    Example:
+        >>> together(np.array([1.0, 2.0, 0.0, 3.0, 1.0]), least=3)
+        array([0., 3., 0., 0., 4.])
+    """
+    moved = np.zeros_like(counts)
+    waiting = 0.0
+    for place in np.flatnonzero(counts):
+        waiting += counts[place]
+        if waiting >= least:
+            moved[place], waiting = waiting, 0.0
+    if waiting:  # too few are left: the last group joins them at the largest factor
+        before = np.flatnonzero(moved)[-1:]
+        waiting += moved[before].sum()
+        moved[before] = 0
+        moved[np.flatnonzero(counts)[-1]] = waiting
+    return moved
+
+
 @dataclass
 class Calibrated:
     """Evolution model that holds out some of its training cases to calibrate itself.

@@ -14,10 +14,16 @@ from flame.federation.config import TrainConfig
 from flame.federation.flare.site import FlareSite, _SiteResources
 from flame.federation.flare.trainings import flare_plan
 from flame.federation.packed_model import packed
-from flame.federation.sections import DataConfig, PrivacyConfig, RegressionConfig, ValidationConfig
+from flame.federation.sections import (
+    DataConfig,
+    PrivacyConfig,
+    RegressionConfig,
+    ValidationConfig,
+)
 from flame.federation.task import Query
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import who
+from flame.models.evolution.model import EvolutionConfig
 from flame.models.segmentation.case_table import Cases
 from tests.helpers.tumours import PHOTONS, ball, tumour_case
 
@@ -118,7 +124,12 @@ def test_forecasts_have_no_sums_of_few_patients() -> None:
     ]
     patients = Cases("c", tuple(f"p{n}" for n in range(6)), tuple((c,) for c in cases))
     data = DataConfig(bids="there")
-    config = TrainConfig(data, task="evolution", privacy=PrivacyConfig(least_patients=5))
+    config = TrainConfig(
+        data,
+        task="evolution",
+        evolution=EvolutionConfig("mechanistic"),
+        privacy=PrivacyConfig(least_patients=5),
+    )
     task = open_task(config)
     described = task.reply([patients], Query("described", {}, [], {}))
     assert described["radiations"].tolist() == [5.0, 0.0, 0.0]
@@ -128,3 +139,7 @@ def test_forecasts_have_no_sums_of_few_patients() -> None:
     ]
     by_group = sums[0][:, :-1].sum(axis=1)  # posterior probabilities sum to 1 for each patient
     assert np.allclose(by_group, [0, 0, 6])
+    sets = sums[0].shape[1] - 1
+    learned = {"mixture": np.full((3, sets), 1 / sets), "efficacy": np.ones(2)}
+    calibrated = task.reply([patients], Query("calibration", {}, [], learned))["counts"]
+    assert set(calibrated[calibrated > 0]) == {6.0}

@@ -30,7 +30,7 @@ from flame.federation.task import (
 from flame.federation.tasks.confounding import carbon_conventions, confounding
 from flame.federation.tasks.image_summary import counted
 from flame.federation.tasks.registry import TASKS
-from flame.models.evolution.calibrated import Calibrated, Calibration, Sums, summed
+from flame.models.evolution.calibrated import Calibrated, Calibration, Sums, summed, together
 from flame.models.evolution.cases import evolution_case
 from flame.models.evolution.mechanistic import ALPHAS, Mechanistic
 from flame.models.evolution.mixture import Mixture, Trial, learned
@@ -236,8 +236,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
     def reply(self, patients: list[Cases[EvolutionCase]], query: Query) -> Message:
         """Reply to ``mixture`` and ``calibration`` with sums, to ``described`` with moments.
 
-        With ``least_patients`` above 1 no sum is by MGMT status, and a radiation of fewer patients
-        counts as none.
+        With ``least_patients`` above 1 no sum is by MGMT status, a radiation of fewer patients
+        counts as none, and the band is calibrated on groups of as many.
         """
         cases = [case for p in patients for case in p.flat]
         least = self.config.privacy.least_patients
@@ -248,7 +248,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             return {"sums": [Mechanistic().reply(cases, trials, by_mgmt)] if cases else []}
         if query.name == "calibration":
             sums = summed(self.load(query.weights, query.shared).model, cases)
-            return {"counts": sums.counts, "entropy": sums.entropy}
+            counts = np.array([together(side, least) for side in sums.counts])
+            return {"counts": counts, "entropy": sums.entropy}
         if query.name == "described":
             moments = asdict(summarise(np.array([features(c) for c in cases]).reshape(-1, _WIDTH)))
             counts = radiation_counts(cases)
