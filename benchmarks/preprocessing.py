@@ -55,7 +55,7 @@ def worker(method: str, case: Path, quick: bool) -> dict[str, float]:
     from dataclasses import replace
 
     from flame.core.cohort import Timepoint
-    from flame.core.imaging import Sequence
+    from flame.core.imaging import STRUCTURAL
     from flame.io.bids import SessionFiles, write_session
     from flame.preprocessing.config import StageConfig, stages
 
@@ -69,7 +69,7 @@ def worker(method: str, case: Path, quick: bool) -> dict[str, float]:
         seconds[name] = seconds.get(name, 0) + cpu() - start
 
     start = cpu()
-    names = [s for s in Sequence if not quick or s in QUICK_FILES]
+    names = [s for s in STRUCTURAL if not quick or s in QUICK_FILES]
     day = Timepoint(0, {s: read(case, s) for s in names})
     lap("read and write", start)
     for stage in chain:

@@ -271,7 +271,7 @@ def next_ratings(table: pd.DataFrame) -> pd.DataFrame:
                         "patient": patient,
                         "centre": "LUMIERE",
                         "response": int(later.rating == "PD"),
-                        **_known(past, present),
+                        **known(past, present),
                     }
                 )
     return pd.DataFrame(rows)
@@ -353,7 +353,7 @@ def _intervals(rows: pd.DataFrame, samples: int) -> Figures:
     }
 
 
-def _known(past: pd.DataFrame, present: pd.Series) -> Figures:
+def known(past: pd.DataFrame, present: pd.Series) -> Figures:
     before = past.iloc[-2] if len(past) > 1 else None
     rated = past.rating[past.rating.isin(RATINGS)]
     coded = {"methylated": 1.0, "not methylated": 0.0, "WT": 0.0}

@@ -57,7 +57,7 @@ def reference_day(out: Path, study: Study, config: StageConfig, key: bytes) -> R
 
     @cache
     def load() -> tuple[Timepoint, Estimate]:
-        chain = stages(config, study.mask, sequences=study.series)
+        chain = stages(config, study.mask, sequences=study.structural)
         keys = stage_keys(images_hash(study, key), chain)
         estimates = EstimateCache(cache_folder(out, study), keys)
         timepoint = study.timepoint()

@@ -7,6 +7,7 @@ import numpy as np
 from flame.core.cohort import Timepoint
 from flame.io.bids import SessionFiles
 from flame.preprocessing.config import StageConfig
+from flame.preprocessing.parametric_maps import with_maps
 from flame.preprocessing.quality.checks import (
     Check,
     QualityFailed,
@@ -22,7 +23,7 @@ from flame.preprocessing.radiotherapy.maps import Target, planned_maps
 from flame.preprocessing.stages.atlas_registration import template
 from flame.preprocessing.stages.estimate_cache import EstimateCache
 from flame.preprocessing.stages.interpolation import labels_on_scan
-from flame.preprocessing.stages.stage import Place, Stage
+from flame.preprocessing.stages.stage import Place, Stage, reference
 from flame.preprocessing.study import Study
 
 
@@ -81,11 +82,15 @@ def run_stages(
         checks += days_checks(timepoint, first)
     whole = maps.added_to(whole)
     _stop_at_failure(study, checks, whole)
+    fixed = reference(corrected)
+    timepoint, notes = with_maps(
+        timepoint, study.maps(), fixed, moves[fixed.sequence], config.registration
+    )
     files = SessionFiles(
         timepoint,
         moves,
         picture=picture(whole),
-        notes=list(maps.notes),
+        notes=[*maps.notes, *notes],
         ways=list(maps.ways),
         dose_volume=[row.row() for row in maps.dose_volume],
     )

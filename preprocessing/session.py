@@ -120,7 +120,7 @@ def preprocess_study(
     try:
         images = images_hash(study, key)
         plans = content_hash(planned, *study.planned.layout)
-        chain = stages(config, study.mask, day, study.series)
+        chain = stages(config, study.mask, day, study.structural)
     except OSError as error:  # a missing file fails only its own day
         shutil.rmtree(folder, ignore_errors=True)
         return result.of("failed", [], "a file of this day cannot be read", str(error.filename))
@@ -138,13 +138,13 @@ def preprocess_study(
         identity = content_hash([], plans, *keys.values(), *map(str, settings))
         known = session_sidecar(out, study.subject, study.session)
         same = known if known and known.get("InputHash") == identity else None
-        if same and is_complete(out, study.subject, study.session, study.series):
+        if same and is_complete(out, study.subject, study.session, study.structural):
             return result.of("skipped", [Check(**c) for c in same["Checks"]], same["Note"])
         shutil.rmtree(folder, ignore_errors=True)
         cache = EstimateCache(cache_folder(out, study), keys)
         first = None
         if day is not None:
-            first = read_timepoint(out, study.subject, day.session, 0, tuple(study.series))
+            first = read_timepoint(out, study.subject, day.session, 0, tuple(study.structural))
         with threadpool_limits(1):  # sums over threads differ in their last bits
             files, checks = run_stages(study, config, chain, cache, first)
     except UnreadableImage as error:

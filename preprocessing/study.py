@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from flame.core.cohort import Timepoint
-from flame.core.imaging import Sequence
+from flame.core.imaging import MAPS, STRUCTURAL, Scan, Sequence
 from flame.io.dicom.sources import Source, read_source
 from flame.preprocessing.quality.checks import Check
 from flame.preprocessing.radiotherapy.plan import RadiotherapyPlan
@@ -39,8 +39,13 @@ class Study:
     accepted: bool = False
     excluded: bool = False
 
+    @property
+    def structural(self) -> dict[Sequence, Source]:
+        """Sources of the structural sequences."""
+        return {s: g for s, g in self.series.items() if s in STRUCTURAL}
+
     def timepoint(self) -> Timepoint:
-        """Read the images of the day.
+        """Read the structural images of the day.
 
         Returns:
             Day with its scans on their own grids.
@@ -48,7 +53,18 @@ class Study:
         Raises:
             UnreadableImage: a file is damaged.
         """
-        return Timepoint(self.day, {s: read_source(g, s) for s, g in self.series.items()})
+        return Timepoint(self.day, {s: read_source(g, s) for s, g in self.structural.items()})
+
+    def maps(self) -> dict[Sequence, Scan]:
+        """Read the diffusion and perfusion maps of the day.
+
+        Returns:
+            Maps on their own grids.
+
+        Raises:
+            UnreadableImage: a file is damaged.
+        """
+        return {s: read_source(g, s) for s, g in self.series.items() if s in MAPS}
 
 
 @dataclass(frozen=True)

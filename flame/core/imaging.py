@@ -8,12 +8,23 @@ from numpy.typing import NDArray
 
 
 class Sequence(StrEnum):
-    """The four structural MRI sequences of a brain-tumour protocol."""
+    """The structural MRI sequences of a brain-tumour protocol, and maps that may come with them.
+
+    ADC is the apparent diffusion coefficient, RCBV the relative cerebral blood volume.
+    """
 
     T1 = "T1"
     T1C = "T1C"
     T2 = "T2"
     FLAIR = "FLAIR"
+    ADC = "ADC"
+    RCBV = "RCBV"
+
+
+STRUCTURAL = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR)
+"""The four structural sequences: channels of networks, in this order."""
+MAPS = (Sequence.ADC, Sequence.RCBV)
+"""Maps that are computed from diffusion and perfusion series; never required."""
 
 
 def _check_affine(affine: NDArray[np.float64]) -> None:

@@ -27,6 +27,8 @@ _NAMES = {
     Sequence.T1C: ("ce-gad_", "T1w"),
     Sequence.T2: ("", "T2w"),
     Sequence.FLAIR: ("", "FLAIR"),
+    Sequence.ADC: ("", "ADC"),
+    Sequence.RCBV: ("", "rCBV"),
 }
 """Contrast entity (``ce``) and suffix of the file names by sequence."""
 _NATIVE = "orig"
@@ -53,6 +55,8 @@ _IGNORED = (
     "preprocess.toml",
     "**/*_xfm.txt",
     "**/*_dose.*",
+    "**/*_ADC.*",
+    "**/*_rCBV.*",
     "**/*_dvh.tsv",
     "dvh.tsv",
     "**/*_slices.jpg",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL, Sequence
 from flame.io.dicom.intake import SIMULATED
 from flame.simulation.scanner import Scanner, timing
 
@@ -126,7 +126,7 @@ def write_series(
         voxels: stored values of 12 bits (column, row, slice).
         affine: RAS+ affine (4, 4) of these axes in mm.
     """
-    number = list(Sequence).index(sequence) + 2
+    number = STRUCTURAL.index(sequence) + 2
     lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     series_uid = uid(study.study_uid, "series", number)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from flame.core.imaging import LabelMap, Sequence
+from flame.core.imaging import STRUCTURAL, LabelMap, Sequence
 from flame.core.treatment import Treatment
 from flame.preprocessing.stages.interpolation import coarse_grid, resample, resample_labels
 from flame.simulation.anatomy import SPACING, Head, warped_head
@@ -143,7 +143,7 @@ def simulate_patient(
         # The first day is the planning day: the dose lies in its frame of reference.
         movement = np.eye(4) if order == 1 else pose(rng, degrees=6, mm=8)
         position = movement @ head.affine
-        for sequence in Sequence:
+        for sequence in STRUCTURAL:
             _scan(
                 folder,
                 study,
@@ -208,7 +208,7 @@ def _scan(
     still = sequence is Sequence.T1C  # the reference; the head moves between the others
     moved = position if still else pose(rng, degrees=1.5, mm=2) @ position
     voxels = acquire(scanner, image, moved, grid, rng)
-    number = list(Sequence).index(sequence) + 2
+    number = STRUCTURAL.index(sequence) + 2
     write_series(folder / f"S{number:03d}", study, scanner, sequence, voxels, grid[0])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import affine_transform, gaussian_filter
 
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL, Sequence
 from flame.simulation.anatomy import Head
 from flame.simulation.tumour import visible
 from flame.simulation.world import WORLDS, World
@@ -65,7 +65,7 @@ class Scanner:
 
 def _named(t1: str, t1c: str, t2: str, flair: str) -> dict[Sequence, str]:
     """Return the series descriptions by sequence."""
-    return dict(zip(Sequence, (t1, t1c, t2, flair), strict=True))
+    return dict(zip(STRUCTURAL, (t1, t1c, t2, flair), strict=True))
 
 
 _AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)

@@ -65,7 +65,9 @@ class Penalty:
 
 
 def maximise(
-    likelihoods: Callable[[dict[int, Array]], list[Likelihood | None]], penalties: list[Penalty]
+    likelihoods: Callable[[dict[int, Array]], list[Likelihood | None]],
+    penalties: list[Penalty],
+    all_finite: bool = True,
 ) -> tuple[list[Array | None], int]:
     """Maximise the penalised likelihoods of several problems together.
 
@@ -74,13 +76,14 @@ def maximise(
             problems only. It returns the likelihood of each of them, in the same order, or None to
             abandon a problem.
         penalties: penalty of each problem.
+        all_finite: whether a problem without a finite maximum is an error; else it is abandoned.
 
     Returns:
         Coefficients (p,) of each problem (None: abandoned), and the number of calls of
         ``likelihoods``.
 
     Raises:
-        FlameError: a problem has no finite maximum.
+        FlameError: a problem has no finite maximum, if ``all_finite``.
 
     Example:
         >>> def parabolas(at):  # log likelihood -(beta - 2)^2 / 2, less a constant
@@ -102,6 +105,11 @@ def maximise(
                 at[i] = climbs[i].send(likelihood)
             except StopIteration as finished:
                 best[i] = finished.value
+                del at[i]
+            except FlameError:
+                if all_finite:
+                    raise
+                best[i] = None
                 del at[i]
     return [best[i] for i in range(len(penalties))], calls
 

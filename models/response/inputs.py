@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from flame.core.cohort import Cohort, Patient
 from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL, Sequence
 from flame.core.registry import nearest
 from flame.core.treatment import Radiation, Treatment, courses
 from flame.models.clinical.radiobiology import LATE_BRAIN, bed, eqd2, weighted_dose
@@ -330,9 +330,9 @@ def _image(patient: Patient, config: ResponseModelConfig, centre: str) -> NDArra
     if not config.encoder:
         return np.stack(channels, axis=-1)
     # The encoder of a segmentation run has one channel per sequence; a missing sequence is 0.
-    image = np.zeros((*channels[0].shape, len(Sequence)), np.float32)
+    image = np.zeros((*channels[0].shape, len(STRUCTURAL)), np.float32)
     for name, voxels in zip(config.sequences, channels, strict=True):
-        image[..., list(Sequence).index(Sequence(name))] = voxels
+        image[..., STRUCTURAL.index(Sequence(name))] = voxels
     return image
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
 from flame.core.config import Rule, Section
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL
 from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
 
 Volume = NDArray[np.float32]
@@ -20,7 +20,7 @@ REGIONS = (WHOLE, CORE, ENHANCING)
 """Nested tumour regions of BraTS, from large to small: whole tumour, core (whole tumour without
 oedema) and enhancing tumour.
 """
-CHANNELS = tuple(Sequence)
+CHANNELS = STRUCTURAL
 """Sequences in the order of the network's input channels: T1, T1C, T2, FLAIR."""
 
 

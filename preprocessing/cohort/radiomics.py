@@ -21,7 +21,7 @@ from scipy.stats import kurtosis, skew
 
 from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
-from flame.core.imaging import LabelMap, Scan, Sequence
+from flame.core.imaging import MAPS, STRUCTURAL, LabelMap, Scan
 from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
 from flame.preprocessing.cohort.course import COURSE, course, delta
 
@@ -68,15 +68,16 @@ _LEVELS = 32
 _BINS = 32
 """Number of histogram bins of the entropy."""
 NAN = float("nan")
-_MEASURED = ("volume", "shape", "first-order", "texture", "dose")
+_MEASURED = ("volume", "shape", "first-order", "texture", "maps", "dose")
 """Families that are measured on one day."""
 
 FAMILIES: dict[str, tuple[str, ...]] = {
     "volume": tuple(f"{region}_ml" for region in REGIONS),
     "early-change": ("core_log_ml", "core_log_change"),
     "shape": tuple(f"core_{name}" for name in SHAPE),
-    "first-order": tuple(f"{s}_core_{name}" for s in Sequence for name in GREY),
-    "texture": tuple(f"{s}_core_{name}" for s in Sequence for name in TEXTURE),
+    "first-order": tuple(f"{s}_core_{name}" for s in STRUCTURAL for name in GREY),
+    "texture": tuple(f"{s}_core_{name}" for s in STRUCTURAL for name in TEXTURE),
+    "maps": tuple(f"{s}_core_{name}" for s in MAPS for name in GREY),
     "dose": tuple(f"dose_{name}" for name in DOSE),
 }
 FAMILIES |= {f"delta-{f}": tuple(f"delta_{n}" for n in FAMILIES[f]) for f in _MEASURED}
@@ -256,8 +257,8 @@ def _dose(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
 
 def _texture(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
     features = {}
-    for sequence, scan in day.scans.items():
-        values = _mirp(scan, tumour)
+    for sequence in (s for s in day.scans if s in STRUCTURAL):
+        values = _mirp(day.scans[sequence], tumour)
         for name in TEXTURE:
             # MIRP appends how directions were averaged and the grey levels to the name.
             (column,) = (c for c in values if re.match(f"{name}_(d1_)?3d", c))
@@ -296,5 +297,6 @@ _FAMILY = {
     "shape": _shape,
     "first-order": _grey,
     "texture": _texture,
+    "maps": _grey,
     "dose": _dose,
 }

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
 from flame.core.errors import StageFailed
-from flame.core.imaging import LabelMap, Sequence
+from flame.core.imaging import STRUCTURAL, LabelMap, Sequence
 from flame.preprocessing.quality.alignment import alignment
 from flame.preprocessing.stages.atlas_registration import Template, overlap
 from flame.preprocessing.stages.stage import reference, shared_sequence
@@ -341,10 +341,10 @@ def sequences_missing(scans: Mapping[Sequence, object]) -> list[str]:
         scans: mapping with the sequences of the day as keys.
 
     Returns:
-        Names of the missing sequences, in the order of ``Sequence``.
+        Names of the missing sequences, in the order of ``STRUCTURAL``.
 
     Example:
         >>> sequences_missing({Sequence.T1: None, Sequence.T1C: None})
         ['T2', 'FLAIR']
     """
-    return [str(s) for s in Sequence if s not in scans]
+    return [str(s) for s in STRUCTURAL if s not in scans]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from flame.cli import app
 from flame.core.errors import BadInput
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL, Sequence
 from flame.io.bids import read_timepoint
 from flame.io.tumour_masks import ENHANCING, WHOLE
 from flame.pipelines import import_dataset
@@ -56,7 +56,7 @@ def test_from_the_download_to_a_cohort(download: Path, tmp_path: Path) -> None:
     assert patient.pseudonym == "sub01"
     assert [t.day for t in patient.timepoints] == [0, 75]
     first = patient.timepoints[0]
-    assert set(first.scans) == set(Sequence)
+    assert set(first.scans) == set(STRUCTURAL)
     assert first.tumour is not None
     assert first.dose is not None
     drawn = nib.load(download / "sub-01" / "ses-01" / "ContrastEnhancedMask-CL.nii.gz")

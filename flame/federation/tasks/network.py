@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from flame.core.cohort import Cohort
 from flame.core.config import load_config
 from flame.core.errors import BadInput
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL
 from flame.core.scores import Trained, Weights
 from flame.federation.checkpoint import finished
 from flame.federation.config import TrainConfig
@@ -85,7 +85,7 @@ class NetworkResponseTask(ResponseTask):
     def network(self) -> Any:
         """Return the Keras network, for images of any size."""
         model = self.config.model
-        channels = len(Sequence) if model.encoder else len(model.sequences)
+        channels = len(STRUCTURAL) if model.encoder else len(model.sequences)
         self.model.build((None, None, None, channels), 0)
         return self.model.network
 

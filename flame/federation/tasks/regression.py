@@ -256,7 +256,7 @@ class Regression(Task[Any]):
             replies = [reply["sums"] for reply in send("sums", arguments, shared=shared)]
             return [self._together([r[i] for r in replies], beta) for i, beta in enumerate(betas)]
 
-        def fit(problems: list[tuple[float, int]]) -> list[Array | None]:
+        def fit(problems: list[tuple[float, int]], all_finite: bool = True) -> list[Array | None]:
             penalties = []
             for penalizer, fold in problems:
                 patients = counts.sum() - (0 if fold == EVERYONE else counts[fold])
@@ -265,6 +265,7 @@ class Regression(Task[Any]):
             return maximise(
                 lambda betas: likelihoods([problems[i][1] for i in betas], list(betas.values())),
                 penalties,
+                all_finite,
             )[0]
 
         penalizer = self.settings.penalizer
@@ -287,14 +288,15 @@ class Regression(Task[Any]):
         """Choose the penalizer with the highest cross-validated likelihood.
 
         The contribution of a fold is the likelihood of all patients minus that of the other folds,
-        both at the coefficients of the other folds.
+        both at the coefficients of the other folds. A penalizer under which the likelihood of some
+        folds has no finite maximum is not chosen.
 
         Reference:
             Verweij 1993, doi:10.1002/sim.4780122407.
         """
         folds = range(self.settings.inner_folds)
         fitted = {}
-        each = fit(list(product(PENALIZERS, folds)))
+        each = fit(list(product(PENALIZERS, folds)), all_finite=False)
         for number, penalizer in enumerate(PENALIZERS):
             betas = each[number * len(folds) :][: len(folds)]
             if all(beta is not None for beta in betas):

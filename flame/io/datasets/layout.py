@@ -10,7 +10,7 @@ from typing import Protocol
 import pandas as pd
 
 from flame.core.errors import BadInput
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL, Sequence
 from flame.core.registry import Registry
 from flame.core.treatment import Treatment
 from flame.io.tables import numeric_columns, read_table
@@ -177,7 +177,7 @@ def gaps(visits: Iterable[Visit], tumours: bool = True) -> list[str]:
     days = list(visits)
     counts = Counter[str]()
     for visit in days:
-        counts.update(f"no {s}" for s in Sequence if s not in visit.scans)
+        counts.update(f"no {s}" for s in STRUCTURAL if s not in visit.scans)
         counts["no tumour mask"] += tumours and visit.tumour is None
         counts[f"dates not published, taken as {NOMINAL_DAYS} days apart"] += bool(visit.note)
     return [f"{n} of {len(days)} days: {gap}" for gap, n in sorted(counts.items()) if n]

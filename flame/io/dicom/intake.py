@@ -201,7 +201,9 @@ def _inspect(
     elif series.defect:
         refused = series.defect
     elif verdict.rule == "rejected":
-        refused = f"{verdict.evidence}; to use the series, name it with --sequences"
+        refused = (
+            f"{verdict.evidence}; to use the series, name it{_as_map(verdict)} with --sequences"
+        )
     elif verdict.rule == "override" and verdict.sequence is None:
         refused = "left out by 'none' in the table of --sequences"
     elif isinstance(checked, str):
@@ -209,6 +211,12 @@ def _inspect(
     elif verdict.sequence is None or verdict.score < ABSTAIN_BELOW:
         refused = f"sequence unclear: {verdict.rule} ({verdict.evidence}); name it with --sequences"
     return SeriesReport(patient_id, day, series, verdict, geometry, refused, note)
+
+
+def _as_map(verdict: Verdict) -> str:
+    """Return the name by which a rejected map can be used; empty for other series."""
+    named = verdict.evidence.upper()
+    return next((f" {m}" for m, w in (("ADC", "ADC"), ("RCBV", "CBV")) if w in named), "")
 
 
 def _refuse_if_damaged(damaged: set[Path], report: SeriesReport) -> SeriesReport:

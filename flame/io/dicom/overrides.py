@@ -15,7 +15,7 @@ def read_overrides(path: Path | None) -> dict[str, Sequence | None]:
     """Read a table with the columns ``series_uid`` and ``sequence``.
 
     ``series_uid``, or ``series`` for short, is a SeriesInstanceUID as printed by ``flame inspect
-    --json``. ``sequence`` is T1, T1C, T2, FLAIR, or none to leave the series out.
+    --json``. ``sequence`` is T1, T1C, T2, FLAIR, ADC, RCBV, or none to leave the series out.
 
     Args:
         path: the table; None: no overrides.

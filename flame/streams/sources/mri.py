@@ -13,7 +13,7 @@ import numpy as np
 from annotated_types import Ge
 
 from flame.core.config import Rule, Section
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL, Sequence
 from flame.simulation.scanner import SCANNERS, TISSUES_OF_TUMOUR, Scanner, relative_signal
 from flame.streams.networks.base import Array, Labels
 from flame.streams.stream import Batch, Stream
@@ -114,7 +114,7 @@ def _hospital(
     y = (rng.random(config.patients) < 1 / (1 + np.exp(-logit))).astype(np.int64)
     columns = [
         _features(scanner, sequence, sequences.get(sequence, 1.0), share, config.normalised, rng)
-        for sequence in Sequence
+        for sequence in STRUCTURAL
     ]
     return np.concatenate(columns, axis=1), y
 

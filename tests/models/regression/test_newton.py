@@ -51,6 +51,17 @@ def test_without_a_finite_maximum_it_says_so() -> None:
         maximise(rising, [Penalty(np.zeros(1), np.zeros(1))])
 
 
+def test_one_problem_without_a_maximum_does_not_end_the_others() -> None:
+    def second_rises(at: dict[int, np.ndarray]) -> list[Likelihood]:
+        rising = Likelihood(1.0, np.ones(1), np.zeros((1, 1)))
+        return [quadratic(b) if i == 0 else rising for i, b in at.items()]
+
+    free = Penalty(np.zeros(1), np.zeros(1))
+    best, _ = maximise(second_rises, [free, free], all_finite=False)
+    assert best[0] == pytest.approx([3.0])
+    assert best[1] is None
+
+
 def test_a_likelihood_of_almost_nothing_is_no_trouble() -> None:
     # Near a maximum at 0 rounding alone makes some steps look worse.
     def tiny(at: dict[int, np.ndarray]) -> list[Likelihood]:
