@@ -75,15 +75,15 @@ class FirstFeatureTask(OutcomeTask):
         return TaskTexts("response", "one feature", "none", "sums of the centres", "a probability")
 '''
 METRIC = """
-from flame.evaluation.metrics.estimates import mean_estimate
+from flame.evaluation.metrics.estimates import crossed_estimate
 from flame.evaluation.metrics.metric import METRICS, Measured, Metric
 
 
 def specificity(tested):
     known = tested.of_known_response()
     negative = known.response < 0.5
-    right = (known.predicted < known.cuts)[:, negative].mean(axis=0)
-    estimate = mean_estimate(right.astype(float), "no non-responders")
+    right = (known.predicted < known.cuts)[:, negative]
+    estimate = crossed_estimate(right.astype(float), "no non-responders")
     return Measured(estimate, int(negative.sum()), 0)
 
 

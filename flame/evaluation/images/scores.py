@@ -8,7 +8,7 @@ import pandas as pd
 from flame.core.progress import Progress
 from flame.core.scores import CentreScore, Difference
 from flame.evaluation.evaluations import FinishedRun
-from flame.evaluation.metrics.estimates import Estimate, mean_estimate
+from flame.evaluation.metrics.estimates import Estimate, crossed_estimate
 from flame.evaluation.metrics.out_of_sample import OutOfSample, out_of_sample
 from flame.federation.trainings import FEDERATED, LOCAL, POOLED
 
@@ -51,7 +51,9 @@ def from_centres(rows: pd.DataFrame, centres: tuple[str, ...]) -> pd.DataFrame:
 
 
 def scores(metrics: Sequence[str], rows: pd.DataFrame) -> list[CentreScore]:
-    """Average every metric over patients, by model and centre, with a bootstrap interval.
+    """Average every metric over patients, by model and centre.
+
+    The interval is a bootstrap over patients and seeds of training.
 
     Args:
         metrics: names of metrics.
@@ -65,7 +67,7 @@ def scores(metrics: Sequence[str], rows: pd.DataFrame) -> list[CentreScore]:
         ["model", "trained_on", "tested_on"], sort=False
     ):
         for metric in metrics:
-            estimate = _estimate(by_patient(part, metric))
+            estimate = _estimate(by_seed(part, metric))
             days = int(part[metric].notna().sum())
             centre_scores.append(
                 CentreScore(
@@ -102,8 +104,43 @@ def by_patient(rows: pd.DataFrame, metric: str) -> pd.Series:
     return rows.groupby(["tested_on", "patient"])[metric].mean().dropna()
 
 
-def _estimate(values: pd.Series) -> Estimate:
-    return mean_estimate(values.to_numpy(float), "no patient has a value")
+def by_seed(rows: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Average a metric over the days of each patient, for each seed of training.
+
+    Args:
+        rows: rows of one model.
+        metric: name of the metric.
+
+    Returns:
+        The mean over defined values by seed (rows), and centre and patient (columns); NaN without
+        a defined value.
+    """
+    means = rows.groupby(["seed", "tested_on", "patient"])[metric].mean()
+    return means.unstack(["tested_on", "patient"])
+
+
+def _estimate(values: pd.DataFrame) -> Estimate:
+    return crossed_estimate(values.to_numpy(float), "no patient has a value")
+
+
+def paired(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """Subtract the values of a model from those of another, patient by patient.
+
+    Args:
+        first: values of the first model, see ``by_seed``.
+        second: values of the model that is subtracted. Of a model with other seeds, such as a
+            baseline that is not trained, the mean over its seeds is subtracted.
+
+    Returns:
+        Differences by seed and patient; without patients that only one of them has.
+    """
+    both = first.columns.intersection(second.columns)
+    first, second = first[both], second[both]
+    if set(first.index) == set(second.index):
+        return first - second.loc[first.index]
+    if len(first) < len(second):  # the differences vary as the model with more trainings does
+        return -(second - first.mean())
+    return first - second.mean()
 
 
 def differences(
@@ -117,19 +154,19 @@ def differences(
         rows: table of all models, see ``patient_scores``.
 
     Returns:
-        The mean difference over patients for each centre, metric and pair, with a paired bootstrap
-        interval; without pairs of which a model has no value.
+        The mean difference over patients and seeds for each centre, metric and pair, with a paired
+        bootstrap interval over both; without pairs of which a model has no value.
     """
     pairs = list(pairs)
-    paired = []
+    found = []
     for centre, at_centre in rows.groupby("tested_on", sort=False):
         for metric in metrics:
             for first, second in pairs:
                 minuend = _patient_values(at_centre, first, str(centre), metric)
                 subtrahend = _patient_values(at_centre, second, str(centre), metric)
-                if len(minuend) and len(subtrahend):
-                    gap = _estimate((minuend - subtrahend).dropna())
-                    paired.append(
+                if minuend.size and subtrahend.size:
+                    gap = _estimate(paired(minuend, subtrahend))
+                    found.append(
                         Difference(
                             first,
                             second,
@@ -141,15 +178,15 @@ def differences(
                             gap.reason,
                         )
                     )
-    return paired
+    return found
 
 
-def _patient_values(rows: pd.DataFrame, model: str, centre: str, metric: str) -> pd.Series:
+def _patient_values(rows: pd.DataFrame, model: str, centre: str, metric: str) -> pd.DataFrame:
     """Return the values of a model at a centre; of local models only the one of the centre."""
     chosen = rows[rows.model == model]
     if model == LOCAL:
         chosen = chosen[[centres == (centre,) for centres in chosen.trained_on]]
-    return by_patient(chosen, metric)
+    return by_seed(chosen, metric).dropna(axis=1, how="all")
 
 
 def strata(

@@ -219,24 +219,46 @@ def bootstrap(
     return float(low), float(high)
 
 
-def mean_estimate(values: Array, missing: str) -> Estimate:
-    """Compute the mean over patients with a percentile bootstrap interval.
+def crossed_estimate(values: Array, missing: str) -> Estimate:
+    """Compute the mean over patients and seeds of training, both of which are samples.
+
+    Patients and seeds are resampled independently, so that the interval is about further patients
+    and further trainings. With one seed it is about patients alone.
 
     Args:
-        values: (n,) one value for each patient.
-        missing: reason of the undefined estimate if n is 0.
+        values: (seed, n) one value for each training and patient; NaN where there is none.
+        missing: reason of the undefined estimate if no patient has a value.
 
     Returns:
-        The mean with its interval, in the unit of the values.
+        The mean over patients of their mean over seeds, with a percentile bootstrap interval.
+
+    Reference:
+        Owen 2007, doi:10.1214/07-AOAS122 (bootstrap of crossed random effects).
 
     Example:
-        >>> mean_estimate(np.array([2.0, 2.0]), "no patients")
+        >>> crossed_estimate(np.array([[2.0, 2.0], [2.0, np.nan]]), "no patients")
         Estimate(value=2.0, low=2.0, high=2.0, reason='')
     """
-    if not len(values):
+    known = values[:, np.isfinite(values).any(axis=0)]
+    if not known.size:
         return undefined(missing)
-    low, high = bootstrap(lambda rows: float(values[rows].mean()), len(values), _SAMPLES)
-    return Estimate(float(values.mean()), low, high)
+    there = np.isfinite(known)
+    filled = np.where(there, known, 0.0)
+
+    def mean(seeds: Array, rows: NDArray[np.intp]) -> float:
+        counts = seeds @ there[:, rows]
+        sums = (seeds @ filled[:, rows])[counts > 0]
+        return float((sums / counts[counts > 0]).mean()) if len(sums) else NAN
+
+    trainings, n = known.shape
+    rng = np.random.default_rng(1)
+
+    def resampled(rows: NDArray[np.intp]) -> float:
+        drawn = rng.integers(0, trainings, trainings)
+        return mean(np.bincount(drawn, minlength=trainings).astype(float), rows)
+
+    low, high = bootstrap(resampled, n, _SAMPLES)
+    return Estimate(mean(np.ones(trainings), np.arange(n)), low, high)
 
 
 def brier_estimate(response: Array, by_seed: Array) -> Estimate:

@@ -1,7 +1,7 @@
 """TRIPOD+AI and CLAIM checklists, completed as far as a run documents the items.
 
-Items follow TRIPOD+AI (Collins 2024, doi:10.1136/bmj-2023-078378) and CLAIM (Mongan 2020,
-doi:10.1148/ryai.2020200029).
+Items follow TRIPOD+AI (Collins 2024, doi:10.1136/bmj-2023-078378) and CLAIM 2024 (Tejani
+2024, doi:10.1148/ryai.240300).
 """
 
 from typing import Any
@@ -32,9 +32,9 @@ def checklist(task: Task[Any], report: GeneralisationReport, counts: list[Row]) 
     rows = [[*item, text or _AUTHORS] for item, text in _items(task, report, counts)]
     return Section(
         "checklist",
-        "Reporting checklist (TRIPOD+AI, CLAIM)",
+        "Reporting checklist (TRIPOD+AI, CLAIM 2024)",
         "Completed as far as this run documents the items. Authors of a publication add the rest.",
-        ["TRIPOD+AI", "CLAIM", "item", "this run"],
+        ["TRIPOD+AI", "CLAIM 2024", "item", "this run"],
         rows,
         folded=True,
     )
@@ -66,17 +66,17 @@ def _items(
             f"{len(counts)} hospitals; see Cohorts for numbers",
         ),
         (
-            ("7", "9, 12", "Preparation of data, de-identification"),
+            ("7", "9, 11, 13", "Preparation of data, de-identification"),
             "flame preprocess; see quality.html and the sidecar files of each hospital"
             if config.data.bids
             else "one clinical table, unchanged except for imputation",
         ),
-        (("8", "11, 14-18", "Outcome and reference standard"), texts.outcome),
-        (("9", "11", "Predictors"), texts.predictors),
-        (("10", "19", "Sample size"), _sample_size(config, counts, patients)),
-        (("11", "13", "Missing data"), texts.missing),
+        (("8", "14-18", "Outcome and reference standard"), texts.outcome),
+        (("9", "", "Predictors"), texts.predictors),
+        (("10", "21", "Sample size"), _sample_size(config, counts, patients)),
+        (("11", "12", "Missing data"), texts.missing),
         (
-            ("12a, 16", "20, 21, 32", "Partitions"),
+            ("12a, 16", "19, 20, 32, 33", "Partitions"),
             f"by patient: {training.folds} folds within each hospital, and each hospital held out "
             f"in turn; {len(training.seeds)} seeds",
         ),
@@ -97,22 +97,22 @@ def _items(
             "see Subgroups" if task.tabular else "see the results by stratum",
         ),
         (("15", "", "Output"), texts.output),
-        (("17, 18", "40-42", "Ethics, funding, registration, access to data and code"), ""),
+        (("17, 18", "34, 42-44", "Ethics, funding, registration, access to data and code"), ""),
         (("19", "", "Patient and public involvement"), ""),
-        (("20", "33, 34", "Flow and characteristics of participants"), "see Cohorts"),
+        (("20", "35, 36", "Flow and characteristics of participants"), "see Cohorts"),
         (
             ("21, 22", "22-24", "Development and specification"),
             f"see Configuration, and models/ in the run folder; FLAME {__version__}",
         ),
-        (("23a", "35, 36", "Performance"), "see Performance at each hospital"),
+        (("23a", "37, 38", "Performance"), "see Performance at each hospital"),
         (
             ("24", "", "Results of updating"),
             "see the column personalised" if training.personalised else "none",
         ),
         (("", "31", "Explanation"), "see Feature effects" if task.tabular else "none"),
-        (("", "37", "Failures"), texts.failures),
+        (("", "39", "Failures"), texts.failures),
         (
-            ("25-27", "38, 39", "Interpretation, limitations, use"),
+            ("25-27", "40, 41", "Interpretation, limitations, use"),
             "see Notes and limitations",
         ),
     ]

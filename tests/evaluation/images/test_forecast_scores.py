@@ -7,6 +7,7 @@ from scipy.stats import norm
 
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.evaluation.images.forecast_scores import (
+    MISSED_MM,
     Swap,
     changed_dice,
     crps,
@@ -80,6 +81,7 @@ def test_surface_of_a_shifted_cube() -> None:
     assert hd95 == pytest.approx(3.0)  # two voxels of 1.5 mm
     assert near == 1.0  # within the tolerance of 3 mm
     assert np.isnan(surface(a, np.zeros_like(a), 1.0)).all()
+    assert surface(np.zeros_like(a), a, 1.0) == (MISSED_MM, 0.0)  # a tumour that is missed counts
 
 
 def test_precision_of_new_growth() -> None:

@@ -22,6 +22,7 @@ from flame.evaluation.metrics.estimates import (
     brier_estimate,
     c_index_estimate,
     calibration_estimates,
+    crossed_estimate,
     survival_slope,
 )
 
@@ -198,3 +199,22 @@ def test_survival_slope_is_that_of_lifelines() -> None:
     found = survival_slope(days, died, score)
     assert found.value == pytest.approx(expected.params_.iloc[0], abs=1e-6)
     assert found.low == pytest.approx(expected.confidence_intervals_.iloc[0, 0], abs=1e-4)
+
+
+def test_the_interval_over_patients_and_seeds_has_the_variance_of_both() -> None:
+    """Of a sum of effects of seed and patient, the variance of the mean is the sum of both parts.
+
+    A bootstrap has the variances of the samples: var(a) / S + var(b) / P.
+    """
+    rng = np.random.default_rng(0)
+    seeds, patients = rng.normal(0, 1, 30), rng.normal(0, 3, 60)
+    found = crossed_estimate(seeds[:, None] + patients, "none")
+    assert found.value == pytest.approx(seeds.mean() + patients.mean())
+    expected = 2 * 1.96 * np.sqrt(seeds.var() / 30 + patients.var() / 60)
+    assert found.high - found.low == pytest.approx(expected, rel=0.08)
+
+
+def test_a_patient_without_a_value_in_one_training_counts_by_the_others() -> None:
+    found = crossed_estimate(np.array([[1.0, np.nan], [3.0, 6.0]]), "none")
+    assert found.value == pytest.approx((2.0 + 6.0) / 2)
+    assert crossed_estimate(np.full((2, 3), np.nan), "no patient has a value").reason
