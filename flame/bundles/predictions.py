@@ -1,5 +1,6 @@
 """Predicts the outcome of new patients, with what drives and what limits each prediction."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +13,7 @@ from flame.bundles.description import OUTSIDE_SD, features
 from flame.bundles.model import Model
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
+from flame.core.imaging import STRUCTURAL, Sequence
 from flame.federation.task import OutcomeTask
 from flame.federation.tasks.survival import SurvivalTask
 from flame.models.regression.baseline_hazard import MONTH, MONTHS, Hazard
@@ -33,7 +35,8 @@ class Predicted:
         by_seed: predictions (seed, n): probabilities of response, or negative log risks.
         table: one row per patient, also of those who could not be predicted, with the reason.
         drivers: one row per patient and feature: its value, and by how much it moves the log odds
-            or the log risk away from those of a patient with mean features.
+            or the log risk away from those of a patient with mean features; also one for the image
+            of each sequence.
         curves: probability of survival (n, day) on ``CURVE_DAYS``; empty for response.
     """
 
@@ -217,7 +220,40 @@ def _drivers(model: Model, inputs: Inputs) -> pd.DataFrame:
             {"patient": p, "feature": name, "value": float(v), "moves by": float(m)}
             for p, v, m in zip(inputs.pseudonyms, values, moved, strict=True)
         ]
+    for name, moved in moved_by_images(
+        lambda p: _log_scale(model, p), inputs, model.config.model.sequences
+    ).items():
+        rows += [
+            {"patient": p, "feature": f"image {name}", "value": np.nan, "moves by": float(m)}
+            for p, m in zip(inputs.pseudonyms, moved, strict=True)
+        ]
     return pd.DataFrame(rows, columns=["patient", "feature", "value", "moves by"])
+
+
+def moved_by_images(
+    predict: Callable[[Inputs], Array], inputs: Inputs, sequences: tuple[str, ...]
+) -> dict[str, Array]:
+    """Return by how much the image of each sequence moves a prediction: with it, less without it.
+
+    An image is hidden by setting it to 0, the mean of z-scored images.
+
+    Args:
+        predict: returns a prediction (n,) for each row.
+        inputs: n patients with images (n, x, y, z, channel).
+        sequences: sequences that the model reads. The channels are these, or those of STRUCTURAL
+            if there are more.
+
+    Returns:
+        Changes (n,) by sequence; empty without images.
+    """
+    whole = predict(inputs) if sequences else np.zeros(0)
+    moved = {}
+    for place, name in enumerate(sequences):
+        hidden = inputs.image.copy()
+        as_encoder = hidden.shape[-1] > len(sequences)
+        hidden[..., STRUCTURAL.index(Sequence(name)) if as_encoder else place] = 0
+        moved[name] = whole - predict(replace(inputs, image=hidden))
+    return moved
 
 
 def _log_scale(model: Model, inputs: Inputs) -> Array:

@@ -18,11 +18,14 @@ class Outcome:
         response: True for a responder.
         survival_days: days from the start of follow-up to death or to the last contact.
         died: False if the patient was alive at the last contact.
+        entry_days: days from the start of follow-up until the patient came under observation
+            (delayed entry); deaths before it could not have been seen.
     """
 
     response: bool | None = None
     survival_days: float | None = None
     died: bool | None = None
+    entry_days: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,7 +66,10 @@ class DataConfig(Section):
             self.bids or self.endpoint == "overall",
             "data.endpoint is for images: name the columns of a table in data.survival",
         )
-        yield len(self.survival) in (0, 2), "data.survival: give two columns, days and status"
+        yield (
+            len(self.survival) in (0, 2, 3),
+            "data.survival: give two columns, days and status, and a third for a delayed entry",
+        )
         yield (
             not (self.bids and self.survival),
             "data.survival is for tables: with data.bids, survival is read from participants.tsv",

@@ -22,8 +22,10 @@ from flame.core.files import content_hash
 from flame.core.registry import nearest
 from flame.core.treatment import Phase, Radiation, Treatment
 
-OUTCOME_COLUMNS = ("response", "survival_days", "died")
-"""Columns of outcomes: response as 1 or 0, survival or follow-up in days, death as 1 or 0."""
+OUTCOME_COLUMNS = ("response", "survival_days", "died", "entry_days")
+"""Columns of outcomes: response as 1 or 0, survival or follow-up in days, death as 1 or 0, and the
+day of a delayed entry.
+"""
 TREATMENT_COLUMNS = (
     "patient_id",
     "radiation",
@@ -230,22 +232,22 @@ def numeric_columns(table: pd.DataFrame, where: str) -> tuple[dict[str, list[flo
 
 
 def outcome(row: Mapping[Any, object], where: str) -> Outcome:
-    """Read the outcome of a patient from the columns response, survival_days and died.
+    """Read the outcome of a patient from the columns of ``OUTCOME_COLUMNS``.
 
     Args:
-        row: cells by column; each of the three columns may be missing.
+        row: cells by column; each of the columns may be missing.
         where: file and line, for error messages.
 
     Returns:
         The outcome; what the row does not hold is None. The survival time is in days.
 
     Raises:
-        BadInput: response or died is neither 0 nor 1, for example a RANO class, or survival_days is
-            negative.
+        BadInput: response or died is neither 0 nor 1, for example a RANO class, survival_days is
+            negative, or entry_days does not lie before it.
 
     Example:
         >>> outcome({"response": "1", "survival_days": "420"}, "table.csv, line 2")
-        Outcome(response=True, survival_days=420.0, died=None)
+        Outcome(response=True, survival_days=420.0, died=None, entry_days=0.0)
     """
     values = {c: number(row.get(c), where, c) for c in OUTCOME_COLUMNS}
     for column in ("response", "died"):
@@ -258,11 +260,18 @@ def outcome(row: Mapping[Any, object], where: str) -> Outcome:
             f"{where}, column survival_days: {values['survival_days']:g} is below 0; correct it or "
             "leave the cell empty"
         )
+    entry = values["entry_days"]
+    if entry < 0 or entry >= values["survival_days"]:
+        raise BadInput(
+            f"{where}, column entry_days: {entry:g} does not lie between 0 and the last known day; "
+            "correct it, or leave the patient out"
+        )
     known = {c: v for c, v in values.items() if np.isfinite(v)}
     return Outcome(
         response=bool(known["response"]) if "response" in known else None,
         survival_days=known.get("survival_days"),
         died=bool(known["died"]) if "died" in known else None,
+        entry_days=known.get("entry_days", 0.0),
     )
 
 

@@ -55,7 +55,9 @@ class Hazard(Additive):
         return self.exposure > 0
 
 
-def hazard_sums(log_risk: Array, days: Array, died: Array, least: int = 1) -> Hazard:
+def hazard_sums(
+    log_risk: Array, days: Array, died: Array, least: int = 1, entered: Array | None = None
+) -> Hazard:
     """Sum deaths and exposure by month, with at least ``least`` deaths behind each number.
 
     The months are halved as long as both halves have ``least`` deaths; within a part that is not
@@ -67,6 +69,7 @@ def hazard_sums(log_risk: Array, days: Array, died: Array, least: int = 1) -> Ha
         days: last known day (n,).
         died: 1 for death, 0 for censoring (n,).
         least: least number of deaths.
+        entered: day (n,) after which each patient is at risk; None: all from the start.
 
     Returns:
         Sums by month, up to the last month in which ``least`` patients are at risk; zeros if fewer
@@ -88,7 +91,8 @@ def hazard_sums(log_risk: Array, days: Array, died: Array, least: int = 1) -> Ha
     dead = (died > 0.5) & (month < end)
     if few_of_either(dead, least):
         return shared
-    exposure = np.exp(log_risk) @ _days_by_month(days)
+    observed = _days_by_month(days) - (0 if entered is None else _days_by_month(entered))
+    exposure = np.exp(log_risk) @ observed
     deaths = np.bincount(month, dead, MONTHS).astype(float)
     for first, last in _parts(deaths[:end], 0, least):
         shared.deaths[first:last] = deaths[first:last].mean()

@@ -3,6 +3,8 @@
 Stratified by centre, the log partial likelihood of all patients is the sum of those of the centres.
 Without strata, all patients share one risk set, so the sums at each time of death are added.
 
+A patient who came under observation later than day 0 is at risk from then (left truncation).
+
 Reference:
     Cox 1972 (proportional hazards); Efron 1977 (ties).
 """
@@ -67,7 +69,15 @@ def death_times(days: Array, died: Array) -> Array:
     return np.unique(days[died > 0.5])
 
 
-def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> RiskSums:
+def _at_risk(days: Array, entered: Array | None, times: Array) -> Array:
+    """Mark with 1 who is at risk (t, n): after the day of entry, up to the last known day."""
+    there = days[None] >= times[:, None]
+    return (there if entered is None else there & (entered[None] < times[:, None])).astype(float)
+
+
+def risk_sums(
+    x: Array, days: Array, died: Array, beta: Array, times: Array, entered: Array | None = None
+) -> RiskSums:
     """Compute the sums over patients at given times; a patient is at risk up to the last known day.
 
     Args:
@@ -76,6 +86,7 @@ def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> 
         died: 1 for death, 0 for censoring (n,).
         beta: coefficients (p,).
         times: times of death (t,) of all centres.
+        entered: day (n,) after which each patient is at risk; None: all from the start.
 
     Returns:
         Sums at each time.
@@ -84,7 +95,7 @@ def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> 
     first = x * weight[:, None]
     second = x[:, :, None] * first[:, None, :]
     dead = died > 0.5
-    at_risk = (days[None] >= times[:, None]).astype(float)
+    at_risk = _at_risk(days, entered, times)
     dying = ((days[None] == times[:, None]) & dead).astype(float)
 
     def powers(members: Array) -> Powers:
@@ -94,7 +105,9 @@ def risk_sums(x: Array, days: Array, died: Array, beta: Array, times: Array) -> 
     return RiskSums(dying.sum(axis=1), powers(at_risk), powers(dying), x[dead].sum(axis=0))
 
 
-def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
+def stratum(
+    x: Array, days: Array, died: Array, beta: Array, entered: Array | None = None
+) -> Likelihood:
     """Compute the log partial likelihood of patients who form a separate risk set.
 
     It equals ``likelihood`` of their sums. It is faster, as it does not sum second powers at each
@@ -105,6 +118,7 @@ def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
         days: last known day (n,).
         died: 1 for death, 0 for censoring (n,).
         beta: coefficients (p,).
+        entered: day (n,) after which each patient is at risk; None: all from the start.
 
     Returns:
         Log partial likelihood, gradient (p,) and negative Hessian (p, p) at ``beta``.
@@ -118,7 +132,7 @@ def stratum(x: Array, days: Array, died: Array, beta: Array) -> Likelihood:
     times = death_times(days, died)
     weight = np.exp(x @ beta)
     dead = died > 0.5
-    at_risk = (days[None] >= times[:, None]).astype(float)
+    at_risk = _at_risk(days, entered, times)
     dying = ((days[None] == times[:, None]) & dead).astype(float)
     counts = dying.sum(axis=1).astype(int)
     term, before = _terms(counts)

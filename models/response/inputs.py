@@ -1,7 +1,7 @@
 """Inputs of the response model: image, clinical and radiotherapy arrays, and its configuration."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -96,6 +96,7 @@ class Inputs:
         died: 1 for death, 0 for censoring (n,); an unknown status counts as death.
         persons: person of each row; empty: each row is a different person.
         independent: whether the fold of a person depends on no other.
+        entry_days: day of a delayed entry (n,); empty: nobody entered late.
     """
 
     centre: str
@@ -108,6 +109,12 @@ class Inputs:
     died: NDArray[np.float64]
     persons: tuple[str, ...] = ()
     independent: bool = False
+    entry_days: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def entered(self) -> NDArray[np.float64]:
+        """Day (n,) from which each patient was observed."""
+        return self.entry_days if len(self.entry_days) else np.zeros(len(self.pseudonyms))
 
     @property
     def labelled(self) -> NDArray[np.intp]:
@@ -136,6 +143,7 @@ class Inputs:
         names = tuple(self.pseudonyms[i] for i in index)
         persons = tuple(self.persons[i] for i in index) if self.persons else ()
         arrays = {name: getattr(self, name)[index] for name in _ARRAYS}
+        arrays["entry_days"] = self.entered[index]
         return replace(self, pseudonyms=names, persons=persons, **arrays)
 
 
@@ -155,6 +163,7 @@ def concatenate(parts: list[Inputs]) -> Inputs:
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(p, name) for p in parts]) for name in _ARRAYS
     }
+    arrays["entry_days"] = np.concatenate([p.entered for p in parts])
     names = tuple(name for p in parts for name in p.pseudonyms)
     persons = tuple(name for p in parts for name in p.persons)
     centre = "+".join(p.centre for p in parts)
@@ -310,6 +319,7 @@ def _stacked(centre: str, config: ResponseModelConfig, rows: list[Row]) -> Input
         np.array([np.nan if o.survival_days is None else o.survival_days for o in outcomes]),
         np.array([o.died is not False and o.survival_days is not None for o in outcomes], float),
         tuple(p.person or p.pseudonym for p in patients),
+        entry_days=np.array([o.entry_days for o in outcomes]),
     )
 
 

@@ -12,7 +12,7 @@ from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun
 from flame.evaluation.images.evaluation import evaluated
 from flame.evaluation.images.forecast_scores import evaluate
 from flame.evaluation.images.scores import by_patient, from_centres, patient_scores
-from flame.evaluation.metrics.generalisation import PAIRS
+from flame.evaluation.metrics.generalisation import pairs
 from flame.evaluation.metrics.out_of_sample import OutOfSample
 from flame.federation.folds import fold_of, training_rows
 from flame.federation.sections import TrainingConfig
@@ -46,7 +46,12 @@ def evaluate_forecasts(run: FinishedRun, progress: Progress) -> Evaluated:
     tables += baseline_scores(run.config.training, run.patients, names)
     rows = pd.concat(tables, ignore_index=True)
     compared = dict.fromkeys((*({PERSISTENCE} & {*names}), best_baseline(rows, names)))
-    return evaluated(run, rows, [*PAIRS, *((FEDERATED, name) for name in compared)], names)
+    return evaluated(
+        run,
+        rows,
+        [*pairs(run.config.federation.compare), *((FEDERATED, name) for name in compared)],
+        names,
+    )
 
 
 def forecast_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun
 from flame.evaluation.images.evaluation import evaluated
 from flame.evaluation.images.forecast_scores import surface
 from flame.evaluation.images.scores import patient_scores
-from flame.evaluation.metrics.generalisation import PAIRS
+from flame.evaluation.metrics.generalisation import pairs
 from flame.evaluation.metrics.out_of_sample import OutOfSample
 from flame.federation.tasks.registry import task_of
 from flame.federation.tasks.segmentation import SegmentationTask
@@ -28,7 +28,7 @@ def evaluate_masks(run: FinishedRun, progress: Progress) -> Evaluated:
         Content of the report, and the table ``strata``.
     """
     rows = pd.concat(patient_scores(run, mask_scores, progress), ignore_index=True)
-    return evaluated(run, rows, PAIRS, ())
+    return evaluated(run, rows, pairs(run.config.federation.compare), ())
 
 
 def mask_scores(run: FinishedRun, part: OutOfSample) -> pd.DataFrame:

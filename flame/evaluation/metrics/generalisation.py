@@ -24,6 +24,26 @@ PAIRS = (
     (PERSONALISED, FEDERATED),
 )
 """Models that are compared on the same patients; the second is subtracted from the first."""
+
+
+def pairs(compared: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """List the models that are compared on the same patients.
+
+    Args:
+        compared: strategies that are compared with the main one (``federation.compare``).
+
+    Returns:
+        ``PAIRS``, and the federated model with each of these strategies, trained at all hospitals
+        and without the one that is tested.
+
+    Example:
+        >>> pairs(["fedprox"])[len(PAIRS) :]
+        (('federated', 'fedprox'), ('federated leave-one-out', 'fedprox leave-one-out'))
+    """
+    more = [p for name in compared for p in ((FEDERATED, name), (UNSEEN, LEFT_OUT.format(name)))]
+    return (*PAIRS, *more)
+
+
 NOT_WORSE = "not worse"
 """Verdict: the whole interval lies above minus the non-inferiority margin."""
 WORSE = "worse"

@@ -54,7 +54,9 @@ def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
     report = GeneralisationReport(
         config.data.centres,
         tuple(centre_scores),
-        tuple(differences(outcome, predictions, inputs, baseline_names)),
+        tuple(
+            differences(outcome, predictions, inputs, baseline_names, run.config.federation.compare)
+        ),
         outcome.metric,
         run.cohorts[0].simulated,
     )

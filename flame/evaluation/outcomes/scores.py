@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from flame.core.scores import CentreScore, Difference
-from flame.evaluation.metrics.generalisation import PAIRS, UNSEEN
+from flame.evaluation.metrics.generalisation import UNSEEN, pairs
 from flame.evaluation.metrics.metric import METRICS, Tested
 from flame.evaluation.outcomes.out_of_fold import Predictions
 from flame.evaluation.outcomes.outcome import Outcome
@@ -68,17 +68,19 @@ def differences(
     predictions: Iterable[Predictions],
     cohort: list[Inputs],
     baselines: Iterable[str],
+    compared: Iterable[str] = (),
 ) -> list[Difference]:
     """Compare models on the same patients of each centre, by the main metric of the outcome.
 
-    The pairs are ``PAIRS``, and the federated model that was not trained at the centre with each
-    baseline. Pairs with a missing model are skipped.
+    The pairs are those of ``pairs``, and the federated model that was not trained at the centre
+    with each baseline. Pairs with a missing model are skipped.
 
     Args:
         outcome: kind of outcome.
         predictions: predictions of all models.
         cohort: patients of each centre.
         baselines: names of baselines.
+        compared: strategies that are compared with the main one.
 
     Returns:
         One difference, with a paired interval, for each centre and pair.
@@ -88,10 +90,11 @@ def differences(
         for p in predictions
         if p.model != LOCAL or p.trained_on == (p.tested_on,)
     }
+    chosen = (*pairs(compared), *((UNSEEN, name) for name in baselines))
     paired = []
     for inputs in cohort:
         known = inputs.labelled
-        for pair in (*PAIRS, *((UNSEEN, name) for name in baselines)):
+        for pair in chosen:
             first, second = (by_name.get((model, inputs.centre)) for model in pair)
             if first and second:
                 minuend = (first.by_seed[:, known], first.folds[:, known])

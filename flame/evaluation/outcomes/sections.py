@@ -169,15 +169,24 @@ def _subgroups(outcome: Outcome, groups: pd.DataFrame) -> Section:
             r["model"],
             str(r["n"]),
             _cell(Estimate(r[outcome.metric], r["low"], r["high"], r["reason"])),
+            *(
+                [_cell(Estimate(r["observed - predicted"], r["gap low"], r["gap high"]))]
+                if outcome.is_probability
+                else []
+            ),
         ]
         for r in groups.to_dict("records")
     ]
+    calibration = ["observed - predicted"] if outcome.is_probability else []
     return Section(
         "subgroups",
         "Subgroups",
         "The metric compares pairs of patients of the same hospital and fold, over all hospitals. "
-        "Sex is shown as coded in the clinical table.",
-        ["subgroup", "value", "model", "n", measure.title],
+        + "Observed - predicted is the share of responders less the mean probability: a subgroup "
+        "whose interval excludes 0 is predicted too high (below 0) or too low (above 0). "
+        * outcome.is_probability
+        + "Sex is shown as coded in the clinical table.",
+        ["subgroup", "value", "model", "n", measure.title, *calibration],
         rows,
     )
 

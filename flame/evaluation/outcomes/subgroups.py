@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from flame.core.cohort import Cohort, Patient
+from flame.evaluation.metrics.estimates import crossed_estimate
 from flame.evaluation.metrics.generalisation import UNSEEN
 from flame.evaluation.outcomes.out_of_fold import Predictions
 from flame.evaluation.outcomes.outcome import Outcome, Scored
@@ -44,7 +46,10 @@ def pooled_scores(
 def subgroups(
     outcome: Outcome, predictions: list[Predictions], cohort: list[Inputs], cohorts: list[Cohort]
 ) -> pd.DataFrame:
-    """Compute the main metric within subgroups, over pairs of patients of one centre.
+    """Compute the main metric and the calibration within subgroups.
+
+    The metric is over pairs of patients of one centre. Calibration in the large is the share of
+    responders less the mean prediction: above 0 the model predicts too few responders.
 
     Args:
         outcome: kind of outcome.
@@ -53,7 +58,8 @@ def subgroups(
         cohorts: cohorts of the same centres, with clinical data.
 
     Returns:
-        One row for each subgroup and model: number of patients, metric and interval.
+        One row for each subgroup and model: number of patients, metric, calibration if predictions
+        are probabilities, and intervals.
     """
     patients = {(c.centre, p.pseudonym): p for c in cohorts for p in c.patients}
     everyone = concatenate(cohort)
@@ -67,7 +73,9 @@ def subgroups(
             for model in models:
                 scores, folds = pooled_scores(predictions, cohort, model)
                 scored = (scores[:, members], folds[:, members])
-                estimate = outcome.estimate(everyone.take(members), scored)
+                taken = everyone.take(members)
+                estimate = outcome.estimate(taken, scored)
+                large = _calibration(taken, scored[0]) if outcome.is_probability else {}
                 rows.append(
                     {
                         "subgroup": title,
@@ -78,9 +86,15 @@ def subgroups(
                         "low": estimate.low,
                         "high": estimate.high,
                         "reason": estimate.reason,
+                        **large,
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def _calibration(patients: Inputs, by_seed: NDArray[np.float64]) -> dict[str, float]:
+    gap = crossed_estimate(patients.response - by_seed, "no patients")
+    return {"observed - predicted": gap.value, "gap low": gap.low, "gap high": gap.high}
 
 
 def _sex(patient: Patient) -> str:

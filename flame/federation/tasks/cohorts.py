@@ -37,7 +37,7 @@ def load_cohort(config: TrainConfig, centre: str) -> Cohort:
 
         cohort = load_images(config, centre, task.view())
     else:
-        survival = dict(zip(("survival_days", "died"), data.survival, strict=False))
+        survival = dict(zip(("survival_days", "died", "entry_days"), data.survival, strict=False))
         cohort = read_table_cohort(
             Path(data.table),
             centre,

@@ -41,6 +41,12 @@ from flame.models.response.inputs import Followed, Inputs, followed
 Array = NDArray[np.float64]
 
 
+_LATE = (
+    "some patients entered late: the model and its baseline hazard count them from that day, but "
+    "the C-index and the Kaplan-Meier curves of the report count everybody from day 0"
+)
+
+
 @TASKS.register("survival")
 class SurvivalTask(Regression, OutcomeTask[Followed]):
     """Predicts survival by a ridge-penalised Cox model.
@@ -119,7 +125,8 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
         if self._is_about_few(patients, x, beta):
             return Hazard(np.zeros(MONTHS), np.zeros(MONTHS))
         log_risk = x @ beta
-        return hazard_sums(log_risk, patients.survival_days, patients.died, least)
+        days, entered = patients.survival_days, patients.entered
+        return hazard_sums(log_risk, days, patients.died, least, entered)
 
     def finish(self, send: SendQuery, weights: Weights, shared: Shared, whole: bool) -> Shared:
         """Add the baseline hazard by centre, in order of name, where nobody is held out."""
@@ -142,9 +149,9 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
     def sums(self, patients: Inputs, x: Array, beta: Array, common: Message) -> Any:
         """Return the centre's own likelihood; without strata sums over the patients at risk."""
         if self.settings.stratified:
-            return stratum(x, patients.survival_days, patients.died, beta)
+            return stratum(x, patients.survival_days, patients.died, beta, patients.entered)
         times = np.asarray(common["times"])
-        return risk_sums(x, patients.survival_days, patients.died, beta, times)
+        return risk_sums(x, patients.survival_days, patients.died, beta, times, patients.entered)
 
     def influence(self, patients: Inputs, x: Array, beta: Array) -> list[Array]:
         """Return the relative hazards."""
@@ -189,6 +196,8 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
         if not any(row["deaths"] for row in rows):
             raise BadInput("nobody died at any centre, so survival cannot be learned")
         table_warnings = tabular_warnings(list(patients), self.config.model.clinical)
+        if any(centre.entered.any() for centre in patients):
+            warnings.append(_LATE)
         return rows, [*unknown_status(cohorts), *warnings, *table_warnings]
 
     def texts(self) -> TaskTexts:
@@ -196,7 +205,8 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
         free = self.config.data.endpoint == "progression-free"
         event = "progression (flame assess) or death" if free else "death"
         return TaskTexts(
-            outcome=f"time to {event}; a missing status counts as a death",
+            outcome=f"time to {event}; a missing status counts as a death; tied times by Efron's "
+            "method",
             predictors=predictor_text(self.config),
             missing=missing_text(self.config),
             training=regression_text(self.config),

@@ -22,7 +22,7 @@ UNLIKE_SD = 3.0
 """Distance between medians of centres, in standard deviations, that another unit would explain."""
 FEW_VALUES = 6
 """Most different values of a column whose values are codes."""
-_OUTCOME_COLUMNS = {"survival_days", "died", "response"}
+_OUTCOME_COLUMNS = {"survival_days", "died", "response", "entry_days"}
 
 
 def outcome_rules(config: TrainConfig) -> Iterator[Rule]:
@@ -35,6 +35,11 @@ def outcome_rules(config: TrainConfig) -> Iterator[Rule]:
         Whether the rule holds, and the error message if it does not.
     """
     outcomes = _OUTCOME_COLUMNS | set(config.data.survival)
+    yield (
+        len(config.data.survival) < 3 or config.task == "survival",
+        "data.survival names a delayed entry, which only the task survival can use: a response on "
+        "a day counts patients from day 0",
+    )
     yield (
         not set(config.features()) & outcomes,
         "model.clinical or baselines hold an outcome, which the model must not know; remove it",

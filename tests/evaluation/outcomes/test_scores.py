@@ -75,6 +75,9 @@ def test_pairs_of_subgroups_stay_within_a_centre() -> None:
     )
     men = table.loc[("sex", "coded 0")]
     assert (men.n, men.auc) == (4, 0.5)
+    # Men: two of four respond, and are given 0.9, 0.1, 0.2 and 0.3 on average 0.375.
+    assert men["observed - predicted"] == pytest.approx(0.5 - 0.375)
+    assert men["gap low"] < 0 < men["gap high"]
     assert table.loc[("age", "under 65"), "n"] == 2
     assert "radiation" not in table.index.get_level_values(0)
 

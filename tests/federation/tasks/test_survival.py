@@ -101,6 +101,39 @@ def test_six_regions_of_tcga_brca_in_ten_rounds(
     assert concordance_index(tested["T"], -risk, tested["E"]) == pytest.approx(0.849, abs=1e-3)
 
 
+def late_patients(path: Path, wrong: bool = False) -> TrainConfig:
+    """Patients of two hospitals, half of whom came under observation after day 0."""
+    rng = np.random.default_rng(4)
+    age = rng.normal(size=80)
+    days = np.ceil(rng.exponential(300 * np.exp(-0.7 * age))) + 1
+    entered = np.floor(days * rng.random(80) * (rng.random(80) < 0.5))
+    entered[0] = days[0] if wrong else 0
+    table = pd.DataFrame({"patient_id": [f"p{n}" for n in range(80)], "age": age, "days": days})
+    table = table.assign(centre=["a", "b"] * 40, died=rng.random(80) < 0.8, from_day=entered)
+    table.astype({"died": int}).to_csv(path, index=False)
+    data = DataConfig(table=str(path), centres=("a", "b"), survival=("days", "died", "from_day"))
+    return TrainConfig(
+        data,
+        ResponseModelConfig(clinical=("age",)),
+        task="survival",
+        regression=RegressionConfig(penalizer=0.01),
+    )
+
+
+def test_patients_who_entered_late_are_at_risk_from_then(tmp_path: Path) -> None:
+    config = late_patients(tmp_path / "late.csv")
+    found = federated(config, tmp_path / "run")
+    table = pd.read_csv(tmp_path / "late.csv").drop(columns="patient_id")
+    expected = CoxPHFitter(penalizer=0.01).fit(
+        table, "days", "died", entry_col="from_day", strata=["centre"]
+    )
+    assert coefficients(found) == pytest.approx(expected.params_.to_numpy(), rel=1e-5)
+    task = open_task(config)
+    cohorts = [load_cohort(config, c) for c in "ab"]
+    _, warnings = task.summary(cohorts, [task.patients(c) for c in cohorts])
+    assert any("entered late" in w for w in warnings)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stratified", [True, False])
 @pytest.mark.flare
@@ -131,6 +164,17 @@ def test_evaluation_and_report(toy: TrainConfig, tmp_path: Path) -> None:
 
 
 class TestBadInput:
+    def test_an_entry_after_the_last_day(self, tmp_path: Path) -> None:
+        config = late_patients(tmp_path / "late.csv", wrong=True)
+        with pytest.raises(BadInput, match="entry_days: .* does not lie between 0 and the last"):
+            load_cohort(config, "a")
+
+    def test_an_entry_for_a_response_on_a_day(self, tmp_path: Path) -> None:
+        config = late_patients(tmp_path / "late.csv")
+        data = replace(config.data, horizon_days=365.0)
+        with pytest.raises(BadInput, match="which only the task survival can use"):
+            open_task(replace(config, task="response", data=data))
+
     def test_an_outcome_among_the_features(self, toy: TrainConfig) -> None:
         model = replace(toy.model, clinical=("x", "survival_days"))
         with pytest.raises(BadInput, match="hold an outcome"):

@@ -69,3 +69,11 @@ def test_the_last_month_has_no_end() -> None:
     sums = hazard_sums(np.zeros(1), days, np.ones(1))
     assert sums.exposure.sum() == pytest.approx(days[0])
     assert sums.deaths[MONTHS - 1] == pytest.approx(1 / MONTHS)
+
+
+def test_the_hazard_counts_days_from_a_delayed_entry() -> None:
+    # Two at risk on days 0 to 30, one of them only from day 20: 30 + 10 days, and one death.
+    days, died = np.array([30.0, 30.0]), np.array([1.0, 0.0])
+    sums = hazard_sums(np.zeros(2), days, died, entered=np.array([0.0, 20.0]))
+    assert sums.exposure[0] == pytest.approx(40.0)
+    assert sums.cumulative(np.array([10.0]))[0] == pytest.approx(10 / 40)

@@ -55,9 +55,9 @@ def test_the_short_way_gives_what_the_sums_give(seed: int, patients: int) -> Non
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 10**6), st.booleans(), st.sampled_from([0.001, 0.1]))
+@given(st.integers(0, 10**6), st.booleans(), st.sampled_from([0.001, 0.1]), st.booleans())
 def test_centres_together_find_what_lifelines_finds_on_pooled_patients(
-    seed: int, stratified: bool, penalizer: float
+    seed: int, stratified: bool, penalizer: float, late: bool
 ) -> None:
     rng = np.random.default_rng(seed)
     centre = rng.permutation(np.repeat([0, 1, 2], [40, 20, 7]))
@@ -66,20 +66,24 @@ def test_centres_together_find_what_lifelines_finds_on_pooled_patients(
     died = (rng.random(67) < 0.7).astype(float)
     died[np.unique(centre, return_index=True)[1]] = 1
     scaled = (x - x.mean(axis=0)) / x.std(axis=0, ddof=1)
+    entered = np.floor(rng.random(67) * days) * late  # half a dozen and more enter before day 1
     parts = [(scaled[centre == c], days[centre == c], died[centre == c]) for c in range(3)]
+    entries = [entered[centre == c] for c in range(3)]
 
     def strata(beta: np.ndarray) -> Likelihood:
-        each = [stratum(*p, beta) for p in parts]
+        each = [stratum(*p, beta, e) for p, e in zip(parts, entries, strict=True)]
         return each[0] + each[1] + each[2]
 
     def together(beta: np.ndarray) -> Likelihood:
-        each = [risk_sums(*p, beta, death_times(days, died)) for p in parts]
+        times = death_times(days, died)
+        each = [risk_sums(*p, beta, times, e) for p, e in zip(parts, entries, strict=True)]
         return likelihood(each[0] + each[1] + each[2], beta)
 
     at = strata if stratified else together
     penalty = Penalty(np.full(3, penalizer * 67), np.zeros(3))
     (beta,), _ = maximise(lambda betas: [at(b) for b in betas.values()], [penalty])
     table = pd.DataFrame(x, columns=["x", "y", "z"]).assign(days=days, died=died, centre=centre)
+    table["entered"] = entered
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         expected = CoxPHFitter(penalizer=penalizer).fit(
@@ -88,6 +92,7 @@ def test_centres_together_find_what_lifelines_finds_on_pooled_patients(
             "died",
             strata=["centre"] if stratified else None,
             formula="x + y + z",
+            entry_col="entered" if late else None,
             fit_options={"precision": 1e-12},
         )
     assert beta / x.std(axis=0, ddof=1) == pytest.approx(expected.params_.to_numpy(), abs=1e-6)
