@@ -211,9 +211,10 @@ def _differences(report: GeneralisationReport, margin: float | None) -> Section:
         rows.setdefault(key, {})[d.tested_on] = _gap(d, margin)
     note = (
         "First model minus second model on the same patients, with 95 % bootstrap intervals over "
-        "patients, and of image tasks also over seeds of training. Not worse: the whole interval lies above minus the non-inferiority margin, "
-        f"{_margins(report, margin)}, which the configuration sets before training. Worse: it lies "
-        "below. Otherwise undecided. The sign is reversed where lower values are better."
+        "patients, and of image tasks also over seeds of training. Not worse: the whole interval "
+        f"lies above minus the non-inferiority margin, {_margins(report, margin)}, which the "
+        "configuration sets before training. Worse: it lies below. Otherwise undecided. The sign "
+        "is reversed where lower values are better."
     )
     return Section(
         "differences",
