@@ -137,7 +137,9 @@ def one_run(seed: int, design: str, size: Size) -> tuple[pd.DataFrame, pd.DataFr
         ]
     if design == "crossed":
         scores += [evaluate(CEILINGS[c], c, known, seed).assign(world="b") for c in CEILINGS]
-    return pd.concat(scores) if scores else pd.DataFrame(columns=["seed"]), pd.DataFrame(swapped)
+    rows = pd.concat(scores) if scores else pd.DataFrame(columns=["seed", "patient"])
+    # Each seed simulates other patients, under the same names.
+    return rows.assign(patient=rows.patient + f" of seed {seed}"), pd.DataFrame(swapped)
 
 
 def table(rows: pd.DataFrame, title: str) -> dict[str, float]:

@@ -1,12 +1,15 @@
-"""``flame demo``: all steps on simulated hospitals, from DICOM folders to the report."""
+"""``flame demo``: all steps on simulated hospitals, from DICOM folders to an index of pages."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from flame.core.errors import FlameError
+from flame.core.files import write_text
 from flame.core.progress import StageProgress, silent_stages
+from flame.core.scores import GeneralisationReport
+from flame.evaluation.pages import index_page
+from flame.evaluation.pages.index_page import Step
 from flame.federation.config import TrainConfig
 from flame.federation.sections import (
     DataConfig,
@@ -14,35 +17,37 @@ from flame.federation.sections import (
     RegressionConfig,
     TrainingConfig,
 )
+from flame.models.evolution.model import EvolutionConfig
 from flame.models.response.inputs import ResponseModelConfig
-from flame.pipelines import evaluate, inspect, preprocess, simulate, train
+from flame.pipelines import evaluate, forecast, stream, train
+from flame.pipelines.demo_patients import DemoPatients, prepare
 from flame.pipelines.timing import Timing
-from flame.preprocessing.config import StageConfig
+from flame.streams.config import StreamConfig
+from flame.streams.sources.mri import MRIConfig
+
+INDEX = "index.html"
+"""Name of the page that leads to all others."""
+FORECAST_DAYS = (75, 120, 165)
+"""Days of the forecast."""
 
 
 @dataclass(frozen=True)
 class DemoConfig:
-    """Size of the demonstration; the defaults take about ten minutes on two cores.
+    """Size of the demonstration; the defaults take about seven minutes on two cores.
 
     Args:
         out: folder to write to.
-        centres: number of hospitals.
-        patients: patients per hospital.
-        spacing: voxel size of the scanners in mm.
-        imaging_days: days from the start of radiotherapy; the first is before it.
-        seed: random seed.
+        patients: the simulated patients.
         jobs: number of parallel processes.
         engine: engine of the federated trainings.
+        quick: whether survival, forecast and stream are left out.
     """
 
     out: str = "flame-demo"
-    centres: int = 3
-    patients: int = 8
-    spacing: float = 3.0
-    imaging_days: tuple[int, ...] = (-10, 30)
-    seed: int = 0
+    patients: DemoPatients = DemoPatients()
     jobs: int = 2
     engine: Literal["in-process", "flare"] = "flare"
+    quick: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,35 +55,82 @@ class DemoResult:
     """Result of ``flame demo``.
 
     Args:
-        evaluation: scores and report.
+        report: scores of the model of early response.
+        html: path of the index page.
         timing: wall time and memory of each stage.
     """
 
-    evaluation: evaluate.EvaluateResult
+    report: GeneralisationReport
+    html: Path
     timing: Timing
 
 
-def training_config(config: DemoConfig) -> TrainConfig:
-    """Configure the training: response from early change, by a logistic regression from exact sums.
+def response_config(bids: Path, engine: Literal["in-process", "flare"]) -> TrainConfig:
+    """Configure early response: no progression by day 165, told from the first image of day 30.
 
-    The features are age, MGMT, and the volume of the tumour before radiotherapy with its change to
-    day 30. The baseline model has only features from before radiotherapy.
+    The model is a logistic regression from exact sums. The baseline has only features from before
+    radiotherapy.
 
     Args:
-        config: size of the demonstration.
+        bids: folder of the preprocessed hospitals.
+        engine: engine of the trainings.
 
     Returns:
         The configuration of the run.
     """
     before = ("age", "mgmt")
     return TrainConfig(
-        DataConfig(bids=str(Path(config.out) / "bids")),
+        DataConfig(bids=str(bids)),
         ResponseModelConfig(kind="logistic", clinical=(*before, "radiomics.early-change")),
-        TrainingConfig(folds=2),
-        FederationConfig(engine=config.engine),
+        TrainingConfig(folds=5),
+        FederationConfig(engine=engine),
         {"before radiotherapy": (*before, "core_log_ml")},
         regression=RegressionConfig(penalizer=0.1),
     )
+
+
+def survival_config(bids: Path) -> TrainConfig:
+    """Configure survival from the same features, in one process.
+
+    Args:
+        bids: folder of the preprocessed hospitals.
+
+    Returns:
+        The configuration of the run.
+    """
+    return replace(response_config(bids, "in-process"), task="survival", baselines={})
+
+
+def evolution_config(bids: Path) -> TrainConfig:
+    """Configure the forecast: the mechanistic model, calibrated on some of the patients.
+
+    Args:
+        bids: folder of the preprocessed hospitals that have images.
+
+    Returns:
+        The configuration of the run.
+    """
+    return TrainConfig(
+        DataConfig(bids=str(bids)),
+        training=TrainingConfig(folds=2),
+        federation=FederationConfig(engine="in-process"),
+        task="evolution",
+        evolution=EvolutionConfig("mechanistic", calibration=2),
+    )
+
+
+def stream_config(seed: int) -> StreamConfig:
+    """Configure a small stream: four hospitals, of which one changes its scanner.
+
+    Args:
+        seed: seed of the patients.
+
+    Returns:
+        The configuration.
+    """
+    mri = MRIConfig(hospitals=4, patients=60, steps=8, at=4, normalised=False)
+    compare = ("local", "fedavg", "gossip", "evidence-gossip")
+    return StreamConfig(mri=mri, compare=compare, seeds=(seed,))
 
 
 def run(config: DemoConfig, progress: StageProgress = silent_stages) -> DemoResult:
@@ -89,54 +141,105 @@ def run(config: DemoConfig, progress: StageProgress = silent_stages) -> DemoResu
         progress: called with the stage, its steps done and their total.
 
     Returns:
-        The evaluation and the timing of the stages.
+        The scores, the index page and the timing of the stages.
 
     Raises:
         FlameError: a day could not be preprocessed, or training failed.
     """
     out = Path(config.out)
     timing = Timing()
-    names = simulate.centre_names(config.centres)
-    hospitals = out / "hospitals"
+    made = prepare(out, config.patients, config.jobs, timing, progress)
+    steps = list(made.steps)
+    with timing.stage("response"):
+        train.run(response_config(made.bids, config.engine), out / "response", progress)
+        response = evaluate.run(out / "response", _step(progress, "evaluate"))
+    steps.append(_response(response))
+    if not config.quick:
+        with timing.stage("survival"):
+            train.run(survival_config(made.bids), out / "survival", progress)
+            survival = evaluate.run(out / "survival", _step(progress, "evaluate survival"))
+        steps.append(_survival(survival))
+        with timing.stage("forecast"):
+            steps.append(_forecast(out, made.preprocessed, progress))
+        with timing.stage("stream"):
+            steps.append(_stream(out, config, progress))
+    text = index_page.render(
+        out,
+        "FLAME on simulated hospitals",
+        steps,
+        index_page.verdict(response.report),
+        True,
+        list(_LIMITS),
+        config.patients,
+    )
+    write_text(out / INDEX, text)
+    return DemoResult(response.report, out / INDEX, timing)
 
-    def step(stage: str) -> Callable[[int, int], None]:
-        return lambda done, total: progress(stage, done, total)
 
-    with timing.stage("simulate"):
-        if not (hospitals / "truth" / names[-1] / "truth.tsv").exists():
-            simulate.run(
-                simulate.SimulateConfig(
-                    str(hospitals),
-                    config.centres,
-                    config.patients,
-                    config.spacing,
-                    config.seed,
-                    config.imaging_days,
-                    config.jobs,
-                ),
-                step("simulate"),
-            )
-    with timing.stage("inspect"):
-        for number, name in enumerate(names, 1):
-            inspect.run(hospitals / name / "dicom")
-            step("inspect")(number, len(names))
-    with timing.stage("preprocess"):
-        for name in names:
-            results = preprocess.run(
-                preprocess.PreprocessConfig(
-                    str(hospitals / name / "dicom"),
-                    str(out / "bids" / name),
-                    StageConfig(spacing=2.0),
-                    config.jobs,
-                    str(hospitals / name / "clinical.tsv"),
-                ),
-                step(f"preprocess {name}"),
-            )
-            failed = [r for r in results.studies if r.status == "failed"]
-            if failed:
-                raise FlameError(f"{name}: {len(failed)} studies failed; {failed[0].note}")
-    with timing.stage("train"):
-        train.run(training_config(config), out / "run", progress)
-    with timing.stage("evaluate"):
-        result = evaluate.run(out / "run", step("evaluate"))
-    return DemoResult(result, timing)
+_LIMITS = (
+    "Everything here is simulated: it shows what FLAME does, not how well it works on patients.",
+    "Of the patients of each hospital, a few are simulated as DICOM files and preprocessed; the "
+    "others come from the same simulation of disease as preprocessed folders with contours, dose "
+    "and plan, because a scan takes far longer to simulate than a course.",
+    "Early response is easier to tell here than in patients, although tumours in the simulation "
+    "react to the dose without growing, and temozolomide after the image of day 30 changes what "
+    "happens.",
+)
+
+
+def _step(progress: StageProgress, stage: str) -> Callable[[int, int], None]:
+    return lambda done, total: progress(stage, done, total)
+
+
+def _response(result: evaluate.EvaluateResult) -> Step:
+    columns, rows = index_page.matrix(result.report)
+    return Step(
+        "response",
+        "Early response: who will not progress?",
+        "AUC by hospital, with its 95 % interval. Compare the federated model with what a hospital "
+        "learns alone, and see that a hospital that took no part can use it, too. The report adds "
+        "calibration, decision curves, subgroups and paired differences.",
+        {"Report on response": result.html},
+        columns,
+        rows,
+    )
+
+
+def _survival(result: evaluate.EvaluateResult) -> Step:
+    columns, rows = index_page.matrix(result.report)
+    return Step(
+        "survival",
+        "Survival",
+        "C-index by hospital of a Cox model whose coefficients equal those on pooled patients, "
+        "although only sums left the hospitals.",
+        {"Report on survival": result.html},
+        columns,
+        rows,
+    )
+
+
+def _forecast(out: Path, bids: Path, progress: StageProgress) -> Step:
+    train.run(evolution_config(bids), out / "evolution", progress)
+    subject = sorted((bids / "centre-1").glob("sub-*"))[0]
+    settings = forecast.ForecastConfig(
+        str(out / "evolution"), str(subject), str(out / "forecast"), days=FORECAST_DAYS
+    )
+    result = forecast.run(settings, _step(progress, "forecast"))
+    return Step(
+        "forecast",
+        "Forecast of one patient under photons, protons and carbon ions",
+        "The volume to come with a 90 % band. Look at whether the bands of the radiations overlap: "
+        "where they do, the difference is smaller than what the model does not know.",
+        {"Forecast": result.html},
+    )
+
+
+def _stream(out: Path, config: DemoConfig, progress: StageProgress) -> Step:
+    result = stream.run(stream_config(config.patients.seed), out / "stream", progress, config.jobs)
+    return Step(
+        "stream",
+        "A hospital changes its scanner",
+        "Accuracy over time of methods with and without a server, from step 4 on with another "
+        "scanner at one hospital. Look at which method recovers there without harm to the others.",
+        {"Stream": result.html},
+    )

@@ -72,7 +72,7 @@ def in_parallel(
                 waiting.popleft()
                 yield result
         except BrokenProcessPool:
-            if killed is None:
+            if killed is None or not _can_work():
                 raise FlameError(_KILLED) from None
             yield _alone(work, waiting.popleft(), killed)
 
@@ -86,6 +86,14 @@ def _results(
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _can_work() -> bool:
+    """Whether a process can start at all, which it cannot in a script without a guard."""
+    try:
+        return bool(list(_results(os.getpid, [()], 1, None)))
+    except BrokenProcessPool:
+        return False
 
 
 def _alone(work: Callable[..., R], arguments: tuple[Any, ...], killed: Callable[..., R]) -> R:

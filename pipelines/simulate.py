@@ -29,6 +29,7 @@ class SimulateConfig:
         planning: images on which radiotherapy is planned: mr, ct, ct-registered (with a Spatial
             Registration object), or mixed: the hospitals do ct, mr and ct-registered in turn.
         pseudoprogression: whether some tumours seem to grow after radiotherapy and then recede.
+        chemotherapy: whether temozolomide follows radiotherapy.
     """
 
     out: str
@@ -40,6 +41,7 @@ class SimulateConfig:
     jobs: int = 2
     planning: str = "mixed"
     pseudoprogression: bool = False
+    chemotherapy: bool = False
 
 
 def centre_names(centres: int) -> list[str]:
@@ -81,6 +83,7 @@ def run(config: SimulateConfig, progress: Progress = silent) -> Path:
             config.seed,
             planning_of(c, config.planning),
             config.pseudoprogression,
+            config.chemotherapy,
         )
         for c, p in work
     ]

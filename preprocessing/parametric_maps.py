@@ -66,6 +66,8 @@ def _checked(day: Timepoint, scan: Scan) -> Scan:
     share = 1 - float(np.isnan(voxels[inside]).mean())
     if share < MIN_COVERAGE:
         raise StageFailed(f"it covers only {share:.0%} of the brain")
+    if day.tumour is not None and np.isnan(voxels[day.tumour.voxels > 0]).any():
+        raise StageFailed("it does not show the whole tumour")
     alone = replace(day, scans={scan.sequence: on_grid})
     normalised = zscore()(alone).scans[scan.sequence]
     value = alignment(final, normalised, inside)

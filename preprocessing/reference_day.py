@@ -1,5 +1,6 @@
 """The reference day of a patient, made again from the cache of its estimates."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -7,8 +8,9 @@ from threadpoolctl import threadpool_limits
 
 from flame.core.cohort import Timepoint
 from flame.core.files import content_hash
+from flame.core.imaging import MAPS, Sequence
 from flame.io.bids import session_sidecar
-from flame.io.dicom.sources import source_layout, source_paths
+from flame.io.dicom.sources import Source, source_layout, source_paths
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
 from flame.preprocessing.stages.patient_registration import ReferenceDay
@@ -20,7 +22,7 @@ CACHE = ".cache"
 
 
 def images_hash(study: Study, key: bytes) -> str:
-    """Compute the content hash of the images of a day.
+    """Compute the content hash of the structural images of a day.
 
     Args:
         study: day.
@@ -32,8 +34,17 @@ def images_hash(study: Study, key: bytes) -> str:
     Raises:
         OSError: a file cannot be read.
     """
-    paths = [p for source in study.series.values() for p in source_paths(source)]
-    order = [f"{n} {source_layout(source)}" for n, source in study.series.items()]
+    return _hash_of(study.structural, key)
+
+
+def maps_hash(study: Study, key: bytes) -> str:
+    """Compute the content hash of the diffusion and perfusion maps; see ``images_hash``."""
+    return _hash_of({s: g for s, g in study.series.items() if s in MAPS}, key)
+
+
+def _hash_of(series: Mapping[Sequence, Source], key: bytes) -> str:
+    paths = [p for source in series.values() for p in source_paths(source)]
+    order = [f"{n} {source_layout(source)}" for n, source in series.items()]
     return content_hash(paths, key.hex(), *order)
 
 

@@ -83,14 +83,15 @@ def run_stages(
     whole = maps.added_to(whole)
     _stop_at_failure(study, checks, whole)
     fixed = reference(corrected)
+    readable, unread = study.maps()
     timepoint, notes = with_maps(
-        timepoint, study.maps(), fixed, moves[fixed.sequence], config.registration
+        timepoint, readable, fixed, moves[fixed.sequence], config.registration
     )
     files = SessionFiles(
         timepoint,
         moves,
         picture=picture(whole),
-        notes=[*maps.notes, *notes],
+        notes=[*maps.notes, *unread, *notes],
         ways=list(maps.ways),
         dose_volume=[row.row() for row in maps.dose_volume],
     )

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from flame.core.error_log import log_error
 from flame.core.errors import FlameError, StageFailed, UnreadableImage
 from flame.core.files import content_hash
+from flame.core.imaging import MAPS, Sequence
 from flame.core.version import __version__
 from flame.io.bids import (
     is_complete,
@@ -24,7 +25,13 @@ from flame.preprocessing.quality.checks import (
     sequences_missing,
     worst,
 )
-from flame.preprocessing.reference_day import CACHE, cache_folder, images_hash, reference_day
+from flame.preprocessing.reference_day import (
+    CACHE,
+    cache_folder,
+    images_hash,
+    maps_hash,
+    reference_day,
+)
 from flame.preprocessing.run_stages import run_stages
 from flame.preprocessing.stages.estimate_cache import EstimateCache, stage_keys
 from flame.preprocessing.stages.patient_registration import ReferenceDay
@@ -78,8 +85,8 @@ def killed_patient(
         Result of each day, in order of ``studies``: failed.
     """
     note = (
-        "the working process of this patient was killed, perhaps for want of memory: look at the "
-        "size of the series, or exclude the day in decisions.tsv"
+        "the working process of this patient was killed, perhaps for want of memory: run "
+        "again with fewer --jobs, or leave out a large series with --sequences"
     )
     for study in studies:  # a session of before can be of other images
         shutil.rmtree(session_folder(out, study.subject, study.session), ignore_errors=True)
@@ -119,6 +126,7 @@ def preprocess_study(
     folder = session_folder(out, study.subject, study.session)
     try:
         images = images_hash(study, key)
+        maps = maps_hash(study, key)
         plans = content_hash(planned, *study.planned.layout)
         chain = stages(config, study.mask, day, study.structural)
     except OSError as error:  # a missing file fails only its own day
@@ -134,11 +142,13 @@ def preprocess_study(
             config.space,
             config.tumour_labels,
             day.session if day else "",
+            maps,
         ]
         identity = content_hash([], plans, *keys.values(), *map(str, settings))
         known = session_sidecar(out, study.subject, study.session)
         same = known if known and known.get("InputHash") == identity else None
-        if same and is_complete(out, study.subject, study.session, study.structural):
+        written = (*study.structural, *map(Sequence, (same or {}).get("Maps", [])))
+        if same and is_complete(out, study.subject, study.session, written):
             return result.of("skipped", [Check(**c) for c in same["Checks"]], same["Note"])
         shutil.rmtree(folder, ignore_errors=True)
         cache = EstimateCache(cache_folder(out, study), keys)
@@ -169,6 +179,7 @@ def preprocess_study(
         "ReferenceSession": day.session if day else study.session,
         "FlameVersion": __version__,
         "Day": study.day,
+        "Maps": [str(s) for s in MAPS if s in files.timepoint.scans],
         "Note": note,
         "Checks": [asdict(c) for c in checks],
         "Radiotherapy": files.ways,

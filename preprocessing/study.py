@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from flame.core.cohort import Timepoint
+from flame.core.errors import UnreadableImage
 from flame.core.imaging import MAPS, STRUCTURAL, Scan, Sequence
 from flame.io.dicom.sources import Source, read_source
 from flame.preprocessing.quality.checks import Check
@@ -55,16 +56,20 @@ class Study:
         """
         return Timepoint(self.day, {s: read_source(g, s) for s, g in self.structural.items()})
 
-    def maps(self) -> dict[Sequence, Scan]:
+    def maps(self) -> tuple[dict[Sequence, Scan], list[str]]:
         """Read the diffusion and perfusion maps of the day.
 
         Returns:
-            Maps on their own grids.
-
-        Raises:
-            UnreadableImage: a file is damaged.
+            Maps on their own grids, and a note for each that cannot be read.
         """
-        return {s: read_source(g, s) for s, g in self.series.items() if s in MAPS}
+        found = {}
+        notes = []
+        for name in (s for s in self.series if s in MAPS):
+            try:
+                found[name] = read_source(self.series[name], name)
+            except UnreadableImage as error:
+                notes.append(f"{name} left out: {error.reason}")
+        return found, notes
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def _table(model: Model, path: Path, with_outcome: bool) -> list[Cohort]:
     known = data.centre_column in table
     centres = sorted(table[data.centre_column].dropna().unique()) if known else [path.stem]
     column = data.centre_column if known else ""
-    survival = dict(zip(("survival_days", "died"), names, strict=False))
+    survival = dict(zip(("survival_days", "died", "entry_days"), names, strict=False))
     ids = data.id_column
     return [
         read_table_cohort(

@@ -221,7 +221,10 @@ def _drivers(model: Model, inputs: Inputs) -> pd.DataFrame:
             for p, v, m in zip(inputs.pseudonyms, values, moved, strict=True)
         ]
     for name, moved in moved_by_images(
-        lambda p: _log_scale(model, p), inputs, model.config.model.sequences
+        lambda p: _log_scale(model, p),
+        inputs,
+        model.config.model.sequences,
+        bool(model.config.model.encoder),
     ).items():
         rows += [
             {"patient": p, "feature": f"image {name}", "value": np.nan, "moves by": float(m)}
@@ -231,17 +234,17 @@ def _drivers(model: Model, inputs: Inputs) -> pd.DataFrame:
 
 
 def moved_by_images(
-    predict: Callable[[Inputs], Array], inputs: Inputs, sequences: tuple[str, ...]
+    predict: Callable[[Inputs], Array], inputs: Inputs, sequences: tuple[str, ...], encoder: bool
 ) -> dict[str, Array]:
     """Return by how much the image of each sequence moves a prediction: with it, less without it.
 
-    An image is hidden by setting it to 0, the mean of z-scored images.
+    An image is hidden by setting it to 0, which is the mean of z-scored images.
 
     Args:
         predict: returns a prediction (n,) for each row.
         inputs: n patients with images (n, x, y, z, channel).
-        sequences: sequences that the model reads. The channels are these, or those of STRUCTURAL
-            if there are more.
+        sequences: sequences that the model reads.
+        encoder: whether the channels are those of STRUCTURAL instead of ``sequences``.
 
     Returns:
         Changes (n,) by sequence; empty without images.
@@ -250,8 +253,7 @@ def moved_by_images(
     moved = {}
     for place, name in enumerate(sequences):
         hidden = inputs.image.copy()
-        as_encoder = hidden.shape[-1] > len(sequences)
-        hidden[..., STRUCTURAL.index(Sequence(name)) if as_encoder else place] = 0
+        hidden[..., STRUCTURAL.index(Sequence(name)) if encoder else place] = 0
         moved[name] = whole - predict(replace(inputs, image=hidden))
     return moved
 

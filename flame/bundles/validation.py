@@ -112,6 +112,11 @@ def gather(
         order = np.array([place.get(k, 0) for k in keys])
         variants.append(_variant(other.name, other, also).rows(order))
     known = inputs.take(kept)
+    if known.entered.any():
+        raise BadInput(
+            "some patients came under observation after day 0, and a validation counts everybody "
+            "from day 0: leave them out"
+        )
     outcome = known.survival_days if model.task.outcome == "survival" else known.response
     if not np.isfinite(outcome).any():
         raise BadInput(

@@ -349,20 +349,31 @@ def examples(
 def demo(
     folder: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("flame-demo"),
     centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
-    patients: Annotated[int, typer.Option(help="Patients per hospital.")] = 8,
+    patients: Annotated[
+        int, typer.Option(min=2, help="Patients per hospital that are simulated as DICOM.")
+    ] = 4,
+    more: Annotated[
+        int, typer.Option(min=0, help="Further patients per hospital, as preprocessed folders.")
+    ] = 20,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed: the same seed gives the same patients.")
     ] = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 2,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Two minutes: response alone, in one process.")
+    ] = False,
 ) -> None:
-    """Run all steps on simulated hospitals: DICOM, preprocessing, FLARE, report."""
+    """Run all steps on simulated hospitals, from DICOM to an index of pages."""
     from flame.pipelines import demo as pipeline
+    from flame.pipelines.demo_patients import DemoPatients
 
-    config = pipeline.DemoConfig(str(folder), centres, patients, seed=seed, jobs=jobs)
+    size = DemoPatients(centres, 1 if quick else patients, more, seed=seed)
+    engine = "in-process" if quick else "flare"
+    config = pipeline.DemoConfig(str(folder), size, jobs, engine, quick)  # type: ignore[arg-type]
     with bars() as show:
         result = pipeline.run(config, show)
-    print_matrix(result.evaluation.report)
+    print_matrix(result.report)
     rows = [[s.name, f"{s.seconds:.0f}", f"{s.peak_gb:.1f}"] for s in result.timing.stages]
     table("Stages", ["stage", "wall s", "peak memory GB"], rows)
     out.print("These patients are simulated; the figures do not apply to real ones.")
-    out.print(f"Report: {result.evaluation.html.resolve()}", soft_wrap=True)
+    out.print(f"Look at: {result.html.resolve()}", soft_wrap=True)

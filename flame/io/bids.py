@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
 from flame.core.files import write_text
-from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
+from flame.core.imaging import STRUCTURAL, DoseMap, LabelMap, Scan, Sequence
 from flame.core.version import __version__
 from flame.io.transforms import itk_text, read_transform
 from flame.io.tumour_masks import ENHANCING, WHOLE
@@ -335,7 +335,7 @@ def read_timepoint(
     subject: str,
     session: str,
     day: int,
-    sequences: Collection[Sequence] = tuple(Sequence),
+    sequences: Collection[Sequence] = STRUCTURAL,
 ) -> Timepoint:
     """Read a session in the patient's space.
 

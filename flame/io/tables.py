@@ -45,7 +45,7 @@ _EMPTY = ["", "n/a", "N/A", "NA", "na", "nan", "NaN", "NULL", "#N/A"]
 """Cells that count as missing."""
 UNKNOWN = ("", "na", "n/a", "nan", "none", "unknown", "not available")
 """Cells that say that a value is missing, in lower case."""
-_SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
+SEX = {"m": 0.0, "male": 0.0, "f": 1.0, "female": 1.0}
 """Numbers of the words in a column named sex or gender, in lower case."""
 
 
@@ -192,8 +192,8 @@ def number(value: object, where: str, column: str = "") -> float:
     text = "" if value is None or value is pd.NA or value != value else str(value).strip()
     if text.lower() in UNKNOWN:
         return float("nan")
-    if column.lower() in ("sex", "gender") and text.lower() in _SEX:
-        return _SEX[text.lower()]
+    if column.lower() in ("sex", "gender") and text.lower() in SEX:
+        return SEX[text.lower()]
     try:
         value = math.inf if "_" in text else float(text)
     except ValueError:
@@ -386,7 +386,7 @@ def read_table_cohort(
         centre_column: column with the name of the centre; empty: all rows are of it.
         id_column: column with the id of the row, unique at a centre.
         features: columns of clinical features.
-        survival: columns by ``survival_days`` and ``died``.
+        survival: columns by ``survival_days``, ``died`` and, of a delayed entry, ``entry_days``.
         simulated: whether the patients are simulated.
         person_column: column with the id of the person if a person has several rows; else empty.
             A row without a person counts as a person of its own.
@@ -435,7 +435,8 @@ def read_table_cohort(
             clinical = {f: columns.value(row.to_dict(), f, where) for f in features}
         else:
             clinical = {f: number(row[f], where, f) for f in features}
-        cells = row.to_dict() | {name: row[column] for name, column in survival.items()}
+        cells = {k: v for k, v in row.to_dict().items() if k != "entry_days"}
+        cells |= {name: row[column] for name, column in survival.items()}
         patients.append(
             Patient(
                 str(row[id_column]),

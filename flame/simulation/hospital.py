@@ -109,6 +109,7 @@ def simulate_patient(
     seed: int,
     planning: Planning = Planning.MR,
     reacts: bool = False,
+    chemotherapy: bool = False,
 ) -> SimulatedPatient:
     """Simulate one patient and write the DICOM files and the truth.
 
@@ -123,6 +124,7 @@ def simulate_patient(
         seed: seed of the cohort.
         planning: images on which radiotherapy is planned.
         reacts: whether the patient may have pseudoprogression.
+        chemotherapy: whether temozolomide follows radiotherapy.
 
     Returns:
         Rows of the patient in the clinical table and in the table of the truth.
@@ -131,9 +133,10 @@ def simulate_patient(
     rng = np.random.default_rng(patient_seed)
     patient_id = f"SIM-{centre + 1}-{number + 1:03d}"
     head = warped_head(rng)
-    course = simulate_course(head, imaging_days, int(rng.integers(2**31)), reacts=reacts)
-    sex = str(rng.choice(["M", "F"]))
-    age = int(np.clip(rng.normal(60, 11), 22, 88))
+    course = simulate_course(
+        head, imaging_days, int(rng.integers(2**31)), reacts=reacts, chemotherapy=chemotherapy
+    )
+    sex, age = sex_and_age(rng)
     start = DAY_ZERO + timedelta(int(rng.integers(0, 700)))
     truth_folder = truth / patient_id
     truth_folder.mkdir(parents=True, exist_ok=True)
@@ -166,16 +169,13 @@ def simulate_patient(
             _treat(radiotherapy, study, start, course, gtv, head, planning, planned)
         elif gtv.any():
             write_structures(folder / "RS.dcm", study, {"GTV": gtv}, position)
-    followed = int(rng.integers(250, 1100))
     clinical = {
         "patient_id": patient_id,
         "age": age,
         "sex": sex,
         "mgmt": int(course.methylated),
         "radiotherapy_start": f"{start:%Y-%m-%d}",
-        "response": int(course.rano != "PD"),
-        "survival_days": min(followed, course.survival_days),
-        "died": int(course.survival_days <= followed),
+        **outcomes(course, rng),
     }
     volumes = {f"enhancing_ml_day{d:+d}": round(v, 2) for d, v in course.volumes.items()}
     return SimulatedPatient(
@@ -188,6 +188,36 @@ def simulate_patient(
             **({"pseudoprogression": int(course.pseudoprogression)} if reacts else {}),
         },
     )
+
+
+def sex_and_age(rng: np.random.Generator) -> tuple[str, int]:
+    """Draw the sex, M or F, and the age of a patient in years.
+
+    Args:
+        rng: random numbers of the patient.
+
+    Returns:
+        Sex and age.
+    """
+    return str(rng.choice(["M", "F"])), int(np.clip(rng.normal(60, 11), 22, 88))
+
+
+def outcomes(course: Course, rng: np.random.Generator) -> dict[str, int]:
+    """Return the outcomes of a patient as a hospital knows them.
+
+    Args:
+        course: true course.
+        rng: random numbers of the patient, for the length of follow-up.
+
+    Returns:
+        ``response`` (no progression on the day of assessment), ``survival_days`` and ``died``.
+    """
+    followed = int(rng.integers(250, 1100))
+    return {
+        "response": int(course.rano != "PD"),
+        "survival_days": min(followed, course.survival_days),
+        "died": int(course.survival_days <= followed),
+    }
 
 
 def _scan(

@@ -1,5 +1,6 @@
 """Disease of a simulated patient: growth, radiotherapy, and the true state on each day."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from flame.core.treatment import Radiation, Treatment, fraction_days
 from flame.models.clinical.radiobiology import surviving_fraction, weighted_dose
 from flame.models.evolution.growth import Growth, diffusivity, grow
 from flame.simulation.anatomy import SPACING, TISSUES, Head
+from flame.simulation.chemotherapy import cycles
 from flame.simulation.world import WORLDS, World
 
 Volume = NDArray[np.float32]
@@ -54,6 +56,7 @@ class Course:
         methylated: whether the MGMT promoter is methylated.
         survival_days: days from the start of radiotherapy to death.
         pseudoprogression: whether a passing reaction to the dose looks like growth.
+        corner: first voxel of the head that the densities show.
     """
 
     densities: dict[int, tuple[Volume, Volume]]
@@ -64,6 +67,7 @@ class Course:
     methylated: bool
     survival_days: int
     pseudoprogression: bool = False
+    corner: tuple[int, int, int] = (0, 0, 0)
 
 
 def visible(live: Volume, dead: Volume, world: World) -> Volume:
@@ -185,6 +189,7 @@ class Disease:
         alpha: radiosensitivity in 1/Gy.
         spacing: effective voxel size along x, y and z in mm: the voxel size over the square root of
             the world's anisotropy.
+        corner: first voxel of the head that the arrays show.
     """
 
     cells: Volume
@@ -192,6 +197,7 @@ class Disease:
     growth: Growth
     alpha: float
     spacing: tuple[float, float, float]
+    corner: tuple[int, int, int] = (0, 0, 0)
 
     def after(
         self, live: Volume, dead: Volume, days: int, survival: dict[int, Volume] | None = None
@@ -211,7 +217,9 @@ class Disease:
         return grow(live, dead, self.d, self.growth, self.spacing, days, survival)
 
 
-def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Generator) -> Disease:
+def sample_disease(
+    head: Head, world: World, alpha: float, rng: np.random.Generator, reach_mm: float | None = None
+) -> Disease:
     """Grow a tumour from a seed in white matter until its enhancing volume has a random size.
 
     The size is 6 to 32 ml. Growth stops after 2500 days at the latest.
@@ -221,9 +229,11 @@ def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Genera
         world: simulated world.
         alpha: radiosensitivity in 1/Gy.
         rng: random numbers of the patient.
+        reach_mm: distance in mm from the seed, along each axis, beyond which the head is cut off,
+            which is faster; None: the whole head.
 
     Returns:
-        Tumour of that size on the anatomical grid.
+        Tumour of that size on the anatomical grid, or on the part of it around the seed.
     """
     white = head.tissues[TISSUES.index("white")]
     grey = head.tissues[TISSUES.index("grey")]
@@ -234,11 +244,17 @@ def sample_disease(head: Head, world: World, alpha: float, rng: np.random.Genera
     depth = distance_transform_edt(head.brain) * SPACING
     above = np.arange(d.shape[2]) > d.shape[2] * 0.35  # not in the cerebellum
     seeds = np.argwhere((white > 0.7) & (depth > 12) & above)
-    around = tuple(slice(s - 1, s + 2) for s in seeds[rng.integers(len(seeds))])
+    seed = seeds[rng.integers(len(seeds))]
+    low = np.zeros(3, int)
+    if reach_mm is not None:
+        low = np.maximum(seed - int(reach_mm / SPACING), 0)
+        d = d[tuple(slice(a, s + int(reach_mm / SPACING)) for a, s in zip(low, seed, strict=True))]
+        seed = seed - low
+    around = tuple(slice(s - 1, s + 2) for s in seed)
     cells = np.zeros_like(d)
     cells[around] = 0.8 * (d[around] > 0)
     x, y, z = (SPACING / np.sqrt(a) for a in world.anisotropy)
-    disease = Disease(cells, d, growth, alpha, (x, y, z))
+    disease = Disease(cells, d, growth, alpha, (x, y, z), (int(low[0]), int(low[1]), int(low[2])))
     target = rng.uniform(6, 32)  # ml
     dead = np.zeros_like(d)
     for _ in range(250):
@@ -296,7 +312,12 @@ def survival_maps(
 
 
 def follow(
-    disease: Disease, treatment: Treatment, dose: Volume, days: tuple[int, ...], world: World
+    disease: Disease,
+    treatment: Treatment,
+    dose: Volume,
+    days: tuple[int, ...],
+    world: World,
+    chemotherapy: Mapping[int, float] | None = None,
 ) -> dict[int, tuple[Volume, Volume]]:
     """Simulate a tumour under radiotherapy and record it on some days.
 
@@ -306,6 +327,7 @@ def follow(
         dose: dose (x, y, z) of the course.
         days: days counted from the start of radiotherapy; the earliest is at most 0.
         world: simulated world.
+        chemotherapy: share of the cells that survives a cycle, by its day; None: none is given.
 
     Returns:
         Density of live cells and density of dead cells, each (x, y, z), by day.
@@ -316,6 +338,8 @@ def follow(
     densities = {first: (live, dead)}
     day = first
     survival = survival_maps(dose, treatment, disease.alpha, -first, world)
+    for cycle, share in (chemotherapy or {}).items():
+        survival[cycle - first] = np.full(live.shape, share, np.float32)
     for stop in stops:
         shifted = {k - (day - first): v for k, v in survival.items()}
         live, dead = disease.after(live, dead, stop - day, shifted)
@@ -356,6 +380,8 @@ def simulate_course(
     seed: int,
     world: World = WORLDS["a"],
     reacts: bool = False,
+    chemotherapy: bool = False,
+    reach_mm: float | None = None,
 ) -> Course:
     """Grow, treat and follow one tumour; equal arguments give equal courses.
 
@@ -365,6 +391,8 @@ def simulate_course(
         seed: seed of the patient.
         world: simulated world.
         reacts: whether some patients have pseudoprogression, with ``PSEUDOPROGRESSION``.
+        chemotherapy: whether temozolomide follows radiotherapy.
+        reach_mm: see ``sample_disease``.
 
     Returns:
         True course of the patient.
@@ -373,10 +401,11 @@ def simulate_course(
     treatment = sample_treatment(rng, world)
     methylated = bool(rng.random() < 0.4)
     alpha = max(rng.normal(0.032 if methylated else 0.022, 0.006), 0.008)
-    disease = sample_disease(head, world, alpha, rng)
+    disease = sample_disease(head, world, alpha, rng, reach_mm)
     first = min(imaging_days)
     dose = dose_map(disease.cells > world.thresholds[1], treatment, sharp=not world.null)
-    densities = follow(disease, treatment, dose, (*imaging_days, RESPONSE_DAY), world)
+    given = cycles(methylated, np.random.default_rng([seed, 2])) if chemotherapy else None
+    densities = follow(disease, treatment, dose, (*imaging_days, RESPONSE_DAY), world, given)
     apart = np.random.default_rng([seed, 1])  # the course itself stays the same
     pseudo = reacts and bool(apart.random() < PSEUDOPROGRESSION[methylated] * _share(treatment))
     if pseudo:
@@ -385,7 +414,9 @@ def simulate_course(
     ratio = volumes[RESPONSE_DAY] / max(volumes[first], 1e-6)
     rano = "PD" if ratio >= PROGRESSION else "PR" if ratio <= PARTIAL_RESPONSE else "SD"
     death = _death_day(disease, densities, world, rng)
-    return Course(densities, dose, treatment, volumes, rano, methylated, death, pseudo)
+    return Course(
+        densities, dose, treatment, volumes, rano, methylated, death, pseudo, disease.corner
+    )
 
 
 def _share(treatment: Treatment) -> float:

@@ -106,8 +106,9 @@ def images_of(timepoint: Timepoint) -> Volume:
     """
     shape = next(iter(timepoint.scans.values())).voxels.shape
     images = np.zeros((*shape, len(CHANNELS)), np.float32)
-    for sequence, scan in timepoint.scans.items():
-        images[..., CHANNELS.index(sequence)] = scan.voxels
+    for channel, sequence in enumerate(CHANNELS):
+        if sequence in timepoint.scans:
+            images[..., channel] = timepoint.scans[sequence].voxels
     return images
 
 

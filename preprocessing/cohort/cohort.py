@@ -7,6 +7,7 @@ from pathlib import Path
 from flame.core.cohort import Cohort, Patient, View
 from flame.core.errors import BadInput
 from flame.core.files import content_hash
+from flame.core.imaging import MAPS, STRUCTURAL
 from flame.io.bids import INDIVIDUAL, PREDICTED, read_timepoint
 from flame.io.tables import OUTCOME_COLUMNS, number, outcome, read_table, read_treatments
 from flame.preprocessing.quality.reviews import EXCLUDE, FILE, decision, read_decisions
@@ -39,6 +40,7 @@ def read_cohort(
     view: View | None,
     limit: int | None = None,
     only: str = "",
+    maps: bool = False,
 ) -> Cohort:
     """Read the BIDS derivatives of a centre.
 
@@ -51,6 +53,7 @@ def read_cohort(
         view: function that reduces a patient to the part that is needed; None: no image is read.
         limit: largest number of patients; None: all.
         only: subject to read, without its BIDS prefix; empty: all.
+        maps: whether diffusion and perfusion maps are read, too.
 
     Returns:
         Cohort with a manifest of content hashes of the tables and sessions that were read.
@@ -66,6 +69,7 @@ def read_cohort(
     _check_space(root)
     treatments = read_treatments(root / "treatments.tsv")
     decisions = read_decisions(root)
+    sequences = (*STRUCTURAL, *MAPS) if maps else STRUCTURAL
     patients = []
     for index, row in read_table(table, ["participant_id"])[:limit].iterrows():
         subject = str(row["participant_id"]).removeprefix("sub-")
@@ -78,7 +82,7 @@ def read_cohort(
             if k not in ("participant_id", *OUTCOME_COLUMNS)
         }
         timepoints = tuple(
-            read_timepoint(root, subject, session, day)
+            read_timepoint(root, subject, session, day, sequences)
             for session, day in sessions(root, subject)
             if view and decision(decisions, subject, session, day) != EXCLUDE
         )

@@ -134,10 +134,12 @@ def test_a_patient_with_nothing_to_predict_has_the_reason(logistic: Path) -> Non
 def test_an_image_moves_a_prediction_by_what_hiding_it_changes(encoder: bool) -> None:
     # The "model" sums all voxels: eight of 2 in T1C, and of 0.5 in FLAIR, are 16 and 4.
     image = np.zeros((1, 2, 2, 2, 4 if encoder else 2), np.float32)
-    image[..., 1 if encoder else 0] = 2.0
-    image[..., 3 if encoder else 1] = 0.5
+    image[..., 1] = 2.0
+    image[..., 3 if encoder else 0] = 0.5
     empty = np.zeros((1, 0))
     one = np.ones(1)
     inputs = Inputs("a", ("p",), image, empty, empty, one, one, one)
-    moved = moved_by_images(lambda p: p.image.sum(axis=(1, 2, 3, 4)), inputs, ("T1C", "FLAIR"))
+    moved = moved_by_images(
+        lambda p: p.image.sum(axis=(1, 2, 3, 4)), inputs, ("FLAIR", "T1C"), encoder
+    )
     assert {name: float(change[0]) for name, change in moved.items()} == {"T1C": 16, "FLAIR": 4}

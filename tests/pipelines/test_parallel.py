@@ -1,4 +1,5 @@
 import operator
+import os
 import signal
 
 import numpy as np
@@ -27,3 +28,12 @@ def test_a_killed_process_costs_its_own_call_only() -> None:
     kill = "__import__('os').kill(__import__('os').getpid(), 9)"
     calls = [(kill if n == 2 else str(n),) for n in range(6)]
     assert list(in_parallel(eval, calls, 2, killed=lambda _: -1)) == [0, 1, -1, 3, 4, 5]
+
+
+def test_processes_that_cannot_start_are_an_error_not_lost_results(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A script without a guard cannot start any process, and no patient was killed."""
+    monkeypatch.setattr("flame.pipelines.parallel._begin", os.abort)
+    with pytest.raises(FlameError, match="a working process was killed"):
+        list(in_parallel(abs, [(n,) for n in range(3)], 2, killed=lambda _: -1))

@@ -71,7 +71,7 @@ def test_a_day_with_a_bad_map_is_done_once_and_a_good_one_is_measured(
     assert "RCBV left out" in first.note
     (again,) = preprocess_patient(tmp_path / "bids", [study], config, b"secret")
     assert again.status == "skipped"
-    read = read_timepoint(tmp_path / "bids", "p", "01", 0)
+    read = read_timepoint(tmp_path / "bids", "p", "01", 0, tuple(Sequence))
     assert set(read.scans) == {Sequence.T1C, Sequence.ADC}
     tumour = np.zeros(read.brain.voxels.shape, np.uint8)
     tumour[read.brain.voxels > 0] = np.arange(int((read.brain.voxels > 0).sum())) % 7 == 0

@@ -24,6 +24,7 @@ from flame.federation.task import Query
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import who
 from flame.models.evolution.model import EvolutionConfig
+from flame.models.evolution.out_of_distribution import FEATURES
 from flame.models.segmentation.case_table import Cases
 from tests.helpers.tumours import PHOTONS, ball, tumour_case
 
@@ -98,17 +99,14 @@ def test_a_threshold_cannot_be_moved_over_a_patient(
     assert refused == [False] * 4 + [True] * 11
 
 
-def test_runs_of_many_configurations_are_counted(
+def test_jobs_are_counted_of_whatever_configuration(
     config: TrainConfig, kit: Callable[..., Any]
 ) -> None:
-    """Sums under many penalties, each in its own job, are equations about the same patients."""
+    """Sums at many coefficients, each in its own job, are equations about the same patients."""
     here = kit("least_patients = 5\nruns = 3\n")
-    replies = []
-    for penalty in (0.1, 0.2, 0.3, 0.1, 0.4):
-        changed = replace(config, regression=replace(config.regression, penalizer=penalty))
-        replies.append(asked(changed, here, "moments"))
-    refused = ["replied to 3 different runs" in str(reply.get("refused")) for reply in replies]
-    assert refused == [False] * 4 + [True]
+    replies = [asked(config, here, "moments") for _ in range(5)]
+    refused = ["replied to 3 jobs" in str(reply.get("refused")) for reply in replies]
+    assert refused == [False] * 3 + [True] * 2
 
 
 def test_forecasts_have_no_sums_of_few_patients() -> None:
@@ -119,6 +117,7 @@ def test_forecasts_have_no_sums_of_few_patients() -> None:
             methylated=float(n > 1),
             treatment=CARBON if n == 0 else PHOTONS,
             later=((50 + 100 * (n == 3), ball(17.0)),),
+            earlier=(-40, ball(12.0)) if n == 2 else None,
         )
         for n in range(6)
     ]
@@ -134,11 +133,16 @@ def test_forecasts_have_no_sums_of_few_patients() -> None:
     described = task.reply([patients], Query("described", {}, [], {}))
     assert described["radiations"].tolist() == [5.0, 0.0, 0.0]
     assert described["last_day"] == 50
+    growth = list(FEATURES).index("growth before radiotherapy")
+    assert described["count"][growth] == described["mean"][growth] == 0  # of one patient
     (sums,) = task.reply([patients], Query("mixture", {"trials": [{"efficacy": {}}]}, [], {}))[
         "sums"
     ]
     by_group = sums[0][:, :-1].sum(axis=1)  # posterior probabilities sum to 1 for each patient
     assert np.allclose(by_group, [0, 0, 6])
+    weaker = {"trials": [{"efficacy": {"carbon": 0.7}}]}
+    (of_one,) = task.reply([patients], Query("mixture", weaker, [], {}))["sums"]
+    assert np.array_equal(of_one[0], sums[0])
     sets = sums[0].shape[1] - 1
     learned = {"mixture": np.full((3, sets), 1 / sets), "efficacy": np.ones(2)}
     calibrated = task.reply([patients], Query("calibration", {}, [], learned))["counts"]

@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from flame.core.monai_import import monai
 from flame.core.treatment import Radiation
+from flame.evaluation.images.scores import paired
 from flame.evaluation.metrics.estimates import crossed_estimate
 from flame.models.evolution.model import LEAST_ML, EvolutionCase, EvolutionModel, Forecast
 from flame.models.segmentation.case_table import dice
@@ -293,9 +294,10 @@ def gap(rows: pd.DataFrame, model: str, against: str, metric: str) -> Gap:
         >>> round(gap(rows, "a", "b", "dice").value, 2)
         0.3
     """
-    first = by_patient(rows[rows.model == model], metric)
-    second = by_patient(rows[rows.model == against], metric)
-    differences = (first - second).dropna().unstack("patient")
+    first, second = (
+        by_patient(rows[rows.model == name], metric).unstack("patient") for name in (model, against)
+    )
+    differences = paired(first, second).dropna(axis=1, how="all")
     estimate = crossed_estimate(differences.to_numpy(float), "no patient has both")
     return Gap(estimate.value, estimate.low, estimate.high, differences.shape[1])
 

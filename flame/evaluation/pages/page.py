@@ -52,6 +52,7 @@ def filled(
     sections: list[Section],
     limits: list[str],
     config: object,
+    verdict: str = "",
 ) -> str:
     """Fill the template page.html.j2 with content.
 
@@ -64,6 +65,7 @@ def filled(
         sections: sections in order.
         limits: notes on how to read the page.
         config: configuration, printed as TOML.
+        verdict: what the page shows, in words; empty: nothing is said.
 
     Returns:
         The page as HTML.
@@ -83,6 +85,7 @@ def filled(
         sections=sections,
         limits=limits,
         configuration=as_toml(config),
+        verdict=verdict,
     )
 
 

@@ -1,6 +1,6 @@
 """Parts of a page: cells, sections, and the content of a report."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,7 @@ class Section:
         rows: cells of the table.
         figure: figure as SVG.
         folded: whether the section is closed until the reader opens it.
+        links: paths of further pages, relative to this one, by the text of the link.
     """
 
     id: str
@@ -87,6 +88,7 @@ class Section:
     rows: Sequence[Sequence[str | Cell]] = field(default_factory=list)
     figure: Markup = Markup("")
     folded: bool = False
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from nvflare.collab import collab
@@ -279,9 +280,9 @@ class _SiteResources:
         )
         count_probe(
             self.kit / RUNS_FILE,
-            digest(config.to_json()),
+            token_hex(8),  # each job begins its counts of queries anew, of whatever configuration
             self.policy.runs,
-            "has replied to {most} different runs, as many as runs",
+            "has replied to {most} jobs, as many as runs",
         )
         if probe:
             told = "has had {most} models validated, as many as validations"

@@ -11,7 +11,7 @@ PROBES_FILE = "validated.json"
 SELECTIONS_FILE = "selected.json"
 """Name of the file of choices of patients in the kit of a site."""
 RUNS_FILE = "runs.json"
-"""Name of the file of different runs in the kit of a site."""
+"""Name of the file of jobs in the kit of a site."""
 
 
 def count_probe(path: Path, probe: str, most: int, told: str) -> None:

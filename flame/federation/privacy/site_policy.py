@@ -38,7 +38,7 @@ class SitePolicy:
         validations: different models that may be validated here, over all runs.
         selections: different choices of patients (``data.include``, ranges, the landmark and the
             like), over all runs.
-        runs: different configurations whose runs may query this site.
+        runs: jobs that may query this site; a job that is submitted again counts again.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"questions": "queries"}

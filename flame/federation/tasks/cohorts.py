@@ -96,7 +96,8 @@ def prepared(cohort: Cohort, config: TrainConfig, folder: Path) -> Cohort:
         A new cohort; the given one is unchanged.
 
     Raises:
-        BadInput: the table of visits is missing or broken, or nobody is left.
+        BadInput: the table of visits is missing or broken, nobody is left, or patients entered
+            late and the task is not survival.
 
     Example:
         >>> from flame.core.cohort import Outcome, Patient
@@ -118,6 +119,12 @@ def prepared(cohort: Cohort, config: TrainConfig, folder: Path) -> Cohort:
     if not cohort.patients:
         reasons = "; ".join(f"{n} {rule}" for rule, n in cohort.excluded.items())
         raise BadInput(f"centre {cohort.centre}: every patient is left out ({reasons})")
+    if config.task != "survival" and any(p.outcome.entry_days for p in cohort.patients):
+        raise BadInput(
+            f"centre {cohort.centre}: some patients came under observation after day 0 "
+            "(entry_days), which only the task survival can use: others would count them as alive "
+            "until then; leave these patients out"
+        )
     impute = config.data.impute
     patients = tuple(
         replace(patient, clinical=_imputed(patient.clinical, impute)) for patient in cohort.patients

@@ -237,13 +237,23 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         """Reply to ``mixture`` and ``calibration`` with sums, to ``described`` with moments.
 
         With ``least_patients`` above 1 no sum is by MGMT status, a radiation of fewer patients
-        counts as none, and the band is calibrated on groups of as many.
+        counts as none and has an efficacy of 1, moments of fewer values are not sent, and the band
+        is calibrated on groups of as many.
         """
         cases = [case for p in patients for case in p.flat]
         least = self.config.privacy.least_patients
         if query.name == "mixture":
             messages = query.parameters["trials"]
-            trials = [Trial(_by_ion(t["efficacy"]), t.get("weights")) for t in messages]
+            few = radiation_counts(cases) < least
+            known = {str(r) for r, rare in zip(Radiation, few, strict=True) if not rare}
+            trials = [
+                # Of an ion that few received, the sums would differ by these patients.
+                Trial(
+                    _by_ion({r: e if r in known else 1.0 for r, e in t["efficacy"].items()}),
+                    t.get("weights"),
+                )
+                for t in messages
+            ]
             by_mgmt = least == 1
             return {"sums": [Mechanistic().reply(cases, trials, by_mgmt)] if cases else []}
         if query.name == "calibration":
@@ -252,6 +262,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             return {"counts": counts, "entropy": sums.entropy}
         if query.name == "described":
             moments = asdict(summarise(np.array([features(c) for c in cases]).reshape(-1, _WIDTH)))
+            enough = moments["count"] >= least
+            moments = {name: np.where(enough, values, 0.0) for name, values in moments.items()}
             counts = radiation_counts(cases)
             radiations = np.where(counts < least, 0.0, counts)
             last_day = last_common_day(cases, least)

@@ -8,6 +8,7 @@ from flame.core.files import content_hash
 from flame.federation.config import TrainConfig
 from flame.io.assessments import PROGRESSIONS, read_progressions
 from flame.preprocessing.cohort.cohort import read_cohort
+from flame.preprocessing.cohort.radiomics import FAMILIES
 
 
 def load_images(config: TrainConfig, centre: str, view: View | None, only: str = "") -> Cohort:
@@ -26,7 +27,8 @@ def load_images(config: TrainConfig, centre: str, view: View | None, only: str =
         BadInput: preprocessing of the centre is not finished, or its tables are broken.
     """
     root = cohort_folder(config, centre)
-    cohort = read_cohort(root, centre, view, only=only)
+    maps = bool({*FAMILIES["maps"], *FAMILIES["delta-maps"]} & {*config.features()})
+    cohort = read_cohort(root, centre, view, only=only, maps=maps)
     return cohort if config.data.endpoint == "overall" else _with_progression(cohort, root)
 
 
@@ -49,6 +51,8 @@ def _with_progression(cohort: Cohort, root: Path) -> Cohort:
     patients = []
     for patient in cohort.patients:
         days, progressed = progressions.get(patient.pseudonym, (None, None))
+        if days is not None and days <= patient.outcome.entry_days:
+            days, progressed = None, None  # was over before the patient was observed
         outcome = replace(patient.outcome, survival_days=days, died=progressed)
         patients.append(replace(patient, outcome=outcome))
     manifest = {**cohort.manifest, PROGRESSIONS: content_hash([root / PROGRESSIONS])}

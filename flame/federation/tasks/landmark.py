@@ -173,4 +173,6 @@ def _from_landmark(patient: Patient) -> Patient:
     days = patient.outcome.survival_days
     if days is None:
         return patient
-    return replace(patient, outcome=replace(patient.outcome, survival_days=days - patient.landmark))
+    entry = max(patient.outcome.entry_days - patient.landmark, 0.0)
+    outcome = replace(patient.outcome, survival_days=days - patient.landmark, entry_days=entry)
+    return replace(patient, outcome=outcome)

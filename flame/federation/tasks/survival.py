@@ -43,7 +43,8 @@ Array = NDArray[np.float64]
 
 _LATE = (
     "some patients entered late: the model and its baseline hazard count them from that day, but "
-    "the C-index and the Kaplan-Meier curves of the report count everybody from day 0"
+    "all figures of the report (C-index, calibration slope, Kaplan-Meier curves, mean survival, "
+    "test of proportional hazards) and the baselines count everybody from day 0"
 )
 
 

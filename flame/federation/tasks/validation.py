@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from flame.core.arrays import digest
 from flame.core.cohort import Cohort, View
 from flame.core.config import Rule
+from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.packed_model import Seeds, unpacked
 from flame.federation.task import (
@@ -86,8 +87,24 @@ class ValidationTask(Task[Any]):
         return self.inner.view()
 
     def patients(self, cohort: Cohort) -> Any:
-        """Build the arrays that the model needs."""
-        return self.inner.patients(cohort)
+        """Build the arrays that the model needs.
+
+        Args:
+            cohort: patients of one centre.
+
+        Returns:
+            The arrays.
+
+        Raises:
+            BadInput: patients entered late, whom a validation would count from day 0.
+        """
+        patients = self.inner.patients(cohort)
+        if patients.entered.any():
+            raise BadInput(
+                f"centre {cohort.centre}: some patients came under observation after day 0, and a "
+                "validation counts everybody from day 0: leave them out"
+            )
+        return patients
 
     def predicted(self, patients: Inputs) -> Array:
         """Predict patients (n,), averaged over seeds."""

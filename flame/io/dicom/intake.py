@@ -10,7 +10,7 @@ from typing import NamedTuple
 from pydicom.dataset import Dataset
 
 from flame.core.errors import BadInput
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL, Sequence
 from flame.io.dicom.choice import prefer_best
 from flame.io.dicom.contrast_order import by_contrast_order
 from flame.io.dicom.dates import days_of, read_dates, study_uid
@@ -148,6 +148,7 @@ def inspect_folder(
     days = days_of(series, named)
     inspected = [_refuse_if_damaged(damaged, _inspect(s, chosen, days[id(s)])) for s in series]
     reports = note_end_slices(prefer_best(by_examination(by_contrast_order(inspected))))
+    reports = _with_structural(reports)
     radiotherapy: dict[str, list[Instance]] = defaultdict(list)
     slices: dict[str, list[Instance]] = defaultdict(list)
     others: Counter[tuple[str, str]] = Counter()
@@ -213,9 +214,25 @@ def _inspect(
     return SeriesReport(patient_id, day, series, verdict, geometry, refused, note)
 
 
+def _with_structural(reports: list[SeriesReport]) -> list[SeriesReport]:
+    """Refuse maps of an examination that has no structural series, to which they would be moved."""
+    shown = {
+        (r.patient_id, r.day, r.examination)
+        for r in reports
+        if r.taken and r.verdict.sequence in STRUCTURAL
+    }
+    reason = "a map without a structural series (T1, T1C, T2 or FLAIR) of its examination"
+    return [
+        replace(r, refused=reason)
+        if r.taken and (r.patient_id, r.day, r.examination) not in shown
+        else r
+        for r in reports
+    ]
+
+
 def _as_map(verdict: Verdict) -> str:
     """Return the name by which a rejected map can be used; empty for other series."""
-    named = verdict.evidence.upper()
+    named = verdict.evidence.upper().replace("EADC", "")  # an exponential ADC is no ADC
     return next((f" {m}" for m, w in (("ADC", "ADC"), ("RCBV", "CBV")) if w in named), "")
 
 

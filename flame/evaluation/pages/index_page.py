@@ -1,0 +1,129 @@
+"""The index page of a demonstration: what each step made, and what to look at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flame.core.scores import GeneralisationReport
+from flame.evaluation.metrics.generalisation import UNSEEN
+from flame.evaluation.pages.page import filled
+from flame.evaluation.pages.sections import Cell, Section, figure_cell
+from flame.federation.trainings import FEDERATED, LOCAL
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a demonstration.
+
+    Args:
+        id: HTML id.
+        title: heading.
+        look: what to look at, in one or two sentences.
+        pages: paths of the pages that it made, by the text of the link.
+        columns: headings of its table.
+        rows: cells of its table.
+    """
+
+    id: str
+    title: str
+    look: str
+    pages: dict[str, Path]
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str | Cell]] = ()
+
+
+def render(
+    out: Path,
+    title: str,
+    steps: list[Step],
+    verdict: str,
+    simulated: bool,
+    limits: list[str],
+    config: object,
+) -> str:
+    """Render the page.
+
+    Args:
+        out: folder of the page, to which the links are relative.
+        title: title of the page.
+        steps: the steps in order.
+        verdict: what the demonstration shows, in words.
+        simulated: whether the patients are simulated.
+        limits: notes on how to read the page.
+        config: configuration of the demonstration.
+
+    Returns:
+        The page as HTML.
+    """
+    sections = [
+        Section(
+            step.id,
+            step.title,
+            step.look,
+            step.columns,
+            step.rows,
+            links={text: path.relative_to(out).as_posix() for text, path in step.pages.items()},
+        )
+        for step in steps
+    ]
+    return filled(
+        title, "demonstration", ("patients", simulated), [], sections, limits, config, verdict
+    )
+
+
+def matrix(report: GeneralisationReport) -> tuple[list[str], list[list[str | Cell]]]:
+    """Build the short table of a response model: federated, unseen hospital, and alone.
+
+    Args:
+        report: scores of the run.
+
+    Returns:
+        Headings and rows: one row per hospital.
+    """
+    shown = {FEDERATED: "federated", UNSEEN: "never saw the hospital", LOCAL: "hospital alone"}
+    found = {
+        (s.tested_on, s.model): s
+        for s in report.scores
+        if s.metric == report.metric and (s.model != LOCAL or s.trained_on == (s.tested_on,))
+    }
+    rows: list[list[str | Cell]] = []
+    for centre in report.centres:
+        cells = [found.get((centre, model)) for model in shown]
+        rows.append(
+            [
+                centre,
+                *(
+                    figure_cell(s.value, s.low, s.high, s.reason) if s else Cell("", empty=True)
+                    for s in cells
+                ),
+            ]
+        )
+    return ["hospital", *shown.values()], rows
+
+
+def verdict(report: GeneralisationReport) -> str:
+    """Say in words how the federated model compares with chance and with each hospital alone.
+
+    Args:
+        report: scores of a run on response.
+
+    Returns:
+        Two sentences.
+    """
+    scores = {
+        (s.tested_on, s.model): s
+        for s in report.scores
+        if s.metric == report.metric and (s.model != LOCAL or s.trained_on == (s.tested_on,))
+    }
+    federated = [scores[c, FEDERATED] for c in report.centres]
+    better = sum(s.low > 0.5 for s in federated)
+    mean = sum(s.value for s in federated) / len(federated)
+    alone = [scores[c, LOCAL].value for c in report.centres]
+    known = [v for v in alone if v == v]
+    by_itself = sum(known) / max(len(known), 1)
+    compared = "more" if mean > by_itself else "no more"
+    return (
+        f"Early response: the federated model is better than chance at {better} of "
+        f"{len(federated)} hospitals (the whole 95 % interval lies above 0.5). On average it tells "
+        f"{compared} than each hospital alone: AUC {mean:.2f} against {by_itself:.2f}."
+    )
