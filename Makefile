@@ -1,4 +1,4 @@
-# make demo      the whole way on simulated hospitals, ending in a report
+# make demo      the whole way on simulated hospitals, ending in an index of pages
 # make test      formatting, types and tests
 # make test-all  the tests that take minutes, too
 # make docs      the documentation site, in site/

@@ -5,11 +5,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pandas as pd
+
 from flame.core.files import write_text
 from flame.core.progress import StageProgress, silent_stages
 from flame.core.scores import GeneralisationReport
 from flame.evaluation.pages import index_page
 from flame.evaluation.pages.index_page import Step
+from flame.evaluation.pages.sections import Cell
 from flame.federation.config import TrainConfig
 from flame.federation.sections import (
     DataConfig,
@@ -20,7 +24,7 @@ from flame.federation.sections import (
 from flame.models.evolution.model import EvolutionConfig
 from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, forecast, stream, train
-from flame.pipelines.demo_patients import DemoPatients, prepare
+from flame.pipelines.demo_patients import DemoPatients, Prepared, prepare
 from flame.pipelines.timing import Timing
 from flame.streams.config import StreamConfig
 from flame.streams.sources.mri import MRIConfig
@@ -105,7 +109,7 @@ def evolution_config(bids: Path) -> TrainConfig:
     """Configure the forecast: the mechanistic model, calibrated on some of the patients.
 
     Args:
-        bids: folder of the preprocessed hospitals that have images.
+        bids: folder of the preprocessed hospitals.
 
     Returns:
         The configuration of the run.
@@ -160,7 +164,7 @@ def run(config: DemoConfig, progress: StageProgress = silent_stages) -> DemoResu
             survival = evaluate.run(out / "survival", _step(progress, "evaluate survival"))
         steps.append(_survival(survival))
         with timing.stage("forecast"):
-            steps.append(_forecast(out, made.preprocessed, progress))
+            steps.append(_forecast(out, made, progress))
         with timing.stage("stream"):
             steps.append(_stream(out, config, progress))
     text = index_page.render(
@@ -182,8 +186,8 @@ _LIMITS = (
     "others come from the same simulation of disease as preprocessed folders with contours, dose "
     "and plan, because a scan takes far longer to simulate than a course.",
     "Early response is easier to tell here than in patients, although tumours in the simulation "
-    "react to the dose without growing, and temozolomide after the image of day 30 changes what "
-    "happens.",
+    "react to the dose without growing, temozolomide after the image of day 30 changes what "
+    "happens, and readers draw contours differently.",
 )
 
 
@@ -218,9 +222,9 @@ def _survival(result: evaluate.EvaluateResult) -> Step:
     )
 
 
-def _forecast(out: Path, bids: Path, progress: StageProgress) -> Step:
-    train.run(evolution_config(bids), out / "evolution", progress)
-    subject = sorted((bids / "centre-1").glob("sub-*"))[0]
+def _forecast(out: Path, made: Prepared, progress: StageProgress) -> Step:
+    train.run(evolution_config(made.bids), out / "evolution", progress, only_whole=True)
+    subject = sorted((made.preprocessed / "centre-1").glob("sub-*"))[0]
     settings = forecast.ForecastConfig(
         str(out / "evolution"), str(subject), str(out / "forecast"), days=FORECAST_DAYS
     )
@@ -231,6 +235,8 @@ def _forecast(out: Path, bids: Path, progress: StageProgress) -> Step:
         "The volume to come with a 90 % band. Look at whether the bands of the radiations overlap: "
         "where they do, the difference is smaller than what the model does not know.",
         {"Forecast": result.html},
+        ["radiation", *(f"ml on day {day}" for day in FORECAST_DAYS)],
+        _volumes(result.volumes),
     )
 
 
@@ -243,3 +249,18 @@ def _stream(out: Path, config: DemoConfig, progress: StageProgress) -> Step:
         "scanner at one hospital. Look at which method recovers there without harm to the others.",
         {"Stream": result.html},
     )
+
+
+def _volumes(table: pd.DataFrame) -> list[list[str | Cell]]:
+    rows: list[list[str | Cell]] = []
+    for radiation, part in table.groupby("radiation", sort=False):
+        found = zip(part.median_ml, part.low_ml, part.high_ml, strict=True)
+        cells = [
+            Cell(
+                f"{middle:.1f}",
+                f"{low:.1f} to {high:.1f}" if np.isfinite(high) else f"from {low:.1f}",
+            )
+            for middle, low, high in found
+        ]
+        rows.append([str(radiation), *cells])
+    return rows

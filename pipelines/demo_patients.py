@@ -32,10 +32,10 @@ class DemoPatients:
     """
 
     centres: int = 3
-    scanned: int = 4
-    more: int = 20
+    scanned: int = 3
+    more: int = 17
     spacing: float = 3.0
-    imaging_days: tuple[int, ...] = (-10, 30, 75)
+    imaging_days: tuple[int, ...] = (-10, 30, 75, 165)
     seed: int = 0
 
 
@@ -108,7 +108,7 @@ def _simulation(out: Path, patients: DemoPatients, jobs: int) -> simulate.Simula
         patients.imaging_days,
         jobs,
         pseudoprogression=True,
-        chemotherapy=True,
+        lifelike=True,
     )
 
 
@@ -176,8 +176,8 @@ def _came_in(names: list[str], inspected: list[list[inspect.InspectRow]]) -> Ste
     return Step(
         "inspect",
         "What came in",
-        "DICOM folders of three hospitals with other scanners. One plans on CT, one on MRI, one on "
-        "CT with a registration object. `flame inspect` says what each series is taken as, and why "
+        "DICOM folders of hospitals with different scanners. One plans on CT, one on MRI, one on "
+        "CT with a registration object. flame inspect says what each series is taken as, and why "
         "the others are refused.",
         {},
         ["hospital", "patients", "dates", "series taken", "refused", "radiotherapy objects"],

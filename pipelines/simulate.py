@@ -29,7 +29,7 @@ class SimulateConfig:
         planning: images on which radiotherapy is planned: mr, ct, ct-registered (with a Spatial
             Registration object), or mixed: the hospitals do ct, mr and ct-registered in turn.
         pseudoprogression: whether some tumours seem to grow after radiotherapy and then recede.
-        chemotherapy: whether temozolomide follows radiotherapy.
+        lifelike: whether temozolomide follows radiotherapy, and contours differ between readers.
     """
 
     out: str
@@ -41,7 +41,7 @@ class SimulateConfig:
     jobs: int = 2
     planning: str = "mixed"
     pseudoprogression: bool = False
-    chemotherapy: bool = False
+    lifelike: bool = False
 
 
 def centre_names(centres: int) -> list[str]:
@@ -83,7 +83,7 @@ def run(config: SimulateConfig, progress: Progress = silent) -> Path:
             config.seed,
             planning_of(c, config.planning),
             config.pseudoprogression,
-            config.chemotherapy,
+            config.lifelike,
         )
         for c, p in work
     ]

@@ -45,7 +45,12 @@ class TrainResult:
     warnings: tuple[str, ...]
 
 
-def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages) -> TrainResult:
+def run(
+    config: TrainConfig,
+    out: Path,
+    progress: StageProgress = silent_stages,
+    only_whole: bool = False,
+) -> TrainResult:
     """Train local, federated and pooled models; a killed run continues where it stopped.
 
     Pooled training moves data. It is possible only because this command reads the folder of every
@@ -55,6 +60,8 @@ def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages)
         config: the configuration of the run.
         out: the run folder.
         progress: called with the kind of model, steps done, and the total.
+        only_whole: whether only the federated models of all hospitals and patients are trained,
+            which can predict but not be evaluated. A later call trains the others.
 
     Returns:
         The run folder, counts by centre, and warnings.
@@ -65,7 +72,10 @@ def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages)
     """
     config = resolve(config)
     trainings_by_kind = plan_of(config)
-    for kind in (FEDERATED, *config.federation.compare):
+    if only_whole:
+        whole = [t for t in trainings_by_kind[FEDERATED] if t.fold is None and not t.left_out]
+        trainings_by_kind = {FEDERATED: whole}
+    for kind in {FEDERATED, *config.federation.compare} & trainings_by_kind.keys():
         check_strategy(config, kind, trainings_by_kind[kind])
     _check_metrics(config.evaluation.metrics)
     task = open_task(config)
@@ -82,7 +92,8 @@ def run(config: TrainConfig, out: Path, progress: StageProgress = silent_stages)
             job = Job(config, task, folder, trainings, patients, kind)
             engine = _engine_of(config, kind)
             engine.train(job, lambda done, total, k=kind: progress(k, done, total))  # type: ignore[misc]
-        folder.write_results(config)
+        if not only_whole:
+            folder.write_results(config)
     return TrainResult(out, tuple(rows), tuple(warnings))
 
 

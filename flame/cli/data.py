@@ -50,6 +50,9 @@ def simulate(
     pseudoprogression: Annotated[
         bool, typer.Option(help="Some tumours seem to grow after radiotherapy and then recede.")
     ] = False,
+    lifelike: Annotated[
+        bool, typer.Option(help="Temozolomide follows radiotherapy, and readers differ.")
+    ] = False,
 ) -> None:
     """Write simulated hospitals as DICOM folders, and their true tumours."""
     from flame.pipelines import simulate as pipeline
@@ -64,6 +67,7 @@ def simulate(
         jobs,
         planning,
         pseudoprogression,
+        lifelike,
     )
     with bars() as show:
         pipeline.run(config, lambda done, total: show("simulate", done, total))

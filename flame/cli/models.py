@@ -351,10 +351,10 @@ def demo(
     centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
     patients: Annotated[
         int, typer.Option(min=2, help="Patients per hospital that are simulated as DICOM.")
-    ] = 4,
+    ] = 3,
     more: Annotated[
         int, typer.Option(min=0, help="Further patients per hospital, as preprocessed folders.")
-    ] = 20,
+    ] = 17,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed: the same seed gives the same patients.")
     ] = 0,
@@ -362,12 +362,29 @@ def demo(
     quick: Annotated[
         bool, typer.Option("--quick", help="Two minutes: response alone, in one process.")
     ] = False,
+    real: Annotated[
+        Path | None,
+        typer.Option("--table", exists=True, dir_okay=False, help="Real patients instead."),
+    ] = None,
 ) -> None:
-    """Run all steps on simulated hospitals, from DICOM to an index of pages."""
+    """Run all steps on simulated hospitals, from DICOM to an index of pages.
+
+    --table takes a table of real patients of several hospitals instead, with the columns centre,
+    subject, survival_days, survival_status, age, sex, mgmt_status, idh_status, resection_status.
+    """
     from flame.pipelines import demo as pipeline
+    from flame.pipelines import demo_table
     from flame.pipelines.demo_patients import DemoPatients
 
-    size = DemoPatients(centres, 1 if quick else patients, more, seed=seed)
+    if real is not None:
+        with bars() as show:
+            result = demo_table.run(real, folder, show)
+        print_matrix(result.report)
+        out.print(f"Look at: {result.html.resolve()}", soft_wrap=True)
+        return
+    size = DemoPatients(centres, patients, more, seed=seed)
+    if quick:
+        size = replace(size, scanned=1, imaging_days=size.imaging_days[:2])
     engine = "in-process" if quick else "flare"
     config = pipeline.DemoConfig(str(folder), size, jobs, engine, quick)  # type: ignore[arg-type]
     with bars() as show:

@@ -1,6 +1,6 @@
 """Simulated heads: tissue fractions of the MNI152 brain with skull and scalp around it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -26,11 +26,13 @@ class Head:
         tissues: fractions 0 to 1 (tissue, x, y, z), in the order of ``TISSUES``.
         brain: brain mask (x, y, z).
         affine: 4x4 matrix from voxel indices to millimetres in RAS+ world space.
+        to_template: RAS+ matrix (4, 4) in mm to the template, without the warp.
     """
 
     tissues: NDArray[np.float32]
     brain: NDArray[np.bool_]
     affine: NDArray[np.float64]
+    to_template: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
 
 
 @cache
@@ -101,4 +103,8 @@ def warped_head(rng: np.random.Generator) -> Head:
         coordinates[axis] = (grid[axis] - centre[axis]) / scale[axis] + centre[axis] + smooth
     tissues = np.stack([map_coordinates(t, coordinates, order=1) for t in head.tissues])
     brain = map_coordinates(head.brain.astype(np.float32), coordinates, order=1) > 0.5
-    return Head(tissues.astype(np.float32), brain, head.affine)
+    to_grid = np.eye(4)  # from voxels of the patient to voxels of the template
+    to_grid[:3, :3] = np.diag(1 / scale)
+    to_grid[:3, 3] = centre - centre / scale
+    to_template = head.affine @ to_grid @ np.linalg.inv(head.affine)
+    return Head(tissues.astype(np.float32), brain, head.affine, to_template)

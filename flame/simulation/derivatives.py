@@ -16,9 +16,11 @@ from flame.core.imaging import DoseMap, LabelMap
 from flame.core.treatment import Treatment
 from flame.io.bids import SessionFiles, write_session
 from flame.io.tables import SEX, treatment_rows
+from flame.preprocessing.stages.atlas_registration import MNI152
 from flame.simulation.anatomy import warped_head
 from flame.simulation.hospital import outcomes, sex_and_age
-from flame.simulation.tumour import ENHANCING_LABEL, NECROTIC_CORE, labels, simulate_course
+from flame.simulation.readers import drawn, reader_of
+from flame.simulation.tumour import simulate_course
 
 REACH_MM = 56.0
 """Distance in mm from the tumour, along each axis, beyond which a head is cut off."""
@@ -46,7 +48,7 @@ def simulate_subject(
     imaging_days: tuple[int, ...],
     seed: int,
     reacts: bool = False,
-    chemotherapy: bool = False,
+    lifelike: bool = False,
 ) -> SimulatedSubject:
     """Simulate one patient and write a session for each day of imaging.
 
@@ -57,7 +59,7 @@ def simulate_subject(
         imaging_days: days of imaging, counted from the start of radiotherapy.
         seed: seed of the cohort.
         reacts: whether the patient may have pseudoprogression.
-        chemotherapy: whether temozolomide follows radiotherapy.
+        lifelike: whether temozolomide follows radiotherapy, and contours differ between readers.
 
     Returns:
         The patient, for the tables of the folder.
@@ -69,23 +71,25 @@ def simulate_subject(
         imaging_days,
         int(rng.integers(2**31)),
         reacts=reacts,
-        chemotherapy=chemotherapy,
+        chemotherapy=lifelike,
         reach_mm=REACH_MM,
     )
     subject = f"SIM{centre + 1}x{number + 1:03d}"
     affine = head.affine.copy()
     affine[:3, 3] += affine[:3, :3] @ course.corner
     part = tuple(slice(a, a + n) for a, n in zip(course.corner, course.dose.shape, strict=True))
+    reader = reader_of(seed, centre, number) if lifelike else None
     brain = LabelMap(head.brain[part].astype(np.uint8), affine)
     for order, day in enumerate(imaging_days, 1):
-        label_map = labels(*course.densities[day])
-        drawn = (label_map == ENHANCING_LABEL) | (label_map == NECROTIC_CORE)
+        tumour = drawn(*course.densities[day], reader)
         timepoint = Timepoint(
             day,
             {},
             brain,
-            LabelMap(drawn.astype(np.uint8), affine),
+            LabelMap(tumour.astype(np.uint8), affine),
             DoseMap(course.dose, affine, biological=True) if order == 1 else None,
+            template=MNI152,
+            to_template=head.to_template,
         )
         sidecar = {"InputHash": f"simulated {seed} {subject} {day}", "Day": day}
         write_session(root, subject, f"{order:02d}", SessionFiles(timepoint), sidecar)

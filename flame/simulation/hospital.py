@@ -22,10 +22,9 @@ from flame.simulation.dicom_radiotherapy import (
     write_structures,
 )
 from flame.simulation.planning_ct import ct_grid, hounsfield, write_ct
+from flame.simulation.readers import drawn, reader_of
 from flame.simulation.scanner import SCANNERS, Scanner, acquire, acquisition_grid, pose, signal
 from flame.simulation.tumour import (
-    ENHANCING_LABEL,
-    NECROTIC_CORE,
     Course,
     dose_map,
     labels,
@@ -109,7 +108,7 @@ def simulate_patient(
     seed: int,
     planning: Planning = Planning.MR,
     reacts: bool = False,
-    chemotherapy: bool = False,
+    lifelike: bool = False,
 ) -> SimulatedPatient:
     """Simulate one patient and write the DICOM files and the truth.
 
@@ -124,7 +123,7 @@ def simulate_patient(
         seed: seed of the cohort.
         planning: images on which radiotherapy is planned.
         reacts: whether the patient may have pseudoprogression.
-        chemotherapy: whether temozolomide follows radiotherapy.
+        lifelike: whether temozolomide follows radiotherapy, and contours differ between readers.
 
     Returns:
         Rows of the patient in the clinical table and in the table of the truth.
@@ -134,10 +133,11 @@ def simulate_patient(
     patient_id = f"SIM-{centre + 1}-{number + 1:03d}"
     head = warped_head(rng)
     course = simulate_course(
-        head, imaging_days, int(rng.integers(2**31)), reacts=reacts, chemotherapy=chemotherapy
+        head, imaging_days, int(rng.integers(2**31)), reacts=reacts, chemotherapy=lifelike
     )
     sex, age = sex_and_age(rng)
     start = DAY_ZERO + timedelta(int(rng.integers(0, 700)))
+    reader = reader_of(seed, centre, number) if lifelike else None
     truth_folder = truth / patient_id
     truth_folder.mkdir(parents=True, exist_ok=True)
     for order, day in enumerate(imaging_days, 1):
@@ -162,7 +162,7 @@ def simulate_patient(
         label_map = labels(*course.densities[day])
         path = truth_folder / f"day{day:+04d}_dseg.nii.gz"
         nib.save(nib.Nifti1Image(label_map, position), path)
-        gtv = (label_map == ENHANCING_LABEL) | (label_map == NECROTIC_CORE)
+        gtv = drawn(*course.densities[day], reader)
         if order == 1:
             radiotherapy = folder.parent / "radiotherapy"
             planned = np.random.default_rng(patient_seed.spawn(1)[0])

@@ -146,21 +146,40 @@ def grow(
 
 def _tumour_box(cells: Volume, last: Box | None) -> Box:
     """Return the index range (2, 3) of densities above FLOOR plus a margin; it never shrinks."""
-    offset = np.zeros(3, np.int64) if last is None else last[0]
-    searched = cells if last is None else cells[tuple(slice(*span) for span in last.T)]
-    if not searched.size:
-        return np.ones((2, 3), np.int64)
-    columns = searched.max(axis=2)
-    profiles = (columns.max(axis=1), columns.max(axis=0), searched.max(axis=(0, 1)))
-    indices = [np.flatnonzero(p > FLOOR) for p in profiles]
-    if not len(indices[0]):
+    whole = np.array([(0, 0, 0), cells.shape], np.int64)
+    low, high = _extent(cells, whole if last is None else last, FLOOR)
+    if high[0] < 0:
         return np.ones((2, 3), np.int64) if last is None else last
-    low = offset + [index[0] - _MARGIN for index in indices]
-    high = offset + [index[-1] + 1 + _MARGIN for index in indices]
+    low = low - _MARGIN
+    high = high + 1 + _MARGIN
     if last is not None:
         low = np.minimum(low, last[0])
         high = np.maximum(high, last[1])
     return np.stack([np.maximum(low, 1), np.minimum(high, np.array(cells.shape) - 1)])
+
+
+@numba.njit(cache=True)
+def _extent(cells: Volume, box: Box, floor: float) -> tuple[Box, Box]:
+    """Return the first and the last index (3,) of a box above ``floor``; -1 if none is."""
+    low = np.full(3, 2**31, np.int64)
+    high = np.full(3, -1, np.int64)
+    for i in range(box[0, 0], box[1, 0]):
+        for j in range(box[0, 1], box[1, 1]):
+            first = -1
+            last = -1
+            for k in range(box[0, 2], box[1, 2]):
+                if cells[i, j, k] > floor:
+                    if first < 0:
+                        first = k
+                    last = k
+            if first >= 0:
+                low[0] = min(low[0], i)
+                high[0] = max(high[0], i)
+                low[1] = min(low[1], j)
+                high[1] = max(high[1], j)
+                low[2] = min(low[2], first)
+                high[2] = max(high[2], last)
+    return low, high
 
 
 @numba.njit(cache=True, parallel=True)

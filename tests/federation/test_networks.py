@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from flame.core.imaging import Sequence
+from flame.core.imaging import STRUCTURAL
 from flame.core.keras_import import keras
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.federation.config import TrainConfig
@@ -41,7 +41,7 @@ def test_keras_alone_predicts_the_same(toy: TrainConfig, tmp_path: Path) -> None
 def test_an_encoder_reads_a_channel_for_every_sequence() -> None:
     model = ResponseModelConfig(sequences=("T1C",), encoder="some/run")
     config = TrainConfig(DataConfig(bids="anywhere"), model)
-    trained = ResponseModel(model, "adam", 0.01).build((16, 16, 16, len(Sequence)), 0)
+    trained = ResponseModel(model, "adam", 0.01).build((16, 16, 16, len(STRUCTURAL)), 0)
     shapes = [w.shape for w in open_task(config).network().get_weights()]
     assert shapes == [w.shape for w in trained]
 

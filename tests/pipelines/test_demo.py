@@ -1,29 +1,37 @@
-"""The demonstration, small: every stage runs and the report says that it is simulated."""
+"""The demonstration, small: every step has its page, and a second call makes nothing again."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from flame.pipelines.demo import DemoConfig, run
+from flame.pipelines.demo_patients import DemoPatients
 
 
 @pytest.mark.slow
 def test_small_demo(tmp_path: Path) -> None:
-    config = DemoConfig(str(tmp_path), centres=2, patients=4, spacing=4.0, engine="in-process")
+    patients = DemoPatients(centres=2, scanned=1, more=12, spacing=4.0, imaging_days=(-10, 30, 165))
+    config = DemoConfig(str(tmp_path), patients, engine="in-process")
     result = run(config)
     assert [s.name for s in result.timing.stages] == [
         "simulate",
         "inspect",
         "preprocess",
-        "train",
-        "evaluate",
+        "more patients",
+        "response",
+        "survival",
+        "forecast",
+        "stream",
     ]
-    report = result.evaluation.report
-    assert report.simulated
-    assert "Simulated patients" in result.evaluation.html.read_text()
-    scores = [s for s in report.scores if s.metric == "auc" and not s.reason]
-    told = {s.model for s in scores}
+    assert result.report.simulated
+    told = {s.model for s in result.report.scores if s.metric == "auc" and not s.reason}
     assert {"federated", "local", "pooled", "logistic, before radiotherapy"} <= told
+    page = result.html.read_text()
+    assert "Simulated patients" in page
+    links = re.findall(r'href="([^"#]+)"', page)
+    assert len(links) == 6  # two of quality, and of response, survival, forecast and stream
+    assert all((tmp_path / link).is_file() for link in links)
     images = sorted((tmp_path / "bids").rglob("*.nii.gz"))
     before = [path.stat().st_mtime_ns for path in images]
     run(config)

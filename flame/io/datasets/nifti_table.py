@@ -44,10 +44,9 @@ class NiftiTable:
     Columns: ``participant``; ``date`` (YYYY-MM-DD, counted from the participant's first one) or
     ``day`` (from the start of radiotherapy); ``sequence`` (T1, T1C, T2, FLAIR, ADC, RCBV); ``path``
     (relative to the table); and, optionally, ``mask`` (tumour on the grid of the T1C), ``brain``,
-    ``spacing``
-
-    (true voxel size in mm, such as ``1x1x6.5``, where the header is wrong) and ``centre``. Other
-    columns of numbers are clinical values. Participants get pseudonyms by the key TABLE.key.
+    ``spacing`` (true voxel size in mm, such as ``1x1x6.5``, where the header is wrong) and
+    ``centre``. Other columns of numbers are clinical values. Participants get pseudonyms by the key
+    TABLE.key.
     """
 
     source = "a table of NIfTI files"
