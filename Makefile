@@ -2,6 +2,7 @@
 # make test      formatting, types and tests
 # make test-all  the tests that take minutes, too
 # make docs      the documentation site, in site/
+# make wheelhouse  all wheels for an installation without internet, in wheelhouse/
 # make gpu       TensorFlow with CUDA instead of the CPU build
 # Each makes the virtual environment first. make PYTHON=python3.13 demo picks an interpreter.
 VERSIONS = 3.11 3.12 3.13
@@ -14,7 +15,7 @@ DEV = $(VENV)/.ready-dev
 SUPPORTED = 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all lint docs gpu clean
+.PHONY: demo test test-all lint docs wheelhouse gpu clean
 
 demo: $(READY)
 	$(BIN)/flame demo --out $(OUT)
@@ -50,6 +51,10 @@ docs: $(READY)
 	$(BIN)/python docs/generate_reference.py
 	$(BIN)/python docs/generate_licences.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheelhouse: $(READY)
+	$(BIN)/pip wheel --quiet --disable-pip-version-check -c constraints.txt -w wheelhouse torch
+	$(BIN)/pip wheel --quiet --disable-pip-version-check -c constraints.txt -w wheelhouse .
 
 gpu: $(READY)
 	$(BIN)/pip uninstall --quiet --yes tensorflow-cpu

@@ -33,9 +33,9 @@ class DemoPatients:
 
     centres: int = 3
     scanned: int = 3
-    more: int = 17
+    more: int = 21
     spacing: float = 3.0
-    imaging_days: tuple[int, ...] = (-10, 30, 75, 165)
+    imaging_days: tuple[int, ...] = (-10, 30, 165)
     seed: int = 0
 
 

@@ -19,7 +19,7 @@ from flame.federation.sections import (
 from flame.io.tables import read_table
 from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, train
-from flame.pipelines.demo import INDEX, DemoResult
+from flame.pipelines.demo import INDEX, DemoResult, overall
 from flame.pipelines.timing import Timing
 
 FEATURES = ("age", "sex", "mgmt_status", "idh_status", "resection_status")
@@ -103,7 +103,7 @@ def run(table: Path, out: Path, progress: StageProgress = silent_stages) -> Demo
         out,
         f"FLAME on {len(report.centres)} hospitals of {table.name}",
         steps,
-        index_page.verdict(report),
+        index_page.verdict(report, overall(out / "response")),
         report.simulated,
         [
             "A missing status counts as a death. The table is in one place here; between hospitals "

@@ -1,6 +1,7 @@
 """The command-line application, and its output: tables, progress bars and warnings."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,9 +66,19 @@ def is_verbose() -> bool:
     return _VERBOSE
 
 
+_LINE_S = 60.0
+"""Seconds between two lines of progress without a terminal."""
+
+
 @contextmanager
 def bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a function that shows progress on standard error, in one bar per stage."""
+    """Yield a function that shows progress on standard error, in one bar per stage.
+
+    Without a terminal, as in a log file, it prints a line a minute and one at the end of a stage.
+    """
+    if not err.is_terminal:
+        yield _lines()
+        return
     columns = (
         TextColumn("{task.description:<22}"),
         BarColumn(),
@@ -83,6 +94,23 @@ def bars() -> Iterator[Callable[[str, int, int], None]]:
             progress.update(tasks[stage], completed=done, total=total)
 
         yield show
+
+
+def _lines() -> Callable[[str, int, int], None]:
+    finished = set[str]()
+    printed = time.monotonic()
+
+    def show(stage: str, done: int, total: int) -> None:
+        nonlocal printed
+        ended = done >= total and stage not in finished
+        if out.quiet or not (ended or time.monotonic() - printed > _LINE_S):
+            return
+        err.print(f"{stage}: {done} of {total}", soft_wrap=True, highlight=False)
+        printed = time.monotonic()
+        if ended:
+            finished.add(stage)
+
+    return show
 
 
 def warn(warnings_: Iterable[str]) -> None:

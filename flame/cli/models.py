@@ -354,7 +354,7 @@ def demo(
     ] = 3,
     more: Annotated[
         int, typer.Option(min=0, help="Further patients per hospital, as preprocessed folders.")
-    ] = 17,
+    ] = 21,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed: the same seed gives the same patients.")
     ] = 0,

@@ -67,7 +67,9 @@ def test_chemotherapy_kills_within_its_range_and_more_where_methylated() -> None
         low, high = KILLED[methylated]
         killed = 1 - np.array([[s[day] for day in CYCLES] for s in shares])
         assert low <= killed.min() <= killed.max() <= high
-        assert killed.mean() == pytest.approx((low + high) / 2, abs=0.06)  # uniform, four standard errors
+        assert killed.mean() == pytest.approx(
+            (low + high) / 2, abs=0.06
+        )  # uniform, four standard errors
 
 
 def test_readers_differ_about_the_border_only() -> None:

@@ -46,7 +46,7 @@ def pooled_scores(
 def subgroups(
     outcome: Outcome, predictions: list[Predictions], cohort: list[Inputs], cohorts: list[Cohort]
 ) -> pd.DataFrame:
-    """Compute the main metric and the calibration within subgroups.
+    """Compute the main metric and the calibration of all patients and within subgroups.
 
     The metric is over pairs of patients of one centre. Calibration in the large is the share of
     responders less the mean prediction: above 0 the model predicts too few responders.
@@ -66,7 +66,7 @@ def subgroups(
     rows = []
     known = [patients[i.centre, name] for i in cohort for name in i.pseudonyms]
     models = [m for m in (FEDERATED, UNSEEN) if any(p.model == m for p in predictions)]
-    for title, group in GROUPS.items():
+    for title, group in ({"all": _everyone} | GROUPS).items():
         names = np.array([group(patient) for patient in known])
         for name in sorted(set(names) - {""}):
             members = np.intersect1d(everyone.labelled, np.flatnonzero(names == name))
@@ -95,6 +95,10 @@ def subgroups(
 def _calibration(patients: Inputs, by_seed: NDArray[np.float64]) -> dict[str, float]:
     gap = crossed_estimate(patients.response - by_seed, "no patients")
     return {"observed - predicted": gap.value, "gap low": gap.low, "gap high": gap.high}
+
+
+def _everyone(patient: Patient) -> str:
+    return "patients"
 
 
 def _sex(patient: Patient) -> str:

@@ -101,14 +101,15 @@ def matrix(report: GeneralisationReport) -> tuple[list[str], list[list[str | Cel
     return ["hospital", *shown.values()], rows
 
 
-def verdict(report: GeneralisationReport) -> str:
+def verdict(report: GeneralisationReport, overall: tuple[float, float, float]) -> str:
     """Say in words how the federated model compares with chance and with each hospital alone.
 
     Args:
         report: scores of a run on response.
+        overall: AUC of the federated model over the patients of all hospitals, and its interval.
 
     Returns:
-        Two sentences.
+        A few sentences.
     """
     scores = {
         (s.tested_on, s.model): s
@@ -116,14 +117,18 @@ def verdict(report: GeneralisationReport) -> str:
         if s.metric == report.metric and (s.model != LOCAL or s.trained_on == (s.tested_on,))
     }
     federated = [scores[c, FEDERATED] for c in report.centres]
+    above = sum(s.value > 0.5 for s in federated)
     better = sum(s.low > 0.5 for s in federated)
+    value, low, high = overall
+    chance = "better than chance" if low > 0.5 else "not shown to be better than chance"
     mean = sum(s.value for s in federated) / len(federated)
     alone = [scores[c, LOCAL].value for c in report.centres]
     known = [v for v in alone if v == v]
     by_itself = sum(known) / max(len(known), 1)
     compared = "more" if mean > by_itself else "no more"
     return (
-        f"Early response: the federated model is better than chance at {better} of "
-        f"{len(federated)} hospitals (the whole 95 % interval lies above 0.5). On average it tells "
+        f"Response: over all patients the federated model is {chance}, AUC {value:.2f} ({low:.2f} "
+        f"to {high:.2f}). It lies above 0.5 at {above} of {len(federated)} hospitals, at {better} "
+        "with the whole interval. On average over hospitals it tells "
         f"{compared} than each hospital alone: AUC {mean:.2f} against {by_itself:.2f}."
     )

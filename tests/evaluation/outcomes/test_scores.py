@@ -73,6 +73,9 @@ def test_pairs_of_subgroups_stay_within_a_centre() -> None:
     table = subgroups(OUTCOMES["response"], predictions, cohort, cohorts).set_index(
         ["subgroup", "value"]
     )
+    everyone = table.loc[("all", "patients")]
+    # Pairs within a hospital: of a 0.9 > 0.1, 0.5 > 0.1; of b 0.2 < 0.3, 0.2 > 0: three of four.
+    assert (everyone.n, everyone.auc) == (6, 0.75)
     men = table.loc[("sex", "coded 0")]
     assert (men.n, men.auc) == (4, 0.5)
     # Men: two of four respond, and are given 0.9, 0.1, 0.2 and 0.3 on average 0.375.
