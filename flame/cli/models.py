@@ -336,10 +336,23 @@ def validate(
 @app.command()
 def examples(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="New folder to copy to.")],
+    simulated: Annotated[
+        str, typer.Option(metavar="NAME", help="Write simulated data for this example instead.")
+    ] = "",
 ) -> None:
-    """Copy the example configurations and the documentation of this version."""
+    """Copy the example configurations and the documentation of this version.
+
+    --simulated NAME writes a small simulated table for the example of that name, and the example
+    with its path, so that it runs without the data set.
+    """
+    from flame.pipelines import example_data
     from flame.pipelines import examples as pipeline
 
+    if simulated:
+        path = example_data.run(simulated, folder)
+        command = "stream" if simulated.startswith("stream_") else "train"
+        out.print(f"Next: flame {command} {path} --out RUN", soft_wrap=True, highlight=False)
+        return
     for path in pipeline.run(folder):
         out.print(str(path), soft_wrap=True, highlight=False)
     out.print(f"Documentation: {folder / 'docs' / 'index.md'}", soft_wrap=True)
