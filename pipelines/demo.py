@@ -87,7 +87,7 @@ def response_config(bids: Path, engine: Literal["in-process", "flare"]) -> Train
     return TrainConfig(
         DataConfig(bids=str(bids)),
         ResponseModelConfig(kind="logistic", clinical=(*before, "radiomics.early-change")),
-        TrainingConfig(folds=2, seeds=(0, 1, 2)),
+        TrainingConfig(folds=2, seeds=(0, 1, 2, 3, 4)),
         FederationConfig(engine=engine),
         {"before radiotherapy": (*before, "core_log_ml")},
         regression=RegressionConfig(penalizer=0.1),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from flame.core.errors import FlameError
+from flame.core.files import write_text
 from flame.core.progress import StageProgress
 from flame.evaluation.pages.index_page import Step
 from flame.pipelines import inspect, preprocess, simulate
@@ -87,8 +88,14 @@ def prepare(
             inspected.append(inspect.run(hospitals / name / "dicom")[1])
             step("inspect")(number, len(names))
     with timing.stage("preprocess"):
+        # The patients are simulated: a fixed key gives the same names and folds in every run.
+        key = out / "pseudonyms.key"
+        if not key.exists():
+            write_text(key, f"demonstration {patients.seed:016d}", private=True)
         for name in names:
-            _preprocess(hospitals / name, preprocessed / name, jobs, step(f"preprocess {name}"))
+            _preprocess(
+                hospitals / name, preprocessed / name, key, jobs, step(f"preprocess {name}")
+            )
     with timing.stage("more patients"):
         _add_patients(preprocessed, bids, patients, jobs, step("more patients"))
     return Prepared(
@@ -112,13 +119,16 @@ def _simulation(out: Path, patients: DemoPatients, jobs: int) -> simulate.Simula
     )
 
 
-def _preprocess(hospital: Path, out: Path, jobs: int, progress: Callable[[int, int], None]) -> None:
+def _preprocess(
+    hospital: Path, out: Path, key: Path, jobs: int, progress: Callable[[int, int], None]
+) -> None:
     config = preprocess.PreprocessConfig(
         str(hospital / "dicom"),
         str(out),
         StageConfig(spacing=2.0),
         jobs,
         str(hospital / "clinical.tsv"),
+        key=str(key),
     )
     failed = [r for r in preprocess.run(config, progress).studies if r.status == "failed"]
     if failed:
