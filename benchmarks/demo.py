@@ -21,6 +21,7 @@ from result_line import add_quick, print_result_line
 
 from flame.core.scores import GeneralisationReport
 from flame.evaluation.metrics.generalisation import UNSEEN
+from flame.evaluation.pages.index_page import own_scores
 from flame.federation.trainings import FEDERATED, LOCAL
 from flame.io.bids import write_dataset_description
 from flame.pipelines import evaluate, train
@@ -65,13 +66,9 @@ def one_seed(seed: int, patients: int, out: Path | None) -> tuple[Generalisation
 
 def of_model(report: GeneralisationReport, model: str) -> list[Interval]:
     """Return AUC and interval at each hospital; of local models that of the hospital itself."""
-    return [
-        (s.value, s.low, s.high)
-        for centre in report.centres
-        for s in report.scores
-        if (s.model, s.metric, s.tested_on) == (model, "auc", centre)
-        and (model != LOCAL or s.trained_on == (centre,))
-    ]
+    found = own_scores(report)
+    scores = [found[centre, model] for centre in report.centres]
+    return [(s.value, s.low, s.high) for s in scores]
 
 
 def main() -> None:

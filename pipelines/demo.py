@@ -1,6 +1,5 @@
 """``flame demo``: all steps on simulated hospitals, from DICOM folders to an index of pages."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -9,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from flame.core.files import write_text
-from flame.core.progress import StageProgress, silent_stages
+from flame.core.progress import StageProgress, of_stage, silent_stages
 from flame.core.scores import GeneralisationReport
 from flame.evaluation.pages import index_page
 from flame.evaluation.pages.index_page import Step
@@ -157,12 +156,12 @@ def run(config: DemoConfig, progress: StageProgress = silent_stages) -> DemoResu
     steps = list(made.steps)
     with timing.stage("response"):
         train.run(response_config(made.bids, config.engine), out / "response", progress)
-        response = evaluate.run(out / "response", _step(progress, "evaluate"))
+        response = evaluate.run(out / "response", of_stage(progress, "evaluate"))
     steps.append(_response(response))
     if not config.quick:
         with timing.stage("survival"):
             train.run(survival_config(made.bids), out / "survival", progress)
-            survival = evaluate.run(out / "survival", _step(progress, "evaluate survival"))
+            survival = evaluate.run(out / "survival", of_stage(progress, "evaluate survival"))
         steps.append(_survival(survival))
         with timing.stage("forecast"):
             steps.append(_forecast(out, made, progress))
@@ -206,34 +205,26 @@ def overall(run: Path) -> tuple[float, float, float]:
     return row["auc"], row["low"], row["high"]
 
 
-def _step(progress: StageProgress, stage: str) -> Callable[[int, int], None]:
-    return lambda done, total: progress(stage, done, total)
-
-
 def _response(result: evaluate.EvaluateResult) -> Step:
-    columns, rows = index_page.matrix(result.report)
-    return Step(
+    return index_page.scored_step(
         "response",
         "Early response: who will not progress?",
         "AUC by hospital, with its 95 % interval. Compare the federated model with what a hospital "
         "learns alone, and see that a hospital that took no part can use it, too. The report adds "
         "calibration, decision curves, subgroups and paired differences.",
-        {"Report on response": result.html},
-        columns,
-        rows,
+        result.report,
+        result.html,
     )
 
 
 def _survival(result: evaluate.EvaluateResult) -> Step:
-    columns, rows = index_page.matrix(result.report)
-    return Step(
+    return index_page.scored_step(
         "survival",
         "Survival",
         "C-index by hospital of a Cox model whose coefficients equal those on pooled patients, "
         "although only sums left the hospitals.",
-        {"Report on survival": result.html},
-        columns,
-        rows,
+        result.report,
+        result.html,
     )
 
 
@@ -243,7 +234,7 @@ def _forecast(out: Path, made: Prepared, progress: StageProgress) -> Step:
     settings = forecast.ForecastConfig(
         str(out / "evolution"), str(subject), str(out / "forecast"), days=FORECAST_DAYS
     )
-    result = forecast.run(settings, _step(progress, "forecast"))
+    result = forecast.run(settings, of_stage(progress, "forecast"))
     return Step(
         "forecast",
         "Forecast of one patient under photons, protons and carbon ions",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from flame.core.errors import FlameError
 from flame.core.files import write_text
-from flame.core.progress import StageProgress
+from flame.core.progress import StageProgress, of_stage
 from flame.evaluation.pages.index_page import Step
 from flame.pipelines import inspect, preprocess, simulate
 from flame.pipelines.parallel import in_parallel
@@ -76,17 +76,14 @@ def prepare(
     names = simulate.centre_names(patients.centres)
     hospitals, preprocessed, bids = out / "hospitals", out / "preprocessed", out / "bids"
 
-    def step(stage: str) -> Callable[[int, int], None]:
-        return lambda done, total: progress(stage, done, total)
-
     with timing.stage("simulate"):
         if not (hospitals / "truth" / names[-1] / "truth.tsv").exists():
-            simulate.run(_simulation(hospitals, patients, jobs), step("simulate"))
+            simulate.run(_simulation(hospitals, patients, jobs), of_stage(progress, "simulate"))
     with timing.stage("inspect"):
         inspected = []
         for number, name in enumerate(names, 1):
             inspected.append(inspect.run(hospitals / name / "dicom")[1])
-            step("inspect")(number, len(names))
+            of_stage(progress, "inspect")(number, len(names))
     with timing.stage("preprocess"):
         # The patients are simulated: a fixed key gives the same names and folds in every run.
         key = out / "pseudonyms.key"
@@ -94,10 +91,14 @@ def prepare(
             write_text(key, f"demonstration {patients.seed:016d}", private=True)
         for name in names:
             _preprocess(
-                hospitals / name, preprocessed / name, key, jobs, step(f"preprocess {name}")
+                hospitals / name,
+                preprocessed / name,
+                key,
+                jobs,
+                of_stage(progress, f"preprocess {name}"),
             )
     with timing.stage("more patients"):
-        _add_patients(preprocessed, bids, patients, jobs, step("more patients"))
+        _add_patients(preprocessed, bids, patients, jobs, of_stage(progress, "more patients"))
     return Prepared(
         preprocessed,
         bids,

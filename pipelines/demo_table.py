@@ -118,13 +118,8 @@ def run(table: Path, out: Path, progress: StageProgress = silent_stages) -> Demo
 
 
 def _step(name: str, title: str, measure: str, result: evaluate.EvaluateResult) -> Step:
-    columns, rows = index_page.matrix(result.report)
-    return Step(
-        name,
-        title,
+    look = (
         f"{measure} by hospital, with its 95 % interval, from age, sex, MGMT, IDH and resection. "
-        "Compare what a hospital learns alone with what it gets from the others.",
-        {f"Report on {name}": result.html},
-        columns,
-        rows,
+        "Compare what a hospital learns alone with what it gets from the others."
     )
+    return index_page.scored_step(name, title, look, result.report, result.html)

@@ -6,7 +6,7 @@ from pathlib import Path
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
 from flame.core.files import locked
-from flame.core.progress import StageProgress, silent_stages
+from flame.core.progress import StageProgress, of_stage, silent_stages
 from flame.federation import run_files
 from flame.federation.config import TrainConfig, centres
 from flame.federation.engine import Engine, Job
@@ -91,7 +91,7 @@ def run(
         for kind, trainings in trainings_by_kind.items():
             job = Job(config, task, folder, trainings, patients, kind)
             engine = _engine_of(config, kind)
-            engine.train(job, lambda done, total, k=kind: progress(k, done, total))  # type: ignore[misc]
+            engine.train(job, of_stage(progress, kind))
         if not only_whole:
             folder.write_results(config)
     return TrainResult(out, tuple(rows), tuple(warnings))

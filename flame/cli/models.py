@@ -345,10 +345,11 @@ def examples(
     --simulated NAME writes a small simulated table for the example of that name, and the example
     with its path, so that it runs without the data set.
     """
-    from flame.pipelines import example_data
     from flame.pipelines import examples as pipeline
 
     if simulated:
+        from flame.pipelines import example_data
+
         path = example_data.run(simulated, folder)
         command = "stream" if simulated.startswith("stream_") else "train"
         out.print(f"Next: flame {command} {path} --out RUN", soft_wrap=True, highlight=False)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flame.core.scores import GeneralisationReport
+from flame.core.scores import CentreScore, GeneralisationReport
 from flame.evaluation.metrics.generalisation import UNSEEN
 from flame.evaluation.pages.page import filled
 from flame.evaluation.pages.sections import Cell, Section, figure_cell
@@ -71,6 +71,39 @@ def render(
     )
 
 
+def own_scores(report: GeneralisationReport) -> dict[tuple[str, str], CentreScore]:
+    """Return the main scores of a run; of local models those of the hospital that is tested.
+
+    Args:
+        report: scores of the run.
+
+    Returns:
+        Scores by tested hospital and model.
+    """
+    return {
+        (s.tested_on, s.model): s
+        for s in report.scores
+        if s.metric == report.metric and (s.model != LOCAL or s.trained_on == (s.tested_on,))
+    }
+
+
+def scored_step(name: str, title: str, look: str, report: GeneralisationReport, page: Path) -> Step:
+    """Build the step of a trained and evaluated model, with its short table.
+
+    Args:
+        name: HTML id, and what the report is on.
+        title: heading.
+        look: what to look at.
+        report: scores of the run.
+        page: its report.
+
+    Returns:
+        The step.
+    """
+    columns, rows = matrix(report)
+    return Step(name, title, look, {f"Report on {name}": page}, columns, rows)
+
+
 def matrix(report: GeneralisationReport) -> tuple[list[str], list[list[str | Cell]]]:
     """Build the short table of a response model: federated, unseen hospital, and alone.
 
@@ -81,11 +114,7 @@ def matrix(report: GeneralisationReport) -> tuple[list[str], list[list[str | Cel
         Headings and rows: one row per hospital.
     """
     shown = {FEDERATED: "federated", UNSEEN: "never saw the hospital", LOCAL: "hospital alone"}
-    found = {
-        (s.tested_on, s.model): s
-        for s in report.scores
-        if s.metric == report.metric and (s.model != LOCAL or s.trained_on == (s.tested_on,))
-    }
+    found = own_scores(report)
     rows: list[list[str | Cell]] = []
     for centre in report.centres:
         cells = [found.get((centre, model)) for model in shown]
@@ -111,11 +140,7 @@ def verdict(report: GeneralisationReport, overall: tuple[float, float, float]) -
     Returns:
         A few sentences.
     """
-    scores = {
-        (s.tested_on, s.model): s
-        for s in report.scores
-        if s.metric == report.metric and (s.model != LOCAL or s.trained_on == (s.tested_on,))
-    }
+    scores = own_scores(report)
     federated = [scores[c, FEDERATED] for c in report.centres]
     above = sum(s.value > 0.5 for s in federated)
     better = sum(s.low > 0.5 for s in federated)
