@@ -30,15 +30,20 @@ class DescribeResult:
         centres: one row per centre, with survival.
         features: one row per feature, with moments and discrimination.
         html: page that shows both.
+        warnings: what to look at in the data.
     """
 
     centres: pd.DataFrame
     features: pd.DataFrame
     html: Path
+    warnings: tuple[str, ...] = ()
 
 
 def run(config: TrainConfig, out: Path, progress: Progress = silent) -> DescribeResult:
     """Describe the cohorts; write centres.csv, features.csv, survival.csv and describe.html.
+
+    Nothing is filled in: values that training would impute, and survival of unknown status, count
+    as unknown.
 
     Args:
         config: configuration as for training; its task and its images are ignored.
@@ -53,8 +58,9 @@ def run(config: TrainConfig, out: Path, progress: Progress = silent) -> Describe
     """
     from flame.evaluation.pages.cohorts_page import render
 
-    model = replace(config.model, sequences=(), encoder="")
-    config = resolve(replace(config, task=STATISTICS, model=model))
+    model = replace(config.model, sequences=(), encoder="", missing="mean")
+    data = replace(config.data, impute={}, unknown_status="died")
+    config = resolve(replace(config, task=STATISTICS, model=model, data=data))
     task = open_task(config)
     cohorts = load_cohorts(config)
     folder = RunFolder(out)
@@ -65,18 +71,58 @@ def run(config: TrainConfig, out: Path, progress: Progress = silent) -> Describe
     with locked(out / run_files.LOCK):
         open_engine(config.federation.engine).train(job, progress)
     shared = folder.model(training).shared
+    _, warnings = task.summary(cohorts, patients)
     result = DescribeResult(
-        _centres(config, shared), _features(config, shared), out / run_files.COHORTS_PAGE
+        _centres(config, shared),
+        _features(config, shared),
+        out / run_files.COHORTS_PAGE,
+        tuple(warnings),
     )
-    curve = pd.DataFrame({n: shared[n] for n in ("times", "alive", "low", "high")})
-    tables = {"centres": result.centres, "features": result.features, "survival": curve}
+    tables = {
+        "centres": result.centres,
+        "features": result.features,
+        "features_by_centre": _by_centre(config, shared),
+        "survival": _curves(config, shared),
+    }
     for name, table in tables.items():
         write_text(out / f"{name}.csv", table.to_csv(index=False, na_rep="nan"))
-    page = render(
-        config, cohorts[0].simulated, result.centres, result.features, curve, shared["log_rank"]
-    )
+    page = render(config, cohorts[0].simulated, tables, shared["log_rank"], warnings)
     write_text(result.html, page)
     return result
+
+
+def _curves(config: TrainConfig, shared: Shared) -> pd.DataFrame:
+    """Return the survival curves, that of all patients first, with an empty name."""
+    names = ("times", "alive", "low", "high")
+    parts = [pd.DataFrame({"centre": "", **{n: shared[n] for n in names}})]
+    ends = np.cumsum(shared["points"].astype(int))[:-1]
+    split = {n: np.split(shared[f"centre_{n}"], ends) for n in names}
+    for place, centre in enumerate(sorted(config.data.centres)):
+        curve = {n: split[n][place] for n in names}
+        parts.append(pd.DataFrame({"centre": centre, **curve}))
+    return pd.concat([p for p in parts if len(p)] or parts[:1])
+
+
+def _by_centre(config: TrainConfig, shared: Shared) -> pd.DataFrame:
+    names = _names(config)
+    return pd.DataFrame(
+        [
+            {
+                "feature": feature,
+                "centre": centre,
+                "known": int(shared["counts"][row, column]),
+                "mean": shared["means"][row, column],
+                "sd": shared["spreads"][row, column],
+            }
+            for column, feature in enumerate(names)
+            for row, centre in enumerate(sorted(config.data.centres))
+        ],
+        columns=["feature", "centre", "known", "mean", "sd"],
+    )
+
+
+def _names(config: TrainConfig) -> list[str]:
+    return [*config.model.clinical_columns, *TREATMENT_FEATURES * config.model.treatment]
 
 
 def _centres(config: TrainConfig, shared: Shared) -> pd.DataFrame:
@@ -93,7 +139,7 @@ def _centres(config: TrainConfig, shared: Shared) -> pd.DataFrame:
 
 
 def _features(config: TrainConfig, shared: Shared) -> pd.DataFrame:
-    names = [*config.model.clinical_columns, *TREATMENT_FEATURES * config.model.treatment]
+    names = _names(config)
     spread = np.sqrt(shared["sum_sq_dev"] / np.maximum(shared["count"], 1))
     table = pd.DataFrame(
         {

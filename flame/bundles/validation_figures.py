@@ -7,12 +7,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.metrics import roc_curve
 
 from flame.bundles.predictions import CURVE_DAYS
 from flame.bundles.validation import Cohorts, Variant
-from flame.evaluation.outcomes.figures import THRESHOLDS, net_benefit
-from flame.evaluation.pages.figures import panels
+from flame.evaluation.outcomes import curves
+from flame.evaluation.pages.figures import legend_beside, panels
 from flame.models.regression.survival_curves import exits, kaplan_meier
 
 Array = NDArray[np.float64]
@@ -22,10 +21,6 @@ Draw = Callable[[Axes, Cohorts, NDArray[np.intp]], None]
 _COLOURS = ("#1f6fb2", "#c0392b", "#2a9d6f", "#b58900", "#6c4f9c", "#777777")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 """Line styles, so that figures also read without colours."""
-_SMALL = 6.5
-"""Font size of legends in points."""
-_GROUP = 12
-"""Patients of a group of the calibration curve, at least."""
 
 
 def figures(cohorts: Cohorts) -> dict[str, tuple[str, Figure]]:
@@ -48,13 +43,10 @@ def figures(cohorts: Cohorts) -> dict[str, tuple[str, Figure]]:
     return {
         "calibration": (
             "Calibration: observed by predicted probability",
-            _drawn(cohorts, _calibration, "upper left"),
+            _drawn(cohorts, _calibration),
         ),
-        "roc": ("ROC curves", _drawn(cohorts, _roc, "lower right")),
-        "decision": (
-            "Decision curves: net benefit by threshold",
-            _drawn(cohorts, _decision, "lower left"),
-        ),
+        "roc": ("ROC curves", _drawn(cohorts, _roc)),
+        "decision": ("Decision curves: net benefit by threshold", _drawn(cohorts, _decision)),
     }
 
 
@@ -72,57 +64,53 @@ def _known(cohorts: Cohorts, index: NDArray[np.intp]) -> tuple[NDArray[np.intp],
     return index[inside], response[inside]
 
 
-def _drawn(cohorts: Cohorts, draw: Draw, legend: Any = "best") -> Figure:
-    """Draw a panel per hospital, with the legend in the first."""
+def _drawn(cohorts: Cohorts, draw: Draw) -> Figure:
+    """Draw a panel per hospital, with the legend beside."""
     places = cohorts.places()
-    figure, axes = panels(len(places))
+    figure, axes = panels(len(places), 3.6)
     for axis, (place, index) in zip(axes, places, strict=True):
         draw(axis, cohorts, index)
         axis.set(title=place)
-    axes[0].legend(fontsize=_SMALL, loc=legend, frameon=False)
+    legend_beside(figure, axes)
     return figure
 
 
 def _calibration(axis: Axes, cohorts: Cohorts, index: NDArray[np.intp]) -> None:
     axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
     rows, response = _known(cohorts, index)
-    for variant, style in _styled(cohorts):
-        mean = variant.mean[rows]
-        groups = np.array_split(np.argsort(mean), max(1, min(5, len(rows) // _GROUP)))
-        if np.ptp(mean) < 1e-9:
-            groups = [np.arange(len(rows))]
-        x = [mean[g].mean() for g in groups]
-        y = [response[g].mean() for g in groups]
-        axis.plot(x, y, marker="o", ms=3.5, **style)
-    axis.set(xlabel="predicted", ylabel="observed", xlim=(0, 1), ylim=(0, 1))
+    for number, (variant, style) in enumerate(_styled(cohorts)):
+        curves.calibration(axis, response, variant.mean[rows], number == 0, **style)
 
 
 def _roc(axis: Axes, cohorts: Cohorts, index: NDArray[np.intp]) -> None:
     axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
     rows, response = _known(cohorts, index)
     if len(np.unique(response)) == 2:
-        for variant, style in _styled(cohorts):
-            x, y, _ = roc_curve(response, variant.mean[rows])
-            axis.plot(x, y, **style)
-    axis.set(xlabel="1 − specificity", ylabel="sensitivity")
+        for number, (variant, style) in enumerate(_styled(cohorts)):
+            curves.roc(axis, response, variant.mean[rows], number == 0, **style)
 
 
 def _decision(axis: Axes, cohorts: Cohorts, index: NDArray[np.intp]) -> None:
     rows, response = _known(cohorts, index)
-    everyone = net_benefit(response, np.ones(len(rows)), THRESHOLDS)
-    axis.plot(THRESHOLDS, everyone, color="#999999", lw=1, label="all patients")
-    axis.axhline(0, color="#cccccc", lw=0.8)
+    curves.decision(axis, response)
     for variant, style in _styled(cohorts):
-        benefit = net_benefit(response, variant.mean[rows], THRESHOLDS)
-        axis.plot(THRESHOLDS, benefit, **style)
-    top = max(0.1, float(response.mean()) * 1.1)
-    axis.set(xlabel="threshold", ylabel="net benefit", ylim=(-0.1, top))
+        benefit = curves.net_benefit(response, variant.mean[rows], curves.THRESHOLDS)
+        axis.plot(curves.THRESHOLDS, benefit, **style)
 
 
 def _survival(axis: Axes, cohorts: Cohorts, index: NDArray[np.intp]) -> None:
     """Draw what was observed in each third of predicted risk, in lines of their own."""
-    for number, (name, rows) in enumerate(_thirds(cohorts, index)):
-        _observed(axis, cohorts, rows, color=_COLOURS[number], ls=_LINES[number], label=name)
+    inputs = cohorts.inputs
+    groups = {
+        name: (
+            inputs.survival_days[rows],
+            inputs.died[rows],
+            {"color": _COLOURS[number], "ls": _LINES[number]},
+        )
+        for number, (name, rows) in enumerate(_thirds(cohorts, index))
+    }
+    curves.survival(axis, groups)
+    axis.set(ylabel="share alive")
 
 
 def _calibration_of_survival(axis: Axes, cohorts: Cohorts, index: NDArray[np.intp]) -> None:

@@ -125,6 +125,7 @@ def describe(
         for row in result.centres.itertuples(index=False)
     ]
     table("Centres", list(result.centres.columns), rows)
+    warn(result.warnings)
     out.print(f"Page: {result.html}")
 
 

@@ -143,6 +143,7 @@ class TaskTexts:
         limits: sentences on limits of the evaluation.
         strata: title and note of the metrics by stratum; empty without strata.
         failures: what the report shows of failures.
+        events: word for the patients whom scores count as events, such as deaths; empty: none.
     """
 
     outcome: str
@@ -153,6 +154,7 @@ class TaskTexts:
     limits: Sequence[str] = ()
     strata: tuple[str, str] = ("", "")
     failures: str = ""
+    events: str = ""
 
 
 class Task(ABC, Generic[P]):

@@ -1,7 +1,10 @@
 """The tables and the page of the centres, from a small table."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from flame.core.errors import BadInput
@@ -23,3 +26,14 @@ def test_a_description_cannot_be_evaluated(toy: TrainConfig, tmp_path: Path) -> 
     describe.run(toy, tmp_path / "d")
     with pytest.raises(BadInput, match="describes cohorts and holds no model; run flame train"):
         evaluate.run(tmp_path / "d")
+
+
+def test_nothing_is_filled_in(toy: TrainConfig, tmp_path: Path) -> None:
+    table = pd.read_csv(toy.data.table)
+    table.loc[[0, 1, 2, 3, 4, 5], "x"] = np.nan
+    table.to_csv(tmp_path / "gaps.csv", index=False)
+    data = replace(toy.data, table=str(tmp_path / "gaps.csv"), impute={"x": 1000.0})
+    result = describe.run(replace(toy, data=data), tmp_path / "run")
+    known = result.features.set_index("feature").known
+    assert known["x"] == known["y"] - 6
+    assert result.features.set_index("feature")["mean"]["x"] < 100

@@ -12,6 +12,7 @@ from flame.evaluation.evaluations import EVALUATIONS, Evaluated, FinishedRun
 from flame.evaluation.outcomes.adaptation import adaptation
 from flame.evaluation.outcomes.baselines import baseline_predictions
 from flame.evaluation.outcomes.case import case_section
+from flame.evaluation.outcomes.characteristics import characteristics
 from flame.evaluation.outcomes.effects import feature_effects
 from flame.evaluation.outcomes.flow import flow_section
 from flame.evaluation.outcomes.hazards import hazard_section
@@ -19,7 +20,7 @@ from flame.evaluation.outcomes.membership import membership
 from flame.evaluation.outcomes.out_of_fold import Predictor
 from flame.evaluation.outcomes.outcome import OUTCOMES
 from flame.evaluation.outcomes.scores import differences, scores
-from flame.evaluation.outcomes.sections import cohort_rows, limits, outcome_sections
+from flame.evaluation.outcomes.sections import limits, outcome_sections
 from flame.evaluation.outcomes.shortcut import probe
 from flame.evaluation.outcomes.subgroups import subgroups
 from flame.evaluation.pages.sections import Evaluation
@@ -42,8 +43,8 @@ def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
     inputs = run.patients
     outcome = OUTCOMES[task.outcome]
     predictor = Predictor(config, run.folder.path, inputs)
-    pairs = zip(run.cohorts, inputs, strict=True)
-    baselines = baseline_predictions(config, outcome, [of_inputs(c, i) for c, i in pairs])
+    analysed = [of_inputs(c, i) for c, i in zip(run.cohorts, inputs, strict=True)]
+    baselines = baseline_predictions(config, outcome, analysed)
     predictions = [*predictor.all(), *baselines]
     metrics = tuple(dict.fromkeys((*task.metrics, *config.evaluation.metrics)))
     centre_scores = list[CentreScore]()
@@ -74,13 +75,13 @@ def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
         membership(predictor) if outcome.is_probability else {},
         adapted,
     )
-    sections = [flow_section(run.cohorts, inputs), *sections]
+    table_1 = characteristics(analysed, config.model.clinical_columns)
+    sections = [flow_section(run.cohorts, inputs), table_1, *sections]
     if not outcome.is_probability:
         sections.append(hazard_section(predictions, inputs))
     sections += case_section(run, predictor.task)
-    rows = cohort_rows(counts, run.cohorts)
     tables = {"subgroups": groups} | ({} if adapted.empty else {"adaptation": adapted})
-    return Evaluated(Evaluation(task, report, rows, sections, limits(task), warnings), tables)
+    return Evaluated(Evaluation(task, report, counts, sections, limits(task), warnings), tables)
 
 
 def of_inputs(cohort: Cohort, inputs: Any) -> Cohort:

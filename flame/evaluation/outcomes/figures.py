@@ -1,36 +1,27 @@
 """Figures of response and survival models as inline SVG, mostly with one panel per centre."""
 
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as SequenceOf
 
 import numpy as np
 import pandas as pd
-from lifelines import KaplanMeierFitter
 from lifelines.statistics import logrank_test
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.metrics import roc_curve
 
+from flame.evaluation.metrics.estimates import auc_estimate, averaged, calibration_estimates
 from flame.evaluation.metrics.generalisation import UNSEEN
+from flame.evaluation.outcomes import curves
 from flame.evaluation.outcomes.adaptation import AS_IT_IS, RECALIBRATED, TUNED
 from flame.evaluation.outcomes.effects import Effect
 from flame.evaluation.outcomes.out_of_fold import Predictions
 from flame.evaluation.outcomes.outcome import Outcome
-from flame.evaluation.pages.figures import panels, to_svg
-from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
+from flame.evaluation.pages.figures import MODEL_COLOURS, legend_beside, panels, to_svg
+from flame.federation.trainings import FEDERATED, LOCAL
 from flame.models.response.inputs import Inputs
 
 Array = NDArray[np.float64]
-
-_COLOURS = {
-    LOCAL: "#b58900",
-    FEDERATED: "#1f6fb2",
-    PERSONALISED: "#2a9d6f",
-    POOLED: "#777777",
-    UNSEEN: "#c0392b",
-}
-_SMALL = 6.5
-"""Font size of legends in points."""
 
 
 def shown(predictions: SequenceOf[Predictions], centre: str) -> list[Predictions]:
@@ -48,9 +39,44 @@ def shown(predictions: SequenceOf[Predictions], centre: str) -> list[Predictions
         p
         for p in predictions
         if p.tested_on == centre
-        and p.model in _COLOURS
+        and p.model in MODEL_COLOURS
         and (p.model != LOCAL or p.trained_on == (centre,))
     ]
+
+
+def _main(cohort: SequenceOf[Inputs]) -> str:
+    """Return the model whose curves have bands."""
+    return UNSEEN if len(cohort) > 1 else FEDERATED
+
+
+def _by_centre(
+    predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs], name: str, draw: "_Draw"
+) -> str:
+    """Draw one panel for each centre, of patients of known response, with the legend beside."""
+    figure, axes = panels(len(cohort))
+    for axis, inputs in zip(axes, cohort, strict=True):
+        known = inputs.labelled
+        response = inputs.response[known].astype(float)
+        draw(axis, response, known, shown(predictions, inputs.centre))
+        axis.set(title=inputs.centre)
+    legend_beside(figure, axes)
+    return to_svg(figure, name)
+
+
+_Draw = Callable[[Axes, Array, NDArray[np.intp], list[Predictions]], None]
+
+
+def _number(axis: Axes, row: int, text: str, colour: str) -> None:
+    """Write the number of a model into a corner of its panel."""
+    axis.text(
+        0.97,
+        0.06 + 0.07 * row,
+        text,
+        ha="right",
+        fontsize=7,
+        color=colour,
+        transform=axis.transAxes,
+    )
 
 
 def roc_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
@@ -63,19 +89,22 @@ def roc_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs])
     Returns:
         The figure as an SVG element.
     """
-    figure, axes = panels(len(cohort))
-    for axis, inputs in zip(axes, cohort, strict=True):
+
+    def draw(
+        axis: Axes, response: Array, known: NDArray[np.intp], models: list[Predictions]
+    ) -> None:
         axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
-        known = inputs.labelled
-        if len(np.unique(inputs.response[known])) > 1:
-            for p in shown(predictions, inputs.centre):
-                x, y, _ = roc_curve(inputs.response[known], p.mean[known])
-                axis.plot(x, y, color=_COLOURS[p.model], lw=1.5, label=p.model)
-            axis.legend(fontsize=_SMALL, loc="lower right", frameon=False)
-        else:
+        if len(np.unique(response)) < 2:
             axis.text(0.5, 0.5, "one class only", ha="center")
-        axis.set(title=inputs.centre, xlabel="1 − specificity", ylabel="sensitivity")
-    return to_svg(figure, "roc")
+            return
+        for row, p in enumerate(models):
+            colour = MODEL_COLOURS[p.model]
+            band = p.model == _main(cohort)
+            curves.roc(axis, response, p.mean[known], band, color=colour, lw=1.5, label=p.model)
+            auc = auc_estimate(response, p.by_seed[:, known], p.folds[:, known]).value
+            _number(axis, row, f"{auc:.2f}", colour)
+
+    return _by_centre(predictions, cohort, "roc", draw)
 
 
 def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
@@ -88,56 +117,22 @@ def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[
     Returns:
         The figure as an SVG element.
     """
-    figure, axes = panels(len(cohort))
-    for axis, inputs in zip(axes, cohort, strict=True):
+
+    def draw(
+        axis: Axes, response: Array, known: NDArray[np.intp], models: list[Predictions]
+    ) -> None:
         axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
-        for p in shown(predictions, inputs.centre):
-            known = inputs.labelled
-            ordered = known[np.argsort(p.mean[known])]
-            groups = np.array_split(ordered, max(1, min(5, len(ordered) // 8)))
-            x = [p.mean[g].mean() for g in groups]
-            y = [inputs.response[g].mean() for g in groups]
-            axis.plot(x, y, "o-", color=_COLOURS[p.model], lw=1, ms=3.5, label=p.model)
-        axis.legend(fontsize=_SMALL, loc="upper left", frameon=False)
-        axis.set(
-            title=inputs.centre,
-            xlabel="predicted",
-            ylabel="observed",
-            xlim=(0, 1),
-            ylim=(-0.02, 1.02),
-        )
-    return to_svg(figure, "calibration")
+        for p in models:
+            band = p.model == _main(cohort)
+            style = {"color": MODEL_COLOURS[p.model], "lw": 1.6 if band else 0.9}
+            curves.calibration(axis, response, p.mean[known], band, label=p.model, **style)
+            if band:
+                each = [calibration_estimates(response, seed[known])[0] for seed in p.by_seed]
+                slope = averaged(each)
+                if np.isfinite(slope.value):
+                    _number(axis, 1, f"slope {slope.value:.2f}", MODEL_COLOURS[p.model])
 
-
-THRESHOLDS = np.linspace(0.05, 0.95, 91)
-"""Probability thresholds at which net benefit is drawn."""
-
-
-def net_benefit(response: Array, probability: Array, thresholds: Array) -> Array:
-    """Compute the net benefit of classifying as responders all patients from a threshold on.
-
-    Net benefit = (true positives - false positives * t / (1 - t)) / n at threshold t.
-
-    Args:
-        response: (n,) 1 for responders, 0 for the others.
-        probability: (n,) predicted probabilities.
-        thresholds: (t,) thresholds below 1.
-
-    Returns:
-        (t,) net benefit at each threshold.
-
-    Reference:
-        Vickers 2006, doi:10.1177/0272989X06295361.
-
-    Example:
-        >>> response, probability = np.array([1.0, 0.0]), np.array([0.8, 0.6])
-        >>> net_benefit(response, probability, np.array([0.2, 0.5, 0.7]))
-        array([0.375, 0.   , 0.5  ])
-    """
-    called = probability[:, None] >= thresholds
-    true_positives = (called & (response > 0.5)[:, None]).mean(axis=0)
-    false_positives = (called & (response < 0.5)[:, None]).mean(axis=0)
-    return np.asarray(true_positives - false_positives * thresholds / (1 - thresholds))
+    return _by_centre(predictions, cohort, "calibration", draw)
 
 
 def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs]) -> str:
@@ -150,24 +145,17 @@ def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inp
     Returns:
         The figure as an SVG element.
     """
-    figure, axes = panels(len(cohort))
-    for axis, inputs in zip(axes, cohort, strict=True):
-        known = inputs.labelled
-        response = inputs.response[known].astype(float)
-        everyone = net_benefit(response, np.ones(len(known)), THRESHOLDS)
-        axis.plot(THRESHOLDS, everyone, color="#999999", lw=1, label="all patients")
-        axis.axhline(0, color="#cccccc", lw=0.8)
-        for p in shown(predictions, inputs.centre):
-            benefit = net_benefit(response, p.mean[known], THRESHOLDS)
-            axis.plot(THRESHOLDS, benefit, color=_COLOURS[p.model], lw=1.2, label=p.model)
-        axis.legend(fontsize=_SMALL, loc="lower left", frameon=False)
-        axis.set(
-            title=inputs.centre,
-            xlabel="threshold",
-            ylabel="net benefit",
-            ylim=(-0.1, max(0.1, response.mean() * 1.1)),
-        )
-    return to_svg(figure, "decision")
+
+    def draw(
+        axis: Axes, response: Array, known: NDArray[np.intp], models: list[Predictions]
+    ) -> None:
+        curves.decision(axis, response)
+        for p in models:
+            benefit = curves.net_benefit(response, p.mean[known], curves.THRESHOLDS)
+            colour = MODEL_COLOURS[p.model]
+            axis.plot(curves.THRESHOLDS, benefit, color=colour, lw=1.2, label=p.model)
+
+    return _by_centre(predictions, cohort, "decision", draw)
 
 
 def survival_figure(
@@ -186,13 +174,10 @@ def survival_figure(
     Returns:
         The figure as an SVG element.
     """
-    figure, axes = panels(len(cohort))
-    chosen = UNSEEN if len(cohort) > 1 else FEDERATED
+    figure, axes = panels(len(cohort), 3.6)
     for axis, inputs in zip(axes, cohort, strict=True):
-        axis.set(
-            title=inputs.centre, xlabel="days", ylabel="event-free probability", ylim=(0, 1.02)
-        )
-        p = next(p for p in predictions if p.model == chosen and p.tested_on == inputs.centre)
+        axis.set(title=inputs.centre, ylabel="event-free probability")
+        p = next(p for p in predictions if (p.model, p.tested_on) == (_main(cohort), inputs.centre))
         cut = outcome.cuts(p, list(cohort)).mean(axis=0)
         known = np.isfinite(inputs.survival_days)
         if known.any():
@@ -200,34 +185,25 @@ def survival_figure(
             _groups(axis, inputs.survival_days[known], inputs.died[known], high, outcome.groups)
         else:
             axis.text(0.5, 0.5, "no survival times", ha="center", transform=axis.transAxes)
+    legend_beside(figure, axes)
     return to_svg(figure, "survival")
 
 
 def _groups(
     axis: Axes, days: Array, died: Array, high: NDArray[np.bool_], names: tuple[str, str]
 ) -> None:
-    for group, label, colour in ((high, names[0], "#1f6fb2"), (~high, names[1], "#c0392b")):
-        if group.any():
-            fitter = KaplanMeierFitter().fit(days[group], died[group])
-            curve = fitter.survival_function_.iloc[:, 0]
-            axis.step(
-                curve.index,
-                curve,
-                where="post",
-                color=colour,
-                label=f"predicted {label} (n={int(group.sum())})",
-            )
+    parts = ((high, names[0], MODEL_COLOURS[FEDERATED]), (~high, names[1], MODEL_COLOURS[UNSEEN]))
+    curves.survival(
+        axis,
+        {
+            f"predicted {name}": (days[group], died[group], {"color": colour})
+            for group, name, colour in parts
+        },
+    )
     if high.any() and (~high).any():
         test = logrank_test(days[high], days[~high], died[high], died[~high])
-        axis.text(
-            0.97,
-            0.6,
-            f"log-rank p = {test.p_value:.2g}",
-            ha="right",
-            fontsize=7,
-            transform=axis.transAxes,
-        )
-    axis.legend(fontsize=_SMALL, loc="upper right", frameon=False)
+        text = f"log-rank p = {test.p_value:.2g}"
+        axis.text(0.97, 0.92, text, ha="right", fontsize=7, transform=axis.transAxes)
 
 
 def effects_figure(effects: SequenceOf[Effect], unit: str, most: int = 15) -> str:
@@ -254,6 +230,10 @@ def effects_figure(effects: SequenceOf[Effect], unit: str, most: int = 15) -> st
     return to_svg(figure, "effects")
 
 
+_WAYS = {AS_IT_IS: "#777777", RECALIBRATED: "#1f6fb2", TUNED: "#c0392b"}
+"""Colour of each way to adapt a model."""
+
+
 def adaptation_figure(adapted: pd.DataFrame) -> str:
     """Draw the Brier score by number of patients adapted on: mean over draws and middle 90 %.
 
@@ -265,16 +245,29 @@ def adaptation_figure(adapted: pd.DataFrame) -> str:
     """
     centres = list(dict.fromkeys(adapted.centre))
     figure, axes = panels(len(centres))
-    colours = {AS_IT_IS: "#777777", RECALIBRATED: "#1f6fb2", TUNED: "#c0392b"}
+    sizes = sorted(set(adapted.n))
     for axis, centre in zip(axes, centres, strict=True):
-        for way, part in adapted[adapted.centre == centre].groupby("way", sort=False):
-            by_n = part.groupby("n").brier
-            mean = by_n.mean()
-            low = by_n.quantile(0.05)
-            high = by_n.quantile(0.95)
-            colour = colours[str(way)]
-            axis.plot(mean.index, mean, "o-", ms=3, lw=1.5, color=colour, label=str(way))
-            axis.fill_between(mean.index, low, high, color=colour, alpha=0.12)
+        for place, mean, spread, way in _ways(adapted[adapted.centre == centre], sizes):
+            axis.errorbar(
+                place, mean, spread, fmt="o-", ms=4, lw=1.3, capsize=3, color=_WAYS[way], label=way
+            )
+        axis.set_xticks(range(len(sizes)), [str(n) for n in sizes])
         axis.set(title=centre, xlabel="patients used for adaptation", ylabel="Brier score")
-        axis.legend(fontsize=_SMALL, frameon=False)
+        axis.set_xlim(-0.5, len(sizes) - 0.5)
+    legend_beside(figure, axes)
     return to_svg(figure, "adaptation")
+
+
+def _ways(table: pd.DataFrame, sizes: list[int]) -> Iterator[tuple[Array, Array, Array, str]]:
+    """Return place, mean and distance to the ends of the middle 90 % for each way to adapt.
+
+    The ways stand side by side, so that all are seen even where all have one number of patients.
+    """
+    ways = [w for w in _WAYS if w in set(table.way)]
+    for number, way in enumerate(ways):
+        by_n = table[table.way == way].groupby("n").brier
+        mean = by_n.mean()
+        places = np.array([sizes.index(n) for n in mean.index], float)
+        ends = np.array([mean - by_n.quantile(0.05), by_n.quantile(0.95) - mean])
+        shift = 0.12 * (number - (len(ways) - 1) / 2)
+        yield places + shift, mean.to_numpy(), np.maximum(ends, 0), way

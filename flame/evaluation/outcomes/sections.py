@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from flame.core.cohort import Cohort
 from flame.evaluation.metrics.estimates import Estimate
 from flame.evaluation.metrics.metric import METRICS
 from flame.evaluation.outcomes import figures
@@ -18,7 +17,7 @@ from flame.evaluation.outcomes.outcome import Outcome
 from flame.evaluation.outcomes.shortcut import Shortcut
 from flame.evaluation.pages.sections import Cell, Section, figure_cell
 from flame.federation.config import TrainConfig
-from flame.federation.task import Row, Task
+from flame.federation.task import Task
 from flame.models.response.inputs import Inputs
 
 
@@ -58,36 +57,6 @@ def limits(task: Task[Any]) -> list[str]:
     return notes
 
 
-def cohort_rows(counts: list[Row], cohorts: list[Cohort]) -> list[Row]:
-    """Add median age and radiotherapy to the table of centres, where they are known.
-
-    Args:
-        counts: one row for each centre.
-        cohorts: cohort of each centre, in the same order.
-
-    Returns:
-        The rows with the column ``median age`` in years if all patients have the feature age, and
-        ``radiotherapy`` (patients by radiation) if a patient has a treatment.
-    """
-    rows = [dict(row) for row in counts]
-    patients = [p for c in cohorts for p in c.patients]
-    for row, cohort in zip(rows, cohorts, strict=True):
-        if all("age" in p.clinical for p in patients):
-            row["median age"] = f"{np.nanmedian([p.clinical['age'] for p in cohort.patients]):.0f}"
-        if any(p.treatment for p in patients):
-            row["radiotherapy"] = _radiations(cohort)
-    return rows
-
-
-def _radiations(cohort: Cohort) -> str:
-    counts: dict[str, int] = {}
-    for patient in cohort.patients:
-        phases = patient.treatment.phases if patient.treatment else ()
-        name = " + ".join(dict.fromkeys(p.radiation.value for p in phases)) or "unknown"
-        counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
-
-
 def outcome_sections(
     config: TrainConfig,
     outcome: Outcome,
@@ -122,7 +91,8 @@ def outcome_sections(
             "Survival of predicted groups",
             "Groups predicted by a federated model that was not trained on these patients (with "
             "several hospitals: not trained at their hospital). The cut between the groups is "
-            f"{outcome.cut_text} the training hospitals of that model.",
+            f"{outcome.cut_text} the training hospitals of that model. Bands: 95 %. Below the "
+            "axis: patients at risk of each group.",
             figure=Markup(figures.survival_figure(outcome, predictions, inputs)),
         ),
         _subgroups(outcome, groups),
@@ -132,12 +102,20 @@ def outcome_sections(
     if not outcome.is_probability:
         return sections
     drawn = [
-        ("roc", "ROC curves by hospital", "", figures.roc_figure),
+        (
+            "roc",
+            "ROC curves by hospital",
+            "Numbers: AUC as in the tables, which compare patients of the same fold. Curves put "
+            "all folds together. Band: pointwise 95 % of the model that never saw the "
+            "hospital, by the bootstrap over patients.",
+            figures.roc_figure,
+        ),
         (
             "calibration",
             "Calibration by hospital",
             "Observed share of responders against the predicted probability, in up to five groups "
-            "of equal size.",
+            "of equal size. Of the model that never saw the hospital: Wilson 95 % intervals, below "
+            "them the number of patients of each group, and the calibration slope.",
             figures.calibration_figure,
         ),
         (
@@ -239,7 +217,7 @@ def _adapted(config: TrainConfig, adapted: pd.DataFrame) -> Section:
         "The federated model that was not trained at the hospital: unchanged (as it is), with "
         "intercept and slope fitted to n patients of the hospital (recalibrated), and trained on "
         f"these patients for {ROUNDS} rounds (fine-tuned). All are tested on the other patients of "
-        f"the hospital. Means over up to {draws} draws (bands: central 90 %), first seed.",
+        f"the hospital. Means over up to {draws} draws (bars: central 90 %), first seed.",
         ["hospital", "n", "adaptation", "AUC", "Brier score"],
         rows,
         figure=Markup(figures.adaptation_figure(adapted)),

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from flame.evaluation.pages.figures import to_svg
@@ -17,46 +18,47 @@ from flame.federation.config import TrainConfig
 def render(
     config: TrainConfig,
     simulated: bool,
-    centres: pd.DataFrame,
-    features: pd.DataFrame,
-    curve: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
     test: np.ndarray,
+    warnings: list[str],
 ) -> str:
     """Render the page.
 
     Args:
         config: configuration of the run.
         simulated: whether the patients are simulated.
-        centres: one row of counts for each centre.
-        features: one row for each feature: number of known values, mean, SD, AUC and C-index with
-            intervals.
-        curve: survival curve of all patients with the columns times (days), alive, low and high
-            (shares of patients).
+        tables: ``centres``, one row of counts for each centre; ``features``, one row for each
+            feature with the number of known values, mean, SD, AUC and C-index with intervals;
+            ``features_by_centre`` with feature, centre, known, mean and sd; and ``survival``, the
+            curves of all patients (without a name) and of each centre, with the columns centre,
+            times (days), alive, low and high (shares of patients).
         test: (3,) log-rank test between centres: chi-squared, degrees of freedom and p; NaN where
             survival cannot be compared.
+        warnings: what to look at in the data.
 
     Returns:
         The page as HTML.
     """
     least = config.privacy.least_count
+    centres, features = tables["centres"], tables["features"]
     comparison = (
         f"Log-rank test between hospitals: chi-squared {test[0]:.1f} on {test[1]:.0f} degrees of "
         f"freedom, p = {test[2]:.2g}."
     )
     if np.isnan(test[2]):
         comparison = "Survival cannot be compared between hospitals."
-    rows = [
-        [str(v) if not isinstance(v, float) else f"{v:.0f}" for v in row]
-        for row in centres.itertuples(index=False)
-    ]
+    rows = [_counts(r) for r in centres.to_dict("records")]
     sections = [
         Section("centres", "Hospitals", comparison, headings(centres.columns), rows),
         Section(
             "survival",
-            "Survival of all patients",
-            "Kaplan-Meier estimate with 95 % band, from counts of deaths and censored patients.",
-            figure=Markup(_survival(curve)),
-        ),
+            "Survival",
+            "Kaplan-Meier estimates with 95 % bands, from counts of deaths and censored patients: "
+            "all patients together, and each hospital against all (grey).",
+            figure=Markup(_survival(tables["survival"])),
+        )
+        if len(tables["survival"])
+        else Section("survival", "Survival", "No hospital may tell survival, or none is known."),
         Section(
             "features",
             "Features",
@@ -67,37 +69,98 @@ def render(
             ["feature", "known", "mean", "SD", "AUC", "C-index", "C-index, all pairs"],
             [_row(r) for r in features.to_dict("records")],
         ),
+        _by_centre(tables["features_by_centre"]),
     ]
     limits = [
         f"No result is based on fewer than {least} patients of a hospital. Patients with "
         "neighbouring times or feature values are counted together, which slightly changes "
         "curves, AUC and the C-index over all pairs. With privacy.least_count = 1 these equal the "
         "results of pooled patients.",
-        "A missing status with a known survival time is counted as a death.",
+        "Nothing is filled in: a missing value, and survival with an unknown status, are unknown "
+        "here, also where training would impute them or count them as deaths.",
     ]
-    return page(config, "Description of the cohorts", simulated, [], sections, limits)
+    return page(
+        config,
+        "Description of the cohorts",
+        simulated,
+        warnings,
+        sections,
+        limits,
+        _verdict(centres, test),
+    )
+
+
+def _verdict(centres: pd.DataFrame, test: np.ndarray) -> str:
+    total, deaths = int(centres["survival known"].sum()), int(centres["deaths"].sum())
+    telling = int((centres["survival known"] > 0).sum())
+    text = (
+        f"{telling} of {len(centres)} hospitals tell the survival of {total} patients, {deaths} of "
+        "whom died."
+    )
+    if np.isnan(test[2]):
+        return text
+    differs = "differs" if test[2] < 0.05 else "is not shown to differ"
+    return f"{text} Survival {differs} between hospitals (log-rank p = {test[2]:.2g})."
+
+
+def _counts(row: Mapping[Any, Any]) -> list[str | Cell]:
+    missing = Cell("not reached" if row["survival known"] else "not told", empty=True)
+    return [
+        str(v) if not isinstance(v, float) else f"{v:.0f}" if np.isfinite(v) else missing
+        for v in row.values()
+    ]
+
+
+def _by_centre(table: pd.DataFrame) -> Section:
+    centres = list(dict.fromkeys(table.centre))
+    rows: list[list[str | Cell]] = []
+    for feature, part in table.groupby("feature", sort=False):
+        cells = [
+            Cell(f"{r['mean']:.3g}", f"SD {r['sd']:.3g}, n {r['known']}")
+            if r["known"]
+            else Cell("not told", empty=True)
+            for r in part.to_dict("records")
+        ]
+        rows.append([str(feature), *cells])
+    note = (
+        "Mean, standard deviation and number of known values. Not told: too few patients, or a "
+        "difference of counts would tell of few."
+    )
+    return Section("by-hospital", "Features by hospital", note, ["feature", *centres], rows)
 
 
 def _row(r: Mapping[Any, Any]) -> list[str | Cell]:
+    moments: list[str | Cell] = [f"{r['mean']:.3g}", f"{r['sd']:.3g}"]
     return [
         str(r["feature"]),
         str(r["known"]),
-        f"{r['mean']:.3g}",
-        f"{r['sd']:.3g}",
+        *(moments if r["known"] else [Cell("not told", empty=True)] * 2),
         *(_figure(r, name) for name in ("auc", "c_index", "c_index_across")),
     ]
 
 
 def _figure(r: Mapping[Any, Any], name: str) -> Cell:
-    return figure_cell(r[name], r[f"{name} low"], r[f"{name} high"])
+    return figure_cell(r[name], r[f"{name} low"], r[f"{name} high"], "not told")
 
 
-def _survival(curve: pd.DataFrame) -> str:
-    figure = Figure(figsize=(6, 3.4), layout="constrained")
-    axis = figure.add_subplot()
+def _survival(curves: pd.DataFrame) -> str:
+    names = list(dict.fromkeys(curves.centre))
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    figure = Figure(figsize=(3.6 * columns, 2.7 * lines), layout="constrained")
+    for place, name in enumerate(names):
+        axis = figure.add_subplot(lines, columns, place + 1)
+        if name:
+            _curve(axis, curves[curves.centre == ""], "#9aa7b5", 0.0)
+        _curve(axis, curves[curves.centre == name], "#1f6fb2", 0.2)
+        axis.set(title=name or "all patients", ylim=(0, 1.02))
+        axis.set_xlabel("days" if place >= len(names) - columns else "")
+        axis.set_ylabel("" if place % columns else "share alive")
+    return to_svg(figure, "survival")
+
+
+def _curve(axis: Axes, curve: pd.DataFrame, colour: str, band: float) -> None:
     start = pd.DataFrame({"times": [0.0], "alive": [1.0], "low": [1.0], "high": [1.0]})
     drawn = pd.concat([start, curve])
-    axis.fill_between(drawn.times, drawn.low, drawn.high, step="post", color="#1f6fb2", alpha=0.2)
-    axis.step(drawn.times, drawn.alive, where="post", color="#1f6fb2")
-    axis.set(xlabel="days", ylabel="share alive", ylim=(0, 1.02))
-    return to_svg(figure, "survival")
+    axis.fill_between(drawn.times, drawn.low, drawn.high, step="post", color=colour, alpha=band)
+    axis.step(drawn.times, drawn.alive, where="post", color=colour)

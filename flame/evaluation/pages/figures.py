@@ -7,13 +7,25 @@ from collections.abc import Sequence as SequenceOf
 import matplotlib
 import numpy as np
 import pandas as pd
+from markupsafe import escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.text import Text
 
 from flame.core.imaging import Scan
-from flame.federation.trainings import LOCAL
+from flame.evaluation.metrics.generalisation import UNSEEN
+from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
 from flame.preprocessing.stages.interpolation import resample
+
+MODEL_COLOURS = {
+    LOCAL: "#b58900",
+    FEDERATED: "#1f6fb2",
+    PERSONALISED: "#2a9d6f",
+    POOLED: "#777777",
+    UNSEEN: "#c0392b",
+}
+"""Colour of each model in figures."""
 
 
 def panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
@@ -30,6 +42,31 @@ def panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
     return figure, [figure.add_subplot(1, count, i + 1) for i in range(count)]
 
 
+def legend_beside(figure: Figure, axes: SequenceOf[Axes]) -> None:
+    """Add one legend for all panels at the right of a figure, which gets wider by its width.
+
+    Args:
+        figure: the figure.
+        axes: its panels; entries with equal labels are shown once.
+    """
+    entries = {
+        label: handle
+        for axis in axes
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    if not entries:
+        return
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width + 0.5 + 0.065 * max(map(len, entries)), height)
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        fontsize=7,
+        loc="outside right upper",
+        frameon=False,
+    )
+
+
 def to_svg(figure: Figure, name: str) -> str:
     """Convert a figure to an <svg> element.
 
@@ -43,11 +80,27 @@ def to_svg(figure: Figure, name: str) -> str:
     stream = io.StringIO()
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # the name of a site or method may contain a $
-    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):
         figure.savefig(stream, format="svg", metadata={"Date": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
-    return re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(_alternative(figure))}" ', 1)
+
+
+def _alternative(figure: Figure) -> str:
+    """Say in words what a figure shows: panels, axes and legends."""
+    lines: dict[str, list[str]] = {}
+    for axis in figure.axes:
+        labels = [t for t in (axis.get_ylabel(), axis.get_xlabel()) if t]
+        lines.setdefault(" by ".join(labels), []).append(axis.get_title())
+    panels = [
+        (shown or "panels") + (f" ({', '.join(titles)})" if any(titles) else "")
+        for shown, titles in lines.items()
+    ]
+    legends = figure.findobj(Legend)
+    entries = dict.fromkeys(t.get_text() for legend in legends for t in legend.get_texts())
+    return "; ".join([*panels, *([f"lines: {', '.join(entries)}"] if entries else [])])
 
 
 def case_figure(scans: SequenceOf[Scan], relevance: Scan | None = None) -> str:

@@ -3,11 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from flame.core import html
 from flame.core.config import as_toml
 from flame.core.version import __version__
-from flame.evaluation.pages.sections import Section
+from flame.evaluation.pages.sections import Section, footnoted
 from flame.federation.config import TrainConfig
 from flame.federation.tasks.registry import open_task
 
@@ -22,6 +21,8 @@ def page(
     warnings: list[str],
     sections: list[Section],
     limits: list[str],
+    verdict: str = "",
+    refresh_s: int = 0,
 ) -> str:
     """Render a page about a run.
 
@@ -32,6 +33,8 @@ def page(
         warnings: warnings at the top.
         sections: sections in order.
         limits: notes on how to read the page.
+        verdict: what the page shows, in words; empty: nothing is said.
+        refresh_s: seconds after which a browser loads the page again; 0: never.
 
     Returns:
         The page as HTML.
@@ -40,7 +43,15 @@ def page(
     strategy = config.federation.strategy if open_task(config).learns_in_rounds else "exact sums"
     about = f"{engine} · strategy {strategy} · {len(config.training.seeds)} seed(s)"
     return filled(
-        title, about, ("patients", simulated), warnings, sections, limits, without_paths(config)
+        title,
+        about,
+        ("patients", simulated),
+        warnings,
+        sections,
+        limits,
+        without_paths(config),
+        verdict,
+        refresh_s,
     )
 
 
@@ -53,6 +64,7 @@ def filled(
     limits: list[str],
     config: object,
     verdict: str = "",
+    refresh_s: int = 0,
 ) -> str:
     """Fill the template page.html.j2 with content.
 
@@ -66,26 +78,25 @@ def filled(
         limits: notes on how to read the page.
         config: configuration, printed as TOML.
         verdict: what the page shows, in words; empty: nothing is said.
+        refresh_s: seconds after which a browser loads the page again; 0: never.
 
     Returns:
         The page as HTML.
     """
-    environment = Environment(
-        loader=PackageLoader("flame.evaluation.pages", "."),
-        undefined=StrictUndefined,
-        autoescape=True,
-    )
-    return environment.get_template("page.html.j2").render(
+    return html.filled(
+        "flame.evaluation.pages",
+        "page.html.j2",
         version=__version__,
         title=title,
         about=about,
         subject=source[0],
         simulated=source[1],
         warnings=warnings,
-        sections=sections,
+        sections=[footnoted(section) for section in sections],
         limits=limits,
         configuration=as_toml(config),
         verdict=verdict,
+        refresh_s=refresh_s,
     )
 
 

@@ -8,9 +8,11 @@ from flame.core.scores import CentreScore, Difference, GeneralisationReport
 from flame.evaluation.metrics.generalisation import UNSEEN, at_centre, over_centres, verdict
 from flame.evaluation.metrics.metric import METRICS, Metric
 from flame.evaluation.metrics.out_of_sample import LEFT_OUT
+from flame.evaluation.metrics.random_effects import RandomEffects
 from flame.evaluation.pages.checklist import checklist
 from flame.evaluation.pages.page import page
 from flame.evaluation.pages.sections import Cell, Evaluation, Section, figure_cell, headings
+from flame.evaluation.pages.summary import forest_section, in_words
 from flame.federation.task import Row, Task
 from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
 
@@ -43,8 +45,9 @@ def render(evaluation: Evaluation) -> str:
         report.simulated,
         [*evaluation.warnings, *_few(counts)],
         [
+            forest_section(report),
             Section(_COHORTS, "Cohorts", "", headings(counts[0]), rows),
-            held_out_table(report),
+            *held_out_tables(report, task.texts().events),
             *matrices[:1],
             _differences(report, config.evaluation.margin),
             *evaluation.sections,
@@ -56,6 +59,7 @@ def render(evaluation: Evaluation) -> str:
             "Intervals reflect the sampling of test patients, not of training patients or seeds.",
             "Curves and dots of small groups can reveal single patients; share them with care.",
         ],
+        in_words(report),
     )
 
 
@@ -98,37 +102,21 @@ def models_of(report: GeneralisationReport, metric: str) -> list[str]:
     return list(ordered)
 
 
-def held_out_table(report: GeneralisationReport) -> Section:
-    """Build the main table of the report.
+def held_out_tables(report: GeneralisationReport, events: str) -> list[Section]:
+    """Build the main table of the report, and a second one of baselines and further strategies.
 
     Args:
         report: scores of the run.
+        events: word for the patients whom scores count as events; empty: the column is left out.
 
     Returns:
-        A section with one row for each centre, followed by the summaries over centres, and one
-        column for each model.
+        One or two sections with one row for each centre, followed by the summaries over centres,
+        and one column for each model.
     """
     measure = METRICS[report.metric]
     models = models_of(report, report.metric)
-    rows: list[list[str | Cell]] = []
-    for centre in report.centres:
-        scores = at_centre(report, report.metric, centre)
-        most = max(scores.values(), key=lambda s: s.n)
-        cells = [_cell(scores.get(model), measure) for model in models]
-        rows.append([centre, str(most.n), str(most.events), *cells])
-    over = {o.model: o for o in over_centres(report)}
-    texts: dict[str, list[Cell]] = {
-        "worst hospital": [
-            Cell(f"{over[m].worst_value:.2f}", over[m].worst) if m in over else _NONE
-            for m in models
-        ],
-        "mean over hospitals": [
-            _pooled(over[m].effects, "") if m in over else _NONE for m in models
-        ],
-        "new hospital": [_pooled(over[m].effects, "new_") if m in over else _NONE for m in models],
-        "I² / τ²": [_spread(over[m].effects) if m in over else _NONE for m in models],
-    }
-    rows += [[name, "", "", *cells] for name, cells in texts.items()]
+    main = [m for m in models if m in _ORDER]
+    others = [m for m in models if m not in _ORDER]
     note = (
         f"{measure.title} with 95 % intervals. {measure.note} Each column is a model. Leave-one-"
         "out models were not trained at the hospital of the row (external validation). Local, "
@@ -139,29 +127,61 @@ def held_out_table(report: GeneralisationReport) -> Section:
         f"{', on the logit scale' if measure.bounded else ''}). With few hospitals these estimates "
         "are uncertain."
     )
-    columns = ["hospital", "n", "events", *models]
-    return Section("generalisation", "Performance at each hospital", note, columns, rows)
+    title = "Performance at each hospital"
+    sections = [_held_out(report, "generalisation", title, note, main, events)]
+    if others:
+        title = "Baselines and other strategies at each hospital"
+        note = "As in the table before, on the same patients."
+        sections.append(_held_out(report, "baselines", title, note, others, events))
+    return sections
+
+
+def _held_out(
+    report: GeneralisationReport, name: str, title: str, note: str, models: list[str], events: str
+) -> Section:
+    measure = METRICS[report.metric]
+    rows: list[list[str | Cell]] = []
+    for centre in report.centres:
+        scores = at_centre(report, report.metric, centre)
+        most = max(scores.values(), key=lambda s: s.n)
+        counts = [str(most.n), str(most.events)] if events else [str(most.n)]
+        rows.append([centre, *counts, *(_cell(scores.get(model), measure) for model in models)])
+    over = {o.model: o for o in over_centres(report)}
+    effects = [over[m].effects if m in over else None for m in models]
+    texts = {
+        "worst hospital": [
+            Cell(f"{over[m].worst_value:.2f}", over[m].worst) if m in over else _NONE
+            for m in models
+        ],
+        "mean over hospitals": [_pooled(e, "") if e else _NONE for e in effects],
+        "new hospital": [_pooled(e, "new_") if e else _NONE for e in effects],
+        "I² / τ²": [_spread(e) if e else _NONE for e in effects],
+    }
+    blank = [""] * (2 if events else 1)
+    rows += [[row, *blank, *cells] for row, cells in texts.items()]
+    return Section(
+        name, title, note, ["hospital", "n", *([events] if events else []), *models], rows
+    )
 
 
 _NONE = Cell("", empty=True)
 """Cell without a value."""
 
 
-def _pooled(effects: object, prefix: str) -> Cell:
+def _pooled(effects: RandomEffects, prefix: str) -> Cell:
     low = getattr(effects, f"{prefix}low")
     high = getattr(effects, f"{prefix}high")
     if not np.isfinite(low):
-        return Cell(getattr(effects, "reason", ""), empty=True)
+        return Cell(effects.reason, empty=True)
     if prefix:
         return Cell(f"{low:.2f} to {high:.2f}")
-    mean = getattr(effects, "mean", np.nan)
-    return Cell(f"{mean:.2f}", f"{low:.2f} to {high:.2f}")
+    return Cell(f"{effects.mean:.2f}", f"{low:.2f} to {high:.2f}")
 
 
-def _spread(effects: object) -> Cell:
-    i2 = getattr(effects, "i2", np.nan)
-    tau2 = getattr(effects, "tau2", np.nan)
-    return Cell(f"{i2:.0%}", f"{tau2:.3f}") if np.isfinite(i2) else _NONE
+def _spread(effects: RandomEffects) -> Cell:
+    if not np.isfinite(effects.i2):
+        return _NONE
+    return Cell(f"{effects.i2:.0%}", f"{effects.tau2:.3f}")
 
 
 def _matrix(report: GeneralisationReport, metric: str) -> Section:

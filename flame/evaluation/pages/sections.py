@@ -1,7 +1,7 @@
 """Parts of a page: cells, sections, and the content of a report."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -79,6 +79,7 @@ class Section:
         figure: figure as SVG.
         folded: whether the section is closed until the reader opens it.
         links: paths of further pages, relative to this one, by the text of the link.
+        footnotes: lines below the table.
     """
 
     id: str
@@ -89,6 +90,39 @@ class Section:
     figure: Markup = Markup("")
     folded: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
+    footnotes: Sequence[str] = ()
+
+
+_SHORT = 16
+"""Length of a reason from which on it stands below the table and not in its cell."""
+
+
+def footnoted(section: Section) -> Section:
+    """Move long reasons for missing values from the cells of a table to lines below it.
+
+    Args:
+        section: section of a page.
+
+    Returns:
+        The section, in which equal reasons share one number.
+
+    Example:
+        >>> reason = "fewer than ten patients"
+        >>> moved = footnoted(Section("s", "S", rows=[[Cell(reason, empty=True)]]))
+        >>> moved.rows[0][0].text, moved.footnotes
+        ('n/a (1)', ['(1) fewer than ten patients'])
+    """
+    numbers: dict[str, int] = {}
+
+    def short(cell: str | Cell) -> str | Cell:
+        if isinstance(cell, str) or not cell.empty or len(cell.text) <= _SHORT:
+            return cell
+        number = numbers.setdefault(cell.text, len(numbers) + 1)
+        return replace(cell, text=f"n/a ({number})")
+
+    rows = [[short(cell) for cell in row] for row in section.rows]
+    notes = [f"({number}) {reason}" for reason, number in numbers.items()]
+    return replace(section, rows=rows, footnotes=[*section.footnotes, *notes])
 
 
 @dataclass(frozen=True, eq=False)

@@ -95,6 +95,7 @@ class ProgressionType(ResponseTask):
             f"({self.config.model.criteria}) does not grow further, or the column '{LABEL}'",
             output="a probability of pseudoprogression",
             limits=["Patients without an increase, or without a later scan, are not labelled."],
+            events="pseudoprogressions",
         )
 
 

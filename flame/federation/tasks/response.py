@@ -142,6 +142,7 @@ class ResponseTask(OutcomeTask[Inputs]):
             training=self.training_text(),
             output="a probability",
             limits=["Patients whose response is unknown count in survival figures only."],
+            events="responders",
         )
 
     def training_text(self) -> str:

@@ -4,20 +4,20 @@ Centres send no row of a patient.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import reduce
 from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.cohort import Cohort, View
+from flame.core.cohort import Cohort, Patient, View
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.task import Message, Query, Row, SendQuery, Shared, Task, TaskTexts
 from flame.federation.tasks.registry import TASKS
 from flame.federation.tasks.suppression import Described, described
-from flame.federation.tasks.tabular import feature_view
+from flame.federation.tasks.tabular import feature_view, tabular_warnings, unknown_status
 from flame.models.regression.discrimination import (
     Groups,
     Pairs,
@@ -35,6 +35,9 @@ from flame.preprocessing.harmonisation.standardisation import Moments, merge, su
 
 Array = NDArray[np.float64]
 
+_CURVE = ("times", "alive", "low", "high")
+"""Arrays of a Kaplan-Meier curve."""
+
 
 @TASKS.register("statistics")
 class StatisticsTask(Task[Inputs]):
@@ -47,6 +50,10 @@ class StatisticsTask(Task[Inputs]):
     - ``times``, ``alive``, ``low`` and ``high`` (t,), the Kaplan-Meier curve of all patients with
       its 95 % interval, times in days;
     - ``medians`` (c, 3), the median survival in days with its 95 % interval;
+    - ``points`` (c,), the number of times in the curve of each centre, and ``centre_times``,
+      ``centre_alive``, ``centre_low`` and ``centre_high``, the curves one after the other;
+    - ``counts``, ``means`` and ``spreads`` (c, p), the known values of each feature by centre,
+      their mean and standard deviation; 0 known where a centre may not tell them;
     - ``log_rank`` (3,), the chi-squared, degrees of freedom and p of the log-rank test over
       centres;
     - ``auc`` (p, 3), ``c_index`` (p, 3) over pairs of patients within a centre, and
@@ -77,8 +84,18 @@ class StatisticsTask(Task[Inputs]):
         return feature_view(self.config)
 
     def patients(self, cohort: Cohort) -> Everyone:
-        """Build the arrays of all patients, whether their outcome is known or not."""
-        return Everyone(**vars(inputs_of(cohort, self.config.model)))
+        """Build the arrays of all patients, with the outcome of those whose status is known."""
+        known = replace(cohort, patients=tuple(map(self._as_known, cohort.patients)))
+        return Everyone(**vars(inputs_of(known, self.config.model)))
+
+    def _as_known(self, patient: Patient) -> Patient:
+        """Drop a survival whose status is unknown, and the response that was derived from it."""
+        outcome = patient.outcome
+        if outcome.died is not None or outcome.survival_days is None:
+            return patient
+        assumed = bool(self.config.data.horizon_days) and outcome.response is False
+        response = None if assumed else outcome.response
+        return replace(patient, outcome=replace(outcome, survival_days=None, response=response))
 
     def reply(self, patients: list[Inputs], query: Query) -> Message:
         """Reply with counts and sums by centre: ``moments``, ``survival`` or ``features``."""
@@ -137,6 +154,8 @@ class StatisticsTask(Task[Inputs]):
         features = _by_centre(send("features", {}))
         exits_by_centre = [Exits(**reply) for reply in survival.values()]
         curve = kaplan_meier(together(exits_by_centre))
+        curves = [kaplan_meier(e) for e in exits_by_centre]
+        own = [Moments(**reply) for reply in moments.values()]
         test = log_rank(exits_by_centre)
         columns = range(len(features[next(iter(features))]["auc"]))
         aucs = [auc_of([ScoreCounts(**f["auc"][i]) for f in features.values()]) for i in columns]
@@ -149,14 +168,16 @@ class StatisticsTask(Task[Inputs]):
             for i in columns
         ]
         return {
-            **asdict(merge([Moments(**reply) for reply in moments.values()])),
+            **asdict(merge(own)),
+            "counts": np.array([m.count for m in own]),
+            "means": np.array([m.mean for m in own]),
+            "spreads": np.array([np.sqrt(m.sum_sq_dev / np.maximum(m.count, 1)) for m in own]),
+            "points": np.array([len(c.times) for c in curves]),
+            **{f"centre_{n}": np.concatenate([getattr(c, n) for c in curves]) for n in _CURVE},
             "patients": np.array([(e.deaths + e.censored).sum() for e in exits_by_centre]),
             "deaths": np.array([e.deaths.sum() for e in exits_by_centre]),
-            "times": curve.times,
-            "alive": curve.alive,
-            "low": curve.low,
-            "high": curve.high,
-            "medians": np.array([_median(e) for e in exits_by_centre]).reshape(-1, 3),
+            **{name: getattr(curve, name) for name in _CURVE},
+            "medians": np.array([(c.median, *c.median_interval) for c in curves]).reshape(-1, 3),
             "log_rank": np.array([test.chi2, test.freedom, test.p]),
             "auc": np.array(aucs).reshape(-1, 3),
             "c_index": np.array(c_indices).reshape(-1, 3),
@@ -164,17 +185,16 @@ class StatisticsTask(Task[Inputs]):
         }
 
     def summary(self, cohorts: list[Cohort], patients: list[Inputs]) -> tuple[list[Row], list[str]]:
-        """Count the patients of each centre."""
-        return [{"centre": p.centre, "patients": len(p.pseudonyms)} for p in patients], []
+        """Count the patients of each centre, and warn as in training, without small counts."""
+        rows: list[Row] = [{"centre": p.centre, "patients": len(p.pseudonyms)} for p in patients]
+        return rows, [
+            *unknown_status(cohorts, self.least),
+            *tabular_warnings(patients, self.config.model.clinical, self.least),
+        ]
 
     def texts(self) -> TaskTexts:
         """Return how a report words this task, which predicts nothing."""
         return TaskTexts("none", "none", "left out of each feature's figures", "none", "counts")
-
-
-def _median(group: Exits) -> tuple[float, float, float]:
-    curve = kaplan_meier(group)
-    return curve.median, *curve.median_interval
 
 
 def _by_centre(replies: list[Message]) -> dict[str, Message]:

@@ -212,6 +212,7 @@ class SurvivalTask(Regression, OutcomeTask[Followed]):
             missing=missing_text(self.config),
             training=regression_text(self.config),
             output="a log risk",
+            events="events" if free else "deaths",
         )
 
 

@@ -99,11 +99,29 @@ def without_images(patient: Patient) -> Patient:
     return replace(patient, timepoints=())
 
 
-def unknown_status(cohorts: list[Cohort]) -> list[str]:
+def at_least(count: int, least: int) -> str:
+    """Write a count, or that it is small.
+
+    Args:
+        count: number of patients, at least 1.
+        least: smallest count that may be known.
+
+    Returns:
+        The number, or "fewer than" ``least``.
+
+    Example:
+        >>> at_least(7, 5), at_least(2, 5)
+        ('7', 'fewer than 5')
+    """
+    return str(count) if count >= least else f"fewer than {least}"
+
+
+def unknown_status(cohorts: list[Cohort], least: int = 1) -> list[str]:
     """Warn of centres where the survival time of patients is known and their status is not.
 
     Args:
         cohorts: the cohort of each centre.
+        least: smallest count that a warning may tell.
 
     Returns:
         A warning per centre.
@@ -114,26 +132,31 @@ def unknown_status(cohorts: list[Cohort]) -> list[str]:
         unknown = sum(outcome.died is None for outcome in known)
         if unknown:
             warnings.append(
-                f"centre {cohort.centre}: the survival status of {unknown} patients is missing; "
-                "they count as dead"
+                f"centre {cohort.centre}: the survival status of {at_least(unknown, least)} "
+                "patients is missing; training counts them as dead"
             )
     return warnings
 
 
-def tabular_warnings(patients: list[Inputs], names: tuple[str, ...]) -> list[str]:
+def tabular_warnings(patients: list[Inputs], names: tuple[str, ...], least: int = 1) -> list[str]:
     """Warn of duplicate rows, implausible values, and columns that centres code apart.
 
     Args:
         patients: the patients of each centre.
         names: names of the columns of ``clinical``.
+        least: smallest count that a warning may tell.
 
     Returns:
         The warnings of ``twins``, ``outliers`` and ``coded_apart``.
     """
-    return [*twins(patients), *outliers(patients, names), *coded_apart(patients, names)]
+    return [
+        *twins(patients, least),
+        *outliers(patients, names, least),
+        *coded_apart(patients, names),
+    ]
 
 
-def twins(inputs: list[Inputs]) -> list[str]:
+def twins(inputs: list[Inputs], least: int = 1) -> list[str]:
     """Warn of rows of two persons that agree in all features and in survival.
 
     They may be the same patient, whom both sides of a split could then contain. Rows with fewer
@@ -141,6 +164,7 @@ def twins(inputs: list[Inputs]) -> list[str]:
 
     Args:
         inputs: the patients of each centre.
+        least: smallest count that a warning may tell.
 
     Returns:
         A warning for each pair of centres with such rows.
@@ -157,14 +181,14 @@ def twins(inputs: list[Inputs]) -> list[str]:
                 if first != (centre.centre, name):
                     counts[first[0], centre.centre] += 1
     return [
-        f"{count} patients of {' and '.join(dict.fromkeys(pair))} agree in every feature and in "
-        "survival with another patient: if they are the same person, both sides of a split may "
-        "contain that person; keep one row of each person"
+        f"{at_least(count, least)} patients of {' and '.join(dict.fromkeys(pair))} agree in every "
+        "feature and in survival with another patient: if they are the same person, both sides of "
+        "a split may contain that person; keep one row of each person"
         for pair, count in counts.items()
     ]
 
 
-def outliers(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
+def outliers(inputs: list[Inputs], names: tuple[str, ...], least: int = 1) -> list[str]:
     """Warn of values far from those of all other patients, such as codes for missing values.
 
     A value is an outlier if its distance from the median over all centres exceeds
@@ -173,6 +197,7 @@ def outliers(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
     Args:
         inputs: the patients of each centre.
         names: names of the columns of ``clinical``.
+        least: smallest count that a warning may tell.
 
     Returns:
         A warning for each centre and column with outliers.
@@ -194,9 +219,9 @@ def outliers(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
             count = int((distance > OUTLIER_RANGES * (high - low)).sum()) if high > low else 0
             if count:
                 warnings.append(
-                    f"centre {centre.centre}: {count} patients have a '{name}' more than "
-                    f"{OUTLIER_RANGES:g} interquartile ranges from the median: leave the cell "
-                    "empty if the value is a code for a missing value"
+                    f"centre {centre.centre}: {at_least(count, least)} patients have a '{name}' "
+                    f"more than {OUTLIER_RANGES:g} interquartile ranges from the median: leave the "
+                    "cell empty if the value is a code for a missing value"
                 )
     return warnings
 

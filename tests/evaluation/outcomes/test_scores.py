@@ -10,9 +10,9 @@ from scipy.special import expit
 
 from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
+from flame.evaluation.outcomes.curves import net_benefit
 from flame.evaluation.outcomes.effects import feature_effects
 from flame.evaluation.outcomes.evaluation import of_inputs
-from flame.evaluation.outcomes.figures import net_benefit
 from flame.evaluation.outcomes.out_of_fold import Predictions
 from flame.evaluation.outcomes.outcome import OUTCOMES
 from flame.evaluation.outcomes.shortcut import probe
