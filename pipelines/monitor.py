@@ -1,6 +1,7 @@
 """``flame monitor``: the progress of a training, while it runs or afterwards."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from flame.federation.config import TrainConfig
 from flame.federation.history import read_history
 from flame.federation.run_files import MONITOR_PAGE
 from flame.federation.run_folder import RunFolder
+from flame.pipelines.train import plan_of
 
 
 @dataclass(frozen=True)
@@ -27,13 +29,14 @@ class MonitorResult:
     html: Path
 
 
-def run(run_folder: Path, tensorboard: bool = False) -> MonitorResult:
+def run(run_folder: Path, tensorboard: bool = False, refresh_s: float = 0) -> MonitorResult:
     """Write monitor.html, and event files for TensorBoard on request.
 
     Args:
         run_folder: folder of flame train or flame submit, or of a run in KIT/flame-runs of a
             server.
         tensorboard: whether to write event files.
+        refresh_s: seconds after which a browser loads the page again; 0: never.
 
     Returns:
         The history and the path of the page.
@@ -52,7 +55,8 @@ def run(run_folder: Path, tensorboard: bool = False) -> MonitorResult:
 
         export(history, run_folder)
     html = run_folder / MONITOR_PAGE
-    write_text(html, render(config, _simulated(config), history))
+    planned = {kind: len(trainings) for kind, trainings in plan_of(config).items()}
+    write_text(html, render(config, _simulated(config), history, planned, math.ceil(refresh_s)))
     return MonitorResult(history, html)
 
 

@@ -77,13 +77,15 @@ def monitor(
     ] = 0,
 ) -> None:
     """Show the progress of a training, also while it runs; write monitor.html."""
+    from flame.federation.trainings import in_words
     from flame.pipelines import monitor as pipeline
 
     while True:
         try:
-            result = pipeline.run(folder, tensorboard)
+            result = pipeline.run(folder, tensorboard, max(every, 0))
             last = result.history.iloc[-1]
-            out.print(f"{last.training}, round {last['round']}: {result.html}", soft_wrap=True)
+            where = f"{in_words(last.training)}, round {last['round']}"
+            out.print(f"{where}: {result.html}", soft_wrap=True)
         except BadInput as error:
             if not every > 0:
                 raise

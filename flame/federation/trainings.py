@@ -63,6 +63,31 @@ class Training:
         return f"{self.model}.seed-{self.seed}.{part}"
 
 
+def in_words(name: str) -> str:
+    """Write the name of a training for people.
+
+    Args:
+        name: name of a training.
+
+    Returns:
+        Model, seed, and the fold that is held out, numbered from 1.
+
+    Example:
+        >>> in_words(Training(FEDERATED, ("a", "b"), 0, 5, fold=1, left_out="c").name)
+        'federated without c, seed 0, without fold 2'
+        >>> in_words("local-a.seed-3.all")
+        'local a, seed 3'
+    """
+    model, seed, part = name.rsplit(".", 2)
+    kind, _, held_out = model.partition("-without-")
+    if not held_out and kind.startswith((f"{LOCAL}-", f"{PERSONALISED}-")):
+        kind = kind.replace("-", " ", 1)
+    words = [f"{kind} without {held_out}" if held_out else kind, seed.replace("-", " ", 1)]
+    if part.startswith("fold-"):
+        words.append(f"without fold {int(part.removeprefix('fold-')) + 1}")
+    return ", ".join(words)
+
+
 def who(training: Training) -> dict[str, Any]:
     """Return the description of a training's patients that sites receive: seed, fold, centres."""
     return {

@@ -1,26 +1,38 @@
 """Page of ``flame monitor``: training progress, during a run or after it."""
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from flame.evaluation.pages.figures import to_svg
+from flame.evaluation.pages.figures import legend_beside, to_svg
 from flame.evaluation.pages.page import page
 from flame.evaluation.pages.sections import Section
 from flame.federation.config import TrainConfig
-from flame.federation.trainings import LOCAL, POOLED
+from flame.federation.trainings import LOCAL, POOLED, in_words
 
 _SHOWN = 6
 """Largest number of trainings whose losses are drawn."""
 
 
-def render(config: TrainConfig, simulated: bool | None, history: pd.DataFrame) -> str:
+def render(
+    config: TrainConfig,
+    simulated: bool | None,
+    history: pd.DataFrame,
+    planned: Mapping[str, int],
+    refresh_s: int = 0,
+) -> str:
     """Render the page.
 
     Args:
         config: configuration of the run.
         simulated: whether the patients are simulated; None where it is unknown.
         history: table of history.csv, oldest training first.
+        planned: number of trainings of each kind that the run has in all.
+        refresh_s: seconds after which a browser loads the page again; 0: never.
 
     Returns:
         The page as HTML.
@@ -58,7 +70,36 @@ def render(config: TrainConfig, simulated: bool | None, history: pd.DataFrame) -
         "of flame evaluate.",
         "A real federation trains no pooled model.",
     ]
-    return page(config, "Training progress", simulated, [], sections, limits)
+    verdict = _progress(history, planned, config.training.rounds)
+    return page(config, "Training progress", simulated, [], sections, limits, verdict, refresh_s)
+
+
+def _progress(history: pd.DataFrame, planned: Mapping[str, int], rounds: int) -> str:
+    """Say how far the latest kind of training is, and about how long it will still take."""
+    latest = str(history.training.iloc[-1])
+    kinds = [k for k in planned if latest.startswith((f"{k}.", f"{k}-"))]
+    text = f"Now: {in_words(latest)}, round {history['round'].iloc[-1]} of at most {rounds}."
+    if not kinds:
+        return text
+    kind = max(kinds, key=len)
+    of_kind = history[history.training.str.startswith((f"{kind}.", f"{kind}-"))]
+    each_round = of_kind.drop_duplicates(["training", "round"])
+    begun = of_kind.training.nunique()
+    done = len(each_round)
+    left = (planned[kind] * rounds - done) * float(each_round.round_seconds.median())
+    text += f" Of {planned[kind]} trainings of the kind {kind}, {begun} have begun."
+    if begun == planned[kind] and int(of_kind["round"].iloc[-1]) == rounds:
+        return text + " All rounds of this kind are done."
+    return text + f" At most {_duration(left)} left for this kind, by the median time of a round."
+
+
+def _duration(seconds: float) -> str:
+    if not np.isfinite(seconds):
+        return "an unknown time"
+    minutes = seconds / 60
+    if minutes < 1:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
 def _training(name: str, part: pd.DataFrame) -> list[str]:
@@ -66,7 +107,7 @@ def _training(name: str, part: pd.DataFrame) -> list[str]:
     rounds = f"{last['round'].iloc[0]}"
     validation = last.get("validation", pd.Series(dtype=float)).mean()
     seconds = part.groupby("round").round_seconds.first().median()
-    return [name, rounds, _number(_mean(last)), _number(validation), f"{seconds:.2f}"]
+    return [in_words(name), rounds, _number(_mean(last)), _number(validation), f"{seconds:.2f}"]
 
 
 def _site(name: str, part: pd.DataFrame) -> list[str]:
@@ -101,10 +142,11 @@ def _losses(history: pd.DataFrame) -> str:
         for site, rows in part.groupby("site"):
             axis.plot(rows["round"], rows.loss, lw=1, alpha=0.7, label=str(site))
         mean = pd.Series({number: _mean(rows) for number, rows in part.groupby("round")})
-        axis.plot(mean.index, mean, color="black", lw=1.5)
-        axis.set_title(name, fontsize=8)
+        axis.plot(mean.index, mean, color="black", lw=1.5, label="mean")
+        axis.set_title(in_words(name), fontsize=8)
         axis.set_xlabel("round")
+        axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         if place == 0:
             axis.set_ylabel("loss")
-            axis.legend(fontsize=6)
+    legend_beside(figure, figure.axes)
     return to_svg(figure, "losses")
