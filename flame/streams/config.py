@@ -13,7 +13,7 @@ from flame.federation.gossip.network import PLACES, GossipConfig, GossipNetwork
 from flame.federation.gossip.topology import CHANGING
 from flame.streams.detectors import DETECTORS
 from flame.streams.learners.learner import Pace
-from flame.streams.methods import MethodConfig, chosen
+from flame.streams.methods import KNOWN, MAJORITY, MethodConfig, chosen
 from flame.streams.networks.base import Network
 from flame.streams.networks.mlp import MLP
 from flame.streams.sources.mri import MRIConfig, mri_stream
@@ -82,7 +82,10 @@ class StreamConfig(Section):
         yield len(set(self.seeds)) == len(self.seeds), "seeds: name each seed once"
         for name in self.detectors:
             DETECTORS[name]  # raises BadInput where the name is unknown
-        yield self.all_methods, "compare, methods: name at least one method"
+        yield (
+            chosen(self.compare, self.methods),
+            "compare, methods: name at least one method",
+        )
         for name in self.methods:
             yield (
                 re.fullmatch(r"[A-Za-z0-9][\w.+-]{0,59}", name),
@@ -92,8 +95,9 @@ class StreamConfig(Section):
 
     @property
     def all_methods(self) -> dict[str, MethodConfig]:
-        """Every method of the run by name, built-in ones first."""
-        return chosen(self.compare, self.methods)
+        """Every method of the run by name, built-in ones first; the trivial rule is the last."""
+        methods = chosen(self.compare, self.methods)
+        return methods if MAJORITY in methods else {**methods, MAJORITY: KNOWN[MAJORITY]}
 
 
 def open_stream(config: StreamConfig, seed: int) -> Stream:

@@ -44,7 +44,10 @@ class MethodConfig(Section):
         )
 
 
+MAJORITY = "majority"
+"""Name of the trivial rule, which every run has beside its methods."""
 KNOWN: Mapping[str, MethodConfig] = {
+    MAJORITY: MethodConfig("majority", "alone"),
     "local": MethodConfig(exchange="alone"),
     "local-scratch": MethodConfig("scratch", "alone"),
     "local-window": MethodConfig("window", "alone"),

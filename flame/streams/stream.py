@@ -44,6 +44,7 @@ class Stream:
             has known concepts.
         simulated: whether the rows are simulated.
         links: links (node, node) between neighbours by geography; None: the nodes have no places.
+        places: latitude and longitude (node, 2) in degrees; None: the nodes have no places.
         moving: mask (step, node) of the steps at which a gradual or incremental change begins or
             continues; None: changes are sudden or unknown.
         left_out: number of rows of a table that are in no batch.
@@ -55,6 +56,7 @@ class Stream:
     concept: NDArray[np.int_]
     simulated: bool
     links: Links | None = None
+    places: Array | None = None
     moving: NDArray[np.bool_] | None = None
     left_out: int = 0
 

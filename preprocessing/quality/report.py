@@ -5,9 +5,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import numpy as np
 
+from flame.core import html
 from flame.core.files import write_text
 from flame.io.bids import picture_path
 from flame.preprocessing.quality.checks import (
@@ -111,12 +111,12 @@ def write_quality_report(
     Returns:
         Path of the report, quality.html in ``out``.
     """
-    loader = jinja2.PackageLoader("flame.preprocessing.quality", ".")
-    page = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     rows = [_row(out, r, decisions) for r in results]
     shown = {name for row in rows for name, *_ in row.checks}
     reasons = Counter((str(r["rule"]), str(r["reason"])) for r in refused)
-    html = page.get_template("quality.html.j2").render(
+    page = html.filled(
+        "flame.preprocessing.quality",
+        "quality.html.j2",
         name=out.name,
         rows=rows,
         reasons=reasons.most_common(),
@@ -128,7 +128,7 @@ def write_quality_report(
         outlines=OUTLINES,
         overview=[plot for m in _MEASURES if (plot := _overview(m, rows))],
     )
-    write_text(out / "quality.html", html)
+    write_text(out / "quality.html", page)
     return out / "quality.html"
 
 

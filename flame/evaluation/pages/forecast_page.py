@@ -5,11 +5,11 @@ import json
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from flame.core import html
 from flame.core.imaging import Sequence
 from flame.core.treatment import Radiation
 from flame.core.version import __version__
@@ -32,19 +32,17 @@ def render(prediction: Prediction) -> str:
     Returns:
         The page as HTML.
     """
-    environment = Environment(
-        loader=PackageLoader("flame.evaluation.pages", "."),
-        undefined=StrictUndefined,
-        autoescape=True,
-    )
     table = prediction.volumes()
     days = sorted(set(table.day))
-    return environment.get_template("forecast.html.j2").render(
+    return html.filled(
+        "flame.evaluation.pages",
+        "forecast.html.j2",
         version=__version__,
         subject=prediction.subject,
         simulated=prediction.simulated,
         warnings=prediction.warnings,
         response=prediction.response,
+        verdict=_verdict(prediction),
         planned=_course(prediction),
         baseline_day=prediction.case.day,
         baseline_ml=f"{prediction.case.ml(prediction.case.tumour):.1f}",
@@ -55,6 +53,20 @@ def render(prediction: Prediction) -> str:
         volume_rows=_volume_rows(prediction),
         data=Markup(json.dumps(_volumes(prediction))),
     )
+
+
+def _verdict(prediction: Prediction) -> str:
+    last = {radiation: forecasts[-1] for radiation, forecasts in prediction.forecasts.items()}
+    day = next(iter(last.values())).day
+    before = prediction.case.ml(prediction.case.tumour)
+    median = {r: float(np.median(f.volumes)) for r, f in last.items()}
+    shown = ", ".join(f"{ml:.1f} ml under {radiation}" for radiation, ml in median.items())
+    text = f"Forecast for day {day}, from {before:.1f} ml on day {prediction.case.day}: {shown}."
+    bands = [f.interval(0.9) for f in last.values()]
+    shared = max(low for low, _ in bands) <= min(high for _, high in bands)
+    if len(last) > 1 and shared:
+        return text + " The 90 % bands overlap: the radiations are not told apart."
+    return text
 
 
 def _course(prediction: Prediction) -> str:

@@ -1,32 +1,29 @@
 """Figures of stream methods and of the gossip graph, as inline SVG."""
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from flame.evaluation.pages.figures import panels, to_svg
-from flame.federation.gossip.network import GossipNetwork
-
-_NODES_DRAWN = 60
-"""Largest number of nodes with a Kamada-Kawai layout; larger graphs get a faster spring layout."""
+from flame.evaluation.pages.figures import legend_beside, panels, to_svg
+from flame.streams.measures import interval
 
 
 def accuracy_figure(rows: pd.DataFrame) -> str:
-    """Draw the mean accuracy of each method by step, and the share of nodes whose concept changes.
+    """Draw the accuracy of each method by step, the rows of a step, and where concepts change.
 
     Args:
         rows: test-then-train results, one row for each method, seed, step and node.
 
     Returns:
-        The figure as an SVG element.
+        The figure as an SVG element: means over nodes and seeds with 95 % bands over seeds, and
+        below them the rows of a node in a step (mean, and from the fewest to the most).
     """
-    figure = Figure(figsize=(10, 3.8), layout="constrained")
-    axis = figure.add_subplot()
-    _by_step(axis, rows, "accuracy", scale=100)
-    axis.set(xlabel="step", ylabel="accuracy, %")
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axis, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    _by_step(axis, rows, "accuracy", scale=100, band=True)
+    axis.set(ylabel="accuracy, %")
     changed = rows.groupby("step").changed.mean()
     if changed.any():
         behind = axis.twinx()
@@ -34,17 +31,39 @@ def accuracy_figure(rows: pd.DataFrame) -> str:
         behind.set(ylim=(0, 300), yticks=[0, 100], ylabel="nodes changed, %")
         axis.set_zorder(behind.get_zorder() + 1)
         axis.patch.set_visible(False)
-    axis.legend(fontsize=7, ncol=5, loc="lower center", bbox_to_anchor=(0.5, 1))
+    first = rows[(rows.method == rows.method.iloc[0]) & (rows.seed == rows.seed.iloc[0])]
+    counts = first.groupby("step")["rows"]
+    below.fill_between(counts.mean().index, counts.min(), counts.max(), color="#9aa7b5", alpha=0.4)
+    below.plot(counts.mean().index, counts.mean(), color="#4b5966", lw=1)
+    below.set(xlabel="step", ylabel="rows a node", ylim=(0, None))
+    below.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    legend_beside(figure, [axis])
     return to_svg(figure, "accuracy")
 
 
 def _by_step(
-    axis: Axes, rows: pd.DataFrame, column: str, scale: float = 1.0, since: int = 0
+    axis: Axes,
+    rows: pd.DataFrame,
+    column: str,
+    scale: float = 1.0,
+    since: int = 0,
+    band: bool = False,
 ) -> None:
     for place, (method, part) in enumerate(rows.groupby("method", sort=False)):
-        mean = scale * part.groupby("step")[column].mean()
+        by_seed = scale * part.groupby(["step", "seed"])[column].mean().unstack()
+        mean = by_seed.mean(axis=1)
         style = ("-", "--", "-.", ":")[place // 10 % 4]
-        axis.plot(mean.index - since, mean, style, lw=1.4, label=str(method))
+        (line,) = axis.plot(mean.index - since, mean, style, lw=1.4, label=str(method))
+        if band and by_seed.shape[1] > 1:
+            ends = np.array([interval(values)[1:] for values in by_seed.to_numpy()])
+            axis.fill_between(
+                mean.index - since,
+                np.clip(ends[:, 0], 0, scale),
+                np.clip(ends[:, 1], 0, scale),
+                color=line.get_color(),
+                alpha=0.1,
+                lw=0,
+            )
 
 
 def node_figure(rows: pd.DataFrame) -> str:
@@ -59,7 +78,8 @@ def node_figure(rows: pd.DataFrame) -> str:
     methods = list(dict.fromkeys(rows.method))
     rows_of_panels = -(-len(methods) // 3)
     columns = min(3, len(methods))
-    figure = Figure(figsize=(3.6 * columns, 2.4 * rows_of_panels), layout="constrained")
+    height = max(2.4, 0.14 * min(rows.node.nunique(), 16) + 0.8)
+    figure = Figure(figsize=(3.6 * columns, height * rows_of_panels), layout="constrained")
     low = np.nanquantile(rows.accuracy, 0.02)
     nodes = list(dict.fromkeys(rows.node))
     known = rows.pivot_table(index="node", columns="step", values="changed", aggfunc="max")
@@ -75,10 +95,11 @@ def node_figure(rows: pd.DataFrame) -> str:
             at = steps[column] - 0.5
             axis.plot([at, at], [node - 0.5, node + 0.5], color="white", lw=1)
         axis.set_title(method, fontsize=8)
-        axis.set_yticks(range(len(nodes)) if len(nodes) <= 12 else [])
-        if len(nodes) <= 12:
-            axis.set_yticklabels(nodes, fontsize=5.5)
-        axis.tick_params(axis="x", labelsize=6)
+        named = len(nodes) <= 16 and place % columns == 0
+        axis.set_yticks(range(len(nodes)) if named else [], nodes if named else [], fontsize=7)
+        axis.tick_params(axis="x", labelsize=7)
+        axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+        axis.set_xlabel("step" if place >= len(methods) - columns else "", fontsize=8)
     figure.colorbar(shown, ax=figure.axes, shrink=0.6, label="accuracy")
     return to_svg(figure, "nodes")
 
@@ -105,38 +126,6 @@ def drift_figure(rows: pd.DataFrame) -> str:
         axis.set_title(title, fontsize=8)
         axis.set_xlabel("step")
         axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    axes[-1].legend(fontsize=5.5)
+        axis.set_xlim(-0.5, rows.step.max() + 0.5)
+    legend_beside(figure, axes)
     return to_svg(figure, "drift")
-
-
-def topology_figure(peers: GossipNetwork, names: tuple[str, ...]) -> str:
-    """Draw the gossip graph of the first round, with arrows unless all links go both ways.
-
-    Args:
-        peers: the gossip network.
-        names: names of the nodes.
-
-    Returns:
-        The figure as an SVG element.
-    """
-    links = peers.links(0)
-    graph = nx.from_numpy_array(links.T, create_using=nx.DiGraph)
-    both = bool((links == links.T).all())
-    figure = Figure(figsize=(5, 4.2), layout="constrained")
-    axis = figure.add_subplot()
-    spread = nx.kamada_kawai_layout(graph) if len(names) <= _NODES_DRAWN else None
-    places = spread or nx.spring_layout(graph, seed=0)
-    nx.draw_networkx(
-        graph.to_undirected() if both else graph,
-        places,
-        ax=axis,
-        arrows=not both,
-        with_labels=len(names) <= 20,
-        labels=dict(enumerate(names)),
-        font_size=6,
-        node_size=160 if len(names) <= 20 else 20,
-        node_color="#9fc5e8",
-        edge_color="#7a8793",
-    )
-    axis.set_axis_off()
-    return to_svg(figure, "topology")

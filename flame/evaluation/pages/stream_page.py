@@ -13,17 +13,19 @@ from flame.evaluation.pages.stream_figures import (
     accuracy_figure,
     drift_figure,
     node_figure,
-    topology_figure,
 )
 from flame.evaluation.pages.stream_tables import (
     comparison_section,
     detection_sections,
     summary_section,
 )
+from flame.evaluation.pages.topology_figure import topology_figure
 from flame.federation.gossip.network import PUSH_SUM, GossipNetwork
 from flame.federation.gossip.topology import CHANGING
 from flame.streams.config import StreamConfig
+from flame.streams.learners.learner import LEARNERS
 from flame.streams.measures import Interval
+from flame.streams.methods import MAJORITY
 from flame.streams.stream import Stream
 
 _NAMED = 10
@@ -47,14 +49,18 @@ def render(
     Returns:
         The page as HTML.
     """
+    learned = rows[rows.method != MAJORITY]
     sections = [
         summary_section(figures),
         comparison_section(config, rows),
         Section(
             "time",
             "Accuracy over time",
-            "Mean over nodes and seeds, measured before the training of each step. Grey bars: "
-            "share of nodes whose concept has just changed.",
+            "Mean over nodes and seeds, measured before the training of each step, with 95 % bands "
+            "over seeds. Steps are numbered from 0; in step 0 nothing is tested. The method "
+            f"{MAJORITY} predicts the class that was most frequent at the node so far. Grey bars: "
+            "share of nodes whose concept has just changed. Below: rows of a node in a step (line: "
+            "mean; band: from the fewest to the most).",
             figure=Markup(accuracy_figure(rows)),
         ),
         Section(
@@ -62,7 +68,7 @@ def render(
             "Accuracy of each node",
             "Each row is a node and each column a step; mean over seeds. White lines mark steps at "
             "which the concept of a node changes.",
-            figure=Markup(node_figure(rows)),
+            figure=Markup(node_figure(learned)),
         ),
         Section(
             "drift",
@@ -72,9 +78,9 @@ def render(
             "methods that mix one model per node. Consensus distance: the same distance after the "
             "last mixing. Accuracy on earlier batches: accuracy of each model on the batches of "
             "earlier steps when the batch of a step arrives; it falls if the model forgets.",
-            figure=Markup(drift_figure(rows)),
+            figure=Markup(drift_figure(learned)),
         ),
-        *detection_sections(config, stream, rows),
+        *detection_sections(config, stream, learned),
         *_topology(config, stream),
     ]
     about = f"{len(stream.nodes)} nodes · {len(stream.batches)} steps · {len(config.seeds)} seed(s)"
@@ -87,6 +93,30 @@ def render(
         sections,
         [*_LIMITS, *_left_out(stream)],
         _without_paths(config),
+        _verdict(config, figures),
+    )
+
+
+def _verdict(config: StreamConfig, figures: dict[str, dict[str, Interval]]) -> str:
+    """Compare the best method, oracles apart, with always predicting the most frequent class."""
+    fair = {
+        name: figures[name]["accuracy"].value
+        for name, how in config.all_methods.items()
+        if not LEARNERS[how.learner].is_oracle and np.isfinite(figures[name]["accuracy"].value)
+    }
+    trivial = fair.pop(MAJORITY, np.nan)
+    if not fair:
+        return ""
+    best = max(fair, key=lambda name: fair[name])
+    text = f"Highest accuracy before training on each step: {best}, {100 * fair[best]:.1f} %."
+    if fair[best] <= trivial:
+        return (
+            f"{text} That is no better than always predicting the class that was most frequent so "
+            f"far, {100 * trivial:.1f} %."
+        )
+    return (
+        f"{text} Always predicting the class that was most frequent so far gives "
+        f"{100 * trivial:.1f} %."
     )
 
 
@@ -156,5 +186,5 @@ def _topology(config: StreamConfig, stream: Stream) -> list[Section]:
         "which learners with several models per node and reset-and-gate do not use. "
         f"{100 * gossip.loss:.0f} % of the messages are lost."
     )
-    figure = Markup(topology_figure(network, stream.nodes))
+    figure = Markup(topology_figure(network, stream.nodes, stream.places))
     return [Section("topology", "Communication graph", note, figure=figure)]

@@ -52,8 +52,9 @@ def summary_section(figures: dict[str, dict[str, Interval]]) -> Section:
         A section with one row for each method and one column for each measure.
     """
     scales = {**dict.fromkeys(_PERCENT, 100.0), "bytes": 1e-3}
+    defined = [n for n in _TITLES if any(np.isfinite(f[n].value) for f in figures.values())]
     rows = [
-        [method, *(_cell(each[name], scales.get(name, 1.0)) for name in _TITLES)]
+        [method, *(_cell(each[name], scales.get(name, 1.0)) for name in defined)]
         for method, each in figures.items()
     ]
     note = (
@@ -63,7 +64,8 @@ def summary_section(figures: dict[str, dict[str, Interval]]) -> Section:
         "after the concept returns. Changes detected and false alarms: for methods that raise "
         "alarms."
     )
-    return Section("summary", "Methods", note, ["method", *_TITLES.values()], rows)
+    titles = [_TITLES[name] for name in defined]
+    return Section("summary", "Methods", note, ["method", *titles], rows)
 
 
 def comparison_section(config: StreamConfig, rows: pd.DataFrame) -> Section:
@@ -87,31 +89,42 @@ def comparison_section(config: StreamConfig, rows: pd.DataFrame) -> Section:
     fair = [name for name in others if name not in oracles]
     best = score[fair].mean().idxmax() if fair else ""
     oracle = oracles[0] if oracles else ""
-    table = []
-    for method in [first, *others]:
-        difference = interval(score[first] - score[method])
-        cells: list[str | Cell] = [method, "" if method == first else _cell(difference, 100)]
-        lost: str | Cell = ""
-        if oracle and method != oracle:
-            areas = [
-                area_lost(part, rows[(rows.method == oracle) & (rows.seed == seed)])
-                for seed, part in rows[rows.method == method].groupby("seed")
-            ]
-            lost = _cell(interval(np.array(areas)))
-        table.append([*cells, lost])
+    table: list[list[str | Cell]] = []
+    for method in others:
+        cells: list[str | Cell] = [method, _cell(interval(score[first] - score[method]), 100)]
+        if oracle:
+            cells.append("" if method == oracle else _lost(rows, method, oracle))
+        table.append(cells)
     note = (
         f"Difference: accuracy of {first} minus that of the method, in percentage points, paired "
-        "by seed. Area lost: sum over steps of the accuracy of the oracle minus that of the method."
+        "by seed."
     )
+    columns = ["method", "difference, percentage points"]
+    if oracle:
+        own = _lost(rows, first, oracle)
+        note += (
+            " Area lost: sum over steps of the accuracy of the oracle minus that of the method; "
+            f"{first} loses {own.text if isinstance(own, Cell) else own}."
+        )
+        columns.append("area lost to the oracle, steps")
     if oracle and first not in oracles and best:
         note += gap_in_words(first, *(score[[first, best, oracle]].mean().items()))
     return Section(
         "compared",
         f"{first} compared with the other methods",
         note,
-        ["method", "difference, percentage points", "area lost to the oracle, steps"],
+        columns,
         table,
     )
+
+
+def _lost(rows: pd.DataFrame, method: str, oracle: str) -> Cell | str:
+    """Return the area that a method loses to the oracle, over seeds."""
+    areas = [
+        area_lost(part, rows[(rows.method == oracle) & (rows.seed == seed)])
+        for seed, part in rows[rows.method == method].groupby("seed")
+    ]
+    return _cell(interval(np.array(areas)))
 
 
 def gap_in_words(name: str, own: _Scored, best: _Scored, oracle: _Scored) -> str:

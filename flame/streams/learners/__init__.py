@@ -8,6 +8,7 @@ from flame.streams.learners import (  # noqa: F401  (they register themselves)
     feddrift,
     fine_tune,
     ifca,
+    majority,
     oracle,
     replay,
     reset_and_gate,

@@ -68,10 +68,24 @@ def test_every_method_has_a_row_with_its_interval() -> None:
     html = page(config())
     table = re.search(r'id="summary-table".*?</table>', html, re.DOTALL)
     assert table is not None
-    assert re.findall(r"<tr>\s*<td>(.*?)</td>", table.group()) == ["local", "fedavg"]
+    assert re.findall(r"<tr>\s*<td>(.*?)</td>", table.group()) == [
+        "local",
+        "fedavg",
+        "majority",
+    ]
     assert "79.0 to 81.0" in table.group()
     assert "Simulated data" in html
     assert "3 nodes · 4 steps · 2 seed(s)" in html
+
+
+def test_a_column_without_a_value_is_left_out() -> None:
+    assert "recovery, steps" in page(config())
+    assert "recovery, steps" not in page(config(), value=float("nan"))
+
+
+def test_the_best_method_is_compared_with_the_most_frequent_class() -> None:
+    # All methods have 80 %.
+    assert "That is no better than always predicting the class" in page(config())
 
 
 def test_one_seed_has_a_warning() -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
-from flame.federation.gossip.topology import Links, near
+from flame.federation.gossip.topology import near
 from flame.streams.networks.base import Array, Labels
 from flame.streams.sources.tables.config import TableConfig
 from flame.streams.sources.tables.features import features
@@ -58,9 +58,9 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
         for step in steps
     ]
     unknown = np.full((len(steps), len(nodes)), -1)
-    stream = Stream(
-        nodes, classes, tuple(batches), unknown, config.simulated, _links(config, nodes, degree)
-    )
+    places = _places(config, nodes)
+    links = None if places is None else near(places[:, 0], places[:, 1], degree)
+    stream = Stream(nodes, classes, tuple(batches), unknown, config.simulated, links, places)
     return replace(stream, left_out=len(rows) - stream.rows)
 
 
@@ -88,12 +88,11 @@ def _node(
     return x[rows], labels[rows], labels[rows]
 
 
-def _links(config: TableConfig, nodes: tuple[str, ...], degree: int) -> Links | None:
-    """Return the links (node, node) between near nodes, or None where places are unknown."""
+def _places(config: TableConfig, nodes: tuple[str, ...]) -> Array | None:
+    """Return latitude and longitude (node, 2) of the nodes, or None where they are unknown."""
     if not config.places:
         return None
     missing = [name for name in nodes if len(config.places.get(name, ())) != 2]
     if missing:
         raise BadInput(f"table.places: latitude and longitude of {missing[0]} are missing")
-    latitude, longitude = np.array([config.places[name] for name in nodes]).T
-    return near(latitude, longitude, degree)
+    return np.array([config.places[name] for name in nodes], float)
