@@ -13,9 +13,10 @@ import pandas as pd
 from flame.core.config import as_toml, load_config
 from flame.core.errors import BadInput
 from flame.core.files import write_text
-from flame.core.registry import nearest
+from flame.core.progress import StageProgress, silent_stages
 from flame.federation.config import TrainConfig
-from flame.pipelines.examples import source
+from flame.pipelines.demo_patients import DemoPatients, prepare
+from flame.pipelines.timing import Timing
 from flame.streams.config import StreamConfig
 from flame.streams.sources.tables.config import TableConfig
 
@@ -25,38 +26,44 @@ STEPS = 6
 """Steps of a stream."""
 ROWS = 40
 """Rows of each node in a step."""
+IMAGED = DemoPatients(centres=2, scanned=4, more=0, spacing=4.0, imaging_days=(-10, 165))
+"""Patients of the examples on images."""
 
 
-def run(name: str, out: Path) -> Path:
+def run(example: Path, out: Path, progress: StageProgress = silent_stages) -> Path:
     """Write a stand-in for the data of an example, and the example with the paths of it.
 
+    Examples on images get a few simulated patients, which are preprocessed, and train for two
+    rounds in two folds.
+
     Args:
-        name: name of the example, such as gbm_table.
+        example: configuration of the example, see ``examples.example_of``.
         out: folder to write to.
+        progress: called with the stage, its steps done and their total.
 
     Returns:
         The configuration to run.
 
     Raises:
-        BadInput: there is no such example, or it reads no table.
+        BadInput: the example simulates its own data.
+        FlameError: a day could not be preprocessed.
     """
-    known = {p.stem: p for p in sorted((source() / "examples").glob("*.toml"))}
-    if name not in known:
-        raise BadInput(f"no example '{name}': {nearest(name, list(known))}")
+    name = example.stem
     path = out / f"{name}.toml"
     if name.startswith("stream_"):
-        stream = load_config(StreamConfig, known[name], [])
+        stream = load_config(StreamConfig, example, [])
         if not stream.table.files:
-            raise BadInput(f"{name} simulates its own data: flame stream {known[name]} --out RUN")
+            raise BadInput(f"{name} simulates its own data: flame stream {example} --out RUN")
         table = _write_stream(stream.table, out)
         write_text(path, as_toml(replace(stream, table=table)))
         return path
-    config = load_config(TrainConfig, known[name], [])
+    config = load_config(TrainConfig, example, [])
     if not config.data.table:
-        raise BadInput(
-            f"{name} reads preprocessed images: make them with flame simulate OUT, then flame "
-            "preprocess OUT/centre-1/dicom bids/centre-1 for each hospital (see flame demo)"
-        )
+        bids = prepare(out, IMAGED, 2, Timing(), progress).bids
+        data = replace(config.data, bids=str(bids.resolve()))
+        training = replace(config.training, folds=2, rounds=2)
+        write_text(path, as_toml(replace(config, data=data, training=training)))
+        return path
     file = out / Path(config.data.table).name
     write_text(file, clinical_table(config).to_csv(index=False))
     data = replace(config.data, table=str(file.resolve()), simulated=True)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from flame.core.errors import BadInput
+from flame.core.registry import nearest
 
 _FOLDERS = ("examples", "docs")
 """Folders that are copied."""
@@ -25,6 +26,24 @@ def source() -> Path:
         if (folder / "examples" / "gbm_table.toml").exists():
             return folder
     raise BadInput(f"no examples in {checkout} or {installed}; install FLAME again from its wheel")
+
+
+def example_of(name: str) -> Path:
+    """Return the configuration of an example.
+
+    Args:
+        name: name of the example, such as gbm_table.
+
+    Returns:
+        Path of the configuration.
+
+    Raises:
+        BadInput: there is no such example.
+    """
+    known = {p.stem: p for p in sorted((source() / "examples").glob("*.toml"))}
+    if name not in known:
+        raise BadInput(f"no example '{name}': {nearest(name, list(known))}")
+    return known[name]
 
 
 def run(out: Path) -> list[Path]:

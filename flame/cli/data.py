@@ -32,8 +32,8 @@ Dates = Annotated[
 @app.command()
 def simulate(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="New folder to write to.")],
-    centres: Annotated[int, typer.Option(help="Number of hospitals.")] = 3,
-    patients: Annotated[int, typer.Option(help="Patients per hospital.")] = 8,
+    centres: Annotated[int, typer.Option(min=1, help="Number of hospitals.")] = 3,
+    patients: Annotated[int, typer.Option(min=1, help="Patients per hospital.")] = 8,
     spacing: Annotated[float, typer.Option(help="Voxel size of the scanners in mm.")] = 2.0,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed: the same seed gives the same bytes.")

@@ -77,6 +77,8 @@ def monitor(
     ] = 0,
 ) -> None:
     """Show the progress of a training, also while it runs; write monitor.html."""
+    if not every > 0 and not folder.exists():
+        raise BadInput(f"{folder} does not exist; give the folder of a run")
     from flame.federation.trainings import in_words
     from flame.pipelines import monitor as pipeline
 
@@ -345,15 +347,17 @@ def examples(
 ) -> None:
     """Copy the example configurations and the documentation of this version.
 
-    --simulated NAME writes a small simulated table for the example of that name, and the example
-    with its path, so that it runs without the data set.
+    --simulated NAME writes small simulated data for the example of that name, and the example
+    with their path, so that it runs without the data set.
     """
     from flame.pipelines import examples as pipeline
 
     if simulated:
+        example = pipeline.example_of(simulated)
         from flame.pipelines import example_data
 
-        path = example_data.run(simulated, folder)
+        with bars() as show:
+            path = example_data.run(example, folder, show)
         command = "stream" if simulated.startswith("stream_") else "train"
         out.print(f"Next: flame {command} {path} --out RUN", soft_wrap=True, highlight=False)
         return

@@ -11,12 +11,13 @@ from flame.federation.config import TrainConfig
 from flame.federation.tasks.cohorts import load_cohort
 from flame.federation.tasks.registry import open_task
 from flame.pipelines.example_data import PATIENTS, run
+from flame.pipelines.examples import example_of
 from flame.streams.config import StreamConfig, open_stream
 
 
 @pytest.mark.parametrize("name", ["gbm_table", "gbm_survival"])
 def test_a_table_of_patients_can_be_read_and_learned_from(name: str, tmp_path: Path) -> None:
-    config = load_config(TrainConfig, run(name, tmp_path), [])
+    config = load_config(TrainConfig, run(example_of(name), tmp_path), [])
     for centre in config.data.centres:
         cohort = load_cohort(config, centre)
         assert cohort.simulated
@@ -26,7 +27,7 @@ def test_a_table_of_patients_can_be_read_and_learned_from(name: str, tmp_path: P
 
 @pytest.mark.parametrize("name", ["airports", "beijing", "heart", "lumiere"])
 def test_a_stream_has_steps_and_both_classes(name: str, tmp_path: Path) -> None:
-    config = load_config(StreamConfig, run(f"stream_{name}", tmp_path), [])
+    config = load_config(StreamConfig, run(example_of(f"stream_{name}"), tmp_path), [])
     stream = open_stream(config, 0)
     assert stream.simulated
     assert len(stream.batches) >= 3
@@ -37,8 +38,8 @@ def test_a_stream_has_steps_and_both_classes(name: str, tmp_path: Path) -> None:
 
 def test_other_examples_say_where_their_data_come_from(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="flame simulate OUT"):
-        run("gbm_images", tmp_path)
+        run(example_of("gbm_images"), tmp_path)
     with pytest.raises(BadInput, match="simulates its own data"):
-        run("stream_sea", tmp_path)
+        run(example_of("stream_sea"), tmp_path)
     with pytest.raises(BadInput, match="did you mean 'gbm_table'"):
-        run("gbm_tabel", tmp_path)
+        example_of("gbm_tabel")

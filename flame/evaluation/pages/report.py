@@ -218,7 +218,7 @@ def _cell(score: CentreScore | None, measure: Metric) -> Cell:
         return Cell(score.reason if score else "", empty=True)
     colour = ""
     if measure.chance is not None:
-        strength = min(abs(score.value - measure.chance) * 2, 1) * 0.75
+        strength = min(abs(score.value - measure.chance) * 2, 1) * 0.55
         tone = "31, 111, 178" if score.value >= measure.chance else "192, 57, 43"
         colour = f"rgba({tone}, {strength:.2f})"
     return figure_cell(score.value, score.low, score.high, score.reason, colour)
