@@ -36,6 +36,8 @@ lint: $(DEV)
 $(READY): pyproject.toml constraints.txt
 	@$(or $(PYTHON),false) -c $(SUPPORTED) || \
 		{ echo "FLAME needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "Python has no venv here: apt install python3-venv, then make again"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade "pip>=24" "setuptools>=77" wheel
 	$(PIP) torch

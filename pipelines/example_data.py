@@ -28,13 +28,15 @@ ROWS = 40
 """Rows of each node in a step."""
 IMAGED = DemoPatients(centres=2, scanned=4, more=0, spacing=4.0, imaging_days=(-10, 165))
 """Patients of the examples on images."""
+_STEPS = 8
+"""Steps of training in the examples on images."""
 
 
 def run(example: Path, out: Path, progress: StageProgress = silent_stages) -> Path:
     """Write a stand-in for the data of an example, and the example with the paths of it.
 
-    Examples on images get a few simulated patients, which are preprocessed, and train for two
-    rounds in two folds.
+    Examples on images get a few simulated patients, which are preprocessed, and train for a few
+    steps.
 
     Args:
         example: configuration of the example, see ``examples.example_of``.
@@ -61,14 +63,23 @@ def run(example: Path, out: Path, progress: StageProgress = silent_stages) -> Pa
     if not config.data.table:
         bids = prepare(out, IMAGED, 2, Timing(), progress).bids
         data = replace(config.data, bids=str(bids.resolve()))
-        training = replace(config.training, folds=2, rounds=2)
-        write_text(path, as_toml(replace(config, data=data, training=training)))
+        write_text(path, as_toml(_shortened(replace(config, data=data))))
         return path
     file = out / Path(config.data.table).name
     write_text(file, clinical_table(config).to_csv(index=False))
     data = replace(config.data, table=str(file.resolve()), simulated=True)
     write_text(path, as_toml(replace(config, data=data)))
     return path
+
+
+def _shortened(config: TrainConfig) -> TrainConfig:
+    """Return a training of minutes: two rounds, two folds, one seed and few steps."""
+    return replace(
+        config,
+        training=replace(config.training, folds=2, rounds=2, seeds=config.training.seeds[:1]),
+        segmentation=replace(config.segmentation, steps=_STEPS),
+        evolution=replace(config.evolution, steps=_STEPS),
+    )
 
 
 def clinical_table(config: TrainConfig) -> pd.DataFrame:

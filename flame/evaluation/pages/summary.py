@@ -40,7 +40,8 @@ def in_words(report: GeneralisationReport) -> str:
     what = "Tested at hospitals that it never saw" if main == UNSEEN else "Cross-validated"
     values = [s.value for s in known.values()]
     text = [
-        f"{what}, the federated model has {measure.title} {_ends(values)}{_chance(known, measure)}."
+        f"{what}, the federated model reaches {_ends(values)} ({measure.title})"
+        f"{_chance(known, measure)}."
     ]
     alone = [s[LOCAL].value for c, s in scores.items() if c in known and LOCAL in s]
     federated = [s[FEDERATED].value for s in scores.values() if FEDERATED in s]
