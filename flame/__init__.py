@@ -7,10 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flame.core.compiled_cache import ensure_compiled_cache
+from flame.core.caches import ensure_caches
 from flame.core.version import __version__
 
-ensure_compiled_cache(Path(__file__).parent)
+ensure_caches(Path(__file__).parent)
 
 if TYPE_CHECKING:
     from flame.api import (
