@@ -40,7 +40,11 @@ from flame.evaluation.images.forecast_scores import (
     sign_accuracy,
     swaps,
 )
-from flame.models.evolution import learned, volume_baselines  # noqa: F401  (registers them)
+from flame.models.evolution import (  # noqa: F401  (they register themselves)
+    growth_curves,
+    learned,
+    volume_baselines,
+)
 from flame.models.evolution.calibrated import Calibrated
 from flame.models.evolution.model import BASELINES, EVOLUTION_MODELS, EvolutionModel
 from flame.pipelines.parallel import in_parallel

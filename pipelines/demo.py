@@ -14,6 +14,7 @@ from flame.evaluation.pages import index_page
 from flame.evaluation.pages.index_page import Step
 from flame.evaluation.pages.sections import Cell
 from flame.federation.config import TrainConfig
+from flame.federation.loopback import check_loopback
 from flame.federation.sections import (
     DataConfig,
     FederationConfig,
@@ -151,6 +152,8 @@ def run(config: DemoConfig, progress: StageProgress = silent_stages) -> DemoResu
         FlameError: a day could not be preprocessed, or training failed.
     """
     out = Path(config.out)
+    if config.engine == "flare":
+        check_loopback()  # now, and not after minutes of preprocessing
     timing = Timing()
     made = prepare(out, config.patients, config.jobs, timing, progress)
     steps = list(made.steps)

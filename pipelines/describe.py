@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,6 +99,8 @@ def _curves(config: TrainConfig, shared: Shared) -> pd.DataFrame:
     ends = np.cumsum(shared["points"].astype(int))[:-1]
     split = {n: np.split(shared[f"centre_{n}"], ends) for n in names}
     for place, centre in enumerate(sorted(config.data.centres)):
+        if np.isnan(shared["medians"][place, 0]):
+            continue  # too few blocks for a curve
         curve = {n: split[n][place] for n in names}
         parts.append(pd.DataFrame({"centre": centre, **curve}))
     return pd.concat([p for p in parts if len(p)] or parts[:1])
@@ -105,14 +108,15 @@ def _curves(config: TrainConfig, shared: Shared) -> pd.DataFrame:
 
 def _by_centre(config: TrainConfig, shared: Shared) -> pd.DataFrame:
     names = _names(config)
+    known = _told(shared["counts"], shared["counts"])
     return pd.DataFrame(
         [
             {
                 "feature": feature,
                 "centre": centre,
-                "known": int(shared["counts"][row, column]),
-                "mean": shared["means"][row, column],
-                "sd": shared["spreads"][row, column],
+                "known": known[row, column],
+                "mean": _told(shared["means"], shared["counts"])[row, column],
+                "sd": _told(shared["spreads"], shared["counts"])[row, column],
             }
             for column, feature in enumerate(names)
             for row, centre in enumerate(sorted(config.data.centres))
@@ -129,13 +133,19 @@ def _centres(config: TrainConfig, shared: Shared) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "centre": sorted(config.data.centres),
-            "survival known": shared["patients"].astype(int),
-            "deaths": shared["deaths"].astype(int),
+            "patients": shared["described"].astype(int),
+            "survival known": _told(shared["patients"], shared["patients"]),
+            "deaths": _told(shared["deaths"], shared["patients"]),
             "median survival": shared["medians"][:, 0],
             "low": shared["medians"][:, 1],
             "high": shared["medians"][:, 2],
         }
     )
+
+
+def _told(values: Any, counts: Any) -> Any:
+    """Return values, NaN where nothing was told, which a site sends as a count of 0."""
+    return np.where(counts > 0, values, np.nan)
 
 
 def _features(config: TrainConfig, shared: Shared) -> pd.DataFrame:
@@ -144,9 +154,11 @@ def _features(config: TrainConfig, shared: Shared) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "feature": names,
-            "known": shared["count"].astype(int),
-            "mean": shared["mean"],
-            "sd": spread,
+            "known": _told(shared["count"], shared["count"]),
+            "mean": _told(shared["mean"], shared["count"]),
+            "sd": _told(spread, shared["count"]),
+            "auc n": shared["auc_n"].astype(int),
+            "c_index n": shared["c_index_n"].astype(int),
         }
     )
     for metric in ("auc", "c_index", "c_index_across"):

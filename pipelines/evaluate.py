@@ -45,17 +45,17 @@ def run(run_folder: Path, progress: Progress = silent) -> EvaluateResult:
     Raises:
         BadInput: training has not finished, or the data have changed since.
     """
+    folder = RunFolder(run_folder)
+    config = folder.config()
+    task = open_task(config)
+    if not task.cross_validated:
+        raise BadInput(f"{run_folder} describes cohorts and holds no model; run flame train")
     from flame.evaluation.evaluations import FinishedRun
     from flame.evaluation.metrics.generalisation import as_table, by_centre, over_centres_table
     from flame.evaluation.pages.model_card import model_card
     from flame.evaluation.pages.report import render
     from flame.evaluation.ways import EVALUATIONS
 
-    folder = RunFolder(run_folder)
-    config = folder.config()
-    task = open_task(config)
-    if not task.cross_validated:
-        raise BadInput(f"{run_folder} describes cohorts and holds no model; run flame train")
     cohorts = load_cohorts(config)
     folder.check_data(cohorts)
     finished = FinishedRun(config, task, folder, cohorts, [task.patients(c) for c in cohorts])

@@ -1,5 +1,6 @@
 """Forecast of a patient's tumour under each radiation, and of the response."""
 
+import math
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from flame.core.errors import BadInput
 from flame.core.files import check_free, write_text
 from flame.core.progress import Progress, silent
 from flame.core.registry import nearest
-from flame.core.treatment import Radiation
+from flame.core.treatment import Phase, Radiation, Treatment
 
 if TYPE_CHECKING:
     from flame.core.cohort import View
@@ -35,7 +36,9 @@ class ForecastConfig:
         model: folder of a run on evolution, or a bundle of one.
         subject: folder ``sub-..`` of a preprocessed centre.
         out: new folder, or one of an earlier prediction, which is replaced.
-        radiations: radiations to forecast.
+        radiations: radiations to forecast; empty: all where they can be compared.
+        courses: courses of the hospital's own protocols, such as ``carbon=57.6/16`` (Gy(RBE) and
+            fractions); radiations without one get the planned doses and fractions.
         days: days from the start of radiotherapy; empty: every 30 days, and the last day on which
             a training patient was followed.
         response: folder of a run on response, or a bundle; None: no probability of response.
@@ -46,7 +49,8 @@ class ForecastConfig:
     model: str
     subject: str
     out: str
-    radiations: tuple[str, ...] = tuple(Radiation)
+    radiations: tuple[str, ...] = ()
+    courses: tuple[str, ...] = ()
     days: tuple[int, ...] = ()
     response: str | None = None
     dicom: str | None = None
@@ -83,8 +87,8 @@ def run(config: ForecastConfig, progress: Progress = silent) -> ForecastResult:
         Volumes, probability of response, warnings, and paths.
 
     Raises:
-        BadInput: an input is missing, such as a mask before radiotherapy, a plan or a dose, or a
-            day lies beyond the days of training.
+        BadInput: an input is missing, such as a tumour mask, a plan or a dose where the model or
+            a comparison needs it, or a day lies beyond the days of training.
     """
     from flame.evaluation.pages.forecast import write_maps, write_segmentations
     from flame.evaluation.pages.forecast_page import render
@@ -121,13 +125,11 @@ def _predict(
     from flame.evaluation.pages.forecast import Prediction
     from flame.federation.tasks.evolution import EvolutionTask, case_of
     from flame.federation.tasks.registry import task_of
-    from flame.models.evolution.counterfactual import under
     from flame.preprocessing.cohort.tumour_cube import on_cube
 
     trained = open_model(Path(config.model))
     task = task_of(EvolutionTask, trained.task, Path(config.model))
-    radiations = _radiations(config.radiations)
-    days = _days(config.days, int(trained.shared["last_day"]))
+    courses = _courses(config.courses)
     cohort = _read_patient(root, name, on_cube)
     (patient,) = cohort.patients
     case = case_of(patient, cohort.centre)
@@ -135,10 +137,12 @@ def _predict(
     session, baseline = _baseline(root, name, case.day)
     source = _source(config, root, name, session) if config.dicom else None
     model = task.load(*trained.seeds[0])
+    days = _days(config.days, int(trained.shared["last_day"]), case.day)
+    cases = _cases(config, case, courses)
     forecasts = {}
-    for done, radiation in enumerate(radiations, 1):
-        forecasts[radiation] = model.forecast(under(case, radiation), days)
-        progress(done, len(radiations))
+    for done, (label, compared) in enumerate(cases.items(), 1):
+        forecasts[label] = model.forecast(compared, days)
+        progress(done, len(cases))
     mechanistic = EvolutionTask.mechanistic(model.model)
     response, relevance = (
         _response(Path(config.response), root, name) if config.response else (None, None)
@@ -150,12 +154,44 @@ def _predict(
         baseline,
         forecasts,
         response,
-        tuple(_warnings(trained, case, radiations, baseline)),
+        tuple(_warnings(trained, case, tuple(r for r in Radiation if r in cases), baseline)),
         cohort.simulated,
         mechanistic.parameters(case) if mechanistic else {},
         relevance,
+        {label: c.treatment for label, c in cases.items() if c.treatment},
     )
     return prediction, source
+
+
+def _cases(
+    config: ForecastConfig, case: "EvolutionCase", courses: dict[Radiation, Treatment]
+) -> dict[str, "EvolutionCase"]:
+    """Return the case under each radiation, or as it is where radiations cannot be compared."""
+    from flame.evaluation.pages.forecast import AS_TREATED
+    from flame.models.evolution.counterfactual import comparable, under
+
+    if not comparable(case) and not config.radiations and not courses:
+        return {AS_TREATED: case}
+    radiations = _radiations(config.radiations or tuple(Radiation))
+    return {str(r): under(case, r, courses.get(r)) for r in radiations}
+
+
+def _courses(texts: tuple[str, ...]) -> dict[Radiation, Treatment]:
+    """Read courses such as carbon=57.6/16: Gy, RBE-weighted for ions, and fractions."""
+    courses = {}
+    for text in texts:
+        name, _, numbers = text.partition("=")
+        (radiation,) = _radiations((name,))
+        try:
+            gy, fractions = numbers.split("/")
+            is_ion = radiation is not Radiation.PHOTON
+            phase = Phase(radiation, float(gy), int(fractions), biological=is_ion)
+        except ValueError as error:
+            raise BadInput(
+                f"course '{text}': write RADIATION=GY/FRACTIONS, such as carbon=57.6/16 ({error})"
+            ) from None
+        courses[radiation] = Treatment((phase,))
+    return courses
 
 
 def _source(config: ForecastConfig, root: Path, name: str, session: str) -> "SourceSeries":
@@ -188,14 +224,21 @@ def _radiations(names: tuple[str, ...]) -> tuple[Radiation, ...]:
     return tuple(Radiation(n) for n in names)
 
 
-def _days(days: tuple[int, ...], last: int) -> tuple[int, ...]:
+def _days(days: tuple[int, ...], last: int, start: int) -> tuple[int, ...]:
+    first = max(start, 0) + 1
+    if first > last:
+        raise BadInput(
+            f"the tumour mask to start from is of day {start}, and the training patients were "
+            f"followed until day {last} only: no day can be forecast"
+        )
     if not days:
-        return tuple(sorted({*range(30, last + 1, 30), last}))
-    wrong = [day for day in days if not 1 <= day <= last]
+        regular = [day for day in range(30, last + 1, 30) if day >= first]
+        return tuple(sorted({*regular, last}))
+    wrong = [day for day in days if not first <= day <= last]
     if wrong:
         raise BadInput(
             f"day {wrong[0]} cannot be forecast: the training patients were followed until day "
-            f"{last} from the start of radiotherapy; choose days from 1 to {last}"
+            f"{last} from the start of radiotherapy; choose days from {first} to {last}"
         )
     return tuple(sorted(set(days)))
 
@@ -227,7 +270,8 @@ def _warnings(
 
     shared = trained.shared
     warnings = [f"training: {line}" for line in trained.warnings if "left out" not in line]
-    followed = any(day <= trained.config.evolution.latest_day for day, _ in case.later)
+    latest_day = trained.config.evolution.latest_day or math.inf
+    followed = any(day <= latest_day for day, _ in case.later)
     if followed and f"sub-{case.pseudonym}" in trained.sources:
         warnings.append(
             "this patient was in training: its forecast is likely to be more accurate than that of "
@@ -235,6 +279,11 @@ def _warnings(
         )
     if baseline.predicted:
         warnings.append("a model, not a person, drew the tumour from which the forecast starts")
+    if case.treatment is None and shared["radiations"].any():
+        warnings.append(
+            "the radiotherapy of this patient is unknown, and that of the training patients was "
+            "known: the forecast knows of no treatment to come"
+        )
     warnings += unlike(case, shared["count"], shared["mean"], shared["sum_sq_dev"])
     return warnings + unknown_radiations(shared["radiations"], radiations)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from flame.core.errors import BadInput
-from flame.core.files import write_text
+from flame.core.files import is_locked, write_text
 from flame.federation.config import TrainConfig
 from flame.federation.history import read_history
-from flame.federation.run_files import MONITOR_PAGE
+from flame.federation.run_files import LOCK, MONITOR_PAGE
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.train import plan_of
 
@@ -56,7 +56,10 @@ def run(run_folder: Path, tensorboard: bool = False, refresh_s: float = 0) -> Mo
         export(history, run_folder)
     html = run_folder / MONITOR_PAGE
     planned = {kind: len(trainings) for kind, trainings in plan_of(config).items()}
-    write_text(html, render(config, _simulated(config), history, planned, math.ceil(refresh_s)))
+    running = not (run_folder / LOCK).exists() or is_locked(run_folder / LOCK)
+    refresh = math.ceil(refresh_s)
+    page = render(config, _simulated(config), history, planned, refresh, running)
+    write_text(html, page)
     return MonitorResult(history, html)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from flame.core.cohort import Cohort
 from flame.core.errors import BadInput
@@ -13,7 +14,7 @@ from flame.federation.engine import Engine, Job
 from flame.federation.engines import open_engine
 from flame.federation.run_folder import RunFolder
 from flame.federation.run_strategy import check_strategy
-from flame.federation.task import Row
+from flame.federation.task import Row, Task
 from flame.federation.tasks.cohort_summary import summarise_cohorts
 from flame.federation.tasks.cohorts import load_cohort
 from flame.federation.tasks.registry import open_task
@@ -82,7 +83,7 @@ def run(
     if not task.cross_validated:
         raise BadInput(f"task {task.name} trains nothing; run flame describe")
     cohorts = load_cohorts(config)
-    patients = [task.patients(cohort) for cohort in cohorts]
+    patients = patients_of(task, cohorts)
     rows, warnings = summarise_cohorts(task, cohorts, patients)
     folder = RunFolder(out)
     folder.claim(config, cohorts)
@@ -95,6 +96,31 @@ def run(
         if not only_whole:
             folder.write_results(config)
     return TrainResult(out, tuple(rows), tuple(warnings))
+
+
+def patients_of(task: Task[Any], cohorts: list[Cohort]) -> list[Any]:
+    """Build the patients of every centre as a task needs them.
+
+    Args:
+        task: the task of the run.
+        cohorts: the cohort of each centre.
+
+    Returns:
+        The patients of each centre.
+
+    Raises:
+        BadInput: patients of one or more centres lack something; the message tells it of each
+            centre.
+    """
+    patients, errors = [], []
+    for cohort in cohorts:
+        try:
+            patients.append(task.patients(cohort))
+        except BadInput as error:
+            errors.append(str(error))
+    if errors:
+        raise BadInput("\n".join(errors))
+    return patients
 
 
 def _engine_of(config: TrainConfig, kind: str) -> Engine:

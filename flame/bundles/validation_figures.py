@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 Draw = Callable[[Axes, Cohorts, NDArray[np.intp]], None]
 """Draws the patients of one hospital, given by their indices."""
 
-_COLOURS = ("#1f6fb2", "#c0392b", "#2a9d6f", "#b58900", "#6c4f9c", "#777777")
+_COLOURS = ("#1f6fb2", "#c0392b", "#1c7a54", "#8a6500", "#6c4f9c", "#666666")
 _LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 """Line styles, so that figures also read without colours."""
 

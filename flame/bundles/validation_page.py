@@ -14,6 +14,7 @@ from flame.evaluation.metrics.metric import METRICS
 from flame.evaluation.pages.figures import to_svg
 from flame.evaluation.pages.page import page
 from flame.evaluation.pages.sections import Cell, Section, figure_cell
+from flame.evaluation.pages.summary import Line, forest
 
 
 def render(
@@ -40,10 +41,10 @@ def render(
     model = cohorts.model
     texts = model.task.texts()
     sections = [
-        Section("verdict", "In one sentence", verdict(cohorts, metrics)),
+        _forest(cohorts, metrics),
         _metrics(metrics),
         *(
-            Section(name, title, figure=Markup(to_svg(figure, name)))
+            Section(name, title, _CAPTIONS.get(name, ""), figure=Markup(to_svg(figure, name)))
             for name, (title, figure) in drawn.items()
         ),
         *([_differences(differences)] if len(differences) else []),
@@ -59,7 +60,38 @@ def render(
         *texts.limits,
     ]
     title = f"External validation of {model.name}"
-    return page(model.config, title, cohorts.simulated, warnings, sections, limits)
+    words = verdict(cohorts, metrics)
+    return page(model.config, title, cohorts.simulated, warnings, sections, limits, words)
+
+
+_CAPTIONS = {
+    "calibration": "Observed against predicted, in groups of equal size. Of the model itself: 95 % "
+    "intervals, and below them the number of patients of each group.",
+    "roc": "Band: pointwise 95 % of the model itself, by the bootstrap over patients. AUC with "
+    "intervals: see the table.",
+    "decision": "A model is useful where its curve lies above 0 and above the curve of all "
+    "patients.",
+    "survival": "Kaplan-Meier curves of thirds by predicted risk, with 95 % bands. Below the axis: "
+    "patients at risk of each third, in its colour.",
+}
+"""What each figure shows."""
+_COLOURS = ("#1f6fb2", "#c0392b", "#1c7a54", "#8a6500", "#6c4f9c", "#666666")
+_MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+def _forest(cohorts: Cohorts, metrics: pd.DataFrame) -> Section:
+    """Build the section with the main metric of every prediction at each hospital."""
+    measure = METRICS["c_index" if cohorts.model.task.outcome == "survival" else "auc"]
+    rows = metrics[metrics.metric == measure.title].to_dict("records")
+    names = list(dict.fromkeys(str(r["prediction"]) for r in rows))[: len(_COLOURS)]
+    styles = dict(zip(names, zip(_COLOURS, _MARKERS, strict=True), strict=False))
+    lines = [
+        Line(str(r["hospital"]), str(r["prediction"]), r["value"], r["low"], r["high"], r["reason"])
+        for r in rows
+        if str(r["prediction"]) in styles
+    ]
+    note = f"{measure.title} with 95 % intervals over patients."
+    return Section("forest", "At a glance", note, figure=Markup(forest(lines, styles, measure)))
 
 
 def verdict(cohorts: Cohorts, metrics: pd.DataFrame) -> str:

@@ -36,11 +36,13 @@ def train(
 ) -> None:
     """Train local, federated and pooled models; run again to continue a killed run."""
     from flame.core.config import load_config
-    from flame.federation.config import TrainConfig
-    from flame.pipelines import train as pipeline
+    from flame.federation.config import TrainConfig, check_paths
 
     load_plugins(plugin or [])
     settings = load_config(TrainConfig, config, overrides or [])
+    check_paths(settings)
+    from flame.pipelines import train as pipeline
+
     with bars() as show:
         result = pipeline.run(settings, folder, show)
     columns = list(result.centres[0])
@@ -114,13 +116,16 @@ def describe(
 ) -> None:
     """Describe the centres by counts and sums: survival, and each feature by itself."""
     from flame.core.config import load_config
-    from flame.federation.config import TrainConfig
-    from flame.pipelines import describe as pipeline
+    from flame.federation.config import TrainConfig, check_paths
 
     load_plugins(plugin or [])
+    settings = load_config(TrainConfig, config, overrides or [])
+    check_paths(settings)
+    from flame.pipelines import describe as pipeline
+
     with bars() as show:
         result = pipeline.run(
-            load_config(TrainConfig, config, overrides or []),
+            settings,
             folder,
             lambda done, total: show("describe", done, total),
         )
@@ -199,6 +204,14 @@ def predict(
         list[str] | None,
         typer.Option(help="photon, proton or carbon; can be repeated (default: all)."),
     ] = None,
+    course: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RADIATION=GY/FRACTIONS",
+            help="Course of the hospital's protocol, such as carbon=57.6/16 in Gy(RBE); can be "
+            "repeated (default: the planned doses and fractions).",
+        ),
+    ] = None,
     day: Annotated[
         list[int] | None, typer.Option(help="Day from the start of radiotherapy; can be repeated.")
     ] = None,
@@ -226,7 +239,8 @@ def predict(
     else:
         options = {"response": response, "dicom": dicom, "key": key}
         paths = {name: str(path) for name, path in options.items() if path}
-        _forecast(model, patients, target, tuple(radiation or ()), tuple(day or ()), paths)
+        compared = {"radiations": tuple(radiation or ()), "courses": tuple(course or ())}
+        _forecast(model, patients, target, tuple(day or ()), {**paths, **compared})
     out.print("Research software: not for decisions about patients.")
 
 
@@ -251,15 +265,12 @@ def _forecast(
     model: Path,
     subject: Path,
     target: Path,
-    radiations: tuple[str, ...],
     days: tuple[int, ...],
-    paths: dict[str, str],
+    options: dict[str, Any],
 ) -> None:
     from flame.pipelines import forecast as pipeline
 
-    config = pipeline.ForecastConfig(str(model), str(subject), str(target), days=days)
-    changed: dict[str, Any] = {"radiations": radiations or config.radiations, **paths}
-    config = replace(config, **changed)
+    config = pipeline.ForecastConfig(str(model), str(subject), str(target), days=days, **options)
     with bars() as show:
         result = pipeline.run(config, lambda done, total: show("forecast", done, total))
     columns = ["radiation", "day", "ml", "90 % band"]

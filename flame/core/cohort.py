@@ -74,6 +74,7 @@ class Patient:
         person: the person whose row this is, where a person has several rows, such as visits;
             empty: one row per person.
         landmark: day from the start of radiotherapy up to which a prediction may look.
+        imputed: names of clinical values that were missing and have been filled in.
     """
 
     pseudonym: str
@@ -84,6 +85,7 @@ class Patient:
     left_out: str = ""
     person: str = ""
     landmark: float = 0.0
+    imputed: frozenset[str] = frozenset()
 
     @property
     def baseline(self) -> Timepoint | None:
@@ -93,6 +95,17 @@ class Patient:
         """
         before = [t for t in self.timepoints if t.day <= self.landmark]
         return before[-1] if before else None
+
+    @property
+    def start(self) -> Timepoint | None:
+        """The imaging from which a forecast of the tumour starts; None without a tumour mask.
+
+        The last day with a tumour up to the start of radiotherapy; without one, the first day
+        after it that has a tumour. The course until then is history.
+        """
+        drawn = [t for t in self.timepoints if t.tumour is not None and t.tumour.voxels.any()]
+        before = [t for t in drawn if t.day <= 0]
+        return before[-1] if before else drawn[0] if drawn else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -102,6 +102,24 @@ def content_hash(paths: Iterable[Path], *extra: str) -> str:
     return digest.hexdigest()
 
 
+def is_locked(path: Path) -> bool:
+    """Tell whether a process holds a lock of ``locked``.
+
+    Args:
+        path: an existing lock file.
+
+    Returns:
+        True if so.
+    """
+    lock = FileLock(path, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
 @contextmanager
 def locked(path: Path, wait: bool = False) -> Iterator[None]:
     """Lock ``path`` for this process while the body runs.

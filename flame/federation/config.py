@@ -185,6 +185,20 @@ class TrainConfig(Section):
         return tuple(dict.fromkeys((*own, *self.data.include)))
 
 
+def check_paths(config: TrainConfig) -> None:
+    """Check that the data of a run on this machine are there, before anything heavy is imported.
+
+    Args:
+        config: the configuration of the run.
+
+    Raises:
+        BadInput: the table or the folder of the centres does not exist.
+    """
+    for key, path in (("data.table", config.data.table), ("data.bids", config.data.bids)):
+        if path and not Path(path).exists():
+            raise BadInput(f"{key} = '{path}' does not exist; give its path with --set {key}=PATH")
+
+
 def centres(config: DataConfig) -> tuple[str, ...]:
     """Return the centres of a run: those in ``data.centres``, or all in the data if it is empty.
 

@@ -33,8 +33,12 @@ class Labels:
 
 OEDEMA = 2
 """Label of oedema, the same in both conventions of ``CONVENTIONS``."""
-CONVENTIONS = {"brats": Labels((1, 3, 4), 4), "brats-2023": Labels((1, 3), 3)}
-"""Labels of the tumour regions in BraTS.
+CONVENTIONS = {
+    "brats": Labels((1, 3, 4), 4),
+    "brats-2023": Labels((1, 3), 3),
+    "enhancing": Labels((1,), 1),
+}
+"""Labels of the tumour regions, in BraTS and in masks of the enhancing tumour alone (1).
 
 Up to 2021: 1 is necrosis, 3 is other non-enhancing core, 4 is enhancing tumour. From 2023: 1 is
 non-enhancing core, 3 is enhancing tumour, 4 is the resection cavity, which is no tumour.
@@ -44,9 +48,9 @@ non-enhancing core, 3 is enhancing tumour, 4 is the resection cavity, which is n
 def read_regions(path: Path, convention: str = "brats") -> dict[str, LabelMap]:
     """Read the tumour regions of a NIfTI label mask.
 
-    If 1 is the only label, the mask is the core. The whole tumour is returned only if the mask has
-    oedema, and the enhancing tumour only if its label occurs. The absence of a label is no
-    evidence: the annotators may not have used it.
+    If 1 is the only label, the mask is the core; of the enhancing tumour alone, the core is that.
+    The whole tumour is returned only if the mask has oedema, and the enhancing tumour only if its
+    label occurs. The absence of a label is no evidence: the annotators may not have used it.
 
     Args:
         path: NIfTI file with one volume of integer labels 0 to 4.
@@ -69,7 +73,9 @@ def read_regions(path: Path, convention: str = "brats") -> dict[str, LabelMap]:
         raise UnreadableImage(path, "a tumour mask must be one volume with labels 0 to 4")
     tumour_labels = CONVENTIONS[convention]
     masks = {CORE: labels > 0}
-    if present - {1}:
+    if convention == "enhancing":
+        masks[ENHANCING] = masks[CORE]
+    elif present - {1}:
         masks[CORE] = np.isin(labels, tumour_labels.core)
         if OEDEMA in present:
             masks[WHOLE] = masks[CORE] | (labels == OEDEMA)

@@ -1,7 +1,9 @@
 """Worlds: how disease, radiation and readers behave in a simulation.
 
-A model is trained in one world and tested in another, so that it gains nothing from having the
-equations of the simulator.
+A model is trained in one world and tested in another. The worlds differ in thresholds, tissue,
+readers, scanners and RBE, and share the growth equation, its solver and the two compartments of
+``flame.models.evolution.growth``: the mechanistic model has the equations of the simulator, and its
+results here are better than they would be in a world of other physics.
 """
 
 from dataclasses import dataclass

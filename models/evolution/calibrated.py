@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
 from flame.models.evolution.model import BAND as LEVEL
-from flame.models.evolution.model import LEAST_ML, EvolutionCase, EvolutionModel, Forecast
+from flame.models.evolution.model import (
+    LEAST_ML,
+    EvolutionCase,
+    EvolutionModel,
+    Forecast,
+    agreeing,
+)
 from flame.models.regression.additive import Additive
 
 Array = NDArray[np.float64]
@@ -244,7 +250,8 @@ class Calibrated:
             One calibrated forecast for each day.
         """
         largest = case.ml(np.ones_like(case.tumour))
-        return [self.calibration.apply(f, largest) for f in self.model.forecast(case, days)]
+        forecasts = [self.calibration.apply(f, largest) for f in self.model.forecast(case, days)]
+        return [agreeing(f, case.voxel_ml) for f in forecasts]
 
 
 def _logit(probability: NDArray[np.float32]) -> Array:

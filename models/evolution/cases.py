@@ -28,9 +28,9 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
 
     Only the first course counts: days from a re-irradiation on are left out.
 
-    The baseline is the last day with a tumour mask up to the start of radiotherapy. If the tumour
-    on the day before it is more than 1.5 times as large, surgery in between is assumed, and the
-    earlier image is ignored.
+    The baseline is ``Patient.start``. If the tumour on the day before it is more than 1.5 times as
+    large, surgery in between is assumed, and the earlier image is ignored. Masks and days are
+    enough: a plan and a dose that are not there stay unknown.
 
     Args:
         patient: patient on the cube.
@@ -42,25 +42,22 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
         The case, with every later day that has a tumour mask.
 
     Raises:
-        BadInput: the radiotherapy plan, the dose, or a tumour mask before radiotherapy is missing;
-            the message names the patient.
+        BadInput: there is no tumour mask; the message names the patient.
     """
-    name = f"centre {centre}: patient {patient.pseudonym}"
-    if patient.treatment is None:
-        raise BadInput(f"{name} has no radiotherapy plan; add it to treatments.tsv")
+    baseline = patient.start
+    if baseline is None or baseline.tumour is None:
+        raise BadInput(
+            f"centre {centre}: patient {patient.pseudonym} has no tumour mask; draw a GTV, or "
+            "predict one"
+        )
+    tumour = baseline.tumour
     drawn = [(t, t.tumour) for t in patient.timepoints if t.tumour is not None]
-    before = [(t, m) for t, m in drawn if t.day <= 0 and m.voxels.any()]
-    if not before:
-        raise BadInput(f"{name} has no tumour mask before radiotherapy; draw a GTV, or predict one")
-    baseline, tumour = before[-1]
-    first, *again = courses(patient.treatment)
-    until = again[0].phases[0].start_day if again else math.inf
-    end = end_day(first)  # a dose of a later day is that of a re-irradiation
-    planned = next((t for t in (baseline, *patient.timepoints) if t.dose and t.day <= end), None)
-    if planned is None or planned.dose is None:
-        raise BadInput(f"{name} has no dose; add the RT Dose of the plan to the DICOM folder")
-    dose = planned.dose
-    earlier = next(((t, m) for t, m in reversed(before) if t.day < baseline.day), None)
+    before = [(t, m) for t, m in drawn if t.day < baseline.day and m.voxels.any()]
+    first, *again = courses(patient.treatment) if patient.treatment else [None]
+    until = again[0].phases[0].start_day if again and again[0] else math.inf
+    planned = _planned(patient, baseline, first)
+    dose = planned.dose if planned else None
+    earlier = before[-1] if before else None
     if earlier and earlier[1].volume > _OPERATED * tumour.volume:
         earlier = None
     spacing = float(np.linalg.norm(tumour.affine[:3, 0]))
@@ -73,13 +70,22 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
         _images(baseline),
         white,
         grey,
-        dose.voxels * _weight(dose, first),
+        dose.voxels * _weight(dose, first) if dose and first else None,
         first,
         (earlier[0].day, earlier[1].voxels > 0) if earlier else None,
         tuple((t.day, m.voxels > 0) for t, m in drawn if max(baseline.day, 0) < t.day < until),
         patient.clinical.get("mgmt", float("nan")),
-        _phase_doses(planned, first),
+        _phase_doses(planned, first) if planned and first else None,
     )
+
+
+def _planned(patient: Patient, baseline: Timepoint, course: Treatment | None) -> Timepoint | None:
+    """Return the day whose dose is that of the course: the baseline, or the first with one.
+
+    The dose of a day after the course is that of a re-irradiation.
+    """
+    end = end_day(course) if course else -math.inf
+    return next((t for t in (baseline, *patient.timepoints) if t.dose and t.day <= end), None)
 
 
 def _phase_doses(planned: Timepoint, course: Treatment) -> Volume | None:

@@ -1,9 +1,10 @@
-"""Counterfactual radiotherapy: standard courses, and a case with another radiation."""
+"""Counterfactual radiotherapy: a case with another radiation, at the same or another dose."""
 
 from dataclasses import replace
 
 import numpy as np
 
+from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.clinical.radiobiology import weighted_dose
 from flame.models.evolution.model import EvolutionCase
@@ -18,7 +19,7 @@ COURSES = {
         )
     ),
 }
-"""Standard course of each radiation; ion doses are RBE-weighted, as they are prescribed."""
+"""Course of each radiation in simulations; ion doses are RBE-weighted, as they are prescribed."""
 
 
 def main_radiation(treatment: Treatment) -> Radiation:
@@ -38,22 +39,74 @@ def main_radiation(treatment: Treatment) -> Radiation:
     return ions[-1] if ions else Radiation.PHOTON
 
 
-def under(case: EvolutionCase, radiation: Radiation) -> EvolutionCase:
+def same_course(treatment: Treatment, radiation: Radiation) -> Treatment:
+    """Give a course with another radiation: the same RBE-weighted doses, fractions and days.
+
+    Equal fractions of equal RBE-weighted dose have an equal BED. What differs between the courses
+    is the radiation, and not the prescription.
+
+    Args:
+        treatment: the planned course.
+        radiation: radiation of all phases.
+
+    Returns:
+        The course.
+
+    Example:
+        >>> planned = Treatment((Phase(Radiation.PHOTON, 40.05, 15),))
+        >>> (phase,) = same_course(planned, Radiation.CARBON).phases
+        >>> phase.dose, phase.fractions, phase.biological
+        (40.05, 15, True)
+    """
+    return Treatment(
+        tuple(
+            Phase(
+                radiation,
+                weighted_dose(phase),
+                phase.fractions,
+                phase.start_day,
+                biological=radiation is not Radiation.PHOTON,
+            )
+            for phase in treatment.phases
+        )
+    )
+
+
+def comparable(case: EvolutionCase) -> bool:
+    """Tell whether radiations can be compared: plan and dose are known, and fractions to come."""
+    return case.treatment is not None and case.dose is not None and case.is_ahead
+
+
+def under(
+    case: EvolutionCase, radiation: Radiation, course: Treatment | None = None
+) -> EvolutionCase:
     """Replace the radiation of a case.
 
-    The standard course of the radiation replaces the planned course. The planned RBE-weighted dose
-    map is scaled to the new prescription, as the dose distribution of a new plan is unknown.
+    By default the course of the same doses and fractions replaces the planned one, and the planned
+    RBE-weighted dose map stays. A course of a hospital's own protocol scales that map to its
+    prescription. The dose distribution of a new plan is unknown in both cases.
 
     Args:
         case: case with the planned course.
         radiation: radiation to forecast.
+        course: course of that radiation; None: see ``same_course``.
 
     Returns:
-        The new case; the same case if its planned course already has that main radiation.
+        The new case; the same case if its planned course has that main radiation and ``course`` is
+        None.
+
+    Raises:
+        BadInput: the plan or the dose is unknown, or no fraction is still to come.
     """
-    if main_radiation(case.treatment) is radiation:
-        return case
-    course = COURSES[radiation]
+    if case.treatment is None or case.dose is None or not comparable(case):
+        raise BadInput(
+            f"{case.pseudonym}: another radiation can be compared before radiotherapy only, with "
+            "its plan and dose"
+        )
+    if course is None:
+        if main_radiation(case.treatment) is radiation:
+            return case
+        return replace(case, treatment=same_course(case.treatment, radiation))
     planned_gy = sum(weighted_dose(phase) for phase in case.treatment.phases)
     prescribed_gy = sum(weighted_dose(phase) for phase in course.phases)
     dose = case.dose * np.float32(prescribed_gy / planned_gy)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import expit, logit, ndtri
 
-from flame.core.errors import FlameError
+from flame.core.errors import BadInput, FlameError
 from flame.core.keras_import import keras
 from flame.core.scores import Correction, Weights
 from flame.core.treatment import Phase, Radiation, Treatment
@@ -371,9 +371,14 @@ class UNetEvolution(LearnedEvolution):
 
         Returns:
             Input for each day.
+
+        Raises:
+            BadInput: the plan or the dose is unknown.
         """
         distance = signed_distance(case.tumour, case.spacing)
         fixed = anatomy(case)
+        if case.treatment is None or case.dose is None:
+            raise BadInput(f"{case.pseudonym} has no plan or no dose, which the U-Net reads")
         course = radiotherapy(case.treatment)
         inputs = []
         for day in days:
@@ -437,8 +442,10 @@ class Hybrid(LearnedEvolution):
         Returns:
             Input for each day.
         """
-        dose = np.full_like(case.dose, REFERENCE.phases[0].dose)
-        reference = replace(case, treatment=REFERENCE, dose=dose, phase_doses=None)
+        reference = case
+        if case.is_ahead:
+            dose = np.full(case.tumour.shape, REFERENCE.phases[0].dose, np.float32)
+            reference = replace(case, treatment=REFERENCE, dose=dose, phase_doses=None)
         weights, sets = self.mechanistic.likely_sets(case)
         reference_densities = self.mechanistic.densities(reference, sets, days)
         densities = self.mechanistic.densities(case, sets, days)

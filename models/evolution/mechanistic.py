@@ -46,8 +46,10 @@ ALPHAS = tuple(0.006 * 1.35**k for k in range(8))
 """Values of alpha in 1/Gy."""
 DIFFUSION = (0.01, 0.25)
 """Range of D in mm2/day."""
-RATE = (0.005, 0.06)
+RATE = (0.002, 0.06)
 """Range of rho in 1/day."""
+MOST_KILLED = 0.8
+"""Largest share of the visible cells that are dead at a baseline without radiotherapy ahead."""
 FASTEST_MM_DAY = 0.3
 """Largest speed 2 sqrt(D rho) in mm/day."""
 WIDTHS_MM = (0.5, 8.0)
@@ -105,6 +107,27 @@ def parameter_grid() -> Array:
     return np.array([(d[i], rho[i], alpha) for i, alpha in product(possible, ALPHAS)])
 
 
+def killed(alpha: float) -> float:
+    """Return the share of visible cells that are dead where no radiotherapy lies ahead.
+
+    Without a dose that is still to come the radiosensitivity has no other effect. Each value of
+    ALPHAS then stands for a share of dead cells, evenly from 0 to MOST_KILLED: these tumours shrink
+    as dead cells are cleared.
+
+    Args:
+        alpha: radiosensitivity in 1/Gy.
+
+    Returns:
+        Share from 0 to MOST_KILLED.
+
+    Example:
+        >>> killed(ALPHAS[0]), killed(ALPHAS[-1])
+        (0.0, 0.8)
+    """
+    place = np.log(alpha / ALPHAS[0]) / np.log(ALPHAS[-1] / ALPHAS[0])
+    return float(np.round(MOST_KILLED * np.clip(place, 0, 1), 6))
+
+
 class Course:
     """Simulation of one patient from the baseline mask, for any parameter set.
 
@@ -121,16 +144,21 @@ class Course:
         self.distance = signed_distance(case.tumour, case.spacing)
         self.local = local_diffusion(case, self.distance)
         self.radius = ball_radius(case.ml(case.tumour))
-        prescribed = sum(weighted_dose(p) for p in case.treatment.phases)
         self.kills: list[tuple[Volume, Counter[int]]] = []
-        for number, phase in enumerate(case.treatment.phases):
+        if not case.is_ahead:
+            return
+        if case.dose is None:
+            raise BadInput(f"{case.pseudonym} has no dose; add the RT Dose of the plan")
+        prescribed = sum(weighted_dose(p) for p in case.phases)
+        for number, phase in enumerate(case.phases):
             if case.phase_doses is None:
                 total = case.dose * np.float32(weighted_dose(phase) / prescribed)
             else:
                 total = case.phase_doses[number]
             level = efficacy.get(phase.radiation, 1.0) / phase.fractions
             dose = total * np.float32(level)
-            steps = Counter(int((d - case.day) / STEP_DAYS) for d in fraction_days(phase))
+            ahead = [d for d in fraction_days(phase) if d >= case.day]
+            steps = Counter(int((d - case.day) / STEP_DAYS) for d in ahead)
             self.kills.append((dose + dose**2 / np.float32(ALPHA_BETA), steps))
 
     def width(self, parameters: Array) -> float:
@@ -180,6 +208,9 @@ class Course:
         d[case.tumour & (d <= 0)] = growth.grey_ratio * growth.diffusion
         live = self.cells(parameters)
         dead = np.zeros_like(live)
+        if not case.is_ahead:  # part of what is seen may have been killed before the baseline
+            dead = live * np.float32(killed(alpha))
+            live = live - dead
         survival = self._survival(alpha)
         step = 0
         densities = []
@@ -273,7 +304,7 @@ def likelihoods(case: EvolutionCase, efficacy: Efficacy) -> Array:
     Returns:
         Log likelihoods (set,) in the order of ``parameter_grid``.
     """
-    key = tuple(efficacy.get(p.radiation, 1.0) for p in case.treatment.phases)
+    key = tuple(efficacy.get(p.radiation, 1.0) for p in case.phases)
     cached = _ALL.setdefault(case, {})
     if key not in cached:
         cached[key] = early(case) + _follow_up_likelihoods(case, parameter_grid(), efficacy)
@@ -286,7 +317,8 @@ def _growth_likelihoods(case: EvolutionCase, grid: Array) -> Array:
     if case.earlier is None:
         return log_likelihoods
     day, mask = case.earlier
-    course = Course(replace(case, day=day, tumour=mask, earlier=None, later=()), {})
+    before = replace(case, day=day, tumour=mask, earlier=None, later=(), treatment=None)
+    course = Course(before, {})
     for pair in range(0, len(grid), len(ALPHAS)):
         (seen,) = course.seen(grid[pair], (case.day,))
         log_likelihood = likeness(case, seen, case.tumour, EARLY_SPREAD)

@@ -4,19 +4,19 @@ A model forecasts the gross tumour volume on later days under a course of radiot
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Protocol
 
 import numpy as np
 from annotated_types import Ge, MultipleOf
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
-from scipy.special import expit
+from scipy.special import expit, logit, stdtrit
 
 from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
-from flame.core.treatment import Treatment
+from flame.core.treatment import Phase, Treatment, fraction_days
 from flame.models.segmentation.cases import width_rule
 
 Volume = NDArray[np.float32]
@@ -27,12 +27,24 @@ LEAST_ML = 1.0
 """Smallest volume in ml in logarithms; smaller volumes are not measurable on MRI."""
 _LEAST_COVERED = 0.95
 """Least share of the tumour with a dose above 0 Gy."""
-BASELINES = ("persistence", "cohort rate", "last rate", "Gompertz", "dilation")
+BASELINES = (
+    "persistence",
+    "cohort rate",
+    "last rate",
+    "Gompertz",
+    "dilation",
+    "log-linear",
+    "linear",
+    "neighbours",
+    "dose alone",
+)
 """Models that predict a volume alone and use no image."""
 LEVELS = (np.arange(40) + 0.5) / 40
 """Probabilities of the 40 quantiles that represent a distribution of volumes."""
 BAND = 0.9
 """Nominal coverage of the calibrated band of volumes."""
+FEW_PATIENTS = 20
+"""Number of patients below which quantiles of 5 and 95 % cannot be read off their errors."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,7 @@ class EvolutionConfig(Section):
     """Configuration of an evolution model and of its training."""
 
     model: str = "hybrid"
-    """Name of the model: mechanistic, U-Net or hybrid."""
+    """Name of the model: surface (masks and days are enough), mechanistic, U-Net or hybrid."""
     steps: Annotated[int, Ge(1)] = 600
     """Number of batches over the whole training of the network."""
     batch_size: Annotated[int, Ge(1)] = 4
@@ -49,8 +61,9 @@ class EvolutionConfig(Section):
     """Number of filters of the first convolution: 4, or a multiple of 8."""
     calibration: Annotated[int, Ge(2)] = 3
     """Every n-th training patient is held out to calibrate the volume band."""
-    latest_day: Annotated[int, Ge(1)] = 400
-    """Last day from the start of radiotherapy that is used for training and forecast."""
+    latest_day: Annotated[int, Ge(0)] = 0
+    """Last day from the start of radiotherapy that is used for training and forecast; 0: the last
+    day of the data."""
 
     compare: tuple[str, ...] = BASELINES
     """Registered models that are trained on pooled patients and evaluated for comparison."""
@@ -68,13 +81,14 @@ class EvolutionCase:
         pseudonym: pseudonym of the patient.
         centre: name of the centre.
         spacing: side length of a voxel in mm.
-        day: day of the baseline, counted from the start of radiotherapy; at most 0.
+        day: day of the baseline, counted from the start of radiotherapy, or from the first image
+            where that start is unknown.
         tumour: gross tumour volume (x, y, z) at baseline.
         images: z-scored T1C and FLAIR (x, y, z, 2); 0 for a missing sequence.
         white: white-matter fraction (x, y, z), 0 to 1.
         grey: grey-matter fraction (x, y, z), 0 to 1.
-        dose: RBE-weighted dose (x, y, z) of the whole course in Gy.
-        treatment: course of radiotherapy.
+        dose: RBE-weighted dose (x, y, z) of the whole course in Gy; None: unknown.
+        treatment: course of radiotherapy; None: unknown.
         earlier: day and tumour mask before the baseline, or None.
         later: days and tumour masks after the baseline.
         methylated: MGMT promoter methylation: 1, 0, or NaN where unknown.
@@ -82,8 +96,8 @@ class EvolutionCase:
             the shape of ``dose``.
 
     Raises:
-        BadInput: the baseline lies after the start of radiotherapy, its mask is empty, the dose
-            grid covers less than 95 % of the tumour, or a day is out of order.
+        BadInput: the mask of the baseline is empty, the dose grid covers less than 95 % of the
+            tumour before radiotherapy ends, or a day is out of order.
     """
 
     pseudonym: str
@@ -94,20 +108,18 @@ class EvolutionCase:
     images: Volume
     white: Volume
     grey: Volume
-    dose: Volume
-    treatment: Treatment
+    dose: Volume | None
+    treatment: Treatment | None
     earlier: tuple[int, Mask] | None = None
     later: tuple[tuple[int, Mask], ...] = ()
     methylated: float = float("nan")
     phase_doses: Volume | None = None
 
     def __post_init__(self) -> None:
-        if self.day > 0:
-            raise BadInput(f"{self.pseudonym}: the baseline lies after the start of radiotherapy")
         if not self.tumour.any():
-            raise BadInput(f"{self.pseudonym}: no tumour mask before radiotherapy")
-        covered = float((self.dose[self.tumour] > 0).mean())
-        if covered < _LEAST_COVERED:
+            raise BadInput(f"{self.pseudonym}: no tumour mask to start from")
+        covered = 1.0 if self.dose is None else float((self.dose[self.tumour] > 0).mean())
+        if self.is_ahead and covered < _LEAST_COVERED:
             raise BadInput(
                 f"{self.pseudonym}: the dose grid covers {covered:.0%} of the tumour; give the "
                 "dose of the whole course, on a grid around all of it"
@@ -116,6 +128,16 @@ class EvolutionCase:
             raise BadInput(f"{self.pseudonym}: the earlier image is not before the baseline")
         if any(day <= self.day for day, _ in self.later):
             raise BadInput(f"{self.pseudonym}: a follow-up lies before the baseline")
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Phases of the course; none where it is unknown."""
+        return self.treatment.phases if self.treatment else ()
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether a fraction of the known course is given on the day of the baseline or later."""
+        return any(fraction_days(phase)[-1] >= self.day for phase in self.phases)
 
     @property
     def voxel_ml(self) -> float:
@@ -188,6 +210,33 @@ class Forecast:
             return float(low), float(high)
         below, above = self.endless
         return 0.0 if below else float(low), float("inf") if above else float(high)
+
+
+def agreeing(forecast: Forecast, voxel_ml: float) -> Forecast:
+    """Shift the voxel probability so that the mask at one half has the median volume.
+
+    Args:
+        forecast: forecast of one day.
+        voxel_ml: volume of a voxel in ml.
+
+    Returns:
+        The forecast; the order of the voxels stays.
+
+    Example:
+        >>> probability = np.array([0.1, 0.2, 0.3], np.float32).reshape(3, 1, 1)
+        >>> forecast = Forecast(90, probability, volumes=np.array([2.0, 2.0]))
+        >>> agreeing(forecast, voxel_ml=1.0).mask.ravel().tolist()
+        [False, True, True]
+    """
+    p = np.clip(forecast.probability.astype(np.float64), 1e-6, 1 - 1e-6)
+    voxels = round(float(np.median(forecast.volumes)) / voxel_ml)
+    falling = np.sort(p.ravel())[::-1]
+    if 0 < voxels < falling.size:
+        level = float(falling[voxels - 1] + falling[voxels]) / 2
+    else:
+        level = 1e-6 if voxels else 1 - 1e-6
+    shifted = expit(logit(p) - logit(level) - 1e-6)
+    return replace(forecast, probability=shifted.astype(np.float32))
 
 
 class EvolutionModel(Protocol):
@@ -343,7 +392,9 @@ def around(distance: Volume, width: float) -> Volume:
 class VolumeErrors:
     """Distribution of the error of a predicted log volume, learned from other patients.
 
-    The error is a random walk: its variance grows linearly with the days since baseline.
+    The error is a random walk: its variance grows linearly with the days since baseline. Of fewer
+    than FEW_PATIENTS it is Student's t, whose interval holds a new patient as often as it says also
+    where few patients tell the variance; of more it has the quantiles of their errors.
 
     Args:
         spread: standard deviation of log volume after 100 days.
@@ -357,15 +408,19 @@ class VolumeErrors:
     spread: float = 0.3
     quantiles: Samples = field(default_factory=lambda: np.linspace(-1, 1, 41))
 
-    def fit(self, errors: Samples, elapsed: Samples) -> None:
+    def fit(self, errors: Samples, elapsed: Samples, patients: int) -> None:
         """Estimate the distribution from errors of predictions.
 
         Args:
             errors: log ratios (n,) of true to predicted volume.
             elapsed: days (n,) from baseline to each prediction.
+            patients: number of patients that the errors are of.
         """
         scaled = errors / np.sqrt(np.maximum(elapsed, 1) / 100)
         self.spread = float(np.sqrt(np.mean(scaled**2)))
+        if patients < FEW_PATIENTS:
+            self.quantiles = stdtrit(max(patients, 1), LEVELS) * np.sqrt(1 + 1 / patients)
+            return
         ordered = np.quantile(scaled - np.median(scaled), LEVELS)
         self.quantiles = ordered / max(self.spread, 1e-9)
 

@@ -33,8 +33,8 @@ def features(case: EvolutionCase) -> Array:
         case: patient.
 
     Returns:
-        Values (5,) of FEATURES; NaN for growth without an earlier image, and for the contrast of a
-        missing sequence.
+        Values (5,) of FEATURES; NaN for growth without an earlier image, for the BED of an unknown
+        course, and for the contrast of a missing sequence.
     """
     growth = np.nan
     if case.earlier is not None:
@@ -44,7 +44,8 @@ def features(case: EvolutionCase) -> Array:
         float(case.images[..., n][case.tumour].mean()) if case.images[..., n].any() else np.nan
         for n in range(case.images.shape[-1])
     ]
-    return np.array([case.log_ml(case.tumour), growth, bed(case.treatment), *contrast])
+    effect = bed(case.treatment) if case.treatment else np.nan
+    return np.array([case.log_ml(case.tumour), growth, effect, *contrast])
 
 
 def unlike(case: EvolutionCase, count: Array, mean: Array, squares: Array) -> list[str]:
@@ -104,10 +105,10 @@ def radiation_counts(cases: list[EvolutionCase]) -> Array:
     """Count patients by their main radiation.
 
     Args:
-        cases: patients.
+        cases: patients; those whose course is unknown do not count.
 
     Returns:
         Counts (3,) in the order of ``Radiation``.
     """
-    radiations = [main_radiation(c.treatment) for c in cases]
+    radiations = [main_radiation(c.treatment) for c in cases if c.treatment]
     return np.array([radiations.count(r) for r in Radiation], float)

@@ -63,7 +63,7 @@ class VolumeBaseline(ABC):
             for d, m in c.later
         ]
         errors, elapsed = np.array(rows, float).T
-        self.errors.fit(errors, elapsed)
+        self.errors.fit(errors, elapsed, len(cases))
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """See ``EvolutionModel``."""
@@ -182,36 +182,31 @@ class Gompertz(VolumeBaseline):
 
 @EVOLUTION_MODELS.register("dilation")
 class Dilation(VolumeBaseline):
-    """Ridge regression of the log volume ratio on time, size, last growth rate, BED and
-    radiation.
+    """Ridge regression of the log volume ratio on time, size, last growth rate, BED and radiation.
+
+    An unknown course has neither BED nor radiation.
     """
 
+    sees_dose_alone = False
+
     def _features(self, case: EvolutionCase, day: int) -> Array:
-        """Return the features (11,) of the regression; times are in units of 100 days."""
+        """Return the features (f,) of the regression; times are in units of 100 days."""
         t = (day - case.day) / 100
-        doses = [
-            sum(weighted_dose(p) for p in case.treatment.phases if p.radiation is r)
-            for r in Radiation
-        ]
+        doses = [sum(weighted_dose(p) for p in case.phases if p.radiation is r) for r in Radiation]
         size = case.log_ml(case.tumour)
         last_rate = 0.0
         if case.earlier is not None:
             earlier_day, mask = case.earlier
             last_rate = (size - case.log_ml(mask)) / ((case.day - earlier_day) / 100)
-        shares = np.array(doses[1:]) / sum(doses)
-        return np.array(
-            [
-                t,
-                t**2,
-                size,
-                t * size,
-                last_rate,
-                t * last_rate,
-                bed(case.treatment) / 100,
-                *shares,
-                *(shares * t),
-            ]
-        )
+        shares = np.array(doses[1:]) / max(sum(doses), 1e-9)
+        radiotherapy = [
+            bed(case.treatment) / 100 if case.treatment else 0.0,
+            *shares,
+            *(shares * t),
+        ]
+        if self.sees_dose_alone:
+            return np.array([t, t**2, *radiotherapy])
+        return np.array([t, t**2, size, t * size, last_rate, t * last_rate, *radiotherapy])
 
     def learn(self, cases: list[EvolutionCase]) -> None:
         """See ``VolumeBaseline``."""
@@ -228,3 +223,37 @@ class Dilation(VolumeBaseline):
         """See ``VolumeBaseline``."""
         x = (self._features(case, day) - self.mean) / self.scale
         return case.ml(case.tumour) * float(np.exp(self.offset + x @ self.slopes))
+
+
+@EVOLUTION_MODELS.register("dose alone")
+class DoseAlone(Dilation):
+    """The same regression from time, BED and radiation, without the tumour."""
+
+    sees_dose_alone = True
+
+
+@EVOLUTION_MODELS.register("neighbours")
+class Neighbours(VolumeBaseline):
+    """Mean daily growth of the three training patients who are most alike in size and horizon.
+
+    Alike is the Euclidean distance of the log volume and of the log days since baseline, each
+    divided by its standard deviation over training patients and days.
+    """
+
+    count = 3
+
+    def learn(self, cases: list[EvolutionCase]) -> None:
+        """See ``VolumeBaseline``."""
+        days, ratios = _log_ratios(cases)
+        sizes = np.array([c.log_ml(c.tumour) for c in cases for _ in c.later])
+        self.known = np.column_stack([sizes, np.log(days)])
+        self.scale = self.known.std(axis=0) + 1e-6
+        self.rates = ratios / days
+
+    def ml(self, case: EvolutionCase, day: int) -> float:
+        """See ``VolumeBaseline``."""
+        elapsed = day - case.day
+        here = np.array([case.log_ml(case.tumour), np.log(elapsed)])
+        distance = np.linalg.norm((self.known - here) / self.scale, axis=1)
+        rate = float(self.rates[np.argsort(distance, kind="stable")[: self.count]].mean())
+        return case.ml(case.tumour) * float(np.exp(rate * elapsed))

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import center_of_mass
+from scipy.ndimage import center_of_mass, gaussian_filter
 
-from flame.core.cohort import Patient, Timepoint
+from flame.core.cohort import Patient
 from flame.core.errors import BadInput
 from flame.core.imaging import LabelMap
 from flame.preprocessing.stages.atlas_registration import MNI152
@@ -46,7 +46,7 @@ def cube_around(mask: LabelMap) -> Matrix:
 def around_tumour(patient: Patient) -> Patient:
     """Resample all scans, masks and doses of a patient to a cube around the tumour.
 
-    The cube is centred on the last tumour mask up to the start of radiotherapy.
+    The cube is centred on the mask from which a forecast starts, see ``Patient.start``.
 
     Args:
         patient: patient with images.
@@ -56,14 +56,9 @@ def around_tumour(patient: Patient) -> Patient:
         mask exists, if the images were registered to a template other than MNI152, or if a tumour
         exceeds the cube.
     """
-    before = [
-        t
-        for t in patient.timepoints
-        if t.day <= 0 and t.tumour is not None and t.tumour.voxels.any()
-    ]
-    if not before:
-        return _without(patient, "no tumour mask before radiotherapy: draw a GTV, or predict one")
-    baseline = before[-1]
+    baseline = patient.start
+    if baseline is None:
+        return _without(patient, "no tumour mask: draw a GTV, or predict one")
     if baseline.template not in ("", MNI152):
         return _without(
             patient,
@@ -72,15 +67,50 @@ def around_tumour(patient: Patient) -> Patient:
         )
     assert baseline.tumour is not None
     grid = cube_around(baseline.tumour)
-    moved = tuple(on_grid(t, grid, SHAPE, "tumour cube") for t in patient.timepoints)
-    for old, new in zip(patient.timepoints, moved, strict=True):
-        if _lost_ml(old, new) > _LARGEST_LOSS_ML:
+    moved = []
+    for timepoint in patient.timepoints:
+        tumour, lost_ml = None, 0.0
+        if timepoint.tumour is not None:
+            tumour, lost_ml = coarse(timepoint.tumour, grid)
+        if lost_ml > _LARGEST_LOSS_ML:
             return _without(
                 patient,
                 "a tumour that reaches beyond the cube of "
                 f"{SIDE * VOXEL_MM:.0f} mm: exclude the days on which it does in decisions.tsv",
             )
-    return replace(patient, timepoints=moved)
+        moved.append(replace(on_grid(timepoint, grid, SHAPE, "tumour cube"), tumour=tumour))
+    return replace(patient, timepoints=tuple(moved))
+
+
+def coarse(mask: LabelMap, grid: Matrix) -> tuple[LabelMap, float]:
+    """Move a mask to the cube and keep its volume, which thin rims would lose on coarse voxels.
+
+    The voxels with the largest share of tumour are taken, as many as have the volume of the mask.
+
+    Args:
+        mask: tumour mask.
+        grid: RAS+ affine (4, 4) of the cube in mm.
+
+    Returns:
+        The mask on the cube, and the volume in ml that lies outside of it.
+    """
+    voxel = abs(float(np.linalg.det(mask.affine[:3, :3])))
+    finer = max(1, int(np.ceil(2 * np.cbrt(voxel) / VOXEL_MM)))
+    inside = np.argwhere(mask.voxels > 0)
+    part = (np.indices((finer,) * 3).reshape(3, -1).T + 0.5) / finer - 0.5
+    points = (inside[:, None] + part[None]).reshape(-1, 3)
+    to_cube = np.linalg.inv(grid) @ mask.affine
+    place = np.rint(points @ to_cube[:3, :3].T + to_cube[:3, 3]).astype(int)
+    there = ((place >= 0) & (place < SIDE)).all(axis=1)
+    share = np.zeros(SHAPE)
+    np.add.at(share, tuple(place[there].T), voxel / finer**3 / VOXEL_MM**3)
+    count = round(float(share.sum()))
+    # Of equal shares, the voxel with more tumour around it comes first.
+    order = share + 1e-3 * gaussian_filter(share, 1.0)
+    chosen = np.zeros(share.size, np.uint8)
+    chosen[np.argsort(-order.ravel(), kind="stable")[:count]] = 1
+    lost = float((~there).sum()) * voxel / finer**3 / 1000
+    return LabelMap(chosen.reshape(SHAPE), grid), lost
 
 
 def on_cube(patient: Patient) -> Patient:
@@ -103,10 +133,3 @@ def on_cube(patient: Patient) -> Patient:
 
 def _without(patient: Patient, reason: str) -> Patient:
     return replace(patient, timepoints=(), left_out=reason)
-
-
-def _lost_ml(old: Timepoint, new: Timepoint) -> float:
-    """Return the tumour volume in ml outside the cube; 10 % is attributed to the coarser grid."""
-    if old.tumour is None or new.tumour is None:
-        return 0.0
-    return 0.9 * old.tumour.volume - new.tumour.volume

@@ -139,7 +139,7 @@ def test_the_page_holds_no_patient(name: str, request: pytest.FixtureRequest, fo
         ["one"],
     )
     assert "D-1" not in html
-    assert html.count("<svg") == len(drawn)
+    assert html.count("<svg") == len(drawn) + 1  # and the forest plot
     assert "better than chance" in verdict(found, metrics)
     text = latex(metrics)
     assert text.count(r"\\") == len(set(metrics.metric)) + 1

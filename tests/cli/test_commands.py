@@ -60,9 +60,9 @@ def test_version_is_that_of_the_package() -> None:
 
 
 def test_quiet_prints_errors_alone(tmp_path: Path) -> None:
-    done = flame("--quiet", "simulate", tmp_path / "s", "--centres", "0")
+    done = flame("--quiet", "simulate", tmp_path / "s", "--planning", "none")
     assert done.stdout == ""
-    assert "at least one centre" in done.stderr
+    assert "planning" in done.stderr
 
 
 def test_verbose_adds_the_traceback(tmp_path: Path) -> None:

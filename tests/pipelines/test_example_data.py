@@ -37,8 +37,6 @@ def test_a_stream_has_steps_and_both_classes(name: str, tmp_path: Path) -> None:
 
 
 def test_other_examples_say_where_their_data_come_from(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="flame simulate OUT"):
-        run(example_of("gbm_images"), tmp_path)
     with pytest.raises(BadInput, match="simulates its own data"):
         run(example_of("stream_sea"), tmp_path)
     with pytest.raises(BadInput, match="did you mean 'gbm_table'"):

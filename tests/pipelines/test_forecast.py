@@ -19,6 +19,7 @@ from flame.federation.config import TrainConfig
 from flame.federation.run_files import config_text
 from flame.federation.sections import DataConfig
 from flame.federation.strategies.strategy import State
+from flame.federation.tasks.evolution import GRID
 from flame.io.dicom.segmentations import read_segments
 from flame.models.evolution.mechanistic import parameter_grid
 from flame.models.evolution.mixture import GROUPS
@@ -44,6 +45,7 @@ def trained(tmp_path: Path) -> Path:
     shared = {
         "mixture": weights / weights.sum(axis=1, keepdims=True),
         "efficacy": np.ones(2),
+        "grid": GRID,
         "calibration": np.array([1.0, 1.0, 1.0]),
         "last_day": np.array(90),
         "radiations": np.array([5.0, 5.0, 0.0]),
@@ -93,6 +95,7 @@ def test_maps_curves_and_page(trained: Path, derivatives: Path) -> None:
     assert 'src="http' not in html
     assert html.count("<canvas") == 3
     # The mixture of the fixture is one set of parameters: its values are the medians.
+    assert "proton: proton 60 Gy (RBE) in 30 fractions" in html
     for value in parameter_grid()[12]:
         assert f"<td>{value:.3g}</td>" in html
 
@@ -167,6 +170,13 @@ def test_response_and_where_the_image_matters(
     assert 0 < np.abs(image.get_fdata()).max() <= 1
 
 
+def test_a_course_of_the_hospitals_own_protocol(trained: Path, derivatives: Path) -> None:
+    asked = {"radiations": ("carbon",), "courses": ("carbon=57.6/16",)}
+    html = run(config(trained, derivatives, days=(30,), **asked)).html.read_text()
+    assert "carbon: carbon 57.6 Gy (RBE) in 16 fractions" in html
+    assert "not the dose of a treatment plan" in html
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("changes", "message"),
@@ -176,6 +186,8 @@ class TestBadInput:
             ({"days": (0,)}, "day 0 cannot be forecast"),
             ({"subject": "nowhere/sub-1"}, "is not a folder of a subject"),
             ({"model": "nowhere"}, "nowhere is not a run folder"),
+            ({"courses": ("carbon=57.6",)}, "write RADIATION=GY/FRACTIONS"),
+            ({"courses": ("carbon=5760/16",)}, "not in cGy"),
             ({"dicom": "."}, "lies inside the DICOM folder"),
         ],
     )
@@ -191,7 +203,7 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("file", "message"),
         [
-            ("label-GTV_mask.nii.gz", "no tumour mask before radiotherapy"),
+            ("label-GTV_mask.nii.gz", "no tumour mask"),
             ("dose.nii.gz", "has no dose; add the RT Dose"),
         ],
     )
@@ -204,8 +216,21 @@ class TestBadInput:
     def test_a_patient_without_a_plan(self, trained: Path, copied: Path) -> None:
         table = copied / "bids" / "treatments.tsv"
         table.write_text(table.read_text().splitlines()[0] + "\n")
-        with pytest.raises(BadInput, match="has no radiotherapy plan; add it to treatments.tsv"):
-            run(config(trained, copied / "bids", days=(30,)))
+        result = run(config(trained, copied / "bids", days=(30,)))
+        assert set(result.volumes.radiation) == {"as-treated"}
+        assert any("knows of no treatment" in w for w in result.warnings)
+        asked = config(trained, copied / "bids", days=(30,), radiations=("carbon",))
+        with pytest.raises(BadInput, match="before radiotherapy only, with its plan and dose"):
+            run(asked)
+
+    def test_a_model_of_an_earlier_grid(self, trained: Path, derivatives: Path) -> None:
+        path = checkpoint_path(trained, "federated.seed-0.all")
+        with np.load(path) as file:
+            arrays = {k: file[k] for k in file.files}
+        arrays["shared.grid"] = arrays["shared.grid"] * 2
+        np.savez(path, **arrays)
+        with pytest.raises(BadInput, match="other parameter sets, by an earlier version"):
+            run(config(trained, derivatives, days=(30,)))
 
     def test_dose_grid_beside_the_tumour(self, trained: Path, copied: Path) -> None:
         for path in (copied / "bids").glob("sub-*/ses-*/anat/*dose.nii.gz"):

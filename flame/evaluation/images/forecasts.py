@@ -19,7 +19,10 @@ from flame.federation.sections import TrainingConfig
 from flame.federation.tasks.evolution import EvolutionTask
 from flame.federation.tasks.registry import task_of
 from flame.federation.trainings import FEDERATED
-from flame.models.evolution import volume_baselines  # noqa: F401  (they register themselves)
+from flame.models.evolution import (  # noqa: F401  (they register themselves)
+    growth_curves,
+    volume_baselines,
+)
 from flame.models.evolution.model import EVOLUTION_MODELS
 from flame.models.segmentation.case_table import Cases
 

@@ -142,12 +142,14 @@ class OverCentres:
         worst: centre with the worst value.
         worst_value: value at that centre.
         effects: random-effects summary.
+        centres: number of centres where the model has a value, at least two unless there is one.
     """
 
     model: str
     worst: str
     worst_value: float
     effects: RandomEffects
+    centres: int = 0
 
 
 def over_centres(report: GeneralisationReport) -> list[OverCentres]:
@@ -157,17 +159,19 @@ def over_centres(report: GeneralisationReport) -> list[OverCentres]:
         report: report of the run.
 
     Returns:
-        One summary for each model that has a value at every centre.
+        One summary for each model that was tested at every centre and has a value at two or more;
+        at the only one, of a run with one centre.
     """
     measure = METRICS[report.metric]
     summaries = []
     scores = [at_centre(report, report.metric, centre) for centre in report.centres]
     for model in scores[0]:
-        each = [s[model] for s in scores if model in s and np.isfinite(s[model].value)]
-        if len(each) == len(scores):
+        tested = [s[model] for s in scores if model in s]
+        each = [s for s in tested if np.isfinite(s.value)]
+        if len(tested) == len(scores) and len(each) >= min(2, len(scores)):
             worst = (min if measure.higher else max)(each, key=lambda s: s.value)
             effects = _effects(each, measure)
-            summaries.append(OverCentres(model, worst.tested_on, worst.value, effects))
+            summaries.append(OverCentres(model, worst.tested_on, worst.value, effects, len(each)))
     return summaries
 
 

@@ -51,8 +51,10 @@ def _resampled(response: Array, predicted: Array) -> Array:
     curves = []
     for _ in range(_RESAMPLES):
         rows = np.concatenate([rng.choice(group, len(group)) for group in groups])
-        x, y, _ = roc_curve(response[rows], predicted[rows])
-        curves.append(y[np.searchsorted(x, _GRID, side="right") - 1])
+        x, y, _ = roc_curve(response[rows], predicted[rows], drop_intermediate=False)
+        # The last point of a vertical step stands for it; between points the curve is straight.
+        last = np.append(x[1:] > x[:-1], True)
+        curves.append(np.interp(_GRID, x[last], y[last]))
     return np.array(curves)
 
 
@@ -131,7 +133,8 @@ def survival(axis: Axes, groups: Mapping[str, tuple[Array, Array, dict[str, Any]
         axis: axes to draw on.
         groups: days (n,), events (n,) and options of the line of each group, by its name.
     """
-    axis.set(xlabel="days", ylim=(0, 1.02))
+    axis.set(ylim=(0, 1.02))
+    axis.set_xlabel("days; below: patients at risk", labelpad=8 + 9 * len(groups))
     for name, (days, died, style) in groups.items():
         if len(days) == 0:
             continue
@@ -147,7 +150,7 @@ def survival(axis: Axes, groups: Mapping[str, tuple[Array, Array, dict[str, Any]
             axis.annotate(
                 f"{int((days >= tick).sum())}",
                 (tick, 0),
-                (0, -34 - 9 * row),
+                (0, -24 - 9 * row),
                 xycoords=("data", "axes fraction"),
                 textcoords="offset points",
                 ha="center",

@@ -75,7 +75,7 @@ def evaluate_outcomes(run: FinishedRun, progress: Progress) -> Evaluated:
         membership(predictor) if outcome.is_probability else {},
         adapted,
     )
-    table_1 = characteristics(analysed, config.model.clinical_columns)
+    table_1 = characteristics(analysed, config.model.clinical, task.texts().events)
     sections = [flow_section(run.cohorts, inputs), table_1, *sections]
     if not outcome.is_probability:
         sections.append(hazard_section(predictions, inputs))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from collections.abc import Sequence as SequenceOf
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,14 @@ from flame.evaluation.outcomes.adaptation import AS_IT_IS, RECALIBRATED, TUNED
 from flame.evaluation.outcomes.effects import Effect
 from flame.evaluation.outcomes.out_of_fold import Predictions
 from flame.evaluation.outcomes.outcome import Outcome
-from flame.evaluation.pages.figures import MODEL_COLOURS, legend_beside, panels, to_svg
-from flame.federation.trainings import FEDERATED, LOCAL
+from flame.evaluation.pages.figures import (
+    MODEL_COLOURS,
+    MODEL_LINES,
+    legend_beside,
+    panels,
+    to_svg,
+)
+from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
 from flame.models.response.inputs import Inputs
 
 Array = NDArray[np.float64]
@@ -42,6 +49,16 @@ def shown(predictions: SequenceOf[Predictions], centre: str) -> list[Predictions
         and p.model in MODEL_COLOURS
         and (p.model != LOCAL or p.trained_on == (centre,))
     ]
+
+
+_SHORT = {
+    LOCAL: "local",
+    FEDERATED: "federated",
+    PERSONALISED: "personalised",
+    POOLED: "pooled",
+    UNSEEN: "unseen",
+}
+"""Short name of each model beside a number."""
 
 
 def _main(cohort: SequenceOf[Inputs]) -> str:
@@ -100,9 +117,10 @@ def roc_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inputs])
         for row, p in enumerate(models):
             colour = MODEL_COLOURS[p.model]
             band = p.model == _main(cohort)
-            curves.roc(axis, response, p.mean[known], band, color=colour, lw=1.5, label=p.model)
+            style = {"color": colour, "ls": MODEL_LINES[p.model], "label": p.model}
+            curves.roc(axis, response, p.mean[known], band, lw=1.5, **style)
             auc = auc_estimate(response, p.by_seed[:, known], p.folds[:, known]).value
-            _number(axis, row, f"{auc:.2f}", colour)
+            _number(axis, row, f"{_SHORT[p.model]} {auc:.2f}", colour)
 
     return _by_centre(predictions, cohort, "roc", draw)
 
@@ -124,7 +142,8 @@ def calibration_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[
         axis.plot([0, 1], [0, 1], color="#cccccc", lw=0.8)
         for p in models:
             band = p.model == _main(cohort)
-            style = {"color": MODEL_COLOURS[p.model], "lw": 1.6 if band else 0.9}
+            style: dict[str, Any] = {"color": MODEL_COLOURS[p.model], "ls": MODEL_LINES[p.model]}
+            style["lw"] = 1.6 if band else 0.9
             curves.calibration(axis, response, p.mean[known], band, label=p.model, **style)
             if band:
                 each = [calibration_estimates(response, seed[known])[0] for seed in p.by_seed]
@@ -152,8 +171,8 @@ def decision_figure(predictions: SequenceOf[Predictions], cohort: SequenceOf[Inp
         curves.decision(axis, response)
         for p in models:
             benefit = curves.net_benefit(response, p.mean[known], curves.THRESHOLDS)
-            colour = MODEL_COLOURS[p.model]
-            axis.plot(curves.THRESHOLDS, benefit, color=colour, lw=1.2, label=p.model)
+            style: dict[str, Any] = {"color": MODEL_COLOURS[p.model], "ls": MODEL_LINES[p.model]}
+            axis.plot(curves.THRESHOLDS, benefit, lw=1.2, label=p.model, **style)
 
     return _by_centre(predictions, cohort, "decision", draw)
 
@@ -192,13 +211,11 @@ def survival_figure(
 def _groups(
     axis: Axes, days: Array, died: Array, high: NDArray[np.bool_], names: tuple[str, str]
 ) -> None:
-    parts = ((high, names[0], MODEL_COLOURS[FEDERATED]), (~high, names[1], MODEL_COLOURS[UNSEEN]))
+    styles = ({"color": "#5b4a9c", "ls": "-"}, {"color": "#a34a00", "ls": "--"})
+    parts = zip((high, ~high), names, styles, strict=True)
     curves.survival(
         axis,
-        {
-            f"predicted {name}": (days[group], died[group], {"color": colour})
-            for group, name, colour in parts
-        },
+        {f"predicted {name}": (days[group], died[group], style) for group, name, style in parts},
     )
     if high.any() and (~high).any():
         test = logrank_test(days[high], days[~high], died[high], died[~high])
@@ -227,7 +244,8 @@ def effects_figure(effects: SequenceOf[Effect], unit: str, most: int = 15) -> st
     axis.axvline(0, color="#777777", lw=0.8)
     axis.set_yticks(range(len(ordered)), [e.feature for e in ordered], fontsize=7)
     axis.set_xlabel(unit, fontsize=8)
-    return to_svg(figure, "effects")
+    told = ", ".join(f"{e.feature} {e.mean:+.3g}" for e in reversed(ordered))
+    return to_svg(figure, "effects", f"{unit}: {told}")
 
 
 _WAYS = {AS_IT_IS: "#777777", RECALIBRATED: "#1f6fb2", TUNED: "#c0392b"}

@@ -36,9 +36,12 @@ def limits(task: Task[Any]) -> list[str]:
         "are averaged over seeds.",
         "AUC and C-index only compare patients of the same fold, who were predicted by the same "
         "model.",
-        "A missing status with a known survival time is counted as a death. This biases survival "
-        "downwards where the status is often missing.",
     ]
+    if config.data.unknown_status == "died":
+        notes.append(
+            "A missing status with a known survival time is counted as a death. This biases "
+            "survival downwards where the status is often missing."
+        )
     notes.append(
         "Harmonisation between hospitals (flame harmonise, or landmarks of intensities), if the "
         "data had any, was fitted beforehand, with the patients who are tested here."
@@ -85,15 +88,12 @@ def outcome_sections(
         The sections in the order of the page. Sections on probabilities (ROC, calibration, decision
         curves, adaptation, audit) are missing for other outcomes.
     """
+    main = "the model that never saw the hospital" if len(inputs) > 1 else "the federated model"
     sections = [
-        Section(
-            "survival",
-            "Survival of predicted groups",
-            "Groups predicted by a federated model that was not trained on these patients (with "
-            "several hospitals: not trained at their hospital). The cut between the groups is "
-            f"{outcome.cut_text} the training hospitals of that model. Bands: 95 %. Below the "
-            "axis: patients at risk of each group.",
-            figure=Markup(figures.survival_figure(outcome, predictions, inputs)),
+        *(
+            [_survival(outcome, predictions, inputs)]
+            if any(np.isfinite(i.survival_days).any() for i in inputs)
+            else []
         ),
         _subgroups(outcome, groups),
         *([_shortcut(outcome, shortcut)] if shortcut else []),
@@ -106,16 +106,15 @@ def outcome_sections(
             "roc",
             "ROC curves by hospital",
             "Numbers: AUC as in the tables, which compare patients of the same fold. Curves put "
-            "all folds together. Band: pointwise 95 % of the model that never saw the "
-            "hospital, by the bootstrap over patients.",
+            f"all folds together. Band: pointwise 95 % of {main}, by the bootstrap over patients.",
             figures.roc_figure,
         ),
         (
             "calibration",
             "Calibration by hospital",
             "Observed share of responders against the predicted probability, in up to five groups "
-            "of equal size. Of the model that never saw the hospital: Wilson 95 % intervals, below "
-            "them the number of patients of each group, and the calibration slope.",
+            f"of equal size. Of {main}: Wilson 95 % intervals, below them the number of patients "
+            "of each group, and the calibration slope.",
             figures.calibration_figure,
         ),
         (
@@ -136,6 +135,18 @@ def outcome_sections(
         *([_adapted(config, adapted)] if len(adapted) else []),
         _members(config, members),
     ]
+
+
+def _survival(outcome: Outcome, predictions: list[Predictions], inputs: list[Inputs]) -> Section:
+    return Section(
+        "survival",
+        "Survival of predicted groups",
+        "Groups predicted by a federated model that was not trained on these patients (with "
+        "several hospitals: not trained at their hospital). The cut between the groups is "
+        f"{outcome.cut_text} the training hospitals of that model. Bands: 95 %. Below the axis: "
+        "patients at risk of each group, in its colour.",
+        figure=Markup(figures.survival_figure(outcome, predictions, inputs)),
+    )
 
 
 def _subgroups(outcome: Outcome, groups: pd.DataFrame) -> Section:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from flame.evaluation.pages.figures import to_svg
 from flame.evaluation.pages.page import page
-from flame.evaluation.pages.sections import Cell, Section, figure_cell, headings
+from flame.evaluation.pages.sections import Cell, Section, headings
 from flame.federation.config import TrainConfig
 
 
@@ -64,8 +64,9 @@ def render(
             "Features",
             "AUC: discrimination of the response over all patients (DeLong interval). C-index: "
             "concordance with survival, over pairs of patients within a hospital and over all "
-            "pairs (jackknife interval). Below 0.5, high values of the feature go with "
-            "non-response or with earlier death.",
+            "pairs (jackknife interval), with the number n of patients that each is of. Below 0.5, "
+            "high values of the feature go with non-response or with earlier death. Not told: too "
+            "few patients, too few for means of neighbours to stand for them, or one value only.",
             ["feature", "known", "mean", "SD", "AUC", "C-index", "C-index, all pairs"],
             [_row(r) for r in features.to_dict("records")],
         ),
@@ -73,9 +74,9 @@ def render(
     ]
     limits = [
         f"No result is based on fewer than {least} patients of a hospital. Patients with "
-        "neighbouring times or feature values are counted together, which slightly changes "
-        "curves, AUC and the C-index over all pairs. With privacy.least_count = 1 these equal the "
-        "results of pooled patients.",
+        "neighbouring times or feature values are counted together, which changes curves, AUC and "
+        "the C-index over all pairs somewhat. With privacy.least_count = 1 these equal the results "
+        "of pooled patients.",
         "Nothing is filled in: a missing value, and survival with an unknown status, are unknown "
         "here, also where training would impute them or count them as deaths.",
     ]
@@ -104,7 +105,8 @@ def _verdict(centres: pd.DataFrame, test: np.ndarray) -> str:
 
 
 def _counts(row: Mapping[Any, Any]) -> list[str | Cell]:
-    missing = Cell("not reached" if row["survival known"] else "not told", empty=True)
+    reached = row["median survival"] == np.inf
+    missing = Cell("not reached" if reached else "not told", empty=True)
     return [
         str(v) if not isinstance(v, float) else f"{v:.0f}" if np.isfinite(v) else missing
         for v in row.values()
@@ -116,8 +118,8 @@ def _by_centre(table: pd.DataFrame) -> Section:
     rows: list[list[str | Cell]] = []
     for feature, part in table.groupby("feature", sort=False):
         cells = [
-            Cell(f"{r['mean']:.3g}", f"SD {r['sd']:.3g}, n {r['known']}")
-            if r["known"]
+            Cell(f"{r['mean']:.3g}", f"SD {r['sd']:.3g}, n {r['known']:.0f}")
+            if r["known"] > 0
             else Cell("not told", empty=True)
             for r in part.to_dict("records")
         ]
@@ -130,17 +132,20 @@ def _by_centre(table: pd.DataFrame) -> Section:
 
 
 def _row(r: Mapping[Any, Any]) -> list[str | Cell]:
-    moments: list[str | Cell] = [f"{r['mean']:.3g}", f"{r['sd']:.3g}"]
+    moments: list[str | Cell] = [f"{r['known']:.0f}", f"{r['mean']:.3g}", f"{r['sd']:.3g}"]
     return [
         str(r["feature"]),
-        str(r["known"]),
-        *(moments if r["known"] else [Cell("not told", empty=True)] * 2),
+        *(moments if r["known"] > 0 else [Cell("not told", empty=True)] * 3),
         *(_figure(r, name) for name in ("auc", "c_index", "c_index_across")),
     ]
 
 
 def _figure(r: Mapping[Any, Any], name: str) -> Cell:
-    return figure_cell(r[name], r[f"{name} low"], r[f"{name} high"], "not told")
+    low, high = r[f"{name} low"], r[f"{name} high"]
+    if not np.isfinite(r[name]) or (r[name] == 0.5 and low == high):
+        return Cell("not told", empty=True)  # also of a feature with one value
+    n = r["auc n" if name == "auc" else "c_index n"]
+    return Cell(f"{r[name]:.2f}", f"{low:.2f} to {high:.2f}, n {n}")
 
 
 def _survival(curves: pd.DataFrame) -> str:

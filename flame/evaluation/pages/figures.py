@@ -19,27 +19,41 @@ from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
 from flame.preprocessing.stages.interpolation import resample
 
 MODEL_COLOURS = {
-    LOCAL: "#b58900",
+    LOCAL: "#8a6500",
     FEDERATED: "#1f6fb2",
-    PERSONALISED: "#2a9d6f",
-    POOLED: "#777777",
+    PERSONALISED: "#1c7a54",
+    POOLED: "#666666",
     UNSEEN: "#c0392b",
 }
-"""Colour of each model in figures."""
+"""Colour of each model in figures, with a contrast of 4.5 or more on white."""
+MODEL_LINES = {
+    LOCAL: ":",
+    FEDERATED: "--",
+    PERSONALISED: (0, (5, 1)),
+    POOLED: "-.",
+    UNSEEN: "-",
+}
+"""Line style of each model, so that figures also read without colours."""
+MODEL_MARKERS = {LOCAL: "^", FEDERATED: "o", UNSEEN: "s"}
+"""Marker of each model that a forest plot shows."""
+COLUMNS = 4
+"""Most panels in a row."""
 
 
 def panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
-    """Create an empty figure with axes side by side.
+    """Create an empty figure with axes side by side, in rows of up to COLUMNS.
 
     Args:
         count: number of axes.
-        height: height of the figure in inches.
+        height: height of a row in inches.
 
     Returns:
-        The figure and its axes from left to right.
+        The figure and its axes from left to right and from top to bottom.
     """
-    figure = Figure(figsize=(3.4 * count, height), layout="constrained")
-    return figure, [figure.add_subplot(1, count, i + 1) for i in range(count)]
+    columns = min(count, COLUMNS)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(3.4 * columns, height * rows), layout="constrained")
+    return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
 
 
 def legend_beside(figure: Figure, axes: SequenceOf[Axes]) -> None:
@@ -67,12 +81,14 @@ def legend_beside(figure: Figure, axes: SequenceOf[Axes]) -> None:
     )
 
 
-def to_svg(figure: Figure, name: str) -> str:
+def to_svg(figure: Figure, name: str, alternative: str = "") -> str:
     """Convert a figure to an <svg> element.
 
     Args:
         figure: the figure.
         name: prefix of all ids, so that the ids of two figures on one page differ.
+        alternative: what the figure shows, for those who do not see it; empty: its axes, titles and
+            legends.
 
     Returns:
         The element, which is the same text for the same figure.
@@ -85,7 +101,8 @@ def to_svg(figure: Figure, name: str) -> str:
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{escape(_alternative(figure))}" ', 1)
+    shown = escape(alternative or _alternative(figure))
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{shown}" ', 1)
 
 
 def _alternative(figure: Figure) -> str:
@@ -132,7 +149,7 @@ def case_figure(scans: SequenceOf[Scan], relevance: Scan | None = None) -> str:
             axis.set_axis_off()
             if row == 0:
                 axis.set_title(str(scan.sequence), color="white", fontsize=9)
-    return to_svg(figure, "case")
+    return to_svg(figure, "case", "axial, coronal and sagittal slices of one patient")
 
 
 def _overlay(axis: Axes, plane: np.ndarray, whole: np.ndarray) -> None:

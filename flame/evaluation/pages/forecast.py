@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
 from flame.core.imaging import Scan
-from flame.core.treatment import Radiation
+from flame.core.treatment import Treatment
 from flame.io.dicom.segmentations import write_segments
 from flame.models.evolution.model import EvolutionCase, Forecast
 from flame.preprocessing.cohort.source_series import SourceSeries
+
+AS_TREATED = "as-treated"
+"""Name of the only forecast where radiations cannot be compared: the disease as it is treated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +30,7 @@ class Prediction:
         case: the patient on a cube of voxels around the tumour.
         affine: (4, 4) map from voxel indices of the cube to RAS+ world space in mm.
         baseline: images before radiotherapy on their own grid.
-        forecasts: forecasts by radiation, one for each day.
+        forecasts: forecasts by radiation, or by AS_TREATED, one for each day.
         response: probability of response; None without a response model.
         warnings: warnings at the top of the page.
         simulated: whether the patient is simulated.
@@ -35,18 +38,20 @@ class Prediction:
             empty without one.
         relevance: effect of the image on the response, see ``occlusion``; None without a response
             model.
+        courses: course of each radiation that was forecast, where it is known.
     """
 
     subject: str
     case: EvolutionCase
     affine: NDArray[np.float64]
     baseline: Timepoint
-    forecasts: Mapping[Radiation, list[Forecast]]
+    forecasts: Mapping[str, list[Forecast]]
     response: float | None
     warnings: tuple[str, ...]
     simulated: bool
     parameters: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     relevance: Scan | None = None
+    courses: Mapping[str, Treatment] = field(default_factory=dict)
 
     def volumes(self) -> pd.DataFrame:
         """Return median and 90 % interval of the volume in ml by radiation and day."""

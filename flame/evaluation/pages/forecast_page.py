@@ -6,18 +6,23 @@ from typing import Any
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from flame.core import html
 from flame.core.imaging import Sequence
-from flame.core.treatment import Radiation
+from flame.core.treatment import Radiation, Treatment
 from flame.core.version import __version__
-from flame.evaluation.pages.figures import to_svg
-from flame.evaluation.pages.forecast import Prediction
+from flame.evaluation.pages.figures import legend_beside, panels, to_svg
+from flame.evaluation.pages.forecast import AS_TREATED, Prediction
 from flame.preprocessing.stages.interpolation import resample
 
-COLOURS = {Radiation.PHOTON: "#1f6fb2", Radiation.PROTON: "#b58900", Radiation.CARBON: "#c0392b"}
+COLOURS = {
+    Radiation.PHOTON: "#1f6fb2",
+    Radiation.PROTON: "#b58900",
+    Radiation.CARBON: "#c0392b",
+    AS_TREATED: "#4b5966",
+}
 """Colour of each radiation in the curves."""
 _FINER = 2
 """Number of image voxels per forecast voxel along each axis."""
@@ -43,13 +48,16 @@ def render(prediction: Prediction) -> str:
         warnings=prediction.warnings,
         response=prediction.response,
         verdict=_verdict(prediction),
-        planned=_course(prediction),
+        planned=_course(prediction.case.treatment),
+        origin=_origin(prediction.case.treatment),
+        compared=_compared(prediction),
         baseline_day=prediction.case.day,
         baseline_ml=f"{prediction.case.ml(prediction.case.tumour):.1f}",
         curve=Markup(_curve(prediction)),
         days=days,
         parameters=_parameters(prediction),
-        radiations=[str(r) for r in prediction.forecasts],
+        radiations=list(prediction.forecasts),
+        names=[_word(r) for r in prediction.forecasts],
         volume_rows=_volume_rows(prediction),
         data=Markup(json.dumps(_volumes(prediction))),
     )
@@ -60,7 +68,8 @@ def _verdict(prediction: Prediction) -> str:
     day = next(iter(last.values())).day
     before = prediction.case.ml(prediction.case.tumour)
     median = {r: float(np.median(f.volumes)) for r, f in last.items()}
-    shown = ", ".join(f"{ml:.1f} ml under {radiation}" for radiation, ml in median.items())
+    under = {r: "as treated" if r == AS_TREATED else f"under {r}" for r in median}
+    shown = ", ".join(f"{ml:.1f} ml {under[r]}" for r, ml in median.items())
     text = f"Forecast for day {day}, from {before:.1f} ml on day {prediction.case.day}: {shown}."
     bands = [f.interval(0.9) for f in last.values()]
     shared = max(low for low, _ in bands) <= min(high for _, high in bands)
@@ -69,10 +78,27 @@ def _verdict(prediction: Prediction) -> str:
     return text
 
 
-def _course(prediction: Prediction) -> str:
+def _course(treatment: Treatment | None) -> str:
+    if treatment is None:
+        return "unknown"
     return " + ".join(
         f"{p.radiation} {p.dose:g} Gy{' (RBE)' if p.biological else ''} in {p.fractions} fractions"
-        for p in prediction.case.treatment.phases
+        for p in treatment.phases
+    )
+
+
+def _compared(prediction: Prediction) -> str:
+    """Say what the forecasts compare, and that no dose but the planned one is that of a plan."""
+    if AS_TREATED in prediction.forecasts:
+        return (
+            "Radiations are not compared: that needs the plan and the dose of radiotherapy which "
+            "is still to come. The forecast is of the disease as it is treated."
+        )
+    courses = "; ".join(f"{name}: {_course(c)}" for name, c in prediction.courses.items())
+    return (
+        f"Courses that are compared: {courses}. For a radiation other than the planned one the "
+        "planned dose map is used, scaled to the prescription: this is not the dose of a treatment "
+        "plan."
     )
 
 
@@ -90,43 +116,77 @@ def _parameters(prediction: Prediction) -> list[list[str]]:
 
 
 def _curve(prediction: Prediction) -> str:
-    figure = Figure(figsize=(8.5, 3.6), layout="constrained")
-    axis = figure.add_subplot()
+    """Draw a panel for each forecast, with the medians of the others as thin lines."""
     case = prediction.case
-    baseline_ml = case.ml(case.tumour)
-    observed = [(case.day, baseline_ml)]
-    if case.earlier is not None:
-        observed.insert(0, (case.earlier[0], case.ml(case.earlier[1])))
-    for radiation, part in prediction.volumes().groupby("radiation", sort=False):
-        colour = COLOURS[Radiation(str(radiation))]
-        days = np.array([case.day, *part["day"]])
-        median = np.array([baseline_ml, *part["median_ml"]])
-        low = np.array([baseline_ml, *part["low_ml"]])
-        high = np.array([baseline_ml, *part["high_ml"]])
-        axis.plot(days, median, "o-", color=colour, ms=3.5, label=str(radiation))
+    start = (case.day, case.ml(case.tumour))
+    table = {str(r): part for r, part in prediction.volumes().groupby("radiation", sort=False)}
+    figure, axes = panels(len(table), 3.4)
+    ends = [v for part in table.values() for v in part["high_ml"] if np.isfinite(v)]
+    for axis, (name, part) in zip(axes, table.items(), strict=True):
+        for other, medians in table.items():
+            shown: dict[str, Any] = {"color": COLOURS[other], "lw": 0.8, "alpha": 0.7}
+            if other == name:
+                shown = {"color": COLOURS[other], "lw": 1.6, "marker": "o", "ms": 3.5}
+            days, volumes = [start[0], *medians["day"]], [start[1], *medians["median_ml"]]
+            axis.plot(
+                days, np.maximum(volumes, SMALLEST_ML), label=f"{_word(other)}, median", **shown
+            )
+        days = [start[0], *part["day"]]
+        low, high = ([start[1], *part[end]] for end in ("low_ml", "high_ml"))
         if np.isfinite(high).all():
-            axis.fill_between(days, low, high, color=colour, alpha=0.13, lw=0)
-    axis.plot(*zip(*observed, strict=True), "ks-", ms=4, label="observed")
-    if case.later:
-        follow_up = [(day, case.ml(mask)) for day, mask in case.later]
-        label = "observed later, not used"
-        axis.plot(*zip(*follow_up, strict=True), "ks", mfc="white", ms=4, label=label)
-    axis.axvline(0, color="#888888", lw=0.8, ls=":")
-    axis.set(xlabel="day from the start of radiotherapy", ylabel="gross tumour volume (ml)")
-    axis.set_ylim(bottom=0)
-    axis.legend(frameon=False, fontsize=8)
+            floor = np.maximum(low, SMALLEST_ML)
+            label = "90 % band"
+            axis.fill_between(days, floor, high, color=COLOURS[name], alpha=0.15, lw=0, label=label)
+        _observed(axis, prediction, start)
+        axis.set(title=_word(name), xlabel=f"day from the {_origin(case.treatment)}")
+        if ends and max(ends) > 20 * start[1]:
+            axis.set_yscale("log")
+        axis.set_ylim(bottom=SMALLEST_ML if axis.get_yscale() == "log" else 0)
+    top = max(axis.get_ylim()[1] for axis in axes)
+    for axis in axes:
+        axis.set_ylim(top=top)
+    axes[0].set_ylabel("tumour volume (ml)")
+    legend_beside(figure, axes)
     return to_svg(figure, "volumes")
 
 
+SMALLEST_ML = 0.1
+"""Smallest volume that is drawn, in ml."""
+
+
+def _observed(axis: Axes, prediction: Prediction, start: tuple[int, float]) -> None:
+    case = prediction.case
+    observed = [start]
+    if case.earlier is not None:
+        observed.insert(0, (case.earlier[0], case.ml(case.earlier[1])))
+    axis.plot(*zip(*observed, strict=True), "ks-", ms=4, label="observed")
+    if case.later:
+        follow_up = [(day, max(case.ml(mask), SMALLEST_ML)) for day, mask in case.later]
+        label = "observed later, not used"
+        axis.plot(*zip(*follow_up, strict=True), "ks", mfc="white", ms=4, label=label)
+    if case.treatment:
+        axis.axvline(0, color="#888888", lw=0.8, ls=":")
+
+
+def _origin(treatment: Treatment | None) -> str:
+    return "start of radiotherapy" if treatment else "first image"
+
+
+def _word(label: str) -> str:
+    """Write the name of a forecast."""
+    return label.replace("-", " ")
+
+
 def _volume_rows(prediction: Prediction) -> list[list[str]]:
+    """Return a row for each day: the day, and median and interval of each forecast."""
     rows = []
-    for radiation, forecasts in prediction.forecasts.items():
-        cells = []
-        for f in forecasts:
+    for of_day in zip(*prediction.forecasts.values(), strict=True):
+        cells = [f"day {of_day[0].day}"]
+        for f in of_day:
             low, high = f.interval(0.9)
             end = f"{high:.1f}" if np.isfinite(high) else "no limit"
             cells.append(f"{float(np.median(f.volumes)):.1f} ({low:.1f} to {end})")
-        rows.append([str(radiation), *cells])
+        rows.append(cells)
     return rows
 
 

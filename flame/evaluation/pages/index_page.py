@@ -8,6 +8,7 @@ from flame.core.scores import CentreScore, GeneralisationReport
 from flame.evaluation.metrics.generalisation import UNSEEN
 from flame.evaluation.pages.page import filled
 from flame.evaluation.pages.sections import Cell, Section, figure_cell
+from flame.evaluation.pages.summary import in_words
 from flame.federation.trainings import FEDERATED, LOCAL
 
 
@@ -131,7 +132,7 @@ def matrix(report: GeneralisationReport) -> tuple[list[str], list[list[str | Cel
 
 
 def verdict(report: GeneralisationReport, overall: tuple[float, float, float]) -> str:
-    """Say in words how the federated model compares with chance and with each hospital alone.
+    """Say in words what the report says, and what the federated model tells over all patients.
 
     Args:
         report: scores of a run on response.
@@ -140,20 +141,10 @@ def verdict(report: GeneralisationReport, overall: tuple[float, float, float]) -
     Returns:
         A few sentences.
     """
-    scores = own_scores(report)
-    federated = [scores[c, FEDERATED] for c in report.centres]
-    above = sum(s.value > 0.5 for s in federated)
-    better = sum(s.low > 0.5 for s in federated)
     value, low, high = overall
     chance = "better than chance" if low > 0.5 else "not shown to be better than chance"
-    mean = sum(s.value for s in federated) / len(federated)
-    alone = [scores[c, LOCAL].value for c in report.centres]
-    known = [v for v in alone if v == v]
-    by_itself = sum(known) / max(len(known), 1)
-    compared = "more" if mean > by_itself else "no more"
     return (
-        f"Response: over all patients the federated model is {chance}, AUC {value:.2f} ({low:.2f} "
-        f"to {high:.2f}). It lies above 0.5 at {above} of {len(federated)} hospitals, at {better} "
-        "with the whole interval. On average over hospitals it tells "
-        f"{compared} than each hospital alone: AUC {mean:.2f} against {by_itself:.2f}."
+        f"Early response. {in_words(report)} Over the patients of all hospitals together, "
+        f"cross-validated, the federated model is {chance}: AUC {value:.2f} ({low:.2f} to "
+        f"{high:.2f})."
     )

@@ -148,9 +148,13 @@ def _held_out(
         rows.append([centre, *counts, *(_cell(scores.get(model), measure) for model in models)])
     over = {o.model: o for o in over_centres(report)}
     effects = [over[m].effects if m in over else None for m in models]
+    few = [m for m in models if m in over and over[m].centres < len(report.centres)]
+    some = {m: f" of {over[m].centres} of {len(report.centres)}" for m in few}
     texts = {
         "worst hospital": [
-            Cell(f"{over[m].worst_value:.2f}", over[m].worst) if m in over else _NONE
+            Cell(f"{over[m].worst_value:.2f}", over[m].worst + some.get(m, ""))
+            if m in over
+            else _NONE
             for m in models
         ],
         "mean over hospitals": [_pooled(e, "") if e else _NONE for e in effects],
@@ -158,7 +162,8 @@ def _held_out(
         "I² / τ²": [_spread(e) if e else _NONE for e in effects],
     }
     blank = [""] * (2 if events else 1)
-    rows += [[row, *blank, *cells] for row, cells in texts.items()]
+    if len(report.centres) > 1:
+        rows += [[row, *blank, *cells] for row, cells in texts.items()]
     return Section(
         name, title, note, ["hospital", "n", *([events] if events else []), *models], rows
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -91,9 +92,11 @@ def node_figure(rows: pd.DataFrame) -> str:
         steps = values.columns.to_numpy()
         edges = (steps[0] - 0.5, steps[-1] + 0.5, len(nodes) - 0.5, -0.5)
         shown = axis.imshow(values, aspect="auto", extent=edges, vmin=low, vmax=1, cmap="viridis")
-        for node, column in np.argwhere(changed):
-            at = steps[column] - 0.5
-            axis.plot([at, at], [node - 0.5, node + 0.5], color="white", lw=1)
+        marks = [
+            [(steps[column] - 0.5, node - 0.5), (steps[column] - 0.5, node + 0.5)]
+            for node, column in np.argwhere(changed)
+        ]
+        axis.add_collection(LineCollection(marks, colors="white", linewidths=1))
         axis.set_title(method, fontsize=8)
         named = len(nodes) <= 16 and place % columns == 0
         axis.set_yticks(range(len(nodes)) if named else [], nodes if named else [], fontsize=7)
@@ -101,7 +104,7 @@ def node_figure(rows: pd.DataFrame) -> str:
         axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axis.set_xlabel("step" if place >= len(methods) - columns else "", fontsize=8)
     figure.colorbar(shown, ax=figure.axes, shrink=0.6, label="accuracy")
-    return to_svg(figure, "nodes")
+    return to_svg(figure, "nodes", f"accuracy by node and step of {', '.join(methods)}")
 
 
 def drift_figure(rows: pd.DataFrame) -> str:

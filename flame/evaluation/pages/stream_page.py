@@ -56,8 +56,9 @@ def render(
         Section(
             "time",
             "Accuracy over time",
-            "Mean over nodes and seeds, measured before the training of each step, with 95 % bands "
-            "over seeds. Steps are numbered from 0; in step 0 nothing is tested. The method "
+            "Mean over nodes and seeds, measured before the training of each step"
+            + ", with 95 % bands over seeds" * (len(config.seeds) > 1)
+            + ". Steps are numbered from 0; in step 0 nothing is tested. The method "
             f"{MAJORITY} predicts the class that was most frequent at the node so far. Grey bars: "
             "share of nodes whose concept has just changed. Below: rows of a node in a step (line: "
             "mean; band: from the fewest to the most).",
@@ -180,7 +181,9 @@ def _topology(config: StreamConfig, stream: Stream) -> list[Section]:
     if gossip.method == PUSH_SUM:
         qualifier = "in the long run"
     note = (
-        f"{gossip.topology}: spectral gap {network.gap:.4f} of the mixing weights (each round "
+        gossip.topology
+        + " (first round)" * (gossip.topology in CHANGING)
+        + f": spectral gap {network.gap:.4f} of the mixing weights (each round "
         f"removes {qualifier} this share of the disagreement). After {network.diameter} rounds, "
         f"information from every node can have reached all others. Gossip method: {gossip.method}, "
         "which learners with several models per node and reset-and-gate do not use. "

@@ -43,7 +43,15 @@ def topology_figure(
     named = len(names) <= _NAMED
     axis.plot(*at.T, "o", color="#1f6fb2", ms=8 if named else 4, mec="white")
     for name, place in zip(names if named else (), at, strict=False):
-        axis.annotate(name, place, (0, 7), textcoords="offset points", ha="center", fontsize=8)
+        axis.annotate(
+            name,
+            place,
+            (0, 7),
+            textcoords="offset points",
+            ha="left" if peers.config.topology == "line" else "center",
+            rotation=60 if peers.config.topology == "line" else 0,
+            fontsize=8,
+        )
     axis.margins(0.12)
     if on_map:
         axis.set(xlabel="longitude, degrees", ylabel="latitude, degrees")
@@ -52,7 +60,11 @@ def topology_figure(
     else:
         axis.set_aspect("equal")
         axis.set_axis_off()
-    return to_svg(figure, "topology")
+    shown = "; ".join(
+        f"{name} receives from {', '.join(np.array(names)[row]) or 'nobody'}"
+        for name, row in zip(names if named else (), links, strict=False)
+    )
+    return to_svg(figure, "topology", shown or f"{peers.config.topology} of {len(names)} nodes")
 
 
 def _link(axis: Axes, start: Array, end: Array, arrow: bool, bent: bool) -> None:
@@ -87,7 +99,13 @@ def _layout(topology: str, links: NDArray[np.bool_]) -> Array:
         return np.column_stack([column, -row]).astype(float)
     if topology == "star":
         return np.vstack([[0.0, 0.0], _circle(count - 1)])
-    if topology in ("file", "erdos-renyi", "hypercube"):
+    if topology == "hypercube":
+        bits = np.array(
+            [[n >> b & 1 for b in range(max(count.bit_length() - 1, 1))] for n in range(count)]
+        )
+        steps = np.array([[1, 0], [0, 1], [0.45, 0.35], [2.4, 0.3], [0.3, 2.4], [5.5, 1.0]])
+        return np.asarray(bits @ np.resize(steps, (bits.shape[1], 2)), float)
+    if topology in ("file", "erdos-renyi"):
         graph = nx.from_numpy_array(links | links.T)
         few = count <= _NODES_DRAWN
         spread = nx.kamada_kawai_layout(graph) if few else nx.spring_layout(graph, seed=0)

@@ -12,7 +12,7 @@ from flame.evaluation.pages.figures import legend_beside, to_svg
 from flame.evaluation.pages.page import page
 from flame.evaluation.pages.sections import Section
 from flame.federation.config import TrainConfig
-from flame.federation.trainings import LOCAL, POOLED, in_words
+from flame.federation.trainings import LOCAL, PERSONALISED, POOLED, in_words
 
 _SHOWN = 6
 """Largest number of trainings whose losses are drawn."""
@@ -24,6 +24,7 @@ def render(
     history: pd.DataFrame,
     planned: Mapping[str, int],
     refresh_s: int = 0,
+    running: bool = True,
 ) -> str:
     """Render the page.
 
@@ -33,6 +34,7 @@ def render(
         history: table of history.csv, oldest training first.
         planned: number of trainings of each kind that the run has in all.
         refresh_s: seconds after which a browser loads the page again; 0: never.
+        running: whether a process may be writing to the run.
 
     Returns:
         The page as HTML.
@@ -70,25 +72,28 @@ def render(
         "of flame evaluate.",
         "A real federation trains no pooled model.",
     ]
-    verdict = _progress(history, planned, config.training.rounds)
+    verdict = _progress(history, planned, config.training.rounds, running)
     return page(config, "Training progress", simulated, [], sections, limits, verdict, refresh_s)
 
 
-def _progress(history: pd.DataFrame, planned: Mapping[str, int], rounds: int) -> str:
+def _progress(history: pd.DataFrame, planned: Mapping[str, int], rounds: int, running: bool) -> str:
     """Say how far the latest kind of training is, and about how long it will still take."""
     latest = str(history.training.iloc[-1])
     kinds = [k for k in planned if latest.startswith((f"{k}.", f"{k}-"))]
-    text = f"Now: {in_words(latest)}, round {history['round'].iloc[-1]} of at most {rounds}."
+    text = f"Latest: {in_words(latest)}, round {history['round'].iloc[-1]} of at most {rounds}."
+    if not running:
+        return f"{text} No process is writing to this run now."
     if not kinds:
         return text
     kind = max(kinds, key=len)
     of_kind = history[history.training.str.startswith((f"{kind}.", f"{kind}-"))]
     each_round = of_kind.drop_duplicates(["training", "round"])
     begun = of_kind.training.nunique()
-    done = len(each_round)
-    left = (planned[kind] * rounds - done) * float(each_round.round_seconds.median())
+    # Trainings before the latest have ended, maybe early; those to come may have all their rounds.
+    to_come = (planned[kind] - begun + 1) * rounds - int(history["round"].iloc[-1])
+    left = to_come * float(each_round.round_seconds.median())
     text += f" Of {planned[kind]} trainings of the kind {kind}, {begun} have begun."
-    if begun == planned[kind] and int(of_kind["round"].iloc[-1]) == rounds:
+    if to_come <= 0:
         return text + " All rounds of this kind are done."
     return text + f" At most {_duration(left)} left for this kind, by the median time of a round."
 
@@ -132,7 +137,9 @@ def _number(value: float) -> str:
 
 def _losses(history: pd.DataFrame) -> str:
     trainings = list(history.training.unique())
-    names = ([n for n in trainings if not n.startswith((LOCAL, POOLED))] or trainings)[-_SHOWN:]
+    names = (
+        [n for n in trainings if not n.startswith((LOCAL, POOLED, PERSONALISED))] or trainings
+    )[-_SHOWN:]
     rows_of_panels = 1 + (len(names) > 3)
     columns = min(len(names), 3)
     figure = Figure(figsize=(3.4 * columns, 2.6 * rows_of_panels), layout="constrained")

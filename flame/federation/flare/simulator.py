@@ -18,6 +18,7 @@ from flame.core.progress import Progress
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.server import FlareServer
 from flame.federation.flare.site import FlareSite
+from flame.federation.loopback import check_loopback
 from flame.federation.run_files import ERROR, FLARE_LOG, PROGRESS
 
 
@@ -30,9 +31,10 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
         progress: called with the steps done and the total.
 
     Raises:
-        FlameError: the coordinator or the simulator failed; the message has the reason, if it is
-            known, and names the log.
+        FlameError: localhost is unknown, or the coordinator or the simulator failed; the message
+            has the reason, if it is known, and names the log.
     """
+    check_loopback()
     for stale in (PROGRESS, ERROR):
         (run / stale).unlink(missing_ok=True)
     code = _simulated(config, run, progress)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from flame.core.cohort import Cohort
+from flame.core.cohort import Cohort, Patient
 from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.tasks.landmark import included, labelled, with_status, with_visits
@@ -126,9 +126,7 @@ def prepared(cohort: Cohort, config: TrainConfig, folder: Path) -> Cohort:
             "until then; leave these patients out"
         )
     impute = config.data.impute
-    patients = tuple(
-        replace(patient, clinical=_imputed(patient.clinical, impute)) for patient in cohort.patients
-    )
+    patients = tuple(_imputed(patient, impute) for patient in cohort.patients)
     return replace(cohort, patients=patients)
 
 
@@ -148,6 +146,6 @@ def check_ranges(cohort: Cohort, columns: Columns) -> None:
             columns.check_range(name, value, f"centre {cohort.centre}")
 
 
-def _imputed(clinical: Mapping[str, float], values: Mapping[str, float]) -> dict[str, float]:
-    missing = {k: v for k, v in values.items() if np.isnan(clinical.get(k, np.nan))}
-    return {**clinical, **missing}
+def _imputed(patient: Patient, values: Mapping[str, float]) -> Patient:
+    missing = {k: v for k, v in values.items() if np.isnan(patient.clinical.get(k, np.nan))}
+    return replace(patient, clinical={**patient.clinical, **missing}, imputed=frozenset(missing))

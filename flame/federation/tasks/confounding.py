@@ -19,8 +19,8 @@ def confounding(table: NDArray[np.float64]) -> list[str]:
         table: number of patients (centre, radiation), radiations in the order of ``Radiation``.
 
     Returns:
-        One warning if all patients had the same radiation, or if Cramér's V exceeds
-        ``CONFOUNDED``; else none.
+        One warning if no patient's radiation is known, if all had the same one, or if Cramér's V
+        exceeds ``CONFOUNDED``; else none.
 
     Example:
         >>> len(confounding(np.array([[9.0, 1.0, 0.0], [1.0, 9.0, 0.0]])))
@@ -29,6 +29,11 @@ def confounding(table: NDArray[np.float64]) -> list[str]:
         []
     """
     used = table.sum(axis=0) > 0
+    if not used.any():
+        return [
+            "no radiotherapy is known: forecasts are of the disease as it was treated, and cannot "
+            "compare radiations"
+        ]
     if used.sum() < 2:
         return [
             "all patients had one radiation: forecasts for another radiation are extrapolated "

@@ -4,6 +4,7 @@ The mixture is learned by expectation maximisation from sums, the network in rou
 calibration from sums again.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
@@ -32,7 +33,8 @@ from flame.federation.tasks.image_summary import counted
 from flame.federation.tasks.registry import TASKS
 from flame.models.evolution.calibrated import Calibrated, Calibration, Sums, summed, together
 from flame.models.evolution.cases import evolution_case
-from flame.models.evolution.mechanistic import ALPHAS, Mechanistic
+from flame.models.evolution.growth_curves import Surface
+from flame.models.evolution.mechanistic import ALPHAS, DIFFUSION, RATE, Mechanistic
 from flame.models.evolution.mixture import Mixture, Trial, learned
 from flame.models.evolution.model import EvolutionCase
 from flame.models.evolution.out_of_distribution import FEATURES, features, radiation_counts
@@ -41,9 +43,18 @@ from flame.preprocessing.cohort.tumour_cube import SHAPE
 from flame.preprocessing.harmonisation.standardisation import Moments, merge, summarise
 from flame.preprocessing.stages.atlas_registration import tissues
 
-LEARNED = {"mechanistic": ("mixture",), "U-Net": ("network",), "hybrid": ("mixture", "network")}
+LEARNED = {
+    "surface": ("growth",),
+    "mechanistic": ("mixture",),
+    "U-Net": ("network",),
+    "hybrid": ("mixture", "network"),
+}
 """Parts of each model that centres can learn together."""
+NEEDS = {"surface": (), "mechanistic": ("dose",), "U-Net": ("plan",), "hybrid": ("dose",)}
+"""What each model needs beyond masks and days: the dose of a course that lies ahead, or a plan."""
 _WIDTH = len(FEATURES)
+GRID = np.array([*DIFFUSION, *RATE, *ALPHAS])
+"""What identifies the parameter sets that a mixture refers to."""
 IONS = (Radiation.PROTON, Radiation.CARBON)
 """Order of the array ``efficacy``."""
 LEAST_TRAINING = 2
@@ -114,8 +125,9 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
     def __init__(self, config: TrainConfig) -> None:
         super().__init__(config)
         self.settings = config.evolution
-        self.calibration = self.settings.calibration
         self.parts = LEARNED[self.settings.model]
+        # The band of growth is Student's, and needs no patients of its own.
+        self.calibration = 0 if "growth" in self.parts else self.settings.calibration
         self.rounds = config.training.rounds if "network" in self.parts else 0
         self._model: Any = None
         self._examples: dict[Any, Any] = {}
@@ -136,7 +148,10 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
     def model(self) -> Any:
         """The model; Keras is imported at first use, as the coordinator does not need it."""
         if self._model is None:
-            self._model = Mechanistic() if self.rounds == 0 else self._network()
+            if "growth" in self.parts:
+                self._model = Surface()
+            else:
+                self._model = Mechanistic() if self.rounds == 0 else self._network()
         return self._model
 
     def _network(self) -> Any:
@@ -146,7 +161,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return kind(self.settings.steps, self.settings.batch_size, self.settings.filters)
 
     def patients(self, cohort: Cohort) -> Cases[EvolutionCase]:
-        """Build a case of each patient with a baseline mask, radiotherapy and follow-up.
+        """Build a case of each patient with a mask to start from and a later one.
 
         Args:
             cohort: the cohort of a centre, reduced by ``view``.
@@ -155,7 +170,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             The cases of each patient, and why patients have none.
 
         Raises:
-            BadInput: no patient of the centre has all of them.
+            BadInput: no patient of the centre has a mask to start from and a later one, with what
+                the model needs.
         """
         cases = list[tuple[EvolutionCase, ...]]()
         left_out = list[str]()
@@ -178,10 +194,16 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             case = case_of(patient, centre)
         except BadInput as error:
             return None, str(error).split(patient.pseudonym)[-1].strip(" :")
-        latest_day = self.settings.latest_day
+        for needed in NEEDS[self.settings.model]:
+            if needed == "dose" and case.is_ahead and case.dose is None:
+                return None, "no dose, which this model reads before radiotherapy: add the RT Dose"
+            if needed == "plan" and (case.treatment is None or case.dose is None):
+                return None, "no radiotherapy plan or no dose, which the U-Net reads"
+        latest_day = self.settings.latest_day or math.inf
         later = tuple((day, mask) for day, mask in case.later if day <= latest_day)
         if not later:
-            return None, f"no tumour mask after the baseline and until day {latest_day}"
+            until = f" and until day {latest_day}" if self.settings.latest_day else ""
+            return None, f"no tumour mask after the one to start from{until}"
         return replace(case, later=later), ""
 
     def initial_weights(self, patients: Cases[EvolutionCase], seed: int) -> Weights:
@@ -223,7 +245,14 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         Returns:
             The calibrated model. Without ``calibration`` in ``shared``, forecasts are unchanged.
         """
+        if "growth" in self.parts and "curves" in shared:
+            self.model.learn(shared)
         if "mixture" in self.parts and "mixture" in shared:
+            if not np.array_equal(shared.get("grid", ()), GRID):
+                raise BadInput(
+                    "this model was trained with other parameter sets, by an earlier version of "
+                    "FLAME; train it again"
+                )
             efficacy = dict(zip(IONS, map(float, shared["efficacy"]), strict=True))
             mechanistic = self.mechanistic(self.model)
             assert mechanistic is not None
@@ -256,6 +285,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             ]
             by_mgmt = least == 1
             return {"sums": [Mechanistic().reply(cases, trials, by_mgmt)] if cases else []}
+        if query.name == "growth":
+            return {"patients": np.zeros(1)} if len(cases) < least else Surface().sums(cases)
         if query.name == "calibration":
             sums = summed(self.load(query.weights, query.shared).model, cases)
             counts = np.array([together(side, least) for side in sums.counts])
@@ -306,6 +337,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         if start:
             return start
         shared = _description(send("described", {}))
+        if "growth" in self.parts:
+            return {**shared, **_added(send("growth", {}))}
         if "mixture" not in self.parts:
             return shared
 
@@ -315,10 +348,12 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
 
         mixture = learned(query_sums, len(ALPHAS))
         efficacy = np.array([mixture.efficacy[r] for r in IONS])
-        return {**shared, "mixture": mixture.weights, "efficacy": efficacy}
+        return {**shared, "mixture": mixture.weights, "efficacy": efficacy, "grid": GRID}
 
     def finish(self, send: SendQuery, weights: Weights, shared: Shared, whole: bool) -> Shared:
         """Calibrate the forecasts on the calibration patients of all centres."""
+        if not self.calibration:
+            return shared
         replies = send("calibration", {}, weights, shared, calibrating=True)
         first, *rest = [Sums(r["counts"], r["entropy"]) for r in replies]
         total = sum(rest, first)
@@ -348,14 +383,27 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
                     f"centre {cohort.centre}: on {days} days a model drew the tumour, not a person"
                 )
         warnings += confounding(radiations)
-        warnings += carbon_conventions(c.treatment for p in patients for c in p.flat)
+        courses = [c.treatment for p in patients for c in p.flat]
+        warnings += carbon_conventions(course for course in courses if course)
+        after = sum(not c.is_ahead for p in patients for c in p.flat)
+        if after:
+            warnings.append(
+                f"{after} patients start from a day after radiotherapy, or their course is unknown"
+            )
         calibrating = sum(len(p.labelled) for p in patients) // self.settings.calibration
-        if calibrating < LEAST_CALIBRATING:
+        if self.calibration and calibrating < LEAST_CALIBRATING:
             warnings.append(
                 f"{calibrating} patients calibrate the 90 % band of the federated model: with "
                 f"fewer than {LEAST_CALIBRATING} the band has no limit"
             )
         return rows, warnings
+
+    def _training_text(self) -> str:
+        if self.rounds:
+            return f"network, {self.rounds} rounds of {self.config.federation.strategy}"
+        if "growth" in self.parts:
+            return "mixed-effects growth of the volume, from sums of the centres"
+        return "mixture by EM from sums of the centres"
 
     def texts(self) -> TaskTexts:
         """Return how a report words this task."""
@@ -363,9 +411,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             outcome="gross tumour volume drawn on later days",
             predictors="T1, T1C, T2 and FLAIR, tumour mask and radiotherapy plan",
             missing="days that lack a required input are left out and counted",
-            training=f"network, {self.rounds} rounds of {self.config.federation.strategy}"
-            if self.rounds
-            else "mixture by EM from sums of the centres",
+            training=self._training_text(),
             output="probability of tumour by voxel, volume with a 90 % band",
             limits=[
                 "Forecasts are for the radiotherapy that was given. The effect of another "
@@ -381,6 +427,14 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             ),
             failures="patient by patient",
         )
+
+
+def _added(replies: list[Message]) -> Shared:
+    """Add the sums of all centres; those of a centre with too few patients are empty."""
+    told = [r for r in replies if "curves" in r]
+    if not told:
+        raise BadInput("no centre has privacy.least_patients patients: no growth can be learned")
+    return {name: np.sum([r[name] for r in told], axis=0) for name in told[0]}
 
 
 def last_common_day(cases: list[EvolutionCase], least: int) -> int:

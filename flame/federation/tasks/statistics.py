@@ -29,12 +29,26 @@ from flame.models.regression.discrimination import (
     pairs_of,
     score_counts,
 )
-from flame.models.regression.survival_curves import Exits, exits, kaplan_meier, log_rank, together
+from flame.models.regression.survival_curves import (
+    Curve,
+    Exits,
+    exits,
+    kaplan_meier,
+    log_rank,
+    together,
+)
 from flame.models.response.inputs import Everyone, Inputs, inputs_of
 from flame.preprocessing.harmonisation.standardisation import Moments, merge, summarise
 
 Array = NDArray[np.float64]
 
+NOT_TOLD = (float("nan"),) * 3
+"""A figure without a value."""
+LEAST_BLOCKS = 10
+"""Least number of blocks of ``privacy.least_count`` patients of a class in an AUC; twice as many
+patients in all in a C-index over all pairs."""
+LEAST_DEATHS = 5
+"""Least number of blocks of deaths of which the median survival of a centre is told."""
 _CURVE = ("times", "alive", "low", "high")
 """Arrays of a Kaplan-Meier curve."""
 
@@ -45,7 +59,8 @@ class StatisticsTask(Task[Inputs]):
 
     ``shared`` holds, for p features, c centres and t times:
 
-    - ``patients`` and ``deaths`` (c,);
+    - ``described`` (c,), the patients who are described, and of them ``patients``, whose survival
+      is told, and ``deaths`` (c,);
     - ``count``, ``mean`` and ``sum_sq_dev`` (p,), the moments of the features;
     - ``times``, ``alive``, ``low`` and ``high`` (t,), the Kaplan-Meier curve of all patients with
       its 95 % interval, times in days;
@@ -57,7 +72,9 @@ class StatisticsTask(Task[Inputs]):
     - ``log_rank`` (3,), the chi-squared, degrees of freedom and p of the log-rank test over
       centres;
     - ``auc`` (p, 3), ``c_index`` (p, 3) over pairs of patients within a centre, and
-      ``c_index_across`` (p, 3) over all pairs, each with its 95 % interval.
+      ``c_index_across`` (p, 3) over all pairs, each with its 95 % interval, and ``auc_n`` and
+      ``c_index_n`` (p,), the patients that they are of. Means of few neighbours would distort an
+      AUC or a C-index over all pairs: these are told of ``LEAST_BLOCKS`` blocks or more.
 
     Each time and score that a centre sends is the mean of at least ``privacy.least_count``
     neighbouring patients (microaggregation). What would show a smaller count is hidden, see
@@ -89,12 +106,11 @@ class StatisticsTask(Task[Inputs]):
         return Everyone(**vars(inputs_of(known, self.config.model)))
 
     def _as_known(self, patient: Patient) -> Patient:
-        """Drop a survival whose status is unknown, and the response that was derived from it."""
+        """Drop a survival whose status is unknown, and a response that was derived from it."""
         outcome = patient.outcome
         if outcome.died is not None or outcome.survival_days is None:
             return patient
-        assumed = bool(self.config.data.horizon_days) and outcome.response is False
-        response = None if assumed else outcome.response
+        response = None if self.config.data.horizon_days else outcome.response
         return replace(patient, outcome=replace(outcome, survival_days=None, response=response))
 
     def reply(self, patients: list[Inputs], query: Query) -> Message:
@@ -118,7 +134,8 @@ class StatisticsTask(Task[Inputs]):
                 "out"
             )
         moments = summarise(patients.features)
-        return asdict(Moments(*(np.where(chosen.moments, v, 0.0) for v in vars(moments).values())))
+        told = Moments(*(np.where(chosen.moments, v, 0.0) for v in vars(moments).values()))
+        return {**asdict(told), "described": float(len(patients.pseudonyms))}
 
     def _survival(self, patients: Inputs, chosen: Described) -> Message:
         known = np.isfinite(patients.survival_days) & chosen.survival
@@ -155,18 +172,16 @@ class StatisticsTask(Task[Inputs]):
         exits_by_centre = [Exits(**reply) for reply in survival.values()]
         curve = kaplan_meier(together(exits_by_centre))
         curves = [kaplan_meier(e) for e in exits_by_centre]
+        described = np.array([reply.pop("described") for reply in moments.values()])
         own = [Moments(**reply) for reply in moments.values()]
         test = log_rank(exits_by_centre)
         columns = range(len(features[next(iter(features))]["auc"]))
-        aucs = [auc_of([ScoreCounts(**f["auc"][i]) for f in features.values()]) for i in columns]
-        c_indices = [
-            c_index_of(reduce(add, [Pairs(**f["pairs"][i]) for f in features.values()]))
-            for i in columns
-        ]
-        across = [
-            c_index_of(pairs_across([Groups(**f["groups"][i]) for f in features.values()]))
-            for i in columns
-        ]
+        counted = [[ScoreCounts(**f["auc"][i]) for f in features.values()] for i in columns]
+        aucs = [self._auc(parts) for parts in counted]
+        pairs = [reduce(add, [Pairs(**f["pairs"][i]) for f in features.values()]) for i in columns]
+        groups = [[Groups(**f["groups"][i]) for f in features.values()] for i in columns]
+        c_indices = [c_index_of(p) for p in pairs]
+        across = [self._across(g, p) for g, p in zip(groups, pairs, strict=True)]
         return {
             **asdict(merge(own)),
             "counts": np.array([m.count for m in own]),
@@ -174,23 +189,58 @@ class StatisticsTask(Task[Inputs]):
             "spreads": np.array([np.sqrt(m.sum_sq_dev / np.maximum(m.count, 1)) for m in own]),
             "points": np.array([len(c.times) for c in curves]),
             **{f"centre_{n}": np.concatenate([getattr(c, n) for c in curves]) for n in _CURVE},
+            "described": described,
+            "auc_n": np.array([sum(p.yes.sum() + p.no.sum() for p in parts) for parts in counted]),
+            "c_index_n": np.array([sum(g.counts.sum() for g in parts) for parts in groups]),
             "patients": np.array([(e.deaths + e.censored).sum() for e in exits_by_centre]),
             "deaths": np.array([e.deaths.sum() for e in exits_by_centre]),
             **{name: getattr(curve, name) for name in _CURVE},
-            "medians": np.array([(c.median, *c.median_interval) for c in curves]).reshape(-1, 3),
+            "medians": np.array(
+                [self._median(c, e) for c, e in zip(curves, exits_by_centre, strict=True)]
+            ).reshape(-1, 3),
             "log_rank": np.array([test.chi2, test.freedom, test.p]),
             "auc": np.array(aucs).reshape(-1, 3),
             "c_index": np.array(c_indices).reshape(-1, 3),
             "c_index_across": np.array(across).reshape(-1, 3),
         }
 
+    def _auc(self, parts: list[ScoreCounts]) -> tuple[float, float, float]:
+        """Return the AUC of a feature; NaN if too few blocks would make it."""
+        fewest = min(sum(p.yes.sum() for p in parts), sum(p.no.sum() for p in parts))
+        if self.least > 1 and fewest < LEAST_BLOCKS * self.least:
+            return NOT_TOLD
+        return auc_of(parts)
+
+    def _across(self, groups: list[Groups], within: Pairs) -> tuple[float, float, float]:
+        """Return the C-index over all pairs; that within the centre if there is one centre only."""
+        telling = [g for g in groups if g.counts.sum()]
+        if len(telling) == 1:
+            return c_index_of(within)
+        if self.least > 1 and sum(g.counts.sum() for g in groups) < 2 * LEAST_BLOCKS * self.least:
+            return NOT_TOLD
+        return c_index_of(pairs_across(groups))
+
+    def _median(self, curve: Curve, group: Exits) -> tuple[float, float, float]:
+        """Return the median survival; NaN if too few blocks of deaths would make it."""
+        if self.least > 1 and np.count_nonzero(group.deaths) < LEAST_DEATHS:
+            return NOT_TOLD
+        return curve.median, *curve.median_interval
+
     def summary(self, cohorts: list[Cohort], patients: list[Inputs]) -> tuple[list[Row], list[str]]:
         """Count the patients of each centre, and warn as in training, without small counts."""
         rows: list[Row] = [{"centre": p.centre, "patients": len(p.pseudonyms)} for p in patients]
         return rows, [
-            *unknown_status(cohorts, self.least),
-            *tabular_warnings(patients, self.config.model.clinical, self.least),
+            *unknown_status(cohorts, self.least, "their survival is unknown here"),
+            *tabular_warnings(
+                [self._told(p) for p in patients], self.config.model.clinical, self.least
+            ),
         ]
+
+    def _told(self, patients: Inputs) -> Inputs:
+        """Return the rows that are described, without the features that may not be told."""
+        rows, chosen = self._described(patients)
+        told = chosen.moments[: rows.clinical.shape[1]]
+        return replace(rows, clinical=np.where(told, rows.clinical, np.nan))
 
     def texts(self) -> TaskTexts:
         """Return how a report words this task, which predicts nothing."""

@@ -22,6 +22,8 @@ UNLIKE_SD = 3.0
 """Distance between medians of centres, in standard deviations, that another unit would explain."""
 FEW_VALUES = 6
 """Most different values of a column whose values are codes."""
+_REPEATED = 2
+"""Least number of times that a code occurs, on average; values that hardly repeat are no codes."""
 _OUTCOME_COLUMNS = {"survival_days", "died", "response", "entry_days"}
 
 
@@ -116,12 +118,15 @@ def at_least(count: int, least: int) -> str:
     return str(count) if count >= least else f"fewer than {least}"
 
 
-def unknown_status(cohorts: list[Cohort], least: int = 1) -> list[str]:
+def unknown_status(
+    cohorts: list[Cohort], least: int = 1, then: str = "training counts them as dead"
+) -> list[str]:
     """Warn of centres where the survival time of patients is known and their status is not.
 
     Args:
         cohorts: the cohort of each centre.
         least: smallest count that a warning may tell.
+        then: what follows for these patients.
 
     Returns:
         A warning per centre.
@@ -133,7 +138,7 @@ def unknown_status(cohorts: list[Cohort], least: int = 1) -> list[str]:
         if unknown:
             warnings.append(
                 f"centre {cohort.centre}: the survival status of {at_least(unknown, least)} "
-                "patients is missing; training counts them as dead"
+                f"patients is missing; {then}"
             )
     return warnings
 
@@ -268,7 +273,7 @@ def coded_apart(inputs: list[Inputs], names: tuple[str, ...]) -> list[str]:
 
 def _is_unlike(values: NDArray[np.float64], others: NDArray[np.float64]) -> bool:
     own, theirs = set(values), set(others)
-    if max(len(own), len(theirs)) <= FEW_VALUES:
+    if max(len(own), len(theirs)) <= FEW_VALUES and len(values) >= _REPEATED * len(own):
         return bool(own - theirs and theirs - own)
     low, middle, high = np.quantile(others, [0.25, 0.5, 0.75])
     return bool(abs(np.median(values) - middle) > UNLIKE_SD * max(high - low, 1e-12) / 1.349)

@@ -6,6 +6,7 @@ Importing this package registers them.
 """
 
 from flame.io.datasets import (  # noqa: F401  (they register themselves)
+    brain_tumor_progression,
     brats,
     cfb_gbm,
     lumiere,

@@ -179,7 +179,8 @@ def gaps(visits: Iterable[Visit], tumours: bool = True) -> list[str]:
     for visit in days:
         counts.update(f"no {s}" for s in STRUCTURAL if s not in visit.scans)
         counts["no tumour mask"] += tumours and visit.tumour is None
-        counts[f"dates not published, taken as {NOMINAL_DAYS} days apart"] += bool(visit.note)
+        nominal = "nominal" in visit.note
+        counts[f"dates not published, taken as {NOMINAL_DAYS} days apart"] += nominal
     return [f"{n} of {len(days)} days: {gap}" for gap, n in sorted(counts.items()) if n]
 
 

@@ -7,7 +7,7 @@ from flame.evaluation.pages.cohorts_page import render
 from flame.federation.config import TrainConfig
 
 CENTRES = pd.DataFrame(
-    {"centre": ["a"], "survival known": [24], "deaths": [7], "median survival": [431.6]}
+    {"centre": ["a"], "survival known": [24.0], "deaths": [7.0], "median survival": [431.6]}
 )
 CURVE = pd.DataFrame(
     {"centre": ["", "a"], "times": [100.0] * 2, "alive": [0.8] * 2, "low": [0.6] * 2}
@@ -30,6 +30,7 @@ def tables(auc: float) -> dict[str, pd.DataFrame]:
 
 def features(auc: float) -> pd.DataFrame:
     row: dict[str, object] = {"feature": "age", "known": 24, "mean": 61.234, "sd": 9.87}
+    row |= {"auc n": 24, "c_index n": 22}
     for name, value in (("auc", auc), ("c_index", 0.55), ("c_index_across", 0.57)):
         row |= {name: value, f"{name} low": value - 0.1, f"{name} high": value + 0.1}
     return pd.DataFrame([row])
@@ -41,7 +42,7 @@ def test_figures_of_features_and_centres(toy: TrainConfig) -> None:
         "432",
         "61.2",
         "0.66",
-        "0.56 to 0.76",
+        "0.56 to 0.76, n 24",
         "SD 9, n 24",
         "not told",
         "look at &lt;age&gt;",

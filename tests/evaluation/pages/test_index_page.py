@@ -20,13 +20,15 @@ def report(
 
 def test_the_verdict_says_what_the_figures_say() -> None:
     good = verdict(report((0.9, 0.8), (0.7, 0.6), 0.6), (0.85, 0.75, 0.92))
-    assert "the federated model is better than chance, AUC 0.85 (0.75 to 0.92)" in good
-    assert "above 0.5 at 2 of 2 hospitals, at 2 with the whole interval" in good
-    assert "more than each hospital alone: AUC 0.85 against 0.65" in good
+    assert "the federated model reaches 0.80 to 0.90 at 2 hospitals" in good
+    # The upper ends are 1.0, so that the mean has no interval.
+    assert "the whole interval is better than chance at 2 of 2 that have one" in good
+    assert "this model 0.85, each hospital's own model 0.65" in good
+    assert "together, cross-validated, the federated model is better than chance: AUC 0.85" in good
     unlucky = verdict(report((0.4, 0.7), (0.7, 0.8), 0.4), (0.55, 0.45, 0.65))
-    assert "not shown to be better than chance" in unlucky
-    assert "above 0.5 at 1 of 2 hospitals, at 0 with the whole interval" in unlucky
-    assert "no more than each hospital alone: AUC 0.55 against 0.75" in unlucky
+    assert "the federated model is not shown to be better than chance: AUC 0.55" in unlucky
+    assert "better than chance at 0 of 2 that have one" in unlucky
+    assert "this model 0.55, each hospital's own model 0.75" in unlucky
 
 
 def test_the_table_shows_the_own_model_of_each_hospital() -> None:

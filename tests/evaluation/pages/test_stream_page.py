@@ -68,7 +68,7 @@ def test_every_method_has_a_row_with_its_interval() -> None:
     html = page(config())
     table = re.search(r'id="summary-table".*?</table>', html, re.DOTALL)
     assert table is not None
-    assert re.findall(r"<tr>\s*<td>(.*?)</td>", table.group()) == [
+    assert re.findall(r'<tr>\s*<th scope="row">(.*?)</th>', table.group()) == [
         "local",
         "fedavg",
         "majority",

@@ -11,7 +11,7 @@ from flame.federation.config import TrainConfig
 def cells(html: str, section: str) -> list[str]:
     table = re.search(rf'id="{section}-table".*?</table>', html, re.DOTALL)
     assert table is not None
-    return re.findall(r"<td>(.*?)</td>", table.group())
+    return re.findall(r'<(?:td|th scope="row")>(.*?)</t[dh]>', table.group())
 
 
 def history(*rows: dict[str, object]) -> pd.DataFrame:

@@ -171,7 +171,10 @@ def test_a_centre_without_images_says_what_to_add() -> None:
             "unknown task 'growth'",
         ),
         ({"data": DataConfig(table="t")}, "task evolution needs images"),
-        ({"evolution": EvolutionConfig("Gompertz")}, "evolution.model: one of mechanistic, U-Net"),
+        (
+            {"evolution": EvolutionConfig("Gompertz")},
+            "evolution.model: one of surface, mechanistic",
+        ),
     ],
 )
 def test_settings(changes: dict[str, Any], message: str) -> None:

@@ -80,7 +80,7 @@ def test_three_real_hospitals(
     died = table.survival_status  # an unknown status is not assumed to be a death
     response = (table.survival_days > 365).astype(float)
     response[(table.survival_days <= 365) & (died != 1)] = np.nan
-    response[table.survival_days.isna()] = np.nan
+    response[table.survival_days.isna() | died.isna()] = np.nan
     days = table.survival_days.where(died.notna())
     table = table.assign(days=days, died=died, response=response)
     agrees(shared_of(config, tmp_path / "run"), table, features)

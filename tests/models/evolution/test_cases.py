@@ -87,23 +87,9 @@ def test_physical_dose_of_ions_is_weighted_once() -> None:
     assert same.dose[20, 20, 20] == pytest.approx(60)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"treatment": None}, "no radiotherapy plan"),
-        ({"timepoints": (day(60, 16),)}, "no tumour mask before radiotherapy"),
-        ({"timepoints": (day(-8, 14), day(60, 16))}, "no dose; add the RT Dose"),
-    ],
-)
-def test_what_is_missing_is_named(changes: dict[str, object], message: str) -> None:
-    none = np.zeros(SHAPE, np.float32)
-    with pytest.raises(BadInput, match=f"centre c: patient x has {message}"):
-        evolution_case(replace(PATIENT, **changes), none, none, "c")  # type: ignore[arg-type]
-
-
 def test_without_a_mask_there_is_no_cube() -> None:
-    with pytest.raises(BadInput, match="patient x has no tumour mask before radiotherapy"):
-        on_cube(replace(PATIENT, timepoints=(day(60, 16),)))
+    with pytest.raises(BadInput, match="patient x has no tumour mask"):
+        on_cube(replace(PATIENT, timepoints=()))
 
 
 def test_a_tumour_that_was_operated_on_did_not_shrink() -> None:
@@ -161,8 +147,7 @@ def test_the_dose_of_a_reirradiation_is_not_that_of_the_first_course() -> None:
     again = Treatment((*PROTONS.phases, Phase(Radiation.PHOTON, 35.0, 10, start_day=300)))
     late = day(290, 20, DoseMap(np.full(SHAPE, 35, np.float32), AFFINE, biological=False))
     patient = replace(PATIENT, timepoints=(day(-8, 14), day(60, 16), late), treatment=again)
-    with pytest.raises(BadInput, match="no dose"):
-        case_of(patient)
+    assert case_of(patient).dose is None
 
 
 def test_a_reirradiation_ends_the_follow_up() -> None:
@@ -170,3 +155,27 @@ def test_a_reirradiation_ends_the_follow_up() -> None:
     case = case_of(replace(PATIENT, treatment=again))
     assert [d for d, _ in case.later] == [60]  # day 150 belongs to the re-irradiation
     assert case.treatment == PROTONS
+
+
+def test_masks_and_days_are_enough() -> None:
+    bare = replace(
+        PATIENT,
+        timepoints=(day(0, 14), day(60, 16)),
+        treatment=None,
+    )
+    case = case_of(bare)
+    assert case.treatment is None
+    assert case.dose is None
+    assert not case.is_ahead
+    assert [d for d, _ in case.later] == [60]
+
+
+def test_a_baseline_after_radiotherapy_is_one() -> None:
+    case = case_of(replace(PATIENT, timepoints=(day(70, 14, DOSE), day(150, 20))))
+    assert (case.day, case.is_ahead) == (70, False)
+    assert [d for d, _ in case.later] == [150]
+
+
+def test_a_patient_without_any_mask_is_named() -> None:
+    with pytest.raises(BadInput, match="patient x has no tumour mask"):
+        evolution_case(replace(PATIENT, timepoints=()), *tissues(np.eye(4), CUBE), "c")

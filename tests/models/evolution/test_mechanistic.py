@@ -44,7 +44,7 @@ def test_grid_is_spread_evenly_and_known_by_its_place() -> None:
     # g^3 = g + 1, on the logarithmic ranges.
     g = np.roots([1, 0, -1, -1]).real.max()
     place = (0.5 + np.array([1 / g, 1 / g**2])) % 1
-    expected = [0.01 * 25 ** place[0], 0.005 * 12 ** place[1]]
+    expected = [0.01 * 25 ** place[0], 0.002 * 30 ** place[1]]
     assert parameter_grid()[0, :2] == pytest.approx(expected)
     logs = np.log(parameter_grid()[:: len(ALPHAS), :2])
     nearest = [np.sort(np.linalg.norm(logs - p, axis=1))[1] for p in logs]

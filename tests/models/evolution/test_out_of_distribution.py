@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
+from flame.models.clinical.radiobiology import bed
 from flame.models.evolution.counterfactual import COURSES, main_radiation, under
 from flame.models.evolution.model import EvolutionCase
 from flame.models.evolution.out_of_distribution import (
@@ -53,6 +55,15 @@ def test_under_another_radiation(radiation: Radiation) -> None:
     case = tumour_case()
     found: EvolutionCase = under(case, radiation)
     assert main_radiation(found.treatment) is radiation
-    prescribed = {Radiation.PHOTON: 60, Radiation.PROTON: 60, Radiation.CARBON: 68}[radiation]
-    assert found.dose.max() == pytest.approx(prescribed)
     assert (found is case) == (radiation is Radiation.PHOTON)
+    # By default the same doses and fractions, so that the BED is the same.
+    assert found.dose.max() == pytest.approx(60)
+    assert bed(found.treatment) == pytest.approx(bed(case.treatment))
+    protocol = under(case, radiation, COURSES[Radiation.CARBON])
+    assert protocol.dose.max() == pytest.approx(68)
+
+
+def test_a_radiation_cannot_be_compared_without_a_course_that_lies_ahead() -> None:
+    for changes in ({"treatment": None}, {"dose": None}, {"day": 70, "later": (), "earlier": None}):
+        with pytest.raises(BadInput, match="before radiotherapy only"):
+            under(tumour_case(**changes), Radiation.CARBON)

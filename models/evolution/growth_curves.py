@@ -1,0 +1,339 @@
+"""Mixed-effects growth: every tumour has its own rate, drawn from that of the training patients.
+
+The size y of a patient changes as y(t) - y(0) = (m + u) f(t) + e(t) - e(0), where u ~ N(0, s_u^2)
+is the patient's own rate and e ~ N(0, s_e^2) the error of each drawn mask. The size is the log
+volume (``log-linear``) or the radius of the ball of that volume (``linear``), and f(t) = t. With a
+mask before the baseline a patient's rate is updated by Bayes' rule. ``surface`` does not take the
+course over time for granted, and knows that the contour itself is uncertain.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+from scipy.special import stdtrit
+
+from flame.models.evolution.model import (
+    EVOLUTION_MODELS,
+    LEAST_ML,
+    LEVELS,
+    EvolutionCase,
+    Forecast,
+    Mask,
+    Samples,
+    Volume,
+    around,
+    ball_radius,
+    matched,
+    signed_distance,
+)
+from flame.models.segmentation.case_table import dice
+
+Array = NDArray[np.float64]
+
+SPREADS = np.exp(np.linspace(np.log(0.02), np.log(4.0), 32))
+"""Grid of s_u, in units of the curve."""
+ERRORS = np.exp(np.linspace(np.log(0.02), np.log(0.6), 16))
+"""Grid of s_e, in units of the curve."""
+UNIT_DAYS = 100.0
+"""Days at which f(t) = (t / UNIT_DAYS)^power is 1, whatever the power."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Growth with one power of time, and the priors by which few patients give an estimate.
+
+    Args:
+        rate: mean and standard deviation of m, in units of size per UNIT_DAYS.
+        log_spread: the same of the logarithm of s_u.
+        log_error: the same of the logarithm of s_e, in units of size.
+        power: power of the time since baseline.
+        unit: size of which SPREADS and ERRORS are multiples.
+        found: m, its variance, s_u and s_e; after ``fitted``.
+    """
+
+    rate: tuple[float, float]
+    log_spread: tuple[float, float]
+    log_error: tuple[float, float]
+    power: float = 1.0
+    unit: float = 1.0
+    found: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+
+    def time(self, days: Array) -> Array:
+        """Return f of days since baseline, of any shape."""
+        return np.asarray((np.abs(days) / UNIT_DAYS) ** self.power * np.sign(days))
+
+    def sums(self, grown: list[tuple[Array, Array]]) -> Array:
+        """Compute what patients contribute to the fit, at each s_u of SPREADS and s_e of ERRORS.
+
+        Args:
+            grown: days since baseline (n,) and changes of size (n,) of each patient.
+
+        Returns:
+            Sums (spread, error, 4) over patients, which add up over centres: t'Vt, t'Vy, y'Vy and
+            the log determinant of V^-1, with times t, changes y and the inverse covariance V.
+        """
+        total = np.zeros((len(SPREADS), len(ERRORS), 4))
+        for days, changes in grown:
+            t = self.time(days)
+            noise = np.eye(len(t)) + 1
+            for (place, spread), (other, error) in product(enumerate(SPREADS), enumerate(ERRORS)):
+                covariance = (spread * self.unit) ** 2 * np.outer(t, t)
+                covariance += (error * self.unit) ** 2 * noise
+                v = np.linalg.inv(covariance)
+                told = [t @ v @ t, t @ v @ changes, changes @ v @ changes]
+                total[place, other] += [*told, np.linalg.slogdet(covariance)[1]]
+        return total
+
+    def fitted(self, sums: Array) -> tuple["Curve", float]:
+        """Find s_u and s_e at the mode of their posterior, and the posterior of m given them.
+
+        Args:
+            sums: sums of all patients, see ``sums``.
+
+        Returns:
+            The fitted curve, and its log posterior (m integrated out), which compares powers.
+        """
+        mean, sd = self.rate
+        precision = sums[..., 0] + 1 / sd**2
+        rate = (sums[..., 1] + mean / sd**2) / precision
+        squares = sums[..., 2] + mean**2 / sd**2 - rate**2 * precision
+        posterior = -0.5 * (sums[..., 3] + squares + np.log(precision)) - np.log(sd)
+        for axis, (values, (middle, width)) in enumerate(
+            ((SPREADS, self.log_spread), (ERRORS, self.log_error))
+        ):
+            prior = -0.5 * ((np.log(values * self.unit) - middle) / width) ** 2
+            posterior = posterior + (prior[:, None] if axis == 0 else prior)
+        place, other = np.unravel_index(int(np.argmax(posterior)), posterior.shape)
+        found = (
+            float(rate[place, other]),
+            float(1 / precision[place, other]),
+            float(SPREADS[place] * self.unit),
+            float(ERRORS[other] * self.unit),
+        )
+        return replace(self, found=found), float(posterior[place, other])
+
+    def predicted(self, elapsed: float, seen: tuple[float, float] | None) -> tuple[float, float]:
+        """Predict the change of size of a new patient.
+
+        Args:
+            elapsed: days since baseline.
+            seen: days (negative) from the baseline to an earlier mask, and the change of size from
+                it to the baseline; None without one.
+
+        Returns:
+            Mean and standard deviation of the change.
+        """
+        rate, uncertain, spread, error = self.found
+        variance = spread**2 + uncertain
+        if seen is not None:
+            span = -float(self.time(np.array(seen[0])))
+            noise = 2 * error**2 / span**2
+            gain = variance / (variance + noise)
+            rate, variance = rate + gain * (seen[1] / span - rate), (1 - gain) * variance
+        time = float(self.time(np.array(elapsed)))
+        return rate * time, float(np.sqrt(variance * time**2 + 2 * error**2))
+
+
+LOG_VOLUME = Curve((0.0, 1.0), (np.log(0.4), 1.0), (np.log(0.12), 0.5))
+"""Log volume: an untreated glioblastoma doubles in 50 days, a rate of 1.4 per 100 days (Stensjoen
+2015, 10.1093/neuonc/nov029), and may shrink as fast under treatment; readers differ by about 12 %.
+"""
+RADIUS = Curve((0.0, 5.0), (np.log(2.0), 1.0), (np.log(0.6), 0.5), unit=5.0)
+"""Radius in mm: fronts move at up to 0.3 mm/day (Swanson 2008, 10.1093/jnen/66.1.1)."""
+POWERS = (0.0, 0.5, 1.0)
+"""Powers of time between which ``surface`` does not decide. Growth that is proportional to time
+extrapolates without end. In practice the next image is made, and treatment changed, because of the
+growth that was seen, so that growth until then may hardly depend on the time (power 0)."""
+BLURS_MM = (0.5, 2.0, 3.0, 4.5, 6.0)
+"""Standard deviations of the blur of a contour in mm."""
+
+
+class GrowthCurve:
+    """Base of mixed-effects models of the size.
+
+    Of several curves each counts by its posterior probability. The distribution of a new patient is
+    Student's with as many degrees of freedom as training patients, less one.
+    """
+
+    curves: tuple[Curve, ...]
+
+    def size(self, case: EvolutionCase, mask: Mask) -> float:
+        """Return the size of a mask, on the scale on which growth is described."""
+        raise NotImplementedError
+
+    def ml(self, size: Array) -> Array:
+        """Return volumes in ml of sizes."""
+        raise NotImplementedError
+
+    def fit(self, cases: list[EvolutionCase]) -> None:
+        """See ``EvolutionModel``."""
+        self.learn(self.sums(cases))
+
+    def sums(self, cases: list[EvolutionCase]) -> dict[str, Array]:
+        """Compute what the patients of a centre contribute; the arrays add up over centres.
+
+        Args:
+            cases: cases with later masks.
+
+        Returns:
+            ``curves`` (curve, spread, error, 4), see ``Curve.sums``, and the number of ``patients``
+            (1,).
+        """
+        grown = [self._growth(case) for case in cases]
+        curves = np.array([curve.sums(grown) for curve in self.curves])
+        return {"curves": curves, "patients": np.array([float(len(cases))])}
+
+    def learn(self, sums: Mapping[str, Array]) -> None:
+        """Learn from the sums of all centres.
+
+        Args:
+            sums: sums over patients, see ``sums``.
+        """
+        fitted = [c.fitted(s) for c, s in zip(self.curves, sums["curves"], strict=True)]
+        self.fitted = [curve for curve, _ in fitted]
+        posterior = np.array([value for _, value in fitted])
+        weights = np.exp(posterior - posterior.max())
+        self.weights = weights / weights.sum()
+        self.freedom = max(float(sums["patients"][0]) - 1, 1.0)
+
+    def _growth(self, case: EvolutionCase) -> tuple[Array, Array]:
+        """Return days since baseline and change of size of every later mask."""
+        start = self.size(case, case.tumour)
+        rows = [(day - case.day, self.size(case, mask) - start) for day, mask in case.later]
+        days, changes = np.array(rows, float).T
+        return days, changes
+
+    def volumes(self, case: EvolutionCase, day: int) -> Samples:
+        """Forecast the volume.
+
+        Args:
+            case: patient.
+            day: day of the forecast.
+
+        Returns:
+            Equally likely volumes (40,) in ml, one for each of LEVELS.
+        """
+        start = self.size(case, case.tumour)
+        seen = None
+        if case.earlier is not None:
+            earlier, mask = case.earlier
+            seen = (float(earlier - case.day), start - self.size(case, mask))
+        fine = (np.arange(400) + 0.5) / 400
+        sizes, weights = [], []
+        for curve, weight in zip(self.fitted, self.weights, strict=True):
+            mean, sd = curve.predicted(day - case.day, seen)
+            sizes.append(start + mean + sd * stdtrit(self.freedom, fine))
+            weights.append(np.full(len(fine), weight / len(fine)))
+        values, shares = np.concatenate(sizes), np.concatenate(weights)
+        order = np.argsort(values)
+        levels = np.cumsum(shares[order]) - shares[order] / 2
+        return self.ml(np.interp(LEVELS, levels, values[order]))
+
+    def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
+        """See ``EvolutionModel``."""
+        forecasts = []
+        for day in days:
+            volumes = self.volumes(case, day)
+            mask = matched(case.tumour, case.spacing, float(np.median(volumes)))
+            low, high = (ball_radius(max(v, LEAST_ML)) for v in np.quantile(volumes, [0.16, 0.84]))
+            # A logistic distribution has the scale sd sqrt(3) / pi, where sqrt(3) / pi = 0.55.
+            width = max((high - low) / 2 * 0.55, 0.5)
+            distance = signed_distance(mask, case.spacing)
+            forecasts.append(Forecast(day, around(distance, width), volumes))
+        return forecasts
+
+
+@EVOLUTION_MODELS.register("log-linear")
+class LogLinear(GrowthCurve):
+    """Exponential growth at a rate of each patient's own."""
+
+    curves: tuple[Curve, ...] = (LOG_VOLUME,)
+
+    def size(self, case: EvolutionCase, mask: Mask) -> float:
+        """See ``GrowthCurve``."""
+        return case.log_ml(mask)
+
+    def ml(self, size: Array) -> Array:
+        """See ``GrowthCurve``."""
+        return np.asarray(np.exp(np.minimum(size, np.log(1500))))
+
+
+@EVOLUTION_MODELS.register("linear")
+class Linear(GrowthCurve):
+    """Growth of the radius at a speed of each patient's own."""
+
+    curves = (RADIUS,)
+
+    def size(self, case: EvolutionCase, mask: Mask) -> float:
+        """See ``GrowthCurve``."""
+        return ball_radius(max(case.ml(mask), LEAST_ML))
+
+    def ml(self, size: Array) -> Array:
+        """See ``GrowthCurve``."""
+        return np.asarray(4 / 3 * np.pi * np.clip(size, 0, 70) ** 3 / 1000)
+
+
+@EVOLUTION_MODELS.register("surface")
+class Surface(LogLinear):
+    """Growth of the log volume from a contour that is itself uncertain.
+
+    The course over time is a mixture of POWERS. A drawn contour differs from the next one by slice
+    thickness, registration and reader, even where nothing has grown. Voxels join the tumour in the
+    order of the mask after a Gaussian blur, whose width is learned: the one of BLURS_MM that orders
+    the voxels of the training patients best, by the Dice at their true volumes. The probability of
+    a voxel is the share of forecast volumes that reach it, so that the mask at one half has the
+    median volume.
+    """
+
+    curves = tuple(replace(LOG_VOLUME, power=power) for power in POWERS)
+
+    def sums(self, cases: list[EvolutionCase]) -> dict[str, Array]:
+        """See ``GrowthCurve``; ``blurs`` (blur,) are the sums of the Dice of each of BLURS_MM."""
+        fits = [[_fit_of(case, blur) for blur in BLURS_MM] for case in cases]
+        blurs = np.array(fits, float).reshape(-1, len(BLURS_MM)).sum(axis=0)
+        return {**super().sums(cases), "blurs": blurs}
+
+    def learn(self, sums: Mapping[str, Array]) -> None:
+        """See ``GrowthCurve``."""
+        super().learn(sums)
+        self.blur = BLURS_MM[int(np.argmax(sums["blurs"]))]
+
+    def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
+        """See ``EvolutionModel``."""
+        order = _order(case, self.blur)
+        place = np.empty(order.size, int)
+        place[np.argsort(-order.ravel(), kind="stable")] = np.arange(order.size)
+        needed = (place.reshape(order.shape) + 1) * case.voxel_ml
+        forecasts = []
+        for day in days:
+            volumes = self.volumes(case, day)
+            reached = np.searchsorted(np.sort(volumes), needed - case.voxel_ml / 2)
+            probability = (1 - reached / len(volumes)).astype(np.float32)
+            forecasts.append(Forecast(day, probability, volumes))
+        return forecasts
+
+
+def _fit_of(case: EvolutionCase, blur: float) -> float:
+    """Return the mean Dice of the true masks and the first voxels, as many as they have."""
+    order = _order(case, blur)
+    return float(
+        np.mean([dice(_largest(order, int(np.count_nonzero(m))), m) for _, m in case.later])
+    )
+
+
+def _order(case: EvolutionCase, blur: float) -> Volume:
+    """Return how early each voxel (x, y, z) is tumour: the blurred mask, then the distance."""
+    blurred = gaussian_filter(case.tumour.astype(np.float64), blur / case.spacing)
+    distance = np.clip(signed_distance(case.tumour, case.spacing), -200, 200)
+    return np.asarray(blurred + 1e-4 * distance, np.float32)
+
+
+def _largest(order: Volume, count: int) -> Mask:
+    """Return the mask of the voxels that come first."""
+    chosen = np.zeros(order.size, bool)
+    chosen[np.argsort(-order.ravel(), kind="stable")[:count]] = True
+    return chosen.reshape(order.shape)

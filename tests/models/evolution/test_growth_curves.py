@@ -1,0 +1,129 @@
+"""Mixed-effects growth on patients whose rates and errors are drawn, or known by hand."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from flame.models.evolution.growth_curves import LOG_VOLUME, Linear, LogLinear, Surface
+from flame.models.evolution.model import EvolutionCase
+from tests.helpers.tumours import ball, block, tumour_case
+
+
+def patients(count: int, rate: float, spread: float, error: float) -> list[EvolutionCase]:
+    """Log volumes grow at a rate of each patient's own; every mask is drawn with an error."""
+    rng = np.random.default_rng(0)
+    cases = []
+    for _ in range(count):
+        own, start = rate + spread * rng.normal(), np.log(rng.uniform(8, 30))
+        drawn = {
+            d: block(float(np.exp(start + own * d / 100 + error * rng.normal())))
+            for d in (0, 60, 120, 180)
+        }
+        later = tuple((d, m) for d, m in drawn.items() if d)
+        cases.append(tumour_case(tumour=drawn[0], day=0, earlier=None, later=later))
+    return cases
+
+
+def test_rate_spread_and_error_are_found() -> None:
+    model = LogLinear()
+    model.fit(patients(60, rate=0.5, spread=0.3, error=0.1))
+    rate, _, spread, error = model.fitted[0].found
+    assert rate == pytest.approx(0.5, abs=0.12)
+    assert spread == pytest.approx(0.3, rel=0.3)
+    assert error == pytest.approx(0.1, rel=0.3)
+
+
+def test_the_restricted_likelihood_is_that_of_the_joint_normal() -> None:
+    """Independent: m is one more normal variable, so that all changes are jointly normal."""
+    grown = [(np.array([50.0, 120.0]), np.array([0.2, 0.7])), (np.array([80.0]), np.array([0.1]))]
+    curve = replace(LOG_VOLUME, rate=(0.1, 0.8))
+    fitted, posterior = curve.fitted(curve.sums(grown))
+    spread, error = fitted.found[2:]
+    times = np.concatenate([t / 100 for t, _ in grown])
+    changes = np.concatenate([c for _, c in grown])
+    covariance = 0.8**2 * np.outer(times, times)
+    place = 0
+    for days, _ in grown:
+        here = slice(place, place + len(days))
+        t = days / 100
+        covariance[here, here] += spread**2 * np.outer(t, t) + error**2 * (np.eye(len(t)) + 1)
+        place += len(days)
+    joint = -multivariate_normal(0.1 * times, covariance).logpdf(changes)
+    prior = sum(
+        0.5 * ((v - m) / w) ** 2
+        for v, (m, w) in zip(
+            np.log([spread, error]), (curve.log_spread, curve.log_error), strict=True
+        )
+    )
+    assert -posterior == pytest.approx(joint + prior - 1.5 * np.log(2 * np.pi), abs=1e-9)
+
+
+def test_a_mask_before_the_baseline_moves_the_rate_towards_what_it_shows() -> None:
+    curve = replace(LOG_VOLUME, found=(0.5, 0.0, 0.3, 0.1))
+    # Seen in 100 days: 0.9. Noise 2 * 0.1^2 = 0.02, spread 0.09: gain 0.09 / 0.11.
+    mean, sd = curve.predicted(100, (-100.0, 0.9))
+    gain = 0.09 / 0.11
+    assert mean == pytest.approx(0.5 + gain * 0.4)
+    assert sd == pytest.approx(np.sqrt((1 - gain) * 0.09 + 0.02))
+    assert curve.predicted(100, None)[0] == pytest.approx(0.5)
+
+
+def test_the_band_holds_a_new_patient_as_often_as_it_says() -> None:
+    cases = patients(90, rate=0.4, spread=0.4, error=0.1)
+    held = 0
+    for first in range(0, 90, 6):  # fifteen cohorts of five, and one patient each
+        *few, new = cases[first : first + 6]
+        model = LogLinear()
+        model.fit(few)
+        volumes = model.volumes(new, 120)
+        low, high = np.quantile(volumes, [0.05, 0.95])
+        held += low <= new.ml(dict(new.later)[120]) <= high
+    assert held >= 12  # of 15; 90 % are 13.5
+
+
+def test_a_radius_that_grows_evenly() -> None:
+    cases = [
+        tumour_case(tumour=ball(r), day=0, earlier=None, later=((100, ball(r + 8)),))
+        for r in (12, 16, 20)
+    ]
+    model = Linear()
+    model.fit(cases)
+    assert model.fitted[0].found[0] == pytest.approx(8, abs=1.5)
+
+
+def test_growth_that_does_not_depend_on_time_is_not_extrapolated() -> None:
+    """All patients grow by a half, after 30 or after 300 days."""
+    cases = [
+        tumour_case(tumour=block(v), day=0, earlier=None, later=((d, block(1.5 * v)),))
+        for v, d in ((10, 30), (20, 300), (15, 60), (30, 200), (12, 400), (18, 90))
+    ]
+    steady, exponential = Surface(), LogLinear()
+    for model in (steady, exponential):
+        model.fit(cases)
+    assert steady.weights[0] > 0.6
+    new = tumour_case(tumour=block(20), day=0, earlier=None)
+    assert np.median(steady.volumes(new, 400)) == pytest.approx(30, rel=0.15)
+    assert np.median(exponential.volumes(new, 400)) > 40
+
+
+def test_mask_and_median_agree() -> None:
+    cases = [tumour_case(f"p{n}", radius=12.0 + n) for n in range(4)]
+    model = Surface()
+    model.fit(cases)
+    for forecast in model.forecast(tumour_case(radius=14.0), (50, 120)):
+        median = float(np.median(forecast.volumes))
+        voxel = cases[0].voxel_ml
+        assert np.count_nonzero(forecast.mask) * voxel == pytest.approx(median, rel=0.02)
+
+
+def test_sums_of_centres_give_the_pooled_model() -> None:
+    cases = [tumour_case(f"p{n}", radius=12.0 + n) for n in range(5)]
+    pooled, apart = Surface(), Surface()
+    pooled.fit(cases)
+    first, second = apart.sums(cases[:2]), apart.sums(cases[2:])
+    apart.learn({name: first[name] + second[name] for name in first})
+    assert apart.blur == pooled.blur
+    new = tumour_case(radius=14.0)
+    assert np.allclose(apart.volumes(new, 90), pooled.volumes(new, 90), rtol=1e-9)
