@@ -1,0 +1,141 @@
+"""Forecasts in a world that shares no equation with the models: single cells (simulated).
+
+    python benchmarks/evolution_cells.py [--quick] [--seeds 0 1 2] [--train 24] [--test 12]
+
+Simulated patients only, of ``flame.simulation.cells``: the parameters were set before any model was
+run on it. Every course has 30 fractions of 2 Gy(RBE), so that radiations are compared and not
+prescriptions. Each seed has training and test patients of its own; intervals are over patients and
+seeds of training. Volume models and ``surface`` get masks, days and courses; the mechanistic model
+also gets the dose and the tissue. Prints the scores, the differences from persistence, and how
+often the sign of the effect of another radiation is right, over all test patients and over those
+where the rule "carbon is smaller, protons are equal" errs.
+"""
+
+import argparse
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from result_line import add_quick, print_result_line
+
+from flame.core.treatment import Phase, Radiation, Treatment
+from flame.evaluation.images.ceilings import CEILINGS
+from flame.evaluation.images.forecast_scores import evaluate, gap, swaps
+from flame.models.evolution import growth_curves, volume_baselines  # noqa: F401  (registers them)
+from flame.models.evolution.few_patients import LeaveOneOut
+from flame.models.evolution.mechanistic import Mechanistic
+from flame.models.evolution.model import BASELINES, EVOLUTION_MODELS, EvolutionCase
+from flame.pipelines.parallel import in_parallel
+from flame.simulation.cell_patients import CellPatient, cell_patient
+from flame.simulation.cells import FRACTIONS, GY, SPACING
+
+MODELS = (*BASELINES, "surface", "mechanistic")
+SHOWN = ("changed dice", "dice", "crps", "covered 90")
+LEAST = 0.1
+"""Smallest relative effect of a radiation that has a sign."""
+
+
+def case(patient: CellPatient, radiation: Radiation) -> EvolutionCase:
+    """Return a patient as a model gets it, under a radiation."""
+    is_ion = radiation is not Radiation.PHOTON
+    phase = Phase(radiation, FRACTIONS * GY, FRACTIONS, biological=is_ion)
+    earlier, baseline = patient.before
+    known = earlier.any() and earlier.sum() < 1.5 * baseline.sum()  # else: surgery in between
+    later = zip(patient.days[2:], patient.later[radiation], strict=True)
+    return EvolutionCase(
+        patient.name,
+        "cells",
+        SPACING,
+        patient.days[1],
+        baseline,
+        np.zeros((*baseline.shape, 2), np.float32),
+        patient.white.astype(np.float32),
+        patient.grey.astype(np.float32),
+        patient.dose[radiation].astype(np.float32),
+        Treatment((phase,)),
+        (patient.days[0], earlier) if known else None,
+        tuple(later),
+        float(patient.methylated),
+    )
+
+
+def one(seed: int, name: str, train: int, test: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Train one model on the patients of a seed; return its scores and its swaps."""
+    known = [cell_patient(seed, n, every=False) for n in range(train)]
+    new = [cell_patient(1000 + seed, n, every=True) for n in range(test)]
+    tested = [case(p, p.given) for p in new]
+    if name in CEILINGS:
+        return evaluate(CEILINGS[name], name, tested, seed), pd.DataFrame()
+    model = LeaveOneOut(Mechanistic if name == "mechanistic" else EVOLUTION_MODELS[name])
+    model.fit([case(p, p.given) for p in known])
+    rows = evaluate(model, name, tested, seed)
+    found = []
+    for p in new:
+        under = {r: case(p, r) for r in Radiation}
+        for s in swaps(model, under, p.days[-1]):
+            found.append({"model": name, "seed": seed, "patient": p.name, **vars(s)})
+    return rows, pd.DataFrame(found)
+
+
+def signs(table: pd.DataFrame) -> tuple[float, int]:
+    """Return the share of effects whose sign is right, and their number."""
+    counted = table[table.true.abs() > LEAST]
+    if counted.empty:
+        return float("nan"), 0
+    return float((np.sign(counted.true) == np.sign(counted.predicted)).mean()), len(counted)
+
+
+def rule(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the effects that the rule tells: carbon is smaller, protons are equal."""
+    told = np.where(table.radiation == Radiation.CARBON, -0.5, 0.0)
+    return table.assign(predicted=told, model="rule")
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_quick(parser, "one seed of 9 training and 3 test patients")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--train", type=int, default=24)
+    parser.add_argument("--test", type=int, default=12)
+    given = parser.parse_args()
+    seeds, train, test = given.seeds, given.train, given.test
+    if given.quick:
+        seeds, train, test = [0], 9, 3
+    names = [*reversed(MODELS), *CEILINGS]  # the slowest first
+    work = [(seed, name, train, test) for name, seed in product(names, seeds)]
+    scores, effects = zip(*in_parallel(one, work, 2), strict=True)
+    rows, swapped = pd.concat(scores), pd.concat(effects)
+    figures: dict[str, dict[str, float]] = {}
+    print(f"{len(seeds)} seeds of {train} training and {test} test patients, simulated\n")
+    print("| model |", " | ".join(SHOWN), "| Dice - persistence | CRPS - persistence |")
+    print("|---|" + "---|" * (len(SHOWN) + 2))
+    for name in (*MODELS, *CEILINGS):
+        part = rows[rows.model == name]
+        means = {m: float(part.groupby("patient")[m].mean().mean()) for m in SHOWN}
+        figures[name] = dict(means)
+        cells = [f"{v:.3g}" for v in means.values()]
+        for metric in ("dice", "crps"):
+            g = gap(rows, name, "persistence", metric)
+            cells.append(
+                "" if name == "persistence" else f"{g.value:+.3f} ({g.low:+.3f} to {g.high:+.3f})"
+            )
+        print(f"| {name} |", " | ".join(cells), "|")
+    first = swapped[swapped.model == MODELS[0]]
+    told = rule(first)
+    wrong = told[(told.true.abs() > LEAST) & (np.sign(told.true) != np.sign(told.predicted))]
+    keys = set(zip(wrong.seed, wrong.patient, wrong.radiation, strict=True))
+    print("\n| model | signs right | of | where the rule errs | of | covered by 90 % |")
+    print("|---|---|---|---|---|---|")
+    for name in (*MODELS, "rule"):
+        table = told if name == "rule" else swapped[swapped.model == name]
+        hard = [k in keys for k in zip(table.seed, table.patient, table.radiation, strict=True)]
+        (share, count), (rare, few) = signs(table), signs(table[hard])
+        covered = "" if name == "rule" else f"{table.covered.mean():.2f}"
+        print(f"| {name} | {share:.2f} | {count} | {rare:.2f} | {few} | {covered} |")
+        figures.setdefault(name, {}).update({"signs": share, "signs where the rule errs": rare})
+    print_result_line(__file__, given.quick, figures)
+
+
+if __name__ == "__main__":
+    main()
