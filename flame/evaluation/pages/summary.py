@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from flame.core.scores import GeneralisationReport
 from flame.evaluation.metrics.generalisation import UNSEEN, at_centre, over_centres
 from flame.evaluation.metrics.metric import METRICS, Metric
+from flame.evaluation.metrics.out_of_sample import LEFT_OUT
 from flame.evaluation.pages.figures import MODEL_COLOURS, MODEL_MARKERS, to_svg
 from flame.evaluation.pages.sections import Section
 from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
@@ -123,14 +124,13 @@ def _beside(report: GeneralisationReport, main: str, centres: list[str], measure
         parts.append(f"the best baseline ({best}) {plain[best]:.2f}")
     if not parts:
         return ""
-    over = f" The means over {len(centres)} hospitals" if len(centres) > 1 else " There"
+    over = f" Plain means over {len(centres)} hospitals" if len(centres) > 1 else " There"
     return f"{over}: this model {means[main]:.2f}, {', '.join(parts)}. See the paired differences."
 
 
 def _is_baseline(report: GeneralisationReport, model: str) -> bool:
-    return model not in (UNSEEN, FEDERATED, LOCAL, PERSONALISED, POOLED) and any(
-        d.against == model for d in report.differences
-    )
+    trained = {UNSEEN, FEDERATED, LOCAL, PERSONALISED, POOLED, LEFT_OUT.format(POOLED)}
+    return model not in trained and any(d.against == model for d in report.differences)
 
 
 def forest_section(report: GeneralisationReport) -> Section:

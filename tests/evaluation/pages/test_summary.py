@@ -24,11 +24,10 @@ def report(values: dict[str, tuple[float, ...]], *gaps: Difference) -> Generalis
 
 def test_means_are_of_the_same_hospitals_and_baselines_are_named() -> None:
     gap = Difference(UNSEEN, "logistic", "a", "auc", -0.1, -0.2, 0.0, "")
-    text = in_words(
-        report(
-            {UNSEEN: (0.7, 0.8, 0.9), "local": (0.6, 0.7, 0.8), "logistic": (0.8, 0.9, 0.85)}, gap
-        )
-    )
+    pooled = Difference(UNSEEN, "pooled leave-one-out", "a", "auc", 0.0, 0.0, 0.0, "")
+    values = {UNSEEN: (0.7, 0.8, 0.9), "local": (0.6, 0.7, 0.8), "logistic": (0.8, 0.9, 0.85)}
+    values["pooled leave-one-out"] = (0.9, 0.9, 0.9)  # no baseline
+    text = in_words(report(values, gap, pooled))
     assert "reaches 0.70 to 0.90 at 3 hospitals (AUC of response)" in text
     assert "better than chance" in text
     assert (
