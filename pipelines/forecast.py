@@ -16,6 +16,7 @@ from flame.core.files import check_free, write_text
 from flame.core.progress import Progress, silent
 from flame.core.registry import nearest
 from flame.core.treatment import Phase, Radiation, Treatment
+from flame.pipelines.compared_plans import folders, with_plan
 
 if TYPE_CHECKING:
     from flame.core.cohort import View
@@ -39,6 +40,8 @@ class ForecastConfig:
         radiations: radiations to forecast; empty: all where they can be compared.
         courses: courses of the hospital's own protocols, such as ``carbon=57.6/16`` (Gy(RBE) and
             fractions); radiations without one get the planned doses and fractions.
+        plans: folders of the same patient preprocessed with another plan, such as
+            ``proton=OTHER/sub-1``; their doses are compared, and not a scaled one.
         days: days from the start of radiotherapy; empty: every 30 days, and the last day on which
             a training patient was followed.
         response: folder of a run on response, or a bundle; None: no probability of response.
@@ -51,6 +54,7 @@ class ForecastConfig:
     out: str
     radiations: tuple[str, ...] = ()
     courses: tuple[str, ...] = ()
+    plans: tuple[str, ...] = ()
     days: tuple[int, ...] = ()
     response: str | None = None
     dicom: str | None = None
@@ -125,11 +129,13 @@ def _predict(
     from flame.evaluation.pages.forecast import Prediction
     from flame.federation.tasks.evolution import EvolutionTask, case_of
     from flame.federation.tasks.registry import task_of
+    from flame.models.evolution.counterfactual import main_radiation
     from flame.preprocessing.cohort.tumour_cube import on_cube
 
     trained = open_model(Path(config.model))
     task = task_of(EvolutionTask, trained.task, Path(config.model))
     courses = _courses(config.courses)
+    plans = folders(config.plans)
     cohort = _read_patient(root, name, on_cube)
     (patient,) = cohort.patients
     case = case_of(patient, cohort.centre)
@@ -139,6 +145,15 @@ def _predict(
     model = task.load(*trained.seeds[0])
     days = _days(config.days, int(trained.shared["last_day"]), case.day)
     cases = _cases(config, case, courses)
+    for radiation, folder in plans.items():
+        raw = _read_patient(root, name, lambda p: p).patients[0]
+        other = _read_patient(*_subject(folder), lambda p: p).patients[0]
+        replanned = on_cube(with_plan(raw, other, radiation))
+        cases[str(radiation)] = case_of(replanned, cohort.centre)
+    if plans and not config.radiations:
+        planned = main_radiation(case.treatment) if case.treatment else None
+        kept = {str(r) for r in (planned, *plans) if r}
+        cases = {label: c for label, c in cases.items() if label in kept}
     forecasts = {}
     for done, (label, compared) in enumerate(cases.items(), 1):
         forecasts[label] = model.forecast(compared, days)
@@ -159,6 +174,7 @@ def _predict(
         mechanistic.parameters(case) if mechanistic else {},
         relevance,
         {label: c.treatment for label, c in cases.items() if c.treatment},
+        frozenset(map(str, plans)),
     )
     return prediction, source
 

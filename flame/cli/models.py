@@ -212,6 +212,14 @@ def predict(
             "repeated (default: the planned doses and fractions).",
         ),
     ] = None,
+    plan: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RADIATION=FOLDER",
+            help="The same patient preprocessed with the plan of that radiation (a folder sub-..), "
+            "whose dose is compared; can be repeated.",
+        ),
+    ] = None,
     day: Annotated[
         list[int] | None, typer.Option(help="Day from the start of radiotherapy; can be repeated.")
     ] = None,
@@ -239,7 +247,11 @@ def predict(
     else:
         options = {"response": response, "dicom": dicom, "key": key}
         paths = {name: str(path) for name, path in options.items() if path}
-        compared = {"radiations": tuple(radiation or ()), "courses": tuple(course or ())}
+        compared = {
+            "radiations": tuple(radiation or ()),
+            "courses": tuple(course or ()),
+            "plans": tuple(plan or ()),
+        }
         _forecast(model, patients, target, tuple(day or ()), {**paths, **compared})
     out.print("Research software: not for decisions about patients.")
 

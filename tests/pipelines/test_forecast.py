@@ -177,6 +177,32 @@ def test_a_course_of_the_hospitals_own_protocol(trained: Path, derivatives: Path
     assert "not the dose of a treatment plan" in html
 
 
+def test_a_plan_of_another_radiation_brings_its_own_dose(
+    trained: Path, derivatives: Path, tmp_path: Path
+) -> None:
+    """The other plan gives half the dose, with carbon ions: 30 Gy(RBE), which are 10 Gy."""
+    other = tmp_path / "replanned"
+    shutil.copytree(derivatives, other)
+    for path in other.glob("sub-*/ses-*/anat/*dose.nii.gz"):
+        image = nib.load(path)
+        physical = image.get_fdata(dtype=np.float32) / 6  # of 60 Gy
+        nib.Nifti1Image(physical, image.affine).to_filename(path)
+    table = pd.read_csv(other / "treatments.tsv", sep="\t")
+    table = table.assign(radiation="carbon", dose=30.0, fractions=10, biological=1)
+    table.to_csv(other / "treatments.tsv", sep="\t", index=False, na_rep="n/a")
+    (subject,) = other.glob("sub-*")
+    asked = config(trained, derivatives, days=(90,), plans=(f"carbon={subject}",))
+    result = run(asked)
+    html = result.html.read_text()
+    assert "The dose of a plan of its own: carbon." in html
+    assert "not the dose of a treatment plan" not in html
+    ml = result.volumes.set_index("radiation").median_ml
+    assert len(ml) == 2
+    assert ml["carbon"] > ml.drop("carbon").iloc[0]  # half the dose leaves more
+    with pytest.raises(BadInput, match="the plan given for proton is one with carbon"):
+        run(config(trained, derivatives, days=(90,), plans=(f"proton={subject}",)))
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("changes", "message"),

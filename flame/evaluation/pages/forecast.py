@@ -39,6 +39,7 @@ class Prediction:
         relevance: effect of the image on the response, see ``occlusion``; None without a response
             model.
         courses: course of each radiation that was forecast, where it is known.
+        plans: radiations whose dose is that of a plan of their own.
     """
 
     subject: str
@@ -52,6 +53,7 @@ class Prediction:
     parameters: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     relevance: Scan | None = None
     courses: Mapping[str, Treatment] = field(default_factory=dict)
+    plans: frozenset[str] = frozenset()
 
     def volumes(self) -> pd.DataFrame:
         """Return median and 90 % interval of the volume in ml by radiation and day."""

@@ -15,6 +15,7 @@ from flame.core.treatment import Radiation, Treatment
 from flame.core.version import __version__
 from flame.evaluation.pages.figures import legend_beside, panels, to_svg
 from flame.evaluation.pages.forecast import AS_TREATED, Prediction
+from flame.models.evolution.counterfactual import main_radiation
 from flame.preprocessing.stages.interpolation import resample
 
 COLOURS = {
@@ -95,11 +96,17 @@ def _compared(prediction: Prediction) -> str:
             "is still to come. The forecast is of the disease as it is treated."
         )
     courses = "; ".join(f"{name}: {_course(c)}" for name, c in prediction.courses.items())
-    return (
-        f"Courses that are compared: {courses}. For a radiation other than the planned one the "
-        "planned dose map is used, scaled to the prescription: this is not the dose of a treatment "
-        "plan."
-    )
+    given = main_radiation(prediction.case.treatment) if prediction.case.treatment else None
+    scaled = [n for n in prediction.courses if n not in prediction.plans and n != given]
+    text = f"Courses that are compared: {courses}."
+    if prediction.plans:
+        text += f" The dose of a plan of its own: {', '.join(sorted(prediction.plans))}."
+    if scaled:
+        text += (
+            f" For {', '.join(scaled)} the planned dose map is used, scaled to the prescription: "
+            "this is not the dose of a treatment plan."
+        )
+    return text
 
 
 def _parameters(prediction: Prediction) -> list[list[str]]:
