@@ -111,6 +111,29 @@ def carabe(let: float, alpha_beta: float) -> tuple[float, float]:
     return 0.843 + 0.154 * relative, 1.09 + 0.006 * relative
 
 
+@RBE_LIMITS.register("linear-let")
+def linear_let(let: float, alpha_beta: float) -> tuple[float, float]:
+    """Compute the limits of the RBE of protons that grows with LET alone: RBE = 1 + 0.10 LETd.
+
+    Both limits are equal, so that the RBE depends neither on the dose nor on the tissue.
+
+    Args:
+        let: LETd in keV/um.
+        alpha_beta: not used.
+
+    Returns:
+        RBEmax and RBEmin.
+
+    Reference:
+        arXiv:2604.10174.
+
+    Example:
+        >>> round(float(rbe(2.0, let=2.5, alpha_beta=4.0, model="linear-let")), 6)
+        1.25
+    """
+    return 1 + 0.10 * let, 1 + 0.10 * let
+
+
 @RBE_LIMITS.register("mkm")
 def mkm(let: float, alpha_beta: float) -> tuple[float, float]:
     """Compute RBEmax and RBEmin of carbon ions by the saturated microdosimetric-kinetic model.
