@@ -30,6 +30,7 @@ from flame.models.evolution.model import (
     matched,
     signed_distance,
 )
+from flame.models.regression.survival_curves import blocks
 from flame.models.segmentation.case_table import dice
 
 Array = NDArray[np.float64]
@@ -173,17 +174,26 @@ class GrowthCurve:
         """See ``EvolutionModel``."""
         self.learn(self.sums(cases))
 
-    def sums(self, cases: list[EvolutionCase]) -> dict[str, Array]:
+    def sums(self, cases: list[EvolutionCase], least: int = 1) -> dict[str, Array]:
         """Compute what the patients of a centre contribute; the arrays add up over centres.
+
+        The sums at many spreads and errors would tell the days and changes of each of few patients.
+        With ``least`` above 1 each patient counts with the last mask, and patients with
+        neighbouring days with the mean of their days, so that the sums tell no more than the
+        number, the mean day, and the sum and squares of the changes of as many patients.
 
         Args:
             cases: cases with later masks.
+            least: least number of patients behind any figure that the sums tell.
 
         Returns:
             ``curves`` (curve, spread, error, 4), see ``Curve.sums``, and the number of ``patients``
             (1,).
         """
         grown = [self._growth(case) for case in cases]
+        if least > 1:
+            days = blocks(np.array([t[-1] for t, _ in grown]), least)
+            grown = [(day[None], y[-1:]) for day, (_, y) in zip(days, grown, strict=True)]
         curves = np.array([curve.sums(grown) for curve in self.curves])
         return {"curves": curves, "patients": np.array([float(len(cases))])}
 
@@ -291,11 +301,11 @@ class Surface(LogLinear):
 
     curves = tuple(replace(LOG_VOLUME, power=power) for power in POWERS)
 
-    def sums(self, cases: list[EvolutionCase]) -> dict[str, Array]:
+    def sums(self, cases: list[EvolutionCase], least: int = 1) -> dict[str, Array]:
         """See ``GrowthCurve``; ``blurs`` (blur,) are the sums of the Dice of each of BLURS_MM."""
         fits = [[_fit_of(case, blur) for blur in BLURS_MM] for case in cases]
         blurs = np.array(fits, float).reshape(-1, len(BLURS_MM)).sum(axis=0)
-        return {**super().sums(cases), "blurs": blurs}
+        return {**super().sums(cases, least), "blurs": blurs}
 
     def learn(self, sums: Mapping[str, Array]) -> None:
         """See ``GrowthCurve``."""

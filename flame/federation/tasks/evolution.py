@@ -263,7 +263,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return Calibrated(self.model, self.calibration, calibration)
 
     def reply(self, patients: list[Cases[EvolutionCase]], query: Query) -> Message:
-        """Reply to ``mixture`` and ``calibration`` with sums, to ``described`` with moments.
+        """Reply to ``growth``, ``mixture`` and ``calibration`` with sums, to ``described`` likewise.
 
         With ``least_patients`` above 1 no sum is by MGMT status, a radiation of fewer patients
         counts as none and has an efficacy of 1, moments of fewer values are not sent, and the band
@@ -286,7 +286,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             by_mgmt = least == 1
             return {"sums": [Mechanistic().reply(cases, trials, by_mgmt)] if cases else []}
         if query.name == "growth":
-            return {"patients": np.zeros(1)} if len(cases) < least else Surface().sums(cases)
+            too_few = len(cases) < least
+            return {"patients": np.zeros(1)} if too_few else Surface().sums(cases, least)
         if query.name == "calibration":
             sums = summed(self.load(query.weights, query.shared).model, cases)
             counts = np.array([together(side, least) for side in sums.counts])

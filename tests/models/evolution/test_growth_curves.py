@@ -127,3 +127,21 @@ def test_sums_of_centres_give_the_pooled_model() -> None:
     assert apart.blur == pooled.blur
     new = tumour_case(radius=14.0)
     assert np.allclose(apart.volumes(new, 90), pooled.volumes(new, 90), rtol=1e-9)
+
+
+def test_sums_of_a_group_tell_no_patient() -> None:
+    """Two groups of five with other patients, but the same days in mean, and sums and squares."""
+    model = LogLinear()
+
+    def group(ratios: tuple[float, ...], days: tuple[int, ...]) -> list[EvolutionCase]:
+        # Volumes are set by the ratio, so that the change of the log is that of the ratio.
+        return [
+            tumour_case(tumour=block(32), day=0, earlier=None, later=((d, block(32 * r)),))
+            for r, d in zip(ratios, days, strict=True)
+        ]
+
+    one = group((1.0, 1.0, 2.0, 2.0, 4.0), (30, 60, 90, 120, 150))
+    other = group((2.0, 1.0, 4.0, 1.0, 2.0), (50, 90, 90, 100, 120))
+    told, also = (model.sums(cases, least=5)["curves"] for cases in (one, other))
+    assert np.allclose(told, also, rtol=1e-9)
+    assert not np.allclose(model.sums(one)["curves"], model.sums(other)["curves"], rtol=1e-3)
