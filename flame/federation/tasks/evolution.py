@@ -263,7 +263,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         return Calibrated(self.model, self.calibration, calibration)
 
     def reply(self, patients: list[Cases[EvolutionCase]], query: Query) -> Message:
-        """Reply to ``growth``, ``mixture`` and ``calibration`` with sums, to ``described`` likewise.
+        """Reply to ``growth``, ``mixture``, ``calibration`` and ``described`` with sums.
 
         With ``least_patients`` above 1 no sum is by MGMT status, a radiation of fewer patients
         counts as none and has an efficacy of 1, moments of fewer values are not sent, and the band
