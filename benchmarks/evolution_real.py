@@ -21,7 +21,10 @@ from result_line import print_result_line
 from flame.evaluation.images.ceilings import CEILINGS
 from flame.evaluation.images.forecast_scores import evaluate, gap
 from flame.federation.tasks.evolution import case_of
-from flame.models.evolution import growth_curves, volume_baselines  # noqa: F401  (registers them)
+from flame.models.evolution import (
+    growth_curves,
+    volume_baselines,  # noqa: F401  (they register themselves)
+)
 from flame.models.evolution.few_patients import LeaveOneOut
 from flame.models.evolution.mechanistic import Course, Mechanistic, parameter_grid
 from flame.models.evolution.model import BASELINES, EVOLUTION_MODELS, EvolutionCase
@@ -74,6 +77,9 @@ def scores(cases: list[EvolutionCase]) -> pd.DataFrame:
             model = LeaveOneOut(Mechanistic if name == "mechanistic" else EVOLUTION_MODELS[name])
             model.fit(others)
             tables.append(evaluate(model, name, [case], 0))
+        own = growth_curves.Surface()
+        own.fit(others)
+        tables.append(evaluate(own, "surface, its own band", [case], 0))
         for name in CEILINGS:
             tables.append(evaluate(CEILINGS[name], f"{name} (knows the truth)", [case], 0))
         tables.append(best_parameters(case))

@@ -7,7 +7,9 @@ export with the same pseudonym key: the folders then hold the same patient with 
 from dataclasses import replace
 from pathlib import Path
 
-from flame.core.cohort import Patient
+import numpy as np
+
+from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.treatment import Radiation
 from flame.models.evolution.counterfactual import main_radiation
@@ -34,6 +36,19 @@ def folders(texts: tuple[str, ...]) -> dict[Radiation, Path]:
             raise BadInput(f"plan '{text}': no folder {path}")
         found[Radiation(name)] = Path(path)
     return found
+
+
+def _same_place(start: Timepoint, planned: Patient) -> bool:
+    """Tell whether another folder has the same day on the same grid and fit to the template."""
+    for other in planned.timepoints:
+        if other.day == start.day and start.scans.keys() == other.scans.keys():
+            if start.to_template is None or other.to_template is None:
+                return False
+            pairs = [(start.scans[s].affine, other.scans[s].affine) for s in start.scans]
+            pairs.append((start.to_template, other.to_template))
+            alike = all(np.allclose(a, b) for a, b in pairs)
+            return alike and start.template == other.template
+    return False
 
 
 def with_plan(patient: Patient, planned: Patient, radiation: Radiation) -> Patient:
@@ -63,9 +78,14 @@ def with_plan(patient: Patient, planned: Patient, radiation: Radiation) -> Patie
             f"the plan given for {radiation} is one with {main_radiation(planned.treatment)}"
         )
     start = patient.start
+    if start is None or not _same_place(start, planned):
+        raise BadInput(
+            f"the folder of the plan for {radiation} has other images on the day of the tumour "
+            "mask: preprocess both from the same images with the same options"
+        )
     timepoints = tuple(
         replace(t, dose=dosed.dose, phase_doses=dosed.phase_doses)
-        if start is not None and t.day == start.day
+        if t.day == start.day
         else replace(t, dose=None, phase_doses=())
         for t in patient.timepoints
     )

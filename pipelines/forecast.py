@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flame.core.cohort import View
     from flame.core.imaging import Scan
     from flame.evaluation.pages.forecast import Prediction
+    from flame.models.evolution.mechanistic import Mechanistic
     from flame.models.evolution.model import EvolutionCase
     from flame.preprocessing.cohort.source_series import SourceSeries
 
@@ -127,9 +128,9 @@ def _predict(
 ) -> tuple["Prediction", "SourceSeries | None"]:
     """Return the forecasts, and the series to which SEG files refer."""
     from flame.evaluation.pages.forecast import Prediction
-    from flame.federation.tasks.evolution import EvolutionTask, case_of
+    from flame.federation.tasks.evolution import NEEDS, EvolutionTask, case_of
     from flame.federation.tasks.registry import task_of
-    from flame.models.evolution.counterfactual import main_radiation
+    from flame.models.evolution.counterfactual import comparable, main_radiation
     from flame.preprocessing.cohort.tumour_cube import on_cube
 
     trained = open_model(Path(config.model))
@@ -144,15 +145,20 @@ def _predict(
     source = _source(config, root, name, session) if config.dicom else None
     model = task.load(*trained.seeds[0])
     days = _days(config.days, int(trained.shared["last_day"]), case.day)
-    cases = _cases(config, case, courses)
+    reads_course = bool(NEEDS[task.settings.model])
+    cases = _cases(config, case, courses, reads_course)
     for radiation, folder in plans.items():
+        if radiation in courses:
+            raise BadInput(f"{radiation} has a course and a plan: give one of them")
         raw = _read_patient(root, name, lambda p: p).patients[0]
         other = _read_patient(*_subject(folder), lambda p: p).patients[0]
-        replanned = on_cube(with_plan(raw, other, radiation))
-        cases[str(radiation)] = case_of(replanned, cohort.centre)
+        replanned = case_of(on_cube(with_plan(raw, other, radiation)), cohort.centre)
+        if not (comparable(case) and comparable(replanned)):
+            raise BadInput("plans are compared before radiotherapy only, with the patient's own")
+        cases[str(radiation)] = replanned
     if plans and not config.radiations:
         planned = main_radiation(case.treatment) if case.treatment else None
-        kept = {str(r) for r in (planned, *plans) if r}
+        kept = {str(r) for r in (planned, *plans, *courses) if r}
         cases = {label: c for label, c in cases.items() if label in kept}
     forecasts = {}
     for done, (label, compared) in enumerate(cases.items(), 1):
@@ -171,7 +177,7 @@ def _predict(
         response,
         tuple(_warnings(trained, case, tuple(r for r in Radiation if r in cases), baseline)),
         cohort.simulated,
-        mechanistic.parameters(case) if mechanistic else {},
+        _parameters(mechanistic, case),
         relevance,
         {label: c.treatment for label, c in cases.items() if c.treatment},
         frozenset(map(str, plans)),
@@ -179,16 +185,38 @@ def _predict(
     return prediction, source
 
 
+def _parameters(
+    mechanistic: "Mechanistic | None", case: "EvolutionCase"
+) -> dict[str, tuple[float, float, float]]:
+    """Return the parameters of a patient; no radiosensitivity where no radiotherapy is to come."""
+    found = mechanistic.parameters(case) if mechanistic else {}
+    return {name: value for name, value in found.items() if name != "alpha" or case.is_ahead}
+
+
 def _cases(
-    config: ForecastConfig, case: "EvolutionCase", courses: dict[Radiation, Treatment]
+    config: ForecastConfig,
+    case: "EvolutionCase",
+    courses: dict[Radiation, Treatment],
+    reads_course: bool,
 ) -> dict[str, "EvolutionCase"]:
     """Return the case under each radiation, or as it is where radiations cannot be compared."""
     from flame.evaluation.pages.forecast import AS_TREATED
     from flame.models.evolution.counterfactual import comparable, under
 
+    if not reads_course:
+        if config.radiations or courses or config.plans:
+            raise BadInput(
+                "this model reads masks and days alone and cannot compare radiations: leave out "
+                "--radiation, --course and --plan, or train another evolution.model"
+            )
+        return {AS_TREATED: case}
+
     if not comparable(case) and not config.radiations and not courses:
         return {AS_TREATED: case}
     radiations = _radiations(config.radiations or tuple(Radiation))
+    unasked = [str(r) for r in courses if r not in radiations]
+    if unasked:
+        raise BadInput(f"a course is given for {', '.join(unasked)}, which is not in --radiation")
     return {str(r): under(case, r, courses.get(r)) for r in radiations}
 
 
@@ -254,7 +282,7 @@ def _days(days: tuple[int, ...], last: int, start: int) -> tuple[int, ...]:
     if wrong:
         raise BadInput(
             f"day {wrong[0]} cannot be forecast: the training patients were followed until day "
-            f"{last} from the start of radiotherapy; choose days from {first} to {last}"
+            f"{last}; choose days from {first} to {last}"
         )
     return tuple(sorted(set(days)))
 

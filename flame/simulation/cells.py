@@ -1,10 +1,11 @@
-"""A second world for forecasts, of single cells: it shares no equation with the models of FLAME.
+"""A second world for forecasts, of single cells: it shares no equation of growth with the models.
 
 Cells divide or wander (go or grow), by the oxygen around them. They move along white matter by
 chance, die of hypoxia, are killed by radiation and temozolomide, and are cleared later. Surgery
 leaves a cavity, steroids hide enhancement, and dying cells leak contrast (pseudoprogression). What
 a hospital sees is drawn by readers with a bias of their own on slices of 6.5 mm, at days that
-differ from those planned. This module imports nothing of ``flame.models``.
+differ from those planned. This module imports nothing of ``flame.models``. Like every account of
+fractionation it kills by the linear-quadratic model, with parameters of its own.
 
 All numbers were set before any model was run on it. Rates of division and spread: Harpold 2007
 (J Neuropathol Exp Neurol 66:1), doubling of untreated tumours: Stensjoen 2015
@@ -78,7 +79,8 @@ class Person:
 
     Args:
         division: divisions per cell and day with oxygen and space.
-        spread: mean squared displacement of a wandering cell in mm2 per day.
+        spread: mean squared displacement of a wandering cell in white matter, in mm2 per day: six
+            times a diffusion coefficient, of which 0.001 to 0.3 mm2 per day are known.
         alpha: radiosensitivity in 1/Gy.
         temozolomide: share of growing cells that a day of temozolomide kills.
         clearance: share of dead cells that is cleared in a day.
@@ -111,7 +113,7 @@ def person(rng: np.random.Generator, days: int) -> Person:
     methylated = bool(rng.random() < 0.4)
     return Person(
         float(np.exp(rng.normal(np.log(0.06), 0.4))),
-        float(np.exp(rng.normal(np.log(0.25), 0.6))),
+        float(np.exp(rng.normal(np.log(0.9), 0.6))),
         float(np.clip(rng.normal(0.06, 0.02), 0.015, 0.12)),
         0.02 if methylated else 0.006,
         float(np.log(2) / rng.uniform(30, 120)),
@@ -253,10 +255,12 @@ def _live(
 
 
 def _wander(tumour: Tumour, brain: Brain, who: Person, rng: np.random.Generator) -> None:
-    leaving = 6 * who.spread / (2 * SPACING**2)
+    # Steps in six directions with chance p each move a cell by 6 p SPACING^2 in the square, and the
+    # mean of pull over directions is 0.4 in white matter.
+    leaving = who.spread / (6 * SPACING**2) / 0.4
     for direction in rng.permutation(len(STEPS)):
         ahead = np.clip(1 - _moved(tumour.filled, STEPS[direction]), 0, 1)
-        chance = np.clip(leaving / 2 * brain.pull[direction] * ahead, 0, 0.5)
+        chance = np.clip(leaving * brain.pull[direction] * ahead, 0, 0.5)
         gone = rng.binomial(tumour.moving, chance)
         tumour.moving = tumour.moving - gone + _moved(gone, -STEPS[direction])
 

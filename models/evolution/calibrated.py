@@ -79,6 +79,8 @@ class Calibration:
             >>> Calibration(high=2.0).apply(forecast, largest_ml=100.0).volumes.round(3).tolist()
             [5.0, 10.0, 40.0]
         """
+        if self == Calibration():
+            return replace(forecast, volumes=np.minimum(forecast.volumes, largest_ml))
         logs = _logs(forecast)
         away = logs - np.median(logs)
         endless = (not np.isfinite(self.low), not np.isfinite(self.high))

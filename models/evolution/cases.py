@@ -52,12 +52,13 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
         )
     tumour = baseline.tumour
     drawn = [(t, t.tumour) for t in patient.timepoints if t.tumour is not None]
-    before = [(t, m) for t, m in drawn if t.day < baseline.day and m.voxels.any()]
+    before = [(t, m) for t, m in drawn if t.day < baseline.day]
     first, *again = courses(patient.treatment) if patient.treatment else [None]
     until = again[0].phases[0].start_day if again and again[0] else math.inf
     planned = _planned(patient, baseline, first)
     dose = planned.dose if planned else None
-    earlier = before[-1] if before else None
+    # An empty mask before the baseline is a tumour that was taken out whole.
+    earlier = before[-1] if before and before[-1][1].voxels.any() else None
     if earlier and earlier[1].volume > _OPERATED * tumour.volume:
         earlier = None
     spacing = float(np.linalg.norm(tumour.affine[:3, 0]))

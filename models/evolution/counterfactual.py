@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from flame.core.errors import BadInput
-from flame.core.treatment import Phase, Radiation, Treatment
+from flame.core.treatment import Phase, Radiation, Treatment, fraction_days
 from flame.models.clinical.radiobiology import weighted_dose
 from flame.models.evolution.model import EvolutionCase
 
@@ -73,8 +73,9 @@ def same_course(treatment: Treatment, radiation: Radiation) -> Treatment:
 
 
 def comparable(case: EvolutionCase) -> bool:
-    """Tell whether radiations can be compared: plan and dose are known, and fractions to come."""
-    return case.treatment is not None and case.dose is not None and case.is_ahead
+    """Tell whether radiations can be compared: plan and dose are known, and all is to come."""
+    to_come = all(fraction_days(phase)[0] >= case.day for phase in case.phases)
+    return case.treatment is not None and case.dose is not None and to_come
 
 
 def under(
@@ -96,7 +97,7 @@ def under(
         None.
 
     Raises:
-        BadInput: the plan or the dose is unknown, or no fraction is still to come.
+        BadInput: the plan or the dose is unknown, or radiotherapy has begun.
     """
     if case.treatment is None or case.dose is None or not comparable(case):
         raise BadInput(

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from flame.core.errors import BadInput
 from flame.models.evolution.model import (
     LEAST_ML,
     EvolutionCase,
@@ -30,7 +31,9 @@ class LeaveOneOut:
         self.errors = VolumeErrors()
 
     def fit(self, cases: list[EvolutionCase]) -> None:
-        """See ``EvolutionModel``."""
+        """See ``EvolutionModel``; BadInput of fewer than two patients."""
+        if len(cases) < 2:
+            raise BadInput("one patient alone tells no error of a forecast: provide two or more")
         rows = []
         for case in cases:
             model = self.new()
@@ -48,7 +51,7 @@ class LeaveOneOut:
         """See ``EvolutionModel``."""
         forecasts = []
         for forecast in self.model.forecast(case, days):
-            middle = max(float(np.median(forecast.volumes)), LEAST_ML)
+            middle = float(np.median(forecast.volumes))
             volumes = self.errors.samples(middle, forecast.day - case.day)
             forecasts.append(agreeing(replace(forecast, volumes=volumes), case.voxel_ml))
         return forecasts

@@ -7,7 +7,7 @@ mask before the baseline a patient's rate is updated by Bayes' rule. ``surface``
 course over time for granted, and knows that the contour itself is uncertain.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -30,7 +30,6 @@ from flame.models.evolution.model import (
     matched,
     signed_distance,
 )
-from flame.models.regression.survival_curves import blocks
 from flame.models.segmentation.case_table import dice
 
 Array = NDArray[np.float64]
@@ -129,14 +128,17 @@ class Curve:
             Mean and standard deviation of the change.
         """
         rate, uncertain, spread, error = self.found
-        variance = spread**2 + uncertain
+        between = spread**2 + uncertain
+        time = float(self.time(np.array(elapsed)))
+        mean, variance = rate * time, between * time**2 + 2 * error**2
         if seen is not None:
             span = -float(self.time(np.array(seen[0])))
-            noise = 2 * error**2 / span**2
-            gain = variance / (variance + noise)
-            rate, variance = rate + gain * (seen[1] / span - rate), (1 - gain) * variance
-        time = float(self.time(np.array(elapsed)))
-        return rate * time, float(np.sqrt(variance * time**2 + 2 * error**2))
+            # The error of the baseline is in both changes, with opposite signs.
+            shared = between * span * time - error**2
+            own = between * span**2 + 2 * error**2
+            mean += shared / own * (seen[1] - rate * span)
+            variance -= shared**2 / own
+        return mean, float(np.sqrt(variance))
 
 
 LOG_VOLUME = Curve((0.0, 1.0), (np.log(0.4), 1.0), (np.log(0.12), 0.5))
@@ -174,26 +176,28 @@ class GrowthCurve:
         """See ``EvolutionModel``."""
         self.learn(self.sums(cases))
 
-    def sums(self, cases: list[EvolutionCase], least: int = 1) -> dict[str, Array]:
+    def sums(self, cases: list[EvolutionCase], groups: Sequence[Hashable] = ()) -> dict[str, Array]:
         """Compute what the patients of a centre contribute; the arrays add up over centres.
 
         The sums at many spreads and errors would tell the days and changes of each of few patients.
-        With ``least`` above 1 each patient counts with the last mask, and patients with
-        neighbouring days with the mean of their days, so that the sums tell no more than the
-        number, the mean day, and the sum and squares of the changes of as many patients.
+        With ``groups`` each patient counts with the last mask and the mean day of its group, so
+        that the sums tell no more than the number, the mean day, and the sum and squares of the
+        changes of each group. The groups have to be the same in every training of a site.
 
         Args:
             cases: cases with later masks.
-            least: least number of patients behind any figure that the sums tell.
+            groups: group of each case; empty: every patient counts alone.
 
         Returns:
             ``curves`` (curve, spread, error, 4), see ``Curve.sums``, and the number of ``patients``
             (1,).
         """
         grown = [self._growth(case) for case in cases]
-        if least > 1:
-            days = blocks(np.array([t[-1] for t, _ in grown]), least)
-            grown = [(day[None], y[-1:]) for day, (_, y) in zip(days, grown, strict=True)]
+        if groups:
+            last = np.array([days[-1] for days, _ in grown])
+            members = [[other == own for other in groups] for own in groups]
+            means = [last[same].mean() for same in members]
+            grown = [(np.array([m]), y[-1:]) for m, (_, y) in zip(means, grown, strict=True)]
         curves = np.array([curve.sums(grown) for curve in self.curves])
         return {"curves": curves, "patients": np.array([float(len(cases))])}
 
@@ -241,7 +245,9 @@ class GrowthCurve:
         values, shares = np.concatenate(sizes), np.concatenate(weights)
         order = np.argsort(values)
         levels = np.cumsum(shares[order]) - shares[order] / 2
-        return self.ml(np.interp(LEVELS, levels, values[order]))
+        # A tumour below LEAST_ML has a smaller volume than its size says.
+        actual = case.ml(case.tumour) / float(self.ml(np.array(start)))
+        return self.ml(np.interp(LEVELS, levels, values[order])) * min(actual, 1.0)
 
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """See ``EvolutionModel``."""
@@ -301,11 +307,11 @@ class Surface(LogLinear):
 
     curves = tuple(replace(LOG_VOLUME, power=power) for power in POWERS)
 
-    def sums(self, cases: list[EvolutionCase], least: int = 1) -> dict[str, Array]:
+    def sums(self, cases: list[EvolutionCase], groups: Sequence[Hashable] = ()) -> dict[str, Array]:
         """See ``GrowthCurve``; ``blurs`` (blur,) are the sums of the Dice of each of BLURS_MM."""
         fits = [[_fit_of(case, blur) for blur in BLURS_MM] for case in cases]
         blurs = np.array(fits, float).reshape(-1, len(BLURS_MM)).sum(axis=0)
-        return {**super().sums(cases, least), "blurs": blurs}
+        return {**super().sums(cases, groups), "blurs": blurs}
 
     def learn(self, sums: Mapping[str, Array]) -> None:
         """See ``GrowthCurve``."""

@@ -235,8 +235,12 @@ def agreeing(forecast: Forecast, voxel_ml: float) -> Forecast:
         level = float(falling[voxels - 1] + falling[voxels]) / 2
     else:
         level = 1e-6 if voxels else 1 - 1e-6
-    shifted = expit(logit(p) - logit(level) - 1e-6)
-    return replace(forecast, probability=shifted.astype(np.float32))
+    shifted = expit(logit(p) - logit(level)).ravel()
+    first = np.argsort(-p.ravel(), kind="stable")[:voxels]  # of equal ones, the first in order
+    inside = np.zeros(p.size, bool)
+    inside[first] = True
+    shifted = np.where(inside, np.maximum(shifted, 0.5001), np.minimum(shifted, 0.4999))
+    return replace(forecast, probability=shifted.reshape(p.shape).astype(np.float32))
 
 
 class EvolutionModel(Protocol):
@@ -394,11 +398,11 @@ class VolumeErrors:
 
     The error is a random walk: its variance grows linearly with the days since baseline. Of fewer
     than FEW_PATIENTS it is Student's t, whose interval holds a new patient as often as it says also
-    where few patients tell the variance; of more it has the quantiles of their errors.
+    where few patients tell the variance; of more it has the quantiles of the size of their errors.
 
     Args:
         spread: standard deviation of log volume after 100 days.
-        quantiles: quantiles (q,) of the error about its median, in units of ``spread``.
+        quantiles: quantiles (q,) of the error, in units of ``spread``.
 
     Example:
         >>> VolumeErrors(0.3, np.array([-1.0, 0.0, 1.0])).samples(10.0, elapsed=100).round(2)
@@ -421,8 +425,9 @@ class VolumeErrors:
         if patients < FEW_PATIENTS:
             self.quantiles = stdtrit(max(patients, 1), LEVELS) * np.sqrt(1 + 1 / patients)
             return
-        ordered = np.quantile(scaled - np.median(scaled), LEVELS)
-        self.quantiles = ordered / max(self.spread, 1e-9)
+        # Symmetric, so that the median stays that of the model and a bias widens the band.
+        sizes = np.quantile(np.abs(scaled), np.abs(2 * LEVELS - 1))
+        self.quantiles = np.sign(LEVELS - 0.5) * sizes / max(self.spread, 1e-9)
 
     def samples(self, ml: float, elapsed: float) -> Samples:
         """Compute equally likely volumes: ml exp(spread q sqrt(elapsed / 100)) for each quantile q.

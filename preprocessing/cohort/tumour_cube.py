@@ -95,7 +95,8 @@ def coarse(mask: LabelMap, grid: Matrix) -> tuple[LabelMap, float]:
         The mask on the cube, and the volume in ml that lies outside of it.
     """
     voxel = abs(float(np.linalg.det(mask.affine[:3, :3])))
-    finer = max(1, int(np.ceil(2 * np.cbrt(voxel) / VOXEL_MM)))
+    longest = float(np.linalg.norm(mask.affine[:3, :3], axis=0).max())
+    finer = max(1, int(np.ceil(2 * longest / VOXEL_MM)))
     inside = np.argwhere(mask.voxels > 0)
     part = (np.indices((finer,) * 3).reshape(3, -1).T + 0.5) / finer - 0.5
     points = (inside[:, None] + part[None]).reshape(-1, 3)

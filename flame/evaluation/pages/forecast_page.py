@@ -15,7 +15,6 @@ from flame.core.treatment import Radiation, Treatment
 from flame.core.version import __version__
 from flame.evaluation.pages.figures import legend_beside, panels, to_svg
 from flame.evaluation.pages.forecast import AS_TREATED, Prediction
-from flame.models.evolution.counterfactual import main_radiation
 from flame.preprocessing.stages.interpolation import resample
 
 COLOURS = {
@@ -92,12 +91,15 @@ def _compared(prediction: Prediction) -> str:
     """Say what the forecasts compare, and that no dose but the planned one is that of a plan."""
     if AS_TREATED in prediction.forecasts:
         return (
-            "Radiations are not compared: that needs the plan and the dose of radiotherapy which "
-            "is still to come. The forecast is of the disease as it is treated."
+            "Radiations are not compared: that needs a model that reads them, and the plan and the "
+            "dose of radiotherapy that is still to come. The forecast is of the disease as it is "
+            "treated."
         )
     courses = "; ".join(f"{name}: {_course(c)}" for name, c in prediction.courses.items())
-    given = main_radiation(prediction.case.treatment) if prediction.case.treatment else None
-    scaled = [n for n in prediction.courses if n not in prediction.plans and n != given]
+    planned = prediction.case.treatment
+    scaled = [
+        n for n, c in prediction.courses.items() if n not in prediction.plans and c != planned
+    ]
     text = f"Courses that are compared: {courses}."
     if prediction.plans:
         text += f" The dose of a plan of its own: {', '.join(sorted(prediction.plans))}."

@@ -5,6 +5,7 @@ calibration from sums again.
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
@@ -137,6 +138,11 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         yield from super().rules()
         models = ", ".join(LEARNED)
         yield self.config.evolution.model in LEARNED, f"evolution.model: one of {models}"
+        yield (
+            self.config.evolution.model != "surface" or self.config.privacy.least_patients != 2,
+            "privacy.least_patients = 2: a sum and a sum of squares of two patients tell both; set "
+            "1, or 3 and more",
+        )
 
     def view(self) -> View:
         """Return the view that resamples scans, masks and doses to a cube around the tumour."""
@@ -286,8 +292,9 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             by_mgmt = least == 1
             return {"sums": [Mechanistic().reply(cases, trials, by_mgmt)] if cases else []}
         if query.name == "growth":
-            too_few = len(cases) < least
-            return {"patients": np.zeros(1)} if too_few else Surface().sums(cases, least)
+            if len(cases) < least:
+                return {"patients": np.zeros(1)}
+            return Surface().sums(cases, _dealt(patients, least) if least > 1 else ())
         if query.name == "calibration":
             sums = summed(self.load(query.weights, query.shared).model, cases)
             counts = np.array([together(side, least) for side in sums.counts])
@@ -372,7 +379,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
     ) -> tuple[list[Row], list[str]]:
         """Count patients by radiation and centre; warn about calibration and confounding."""
         folds = self.config.training.folds
-        for centre in patients:
+        for centre in patients if self.calibration else []:
             _check_enough_to_calibrate(centre, folds)
         rows, warnings = counted(patients)
         radiations = np.array([radiation_counts(p.flat) for p in patients])
@@ -406,21 +413,31 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             return "mixed-effects growth of the volume, from sums of the centres"
         return "mixture by EM from sums of the centres"
 
+    def _band_text(self) -> str:
+        if "growth" in self.parts:
+            return "The 90 % band is Student's, from the spread of the training patients."
+        return (
+            "The 90 % band is calibrated on patients held out from training. It is meant to cover "
+            "the whole course of 90 % of new patients who resemble them; for others the coverage "
+            "can be lower."
+        )
+
     def texts(self) -> TaskTexts:
         """Return how a report words this task."""
         return TaskTexts(
             outcome="gross tumour volume drawn on later days",
-            predictors="T1, T1C, T2 and FLAIR, tumour mask and radiotherapy plan",
+            predictors="tumour masks and their days"
+            if "growth" in self.parts
+            else "T1, T1C, T2 and FLAIR, tumour mask and radiotherapy plan",
             missing="days that lack a required input are left out and counted",
             training=self._training_text(),
             output="probability of tumour by voxel, volume with a 90 % band",
             limits=[
                 "Forecasts are for the radiotherapy that was given. The effect of another "
                 "radiotherapy cannot be observed in patients.",
-                "The 90 % band is calibrated on patients held out from training. It is meant to "
-                "cover the whole course of 90 % of new patients who resemble them; for others the "
-                "coverage can be lower. The bands of the baselines (persistence repeats the last "
-                "mask) are the errors of the baselines on training patients.",
+                self._band_text(),
+                "The bands of the baselines (persistence repeats the last mask) are the errors of "
+                "the baselines on training patients.",
             ],
             strata=(
                 "By horizon and by trend",
@@ -428,6 +445,24 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             ),
             failures="patient by patient",
         )
+
+
+def _dealt(patients: list[Cases[EvolutionCase]], least: int) -> list[str]:
+    """Return the group of each case: that which a site has dealt once, in every training the same.
+
+    In a simulation nobody deals, and the patients of a training form groups in their order.
+    """
+    persons = [
+        f"{p.centre} {person}"
+        for p in patients
+        for person, cases in zip(p.persons or p.pseudonyms, p.cases, strict=True)
+        for _ in cases
+    ]
+    if min(Counter(persons).values()) >= least:
+        return persons
+    return [str(place // least) for place in range(len(persons) - len(persons) % least)] + [
+        str(len(persons) // least - 1)
+    ] * (len(persons) % least)
 
 
 def _added(replies: list[Message]) -> Shared:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
+from flame.core.errors import BadInput
 from flame.models.evolution.few_patients import LeaveOneOut
 from flame.models.evolution.volume_baselines import CohortRate, Persistence
 from tests.helpers.tumours import block, tumour_case
@@ -33,3 +34,16 @@ def test_no_patient_is_in_the_model_of_its_own_error() -> None:
     logs = np.array([c.log_ml(c.later[0][1]) - c.log_ml(c.tumour) for c in CASES])
     errors = [value - np.delete(logs, n).mean() for n, value in enumerate(logs)]
     assert model.errors.spread == pytest.approx(np.sqrt(np.mean(np.square(errors))), rel=0.02)
+
+
+def test_one_patient_tells_no_error() -> None:
+    with pytest.raises(BadInput, match="one patient alone"):
+        LeaveOneOut(Persistence).fit(CASES[:1])
+
+
+def test_a_small_tumour_persists_as_it_is() -> None:
+    model = LeaveOneOut(Persistence)
+    model.fit(CASES)
+    small = tumour_case(tumour=block(0.2), day=0, earlier=None)
+    (forecast,) = model.forecast(small, (10,))
+    assert np.median(forecast.volumes) == pytest.approx(small.ml(small.tumour), rel=0.05)

@@ -62,11 +62,15 @@ def test_the_restricted_likelihood_is_that_of_the_joint_normal() -> None:
 
 def test_a_mask_before_the_baseline_moves_the_rate_towards_what_it_shows() -> None:
     curve = replace(LOG_VOLUME, found=(0.5, 0.0, 0.3, 0.1))
-    # Seen in 100 days: 0.9. Noise 2 * 0.1^2 = 0.02, spread 0.09: gain 0.09 / 0.11.
+    # Independent: the conditional of a joint normal of y(-100), y(0) and y(100), whose errors of
+    # 0.1 are independent, with a common rate of 0.5 +- 0.3; 0.9 was seen between the first two.
+    to_changes = np.array([[-1.0, 1.0, 0.0], [0.0, -1.0, 1.0]])  # seen, and to come
+    errors = to_changes @ (0.01 * np.eye(3)) @ to_changes.T
+    covariance = errors + 0.09 * np.ones((2, 2))
+    gain = covariance[0, 1] / covariance[0, 0]
     mean, sd = curve.predicted(100, (-100.0, 0.9))
-    gain = 0.09 / 0.11
     assert mean == pytest.approx(0.5 + gain * 0.4)
-    assert sd == pytest.approx(np.sqrt((1 - gain) * 0.09 + 0.02))
+    assert sd == pytest.approx(np.sqrt(covariance[1, 1] - gain * covariance[0, 1]))
     assert curve.predicted(100, None)[0] == pytest.approx(0.5)
 
 
@@ -142,6 +146,13 @@ def test_sums_of_a_group_tell_no_patient() -> None:
 
     one = group((1.0, 1.0, 2.0, 2.0, 4.0), (30, 60, 90, 120, 150))
     other = group((2.0, 1.0, 4.0, 1.0, 2.0), (50, 90, 90, 100, 120))
-    told, also = (model.sums(cases, least=5)["curves"] for cases in (one, other))
+    told, also = (model.sums(cases, ["group"] * 5)["curves"] for cases in (one, other))
     assert np.allclose(told, also, rtol=1e-9)
     assert not np.allclose(model.sums(one)["curves"], model.sums(other)["curves"], rtol=1e-3)
+
+
+def test_a_tumour_too_small_to_measure_does_not_jump() -> None:
+    model = Surface()
+    model.fit([tumour_case(f"p{n}", radius=12.0 + n) for n in range(4)])
+    small = tumour_case(tumour=block(0.2), earlier=None)
+    assert np.median(model.volumes(small, small.day + 1)) < 0.4
