@@ -16,7 +16,7 @@ from tempfile import mkdtemp
 
 import numpy as np
 import pandas as pd
-from result_line import print_result_line
+from result_line import add_quick, print_result_line
 
 from flame.evaluation.images.ceilings import CEILINGS
 from flame.evaluation.images.forecast_scores import evaluate, gap
@@ -98,10 +98,11 @@ def main() -> None:
     """Print the table of all models, the differences from persistence, and each patient."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("download", type=Path)
+    add_quick(parser, "the first three patients")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     cases = patients(given.download, given.out or Path(mkdtemp()))
-    rows = scores(cases)
+    rows = scores(cases[:3] if given.quick else cases)
     figures: dict[str, dict[str, float]] = {}
     print(f"{len(cases)} real patients\n")
     print("| model |", " | ".join(SHOWN.values()), "| Dice - persistence | CRPS - persistence |")
@@ -125,7 +126,7 @@ def main() -> None:
         print(f"| {name} |", " | ".join(cells), "|")
     dices = rows.pivot_table("dice", "patient", "model", sort=False).round(3)
     print("\nDice by patient:\n", dices.T.to_string())
-    print_result_line(__file__, False, figures)
+    print_result_line(__file__, given.quick, figures)
 
 
 if __name__ == "__main__":

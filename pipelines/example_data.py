@@ -61,7 +61,9 @@ def run(example: Path, out: Path, progress: StageProgress = silent_stages) -> Pa
         return path
     config = load_config(TrainConfig, example, [])
     if not config.data.table:
-        bids = prepare(out, IMAGED, 2, Timing(), progress).bids
+        # Forecasts need no images but follow-up, which few patients are cheap to have without them.
+        patients = replace(IMAGED, more=6) if name == "evolution" else IMAGED
+        bids = prepare(out, patients, 2, Timing(), progress).bids
         data = replace(config.data, bids=str(bids.resolve()))
         write_text(path, as_toml(_shortened(replace(config, data=data))))
         return path

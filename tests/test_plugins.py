@@ -212,7 +212,7 @@ def test_stream_learner(tmp_path: Path) -> None:
     )
     printed("stream", config, "--out", tmp_path / "run", "--plugin", plugin, "--jobs", 2)
     summary = pd.read_csv(tmp_path / "run" / "summary.csv")
-    assert set(summary.method) == {"local", "mine"}
+    assert set(summary.method) == {"local", "mine", "majority"}
 
 
 def test_an_installed_package_is_found(tmp_path: Path) -> None:

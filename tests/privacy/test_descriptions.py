@@ -59,12 +59,13 @@ def equations(told: dict[str, Any]) -> list[tuple[np.ndarray, float]]:
     def add(mask: np.ndarray, count: float) -> None:
         found.append((mask.astype(float), count))
 
+    add(np.ones(len(cells)), told["moments"]["described"])
     exits = told["survival"]
     if len(exits["deaths"]):
         add(cells[:, 3] == 1, exits["deaths"].sum())
         add(cells[:, 3] == 0, exits["censored"].sum())
     for column in range(2):
-        moments = {name: float(values[column]) for name, values in told["moments"].items()}
+        moments = {n: float(told["moments"][n][column]) for n in ("count", "mean")}
         if moments["count"]:
             add(known[:, column], moments["count"])
             add(cells[:, column] == 1, round(moments["count"] * moments["mean"]))

@@ -21,6 +21,7 @@ from flame.federation.sections import (
     ValidationConfig,
 )
 from flame.federation.task import Query
+from flame.federation.tasks.evolution import GRID
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import who
 from flame.models.evolution.model import EvolutionConfig
@@ -144,6 +145,6 @@ def test_forecasts_have_no_sums_of_few_patients() -> None:
     (of_one,) = task.reply([patients], Query("mixture", weaker, [], {}))["sums"]
     assert np.array_equal(of_one[0], sums[0])
     sets = sums[0].shape[1] - 1
-    learned = {"mixture": np.full((3, sets), 1 / sets), "efficacy": np.ones(2)}
+    learned = {"mixture": np.full((3, sets), 1 / sets), "efficacy": np.ones(2), "grid": GRID}
     calibrated = task.reply([patients], Query("calibration", {}, [], learned))["counts"]
     assert set(calibrated[calibrated > 0]) == {6.0}
