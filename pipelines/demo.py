@@ -109,14 +109,17 @@ def survival_config(bids: Path) -> TrainConfig:
 def evolution_config(bids: Path) -> TrainConfig:
     """Configure the forecast: the mechanistic model, calibrated on some of the patients.
 
+    The first hospital takes no part if there are others: its patient is new to the model.
+
     Args:
         bids: folder of the preprocessed hospitals.
 
     Returns:
         The configuration of the run.
     """
+    names = sorted(folder.name for folder in bids.iterdir() if folder.is_dir())
     return TrainConfig(
-        DataConfig(bids=str(bids)),
+        DataConfig(bids=str(bids), centres=tuple(names[1:] or names)),
         training=TrainingConfig(folds=2),
         federation=FederationConfig(engine="in-process"),
         task="evolution",
@@ -241,8 +244,9 @@ def _forecast(out: Path, made: Prepared, progress: StageProgress) -> Step:
     return Step(
         "forecast",
         "Forecast of one patient under photons, protons and carbon ions",
-        "The volume to come with a 90 % band. Look at whether the bands of the radiations overlap: "
-        "where they do, the difference is smaller than what the model does not know.",
+        "The volume to come with a 90 % band, by a model of the other hospitals. Look at whether "
+        "the bands of the radiations overlap: where they do, the difference is smaller than what "
+        "the model does not know.",
         {"Forecast": result.html},
         ["radiation", *(f"ml on day {day}" for day in FORECAST_DAYS)],
         _volumes(result.volumes),
