@@ -20,8 +20,7 @@ import numpy as np
 from result_line import add_quick, print_result_line
 
 from flame.core.scores import GeneralisationReport
-from flame.evaluation.metrics.generalisation import UNSEEN
-from flame.evaluation.pages.index_page import own_scores
+from flame.evaluation.metrics.generalisation import UNSEEN, at_centre
 from flame.federation.trainings import FEDERATED, LOCAL
 from flame.io.bids import write_dataset_description
 from flame.pipelines import evaluate, train
@@ -66,8 +65,7 @@ def one_seed(seed: int, patients: int, out: Path | None) -> tuple[Generalisation
 
 def of_model(report: GeneralisationReport, model: str) -> list[Interval]:
     """Return AUC and interval at each hospital; of local models that of the hospital itself."""
-    found = own_scores(report)
-    scores = [found[centre, model] for centre in report.centres]
+    scores = [at_centre(report, report.metric, centre)[model] for centre in report.centres]
     return [(s.value, s.low, s.high) for s in scores]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from flame.bundles.model import Model, open_model
-from flame.core.cohort import Cohort, Timepoint
+from flame.core.cohort import Cohort, Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.files import check_free, write_text
 from flame.core.progress import Progress, silent
@@ -130,13 +130,15 @@ def _predict(
     from flame.evaluation.pages.forecast import Prediction
     from flame.federation.tasks.evolution import NEEDS, EvolutionTask, case_of
     from flame.federation.tasks.registry import task_of
-    from flame.models.evolution.counterfactual import comparable, main_radiation
+    from flame.models.evolution.counterfactual import main_radiation
     from flame.preprocessing.cohort.tumour_cube import on_cube
 
     trained = open_model(Path(config.model))
     task = task_of(EvolutionTask, trained.task, Path(config.model))
     courses = _courses(config.courses)
     plans = folders(config.plans)
+    if both := [radiation for radiation in plans if radiation in courses]:
+        raise BadInput(f"{both[0]} has a course and a plan: give one of them")
     cohort = _read_patient(root, name, on_cube)
     (patient,) = cohort.patients
     case = case_of(patient, cohort.centre)
@@ -147,15 +149,8 @@ def _predict(
     days = _days(config.days, int(trained.shared["last_day"]), case.day)
     reads_course = bool(NEEDS[task.settings.model])
     cases = _cases(config, case, courses, reads_course)
-    for radiation, folder in plans.items():
-        if radiation in courses:
-            raise BadInput(f"{radiation} has a course and a plan: give one of them")
-        raw = _read_patient(root, name, lambda p: p).patients[0]
-        other = _read_patient(*_subject(folder), lambda p: p).patients[0]
-        replanned = case_of(on_cube(with_plan(raw, other, radiation)), cohort.centre)
-        if not (comparable(case) and comparable(replanned)):
-            raise BadInput("plans are compared before radiotherapy only, with the patient's own")
-        cases[str(radiation)] = replanned
+    if plans:
+        cases |= _replanned(case, _raw(root, name), plans)
     if plans and not config.radiations:
         planned = main_radiation(case.treatment) if case.treatment else None
         kept = {str(r) for r in (planned, *plans, *courses) if r}
@@ -218,6 +213,28 @@ def _cases(
     if unasked:
         raise BadInput(f"a course is given for {', '.join(unasked)}, which is not in --radiation")
     return {str(r): under(case, r, courses.get(r)) for r in radiations}
+
+
+def _replanned(
+    case: "EvolutionCase", patient: Patient, plans: dict[Radiation, Path]
+) -> dict[str, "EvolutionCase"]:
+    """Return the case under the plan of each folder."""
+    from flame.federation.tasks.evolution import case_of
+    from flame.models.evolution.counterfactual import comparable
+    from flame.preprocessing.cohort.tumour_cube import on_cube
+
+    cases = {}
+    for radiation, folder in plans.items():
+        other = with_plan(patient, _raw(*_subject(folder)), radiation)
+        cases[str(radiation)] = case_of(on_cube(other), case.centre)
+    if not all(map(comparable, (case, *cases.values()))):
+        raise BadInput("plans are compared before radiotherapy only, with the patient's own")
+    return cases
+
+
+def _raw(root: Path, name: str) -> Patient:
+    """Read a patient with the images as they are, and not on a cube."""
+    return _read_patient(root, name, lambda patient: patient).patients[0]
 
 
 def _courses(texts: tuple[str, ...]) -> dict[Radiation, Treatment]:

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from flame.bundles.predictions import CURVE_DAYS
 from flame.bundles.validation import Cohorts, Variant
 from flame.evaluation.outcomes import curves
-from flame.evaluation.pages.figures import legend_beside, panels
+from flame.evaluation.pages.figures import legend_beside, panels, survival_curve
 from flame.models.regression.survival_curves import exits, kaplan_meier
 
 Array = NDArray[np.float64]
 Draw = Callable[[Axes, Cohorts, NDArray[np.intp]], None]
 """Draws the patients of one hospital, given by their indices."""
 
-_COLOURS = ("#1f6fb2", "#c0392b", "#1c7a54", "#8a6500", "#6c4f9c", "#666666")
+COLOURS = ("#1f6fb2", "#c0392b", "#1c7a54", "#8a6500", "#6c4f9c", "#666666")
+"""Colour of each prediction, the model itself first."""
 _LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)))
 """Line styles, so that figures also read without colours."""
 
@@ -51,7 +52,7 @@ def figures(cohorts: Cohorts) -> dict[str, tuple[str, Figure]]:
 
 
 def _styled(cohorts: Cohorts) -> list[tuple[Variant, dict[str, Any]]]:
-    styles = zip(_COLOURS, _LINES, strict=True)
+    styles = zip(COLOURS, _LINES, strict=True)
     return [
         (variant, {"color": colour, "ls": line, "label": variant.name, "lw": 1.3})
         for variant, (colour, line) in zip(cohorts.variants, styles, strict=False)
@@ -105,7 +106,7 @@ def _survival(axis: Axes, cohorts: Cohorts, index: NDArray[np.intp]) -> None:
         name: (
             inputs.survival_days[rows],
             inputs.died[rows],
-            {"color": _COLOURS[number], "ls": _LINES[number]},
+            {"color": COLOURS[number], "ls": _LINES[number]},
         )
         for number, (name, rows) in enumerate(_thirds(cohorts, index))
     }
@@ -116,16 +117,16 @@ def _survival(axis: Axes, cohorts: Cohorts, index: NDArray[np.intp]) -> None:
 def _calibration_of_survival(axis: Axes, cohorts: Cohorts, index: NDArray[np.intp]) -> None:
     """Draw the mean predicted curve of each third, dashed, beside what was observed."""
     for number, (name, rows) in enumerate(_thirds(cohorts, index)):
-        _observed(axis, cohorts, rows, color=_COLOURS[number], label=f"{name}, observed")
+        _observed(axis, cohorts, rows, color=COLOURS[number], label=f"{name}, observed")
         if cohorts.variants[0].curves.size:
             mean = cohorts.variants[0].curves[rows].mean(axis=0)
-            axis.plot(CURVE_DAYS, mean, color=_COLOURS[number], ls="--", label="predicted")
+            axis.plot(CURVE_DAYS, mean, color=COLOURS[number], ls="--", label="predicted")
 
 
 def _observed(axis: Axes, cohorts: Cohorts, rows: NDArray[np.intp], **style: Any) -> None:
     inputs = cohorts.inputs
     curve = kaplan_meier(exits(inputs.survival_days[rows], inputs.died[rows]))
-    axis.step(np.append(0, curve.times), np.append(1, curve.alive), where="post", **style)
+    survival_curve(axis, curve, **style)
     axis.set(xlabel="days", ylabel="share alive", ylim=(0, 1.02))
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from flame.bundles.description import RESEARCH
 from flame.bundles.validation import EVERYWHERE, Cohorts
+from flame.bundles.validation_figures import COLOURS
 from flame.bundles.validation_tables import RESPONSE_METRICS
 from flame.evaluation.metrics.metric import METRICS
 from flame.evaluation.pages.figures import to_svg
@@ -75,7 +76,6 @@ _CAPTIONS = {
     "patients at risk of each third, in its colour.",
 }
 """What each figure shows."""
-_COLOURS = ("#1f6fb2", "#c0392b", "#1c7a54", "#8a6500", "#6c4f9c", "#666666")
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 
 
@@ -83,8 +83,8 @@ def _forest(cohorts: Cohorts, metrics: pd.DataFrame) -> Section:
     """Build the section with the main metric of every prediction at each hospital."""
     measure = METRICS["c_index" if cohorts.model.task.outcome == "survival" else "auc"]
     rows = metrics[metrics.metric == measure.title].to_dict("records")
-    names = list(dict.fromkeys(str(r["prediction"]) for r in rows))[: len(_COLOURS)]
-    styles = dict(zip(names, zip(_COLOURS, _MARKERS, strict=True), strict=False))
+    names = list(dict.fromkeys(str(r["prediction"]) for r in rows))[: len(COLOURS)]
+    styles = dict(zip(names, zip(COLOURS, _MARKERS, strict=True), strict=False))
     lines = [
         Line(str(r["hospital"]), str(r["prediction"]), r["value"], r["low"], r["high"], r["reason"])
         for r in rows

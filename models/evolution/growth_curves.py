@@ -9,7 +9,6 @@ course over time for granted, and knows that the contour itself is uncertain.
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +24,9 @@ from flame.models.evolution.model import (
     Mask,
     Samples,
     Volume,
-    around,
     ball_radius,
-    matched,
+    largest,
+    resized,
     signed_distance,
 )
 from flame.models.segmentation.case_table import dice
@@ -79,13 +78,13 @@ class Curve:
         total = np.zeros((len(SPREADS), len(ERRORS), 4))
         for days, changes in grown:
             t = self.time(days)
-            noise = np.eye(len(t)) + 1
-            for (place, spread), (other, error) in product(enumerate(SPREADS), enumerate(ERRORS)):
-                covariance = (spread * self.unit) ** 2 * np.outer(t, t)
-                covariance += (error * self.unit) ** 2 * noise
-                v = np.linalg.inv(covariance)
-                told = [t @ v @ t, t @ v @ changes, changes @ v @ changes]
-                total[place, other] += [*told, np.linalg.slogdet(covariance)[1]]
+            rates = (SPREADS * self.unit)[:, None, None, None] ** 2 * np.outer(t, t)
+            noise = (ERRORS * self.unit)[:, None, None] ** 2 * (np.eye(len(t)) + 1)
+            v = np.linalg.inv(rates + noise)
+            total[..., 0] += t @ v @ t
+            total[..., 1] += t @ v @ changes
+            total[..., 2] += changes @ v @ changes
+            total[..., 3] += np.linalg.slogdet(rates + noise)[1]
         return total
 
     def fitted(self, sums: Array) -> tuple["Curve", float]:
@@ -254,12 +253,9 @@ class GrowthCurve:
         forecasts = []
         for day in days:
             volumes = self.volumes(case, day)
-            mask = matched(case.tumour, case.spacing, float(np.median(volumes)))
             low, high = (ball_radius(max(v, LEAST_ML)) for v in np.quantile(volumes, [0.16, 0.84]))
-            # A logistic distribution has the scale sd sqrt(3) / pi, where sqrt(3) / pi = 0.55.
-            width = max((high - low) / 2 * 0.55, 0.5)
-            distance = signed_distance(mask, case.spacing)
-            forecasts.append(Forecast(day, around(distance, width), volumes))
+            median = float(np.median(volumes))
+            forecasts.append(resized(case, day, median, volumes, sd_mm=(high - low) / 2))
         return forecasts
 
 
@@ -337,7 +333,7 @@ def _fit_of(case: EvolutionCase, blur: float) -> float:
     """Return the mean Dice of the true masks and the first voxels, as many as they have."""
     order = _order(case, blur)
     return float(
-        np.mean([dice(_largest(order, int(np.count_nonzero(m))), m) for _, m in case.later])
+        np.mean([dice(largest(order, int(np.count_nonzero(m))), m) for _, m in case.later])
     )
 
 
@@ -346,10 +342,3 @@ def _order(case: EvolutionCase, blur: float) -> Volume:
     blurred = gaussian_filter(case.tumour.astype(np.float64), blur / case.spacing)
     distance = np.clip(signed_distance(case.tumour, case.spacing), -200, 200)
     return np.asarray(blurred + 1e-4 * distance, np.float32)
-
-
-def _largest(order: Volume, count: int) -> Mask:
-    """Return the mask of the voxels that come first."""
-    chosen = np.zeros(order.size, bool)
-    chosen[np.argsort(-order.ravel(), kind="stable")[:count]] = True
-    return chosen.reshape(order.shape)

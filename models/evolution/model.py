@@ -5,7 +5,7 @@ A model forecasts the gross tumour volume on later days under a course of radiot
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from annotated_types import Ge, MultipleOf
@@ -236,9 +236,7 @@ def agreeing(forecast: Forecast, voxel_ml: float) -> Forecast:
     else:
         level = 1e-6 if voxels else 1 - 1e-6
     shifted = expit(logit(p) - logit(level)).ravel()
-    first = np.argsort(-p.ravel(), kind="stable")[:voxels]  # of equal ones, the first in order
-    inside = np.zeros(p.size, bool)
-    inside[first] = True
+    inside = largest(p, voxels).ravel()
     shifted = np.where(inside, np.maximum(shifted, 0.5001), np.minimum(shifted, 0.4999))
     return replace(forecast, probability=shifted.reshape(p.shape).astype(np.float32))
 
@@ -373,6 +371,25 @@ def matched(mask: Mask, spacing: float, ml: float) -> Mask:
     return resized.reshape(mask.shape)
 
 
+def largest(values: NDArray[Any], count: int) -> Mask:
+    """Select the voxels with the largest values; of equal ones, the first in order.
+
+    Args:
+        values: values (x, y, z).
+        count: number of voxels.
+
+    Returns:
+        Mask (x, y, z).
+
+    Example:
+        >>> largest(np.array([0.2, 0.5, 0.5]), 1).tolist()
+        [False, True, False]
+    """
+    chosen = np.zeros(values.size, bool)
+    chosen[np.argsort(-values.ravel(), kind="stable")[:count]] = True
+    return chosen.reshape(values.shape)
+
+
 def around(distance: Volume, width: float) -> Volume:
     """Compute the probability of being inside an uncertain surface.
 
@@ -390,6 +407,25 @@ def around(distance: Volume, width: float) -> Volume:
         0.5
     """
     return np.asarray(expit(np.clip(distance / width, -30, 30)), np.float32)
+
+
+def resized(case: EvolutionCase, day: int, ml: float, volumes: Samples, sd_mm: float) -> Forecast:
+    """Forecast the last mask, grown or shrunk evenly to a volume, with an uncertain surface.
+
+    Args:
+        case: patient.
+        day: day of the forecast.
+        ml: volume of the mask in ml.
+        volumes: equally likely volumes in ml.
+        sd_mm: standard deviation of the place of the surface in mm.
+
+    Returns:
+        The forecast.
+    """
+    mask = matched(case.tumour, case.spacing, ml)
+    # A logistic distribution has the scale sd sqrt(3) / pi, where sqrt(3) / pi = 0.55.
+    width = max(sd_mm * 0.55, 0.5)
+    return Forecast(day, around(signed_distance(mask, case.spacing), width), volumes)
 
 
 @dataclass

@@ -17,10 +17,8 @@ from flame.models.evolution.model import (
     EvolutionCase,
     Forecast,
     VolumeErrors,
-    around,
     ball_radius,
-    matched,
-    signed_distance,
+    resized,
 )
 
 Array = NDArray[np.float64]
@@ -74,11 +72,7 @@ class VolumeBaseline(ABC):
             samples = self.errors.samples(ml, elapsed)
             radius = ball_radius(max(ml, LEAST_ML))
             relative = self.errors.spread * np.sqrt(max(elapsed, 1) / 100) / 3
-            mask = matched(case.tumour, case.spacing, ml)
-            distance = signed_distance(mask, case.spacing)
-            # A logistic distribution has the scale sd sqrt(3) / pi, where sqrt(3) / pi = 0.55.
-            width = max(radius * relative * 0.55, 0.5)
-            forecasts.append(Forecast(day, around(distance, width), samples))
+            forecasts.append(resized(case, day, ml, samples, radius * relative))
         return forecasts
 
 

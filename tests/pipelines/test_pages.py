@@ -123,15 +123,17 @@ PAGES: tuple[Callable[[TrainConfig, Path], Path], ...] = (
 )
 
 
+@pytest.fixture(params=PAGES, ids=lambda made: made.__name__)
+def page(request: pytest.FixtureRequest, toy: TrainConfig, tmp_path: Path) -> tuple[str, Path]:
+    """Name and path of each page."""
+    return request.param.__name__, request.param(toy, tmp_path)
+
+
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.parametrize("made", PAGES, ids=lambda made: made.__name__)
-def test_axe_finds_nothing_serious(
-    made: Callable[[TrainConfig, Path], Path], toy: TrainConfig, tmp_path: Path
-) -> None:
-    page = made(toy, tmp_path)
+def test_axe_finds_nothing_serious(page: tuple[str, Path]) -> None:
     for width in WIDTHS:
-        found = findings(page, width)
+        found = findings(page[1], width)
         serious = [v for v in found["violations"] if v["impact"] in ("serious", "critical")]
         assert not serious, f"{width} pixels: {serious}"
         assert found["wide"] <= 0, f"{found['wide']} pixels wider than a window of {width}"
@@ -139,16 +141,13 @@ def test_axe_finds_nothing_serious(
 
 @pytest.mark.browser
 @pytest.mark.slow
-@pytest.mark.parametrize("made", PAGES, ids=lambda made: made.__name__)
-def test_a_page_looks_as_it_did(
-    made: Callable[[TrainConfig, Path], Path], toy: TrainConfig, tmp_path: Path
-) -> None:
+def test_a_page_looks_as_it_did(page: tuple[str, Path], tmp_path: Path) -> None:
     """Compared with a small picture; to renew one, delete it and run the test."""
-    page = made(toy, tmp_path)
+    name, path = page
     shot = tmp_path / "page.png"
-    opened(page, 1200, f"--screenshot={shot}")
+    opened(path, 1200, f"--screenshot={shot}")
     small = Image.open(shot).convert("L").resize((150, 175), Image.Resampling.BOX)
-    reference = REFERENCES / f"{made.__name__}.png"
+    reference = REFERENCES / f"{name}.png"
     if not reference.exists():
         REFERENCES.mkdir(exist_ok=True)
         small.save(reference, optimize=True)

@@ -17,6 +17,8 @@ from flame.models.regression.survival_curves import Z
 
 UNSEEN = LEFT_OUT.format(FEDERATED)
 """Name of the federated models that were trained without the centre on which they are tested."""
+TRAINED = (UNSEEN, FEDERATED, PERSONALISED, LOCAL, LEFT_OUT.format(POOLED), POOLED)
+"""Models that every run trains, in the order of tables; others are baselines or strategies."""
 PAIRS = (
     (FEDERATED, LOCAL),
     (FEDERATED, POOLED),

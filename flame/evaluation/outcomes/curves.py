@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import roc_curve
 
+from flame.evaluation.pages.figures import survival_curve
 from flame.models.regression.survival_curves import exits, kaplan_meier
 
 Array = NDArray[np.float64]
@@ -139,10 +140,7 @@ def survival(axis: Axes, groups: Mapping[str, tuple[Array, Array, dict[str, Any]
         if len(days) == 0:
             continue
         curve = kaplan_meier(exits(days, died))
-        times = np.append(0, curve.times)
-        axis.step(times, np.append(1, curve.alive), where="post", label=name, **style)
-        low, high = (np.append(1, end) for end in (curve.low, curve.high))
-        axis.fill_between(times, low, high, step="post", color=style.get("color"), alpha=0.12, lw=0)
+        survival_curve(axis, curve, band=0.12, label=name, **style)
     axis.set_xlim(left=0)
     ticks = [t for t in axis.get_xticks() if 0 <= t <= axis.get_xlim()[1]]
     for row, (days, _, style) in enumerate(groups.values()):

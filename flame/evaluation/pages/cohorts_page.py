@@ -6,10 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from flame.evaluation.pages.figures import to_svg
+from flame.evaluation.pages.figures import panels, survival_curve, to_svg
 from flame.evaluation.pages.page import page
 from flame.evaluation.pages.sections import Cell, Section, headings
 from flame.federation.config import TrainConfig
@@ -148,24 +146,18 @@ def _figure(r: Mapping[Any, Any], name: str) -> Cell:
     return Cell(f"{r[name]:.2f}", f"{low:.2f} to {high:.2f}, n {n}")
 
 
+_COLUMNS = 3
+"""Most curves in a row."""
+
+
 def _survival(curves: pd.DataFrame) -> str:
     names = list(dict.fromkeys(curves.centre))
-    columns = min(3, len(names))
-    lines = -(-len(names) // columns)
-    figure = Figure(figsize=(3.6 * columns, 2.7 * lines), layout="constrained")
-    for place, name in enumerate(names):
-        axis = figure.add_subplot(lines, columns, place + 1)
+    figure, axes = panels(len(names), 2.7, most=_COLUMNS, width=3.6)
+    for place, (axis, name) in enumerate(zip(axes, names, strict=True)):
         if name:
-            _curve(axis, curves[curves.centre == ""], "#9aa7b5", 0.0)
-        _curve(axis, curves[curves.centre == name], "#1f6fb2", 0.2)
+            survival_curve(axis, curves[curves.centre == ""], color="#9aa7b5")
+        survival_curve(axis, curves[curves.centre == name], band=0.2, color="#1f6fb2")
         axis.set(title=name or "all patients", ylim=(0, 1.02))
-        axis.set_xlabel("days" if place >= len(names) - columns else "")
-        axis.set_ylabel("" if place % columns else "share alive")
+        axis.set_xlabel("days" if place >= len(names) - _COLUMNS else "")
+        axis.set_ylabel("" if place % _COLUMNS else "share alive")
     return to_svg(figure, "survival")
-
-
-def _curve(axis: Axes, curve: pd.DataFrame, colour: str, band: float) -> None:
-    start = pd.DataFrame({"times": [0.0], "alive": [1.0], "low": [1.0], "high": [1.0]})
-    drawn = pd.concat([start, curve])
-    axis.fill_between(drawn.times, drawn.low, drawn.high, step="post", color=colour, alpha=band)
-    axis.step(drawn.times, drawn.alive, where="post", color=colour)

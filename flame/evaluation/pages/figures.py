@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence as SequenceOf
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -40,19 +41,23 @@ COLUMNS = 4
 """Most panels in a row."""
 
 
-def panels(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
-    """Create an empty figure with axes side by side, in rows of up to COLUMNS.
+def panels(
+    count: int, height: float = 3.1, most: int = COLUMNS, width: float = 3.4
+) -> tuple[Figure, list[Axes]]:
+    """Create an empty figure with axes side by side, in rows.
 
     Args:
         count: number of axes.
         height: height of a row in inches.
+        most: largest number of axes in a row.
+        width: width of a column in inches.
 
     Returns:
         The figure and its axes from left to right and from top to bottom.
     """
-    columns = min(count, COLUMNS)
+    columns = min(count, most)
     rows = -(-count // columns)
-    figure = Figure(figsize=(3.4 * columns, height * rows), layout="constrained")
+    figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
     return figure, [figure.add_subplot(rows, columns, i + 1) for i in range(count)]
 
 
@@ -79,6 +84,23 @@ def legend_beside(figure: Figure, axes: SequenceOf[Axes]) -> None:
         loc="outside right upper",
         frameon=False,
     )
+
+
+def survival_curve(axis: Axes, curve: Any, band: float = 0.0, **style: Any) -> None:
+    """Draw a Kaplan-Meier curve from day 0 on.
+
+    Args:
+        axis: axes to draw on.
+        curve: a Kaplan-Meier curve or a table of one, with its ``times`` in days, shares ``alive``,
+            and both ends of their interval, ``low`` and ``high``, all (t,).
+        band: opacity of its 95 % band; 0: none is drawn.
+        **style: options of the line.
+    """
+    times = np.append(0, curve.times)
+    alive, low, high = (np.append(1, v) for v in (curve.alive, curve.low, curve.high))
+    axis.step(times, alive, where="post", **style)
+    if band:
+        axis.fill_between(times, low, high, step="post", color=style.get("color"), alpha=band, lw=0)
 
 
 def to_svg(figure: Figure, name: str, alternative: str = "") -> str:

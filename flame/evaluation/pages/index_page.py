@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flame.core.scores import CentreScore, GeneralisationReport
-from flame.evaluation.metrics.generalisation import UNSEEN
+from flame.core.scores import GeneralisationReport
+from flame.evaluation.metrics.generalisation import UNSEEN, at_centre
 from flame.evaluation.pages.page import filled
 from flame.evaluation.pages.sections import Cell, Section, figure_cell
 from flame.evaluation.pages.summary import in_words
@@ -72,22 +72,6 @@ def render(
     )
 
 
-def own_scores(report: GeneralisationReport) -> dict[tuple[str, str], CentreScore]:
-    """Return the main scores of a run; of local models those of the hospital that is tested.
-
-    Args:
-        report: scores of the run.
-
-    Returns:
-        Scores by tested hospital and model.
-    """
-    return {
-        (s.tested_on, s.model): s
-        for s in report.scores
-        if s.metric == report.metric and (s.model != LOCAL or s.trained_on == (s.tested_on,))
-    }
-
-
 def scored_step(name: str, title: str, look: str, report: GeneralisationReport, page: Path) -> Step:
     """Build the step of a trained and evaluated model, with its short table.
 
@@ -115,10 +99,10 @@ def matrix(report: GeneralisationReport) -> tuple[list[str], list[list[str | Cel
         Headings and rows: one row per hospital.
     """
     shown = {FEDERATED: "federated", UNSEEN: "never saw the hospital", LOCAL: "hospital alone"}
-    found = own_scores(report)
     rows: list[list[str | Cell]] = []
     for centre in report.centres:
-        cells = [found.get((centre, model)) for model in shown]
+        scores = at_centre(report, report.metric, centre)
+        cells = [scores.get(model) for model in shown]
         rows.append(
             [
                 centre,

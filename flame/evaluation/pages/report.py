@@ -5,19 +5,16 @@ from typing import Any
 import numpy as np
 
 from flame.core.scores import CentreScore, Difference, GeneralisationReport
-from flame.evaluation.metrics.generalisation import UNSEEN, at_centre, over_centres, verdict
+from flame.evaluation.metrics.generalisation import TRAINED, at_centre, over_centres, verdict
 from flame.evaluation.metrics.metric import METRICS, Metric
-from flame.evaluation.metrics.out_of_sample import LEFT_OUT
 from flame.evaluation.metrics.random_effects import RandomEffects
 from flame.evaluation.pages.checklist import checklist
 from flame.evaluation.pages.page import page
 from flame.evaluation.pages.sections import Cell, Evaluation, Section, figure_cell, headings
 from flame.evaluation.pages.summary import forest_section, in_words
 from flame.federation.task import Row, Task
-from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
+from flame.federation.trainings import LOCAL, PERSONALISED
 
-_ORDER = (UNSEEN, FEDERATED, PERSONALISED, LOCAL, LEFT_OUT.format(POOLED), POOLED)
-"""Order of the models in tables."""
 _COHORTS = "cohorts"
 """HTML id of the table of centres."""
 _FEW = 30
@@ -98,7 +95,7 @@ def models_of(report: GeneralisationReport, metric: str) -> list[str]:
         Names of the models in the order of the tables, baselines last.
     """
     models = [model for centre in report.centres for model in at_centre(report, metric, centre)]
-    ordered = dict.fromkeys([model for model in _ORDER if model in models] + models)
+    ordered = dict.fromkeys([model for model in TRAINED if model in models] + models)
     return list(ordered)
 
 
@@ -115,8 +112,8 @@ def held_out_tables(report: GeneralisationReport, events: str) -> list[Section]:
     """
     measure = METRICS[report.metric]
     models = models_of(report, report.metric)
-    main = [m for m in models if m in _ORDER]
-    others = [m for m in models if m not in _ORDER]
+    main = [m for m in models if m in TRAINED]
+    others = [m for m in models if m not in TRAINED]
     note = (
         f"{measure.title} with 95 % intervals. {measure.note} Each column is a model. Leave-one-"
         "out models were not trained at the hospital of the row (external validation). Local, "

@@ -77,16 +77,14 @@ def node_figure(rows: pd.DataFrame) -> str:
         The figure as an SVG element.
     """
     methods = list(dict.fromkeys(rows.method))
-    rows_of_panels = -(-len(methods) // 3)
-    columns = min(3, len(methods))
+    columns = 3
     height = max(2.4, 0.14 * min(rows.node.nunique(), 16) + 0.8)
-    figure = Figure(figsize=(3.6 * columns, height * rows_of_panels), layout="constrained")
+    figure, axes = panels(len(methods), height, columns, width=3.6)
     low = np.nanquantile(rows.accuracy, 0.02)
     nodes = list(dict.fromkeys(rows.node))
     known = rows.pivot_table(index="node", columns="step", values="changed", aggfunc="max")
     changed = known.reindex(nodes).to_numpy(bool)
-    for place, method in enumerate(methods):
-        axis = figure.add_subplot(rows_of_panels, columns, place + 1)
+    for place, (axis, method) in enumerate(zip(axes, methods, strict=True)):
         part = rows[rows.method == method]
         values = part.pivot_table(index="node", columns="step", values="accuracy").reindex(nodes)
         steps = values.columns.to_numpy()
@@ -103,7 +101,7 @@ def node_figure(rows: pd.DataFrame) -> str:
         axis.tick_params(axis="x", labelsize=7)
         axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         axis.set_xlabel("step" if place >= len(methods) - columns else "", fontsize=8)
-    figure.colorbar(shown, ax=figure.axes, shrink=0.6, label="accuracy")
+    figure.colorbar(shown, ax=axes, shrink=0.6, label="accuracy")
     return to_svg(figure, "nodes", f"accuracy by node and step of {', '.join(methods)}")
 
 

@@ -9,12 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from flame.core.scores import GeneralisationReport
-from flame.evaluation.metrics.generalisation import UNSEEN, at_centre, over_centres
+from flame.evaluation.metrics.generalisation import TRAINED, UNSEEN, at_centre, over_centres
 from flame.evaluation.metrics.metric import METRICS, Metric
-from flame.evaluation.metrics.out_of_sample import LEFT_OUT
 from flame.evaluation.pages.figures import MODEL_COLOURS, MODEL_MARKERS, to_svg
 from flame.evaluation.pages.sections import Section
-from flame.federation.trainings import FEDERATED, LOCAL, PERSONALISED, POOLED
+from flame.federation.trainings import FEDERATED, LOCAL
 
 _DRAWN = (UNSEEN, FEDERATED, LOCAL)
 """Models of the forest plot, where the run has them."""
@@ -129,8 +128,7 @@ def _beside(report: GeneralisationReport, main: str, centres: list[str], measure
 
 
 def _is_baseline(report: GeneralisationReport, model: str) -> bool:
-    trained = {UNSEEN, FEDERATED, LOCAL, PERSONALISED, POOLED, LEFT_OUT.format(POOLED)}
-    return model not in trained and any(d.against == model for d in report.differences)
+    return model not in TRAINED and any(d.against == model for d in report.differences)
 
 
 def forest_section(report: GeneralisationReport) -> Section:

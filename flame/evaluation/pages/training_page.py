@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from flame.evaluation.pages.figures import legend_beside, to_svg
+from flame.evaluation.pages.figures import legend_beside, panels, to_svg
 from flame.evaluation.pages.page import page
 from flame.evaluation.pages.sections import Section
 from flame.federation.config import TrainConfig
@@ -140,11 +139,8 @@ def _losses(history: pd.DataFrame) -> str:
     names = (
         [n for n in trainings if not n.startswith((LOCAL, POOLED, PERSONALISED))] or trainings
     )[-_SHOWN:]
-    rows_of_panels = 1 + (len(names) > 3)
-    columns = min(len(names), 3)
-    figure = Figure(figsize=(3.4 * columns, 2.6 * rows_of_panels), layout="constrained")
-    for place, name in enumerate(names):
-        axis = figure.add_subplot(rows_of_panels, columns, place + 1)
+    figure, axes = panels(len(names), 2.6, most=3)
+    for place, (axis, name) in enumerate(zip(axes, names, strict=True)):
         part = history[history.training == name]
         for site, rows in part.groupby("site"):
             axis.plot(rows["round"], rows.loss, lw=1, alpha=0.7, label=str(site))
@@ -155,5 +151,5 @@ def _losses(history: pd.DataFrame) -> str:
         axis.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
         if place == 0:
             axis.set_ylabel("loss")
-    legend_beside(figure, figure.axes)
+    legend_beside(figure, axes)
     return to_svg(figure, "losses")

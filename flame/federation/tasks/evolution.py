@@ -460,9 +460,8 @@ def _dealt(patients: list[Cases[EvolutionCase]], least: int) -> list[str]:
     ]
     if min(Counter(persons).values()) >= least:
         return persons
-    return [str(place // least) for place in range(len(persons) - len(persons) % least)] + [
-        str(len(persons) // least - 1)
-    ] * (len(persons) % least)
+    last = len(persons) // least - 1  # which takes those who are left, too
+    return [str(min(place // least, last)) for place in range(len(persons))]
 
 
 def _added(replies: list[Message]) -> Shared:
