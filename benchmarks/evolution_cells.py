@@ -58,7 +58,7 @@ def case(patient: CellPatient, radiation: Radiation) -> EvolutionCase:
         patient.grey.astype(np.float32),
         patient.dose[radiation].astype(np.float32),
         Treatment((phase,)),
-        (patient.days[0], earlier) if known else None,
+        ((patient.days[0], earlier),) if known else (),
         tuple(later),
         float(patient.methylated),
     )

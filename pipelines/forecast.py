@@ -43,8 +43,10 @@ class ForecastConfig:
             fractions); radiations without one get the planned doses and fractions.
         plans: folders of the same patient preprocessed with another plan, such as
             ``proton=OTHER/sub-1``; their doses are compared, and not a scaled one.
-        days: days from the start of radiotherapy; empty: every 30 days, and the last day on which
-            a training patient was followed.
+        landmark: forecast from the last tumour mask up to this day from the start of radiotherapy,
+            with all images until then; None: from the last one before radiotherapy.
+        days: days from the start of radiotherapy; empty: every 30 days, and the last day until
+            which a training patient was followed.
         response: folder of a run on response, or a bundle; None: no probability of response.
         dicom: DICOM folder of the hospital, to write SEG files; None: no SEG files.
         key: pseudonym key of the hospital; None: DICOM.key next to the DICOM folder.
@@ -56,6 +58,7 @@ class ForecastConfig:
     radiations: tuple[str, ...] = ()
     courses: tuple[str, ...] = ()
     plans: tuple[str, ...] = ()
+    landmark: int | None = None
     days: tuple[int, ...] = ()
     response: str | None = None
     dicom: str | None = None
@@ -130,6 +133,7 @@ def _predict(
     from flame.evaluation.pages.forecast import Prediction
     from flame.federation.tasks.evolution import NEEDS, EvolutionTask, case_of
     from flame.federation.tasks.registry import task_of
+    from flame.models.evolution.cases import course_of
     from flame.models.evolution.counterfactual import main_radiation
     from flame.preprocessing.cohort.tumour_cube import on_cube
 
@@ -139,18 +143,23 @@ def _predict(
     plans = folders(config.plans)
     if both := [radiation for radiation in plans if radiation in courses]:
         raise BadInput(f"{both[0]} has a course and a plan: give one of them")
-    cohort = _read_patient(root, name, on_cube)
+    landmark = config.landmark or 0
+    cohort = _read_patient(root, name, lambda p: on_cube(replace(p, landmark=landmark)))
     (patient,) = cohort.patients
     case = case_of(patient, cohort.centre)
     affine = next(t.tumour.affine for t in patient.timepoints if t.tumour is not None)
+    if config.landmark is not None and case.day > config.landmark:
+        raise BadInput(f"sub-{name} has no tumour mask until day {config.landmark}")
     session, baseline = _baseline(root, name, case.day)
     source = _source(config, root, name, session) if config.dicom else None
     model = task.load(*trained.seeds[0])
-    days = _days(config.days, int(trained.shared["last_day"]), case.day)
+    if "longest" not in trained.shared:
+        raise BadInput(f"{config.model} was trained by an earlier version of FLAME; train it again")
+    days = _days(config.days, case.day + int(trained.shared["longest"]), case.day)
     reads_course = bool(NEEDS[task.settings.model])
     cases = _cases(config, case, courses, reads_course)
     if plans:
-        cases |= _replanned(case, _raw(root, name), plans)
+        cases |= _replanned(case, replace(_raw(root, name), landmark=landmark), plans)
     if plans and not config.radiations:
         planned = main_radiation(case.treatment) if case.treatment else None
         kept = {str(r) for r in (planned, *plans, *courses) if r}
@@ -163,6 +172,12 @@ def _predict(
     response, relevance = (
         _response(Path(config.response), root, name) if config.response else (None, None)
     )
+    again = course_of(patient.treatment, case.day)[2]
+    warnings = _warnings(trained, case, tuple(r for r in Radiation if r in cases), baseline)
+    if days[-1] >= again:
+        warnings.append(
+            f"radiotherapy is given again from day {again}: the forecast knows nothing of it"
+        )
     prediction = Prediction(
         name,
         case,
@@ -170,12 +185,13 @@ def _predict(
         baseline,
         forecasts,
         response,
-        tuple(_warnings(trained, case, tuple(r for r in Radiation if r in cases), baseline)),
+        tuple(warnings),
         cohort.simulated,
         _parameters(mechanistic, case),
         relevance,
         {label: c.treatment for label, c in cases.items() if c.treatment},
         frozenset(map(str, plans)),
+        {label: c.dose for label, c in cases.items() if c.dose is not None},
     )
     return prediction, source
 
@@ -290,7 +306,7 @@ def _days(days: tuple[int, ...], last: int, start: int) -> tuple[int, ...]:
     if first > last:
         raise BadInput(
             f"the tumour mask to start from is of day {start}, and the training patients were "
-            f"followed until day {last} only: no day can be forecast"
+            f"followed for {last - start} days only: no day can be forecast"
         )
     if not days:
         regular = [day for day in range(30, last + 1, 30) if day >= first]
@@ -298,8 +314,8 @@ def _days(days: tuple[int, ...], last: int, start: int) -> tuple[int, ...]:
     wrong = [day for day in days if not first <= day <= last]
     if wrong:
         raise BadInput(
-            f"day {wrong[0]} cannot be forecast: the training patients were followed until day "
-            f"{last}; choose days from {first} to {last}"
+            f"day {wrong[0]} cannot be forecast: the training patients were followed for "
+            f"{last - start} days; choose days from {first} to {last}"
         )
     return tuple(sorted(set(days)))
 

@@ -220,6 +220,13 @@ def predict(
             "whose dose is compared; can be repeated.",
         ),
     ] = None,
+    landmark: Annotated[
+        int | None,
+        typer.Option(
+            help="Day from the start of radiotherapy: forecast from the last tumour mask until "
+            "then, with all images so far (default: the last mask before radiotherapy)."
+        ),
+    ] = None,
     day: Annotated[
         list[int] | None, typer.Option(help="Day from the start of radiotherapy; can be repeated.")
     ] = None,
@@ -251,6 +258,7 @@ def predict(
             "radiations": tuple(radiation or ()),
             "courses": tuple(course or ()),
             "plans": tuple(plan or ()),
+            "landmark": landmark,
         }
         _forecast(model, patients, target, tuple(day or ()), {**paths, **compared})
     out.print("Research software: not for decisions about patients.")

@@ -100,11 +100,11 @@ class Patient:
     def start(self) -> Timepoint | None:
         """The imaging from which a forecast of the tumour starts; None without a tumour mask.
 
-        The last day with a tumour up to the start of radiotherapy; without one, the first day
-        after it that has a tumour. The course until then is history.
+        The last day with a tumour up to the landmark, by default the start of radiotherapy; without
+        one, the first day after it that has a tumour. The course until then is history.
         """
         drawn = [t for t in self.timepoints if t.tumour is not None and t.tumour.voxels.any()]
-        before = [t for t in drawn if t.day <= 0]
+        before = [t for t in drawn if t.day <= self.landmark]
         return before[-1] if before else drawn[0] if drawn else None
 
 

@@ -142,7 +142,7 @@ def untreated(world: World, centre: int, number: int, seed: int) -> Untreated:
         grey,
         np.ones(SHAPE, np.float32),
         COURSES[Radiation.PHOTON],
-        (EARLIER, _crop(before, head.affine, grid)),
+        ((EARLIER, _crop(before, head.affine, grid)),),
         (),
         float(methylated),
     )

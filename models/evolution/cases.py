@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import DoseMap, Sequence
-from flame.core.treatment import Treatment, courses, end_day
+from flame.core.treatment import Treatment, courses, fraction_days
 from flame.models.clinical.radiobiology import physical_dose, weighted_dose
-from flame.models.evolution.model import EvolutionCase
+from flame.models.evolution.model import EvolutionCase, Mask
 
 SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
 """Sequences in the order of the channels of a case's images."""
@@ -18,19 +18,17 @@ SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
 Volume = NDArray[np.float32]
 
 _OPERATED = 1.5
-"""Ratio of the earlier to the baseline volume above which surgery in between is assumed. The
-earlier image then carries no information about growth.
+"""Ratio of an earlier to the next volume above which surgery in between is assumed. The earlier
+image then carries no information about growth.
 """
 
 
 def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -> EvolutionCase:
     """Build the evolution case of a patient whose images, masks and dose lie on one cube.
 
-    Only the first course counts: days from a re-irradiation on are left out.
-
-    The baseline is ``Patient.start``. If the tumour on the day before it is more than 1.5 times as
-    large, surgery in between is assumed, and the earlier image is ignored. Masks and days are
-    enough: a plan and a dose that are not there stay unknown.
+    The baseline is ``Patient.start``. The course is the last one that began before it, or else the
+    first: days from a later re-irradiation on are left out. Masks and days are enough: a plan and a
+    dose that are not there stay unknown.
 
     Args:
         patient: patient on the cube.
@@ -51,16 +49,10 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
             "predict one"
         )
     tumour = baseline.tumour
-    drawn = [(t, t.tumour) for t in patient.timepoints if t.tumour is not None]
-    before = [(t, m) for t, m in drawn if t.day < baseline.day]
-    first, *again = courses(patient.treatment) if patient.treatment else [None]
-    until = again[0].phases[0].start_day if again and again[0] else math.inf
-    planned = _planned(patient, baseline, first)
+    drawn = [(t.day, t.tumour.voxels > 0) for t in patient.timepoints if t.tumour is not None]
+    course, since, until = course_of(patient.treatment, baseline.day)
+    planned = _planned(patient, baseline, course, since)
     dose = planned.dose if planned else None
-    # An empty mask before the baseline is a tumour that was taken out whole.
-    earlier = before[-1] if before and before[-1][1].voxels.any() else None
-    if earlier and earlier[1].volume > _OPERATED * tumour.volume:
-        earlier = None
     spacing = float(np.linalg.norm(tumour.affine[:3, 0]))
     return EvolutionCase(
         patient.pseudonym,
@@ -71,22 +63,73 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
         _images(baseline),
         white,
         grey,
-        dose.voxels * _weight(dose, first) if dose and first else None,
-        first,
-        (earlier[0].day, earlier[1].voxels > 0) if earlier else None,
-        tuple((t.day, m.voxels > 0) for t, m in drawn if max(baseline.day, 0) < t.day < until),
+        dose.voxels * _weight(dose, course) if dose and course else None,
+        course,
+        _history(drawn, baseline.day, int((tumour.voxels > 0).sum()), patient.treatment),
+        tuple((day, mask) for day, mask in drawn if max(baseline.day, 0) < day < until),
         patient.clinical.get("mgmt", float("nan")),
-        _phase_doses(planned, first) if planned and first else None,
+        _phase_doses(planned, course) if planned and course else None,
     )
 
 
-def _planned(patient: Patient, baseline: Timepoint, course: Treatment | None) -> Timepoint | None:
+def course_of(treatment: Treatment | None, day: int) -> tuple[Treatment | None, float, float]:
+    """Find the course that counts for a baseline: the last that began before it, or the first.
+
+    Args:
+        treatment: all radiotherapy of a patient; None: unknown.
+        day: day of the baseline.
+
+    Returns:
+        The course, the last day of the one before it, and the first day of the one after it; None
+        and infinities where there is none.
+
+    Example:
+        >>> from flame.core.treatment import Phase, Radiation
+        >>> first = Phase(Radiation.PHOTON, 60.0, 30)
+        >>> again = Phase(Radiation.PHOTON, 35.0, 10, start_day=300)
+        >>> course_of(Treatment((first, again)), day=100)[1:]
+        (-inf, 300)
+    """
+    all_courses = courses(treatment) if treatment else []
+    if not all_courses:
+        return None, -math.inf, math.inf
+    begun = sum(c.phases[0].start_day < day for c in all_courses)
+    number = max(begun - 1, 0)
+    since = _end(all_courses[number - 1]) if number else -math.inf
+    after = all_courses[number + 1 :]
+    return all_courses[number], since, after[0].phases[0].start_day if after else math.inf
+
+
+def _end(course: Treatment) -> int:
+    return max(fraction_days(phase)[-1] for phase in course.phases)
+
+
+def _history(
+    drawn: list[tuple[int, Mask]], start: int, voxels: int, treatment: Treatment | None
+) -> tuple[tuple[int, Mask], ...]:
+    """Return the masks before the baseline since the last fraction, operation or empty mask."""
+    fractions = [d for p in treatment.phases for d in fraction_days(p)] if treatment else []
+    since = max((d for d in fractions if d < start), default=-math.inf)
+    kept: list[tuple[int, Mask]] = []
+    for day, mask in reversed([(d, m) for d, m in drawn if since < d < start]):
+        next_voxels, voxels = voxels, int(np.count_nonzero(mask))
+        if voxels == 0 or voxels > _OPERATED * next_voxels:
+            break
+        kept.insert(0, (day, mask))
+    return tuple(kept)
+
+
+def _planned(
+    patient: Patient, baseline: Timepoint, course: Treatment | None, since: float
+) -> Timepoint | None:
     """Return the day whose dose is that of the course: the baseline, or the first with one.
 
-    The dose of a day after the course is that of a re-irradiation.
+    The dose of a day after the course is that of a re-irradiation, and that of a day before the end
+    of an earlier course is that of the earlier one.
     """
-    end = end_day(course) if course else -math.inf
-    return next((t for t in (baseline, *patient.timepoints) if t.dose and t.day <= end), None)
+    end = _end(course) if course else -math.inf
+    days = (baseline, *patient.timepoints)
+    return next((t for t in days if t.dose and since < t.day <= end), None)
 
 
 def _phase_doses(planned: Timepoint, course: Treatment) -> Volume | None:

@@ -2,9 +2,11 @@
 
 The size y of a patient changes as y(t) - y(0) = (m + u) f(t) + e(t) - e(0), where u ~ N(0, s_u^2)
 is the patient's own rate and e ~ N(0, s_e^2) the error of each drawn mask. The size is the log
-volume (``log-linear``) or the radius of the ball of that volume (``linear``), and f(t) = t. With a
-mask before the baseline a patient's rate is updated by Bayes' rule. ``surface`` does not take the
-course over time for granted, and knows that the contour itself is uncertain.
+volume (``log-linear``) or the radius of the ball of that volume (``linear``), and f(t) = t. With
+masks before the baseline a patient's rate is updated by Bayes' rule, so that a forecast sharpens
+with every image that is made. Growth before and after the end of radiotherapy is learned apart.
+``surface`` does not take the course over time for granted, and knows that the contour itself is
+uncertain.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -115,13 +117,13 @@ class Curve:
         )
         return replace(self, found=found), float(posterior[place, other])
 
-    def predicted(self, elapsed: float, seen: tuple[float, float] | None) -> tuple[float, float]:
+    def predicted(self, elapsed: float, seen: Array) -> tuple[float, float]:
         """Predict the change of size of a new patient.
 
         Args:
             elapsed: days since baseline.
-            seen: days (negative) from the baseline to an earlier mask, and the change of size from
-                it to the baseline; None without one.
+            seen: for each earlier mask (n, 2) the days (negative) from the baseline to it, and the
+                change of size from it to the baseline.
 
         Returns:
             Mean and standard deviation of the change.
@@ -129,15 +131,16 @@ class Curve:
         rate, uncertain, spread, error = self.found
         between = spread**2 + uncertain
         time = float(self.time(np.array(elapsed)))
-        mean, variance = rate * time, between * time**2 + 2 * error**2
-        if seen is not None:
-            span = -float(self.time(np.array(seen[0])))
-            # The error of the baseline is in both changes, with opposite signs.
-            shared = between * span * time - error**2
-            own = between * span**2 + 2 * error**2
-            mean += shared / own * (seen[1] - rate * span)
-            variance -= shared**2 / own
-        return mean, float(np.sqrt(variance))
+        days, changes = np.reshape(seen, (-1, 2)).T
+        spans = -self.time(days)
+        # The error of the baseline is in all changes: those seen, and with opposite sign those to
+        # come.
+        shared = between * spans * time - error**2
+        own = between * np.outer(spans, spans) + error**2 * (np.eye(len(spans)) + 1)
+        gain = np.linalg.solve(own, shared)
+        mean = rate * time + gain @ (changes - rate * spans)
+        variance = between * time**2 + 2 * error**2 - gain @ shared
+        return float(mean), float(np.sqrt(variance))
 
 
 LOG_VOLUME = Curve((0.0, 1.0), (np.log(0.4), 1.0), (np.log(0.12), 0.5))
@@ -154,11 +157,33 @@ BLURS_MM = (0.5, 2.0, 3.0, 4.5, 6.0)
 """Standard deviations of the blur of a contour in mm."""
 
 
+LEAST_APART = 3
+"""Least number of patients from whom growth before and after radiotherapy is learned apart."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Growth in one phase of the disease.
+
+    Args:
+        curves: fitted curves.
+        weights: posterior probability of each curve (curve,).
+        freedom: degrees of freedom of the distribution of a new patient.
+    """
+
+    curves: tuple[Curve, ...]
+    weights: Array
+    freedom: float
+
+
 class GrowthCurve:
     """Base of mixed-effects models of the size.
 
     Of several curves each counts by its posterior probability. The distribution of a new patient is
-    Student's with as many degrees of freedom as training patients, less one.
+    Student's with as many degrees of freedom as training patients, less one. Patients with
+    radiotherapy to come and others have curves of their own; a patient who is followed after the
+    end of radiotherapy counts in both. Where fewer than LEAST_APART patients tell one of them, both
+    are learned from all.
     """
 
     curves: tuple[Curve, ...]
@@ -185,20 +210,33 @@ class GrowthCurve:
 
         Args:
             cases: cases with later masks.
-            groups: group of each case; empty: every patient counts alone.
+            groups: group of each case; empty: every patient counts alone. A group counts in a
+                phase if all its patients are followed in it.
 
         Returns:
-            ``curves`` (curve, spread, error, 4), see ``Curve.sums``, and the number of ``patients``
-            (1,).
+            ``curves`` (phase, curve, spread, error, 4), see ``Curve.sums``, and the number of
+            ``patients`` (phase,); the phases are with radiotherapy to come, and without.
         """
-        grown = [self._growth(case) for case in cases]
-        if groups:
-            last = np.array([days[-1] for days, _ in grown])
-            members = [[other == own for other in groups] for own in groups]
-            means = [last[same].mean() for same in members]
-            grown = [(np.array([m]), y[-1:]) for m, (_, y) in zip(means, grown, strict=True)]
-        curves = np.array([curve.sums(grown) for curve in self.curves])
-        return {"curves": curves, "patients": np.array([float(len(cases))])}
+        ahead = [case if case.is_ahead else None for case in cases]
+        others = [case.afterwards() if case.is_ahead else case for case in cases]
+        phases = [self._grown(phase, groups) for phase in (ahead, others)]
+        curves = np.array([[c.sums(grown) for c in self.curves] for grown in phases])
+        return {"curves": curves, "patients": np.array([float(len(g)) for g in phases])}
+
+    def _grown(
+        self, cases: list[EvolutionCase | None], groups: Sequence[Hashable]
+    ) -> list[tuple[Array, Array]]:
+        """Return days and changes of the patients of a phase; see ``sums``."""
+        if not groups:
+            return [self._growth(case) for case in cases if case]
+        found = []
+        for group in dict.fromkeys(groups):
+            members = [c for c, own in zip(cases, groups, strict=True) if own == group]
+            grown = [self._growth(case) for case in members if case]
+            if len(grown) == len(members):
+                day = np.mean([days[-1] for days, _ in grown])
+                found += [(np.array([day]), changes[-1:]) for _, changes in grown]
+        return found
 
     def learn(self, sums: Mapping[str, Array]) -> None:
         """Learn from the sums of all centres.
@@ -206,12 +244,18 @@ class GrowthCurve:
         Args:
             sums: sums over patients, see ``sums``.
         """
-        fitted = [c.fitted(s) for c, s in zip(self.curves, sums["curves"], strict=True)]
-        self.fitted = [curve for curve, _ in fitted]
+        curves, patients = sums["curves"], sums["patients"]
+        if min(patients) < LEAST_APART:
+            curves = np.stack([curves.sum(axis=0)] * 2)
+            patients = np.full(2, patients.max())
+        self.phases = [self._phase(c, float(n)) for c, n in zip(curves, patients, strict=True)]
+
+    def _phase(self, sums: Array, patients: float) -> Fitted:
+        fitted = [c.fitted(s) for c, s in zip(self.curves, sums, strict=True)]
         posterior = np.array([value for _, value in fitted])
         weights = np.exp(posterior - posterior.max())
-        self.weights = weights / weights.sum()
-        self.freedom = max(float(sums["patients"][0]) - 1, 1.0)
+        curves = tuple(curve for curve, _ in fitted)
+        return Fitted(curves, weights / weights.sum(), max(patients - 1, 1.0))
 
     def _growth(self, case: EvolutionCase) -> tuple[Array, Array]:
         """Return days since baseline and change of size of every later mask."""
@@ -231,15 +275,13 @@ class GrowthCurve:
             Equally likely volumes (40,) in ml, one for each of LEVELS.
         """
         start = self.size(case, case.tumour)
-        seen = None
-        if case.earlier is not None:
-            earlier, mask = case.earlier
-            seen = (float(earlier - case.day), start - self.size(case, mask))
+        phase = self.phases[0 if case.is_ahead else 1]
+        seen = np.array([(d - case.day, start - self.size(case, m)) for d, m in case.history])
         fine = (np.arange(400) + 0.5) / 400
         sizes, weights = [], []
-        for curve, weight in zip(self.fitted, self.weights, strict=True):
+        for curve, weight in zip(phase.curves, phase.weights, strict=True):
             mean, sd = curve.predicted(day - case.day, seen)
-            sizes.append(start + mean + sd * stdtrit(self.freedom, fine))
+            sizes.append(start + mean + sd * stdtrit(phase.freedom, fine))
             weights.append(np.full(len(fine), weight / len(fine)))
         values, shares = np.concatenate(sizes), np.concatenate(weights)
         order = np.argsort(values)

@@ -71,18 +71,15 @@ class Seen:
         image: input channels (x, y, z, channel).
         numbers: conditioning inputs (number,).
         prior: logit (x, y, z) to which the network's output is added.
-        spread: cube roots (s,) of the prior's volumes in ml, minus their median. The network
-            predicts where the edge will be, but not the uncertainty of the course.
+        volumes: equally likely volumes (s,) of the prior in ml.
         effect: number that the course of the case adds to the prior logit under REFERENCE.
-        ratio: volume under the course of the case divided by that under REFERENCE.
     """
 
     image: Volume
     numbers: Volume
     prior: Volume
-    spread: Samples
+    volumes: Samples
     effect: np.float32 = np.float32(0)
-    ratio: float = 1.0
 
 
 def anatomy(case: EvolutionCase) -> list[NDArray[Any]]:
@@ -97,7 +94,7 @@ def anatomy(case: EvolutionCase) -> list[NDArray[Any]]:
     """
     distance = np.clip(signed_distance(case.tumour, case.spacing) / _FAR_MM, -1, 1)
     growth = np.zeros_like(distance)
-    if case.earlier is not None and case.earlier[1].any():
+    if case.earlier is not None:
         before = np.clip(signed_distance(case.earlier[1], case.spacing) / _FAR_MM, -1, 1)
         growth = (distance - before) * 30 / (case.day - case.earlier[0])
     images = np.clip(case.images, -4, 4)
@@ -171,8 +168,7 @@ def corrected_loss(known: Any, added: Any) -> Any:
 class LearnedEvolution(ABC):
     """Base of the learned models: a prior logit and a network that corrects it.
 
-    The forecast is sigmoid(prior + output of the network), shifted to the volume that the course
-    implies.
+    The forecast is sigmoid(prior + output of the network), see ``corrected``.
 
     Args:
         steps: number of batches over the whole training.
@@ -285,9 +281,6 @@ class LearnedEvolution(ABC):
     def forecast(self, case: EvolutionCase, days: tuple[int, ...]) -> list[Forecast]:
         """Forecast the tumour under the treatment of the case.
 
-        The volumes spread about that of the corrected mask as the prior's volumes spread about
-        their median.
-
         Args:
             case: patient with the treatment to forecast.
             days: days from the start of radiotherapy, in ascending order.
@@ -299,14 +292,23 @@ class LearnedEvolution(ABC):
         inputs = self.seen(case, days)
         arrays = [np.stack([s.image for s in inputs]), np.stack([s.numbers for s in inputs])]
         added = np.asarray(self.network.predict_on_batch(arrays))[..., 0]
-        forecasts = []
-        for day, seen, correction in zip(days, inputs, added, strict=True):
-            # Logit under the reference course, shifted to the volume under the course of the case.
-            reference = correction + (seen.prior - seen.effect)
-            p = expit(reference + shift(reference, seen.ratio * soft_voxels(expit(reference))))
-            ml = max(soft_voxels(p) * case.voxel_ml, LEAST_ML)
-            forecasts.append(Forecast(day, p, spread_around(ml, seen.spread)))
-        return forecasts
+        return [
+            Forecast(day, *self.corrected(seen, output, case.voxel_ml))
+            for day, seen, output in zip(days, inputs, added, strict=True)
+        ]
+
+    @abstractmethod
+    def corrected(self, seen: Seen, output: Volume, voxel_ml: float) -> tuple[Volume, Samples]:
+        """Combine the prior and the output of the network.
+
+        Args:
+            seen: input of the network.
+            output: its output (x, y, z).
+            voxel_ml: volume of a voxel in ml.
+
+        Returns:
+            Probability (x, y, z) that a voxel is tumour, and equally likely volumes (40,) in ml.
+        """
 
 
 def _about_the_median(volumes: Samples) -> Samples:
@@ -385,16 +387,23 @@ class UNetEvolution(LearnedEvolution):
             prior = np.clip(distance / (1.0 + (day - case.day) / 50), -_LOGIT, _LOGIT)
             image = _stacked([*fixed, prior / _LOGIT, case.dose / 60])
             numbers = np.array([*patient(case, day), *course], np.float32)
-            spread = _about_the_median(volumes_of(expit(prior), case.spacing))
-            inputs.append(Seen(image, numbers, prior, spread))
+            inputs.append(Seen(image, numbers, prior, volumes_of(expit(prior), case.spacing)))
         return inputs
+
+    def corrected(self, seen: Seen, output: Volume, voxel_ml: float) -> tuple[Volume, Samples]:
+        """See ``LearnedEvolution``; volumes spread about that of the mask as those of the prior."""
+        p = np.asarray(expit(seen.prior + output))
+        ml = max(soft_voxels(p) * voxel_ml, LEAST_ML)
+        return p, spread_around(ml, _about_the_median(seen.volumes))
 
 
 @EVOLUTION_MODELS.register("hybrid")
 class Hybrid(LearnedEvolution):
     """U-Net that corrects the mechanistic forecast, from all inputs about the patient.
 
-    The prior logit is that of the mechanistic model's posterior mean density.
+    The mechanistic model tells how much tumour there will be, and the network where. The prior
+    logit is that of the mechanistic model's posterior mean density, and the corrected logit is
+    shifted until the mask has the median of the mechanistic volumes.
 
     Args:
         steps: number of batches over the whole training.
@@ -451,7 +460,6 @@ class Hybrid(LearnedEvolution):
         densities = self.mechanistic.densities(case, sets, days)
         growth = self.mechanistic.growth_before(case) - _USUAL_GROWTH
         fixed = anatomy(case)
-        least_voxels = LEAST_ML / case.voxel_ml
         inputs = []
         for day, by_reference, by_case in zip(days, reference_densities, densities, strict=True):
             reference_mean: Any = np.tensordot(weights, np.array(by_reference), axes=1)
@@ -460,13 +468,17 @@ class Hybrid(LearnedEvolution):
             clipped = np.clip(reference_mean, 0, 1)
             prior = logit(clipped).clip(-_LARGEST, _LARGEST).astype(np.float32)
             numbers = np.array([*patient(case, day), *growth], np.float32)
-            voxels = soft_voxels(mean)
-            effect = shift(prior, voxels)
-            ratio = (voxels + least_voxels) / (soft_voxels(reference_mean) + least_voxels)
-            spread = _about_the_median(drawn_volumes(case, weights, by_case))
+            effect = shift(prior, soft_voxels(mean))
+            volumes = drawn_volumes(case, weights, by_case)
             image = _stacked([*fixed, prior / _LOGIT])
-            inputs.append(Seen(image, numbers, prior + effect, spread, effect, ratio))
+            inputs.append(Seen(image, numbers, prior + effect, volumes, effect))
         return inputs
+
+    def corrected(self, seen: Seen, output: Volume, voxel_ml: float) -> tuple[Volume, Samples]:
+        """See ``LearnedEvolution``; volumes are those of the mechanistic model."""
+        logits = seen.prior - seen.effect + output
+        wanted = float(np.median(seen.volumes)) / voxel_ml
+        return np.asarray(expit(logits + shift(logits, wanted))), seen.volumes
 
 
 def shift(prior: Volume, wanted: float) -> np.float32:

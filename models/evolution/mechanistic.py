@@ -147,8 +147,8 @@ class Course:
         self.kills: list[tuple[Volume, Counter[int]]] = []
         if not case.is_ahead:
             return
-        if case.dose is None:
-            raise BadInput(f"{case.pseudonym} has no dose; add the RT Dose of the plan")
+        if case.dose is None or case.untold_dose:
+            raise BadInput(f"{case.pseudonym} has {case.untold_dose}")
         prescribed = sum(weighted_dose(p) for p in case.phases)
         for number, phase in enumerate(case.phases):
             if case.phase_doses is None:
@@ -317,7 +317,7 @@ def _growth_likelihoods(case: EvolutionCase, grid: Array) -> Array:
     if case.earlier is None:
         return log_likelihoods
     day, mask = case.earlier
-    before = replace(case, day=day, tumour=mask, earlier=None, later=(), treatment=None)
+    before = replace(case, day=day, tumour=mask, history=(), later=(), treatment=None)
     course = Course(before, {})
     for pair in range(0, len(grid), len(ALPHAS)):
         (seen,) = course.seen(grid[pair], (case.day,))

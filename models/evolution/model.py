@@ -89,15 +89,15 @@ class EvolutionCase:
         grey: grey-matter fraction (x, y, z), 0 to 1.
         dose: RBE-weighted dose (x, y, z) of the whole course in Gy; None: unknown.
         treatment: course of radiotherapy; None: unknown.
-        earlier: day and tumour mask before the baseline, or None.
+        history: days and tumour masks before the baseline, in ascending order, without a fraction
+            of radiotherapy or an operation since; empty: none.
         later: days and tumour masks after the baseline.
         methylated: MGMT promoter methylation: 1, 0, or NaN where unknown.
         phase_doses: RBE-weighted dose (phase, x, y, z) of each phase in Gy; None: all phases have
             the shape of ``dose``.
 
     Raises:
-        BadInput: the mask of the baseline is empty, the dose grid covers less than 95 % of the
-            tumour before radiotherapy ends, or a day is out of order.
+        BadInput: the mask of the baseline is empty, or a day is out of order.
     """
 
     pseudonym: str
@@ -110,7 +110,7 @@ class EvolutionCase:
     grey: Volume
     dose: Volume | None
     treatment: Treatment | None
-    earlier: tuple[int, Mask] | None = None
+    history: tuple[tuple[int, Mask], ...] = ()
     later: tuple[tuple[int, Mask], ...] = ()
     methylated: float = float("nan")
     phase_doses: Volume | None = None
@@ -118,14 +118,8 @@ class EvolutionCase:
     def __post_init__(self) -> None:
         if not self.tumour.any():
             raise BadInput(f"{self.pseudonym}: no tumour mask to start from")
-        covered = 1.0 if self.dose is None else float((self.dose[self.tumour] > 0).mean())
-        if self.is_ahead and covered < _LEAST_COVERED:
-            raise BadInput(
-                f"{self.pseudonym}: the dose grid covers {covered:.0%} of the tumour; give the "
-                "dose of the whole course, on a grid around all of it"
-            )
-        if self.earlier is not None and self.earlier[0] >= self.day:
-            raise BadInput(f"{self.pseudonym}: the earlier image is not before the baseline")
+        if any(day >= self.day for day, _ in self.history):
+            raise BadInput(f"{self.pseudonym}: an earlier image is not before the baseline")
         if any(day <= self.day for day, _ in self.later):
             raise BadInput(f"{self.pseudonym}: a follow-up lies before the baseline")
 
@@ -138,6 +132,38 @@ class EvolutionCase:
     def is_ahead(self) -> bool:
         """Whether a fraction of the known course is given on the day of the baseline or later."""
         return any(fraction_days(phase)[-1] >= self.day for phase in self.phases)
+
+    @property
+    def earlier(self) -> tuple[int, Mask] | None:
+        """Day and tumour mask of the last image before the baseline; None without one."""
+        return self.history[-1] if self.history else None
+
+    @property
+    def untold_dose(self) -> str:
+        """What a model that reads the dose of a course to come lacks, in words; empty: nothing."""
+        if not self.is_ahead:
+            return ""
+        if self.dose is None:
+            return "no dose: add the RT Dose of the plan"
+        covered = float((self.dose[self.tumour] > 0).mean())
+        if covered < _LEAST_COVERED:
+            return (
+                f"a dose grid that covers {covered:.0%} of the tumour: give the dose of the whole "
+                "course, on a grid around all of it"
+            )
+        return ""
+
+    def afterwards(self) -> "EvolutionCase | None":
+        """Return the patient from the first mask after the course on; None if no other follows.
+
+        Images, dose and tissue stay those of the baseline: this is for models of masks and days.
+        """
+        end = max((fraction_days(phase)[-1] for phase in self.phases), default=self.day)
+        drawn = [(day, mask) for day, mask in self.later if day > end]
+        if len(drawn) < 2 or not drawn[0][1].any():
+            return None
+        (day, mask), *later = drawn
+        return replace(self, day=day, tumour=mask, history=(), later=tuple(later))
 
     @property
     def voxel_ml(self) -> float:

@@ -29,7 +29,7 @@ def tumour_case(name: str = "p", radius: float = 15.0, **changes: object) -> Evo
         "grey": np.zeros((SIDE,) * 3, np.float32),
         "dose": np.full((SIDE,) * 3, 60, np.float32),
         "treatment": PHOTONS,
-        "earlier": (-40, ball(radius - 3)),
+        "history": ((-40, ball(radius - 3)),),
         "later": ((50, ball(radius + 2)), (120, ball(radius + 6))),
     }
     return EvolutionCase(**{**values, **changes})  # type: ignore[arg-type]

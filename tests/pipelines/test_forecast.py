@@ -47,7 +47,7 @@ def trained(tmp_path: Path) -> Path:
         "efficacy": np.ones(2),
         "grid": GRID,
         "calibration": np.array([1.0, 1.0, 1.0]),
-        "last_day": np.array(90),
+        "longest": np.array(100),
         "radiations": np.array([5.0, 5.0, 0.0]),
         "count": np.full(len(FEATURES), 10.0),
         "mean": np.zeros(len(FEATURES)),
@@ -208,7 +208,10 @@ class TestBadInput:
         ("changes", "message"),
         [
             ({"radiations": ("neutron",)}, "unknown radiation 'neutron': .*Choices: carbon"),
-            ({"days": (91,)}, "day 91 cannot be forecast: .* followed until day 90"),
+            (
+                {"days": (91,)},
+                "day 91 cannot be forecast: .* followed for 100 days; choose days from 1 to 90",
+            ),
             ({"days": (0,)}, "day 0 cannot be forecast"),
             ({"subject": "nowhere/sub-1"}, "is not a folder of a subject"),
             ({"model": "nowhere"}, "nowhere is not a run folder"),
@@ -230,7 +233,7 @@ class TestBadInput:
         ("file", "message"),
         [
             ("label-GTV_mask.nii.gz", "no tumour mask"),
-            ("dose.nii.gz", "has no dose; add the RT Dose"),
+            ("dose.nii.gz", "has no dose: add the RT Dose"),
         ],
     )
     def test_a_patient_without(self, trained: Path, copied: Path, file: str, message: str) -> None:
@@ -255,7 +258,7 @@ class TestBadInput:
             arrays = {k: file[k] for k in file.files}
         arrays["shared.grid"] = arrays["shared.grid"] * 2
         np.savez(path, **arrays)
-        with pytest.raises(BadInput, match="other parameter sets, by an earlier version"):
+        with pytest.raises(BadInput, match="by an earlier version of FLAME"):
             run(config(trained, derivatives, days=(30,)))
 
     def test_dose_grid_beside_the_tumour(self, trained: Path, copied: Path) -> None:

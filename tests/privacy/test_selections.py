@@ -118,7 +118,7 @@ def test_forecasts_have_no_sums_of_few_patients() -> None:
             methylated=float(n > 1),
             treatment=CARBON if n == 0 else PHOTONS,
             later=((50 + 100 * (n == 3), ball(17.0)),),
-            earlier=(-40, ball(12.0)) if n == 2 else None,
+            history=((-40, ball(12.0)),) if n == 2 else (),
         )
         for n in range(6)
     ]
@@ -133,7 +133,7 @@ def test_forecasts_have_no_sums_of_few_patients() -> None:
     task = open_task(config)
     described = task.reply([patients], Query("described", {}, [], {}))
     assert described["radiations"].tolist() == [5.0, 0.0, 0.0]
-    assert described["last_day"] == 50
+    assert described["longest"] == 60
     growth = list(FEATURES).index("growth before radiotherapy")
     assert described["count"][growth] == described["mean"][growth] == 0  # of one patient
     (sums,) = task.reply([patients], Query("mixture", {"trials": [{"efficacy": {}}]}, [], {}))[

@@ -40,6 +40,7 @@ class Prediction:
             model.
         courses: course of each radiation that was forecast, where it is known.
         plans: radiations whose dose is that of a plan of their own.
+        doses: RBE-weighted dose (x, y, z) in Gy of each forecast, where it is known.
     """
 
     subject: str
@@ -54,6 +55,7 @@ class Prediction:
     relevance: Scan | None = None
     courses: Mapping[str, Treatment] = field(default_factory=dict)
     plans: frozenset[str] = frozenset()
+    doses: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def volumes(self) -> pd.DataFrame:
         """Return median and 90 % interval of the volume in ml by radiation and day."""

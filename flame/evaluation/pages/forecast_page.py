@@ -1,21 +1,19 @@
 """Page of ``flame predict``: volume curves and a slice viewer in one self-contained file."""
 
-import base64
 import json
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from numpy.typing import NDArray
 
 from flame.core import html
-from flame.core.imaging import Sequence
 from flame.core.treatment import Radiation, Treatment
 from flame.core.version import __version__
 from flame.evaluation.pages.figures import legend_beside, panels, to_svg
 from flame.evaluation.pages.forecast import AS_TREATED, Prediction
-from flame.preprocessing.stages.interpolation import resample
+from flame.evaluation.pages.forecast_viewer import viewer_data
+from flame.models.evolution.model import Forecast
 
 COLOURS = {
     Radiation.PHOTON: "#1f6fb2",
@@ -24,8 +22,6 @@ COLOURS = {
     AS_TREATED: "#4b5966",
 }
 """Colour of each radiation in the curves."""
-_FINER = 2
-"""Number of image voxels per forecast voxel along each axis."""
 
 
 def render(prediction: Prediction) -> str:
@@ -59,7 +55,10 @@ def render(prediction: Prediction) -> str:
         radiations=list(prediction.forecasts),
         names=[_word(r) for r in prediction.forecasts],
         volume_rows=_volume_rows(prediction),
-        data=Markup(json.dumps(_volumes(prediction))),
+        others=list(prediction.forecasts)[1:],
+        later=[day for day, _ in prediction.case.later],
+        doses=bool(prediction.doses),
+        data=Markup(json.dumps(viewer_data(prediction))),
     )
 
 
@@ -71,11 +70,23 @@ def _verdict(prediction: Prediction) -> str:
     under = {r: "as treated" if r == AS_TREATED else f"under {r}" for r in median}
     shown = ", ".join(f"{ml:.1f} ml {under[r]}" for r, ml in median.items())
     text = f"Forecast for day {day}, from {before:.1f} ml on day {prediction.case.day}: {shown}."
-    bands = [f.interval(0.9) for f in last.values()]
-    shared = max(low for low, _ in bands) <= min(high for _, high in bands)
-    if len(last) > 1 and shared:
-        return text + " The 90 % bands overlap: the radiations are not told apart."
-    return text
+    return f"{_told_apart(last)} {text}".strip()
+
+
+def _told_apart(last: dict[str, Forecast]) -> str:
+    """Say whether any difference between radiations is larger than what is not known."""
+    if len(last) < 2:
+        return ""
+    median = {name: float(np.median(f.volumes)) for name, f in last.items()}
+    least, most = (pick(median, key=lambda name: median[name]) for pick in (min, max))
+    away = f"{median[most] - median[least]:.1f} ml between {most} and {least}"
+    bands = {name: f.interval(0.9) for name, f in last.items()}
+    if bands[least][1] < bands[most][0]:
+        return f"The forecasts differ by more than is uncertain: {away}, and their bands are apart."
+    return (
+        f"No difference between the radiations is larger than what is not known: the largest is "
+        f"{away}, and their 90 % bands overlap."
+    )
 
 
 def _course(treatment: Treatment | None) -> str:
@@ -197,37 +208,3 @@ def _volume_rows(prediction: Prediction) -> list[list[str]]:
             cells.append(f"{float(np.median(f.volumes)):.1f} ({low:.1f} to {end})")
         rows.append(cells)
     return rows
-
-
-def _volumes(prediction: Prediction) -> dict[str, Any]:
-    """Return the voxels for the viewer: bytes in base64, first axis fastest, RAS+ axes."""
-    side = prediction.case.tumour.shape[0]
-    return {
-        "side": side,
-        "finer": _FINER,
-        "images": {str(s): _bytes(v) for s, v in _images(prediction, side * _FINER).items()},
-        "tumour": _bytes(prediction.case.tumour * 255),
-        "probability": {
-            str(radiation): {f.day: _bytes(f.probability * 255) for f in forecasts}
-            for radiation, forecasts in prediction.forecasts.items()
-        },
-    }
-
-
-def _images(prediction: Prediction, side: int) -> dict[Sequence, NDArray[np.float32]]:
-    """Return the images before radiotherapy on a finer cube, with grey values from 0 to 255."""
-    affine = prediction.affine @ np.diag([1 / _FINER] * 3 + [1.0])
-    affine[:3, 3] = (prediction.affine @ [*([(1 / _FINER - 1) / 2] * 3), 1.0])[:3]
-    images = {}
-    for sequence in (Sequence.T1C, Sequence.FLAIR):
-        scan = prediction.baseline.scans.get(sequence)
-        if scan is not None:
-            voxels = resample(scan.voxels, scan.affine, affine, (side,) * 3)
-            low, high = np.quantile(scan.voxels[scan.voxels != 0], [0.01, 0.995])
-            grey = np.clip((voxels - low) / (high - low), 0, 1) * 255
-            images[sequence] = np.where(voxels == 0, 0, grey).astype(np.float32)
-    return images
-
-
-def _bytes(volume: NDArray[Any]) -> str:
-    return base64.b64encode(np.rint(volume).astype(np.uint8).tobytes(order="F")).decode()

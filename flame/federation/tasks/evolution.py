@@ -54,6 +54,11 @@ LEARNED = {
 NEEDS = {"surface": (), "mechanistic": ("dose",), "U-Net": ("plan",), "hybrid": ("dose",)}
 """What each model needs beyond masks and days: the dose of a course that lies ahead, or a plan."""
 _WIDTH = len(FEATURES)
+_CURVES = 5
+"""Number of axes of the sums of growth."""
+_EARLIER_VERSION = (
+    "this model was trained by an earlier version of FLAME, with other parameters; train it again"
+)
 GRID = np.array([*DIFFUSION, *RATE, *ALPHAS])
 """What identifies the parameter sets that a mixture refers to."""
 IONS = (Radiation.PROTON, Radiation.CARBON)
@@ -95,8 +100,9 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
 
     See ``flame.models.evolution.mechanistic`` and ``flame.models.evolution.learned``. ``shared``
     holds the weights of the ``mixture`` (group, set) and the ``efficacy`` (2,) of the ions, the
-    ``calibration`` (3,), and a description of the training patients: the ``last_day`` of follow-up,
-    the counts of ``radiations`` (3,), and the moments of ``out_of_distribution.FEATURES``.
+    ``calibration`` (3,), and a description of the training patients: the ``longest`` follow-up in
+    days from the baseline, the counts of ``radiations`` (3,), and the moments of
+    ``out_of_distribution.FEATURES``.
 
     Args:
         config: the configuration of the run.
@@ -201,8 +207,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
         except BadInput as error:
             return None, str(error).split(patient.pseudonym)[-1].strip(" :")
         for needed in NEEDS[self.settings.model]:
-            if needed == "dose" and case.is_ahead and case.dose is None:
-                return None, "no dose, which this model reads before radiotherapy: add the RT Dose"
+            if needed == "dose" and case.untold_dose:
+                return None, f"{case.untold_dose} (this model reads it before radiotherapy)"
             if needed == "plan" and (case.treatment is None or case.dose is None):
                 return None, "no radiotherapy plan or no dose, which the U-Net reads"
         latest_day = self.settings.latest_day or math.inf
@@ -252,13 +258,12 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             The calibrated model. Without ``calibration`` in ``shared``, forecasts are unchanged.
         """
         if "growth" in self.parts and "curves" in shared:
+            if np.ndim(shared["curves"]) != _CURVES:
+                raise BadInput(_EARLIER_VERSION)
             self.model.learn(shared)
         if "mixture" in self.parts and "mixture" in shared:
             if not np.array_equal(shared.get("grid", ()), GRID):
-                raise BadInput(
-                    "this model was trained with other parameter sets, by an earlier version of "
-                    "FLAME; train it again"
-                )
+                raise BadInput(_EARLIER_VERSION)
             efficacy = dict(zip(IONS, map(float, shared["efficacy"]), strict=True))
             mechanistic = self.mechanistic(self.model)
             assert mechanistic is not None
@@ -293,7 +298,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             return {"sums": [Mechanistic().reply(cases, trials, by_mgmt)] if cases else []}
         if query.name == "growth":
             if len(cases) < least:
-                return {"patients": np.zeros(1)}
+                return {"patients": np.zeros(2)}
             return Surface().sums(cases, _dealt(patients, least) if least > 1 else ())
         if query.name == "calibration":
             sums = summed(self.load(query.weights, query.shared).model, cases)
@@ -305,8 +310,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             moments = {name: np.where(enough, values, 0.0) for name, values in moments.items()}
             counts = radiation_counts(cases)
             radiations = np.where(counts < least, 0.0, counts)
-            last_day = last_common_day(cases, least)
-            return {**moments, "radiations": radiations, "last_day": last_day}
+            longest = longest_common(cases, least)
+            return {**moments, "radiations": radiations, "longest": longest}
         raise self.unknown(query)
 
     def train(self, patients: list[Cases[EvolutionCase]], request: TrainRequest) -> Trained:
@@ -472,18 +477,19 @@ def _added(replies: list[Message]) -> Shared:
     return {name: np.sum([r[name] for r in told], axis=0) for name in told[0]}
 
 
-def last_common_day(cases: list[EvolutionCase], least: int) -> int:
-    """Return the latest day to which at least ``least`` patients were followed.
+def longest_common(cases: list[EvolutionCase], least: int) -> int:
+    """Return the longest follow-up that at least ``least`` patients have.
 
     Args:
         cases: patients.
         least: least number of patients behind any number that a site sends.
 
     Returns:
-        The day; 0 if there are fewer patients.
+        Days from the baseline; 0 if there are fewer patients.
     """
-    last = sorted((max((day for day, _ in c.later), default=0) for c in cases), reverse=True)
-    return last[max(least, 1) - 1] if len(last) >= max(least, 1) else 0
+    followed = (max((day - c.day for day, _ in c.later), default=0) for c in cases)
+    longest = sorted(followed, reverse=True)
+    return longest[max(least, 1) - 1] if len(longest) >= max(least, 1) else 0
 
 
 def _check_enough_to_calibrate(patients: Cases[EvolutionCase], folds: int) -> None:
@@ -500,8 +506,8 @@ def _description(replies: list[Message]) -> Shared:
     """Describe the training patients of all centres."""
     moments = merge([Moments(a["count"], a["mean"], a["sum_sq_dev"]) for a in replies])
     radiations = np.sum([a["radiations"] for a in replies], axis=0)
-    last_day = np.array(max(a["last_day"] for a in replies))
-    return {**asdict(moments), "radiations": radiations, "last_day": last_day}
+    longest = np.array(max(a["longest"] for a in replies))
+    return {**asdict(moments), "radiations": radiations, "longest": longest}
 
 
 def _by_ion(efficacy: dict[str, float]) -> dict[Radiation, float]:

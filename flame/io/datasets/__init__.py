@@ -12,6 +12,7 @@ from flame.io.datasets import (  # noqa: F401  (they register themselves)
     lumiere,
     mu_glioma_post,
     nifti_table,
+    rhuh_gbm,
     sailor,
     ucsf_alptdg,
     upenn_gbm,

@@ -14,6 +14,7 @@ from flame.io.datasets.layout import (
     one,
     visits_like,
 )
+from flame.io.datasets.progression_dicom import dicom_visits
 from flame.io.tables import number, read_table
 
 DAYS = ("pre", "post")
@@ -23,10 +24,12 @@ NOTE = "the mask is the enhancing tumour alone"
 
 
 class BrainTumorProgression:
-    """Reads ``PGBM-001/{pre,post}_{t1c,mask}.nii.gz``, and ``cases.csv`` with the days between.
+    """Reads the DICOM of TCIA, or NIfTI files and the days between in ``cases.csv``.
 
-    Both days are after chemoradiotherapy, the first within 90 days of its end. Its dose, its date
-    and the start of radiotherapy are not published, so that days count from the first image.
+    DICOM is laid out as ``flame.io.datasets.progression_dicom`` says, and NIfTI files as
+    ``PGBM-001/{pre,post}_{t1c,mask}.nii.gz``. Both days are after chemoradiotherapy, the first
+    within 90 days of its end. Its dose, its date and the start of radiotherapy are not published,
+    so that days count from the first image.
     """
 
     source = "Brain-Tumor-Progression, Schmainda and Prah 2018, 10.7937/K9/TCIA.2018.15quzvnb"
@@ -34,6 +37,12 @@ class BrainTumorProgression:
 
     def read(self, root: Path) -> PublicData:
         """Read Brain-Tumor-Progression, see ``Layout.read``."""
+        missing: list[str] = []
+        visits = dicom_visits(root.resolve(), NOTE, missing) or self._nifti(root)
+        missing += [*gaps(visits), f"every day: {NOTE}", "no dose, plan or start of radiotherapy"]
+        return PublicData(visits, "enhancing", missing=missing)
+
+    def _nifti(self, root: Path) -> list[Visit]:
         visits = []
         firsts = visits_like(root, "PGBM-*/pre_t1c.nii.gz", "PGBM-001/pre_t1c.nii.gz")
         between = _days_between(root)
@@ -52,8 +61,7 @@ class BrainTumorProgression:
                             note=NOTE if known else f"the day is nominal; {NOTE}",
                         )
                     )
-        missing = [*gaps(visits), f"every day: {NOTE}", "no dose, plan or start of radiotherapy"]
-        return PublicData(visits, "enhancing", missing=missing)
+        return visits
 
 
 def _days_between(root: Path) -> dict[str, int]:

@@ -13,6 +13,7 @@ from flame.core.errors import BadInput
 from flame.core.imaging import STRUCTURAL, Sequence
 from flame.core.registry import Registry
 from flame.core.treatment import Treatment
+from flame.io.dicom.sources import Source
 from flame.io.tables import numeric_columns, read_table
 
 NOMINAL_DAYS = 90
@@ -29,7 +30,7 @@ class Visit:
         patient: id of the patient in the data set.
         name: name of the visit in the data set.
         day: day of the visit; see the reader for its origin.
-        scans: files by sequence.
+        scans: files, or checked DICOM series, by sequence.
         tumour: label mask of the tumour, or a mask of the enhancing part if ``oedema`` is given.
         oedema: mask of the oedema; None if the data set has no separate file for it.
         dose: radiotherapy dose in Gy.
@@ -40,7 +41,7 @@ class Visit:
     patient: str
     name: str
     day: int
-    scans: Mapping[Sequence, Path]
+    scans: Mapping[Sequence, Source]
     tumour: Path | None = None
     oedema: Path | None = None
     dose: Path | None = None

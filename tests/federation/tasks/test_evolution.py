@@ -24,7 +24,7 @@ CONFIG = TrainConfig(
 
 
 def patients(centre: str, count: int) -> Cases:
-    bare = {"treatment": None, "dose": None, "earlier": None, "day": 0}
+    bare = {"treatment": None, "dose": None, "history": (), "day": 0}
     cases = [
         (tumour_case(f"{centre}{n}", radius=11.0 + n, centre=centre, **bare),) for n in range(count)
     ]
@@ -48,18 +48,18 @@ def test_two_centres_learn_the_growth_of_all_their_patients() -> None:
     model = task.load([], shared)
     pooled = Surface()
     pooled.fit([c for site in sites for c in site.flat])
-    new = tumour_case(radius=14.0, treatment=None, dose=None, earlier=None, day=0)
+    new = tumour_case(radius=14.0, treatment=None, dose=None, history=(), day=0)
     ours, theirs = model.forecast(new, (60, 120)), pooled.forecast(new, (60, 120))
     for mine, other in zip(ours, theirs, strict=True):
         assert np.allclose(mine.volumes, other.volumes, rtol=1e-6)
         assert (mine.mask == other.mask).mean() > 0.999
     assert task.calibration == 0  # nobody is held out
-    assert shared["last_day"] == 120
+    assert shared["longest"] == 120
 
 
 def test_a_centre_of_few_patients_tells_nothing() -> None:
     config = replace(CONFIG, privacy=PrivacyConfig(least_patients=4))
     _, shared = learned(config, [patients("a", 5), patients("b", 3)])
-    assert shared["patients"] == 5
+    assert list(shared["patients"]) == [0, 5]
     with pytest.raises(BadInput, match="no centre has"):
         learned(config, [patients("a", 3), patients("b", 3)])

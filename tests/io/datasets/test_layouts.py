@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.core.imaging import STRUCTURAL
+from flame.core.imaging import STRUCTURAL, Sequence
 from flame.core.treatment import Phase, Radiation
 from flame.io.datasets.layout import DATASETS, PublicData
 
@@ -77,6 +77,14 @@ def brats(root: Path) -> None:
     (root / "survival_info.csv").write_text(f"{text}ALIVE (361 days later)\n")
 
 
+def rhuh_gbm(root: Path) -> None:
+    for visit in "012":
+        kinds = ("adc", "flair", "t1", "t1ce", "t2", "segmentations")
+        touch(root, *(f"RHUH-0001/{visit}/RHUH-0001_{visit}_{kind}.nii.gz" for kind in kinds))
+    header = "Patient ID,Age,Sex,Overall survival [OS] (days),Right Censored\n"
+    (root / "clinical_data_TCIA_RHUH-GBM.csv").write_text(f"{header}RHUH-0001,61,M,412,no\n")
+
+
 MAKERS = {
     "cfb-gbm": cfb_gbm,
     "lumiere": lumiere,
@@ -85,6 +93,7 @@ MAKERS = {
     "ucsf-alptdg": ucsf_alptdg,
     "upenn-gbm": upenn_gbm,
     "brats": brats,
+    "rhuh-gbm": rhuh_gbm,
 }
 
 
@@ -102,7 +111,7 @@ def test_every_data_set_has_a_miniature() -> None:
 def test_everything_published_is_found(name: str, tmp_path: Path) -> None:
     data = made(name, tmp_path)
     for visit in data.visits:
-        assert set(visit.scans) == set(STRUCTURAL)
+        assert set(visit.scans) - {Sequence.ADC} == set(STRUCTURAL)
         assert all(path.exists() for path in visit.scans.values())
         assert (visit.tumour is None) == (name == "lumiere")
     assert not [m for m in data.missing if m.startswith("no table") or "no T" in m]
@@ -141,6 +150,15 @@ def test_courses_and_doses_of_cfb_gbm(tmp_path: Path) -> None:
     assert all(v.note == "the day is nominal" for v in data.visits)
 
 
+def test_survival_of_rhuh(tmp_path: Path) -> None:
+    clinical = made("rhuh-gbm", tmp_path).clinical["RHUH-0001"]
+    assert {k: clinical[k] for k in ("age", "survival_days", "died")} == {
+        "age": 61.0,
+        "survival_days": 412.0,
+        "died": 1.0,
+    }
+
+
 def test_days_of_lumiere_and_sailor(tmp_path: Path) -> None:
     found = made("lumiere", tmp_path / "lumiere")
     assert [v.day for v in found.visits] == [0, 1, 308]
@@ -164,6 +182,7 @@ def test_conventions_of_labels(tmp_path: Path) -> None:
         "mu-glioma-post",
         "ucsf-alptdg",
         "brats",
+        "rhuh-gbm",
     }
 
 

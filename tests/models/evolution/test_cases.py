@@ -157,6 +157,41 @@ def test_a_reirradiation_ends_the_follow_up() -> None:
     assert case.treatment == PROTONS
 
 
+def test_from_a_later_day_all_masks_since_radiotherapy_are_history() -> None:
+    """From a landmark on, the images after radiotherapy are what is known of the growth."""
+    days = (day(-8, 14, DOSE), day(60, 12), day(100, 13), day(150, 14), day(200, 17))
+    patient = replace(PATIENT, timepoints=days, landmark=150.0)
+    case = case_of(patient)
+    assert case.day == 150
+    assert [d for d, _ in case.history] == [60, 100]
+    assert [d for d, _ in case.later] == [200]
+    assert not case.is_ahead
+    assert case.dose is not None  # of the course that is over
+    shrunk = replace(patient, timepoints=(days[0], day(60, 20), *days[2:]))
+    assert [d for d, _ in case_of(shrunk).history] == [100]  # operated on between 60 and 100
+
+
+def test_a_baseline_before_a_reirradiation_has_that_course() -> None:
+    again = Treatment((*PROTONS.phases, Phase(Radiation.PHOTON, 35.0, 10, start_day=300)))
+    second = DoseMap(np.full(SHAPE, 35, np.float32), AFFINE, biological=False)
+    days = (day(-8, 14, DOSE), day(60, 12), day(304, 15, second), day(360, 17))
+    case = case_of(replace(PATIENT, timepoints=days, treatment=again, landmark=304.0))
+    assert case.treatment is not None
+    assert [p.start_day for p in case.treatment.phases] == [300]
+    assert case.dose[20, 20, 20] == pytest.approx(35)
+    assert case.is_ahead
+    assert case.history == ()  # fractions have been given since day 60
+
+
+def test_a_dose_grid_beside_the_tumour_is_no_matter_for_masks_and_days() -> None:
+    small = np.zeros(SHAPE, np.float32)
+    small[: SHAPE[0] // 2] = 60
+    beside = day(-8, 14, DoseMap(small, AFFINE, biological=True))
+    case = case_of(replace(PATIENT, timepoints=(beside, day(60, 16))))
+    assert case.untold_dose.startswith("a dose grid that covers 0% of the tumour")
+    assert case_of(PATIENT).untold_dose == ""
+
+
 def test_masks_and_days_are_enough() -> None:
     bare = replace(
         PATIENT,

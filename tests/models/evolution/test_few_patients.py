@@ -11,7 +11,7 @@ from tests.helpers.tumours import block, tumour_case
 
 RATIOS = (1.5, 2.0, 0.8, 1.2)
 CASES = [
-    tumour_case(f"p{n}", tumour=block(20), day=0, earlier=None, later=((100, block(20 * r)),))
+    tumour_case(f"p{n}", tumour=block(20), day=0, history=(), later=((100, block(20 * r)),))
     for n, r in enumerate(RATIOS)
 ]
 
@@ -44,6 +44,6 @@ def test_one_patient_tells_no_error() -> None:
 def test_a_small_tumour_persists_as_it_is() -> None:
     model = LeaveOneOut(Persistence)
     model.fit(CASES)
-    small = tumour_case(tumour=block(0.2), day=0, earlier=None)
+    small = tumour_case(tumour=block(0.2), day=0, history=())
     (forecast,) = model.forecast(small, (10,))
     assert np.median(forecast.volumes) == pytest.approx(small.ml(small.tumour), rel=0.05)

@@ -8,8 +8,13 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.models.evolution.learned import Hybrid, UNetEvolution, corrected_loss, shift
-from flame.models.evolution.mechanistic import VISIBLE
+from flame.models.evolution.learned import (
+    Hybrid,
+    UNetEvolution,
+    corrected_loss,
+    shift,
+    spread_around,
+)
 from flame.models.evolution.model import soft_voxels
 from flame.models.segmentation.segmentation import masked_loss
 from tests.helpers.tumours import SIDE, tumour_case
@@ -21,15 +26,16 @@ def test_before_learning_it_is_the_last_mask() -> None:
     assert np.array_equal(forecast.mask, case.tumour)
 
 
-def test_before_learning_the_hybrid_is_the_expected_density() -> None:
+def test_before_learning_the_hybrid_is_the_mechanistic_forecast() -> None:
+    """Its volumes are those of the mechanistic model, and its mask has their median."""
     cases = [tumour_case(f"p{n}", 13.0 + n) for n in range(3)]
     hybrid = Hybrid(steps=0, filters=4)
     hybrid.fit(cases)
-    weights, densities = hybrid.mechanistic.ensemble(cases[0], (40, 90))
-    forecasts = hybrid.forecast(cases[0], (40, 90))
-    for forecast, by_set in zip(forecasts, densities, strict=True):
-        density = sum(w * d for w, d in zip(weights, by_set, strict=True))
-        assert np.array_equal(forecast.mask, density >= VISIBLE)
+    theirs = hybrid.mechanistic.forecast(cases[0], (40, 90))
+    for ours, other in zip(hybrid.forecast(cases[0], (40, 90)), theirs, strict=True):
+        assert ours.volumes == pytest.approx(other.volumes)
+        drawn = soft_voxels(ours.probability) * cases[0].voxel_ml
+        assert drawn == pytest.approx(np.median(other.volumes), rel=0.02)
 
 
 def test_a_tumour_that_is_all_cells_has_a_logit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,19 +62,15 @@ def test_the_networks_part_of_a_hybrid_is_the_same_for_every_radiation() -> None
         assert not np.array_equal(a.prior, b.prior)
 
 
-def test_the_hybrids_volumes_spread_as_the_mechanistic_ones() -> None:
-    cases = [tumour_case(f"p{n}", 13.0 + n) for n in range(3)]
-    hybrid = Hybrid(steps=0, filters=4)
-    hybrid.fit(cases)
-    (ours,) = hybrid.forecast(cases[0], (90,))
-    (theirs,) = hybrid.mechanistic.forecast(cases[0], (90,))
-    # Beside the course of the disease, a normal error of the network: 0.2 in log volume, a third of
-    # it in the radius. A larger tumour is as far off in mm.
-    course = np.cbrt(theirs.volumes) - np.median(np.cbrt(theirs.volumes))
-    middle = np.median(np.cbrt(ours.volumes))
-    network = 0.2 / 3 * middle * norm.ppf((np.arange(40) + 0.5) / 40)
+def test_volumes_spread_as_those_of_the_prior_and_by_the_network() -> None:
+    prior = np.linspace(1.8, 2.2, 40) ** 3
+    volumes = np.cbrt(spread_around(27.0, np.cbrt(prior) - np.median(np.cbrt(prior))))
+    # Beside the prior, a normal error of the network: 0.2 in log volume, a third of it in the
+    # radius, of 3. A larger tumour is as far off in mm.
+    course = np.linspace(-0.2, 0.2, 40)
+    network = 0.2 / 3 * 3 * norm.ppf((np.arange(40) + 0.5) / 40)
     expected = np.sign(network) * np.sqrt(course**2 + network**2)
-    assert np.cbrt(ours.volumes) - middle == pytest.approx(expected, abs=1e-3)
+    assert volumes - 3 == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_course_shifts_the_forecast_to_its_volume() -> None:

@@ -29,7 +29,7 @@ def made_by(parameters: np.ndarray, case: EvolutionCase, efficacy: float = 1.0) 
     radiation = case.treatment.phases[0].radiation
     seen = Course(case, {radiation: efficacy}).seen(parameters, DAYS)
     return replace(
-        case, earlier=None, later=tuple((d, s > 0.5) for d, s in zip(DAYS, seen, strict=True))
+        case, history=(), later=tuple((d, s > 0.5) for d, s in zip(DAYS, seen, strict=True))
     )
 
 
@@ -77,7 +77,7 @@ def test_finds_the_parameters_that_made_a_course() -> None:
 def test_no_interval_is_narrower_than_the_grid() -> None:
     weights = np.full((GROUPS, SETS), 1e-200)
     weights[:, 12] = 1
-    found = Mechanistic(Mixture(weights)).parameters(tumour_case(earlier=None, later=()))
+    found = Mechanistic(Mixture(weights)).parameters(tumour_case(history=(), later=()))
     middle, low, high = found["alpha"]
     assert middle == pytest.approx(ALPHAS[12 % len(ALPHAS)])
     # Uniform over a factor of 1.35 about it: 5 % lie below 1.35^-0.45.
@@ -86,7 +86,7 @@ def test_no_interval_is_narrower_than_the_grid() -> None:
 
 def test_growth_is_told_from_what_came_before_radiotherapy() -> None:
     model = Mechanistic(EVEN)
-    slow, fast = (tumour_case(radius=18.0, earlier=(-40, ball(r))) for r in (17.0, 12.0))
+    slow, fast = (tumour_case(radius=18.0, history=((-40, ball(r)),)) for r in (17.0, 12.0))
     assert (model.growth_before(slow) < model.growth_before(fast)).all()
     later = replace(slow, later=((60, ball(40.0)),))
     assert np.array_equal(model.growth_before(slow), model.growth_before(later))

@@ -63,18 +63,27 @@ def test_uncertainty_grows_with_time(name: str, cohort: list[EvolutionCase]) -> 
     ("changes", "message"),
     [
         ({"tumour": np.zeros((24, 24, 24), bool)}, "no tumour mask to start from"),
-        ({"dose": np.zeros((24, 24, 24), np.float32)}, "covers 0% of the tumour"),
-        (
-            {"dose": np.where(np.arange(24) < 12, 2, 0) * np.ones((24, 24, 24), np.float32)},
-            "covers 5.% of the tumour",
-        ),
         ({"later": ((-20, ball(15)),)}, "follow-up lies before the baseline"),
-        ({"earlier": (-10, ball(12))}, "earlier image is not before the baseline"),
+        ({"history": ((-10, ball(12)),)}, "earlier image is not before the baseline"),
     ],
 )
 def test_what_cannot_be_forecast_says_so(changes: dict[str, object], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         tumour_case(**changes)
+
+
+@pytest.mark.parametrize(
+    ("dose", "message"),
+    [
+        (None, "no dose: add the RT Dose"),
+        (np.zeros((24, 24, 24), np.float32), "covers 0% of the tumour"),
+        (np.where(np.arange(24) < 12, 2, 0) * np.ones((24, 24, 24), np.float32), "covers 5"),
+        (np.ones((24, 24, 24), np.float32), ""),
+    ],
+)
+def test_what_the_dose_lacks_is_said(dose: np.ndarray | None, message: str) -> None:
+    assert message in tumour_case(dose=dose).untold_dose
+    assert tumour_case(dose=dose, treatment=None).untold_dose == ""  # nothing lies ahead
 
 
 @pytest.mark.parametrize("ml", [0.0, 2.0, 14.0, 50.0])

@@ -19,7 +19,7 @@ from tests.helpers.tumours import ball, tumour_case
 
 
 def test_features_by_hand() -> None:
-    case = tumour_case(radius=15.0, earlier=(-40, ball(12.0)))
+    case = tumour_case(radius=15.0, history=((-40, ball(12.0)),))
     found = dict(zip(FEATURES, features(case), strict=True))
     ml = case.ml(case.tumour)
     assert found["tumour volume"] == pytest.approx(np.log(ml))
@@ -64,6 +64,6 @@ def test_under_another_radiation(radiation: Radiation) -> None:
 
 
 def test_a_radiation_cannot_be_compared_without_a_course_that_lies_ahead() -> None:
-    for changes in ({"treatment": None}, {"dose": None}, {"day": 70, "later": (), "earlier": None}):
+    for changes in ({"treatment": None}, {"dose": None}, {"day": 70, "later": (), "history": ()}):
         with pytest.raises(BadInput, match="before radiotherapy only"):
             under(tumour_case(**changes), Radiation.CARBON)

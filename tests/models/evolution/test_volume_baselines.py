@@ -19,7 +19,7 @@ def exponential(rate: float) -> list[EvolutionCase]:
         tumour_case(
             tumour=block(v),
             day=0,
-            earlier=(-30, block(v * np.exp(-30 * rate))),
+            history=((-30, block(v * np.exp(-30 * rate))),),
             later=tuple((d, block(v * np.exp(rate * d))) for d in (40, 100)),
         )
         for v in (10.0, 20.0, 40.0)
@@ -37,9 +37,9 @@ def test_cohort_rate_is_the_rate_of_exponential_growth() -> None:
 def test_last_rate_goes_on_as_the_tumour_did() -> None:
     model = LastRate()
     model.fit(exponential(0.01))
-    fast = tumour_case(tumour=block(20), day=-10, earlier=(-30, block(20 * np.exp(-0.2))))
+    fast = tumour_case(tumour=block(20), day=-10, history=((-30, block(20 * np.exp(-0.2))),))
     assert model.ml(fast, 40) == pytest.approx(20 * np.exp(0.01 * 50), rel=0.02)
-    alone = tumour_case(tumour=block(20), day=0, earlier=None)
+    alone = tumour_case(tumour=block(20), day=0, history=())
     assert model.ml(alone, 50) == pytest.approx(20 * np.exp(0.5), rel=0.01)
 
 
