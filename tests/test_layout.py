@@ -14,7 +14,7 @@ LAYERS = (
     ("io",),
     ("preprocessing",),
     ("models",),
-    ("simulation", "federation"),
+    ("simulation", "federation", "planning"),
     ("streams",),
     ("evaluation",),
     ("bundles",),

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flame.cli.console import Overrides, Plugins, app, bars, out, table, warn
-from flame.core.errors import FlameError
+from flame.core.errors import BadInput, FlameError
 from flame.core.plugins import load_plugins
 from flame.core.shown import shown_lines
+from flame.core.treatment import Radiation
 
 if TYPE_CHECKING:
     from flame.pipelines.inspect import InspectRow
@@ -333,4 +334,57 @@ def assess(
     out.print(
         f"{progressed} of {len(result.progressions)} progressed or died. Steroid dose and clinical "
         f"status are unknown and do not count. Written: {centre}/response.tsv, progression.tsv"
+    )
+
+
+@app.command()
+def replan(
+    patient: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATIENT", exists=True, help="DICOM folder of one patient, with a planning CT."
+        ),
+    ],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="New folder; it gets a folder per radiation.")
+    ],
+    python: Annotated[
+        str, typer.Option(help="Python of an environment that has pyRadPlan.")
+    ] = "python3",
+    radiation: Annotated[
+        list[Radiation] | None, typer.Option(help="Radiation; can be repeated (default: all).")
+    ] = None,
+    course: Annotated[
+        str, typer.Option(metavar="GY/FRACTIONS", help="Prescription, in Gy(RBE) for ions.")
+    ] = "60/30",
+) -> None:
+    """Plan a patient for each radiation with pyRadPlan; research plans, not for treatment."""
+    from flame.pipelines import replan as pipeline
+
+    chosen = tuple(radiation or Radiation)
+    try:
+        gy, fractions = course.split("/")
+        config = pipeline.ReplanConfig(
+            str(patient), str(target), python, chosen, float(gy), int(fractions)
+        )
+    except ValueError:
+        raise BadInput(f"course '{course}': write GY/FRACTIONS, such as 60/30") from None
+    with bars() as show:
+        begun = iter(range(len(chosen)))
+        plans = pipeline.run(config, lambda name: show(f"plan {name}", next(begun), len(chosen)))
+    columns = ["plan", "D95 of the target", "D2", "mean dose to the brain", "goals"]
+    rows = [
+        [
+            str(p.radiation),
+            f"{p.goals['D95']:.1%}",
+            f"{p.goals['D2']:.1%}",
+            f"{p.goals['brain mean Gy']:.1f} Gy",
+            "met" if p.met else "not met",
+        ]
+        for p in plans
+    ]
+    table("Research plans, not clinical", columns, rows)
+    out.print(
+        f"Next: flame preprocess {target}/RADIATION with one pseudonym key for all, then flame "
+        "predict --plan RADIATION=FOLDER."
     )

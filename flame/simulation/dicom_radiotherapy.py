@@ -1,7 +1,6 @@
 """Writing of simulated radiotherapy: RT Structure Set, Dose, Plan, Ion Plan and Registration."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 
 import contourpy
@@ -11,17 +10,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.sequence import Sequence as Items
 from pydicom.uid import RTDoseStorage, RTStructureSetStorage, SpatialRegistrationStorage
 
-from flame.core.treatment import Phase, Radiation, Treatment
-from flame.io.dicom.plan_versions import RT_ION_PLAN, RT_PLAN
+from flame.core.treatment import Radiation, Treatment
+from flame.io.dicom.rt_objects import fill_dose, fill_plan, item, plan_class
 from flame.simulation.dicom_images import Study, base_dataset, save, uid
-
-
-def _item(**values: object) -> Dataset:
-    """Make a sequence item from attributes by DICOM keyword."""
-    dataset = Dataset()
-    for keyword, value in values.items():
-        setattr(dataset, keyword, value)
-    return dataset
 
 
 def _rt_object(study: Study, sop_class: str, modality: str, name: str) -> FileDataset:
@@ -50,18 +41,18 @@ def write_structures(
     dataset.StructureSetLabel = "GTV"
     dataset.StructureSetDate = dataset.StudyDate
     dataset.StructureSetTime = "120000"
-    dataset.ReferencedFrameOfReferenceSequence = Items([_item(FrameOfReferenceUID=study.frame_uid)])
+    dataset.ReferencedFrameOfReferenceSequence = Items([item(FrameOfReferenceUID=study.frame_uid)])
     dataset.StructureSetROISequence = Items([])
     dataset.ROIContourSequence = Items([])
     dataset.RTROIObservationsSequence = Items([])
     for number, (name, mask) in enumerate(masks.items(), 1):
-        region = _item(ROINumber=number, ROIName=name, ROIGenerationAlgorithm="AUTOMATIC")
+        region = item(ROINumber=number, ROIName=name, ROIGenerationAlgorithm="AUTOMATIC")
         region.ReferencedFrameOfReferenceUID = study.frame_uid
         dataset.StructureSetROISequence.append(region)
-        drawn = _item(ReferencedROINumber=number, ROIDisplayColor=[255, 0, 0])
+        drawn = item(ReferencedROINumber=number, ROIDisplayColor=[255, 0, 0])
         drawn.ContourSequence = Items(_contours(mask, affine))
         dataset.ROIContourSequence.append(drawn)
-        meaning = _item(ObservationNumber=number, ReferencedROINumber=number, ROIInterpreter="")
+        meaning = item(ObservationNumber=number, ReferencedROINumber=number, ROIInterpreter="")
         meaning.RTROIInterpretedType = name if name in ("GTV", "CTV", "PTV") else "ORGAN"
         dataset.RTROIObservationsSequence.append(meaning)
     save(dataset, path)
@@ -74,7 +65,7 @@ def _contours(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> list[Data
         for line in lines:
             index = np.column_stack([line[:-1], np.full(len(line) - 1, z)])
             lps = (index @ affine[:3, :3].T + affine[:3, 3]) * [-1, -1, 1]
-            contour = _item(ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(lps))
+            contour = item(ContourGeometricType="CLOSED_PLANAR", NumberOfContourPoints=len(lps))
             contour.ContourData = [f"{v:.2f}" for v in lps.ravel()]
             contours.append(contour)
     return contours
@@ -100,10 +91,10 @@ def write_registration(
     lps = np.diag([-1.0, -1.0, 1.0, 1.0])
     items = []
     for frame, move in ((target, np.eye(4)), (source, lps @ matrix @ lps)):
-        step = _item(FrameOfReferenceTransformationMatrixType="RIGID")
+        step = item(FrameOfReferenceTransformationMatrixType="RIGID")
         step.FrameOfReferenceTransformationMatrix = [f"{v:.10g}" for v in move.ravel()]
-        chain = _item(MatrixSequence=Items([step]))
-        items.append(_item(FrameOfReferenceUID=frame, MatrixRegistrationSequence=Items([chain])))
+        chain = item(MatrixSequence=Items([step]))
+        items.append(item(FrameOfReferenceUID=frame, MatrixRegistrationSequence=Items([chain])))
     dataset.RegistrationSequence = Items(items)
     save(dataset, path)
 
@@ -127,34 +118,9 @@ def write_dose(
         number: number of the plan, as ``write_plans`` counts them.
     """
     dataset = _rt_object(study, RTDoseStorage, "RTDOSE", f"Dose {number}")
-    lps_order = dose[::-1, ::-1]
-    origin = affine[:3, 3] + affine[:3, :3] @ (np.array(dose.shape) - 1) * [1, 1, 0]
-    spacing = np.diag(affine)[:3]
-    dataset.ImagePositionPatient = [f"{v:.4f}" for v in origin * [-1, -1, 1]]
-    dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    dataset.PixelSpacing = [f"{spacing[1]:.4f}", f"{spacing[0]:.4f}"]
-    dataset.Columns, dataset.Rows, frames = dose.shape
-    dataset.NumberOfFrames = frames
-    dataset.FrameIncrementPointer = (0x3004, 0x000C)  # GridFrameOffsetVector
-    dataset.GridFrameOffsetVector = [f"{z * spacing[2]:.4f}" for z in range(frames)]
-    dataset.SliceThickness = f"{spacing[2]:.4f}"
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.BitsAllocated = 32
-    dataset.BitsStored = 32
-    dataset.HighBit = 31
-    dataset.PixelRepresentation = 0
-    dataset.DoseUnits = "GY"
-    dataset.DoseSummationType = "PLAN"
-    dataset.DoseType = "EFFECTIVE" if biological else "PHYSICAL"
-    plan = _item(
-        ReferencedSOPClassUID=RT_ION_PLAN if biological else RT_PLAN,
-        ReferencedSOPInstanceUID=uid(study.study_uid, f"Plan {number}"),
-    )
-    dataset.ReferencedRTPlanSequence = Items([plan])
-    scaling = 1e-4  # Gy per stored value
-    dataset.DoseGridScaling = f"{scaling}"
-    dataset.PixelData = np.rint(lps_order.T / scaling).astype(np.uint32).tobytes()
+    radiation = Radiation.PROTON if biological else Radiation.PHOTON
+    plan = plan_class(radiation), uid(study.study_uid, f"Plan {number}")
+    fill_dose(dataset, dose, affine, plan, biological)
     save(dataset, path)
 
 
@@ -169,57 +135,7 @@ def write_plans(folder: Path, study: Study, treatment: Treatment) -> None:
         treatment: course of radiotherapy.
     """
     for number, phase in enumerate(treatment.phases, 1):
-        ion = phase.radiation is not Radiation.PHOTON
         name = f"Plan {number}"
-        dataset = _rt_object(study, RT_ION_PLAN if ion else RT_PLAN, "RTPLAN", name)
-        dataset.RTPlanLabel = name
-        dataset.RTPlanGeometry = "PATIENT"
-        dataset.RTPlanDate = f"{study.day + timedelta(phase.start_day):%Y%m%d}"
-        dataset.RTPlanTime = "120000"
-        dataset.DoseReferenceSequence = Items(
-            [
-                _item(
-                    DoseReferenceNumber=1,
-                    DoseReferenceStructureType="VOLUME",
-                    DoseReferenceType="TARGET",
-                    TargetPrescriptionDose=f"{phase.dose}",
-                )
-            ]
-        )
-        dataset.FractionGroupSequence = Items(
-            [
-                _item(
-                    FractionGroupNumber=1,
-                    NumberOfFractionsPlanned=phase.fractions,
-                    NumberOfBeams=1,
-                    NumberOfBrachyApplicationSetups=0,
-                    ReferencedBeamSequence=Items(
-                        [_item(ReferencedBeamNumber=1, BeamDose=phase.dose / phase.fractions)]
-                    ),
-                )
-            ]
-        )
-        beams = Items([_beam(phase)])
-        if ion:
-            dataset.IonBeamSequence = beams
-        else:
-            dataset.BeamSequence = beams
+        dataset = _rt_object(study, plan_class(phase.radiation), "RTPLAN", name)
+        fill_plan(dataset, phase, name, study.day, "SIM")
         save(dataset, folder / f"RP{number}.dcm")
-
-
-def _beam(phase: Phase) -> Dataset:
-    """Make the only beam of a phase, with its radiation."""
-    beam = _item(
-        BeamNumber=1,
-        BeamName="B1",
-        BeamType="STATIC",
-        TreatmentDeliveryType="TREATMENT",
-        RadiationType=phase.radiation.value.upper(),
-        TreatmentMachineName="SIM",
-    )
-    if phase.radiation is Radiation.CARBON:
-        beam.RadiationType = "ION"
-        beam.RadiationMassNumber = 12
-        beam.RadiationAtomicNumber = 6
-        beam.RadiationChargeState = 6
-    return beam

@@ -93,7 +93,7 @@ def test_maps_curves_and_page(trained: Path, derivatives: Path) -> None:
     assert "Simulated patient" in html
     assert "//cdn" not in html
     assert 'src="http' not in html
-    assert html.count("<canvas") == 3
+    assert html.count("<canvas") == 5  # three forecasts, and two differences from photons
     # The mixture of the fixture is one set of parameters: its values are the medians.
     assert "proton: proton 60 Gy (RBE) in 30 fractions" in html
     for value in parameter_grid()[12]:
@@ -267,7 +267,7 @@ class TestBadInput:
             moved = image.affine.copy()
             moved[:3, 3] += 500
             nib.Nifti1Image(image.get_fdata(dtype=np.float32), moved).to_filename(path)
-        with pytest.raises(BadInput, match="dose grid covers 0% of the tumour"):
+        with pytest.raises(BadInput, match="dose grid that covers 0% of the tumour"):
             run(config(trained, copied / "bids", days=(30,)))
 
     def test_a_folder_of_somebody_else_is_left_alone(
