@@ -27,7 +27,10 @@ from flame.models.segmentation.unet import unet
 Volume = NDArray[np.float32]
 
 LEAST_ML = 0.5
-"""Smallest volume in ml of a connected component that is kept in a predicted mask."""
+"""Smallest volume in ml that a connected component of a predicted mask needs above CERTAIN."""
+CERTAIN = 0.9
+"""Probability of the voxels that make a component credible: a low threshold decides how far a mask
+reaches, and a high one whether it is there (hysteresis, Canny 1986, 10.1109/TPAMI.1986.4767851)."""
 
 
 def masked_loss(known: Any, logits: Any) -> Any:
@@ -201,9 +204,10 @@ class SegmentationModel:
 
 
 def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:
-    """Threshold a probability at one half and remove small connected components.
+    """Threshold a probability at one half and remove connected components without a certain core.
 
-    Components smaller than LEAST_ML are removed, except the largest one.
+    Components with less than LEAST_ML above CERTAIN are removed, except the largest one: far from
+    the tumour, islands that the network is unsure of are mostly false.
 
     Args:
         probability: probability map (x, y, z).
@@ -213,7 +217,7 @@ def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:
         Mask (x, y, z).
 
     Example:
-        >>> probability = np.array([0.9, 0.9, 0.1, 0.9], np.float32).reshape(4, 1, 1)
+        >>> probability = np.array([0.95, 0.95, 0.1, 0.6], np.float32).reshape(4, 1, 1)
         >>> mask_of(probability, voxel_ml=0.3).ravel().tolist()
         [True, True, False, False]
     """
@@ -222,5 +226,6 @@ def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:
     if count < 2:
         return mask
     sizes = np.bincount(components.ravel())[1:] * voxel_ml
-    kept = np.flatnonzero((sizes >= LEAST_ML) | (sizes == sizes.max())) + 1
+    sure = np.bincount(components.ravel(), weights=probability.ravel() > CERTAIN)[1:] * voxel_ml
+    kept = np.flatnonzero((sure >= LEAST_ML) | (sizes == sizes.max())) + 1
     return np.isin(components, kept)

@@ -11,7 +11,10 @@ from flame.core.cohort import Cohort, Patient, View
 from flame.core.config import Rule
 from flame.federation.config import TrainConfig
 from flame.federation.tasks.landmark import landmark_view
-from flame.federation.tasks.rano_features import FEATURES, with_rano
+from flame.federation.tasks.outside_risk import FEATURES as RISKS
+from flame.federation.tasks.outside_risk import with_risk
+from flame.federation.tasks.rano_features import FEATURES as RATINGS
+from flame.federation.tasks.rano_features import with_rano
 from flame.models.response.inputs import Inputs
 
 TELLING_VALUES = 4
@@ -78,7 +81,8 @@ def feature_view(config: TrainConfig) -> View | None:
 
     Returns:
         The view: images at ``model.voxel_mm`` if the model has sequences, and radiomic features if
-        the model or a baseline names any, with RANO ratings likewise. None: no image is read.
+        the model or a baseline names any, with RANO ratings and outside risks likewise. None: no
+        image is read.
     """
     # SimpleITK and numba are slow to load, and tables do not need them.
     from flame.preprocessing.cohort.cohort import at_spacing
@@ -86,14 +90,14 @@ def feature_view(config: TrainConfig) -> View | None:
 
     images = at_spacing(config.model.voxel_mm) if config.model.sequences else None
     families = dict.fromkeys(FAMILY_OF[n] for n in config.features() if n in FAMILY_OF)
-    rated = set(config.features()) & set(FEATURES)
-    if not families and not rated:
+    others = set(config.features()) & {*RATINGS, *RISKS}
+    if not families and not others:
         return landmark_view(config, images)
     measure = measured(families)
     view = with_rano(
         lambda p: (images or without_images)(measure(p)), config.features(), config.model.criteria
     )
-    return landmark_view(config, view)
+    return landmark_view(config, with_risk(view, config.features()))
 
 
 def without_images(patient: Patient) -> Patient:
