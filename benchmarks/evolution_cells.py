@@ -6,13 +6,15 @@ Simulated patients only, of ``flame.simulation.cells``: the parameters were set 
 run on it. Every course has 30 fractions of 2 Gy(RBE), so that radiations are compared and not
 prescriptions. Each seed has training and test patients of its own; intervals are over patients and
 seeds of training. Volume models and ``surface`` get masks, days and courses; the mechanistic model
-also gets the dose and the tissue, and is calibrated on a third of its patients. Prints the scores,
-the differences from persistence, and how often the sign of the effect of another radiation is
-right, over all test patients and over those where the rule "carbon is smaller, protons are equal"
-errs.
+and the hybrid also get the dose and the tissue, and are calibrated on a third of their patients.
+Prints the scores, the differences from persistence, how often the sign of the effect of another
+radiation is right, over all test patients and over those where the rule "carbon is smaller, protons
+are equal" errs, and what the follow-ups so far add to a forecast of the last day.
 """
 
 import argparse
+from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -24,17 +26,21 @@ from flame.evaluation.images.ceilings import CEILINGS
 from flame.evaluation.images.forecast_scores import evaluate, gap, swaps
 from flame.models.evolution import (
     growth_curves,
-    volume_baselines,  # noqa: F401  (they register themselves)
+    learned,  # noqa: F401  (they register themselves)
+    volume_baselines,  # noqa: F401
 )
 from flame.models.evolution.calibrated import Calibrated
 from flame.models.evolution.few_patients import LeaveOneOut
-from flame.models.evolution.mechanistic import Mechanistic
 from flame.models.evolution.model import BASELINES, EVOLUTION_MODELS, EvolutionCase, EvolutionModel
 from flame.pipelines.parallel import in_parallel
 from flame.simulation.cell_patients import CellPatient, cell_patient
 from flame.simulation.cells import FRACTIONS, GY, SPACING
 
-MODELS = (*BASELINES, "surface", "mechanistic")
+MODELS = (*BASELINES, "surface", "mechanistic", "hybrid")
+SLOW = ("mechanistic", "hybrid")
+"""Models that take too long to leave out each patient in turn."""
+FOLLOWED = ("persistence", "log-linear", "surface")
+"""Models whose forecasts from later days are compared: those of masks and days."""
 SHOWN = ("changed dice", "dice", "crps", "covered 90")
 LEAST = 0.1
 """Smallest relative effect of a radiation that has a sign."""
@@ -64,16 +70,26 @@ def case(patient: CellPatient, radiation: Radiation) -> EvolutionCase:
     )
 
 
-def one(seed: int, name: str, train: int, test: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Train one model on the patients of a seed; return its scores and its swaps."""
+@cache
+def cohorts(seed: int, train: int, test: int) -> tuple[list[CellPatient], list[CellPatient]]:
+    """Simulate training and test patients of a seed, once in a process."""
     known = [cell_patient(seed, n, every=False) for n in range(train)]
     new = [cell_patient(1000 + seed, n, every=True) for n in range(test)]
+    return known, new
+
+
+Rows = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+
+def one(seed: int, name: str, train: int, test: int) -> Rows:
+    """Train one model on the patients of a seed; return scores, swaps and scores by start."""
+    known, new = cohorts(seed, train, test)
     tested = [case(p, p.given) for p in new]
     if name in CEILINGS:
-        return evaluate(CEILINGS[name], name, tested, seed), pd.DataFrame()
+        return evaluate(CEILINGS[name], name, tested, seed), pd.DataFrame(), pd.DataFrame()
     model: EvolutionModel = LeaveOneOut(EVOLUTION_MODELS[name])
-    if name == "mechanistic":  # which takes too long to leave out each patient in turn
-        model = Calibrated(Mechanistic())
+    if name in SLOW:
+        model = Calibrated(EVOLUTION_MODELS[name]())
     elif name == "surface":
         model = growth_curves.Surface()  # its band needs no calibration
     model.fit([case(p, p.given) for p in known])
@@ -83,7 +99,24 @@ def one(seed: int, name: str, train: int, test: int) -> tuple[pd.DataFrame, pd.D
         under = {r: case(p, r) for r in Radiation}
         for s in swaps(model, under, p.days[-1]):
             found.append({"model": name, "seed": seed, "patient": p.name, **vars(s)})
-    return rows, pd.DataFrame(found)
+    starts = pd.DataFrame()
+    if name in FOLLOWED:
+        starts = pd.concat(
+            evaluate(model, name, [started(c, n) for c in tested], seed).assign(start=n)
+            for n in range(3)
+        )
+    return rows, pd.DataFrame(found), starts
+
+
+def started(case: EvolutionCase, number: int) -> EvolutionCase:
+    """Return a patient from a follow-up on, 0 being the baseline, and the last day alone later."""
+    *before, last = case.later
+    if number == 0:
+        return replace(case, later=(last,))
+    *history, (day, mask) = before[:number]
+    if not mask.any() or any(not m.any() for _, m in history):
+        return replace(case, later=(last,))
+    return replace(case, day=day, tumour=mask, history=tuple(history), later=(last,))
 
 
 def signs(table: pd.DataFrame) -> tuple[float, int]:
@@ -113,8 +146,8 @@ def main() -> None:
         seeds, train, test = [0], 9, 3
     names = [*reversed(MODELS), *CEILINGS]  # the slowest first
     work = [(seed, name, train, test) for name, seed in product(names, seeds)]
-    scores, effects = zip(*in_parallel(one, work, 2), strict=True)
-    rows, swapped = pd.concat(scores), pd.concat(effects)
+    scores, effects, by_start = zip(*in_parallel(one, work, 2), strict=True)
+    rows, swapped, starts = (pd.concat(parts) for parts in (scores, effects, by_start))
     figures: dict[str, dict[str, float]] = {}
     print(f"{len(seeds)} seeds of {train} training and {test} test patients, simulated\n")
     print("| model |", " | ".join(SHOWN), "| Dice - persistence | CRPS - persistence |")
@@ -143,6 +176,14 @@ def main() -> None:
         covered = "" if name == "rule" else f"{table.covered.mean():.2f}"
         print(f"| {name} | {share:.2f} | {count} | {rare:.2f} | {few} | {covered} |")
         figures.setdefault(name, {}).update({"signs": share, "signs where the rule errs": rare})
+    print(
+        "\n| model | CRPS of the last day from the baseline, ml | from the first follow-up | from the second |"
+    )
+    print("|---|---|---|---|")
+    for name in FOLLOWED:
+        means = starts[starts.model == name].groupby("start").crps.mean()
+        print(f"| {name} | " + " | ".join(f"{v:.2f}" for v in means) + " |")
+        figures[name] |= {f"CRPS of the last day from start {n}": v for n, v in means.items()}
     print_result_line(__file__, given.quick, figures)
 
 
