@@ -176,9 +176,8 @@ def main() -> None:
         covered = "" if name == "rule" else f"{table.covered.mean():.2f}"
         print(f"| {name} | {share:.2f} | {count} | {rare:.2f} | {few} | {covered} |")
         figures.setdefault(name, {}).update({"signs": share, "signs where the rule errs": rare})
-    print(
-        "\n| model | CRPS of the last day from the baseline, ml | from the first follow-up | from the second |"
-    )
+    columns = ("from the baseline, ml", "from the first follow-up", "from the second")
+    print("\n| CRPS of the last day |", " | ".join(columns), "|")
     print("|---|---|---|---|")
     for name in FOLLOWED:
         means = starts[starts.model == name].groupby("start").crps.mean()
