@@ -26,6 +26,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from result_line import add_quick, flat, print_result_line
+from simulated_evolution import (
+    CONFOUNDED,
+    CROSSED,
+    FOLLOW_UPS,
+    SimulatedEvolution,
+    Untreated,
+    treated,
+    untreated,
+)
 
 from flame.core.files import write_text
 from flame.core.treatment import Radiation
@@ -48,15 +57,6 @@ from flame.models.evolution import (  # noqa: F401  (they register themselves)
 from flame.models.evolution.calibrated import Calibrated
 from flame.models.evolution.model import BASELINES, EVOLUTION_MODELS, EvolutionModel
 from flame.pipelines.parallel import in_parallel
-from flame.simulation.evolution import (
-    CONFOUNDED,
-    CROSSED,
-    FOLLOW_UPS,
-    SimulatedEvolution,
-    Untreated,
-    treated,
-    untreated,
-)
 from flame.simulation.world import WORLDS
 
 CENTRES = 3

@@ -19,7 +19,7 @@ from nilearn import datasets
 from numpy.typing import NDArray
 from result_line import add_quick, print_result_line
 
-from flame.models.evolution.growth import Growth, diffusivity, grow
+from flame.physics.growth import Growth, diffusivity, grow
 
 Volume = NDArray[Any]
 DAYS = 300

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("core",),
+    ("physics",),
     ("io",),
     ("preprocessing",),
     ("models",),
@@ -143,6 +144,17 @@ def test_models_do_not_read_images() -> None:
         for name, others in GRAPH.items()
         for other in others
         if name.startswith("flame.models") and other.startswith("flame.preprocessing")
+    ]
+    assert not wrong, wrong
+
+
+def test_the_simulator_knows_no_model() -> None:
+    """A world that a model is tested in must not be made of it."""
+    wrong = [
+        f"{name} -> {other}"
+        for name, others in GRAPH.items()
+        for other in others
+        if name.startswith("flame.simulation") and other.startswith("flame.models")
     ]
     assert not wrong, wrong
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import center_of_mass, distance_transform_edt, gaussian_filter, map_coordinates
 
 from flame.core.treatment import Radiation, Treatment, fraction_days
-from flame.models.clinical.radiobiology import surviving_fraction, weighted_dose
-from flame.models.evolution.growth import Growth, diffusivity, grow
+from flame.physics.growth import Growth, diffusivity, grow
+from flame.physics.radiobiology import surviving_fraction, weighted_dose
 from flame.simulation.anatomy import SPACING, TISSUES, Head
 from flame.simulation.chemotherapy import cycles
 from flame.simulation.world import WORLDS, World

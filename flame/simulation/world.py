@@ -2,17 +2,28 @@
 
 A model is trained in one world and tested in another. The worlds differ in thresholds, tissue,
 readers, scanners and RBE, and share the growth equation, its solver and the two compartments of
-``flame.models.evolution.growth``: the mechanistic model has the equations of the simulator, and its
-results here are better than they would be in a world of other physics.
+``flame.physics.growth``: the mechanistic model has the equations of the simulator, and its
+results here are better than they would be in a world of other physics. ``flame.simulation.cells``
+is such a world.
 """
 
 from dataclasses import dataclass
 
 from flame.core.registry import Registry
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.models.clinical.radiobiology import RBE, rbe
-from flame.models.evolution.counterfactual import COURSES
+from flame.physics.radiobiology import RBE, rbe
 
+COURSES = {
+    Radiation.PHOTON: Treatment((Phase(Radiation.PHOTON, 60.0, 30),)),
+    Radiation.PROTON: Treatment((Phase(Radiation.PROTON, 60.0, 30, biological=True),)),
+    Radiation.CARBON: Treatment(
+        (
+            Phase(Radiation.PHOTON, 50.0, 25),
+            Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True),
+        )
+    ),
+}
+"""Course of each radiation; ion doses are RBE-weighted, as they are prescribed."""
 SAME_COURSE = {r: Treatment((Phase(r, 60.0, 30, biological=True),)) for r in Radiation}
 """Courses of 60 Gy(RBE) in 30 fractions that differ only in the name of the radiation."""
 

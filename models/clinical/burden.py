@@ -11,8 +11,8 @@ from flame.core.imaging import LabelMap
 from flame.core.treatment import courses, end_day
 from flame.io.tumour_masks import ENHANCING, WHOLE
 from flame.models.clinical.lesions import Lesion, lesions, near
-from flame.models.clinical.radiobiology import physical_dose, weighted_dose
 from flame.models.clinical.rano import Assessment, Burden, Criteria, assess, baseline_of
+from flame.physics.radiobiology import physical_dose, weighted_dose
 
 _ISODOSE = 0.8
 """Share of the prescribed dose within which a new lesion may be an effect of treatment."""

@@ -9,8 +9,8 @@ from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import DoseMap, Sequence
 from flame.core.treatment import Treatment, courses, fraction_days
-from flame.models.clinical.radiobiology import physical_dose, weighted_dose
 from flame.models.evolution.model import EvolutionCase, Mask
+from flame.physics.radiobiology import physical_dose, weighted_dose
 
 SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
 """Sequences in the order of the channels of a case's images."""

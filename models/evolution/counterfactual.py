@@ -6,20 +6,8 @@ import numpy as np
 
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment, fraction_days
-from flame.models.clinical.radiobiology import weighted_dose
 from flame.models.evolution.model import EvolutionCase
-
-COURSES = {
-    Radiation.PHOTON: Treatment((Phase(Radiation.PHOTON, 60.0, 30),)),
-    Radiation.PROTON: Treatment((Phase(Radiation.PROTON, 60.0, 30, biological=True),)),
-    Radiation.CARBON: Treatment(
-        (
-            Phase(Radiation.PHOTON, 50.0, 25),
-            Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True),
-        )
-    ),
-}
-"""Course of each radiation in simulations; ion doses are RBE-weighted, as they are prescribed."""
+from flame.physics.radiobiology import weighted_dose
 
 
 def main_radiation(treatment: Treatment) -> Radiation:
@@ -32,7 +20,9 @@ def main_radiation(treatment: Treatment) -> Radiation:
         Radiation of the last phase with ions; photons without such a phase.
 
     Example:
-        >>> str(main_radiation(COURSES[Radiation.CARBON]))  # after photons
+        >>> photons = Phase(Radiation.PHOTON, 50.0, 25)
+        >>> boost = Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True)
+        >>> str(main_radiation(Treatment((photons, boost))))
         'carbon'
     """
     ions = [p.radiation for p in treatment.phases if p.radiation is not Radiation.PHOTON]

@@ -21,7 +21,6 @@ from flame.core.errors import BadInput, FlameError
 from flame.core.keras_import import keras
 from flame.core.scores import Correction, Weights
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.models.clinical.radiobiology import weighted_dose
 from flame.models.evolution.mechanistic import Mechanistic, drawn_volumes
 from flame.models.evolution.model import (
     EVOLUTION_MODELS,
@@ -40,6 +39,7 @@ from flame.models.segmentation.initial_weights import initial_weights
 from flame.models.segmentation.local_optimizer import LocalOptimizer
 from flame.models.segmentation.segmentation import masked_loss
 from flame.models.segmentation.unet import unet
+from flame.physics.radiobiology import weighted_dose
 
 Volume = NDArray[np.float32]
 

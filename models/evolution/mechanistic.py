@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
 from flame.core.treatment import Radiation, fraction_days
-from flame.models.clinical.radiobiology import ALPHA_BETA, weighted_dose
-from flame.models.evolution.growth import Growth, diffusivity, grow
 from flame.models.evolution.mixture import GROUPS, Mixture, Trial, learned, posterior, reply
 from flame.models.evolution.model import (
     EVOLUTION_MODELS,
@@ -33,6 +31,8 @@ from flame.models.evolution.model import (
     soft_voxels,
 )
 from flame.models.evolution.wave_front import flair_likeness, front, local_diffusion
+from flame.physics.growth import Growth, diffusivity, grow
+from flame.physics.radiobiology import ALPHA_BETA, weighted_dose
 
 Array = NDArray[np.float64]
 Volume = NDArray[np.float32]

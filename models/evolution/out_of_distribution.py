@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.treatment import Radiation
-from flame.models.clinical.radiobiology import bed
 from flame.models.evolution.counterfactual import main_radiation
 from flame.models.evolution.model import EvolutionCase
+from flame.physics.radiobiology import bed
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from flame.core.treatment import Radiation
-from flame.models.clinical.radiobiology import bed, weighted_dose
 from flame.models.evolution.model import (
     EVOLUTION_MODELS,
     LEAST_ML,
@@ -20,6 +19,7 @@ from flame.models.evolution.model import (
     ball_radius,
     resized,
 )
+from flame.physics.radiobiology import bed, weighted_dose
 
 Array = NDArray[np.float64]
 

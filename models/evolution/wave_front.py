@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from flame.core.imaging import Sequence
 from flame.models.evolution.cases import SEQUENCES
-from flame.models.evolution.growth import Growth
 from flame.models.evolution.model import EvolutionCase, around, ball_radius, signed_distance
+from flame.physics.growth import Growth
 
 Array = NDArray[np.float64]
 Volume = NDArray[np.float32]

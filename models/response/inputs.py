@@ -14,7 +14,7 @@ from flame.core.errors import BadInput
 from flame.core.imaging import STRUCTURAL, Sequence
 from flame.core.registry import nearest
 from flame.core.treatment import Radiation, Treatment, courses
-from flame.models.clinical.radiobiology import LATE_BRAIN, bed, eqd2, weighted_dose
+from flame.physics.radiobiology import LATE_BRAIN, bed, eqd2, weighted_dose
 
 TREATMENT_FEATURES = (
     "photon share",

@@ -15,7 +15,7 @@ from scipy.ndimage import center_of_mass, distance_transform_edt, label
 
 from flame.core.cohort import Patient, Timepoint, View
 from flame.core.treatment import Phase, Radiation
-from flame.models.clinical.radiobiology import physical_dose, weighted_dose
+from flame.physics.radiobiology import physical_dose, weighted_dose
 from flame.preprocessing.stages.atlas_registration import MNI152, template, tissues
 from flame.preprocessing.stages.interpolation import resample
 

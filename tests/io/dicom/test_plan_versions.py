@@ -11,7 +11,7 @@ from flame.core.treatment import Phase, Radiation, Treatment, courses
 from flame.io.dicom.headers import read_headers
 from flame.io.dicom.instances import Instance
 from flame.io.dicom.radiotherapy import Radiotherapy, read_radiotherapy
-from flame.models.clinical.radiobiology import bed
+from flame.physics.radiobiology import bed
 from flame.simulation.dicom_images import Study
 from flame.simulation.dicom_radiotherapy import write_plans
 from tests.io.dicom.test_treatment_records import record

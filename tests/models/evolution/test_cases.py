@@ -9,9 +9,9 @@ from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import DoseMap, LabelMap, Scan, Sequence
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.models.clinical.radiobiology import rbe
 from flame.models.evolution.cases import evolution_case
 from flame.models.evolution.model import EvolutionCase
+from flame.physics.radiobiology import rbe
 from flame.preprocessing.cohort.tumour_cube import SHAPE as CUBE
 from flame.preprocessing.cohort.tumour_cube import (
     SIDE,

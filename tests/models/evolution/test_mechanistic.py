@@ -7,7 +7,6 @@ import pytest
 
 from flame.core.errors import BadInput
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.models.clinical.radiobiology import ALPHA_BETA
 from flame.models.evolution.mechanistic import (
     ALPHAS,
     FASTEST_MM_DAY,
@@ -17,6 +16,7 @@ from flame.models.evolution.mechanistic import (
 )
 from flame.models.evolution.mixture import GROUPS, Mixture
 from flame.models.evolution.model import EvolutionCase
+from flame.physics.radiobiology import ALPHA_BETA
 from tests.helpers.tumours import ball, tumour_case
 
 DAYS = (50, 120)

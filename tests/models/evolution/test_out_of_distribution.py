@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
-from flame.core.treatment import Radiation
-from flame.models.clinical.radiobiology import bed
-from flame.models.evolution.counterfactual import COURSES, main_radiation, under
+from flame.core.treatment import Phase, Radiation, Treatment
+from flame.models.evolution.counterfactual import main_radiation, under
 from flame.models.evolution.model import EvolutionCase
 from flame.models.evolution.out_of_distribution import (
     FEATURES,
@@ -15,7 +14,15 @@ from flame.models.evolution.out_of_distribution import (
     unknown_radiations,
     unlike,
 )
+from flame.physics.radiobiology import bed
 from tests.helpers.tumours import ball, tumour_case
+
+CARBON = Treatment(
+    (
+        Phase(Radiation.PHOTON, 50.0, 25),
+        Phase(Radiation.CARBON, 18.0, 6, start_day=35, biological=True),
+    )
+)
 
 
 def test_features_by_hand() -> None:
@@ -43,7 +50,7 @@ def test_far_away_is_said_and_near_is_not() -> None:
 
 
 def test_radiations_never_seen() -> None:
-    counts = radiation_counts([tumour_case(), tumour_case(treatment=COURSES[Radiation.CARBON])])
+    counts = radiation_counts([tumour_case(), tumour_case(treatment=CARBON)])
     assert counts.tolist() == [1, 0, 1]
     (sentence,) = unknown_radiations(counts, tuple(Radiation))
     assert "proton" in sentence
@@ -59,7 +66,7 @@ def test_under_another_radiation(radiation: Radiation) -> None:
     # By default the same doses and fractions, so that the BED is the same.
     assert found.dose.max() == pytest.approx(60)
     assert bed(found.treatment) == pytest.approx(bed(case.treatment))
-    protocol = under(case, radiation, COURSES[Radiation.CARBON])
+    protocol = under(case, radiation, CARBON)
     assert protocol.dose.max() == pytest.approx(68)
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from flame.models.evolution.growth import Growth, diffusivity, grow
 from flame.models.evolution.model import ball_radius
 from flame.models.evolution.wave_front import (
     FLAIR_DENSITY,
@@ -14,6 +13,7 @@ from flame.models.evolution.wave_front import (
     local_diffusion,
     reach,
 )
+from flame.physics.growth import Growth, diffusivity, grow
 from tests.helpers.tumours import SIDE, SPACING, ball, tumour_case
 
 OLD = 1e12

@@ -9,7 +9,6 @@ from scipy.ndimage import center_of_mass, gaussian_filter
 from flame.core.imaging import LabelMap, Sequence
 from flame.core.treatment import Radiation
 from flame.models.evolution.cases import SEQUENCES
-from flame.models.evolution.counterfactual import COURSES
 from flame.models.evolution.model import EvolutionCase
 from flame.preprocessing.cohort.tumour_cube import SHAPE, VOXEL_MM, cube_around
 from flame.preprocessing.stages.atlas_registration import template, tissues
@@ -18,7 +17,7 @@ from flame.preprocessing.stages.linear_registration import register
 from flame.simulation.anatomy import SPACING, Head, warped_head
 from flame.simulation.scanner import SCANNERS, signal
 from flame.simulation.tumour import Disease, delineate, dose_map, follow, sample_disease
-from flame.simulation.world import World
+from flame.simulation.world import COURSES, World
 
 EARLIER = -40
 """Day of the first imaging, counted from the start of radiotherapy."""

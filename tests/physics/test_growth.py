@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from flame.models.evolution.growth import Growth, diffusivity, grow
+from flame.physics.growth import Growth, diffusivity, grow
 
 SHAPE = (41, 41, 41)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flame.core.treatment import Phase, Radiation, Treatment, fraction_days
-from flame.models.clinical.radiobiology import (
+from flame.physics.radiobiology import (
     LATE_BRAIN,
     RBE_LIMITS,
     bed,

@@ -4,10 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-from flame.core.treatment import Phase, Radiation
-from flame.models.clinical.radiobiology import rbe
-from flame.simulation.evolution import (
+from simulated_evolution import (
     BASELINE,
     CONFOUNDED,
     CROSSED,
@@ -17,6 +14,9 @@ from flame.simulation.evolution import (
     treated,
     untreated,
 )
+
+from flame.core.treatment import Phase, Radiation
+from flame.physics.radiobiology import rbe
 from flame.simulation.world import WORLDS, World
 
 
