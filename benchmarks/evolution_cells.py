@@ -101,8 +101,9 @@ def one(seed: int, name: str, train: int, test: int) -> Rows:
             found.append({"model": name, "seed": seed, "patient": p.name, **vars(s)})
     starts = pd.DataFrame()
     if name in FOLLOWED:
+        lasting = [c for c in tested if all(m.any() for _, m in c.later[:2])]
         starts = pd.concat(
-            evaluate(model, name, [started(c, n) for c in tested], seed).assign(start=n)
+            evaluate(model, name, [started(c, n) for c in lasting], seed).assign(start=n)
             for n in range(3)
         )
     return rows, pd.DataFrame(found), starts
@@ -114,8 +115,6 @@ def started(case: EvolutionCase, number: int) -> EvolutionCase:
     if number == 0:
         return replace(case, later=(last,))
     *history, (day, mask) = before[:number]
-    if not mask.any() or any(not m.any() for _, m in history):
-        return replace(case, later=(last,))
     return replace(case, day=day, tumour=mask, history=tuple(history), later=(last,))
 
 

@@ -174,6 +174,16 @@ def _predict(
     )
     again = course_of(patient.treatment, case.day)[2]
     warnings = _warnings(trained, case, tuple(r for r in Radiation if r in cases), baseline)
+    if _followed(patient, trained):
+        warnings.append(
+            "this patient was in training: its forecast is likely to be more accurate than that of "
+            "a new patient"
+        )
+    if config.landmark and not case.is_ahead and trained.shared["radiations"].any():
+        warnings.append(
+            "training patients were forecast from before radiotherapy, and this one from a later "
+            "day: how often the band holds then has not been checked"
+        )
     if days[-1] >= again:
         warnings.append(
             f"radiotherapy is given again from day {again}: the forecast knows nothing of it"
@@ -337,6 +347,14 @@ def _read_patient(root: Path, name: str, view: "View | None") -> Cohort:
     return cohort
 
 
+def _followed(patient: Patient, trained: Model) -> bool:
+    """Tell whether a patient was learned from, whatever the day from which it is forecast."""
+    start = replace(patient, landmark=0.0).start
+    latest_day = trained.config.evolution.latest_day or math.inf
+    later = [t for t in patient.timepoints if start and t.tumour and t.day > max(start.day, 0)]
+    return f"sub-{patient.pseudonym}" in trained.sources and any(t.day <= latest_day for t in later)
+
+
 def _warnings(
     trained: Model,
     case: "EvolutionCase",
@@ -347,13 +365,6 @@ def _warnings(
 
     shared = trained.shared
     warnings = [f"training: {line}" for line in trained.warnings if "left out" not in line]
-    latest_day = trained.config.evolution.latest_day or math.inf
-    followed = any(day <= latest_day for day, _ in case.later)
-    if followed and f"sub-{case.pseudonym}" in trained.sources:
-        warnings.append(
-            "this patient was in training: its forecast is likely to be more accurate than that of "
-            "a new patient"
-        )
     if baseline.predicted:
         warnings.append("a model, not a person, drew the tumour from which the forecast starts")
     if case.treatment is None and shared["radiations"].any():

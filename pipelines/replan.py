@@ -25,7 +25,7 @@ INSTALL = (
 )
 """Commands that install pyRadPlan into an environment of its own."""
 LEAST_D95, MOST_D2 = 0.95, 1.07
-"""Dose goals, as shares of the prescription (ICRU 83: 95 to 107 %)."""
+"""Dose goals, as shares of the prescription: the range of ICRU Report 50."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,10 @@ def run(config: ReplanConfig, show: Callable[[str], None] = lambda line: None) -
         raise BadInput(f"{out} exists; give a new folder")
     if out.is_relative_to(patient):
         raise BadInput(f"{out} lies inside the DICOM folder; give a folder outside it")
+    try:
+        Phase(Radiation.PHOTON, config.gy, config.fractions)
+    except ValueError as error:
+        raise BadInput(f"{config.gy:g} Gy in {config.fractions} fractions: {error}") from None
     _check_environment(config.python)
     inputs = planning_inputs(patient)
     partial = out.with_name(f".{out.name}.partial")
@@ -94,7 +98,7 @@ def run(config: ReplanConfig, show: Callable[[str], None] = lambda line: None) -
     try:
         with TemporaryDirectory() as work:
             inputs.write(Path(work))
-            for radiation in config.radiations:
+            for radiation in dict.fromkeys(config.radiations):
                 show(str(radiation))
                 found.append(_one(config, Path(work), inputs, radiation, partial))
         partial.rename(out)

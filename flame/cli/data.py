@@ -361,7 +361,7 @@ def replan(
     """Plan a patient for each radiation with pyRadPlan; research plans, not for treatment."""
     from flame.pipelines import replan as pipeline
 
-    chosen = tuple(radiation or Radiation)
+    chosen = tuple(dict.fromkeys(radiation or Radiation))
     try:
         gy, fractions = course.split("/")
         config = pipeline.ReplanConfig(

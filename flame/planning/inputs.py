@@ -13,9 +13,10 @@ from scipy.ndimage import distance_transform_edt
 
 from flame.core.errors import BadInput, UnreadableImage
 from flame.core.imaging import LabelMap
-from flame.io.dicom.dates import first_date
+from flame.core.treatment import courses
 from flame.io.dicom.instances import Instance, read_dataset
-from flame.io.dicom.planning_ct import PlanningCt, is_ct, planning_cts, read_hounsfield
+from flame.io.dicom.planning_ct import PlanningCt, planning_cts, read_hounsfield
+from flame.io.dicom.radiotherapy import read_radiotherapy
 from flame.io.dicom.region_names import CTV, region_of
 from flame.io.dicom.structures import read_region, regions
 from flame.io.tumour_masks import CORE
@@ -38,8 +39,8 @@ class PlanningInputs:
         masks: masks (x, y, z) by name: ``ctv`` and ``brain``.
         affine: RAS+ affine (4, 4) in mm, with x and y reversed, as the axes of DICOM are.
         header: header of a slice of the CT.
-        start: first day of radiotherapy: that of the earliest plan, or else that of the CT.
-        replaced: files that a new plan replaces: plans, doses and treatment records.
+        start: first day of radiotherapy as plans and records tell it, or else that of the CT.
+        replaced: files that a new plan replaces: plans, doses and treatment records, as real paths.
     """
 
     ct: NDArray[np.float32]
@@ -67,7 +68,8 @@ def planning_inputs(folder: Path) -> PlanningInputs:
         CT and masks on a grid of VOXEL_MM.
 
     Raises:
-        BadInput: there are several patients, no CT, or no contour of a target and of the brain.
+        BadInput: there are several patients, courses or clinical targets, no CT, or no contour of a
+            target and of the brain.
     """
     instances = _instances(folder)
     patients = {str(i.header.get("PatientID")) for i in instances}
@@ -79,22 +81,29 @@ def planning_inputs(folder: Path) -> PlanningInputs:
     hu = resample(read_hounsfield(ct.geometry) + 1000, ct.geometry.affine, affine, shape) - 1000
 
     def mask(name: str) -> NDArray[np.bool_]:
-        region = drawn[name]
-        return resample(region.voxels.astype(np.float32), region.affine, affine, shape) > 0.5
+        parts = [
+            resample(region.voxels.astype(np.float32), region.affine, affine, shape) > 0.5
+            for region in drawn[name]
+        ]
+        return np.asarray(np.any(parts, axis=0), bool)
 
     brain = mask(_BRAIN)
+    if len(drawn.get(CTV, [])) > 1:
+        raise BadInput(f"{folder} has several CTVs; leave the one to plan on")
     if CTV in drawn:
         target = mask(CTV)
     else:
         target = (distance_transform_edt(~mask(CORE)) * VOXEL_MM <= TARGET_MM) & brain
-    header = next(i.header for i in instances if is_ct(i))
-    plans = [i for i in instances if i.header.get("Modality") == "RTPLAN"]
-    days = [d for i in plans if (d := first_date(i.header, "RTPlanDate", "StudyDate"))]
-    start = min(days) if days else ct.day
+    chosen = ct.geometry.slices[0].path
+    header = next(i.header for i in instances if i.path == chosen)
+    given = read_radiotherapy(instances)
+    if given.treatment and len(courses(given.treatment)) > 1:
+        raise BadInput(f"{folder} holds several courses; leave the plans of one of them")
+    start = given.start or ct.day
     if start is None:
         raise BadInput(f"{folder}: neither a plan nor the CT has a date")
     gone = {"RTPLAN", "RTDOSE", "RTRECORD"}
-    replaced = frozenset(i.path for i in instances if i.header.get("Modality") in gone)
+    replaced = frozenset(i.path.resolve() for i in instances if i.header.get("Modality") in gone)
     masks = {"ctv": target, "brain": brain}
     return PlanningInputs(hu.astype(np.float32), masks, affine, header, start, replaced)
 
@@ -111,7 +120,7 @@ def _instances(folder: Path) -> list[Instance]:
 
 def _ct_and_regions(
     folder: Path, instances: list[Instance]
-) -> tuple[PlanningCt, dict[str, LabelMap]]:
+) -> tuple[PlanningCt, dict[str, list[LabelMap]]]:
     """Return the CT on which a target and the brain are drawn, and the regions by name."""
     cts = [c for c in planning_cts(instances) if c.geometry is not None]
     if not cts:
@@ -126,18 +135,19 @@ def _ct_and_regions(
     raise BadInput(f"{folder}: no contour of {lacking} on the CT; draw a CTV or GTV, and the brain")
 
 
-def _regions(instances: list[Instance], frame: str) -> dict[str, LabelMap]:
-    drawn: dict[str, LabelMap] = {}
+def _regions(instances: list[Instance], frame: str) -> dict[str, list[LabelMap]]:
+    drawn: dict[str, list[LabelMap]] = {}
     for instance in instances:
         if instance.header.get("Modality") != "RTSTRUCT":
             continue
         for number, name in regions(instance.header):
             region = region_of(name)
-            if region in (CTV, CORE, _BRAIN) and region not in drawn:
+            if region in (CTV, CORE, _BRAIN):
                 try:
-                    drawn[region] = read_region(instance.path, number, frame)
+                    found = read_region(instance.path, number, frame)
                 except UnreadableImage:
                     continue  # of another frame, or empty
+                drawn.setdefault(str(region), []).append(found)
     return drawn
 
 

@@ -36,8 +36,8 @@ BEAMS = {"photon": 7, "proton": 2, "carbon": 2}
 BIXEL_MM = {"photon": 5.0, "proton": 6.0, "carbon": 6.0}
 """Distance of beamlets or spots."""
 ITERATIONS = 60
-NAMES = {"photon": "photons", "proton": "protons", "carbon": "carbon"}
-"""Names of the radiations in pyRadPlan."""
+IONS = {"proton": "protons", "carbon": "carbon"}
+"""Names of the ions in pyRadPlan."""
 
 
 def structures(hu: NDArray[np.float32], ctv: Mask, brain: Mask, voxel_mm: float) -> dict[str, Mask]:
@@ -176,7 +176,7 @@ def plan(folder: Path, radiation: str, gy: float, fractions: int) -> None:
     if radiation == "photon":
         settings = prp.PhotonPlan()
     else:
-        settings = prp.IonPlan(radiation_mode=NAMES[radiation])
+        settings = prp.IonPlan(radiation_mode=IONS[radiation])
     settings.num_of_fractions, settings.prescribed_dose = fractions, gy
     settings.prop_stf = {
         "gantry_angles": angles,

@@ -18,8 +18,8 @@ SEQUENCES = (Sequence.T1C, Sequence.FLAIR)
 Volume = NDArray[np.float32]
 
 _OPERATED = 1.5
-"""Ratio of an earlier to the next volume above which surgery in between is assumed. The earlier
-image then carries no information about growth.
+"""Ratio of an earlier to the next volume above which, before radiotherapy, surgery in between is
+assumed. The earlier image then carries no information about growth.
 """
 
 
@@ -40,7 +40,8 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
         The case, with every later day that has a tumour mask.
 
     Raises:
-        BadInput: there is no tumour mask; the message names the patient.
+        BadInput: there is no tumour mask, or nothing is left on the day to start from; the message
+            names the patient.
     """
     baseline = patient.start
     if baseline is None or baseline.tumour is None:
@@ -49,6 +50,12 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
             "predict one"
         )
     tumour = baseline.tumour
+    gone = [t.day for t in patient.timepoints if t.tumour and not t.tumour.voxels.any()]
+    if any(baseline.day <= day <= patient.landmark for day in gone):
+        raise BadInput(
+            f"centre {centre}: patient {patient.pseudonym} has no tumour left on day {max(gone)}: "
+            "there is nothing to forecast from"
+        )
     drawn = [(t.day, t.tumour.voxels > 0) for t in patient.timepoints if t.tumour is not None]
     course, since, until = course_of(patient.treatment, baseline.day)
     planned = _planned(patient, baseline, course, since)
@@ -66,7 +73,11 @@ def evolution_case(patient: Patient, white: Volume, grey: Volume, centre: str) -
         dose.voxels * _weight(dose, course) if dose and course else None,
         course,
         _history(drawn, baseline.day, int((tumour.voxels > 0).sum()), patient.treatment),
-        tuple((day, mask) for day, mask in drawn if max(baseline.day, 0) < day < until),
+        tuple(
+            (day, mask)
+            for day, mask in drawn
+            if max(baseline.day, 0, patient.landmark) < day < until
+        ),
         patient.clinical.get("mgmt", float("nan")),
         _phase_doses(planned, course) if planned and course else None,
     )
@@ -107,13 +118,16 @@ def _end(course: Treatment) -> int:
 def _history(
     drawn: list[tuple[int, Mask]], start: int, voxels: int, treatment: Treatment | None
 ) -> tuple[tuple[int, Mask], ...]:
-    """Return the masks before the baseline since the last fraction, operation or empty mask."""
+    """Return the masks before the baseline since the last fraction, operation or empty mask.
+
+    After radiotherapy a tumour also shrinks without an operation.
+    """
     fractions = [d for p in treatment.phases for d in fraction_days(p)] if treatment else []
     since = max((d for d in fractions if d < start), default=-math.inf)
     kept: list[tuple[int, Mask]] = []
     for day, mask in reversed([(d, m) for d, m in drawn if since < d < start]):
         next_voxels, voxels = voxels, int(np.count_nonzero(mask))
-        if voxels == 0 or voxels > _OPERATED * next_voxels:
+        if voxels == 0 or (start <= 0 and voxels > _OPERATED * next_voxels):
             break
         kept.insert(0, (day, mask))
     return tuple(kept)

@@ -183,7 +183,7 @@ class GrowthCurve:
     Student's with as many degrees of freedom as training patients, less one. Patients with
     radiotherapy to come and others have curves of their own; a patient who is followed after the
     end of radiotherapy counts in both. Where fewer than LEAST_APART patients tell one of them, both
-    are learned from all.
+    are learned from all patients, each from its own baseline.
     """
 
     curves: tuple[Curve, ...]
@@ -215,16 +215,17 @@ class GrowthCurve:
 
         Returns:
             ``curves`` (phase, curve, spread, error, 4), see ``Curve.sums``, and the number of
-            ``patients`` (phase,); the phases are with radiotherapy to come, and without.
+            ``patients`` (phase,); the phases are with radiotherapy to come, without, and both
+            together.
         """
         ahead = [case if case.is_ahead else None for case in cases]
         others = [case.afterwards() if case.is_ahead else case for case in cases]
-        phases = [self._grown(phase, groups) for phase in (ahead, others)]
+        phases = [self._grown(phase, groups) for phase in (ahead, others, cases)]
         curves = np.array([[c.sums(grown) for c in self.curves] for grown in phases])
         return {"curves": curves, "patients": np.array([float(len(g)) for g in phases])}
 
     def _grown(
-        self, cases: list[EvolutionCase | None], groups: Sequence[Hashable]
+        self, cases: Sequence[EvolutionCase | None], groups: Sequence[Hashable]
     ) -> list[tuple[Array, Array]]:
         """Return days and changes of the patients of a phase; see ``sums``."""
         if not groups:
@@ -245,10 +246,8 @@ class GrowthCurve:
             sums: sums over patients, see ``sums``.
         """
         curves, patients = sums["curves"], sums["patients"]
-        if min(patients) < LEAST_APART:
-            curves = np.stack([curves.sum(axis=0)] * 2)
-            patients = np.full(2, patients.max())
-        self.phases = [self._phase(c, float(n)) for c, n in zip(curves, patients, strict=True)]
+        apart = (0, 1) if min(patients[:2]) >= LEAST_APART else (2, 2)
+        self.phases = [self._phase(curves[n], float(patients[n])) for n in apart]
 
     def _phase(self, sums: Array, patients: float) -> Fitted:
         fitted = [c.fitted(s) for c, s in zip(self.curves, sums, strict=True)]

@@ -30,6 +30,7 @@ from flame.models.evolution.model import (
     EvolutionConfig,
     Forecast,
     Samples,
+    agreeing,
     signed_distance,
     soft_voxels,
     volumes_of,
@@ -476,9 +477,8 @@ class Hybrid(LearnedEvolution):
 
     def corrected(self, seen: Seen, output: Volume, voxel_ml: float) -> tuple[Volume, Samples]:
         """See ``LearnedEvolution``; volumes are those of the mechanistic model."""
-        logits = seen.prior - seen.effect + output
-        wanted = float(np.median(seen.volumes)) / voxel_ml
-        return np.asarray(expit(logits + shift(logits, wanted))), seen.volumes
+        p = np.asarray(expit(seen.prior - seen.effect + output), np.float32)
+        return agreeing(Forecast(0, p, seen.volumes), voxel_ml).probability, seen.volumes
 
 
 def shift(prior: Volume, wanted: float) -> np.float32:

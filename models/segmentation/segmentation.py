@@ -28,6 +28,8 @@ Volume = NDArray[np.float32]
 
 LEAST_ML = 0.5
 """Smallest volume in ml that a connected component of a predicted mask needs above CERTAIN."""
+LARGE_ML = 5.0
+"""Volume in ml from which a component is kept without that: a person has to see it."""
 CERTAIN = 0.9
 """Probability of the voxels that make a component credible: a low threshold decides how far a mask
 reaches, and a high one whether it is there (hysteresis, Canny 1986, 10.1109/TPAMI.1986.4767851)."""
@@ -206,8 +208,8 @@ class SegmentationModel:
 def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:
     """Threshold a probability at one half and remove connected components without a certain core.
 
-    Components with less than LEAST_ML above CERTAIN are removed, except the largest one: far from
-    the tumour, islands that the network is unsure of are mostly false.
+    Components below LARGE_ML with less than LEAST_ML above CERTAIN are removed, except the largest
+    one: far from the tumour, small islands that the network is unsure of are mostly false.
 
     Args:
         probability: probability map (x, y, z).
@@ -227,5 +229,6 @@ def mask_of(probability: Volume, voxel_ml: float) -> NDArray[np.bool_]:
         return mask
     sizes = np.bincount(components.ravel())[1:] * voxel_ml
     sure = np.bincount(components.ravel(), weights=probability.ravel() > CERTAIN)[1:] * voxel_ml
-    kept = np.flatnonzero((sure >= LEAST_ML) | (sizes == sizes.max())) + 1
+    credible = (sure >= LEAST_ML) | (sizes >= LARGE_ML) | (sizes == sizes.max())
+    kept = np.flatnonzero(credible) + 1
     return np.isin(components, kept)

@@ -29,7 +29,7 @@ class Prediction:
         subject: pseudonym of the patient.
         case: the patient on a cube of voxels around the tumour.
         affine: (4, 4) map from voxel indices of the cube to RAS+ world space in mm.
-        baseline: images before radiotherapy on their own grid.
+        baseline: images of the day from which the forecast starts, on their own grid.
         forecasts: forecasts by radiation, or by AS_TREATED, one for each day.
         response: probability of response; None without a response model.
         warnings: warnings at the top of the page.

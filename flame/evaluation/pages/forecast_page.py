@@ -1,6 +1,7 @@
 """Page of ``flame predict``: volume curves and a slice viewer in one self-contained file."""
 
 import json
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -74,19 +75,26 @@ def _verdict(prediction: Prediction) -> str:
 
 
 def _told_apart(last: dict[str, Forecast]) -> str:
-    """Say whether any difference between radiations is larger than what is not known."""
+    """Say whether the bands of any two radiations are apart: what is not known is in them."""
     if len(last) < 2:
         return ""
-    median = {name: float(np.median(f.volumes)) for name, f in last.items()}
-    least, most = (pick(median, key=lambda name: median[name]) for pick in (min, max))
-    away = f"{median[most] - median[least]:.1f} ml between {most} and {least}"
-    bands = {name: f.interval(0.9) for name, f in last.items()}
-    if bands[least][1] < bands[most][0]:
-        return f"The forecasts differ by more than is uncertain: {away}, and their bands are apart."
+    apart = [
+        f"{one} and {other}"
+        for one, other in combinations(last, 2)
+        if not _overlap(last[one].interval(0.9), last[other].interval(0.9))
+    ]
+    if apart:
+        pairs = ", of ".join(apart)
+        return f"The 90 % bands of {pairs} do not overlap: these differences are told."
+    medians = [float(np.median(f.volumes)) for f in last.values()]
     return (
-        f"No difference between the radiations is larger than what is not known: the largest is "
-        f"{away}, and their 90 % bands overlap."
+        "The 90 % bands of all radiations overlap: no difference between them is told (the largest "
+        f"is {max(medians) - min(medians):.1f} ml)."
     )
+
+
+def _overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return max(one[0], other[0]) <= min(one[1], other[1])
 
 
 def _course(treatment: Treatment | None) -> str:
@@ -176,9 +184,7 @@ SMALLEST_ML = 0.1
 
 def _observed(axis: Axes, prediction: Prediction, start: tuple[int, float]) -> None:
     case = prediction.case
-    observed = [start]
-    if case.earlier is not None:
-        observed.insert(0, (case.earlier[0], case.ml(case.earlier[1])))
+    observed = [*((day, case.ml(mask)) for day, mask in case.history), start]
     axis.plot(*zip(*observed, strict=True), "ks-", ms=4, label="observed")
     if case.later:
         follow_up = [(day, max(case.ml(mask), SMALLEST_ML)) for day, mask in case.later]

@@ -32,7 +32,8 @@ def viewer_data(prediction: Prediction) -> dict[str, Any]:
     """
     case = prediction.case
     head = _head(prediction)
-    full = max((float(d[case.tumour].max()) for d in prediction.doses.values()), default=1.0)
+    doses = {r: d for r, d in prediction.doses.items() if d[case.tumour].max() > 0}
+    full = max((float(d[case.tumour].max()) for d in doses.values()), default=1.0)
     return {
         "head": _grid(*head),
         "cube": _grid(prediction.affine, case.tumour.shape),
@@ -47,7 +48,7 @@ def viewer_data(prediction: Prediction) -> dict[str, Any]:
         "isodoses": ISODOSES,
         "dose": {
             str(radiation): _bytes(np.clip(dose / full, 0, 1.2) * 200)
-            for radiation, dose in prediction.doses.items()
+            for radiation, dose in doses.items()
         },
     }
 

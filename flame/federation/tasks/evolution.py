@@ -298,7 +298,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             return {"sums": [Mechanistic().reply(cases, trials, by_mgmt)] if cases else []}
         if query.name == "growth":
             if len(cases) < least:
-                return {"patients": np.zeros(2)}
+                return {"patients": np.zeros(3)}
             return Surface().sums(cases, _dealt(patients, least) if least > 1 else ())
         if query.name == "calibration":
             sums = summed(self.load(query.weights, query.shared).model, cases)

@@ -5,6 +5,7 @@ protons have a high LET: Eulitz 2019 (Acta Oncol 58:1536), Bahn 2020 (Int J Radi
 107:571). Both are covariates, and no diagnosis.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
@@ -15,6 +16,7 @@ from scipy.ndimage import center_of_mass, distance_transform_edt, label
 
 from flame.core.cohort import Patient, Timepoint, View
 from flame.core.treatment import Phase, Radiation
+from flame.models.evolution.cases import course_of
 from flame.physics.radiobiology import physical_dose, weighted_dose
 from flame.preprocessing.stages.atlas_registration import MNI152, template, tissues
 from flame.preprocessing.stages.interpolation import resample
@@ -94,21 +96,23 @@ def _distance() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 
 def _dose_let(patient: Patient, days: list[Timepoint], new: Mask) -> float:
-    """Return the mean of physical dose times LETd in Gy keV/um."""
-    dosed = next((t for t in days if t.dose is not None), None)
-    phases = patient.treatment.phases if patient.treatment else ()
-    if dosed is None or dosed.dose is None or not phases:
+    """Return the mean of physical dose times LETd of the course so far, in Gy keV/um."""
+    course, since, _ = course_of(patient.treatment, math.ceil(patient.landmark))
+    dosed = next((t for t in days if t.dose is not None and t.day > since), None)
+    if dosed is None or dosed.dose is None or course is None:
         return float("nan")
-    if dosed.dose.voxels.shape != new.shape or any(_let(p) is None for p in phases):
+    phases, grid = course.phases, days[-1].tumour
+    assert grid is not None
+    alike = dosed.dose.voxels.shape == new.shape and np.allclose(dosed.dose.affine, grid.affine)
+    if not alike or any(_let(p) is None for p in phases):
         return float("nan")
-    total = sum(map(weighted_dose, phases))
     apart = len(dosed.phase_doses) == len(phases)
     sums = 0.0
     for number, phase in enumerate(phases):
         known = dosed.phase_doses[number] if apart else dosed.dose
-        share = 1.0 if apart else weighted_dose(phase) / total
-        weighted = weighted_dose(phase) if known.biological else physical_dose(phase)
-        physical = known.voxels[new].mean() * share * physical_dose(phase) / weighted
+        prescribed = weighted_dose if known.biological else physical_dose
+        whole = prescribed(phase) if apart else sum(map(prescribed, phases))
+        physical = known.voxels[new].mean() * physical_dose(phase) / whole
         sums += float(physical) * (_let(phase) or 0.0)
     return sums
 

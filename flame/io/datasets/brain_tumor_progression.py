@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from flame.core.errors import BadInput
 from flame.core.imaging import Sequence
 from flame.io.datasets.layout import (
     DATASETS,
@@ -38,7 +39,10 @@ class BrainTumorProgression:
     def read(self, root: Path) -> PublicData:
         """Read Brain-Tumor-Progression, see ``Layout.read``."""
         missing: list[str] = []
-        visits = dicom_visits(root.resolve(), NOTE, missing) or self._nifti(root)
+        visits = dicom_visits(root.resolve(), NOTE, missing)
+        if missing and not visits:
+            raise BadInput(f"{root}: no day can be used: {'; '.join(missing)}")
+        visits = visits or self._nifti(root)
         missing += [*gaps(visits), f"every day: {NOTE}", "no dose, plan or start of radiotherapy"]
         return PublicData(visits, "enhancing", missing=missing)
 

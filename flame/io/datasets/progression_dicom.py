@@ -19,6 +19,7 @@ from flame.core.errors import BadInput
 from flame.core.files import atomic_path
 from flame.core.imaging import Sequence
 from flame.io.datasets.layout import Visit
+from flame.io.dicom.dates import first_date
 from flame.io.dicom.geometry import LPS_TO_RAS, Geometry, check_geometry
 from flame.io.dicom.instances import Instance, numbers, read_dataset, whole_number
 from flame.io.dicom.series import group_series
@@ -69,10 +70,9 @@ def _series(root: Path) -> Days:
     days: Days = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     for instance in _instances(root):
         kind = _plain(str(instance.header.get("SeriesDescription", "")))
-        text = str(instance.header.get("StudyDate", ""))
-        if kind in (_IMAGE, _MASK) and re.fullmatch(r"\d{8}", text):
-            patient = str(instance.header.get("PatientID"))
-            days[patient][date.fromisoformat(text)][kind].append(instance)
+        day = first_date(instance.header, "StudyDate")
+        if kind in (_IMAGE, _MASK) and day:
+            days[str(instance.header.get("PatientID"))][day][kind].append(instance)
     return days
 
 
@@ -102,6 +102,8 @@ def _stack(instances: list[Instance]) -> Geometry:
 
 def _write_mask(path: Path, instances: list[Instance], geometry: Geometry) -> None:
     """Write a mask on the grid of the image, slice by slice."""
+    if len(instances) != geometry.shape[2]:
+        raise BadInput(f"{len(instances)} masks on {geometry.shape[2]} slices of T1post")
     numbered = _places(instances, geometry)
     voxels = np.zeros(geometry.shape, np.uint8)
     for z, instance in numbered:

@@ -48,6 +48,18 @@ def test_dose_times_let_of_both_phases_by_hand() -> None:
     assert np.isnan(outside_risk(patient(place))["risk.dose-let"])
 
 
+def test_neither_a_later_course_nor_a_wrong_share_counts() -> None:
+    """Photons alone so far; and 50 of 60 Gy physical protons on a map of physical dose."""
+    place = ball((45.0, 20.0, 10.0), 8.0)
+    again = Phase(Radiation.PROTON, 35.0, 10, start_day=300, biological=True, let=3.0)
+    photons = Phase(Radiation.PHOTON, 65.0, 30)
+    assert outside_risk(patient(place, Treatment((photons, again))))["risk.dose-let"] == 0
+    physical = DoseMap(np.full(SHAPE, 60, np.float32), AFFINE, biological=False)
+    day = Timepoint(90, {}, tumour=place, dose=physical)
+    found = outside_risk(Patient("p", (day,), Treatment((PROTONS, BOOST)), landmark=100.0))
+    assert found["risk.dose-let"] == pytest.approx(150.0, rel=1e-4)
+
+
 def test_what_is_new_counts() -> None:
     """The first tumour lies at the ventricle, what is new does not."""
     first, far = ball((14.0, -20.0, 24.0), 3.0), ball((45.0, 20.0, 10.0), 8.0)

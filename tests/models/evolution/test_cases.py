@@ -168,7 +168,16 @@ def test_from_a_later_day_all_masks_since_radiotherapy_are_history() -> None:
     assert not case.is_ahead
     assert case.dose is not None  # of the course that is over
     shrunk = replace(patient, timepoints=(days[0], day(60, 20), *days[2:]))
-    assert [d for d, _ in case_of(shrunk).history] == [100]  # operated on between 60 and 100
+    assert [d for d, _ in case_of(shrunk).history] == [60, 100]  # a response, and no operation
+
+
+def test_a_tumour_that_is_gone_is_nothing_to_forecast_from() -> None:
+    """Day 90 shows no tumour: the one of day 60 is not the last that is known."""
+    days = (day(-8, 14, DOSE), day(60, 12), day(90, 0), day(150, 14))
+    with pytest.raises(BadInput, match="no tumour left on day 90"):
+        case_of(replace(PATIENT, timepoints=days, landmark=100.0))
+    case = case_of(replace(PATIENT, timepoints=days, landmark=70.0))
+    assert (case.day, [d for d, _ in case.later]) == (60, [90, 150])
 
 
 def test_a_baseline_before_a_reirradiation_has_that_course() -> None:

@@ -111,8 +111,19 @@ def test_a_group_counts_where_all_its_patients_are_followed() -> None:
     """Of two groups of three one has a patient without a second mask after radiotherapy."""
     cases = [tumour_case(f"p{n}", later=((60, block(9)), (120, block(11)))) for n in range(6)]
     cases[5] = replace(cases[5], later=cases[5].later[:1])
-    assert LogLinear().sums(cases, [0, 0, 0, 1, 1, 1])["patients"].tolist() == [6, 3]
-    assert LogLinear().sums(cases)["patients"].tolist() == [6, 5]
+    assert LogLinear().sums(cases, [0, 0, 0, 1, 1, 1])["patients"].tolist() == [6, 3, 6]
+    assert LogLinear().sums(cases)["patients"].tolist() == [6, 5, 6]
+
+
+def test_groups_of_mixed_patients_are_not_lost() -> None:
+    """Of each group of three one patient has an unknown course: all count together."""
+    cases = [tumour_case(f"p{n}", radius=12.0 + n / 4, later=((50, block(20)),)) for n in range(9)]
+    cases = [replace(c, treatment=None) if n % 3 == 0 else c for n, c in enumerate(cases)]
+    sums = LogLinear().sums(cases, [n // 3 for n in range(9)])
+    assert sums["patients"].tolist() == [0, 0, 9]
+    model = LogLinear()
+    model.learn(sums)
+    assert [phase.freedom for phase in model.phases] == [8, 8]
 
 
 def test_the_band_holds_a_new_patient_as_often_as_it_says() -> None:

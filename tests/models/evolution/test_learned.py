@@ -10,6 +10,7 @@ from scipy.stats import norm
 from flame.core.treatment import Phase, Radiation, Treatment
 from flame.models.evolution.learned import (
     Hybrid,
+    Seen,
     UNetEvolution,
     corrected_loss,
     shift,
@@ -34,8 +35,19 @@ def test_before_learning_the_hybrid_is_the_mechanistic_forecast() -> None:
     theirs = hybrid.mechanistic.forecast(cases[0], (40, 90))
     for ours, other in zip(hybrid.forecast(cases[0], (40, 90)), theirs, strict=True):
         assert ours.volumes == pytest.approx(other.volumes)
-        drawn = soft_voxels(ours.probability) * cases[0].voxel_ml
-        assert drawn == pytest.approx(np.median(other.volumes), rel=0.02)
+        voxels = np.median(other.volumes) / cases[0].voxel_ml
+        assert np.count_nonzero(ours.mask) == round(float(voxels))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 3.0])
+def test_mask_and_volumes_of_the_hybrid_agree_however_far_they_are(share: float) -> None:
+    case = tumour_case(radius=20.0)
+    prior = np.where(case.tumour, 6.0, -6.0).astype(np.float32)
+    volumes = np.full(40, share * case.ml(case.tumour))
+    seen = Seen(np.zeros((*case.tumour.shape, 7), np.float32), np.zeros(6), prior, volumes)
+    p, kept = Hybrid(steps=0, filters=4).corrected(seen, np.zeros_like(prior), case.voxel_ml)
+    assert kept is volumes
+    assert np.count_nonzero(p >= 0.5) == round(share * np.count_nonzero(case.tumour))
 
 
 def test_a_tumour_that_is_all_cells_has_a_logit(monkeypatch: pytest.MonkeyPatch) -> None:

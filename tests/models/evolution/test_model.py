@@ -82,7 +82,9 @@ def test_what_cannot_be_forecast_says_so(changes: dict[str, object], message: st
     ],
 )
 def test_what_the_dose_lacks_is_said(dose: np.ndarray | None, message: str) -> None:
-    assert message in tumour_case(dose=dose).untold_dose
+    told = tumour_case(dose=dose).untold_dose
+    assert message in told
+    assert bool(told) == bool(message)
     assert tumour_case(dose=dose, treatment=None).untold_dose == ""  # nothing lies ahead
 
 

@@ -48,7 +48,7 @@ def test_small_islands_are_left_out_unless_they_are_all() -> None:
     assert not mask_of(np.zeros((4, 4, 4), np.float32), 1.0).any()
 
 
-def test_an_island_without_a_certain_core_is_left_out_however_large() -> None:
+def test_a_small_island_without_a_certain_core_is_left_out() -> None:
     """Voxels of 0.01 ml: a tumour of 5.12 ml, an unsure island of 3.43 ml, and a sure one."""
     probability = np.zeros((30, 30, 30), np.float32)
     probability[2:10, 2:10, 2:10] = 0.95
@@ -59,6 +59,7 @@ def test_an_island_without_a_certain_core_is_left_out_however_large() -> None:
     assert not found[20:27, 20:27, 20:27].any()
     assert found[2:7, 20:25, 2:7].all()
     assert found.sum() == 512 + 125
+    assert mask_of(probability, 0.02)[20:27, 20:27, 20:27].all()  # 6.9 ml: a person has to see it
 
 
 def test_patch_that_cannot_be_halved_says_so() -> None:
