@@ -201,6 +201,7 @@ def _predict(
         relevance,
         {label: c.treatment for label, c in cases.items() if c.treatment},
         frozenset(map(str, plans)),
+        _calibrated(trained, case),
         {label: c.dose for label, c in cases.items() if c.dose is not None},
     )
     return prediction, source
@@ -345,6 +346,19 @@ def _read_patient(root: Path, name: str, view: "View | None") -> Cohort:
     if not cohort.patients:
         raise BadInput(f"{root}: sub-{name} is not in participants.tsv, or is excluded")
     return cohort
+
+
+def _calibrated(trained: Model, case: "EvolutionCase") -> int | None:
+    """Return the number of patients from whom the band of a forecast was learned."""
+    from flame.models.evolution.growth_curves import LEAST_APART
+
+    shared = trained.shared
+    if "calibrated" in shared:
+        return int(shared["calibrated"])
+    if "patients" not in shared:
+        return None
+    own = int(shared["patients"][0 if case.is_ahead else 1])
+    return own if min(shared["patients"][:2]) >= LEAST_APART else int(shared["patients"][2])
 
 
 def _followed(patient: Patient, trained: Model) -> bool:

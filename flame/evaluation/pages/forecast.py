@@ -40,6 +40,7 @@ class Prediction:
             model.
         courses: course of each radiation that was forecast, where it is known.
         plans: radiations whose dose is that of a plan of their own.
+        calibrated: number of patients from whom the band was learned; None: unknown.
         doses: RBE-weighted dose (x, y, z) in Gy of each forecast, where it is known.
     """
 
@@ -55,6 +56,7 @@ class Prediction:
     relevance: Scan | None = None
     courses: Mapping[str, Treatment] = field(default_factory=dict)
     plans: frozenset[str] = frozenset()
+    calibrated: int | None = None
     doses: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def volumes(self) -> pd.DataFrame:

@@ -57,6 +57,7 @@ def render(prediction: Prediction) -> str:
         names=[_word(r) for r in prediction.forecasts],
         volume_rows=_volume_rows(prediction),
         others=list(prediction.forecasts)[1:],
+        calibrated=prediction.calibrated,
         later=[day for day, _ in prediction.case.later],
         doses=bool(prediction.doses),
         data=Markup(json.dumps(viewer_data(prediction))),
@@ -88,8 +89,8 @@ def _told_apart(last: dict[str, Forecast]) -> str:
         return f"The 90 % bands of {pairs} do not overlap: these differences are told."
     medians = [float(np.median(f.volumes)) for f in last.values()]
     return (
-        "The 90 % bands of all radiations overlap: no difference between them is told (the largest "
-        f"is {max(medians) - min(medians):.1f} ml)."
+        "The 90 % bands of all radiations overlap: no difference between them can be told (the "
+        f"largest is {max(medians) - min(medians):.1f} ml)."
     )
 
 

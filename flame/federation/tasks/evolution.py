@@ -99,10 +99,10 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
     """Forecasts the tumour on later days under the radiotherapy that was given.
 
     See ``flame.models.evolution.mechanistic`` and ``flame.models.evolution.learned``. ``shared``
-    holds the weights of the ``mixture`` (group, set) and the ``efficacy`` (2,) of the ions, the
-    ``calibration`` (3,), and a description of the training patients: the ``longest`` follow-up in
-    days from the baseline, the counts of ``radiations`` (3,), and the moments of
-    ``out_of_distribution.FEATURES``.
+    holds the weights of the ``mixture`` (group, set) and the ``efficacy`` (2,) of the ions, or the
+    sums of growth; the ``calibration`` (3,) and the number of patients behind it, ``calibrated``;
+    and a description of the training patients: the ``longest`` follow-up in days from the baseline,
+    the counts of ``radiations`` (3,), and the moments of ``out_of_distribution.FEATURES``.
 
     Args:
         config: the configuration of the run.
@@ -377,7 +377,8 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
             )
         calibration = total.calibration()
         factors = [calibration.low, calibration.high, calibration.temperature]
-        return {**shared, "calibration": np.array(factors)}
+        calibrated = np.array(total.counts[0].sum())
+        return {**shared, "calibration": np.array(factors), "calibrated": calibrated}
 
     def summary(
         self, cohorts: list[Cohort], patients: list[Cases[EvolutionCase]]

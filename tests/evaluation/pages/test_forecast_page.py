@@ -52,7 +52,7 @@ def test_the_head_is_shown_beyond_the_cube_and_doses_as_shares_of_the_highest() 
 def test_the_first_sentence_says_whether_any_difference_is_known() -> None:
     result = prediction()
     html = render(result)
-    assert "bands of all radiations overlap: no difference between them is told" in html
+    assert "bands of all radiations overlap: no difference between them can be told" in html
     assert "the largest is 25.5 ml" in html
     apart = {
         name: [replace(f, volumes=f.volumes / 100 + base) for f in forecasts]
@@ -63,7 +63,8 @@ def test_the_first_sentence_says_whether_any_difference_is_known() -> None:
 
 
 def test_figures_and_warnings_are_in_words() -> None:
-    html = render(prediction())
+    html = render(replace(prediction(), calibrated=23))
+    assert "90 % band, learned from 23 patients." in html
     assert "51.0 (6.0 to 96.0)" in html
     assert "photon 60 Gy in 30" in html
     assert "a &lt;warning&gt;" in html
