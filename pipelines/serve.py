@@ -12,9 +12,12 @@ def run(kit: Path, say: Callable[[str], None]) -> None:
         say: called with each line of output.
 
     Raises:
-        BadInput: the folder is no kit of a server.
+        BadInput: the folder is no kit of a server, its certificate is not valid today, or a port is
+            in use.
         FlameError: the kit is already running.
     """
-    from flame.federation.flare.daemon import SERVER, check_kit, keep_running
+    from flame.federation.flare.daemon import SERVER, check_kit, check_ports, keep_running
 
-    keep_running(check_kit(kit, SERVER), {}, say)
+    kit = check_kit(kit, SERVER)
+    check_ports(kit)
+    keep_running(kit, {}, say)

@@ -38,6 +38,54 @@ def provision(
     out.print(f"Keep {folder / 'authority'} secret: its key signs certificates.")
 
 
+@app.command()
+def request(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the hospital's site.")],
+    kit: Annotated[Path, typer.Option(help="New folder of the kit, or a kit to renew.")],
+) -> None:
+    """Make a hospital's private key, and a request that the admin signs."""
+    from flame.federation.flare.keys import request as make
+
+    written = make(kit, name)
+    out.print(f"Send {written} to the admin; it is no secret. The key stays in {kit}.")
+
+
+@app.command()
+def sign(
+    project: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PROJECT", exists=True, dir_okay=False, help="TOML: name, host, sites."
+        ),
+    ],
+    requests: Annotated[
+        list[Path],
+        typer.Argument(metavar="REQUEST...", exists=True, help="Files of flame request."),
+    ],
+    folder: Annotated[Path, typer.Option("--out", help="Folder of kits, with the authority.")],
+) -> None:
+    """Sign the requests of hospitals: kits without a private key, to send back."""
+    from flame.pipelines import provision as pipeline
+
+    made = pipeline.run(project, folder, requests)
+    table(f"{folder}", ["new kit"], [[k.name] for k in made])
+    out.print("Send each kit to its hospital, which runs: flame accept KIT SIGNED")
+
+
+@app.command()
+def accept(
+    kit: Annotated[Path, typer.Argument(metavar="KIT", exists=True, help="As for flame request.")],
+    signed: Annotated[
+        Path, typer.Argument(metavar="SIGNED", exists=True, help="Kit that the admin sent.")
+    ],
+) -> None:
+    """Put a signed kit and its private key together; policy, budget and logs stay."""
+    from flame.federation.flare.keys import accept as put
+
+    put(kit, signed)
+    out.print(f"Ready: flame join {kit} --data FOLDER")
+
+
 def _start(kit: Path) -> str:
     return {"server": "flame serve KIT", "admin": "flame submit CONFIG --kit KIT --out RUN"}.get(
         kit.name, "flame join KIT --data FOLDER"

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from flame.core.errors import BadInput
 from flame.core.files import locked, write_text
+from flame.federation.flare.keys import check_dates
 from flame.federation.flare.simulator import kill_tree
 from flame.federation.privacy.audit_log import AUDIT_FILE
 from flame.federation.run_files import ROUNDS
@@ -56,10 +58,12 @@ def check_kit(kit: Path, kind: str) -> Path:
         The absolute path of the kit.
 
     Raises:
-        BadInput: the folder is no kit, or a kit of another kind.
+        BadInput: the folder is no kit, or a kit of another kind, or its certificate is not valid
+            today.
     """
     commands = {SERVER: "serve", SITE: "join", ADMIN: "submit"}
     if (kit / "startup" / kind).exists():
+        check_dates(kit)
         return kit.resolve()
     for other, command in commands.items():
         if (kit / "startup" / other).exists():
@@ -79,6 +83,8 @@ def keep_running(kit: Path, variables: Mapping[str, str], say: Say) -> None:
         FlameError: the kit is already running.
     """
     _place_storage(kit)
+    if warning := check_dates(kit):
+        say(warning)
     with locked(kit / ".running"), _stopped_by_signals():
         while True:
             remove_old_jobs(kit)
@@ -194,6 +200,29 @@ def _stopped_by_signals() -> Iterator[None]:
             yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def check_ports(kit: Path) -> None:
+    """Check that the ports of a server are free.
+
+    Args:
+        kit: the kit of the server.
+
+    Raises:
+        BadInput: another program listens on a port.
+    """
+    described = json.loads((kit / "startup" / SERVER).read_text())["servers"][0]
+    ports = (described["service"]["target"].rpartition(":")[2], described["admin_port"])
+    for port in map(int, ports):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError as error:
+                raise BadInput(
+                    f"port {port} cannot be used ({error.strerror}): stop the program that listens "
+                    "on it, or give another port in the project and provision again"
+                ) from None
 
 
 def server_of(kit: Path) -> str:

@@ -8,13 +8,17 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
 
 from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
+from flame.core.files import write_text
+from flame.federation.flare.keys import sign
 from flame.federation.privacy.site_policy import POLICY_FILE, SitePolicy
 
+_STATE = "cert.json"
 AUTHORITY = "authority"
 """Folder of the key that signs certificates."""
 SERVER = "server"
@@ -23,6 +27,14 @@ ADMIN = "admin"
 """Folder of the admin's kit."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 """Pattern of the names of a federation and of its sites."""
+_LONGEST = 64
+"""Letters that a name in a certificate can have (X.520)."""
+_ROOT = ("root_cert", "root_pri_key")
+"""What ``authority`` keeps: certificate and key that sign the others."""
+_ADDRESSES = "project.json"
+"""File in ``authority`` with the name and the addresses that the kits were made for."""
+_OF_FLARE = ("start.sh", "stop_fl.sh", "fl_admin.sh", "readme.txt", "system_info.ipynb")
+"""Files of FLARE's kits that lead around FLAME."""
 _ROOT_DAYS = 3600
 """Validity in days of the certificate that signs the others."""
 _HEARTBEAT_S = 86_400
@@ -35,6 +47,16 @@ CLASSES = (
     "nvflare.collab.runtime.executor.CollabExecutor",
 )
 """Classes that a job may use. All are installed; a job carries no code."""
+
+
+_README = {
+    SERVER: "Start-up kit of the server. Start it with:  flame serve THIS_FOLDER\n",
+    ADMIN: "Start-up kit of the admin. Submit a run with:\n"
+    "flame submit CONFIG --kit THIS_FOLDER --out RUN\n",
+    "site": "Start-up kit of a hospital. Set local/policy.toml, and start it with:\n"
+    "flame join THIS_FOLDER --data FOLDER\n",
+}
+"""What stands in the read-me file of each kit."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,9 @@ class Project:
         for name in (self.name, *self.sites):
             if not _NAME.fullmatch(name):
                 raise BadInput(f"name '{name}': use letters, digits and - only")
+        for name in (self.name, self.host, self.admin, *self.sites):
+            if len(name) > _LONGEST:
+                raise BadInput(f"'{name}' has {len(name)} letters; a certificate takes {_LONGEST}")
         taken = {AUTHORITY, SERVER, ADMIN, "pooled", self.host} & set(self.sites)
         if taken or len(set(self.sites)) < len(self.sites) or not self.sites:
             raise BadInput(
@@ -87,43 +112,88 @@ class Project:
             raise BadInput("port and admin_port: give two different ports, 1 or more")
 
 
-def provision(project: Project, out: Path) -> list[Path]:
-    """Write a start-up kit for each participant that has none yet.
+def provision(
+    project: Project, out: Path, requests: Mapping[str, Path] | None = None
+) -> list[Path]:
+    """Write a start-up kit for each participant that has none yet, with a new key.
 
-    ``out``/authority holds the key that signs certificates. Further kits need it, and anyone who
-    has it can make a kit.
+    ``out``/authority holds the key that signs certificates, and no other. Further kits need it, and
+    anyone who has it can make a kit.
 
     Args:
         project: the participants.
         out: folder of the kits.
+        requests: signing request by site. With any, only the kits of these sites are made, without
+            a key and in place of older ones, and those of server and admin if they are missing.
 
     Returns:
         Folders of the new kits.
 
     Raises:
+        BadInput: a site of a request is not in the project, or addresses have changed since kits
+            were made.
         FlameError: NVIDIA FLARE's provisioning failed.
     """
+    asked = dict(requests or {})
+    if unknown := sorted(set(asked) - set(project.sites)):
+        raise BadInput(f"{', '.join(unknown)}: not in the sites of the project; add it, or refuse")
+    _check_addresses(project, out)
+    sites = list(asked) or project.sites
     kits = []
     with tempfile.TemporaryDirectory(dir=out.resolve().parent) as scratch:
         work = Path(scratch) / "work"
         state = work / project.name / "state"
         if (out / AUTHORITY).is_dir():
-            shutil.copytree(out / AUTHORITY, state)
+            state.mkdir(parents=True)
+            # Only the root: a kit that is made again gets a new key and certificate.
+            (state / _STATE).write_text(json.dumps(_root(out / AUTHORITY)))
         _run_provisioning(project, Path(scratch), work)
         (packages,) = sorted((work / project.name).glob("prod_*"))
         for name, package in (
             (SERVER, project.host),
             (ADMIN, project.admin),
-            *((site, site) for site in project.sites),
+            *((site, site) for site in sites),
         ):
             kit = out / name
+            if name in asked:
+                sign(packages / package, asked[name], _root(state)["root_pri_key"].encode())
+                shutil.rmtree(kit, ignore_errors=True)
             if not kit.exists():
                 _finish(packages / package, name)
                 shutil.copytree(packages / package, kit)
                 kits.append(kit)
-        shutil.copytree(state, out / AUTHORITY, dirs_exist_ok=True)
-    (out / AUTHORITY).chmod(0o700)
+        (out / AUTHORITY).mkdir(mode=0o700, exist_ok=True)
+        write_text(out / AUTHORITY / _STATE, json.dumps(_root(state)), private=True)
+    write_text(out / AUTHORITY / _ADDRESSES, json.dumps(_addresses(project)))
     return kits
+
+
+def _root(state: Path) -> dict[str, str]:
+    """Return the certificate and key of the authority alone."""
+    kept = json.loads((state / _STATE).read_text())
+    return {name: kept[name] for name in _ROOT}
+
+
+def _addresses(project: Project) -> dict[str, Any]:
+    names = ("name", "host", "port", "admin_port")
+    return {name: getattr(project, name) for name in names}
+
+
+def _check_addresses(project: Project, out: Path) -> None:
+    """Raise BadInput if existing kits have other addresses than the project."""
+    path = out / AUTHORITY / _ADDRESSES
+    if not path.exists():
+        return
+    before, now = json.loads(path.read_text()), _addresses(project)
+    changed = [
+        f"{name} was {before[name]} and is {now[name]}" for name in now if before[name] != now[name]
+    ]
+    kits = sorted(p.parent.name for p in out.glob("*/startup"))
+    if changed and kits:
+        raise BadInput(
+            f"{'; '.join(changed)}: the kits in {out} ({', '.join(kits)}) have the old one; delete "
+            "them and provision again, which gives them new certificates"
+        )
 
 
 def _run_provisioning(project: Project, scratch: Path, work: Path) -> None:
@@ -166,6 +236,9 @@ def _described(project: Project) -> dict[str, Any]:
 
 def _finish(kit: Path, name: str) -> None:
     """Restrict a kit: only installed code, no shell, and no logs that leave a site."""
+    for folder, file in product((kit, kit / "startup"), _OF_FLARE):
+        (folder / file).unlink(missing_ok=True)
+    (kit / "README.txt").write_text(_README[name if name in _README else "site"])
     if name == ADMIN:
         return
     local = kit / "local"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from flame.federation.flare.daemon import (
     SERVER,
     SITE,
     check_kit,
+    check_ports,
     remove_old_jobs,
     server_of,
 )
@@ -39,6 +41,20 @@ def test_a_kit_is_known_by_its_file(tmp_path: Path) -> None:
 def test_the_server_is_named_in_the_kit(tmp_path: Path) -> None:
     content = {"servers": [{"name": "gbm", "service": {"target": "fl.example.org:8002"}}]}
     assert server_of(kit(tmp_path / "a", SITE, content)) == "fl.example.org:8002"
+
+
+def test_a_port_in_use_is_named_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as busy, socket.socket() as free:
+        busy.bind(("", 0))
+        busy.listen()
+        free.bind(("", 0))
+        taken, other = busy.getsockname()[1], free.getsockname()[1]
+        free.close()
+        described = {"service": {"target": f"localhost:{other}"}, "admin_port": taken}
+        server = kit(tmp_path / "server", SERVER, {"servers": [described]})
+        with pytest.raises(BadInput, match=f"port {taken} cannot be used .Address already in use"):
+            check_ports(server)
+    check_ports(server)
 
 
 def test_folders_of_old_jobs_are_removed_and_nothing_else(tmp_path: Path) -> None:
