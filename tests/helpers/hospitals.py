@@ -64,13 +64,26 @@ class Hospitals:
         table.to_csv(toy.data.table, index=False)
         for name in sites:
             (root / name).mkdir()
-            (root / "kits" / name).rename(root / name / "kit")
+            self._hand_over(name)
             policy = root / name / "kit" / "local" / "policy.toml"
             least = f"least_patients = {least_patients}"
             policy.write_text(policy.read_text().replace("least_patients = 5", least))
             table[table.centre == name].to_csv(root / name / "patients.csv", index=False)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.submitted: list[subprocess.Popen[bytes]] = []
+
+    def _hand_over(self, name: str) -> None:
+        """Give a site its kit; the last one makes its own key, and the admin signs."""
+        kit, made = self.root / name / "kit", self.root / "kits"
+        if name != self.sites[-1]:
+            (made / name).rename(kit)
+            return
+        for command in (
+            ["request", name, "--kit", str(kit)],
+            ["sign", str(self.root / "project.toml"), str(kit / f"{name}.csr"), "--out", str(made)],
+            ["accept", str(kit), str(made / name)],
+        ):
+            subprocess.run([*FLAME, *command], check=True, capture_output=True)
 
     def kit(self, name: str) -> Path:
         return self.root / name / "kit" if name in self.sites else self.root / "kits" / name
