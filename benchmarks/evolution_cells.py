@@ -31,7 +31,13 @@ from flame.models.evolution import (
 )
 from flame.models.evolution.calibrated import Calibrated, summed
 from flame.models.evolution.few_patients import LeaveOneOut
-from flame.models.evolution.model import BASELINES, EVOLUTION_MODELS, EvolutionCase, EvolutionModel
+from flame.models.evolution.model import (
+    BASELINES,
+    EVOLUTION_MODELS,
+    EvolutionCase,
+    EvolutionConfig,
+    EvolutionModel,
+)
 from flame.pipelines.parallel import in_parallel
 from flame.simulation.cell_patients import CellPatient, cell_patient
 from flame.simulation.cells import FRACTIONS, GY, SPACING
@@ -80,7 +86,9 @@ def cohorts(seed: int, train: int, test: int) -> tuple[list[CellPatient], list[C
 Rows = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 
-def trained(names: tuple[str, ...], cases: list[EvolutionCase]) -> dict[str, EvolutionModel]:
+def trained(
+    names: tuple[str, ...], cases: list[EvolutionCase], steps: int
+) -> dict[str, EvolutionModel]:
     """Train models; the mechanistic one is the part of the hybrid, which takes long to learn."""
     models: dict[str, EvolutionModel] = {}
     for name in set(names) & set(QUICK):
@@ -89,7 +97,7 @@ def trained(names: tuple[str, ...], cases: list[EvolutionCase]) -> dict[str, Evo
         models[name] = growth_curves.Surface() if own else LeaveOneOut(EVOLUTION_MODELS[name])
         models[name].fit(cases)
     if set(names) & set(SLOW):
-        hybrid = Calibrated(learned.Hybrid())
+        hybrid = Calibrated(learned.Hybrid(steps))
         hybrid.fit(cases)
         mechanistic = Calibrated(hybrid.model.mechanistic)
         mechanistic.calibration = summed(mechanistic.model, hybrid.split(cases)[1]).calibration()
@@ -97,7 +105,7 @@ def trained(names: tuple[str, ...], cases: list[EvolutionCase]) -> dict[str, Evo
     return models
 
 
-def one(seed: int, names: tuple[str, ...], train: int, test: int) -> Rows:
+def one(seed: int, names: tuple[str, ...], train: int, test: int, steps: int) -> Rows:
     """Train models on the patients of a seed; return scores, swaps and scores by start."""
     known, new = cohorts(seed, train, test)
     tested = [case(p, p.given) for p in new]
@@ -105,7 +113,7 @@ def one(seed: int, names: tuple[str, ...], train: int, test: int) -> Rows:
         (evaluate(CEILINGS[name], name, tested, seed), pd.DataFrame(), pd.DataFrame())
         for name in set(names) & set(CEILINGS)
     ]
-    models = trained(names, [case(p, p.given) for p in known])
+    models = trained(names, [case(p, p.given) for p in known], steps)
     parts += [tested_on(new, tested, name, model, seed) for name, model in models.items()]
     scores, effects, starts = (pd.concat(tables) for tables in zip(*parts, strict=True))
     return scores, effects, starts
@@ -157,7 +165,7 @@ def rule(table: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    add_quick(parser, "one seed of 9 training and 3 test patients")
+    add_quick(parser, "one seed of 9 training and 3 test patients, and 2 steps of the network")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--train", type=int, default=24)
     parser.add_argument("--test", type=int, default=12)
@@ -166,7 +174,8 @@ def main() -> None:
     if given.quick:
         seeds, train, test = [0], 9, 3
     kinds = (SLOW, (*QUICK, *CEILINGS))
-    work = [(seed, names, train, test) for names, seed in product(kinds, seeds)]
+    steps = 2 if given.quick else EvolutionConfig.steps
+    work = [(seed, names, train, test, steps) for names, seed in product(kinds, seeds)]
     scores, effects, by_start = zip(*in_parallel(one, work, 2), strict=True)
     rows, swapped, starts = (pd.concat(parts) for parts in (scores, effects, by_start))
     figures: dict[str, dict[str, float]] = {}
