@@ -15,6 +15,7 @@ from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.core.progress import Progress, silent
 from flame.io.bids import write_dataset_description
 from flame.io.datasets.layout import DATASETS, PublicData, Visit
+from flame.io.nifti import write_nifti
 from flame.pipelines.preprocess import run_studies
 from flame.preprocessing.cohort.tables import write_participants, write_quality
 from flame.preprocessing.config import StageConfig
@@ -202,13 +203,11 @@ def _tumour(visit: Visit, path: Path) -> Path | None:
         labels = np.where(np.asarray(enhancing.dataobj) > 0, _ENHANCING, labels)
     except (OSError, EOFError, ValueError, ImageFileError):
         alike = False
-    with atomic_path(path) as temporary:
-        whole = temporary.with_name(f"{temporary.name}.nii.gz")
-        if alike:
-            nib.save(nib.Nifti1Image(labels.astype(np.uint8), enhancing.affine), whole)
-        else:
-            whole.write_bytes(b"")
-        whole.replace(temporary)
+    if alike:
+        write_nifti(path, labels.astype(np.uint8), enhancing.affine)
+    else:
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"")
     return path
 
 

@@ -138,23 +138,16 @@ def test_no_circles() -> None:
     assert not circles, circles
 
 
-def test_models_do_not_read_images() -> None:
+@pytest.mark.parametrize(
+    ("layer", "unknown"), [("models", "preprocessing"), ("simulation", "models")]
+)
+def test_a_layer_knows_nothing_of_another(layer: str, unknown: str) -> None:
+    """Models do not read images, and a world that a model is tested in is not made of it."""
     wrong = [
         f"{name} -> {other}"
         for name, others in GRAPH.items()
         for other in others
-        if name.startswith("flame.models") and other.startswith("flame.preprocessing")
-    ]
-    assert not wrong, wrong
-
-
-def test_the_simulator_knows_no_model() -> None:
-    """A world that a model is tested in must not be made of it."""
-    wrong = [
-        f"{name} -> {other}"
-        for name, others in GRAPH.items()
-        for other in others
-        if name.startswith("flame.simulation") and other.startswith("flame.models")
+        if name.startswith(f"flame.{layer}") and other.startswith(f"flame.{unknown}")
     ]
     assert not wrong, wrong
 

@@ -12,6 +12,10 @@ from flame.core.shown import shown_lines
 Kit = Annotated[
     Path, typer.Argument(metavar="KIT", exists=True, help="Start-up kit from flame provision.")
 ]
+ProjectFile = Annotated[
+    Path,
+    typer.Argument(metavar="PROJECT", exists=True, dir_okay=False, help="TOML: name, host, sites."),
+]
 
 
 def _print_line(text: str) -> None:
@@ -20,12 +24,7 @@ def _print_line(text: str) -> None:
 
 @app.command()
 def provision(
-    project: Annotated[
-        Path,
-        typer.Argument(
-            metavar="PROJECT", exists=True, dir_okay=False, help="TOML: name, host, sites."
-        ),
-    ],
+    project: ProjectFile,
     folder: Annotated[
         Path, typer.Option("--out", help="Folder of kits; a later run can add more.")
     ],
@@ -52,12 +51,7 @@ def request(
 
 @app.command()
 def sign(
-    project: Annotated[
-        Path,
-        typer.Argument(
-            metavar="PROJECT", exists=True, dir_okay=False, help="TOML: name, host, sites."
-        ),
-    ],
+    project: ProjectFile,
     requests: Annotated[
         list[Path],
         typer.Argument(metavar="REQUEST...", exists=True, help="Files of flame request."),

@@ -142,4 +142,9 @@ def end_day(treatment: Treatment | None) -> int:
     """
     if treatment is None:
         return fraction_days(Phase(Radiation.PHOTON, 60.0, 30))[-1]
-    return max(fraction_days(phase)[-1] for phase in courses(treatment)[0].phases)
+    return last_fraction(courses(treatment)[0])
+
+
+def last_fraction(course: Treatment) -> int:
+    """Return the day of the last fraction of a course, from the start of radiotherapy."""
+    return max(fraction_days(phase)[-1] for phase in course.phases)

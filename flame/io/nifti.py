@@ -1,6 +1,7 @@
 """Reads NIfTI volumes and refuses files whose geometry is missing or contradictory."""
 
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -8,6 +9,7 @@ from nibabel.filebasedimages import ImageFileError
 from numpy.typing import NDArray
 
 from flame.core.errors import UnreadableImage
+from flame.core.files import atomic_path
 from flame.core.imaging import DoseMap, Scan, Sequence
 
 _DISAGREEMENT_MM = 1.0
@@ -54,6 +56,20 @@ def read_dose_map(path: Path) -> DoseMap:
     if voxels.min() < 0:
         raise UnreadableImage(path, "the dose is below 0 in some voxels")
     return DoseMap(voxels, affine, biological=False)
+
+
+def write_nifti(path: Path, voxels: NDArray[Any], affine: NDArray[np.float64]) -> None:
+    """Write a volume as compressed NIfTI; after an error the file is as before.
+
+    Args:
+        path: file to write, in a folder that is made if needed.
+        voxels: values (x, y, z).
+        affine: RAS+ affine (4, 4) in mm.
+    """
+    with atomic_path(path) as temporary:
+        whole = temporary.with_name(f"{temporary.name}.nii.gz")
+        nib.save(nib.Nifti1Image(voxels, affine), whole)
+        whole.replace(temporary)
 
 
 def _volume(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

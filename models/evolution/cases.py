@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flame.core.cohort import Patient, Timepoint
 from flame.core.errors import BadInput
 from flame.core.imaging import DoseMap, Sequence
-from flame.core.treatment import Treatment, courses, fraction_days
+from flame.core.treatment import Treatment, courses, fraction_days, last_fraction
 from flame.models.evolution.model import EvolutionCase, Mask
 from flame.physics.radiobiology import physical_dose, weighted_dose
 
@@ -106,13 +106,9 @@ def course_of(treatment: Treatment | None, day: int) -> tuple[Treatment | None, 
         return None, -math.inf, math.inf
     begun = sum(c.phases[0].start_day < day for c in all_courses)
     number = max(begun - 1, 0)
-    since = _end(all_courses[number - 1]) if number else -math.inf
+    since = last_fraction(all_courses[number - 1]) if number else -math.inf
     after = all_courses[number + 1 :]
     return all_courses[number], since, after[0].phases[0].start_day if after else math.inf
-
-
-def _end(course: Treatment) -> int:
-    return max(fraction_days(phase)[-1] for phase in course.phases)
 
 
 def _history(
@@ -141,7 +137,7 @@ def _planned(
     The dose of a day after the course is that of a re-irradiation, and that of a day before the end
     of an earlier course is that of the earlier one.
     """
-    end = _end(course) if course else -math.inf
+    end = last_fraction(course) if course else -math.inf
     days = (baseline, *patient.timepoints)
     return next((t for t in days if t.dose and since < t.day <= end), None)
 

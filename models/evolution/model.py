@@ -16,7 +16,7 @@ from scipy.special import expit, logit, stdtrit
 from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
-from flame.core.treatment import Phase, Treatment, fraction_days
+from flame.core.treatment import Phase, Treatment, fraction_days, last_fraction
 from flame.models.segmentation.cases import width_rule
 
 Volume = NDArray[np.float32]
@@ -158,7 +158,7 @@ class EvolutionCase:
 
         Images, dose and tissue stay those of the baseline: this is for models of masks and days.
         """
-        end = max((fraction_days(phase)[-1] for phase in self.phases), default=self.day)
+        end = last_fraction(self.treatment) if self.treatment else self.day
         drawn = [(day, mask) for day, mask in self.later if day > end]
         if len(drawn) < 2 or not drawn[0][1].any():
             return None

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from flame.core.errors import BadInput
-from flame.core.files import atomic_path
 from flame.core.imaging import Sequence
 from flame.core.registry import nearest
 from flame.io.datasets.layout import DATASETS, PublicData, Visit, gaps
 from flame.io.identifiers import clinical_columns
+from flame.io.nifti import write_nifti
 from flame.io.pseudonym import load_key, pseudonym
 from flame.io.tables import iso_date, line_of, number, read_table
 
@@ -135,10 +135,7 @@ def _with_spacing(path: Path, spacing: tuple[float, ...], root: Path) -> Path:
     centre = affine @ [*(np.array(image.shape[:3]) - 1) / 2, 1]
     affine[:3, :3] *= np.array(spacing) / np.linalg.norm(affine[:3, :3], axis=0)
     affine[:3, 3] += (centre - affine @ [*(np.array(image.shape[:3]) - 1) / 2, 1])[:3]
-    with atomic_path(corrected) as temporary:
-        whole = temporary.with_name(f"{temporary.name}.nii.gz")
-        nib.save(nib.Nifti1Image(np.asarray(image.dataobj), affine), whole)
-        whole.replace(temporary)
+    write_nifti(corrected, np.asarray(image.dataobj), affine)
     return corrected
 
 

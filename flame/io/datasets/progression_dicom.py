@@ -11,18 +11,17 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
 from pydicom.errors import InvalidDicomError
 
 from flame.core.errors import BadInput
-from flame.core.files import atomic_path
 from flame.core.imaging import Sequence
 from flame.io.datasets.layout import Visit
 from flame.io.dicom.dates import first_date
 from flame.io.dicom.geometry import LPS_TO_RAS, Geometry, check_geometry
 from flame.io.dicom.instances import Instance, numbers, read_dataset, whole_number
 from flame.io.dicom.series import group_series
+from flame.io.nifti import write_nifti
 
 _IMAGE, _MASK = "t1post", "masktumor"
 """Series that are read, in small letters without signs: folders and headers differ in these."""
@@ -111,10 +110,7 @@ def _write_mask(path: Path, instances: list[Instance], geometry: Geometry) -> No
         if plane.shape != geometry.shape[1::-1] or not set(np.unique(plane)) <= {0, 1, 255}:
             raise BadInput("a mask that is no image of zeros and ones on the slices of T1post")
         voxels[..., z] = plane.T > 0
-    with atomic_path(path) as temporary:
-        whole = temporary.with_name(f"{temporary.name}.nii.gz")
-        nib.save(nib.Nifti1Image(voxels, geometry.affine), whole)
-        whole.replace(temporary)
+    write_nifti(path, voxels, geometry.affine)
 
 
 def _places(instances: list[Instance], geometry: Geometry) -> list[tuple[int, Instance]]:
