@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nvflare.collab.recipe import CollabRecipe
 from nvflare.fuel.flare_api.api_spec import (
     CommandError,
     InternalError,
@@ -25,8 +24,8 @@ from nvflare.fuel.flare_api.flare_api import new_secure_session
 from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.daemon import ADMIN
-from flame.federation.flare.server import PROGRESS_COMMAND, RESULT, FlareServer
-from flame.federation.flare.site import FlareSite
+from flame.federation.flare.job import job_of
+from flame.federation.flare.server import PROGRESS_COMMAND, RESULT
 from flame.federation.run_files import CROSS_SITE, ERROR, MODELS
 
 Say = Callable[[str], None]
@@ -41,6 +40,8 @@ _LOST = (OSError, SessionClosed, InternalError, NoReply, JobNotFound, CommandErr
 """Errors with which FLARE's session ends if the server ends."""
 _LOGIN_S = 20.0
 """Time-out of a login in s."""
+_START_S = 120
+"""Time in s in which the processes of all sites must have started."""
 _OVERDUE_S = 16.0
 """Age in s from which a heartbeat is overdue; FLARE's sites send one every 10 s."""
 _TRIES = 2
@@ -191,14 +192,7 @@ def _wait_for(session: Any, names: tuple[str, ...], patience_s: float, say: Say)
 
 
 def _submit(session: Any, config: TrainConfig, name: str) -> str:
-    names = centres(config.data)
-    recipe = CollabRecipe(
-        job_name=name,
-        server=FlareServer(config.to_json(), name),
-        client=FlareSite(config.to_json()),
-        min_clients=len(names),
-        sync_task_timeout=60,
-    )
+    recipe = job_of(config, name, name, _START_S)
     with tempfile.TemporaryDirectory() as scratch:
         recipe.export(scratch)
         for code in Path(scratch).glob("*/*/custom"):
@@ -213,19 +207,20 @@ def _follow(session: Any, job: str, state: RunState, show: Callable[[RunState], 
     two checks in a row, the job is aborted, so that the next one includes the site.
     """
     back_before: set[str] = set()
+    why = ""
     while True:
         status = str(session.get_job_meta(job)["status"])
         if not status.startswith(_RUNNING):
-            return status
+            return why or status
         if status == "RUNNING":
             with contextlib.suppress(Exception):  # the job may not have begun, or have just ended
                 state.update(session.do_app_command(job, PROGRESS_COMMAND, {}))
         connected = _connected(session)
         show({**state, "status": status, "connected": connected})
         back = set(state.get("silent", [])) & set(connected)
-        if back_before & back:
+        if back_before & back and not why:
             session.abort_job(job)
-            return f"ended to include {', '.join(sorted(back))} again"
+            why = f"ended to include {', '.join(sorted(back))} again"
         back_before = back
         time.sleep(1)
 

@@ -1,15 +1,18 @@
 """Calls from FLARE's server to its sites that survive broken links, slow sites and dead sites."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Any
 
 from nvflare.collab import collab
 from nvflare.collab.api.exceptions import CollabCallError, RunAborted
 
+from flame.core.errors import BadInput
 from flame.federation.calls import Replies, arguments_of
 from flame.federation.flare.failures import in_words
+from flame.federation.flare.limits import transfer_s
 from flame.federation.task import Message
 
 _WAIT_S = 5.0
@@ -18,6 +21,8 @@ _PING_S = 3.0
 """Time-out of a ping in s."""
 _PAUSE_S = 0.5
 """Pause in s before a call is repeated after a broken link."""
+_LINES = 8
+"""Exchanges with a site that can be stuck in FLARE at the same time."""
 
 
 class SiteLost(Exception):
@@ -27,9 +32,10 @@ class SiteLost(Exception):
 class Calls:
     """Calls sites in parallel, and repeats a call whose reply was lost.
 
-    A site that does not respond for ``heartbeat_timeout_s`` is lost. From then on it is pinged once
-    every ``heartbeat_timeout_s``, until it responds. A site that needs longer than ``timeout_s`` is
-    lost for this call only. ``silent`` maps each lost site to the time of its next ping, and
+    A site that does not respond for ``heartbeat_timeout_s`` is lost, even while FLARE still waits
+    for a part of its reply. From then on it is pinged once every ``heartbeat_timeout_s``, until it
+    responds. A site that needs longer than ``timeout_s``, and the time to transfer the arguments,
+    is lost for this call only. ``silent`` maps each lost site to the time of its next ping, and
     ``refused`` holds the sites that refused a call.
 
     Args:
@@ -48,6 +54,7 @@ class Calls:
         self.refused: set[str] = set()
         self._calls = 0
         self._pool = ThreadPoolExecutor(len(names))
+        self._lines = ThreadPoolExecutor(_LINES * len(names))
         self._pending: dict[str, Future[Message]] = {}
 
     def __call__(
@@ -93,21 +100,25 @@ class Calls:
         started = time.monotonic()
         last_response = started
         is_known = False  # whether the site has received the call
-        while time.monotonic() - started < self.timeout_s:
-            proxy = self.proxies[site](timeout=self.heartbeat_timeout_s + _WAIT_S)
+        transfer = transfer_s(arguments)
+        while time.monotonic() - started < self.timeout_s + transfer:
+            allowed = self.heartbeat_timeout_s + _WAIT_S + (0 if is_known else transfer)
+            proxy = self.proxies[site](timeout=allowed)
+            ask: Callable[[], Message]
+            if is_known:
+                ask = partial(proxy.again, number=number, wait=_WAIT_S)
+            else:
+                ask = partial(
+                    proxy.call, number=number, method=method, arguments=arguments, wait=_WAIT_S
+                )
             try:
-                if is_known:
-                    reply = proxy.again(number=number, wait=_WAIT_S)
-                else:
-                    reply = proxy.call(
-                        number=number, method=method, arguments=arguments, wait=_WAIT_S
-                    )
+                reply = self._watched(site, ask)
             except RunAborted:
                 raise
             except CollabCallError:
                 silence_s = time.monotonic() - last_response
                 if silence_s > self.heartbeat_timeout_s and not self._lives(site):
-                    raise SiteLost(f"was silent for {self.heartbeat_timeout_s:g} s") from None
+                    raise self._was_silent() from None
                 time.sleep(_PAUSE_S)
                 continue
             last_response = time.monotonic()
@@ -115,6 +126,17 @@ class Calls:
             if is_known and "busy" not in reply:
                 return self._accepted(site, reply)
         raise SiteLost(f"took longer than federation.timeout_s = {self.timeout_s:g} s")
+
+    def _watched(self, site: str, ask: Callable[[], Message]) -> Message:
+        """Return what ``ask`` returns; SiteLost once the site is silent, whatever FLARE awaits."""
+        exchange = self._lines.submit(ask)
+        while not wait([exchange], timeout=self.heartbeat_timeout_s + _WAIT_S).done:
+            if not self._lives(site):
+                raise self._was_silent()
+        return exchange.result()
+
+    def _was_silent(self) -> SiteLost:
+        return SiteLost(f"was silent for {self.heartbeat_timeout_s:g} s")
 
     def _lives(self, site: str) -> bool:
         try:
@@ -131,5 +153,7 @@ class Calls:
             self.refused.add(site)
             raise SiteLost(str(reply["refused"]))
         if "failed" in reply:
+            if reply["failed"] == BadInput.__name__:  # which another job would not change
+                self.refused.add(site)
             raise SiteLost(in_words(reply["failed"]))
         return reply

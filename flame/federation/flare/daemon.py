@@ -41,6 +41,8 @@ _CLEAN_S = 3600.0
 """Interval in s at which folders of old jobs are removed."""
 _SLOW_S = 30.0
 """Time without a connection, in s, after which a message says what to check."""
+_FLARE = {"NVFLARE_CLIENT_OUTCOME_WAIT_TIMEOUT": "60"}
+"""Settings of FLARE's process: a dead site holds up the end of a job for 60 s, not for 900 s."""
 KEEP_DAYS = 30
 """Days for which a kit keeps the folder of a job after its last change."""
 Say = Callable[[str], None]
@@ -143,7 +145,7 @@ def _started(kit: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes
             stdout=console,
             stderr=subprocess.STDOUT,
             cwd=kit,
-            env={**os.environ, "PATH": search, **variables},
+            env={**_FLARE, **os.environ, "PATH": search, **variables},
         )
 
 

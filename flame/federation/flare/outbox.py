@@ -9,6 +9,7 @@ from typing import Any
 
 from nvflare.collab.api.exceptions import CollabCallError
 
+from flame.federation.flare.limits import transfer_s
 from flame.federation.task import Message
 
 _TRIES = 2
@@ -22,7 +23,7 @@ class Outbox:
 
     Args:
         proxies: FLARE's proxy of each neighbour, by its name.
-        heartbeat_timeout_s: time-out of each attempt in s.
+        heartbeat_timeout_s: time-out of each attempt in s, beside the time that the transfer takes.
         secure: whether messages are encrypted end to end.
     """
 
@@ -76,9 +77,8 @@ class Outbox:
         while True:
             topic, items = self._waiting[neighbour].get()
             for _ in range(_TRIES):
-                proxy = self.proxies[neighbour](
-                    timeout=self.heartbeat_timeout_s, secure=self.secure
-                )
+                allowed = self.heartbeat_timeout_s + transfer_s(dict(items))
+                proxy = self.proxies[neighbour](timeout=allowed, secure=self.secure)
                 try:
                     proxy.deliver(topic=topic, items=dict(items))
                     break

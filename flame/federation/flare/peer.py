@@ -8,7 +8,7 @@ from typing import Any
 
 from nvflare.collab.api.exceptions import CollabCallError
 
-from flame.core.errors import FlameError, Refusal
+from flame.core.errors import BadInput, FlameError, Refusal
 from flame.core.files import write_text
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import TrainConfig
@@ -104,7 +104,8 @@ class Peer:
         except Refusal as refusal:
             self.state.update(error=str(refusal), refused=True)
         except FlameError as error:  # an error of the coordinator, which has no patient data
-            self.state.update(error=str(error).replace(str(self.folder), "its run"))
+            told = str(error).replace(str(self.folder), "its run")
+            self.state.update(error=told, refused=isinstance(error, BadInput))
         except Exception as error:
             self.state.update(error=in_words(logged_kind("peer", error, self.folder)))
 

@@ -10,16 +10,17 @@ import time
 from pathlib import Path
 
 import psutil
-from nvflare.collab.recipe import CollabRecipe
 from nvflare.recipe.sim_env import SimEnv
 
 from flame.core.errors import FlameError
 from flame.core.progress import Progress
 from flame.federation.config import TrainConfig, centres
-from flame.federation.flare.server import FlareServer
-from flame.federation.flare.site import FlareSite
+from flame.federation.flare.job import job_of
 from flame.federation.loopback import check_loopback
 from flame.federation.run_files import ERROR, FLARE_LOG, PROGRESS
+
+_START_S = 300
+"""Time in s in which the processes of all sites must have started."""
 
 
 def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
@@ -116,14 +117,9 @@ def _die_with_parent() -> None:
 
 def _simulate(run: Path, config: str) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    names = list(centres(TrainConfig.from_json(config).data))
-    recipe = CollabRecipe(
-        job_name="flame",
-        server=FlareServer(config, str(run)),
-        client=FlareSite(config),
-        min_clients=len(names),
-        sync_task_timeout=300,
-    )
+    settings = TrainConfig.from_json(config)
+    names = list(centres(settings.data))
+    recipe = job_of(settings, "flame", str(run), _START_S)
     recipe.execute(SimEnv(clients=names, workspace_root=str(run / "flare")))
 
 

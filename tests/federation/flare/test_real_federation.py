@@ -43,6 +43,23 @@ def dying(self, here, method, arguments):
     return answer
 FlareSite._work = dying
 """
+STUCK_SENDING = """
+import threading
+from pathlib import Path
+from flame.federation.flare.site import FlareSite
+from nvflare.app_common.np.np_downloader import ArrayDownloadable
+work, produce, stuck = FlareSite._work, ArrayDownloadable.produce_item, Path("{stuck}")
+def armed(self, here, method, arguments):
+    answer = work(self, here, method, arguments)
+    if method == "train" and arguments["number"] == 4 and not stuck.exists():
+        stuck.touch()
+    return answer
+def sending(self, index):
+    if stuck.exists() and not stuck.with_suffix(".over").exists():
+        threading.Event().wait()
+    return produce(self, index)
+FlareSite._work, ArrayDownloadable.produce_item = armed, sending
+"""
 SPY = """
 from nvflare.fuel.f3.cellnet.core_cell import CoreCell
 process = CoreCell.process_message
@@ -239,6 +256,30 @@ class TestFaults:
         assert died.exists()
         assert WENT_ON.search(" ".join(hospitals.said().split()))
         same_as_in_process(settings(toy, 6), tmp_path / "run", tmp_path / "here")
+
+    def test_a_site_dies_while_its_answer_is_downloaded(
+        self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+    ) -> None:
+        """FLARE alone waits 600 s four times; the others go on, and the site comes back."""
+        config = settings(toy, 60)
+        config = replace(config, federation=replace(config.federation, min_available_sites=1))
+        stuck = tmp_path / "stuck"
+        hospitals.start("server", "a")
+        hospitals.start("b", changed=STUCK_SENDING.format(stuck=stuck))
+        submitted = hospitals.submit(config, tmp_path / "run")
+        until(stuck.exists)
+        halted = hospitals.rounds()
+        hospitals.kill("b")
+        until(lambda: hospitals.rounds() > halted, 40)
+        stuck.with_suffix(".over").touch()
+        hospitals.start("b")
+        assert submitted.wait(LONGEST_S) == 0, hospitals.said()
+        assert "going on from the last round" in " ".join(hospitals.said().split())
+        found = finished(tmp_path / "run", "federated.seed-0.all")
+        lost = [row for row in found.history if row["lost"]]
+        assert lost[0]["round"] == 4
+        assert found.history[-1]["round"] == 60
+        assert not found.history[-1]["lost"]
 
     def test_a_site_dies_and_comes_back(
         self, hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
