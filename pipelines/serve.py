@@ -16,7 +16,8 @@ def run(kit: Path, say: Callable[[str], None]) -> None:
             in use.
         FlameError: the kit is already running.
     """
-    from flame.federation.flare.daemon import SERVER, check_kit, check_ports, keep_running
+    from flame.federation.flare.daemon import keep_running
+    from flame.federation.flare.kit import SERVER, check_kit, check_ports
 
     kit = check_kit(kit, SERVER)
     check_ports(kit)

@@ -31,7 +31,7 @@ def run(kit: Path) -> Status:
         FlameError: the server is not reachable.
     """
     from flame.federation.flare.admin import AdminSession
-    from flame.federation.flare.daemon import ADMIN, check_kit
+    from flame.federation.flare.kit import ADMIN, check_kit
 
     admin = AdminSession(check_kit(kit, ADMIN), patience_s=0)
     return Status(admin.sites(), admin.jobs())

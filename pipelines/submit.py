@@ -47,7 +47,7 @@ def run(
         FlameError: training failed, or sites are missing.
     """
     from flame.federation.flare.admin import AdminSession
-    from flame.federation.flare.daemon import ADMIN, check_kit
+    from flame.federation.flare.kit import ADMIN, check_kit
 
     admin = AdminSession(check_kit(kit, ADMIN), patience_s)
     if config.federation.compare or config.training.personalised:

@@ -115,7 +115,7 @@ def run_in_federation(
     from flame.bundles.federated_validation import gathered, run_config
     from flame.bundles.validation import with_references
     from flame.federation.flare.admin import AdminSession
-    from flame.federation.flare.daemon import ADMIN, check_kit
+    from flame.federation.flare.kit import ADMIN, check_kit
 
     opened = open_model(model)
     if not opened.task.outcome:

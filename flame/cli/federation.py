@@ -87,6 +87,27 @@ def _start(kit: Path) -> str:
 
 
 @app.command()
+def check(
+    kit: Annotated[Path, typer.Argument(metavar="KIT", exists=True, help="Any start-up kit.")],
+    data: Annotated[Path | None, typer.Option(help="Data of the hospital, as for join.")] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="A run to compare policy and data with."),
+    ] = None,
+) -> None:
+    """Check a kit, its way to the server, and a hospital's data, before anything is started."""
+    from flame.core.config import load_config
+    from flame.federation.config import TrainConfig
+    from flame.pipelines import check as pipeline
+
+    settings = load_config(TrainConfig, config, []) if config else None
+    found = list(pipeline.run(kit, data, settings))
+    table(f"{kit}", ["what", "", "found"], [[f.what, f.level, f.words] for f in found])
+    if any(f.level == "fault" for f in found):
+        raise typer.Exit(1)
+
+
+@app.command()
 def serve(kit: Kit) -> None:
     """Run the server of a federation until Ctrl-C."""
     from flame.pipelines import serve as pipeline
@@ -157,3 +178,16 @@ def status(kit: Kit) -> None:
     out.print(f"Connected: {', '.join(federation.sites) or 'no site'}")
     rows = [[job[c] for c in ("name", "status", "submitted")] for job in federation.jobs]
     table("Jobs", ["name", "status", "submitted"], rows)
+
+
+@app.command()
+def revoke(
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Name of the site.")],
+    kit: Annotated[Path, typer.Option(help="Kit of the admin.")],
+    undo: Annotated[bool, typer.Option("--undo", help="Let the site in again.")] = False,
+) -> None:
+    """Keep a site out of a federation at once, for example after the theft of its kit."""
+    from flame.pipelines import revoke as pipeline
+
+    pipeline.run(kit, site, undo)
+    out.print(f"{site} can join again." if undo else f"The server refuses {site} from now on.")

@@ -23,8 +23,8 @@ from nvflare.fuel.flare_api.flare_api import new_secure_session
 
 from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig, centres
-from flame.federation.flare.daemon import ADMIN
 from flame.federation.flare.job import job_of
+from flame.federation.flare.kit import ADMIN
 from flame.federation.flare.server import PROGRESS_COMMAND, RESULT
 from flame.federation.run_files import CROSS_SITE, ERROR, MODELS
 
@@ -95,6 +95,16 @@ class AdminSession:
         """Return the connected sites, in order of name."""
         with self.session() as session:
             return _connected(session)
+
+    def revoke(self, site: str, undo: bool = False) -> None:
+        """Keep a site out of the federation at once, through restarts of the server.
+
+        Args:
+            site: name of the site.
+            undo: whether the site is let in again.
+        """
+        with self.session() as session:
+            (session.enable_client if undo else session.disable_client)(site)
 
     def jobs(self) -> list[dict[str, str]]:
         """Return the ten newest jobs of the server.

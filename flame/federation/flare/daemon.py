@@ -6,33 +6,28 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from flame.core.errors import BadInput
 from flame.core.files import locked, write_text
+from flame.federation.flare.connection import why_not_connected
+from flame.federation.flare.console_words import ConsoleWords
 from flame.federation.flare.keys import check_dates
+from flame.federation.flare.kit import SITE, server_of
+from flame.federation.flare.one_process import KIT_VARIABLE, NOTICES
 from flame.federation.flare.simulator import kill_tree
 from flame.federation.privacy.audit_log import AUDIT_FILE
 from flame.federation.run_files import ROUNDS
 
-SERVER = "fed_server.json"
-"""File in ``startup`` that identifies the kit of a server."""
-SITE = "fed_client.json"
-"""File in ``startup`` that identifies the kit of a site."""
-ADMIN = "fed_admin.json"
-"""File in ``startup`` that identifies the kit of an admin."""
 CONSOLE = "console.log"
 """Name of the log with the output of the process."""
 _JOB = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """Name of the folder of a job."""
-_REGISTERED = ("Successfully registered client", "Server started")
-"""Texts in the output of FLARE's process once it is connected."""
 _POLL_S = 0.3
 """Interval in s at which the logs are read."""
 _RESTART_S = 2.0
@@ -40,37 +35,13 @@ _RESTART_S = 2.0
 _CLEAN_S = 3600.0
 """Interval in s at which folders of old jobs are removed."""
 _SLOW_S = 30.0
-"""Time without a connection, in s, after which a message says what to check."""
+"""Time in s without a connection after which a message says why."""
 _FLARE = {"NVFLARE_CLIENT_OUTCOME_WAIT_TIMEOUT": "60"}
 """Settings of FLARE's process: a dead site holds up the end of a job for 60 s, not for 900 s."""
 KEEP_DAYS = 30
 """Days for which a kit keeps the folder of a job after its last change."""
 Say = Callable[[str], None]
 """Shows a message in words."""
-
-
-def check_kit(kit: Path, kind: str) -> Path:
-    """Check that a folder is a start-up kit of the right kind.
-
-    Args:
-        kit: the folder.
-        kind: kind of the kit: ``SERVER``, ``SITE`` or ``ADMIN``.
-
-    Returns:
-        The absolute path of the kit.
-
-    Raises:
-        BadInput: the folder is no kit, or a kit of another kind, or its certificate is not valid
-            today.
-    """
-    commands = {SERVER: "serve", SITE: "join", ADMIN: "submit"}
-    if (kit / "startup" / kind).exists():
-        check_dates(kit)
-        return kit.resolve()
-    for other, command in commands.items():
-        if (kit / "startup" / other).exists():
-            raise BadInput(f"{kit} is a kit for flame {command}, not for flame {commands[kind]}")
-    raise BadInput(f"{kit} is not a start-up kit; make kits with flame provision")
 
 
 def keep_running(kit: Path, variables: Mapping[str, str], say: Say) -> None:
@@ -145,36 +116,37 @@ def _started(kit: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes
             stdout=console,
             stderr=subprocess.STDOUT,
             cwd=kit,
-            env={**_FLARE, **os.environ, "PATH": search, **variables},
+            env={**_FLARE, **os.environ, "PATH": search, KIT_VARIABLE: str(kit), **variables},
         )
 
 
 def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
     """Show new lines of the logs until the process ends, and return its exit code."""
-    logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE, ROUNDS)}
+    logs = {name: _size(kit / name) for name in (CONSOLE, AUDIT_FILE, ROUNDS, NOTICES)}
+    is_site = (kit / "startup" / SITE).exists()
+    console = ConsoleWords(server_of(kit) if is_site else "")
     started = cleaned = time.monotonic()
-    connected = False
     while process.poll() is None:
         time.sleep(_POLL_S)
         for name in logs:
             for line in _new_lines(kit / name, logs):
-                if name == AUDIT_FILE:
-                    say(f"sent: {line}")
-                elif name == ROUNDS:
-                    say(line)
-                elif any(text in line for text in _REGISTERED):
-                    connected = True
-                    say("connected" if "client" in line else "the server is up")
+                if name == CONSOLE:
+                    deque(map(say, console.words(line)), maxlen=0)
+                else:
+                    say(f"sent: {line}" if name == AUDIT_FILE else line)
+        deque(map(say, console.settled()), maxlen=0)
         if time.monotonic() - cleaned > _CLEAN_S:
             remove_old_jobs(kit)
             cleaned = time.monotonic()
-        if not connected and time.monotonic() - started > _SLOW_S:
-            connected = True  # the message is shown once
-            say(
-                "no connection yet; further attempts follow. Check that the server is up and that "
-                f"its port can be reached from here; see also {kit / CONSOLE}"
-            )
+        if is_site and not console.connected and time.monotonic() - started > _SLOW_S:
+            started = time.monotonic()
+            say(f"no connection for {_SLOW_S:g} s: {_why(kit)}; trying again")
     return process.returncode
+
+
+def _why(kit: Path) -> str:
+    """Return why a site has no connection, in words."""
+    return why_not_connected(kit) or f"the server can be reached; see {kit / CONSOLE}"
 
 
 def _size(path: Path) -> int:
@@ -202,39 +174,3 @@ def _stopped_by_signals() -> Iterator[None]:
             yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def check_ports(kit: Path) -> None:
-    """Check that the ports of a server are free.
-
-    Args:
-        kit: the kit of the server.
-
-    Raises:
-        BadInput: another program listens on a port.
-    """
-    described = json.loads((kit / "startup" / SERVER).read_text())["servers"][0]
-    ports = (described["service"]["target"].rpartition(":")[2], described["admin_port"])
-    for port in map(int, ports):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("", port))
-            except OSError as error:
-                raise BadInput(
-                    f"port {port} cannot be used ({error.strerror}): stop the program that listens "
-                    "on it, or give another port in the project and provision again"
-                ) from None
-
-
-def server_of(kit: Path) -> str:
-    """Return the address that a site connects to.
-
-    Args:
-        kit: the kit of the site.
-
-    Returns:
-        The address as host:port.
-    """
-    startup = json.loads((kit / "startup" / SITE).read_text())
-    return str(startup["servers"][0]["service"]["target"])

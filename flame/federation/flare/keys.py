@@ -47,8 +47,8 @@ def request(kit: Path, name: str) -> Path:
         BadInput: the kit is of another site.
     """
     certificate = kit / "startup" / CERTIFICATE
-    if certificate.exists() and _name(_read(certificate).subject) != name:
-        raise BadInput(f"{kit} is the kit of {_name(_read(certificate).subject)}, not of {name}")
+    if certificate.exists() and name_in(_read(certificate).subject) != name:
+        raise BadInput(f"{kit} is the kit of {name_in(_read(certificate).subject)}, not of {name}")
     key = generate_private_key(65537, _BITS)
     (kit / "startup").mkdir(parents=True, exist_ok=True)
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
@@ -89,7 +89,7 @@ def read_request(path: Path) -> x509.CertificateSigningRequest:
 
 def requested_name(path: Path) -> str:
     """Return the name of the site that a request is for; BadInput if it is none."""
-    return _name(read_request(path).subject)
+    return name_in(read_request(path).subject)
 
 
 def sign(kit: Path, asked: Path, root_key: bytes) -> None:
@@ -195,7 +195,8 @@ def _read(path: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(path.read_bytes())
 
 
-def _name(subject: x509.Name) -> str:
+def name_in(subject: x509.Name) -> str:
+    """Return the common name of the subject of a certificate."""
     found = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return str(found[0].value) if found else ""
 

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from typing import Any, ClassVar
 from flame.core.config import as_toml
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
+from flame.core.version import __version__
 from flame.federation.flare.keys import sign
 from flame.federation.privacy.site_policy import POLICY_FILE, SitePolicy
 
@@ -33,6 +35,8 @@ _ROOT = ("root_cert", "root_pri_key")
 """What ``authority`` keeps: certificate and key that sign the others."""
 _ADDRESSES = "project.json"
 """File in ``authority`` with the name and the addresses that the kits were made for."""
+MADE_WITH = "made_with.json"
+"""File in a kit with the versions that it was made with."""
 _OF_FLARE = ("start.sh", "stop_fl.sh", "fl_admin.sh", "readme.txt", "system_info.ipynb")
 """Files of FLARE's kits that lead around FLAME."""
 _ROOT_DAYS = 3600
@@ -41,6 +45,8 @@ _HEARTBEAT_S = 86_400
 """Time in s after which FLARE's server gives up a site and ends the job of all sites: one day."""
 CLASSES = (
     "flame.federation.flare.launcher.SiteLauncher",
+    "flame.federation.flare.one_process.OneProcess",
+    "flame.federation.flare.renewed_keys.RenewedKeys",
     "flame.federation.flare.server.FlareServer",
     "flame.federation.flare.site.FlareSite",
     "nvflare.collab.runtime.controller.CollabController",
@@ -63,7 +69,7 @@ _README = {
 class Project:
     """The participants of a federation.
 
-    Sites connect to ``port`` and the admin to ``admin_port`` of the server; nothing connects to a
+    Sites and the admin connect to ``port`` of the server, by HTTPS (HTTP/2); nothing connects to a
     site. FLARE fixes the validity of the certificates at 360 days.
 
     Args:
@@ -71,15 +77,17 @@ class Project:
         host: name or address of the server as sites reach it.
         sites: names of the sites.
         admin: mail address of the admin, who submits runs.
-        port: TCP port of the server for sites.
-        admin_port: TCP port of the server for the admin.
+        port: TCP port of the server.
+        admin_port: another TCP port for the admin, which a firewall can then treat apart; 0: the
+            same port.
+        hosts: further names and addresses of the server, which its certificate then holds, too.
 
     Raises:
         BadInput: a name, address or port is not usable.
 
     Example:
-        >>> Project("gbm", "fl.example.org", ("UCSF", "UPENN")).admin_port
-        8003
+        >>> Project("gbm", "fl.example.org", ("UCSF", "UPENN"), port=443).port_of_admin
+        443
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {"lead": "admin"}
@@ -89,7 +97,13 @@ class Project:
     sites: tuple[str, ...]
     admin: str = "admin@example.org"
     port: int = 8002
-    admin_port: int = 8003
+    admin_port: int = 0
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def port_of_admin(self) -> int:
+        """The port of the server for the admin."""
+        return self.admin_port or self.port
 
     def __post_init__(self) -> None:
         for name in (self.name, *self.sites):
@@ -106,10 +120,11 @@ class Project:
             )
         if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.admin):
             raise BadInput("admin: give a mail address such as admin@example.org")
-        if not re.fullmatch(r"[A-Za-z0-9.-]+", self.host):
-            raise BadInput("host: give the name or address at which sites reach the server")
-        if self.port == self.admin_port or min(self.port, self.admin_port) < 1:
-            raise BadInput("port and admin_port: give two different ports, 1 or more")
+        for host in (self.host, *self.hosts):
+            if not re.fullmatch(r"[A-Za-z0-9.-]+", host):
+                raise BadInput(f"host '{host}': give a name or an IPv4 address, without a port")
+        if self.port < 1 or max(self.port, self.admin_port) > 65_535 or self.admin_port < 0:
+            raise BadInput("port and admin_port: give ports from 1 to 65535")
 
 
 def provision(
@@ -175,8 +190,9 @@ def _root(state: Path) -> dict[str, str]:
 
 
 def _addresses(project: Project) -> dict[str, Any]:
-    names = ("name", "host", "port", "admin_port")
-    return {name: getattr(project, name) for name in names}
+    names = ("name", "host", "port")
+    found = {name: getattr(project, name) for name in names}
+    return {**found, "admin_port": project.port_of_admin, "hosts": sorted(project.hosts)}
 
 
 def _check_addresses(project: Project, out: Path) -> None:
@@ -184,7 +200,7 @@ def _check_addresses(project: Project, out: Path) -> None:
     path = out / AUTHORITY / _ADDRESSES
     if not path.exists():
         return
-    before, now = json.loads(path.read_text()), _addresses(project)
+    before, now = {"hosts": [], **json.loads(path.read_text())}, _addresses(project)
     changed = [
         f"{name} was {before[name]} and is {now[name]}" for name in now if before[name] != now[name]
     ]
@@ -194,6 +210,11 @@ def _check_addresses(project: Project, out: Path) -> None:
             f"{'; '.join(changed)}: the kits in {out} ({', '.join(kits)}) have the old one; delete "
             "them and provision again, which gives them new certificates"
         )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of FLAME and of NVIDIA FLARE that are installed here."""
+    return {"FLAME": __version__, "NVIDIA FLARE": version("nvflare")}
 
 
 def _run_provisioning(project: Project, scratch: Path, work: Path) -> None:
@@ -211,9 +232,9 @@ def _described(project: Project) -> dict[str, Any]:
         "type": "server",
         "org": "hub",
         "fed_learn_port": project.port,
-        "admin_port": project.admin_port,
+        "admin_port": project.port_of_admin,
         "default_host": project.host,
-        "host_names": [project.host],
+        "host_names": list(dict.fromkeys((project.host, *project.hosts))),
     }
     sites = [{"name": s, "type": "client", "org": s.replace("-", "_")} for s in project.sites]
     admin = {"name": project.admin, "type": "admin", "org": "hub", "role": "project_admin"}
@@ -239,12 +260,15 @@ def _finish(kit: Path, name: str) -> None:
     for folder, file in product((kit, kit / "startup"), _OF_FLARE):
         (folder / file).unlink(missing_ok=True)
     (kit / "README.txt").write_text(_README[name if name in _README else "site"])
+    (kit / MADE_WITH).write_text(json.dumps(versions()))
     if name == ADMIN:
         return
     local = kit / "local"
     resources = json.loads((local / "resources.json.default").read_text())
     resources["class_allow_list"] = list(CLASSES)
     is_site = name != SERVER
+    for path in CLASSES[1 : 2 if is_site else 3]:
+        resources["components"].append({"id": path.rpartition(".")[2], "path": path, "args": {}})
     if not is_site:
         resources["servers"][0]["heart_beat_timeout"] = _HEARTBEAT_S
     else:

@@ -1,14 +1,15 @@
-"""An admin whose server cannot be reached."""
+"""An admin whose server cannot be reached, and the commands it sends."""
 
 import json
 import socket
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from flame.core.errors import FlameError
 from flame.federation.flare.admin import AdminSession
-from flame.federation.flare.daemon import ADMIN
+from flame.federation.flare.kit import ADMIN
 
 
 def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -20,3 +21,19 @@ def test_a_server_that_is_not_there_is_named(tmp_path: Path) -> None:
     (tmp_path / "startup" / ADMIN).write_text(json.dumps(known))
     with pytest.raises(FlameError, match=rf"localhost:{port}.*flame serve"):
         AdminSession(tmp_path, patience_s=0).sites()
+
+
+def test_revoking_and_its_undoing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Session:
+        def disable_client(self, name: str) -> None:
+            asked.append(("disable", name))
+
+        def enable_client(self, name: str) -> None:
+            asked.append(("enable", name))
+
+    monkeypatch.setattr(AdminSession, "session", lambda self: nullcontext(Session()))
+    AdminSession(tmp_path).revoke("a")
+    AdminSession(tmp_path).revoke("a", undo=True)
+    assert asked == [("disable", "a"), ("enable", "a")]

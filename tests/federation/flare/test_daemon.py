@@ -1,60 +1,10 @@
-"""Kits of the right kind, and where a site finds its server."""
+"""What the foreground process does with its kit."""
 
-import json
 import os
-import socket
 import time
 from pathlib import Path
 
-import pytest
-
-from flame.core.errors import BadInput
-from flame.federation.flare.daemon import (
-    ADMIN,
-    KEEP_DAYS,
-    SERVER,
-    SITE,
-    check_kit,
-    check_ports,
-    remove_old_jobs,
-    server_of,
-)
-
-
-def kit(folder: Path, kind: str, content: object = None) -> Path:
-    (folder / "startup").mkdir(parents=True)
-    (folder / "startup" / kind).write_text(json.dumps(content))
-    return folder
-
-
-def test_a_kit_is_known_by_its_file(tmp_path: Path) -> None:
-    server = kit(tmp_path / "server", SERVER)
-    assert check_kit(server, SERVER) == server.resolve()
-    with pytest.raises(BadInput, match="kit for flame serve, not for flame join"):
-        check_kit(server, SITE)
-    with pytest.raises(BadInput, match="kit for flame join, not for flame submit"):
-        check_kit(kit(tmp_path / "a", SITE), ADMIN)
-    with pytest.raises(BadInput, match=r"is not a start-up kit.*flame provision"):
-        check_kit(tmp_path, SITE)
-
-
-def test_the_server_is_named_in_the_kit(tmp_path: Path) -> None:
-    content = {"servers": [{"name": "gbm", "service": {"target": "fl.example.org:8002"}}]}
-    assert server_of(kit(tmp_path / "a", SITE, content)) == "fl.example.org:8002"
-
-
-def test_a_port_in_use_is_named_before_anything_starts(tmp_path: Path) -> None:
-    with socket.socket() as busy, socket.socket() as free:
-        busy.bind(("", 0))
-        busy.listen()
-        free.bind(("", 0))
-        taken, other = busy.getsockname()[1], free.getsockname()[1]
-        free.close()
-        described = {"service": {"target": f"localhost:{other}"}, "admin_port": taken}
-        server = kit(tmp_path / "server", SERVER, {"servers": [described]})
-        with pytest.raises(BadInput, match=f"port {taken} cannot be used .Address already in use"):
-            check_ports(server)
-    check_ports(server)
+from flame.federation.flare.daemon import KEEP_DAYS, remove_old_jobs
 
 
 def test_folders_of_old_jobs_are_removed_and_nothing_else(tmp_path: Path) -> None:

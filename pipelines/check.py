@@ -1,0 +1,80 @@
+"""``flame check``: whether a kit, its way to the server and a hospital's data are in order."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flame.core.errors import BadInput, FlameError, Refusal
+from flame.federation.config import TrainConfig
+
+if TYPE_CHECKING:
+    from flame.federation.flare.findings import Finding
+
+
+def run(
+    kit: Path, data: Path | None = None, config: TrainConfig | None = None
+) -> Iterator["Finding"]:
+    """Check a kit from the machine on which it will run; nothing is started.
+
+    Args:
+        kit: start-up kit of a server, a site or an admin.
+        data: data of the hospital, as for ``flame join``.
+        config: configuration of a run, with which policy and data are compared.
+
+    Yields:
+        The findings.
+
+    Raises:
+        BadInput: the folder is no kit.
+    """
+    from flame.federation.flare.connection import check_connection
+    from flame.federation.flare.kit import ADMIN, SERVER, SITE
+    from flame.federation.flare.kit_checks import check_here
+
+    kinds = [kind for kind in (SERVER, SITE, ADMIN) if (kit / "startup" / kind).exists()]
+    if not kinds:
+        raise BadInput(f"{kit} is not a start-up kit; make kits with flame provision")
+    yield from check_here(kit)
+    if kinds[0] != SERVER:
+        yield from check_connection(kit)
+    if data is not None:
+        yield from _data(kit, data, config)
+
+
+def _data(kit: Path, data: Path, config: TrainConfig | None) -> Iterator["Finding"]:
+    from flame.federation.flare.findings import fault, good
+    from flame.pipelines.join import check_data
+
+    try:
+        check_data(kit, data)
+    except BadInput as error:
+        yield fault("data", str(error))
+        return
+    if config is None:
+        yield good("data", f"{data} can be read; give --config to compare it with a run")
+        return
+    try:
+        yield _fits(kit, data, config)
+    except (FlameError, Refusal) as error:
+        yield fault("data", str(error))
+
+
+def _fits(kit: Path, data: Path, config: TrainConfig) -> "Finding":
+    """Read the data as the site would for a run, under its policy."""
+    from flame.federation.flare.findings import fault, good
+    from flame.federation.flare.kit import site_of
+    from flame.federation.privacy.site_policy import POLICY_FILE, read_policy
+    from flame.federation.tasks.cohorts import at_site, load_cohort
+    from flame.federation.tasks.registry import open_task
+
+    centre = site_of(kit)
+    policy = read_policy(kit / "local" / POLICY_FILE)
+    try:
+        config = at_site(policy.applied(config), str(data.resolve()))
+    except Refusal as refusal:
+        return fault("policy", f"with this configuration, the site {refusal}")
+    patients = open_task(config).patients(load_cohort(config, centre))
+    found, least = len(set(patients.persons)), config.privacy.least_patients
+    if found < least:
+        return fault("data", f"{found} patients, of whom a sum needs {least}")
+    return good("data", f"{found} patients, in {found // least} groups of {least} or more")
