@@ -55,7 +55,8 @@ from flame.models.evolution import (  # noqa: F401  (they register themselves)
     volume_baselines,
 )
 from flame.models.evolution.calibrated import Calibrated
-from flame.models.evolution.model import BASELINES, EVOLUTION_MODELS, EvolutionModel
+from flame.models.evolution.config import BASELINES
+from flame.models.evolution.model import EVOLUTION_MODELS, EvolutionModel
 from flame.pipelines.parallel import in_parallel
 from flame.simulation.world import WORLDS
 

@@ -30,14 +30,9 @@ from flame.models.evolution import (
     volume_baselines,  # noqa: F401  (they register themselves)
 )
 from flame.models.evolution.calibrated import Calibrated, summed
+from flame.models.evolution.config import BASELINES, EvolutionConfig
 from flame.models.evolution.few_patients import LeaveOneOut
-from flame.models.evolution.model import (
-    BASELINES,
-    EVOLUTION_MODELS,
-    EvolutionCase,
-    EvolutionConfig,
-    EvolutionModel,
-)
+from flame.models.evolution.model import EVOLUTION_MODELS, EvolutionCase, EvolutionModel
 from flame.pipelines.parallel import in_parallel
 from flame.simulation.cell_patients import CellPatient, cell_patient
 from flame.simulation.cells import FRACTIONS, GY, SPACING

@@ -25,9 +25,10 @@ from flame.models.evolution import (
     growth_curves,
     volume_baselines,  # noqa: F401  (they register themselves)
 )
+from flame.models.evolution.config import BASELINES
 from flame.models.evolution.few_patients import LeaveOneOut
 from flame.models.evolution.mechanistic import Course, Mechanistic, parameter_grid
-from flame.models.evolution.model import BASELINES, EVOLUTION_MODELS, EvolutionCase
+from flame.models.evolution.model import EVOLUTION_MODELS, EvolutionCase
 from flame.models.segmentation.case_table import dice
 from flame.pipelines.import_dataset import ImportConfig, subject_of
 from flame.pipelines.import_dataset import run as import_dataset

@@ -26,9 +26,9 @@ from peers.local_training import BATCH, EPOCHS, FEATURES, LOG, bytes_on_loopback
 from result_line import add_quick, print_result_line
 
 from flame.core.config import as_toml
+from flame.core.processes import kill_tree
 from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import TrainConfig
-from flame.federation.flare.simulator import kill_tree
 from flame.federation.run_files import PROGRESS
 from flame.federation.sections import DataConfig, FederationConfig, TrainingConfig
 from flame.models.response.inputs import ResponseModelConfig

@@ -22,7 +22,8 @@ from result_line import add_quick, print_result_line
 from flame.core.imaging import Sequence
 from flame.evaluation.images.forecast_scores import surface
 from flame.models.segmentation.case_table import dice
-from flame.models.segmentation.cases import CHANNELS, SegmentationCase, SegmentationConfig
+from flame.models.segmentation.cases import CHANNELS, SegmentationCase
+from flame.models.segmentation.config import SegmentationConfig
 from flame.models.segmentation.segmentation import SegmentationModel, mask_of
 from flame.preprocessing.stages.interpolation import coarse_grid, resample
 

@@ -22,7 +22,7 @@ from flame.federation.sections import (
     TrainingConfig,
 )
 from flame.federation.trainings import FEDERATED
-from flame.models.evolution.model import EvolutionConfig
+from flame.models.evolution.config import EvolutionConfig
 from flame.models.response.inputs import ResponseModelConfig
 from flame.pipelines import evaluate, forecast, stream, train
 from flame.pipelines.demo_patients import DemoPatients, Prepared, prepare

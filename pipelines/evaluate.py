@@ -1,14 +1,19 @@
 """``flame evaluate``: generalisation of a run by centre, as tables and an offline report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import pandas as pd
 
 from flame.core.errors import BadInput
 from flame.core.files import write_text
 from flame.core.progress import Progress, silent
 from flame.core.scores import GeneralisationReport
 from flame.federation import run_files
+from flame.federation.config import TrainConfig
+from flame.federation.history import read_history
 from flame.federation.run_folder import RunFolder
+from flame.federation.run_strategy import strategy_warnings
 from flame.federation.tasks.registry import open_task
 from flame.pipelines.train import load_cohorts
 
@@ -36,7 +41,8 @@ def run(run_folder: Path, progress: Progress = silent) -> EvaluateResult:
     centres. A task may add tables, such as strata.csv, subgroups.csv and adaptation.csv.
 
     Args:
-        run_folder: a run folder of flame train.
+        run_folder: a run folder of flame train; of flame submit, or at a server, the report is of
+            what the hospitals have scored themselves.
         progress: called with models done and the total.
 
     Returns:
@@ -47,6 +53,8 @@ def run(run_folder: Path, progress: Progress = silent) -> EvaluateResult:
     """
     folder = RunFolder(run_folder)
     config = folder.config()
+    if run_files.ELSEWHERE in (config.data.bids, config.data.table):
+        return _from_hospitals(run_folder, config)
     task = open_task(config)
     if not task.cross_validated:
         raise BadInput(f"{run_folder} describes cohorts and holds no model; run flame train")
@@ -60,7 +68,9 @@ def run(run_folder: Path, progress: Progress = silent) -> EvaluateResult:
     folder.check_data(cohorts)
     finished = FinishedRun(config, task, folder, cohorts, [task.patients(c) for c in cohorts])
     evaluated = EVALUATIONS[task.evaluation](finished, progress)
-    report = evaluated.evaluation.report
+    warned = [*evaluated.evaluation.warnings, *strategy_warnings(config, run_folder)]
+    evaluation = replace(evaluated.evaluation, warnings=warned)
+    report = evaluation.report
     tables = {
         "scores": as_table(report.scores),
         "differences": as_table(report.differences),
@@ -70,7 +80,26 @@ def run(run_folder: Path, progress: Progress = silent) -> EvaluateResult:
     }
     for name, table in tables.items():
         write_text(run_folder / f"{name}.csv", table.to_csv(index=False, na_rep="nan"))
-    write_text(run_folder / run_files.MODEL_CARD, model_card(evaluated.evaluation))
+    write_text(run_folder / run_files.MODEL_CARD, model_card(evaluation))
     html = run_folder / run_files.REPORT
-    write_text(html, render(evaluated.evaluation))
+    write_text(html, render(evaluation))
+    return EvaluateResult(report, run_folder / run_files.SCORES, html)
+
+
+def _from_hospitals(run_folder: Path, config: TrainConfig) -> EvaluateResult:
+    """Write the report of a real federation, whose hospitals have scored every model."""
+    from flame.evaluation.metrics.cross_site_report import report_of
+    from flame.evaluation.metrics.generalisation import as_table
+    from flame.evaluation.pages.federation_page import render
+
+    path = run_folder / run_files.CROSS_SITE
+    if not path.exists():
+        raise BadInput(
+            f"{path} is missing: the run has not finished, or its models were learned peer to peer "
+            "and are at their hospitals"
+        )
+    report = report_of(config, pd.read_csv(path))
+    write_text(run_folder / run_files.SCORES, as_table(report.scores).to_csv(index=False))
+    html = run_folder / run_files.REPORT
+    write_text(html, render(config, report, read_history(run_folder)))
     return EvaluateResult(report, run_folder / run_files.SCORES, html)

@@ -6,15 +6,17 @@ from pathlib import Path
 
 from flame.core.errors import BadInput
 from flame.federation.privacy.audit_log import AUDIT_FILE
+from flame.pipelines.serve import with_dashboard
 
 
-def run(kit: Path, data: Path, say: Callable[[str], None]) -> None:
+def run(kit: Path, data: Path, say: Callable[[str], None], dashboard: int | None = None) -> None:
     """Run the site of a hospital until it is stopped.
 
     Args:
         kit: start-up kit of the site.
         data: BIDS derivatives of the hospital, or its table.
         say: called with each line of output.
+        dashboard: port of a dashboard on this machine, 0 for any; None: there is none.
 
     Raises:
         BadInput: the kit, the data or the policy cannot be used; nothing was connected.
@@ -31,7 +33,8 @@ def run(kit: Path, data: Path, say: Callable[[str], None]) -> None:
         if found.level == "fault":
             raise BadInput(f"{found.what}: {found.words}")
     say(f"joining {server_of(kit)}; every message sent is logged in {kit / AUDIT_FILE}")
-    keep_running(kit, {DATA_VARIABLE: str(data.resolve())}, say)
+    with with_dashboard(dashboard, kit, data.resolve(), say) as told:
+        keep_running(kit, {DATA_VARIABLE: str(data.resolve())}, told)
 
 
 def check_data(kit: Path, data: Path) -> None:

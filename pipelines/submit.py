@@ -11,10 +11,11 @@ from flame.federation.flare.trainings import flare_plan
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import FILE
 from flame.federation.history import add_history
-from flame.federation.run_files import HISTORY, MODELS, RUNS
+from flame.federation.run_files import CROSS_SITE, ELSEWHERE, HISTORY, MODELS, RUNS
 from flame.federation.run_folder import RunFolder
 from flame.federation.run_strategy import check_strategy
 from flame.federation.trainings import FEDERATED
+from flame.pipelines import evaluate
 from flame.pipelines.train import with_features
 
 
@@ -25,6 +26,7 @@ def run(
     show: Callable[[dict[str, Any]], None],
     say: Callable[[str], None],
     patience_s: float = 600.0,
+    further: bool = False,
 ) -> str:
     """Train in a federation and fetch the models; a second call continues from the last round.
 
@@ -38,6 +40,7 @@ def run(
         show: called with the progress, see ``AdminSession.run``.
         say: called with each line of output.
         patience_s: time to wait for sites that are not connected, in s.
+        further: whether a finished run goes on, with more rounds or more sites.
 
     Returns:
         A sentence that says where the models are.
@@ -61,7 +64,7 @@ def run(
     config = with_features(config)
     config = _without_paths(config)
     check_strategy(config, FEDERATED, flare_plan(config, alone=True))
-    name = RunFolder(out).claim_name(config)
+    name = RunFolder(out).claim_name(config, further)
 
     known: list[Any] = []
 
@@ -76,13 +79,15 @@ def run(
     if config.federation.strategy == GOSSIP:
         return f"Every site has its own model, in {RUNS}/{name} of its kit; none is on this machine"
     RunFolder(out).write_results(config)
-    return f"Models are in {out / MODELS}, their rounds in {out / HISTORY}"
+    where = f"Models are in {out / MODELS}, their rounds in {out / HISTORY}"
+    if not (out / CROSS_SITE).exists():
+        return where
+    return f"{where}; every model at every hospital: {evaluate.run(out).html}"
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:
     """Return the config with a placeholder for the data, as paths must not leave this machine."""
-    placeholder = "at-each-site"
-    bids = placeholder if config.data.bids else ""
-    table = "" if config.data.bids else placeholder
+    bids = ELSEWHERE if config.data.bids else ""
+    table = "" if config.data.bids else ELSEWHERE
     data = replace(config.data, bids=bids, table=table, centres=centres(config.data))
     return replace(config, data=data, federation=replace(config.federation, engine="flare"))

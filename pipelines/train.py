@@ -13,7 +13,7 @@ from flame.federation.config import TrainConfig, centres
 from flame.federation.engine import Engine, Job
 from flame.federation.engines import open_engine
 from flame.federation.run_folder import RunFolder
-from flame.federation.run_strategy import check_strategy
+from flame.federation.run_strategy import check_strategy, strategy_warnings
 from flame.federation.task import Row, Task
 from flame.federation.tasks.cohort_summary import summarise_cohorts
 from flame.federation.tasks.cohorts import load_cohort
@@ -93,6 +93,8 @@ def run(
             job = Job(config, task, folder, trainings, patients, kind)
             engine = _engine_of(config, kind)
             engine.train(job, of_stage(progress, kind))
+        warnings += strategy_warnings(config, out)
+        folder.write_warnings(warnings)
         if not only_whole:
             folder.write_results(config)
     return TrainResult(out, tuple(rows), tuple(warnings))

@@ -12,6 +12,12 @@ from flame.core.shown import shown_lines
 Kit = Annotated[
     Path, typer.Argument(metavar="KIT", exists=True, help="Start-up kit from flame provision.")
 ]
+DashboardPort = Annotated[
+    int | None,
+    typer.Option(
+        "--dashboard", min=0, max=65_535, help="Port of a page on this machine (0: any free one)."
+    ),
+]
 ProjectFile = Annotated[
     Path,
     typer.Argument(metavar="PROJECT", exists=True, dir_okay=False, help="TOML: name, host, sites."),
@@ -108,11 +114,11 @@ def check(
 
 
 @app.command()
-def serve(kit: Kit) -> None:
-    """Run the server of a federation until Ctrl-C."""
+def serve(kit: Kit, dashboard: DashboardPort = None) -> None:
+    """Run the server of a federation until Ctrl-C; say who joins, leaves and is refused."""
     from flame.pipelines import serve as pipeline
 
-    pipeline.run(kit, _print_line)
+    pipeline.run(kit, _print_line, dashboard)
 
 
 @app.command()
@@ -121,11 +127,12 @@ def join(
     data: Annotated[
         Path, typer.Option(help="OUT of flame preprocess at this hospital, or its table.")
     ],
+    dashboard: DashboardPort = None,
 ) -> None:
     """Take part in a federation until Ctrl-C; show what is sent and log it in sent.log."""
     from flame.pipelines import join as pipeline
 
-    pipeline.run(kit, data, _print_line)
+    pipeline.run(kit, data, _print_line, dashboard)
 
 
 @app.command()
@@ -144,6 +151,9 @@ def submit(
     patience: Annotated[
         float, typer.Option(help="Seconds to wait for sites that are not connected.")
     ] = 600,
+    further: Annotated[
+        bool, typer.Option("--continue", help="Go on with more rounds or more sites.")
+    ] = False,
     overrides: Overrides = None,
 ) -> None:
     """Train in a real federation; a second run continues from the last round."""
@@ -165,7 +175,7 @@ def submit(
                 shown.append(latest)
                 _print_line(latest)
 
-        where = pipeline.run(settings, kit, folder, show_progress, _print_line, patience)
+        where = pipeline.run(settings, kit, folder, show_progress, _print_line, patience, further)
     out.print(where)
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Generic, TypeVar
 
 from flame.core.errors import BadInput
@@ -33,6 +35,9 @@ class Registry(Generic[T]):
     Args:
         kind: noun for an entry in error messages, such as ``strategy``.
         base: class that every entry derives from, or is an instance of; None: any entry.
+        package: package whose modules register the entries. The module of an entry has its name,
+            with _ for -, and is imported when the entry is first looked up; empty: other code
+            imports the modules.
 
     Example:
         >>> shapes = Registry[int]("shape")
@@ -41,9 +46,10 @@ class Registry(Generic[T]):
         3
     """
 
-    def __init__(self, kind: str, base: type | None = None) -> None:
+    def __init__(self, kind: str, base: type | None = None, package: str = "") -> None:
         self.kind = kind
         self._base = base
+        self._package = package
         self._entries: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -76,7 +82,20 @@ class Registry(Generic[T]):
         if not test(entry, self._base):  # type: ignore[arg-type]
             raise TypeError(f"{self.kind} '{name}' does not derive from {self._base.__name__}")
 
+    def _module_names(self) -> list[str]:
+        if not self._package:
+            return []
+        return [m.name for m in iter_modules(import_module(self._package).__path__)]
+
+    def _load(self, wanted: str = "") -> None:
+        """Import the module of an entry, or all modules."""
+        for name in self._module_names():
+            if not wanted or name == wanted.replace("-", "_"):
+                import_module(f"{self._package}.{name}")
+
     def __getitem__(self, name: str) -> T:
+        if name not in self._entries:
+            self._load(name)
         if name not in self._entries:
             discover()
         try:
@@ -85,5 +104,6 @@ class Registry(Generic[T]):
             raise BadInput(f"unknown {self.kind} '{name}': {nearest(name, list(self))}") from None
 
     def __iter__(self) -> Iterator[str]:
+        self._load()
         discover()
         return iter(sorted(self._entries))

@@ -21,9 +21,9 @@ from flame.federation.sections import (
 )
 from flame.federation.trainings import KINDS, POOLED
 from flame.io.tables import read_table
-from flame.models.evolution.model import EvolutionConfig
+from flame.models.evolution.config import EvolutionConfig
 from flame.models.response.inputs import ResponseModelConfig
-from flame.models.segmentation.cases import SegmentationConfig
+from flame.models.segmentation.config import SegmentationConfig
 
 SAME_FEATURES = "same features"
 """Name of the baseline on the features of the model, which every run has."""

@@ -113,6 +113,8 @@ class Coordinator:
             state = self.strategy.begin(state, sites)
             checkpoint = Checkpoint(0, state, self.task.prepare(send, shared))
             save(1)
+        if checkpoint.round < self.task.rounds and not self.stopping.is_over(checkpoint):
+            checkpoint = replace(checkpoint, finished=False)  # it was, with fewer rounds
         while checkpoint.round < self.task.rounds and not self.stopping.is_over(checkpoint):
             checkpoint = self._round(training, sites, call, checkpoint)
             save(1 + checkpoint.round)

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flame.core.cohort import Cohort
@@ -69,19 +69,23 @@ class RunFolder:
             write_text(self.path / run_files.PLUGINS, json.dumps(hashes, indent=1))
         write_text(self.path / run_files.CONFIG, run_files.config_text(config))
 
-    def claim_name(self, config: TrainConfig) -> str:
+    def claim_name(self, config: TrainConfig, further: bool = False) -> str:
         """Write the configuration and a new name for the server, unless the folder has a name.
 
         Args:
             config: the configuration of a run of flame submit.
+            further: whether a run that is there goes on, with more rounds or more sites.
 
         Returns:
             Name of the run at the server.
 
         Raises:
-            BadInput: the folder holds another run or other files.
+            BadInput: the folder holds another run or other files; or no run that can go on.
         """
         file = self.path / run_files.RUN_NAME
+        if further:
+            self._check_further(config)
+            write_text(self.path / run_files.CONFIG, run_files.config_text(config))
         if self.holds(config):
             if not file.exists():
                 raise BadInput(f"{self.path} holds a run of flame train; give a new --out")
@@ -90,6 +94,26 @@ class RunFolder:
         write_text(file, name)
         write_text(self.path / run_files.CONFIG, run_files.config_text(config))
         return name
+
+    def _check_further(self, config: TrainConfig) -> None:
+        """Check that a configuration differs from that of the run in rounds and sites alone."""
+        before = self.config()
+        sites = set(config.data.centres)
+        as_before = replace(
+            config,
+            training=replace(config.training, rounds=before.training.rounds),
+            data=replace(config.data, centres=before.data.centres),
+        )
+        if run_files.config_text(as_before) != run_files.config_text(before):
+            raise BadInput(
+                f"{self.path}: a run can go on with more rounds and more sites; leave everything "
+                "else as it was"
+            )
+        if config.training.rounds < before.training.rounds or not sites >= set(before.data.centres):
+            raise BadInput(
+                f"{self.path}: the run had {before.training.rounds} rounds with "
+                f"{', '.join(before.data.centres)}; it can go on with no fewer"
+            )
 
     def check_data(self, cohorts: list[Cohort]) -> None:
         """Check that the data have not changed: folds must hold out the same patients.

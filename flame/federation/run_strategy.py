@@ -1,13 +1,16 @@
 """Choice of the aggregation strategy of a run, with checks that it fits the training."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
 
 from flame.core.errors import BadInput
+from flame.federation.checkpoint import checkpoint_path, load_checkpoint
 from flame.federation.config import TrainConfig
 from flame.federation.strategies import gossip
 from flame.federation.strategies.strategy import State, Strategy, open_strategy
 from flame.federation.tasks.registry import open_task
-from flame.federation.trainings import FEDERATED, Training
+from flame.federation.trainings import FEDERATED, Training, final_training
 
 
 def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
@@ -16,7 +19,7 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
     Args:
         config: the configuration of the run.
         kind: kind of the training. A name in ``federation.compare`` selects that strategy with its
-            default options; any other kind selects ``federation.strategy``.
+            options in ``federation.compare_options``; others select ``federation.strategy``.
 
     Returns:
         The strategy with its options.
@@ -31,7 +34,7 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
     training = config.training
     compared = kind in federation.compare
     name = kind if compared else federation.strategy
-    options = {} if compared else federation.options
+    options = federation.compare_options.get(name, {}) if compared else federation.options
     strategy = open_strategy(name, options, training.learning_rate)
     if isinstance(strategy, gossip.Gossip):
         strategy = gossip.Gossip(config.gossip, config.data.centres)
@@ -72,6 +75,28 @@ def check_strategy(config: TrainConfig, kind: str, trainings: Iterable[Training]
     strategy = strategy_of(config, kind)
     for training in trainings:
         strategy.check_sites(training.centres)
+
+
+def strategy_warnings(config: TrainConfig, run: Path) -> list[str]:
+    """Return what to know about the models of a finished run because of their strategies.
+
+    Args:
+        config: the configuration of the run.
+        run: the run folder.
+
+    Returns:
+        Warnings with the name of the strategy.
+    """
+    if not open_task(config).learns_in_rounds:
+        return []
+    training = final_training(config.data.centres, config.training.seeds[0])
+    told = []
+    for kind in (FEDERATED, *config.federation.compare):
+        name = config.federation.strategy if kind == FEDERATED else kind
+        model = load_checkpoint(checkpoint_path(run, replace(training, kind=kind).name))
+        if model and (warning := strategy_of(config, kind).warning(model.state)):
+            told.append(f"{name}: {warning}")
+    return told
 
 
 def _takes_plain_steps(config: TrainConfig) -> bool:

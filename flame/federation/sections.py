@@ -164,7 +164,9 @@ class FederationConfig(Section):
     options: dict[str, float] = field(default_factory=dict)
     """Options of the strategy."""
     compare: tuple[str, ...] = ()
-    """Further strategies, trained in process with their default options for comparison."""
+    """Further strategies, trained in process for comparison."""
+    compare_options: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Options of the strategies in ``compare``, by the name of the strategy."""
     timeout_s: Positive = 600.0
     """Seconds that a site has to finish a call."""
     heartbeat_timeout_s: Positive = 60.0
@@ -181,6 +183,10 @@ class FederationConfig(Section):
         yield (
             self.strategy not in self.compare,
             "federation.compare lists federation.strategy itself: remove it",
+        )
+        yield (
+            set(self.compare_options) <= set(self.compare),
+            "federation.compare_options names a strategy that federation.compare does not list",
         )
         yield (
             self.bits == 32 or not self.secure,

@@ -20,13 +20,7 @@ from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
 from flame.models.evolution.model import BAND as LEVEL
-from flame.models.evolution.model import (
-    LEAST_ML,
-    EvolutionCase,
-    EvolutionModel,
-    Forecast,
-    agreeing,
-)
+from flame.models.evolution.model import LEAST_ML, EvolutionCase, EvolutionModel, Forecast, agreeing
 from flame.models.regression.additive import Additive
 
 Array = NDArray[np.float64]

@@ -21,13 +21,13 @@ from flame.core.errors import BadInput, FlameError
 from flame.core.keras_import import keras
 from flame.core.scores import Correction, Weights
 from flame.core.treatment import Phase, Radiation, Treatment
+from flame.models.evolution.config import EvolutionConfig
 from flame.models.evolution.mechanistic import Mechanistic, drawn_volumes
 from flame.models.evolution.model import (
     EVOLUTION_MODELS,
     LEAST_ML,
     LEVELS,
     EvolutionCase,
-    EvolutionConfig,
     Forecast,
     Samples,
     agreeing,

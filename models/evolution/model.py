@@ -3,21 +3,18 @@
 A model forecasts the gross tumour volume on later days under a course of radiotherapy.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
-from annotated_types import Ge, MultipleOf
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 from scipy.special import expit, logit, stdtrit
 
-from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.registry import Registry
 from flame.core.treatment import Phase, Treatment, fraction_days, last_fraction
-from flame.models.segmentation.cases import width_rule
 
 Volume = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -27,50 +24,12 @@ LEAST_ML = 1.0
 """Smallest volume in ml in logarithms; smaller volumes are not measurable on MRI."""
 _LEAST_COVERED = 0.95
 """Least share of the tumour with a dose above 0 Gy."""
-BASELINES = (
-    "persistence",
-    "cohort rate",
-    "last rate",
-    "Gompertz",
-    "dilation",
-    "log-linear",
-    "linear",
-    "neighbours",
-    "dose alone",
-)
-"""Models that predict a volume alone and use no image."""
 LEVELS = (np.arange(40) + 0.5) / 40
 """Probabilities of the 40 quantiles that represent a distribution of volumes."""
 BAND = 0.9
 """Nominal coverage of the calibrated band of volumes."""
 FEW_PATIENTS = 20
 """Number of patients below which quantiles of 5 and 95 % cannot be read off their errors."""
-
-
-@dataclass(frozen=True)
-class EvolutionConfig(Section):
-    """Configuration of an evolution model and of its training."""
-
-    model: str = "hybrid"
-    """Name of the model: surface (masks and days are enough), mechanistic, U-Net or hybrid."""
-    steps: Annotated[int, Ge(1)] = 600
-    """Number of batches over the whole training of the network."""
-    batch_size: Annotated[int, Ge(1)] = 4
-    """Number of patients per batch."""
-    filters: Annotated[int, Ge(4), MultipleOf(4)] = 8
-    """Number of filters of the first convolution: 4, or a multiple of 8."""
-    calibration: Annotated[int, Ge(2)] = 3
-    """Every n-th training patient is held out to calibrate the volume band."""
-    latest_day: Annotated[int, Ge(0)] = 0
-    """Last day from the start of radiotherapy that is used for training and forecast; 0: the last
-    day of the data."""
-
-    compare: tuple[str, ...] = BASELINES
-    """Registered models that are trained on pooled patients and evaluated for comparison."""
-
-    def rules(self) -> Iterator[Rule]:
-        """Require filters that divide into 8 groups for normalisation; 4 filters form 4 groups."""
-        yield width_rule(self.filters, "evolution.filters")
 
 
 @dataclass(frozen=True, eq=False)

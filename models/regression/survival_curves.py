@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 Array = NDArray[np.float64]
 
@@ -299,4 +299,4 @@ def log_rank(groups: list[Exits]) -> LogRank:
     if freedom < 1 or np.linalg.matrix_rank(variance) < freedom:
         return LogRank(float("nan"), freedom, float("nan"))
     value = float(excess @ np.linalg.solve(variance, excess))
-    return LogRank(value, freedom, float(chi2.sf(value, freedom)))
+    return LogRank(value, freedom, float(chdtrc(freedom, value)))

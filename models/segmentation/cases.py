@@ -1,16 +1,12 @@
 """Input of the segmentation model, made from one imaging day, and the model's configuration."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge, Gt, MultipleOf
 from numpy.typing import NDArray
 
 from flame.core.cohort import Timepoint
-from flame.core.config import Rule, Section
 from flame.core.imaging import STRUCTURAL
 from flame.io.tumour_masks import CORE, ENHANCING, WHOLE
 
@@ -22,45 +18,6 @@ oedema) and enhancing tumour.
 """
 CHANNELS = STRUCTURAL
 """Sequences in the order of the network's input channels: T1, T1C, T2, FLAIR."""
-
-
-def width_rule(filters: int, key: str) -> Rule:
-    """Check the width of a U-Net, whose channels are normalised in groups of equal size.
-
-    Args:
-        filters: width of the first convolution.
-        key: the configuration key that the message names.
-
-    Returns:
-        Whether the width is valid, and the message for an invalid one.
-
-    Example:
-        >>> width_rule(12, "evolution.filters")
-        (False, 'evolution.filters: 4, or a multiple of 8')
-    """
-    return filters == 4 or filters % 8 == 0, f"{key}: 4, or a multiple of 8"
-
-
-@dataclass(frozen=True)
-class SegmentationConfig(Section):
-    """Configuration of the segmentation network and of its training."""
-
-    voxel_mm: Annotated[float, Gt(0)] = 2.0
-    """Voxel size in mm to which images are resampled."""
-    patch: Annotated[int, Ge(8), MultipleOf(8)] = 64
-    """Side length of a training patch in voxels."""
-    filters: Annotated[int, Ge(4), MultipleOf(4)] = 16
-    """Number of filters of the first convolution: 4, or a multiple of 8."""
-    batch_size: Annotated[int, Ge(1)] = 2
-    """Number of patches per batch."""
-    learning_rate: Annotated[float, Gt(0)] = 2e-3
-    """Initial learning rate of AdamW; it decays along a cosine."""
-    steps: Annotated[int, Ge(1)] = 1600
-    """Number of batches over the whole training."""
-
-    def rules(self) -> Iterator[Rule]:
-        """Require filters that divide into 8 groups for normalisation; 4 filters form 4 groups."""
-        yield width_rule(self.filters, "segmentation.filters")
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,12 +13,8 @@ from scipy.ndimage import label
 from flame.core.errors import BadInput, FlameError
 from flame.core.keras_import import keras
 from flame.core.scores import Correction, Trained, Weights
-from flame.models.segmentation.cases import (
-    CHANNELS,
-    REGIONS,
-    SegmentationCase,
-    SegmentationConfig,
-)
+from flame.models.segmentation.cases import CHANNELS, REGIONS, SegmentationCase
+from flame.models.segmentation.config import SegmentationConfig
 from flame.models.segmentation.initial_weights import initial_weights
 from flame.models.segmentation.local_optimizer import LocalOptimizer
 from flame.models.segmentation.patches import Patches

@@ -424,3 +424,33 @@ def test_strategies_to_compare_are_columns_of_the_report(toy: TrainConfig, tmp_p
     bad = replace(toy, federation=replace(federation, compare=("fedporx",)))
     with pytest.raises(BadInput, match="unknown strategy 'fedporx'"):
         train.run(bad, tmp_path / "bad")
+
+
+def test_a_finished_training_that_goes_on_is_one_of_more_rounds(
+    toy: TrainConfig, tmp_path: Path
+) -> None:
+    """Bit for bit, with the sums at its end; a site that joins later takes part from then on."""
+    plan = [Training(FEDERATED, ("a", "b"), 0, 2)]
+    longer = replace(toy, training=replace(toy.training, rounds=7))
+    for config, run in ((toy, "twice"), (longer, "twice"), (longer, "once")):
+        coordinator = Coordinator(config, open_task(config), tmp_path / run, plan)
+        coordinator.run(in_process_call(sites(config)), lambda f: f.centres)
+    twice, once = (
+        load_checkpoint(checkpoint_path(tmp_path / run, plan[0].name)) for run in ("twice", "once")
+    )
+    assert twice is not None
+    assert once is not None
+    assert twice.finished
+    assert (twice.round, len(twice.history)) == (7, 14)
+    for a, b in zip(twice.state.weights, once.state.weights, strict=True):
+        assert np.array_equal(a, b)
+    assert twice.shared.keys() == once.shared.keys()
+
+    alone = [Training(FEDERATED, ("a",), 0, 2)]
+    for config, part in ((toy, alone), (longer, plan)):
+        coordinator = Coordinator(config, open_task(config), tmp_path / "joined", part)
+        coordinator.run(in_process_call(sites(config)), lambda f: f.centres)
+    joined = load_checkpoint(checkpoint_path(tmp_path / "joined", plan[0].name))
+    assert joined is not None
+    by_round = pd.DataFrame(joined.history).groupby("round").site.apply(list)
+    assert list(by_round) == [["a"]] * 3 + [["a", "b"]] * 4

@@ -13,8 +13,8 @@ from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig, FederationConfig, TrainingConfig
 from flame.federation.trainings import FEDERATED, joint_trainings
 from flame.io.bids import SessionFiles, write_dataset_description, write_session
-from flame.models.evolution.model import EvolutionConfig
-from flame.models.segmentation.cases import SegmentationConfig
+from flame.models.evolution.config import EvolutionConfig
+from flame.models.segmentation.config import SegmentationConfig
 from flame.pipelines import evaluate, train
 
 SIDE, SPACING = 40, 3.0

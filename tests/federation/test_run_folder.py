@@ -73,3 +73,23 @@ def test_a_changed_plugin_is_another_run(
 def test_a_lost_manifest_is_said(tmp_path: Path) -> None:
     with pytest.raises(FlameError, match=r"data\.json is absent or damaged"):
         RunFolder(tmp_path).sources()
+
+
+def test_a_run_goes_on_with_more_rounds_or_sites_alone(toy: TrainConfig, tmp_path: Path) -> None:
+    toy = replace(toy, data=replace(toy.data, centres=("a", "b")))
+    folder = RunFolder(tmp_path / "run")
+    name = folder.claim_name(toy)
+    longer = replace(toy, training=replace(toy.training, rounds=9))
+    with pytest.raises(BadInput, match="another configuration"):
+        folder.claim_name(longer)
+    assert folder.claim_name(longer, further=True) == name
+    assert folder.config().training.rounds == 9
+    with pytest.raises(BadInput, match="had 9 rounds with a, b; it can go on with no fewer"):
+        folder.claim_name(toy, further=True)
+    wider = replace(longer, data=replace(longer.data, centres=("a", "b", "c")))
+    assert folder.claim_name(wider, further=True) == name
+    other = replace(wider, training=replace(wider.training, learning_rate=0.7))
+    with pytest.raises(BadInput, match="leave everything else as it was"):
+        folder.claim_name(other, further=True)
+    with pytest.raises(BadInput, match="is not a run folder"):
+        RunFolder(tmp_path / "none").claim_name(toy, further=True)

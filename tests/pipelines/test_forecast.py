@@ -21,9 +21,9 @@ from flame.federation.sections import DataConfig
 from flame.federation.strategies.strategy import State
 from flame.federation.tasks.evolution import GRID
 from flame.io.dicom.segmentations import read_segments
+from flame.models.evolution.config import EvolutionConfig
 from flame.models.evolution.mechanistic import parameter_grid
 from flame.models.evolution.mixture import GROUPS
-from flame.models.evolution.model import EvolutionConfig
 from flame.models.evolution.out_of_distribution import FEATURES
 from flame.models.response.inputs import ResponseModelConfig
 from flame.models.response.network import ResponseModel

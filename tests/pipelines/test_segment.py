@@ -18,7 +18,8 @@ from flame.federation.strategies.strategy import State
 from flame.io.bids import read_timepoint
 from flame.io.dicom.intake import inspect_folder
 from flame.io.transforms import read_transform
-from flame.models.segmentation.cases import SegmentationConfig, segmentation_case
+from flame.models.segmentation.cases import segmentation_case
+from flame.models.segmentation.config import SegmentationConfig
 from flame.models.segmentation.segmentation import SegmentationModel
 from flame.pipelines import preprocess, segment
 from flame.preprocessing.cohort.cohort import read_cohort, sessions

@@ -24,7 +24,7 @@ from flame.federation.task import Query
 from flame.federation.tasks.evolution import GRID
 from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import who
-from flame.models.evolution.model import EvolutionConfig
+from flame.models.evolution.config import EvolutionConfig
 from flame.models.evolution.out_of_distribution import FEATURES
 from flame.models.segmentation.case_table import Cases
 from tests.helpers.tumours import PHOTONS, ball, tumour_case

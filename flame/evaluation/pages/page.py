@@ -72,11 +72,11 @@ def filled(
         title: title of the page.
         about: line below the title.
         source: noun for the data (such as patients), and whether they are simulated; None where
-            it is unknown.
+            it is unknown. An empty noun: the page is not about data.
         warnings: warnings at the top.
         sections: sections in order.
         limits: notes on how to read the page.
-        config: configuration, printed as TOML.
+        config: configuration, printed as TOML; None: there is none.
         verdict: what the page shows, in words; empty: nothing is said.
         refresh_s: seconds after which a browser loads the page again; 0: never.
 
@@ -94,7 +94,7 @@ def filled(
         warnings=warnings,
         sections=[footnoted(section) for section in sections],
         limits=limits,
-        configuration=as_toml(config),
+        configuration="" if config is None else as_toml(config),
         verdict=verdict,
         refresh_s=refresh_s,
     )

@@ -35,7 +35,7 @@ def render(evaluation: Evaluation) -> str:
     counts = evaluation.counts
     config = task.config
     rows = [[str(v) for v in row.values()] for row in counts]
-    matrices = [_matrix(report, name) for name in shown_metrics(task)]
+    matrices = [matrix(report, name) for name in shown_metrics(task)]
     return page(
         config,
         task.title,
@@ -186,10 +186,17 @@ def _spread(effects: RandomEffects) -> Cell:
     return Cell(f"{effects.i2:.0%}", f"{effects.tau2:.3f}")
 
 
-def _matrix(report: GeneralisationReport, metric: str) -> Section:
-    """Return the table of training centres by test centre.
+def matrix(report: GeneralisationReport, metric: str) -> Section:
+    """Build the table of training centres by test centre.
 
     Models trained without the test centre share one row, because each column has its own model.
+
+    Args:
+        report: scores of the run.
+        metric: name of the metric.
+
+    Returns:
+        The section, which is folded unless the metric is the main one.
     """
     measure = METRICS[metric]
     rows: dict[tuple[str, str], dict[str, CentreScore]] = {}

@@ -51,20 +51,8 @@ def render(
             ["training", "rounds", "mean loss", "validation loss", "seconds per round"],
             [_training(str(name), part) for name, part in reversed(trainings)],
         ),
-        Section(
-            "sites",
-            "Sites",
-            "Rounds in which a site replied, and rounds that continued without it.",
-            ["site", "rounds", "lost rounds", "last reason", "patients", "median seconds"],
-            [_site(str(name), part) for name, part in history.groupby("site")],
-        ),
-        Section(
-            "losses",
-            "Losses",
-            f"Training loss of the last {_SHOWN} federated trainings. Black: mean over sites, "
-            "weighted by their numbers of patients.",
-            figure=Markup(_losses(history)),
-        ),
+        sites_section(history),
+        losses_section(history),
     ]
     limits = [
         "The training loss does not show how a model performs on other patients; see the report "
@@ -73,6 +61,42 @@ def render(
     ]
     verdict = _progress(history, planned, config.training.rounds, running)
     return page(config, "Training progress", simulated, [], sections, limits, verdict, refresh_s)
+
+
+def sites_section(history: pd.DataFrame) -> Section:
+    """Build the table of sites: rounds, lost rounds, patients and seconds.
+
+    Args:
+        history: table of history.csv.
+
+    Returns:
+        The section.
+    """
+    return Section(
+        "sites",
+        "Sites",
+        "Rounds in which a site replied, and rounds that continued without it.",
+        ["site", "rounds", "lost rounds", "last reason", "patients", "median seconds"],
+        [_site(str(name), part) for name, part in history.groupby("site")],
+    )
+
+
+def losses_section(history: pd.DataFrame) -> Section:
+    """Build the figure of training losses by round.
+
+    Args:
+        history: table of history.csv.
+
+    Returns:
+        The section.
+    """
+    return Section(
+        "losses",
+        "Losses",
+        f"Training loss of the last {_SHOWN} federated trainings. Black: mean over sites, "
+        "weighted by their numbers of patients.",
+        figure=Markup(_losses(history)),
+    )
 
 
 def _progress(history: pd.DataFrame, planned: Mapping[str, int], rounds: int, running: bool) -> str:

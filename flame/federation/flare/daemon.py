@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flame.core.files import locked, write_text
+from flame.core.processes import kill_tree
 from flame.federation.flare.connection import why_not_connected
 from flame.federation.flare.console_words import ConsoleWords
 from flame.federation.flare.keys import check_dates
 from flame.federation.flare.kit import SITE, server_of
-from flame.federation.flare.one_process import KIT_VARIABLE, NOTICES
-from flame.federation.flare.simulator import kill_tree
+from flame.federation.flare.notices import KIT_VARIABLE, NOTICES
 from flame.federation.privacy.audit_log import AUDIT_FILE
 from flame.federation.run_files import ROUNDS
 

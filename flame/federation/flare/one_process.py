@@ -9,7 +9,6 @@ import os
 import socket
 import time
 import uuid
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from threading import Timer
@@ -20,10 +19,8 @@ from nvflare.fuel.f3.drivers.driver_params import DriverParams
 from nvflare.fuel.f3.sfm.conn_manager import ConnManager
 from nvflare.fuel.f3.sfm.constants import HandshakeKeys, Types
 
-KIT_VARIABLE = "FLAME_KIT"
-"""Environment variable of FLARE's process with the folder of its kit."""
-NOTICES = "notices.log"
-"""Log in a kit of what server and site tell each other, which ``flame join`` and ``serve`` show."""
+from flame.federation.flare.notices import KIT_VARIABLE, NOTICES, note
+
 _INSTALLATION, _NOTICE = "flame_installation", "flame_notice"
 """Keys of the greeting that both ends of a connection exchange."""
 _FAREWELL_S = 2.0
@@ -113,17 +110,3 @@ def _address(connection: Any) -> str:
 
 def _tell(connection: Any, name: str, notice: str) -> None:
     connection.send_dict(Types.READY, 1, {HandshakeKeys.ENDPOINT_NAME: name, _NOTICE: notice})
-
-
-def note(notices: Path, text: str) -> None:
-    """Append a message with the time, unless the last one was the same.
-
-    Args:
-        notices: the log.
-        text: the message in words.
-    """
-    before = notices.read_text(encoding="utf-8").splitlines() if notices.exists() else []
-    if before and before[-1].endswith(text):
-        return
-    with notices.open("a", encoding="utf-8") as file:
-        print(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC {text}", file=file)

@@ -17,7 +17,7 @@ from nvflare.private.fed.server.client_manager import ClientManager
 from nvflare.private.fed.utils.identity_utils import load_crt_chain_bytes
 
 from flame.core.files import write_text
-from flame.federation.flare.one_process import KIT_VARIABLE, NOTICES, note
+from flame.federation.flare.notices import KIT_VARIABLE, NOTICES, note
 
 NEWEST = "certificates.json"
 """File in the server's kit: when the newest certificate of each site was made."""

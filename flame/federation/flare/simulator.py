@@ -1,6 +1,5 @@
 """FLARE's simulator: a federation on this machine, one process per site."""
 
-import contextlib
 import json
 import os
 import subprocess
@@ -9,10 +8,10 @@ import threading
 import time
 from pathlib import Path
 
-import psutil
 from nvflare.recipe.sim_env import SimEnv
 
 from flame.core.errors import FlameError
+from flame.core.processes import kill_tree
 from flame.core.progress import Progress
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.job import job_of
@@ -91,19 +90,6 @@ def _report(run: Path, progress: Progress) -> None:
     path = run / PROGRESS
     if path.exists():
         progress(*json.loads(path.read_text()))
-
-
-def kill_tree(pid: int) -> None:
-    """Kill a process and all its descendants; FLARE's sites run in sessions of their own.
-
-    Args:
-        pid: id of the process; it may have ended already.
-    """
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        for child in [*process.children(recursive=True), process]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
 
 
 def _die_with_parent() -> None:

@@ -122,8 +122,9 @@ def read_policy(path: Path) -> SitePolicy:
         BadInput: the file is missing or invalid, or names an unknown learner.
     """
     policy = load_config(SitePolicy, path, [])
-    known = sorted({*TASKS, *RESPONSE_MODELS} - {"network"})  # a network's task is "response"
-    for name in policy.learners:
-        if name not in known:
-            raise BadInput(f"{path}: unknown learner '{name}': {nearest(name, known)}")
+    if policy.learners:
+        known = sorted({*TASKS, *RESPONSE_MODELS} - {"network"})  # a network's task is "response"
+        for name in policy.learners:
+            if name not in known:
+                raise BadInput(f"{path}: unknown learner '{name}': {nearest(name, known)}")
     return policy

@@ -12,6 +12,7 @@ from flame.federation.strategies import (  # noqa: F401  (they register themselv
     fedbuff,
     feddyn,
     fednova,
+    fedpid,
     fedprox,
     fedrep,
     fedyogi,

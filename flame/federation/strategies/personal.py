@@ -34,6 +34,12 @@ class Personal(FedAvg):
         """
         raise NotImplementedError
 
+    def warning(self, state: State) -> str:
+        """Say that sites keep no array of this model, which makes the strategy FedAvg."""
+        if not state.names or any(self.kept(state)):
+            return ""
+        return "sites kept no array of this model: the strategy was FedAvg under another name"
+
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Average as FedAvg, and remember the weights that each site sent last."""
         last_sent = {f"{_OWN}.{u.centre}": u.weights for u in updates}

@@ -108,6 +108,17 @@ class Strategy(Section):
         """
         return state
 
+    def warning(self, state: State) -> str:
+        """Say what to know about a model that was trained with this strategy.
+
+        Args:
+            state: the state after training.
+
+        Returns:
+            The warning; empty: there is none.
+        """
+        return ""
+
     def aggregate(self, state: State, updates: list[Update]) -> State:
         """Return the state after a round.
 

@@ -11,9 +11,12 @@ from flame.federation.task import Task
 
 T = TypeVar("T", bound=Task[Any])
 
-TASKS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("task")
+_TASKS = "flame.federation.tasks"
+TASKS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("task", package=_TASKS)
 """Tasks: the values of ``task``."""
-RESPONSE_MODELS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry("model.kind")
+RESPONSE_MODELS: Registry[Callable[[TrainConfig], Task[Any]]] = Registry(
+    "model.kind", package=_TASKS
+)
 """Models of the task response: the values of ``model.kind``."""
 
 

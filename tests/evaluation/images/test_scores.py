@@ -13,7 +13,7 @@ from flame.evaluation.metrics.out_of_sample import out_of_sample
 from flame.evaluation.pages.figures import dots_figure
 from flame.federation.folds import fold_of, training_rows
 from flame.federation.sections import TrainingConfig
-from flame.models.evolution.model import BASELINES
+from flame.models.evolution.config import BASELINES
 from flame.models.segmentation.case_table import Cases, dice
 from tests.helpers.tumours import ball, tumour_case
 

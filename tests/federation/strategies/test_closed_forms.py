@@ -254,3 +254,31 @@ def test_an_old_change_counts_less_in_fedbuff() -> None:
         State([np.zeros(1)]), [new, old]
     )
     assert half.weights[0] == pytest.approx(1.25)
+
+
+def test_keeping_nothing_is_said() -> None:
+    kernel = State([np.zeros(1)], {}, ("dense/kernel",))
+    assert "FedAvg under another name" in opened("fedbn").warning(kernel)
+    assert opened("fedrep").warning(kernel) == ""
+    assert opened("fedavg").warning(kernel) == ""
+
+
+def test_fedpid_follows_the_losses_of_its_sites() -> None:
+    """By hand: patients 6 and 2; losses (3, 4), (2, 4), (1, 2) and (2, 1)."""
+    strategy = opened("fedpid", proportional=0.5, derivative=0.3, integral=0.2)
+    at = State([np.zeros(1)])
+    found = []
+    for a, b in ((3.0, 4.0), (2.0, 4.0), (1.0, 2.0), (2.0, 1.0)):
+        updates = [
+            Update("a", [np.array([1.0])], 6, a, 0.0),
+            Update("b", [np.array([0.0])], 2, b, 0.0),
+        ]
+        at = strategy.aggregate(at, updates)
+        found.append(float(at.weights[0][0]))
+    expected = [
+        0.75,  # nothing has fallen: patients alone
+        0.5 * 0.75 + 0.3 + 0.2,  # a alone fell, lately and ever
+        0.5 * 0.75 + 0.3 * 1 / 3 + 0.2 * 2 / 4,  # lately 1 and 2, ever 2 and 2
+        0.5 * 0.75 + 0.3 * 0 + 0.2 * 1 / 4,  # lately -1, which counts as 0, and 1; ever 1 and 3
+    ]
+    assert found == pytest.approx(expected)

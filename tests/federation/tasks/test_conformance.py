@@ -24,9 +24,10 @@ from flame.federation.tasks.confounding import confounding, cramers_v
 from flame.federation.tasks.registry import TASKS, open_task
 from flame.federation.tasks.segmentation import taught
 from flame.federation.trainings import FEDERATED, POOLED, Training
-from flame.models.evolution.model import EvolutionConfig
+from flame.models.evolution.config import EvolutionConfig
 from flame.models.segmentation.case_table import Cases
-from flame.models.segmentation.cases import SegmentationCase, SegmentationConfig
+from flame.models.segmentation.cases import SegmentationCase
+from flame.models.segmentation.config import SegmentationConfig
 from flame.models.segmentation.segmentation import mask_of
 from tests.helpers.tumours import tumour_case
 

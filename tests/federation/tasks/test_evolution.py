@@ -11,8 +11,8 @@ from flame.federation.config import TrainConfig
 from flame.federation.sections import DataConfig, PrivacyConfig
 from flame.federation.task import Query
 from flame.federation.tasks.evolution import EvolutionTask
+from flame.models.evolution.config import EvolutionConfig
 from flame.models.evolution.growth_curves import Surface
-from flame.models.evolution.model import EvolutionConfig
 from flame.models.segmentation.case_table import Cases
 from tests.helpers.tumours import tumour_case
 

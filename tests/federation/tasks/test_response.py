@@ -15,7 +15,7 @@ from flame.federation.strategies.strategy import State
 from flame.federation.task import TrainRequest
 from flame.federation.tasks.network import NetworkResponseTask
 from flame.models.response.inputs import Inputs, ResponseModelConfig
-from flame.models.segmentation.cases import SegmentationConfig
+from flame.models.segmentation.config import SegmentationConfig
 from flame.models.segmentation.segmentation import SegmentationModel
 
 SMALL = SegmentationConfig(voxel_mm=6.0, patch=16, filters=4)

@@ -5,7 +5,8 @@ import pytest
 
 from flame.core.errors import BadInput
 from flame.core.keras_import import keras
-from flame.models.segmentation.cases import CHANNELS, SegmentationConfig
+from flame.models.segmentation.cases import CHANNELS
+from flame.models.segmentation.config import SegmentationConfig
 from flame.models.segmentation.segmentation import SegmentationModel, mask_of, masked_loss
 from tests.helpers.tumours import bright_ball
 
