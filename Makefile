@@ -1,6 +1,7 @@
 # make demo      the whole way on simulated hospitals, ending in an index of pages
 # make test      formatting, types and tests
 # make test-all  the tests that take minutes, too
+# make test-faults  every fault of tests/federation/faults.toml, on real processes
 # make docs      the documentation site, in site/
 # make wheelhouse  all wheels for an installation without internet, in wheelhouse/
 # make gpu       TensorFlow with CUDA instead of the CPU build
@@ -15,7 +16,7 @@ DEV = $(VENV)/.ready-dev
 SUPPORTED = 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all lint docs wheelhouse gpu clean
+.PHONY: demo test test-all test-faults lint docs wheelhouse gpu clean
 
 demo: $(READY)
 	$(BIN)/flame demo --out $(OUT)
@@ -25,6 +26,9 @@ test: lint
 
 test-all: lint
 	$(BIN)/pytest -n 2 --dist loadfile -m ""
+
+test-faults: $(DEV)
+	$(BIN)/pytest -m "" $$(sed -n 's#^test = "\(.*\)"#tests/federation/flare/\1#p' tests/federation/faults.toml)
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -1,10 +1,11 @@
-"""Write docs/reference/commands.md and docs/reference/configuration.md from the code.
+"""Write docs/reference/commands.md, configuration.md and faults.md from the code and the tests.
 
 ``python docs/generate_reference.py`` writes; with ``--check`` it exits 1 if they are not current.
 Texts written by hand are in docs/reference/notes, below a heading for each place.
 """
 
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from flame.streams.config import StreamConfig
 from flame.streams.learners.learner import LEARNERS
 
 FOLDER = Path(__file__).resolve().parent / "reference"
+FAULTS = Path(__file__).resolve().parents[1] / "tests" / "federation" / "faults.toml"
 FILES: dict[str, type] = {
     "Training runs": TrainConfig,
     "Stream runs": StreamConfig,
@@ -44,7 +46,27 @@ WRITTEN = "<!-- Written by docs/generate_reference.py: change the code or docs/r
 
 def pages() -> dict[str, str]:
     """Return the text of each page by the name of its file."""
-    return {"commands.md": commands_page(), "configuration.md": configuration_page()}
+    return {
+        "commands.md": commands_page(),
+        "configuration.md": configuration_page(),
+        "faults.md": faults_page(),
+    }
+
+
+def faults_page() -> str:
+    """Return the page of faults that are replayed on real processes, with where they were told."""
+    lines = []
+    for fault in tomllib.loads(FAULTS.read_text(encoding="utf-8"))["fault"]:
+        links = ", ".join(
+            f"[{told}](https://github.com/{told.replace('#', '/issues/')})"
+            for told in fault["trackers"]
+        )
+        equal = "yes" if fault["equal"] else ""
+        name = fault["test"].rpartition("::")[2].rpartition("/")[2]
+        cells = [fault["name"], links, fault["rounds_lost"], equal, fault["minutes"], f"`{name}`"]
+        lines.append([str(cell) for cell in cells])
+    columns = "fault,as told of,rounds lost,bit for bit,minutes of a person,test"
+    return f"# Faults\n\n{WRITTEN}\n\n{Notes('faults').take('')}{table(columns, lines)}"
 
 
 def commands_page() -> str:

@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
 
 from flame.core.errors import UnreadableImage
 from flame.core.imaging import LabelMap
@@ -63,6 +61,10 @@ def read_regions(path: Path, convention: str = "brats") -> dict[str, LabelMap]:
     Raises:
         UnreadableImage: the file cannot be read, is not one volume, or has other labels.
     """
+    # Imported here: it is slow to load, and what only names the regions does not need it.
+    import nibabel as nib
+    from nibabel.filebasedimages import ImageFileError
+
     try:
         image = nib.load(path)
         labels = np.squeeze(np.asarray(image.dataobj))

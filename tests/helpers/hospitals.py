@@ -128,12 +128,14 @@ class Hospitals:
         found = [p for p in self.family(name) if any(kind in part for part in p.cmdline())]
         return found[-1]
 
-    def submit(self, config: TrainConfig, out: Path) -> "subprocess.Popen[bytes]":
-        (self.root / "config.toml").write_text(as_toml(config))
+    def submit(self, config: TrainConfig, out: Path, *options: str) -> "subprocess.Popen[bytes]":
+        written = self.root / f"config-{len(self.submitted)}.toml"
+        written.write_text(as_toml(config))
         command = [
             *FLAME,
             "submit",
-            str(self.root / "config.toml"),
+            str(written),
+            *options,
             "--kit",
             str(self.kit("admin")),
             "--out",
@@ -162,11 +164,12 @@ class Hospitals:
 
 
 class Cable:
-    """A TCP proxy that can be cut: connections are reset and new ones refused."""
+    """A TCP proxy that can be cut (connections are reset and new ones refused) or stalled."""
 
     def __init__(self, target: int) -> None:
-        self.target, self.open = target, threading.Event()
+        self.target, self.open, self.flows = target, threading.Event(), threading.Event()
         self.open.set()
+        self.flows.set()
         self.pairs: list[socket.socket] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
@@ -183,7 +186,14 @@ class Cable:
     def mend(self) -> None:
         self.open.set()
 
+    def stall(self) -> None:
+        self.flows.clear()
+
+    def flow(self) -> None:
+        self.flows.set()
+
     def close(self) -> None:
+        self.flow()
         self.listener.close()
         self.cut()
 
@@ -201,13 +211,13 @@ class Cable:
                 continue
             self.pairs += [near, far]
             for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_carry, args=(one, other), daemon=True).start()
+                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
 
-
-def _carry(one: socket.socket, other: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while chunk := one.recv(65536):
-            other.sendall(chunk)
-    one.close()
-    with contextlib.suppress(OSError):
-        other.shutdown(socket.SHUT_WR)
+    def _carry(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := one.recv(65536):
+                self.flows.wait()
+                other.sendall(chunk)
+        one.close()
+        with contextlib.suppress(OSError):
+            other.shutdown(socket.SHUT_WR)

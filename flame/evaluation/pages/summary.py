@@ -124,7 +124,8 @@ def _beside(report: GeneralisationReport, main: str, centres: list[str], measure
     if not parts:
         return ""
     over = f" Plain means over {len(centres)} hospitals" if len(centres) > 1 else " There"
-    return f"{over}: this model {means[main]:.2f}, {', '.join(parts)}. See the paired differences."
+    also = " See the paired differences." if report.differences else ""
+    return f"{over}: this model {means[main]:.2f}, {', '.join(parts)}.{also}"
 
 
 def _is_baseline(report: GeneralisationReport, model: str) -> bool:

@@ -12,7 +12,7 @@ from nvflare.collab.api.exceptions import CollabCallError, RunAborted
 from flame.core.errors import BadInput
 from flame.federation.calls import Replies, arguments_of
 from flame.federation.flare.failures import in_words
-from flame.federation.flare.limits import transfer_s
+from flame.federation.flare.limits import SLOWEST, transfer_s
 from flame.federation.task import Message
 
 _WAIT_S = 5.0
@@ -21,6 +21,8 @@ _PING_S = 3.0
 """Time-out of a ping in s."""
 _PAUSE_S = 0.5
 """Pause in s before a call is repeated after a broken link."""
+_LONG_S = 10.0
+"""Time in s for a message above which it is told."""
 _LINES = 8
 """Exchanges with a site that can be stuck in FLARE at the same time."""
 
@@ -42,16 +44,23 @@ class Calls:
         names: names of the sites.
         timeout_s: time that a site has to finish a call, in s.
         heartbeat_timeout_s: time without a response after which a site is lost, in s.
+        say: called with what a large message is allowed to take, in words.
     """
 
     def __init__(
-        self, names: tuple[str, ...], timeout_s: float, heartbeat_timeout_s: float
+        self,
+        names: tuple[str, ...],
+        timeout_s: float,
+        heartbeat_timeout_s: float,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.proxies = {name: collab.get_clients([name])[0] for name in names}
         self.timeout_s = timeout_s
         self.heartbeat_timeout_s = heartbeat_timeout_s
         self.silent: dict[str, float] = {}
         self.refused: set[str] = set()
+        self.say = say
+        self._allowed_s = 0.0  # the most that was told
         self._calls = 0
         self._pool = ThreadPoolExecutor(len(names))
         self._lines = ThreadPoolExecutor(_LINES * len(names))
@@ -101,6 +110,7 @@ class Calls:
         last_response = started
         is_known = False  # whether the site has received the call
         transfer = transfer_s(arguments)
+        self._tell(site, transfer)
         while time.monotonic() - started < self.timeout_s + transfer:
             allowed = self.heartbeat_timeout_s + _WAIT_S + (0 if is_known else transfer)
             proxy = self.proxies[site](timeout=allowed)
@@ -126,6 +136,16 @@ class Calls:
             if is_known and "busy" not in reply:
                 return self._accepted(site, reply)
         raise SiteLost(f"took longer than federation.timeout_s = {self.timeout_s:g} s")
+
+    def _tell(self, site: str, transfer: float) -> None:
+        """Say how long a message may take, for the largest so far if it is a large one."""
+        if transfer > max(_LONG_S, self._allowed_s):
+            self._allowed_s = transfer
+            megabytes = transfer * SLOWEST / 1e6
+            self.say(
+                f"{megabytes:.0f} MB go to {site} and the other sites; {transfer:.0f} s each way "
+                "are allowed beside federation.timeout_s"
+            )
 
     def _watched(self, site: str, ask: Callable[[], Message]) -> Message:
         """Return what ``ask`` returns; SiteLost once the site is silent, whatever FLARE awaits."""

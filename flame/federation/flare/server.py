@@ -92,6 +92,7 @@ class FlareServer:
                 centres(config.data),
                 config.federation.timeout_s,
                 config.federation.heartbeat_timeout_s,
+                (lambda text: _say(text, kit)) if provisioned else (lambda text: None),
             )
             if config.federation.strategy == GOSSIP:
                 watch_peers(calls, self.run_folder, progress)
@@ -134,8 +135,13 @@ class FlareServer:
 
 def _show(rows: list[dict[str, Any]]) -> None:
     """Append a line about the latest round to the log that ``flame serve`` prints."""
-    with (Path(collab.workspace.get_root_dir()) / ROUNDS).open("a", encoding="utf-8") as file:
-        print(in_a_line(rows), file=file)
+    _say(in_a_line(rows), Path(collab.workspace.get_root_dir()))
+
+
+def _say(text: str, kit: Path) -> None:
+    """Append a line to the log that ``flame serve`` prints."""
+    with (kit / ROUNDS).open("a", encoding="utf-8") as file:
+        print(text, file=file)
 
 
 def _failed(run: Path, why: str, final: bool) -> None:

@@ -19,7 +19,6 @@ from flame.federation.task import VALIDATION, Message, Query, SendQuery, Shared,
 from flame.federation.tasks.moments_check import check_moments
 from flame.federation.tasks.registry import RESPONSE_MODELS, open_task_of
 from flame.federation.tasks.response import ResponseTask
-from flame.federation.tasks.segmentation import SegmentationTask
 from flame.federation.trainings import final_training
 from flame.models.regression.logistic import log_losses
 from flame.models.response.inputs import Inputs, concatenate
@@ -95,6 +94,9 @@ class NetworkResponseTask(ResponseTask):
         if not path.exists():
             raise BadInput(f"model.encoder: {run} is not a run folder of flame train")
         run_config = load_config(TrainConfig, path, [])
+        # Imported here: tables need no library of images.
+        from flame.federation.tasks.segmentation import SegmentationTask
+
         task = open_task_of(SegmentationTask, run_config, run)
         run_mm = task.settings.voxel_mm
         voxel_mm = self.config.model.voxel_mm

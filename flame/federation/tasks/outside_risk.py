@@ -12,14 +12,10 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import center_of_mass, distance_transform_edt, label
 
 from flame.core.cohort import Patient, Timepoint, View
 from flame.core.treatment import Phase, Radiation
-from flame.models.evolution.cases import course_of
 from flame.physics.radiobiology import physical_dose, weighted_dose
-from flame.preprocessing.stages.atlas_registration import MNI152, template, tissues
-from flame.preprocessing.stages.interpolation import resample
 
 FEATURES = ("risk.periventricular", "risk.dose-let")
 """Share of the volume within NEAR_MM of the lateral ventricles, and its mean physical dose times
@@ -69,6 +65,10 @@ def _new(days: list[Timepoint]) -> Mask:
 
 def _near(day: Timepoint, new: Mask) -> float:
     """Return the share of voxels within NEAR_MM of the ventricles of the template."""
+    # Imported here, and below: tables need no library of images.
+    from flame.preprocessing.stages.atlas_registration import MNI152
+    from flame.preprocessing.stages.interpolation import resample
+
     assert day.tumour is not None
     if day.template not in ("", MNI152):
         return float("nan")
@@ -82,6 +82,10 @@ def _near(day: Timepoint, new: Mask) -> float:
 @cache
 def _distance() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return the distance in mm to the lateral ventricles of MNI152, and its affine."""
+    from scipy.ndimage import center_of_mass, distance_transform_edt, label
+
+    from flame.preprocessing.stages.atlas_registration import template, tissues
+
     atlas = template(spacing=1.0)
     white, grey = tissues(atlas.affine, atlas.t1.shape)
     fluid = (white + grey < _FLUID) & (distance_transform_edt(atlas.brain) > _DEEP_MM)
@@ -97,6 +101,8 @@ def _distance() -> tuple[NDArray[np.float32], NDArray[np.float64]]:
 
 def _dose_let(patient: Patient, days: list[Timepoint], new: Mask) -> float:
     """Return the mean of physical dose times LETd of the course so far, in Gy keV/um."""
+    from flame.models.evolution.cases import course_of
+
     course, since, _ = course_of(patient.treatment, math.ceil(patient.landmark))
     dosed = next((t for t in days if t.dose is not None and t.day > since), None)
     if dosed is None or dosed.dose is None or course is None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from nvflare.collab.api.exceptions import CollabCallError
 
@@ -114,3 +115,16 @@ def test_who_is_not_waited_for_works_on_and_answers_later(played: Any) -> None:
     found = call("train", ("a", "b"), enough=2).got
     assert found == {"a": {"x": "slow"}, "b": {"x": "quick"}}
     assert slow.asked == ["call"]
+
+
+def test_a_large_message_says_what_it_may_take(played: Any) -> None:
+    """20 MB at 1 MB/s; the same size is told once."""
+    call = played(a=Played({"x": 1}))
+    told: list[str] = []
+    call.say = told.append
+    large = [np.zeros(5_000_000, np.float32)]
+    for _ in range(2):
+        call("train", ("a",), weights=large)
+        call("train", ("a",), weights=[np.zeros(3)])
+    (text,) = told
+    assert text.startswith("20 MB go to a and the other sites; 20 s each way are allowed")

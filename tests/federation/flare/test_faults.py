@@ -1,0 +1,201 @@
+"""Further faults of the catalogue (``tests/federation/faults.toml``), on real processes."""
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flame.federation.checkpoint import finished
+from flame.federation.config import TrainConfig
+from tests.federation.flare.test_real_federation import (
+    LONGEST_S,
+    same_as_in_process,
+    settings,
+)
+from tests.helpers.hospitals import FLAME, SITES, Cable, Hospitals, until
+
+pytestmark = [pytest.mark.flare, pytest.mark.slow]
+KILLED_IN = """
+import os, signal
+from pathlib import Path
+{imports}
+work, killed = {where}, Path("{killed}")
+def dying(self, *arguments, **named):
+    if {when} and not killed.exists():
+        killed.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return work(self, *arguments, **named)
+{where} = dying
+"""
+SLOW = """
+import time
+from flame.federation.flare.site import FlareSite
+work = FlareSite._work
+def slow(self, here, method, arguments):
+    if method == "train" and arguments["number"] == 2 and arguments["name"].endswith("all"):
+        time.sleep(12)
+    return work(self, here, method, arguments)
+FlareSite._work = slow
+"""
+
+
+@pytest.fixture
+def hospitals(toy: TrainConfig, tmp_path: Path) -> Iterator[Hospitals]:
+    found = Hospitals(tmp_path, toy)
+    try:
+        yield found
+    finally:
+        found.stop()
+
+
+def ended(hospitals: Hospitals, submitted: "subprocess.Popen[bytes]", code: int = 0) -> str:
+    assert submitted.wait(LONGEST_S) == code, hospitals.said()
+    return " ".join(hospitals.said().split())
+
+
+def test_a_worker_is_killed_for_want_of_memory(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    """As the kernel's OOM killer does it: SIGKILL in the middle of training."""
+    changed = KILLED_IN.format(
+        imports="from flame.federation.site import Site",
+        where="Site.train",
+        when="named.get('number') == 2",
+        killed=tmp_path / "killed",
+    )
+    hospitals.start("server", "a")
+    hospitals.start("b", changed=changed)
+    said = ended(hospitals, hospitals.submit(settings(toy, 4), tmp_path / "run"))
+    assert (tmp_path / "killed").exists()
+    assert "going on from the last round" in said
+    same_as_in_process(settings(toy, 4), tmp_path / "run", tmp_path / "here")
+
+
+def test_the_server_is_killed_while_it_aggregates(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    changed = KILLED_IN.format(
+        imports="from flame.federation.strategies.fedavg import FedAvg",
+        where="FedAvg.aggregate",
+        when="len(arguments[1]) == 2",
+        killed=tmp_path / "killed",
+    )
+    hospitals.start("server", changed=changed)
+    hospitals.start(*SITES)
+    ended(hospitals, hospitals.submit(settings(toy, 4), tmp_path / "run"))
+    assert (tmp_path / "killed").exists()
+    same_as_in_process(settings(toy, 4), tmp_path / "run", tmp_path / "here")
+
+
+def test_a_slow_site_is_left_out_of_a_round_and_named(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    config = settings(toy, 4)
+    limits = replace(config.federation, timeout_s=6.0, min_available_sites=1)
+    config = replace(config, federation=limits)
+    hospitals.start("server", "a")
+    hospitals.start("b", changed=SLOW)
+    ended(hospitals, hospitals.submit(config, tmp_path / "run"))
+    history = finished(tmp_path / "run", "federated.seed-0.all").history
+    lost = [(row["round"], row["site"], row["lost"]) for row in history if row["lost"]]
+    assert lost[0] == (2, "b", "took longer than federation.timeout_s = 6 s")
+    assert history[-1]["site"] == "b"
+    assert not history[-1]["lost"]  # it is back in the last round
+
+
+def test_a_connection_that_is_open_and_carries_nothing(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    """Half-open TCP, as after a firewall forgot a connection: no end, no error, no bytes."""
+    cable = Cable(hospitals.port)
+    path = hospitals.kit("b") / "startup" / "fed_client.json"
+    path.write_text(path.read_text().replace(f":{hospitals.port}", f":{cable.port}"))
+    config = settings(toy, 30)
+    try:
+        hospitals.start("server", *SITES)
+        submitted = hospitals.submit(config, tmp_path / "run")
+        until(lambda: hospitals.rounds() >= 8)
+        cable.stall()
+        until(lambda: "site b was silent" in " ".join(hospitals.said().split()), 120)
+        cable.flow()
+        ended(hospitals, submitted)
+    finally:
+        cable.close()
+    same_as_in_process(config, tmp_path / "run", tmp_path / "here")
+
+
+def test_the_lead_is_gone_and_comes_back(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    config = settings(toy, 12)
+    hospitals.start("server", *SITES)
+    first = hospitals.submit(config, tmp_path / "run")
+    until(lambda: hospitals.rounds() >= 6)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    ended(hospitals, hospitals.submit(config, tmp_path / "run"))
+    same_as_in_process(config, tmp_path / "run", tmp_path / "here")
+
+
+def test_two_leads_at_once(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -> None:
+    """Both runs end with the models that each has alone."""
+    hospitals.start("server", *SITES)
+    one, other = settings(toy, 3), settings(toy, 4)
+    both = [hospitals.submit(one, tmp_path / "one")]
+    until(lambda: "waiting" in hospitals.said() or hospitals.rounds() > 0, 120)
+    both.append(hospitals.submit(other, tmp_path / "other"))
+    for submitted in both:
+        ended(hospitals, submitted)
+    same_as_in_process(one, tmp_path / "one", tmp_path / "one-here")
+    same_as_in_process(other, tmp_path / "other", tmp_path / "other-here")
+
+
+def test_a_site_without_a_column_ends_the_run_at_once(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    """Another job would end alike, so there is none; the text of the error stays at the site."""
+    table = hospitals.root / "b" / "patients.csv"
+    pd.read_csv(table).drop(columns="x").to_csv(table, index=False)
+    hospitals.start("server", *SITES)
+    said = ended(hospitals, hospitals.submit(settings(toy, 3), tmp_path / "run"), code=1)
+    assert "site b failed (BadInput); see its own log" in said
+    assert "going on" not in said
+    (log,) = (hospitals.root / "b").glob("*.errors.log")
+    assert "x" in log.read_text()
+    assert str(table) not in said
+
+
+def test_a_run_goes_on_with_more_rounds(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    hospitals.start("server", *SITES)
+    ended(hospitals, hospitals.submit(settings(toy, 3), tmp_path / "run"))
+    longer = hospitals.submit(settings(toy, 6), tmp_path / "run", "--continue")
+    said = ended(hospitals, longer)
+    assert "every model at every hospital" in said
+    assert (tmp_path / "run" / "report.html").exists()
+    same_as_in_process(settings(toy, 6), tmp_path / "run", tmp_path / "here")
+
+
+def test_a_port_that_is_taken_and_a_server_that_does_not_answer(
+    hospitals: Hospitals, tmp_path: Path
+) -> None:
+    with socket.create_server(("", hospitals.port)):
+        command = [*FLAME, "serve", str(hospitals.kit("server"))]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert f"port {hospitals.port} cannot be used" in " ".join(done.stderr.split())
+    hospitals.start("a")
+    until(lambda: "refuses connections" in (tmp_path / "a.out").read_text(), 120)
+    hospitals.start("server")
+    until(lambda: "connected\n" in (tmp_path / "a.out").read_text(), 120)
+    hospitals.kill("server")
+    until(lambda: "the server is gone since" in (tmp_path / "a.out").read_text(), 60)
+    hospitals.start("server")
+    until(lambda: "the server is back" in (tmp_path / "a.out").read_text(), 120)
+    until(lambda: "a joined again" in (tmp_path / "server.out").read_text(), 120)
