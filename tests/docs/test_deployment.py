@@ -55,7 +55,7 @@ def test_the_commands_of_the_recipes_exist() -> None:
     """Whatever a recipe starts is a command of FLAME with these options."""
     from typer.main import get_command
 
-    from flame.cli.__main__ import app
+    from flame.cli import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
     for path in FOLDER.iterdir():

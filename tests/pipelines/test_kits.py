@@ -9,7 +9,7 @@ import pytest
 from flame.core.errors import BadInput, FlameError
 from flame.federation.config import TrainConfig
 from flame.federation.flare.kit import ADMIN, SERVER, SITE
-from flame.pipelines import join, provision, serve, status, submit
+from flame.pipelines import join, provision, revoke, serve, status, submit
 
 
 def kit(folder: Path, kind: str) -> Path:
@@ -51,6 +51,8 @@ def test_kits_of_another_role(tmp_path: Path) -> None:
         serve.run(kit(tmp_path / "a", SITE), quiet)
     with pytest.raises(BadInput, match="not for flame submit"):
         status.run(server)
+    with pytest.raises(BadInput, match="not for flame submit"):
+        revoke.run(server, "a")
 
 
 def test_status_of_a_server_that_is_not_there(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """What every strategy promises, whatever it does."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -145,3 +145,14 @@ def test_strategies_that_count_steps_want_plain_ones(name: str) -> None:
 def test_an_unknown_strategy_names_the_nearest() -> None:
     with pytest.raises(BadInput, match="unknown strategy 'fedadm': .*fedadam"):
         opened("fedadm")
+
+
+def test_a_compared_strategy_takes_options_and_those_of_no_other(toy: TrainConfig) -> None:
+    compared = replace(
+        toy.federation, compare=("fedprox",), compare_options={"fedprox": {"mu": 0.5}}
+    )
+    config = replace(toy, federation=compared)
+    assert repr(strategy_of(config, "fedprox")) == "FedProx(mu=0.5)"
+    assert repr(strategy_of(config)) == "FedAvg()"
+    with pytest.raises(BadInput, match="compare_options names a strategy that federation.compare"):
+        replace(compared, compare=())
