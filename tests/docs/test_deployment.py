@@ -1,10 +1,13 @@
 """The recipes for services, containers and clusters, as far as this machine has their tools."""
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,3 +65,53 @@ def test_the_commands_of_the_recipes_exist() -> None:
         for name, rest in re.findall(r"(?:bin/)?flame (check|join|serve)\b(.*)", path.read_text()):
             known = {o for p in commands[name].params for o in p.opts}
             assert set(re.findall(r"--[a-z]+", rest)) <= known, path
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (shutil.which("buildah") and shutil.which("debootstrap")) or os.geteuid() != 0,
+    reason="needs buildah, debootstrap and root",
+)
+def test_a_container_is_built_and_checks_a_kit(tmp_path: Path) -> None:
+    """From Debian alone and the wheels of this checkout; about 20 minutes."""
+
+    def run(*command: object, **more: Any) -> str:
+        environment = os.environ | {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
+        done = subprocess.run(
+            [str(part) for part in command], capture_output=True, text=True, env=environment, **more
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout.strip()
+
+    root, base = FOLDER.parents[1], tmp_path / "base"
+    wheels = tmp_path / "context" / "wheelhouse"
+    pip = (sys.executable, "-m", "pip", "wheel", "-q", "-w", wheels)
+    run(*pip, "-c", root / "constraints.txt", root)
+    python = "python3,python3-venv"
+    run("debootstrap", "--variant=minbase", f"--include={python}", "bookworm", base)
+    run("tar", "-C", base, "-cf", tmp_path / "base.tar", ".")
+    empty = run("buildah", "from", "scratch")
+    run("buildah", "add", "-q", empty, tmp_path / "base.tar", "/")
+    run("buildah", "commit", "-q", empty, "flame-test-base")
+    recipe = ("-f", FOLDER / "Containerfile", tmp_path / "context")
+    argument = "BASE=localhost/flame-test-base"
+    run("buildah", "build", "-q", "--build-arg", argument, "-t", "flame-test", *recipe)
+    (tmp_path / "project.toml").write_text('name = "x"\nhost = "localhost"\nsites = ["a"]\n')
+    flame = (sys.executable, "-m", "flame.cli")
+    run(*flame, "provision", tmp_path / "project.toml", "--out", tmp_path / "kits")
+    run("chown", "-R", "1000", tmp_path / "kits" / "a")
+    site = run("buildah", "from", "localhost/flame-test")
+    inside = (
+        "buildah",
+        "run",
+        "--user",
+        "flame",
+        "-v",
+        f"{tmp_path / 'kits' / 'a'}:/kit",
+        site,
+        "--",
+    )
+    assert run(*inside, "id", "-un") == "flame"
+    found = run(*inside, "sh", "-c", "flame check /kit || true")
+    assert "for a, with its key" in found
+    assert "refuses connections" in " ".join(found.split())
