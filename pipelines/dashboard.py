@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
+
 from flame.core.error_log import log_error
 from flame.core.errors import BadInput
 from flame.evaluation.pages.kit_page import Told, server_page, site_page
@@ -98,9 +100,11 @@ def _described(data: Path) -> str:
     """Describe the data of a site by numbers of patients."""
     if data.is_dir():
         patients = {p.name for p in data.glob("sub-*") if p.is_dir()}
-        return f"{len(patients)} preprocessed patients; index.html there shows their quality."
-    with data.open("rb") as table:
-        return f"A table of {max(sum(1 for line in table if line.strip()) - 1, 0)} rows."
+        return f"{len(patients)} preprocessed patients; quality.html there shows their quality."
+    table = pd.read_csv(data, sep=None, engine="python")
+    missing = table.isna().sum()
+    gaps = ", ".join(f"{name} {count}" for name, count in missing[missing > 0].items())
+    return f"A table of {len(table)} rows. Missing values: {gaps or 'none'}."
 
 
 @contextmanager

@@ -47,13 +47,13 @@ def test_only_who_has_the_key_reads_it(tmp_path: Path) -> None:
 
 def test_the_page_of_a_site_and_of_a_run(tmp_path: Path) -> None:
     table = tmp_path / "patients.csv"
-    table.write_text("x\n1\n2\n")
+    table.write_text("x,y\n1,3\n2,\n")
     (tmp_path / "local").mkdir()
     (tmp_path / "local" / "policy.toml").write_text("least_patients = 9\n")
     site = Dashboard(tmp_path, table)
     page = site.page(f"/{site.key}/")
     assert page is not None
-    assert "A table of 2 rows." in page
+    assert "A table of 2 rows. Missing values: y 1." in page
     assert "fewer than 9 patients" in page
     run = tmp_path / "flame-runs" / "cnn"
     run.mkdir(parents=True)

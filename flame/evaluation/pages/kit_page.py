@@ -19,6 +19,7 @@ from flame.federation.run_files import ERROR, PROGRESS, RUNS
 _SHOWN = 40
 """Latest messages that the page shows."""
 _STATE = re.compile(r"^(?P<who>[\w-]+) (?P<what>joined again|joined|is gone)$")
+_ROUND = re.compile(r", round \d+: loss ")
 _AMOUNT = re.compile(r"(?P<size>[\d.]+) kB\)")
 
 
@@ -67,7 +68,7 @@ def server_page(kit: Path, told: Sequence[Told], refresh_s: int) -> str:
             [_run(path) for path in runs],
             links={path.name: f"runs/{path.name}" for path in runs},
         ),
-        _messages(told),
+        _messages([t for t in told if not _ROUND.search(t.text)]),
     ]
     return _page("Server of a federation", kit, sections, verdict, refresh_s, None)
 
@@ -109,7 +110,8 @@ def site_page(
         Section(
             "sent",
             "What left",
-            f"{len(lines)} messages of together {size:.1f} kB, all in {AUDIT_FILE}. Latest first.",
+            f"{len(lines)} messages, of which those of 0.1 kB and more have {size:.1f} kB together. "
+            f"All are in {AUDIT_FILE}. Latest first.",
             ["when (UTC)", "what"],
             [line.split(" ", 1) for line in reversed(lines[-_SHOWN:])],
         ),

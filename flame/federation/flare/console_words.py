@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 _CREATED = re.compile(
-    r"Connection \[(?P<id>CN\d+) .*(?:=> |SSL )(?P<who>\S+)\] is created: (?P<pid>.*)"
+    r"Connection \[(?P<id>CN\d+) .*(?:N/A => |SSL )(?P<who>\S+)\] is created: (?P<pid>.*)"
 )
 _CLOSED = re.compile(r"Connection \[(?P<id>CN\d+) .*\] is closed (?P<pid>.*)")
 _TIME = re.compile(r"^\d{4}-\d\d-\d\d (\d\d:\d\d)")
