@@ -1,25 +1,33 @@
 """Every page in Chromium: axe finds nothing serious, nothing is wider than a phone or a screen."""
 
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from flame.bundles.model import open_model
 from flame.core.config import build
+from flame.evaluation.metrics.cross_site_report import report_of
+from flame.evaluation.pages import federation_page
 from flame.evaluation.pages.forecast_page import render as forecast_page
 from flame.evaluation.pages.index_page import Step
 from flame.evaluation.pages.index_page import render as index_page
+from flame.evaluation.pages.kit_page import Told, server_page
 from flame.federation.config import TrainConfig
+from flame.federation.run_files import RUNS
 from flame.pipelines import describe, evaluate, export, monitor, predict, stream, train, validate
 from flame.pipelines.demo_patients import DemoPatients
 from flame.preprocessing.quality.checks import Check
 from flame.preprocessing.quality.report import write_quality_report
 from flame.preprocessing.study import StudyResult
 from flame.streams.config import StreamConfig
+from tests.evaluation.metrics.test_cross_site_report import TABLE
+from tests.evaluation.pages.test_training_page import history
 from tests.helpers.browser import findings, opened
 from tests.helpers.forecasts import prediction
 
@@ -109,6 +117,27 @@ def index(toy: TrainConfig, out: Path) -> Path:
     return page
 
 
+def dashboard(toy: TrainConfig, out: Path) -> Path:
+    """Of a server whose run is that of another test, with a message that does not break."""
+    train.run(toy, out / RUNS / "cnn", only_whole=True)
+    texts = ("a joined", "b joined", "b is gone", "refused: " + "x" * 200)
+    page = out / "dashboard.html"
+    page.write_text(server_page(out, [Told("08:00", text) for text in texts], 30))
+    return page
+
+
+def federation(toy: TrainConfig, out: Path) -> Path:
+    config = replace(toy, data=replace(toy.data, centres=("a", "b"), table="at-each-site"))
+    rounds = history(
+        {"site": "a", "patients": 30, "loss": 0.5, "seconds": 1.0},
+        {"site": "b", "patients": 0, "loss": None, "lost": "was silent for 5 s"},
+    )
+    page = out / "report.html"
+    scores = report_of(config, pd.read_csv(io.StringIO(TABLE)))
+    page.write_text(federation_page.render(config, scores, rounds))
+    return page
+
+
 PAGES: tuple[Callable[[TrainConfig, Path], Path], ...] = (
     report,
     survival_report,
@@ -120,6 +149,8 @@ PAGES: tuple[Callable[[TrainConfig, Path], Path], ...] = (
     quality,
     forecast,
     index,
+    dashboard,
+    federation,
 )
 
 

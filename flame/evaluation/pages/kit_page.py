@@ -110,7 +110,7 @@ def site_page(
         Section(
             "sent",
             "What left",
-            f"{len(lines)} messages, of which those of 0.1 kB and more have {size:.1f} kB together. "
+            f"{len(lines)} messages, of which those of 0.1 kB and more have {size:.1f} kB in all. "
             f"All are in {AUDIT_FILE}. Latest first.",
             ["when (UTC)", "what"],
             [line.split(" ", 1) for line in reversed(lines[-_SHOWN:])],
