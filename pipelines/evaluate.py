@@ -1,5 +1,6 @@
 """``flame evaluate``: generalisation of a run by centre, as tables and an offline report."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -98,8 +99,20 @@ def _from_hospitals(run_folder: Path, config: TrainConfig) -> EvaluateResult:
             f"{path} is missing: the run has not finished, or its models were learned peer to peer "
             "and are at their hospitals"
         )
-    report = report_of(config, pd.read_csv(path))
+    report = report_of(config, _table(path))
     write_text(run_folder / run_files.SCORES, as_table(report.scores).to_csv(index=False))
     html = run_folder / run_files.REPORT
     write_text(html, render(config, report, read_history(run_folder)))
     return EvaluateResult(report, run_folder / run_files.SCORES, html)
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """Read the scores of the hospitals, whose names may look like numbers or missing values."""
+    texts: dict[Hashable, type[str]] = dict.fromkeys(
+        ("model", "tested_on", "metric", "reason"), str
+    )
+    missing = {name: [""] for name in ("value", "low", "high")}
+    try:
+        return pd.read_csv(path, dtype=texts, keep_default_na=False, na_values=missing)
+    except pd.errors.EmptyDataError:
+        raise BadInput(f"{path} has no score: no hospital scores models by its policy") from None

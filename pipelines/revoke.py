@@ -3,13 +3,16 @@
 from pathlib import Path
 
 
-def run(kit: Path, site: str, undo: bool = False) -> None:
+def run(kit: Path, site: str, undo: bool = False) -> bool:
     """Revoke a site; the server refuses it from now on.
 
     Args:
         kit: start-up kit of the admin.
         site: name of the site.
         undo: whether the site is let in again.
+
+    Returns:
+        Whether the site was connected.
 
     Raises:
         BadInput: the folder is no kit of an admin.
@@ -18,4 +21,4 @@ def run(kit: Path, site: str, undo: bool = False) -> None:
     from flame.federation.flare.admin import AdminSession
     from flame.federation.flare.kit import ADMIN, check_kit
 
-    AdminSession(check_kit(kit, ADMIN), patience_s=0).revoke(site, undo)
+    return AdminSession(check_kit(kit, ADMIN), patience_s=0).revoke(site, undo)

@@ -14,6 +14,7 @@ from flame.federation.history import add_history
 from flame.federation.run_files import CROSS_SITE, ELSEWHERE, HISTORY, MODELS, RUNS
 from flame.federation.run_folder import RunFolder
 from flame.federation.run_strategy import check_strategy
+from flame.federation.tasks.registry import open_task
 from flame.federation.trainings import FEDERATED
 from flame.pipelines import evaluate
 from flame.pipelines.train import with_features
@@ -63,6 +64,8 @@ def run(
         config = replace(config, data=replace(config.data, centres=admin.sites()))
     config = with_features(config)
     config = _without_paths(config)
+    if further and open_task(config).fixed_rounds:
+        raise BadInput(f"task {config.task} cannot go on: its learning rate falls over all rounds")
     check_strategy(config, FEDERATED, flare_plan(config, alone=True))
     name = RunFolder(out).claim_name(config, further)
 
@@ -82,7 +85,10 @@ def run(
     where = f"Models are in {out / MODELS}, their rounds in {out / HISTORY}"
     if not (out / CROSS_SITE).exists():
         return where
-    return f"{where}; every model at every hospital: {evaluate.run(out).html}"
+    try:
+        return f"{where}; every model at every hospital: {evaluate.run(out).html}"
+    except BadInput as error:
+        return f"{where}; there is no report: {error}"
 
 
 def _without_paths(config: TrainConfig) -> TrainConfig:

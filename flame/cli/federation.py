@@ -199,5 +199,10 @@ def revoke(
     """Keep a site out of a federation at once, for example after the theft of its kit."""
     from flame.pipelines import revoke as pipeline
 
-    pipeline.run(kit, site, undo)
-    out.print(f"{site} can join again." if undo else f"The server refuses {site} from now on.")
+    was_there = pipeline.run(kit, site, undo)
+    if undo:
+        out.print(f"{site} can join again.")
+        return
+    out.print(f"The server refuses {site} from now on; running jobs were ended.")
+    if not was_there:
+        out.print(f"No site {site} was connected: check the name.")

@@ -115,6 +115,14 @@ class RunFolder:
                 f"{', '.join(before.data.centres)}; it can go on with no fewer"
             )
 
+        if config.training.rounds == before.training.rounds:
+            raise BadInput(f"{self.path}: set training.rounds above {before.training.rounds}")
+        if config.training.validation or config.privacy.is_private:
+            raise BadInput(
+                f"{self.path}: a run with training.validation or privacy.level cannot go on, as "
+                "its last round is not kept or its noise is that of its rounds; train a new run"
+            )
+
     def check_data(self, cohorts: list[Cohort]) -> None:
         """Check that the data have not changed: folds must hold out the same patients.
 

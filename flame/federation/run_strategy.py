@@ -27,8 +27,8 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
     Raises:
         BadInput: the strategy needs plain SGD and the training uses another optimiser; it does not
             wait for all sites and ``training.validation`` is set; it needs each update and
-            ``federation.secure`` hides them; or it trains twice per round under differential
-            privacy.
+            ``federation.secure`` hides them; or it needs losses or trains twice per round under
+            differential privacy.
     """
     federation = config.federation
     training = config.training
@@ -53,6 +53,8 @@ def strategy_of(config: TrainConfig, kind: str = FEDERATED) -> Strategy:
             f"federation.secure shows the mean alone, and {name} needs each update; choose another "
             "strategy"
         )
+    if config.privacy.is_private and strategy.follows_losses:
+        raise BadInput(f"privacy.level: strategy {name} needs the losses of sites; choose another")
     if config.privacy.is_private and len(strategy.corrections(State([]), "")) > 1:
         raise BadInput(
             f"privacy.level: with strategy {name} a site trains twice per round; choose another "

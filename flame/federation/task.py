@@ -171,6 +171,8 @@ class Task(ABC, Generic[P]):
     """Name of the task in a configuration."""
     title: ClassVar[str]
     """Title of the task in reports."""
+    fixed_rounds: ClassVar[bool] = False
+    """Whether training depends on how many rounds there are, as a falling learning rate does."""
     metrics: ClassVar[tuple[str, ...]] = ()
     """Names of its metrics in ``flame.evaluation``; the first is the main metric of a run."""
     evaluation: ClassVar[str] = ""

@@ -23,12 +23,12 @@ def unit(path: Path) -> configparser.ConfigParser:
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda p: p.stem)
-def test_a_service_is_not_root_and_writes_its_kit_alone(path: Path) -> None:
+def test_a_service_is_not_root_and_writes_the_folder_of_its_kit_alone(path: Path) -> None:
     service = unit(path)["Service"]
     assert service["User"] == "flame"
     assert (service["ProtectSystem"], service["NoNewPrivileges"]) == ("strict", "true")
     kit = service["ExecStart"].split()[2]
-    assert service["ReadWritePaths"] == kit
+    assert service["ReadWritePaths"] == str(Path(kit).parent)
     assert service["Restart"] == "always"
     if "--data" in service["ExecStart"]:
         assert service["ReadOnlyPaths"] == service["ExecStart"].split("--data ")[1]

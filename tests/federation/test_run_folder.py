@@ -87,6 +87,12 @@ def test_a_run_goes_on_with_more_rounds_or_sites_alone(toy: TrainConfig, tmp_pat
     with pytest.raises(BadInput, match="had 9 rounds with a, b; it can go on with no fewer"):
         folder.claim_name(toy, further=True)
     wider = replace(longer, data=replace(longer.data, centres=("a", "b", "c")))
+    with pytest.raises(BadInput, match="set training.rounds above 9"):  # c would learn nothing
+        folder.claim_name(wider, further=True)
+    wider = replace(wider, training=replace(wider.training, rounds=12))
+    stopping = replace(wider, training=replace(wider.training, validation=4))
+    with pytest.raises(BadInput, match="leave everything else as it was"):
+        folder.claim_name(stopping, further=True)
     assert folder.claim_name(wider, further=True) == name
     other = replace(wider, training=replace(wider.training, learning_rate=0.7))
     with pytest.raises(BadInput, match="leave everything else as it was"):

@@ -96,15 +96,28 @@ class AdminSession:
         with self.session() as session:
             return _connected(session)
 
-    def revoke(self, site: str, undo: bool = False) -> None:
+    def revoke(self, site: str, undo: bool = False) -> bool:
         """Keep a site out of the federation at once, through restarts of the server.
+
+        Running jobs end, as their processes at the site have the models of the run.
 
         Args:
             site: name of the site.
             undo: whether the site is let in again.
+
+        Returns:
+            Whether the site was connected.
         """
         with self.session() as session:
-            (session.enable_client if undo else session.disable_client)(site)
+            if undo:
+                session.enable_client(site)
+                return False
+            was_there = site in _connected(session)
+            session.disable_client(site)
+            for job in session.list_jobs(reverse=True, limit=10):
+                if job["status"].startswith(_RUNNING):
+                    session.abort_job(job["job_id"])
+        return was_there
 
     def jobs(self) -> list[dict[str, str]]:
         """Return the ten newest jobs of the server.

@@ -150,8 +150,12 @@ class Calls:
     def _watched(self, site: str, ask: Callable[[], Message]) -> Message:
         """Return what ``ask`` returns; SiteLost once the site is silent, whatever FLARE awaits."""
         exchange = self._lines.submit(ask)
-        while not wait([exchange], timeout=self.heartbeat_timeout_s + _WAIT_S).done:
-            if not self._lives(site):
+        alive_at = time.monotonic()
+        every = _WAIT_S + self.heartbeat_timeout_s / 4
+        while not wait([exchange], timeout=every).done:
+            if self._lives(site):
+                alive_at = time.monotonic()
+            elif time.monotonic() - alive_at > self.heartbeat_timeout_s:
                 raise self._was_silent()
         return exchange.result()
 
@@ -176,4 +180,5 @@ class Calls:
             if reply["failed"] == BadInput.__name__:  # which another job would not change
                 self.refused.add(site)
             raise SiteLost(in_words(reply["failed"]))
+        self.refused.discard(site)
         return reply

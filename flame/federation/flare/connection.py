@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from flame.core.errors import BadInput
 from flame.federation.flare.findings import Finding, fault, good, warning
 from flame.federation.flare.keys import CERTIFICATE, KEY
 from flame.federation.flare.kit import address_of
@@ -28,7 +29,11 @@ def check_connection(kit: Path, environment: Mapping[str, str] = os.environ) -> 
         The findings.
     """
     host, port = address_of(kit)
-    proxy = proxy_of(host, environment)
+    try:
+        proxy = proxy_of(host, environment)
+    except BadInput as error:
+        yield fault("proxy", str(error))
+        return
     if proxy:
         shown = f"{proxy.hostname}:{proxy.port}"
         yield good("proxy", f"{shown}; hosts in no_proxy are reached directly")
@@ -97,7 +102,7 @@ def _admitted(secure: ssl.SSLSocket) -> Finding:
     try:
         secure.sendall(_PREFACE)
         if secure.recv(16):
-            return good("identity", "the server accepts the certificate of this kit")
+            return good("identity", "the certificate of this kit is of the server's federation")
     except TimeoutError:
         return warning("identity", "the server did not answer in time")
     except (ssl.SSLError, OSError):

@@ -33,6 +33,12 @@ _TOLD = (
         "refused: the certificate of {} claims to be {}",
     ),
 )
+_TOLD_A_SITE = (
+    (
+        re.compile(r"registration rejected|disabled"),
+        "refused: the server does not let this site join; ask the admin whether it is revoked",
+    ),
+)
 
 
 class ConsoleWords:
@@ -62,7 +68,7 @@ class ConsoleWords:
             self.connected = True
             yield "connected" if "client" in line else "the server is up"
         yield from self._connections(line)
-        for pattern, told in () if self.target else _TOLD:
+        for pattern, told in _TOLD_A_SITE if self.target else _TOLD:
             found = pattern.search(line)
             if found:
                 message = told.format(*found.groups())

@@ -178,7 +178,7 @@ def check_dates(kit: Path, now: datetime | None = None) -> str:
     if now > end:
         raise BadInput(
             f"the certificate of {kit} ended on {end:%Y-%m-%d}: renew it (flame request, sign and "
-            "accept for a site; for the server or the admin delete the kit and flame provision)"
+            "accept for a site; for server and admin delete startup in the kit and flame provision)"
         )
     if now < begin:
         raise BadInput(

@@ -97,6 +97,7 @@ def _dates(kit: Path) -> Finding:
 def _made_with(kit: Path) -> Iterator[Finding]:
     path = kit / MADE_WITH
     if not path.exists():
+        yield warning("versions", "made by an older FLAME: have the kit and its local renewed")
         return
     made, here = json.loads(path.read_text()), versions()
     for name, used in made.items():

@@ -46,7 +46,6 @@ _HEARTBEAT_S = 86_400
 CLASSES = (
     "flame.federation.flare.launcher.SiteLauncher",
     "flame.federation.flare.one_process.OneProcess",
-    "flame.federation.flare.renewed_keys.RenewedKeys",
     "flame.federation.flare.server.FlareServer",
     "flame.federation.flare.site.FlareSite",
     "nvflare.collab.runtime.controller.CollabController",
@@ -132,6 +131,8 @@ def provision(
 ) -> list[Path]:
     """Write a start-up kit for each participant that has none yet, with a new key.
 
+    A kit without its folder ``startup`` is renewed: runs, logs and what is known of sites stay.
+
     ``out``/authority holds the key that signs certificates, and no other. Further kits need it, and
     anyone who has it can make a kit.
 
@@ -173,14 +174,22 @@ def provision(
             if name in asked:
                 sign(packages / package, asked[name], _root(state)["root_pri_key"].encode())
                 shutil.rmtree(kit, ignore_errors=True)
-            if not kit.exists():
+            if not (kit / "startup").exists():
                 _finish(packages / package, name)
-                shutil.copytree(packages / package, kit)
+                _place(packages / package, kit)
                 kits.append(kit)
         (out / AUTHORITY).mkdir(mode=0o700, exist_ok=True)
         write_text(out / AUTHORITY / _STATE, json.dumps(_root(state)), private=True)
     write_text(out / AUTHORITY / _ADDRESSES, json.dumps(_addresses(project)))
     return kits
+
+
+def _place(package: Path, kit: Path) -> None:
+    """Copy a kit; of one that is renewed, everything but ``startup`` stays."""
+    if kit.exists():
+        shutil.copytree(package / "startup", kit / "startup")
+    else:
+        shutil.copytree(package, kit)
 
 
 def _root(state: Path) -> dict[str, str]:
@@ -201,6 +210,8 @@ def _check_addresses(project: Project, out: Path) -> None:
     if not path.exists():
         return
     before, now = {"hosts": [], **json.loads(path.read_text())}, _addresses(project)
+    if not project.admin_port:  # kits of before, whose admin had a port apart by default, keep it
+        now["admin_port"] = before["admin_port"]
     changed = [
         f"{name} was {before[name]} and is {now[name]}" for name in now if before[name] != now[name]
     ]
@@ -208,7 +219,7 @@ def _check_addresses(project: Project, out: Path) -> None:
     if changed and kits:
         raise BadInput(
             f"{'; '.join(changed)}: the kits in {out} ({', '.join(kits)}) have the old one; delete "
-            "them and provision again, which gives them new certificates"
+            "the folder startup in each and provision again, which gives them new certificates"
         )
 
 
@@ -267,8 +278,7 @@ def _finish(kit: Path, name: str) -> None:
     resources = json.loads((local / "resources.json.default").read_text())
     resources["class_allow_list"] = list(CLASSES)
     is_site = name != SERVER
-    for path in CLASSES[1 : 2 if is_site else 3]:
-        resources["components"].append({"id": path.rpartition(".")[2], "path": path, "args": {}})
+    resources["components"].append({"id": "one_process", "path": CLASSES[1], "args": {}})
     if not is_site:
         resources["servers"][0]["heart_beat_timeout"] = _HEARTBEAT_S
     else:

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Mapping
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from flame.core.errors import BadInput
+
 _PROXIES = ("grpc_proxy", "https_proxy", "http_proxy")
 _EXCEPTIONS = ("no_grpc_proxy", "no_proxy")
 """Environment variables in the order in which gRPC's core reads them."""
@@ -22,19 +24,32 @@ def proxy_of(host: str, environment: Mapping[str, str]) -> SplitResult | None:
     Returns:
         The proxy's URL; None if it connects directly.
 
+    Raises:
+        BadInput: the variable is no URL that gRPC can use; the message holds no password.
+
     Example:
         >>> proxy = proxy_of("fl.example.org", {"https_proxy": "http://me:secret@proxy:3128"})
         >>> proxy.hostname, proxy.port
         ('proxy', 3128)
         >>> proxy_of("fl.example.org", {"https_proxy": "http://proxy:1", "no_proxy": "example.org"})
     """
-    url = next((environment[name] for name in _PROXIES if environment.get(name)), "")
-    if not url:
+    variable = next((name for name in _PROXIES if environment.get(name)), "")
+    if not variable:
         return None
     excepted = next((environment[name] for name in _EXCEPTIONS if environment.get(name)), "")
     if any(_covers(entry.strip(), host) for entry in excepted.split(",") if entry.strip()):
         return None
-    return urlsplit(url)
+    url = urlsplit(environment[variable])
+    try:
+        usable = url.scheme == "http" and bool(url.hostname) and url.port is not None
+    except ValueError:
+        usable = False
+    if not usable or url.fragment or url.path.strip("/"):
+        raise BadInput(
+            f"{variable} must be http://HOST:PORT or http://NAME:PASSWORD@HOST:PORT, with / # : "
+            "and @ in name and password written as %2F %23 %3A %40"
+        )
+    return url
 
 
 def _covers(entry: str, host: str) -> bool:
@@ -59,7 +74,11 @@ def through(proxy: SplitResult, host: str, port: int, seconds: float) -> socket.
     Raises:
         OSError: the proxy is not reachable, or refuses; the message says why, without a password.
     """
-    raw = socket.create_connection((proxy.hostname or "", proxy.port or 80), timeout=seconds)
+    where = f"{proxy.hostname}:{proxy.port}"
+    try:
+        raw = socket.create_connection((proxy.hostname or "", proxy.port or 80), timeout=seconds)
+    except OSError as error:
+        raise OSError(f"the proxy {where} cannot be reached ({error.strerror or error})") from None
     lines = [f"CONNECT {host}:{port} HTTP/1.1", f"Host: {host}:{port}"]
     if proxy.username:
         login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
@@ -75,7 +94,7 @@ def through(proxy: SplitResult, host: str, port: int, seconds: float) -> socket.
     if len(status) > 1 and status[1] == "200":
         return raw
     raw.close()
-    raise OSError(_refusal(status[1] if len(status) > 1 else "", f"{proxy.hostname}:{proxy.port}"))
+    raise OSError(_refusal(status[1] if len(status) > 1 else "", where))
 
 
 def _refusal(code: str, proxy: str) -> str:

@@ -45,6 +45,7 @@ class FedPID(Strategy):
         array([1.5])
     """
 
+    follows_losses = True
     proportional: Annotated[float, Gt(0)] = 0.45
     derivative: Annotated[float, Ge(0)] = 0.45
     integral: Annotated[float, Ge(0)] = 0.1

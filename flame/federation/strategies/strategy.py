@@ -59,6 +59,10 @@ class Strategy(Section):
     """Whether sites have weights of their own, see ``weights_for``."""
     mean_suffices: ClassVar[bool] = False
     """Whether the strategy needs only the mean of the updates, not each one."""
+    follows_losses: ClassVar[bool] = False
+    """Whether the strategy computes with the losses of sites, which are not sent under differential
+    privacy.
+    """
     alone_suffices: ClassVar[bool] = False
     """Whether a round continues with the update of a single site."""
 

@@ -112,6 +112,7 @@ class EvolutionTask(Task[Cases[EvolutionCase]]):
     """
 
     name = "evolution"
+    fixed_rounds = True
     title = "Tumour evolution and generalisation"
     metrics = (
         "changed dice",

@@ -42,6 +42,7 @@ class SegmentationTask(Task[Cases[SegmentationCase]]):
     """
 
     name = "segmentation"
+    fixed_rounds = True
     title = "Tumour segmentation and generalisation"
     metrics = ("dice", "hd95")
     evaluation = "masks"

@@ -4,6 +4,8 @@ import json
 import socket
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,15 @@ def test_revoking_and_its_undoing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     asked: list[tuple[str, str]] = []
 
     class Session:
+        def get_connected_client_list(self) -> list[Any]:
+            return [SimpleNamespace(name="a", last_connect_time=1.0)]
+
+        def list_jobs(self, reverse: bool, limit: int) -> list[dict[str, str]]:
+            return [{"job_id": "7", "status": "RUNNING"}, {"job_id": "6", "status": "FINISHED:X"}]
+
+        def abort_job(self, job: str) -> None:
+            asked.append(("abort", job))
+
         def disable_client(self, name: str) -> None:
             asked.append(("disable", name))
 
@@ -34,6 +45,7 @@ def test_revoking_and_its_undoing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             asked.append(("enable", name))
 
     monkeypatch.setattr(AdminSession, "session", lambda self: nullcontext(Session()))
-    AdminSession(tmp_path).revoke("a")
-    AdminSession(tmp_path).revoke("a", undo=True)
-    assert asked == [("disable", "a"), ("enable", "a")]
+    assert AdminSession(tmp_path).revoke("a")
+    assert not AdminSession(tmp_path).revoke("a", undo=True)
+    assert asked == [("disable", "a"), ("abort", "7"), ("enable", "a")]
+    assert not AdminSession(tmp_path).revoke("A")  # no such site is connected

@@ -297,6 +297,9 @@ def test_faults_of_a_proxy(kits: Path, reply: bytes, words: str) -> None:
     assert len(found) == 1
     assert words in found[0][1]
     assert "secret" not in found[0][1].replace("PASSWORD", "")
+    gone = {"https_proxy": "http://127.0.0.1:9"}
+    ((_, told),) = faults(connection.check_connection(kits / "ours" / "a", gone))
+    assert "the proxy 127.0.0.1:9 cannot be reached" in told
     unknown = {"https_proxy": "http://no.invalid:1"}
     ((_, told),) = faults(connection.check_connection(kits / "ours" / "a", unknown))
     assert "check the name of the proxy" in told
@@ -319,3 +322,15 @@ def test_a_proxy_is_asked_for_the_server_with_its_login(kits: Path) -> None:
     assert b"Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n" in asked[0]
     assert [f.what for f in found[:3]] == ["proxy", "name", "port"]
     assert "sesame" not in " ".join(f.words for f in found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://me:pa/ss@proxy:3128", "http://me:12345#x@proxy:3128", "proxy:3128", "http://p:x"],
+)
+def test_a_proxy_that_cannot_be_read_is_a_fault_without_its_password(kits: Path, url: str) -> None:
+    ((what, told),) = faults(connection.check_connection(kits / "ours" / "a", {"http_proxy": url}))
+    assert what == "proxy"
+    assert "http_proxy must be http://HOST:PORT" in told
+    assert "pa/ss" not in told
+    assert "12345" not in told

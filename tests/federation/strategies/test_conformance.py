@@ -156,3 +156,13 @@ def test_a_compared_strategy_takes_options_and_those_of_no_other(toy: TrainConfi
     assert repr(strategy_of(config)) == "FedAvg()"
     with pytest.raises(BadInput, match="compare_options names a strategy that federation.compare"):
         replace(compared, compare=())
+
+
+def test_what_follows_losses_is_refused_where_they_are_not_sent(toy: TrainConfig) -> None:
+    private = replace(
+        toy,
+        federation=replace(toy.federation, strategy="fedpid"),
+        privacy=replace(toy.privacy, level="patient"),
+    )
+    with pytest.raises(BadInput, match="fedpid needs the losses of sites"):
+        strategy_of(private)
