@@ -28,14 +28,11 @@ def run(
         BadInput: the folder is no kit.
     """
     from flame.federation.flare.connection import check_connection
-    from flame.federation.flare.kit import ADMIN, SERVER, SITE
+    from flame.federation.flare.kit import SERVER, kind_of
     from flame.federation.flare.kit_checks import check_here
 
-    kinds = [kind for kind in (SERVER, SITE, ADMIN) if (kit / "startup" / kind).exists()]
-    if not kinds:
-        raise BadInput(f"{kit} is not a start-up kit; make kits with flame provision")
     yield from check_here(kit)
-    if kinds[0] != SERVER:
+    if kind_of(kit) != SERVER:
         yield from check_connection(kit)
     if data is not None:
         yield from _data(kit, data, config)

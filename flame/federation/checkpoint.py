@@ -2,6 +2,8 @@
 
 import json
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,17 +111,44 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
     """
     if not path.exists():
         return None
+    with _opened(path) as file:
+        return _checkpoint({k: file[k] for k in file.files})
+
+
+def load_history(path: Path) -> list[dict[str, Any]]:
+    """Read the history in a checkpoint without its arrays, which may be large.
+
+    Args:
+        path: the .npz file.
+
+    Returns:
+        Rows of the history, one per round and site.
+
+    Raises:
+        FlameError: the file is damaged.
+        BadInput: an older version of FLAME wrote the file.
+    """
+    with _opened(path) as file:
+        return _history(file["history"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a checkpoint, whose entries are read when they are looked up."""
     try:
         check_archive(path)
         with np.load(path) as file:
-            arrays = {k: file[k] for k in file.files}
-        if "best_round" not in arrays or f"{_SHARED}squares" in arrays:
-            raise BadInput(
-                f"{path} was written by an older version of FLAME; train into a new folder"
-            )
-        return _checkpoint(arrays)
+            if "best_round" not in file.files or f"{_SHARED}squares" in file.files:
+                raise BadInput(
+                    f"{path} was written by an older version of FLAME; train into a new folder"
+                )
+            yield file
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise FlameError(f"{path} is damaged; delete it and run flame train again") from error
+
+
+def _history(entry: Any) -> list[dict[str, Any]]:
+    return list(json.loads(str(entry)))
 
 
 def _checkpoint(arrays: dict[str, Any]) -> Checkpoint:
@@ -129,7 +158,7 @@ def _checkpoint(arrays: dict[str, Any]) -> Checkpoint:
         int(arrays["round"]),
         _state(arrays, _LAST, _GROUPS[0]),
         shared,
-        json.loads(str(arrays["history"])),
+        _history(arrays["history"]),
         bool(arrays["finished"]),
         _state(arrays, _BEST, _GROUPS[1]) if best_round else None,
         float(arrays["best_loss"]),

@@ -113,8 +113,6 @@ class Coordinator:
             state = self.strategy.begin(state, sites)
             checkpoint = Checkpoint(0, state, self.task.prepare(send, shared))
             save(1)
-        if checkpoint.round < self.task.rounds and not self.stopping.is_over(checkpoint):
-            checkpoint = replace(checkpoint, finished=False)  # it was, with fewer rounds
         while checkpoint.round < self.task.rounds and not self.stopping.is_over(checkpoint):
             checkpoint = self._round(training, sites, call, checkpoint)
             save(1 + checkpoint.round)
@@ -187,7 +185,8 @@ class Coordinator:
                 f"round {number} of {training.name}: the weights are no longer finite; lower "
                 "training.learning_rate, or the learning rate in federation.options"
             )
-        checkpoint = replace(checkpoint, round=number, state=state)
+        # It may have been finished, with fewer rounds.
+        checkpoint = replace(checkpoint, round=number, state=state, finished=False)
         if self.validating:
             checkpoint = self._validated(training, sites, call, checkpoint)
         return replace(checkpoint, history=[*checkpoint.history, *self.latest])

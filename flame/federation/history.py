@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from flame.core.files import write_text
-from flame.federation.checkpoint import load_checkpoint
+from flame.federation.checkpoint import load_history
 from flame.federation.run_files import HISTORY, MODELS
 
 _COLUMNS = (
@@ -42,8 +42,7 @@ def read_history(run: Path) -> pd.DataFrame:
     """
     rows: Rows = []
     for path in sorted((run / MODELS).glob("[!.]*.npz"), key=lambda p: p.stat().st_mtime):
-        checkpoint = load_checkpoint(path)
-        rows += checkpoint.history if checkpoint else []
+        rows += load_history(path)
     return _without_repeats([pd.DataFrame(rows), _written(run)])
 
 

@@ -83,7 +83,7 @@ class RunFolder:
             BadInput: the folder holds another run or other files; or no run that can go on.
         """
         file = self.path / run_files.RUN_NAME
-        if further:
+        if further and run_files.config_text(config) != run_files.config_text(self.config()):
             self._check_further(config)
             write_text(self.path / run_files.CONFIG, run_files.config_text(config))
         if self.holds(config):

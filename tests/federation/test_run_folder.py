@@ -84,6 +84,9 @@ def test_a_run_goes_on_with_more_rounds_or_sites_alone(toy: TrainConfig, tmp_pat
         folder.claim_name(longer)
     assert folder.claim_name(longer, further=True) == name
     assert folder.config().training.rounds == 9
+    assert (
+        folder.claim_name(longer, further=True) == name
+    )  # the same command, after an interruption
     with pytest.raises(BadInput, match="had 9 rounds with a, b; it can go on with no fewer"):
         folder.claim_name(toy, further=True)
     wider = replace(longer, data=replace(longer.data, centres=("a", "b", "c")))

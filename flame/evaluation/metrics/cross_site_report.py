@@ -8,10 +8,9 @@ from flame.core.errors import BadInput
 from flame.core.scores import CentreScore, GeneralisationReport
 from flame.evaluation.metrics.generalisation import UNSEEN
 from flame.federation.config import TrainConfig, centres
+from flame.federation.flare.trainings import flare_plan
 from flame.federation.tasks.registry import open_task
-from flame.federation.trainings import LOCAL
-
-_WITHOUT = "-without-"
+from flame.federation.trainings import Training
 
 
 def report_of(config: TrainConfig, table: pd.DataFrame) -> GeneralisationReport:
@@ -29,27 +28,23 @@ def report_of(config: TrainConfig, table: pd.DataFrame) -> GeneralisationReport:
     Raises:
         BadInput: no site sent the main metric.
     """
-    sites = centres(config.data)
-    scores = [_score(row, sites) for row in table.to_dict("records")]
-    task = open_task(config)
+    trainings = {training.model: training for training in flare_plan(config, alone=True)}
+    scores = (_score(row, trainings[str(row["model"])]) for row in table.to_dict("records"))
     kept = tuple(score for score in scores if score is not None)
-    main = task.metrics[0]
+    main = open_task(config).metrics[0]
+    sites = centres(config.data)
     known = tuple(s for s in sites if any((k.tested_on, k.metric) == (s, main) for k in kept))
     if not known:
         raise BadInput(f"no hospital has sent its {main} of a model; see the log of flame serve")
     return GeneralisationReport(known, kept, (), main, config.data.simulated)
 
 
-def _score(row: dict[Any, Any], sites: tuple[str, ...]) -> CentreScore | None:
-    model, tested_on = str(row["model"]), str(row["tested_on"])
-    trained = sites
-    if _WITHOUT in model:
-        left_out = model.partition(_WITHOUT)[2]
-        if left_out != tested_on:
-            return None
-        model, trained = UNSEEN, tuple(s for s in sites if s != left_out)
-    elif model.startswith(f"{LOCAL}-"):
-        model, trained = LOCAL, (model.removeprefix(f"{LOCAL}-"),)
+def _score(row: dict[Any, Any], training: Training) -> CentreScore | None:
+    """Return a score of a training's model; None for one left without another hospital."""
+    tested_on = str(row["tested_on"])
+    if training.left_out not in ("", tested_on):
+        return None
+    model, trained = UNSEEN if training.left_out else training.kind, training.centres
     value, low, high = (float(row[name]) for name in ("value", "low", "high"))
     reason = "" if pd.isna(row["reason"]) else str(row["reason"])
     counts = (int(row["n"]), int(row["events"]))

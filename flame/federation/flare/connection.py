@@ -42,7 +42,10 @@ def check_connection(kit: Path, environment: Mapping[str, str] = os.environ) -> 
     if found.level == "fault":
         return
     try:
-        raw = through(proxy, host, port, _WAIT_S) if proxy else _connected(host, port)
+        if proxy:
+            raw = through(proxy, host, port, _WAIT_S)
+        else:
+            raw = socket.create_connection((host, port), timeout=_WAIT_S)
     except OSError as error:
         yield fault("port", _no_way(error, host, port))
         return
@@ -63,10 +66,6 @@ def _resolved(host: str, is_proxy: bool) -> Finding:
         whose = "the proxy" if is_proxy else "the server"
         return fault("name", f"no address for {host}: check the name of {whose} and the DNS")
     return good("name", f"{host} is {', '.join(addresses)}")
-
-
-def _connected(host: str, port: int) -> socket.socket:
-    return socket.create_connection((host, port), timeout=_WAIT_S)
 
 
 def _no_way(error: OSError, host: str, port: int) -> str:

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -131,10 +130,12 @@ def _follow(kit: Path, process: "subprocess.Popen[bytes]", say: Say) -> int:
         for name in logs:
             for line in _new_lines(kit / name, logs):
                 if name == CONSOLE:
-                    deque(map(say, console.words(line)), maxlen=0)
+                    for words in console.words(line):
+                        say(words)
                 else:
                     say(f"sent: {line}" if name == AUDIT_FILE else line)
-        deque(map(say, console.settled()), maxlen=0)
+        for words in console.settled():
+            say(words)
         if time.monotonic() - cleaned > _CLEAN_S:
             remove_old_jobs(kit)
             cleaned = time.monotonic()

@@ -29,13 +29,31 @@ def check_kit(kit: Path, kind: str) -> Path:
         BadInput: the folder is no kit, or a kit of another kind, or its certificate is not valid
             today.
     """
-    commands = {SERVER: "serve", SITE: "join", ADMIN: "submit"}
-    if (kit / "startup" / kind).exists():
-        check_dates(kit)
-        return kit.resolve()
-    for other, command in commands.items():
-        if (kit / "startup" / other).exists():
-            raise BadInput(f"{kit} is a kit for flame {command}, not for flame {commands[kind]}")
+    found = kind_of(kit)
+    if found != kind:
+        commands = {SERVER: "serve", SITE: "join", ADMIN: "submit"}
+        raise BadInput(
+            f"{kit} is a kit for flame {commands[found]}, not for flame {commands[kind]}"
+        )
+    check_dates(kit)
+    return kit.resolve()
+
+
+def kind_of(kit: Path) -> str:
+    """Return the kind of a kit.
+
+    Args:
+        kit: the folder.
+
+    Returns:
+        ``SERVER``, ``SITE`` or ``ADMIN``.
+
+    Raises:
+        BadInput: the folder is no kit.
+    """
+    for kind in (SERVER, SITE, ADMIN):
+        if (kit / "startup" / kind).exists():
+            return kind
     raise BadInput(f"{kit} is not a start-up kit; make kits with flame provision")
 
 
@@ -61,9 +79,8 @@ def address_of(kit: Path) -> tuple[str, int]:
     Returns:
         Host and port.
     """
-    startup = kit / "startup"
-    if (startup / ADMIN).exists():
-        admin = json.loads((startup / ADMIN).read_text())["admin"]
+    if kind_of(kit) == ADMIN:
+        admin = json.loads((kit / "startup" / ADMIN).read_text())["admin"]
         return str(admin["host"]), int(admin["port"])
     host, _, port = server_of(kit).rpartition(":")
     return host, int(port)

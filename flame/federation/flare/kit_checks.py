@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from flame.core.errors import BadInput
 from flame.federation.flare.findings import Finding, fault, good, warning
 from flame.federation.flare.keys import CERTIFICATE, KEY, SERVER_CERTIFICATE, check_dates, name_in
-from flame.federation.flare.kit import SERVER, SITE, check_ports
+from flame.federation.flare.kit import SERVER, SITE, check_ports, kind_of, site_of
 from flame.federation.flare.provisioning import MADE_WITH, versions
 from flame.federation.privacy.site_policy import POLICY_FILE, read_policy
 
@@ -38,17 +38,16 @@ def check_here(kit: Path) -> Iterator[Finding]:
     Yields:
         The findings.
     """
-    startup = kit / "startup"
-    is_server = (startup / SERVER).exists()
-    pair = (SERVER_CERTIFICATE, SERVER_KEY) if is_server else (CERTIFICATE, KEY)
+    kind = kind_of(kit)
+    pair = (SERVER_CERTIFICATE, SERVER_KEY) if kind == SERVER else (CERTIFICATE, KEY)
     yield _certificate(kit, *pair)
     yield _dates(kit)
     yield from _made_with(kit)
     yield _disk(kit)
     yield _memory()
-    if is_server:
+    if kind == SERVER:
         yield _ports(kit)
-    if (startup / SITE).exists():
+    if kind == SITE:
         yield _policy(kit)
 
 
@@ -70,18 +69,13 @@ def _certificate(kit: Path, certificate: str, key: str) -> Finding:
         shown.verify_directly_issued_by(root)
     except (ValueError, TypeError, InvalidSignature):
         return fault(what, "it is signed by another federation than startup/rootCA.pem names")
-    name, described = name_in(shown.subject), _described_name(startup)
-    if described and described != name:
+    name = name_in(shown.subject)
+    described = site_of(kit) if kind_of(kit) == SITE else name
+    if described != name:
         return fault(what, f"it is for {name}, and the kit is for {described}: copy the kit again")
     if (startup / key).stat().st_mode & 0o077:
         return warning(what, f"startup/{key} can be read by others: chmod 600")
     return good(what, f"for {name}, with its key")
-
-
-def _described_name(startup: Path) -> str:
-    """Return the name of the site that the kit is for; empty for other kits."""
-    path = startup / SITE
-    return str(json.loads(path.read_text())["client"]["fqsn"]) if path.exists() else ""
 
 
 def _dates(kit: Path) -> Finding:

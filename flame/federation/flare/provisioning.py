@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
@@ -153,6 +153,7 @@ def provision(
     asked = dict(requests or {})
     if unknown := sorted(set(asked) - set(project.sites)):
         raise BadInput(f"{', '.join(unknown)}: not in the sites of the project; add it, or refuse")
+    project = _with_port_of_before(project, out)
     _check_addresses(project, out)
     sites = list(asked) or project.sites
     kits = []
@@ -204,14 +205,22 @@ def _addresses(project: Project) -> dict[str, Any]:
     return {**found, "admin_port": project.port_of_admin, "hosts": sorted(project.hosts)}
 
 
+def _with_port_of_before(project: Project, out: Path) -> Project:
+    """Keep a port apart for the admin, as older kits have by default, unless one is given."""
+    path = out / AUTHORITY / _ADDRESSES
+    if project.admin_port or not path.exists():
+        return project
+    before = json.loads(path.read_text())
+    apart = before["admin_port"] != before["port"]
+    return replace(project, admin_port=before["admin_port"]) if apart else project
+
+
 def _check_addresses(project: Project, out: Path) -> None:
     """Raise BadInput if existing kits have other addresses than the project."""
     path = out / AUTHORITY / _ADDRESSES
     if not path.exists():
         return
     before, now = {"hosts": [], **json.loads(path.read_text())}, _addresses(project)
-    if not project.admin_port:  # kits of before, whose admin had a port apart by default, keep it
-        now["admin_port"] = before["admin_port"]
     changed = [
         f"{name} was {before[name]} and is {now[name]}" for name in now if before[name] != now[name]
     ]

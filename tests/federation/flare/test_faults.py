@@ -3,7 +3,6 @@
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,52 +44,49 @@ FlareSite._work = slow
 """
 
 
-@pytest.fixture
-def hospitals(toy: TrainConfig, tmp_path: Path) -> Iterator[Hospitals]:
-    found = Hospitals(tmp_path, toy)
-    try:
-        yield found
-    finally:
-        found.stop()
-
-
 def ended(hospitals: Hospitals, submitted: "subprocess.Popen[bytes]", code: int = 0) -> str:
     assert submitted.wait(LONGEST_S) == code, hospitals.said()
     return " ".join(hospitals.said().split())
 
 
-def test_a_worker_is_killed_for_want_of_memory(
-    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
-) -> None:
+def run_with_one_killed(
+    hospitals: Hospitals, toy: TrainConfig, who: str, imports: str, where: str, when: str
+) -> str:
+    """Run with a process that kills itself once in a method, and compare with a run in process."""
+    root, config = hospitals.root, settings(toy, 4)
+    killed = root / "killed"
+    hospitals.start(*({"server", *SITES} - {who}))
+    hospitals.start(
+        who, changed=KILLED_IN.format(imports=imports, where=where, when=when, killed=killed)
+    )
+    said = ended(hospitals, hospitals.submit(config, root / "run"))
+    assert killed.exists()
+    same_as_in_process(config, root / "run", root / "here")
+    return said
+
+
+def test_a_worker_is_killed_for_want_of_memory(hospitals: Hospitals, toy: TrainConfig) -> None:
     """As the kernel's OOM killer does it: SIGKILL in the middle of training."""
-    changed = KILLED_IN.format(
+    said = run_with_one_killed(
+        hospitals,
+        toy,
+        "b",
         imports="from flame.federation.site import Site",
         where="Site.train",
         when="named.get('number') == 2",
-        killed=tmp_path / "killed",
     )
-    hospitals.start("server", "a")
-    hospitals.start("b", changed=changed)
-    said = ended(hospitals, hospitals.submit(settings(toy, 4), tmp_path / "run"))
-    assert (tmp_path / "killed").exists()
     assert "going on from the last round" in said
-    same_as_in_process(settings(toy, 4), tmp_path / "run", tmp_path / "here")
 
 
-def test_the_server_is_killed_while_it_aggregates(
-    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
-) -> None:
-    changed = KILLED_IN.format(
+def test_the_server_is_killed_while_it_aggregates(hospitals: Hospitals, toy: TrainConfig) -> None:
+    run_with_one_killed(
+        hospitals,
+        toy,
+        "server",
         imports="from flame.federation.strategies.fedavg import FedAvg",
         where="FedAvg.aggregate",
         when="len(arguments[1]) == 2",
-        killed=tmp_path / "killed",
     )
-    hospitals.start("server", changed=changed)
-    hospitals.start(*SITES)
-    ended(hospitals, hospitals.submit(settings(toy, 4), tmp_path / "run"))
-    assert (tmp_path / "killed").exists()
-    same_as_in_process(settings(toy, 4), tmp_path / "run", tmp_path / "here")
 
 
 def test_a_slow_site_is_left_out_of_a_round_and_named(

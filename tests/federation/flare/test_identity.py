@@ -3,25 +3,14 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from flame.federation.config import TrainConfig
 from tests.helpers.hospitals import FLAME, Hospitals, until
 
 pytestmark = [pytest.mark.flare, pytest.mark.slow]
 LONG_S = 240
-
-
-@pytest.fixture
-def hospitals(toy: TrainConfig, tmp_path: Path) -> Iterator[Hospitals]:
-    found = Hospitals(tmp_path, toy)
-    try:
-        yield found
-    finally:
-        found.stop()
 
 
 def said(hospitals: Hospitals, name: str) -> str:

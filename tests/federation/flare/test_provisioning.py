@@ -156,3 +156,17 @@ def test_dates_of_a_certificate(tmp_path: Path) -> None:
         check_dates(out / "a", now + timedelta(days=361))
     with pytest.raises(BadInput, match="set the clock"):
         check_dates(out / "server", now - timedelta(days=2))
+
+
+@pytest.mark.flare
+def test_older_kits_keep_the_port_of_their_admin(tmp_path: Path) -> None:
+    """A project without admin_port, whose kits were made when it was 8003 by default."""
+    out = tmp_path / "kits"
+    provision(build(Project, GIVEN | {"admin_port": 8003}, "project.toml"), out)
+    wider = build(Project, GIVEN | {"sites": ["a", "b", "c"]}, "project.toml")
+    shutil.rmtree(out / "server" / "startup")
+    made = provision(wider, out)
+    assert [kit.name for kit in made] == ["server", "c"]
+    (server,) = json.loads((out / "server" / "startup" / "fed_server.json").read_text())["servers"]
+    assert server["admin_port"] == 8003
+    assert json.loads((out / AUTHORITY / "project.json").read_text())["admin_port"] == 8003

@@ -6,7 +6,6 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,15 +106,6 @@ def settings(toy: TrainConfig, rounds: int) -> TrainConfig:
         training=replace(toy.training, rounds=rounds),
         data=replace(toy.data, centres=SITES),
     )
-
-
-@pytest.fixture
-def hospitals(toy: TrainConfig, tmp_path: Path) -> Iterator[Hospitals]:
-    found = Hospitals(tmp_path, toy)
-    try:
-        yield found
-    finally:
-        found.stop()
 
 
 def same_as_in_process(config: TrainConfig, out: Path, here: Path) -> None:
