@@ -20,7 +20,8 @@ class Update:
         loss: training loss.
         seconds: time that training took, in s.
         steps: number of batches that the site trained on.
-        also: weights of further models that the site trained.
+        also: weights of further models that the site trained, before ``weights``.
+        losses: training loss of each model, in the order of ``also`` and ``weights``.
         since: weights that training began from; empty: those of the present state. They differ
             where sites do not wait for each other.
         staleness: number of rounds since training began.
@@ -33,6 +34,7 @@ class Update:
     seconds: float
     steps: int = 1
     also: tuple[Weights, ...] = ()
+    losses: tuple[float, ...] = ()
     since: Weights = field(default_factory=list)
     staleness: int = 0
 

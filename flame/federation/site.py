@@ -196,7 +196,8 @@ class Site:
 
         Returns:
             The fields of an ``Update``: ``weights``, ``patients``, mean ``loss``, ``seconds``,
-            ``steps`` and ``also``, the weights of further models. If ``secret``, ``seconds`` alone.
+            ``steps``, ``also``, the weights of further models, and ``losses``, one of each model.
+            If ``secret``, ``seconds`` alone.
 
         Raises:
             Refusal: the site sends masked updates only and this one is not ``secret``; it is under
@@ -220,7 +221,7 @@ class Site:
         applied = [Correction(**fields) for fields in unpacked(corrections)]
         began = beginnings(unpacked(weights), applied)
         started = time.perf_counter()
-        ended, loss, steps = self._ended(patients, began, applied, shared, number, rng)
+        ended, losses, steps = self._ended(patients, began, applied, shared, number, rng)
         seconds = time.perf_counter() - started
         if is_rounded(bits):
             rng = derived_rng(name, number, "+".join(p.centre for p in patients), "rounding")
@@ -228,15 +229,17 @@ class Site:
         *also, weights = ended
         if secret:
             asked = digest([name, number, started_from, shared, who, corrections])
-            self._secret = {secret: (f"{secret}:{asked}", as_values(weights, count, loss, steps))}
+            values = as_values(weights, count, losses[-1], steps)
+            self._secret = {secret: (f"{secret}:{asked}", values)}
             return {"seconds": seconds}
         return {
             "weights": weights,
             "patients": count,
-            "loss": loss,
+            "loss": losses[-1],
             "seconds": seconds,
             "steps": steps,
             "also": also,
+            "losses": losses,
         }
 
     def _ended(
@@ -247,26 +250,27 @@ class Site:
         shared: Shared,
         number: int,
         rng: np.random.Generator,
-    ) -> tuple[list[Weights], float, int]:
+    ) -> tuple[list[Weights], list[float], int]:
         """Train once for each correction.
 
         Returns:
-            The final weights of each model, the last loss and the total number of steps.
+            The final weights and the last loss of each model, and the total number of steps.
         """
         steps = 0
-        loss = 0.0
+        losses = list[float]()
         ended = list[Weights]()
         for correction in corrections:
             if correction.start or not ended:
                 ended.append(began[len(ended)])
+                losses.append(0.0)
             before = ended[-1]
             request = TrainRequest(before, shared, number, rng, correction)
-            ended[-1], loss, steps_made = self.task.train(patients, request)
+            ended[-1], losses[-1], steps_made = self.task.train(patients, request)
             steps += steps_made
             if self.privacy:
                 ended[-1] = self.privacy.leaving(before, ended[-1], rng)
-                loss = 0.0
-        return ended, loss, steps
+                losses[-1] = 0.0
+        return ended, losses, steps
 
     def advertised(self, what: str) -> Message:
         """Begin the secure sum of the secret values of this name; return the public keys for it.

@@ -69,16 +69,18 @@ def checked(replies: Replies, state: State) -> tuple[list[Update], dict[str, str
             reply["seconds"],
             reply["steps"],
             tuple(reply.get("also", ())),
+            tuple(reply.get("losses", ())),
         )
         updates.append(update)
     return updates, lost
 
 
 def _reason_to_reject(reply: dict[str, Any], state: State) -> str:
+    losses = (reply["loss"], *reply.get("losses", ()))
     for weights in (reply["weights"], *reply.get("also", ())):
         if [np.shape(w) for w in weights] != [w.shape for w in state.weights]:
             return _OTHER_SHAPE
-        if not all(np.isfinite(w).all() for w in weights) or not np.isfinite(reply["loss"]):
+        if not all(np.isfinite(w).all() for w in weights) or not np.isfinite(losses).all():
             return (
                 "sent weights or a loss that are not finite; lower training.learning_rate and "
                 "look at the site's data"

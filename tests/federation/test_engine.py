@@ -151,7 +151,7 @@ def test_nothing_but_weights_counts_and_sums_leaves_a_site(toy: TrainConfig) -> 
         shared=moments,
         **who,
     ).got["a"]
-    assert set(answer) == {"weights", "patients", "loss", "seconds", "steps", "also"}
+    assert set(answer) == {"weights", "patients", "loss", "seconds", "steps", "also", "losses"}
     assert [w.shape for w in answer["weights"]] == [(2, 1), (1,)]
 
 

@@ -14,6 +14,7 @@ from flame.federation.strategies import (  # noqa: F401  (they register themselv
     fednova,
     fedpid,
     fedprox,
+    fedrc,
     fedrep,
     fedyogi,
     flash,

@@ -162,9 +162,7 @@ def test_what_follows_losses_is_refused_where_they_are_not_sent(toy: TrainConfig
     private = replace(
         toy,
         federation=replace(toy.federation, strategy="fedpid"),
-        privacy=replace(
-            toy.privacy, level="patient", bounds={"x": (-4.0, 4.0), "y": (-4.0, 4.0)}
-        ),
+        privacy=replace(toy.privacy, level="patient", bounds={"x": (-4.0, 4.0), "y": (-4.0, 4.0)}),
     )
     with pytest.raises(BadInput, match="fedpid needs the losses of sites"):
         strategy_of(private)
