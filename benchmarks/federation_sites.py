@@ -1,9 +1,10 @@
 """Time of a round in process by number of sites and size of the model; FLARE's simulator.
 
-    python benchmarks/federation_sites.py [--quick] [--no-flare]
+    python benchmarks/federation_sites.py [--quick] [--no-flare] [--fets | --many]
 
 Made-up patients. First 2 to 64 sites and networks of 65 to 1.3 million weights, each in a process
-of its own: seconds per round and memory, with the fitted law. Then 100 sites of a logistic
+of its own: seconds per round and memory, with the fitted law. Then 71 sites, as many as FeTS had
+(Pati 2022, doi:10.1038/s41467-022-33407-5), and 3 million weights. Then 100 sites of a logistic
 regression: FLAME in process, through Keras, compared with NVIDIA FLARE's FedAvg recipe for NumPy in
 its simulator. The simulator runs THREADS sites at a time: with 100 at a time on 2 cores, a third of
 them found no server and the round never ended. Prints tables and, as its last line, one JSON
@@ -39,6 +40,8 @@ from flame.federation.trainings import FEDERATED, Training
 SITES = (2, 4, 8, 16, 32, 64)
 WIDTHS = (0, 2_000, 20_000)
 """Widths of the hidden layer: 65 to 1.3 million weights."""
+FETS = (71, 45_500)
+"""Sites of the Federated Tumor Segmentation initiative, and the width of 3 million weights."""
 MANY = 100
 """Sites of the comparison with FLARE's simulator."""
 THREADS = 10
@@ -137,21 +140,35 @@ def print_scaling(rounds: int, sites: tuple[int, ...], widths: tuple[int, ...]) 
     }
 
 
+def print_fets(sites: int, width: int, rounds: int) -> dict[str, float]:
+    """Print and return seconds and memory with as many sites as FeTS."""
+    found = apart(sites, width, rounds)
+    shown = f"{sites} sites, {found['weights'] / 1e6:.2g} million weights"
+    print(f"\n{shown}: {found['round s']:.1f} s a round, peak {found['peak MB']:.0f} MB")
+    return {f"{shown}, {name}": found[name] for name in ("round s", "peak MB")}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_quick(parser, "two sizes, and 4 sites instead of 100")
     parser.add_argument("--no-flare", action="store_true", help="without FLARE's simulator")
     parser.add_argument("--many", action="store_true", help="only the 100 sites")
+    parser.add_argument("--fets", action="store_true", help="only the 71 sites")
     parser.add_argument("--one", nargs="+", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         print(json.dumps(measured(*arguments.one)))
         return
     figures: dict[str, float | None] = {}
-    if not arguments.many:
-        figures = print_scaling(
+    if not (arguments.many or arguments.fets):
+        figures |= print_scaling(
             *((3, SITES[:2], WIDTHS[1:2]) if arguments.quick else (8, SITES, WIDTHS))
         )
+    if not arguments.many:
+        figures |= print_fets(*((3, 200, 3) if arguments.quick else (*FETS, 5)))
+    if arguments.fets:
+        print_result_line(__file__, arguments.quick, figures)
+        return
     many = 4 if arguments.quick else MANY
     ours = 1 / apart(many, 0, 20, 1)["round s"]
     print(f"\n{many} sites, logistic regression, a step a round: FLAME {ours:.2f} rounds a second")

@@ -30,6 +30,9 @@ class HalfWay(Strategy):
     def aggregate(self, state, updates):
         weights = moved(state.weights, mean_change(state, updates), self.part)
         return State(weights, state.memory, state.names)
+
+
+STRATEGIES.register("moved")(type("Moved", (HalfWay,), {}))
 '''
 TASK = '''
 import numpy as np
@@ -148,30 +151,24 @@ def configured(folder: Path, config: TrainConfig) -> Path:
     return path
 
 
-def weights_of(run: Path) -> list[np.ndarray]:
-    with np.load(run / "models" / "federated.seed-0.all.npz") as file:
+def weights_of(run: Path, kind: str) -> list[np.ndarray]:
+    with np.load(run / "models" / f"{kind}.seed-0.all.npz") as file:
         return [file[k] for k in sorted(file.files) if k.startswith("state.weights")]
 
 
 def test_strategy(toy: TrainConfig, tmp_path: Path) -> None:
     plugin = written(tmp_path, "half", STRATEGY)
     one = replace(toy, training=replace(toy.training, rounds=1))
-    config = configured(tmp_path, one)
-    runs = {}
-    for name, options in (("fedavg", []), ("half-way", []), ("still", ["part=0.0"])):
-        out = tmp_path / name
-        strategy = "half-way" if name == "still" else name
-        settings = [
-            f"federation.strategy={strategy}",
-            *(f"federation.options.{o}" for o in options),
-        ]
-        sets = [part for text in settings for part in ("--set", text)]
-        printed("train", config, "--out", out, *sets, "--plugin", plugin)
-        runs[name] = weights_of(out)
-    # After one round half-way lies in the middle of the first weights and of FedAvg's.
-    pairs = zip(runs["still"], runs["half-way"], runs["fedavg"], strict=True)
-    for start, half, whole in pairs:
+    settings = ["federation.strategy=half-way", 'federation.compare=["fedavg", "moved"]']
+    settings += ["federation.options.part=0.0", "federation.compare_options.moved={part=0.5}"]
+    sets = [part for text in settings for part in ("--set", text)]
+    out = tmp_path / "run"
+    printed("train", configured(tmp_path, one), "--out", out, *sets, "--plugin", plugin)
+    # After one round the half lies in the middle of the first weights and of FedAvg's.
+    kinds = ("federated", "moved", "fedavg")
+    for start, half, whole in zip(*(weights_of(out, kind) for kind in kinds), strict=True):
         assert np.allclose(half, (start + whole) / 2, atol=1e-6)
+        assert not np.array_equal(start, whole)
 
 
 def test_task_and_metric(toy: TrainConfig, tmp_path: Path) -> None:

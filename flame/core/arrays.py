@@ -5,8 +5,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.scores import Weights
+
+_SLICE = 2**20
+"""Numbers that are summed at a time, so that a large array has no copy in float64."""
 
 
 def mean(arrays: Sequence[Weights], weights: Sequence[float], like: Weights) -> Weights:
@@ -24,13 +28,20 @@ def mean(arrays: Sequence[Weights], weights: Sequence[float], like: Weights) -> 
         >>> mean([[np.array([1.0])], [np.array([5.0])]], [0.75, 0.25], [np.zeros(1)])
         [array([2.])]
     """
-    return [
-        sum(
-            (np.asarray(a[i], np.float64) * w for a, w in zip(arrays, weights, strict=True)),
-            np.zeros(layer.shape),
-        ).astype(layer.dtype)
-        for i, layer in enumerate(like)
-    ]
+    return [_weighted_sum([a[i] for a in arrays], weights, layer) for i, layer in enumerate(like)]
+
+
+def _weighted_sum(
+    arrays: Sequence[NDArray[Any]], weights: Sequence[float], like: NDArray[Any]
+) -> NDArray[Any]:
+    """Return the sum in the shape and type of ``like``; float64 is used for one slice at a time."""
+    total = np.empty(like.size, like.dtype)
+    flat = [np.asarray(array).reshape(-1) for array in arrays]
+    for start in range(0, like.size, _SLICE):
+        part = slice(start, start + _SLICE)
+        terms = (np.asarray(f[part], np.float64) * w for f, w in zip(flat, weights, strict=True))
+        total[part] = sum(terms, np.zeros(total[part].shape))
+    return total.reshape(like.shape)
 
 
 def moved(weights: Weights, by: Weights, rate: float = 1.0) -> Weights:
@@ -52,6 +63,22 @@ def moved(weights: Weights, by: Weights, rate: float = 1.0) -> Weights:
         (np.asarray(w, np.float64) + rate * np.asarray(b, np.float64)).astype(w.dtype)
         for w, b in zip(weights, by, strict=True)
     ]
+
+
+def all_finite(weights: Weights) -> bool:
+    """Check that no number is NaN or infinite, without a copy of any array.
+
+    Args:
+        weights: arrays of a model.
+
+    Returns:
+        True if all are finite.
+
+    Example:
+        >>> all_finite([np.ones(2)]), all_finite([np.array([1.0, np.nan])])
+        (True, False)
+    """
+    return all(np.isfinite([w.min(), w.max()]).all() for w in map(np.asarray, weights) if w.size)
 
 
 def flat(weights: Weights) -> np.ndarray:
@@ -108,8 +135,8 @@ def digest(value: Any, secret: bytes = b"") -> str:
     return found.hexdigest()
 
 
-def _parts(value: Any) -> Iterator[bytes]:
-    """Yield the bytes of a value, each part after its kind."""
+def _parts(value: Any) -> Iterator[bytes | memoryview]:
+    """Yield the bytes of a value, each part after its kind, without a copy of an array."""
     if isinstance(value, dict):
         value = [part for name in sorted(value) for part in (name, value[name])]
     if isinstance(value, list | tuple):
@@ -120,4 +147,5 @@ def _parts(value: Any) -> Iterator[bytes]:
         yield f"{type(value).__name__}{value!r}".encode()
     else:
         array = np.ascontiguousarray(value)
-        yield f"{array.dtype}{np.shape(value)}".encode() + array.tobytes()
+        yield f"{array.dtype}{np.shape(value)}".encode()
+        yield array.reshape(-1).view(np.uint8).data

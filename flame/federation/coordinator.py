@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from flame.core.arrays import shaped
+from flame.core.arrays import all_finite, shaped
 from flame.core.errors import BadInput, FlameError
 from flame.core.progress import Progress, silent
 from flame.core.scores import Update, Weights
@@ -180,7 +180,7 @@ class Coordinator:
         if self.private:
             self.latest = [{**row, "loss": None} for row in self.latest]
         state = self.strategy.aggregate(checkpoint.state, updates)
-        if not all(np.isfinite(w).all() for w in state.weights):
+        if not all_finite(state.weights):
             raise FlameError(
                 f"round {number} of {training.name}: the weights are no longer finite; lower "
                 "training.learning_rate, or the learning rate in federation.options"

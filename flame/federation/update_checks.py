@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from flame.core.arrays import all_finite
 from flame.core.scores import Update, Weights
 from flame.federation.calls import Replies
 from flame.federation.compression import changed, unpacked
@@ -80,7 +81,7 @@ def _reason_to_reject(reply: dict[str, Any], state: State) -> str:
     for weights in (reply["weights"], *reply.get("also", ())):
         if [np.shape(w) for w in weights] != [w.shape for w in state.weights]:
             return _OTHER_SHAPE
-        if not all(np.isfinite(w).all() for w in weights) or not np.isfinite(losses).all():
+        if not (all_finite(weights) and np.isfinite(losses).all()):
             return (
                 "sent weights or a loss that are not finite; lower training.learning_rate and "
                 "look at the site's data"

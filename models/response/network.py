@@ -73,6 +73,18 @@ class ResponseModel:
         Raises:
             BadInput: the configuration names no input.
         """
+        self.create(image_shape)
+        return initial_weights(self.network, seed)
+
+    def create(self, image_shape: tuple[int, ...]) -> None:
+        """Create the network if it does not exist yet.
+
+        Args:
+            image_shape: shape (x, y, z, sequence) of an image.
+
+        Raises:
+            BadInput: the configuration names no input.
+        """
         if self.network is None:
             self.network = _network(self.config, image_shape)
             self.network.compile(
@@ -81,7 +93,6 @@ class ResponseModel:
                 jit_compile=False,
             )
             self._local = LocalOptimizer(self.network)
-        return initial_weights(self.network, seed)
 
     def pretrained(self, weights: Weights, unet: Weights) -> Weights:
         """Replace the encoder's weights by those of a segmentation network.
@@ -200,7 +211,7 @@ class ResponseModel:
 
 def _network(config: ResponseModelConfig, image_shape: tuple[int, ...]) -> Any:
     """Build the Keras model from its inputs to the logit (n, 1) of response."""
-    penalty = keras.regularizers.L2(config.l2)
+    penalty = keras.regularizers.L2(config.l2) if config.l2 else None
     inputs = []
     features = []
     dose = None
@@ -225,7 +236,11 @@ def _network(config: ResponseModelConfig, image_shape: tuple[int, ...]) -> Any:
         raise BadInput("the model has no input: set model.sequences, clinical or treatment")
     joined = layers.Concatenate()(features) if len(features) > 1 else features[0]
     if config.hidden:
-        joined = layers.Dense(config.hidden, "relu", kernel_regularizer=penalty)(joined)
+        # Its weights are drawn elsewhere; drawing them here too would need twice their memory.
+        hidden = layers.Dense(
+            config.hidden, "relu", kernel_initializer="zeros", kernel_regularizer=penalty
+        )
+        joined = hidden(joined)
     return keras.Model(inputs, layers.Dense(1, kernel_regularizer=penalty)(joined))
 
 

@@ -3,9 +3,12 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.scores import Weights
 
+_SLICE = 2**20
+"""Numbers that are drawn at a time, so that a large array has no copy in float64."""
 ZERO = "modulation"
 """Name prefix of layers whose kernel starts at zero, so that their modulation initially has no
 effect.
@@ -39,8 +42,16 @@ def initial_weights(network: Any, seed: int) -> Weights:
         if variable.name == "kernel" and f"/{ZERO}" not in f"/{variable.path}":
             receptive = int(np.prod(shape[:-2]))
             limit = np.sqrt(6 / (receptive * (shape[-2] + shape[-1])))
-            weights.append(rng.uniform(-limit, limit, shape).astype(np.float32))
+            weights.append(_uniform(rng, limit, shape))
         else:
             fill = 1.0 if variable.name == "gamma" else 0.0
             weights.append(np.full(shape, fill, np.float32))
     return weights
+
+
+def _uniform(rng: np.random.Generator, limit: float, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    drawn = np.empty(int(np.prod(shape)), np.float32)
+    for start in range(0, drawn.size, _SLICE):
+        part = drawn[start : start + _SLICE]
+        part[:] = rng.uniform(-limit, limit, part.size)
+    return drawn.reshape(shape)

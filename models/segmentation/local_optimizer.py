@@ -6,6 +6,7 @@ Each restart resets the optimiser's state, so that a round depends on its argume
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.keras_import import keras
 from flame.core.scores import Correction, Weights
@@ -17,7 +18,8 @@ class LocalOptimizer:
     """Wrap the optimiser of a network so that it can be restarted and its gradients corrected.
 
     A gradient g at weights w is replaced by g + linear + proximal (w - towards), with the terms of
-    ``Correction``; frozen arrays do not move. The wrapper replaces ``network.optimizer.apply``.
+    ``Correction``; frozen arrays do not move. From the first correction on the wrapper replaces
+    ``network.optimizer.apply``; its terms need twice the memory of the network.
 
     Args:
         network: compiled Keras model; its optimiser is built here.
@@ -37,15 +39,13 @@ class LocalOptimizer:
         self.network = network
         self.optimizer = network.optimizer
         self.optimizer.build(network.trainable_variables)
-        self._start = [ops.convert_to_numpy(v) for v in self.optimizer.variables]
-        trained = network.trainable_variables
-        self._linear = [_zeros_like(v) for v in trained]
-        self._towards = [_zeros_like(v) for v in trained]
+        self._start = [_small(ops.convert_to_numpy(v)) for v in self.optimizer.variables]
         self._proximal = keras.Variable(0.0, trainable=False)
-        self._moving = [keras.Variable(1.0, trainable=False) for _ in trained]
+        self._linear: list[Any] = []
+        self._towards: list[Any] = []
+        self._moving: list[Any] = []
         self._plain = True
         self._apply = self.optimizer.apply
-        self.optimizer.apply = self._corrected
 
     def restart(self, weights: Weights, correction: Correction | None = None) -> None:
         """Set the weights, reset the optimiser, and set the correction of all later gradients.
@@ -63,6 +63,8 @@ class LocalOptimizer:
         self._plain = not (terms.linear or terms.proximal or terms.frozen)
         if was_plain and self._plain:
             return
+        if not self._linear:
+            self._begin_to_correct()
         place = {id(v): i for i, v in enumerate(self.network.weights)}
         self._proximal.assign(terms.proximal)
         for n, variable in enumerate(self.network.trainable_variables):
@@ -72,6 +74,14 @@ class LocalOptimizer:
             anchor = terms.towards[at] if terms.towards else weights[at]
             self._towards[n].assign(anchor if terms.proximal else zeros)
             self._moving[n].assign(0.0 if terms.frozen and terms.frozen[at] else 1.0)
+
+    def _begin_to_correct(self) -> None:
+        trained = self.network.trainable_variables
+        self._linear = [_zeros_like(v) for v in trained]
+        self._towards = [_zeros_like(v) for v in trained]
+        self._moving = [keras.Variable(1.0, trainable=False) for _ in trained]
+        self.optimizer.apply = self._corrected
+        self.network.make_train_function(force=True)  # the compiled one takes plain steps
 
     def _corrected(self, gradients: Any, variables: Any = None) -> Any:
         """Correct the gradients, take the step, and restore frozen arrays."""
@@ -87,6 +97,13 @@ class LocalOptimizer:
         for variable, old, moving in zip(trained, before, self._moving, strict=True):
             variable.assign(ops.where(moving > 0, variable, old))
         return result
+
+
+def _small(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array, or a view of a single number if all are equal, as most states begin."""
+    if array.ndim and array.size and (array == array.flat[0]).all():
+        return np.broadcast_to(array.flat[0], array.shape)
+    return array
 
 
 def _zeros_like(variable: Any) -> Any:

@@ -50,12 +50,13 @@ class Hospitals:
         toy: TrainConfig,
         least_patients: int = 1,
         sites: tuple[str, ...] = SITES,
+        hosts: tuple[str, ...] = (),
     ) -> None:
         self.root, self.config, self.sites = root, toy, sites
         self.port, admin = free_ports(2)
         (root / "project.toml").write_text(
             f'name = "toy"\nhost = "localhost"\nsites = {list(sites)}\nport = {self.port}\n'
-            f"admin_port = {admin}\n"
+            f"admin_port = {admin}\nhosts = {list(hosts)}\n"
         )
         command = [*FLAME, "provision", str(root / "project.toml"), "--out", str(root / "kits")]
         subprocess.run(command, check=True, capture_output=True)
@@ -88,8 +89,11 @@ class Hospitals:
     def kit(self, name: str) -> Path:
         return self.root / name / "kit" if name in self.sites else self.root / "kits" / name
 
-    def start(self, *names: str, changed: str = "") -> None:
-        """Start them, each Python process with code that is ``changed`` by these lines first."""
+    def start(self, *names: str, changed: str = "", hosts: Path | None = None) -> None:
+        """Start them, each Python process with code that is ``changed`` by these lines first.
+
+        They see the file ``hosts`` as ``/etc/hosts``, which needs the rights of root.
+        """
         environment = dict(os.environ)
         if changed:
             folder = self.root / f"changed-{'-'.join(names)}"
@@ -101,6 +105,9 @@ class Hospitals:
             if name in self.sites:
                 data = self.root / name / "patients.csv"
                 command = [*FLAME, "join", str(self.kit(name)), "--data", str(data)]
+            if hosts:
+                seen = f'mount --bind {hosts} /etc/hosts && exec "$@"'
+                command = ["unshare", "--mount", "sh", "-c", seen, "sh", *command]
             with (self.root / f"{name}.out").open("ab") as out:
                 self.running[name] = subprocess.Popen(
                     command, stdout=out, stderr=out, env=environment
@@ -166,12 +173,12 @@ class Hospitals:
 class Cable:
     """A TCP proxy that can be cut (connections are reset and new ones refused) or stalled."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.target, self.open, self.flows = target, threading.Event(), threading.Event()
         self.open.set()
         self.flows.set()
         self.pairs: list[socket.socket] = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(address)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

@@ -1,9 +1,11 @@
 """Calls from FLARE's server to its sites that survive broken links, slow sites and dead sites."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from nvflare.collab import collab
@@ -13,6 +15,8 @@ from flame.core.errors import BadInput
 from flame.federation.calls import Replies, arguments_of
 from flame.federation.flare.failures import in_words
 from flame.federation.flare.limits import SLOWEST, transfer_s
+from flame.federation.flare.pieces import cut, joined
+from flame.federation.flare.site import READY
 from flame.federation.task import Message
 
 _WAIT_S = 5.0
@@ -44,6 +48,7 @@ class Calls:
         names: names of the sites.
         timeout_s: time that a site has to finish a call, in s.
         heartbeat_timeout_s: time without a response after which a site is lost, in s.
+        folder: folder in which large replies lie until they are used, in files without a name.
         say: called with what a large message is allowed to take, in words.
     """
 
@@ -52,6 +57,7 @@ class Calls:
         names: tuple[str, ...],
         timeout_s: float,
         heartbeat_timeout_s: float,
+        folder: Path,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.proxies = {name: collab.get_clients([name])[0] for name in names}
@@ -59,9 +65,11 @@ class Calls:
         self.heartbeat_timeout_s = heartbeat_timeout_s
         self.silent: dict[str, float] = {}
         self.refused: set[str] = set()
+        self.folder = folder
         self.say = say
         self._allowed_s = 0.0  # the most that was told
         self._calls = 0
+        self._fetching = threading.Lock()
         self._pool = ThreadPoolExecutor(len(names))
         self._lines = ThreadPoolExecutor(_LINES * len(names))
         self._pending: dict[str, Future[Message]] = {}
@@ -119,23 +127,45 @@ class Calls:
                 ask = partial(proxy.again, number=number, wait=_WAIT_S)
             else:
                 ask = partial(
-                    proxy.call, number=number, method=method, arguments=arguments, wait=_WAIT_S
+                    proxy.call, number=number, method=method, arguments=cut(arguments), wait=_WAIT_S
                 )
-            try:
-                reply = self._watched(site, ask)
-            except RunAborted:
-                raise
-            except CollabCallError:
-                silence_s = time.monotonic() - last_response
-                if silence_s > self.heartbeat_timeout_s and not self._lives(site):
-                    raise self._was_silent() from None
-                time.sleep(_PAUSE_S)
+            reply = self._unless_broken(site, ask, last_response)
+            if reply is None:
                 continue
             last_response = time.monotonic()
+            if READY in reply:
+                reply = self._fetched(site, number, reply[READY])
             is_known = "unknown" not in reply
             if is_known and "busy" not in reply:
-                return self._accepted(site, reply)
+                return self._accepted(site, joined(reply, self.folder))
         raise SiteLost(f"took longer than federation.timeout_s = {self.timeout_s:g} s")
+
+    def _fetched(self, site: str, number: str, size: int) -> Message:
+        """Fetch a large reply; one at a time, so that memory never holds those of several sites."""
+        with self._fetching:
+            allowed = self.heartbeat_timeout_s + size / SLOWEST
+            began = time.monotonic()
+            while time.monotonic() - began < allowed:
+                ask = partial(self.proxies[site](timeout=allowed).fetch, number=number)
+                if (reply := self._unless_broken(site, ask, began)) is not None:
+                    whole: Message = joined(reply, self.folder)
+                    return whole
+        raise SiteLost(f"its reply of {size / 1e6:.0f} MB did not arrive in {allowed:.0f} s")
+
+    def _unless_broken(
+        self, site: str, ask: Callable[[], Message], last_response: float
+    ) -> Message | None:
+        """Return what ``ask`` returns, or None after a broken link; SiteLost after a silence."""
+        try:
+            return self._watched(site, ask)
+        except RunAborted:
+            raise
+        except CollabCallError:
+            silence_s = time.monotonic() - last_response
+            if silence_s > self.heartbeat_timeout_s and not self._lives(site):
+                raise self._was_silent() from None
+            time.sleep(_PAUSE_S)
+            return None
 
     def _tell(self, site: str, transfer: float) -> None:
         """Say how long a message may take, for the largest so far if it is a large one."""

@@ -28,15 +28,27 @@ def transfer_s(message: Any) -> float:
         >>> transfer_s({"weights": [np.zeros(250_000, np.float32)], "number": 3})
         1.0
     """
-    return _bytes(message) / SLOWEST
+    return size_of(message) / SLOWEST
 
 
-def _bytes(message: Any) -> int:
+def size_of(message: Any) -> int:
+    """Count the bytes of the arrays of a message.
+
+    Args:
+        message: arrays, or mappings and sequences that contain some.
+
+    Returns:
+        Bytes.
+
+    Example:
+        >>> size_of({"weights": [np.zeros(3, np.float32)], "number": 3})
+        12
+    """
     if isinstance(message, np.ndarray):
         return message.nbytes
     if isinstance(message, Mapping):
-        return sum(map(_bytes, message.values()))
-    return sum(map(_bytes, message)) if isinstance(message, list | tuple) else 0
+        return sum(map(size_of, message.values()))
+    return sum(map(size_of, message)) if isinstance(message, list | tuple) else 0
 
 
 def flare_timeouts(heartbeat_timeout_s: float) -> dict[str, float]:

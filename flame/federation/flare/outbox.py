@@ -10,6 +10,7 @@ from typing import Any
 from nvflare.collab.api.exceptions import CollabCallError
 
 from flame.federation.flare.limits import transfer_s
+from flame.federation.flare.pieces import cut
 from flame.federation.task import Message
 
 _TRIES = 2
@@ -80,7 +81,7 @@ class Outbox:
                 allowed = self.heartbeat_timeout_s + transfer_s(dict(items))
                 proxy = self.proxies[neighbour](timeout=allowed, secure=self.secure)
                 try:
-                    proxy.deliver(topic=topic, items=dict(items))
+                    proxy.deliver(topic=topic, items=cut(dict(items)))
                     break
                 except CollabCallError as error:
                     logging.getLogger(__name__).warning("%s: %s", neighbour, type(error).__name__)

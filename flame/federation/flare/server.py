@@ -92,6 +92,7 @@ class FlareServer:
                 centres(config.data),
                 config.federation.timeout_s,
                 config.federation.heartbeat_timeout_s,
+                kit,
                 (lambda text: _say(text, kit)) if provisioned else (lambda text: None),
             )
             if config.federation.strategy == GOSSIP:

@@ -24,7 +24,9 @@ from flame.core.errors import FlameError, Refusal
 from flame.core.files import secret_in
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.failures import in_words, logged_kind
+from flame.federation.flare.limits import size_of
 from flame.federation.flare.peer import Peer, not_begun
+from flame.federation.flare.pieces import LARGE, cut, joined, on_disk
 from flame.federation.flare.trainings import flare_plan
 from flame.federation.neighbour_calls import Mailbox
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
@@ -51,6 +53,8 @@ BUSY = {"busy": True}
 """Reply of a site that still works on the call."""
 UNKNOWN = {"unknown": True}
 """Reply of a site that does not know the call."""
+READY = "ready"
+"""Name of the bytes of a reply that is too large to send unasked."""
 
 
 class FlareSite:
@@ -93,6 +97,7 @@ class FlareSite:
             if number != self._call:
                 self._reply.cancel()
                 resources = _SiteResources.now()
+                arguments = joined(arguments, resources.kit)
                 self._call = number
                 self._reply = self._pool.submit(self._work, resources, method, arguments)
         reply: Message = self.again(number, wait)
@@ -107,9 +112,27 @@ class FlareSite:
             wait: longest time to wait for the reply, in s.
 
         Returns:
-            The reply; ``BUSY`` if it is not ready after ``wait``; ``UNKNOWN`` for any call but the
-            latest.
+            The reply; ``READY`` with its bytes if it is large, for ``fetch``; ``BUSY`` if it is not
+            ready after ``wait``; ``UNKNOWN`` for any call but the latest.
         """
+        reply = self._known(number, wait)
+        size = size_of(reply)
+        return {READY: size} if size > LARGE else cut(reply)
+
+    @collab.publish
+    def fetch(self, number: str) -> Message:
+        """Return a large reply that is ready, in pieces.
+
+        Args:
+            number: number of the call.
+
+        Returns:
+            The reply; ``UNKNOWN`` for any call but the latest.
+        """
+        pieces: Message = cut(self._known(number, 0))
+        return pieces
+
+    def _known(self, number: str, wait: float) -> Message:
         with self._lock:
             if number != self._call:
                 return UNKNOWN
@@ -184,7 +207,7 @@ class FlareSite:
         Returns:
             True: the message is stored.
         """
-        self._box.put(topic, collab.caller, items)
+        self._box.put(topic, collab.caller, joined(items, _SiteResources.now().kit))
         return True
 
     def _work(self, resources: "_SiteResources", method: str, arguments: dict[str, Any]) -> Message:
@@ -200,7 +223,7 @@ class FlareSite:
                 self._declaration.check(method, arguments)
             reply: Message = getattr(self._site, method)(**arguments)
             resources.log(method, arguments, reply)
-            return reply
+            return on_disk(reply, resources.kit)
         with _only_kinds(method, resources.kit):
             resources.log(method, arguments, failed)
         return failed

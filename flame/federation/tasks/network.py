@@ -85,7 +85,7 @@ class NetworkResponseTask(ResponseTask):
         """Return the Keras network, for images of any size."""
         model = self.config.model
         channels = len(STRUCTURAL) if model.encoder else len(model.sequences)
-        self.model.build((None, None, None, channels), 0)
+        self.model.create((None, None, None, channels))
         return self.model.network
 
     def _unet(self) -> Weights:
@@ -128,7 +128,7 @@ class NetworkResponseTask(ResponseTask):
         """Train one round of ``training.epochs`` passes over the patients."""
         inputs = concatenate(patients)
         training = self.config.training
-        self.model.build(inputs.image.shape[1:], 0)
+        self.model.create(inputs.image.shape[1:])
         privacy = self.config.privacy
         clip_and_noise = (privacy.clip, privacy.noise) if privacy.level == "patient" else None
         updated: Trained = self.model.fit(
@@ -145,7 +145,7 @@ class NetworkResponseTask(ResponseTask):
 
     def predict(self, patients: Inputs, weights: Weights, shared: Shared) -> NDArray[np.float64]:
         """Return the probability (n,) that each patient responds."""
-        self.model.build(patients.image.shape[1:], 0)
+        self.model.create(patients.image.shape[1:])
         predicted: NDArray[np.float64] = self.model.probability(
             weights, patients, _standardised(patients, shared)
         )

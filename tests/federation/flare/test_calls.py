@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from nvflare.collab.api.exceptions import CollabCallError
 
 from flame.federation.flare import calls as module
 from flame.federation.flare.calls import Calls
-from flame.federation.flare.site import BUSY, UNKNOWN
+from flame.federation.flare.site import BUSY, READY, UNKNOWN
 
 
 class Played:
@@ -37,6 +38,9 @@ class Played:
     def again(self, number: str, wait: float) -> Any:
         return self._next("again")
 
+    def fetch(self, number: str) -> Any:
+        return self._next("fetch")
+
     def alive(self) -> bool:
         self.asked.append("alive")
         if not self.lives:
@@ -55,7 +59,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Calls]:
             module, "collab", type("Collab", (), {"get_clients": lambda names: [sites[names[0]]]})
         )
         monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
-        return Calls(tuple(sites), timeout_s, heartbeat_timeout_s)
+        return Calls(tuple(sites), timeout_s, heartbeat_timeout_s, Path())
 
     return make
 
@@ -65,6 +69,35 @@ def test_an_answer_that_is_lost_is_fetched_again_without_new_work(played: Any) -
     answers = played(heartbeat_timeout_s=60, a=a)("train", ("a",))
     assert (answers.got, answers.lost) == ({"a": {"x": 1}}, {})
     assert a.asked == ["call", "again", "again", "again"]
+
+
+def test_a_large_answer_is_fetched_once_it_is_ready(played: Any) -> None:
+    a = Played(BUSY, {READY: 10**9}, cut(), {"x": 1})
+    answers = played(heartbeat_timeout_s=60, a=a)("train", ("a",))
+    assert (answers.got, answers.lost) == ({"a": {"x": 1}}, {})
+    assert a.asked == ["call", "again", "fetch", "fetch"]
+
+
+def test_a_site_that_forgot_its_large_answer_is_asked_anew(played: Any) -> None:
+    """As after its process died while the answer was on its way."""
+    a = Played({READY: 10**9}, UNKNOWN, {READY: 10**9}, {"x": 1})
+    assert played(heartbeat_timeout_s=60, a=a)("train", ("a",)).got == {"a": {"x": 1}}
+    assert a.asked == ["call", "fetch", "call", "fetch"]
+
+
+def test_large_answers_are_fetched_one_after_another(played: Any) -> None:
+    at_once, most = [0], [0]
+
+    def counted() -> dict[str, int]:
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        threading.Event().wait(0.05)
+        at_once[0] -= 1
+        return {"x": 1}
+
+    sites = {name: Played({READY: 10**9}, counted) for name in "abc"}
+    assert len(played(heartbeat_timeout_s=60, **sites)("train", tuple("abc")).got) == 3
+    assert most == [1]
 
 
 def test_a_question_that_never_arrived_is_asked_again(played: Any) -> None:

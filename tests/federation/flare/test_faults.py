@@ -1,5 +1,7 @@
 """Further faults of the catalogue (``tests/federation/faults.toml``), on real processes."""
 
+import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -41,6 +43,12 @@ def slow(self, here, method, arguments):
         time.sleep(45)
     return work(self, here, method, arguments)
 FlareSite._work = slow
+"""
+JUMPING = """
+import time
+from pathlib import Path
+right, wrong = time.time, Path("{wrong}")
+time.time = lambda: right() + (7200 if wrong.exists() else 0)
 """
 
 
@@ -123,6 +131,48 @@ def test_a_connection_that_is_open_and_carries_nothing(
         ended(hospitals, submitted)
     finally:
         cable.close()
+    same_as_in_process(config, tmp_path / "run", tmp_path / "here")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root, unshare")
+def test_the_server_moves_to_another_address(toy: TrainConfig, tmp_path: Path) -> None:
+    """Its name points elsewhere from then on, as after a move or with a changing address."""
+    name, hosts = "server.hospital.test", tmp_path / "hosts"
+    hosts.write_text(f"127.0.0.1 localhost\n127.0.0.2 {name}\n")
+    hospitals = Hospitals(tmp_path, toy, hosts=(name,))
+    before = Cable(hospitals.port, ("127.0.0.2", 0))
+    path = hospitals.kit("b") / "startup" / "fed_client.json"
+    there = path.read_text().replace(f"localhost:{hospitals.port}", f"{name}:{before.port}")
+    assert name in there
+    path.write_text(there)
+    config = settings(toy, 30)
+    after = None
+    try:
+        hospitals.start("server", "a")
+        hospitals.start("b", hosts=hosts)
+        submitted = hospitals.submit(config, tmp_path / "run")
+        until(lambda: hospitals.rounds() >= 8)
+        before.close()
+        hosts.write_text(f"127.0.0.1 localhost\n127.0.0.3 {name}\n")
+        after = Cable(hospitals.port, ("127.0.0.3", before.port))
+        ended(hospitals, submitted)
+    finally:
+        hospitals.stop()
+        if after:
+            after.close()
+    same_as_in_process(config, tmp_path / "run", tmp_path / "here")
+
+
+def test_a_clock_jumps_during_a_run(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -> None:
+    """Two hours forward at a site, as when its clock is set; nobody is lost."""
+    wrong, config = tmp_path / "wrong", settings(toy, 30)
+    hospitals.start("server", "a")
+    hospitals.start("b", changed=JUMPING.format(wrong=wrong))
+    submitted = hospitals.submit(config, tmp_path / "run")
+    until(lambda: hospitals.rounds() >= 8)
+    wrong.touch()
+    said = ended(hospitals, submitted)
+    assert "going on" not in said
     same_as_in_process(config, tmp_path / "run", tmp_path / "here")
 
 

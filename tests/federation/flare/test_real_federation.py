@@ -25,6 +25,8 @@ pytestmark = pytest.mark.flare
 OLDER = "from flame.core import version\nversion.__version__ = '0.0.1'\n"
 LONGEST_S = 900
 """Wall time after which a run counts as hanging; on a busy machine it takes minutes."""
+SMALL_PIECES = "import flame.federation.flare.pieces as p; p.PIECE, p.LARGE = 4, 8"
+"""One number of 32 bits in each piece; more than two numbers are a large message."""
 WENT_ON = re.compile(
     "(site b was silent for 5 s|NVIDIA FLARE ended the job, .*); going on from the last round"
 )
@@ -148,6 +150,18 @@ def test_two_hospitals(hospitals: Hospitals, toy: TrainConfig, tmp_path: Path) -
             content = path.read_bytes()
             assert PERSON.encode() not in content, path
             assert b"patients.csv" not in content, path
+
+
+@pytest.mark.slow
+def test_large_messages_arrive_in_pieces(
+    hospitals: Hospitals, toy: TrainConfig, tmp_path: Path
+) -> None:
+    """As a model of 500 MB does; here every array is large."""
+    config = settings(toy, 3)
+    hospitals.start("server", *SITES, changed=SMALL_PIECES)
+    submitted = hospitals.submit(config, tmp_path / "run")
+    assert submitted.wait(LONGEST_S) == 0, hospitals.said()
+    same_as_in_process(config, tmp_path / "run", tmp_path / "here")
 
 
 def as_peers(config: TrainConfig, hospitals: Hospitals) -> TrainConfig:

@@ -76,3 +76,16 @@ def test_a_correction_is_forgotten_at_the_next_start(network: keras.Model) -> No
     network.train_on_batch(X, Y)
     for found, expected in zip(network.get_weights(), by_hand(Correction(), 1), strict=True):
         assert found == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_correction_after_plain_steps_is_not_missed(network: keras.Model) -> None:
+    """The step that was compiled first knows no correction."""
+    local = LocalOptimizer(network)
+    local.restart(START)
+    network.train_on_batch(X, Y)
+    how = Correction(proximal=0.7, linear=[np.ones((2, 1)), np.ones(1)])
+    local.restart(START, how)
+    for _ in range(2):
+        network.train_on_batch(X, Y)
+    for found, expected in zip(network.get_weights(), by_hand(how, 2), strict=True):
+        assert found == pytest.approx(expected, abs=1e-5)
