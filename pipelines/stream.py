@@ -42,12 +42,14 @@ class StreamResult:
         rows: rows of ``prequential`` of all methods and seeds, with columns method and seed.
         simulated: whether the data are simulated.
         html: path of the page.
+        warnings: what to know about the data.
     """
 
     summary: dict[str, dict[str, Interval]]
     rows: pd.DataFrame
     simulated: bool
     html: Path
+    warnings: tuple[str, ...]
 
 
 def run(
@@ -71,7 +73,7 @@ def run(
         BadInput: the configuration, the data or ``out`` cannot be used, or a table is damaged.
         FlameError: a method failed.
     """
-    from flame.evaluation.pages.stream_page import render
+    from flame.evaluation.pages.stream_page import render, silent_nodes
 
     stream = _checked(config)
     _claim(config, out, stream)
@@ -86,7 +88,8 @@ def run(
     figures = summaries(rows, list(config.all_methods))
     write_text(out / SUMMARY, _as_table(figures).to_csv(index=False))
     write_text(out / PAGE, render(config, stream, rows, figures))
-    return StreamResult(figures, rows, stream.simulated, out / PAGE)
+    warnings = (silent_nodes(stream),) if stream.silent else ()
+    return StreamResult(figures, rows, stream.simulated, out / PAGE, warnings)
 
 
 def summaries(rows: pd.DataFrame, methods: list[str]) -> dict[str, dict[str, Interval]]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from flame.cli.console import Overrides, Plugins, app, bars, out, table
+from flame.cli.console import Overrides, Plugins, app, bars, out, table, warn
 from flame.core.plugins import load_plugins
 
 
@@ -30,14 +30,15 @@ def stream(
     with bars() as show:
         result = pipeline.run(settings, folder, show, jobs)
     kind = "SIMULATED" if result.simulated else "real"
-    columns = ["method", "accuracy", "without changes", "worst node", "kB a node"]
+    columns = ["method", "accuracy", "balanced", "worst node", "kB a node", "gradients a node"]
     rows = [
         [
             m,
             _shown(f["accuracy"]),
-            _shown(f["without_changes"]),
+            _shown(f["balanced"]),
             _shown(f["worst_node"]),
             f"{f['bytes'].value / 1e3:.0f}",
+            f"{f['gradients'].value:.2g}",
         ]
         for m, f in result.summary.items()
     ]
@@ -46,6 +47,7 @@ def stream(
         columns,
         rows,
     )
+    warn(result.warnings)
     out.print(f"Report: {result.html}", soft_wrap=True)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Len, Lt
 
 from flame.core.config import Rule, Section
+from flame.core.registry import nearest
 from flame.io.columns import Columns
 
 Positive = Annotated[float, Gt(0)]
@@ -96,6 +97,23 @@ class DataConfig(Section):
         )
 
 
+OPTIMIZERS = (
+    "adadelta",
+    "adafactor",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "ftrl",
+    "lamb",
+    "lion",
+    "nadam",
+    "rmsprop",
+    "sgd",
+)
+"""Optimizers of Keras; listed here, as a configuration is checked without loading Keras."""
+
+
 @dataclass(frozen=True)
 class TrainingConfig(Section):
     """Local training in each round, and the folds and seeds of its repetitions."""
@@ -127,6 +145,11 @@ class TrainingConfig(Section):
     def rules(self) -> Iterator[Rule]:
         """Yield the rules: seeds differ, and patience needs validation."""
         yield len(set(self.seeds)) == len(self.seeds), "training.seeds: list each seed once"
+        yield (
+            self.optimizer.lower() in OPTIMIZERS,
+            f"training.optimizer '{self.optimizer}' is unknown: "
+            f"{nearest(self.optimizer, list(OPTIMIZERS))}",
+        )
         yield self.validation != 1, "training.validation must be 2 or more (0: nobody is held out)"
         yield (
             self.validation or not self.patience,

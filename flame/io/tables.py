@@ -4,23 +4,25 @@ import csv
 import gzip
 import math
 import warnings
+import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import lru_cache
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 import numpy as np
 import pandas as pd
 
 from flame.core.cohort import Cohort, Outcome, Patient
 from flame.core.errors import BadInput
-from flame.core.expansion import TooLargeError, unzipped
+from flame.core.expansion import TooLargeError
 from flame.core.files import content_hash
 from flame.core.registry import nearest
 from flame.core.treatment import Phase, Radiation, Treatment
+from flame.io.table_files import arff_columns, opened
 
 OUTCOME_COLUMNS = ("response", "survival_days", "died", "entry_days")
 """Columns of outcomes: response as 1 or 0, survival or follow-up in days, death as 1 or 0, and the
@@ -59,15 +61,18 @@ class Reader(Protocol):
         """Return a feature of a row; NaN where missing."""
 
 
-def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: Path, required: Iterable[str] = (), columns: tuple[str, ...] = ()
+) -> pd.DataFrame:
     """Read a table as text cells.
 
-    The separator is the comma, semicolon or tab that occurs most often in the header. Files that
-    end in ``.gz`` are decompressed.
+    The separator is the comma, semicolon or tab that occurs most often in the first line. Files
+    that end in ``.gz`` or ``.zip`` are expanded, and ``.arff`` is read as Weka writes it.
 
     Args:
         path: UTF-8 text file with a header line.
         required: columns that the table must have.
+        columns: names of the columns of a file without a header line; empty: it has one.
 
     Returns:
         Cells as text. Empty cells and common codes for missing values are NaN.
@@ -78,13 +83,15 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
     """
     try:
         stamp = path.stat()
-        table = _cells(path, stamp.st_mtime_ns, stamp.st_size).copy()
+        table = _cells(path, stamp.st_mtime_ns, stamp.st_size, columns).copy()
     except (FileNotFoundError, IsADirectoryError):
         raise BadInput(f"no table at {path}; name an existing file") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read as a UTF-8 table: {error}") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise BadInput(f"{path} is not a complete gzip file; unpack it, or copy it again") from None
+    except (gzip.BadGzipFile, zipfile.BadZipFile, EOFError, zlib.error):
+        raise BadInput(
+            f"{path} is not a complete {path.suffix} file; unpack it, or copy it again"
+        ) from None
     except TooLargeError as error:
         raise BadInput(f"{path} is no table: {error}; unpack it and look") from None
     except pd.errors.ParserWarning:
@@ -94,35 +101,71 @@ def read_table(path: Path, required: Iterable[str] = ()) -> pd.DataFrame:
         ) from None
     for column in required:
         if column not in table:
+            _check_header(path, list(map(str, table.columns)))
             hint = nearest(column, list(map(str, table.columns)))
             raise BadInput(f"{path} has no column '{column}': {hint}")
     return table
 
 
 @lru_cache(maxsize=1)
-def _cells(path: Path, changed: int, size: int) -> pd.DataFrame:
+def _cells(path: Path, changed: int, size: int, columns: tuple[str, ...]) -> pd.DataFrame:
     """Read the cells of a table.
 
     The result is cached, because every centre of a simulation reads the same table.
     """
-    content = unzipped(path) if path.suffix == ".gz" else path.open("rb")
+    content, name = opened(path)
     with TextIOWrapper(content, encoding="utf-8-sig") as stream:
-        header = stream.readline()
-    separator = max(",;\t", key=header.count)
-    names = [name.strip() for name in next(csv.reader([header], delimiter=separator), [])]
-    repeated = sorted({name for name in names if name and names.count(name) > 1})
-    if repeated:
-        raise BadInput(f"{path}: column '{repeated[0]}' occurs twice; rename or remove one of them")
+        if name.endswith(".arff"):
+            names = arff_columns(stream, path)
+            table = _parsed(
+                stream,
+                ",",
+                names=names,
+                quotechar="'",
+                na_values=["?"],
+                skipinitialspace=True,
+            )
+            if table[names[0]].str.startswith("{").any():
+                raise BadInput(f"{path} has sparse rows; save it from Weka as a dense ARFF file")
+            return table
+        first = stream.readline()
+        stream.seek(0)
+        separator = max(",;\t", key=first.count)
+        cells = [cell.strip() for cell in next(csv.reader([first], delimiter=separator), [])]
+        if columns and len(cells) != len(columns):
+            raise BadInput(
+                f"{path} has {len(cells)} columns, but {len(columns)} names of columns are given"
+            )
+        repeated = sorted({cell for cell in cells if cell and cells.count(cell) > 1})
+        if repeated and not columns:
+            _check_header(path, cells)
+            raise BadInput(
+                f"{path}: column '{repeated[0]}' occurs twice; rename or remove one of them"
+            )
+        given = {"names": list(columns)} if columns else {}
+        return _parsed(stream, separator, **given, na_values=_EMPTY)
+
+
+def _parsed(stream: TextIO, separator: str, **options: Any) -> pd.DataFrame:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        return pd.read_csv(
-            path,
+        table: pd.DataFrame = pd.read_csv(
+            stream,
             sep=separator,
             dtype=str,
-            encoding="utf-8-sig",
             index_col=False,
             keep_default_na=False,
-            na_values=_EMPTY,
+            **options,
+        )
+        return table
+
+
+def _check_header(path: Path, cells: list[str]) -> None:
+    """Raise BadInput if the first line of a table holds numbers instead of names."""
+    if len(cells) > 1 and pd.to_numeric(pd.Series(cells), errors="coerce").notna().mean() > 0.5:
+        raise BadInput(
+            f"{path} has no header line: its first line holds numbers; put the names of the "
+            "columns above it (for flame stream: or into table.columns)"
         )
 
 

@@ -8,10 +8,11 @@ import pandas as pd
 from scipy.stats import t as student
 
 from flame.streams.changes import own_alarms
+from flame.streams.classified import rare_measures
 
 RECOVERED = 0.95
 """Share of its accuracy before a change at which a node counts as recovered."""
-_SHARES = ("accuracy", "without_changes", "worst_node", "detected")
+_SHARES = ("accuracy", "without_changes", "worst_node", "detected", "balanced", "auc")
 """Figures of ``summary`` that are shares, from 0 to 1."""
 
 
@@ -73,7 +74,10 @@ def summary(run: pd.DataFrame) -> dict[str, float]:
           step after the concept came back.
         - ``detected``: share of changes at which the learner raised an alarm.
         - ``false_alarms``: alarms of the learner per 100 calm steps of a node.
+        - ``balanced``, ``kappa`` and ``auc``: see ``classified.rare_measures``.
         - ``bytes``: bytes that a node sent, mean over nodes.
+        - ``gradients``: gradients of rows that a node computed, mean over nodes.
+        - ``held``: largest number of bytes that a learner remembered for a node.
         - ``consensus``: mean distance of the nodes' models from their mean.
 
     Example:
@@ -92,6 +96,7 @@ def summary(run: pd.DataFrame) -> dict[str, float]:
         >>> {name: round(float(figures[name]), 2) for name in ("accuracy", "recovery", "detected")}
         {'accuracy': 0.75, 'recovery': 2.0, 'detected': 1.0}
     """
+    known = run.reindex(columns=["node", "gradients", "held"])  # older runs lack the last two
     by_node = run.groupby("node").accuracy.mean()
     detected, false_alarms = own_alarms(run)
     parts = [part for _, part in run.groupby("node")]
@@ -103,7 +108,10 @@ def summary(run: pd.DataFrame) -> dict[str, float]:
         "forgetting": _mean([loss for part in parts for loss in _losses_on_return(part)]),
         "detected": detected,
         "false_alarms": false_alarms,
+        **rare_measures(run),
         "bytes": run.groupby("node").bytes.sum().mean(),
+        "gradients": known.groupby("node").gradients.sum(min_count=1).mean(),
+        "held": known.held.max(),
         "consensus": run.consensus.mean(),
     }
 
@@ -148,17 +156,18 @@ def possible(name: str, figure: Interval, steps: int) -> Interval:
         steps: number of steps of the run, the largest ``recovery``.
 
     Returns:
-        The same mean, with bounds from -1 to 1 for ``forgetting``, from 0 to 1 for shares, from 0
-        to 100 for ``false_alarms``, from 0 to ``steps`` for ``recovery``, and from 0 for others.
+        The same mean, with bounds from -1 to 1 for ``forgetting`` and ``kappa``, from 0 to 1 for
+        shares, from 0 to 100 for ``false_alarms``, from 0 to ``steps`` for ``recovery``, and from 0
+        for others.
 
     Example:
         >>> bounds = possible("accuracy", Interval(0.9, 0.7, 1.1), steps=10)
         >>> (bounds.low, bounds.high)
         (0.7, 1.0)
     """
-    lowest = -1.0 if name == "forgetting" else 0.0
+    lowest = -1.0 if name in ("forgetting", "kappa") else 0.0
     highest = {"false_alarms": 100.0, "recovery": float(steps)}.get(name, np.inf)
-    highest = 1.0 if name in (*_SHARES, "forgetting") else highest
+    highest = 1.0 if name in (*_SHARES, "forgetting", "kappa") else highest
     return Interval(figure.value, *(float(x) for x in np.clip(figure[1:], lowest, highest)))
 
 

@@ -11,6 +11,7 @@ from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.streams.exchange import EXCHANGES
 from flame.streams.learners.learner import LEARNERS, Learner, Pace, open_learner
 from flame.streams.networks.base import Network
+from flame.streams.networks.metered import Metered
 from flame.streams.stream import Stream
 
 
@@ -141,5 +142,5 @@ def begin(
     name = method.strategy if method.exchange == "server" else gossip.method
     options = method.strategy_options if method.exchange == "server" else gossip.options
     pace = replace(pace, annealed=pace.annealed or method.annealed)
-    learner.begin(network, exchange(peers, name, options, pace.rate), pace, seed)
+    learner.begin(Metered(network), exchange(peers, name, options, pace.rate), pace, seed)
     return learner

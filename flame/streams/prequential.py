@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flame.core.errors import FlameError
+from flame.streams.classified import counted
 from flame.streams.detectors import Watch
+from flame.streams.held import held_bytes
 from flame.streams.learners.learner import Learner, apart
 from flame.streams.networks.base import Array
 from flame.streams.stream import Batch, Stream
@@ -38,12 +40,15 @@ def prequential(
         - ``step``, ``node``, ``concept`` and ``changed``: as in the stream.
         - ``rows``: number of rows of the batch.
         - ``accuracy``: share of true labels predicted before training; NaN without a row.
+        - the columns of ``classified.counted``.
         - ``earlier``: mean accuracy on up to ten batches before the previous one.
         - ``alarm_NAME``: row at which the detector raised its first alarm, from 1, or NaN.
           Detectors see errors on the training labels, which may be wrong, as they would at a
           hospital.
-        - ``bytes``, ``moved``, ``divergence`` and ``consensus``: of the training in the step
-          before. ``bytes`` counts the bytes sent. ``moved`` is the distance that the mean model
+        - ``bytes``, ``gradients``, ``held``, ``moved``, ``divergence`` and ``consensus``: of the
+          training in the step before. ``bytes`` counts the bytes sent, ``gradients`` those of
+          rows, and ``held`` the bytes that the learner remembers, both the mean over nodes.
+          ``moved`` is the distance that the mean model
           moved. The mean distance of the nodes' models from their mean is ``divergence`` before
           they were first mixed, and ``consensus`` at the end.
         - ``alarm``: whether the learner assigned the batch to another concept; NaN where it raises
@@ -57,7 +62,8 @@ def prequential(
     trained: Mapping[str, Any] = {}
     for step, batch in enumerate(stream.batches):
         if step:
-            predicted = learner.predict(batch.x).argmax(axis=-1)
+            probability = learner.predict(batch.x)
+            predicted = probability.argmax(axis=-1)
             older = stream.batches[max(0, step - 1 - _EARLIER) : step - 1]
             alarms = watch.see((predicted != batch.y).astype(float), batch.exists)
             tested = {
@@ -67,6 +73,7 @@ def prequential(
                 "changed": stream.changed[step],
                 "rows": batch.exists.sum(axis=1),
                 "accuracy": _share(predicted == batch.truth, batch),
+                **counted(probability, batch),
                 "earlier": _earlier(learner, older),
                 **{f"alarm_{name}": rows for name, rows in alarms.items()},
             }
@@ -85,11 +92,15 @@ def prequential(
 def _train(learner: Learner, batch: Batch, concept: NDArray[np.int_]) -> Mapping[str, Any]:
     """Train on a batch, and return the figures of the training by column."""
     sent_before = learner.exchange.sent
+    gradients_before = learner.network.gradients
+    nodes = learner.exchange.nodes
     mean_before = learner.models.mean(axis=0)
     participating = learner.exchange.peers.participating(learner.exchange.number + 1)
     learner.learn(replace(batch, exists=batch.exists & participating[:, None]), concept)
     return {
         "bytes": learner.exchange.sent - sent_before,
+        "gradients": (learner.network.gradients - gradients_before) / nodes,
+        "held": held_bytes(learner) / nodes,
         "moved": np.linalg.norm(learner.models.mean(axis=0) - mean_before),
         "divergence": learner.divergence,
         "consensus": apart(learner.models),

@@ -48,6 +48,7 @@ class Stream:
         moving: mask (step, node) of the steps at which a gradual or incremental change begins or
             continues; None: changes are sudden or unknown.
         left_out: number of rows of a table that are in no batch.
+        silent: names of nodes of a table that are left out, as none of their rows is in a batch.
     """
 
     nodes: tuple[str, ...]
@@ -59,6 +60,7 @@ class Stream:
     places: Array | None = None
     moving: NDArray[np.bool_] | None = None
     left_out: int = 0
+    silent: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

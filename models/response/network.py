@@ -41,7 +41,7 @@ class ResponseModel:
         learning_rate: learning rate.
 
     Raises:
-        BadInput: Keras does not know the optimiser.
+        ValueError: Keras does not know the optimiser.
 
     Example:
         >>> model = ResponseModel(ResponseModelConfig(clinical=("age",)), "sgd", 0.1)
@@ -51,12 +51,7 @@ class ResponseModel:
 
     def __init__(self, config: ResponseModelConfig, optimizer: str, learning_rate: float) -> None:
         self.config = config
-        try:
-            self.optimizer = keras.optimizers.get(optimizer)
-        except ValueError:
-            raise BadInput(
-                f"training.optimizer '{optimizer}' is unknown to Keras; try adam or sgd"
-            ) from None
+        self.optimizer = keras.optimizers.get(optimizer)
         self.optimizer.learning_rate = learning_rate
         self.network: Any = None
 

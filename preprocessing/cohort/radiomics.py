@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy.stats import kurtosis, skew
 
@@ -208,6 +207,8 @@ def _volumes(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
 
 
 def _shape(day: Timepoint, tumour: LabelMap) -> dict[str, float]:
+    import SimpleITK as sitk  # tables of patients need no library of images
+
     image = sitk.GetImageFromArray(np.ascontiguousarray(tumour.voxels.T > 0).astype(np.uint8))
     image.SetSpacing(np.linalg.norm(tumour.affine[:3, :3], axis=0).tolist())
     statistics = sitk.LabelShapeStatisticsImageFilter()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from flame.core.quiet import silent_standard_error
+from flame.core.quiet import silent_standard_error, without
 
 
 def run(code: str) -> "subprocess.CompletedProcess[str]":
@@ -25,6 +25,15 @@ def test_standard_error_comes_back_after_an_exception(capfd: pytest.CaptureFixtu
         raise KeyError
     os.write(2, b"after\n")
     assert capfd.readouterr().err == "after\n"
+
+
+def test_a_package_is_hidden_while_the_body_runs_and_not_one_that_is_loaded() -> None:
+    with without("wave", "sys"), pytest.raises(ImportError):
+        import wave  # an unused module of the standard library
+    with without("wave", "sys"):
+        import sys as again
+    assert again is sys
+    import wave  # noqa: F401
 
 
 def test_heavy_packages_load_without_a_word() -> None:

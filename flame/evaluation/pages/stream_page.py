@@ -90,7 +90,7 @@ def render(
         "Learning from a drifting stream",
         about,
         (_subject(config), stream.simulated),
-        _warnings(config),
+        _warnings(config, stream),
         sections,
         [*_LIMITS, *_left_out(stream)],
         _without_paths(config),
@@ -147,10 +147,26 @@ def _subject(config: StreamConfig) -> str:
     return "patients" if config.mri.hospitals else "data"
 
 
-def _warnings(config: StreamConfig) -> list[str]:
-    if len(config.seeds) > 1:
-        return []
-    return ["Only one seed: there are no intervals, and differences may be due to chance."]
+def _warnings(config: StreamConfig, stream: Stream) -> list[str]:
+    told = [silent_nodes(stream)] if stream.silent else []
+    if len(config.seeds) == 1:
+        told += ["Only one seed: there are no intervals, and differences may be due to chance."]
+    return told
+
+
+def silent_nodes(stream: Stream) -> str:
+    """Name the nodes that take no part.
+
+    Args:
+        stream: a stream with such nodes.
+
+    Returns:
+        A sentence.
+    """
+    return (
+        f"Left out, as none of their rows is in a batch: {', '.join(stream.silent)}. Their times "
+        "or outcomes are unknown, not among table.among, or known in a later step only."
+    )
 
 
 def _left_out(stream: Stream) -> list[str]:

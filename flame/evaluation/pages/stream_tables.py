@@ -17,10 +17,13 @@ OWN = "evidence-gossip"
 """Method that is compared with all others if the run has it."""
 _Scored = tuple[Hashable, float]
 """Name and accuracy of a method."""
-_PERCENT = ("accuracy", "without_changes", "worst_node", "forgetting", "detected")
+_PERCENT = ("accuracy", "without_changes", "balanced", "worst_node", "forgetting", "detected")
 _TITLES = {
     "accuracy": "accuracy, %",
     "without_changes": "without changes, %",
+    "balanced": "balanced accuracy, %",
+    "kappa": "kappa",
+    "auc": "AUC",
     "worst_node": "worst node, %",
     "recovery": "recovery, steps",
     "forgetting": "forgetting, %",
@@ -28,6 +31,8 @@ _TITLES = {
     "false_alarms": "false alarms per 100 steps",
     "consensus": "consensus distance",
     "bytes": "kB per node",
+    "gradients": "gradients per node, thousands",
+    "held": "remembered per node, kB",
 }
 
 
@@ -51,7 +56,7 @@ def summary_section(figures: dict[str, dict[str, Interval]]) -> Section:
     Returns:
         A section with one row for each method and one column for each measure.
     """
-    scales = {**dict.fromkeys(_PERCENT, 100.0), "bytes": 1e-3}
+    scales = {**dict.fromkeys(_PERCENT, 100.0), "bytes": 1e-3, "gradients": 1e-3, "held": 1e-3}
     defined = [n for n in _TITLES if any(np.isfinite(f[n].value) for f in figures.values())]
     rows = [
         [method, *(_cell(each[name], scales.get(name, 1.0)) for name in defined)]
@@ -61,7 +66,9 @@ def summary_section(figures: dict[str, dict[str, Interval]]) -> Section:
         "Mean and 95 % interval over seeds; all steps and nodes have equal weight. Recovery: steps "
         "from a change until a node reaches 95 % of its accuracy before, or until the end of the "
         "run. Forgetting: loss of accuracy of a node from its last step with a concept to one step "
-        "after the concept returns. Changes detected and false alarms: for methods that raise "
+        "after the concept returns. Balanced accuracy, kappa and AUC are over all rows; always the "
+        "most frequent class has 1 / classes, 0 and 0.5. Gradients: how often the gradient of the "
+        "loss of a row was computed. Changes detected and false alarms: for methods that raise "
         "alarms."
     )
     titles = [_TITLES[name] for name in defined]

@@ -223,7 +223,8 @@ class FlareSite:
                 self._declaration.check(method, arguments)
             reply: Message = getattr(self._site, method)(**arguments)
             resources.log(method, arguments, reply)
-            return on_disk(reply, resources.kit)
+            kept: Message = on_disk(reply, resources.kit)
+            return kept
         with _only_kinds(method, resources.kit):
             resources.log(method, arguments, failed)
         return failed

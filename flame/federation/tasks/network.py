@@ -70,7 +70,6 @@ class NetworkResponseTask(ResponseTask):
 
     def patients(self, cohort: Cohort) -> Inputs:
         """Build the arrays of all patients."""
-        assert self.model is not None  # raises an error on an unknown optimizer before training
         independent = self.config.privacy.is_private
         return replace(super().patients(cohort), independent=independent)
 

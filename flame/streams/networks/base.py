@@ -19,7 +19,8 @@ class Network:
 
     The first class always has the logit 0, so a network computes the logits of the other classes.
     ``size`` is the number of parameters. The last ``head`` parameters are the last layer, and those
-    before are the representation.
+    before are the representation. ``gradients`` is the number of gradients of rows that a
+    ``Metered`` network has computed.
 
     Shapes for n nodes with m rows each: parameters (n, size), features (n, m, ...), labels (n, m)
     from 0, row weights (n, m), logits (n, m, classes - 1). Real numbers are float64. A row of
@@ -29,6 +30,7 @@ class Network:
     size: int
     head: int
     classes: int
+    gradients: int = 0
 
     @property
     def body(self) -> int:

@@ -15,7 +15,7 @@ from flame.streams.stream import Stream
 
 FIGURES = (
     *("accuracy", "without_changes", "worst_node", "recovery", "forgetting", "detected"),
-    *("false_alarms", "consensus", "bytes"),
+    *("false_alarms", "consensus", "bytes", "balanced", "kappa", "auc", "gradients", "held"),
 )
 
 

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.flare
 OLDER = "from flame.core import version\nversion.__version__ = '0.0.1'\n"
 LONGEST_S = 900
 """Wall time after which a run counts as hanging; on a busy machine it takes minutes."""
-SMALL_PIECES = "import flame.federation.flare.pieces as p; p.PIECE, p.LARGE = 4, 8"
-"""One number of 32 bits in each piece; more than two numbers are a large message."""
+SMALL_PIECES = "import flame.federation.flare.pieces as p; p.PIECE, p.LARGE = 8, 8"
+"""One or two numbers in each piece; two or more numbers are a large message."""
 WENT_ON = re.compile(
     "(site b was silent for 5 s|NVIDIA FLARE ended the job, .*); going on from the last round"
 )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flame.core.errors import BadInput
+from flame.federation.sections import OPTIMIZERS
 from flame.models.response.inputs import Inputs, ResponseModelConfig
 from flame.models.response.network import ResponseModel
 from flame.models.segmentation.initial_weights import initial_weights
@@ -111,3 +112,9 @@ def test_an_encoder_starts_as_that_of_the_masks() -> None:
     assert 0 < sum(changed) < len(start)  # the rest stays as it was drawn
     with pytest.raises(BadInput, match=r"set model.filters to segmentation.filters"):
         model.pretrained(start, initial_weights(unet(4, 3, filters=8), 7))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_keras_knows_every_optimizer_that_a_configuration_may_name(name: str) -> None:
+    model = ResponseModel(ResponseModelConfig(clinical=("age",)), name, 0.01)
+    assert type(model.optimizer).__name__.lower() == name

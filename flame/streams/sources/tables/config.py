@@ -16,12 +16,16 @@ class TableConfig(Section):
     """Tables whose rows have a time, a site, features and an outcome to predict."""
 
     files: tuple[str, ...] = ()
-    """CSV files, also gzipped; ``*`` and ``?`` are wildcards. Empty: no stream of tables."""
+    """CSV or ARFF files, also gzipped or alone in a zip archive; ``*`` and ``?`` are wildcards.
+    Empty: no stream of tables."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns of files without a header line."""
     outcome: str = ""
     """Column with the outcome."""
     features: tuple[str, ...] = ()
-    """Columns with the numbers from which the outcome is predicted. They are scaled by mean and
-    standard deviation over all nodes' first step; a missing value becomes the mean."""
+    """Columns with the numbers from which the outcome is predicted. Each is scaled by mean and
+    standard deviation of its first values over all nodes, at least 30 and not all equal, up to the
+    end of a step; a missing value becomes the mean."""
     time_columns: tuple[str, ...] = ()
     """One column of dates or numbers, or four: year, month, day and hour. Empty: each file is a
     point in time, in the order given."""

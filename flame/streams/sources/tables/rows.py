@@ -12,6 +12,10 @@ from flame.streams.sources.tables.features import numbers
 
 _COMPACT = r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 """Pattern of dates such as 20201231, which would pass for plain numbers."""
+_ZONED = r"\d[T ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
+"""Pattern of times that name their time zone."""
+_WHOLE = r"^(-?\d+)\.0+$"
+"""Pattern of whole numbers that a program has written as 1.0; names are then 1."""
 SITE = "\0site"
 """Column with the node of a row; the leading NUL keeps it apart from columns of files."""
 TIME = "\0time"
@@ -45,7 +49,7 @@ def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
     paths = paths_of(config)
     parts = []
     for place, path in enumerate(paths):
-        part = read_table(path, needed).apply(lambda column: column.str.strip())
+        part = read_table(path, needed, config.columns).apply(lambda column: column.str.strip())
         part = part.replace([name.strip() for name in config.missing], np.nan)
         for name in config.raw:
             numbers(part[name], str(path))
@@ -66,6 +70,11 @@ def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
             f"table.time_columns {times[0]}: numbers in some files, dates in others; write all as "
             "numbers or all as dates"
         )
+    if len({zoned(column).any() for column in time_cells if column.notna().any()}) > 1:
+        raise BadInput(
+            f"table.time_columns {times[0]}: some files name the time zone of their times, others "
+            "do not; write all in one way"
+        )
     table = pd.concat(parts, ignore_index=True)
     if config.deal:
         table[SITE] = _dealt(config, table, seed)
@@ -74,13 +83,13 @@ def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
 
 
 def _without_gaps(column: "pd.Series[str]", path: Path) -> "pd.Series[str]":
-    """Return the names in a column; every row must have one."""
+    """Return the names in a column, of which every row must have one; 1.0 is the name 1."""
     if column.isna().any():
         raise BadInput(
             f"{path}: column {column.name} is empty in {column.isna().sum()} rows (NA and the like "
             "count as empty); fill it, or remove these rows"
         )
-    return column.astype(str)
+    return column.astype(str).str.replace(_WHOLE, r"\1", regex=True)
 
 
 def _node_of(path: Path, paths: list[Path]) -> str:
@@ -153,7 +162,30 @@ def _times(part: pd.DataFrame, columns: tuple[str, ...], path: Path) -> "pd.Seri
             f"{path}: column {columns[0]} contains neither numbers nor dates such as "
             f"2020-12-31{where}"
         )
+    with_zone = zoned(column)
+    if with_zone.any() and not with_zone[column.notna()].all():
+        plain = np.flatnonzero(column.notna() & ~with_zone)
+        raise BadInput(
+            f"{path}: column {columns[0]} contains times with and without a time zone; the first "
+            f"without one is row {plain[0] + 1}: write all in one way"
+        )
     return _hours(dates.dt.tz_localize(None))
+
+
+def zoned(column: "pd.Series[str]") -> "pd.Series[bool]":
+    """Find the times that name their time zone.
+
+    Args:
+        column: cells as text.
+
+    Returns:
+        Whether each cell is such a time.
+
+    Example:
+        >>> zoned(pd.Series(["2020-12-31 10:00Z", "2020-12-31T10:00-05:00", "2020-12-31"])).tolist()
+        [True, True, False]
+    """
+    return column.str.contains(_ZONED, na=False).astype(bool)
 
 
 def _hours(dates: "pd.Series[pd.Timestamp]") -> "pd.Series[float]":

@@ -41,12 +41,13 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
     if table.empty:
         raise BadInput("table.ahead: every outcome lies in a later step; make table.step longer")
     nodes = tuple(sorted((rows if config.deal else table)[SITE].unique()))
+    silent = tuple(sorted(set(rows[SITE]) - set(nodes)))
     if len(nodes) < 2:
         raise BadInput("table: all rows belong to 1 node; set table.site_column or table.deal")
     steps = sorted(table[_STEP].unique())
     if len(steps) < 2:
         raise BadInput("table: all rows belong to one step; make table.step smaller")
-    x = features(config, table, (table[_STEP] == steps[0]).to_numpy())
+    x = features(config, table, table[_STEP].to_numpy(int))
     labels = table[Y].to_numpy(np.int64)
     no_rows = np.zeros(0, int)
     groups = {key: np.asarray(at) for key, at in table.groupby([_STEP, SITE]).indices.items()}
@@ -61,7 +62,7 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
     places = _places(config, nodes)
     links = None if places is None else near(places[:, 0], places[:, 1], degree)
     stream = Stream(nodes, classes, tuple(batches), unknown, config.simulated, links, places)
-    return replace(stream, left_out=len(rows) - stream.rows)
+    return replace(stream, left_out=len(rows) - stream.rows, silent=silent)
 
 
 def _steps(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":

@@ -50,23 +50,58 @@ def test_outcomes_come_from_later_and_never_from_the_next_step(tmp_path: Path) -
     # hours 0 and 1 hear of 2 and 3 (levels 3, 4); those of 2 and 3 lie in the next step
     assert found.batches[0].y.tolist() == [[0, 0], [0, 0]]
     assert found.batches[1].y.tolist() == [[1, 1], [1, 1]]
-    # scaled by the first step of both: 0, 1, 8, 9 have mean 4.5 and deviation sqrt(16.25)
-    assert np.allclose(found.batches[1].x[0, :, 0], (np.array([4, 5]) - 4.5) / np.sqrt(16.25))
+    # scaled by all values so far: 0, 1, 8, 9 have mean 4.5 and deviation sqrt(16.25),
+    # with 4, 5, 12, 13 mean 6.5 and deviation 4.5
+    assert np.allclose(found.batches[0].x[0, :, 0], (np.array([0, 1]) - 4.5) / np.sqrt(16.25))
+    assert np.allclose(found.batches[1].x[0, :, 0], (np.array([4, 5]) - 6.5) / 4.5)
     assert (found.concept == -1).all()
     assert (found.rows, found.left_out) == (8, 8)  # of 16, the last two hours of each step
 
 
 def test_files_in_sequence_are_dealt_to_nodes(tmp_path: Path) -> None:
-    for name, low in (("a", 0), ("b", 100)):
-        pd.DataFrame({"y": [0, 1] * 6, "x": range(low, low + 12)}).to_csv(
+    for name, low in (("a", 0), ("b", 1000)):
+        pd.DataFrame({"y": [0, 1] * 60, "x": range(low, low + 120)}).to_csv(
             tmp_path / f"{name}.csv", index=False
         )
     config = TableConfig(
         files=(str(tmp_path / "*.csv"),), outcome="y", features=("x",), deal=3, parts=2, above=0
     )
     found = table_stream(config, 1, 0)
-    assert [int(b.exists.sum()) for b in found.batches] == [6, 6, 6, 6]
+    assert [int(b.exists.sum()) for b in found.batches] == [60, 60, 60, 60]
     assert found.batches[0].x.max() < found.batches[2].x.min()
+
+
+def test_a_feature_is_scaled_once_enough_of_it_is_known(tmp_path: Path) -> None:
+    """Unknown in the first step, two values in the second, 40 in the third, other ones later."""
+    rng = np.random.default_rng(0)
+    third = rng.normal(1000, 50, 40)
+    level = [np.full(40, np.nan), [900.0, 1100.0, *[np.nan] * 38], third, rng.normal(3000, 1, 40)]
+    path = written(
+        tmp_path,
+        site=["a", "b"] * 80,
+        day=np.repeat(range(4), 40),
+        y=[0, 0, 1, 1] * 40,
+        level=np.concatenate(level),
+        same=[7.0] * 159 + [8.0],
+    )
+    config = TableConfig(
+        files=(path,),
+        outcome="y",
+        features=("level", "same"),
+        time_columns=("day",),
+        site_column="site",
+        step=1.0,
+    )
+    found = [
+        batch.x.transpose(1, 0, 2).reshape(40, 2) for batch in table_stream(config, 1, 0).batches
+    ]
+    so_far = np.array([900.0, 1100.0, *third])
+    assert not found[0].any()
+    assert np.allclose(found[1][:2, 0], [-1, 1])
+    for rows, values in zip(found[2:], (third, level[3]), strict=True):
+        expected = np.clip((values - so_far.mean()) / so_far.std(), -10, 10)
+        assert np.allclose(rows[:, 0], expected)
+    assert not any(rows[:, 1].any() for rows in found[:3])  # a feature that never varied
 
 
 def test_classes_missing_cells_and_periods(tmp_path: Path) -> None:
@@ -286,3 +321,23 @@ def test_real_air_quality(shared: Callable[[str], Path]) -> None:
     level = one[(one.month == 3) & (one.day == 3) & (one.hour == 6) & (one.year == 2013)]["PM2.5"]
     first = table_stream(TableConfig(**{**vars(config), "rows": 0, "step": 1.0}), 2, 0).batches[2]
     assert first.y[found.nodes.index("Dongsi"), 0] == int(level.iloc[0] > 75)
+
+
+def test_a_node_without_outcomes_is_left_out_by_name(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        site=["a", "b", "c"] * 4,
+        day=np.repeat([0, 1], 6),
+        y=[0, 1, None, 1, 0, None] * 2,
+        x=range(12),
+    )
+    config = TableConfig(
+        files=(path,),
+        outcome="y",
+        features=("x",),
+        time_columns=("day",),
+        site_column="site",
+        step=1.0,
+    )
+    found = table_stream(config, 1, 0)
+    assert (found.nodes, found.silent, found.left_out) == (("a", "b"), ("c",), 4)
