@@ -35,8 +35,8 @@ def stream(
         [
             m,
             _shown(f["accuracy"]),
-            _shown(f["balanced"]),
-            _shown(f["worst_node"]),
+            _percent(f["balanced"].value),
+            _percent(f["worst_node"].value),
             f"{f['bytes'].value / 1e3:.0f}",
             f"{f['gradients'].value:.2g}",
         ]
@@ -52,7 +52,11 @@ def stream(
 
 
 def _shown(figure: "tuple[float, float, float]") -> str:
-    value, low, high = (100 * part for part in figure)
-    if value != value:
-        return "none to measure"
-    return f"{value:.1f}" if low != low else f"{value:.1f} ({low:.1f}-{high:.1f})"
+    value, low, high = figure
+    if low != low:
+        return _percent(value)
+    return f"{_percent(value)} ({_percent(low)}-{_percent(high)})"
+
+
+def _percent(value: float) -> str:
+    return "none" if value != value else f"{100 * value:.1f}"

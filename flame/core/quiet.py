@@ -27,7 +27,7 @@ def without(*packages: str) -> Iterator[None]:
     """Let imports of optional packages fail while the body runs, unless they are loaded already.
 
     Args:
-        packages: names of packages that what is imported can do without.
+        *packages: names of packages that what is imported can do without.
     """
     hidden = [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]

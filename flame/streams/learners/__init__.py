@@ -2,10 +2,13 @@
 
 from flame.streams.learners import (  # noqa: F401  (they register themselves)
     adaptive_fedavg,
+    dac,
     early_stop,
     elastic,
     evidence_gossip,
+    facade,
     feddrift,
+    fedrc,
     fine_tune,
     ifca,
     majority,

@@ -1,0 +1,101 @@
+"""FACADE (Biswas 2024): a representation that all nodes share, and one head for each cluster."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+from flame.streams.exchange import Exchange
+from flame.streams.learners.learner import LEARNERS, Learner, Pace
+from flame.streams.networks.base import Adam, Array, Network, log_loss, shares
+from flame.streams.stream import Batch
+
+
+@LEARNERS.register("facade")
+@dataclass
+class FACADE(Learner):
+    """Node i trains the shared representation and the head argmin_c loss_c(newest batch of i).
+
+    In each round a node averages the representation over all nodes that it hears, and each head
+    over those of them that trained it. ``heads`` holds the last layers (n, head) of each cluster.
+
+    Args:
+        clusters: number of heads.
+
+    Reference:
+        Biswas 2024, arXiv:2410.02541. There links are drawn anew in each round
+        (``gossip.topology = "random"``), and the models are averaged before they train; here
+        after, as by all learners.
+
+    Example:
+        Two nodes whose labels are opposite end with different heads.
+
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
+        >>> from flame.streams.exchange import Gossip
+        >>> from flame.streams.networks.mlp import MLP
+        >>> from flame.streams.stream import padded
+        >>> peers = GossipNetwork(GossipConfig(), ("a", "b"))
+        >>> x = np.linspace(-1, 1, 20)[:, None]
+        >>> y = (x[:, 0] > 0).astype(int)
+        >>> drifted = padded([(x, y, y), (x, 1 - y, 1 - y)], shape=(1,))
+        >>> learner = FACADE(clusters=4)
+        >>> learner.begin(MLP(1, 4), Gossip(peers, "dpsgd", {}, rate=0.02), Pace(), seed=0)
+        >>> learner.learn(drifted, concept=np.array([0, 1]))
+        >>> bool((learner.predict(drifted.x).argmax(axis=-1) == drifted.y).all())
+        True
+    """
+
+    clusters: int = 2
+
+    def __post_init__(self) -> None:
+        if self.clusters < 1:
+            raise BadInput("methods.options.clusters: 1 or more")
+
+    def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
+        """See ``Learner``."""
+        super().begin(network, exchange, pace, seed)
+        rngs = [np.random.default_rng([seed, 2, c]) for c in range(self.clusters)]
+        starts = [network.start(rng)[network.body :] for rng in rngs]
+        self.heads = np.stack([np.tile(head, (exchange.nodes, 1)) for head in starts])
+        self._chosen = np.zeros(exchange.nodes, int)
+
+    def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
+        """See ``Learner``."""
+        adam = Adam(self.start.shape, self.pace.rate)
+        body, nodes = self.network.body, np.arange(self.exchange.nodes)
+        for _, participating in self.rounds([adam]):
+            core = self.exchange.given(self.models)[:, :body]
+            self._chosen = self._best(core, batch)
+            started = np.hstack([core, self.heads[self._chosen, nodes]])
+            weight = batch.weight * participating[:, None]
+            trained = self.network.descend(
+                started, batch.x, batch.y, weight, adam, self.pace.local_steps
+            )
+            core = self.exchange.average(trained, weight.sum(axis=1))[:, :body]
+            self.heads[self._chosen, nodes] = trained[:, body:]
+            self.heads = self._averaged(weight.sum(axis=1), participating)
+            self.exchange.sends(self.network.size + 1)  # with the number of the head
+            new = np.hstack([core, self.heads[self._chosen, nodes]])
+            self.models = np.where(participating[:, None], new, self.models)
+
+    def _best(self, core: Array, batch: Batch) -> NDArray[np.int_]:
+        """Return the head (n,) with the lowest loss; a node without rows keeps its last one."""
+        share = shares(batch.weight)
+        losses = [
+            (log_loss(self.network.logits(np.hstack([core, heads]), batch.x), batch.y) * share).sum(
+                axis=1
+            )
+            for heads in self.heads
+        ]
+        return np.where(batch.exists.any(axis=1), np.argmin(losses, axis=0), self._chosen)
+
+    def _averaged(self, counts: Array, participating: NDArray[np.bool_]) -> Array:
+        """Average each head over the node itself and the neighbours that trained it."""
+        by_counts = self.exchange.now.by(counts)
+        averaged = []
+        for c, heads in enumerate(self.heads):
+            from_whom = by_counts * ((self._chosen == c)[None] | np.eye(len(heads), dtype=bool))
+            mean = from_whom / from_whom.sum(axis=1, keepdims=True) @ heads
+            averaged.append(np.where(participating[:, None], mean, heads))
+        return np.stack(averaged)

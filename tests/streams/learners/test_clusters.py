@@ -1,0 +1,110 @@
+"""Clusters of nodes by DAC, FACADE and FedRC: their formulas by hand, and what they tell apart."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from flame.federation.gossip.network import GossipConfig, GossipNetwork
+from flame.streams.exchange import EXCHANGES
+from flame.streams.learners.learner import Pace, open_learner
+from flame.streams.networks.base import Adam
+from flame.streams.networks.mlp import MLP
+from flame.streams.stream import Batch, padded
+
+NAMES = ("a", "b", "c", "d")
+
+
+def batch_of(signs: tuple[int, ...], share: tuple[float, ...] = (0.5,) * 4) -> Batch:
+    """Nodes whose label is 1 right of 0, or left of it where the sign is negative.
+
+    The share of rows right of 0 differs between nodes.
+    """
+    rng, rows = np.random.default_rng(0), []
+    for sign, right in zip(signs, share, strict=True):
+        x = rng.uniform(0, 1, (60, 1)) * np.where(rng.random((60, 1)) < right, 1, -1)
+        y = (sign * x[:, 0] > 0).astype(int)
+        rows.append((x, y, y))
+    return padded(rows, shape=(1,))
+
+
+def taught(name: str, exchange: str, batch: Batch, rounds: int = 40, **options: Any) -> Any:
+    peers = GossipNetwork(GossipConfig(topology="full"), NAMES)
+    learner: Any = open_learner(name, options)
+    mixes = "fedavg" if exchange == "server" else "dpsgd"
+    opened = EXCHANGES[exchange](peers, mixes, {}, 0.05)
+    learner.begin(MLP(1, 6), opened, Pace(rounds=rounds, local_steps=5), 1)
+    learner.learn(batch, np.zeros(4, int))
+    return learner
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("dac", {"peers": 1}), ("facade", {}), ("fedrc", {})]
+)
+def test_nodes_of_opposite_labels_are_told_apart(name: str, options: dict[str, Any]) -> None:
+    batch = batch_of((1, 1, -1, -1))
+    learner = taught(name, "gossip", batch, **options)
+    right = learner.predict(batch.x).argmax(axis=-1) == batch.y
+    assert right.mean(axis=1).min() > 0.95
+
+
+def test_dac_asks_as_many_as_it_may_and_sends_no_more() -> None:
+    batch = batch_of((1, 1, -1, -1))
+    learner = taught("dac", "gossip", batch, rounds=7, peers=2)
+    numbers = learner.network.size + 4  # with a similarity for each node
+    assert learner.exchange.sent.sum() == 7 * 4 * 2 * 4 * numbers  # rounds, nodes, asked, bytes
+    np.fill_diagonal(learner.similarity, 0)
+    assert learner.similarity.argmax(axis=1).tolist() == [1, 0, 3, 2]
+
+
+def test_the_similarity_of_dac_is_one_over_the_loss() -> None:
+    batch = batch_of((1, 1, -1, -1))
+    learner = taught("dac", "gossip", batch, rounds=1, peers=0)
+    net, trained = learner.network, taught("fine-tune", "alone", batch, rounds=1).models
+    for i in range(4):
+        for j in set(range(4)) - {i}:
+            logit = net.logits(trained[j][None], batch.x[i][None])[0, :, 0]
+            p = expit(logit)
+            loss = -np.mean(np.where(batch.y[i] == 1, np.log(p), np.log(1 - p)))
+            assert learner.similarity[i, j] == pytest.approx(1 / loss)
+
+
+def test_heads_of_facade_are_means_of_those_who_trained_them() -> None:
+    batch = batch_of((1, 1, -1, -1))
+    learner = taught("facade", "gossip", batch, rounds=1, clusters=2)
+    net, start = learner.network, taught("fine-tune", "alone", batch, rounds=1).start
+    fresh = open_learner("facade", {"clusters": 2})
+    peers = GossipNetwork(GossipConfig(topology="full"), NAMES)
+    fresh.begin(MLP(1, 6), EXCHANGES["gossip"](peers, "dpsgd", {}, 0.05), Pace(), 1)
+    chosen = learner._chosen
+    begun = np.hstack([start[:, : net.body], fresh.heads[chosen, np.arange(4)]])  # type: ignore[attr-defined]
+    trained = net.descend(begun, batch.x, batch.y, batch.weight, Adam(begun.shape, 0.02), 5)
+    assert np.allclose(learner.models[:, : net.body], trained[:, : net.body].mean(axis=0))
+    for node in range(4):
+        same = chosen == chosen[node]
+        mean = trained[same, net.body :].mean(axis=0)
+        assert np.allclose(learner.models[node, net.body :], mean)
+
+
+def test_shares_of_fedrc_are_those_of_the_formula() -> None:
+    batch = batch_of((1, 1, -1, -1))
+    learner = taught("fedrc", "gossip", batch, rounds=2, clusters=3)
+    found = learner.shares(batch)
+    for node, row in ((0, 3), (2, 7)):
+        y = batch.y[node, row]
+        each = []
+        for k in range(3):
+            logit = learner.network.logits(learner.bank[k], batch.x)[node, row, 0]
+            p = expit(logit if y == 1 else -logit)
+            each.append(learner.weights[node, k] * p / learner._labels[k][node, y])
+        assert np.allclose(found[:, node, row], np.array(each) / sum(each))
+    assert np.allclose(found.sum(axis=0), 1)
+
+
+def test_fedrc_does_not_part_nodes_that_differ_in_how_frequent_labels_are() -> None:
+    """The same concept with 10 % and 90 % of label 1, beside the opposite concept."""
+    batch = batch_of((1, 1, -1, -1), share=(0.1, 0.9, 0.1, 0.9))
+    learner = taught("fedrc", "server", batch, clusters=2)
+    best = learner.weights.argmax(axis=1)
+    assert best[0] == best[1] != best[2] == best[3]
