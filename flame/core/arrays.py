@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.core.errors import BadInput
 from flame.core.scores import Weights
 
 _SLICE = 2**20
@@ -123,6 +124,9 @@ def digest(value: Any, secret: bytes = b"") -> str:
         Digest of every part with its type, shape and place, in hexadecimal digits. The order of the
         names of a dictionary does not matter.
 
+    Raises:
+        BadInput: a value is neither a number nor a text.
+
     Example:
         >>> digest({"a": 1, "b": [2.0]}) == digest({"b": [2.0], "a": 1})
         True
@@ -147,5 +151,7 @@ def _parts(value: Any) -> Iterator[bytes | memoryview]:
         yield f"{type(value).__name__}{value!r}".encode()
     else:
         array = np.ascontiguousarray(value)
+        if array.dtype.hasobject:
+            raise BadInput(f"a {type(value).__name__} has no digest: send numbers and texts")
         yield f"{array.dtype}{np.shape(value)}".encode()
         yield array.reshape(-1).view(np.uint8).data

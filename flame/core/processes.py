@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 
 import psutil
 
@@ -21,6 +22,7 @@ def kill_tree(pid: int) -> None:
 
 def return_freed_memory() -> None:
     """Return what was freed to the kernel; the C library would keep it for the process."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc alone
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    trim = getattr(library, "malloc_trim", None)  # of glibc alone
     if trim:
         trim(0)

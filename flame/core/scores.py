@@ -21,7 +21,8 @@ class Update:
         seconds: time that training took, in s.
         steps: number of batches that the site trained on.
         also: weights of further models that the site trained, before ``weights``.
-        losses: training loss of each model, in the order of ``also`` and ``weights``.
+        losses: training loss of each model, in the order of ``also`` and ``weights``; empty if
+            there is one model.
         since: weights that training began from; empty: those of the present state. They differ
             where sites do not wait for each other.
         staleness: number of rounds since training began.

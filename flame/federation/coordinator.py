@@ -198,7 +198,8 @@ class Coordinator:
         began = {site: self._begun.pop(site) for site in (*replies.got, *replies.lost)}
         if is_rounded(bits):
             replies = added(replies, {site: weights for site, (_, weights) in began.items()})
-        updates, lost = checked(replies, checkpoint.state)
+        models = {site: len(weights) for site, (_, weights) in began.items()}
+        updates, lost = checked(replies, checkpoint.state, models)
         dated = []
         for update in updates:
             since, weights = began[update.centre]

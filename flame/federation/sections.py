@@ -105,10 +105,11 @@ OPTIMIZERS = (
     "adamax",
     "adamw",
     "ftrl",
-    "lamb",
     "lion",
+    "muon",
     "nadam",
     "rmsprop",
+    "schedulefreeadamw",
     "sgd",
 )
 """Optimizers of Keras; listed here, as a configuration is checked without loading Keras."""

@@ -196,8 +196,8 @@ class Site:
 
         Returns:
             The fields of an ``Update``: ``weights``, ``patients``, mean ``loss``, ``seconds``,
-            ``steps``, ``also``, the weights of further models, and ``losses``, one of each model.
-            If ``secret``, ``seconds`` alone.
+            ``steps``, ``also``, the weights of further models, and ``losses``, one of each model if
+            there are further ones. If ``secret``, ``seconds`` alone.
 
         Raises:
             Refusal: the site sends masked updates only and this one is not ``secret``; it is under
@@ -239,7 +239,7 @@ class Site:
             "seconds": seconds,
             "steps": steps,
             "also": also,
-            "losses": losses,
+            "losses": losses if also else [],
         }
 
     def _ended(

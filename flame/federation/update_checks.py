@@ -35,15 +35,19 @@ def added(replies: Replies, began: Mapping[str, list[Weights]]) -> Replies:
     return Replies(got, lost)
 
 
-def checked(replies: Replies, state: State) -> tuple[list[Update], dict[str, str]]:
+def checked(
+    replies: Replies, state: State, models: Mapping[str, int]
+) -> tuple[list[Update], dict[str, str]]:
     """Accept the updates that fit the model, and reject the others.
 
-    An update is rejected if the shapes of its weights differ from the model's, or if a weight or
-    the loss is not finite. One site cannot spoil the model with such values.
+    An update is rejected if it has another number of models than was asked for, if the shapes of
+    its weights differ from the model's, or if a weight or loss is not finite. One site cannot spoil
+    the model with such values.
 
     Args:
         replies: replies to ``train`` by site, and the sites that are lost already.
         state: the state of the model, whose shapes count.
+        models: number of models that each site was asked for.
 
     Returns:
         The accepted updates in order of site, and why each other site is lost, by site.
@@ -51,14 +55,15 @@ def checked(replies: Replies, state: State) -> tuple[list[Update], dict[str, str
     Example:
         >>> reply = {"weights": [np.array([np.nan])], "patients": 9, "loss": 0.5}
         >>> reply |= {"seconds": 1.0, "steps": 1}
-        >>> updates, lost = checked(Replies({"UCSF": reply}), State([np.zeros(1)]))
+        >>> replies = Replies({"UCSF": reply})
+        >>> updates, lost = checked(replies, State([np.zeros(1)]), models={"UCSF": 1})
         >>> updates, list(lost)
         ([], ['UCSF'])
     """
     updates = []
     lost = dict(replies.lost)
     for site, reply in sorted(replies.got.items()):
-        why = _reason_to_reject(reply, state)
+        why = _reason_to_reject(reply, state, models[site])
         if why:
             lost[site] = why
             continue
@@ -76,9 +81,14 @@ def checked(replies: Replies, state: State) -> tuple[list[Update], dict[str, str
     return updates, lost
 
 
-def _reason_to_reject(reply: dict[str, Any], state: State) -> str:
-    losses = (reply["loss"], *reply.get("losses", ()))
-    for weights in (reply["weights"], *reply.get("also", ())):
+def _reason_to_reject(reply: dict[str, Any], state: State, models: int) -> str:
+    also = reply.get("also", ())
+    losses = [reply["loss"], *reply.get("losses", ())]
+    if len(also) + 1 != models or len(losses) not in (1, models + 1):
+        return "sent another number of models or losses than it was asked for"
+    if not all(isinstance(loss, float | int | np.number) for loss in losses):
+        return "sent losses that are no numbers"
+    for weights in (reply["weights"], *also):
         if [np.shape(w) for w in weights] != [w.shape for w in state.weights]:
             return _OTHER_SHAPE
         if not (all_finite(weights) and np.isfinite(losses).all()):

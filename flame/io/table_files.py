@@ -22,7 +22,7 @@ def opened(path: Path) -> tuple[BinaryIO, str]:
         Its expanded bytes, and the name of the table itself.
 
     Raises:
-        BadInput: the archive holds no file, or several.
+        BadInput: the archive holds no file or several, or is encrypted.
         TooLargeError: the content would become too large. Errors of gzip and zipfile pass.
     """
     if path.suffix == ".gz":
@@ -36,7 +36,12 @@ def opened(path: Path) -> tuple[BinaryIO, str]:
                     f"{path} holds {len(files)} files, and a table must be alone in an archive; "
                     "unpack it, and name the table"
                 )
-            return io.BytesIO(archive.read(files[0])), files[0].filename
+            try:
+                return io.BytesIO(archive.read(files[0])), files[0].filename
+            except (RuntimeError, NotImplementedError):  # encrypted, or packed in a rare way
+                raise BadInput(
+                    f"{path} is encrypted or packed in a way that FLAME cannot read; unpack it"
+                ) from None
     return path.open("rb"), path.name
 
 
@@ -44,6 +49,11 @@ def _is_hidden(member: zipfile.ZipInfo) -> bool:
     """Check for folders, and for what macOS adds to archives."""
     parts = Path(member.filename).parts
     return member.is_dir() or "__MACOSX" in parts or parts[-1].startswith(".")
+
+
+def arff_rows(stream: TextIO) -> io.StringIO:
+    """Return the rows of an ARFF file without its comments and empty lines, up to the end."""
+    return io.StringIO("".join(x for x in stream if x.strip() and not x.lstrip().startswith("%")))
 
 
 def arff_columns(stream: TextIO, path: Path) -> list[str]:
@@ -57,7 +67,7 @@ def arff_columns(stream: TextIO, path: Path) -> list[str]:
         Names of the columns.
 
     Raises:
-        BadInput: the file declares no columns, or has no ``@data``.
+        BadInput: the file declares no columns or one twice, or has no ``@data``.
 
     Reference:
         The Attribute-Relation File Format of Weka (University of Waikato).
@@ -75,6 +85,7 @@ def arff_columns(stream: TextIO, path: Path) -> list[str]:
             break
     else:
         raise BadInput(f"{path} is not a complete ARFF file: it has no line @data")
-    if not names:
-        raise BadInput(f"{path} is not an ARFF file of a table: it declares no @attribute")
+    if not names or len(set(names)) < len(names):
+        problem = "declares a column twice" if names else "declares no @attribute"
+        raise BadInput(f"{path} is not an ARFF file of a table: it {problem}")
     return names

@@ -22,7 +22,7 @@ from flame.core.expansion import TooLargeError
 from flame.core.files import content_hash
 from flame.core.registry import nearest
 from flame.core.treatment import Phase, Radiation, Treatment
-from flame.io.table_files import arff_columns, opened
+from flame.io.table_files import arff_columns, arff_rows, opened
 
 OUTCOME_COLUMNS = ("response", "survival_days", "died", "entry_days")
 """Columns of outcomes: response as 1 or 0, survival or follow-up in days, death as 1 or 0, and the
@@ -86,7 +86,12 @@ def read_table(
         table = _cells(path, stamp.st_mtime_ns, stamp.st_size, columns).copy()
     except (FileNotFoundError, IsADirectoryError):
         raise BadInput(f"no table at {path}; name an existing file") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+    except (
+        pd.errors.ParserError,
+        pd.errors.EmptyDataError,
+        UnicodeDecodeError,
+        csv.Error,
+    ) as error:
         raise BadInput(f"{path} cannot be read as a UTF-8 table: {error}") from None
     except (gzip.BadGzipFile, zipfile.BadZipFile, EOFError, zlib.error):
         raise BadInput(
@@ -101,8 +106,8 @@ def read_table(
         ) from None
     for column in required:
         if column not in table:
-            _check_header(path, list(map(str, table.columns)))
             hint = nearest(column, list(map(str, table.columns)))
+            _check_header(path, list(map(str, table.columns)), f"no column '{column}', and ")
             raise BadInput(f"{path} has no column '{column}': {hint}")
     return table
 
@@ -117,12 +122,15 @@ def _cells(path: Path, changed: int, size: int, columns: tuple[str, ...]) -> pd.
     with TextIOWrapper(content, encoding="utf-8-sig") as stream:
         if name.endswith(".arff"):
             names = arff_columns(stream, path)
+            rows = arff_rows(stream)
+            text = rows.getvalue()
             table = _parsed(
-                stream,
-                ",",
+                rows,
+                "," if "," in text.partition("\n")[0] else "\t",
                 names=names,
-                quotechar="'",
-                na_values=["?"],
+                quotechar="'" if "'" in text else '"',
+                escapechar="\\",
+                na_values=["?", ""],
                 skipinitialspace=True,
             )
             if table[names[0]].str.startswith("{").any():
@@ -160,12 +168,12 @@ def _parsed(stream: TextIO, separator: str, **options: Any) -> pd.DataFrame:
         return table
 
 
-def _check_header(path: Path, cells: list[str]) -> None:
+def _check_header(path: Path, cells: list[str], lacks: str = "") -> None:
     """Raise BadInput if the first line of a table holds numbers instead of names."""
     if len(cells) > 1 and pd.to_numeric(pd.Series(cells), errors="coerce").notna().mean() > 0.5:
         raise BadInput(
-            f"{path} has no header line: its first line holds numbers; put the names of the "
-            "columns above it (for flame stream: or into table.columns)"
+            f"{path} has {lacks}no header line: its first line holds numbers; put the names of "
+            "the columns above it (for flame stream: or into table.columns)"
         )
 
 

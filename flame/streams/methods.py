@@ -77,7 +77,6 @@ KNOWN: Mapping[str, MethodConfig] = {
     "gossip-der++": MethodConfig("der++"),
     "gossip-ifca": MethodConfig("ifca"),
     "gossip-fedrc": MethodConfig("fedrc"),
-    "dac": MethodConfig("dac"),
     "facade": MethodConfig("facade"),
     "reset-and-gate": MethodConfig("reset-and-gate"),
     "evidence-gossip": MethodConfig("evidence-gossip", annealed=True),

@@ -45,6 +45,7 @@ class LocalOptimizer:
         self._towards: list[Any] = []
         self._moving: list[Any] = []
         self._plain = True
+        self._corrects = False
         self._apply = self.optimizer.apply
 
     def restart(self, weights: Weights, correction: Correction | None = None) -> None:
@@ -63,7 +64,7 @@ class LocalOptimizer:
         self._plain = not (terms.linear or terms.proximal or terms.frozen)
         if was_plain and self._plain:
             return
-        if not self._linear:
+        if not self._corrects:
             self._begin_to_correct()
         place = {id(v): i for i, v in enumerate(self.network.weights)}
         self._proximal.assign(terms.proximal)
@@ -76,6 +77,7 @@ class LocalOptimizer:
             self._moving[n].assign(0.0 if terms.frozen and terms.frozen[at] else 1.0)
 
     def _begin_to_correct(self) -> None:
+        self._corrects = True
         trained = self.network.trainable_variables
         self._linear = [_zeros_like(v) for v in trained]
         self._towards = [_zeros_like(v) for v in trained]

@@ -90,7 +90,7 @@ def test_what_is_not_finite_is_still_found(bits: int, bad: float) -> None:
         "steps": 1,
     }
     start = [np.ones(300, np.float32)]
-    updates, lost = checked(added(Replies({"a": answer}), {"a": [start]}), State(start))
+    updates, lost = checked(added(Replies({"a": answer}), {"a": [start]}), State(start), {"a": 1})
     assert not updates
     assert "not finite" in lost["a"]
 

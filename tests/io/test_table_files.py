@@ -70,6 +70,26 @@ def test_arff_is_what_an_independent_reader_finds(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(read_table(zipped(tmp_path / "a.zip", {"t.arff": ARFF})), found)
 
 
+def test_comments_empty_lines_and_tabs_of_arff(tmp_path: Path) -> None:
+    path = tmp_path / "t.arff"
+    head = "@attribute a real\n@attribute b {x,y}\n@data\n"
+    for rows in ("% a comment\n1,x\n\n,y\n%\n%\n", "1\tx\n?\ty\n"):
+        path.write_text(head + rows)
+        found = read_table(path)
+        assert found.b.tolist() == ["x", "y"]
+        assert found.a.isna().tolist() == [False, True]
+
+
+def test_an_encrypted_archive_is_refused(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "t.zip", {"t.csv": PLAIN})
+    content = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + flags] |= 1  # the bit that says encrypted
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"t\.zip is encrypted"):
+        read_table(path)
+
+
 def test_quoted_cells_of_arff(tmp_path: Path) -> None:
     path = tmp_path / "t.arff"
     path.write_text("@attribute place {'a, b', c}\n@attribute x real\n@data\n'a, b', 1\nc, 2\n")
@@ -83,6 +103,7 @@ def test_quoted_cells_of_arff(tmp_path: Path) -> None:
     [
         ("@relation r\n@attribute a numeric\n1\n", "has no line @data"),
         ("@relation r\n@data\n1\n", "declares no @attribute"),
+        ("@attribute a real\n@attribute a real\n@data\n1,2\n", "declares a column twice"),
         ("@attribute a numeric\n@attribute b numeric\n@data\n{0 1, 1 3}\n", "sparse rows"),
     ],
 )
@@ -99,7 +120,7 @@ def test_a_table_without_a_header_takes_names_or_is_refused(tmp_path: Path, rows
     path.write_text(rows)
     found = read_table(path, ["age"], ("age", "dose", "response"))
     assert found.response.tolist() == ["yes", "no"]
-    with pytest.raises(BadInput, match=r"t\.csv has no header line"):
+    with pytest.raises(BadInput, match=r"t\.csv has .*no header line"):
         read_table(path, ["age"])
     with pytest.raises(BadInput, match=re.escape("has 3 columns, but 2 names")):
         read_table(path, ["age"], ("age", "dose"))

@@ -25,6 +25,10 @@ _PING_S = 3.0
 """Time-out of a ping in s."""
 _PAUSE_S = 0.5
 """Pause in s before a call is repeated after a broken link."""
+_FETCHES = 4
+"""Number of attempts to fetch a large reply."""
+_MOST_BYTES = 16 * 2**30
+"""Largest reply that a site may announce."""
 _LONG_S = 10.0
 """Time in s for a message above which it is told."""
 _LINES = 8
@@ -137,20 +141,35 @@ class Calls:
                 reply = self._fetched(site, number, reply[READY])
             is_known = "unknown" not in reply
             if is_known and "busy" not in reply:
-                return self._accepted(site, joined(reply, self.folder))
+                return self._accepted(site, self._whole(reply))
         raise SiteLost(f"took longer than federation.timeout_s = {self.timeout_s:g} s")
 
-    def _fetched(self, site: str, number: str, size: int) -> Message:
-        """Fetch a large reply; one at a time, so that memory never holds those of several sites."""
-        with self._fetching:
-            allowed = self.heartbeat_timeout_s + size / SLOWEST
-            began = time.monotonic()
-            while time.monotonic() - began < allowed:
+    def _fetched(self, site: str, number: str, size: Any) -> Message:
+        """Fetch a large reply, after those of others so that memory does not hold several.
+
+        A site waits for others no longer than its own reply may take: none can hold up all.
+        """
+        if type(size) is not int or not 0 < size <= _MOST_BYTES:
+            raise SiteLost("announced a reply of no possible size")
+        allowed = self.heartbeat_timeout_s + size / SLOWEST
+        for _ in range(_FETCHES):
+            has_turn = self._fetching.acquire(timeout=allowed)
+            try:
                 ask = partial(self.proxies[site](timeout=allowed).fetch, number=number)
-                if (reply := self._unless_broken(site, ask, began)) is not None:
-                    whole: Message = joined(reply, self.folder)
-                    return whole
-        raise SiteLost(f"its reply of {size / 1e6:.0f} MB did not arrive in {allowed:.0f} s")
+                if (reply := self._unless_broken(site, ask, time.monotonic())) is not None:
+                    return self._whole(reply)
+            finally:
+                if has_turn:
+                    self._fetching.release()
+        raise SiteLost(f"did not send its reply of {size / 1e6:.0f} MB, asked {_FETCHES} times")
+
+    def _whole(self, reply: Message) -> Message:
+        """Join the arrays of a reply; SiteLost if the site sent what is none."""
+        try:
+            whole: Message = joined(reply, self.folder)
+        except (ValueError, TypeError) as error:
+            raise SiteLost(f"sent {error}") from None
+        return whole
 
     def _unless_broken(
         self, site: str, ask: Callable[[], Message], last_response: float

@@ -4,9 +4,12 @@ A message is cut before it is handed to FLARE and joined after it has arrived. A
 message then lie on disk until they are used.
 """
 
+import math
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,10 @@ PIECE = 2 * 2**20
 LARGE = 32 * 2**20
 """Bytes of a message from which on its arrays lie on disk, and replies arrive one at a time."""
 _PIECES = "pieces"
+_NUMBERS = "biufc"
+"""Kinds of numbers that may be cut: no objects, which are pointers."""
+_ALIGNED = 64
+"""Arrays begin in a file at multiples of these bytes."""
 
 
 def cut(message: Any) -> Any:
@@ -52,14 +59,14 @@ def joined(message: Any, folder: Path) -> Any:
 
     Args:
         message: what ``cut`` returned.
-        folder: folder of the files, without a name, in which the arrays of a large message lie
-            that were cut.
+        folder: folder of the file, without a name, in which the arrays of a large message lie that
+            were cut.
 
     Returns:
         The message with its arrays.
 
     Raises:
-        ValueError: the pieces do not fill the shape.
+        ValueError: pieces are not 1-D arrays of one kind of numbers that fill the shape.
 
     Example:
         >>> array = np.arange(2**20)
@@ -67,8 +74,13 @@ def joined(message: Any, folder: Path) -> Any:
         True
     """
     if size_of(message) <= LARGE:
-        return _joined(message, None)
-    whole = _joined(message, folder)
+        return _joined(message, _in_memory)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        places = _joined(message, partial(_written, file))
+        file.flush()
+        if not file.tell():
+            return places
+        whole = _found(places, np.memmap(file, np.uint8, mode="c").view(np.ndarray))
     return_freed_memory()
     return whole
 
@@ -78,7 +90,7 @@ def on_disk(message: Any, folder: Path) -> Any:
 
     Args:
         message: arrays, plain values, and dictionaries, lists or tuples of them.
-        folder: folder of the files, without a name.
+        folder: folder of the file, without a name.
 
     Returns:
         The message; unchanged if it is not large.
@@ -86,32 +98,65 @@ def on_disk(message: Any, folder: Path) -> Any:
     return joined(cut(message), folder) if size_of(message) > LARGE else message
 
 
-def _joined(message: Any, folder: Path | None) -> Any:
+class _Place(NamedTuple):
+    """Where an array lies in a file: its first byte, kind of numbers and shape."""
+
+    start: int
+    kind: np.dtype[Any]
+    shape: tuple[int, ...]
+
+
+def _joined(message: Any, join: Callable[[list[NDArray[Any]], tuple[int, ...]], Any]) -> Any:
+    """Replace what was cut by what ``join`` makes of its pieces and its shape."""
     if isinstance(message, dict) and _PIECES in message:
-        pieces, shape = message[_PIECES], tuple(message["shape"])
-        return _on_disk(pieces, folder).reshape(shape) if folder else _whole(pieces).reshape(shape)
+        return join(*_checked(message))
     if isinstance(message, dict):
-        return {name: _joined(part, folder) for name, part in message.items()}
+        return {name: _joined(part, join) for name, part in message.items()}
     if isinstance(message, list | tuple):
-        return type(message)(_joined(part, folder) for part in message)
+        return type(message)(_joined(part, join) for part in message)
     return message
 
 
-def _whole(pieces: list[NDArray[Any]]) -> NDArray[Any]:
-    whole = np.empty(sum(map(len, pieces)), pieces[0].dtype)
+def _checked(message: dict[str, Any]) -> tuple[list[NDArray[Any]], tuple[int, ...]]:
+    """Return the pieces and the shape of an array that another party sent."""
+    pieces, shape = message[_PIECES], message.get("shape")
+    if not (isinstance(pieces, list) and pieces and isinstance(shape, list | tuple)):
+        raise ValueError("an array without pieces or shape")
+    if not all(isinstance(p, np.ndarray) and p.ndim == 1 for p in pieces):
+        raise ValueError("pieces that are no arrays")
+    kinds = {piece.dtype for piece in pieces}
+    if len(kinds) > 1 or pieces[0].dtype.kind not in _NUMBERS:
+        raise ValueError("pieces that are not of one kind of numbers")
+    if sum(map(len, pieces)) != math.prod(shape):
+        raise ValueError("pieces that do not fill the shape")
+    return pieces, tuple(shape)
+
+
+def _in_memory(pieces: list[NDArray[Any]], shape: tuple[int, ...]) -> NDArray[Any]:
+    whole = np.empty(math.prod(shape), pieces[0].dtype)
     start = 0
     while pieces:
         piece = pieces.pop(0)
         whole[start : start + len(piece)] = piece
         start += len(piece)
-    return whole
+    return whole.reshape(shape)
 
 
-def _on_disk(pieces: list[NDArray[Any]], folder: Path) -> NDArray[Any]:
-    kind = pieces[0].dtype
-    with tempfile.TemporaryFile(dir=folder) as file:
-        while pieces:
-            file.write(pieces.pop(0).data)
-        file.flush()
-        mapped = np.memmap(file, kind, mode="c")
-    return mapped.view(np.ndarray)
+def _written(file: IO[bytes], pieces: list[NDArray[Any]], shape: tuple[int, ...]) -> _Place:
+    file.write(bytes(-file.tell() % _ALIGNED))
+    place = _Place(file.tell(), pieces[0].dtype, shape)
+    while pieces:
+        file.write(np.ascontiguousarray(pieces.pop(0)).data)
+    return place
+
+
+def _found(message: Any, content: NDArray[np.uint8]) -> Any:
+    """Replace places by the arrays that lie there."""
+    if isinstance(message, _Place):
+        end = message.start + math.prod(message.shape) * message.kind.itemsize
+        return content[message.start : end].view(message.kind).reshape(message.shape)
+    if isinstance(message, dict):
+        return {name: _found(part, content) for name, part in message.items()}
+    if isinstance(message, list | tuple):
+        return type(message)(_found(part, content) for part in message)
+    return message

@@ -97,7 +97,6 @@ class FlareSite:
             if number != self._call:
                 self._reply.cancel()
                 resources = _SiteResources.now()
-                arguments = joined(arguments, resources.kit)
                 self._call = number
                 self._reply = self._pool.submit(self._work, resources, method, arguments)
         reply: Message = self.again(number, wait)
@@ -205,13 +204,16 @@ class FlareSite:
             items: contents by the site that they are about.
 
         Returns:
-            True: the message is stored.
+            Whether the message is stored.
         """
-        self._box.put(topic, collab.caller, joined(items, _SiteResources.now().kit))
-        return True
+        kit = _SiteResources.now().kit
+        with _only_kinds("deliver", kit) as failed:
+            self._box.put(topic, collab.caller, joined(items, kit))
+        return not failed
 
     def _work(self, resources: "_SiteResources", method: str, arguments: dict[str, Any]) -> Message:
         with _only_kinds(method, resources.kit) as failed:
+            arguments = joined(arguments, resources.kit)
             if method not in CALLS:
                 raise Refusal(f"has no method '{method}'")
             resources.policy.check_query(arguments.get("query", method))
@@ -221,9 +223,9 @@ class FlareSite:
                 self._site = resources.open_site(config)
             if self._declaration:
                 self._declaration.check(method, arguments)
-            reply: Message = getattr(self._site, method)(**arguments)
-            resources.log(method, arguments, reply)
+            reply = getattr(self._site, method)(**arguments)
             kept: Message = on_disk(reply, resources.kit)
+            resources.log(method, arguments, kept)
             return kept
         with _only_kinds(method, resources.kit):
             resources.log(method, arguments, failed)

@@ -103,9 +103,11 @@ def described(method: str, arguments: Mapping[str, Any], reply: Message) -> str:
             if is_rounded(arguments.get("bits", max(BITS)))
             else "weights after"
         )
+        also = len(reply.get("also", ()))
+        losses = f"their mean losses for {also + 1} models" if also else "their mean loss"
         return (
             f"{content} round {arguments['number']} of {arguments['name']}, learned from "
-            f"{reply['patients']} patients, with their mean loss ({amount})"
+            f"{reply['patients']} patients, with {losses} ({amount})"
         )
     if method == "reply":
         return f"sums over patients in reply to '{arguments['query']}' ({amount})"

@@ -13,6 +13,8 @@ from flame.federation.strategies.strategy import STRATEGIES, State, Strategy, sh
 
 _MODEL = "cluster."
 """Prefix of the models of the clusters in ``State.memory``."""
+_LEAST = 0.001
+"""Least share of a cluster."""
 _SHARES = "shares."
 """Prefix of the shares of the clusters at each site, array (clusters,), in ``State.memory``."""
 
@@ -23,9 +25,10 @@ class FedRC(Strategy):
     """Several models; each site trains all of them and belongs to each by a share of its own.
 
     With loss L_ik of model k at site i, the share w_ik is proportional to
-    w_ik exp(-sharpness L_ik), and model k is the mean of what sites trained, weighted by
-    n_i w_ik, with n_i patients at site i. A site is tested with the model of its largest share; a
-    centre that took no part gets the mean of the models, weighted by all sites' shares.
+    w_ik exp(-sharpness L_ik) and at least 0.001, so that a site can leave its cluster within a few
+    rounds. Model k is the mean of what sites trained, weighted by n_i w_ik, with n_i patients at
+    site i. A site is tested with the model of its largest share; a centre that took no part gets
+    the mean of the models, weighted by the shares of the sites of the last round.
 
     FedRC computes shares from each patient and divides the likelihood by how frequent an outcome
     is in a cluster. Both would need figures of single patients or outcomes at the server; here
@@ -99,12 +102,12 @@ class FedRC(Strategy):
         return State(averaged, {**state.memory, **memory}, state.names)
 
     def _shares(self, state: State, update: Update) -> NDArray[np.float64]:
-        """Return the shares (clusters,) of a site, which never become exactly 0."""
+        """Return the shares (clusters,) of a site."""
         before = np.asarray(state.memory[f"{_SHARES}{update.centre}"][0], np.float64)
         losses = np.array(update.losses or [0.0] * self.clusters)
         weighed = before * np.exp(-self.sharpness * (losses - losses.min()))
-        held: NDArray[np.float64] = np.maximum(weighed / weighed.sum(), np.finfo(np.float64).tiny)
-        return held
+        held: NDArray[np.float64] = np.maximum(weighed / weighed.sum(), _LEAST)
+        return np.asarray(held / held.sum())
 
 
 def _parts(weights: NDArray[np.float64]) -> list[float]:

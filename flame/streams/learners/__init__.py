@@ -2,7 +2,6 @@
 
 from flame.streams.learners import (  # noqa: F401  (they register themselves)
     adaptive_fedavg,
-    dac,
     early_stop,
     elastic,
     evidence_gossip,

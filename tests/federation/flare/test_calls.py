@@ -85,6 +85,41 @@ def test_a_site_that_forgot_its_large_answer_is_asked_anew(played: Any) -> None:
     assert a.asked == ["call", "fetch", "call", "fetch"]
 
 
+@pytest.mark.parametrize("size", [10**30, -1, 0, 1.5, "x", None, True])
+def test_an_announced_size_that_cannot_be_is_refused(played: Any, size: Any) -> None:
+    lost = played(heartbeat_timeout_s=60, a=Played({READY: size}))("train", ("a",)).lost
+    assert lost == {"a": "announced a reply of no possible size"}
+
+
+def test_a_site_whose_large_answer_never_comes_holds_up_nobody(played: Any) -> None:
+    a, b = Played({READY: 10**9}, cut()), Played({READY: 10**9}, {"x": 1})
+    answers = played(heartbeat_timeout_s=60, a=a, b=b)("train", ("a", "b"))
+    assert answers.got == {"b": {"x": 1}}
+    assert answers.lost == {"a": "did not send its reply of 1000 MB, asked 4 times"}
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"pieces": [], "shape": [0]},
+        {"pieces": [np.zeros(2)], "shape": [3]},
+        {"pieces": [np.zeros(2)]},
+        {"pieces": [np.zeros(1), np.zeros(1, np.float32)], "shape": [2]},
+        {"pieces": [np.array([None])], "shape": [1]},
+        {"pieces": ["x"], "shape": [1]},
+        {"pieces": 3, "shape": [1]},
+        {"pieces": [np.zeros(1)], "shape": ["x"]},
+    ],
+)
+@pytest.mark.parametrize("large", [True, False])
+def test_arrays_that_do_not_fit_lose_the_site_alone(played: Any, sent: Any, large: bool) -> None:
+    answers = [{READY: 10**8}, {"w": sent}] if large else [{"w": sent}]
+    sites = {"a": Played(*answers), "b": Played({"x": 1})}
+    found = played(heartbeat_timeout_s=60, **sites)("train", ("a", "b"))
+    assert found.got == {"b": {"x": 1}}
+    assert found.lost["a"].startswith("sent ")
+
+
 def test_large_answers_are_fetched_one_after_another(played: Any) -> None:
     at_once, most = [0], [0]
 

@@ -1,4 +1,4 @@
-"""Clusters of nodes by DAC, FACADE and FedRC: their formulas by hand, and what they tell apart."""
+"""Clusters of nodes by FACADE and FedRC: their formulas by hand, and what they tell apart."""
 
 from typing import Any
 
@@ -39,35 +39,12 @@ def taught(name: str, exchange: str, batch: Batch, rounds: int = 40, **options: 
     return learner
 
 
-@pytest.mark.parametrize(
-    ("name", "options"), [("dac", {"peers": 1}), ("facade", {}), ("fedrc", {})]
-)
-def test_nodes_of_opposite_labels_are_told_apart(name: str, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize("name", ["facade", "fedrc"])
+def test_nodes_of_opposite_labels_are_told_apart(name: str) -> None:
     batch = batch_of((1, 1, -1, -1))
-    learner = taught(name, "gossip", batch, **options)
+    learner = taught(name, "gossip", batch)
     right = learner.predict(batch.x).argmax(axis=-1) == batch.y
     assert right.mean(axis=1).min() > 0.95
-
-
-def test_dac_asks_as_many_as_it_may_and_sends_no_more() -> None:
-    batch = batch_of((1, 1, -1, -1))
-    learner = taught("dac", "gossip", batch, rounds=7, peers=2)
-    numbers = learner.network.size + 4  # with a similarity for each node
-    assert learner.exchange.sent.sum() == 7 * 4 * 2 * 4 * numbers  # rounds, nodes, asked, bytes
-    np.fill_diagonal(learner.similarity, 0)
-    assert learner.similarity.argmax(axis=1).tolist() == [1, 0, 3, 2]
-
-
-def test_the_similarity_of_dac_is_one_over_the_loss() -> None:
-    batch = batch_of((1, 1, -1, -1))
-    learner = taught("dac", "gossip", batch, rounds=1, peers=0)
-    net, trained = learner.network, taught("fine-tune", "alone", batch, rounds=1).models
-    for i in range(4):
-        for j in set(range(4)) - {i}:
-            logit = net.logits(trained[j][None], batch.x[i][None])[0, :, 0]
-            p = expit(logit)
-            loss = -np.mean(np.where(batch.y[i] == 1, np.log(p), np.log(1 - p)))
-            assert learner.similarity[i, j] == pytest.approx(1 / loss)
 
 
 def test_heads_of_facade_are_means_of_those_who_trained_them() -> None:

@@ -50,6 +50,11 @@ class TableConfig(Section):
     ahead: Annotated[float, Ge(0)] = 0.0
     """How much later the outcome of the same node and subject is read, in hours, or in units of a
     time that is a number."""
+    rise: bool = False
+    """With ``ahead``: the outcome is by how much its column is then larger than now."""
+    changes: dict[str, Annotated[float, Gt(0)]] = field(default_factory=dict)
+    """Further features: the change of a feature since so many hours (or units of a time that is a
+    number) earlier."""
     cyclic: dict[str, Annotated[float, Gt(0)]] = field(default_factory=dict)
     """Period of each feature that starts again, such as the hour of the day: 24."""
     missing: tuple[str, ...] = ()
@@ -67,15 +72,25 @@ class TableConfig(Section):
             not self.files or (self.outcome and self.features),
             "table: set outcome and features",
         )
+        yield len(set(self.columns)) == len(self.columns), "table.columns names a column twice"
         yield self.above is None or not self.positive, "table: set above or positive, not both"
         yield not self.ahead or self.time_columns, "table.ahead needs table.time_columns"
+        yield not self.changes or self.time_columns, "table.changes needs table.time_columns"
+        yield (
+            set(self.changes) <= set(self.features) - set(self.cyclic),
+            "table.changes names a column that is not among table.features, or a cyclic one",
+        )
+        yield (
+            not self.rise or (self.ahead and self.above is not None),
+            "table.rise needs table.ahead and table.above",
+        )
         yield (
             not self.files or self.time_columns or self.site_column or self.deal,
             "table: each file would be a node and a time; set time_columns, site_column or deal",
         )
         yield (
-            not self.subject_column or self.deal or self.ahead,
-            "table.subject_column has an effect only with table.deal or table.ahead",
+            not self.subject_column or self.deal or self.ahead or self.changes,
+            "table.subject_column has an effect only with table.deal, table.ahead or table.changes",
         )
         yield (
             all(

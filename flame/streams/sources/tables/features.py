@@ -36,7 +36,7 @@ def features(config: TableConfig, table: pd.DataFrame, step: NDArray[np.int_]) -
         step: number (row,) of the step of each row.
 
     Returns:
-        Features (row, feature) in the order of ``config.raw``.
+        Features (row, feature) in the order of ``config.raw``, then of ``config.changes``.
 
     Raises:
         BadInput: a cell is not a number, or is beyond 1e100.
@@ -49,7 +49,13 @@ def features(config: TableConfig, table: pd.DataFrame, step: NDArray[np.int_]) -
             columns += [np.sin(phase), np.cos(phase)]
         else:
             columns.append(values)
+    columns += [table[since(name)].to_numpy(float) for name in config.changes]
     return _scaled(np.column_stack(columns), step)
+
+
+def since(name: str) -> str:
+    """Return the column with the change of a feature; the NUL keeps it apart from a file's."""
+    return f"\0since {name}"
 
 
 def numbers(column: "pd.Series[str]", where: str) -> Array:

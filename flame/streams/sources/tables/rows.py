@@ -12,7 +12,7 @@ from flame.streams.sources.tables.features import numbers
 
 _COMPACT = r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 """Pattern of dates such as 20201231, which would pass for plain numbers."""
-_ZONED = r"\d[T ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
+_ZONED = r"\d[T ]\d{1,2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
 """Pattern of times that name their time zone."""
 _WHOLE = r"^(-?\d+)\.0+$"
 """Pattern of whole numbers that a program has written as 1.0; names are then 1."""

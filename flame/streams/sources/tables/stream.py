@@ -13,6 +13,7 @@ from flame.streams.sources.tables.config import TableConfig
 from flame.streams.sources.tables.features import features
 from flame.streams.sources.tables.outcomes import Y, with_outcomes
 from flame.streams.sources.tables.rows import SITE, TIME, is_number, read_rows
+from flame.streams.sources.tables.shifted import with_changes
 from flame.streams.stream import Stream, padded
 
 _STEP = "\0step"
@@ -34,7 +35,7 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
         BadInput: the table cannot be read, has fewer than two nodes or steps, all outcomes lie in a
             later step, or a node has no place.
     """
-    rows = read_rows(config, seed)
+    rows = with_changes(config, read_rows(config, seed))
     table, classes = with_outcomes(config, rows)
     table[_STEP] = _steps(config, table)
     table = table[table[_STEP] >= 0].reset_index(drop=True)

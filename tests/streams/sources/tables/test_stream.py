@@ -4,6 +4,7 @@ import gzip
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,9 @@ import pytest
 
 from flame.core.errors import BadInput
 from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.features import since
+from flame.streams.sources.tables.rows import SITE, read_rows
+from flame.streams.sources.tables.shifted import with_changes
 from flame.streams.sources.tables.stream import table_stream
 
 
@@ -161,7 +165,7 @@ def test_bad_tables_are_refused(tmp_path: Path, given: dict[str, object], messag
         ({"time_columns": ()}, "ahead needs table.time_columns"),
         ({"deal": -3}, "deal must be 0 or more"),
         ({"time_columns": (), "ahead": 0.0, "site_column": ""}, "a node and a time"),
-        ({"ahead": 0.0, "subject_column": "site"}, "only with table.deal or table.ahead"),
+        ({"ahead": 0.0, "subject_column": "site"}, "only with table.deal, table.ahead or"),
         ({"places": {"x": (4000.0, 2.0)}}, "latitude from -90 to 90"),
     ],
 )
@@ -262,7 +266,7 @@ def test_two_files_of_one_name_and_a_broken_one_are_refused(tmp_path: Path) -> N
         table_stream(config, 1, 0)
     packed = gzip.compress((tmp_path / "a" / "rows.csv").read_bytes())
     (tmp_path / "rows.csv.gz").write_bytes(packed[:-9])
-    with pytest.raises(BadInput, match=r"rows.csv.gz is not a complete gzip"):
+    with pytest.raises(BadInput, match=r"rows.csv.gz is not a complete .gz file"):
         table_stream(replace(config, files=(str(tmp_path / "rows.csv.gz"),)), 1, 0)
 
 
@@ -341,3 +345,59 @@ def test_a_node_without_outcomes_is_left_out_by_name(tmp_path: Path) -> None:
     )
     found = table_stream(config, 1, 0)
     assert (found.nodes, found.silent, found.left_out) == (("a", "b"), ("c",), 4)
+
+
+def test_a_rise_and_changes_are_differences_in_time(tmp_path: Path) -> None:
+    """Levels 0, 1, 4, 9, ... of x and the negative of y; y lacks its third hour."""
+    hours = pd.date_range("2020-01-01", periods=8, freq="h").astype(str)
+    level = np.arange(8.0) ** 2
+    path = written(
+        tmp_path,
+        site=["x"] * 8 + ["y"] * 7,
+        time=[*hours, *hours[:2], *hours[3:]],
+        level=[*level, *-level[:2], *-level[3:]],
+    )
+    config = TableConfig(
+        files=(path,),
+        outcome="level",
+        features=("level",),
+        changes={"level": 1.0},
+        time_columns=("time",),
+        site_column="site",
+        step=4 / 24,
+        ahead=1.0,
+        rise=True,
+        above=4.0,
+    )
+    table = with_changes(config, read_rows(config, 0))
+    change = {key: part[since("level")].tolist() for key, part in table.groupby(SITE)}
+    assert change["x"][1:] == [1, 3, 5, 7, 9, 11, 13]
+    assert change["y"][1] == -1
+    assert np.isnan([change["x"][0], change["y"][0], change["y"][2]]).all()
+    found = table_stream(config, 1, 0)
+    # x rises by 1, 3, 5 | 9, 11, 13; y falls, from hour 0 | 4, 5, 6
+    assert found.batches[0].y[0].tolist() == [0, 0, 1]
+    assert found.batches[1].y[0].tolist() == [1, 1, 1]
+    assert not any(batch.y[1].any() for batch in found.batches)
+    assert [int(batch.exists[1].sum()) for batch in found.batches] == [1, 3]
+    assert found.shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rise": True}, "table.rise needs table.ahead"),
+        ({"changes": {"depth": 1.0}}, "table.changes names a column"),
+        ({"changes": {"level": 1.0}, "time_columns": ()}, "table.changes needs table.time_columns"),
+    ],
+)
+def test_changes_and_rises_that_cannot_be(given: dict[str, Any], message: str) -> None:
+    common: dict[str, Any] = {
+        "files": ("t.csv",),
+        "outcome": "y",
+        "features": ("level",),
+        "time_columns": ("time",),
+        "site_column": "site",
+    }
+    with pytest.raises(BadInput, match=message):
+        TableConfig(**{**common, **given})
