@@ -57,7 +57,7 @@ def arff_rows(stream: TextIO) -> io.StringIO:
 
 
 def arff_columns(stream: TextIO, path: Path) -> list[str]:
-    """Read the declarations of an ARFF file, up to its rows.
+    r"""Read the declarations of an ARFF file, up to its rows.
 
     Args:
         stream: the text; it is left at the first row.

@@ -1,0 +1,138 @@
+"""Accuracy of methods at equal compute: each runs with few to many rounds in a step.
+
+    python benchmarks/streams_compute.py [--seeds 5] [--jobs 2] [--plot FILE] [--quick]
+
+SEA-4 with 10 % wrong labels on FedDrift's schedule B, ten nodes on a ring, ten steps of 100 rows.
+Compute is the number of gradients of single rows, the mean over nodes; bytes are what a node sent,
+and memory is what it remembers. Interpolated linearly in the logarithm of the gradients, the last
+table compares all methods where each has as many gradients as every other one, and never beyond the
+fewest or most that a method was run with. Nothing is tuned on the rounds. Prints tables, writes the
+curves into FILE (SVG), and ends with one JSON object.
+"""
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from result_line import add_quick, print_result_line
+from streams import GRAPHS, SETS
+
+from flame.streams.learners.learner import Pace
+from flame.streams.measures import interval
+from flame.streams.methods import KNOWN, begin
+from flame.streams.networks.mlp import MLP
+from flame.streams.prequential import prequential
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
+
+SET = "SEA-4, 10 % noise"
+METHODS = (
+    *("local", "local-all", "fedavg", "fedrc", "feddrift", "gossip", "gossip-annealed"),
+    *("gossip-window", "gossip-ifca", "gossip-fedrc", "facade", "reset-and-gate"),
+    *("evidence-gossip", "oracle"),
+)
+ROUNDS = (4, 10, 20, 40, 80, 160)
+"""Rounds in a step; the least that evidence gossip runs with is 4."""
+AT = (5e4, 1e5, 2.5e5, 5e5, 7.5e5)
+"""Gradients of a node at which methods are compared."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A method with some rounds in a step, on the stream of a seed."""
+
+    method: str
+    rounds: int
+    seed: int
+
+
+def done(job: Job) -> dict[str, object]:
+    """Run a job; return its accuracy in % and its costs of a node."""
+    source, schedules, noise = SETS[SET]
+    plan = plan_of(ScheduleConfig(schedules[0]), None, 0)
+    stream = synthetic_stream(SyntheticConfig(source, noise=noise), plan, job.seed)
+    pace, network = Pace(rounds=job.rounds), MLP(stream.shape[0], 20)
+    learner = begin(KNOWN[job.method], stream, network, GRAPHS["ring"], pace, job.seed)
+    rows = prequential(learner, stream)
+    by_node = rows.groupby("node")
+    return {
+        "method": job.method,
+        "rounds": job.rounds,
+        "seed": job.seed,
+        "accuracy": 100 * rows.accuracy.mean(),
+        "gradients": by_node.gradients.sum().mean(),
+        "kB": by_node.bytes.sum().mean() / 1e3,
+        "remembered kB": rows.held.max() / 1e3,
+    }
+
+
+def at_equal_compute(results: pd.DataFrame, gradients: float) -> dict[str, float]:
+    """Interpolate each method's accuracy; NaN where it was not run with so few or so many."""
+    found = {}
+    for method, part in results.groupby("method", sort=False):
+        curve = part.groupby("rounds")[["gradients", "accuracy"]].mean().sort_values("gradients")
+        at, log = np.log(gradients), np.log(curve.gradients)
+        inside = log.iloc[0] <= at <= log.iloc[-1]
+        found[str(method)] = float(np.interp(at, log, curve.accuracy)) if inside else np.nan
+    return found
+
+
+def plotted(results: pd.DataFrame, path: Path) -> None:
+    """Draw accuracy by gradients, a line for each method."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(8, 5))
+    styles = ["-", "--", ":", "-."]
+    for number, (method, part) in enumerate(results.groupby("method", sort=False)):
+        curve = part.groupby("rounds")[["gradients", "accuracy"]].mean()
+        axes.semilogx(*curve.to_numpy().T, styles[number % 4], marker=".", label=method)
+    axes.set_xlabel("gradients of rows per node")
+    axes.set_ylabel("accuracy before training, %")
+    axes.legend(bbox_to_anchor=(1.02, 1), loc="upper left", frameon=False)
+    figure.savefig(path, bbox_inches="tight")
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--plot", type=Path)
+    add_quick(parser, "one seed, three methods and two numbers of rounds")
+    arguments = parser.parse_args()
+    methods, rounds = METHODS, ROUNDS
+    if arguments.quick:
+        methods, rounds = ("local", "gossip", "evidence-gossip"), ROUNDS[:2]
+    seeds = range(1 if arguments.quick else arguments.seeds)
+    jobs = [Job(m, r, s) for m in methods for r in rounds for s in seeds]
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        results = pd.DataFrame(pool.map(done, jobs))
+    print(f"SIMULATED, {SET}, schedule B, ring: accuracy, % (95 % over seeds), by rounds in a step")
+    table = results.groupby(["method", "rounds"], sort=False)
+    shown = table[["gradients", "kB", "remembered kB"]].mean()
+    shown.insert(0, "accuracy", [_in_words(part.accuracy) for _, part in table])
+    print(shown.map(lambda v: v if isinstance(v, str) else f"{v:.3g}").to_string())
+    print("\nAccuracy, %, where every method has as many gradients of rows per node")
+    equal = pd.DataFrame({f"{n:g}": at_equal_compute(results, n) for n in AT})
+    print(equal.round(2).to_string())
+    if arguments.plot:
+        plotted(results, arguments.plot)
+    headline = {f"{m} at {n} gradients": v for n in equal for m, v in equal[n].items()}
+    print_result_line(
+        __file__, arguments.quick, {k: v if v == v else None for k, v in headline.items()}
+    )
+
+
+def _in_words(values: "pd.Series[float]") -> str:
+    value, low, high = interval(values)
+    return f"{value:.1f}" if low != low else f"{value:.1f} ({low:.1f} to {high:.1f})"
+
+
+if __name__ == "__main__":
+    main()
