@@ -115,8 +115,10 @@ class Calls:
     def _reply_of(self, site: str, number: str, method: str, arguments: Message) -> Message:
         """Call a site, and repeat the call until its reply arrives or the site is lost."""
         if site in self.silent:
-            if time.monotonic() < self.silent[site] or not self._lives(site):
+            if time.monotonic() < self.silent[site]:
                 raise SiteLost("is still silent")
+            if not self._lives(site):
+                raise self._silent(site, "is still silent")
             del self.silent[site]
         started = time.monotonic()
         last_response = started
@@ -182,7 +184,7 @@ class Calls:
         except CollabCallError:
             silence_s = time.monotonic() - last_response
             if silence_s > self.heartbeat_timeout_s and not self._lives(site):
-                raise self._was_silent() from None
+                raise self._silent(site) from None
             time.sleep(_PAUSE_S)
             return None
 
@@ -205,11 +207,13 @@ class Calls:
             if self._lives(site):
                 alive_at = time.monotonic()
             elif time.monotonic() - alive_at > self.heartbeat_timeout_s:
-                raise self._was_silent()
+                raise self._silent(site)
         return exchange.result()
 
-    def _was_silent(self) -> SiteLost:
-        return SiteLost(f"was silent for {self.heartbeat_timeout_s:g} s")
+    def _silent(self, site: str, how: str = "") -> SiteLost:
+        """Note when to ping a lost site next; one ping without a response does not make it lost."""
+        self.silent[site] = time.monotonic() + self.heartbeat_timeout_s
+        return SiteLost(how or f"was silent for {self.heartbeat_timeout_s:g} s")
 
     def _lives(self, site: str) -> bool:
         try:
@@ -217,7 +221,6 @@ class Calls:
         except RunAborted:
             raise
         except CollabCallError:
-            self.silent[site] = time.monotonic() + self.heartbeat_timeout_s
             return False
 
     def _accepted(self, site: str, reply: Message) -> Message:

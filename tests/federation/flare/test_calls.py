@@ -120,6 +120,31 @@ def test_arrays_that_do_not_fit_lose_the_site_alone(played: Any, sent: Any, larg
     assert found.lost["a"].startswith("sent ")
 
 
+def test_one_ping_without_a_response_does_not_make_a_site_silent(
+    played: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the network is cut for a moment while the site works on its answer."""
+    monkeypatch.setattr(module, "_WAIT_S", 0.01)
+
+    def slow() -> dict[str, int]:
+        a.lives = False
+        pinged.wait(10)
+        a.lives = True
+        return {"x": 1}
+
+    class Pinged(Played):
+        def alive(self) -> bool:
+            pinged.set()
+            return super().alive()
+
+    pinged, a = threading.Event(), Pinged(slow, {"x": 2})
+    call = played(heartbeat_timeout_s=2, a=a)
+    assert call("train", ("a",)).got == {"a": {"x": 1}}
+    assert "alive" in a.asked
+    assert call.silent == {}
+    assert call("train", ("a",)).got == {"a": {"x": 2}}
+
+
 def test_large_answers_are_fetched_one_after_another(played: Any) -> None:
     at_once, most = [0], [0]
 
