@@ -75,6 +75,7 @@ class Job:
         name: name of the method in tables.
         method: its configuration.
         seed: seed of the stream and of the method.
+        pace: training of a step.
     """
 
     set: str
@@ -83,15 +84,16 @@ class Job:
     name: str
     method: MethodConfig
     seed: int
+    pace: Pace = Pace()
 
 
 def done(job: Job) -> dict[str, object]:
-    """Run a job; return its accuracies in % and its traffic per node in kB."""
+    """Run a job; return its accuracies in %, and its traffic and other costs per node."""
     source, _, noise = SETS[job.set]
     plan = plan_of(ScheduleConfig(job.schedule), None, 0)
     stream = synthetic_stream(SyntheticConfig(source, noise=noise), plan, job.seed)
     network = MLP(stream.shape[0], 20)
-    learner = begin(job.method, stream, network, GRAPHS[job.graph], Pace(), job.seed)
+    learner = begin(job.method, stream, network, GRAPHS[job.graph], job.pace, job.seed)
     rows = prequential(learner, stream)
     return {
         "set": job.set,
@@ -102,6 +104,9 @@ def done(job: Job) -> dict[str, object]:
         "all": 100 * rows.accuracy.mean(),
         "calm": 100 * rows[~rows.changed].accuracy.mean(),
         "kB": rows.groupby("node").bytes.sum().mean() / 1e3,
+        "rounds": job.pace.rounds,
+        "gradients": rows.groupby("node").gradients.sum().mean(),
+        "remembered kB": rows.held.max() / 1e3,
     }
 
 

@@ -12,21 +12,16 @@ curves into FILE (SVG), and ends with one JSON object.
 
 import argparse
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from result_line import add_quick, print_result_line
-from streams import GRAPHS, SETS
+from streams import SETS, Job, done
 
 from flame.streams.learners.learner import Pace
 from flame.streams.measures import interval
-from flame.streams.methods import KNOWN, begin
-from flame.streams.networks.mlp import MLP
-from flame.streams.prequential import prequential
-from flame.streams.sources.schedules import ScheduleConfig, plan_of
-from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
+from flame.streams.methods import KNOWN
 
 SET = "SEA-4, 10 % noise"
 METHODS = (
@@ -40,43 +35,14 @@ AT = (5e4, 1e5, 2.5e5, 5e5, 7.5e5)
 """Gradients of a node at which methods are compared."""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A method with some rounds in a step, on the stream of a seed."""
-
-    method: str
-    rounds: int
-    seed: int
-
-
-def done(job: Job) -> dict[str, object]:
-    """Run a job; return its accuracy in % and its costs of a node."""
-    source, schedules, noise = SETS[SET]
-    plan = plan_of(ScheduleConfig(schedules[0]), None, 0)
-    stream = synthetic_stream(SyntheticConfig(source, noise=noise), plan, job.seed)
-    pace, network = Pace(rounds=job.rounds), MLP(stream.shape[0], 20)
-    learner = begin(KNOWN[job.method], stream, network, GRAPHS["ring"], pace, job.seed)
-    rows = prequential(learner, stream)
-    by_node = rows.groupby("node")
-    return {
-        "method": job.method,
-        "rounds": job.rounds,
-        "seed": job.seed,
-        "accuracy": 100 * rows.accuracy.mean(),
-        "gradients": by_node.gradients.sum().mean(),
-        "kB": by_node.bytes.sum().mean() / 1e3,
-        "remembered kB": rows.held.max() / 1e3,
-    }
-
-
 def at_equal_compute(results: pd.DataFrame, gradients: float) -> dict[str, float]:
     """Interpolate each method's accuracy; NaN where it was not run with so few or so many."""
     found = {}
     for method, part in results.groupby("method", sort=False):
-        curve = part.groupby("rounds")[["gradients", "accuracy"]].mean().sort_values("gradients")
+        curve = part.groupby("rounds")[["gradients", "all"]].mean().sort_values("gradients")
         at, log = np.log(gradients), np.log(curve.gradients)
         inside = log.iloc[0] <= at <= log.iloc[-1]
-        found[str(method)] = float(np.interp(at, log, curve.accuracy)) if inside else np.nan
+        found[str(method)] = float(np.interp(at, log, curve["all"])) if inside else np.nan
     return found
 
 
@@ -90,7 +56,7 @@ def plotted(results: pd.DataFrame, path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 5))
     styles = ["-", "--", ":", "-."]
     for number, (method, part) in enumerate(results.groupby("method", sort=False)):
-        curve = part.groupby("rounds")[["gradients", "accuracy"]].mean()
+        curve = part.groupby("rounds")[["gradients", "all"]].mean()
         axes.semilogx(*curve.to_numpy().T, styles[number % 4], marker=".", label=method)
     axes.set_xlabel("gradients of rows per node")
     axes.set_ylabel("accuracy before training, %")
@@ -110,13 +76,19 @@ def main() -> None:
     if arguments.quick:
         methods, rounds = ("local", "gossip", "evidence-gossip"), ROUNDS[:2]
     seeds = range(1 if arguments.quick else arguments.seeds)
-    jobs = [Job(m, r, s) for m in methods for r in rounds for s in seeds]
+    schedule = SETS[SET][1][0]
+    jobs = [
+        Job(SET, schedule, "ring", m, KNOWN[m], s, Pace(rounds=r))
+        for m in methods
+        for r in rounds
+        for s in seeds
+    ]
     with ProcessPoolExecutor(arguments.jobs) as pool:
         results = pd.DataFrame(pool.map(done, jobs))
     print(f"SIMULATED, {SET}, schedule B, ring: accuracy, % (95 % over seeds), by rounds in a step")
     table = results.groupby(["method", "rounds"], sort=False)
     shown = table[["gradients", "kB", "remembered kB"]].mean()
-    shown.insert(0, "accuracy", [_in_words(part.accuracy) for _, part in table])
+    shown.insert(0, "accuracy", [_in_words(part["all"]) for _, part in table])
     print(shown.map(lambda v: v if isinstance(v, str) else f"{v:.3g}").to_string())
     print("\nAccuracy, %, where every method has as many gradients of rows per node")
     equal = pd.DataFrame({f"{n:g}": at_equal_compute(results, n) for n in AT})

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
-from flame.streams.learners.learner import LEARNERS, Learner, Pace
-from flame.streams.networks.base import Adam, Array, Network, log_loss, shares
+from flame.streams.learners.clustered import Clustered
+from flame.streams.learners.learner import LEARNERS, Pace
+from flame.streams.networks.base import Adam, Array, Network
 from flame.streams.stream import Batch
 
 
 @LEARNERS.register("facade")
 @dataclass
-class FACADE(Learner):
+class FACADE(Clustered):
     """Node i trains the shared representation and the head argmin_c loss_c(newest batch of i).
 
     In each round a node averages the representation over all nodes that it hears, and each head
@@ -48,16 +48,11 @@ class FACADE(Learner):
 
     clusters: int = 2
 
-    def __post_init__(self) -> None:
-        if self.clusters < 1:
-            raise BadInput("methods.options.clusters: 1 or more")
-
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
-        rngs = [np.random.default_rng([seed, 2, c]) for c in range(self.clusters)]
-        starts = [network.start(rng)[network.body :] for rng in rngs]
-        self.heads = np.stack([np.tile(head, (exchange.nodes, 1)) for head in starts])
+        self.heads = np.stack(self.bank)[..., network.body :]
+        self.bank.clear()  # of its models only the heads are needed
         self._chosen = np.zeros(exchange.nodes, int)
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
@@ -81,13 +76,7 @@ class FACADE(Learner):
 
     def _best(self, core: Array, batch: Batch) -> NDArray[np.int_]:
         """Return the head (n,) with the lowest loss; a node without rows keeps its last one."""
-        share = shares(batch.weight)
-        losses = [
-            (log_loss(self.network.logits(np.hstack([core, heads]), batch.x), batch.y) * share).sum(
-                axis=1
-            )
-            for heads in self.heads
-        ]
+        losses = self.losses([np.hstack([core, heads]) for heads in self.heads], batch)
         return np.where(batch.exists.any(axis=1), np.argmin(losses, axis=0), self._chosen)
 
     def _averaged(self, counts: Array, participating: NDArray[np.bool_]) -> Array:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
-from flame.streams.learners.learner import LEARNERS, Learner, Pace
+from flame.streams.learners.clustered import Clustered
+from flame.streams.learners.learner import LEARNERS, Pace
 from flame.streams.networks.base import Adam, Array, Network, log_loss, one_hot
 from flame.streams.stream import Batch
 
@@ -16,7 +16,7 @@ _TINY = 1e-9
 
 @LEARNERS.register("fedrc")
 @dataclass
-class FedRC(Learner):
+class FedRC(Clustered):
     """Each row belongs to each of several models by a share, and trains them by it.
 
     For row j of node i with label y and model k, I_ijk = p_k(y | x) / C_yk, with C_yk the share of
@@ -25,7 +25,7 @@ class FedRC(Learner):
     C_yk keeps rows together that differ only in how frequent their labels are. A node predicts by
     the models weighted by w_ik. C_yk is averaged as the models are: over those that a node hears.
 
-    ``bank`` holds the models (n, size) of each cluster, ``weights`` (n, clusters) is w.
+    ``weights`` (n, clusters) is w.
 
     Args:
         clusters: number of models.
@@ -53,15 +53,9 @@ class FedRC(Learner):
 
     clusters: int = 3
 
-    def __post_init__(self) -> None:
-        if self.clusters < 1:
-            raise BadInput("methods.options.clusters: 1 or more")
-
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
-        rngs = [np.random.default_rng([seed, 2, c]) for c in range(self.clusters)]
-        self.bank = [np.tile(network.start(rng), (exchange.nodes, 1)) for rng in rngs]
         self.models = self.bank[0]
         self.weights = np.full((exchange.nodes, self.clusters), 1 / self.clusters)
         self._labels = np.full((self.clusters, exchange.nodes, network.classes), 1.0)

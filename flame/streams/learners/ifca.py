@@ -5,20 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange, Server
-from flame.streams.learners.learner import LEARNERS, Learner, Pace
-from flame.streams.networks.base import Adam, Network, log_loss, shares
+from flame.streams.learners.clustered import Clustered
+from flame.streams.learners.learner import LEARNERS, Pace
+from flame.streams.networks.base import Adam, Network
 from flame.streams.stream import Batch
 
 
 @LEARNERS.register("ifca")
 @dataclass
-class IFCA(Learner):
+class IFCA(Clustered):
     """Clusters of nodes share models: node i trains the model argmin_c loss_c(newest batch of i).
 
     Each model is averaged over the nodes that chose it, weighted by rows; peers that did not choose
-    a model forward it. ``bank`` holds the models (n, size) of each cluster.
+    a model forward it.
 
     Args:
         clusters: number of models.
@@ -44,18 +44,10 @@ class IFCA(Learner):
         True
     """
 
-    clusters: int = 4
-
-    def __post_init__(self) -> None:
-        if self.clusters < 1:
-            raise BadInput("methods.options.clusters: 1 or more")
-
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
         self._cluster = np.zeros(exchange.nodes, int)
-        rngs = [np.random.default_rng([seed, 2, c]) for c in range(self.clusters)]
-        self.bank = [np.tile(network.start(rng), (exchange.nodes, 1)) for rng in rngs]
         self.models = self.bank[0]
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
@@ -84,11 +76,7 @@ class IFCA(Learner):
         Returns:
             Number (n,) of the model in ``bank``; a node without rows keeps its last one.
         """
-        share = shares(batch.weight)
-        losses = [
-            (log_loss(self.network.logits(models, batch.x), batch.y) * share).sum(axis=1)
-            for models in self.bank
-        ]
+        losses = self.losses(self.bank, batch)
         has_rows = batch.exists.any(axis=1)
         self._cluster = np.where(has_rows, np.argmin(losses, axis=0), self._cluster)
         return self._cluster
