@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import label
 
 from flame.core.treatment import Radiation
-from flame.simulation import cells
+from flame.simulation import cells, radionecrosis
 
 NOMINAL = (-40, -10, 45, 90, 165)
 """Planned days of imaging, from the start of radiotherapy: two before it, of which the second is
@@ -90,10 +90,12 @@ def cell_patient(seed: int, number: int, every: bool) -> CellPatient:
         return cell_patient(seed, number + 300, every)
     later, dose = {}, {}
     course = int(rng.integers(2**31))
+    bears = radionecrosis.tolerance(brain.tissue, np.random.default_rng([seed, number, 43]))
     for radiation in Radiation if every else (given,):
         dose[radiation] = cells.dose_of(baseline, radiation)
         chance = np.random.default_rng(course)
-        later[radiation] = _followed(tumour, brain, who, days, dose[radiation], radiation, chance)
+        course_of = (days, dose[radiation], radiation, bears)
+        later[radiation] = _followed(tumour, brain, who, *course_of, chance)
     return CellPatient(
         f"cells-{seed}-{number}",
         days,
@@ -164,10 +166,12 @@ def _followed(
     days: tuple[int, ...],
     dose: NDArray[np.float64],
     radiation: Radiation,
+    bears: radionecrosis.Tolerance,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.bool_], ...]:
     """Treat a tumour and return its contours on the days after the baseline."""
     tumour = cells.Tumour(*(np.array(v) for v in vars(start).values()))
+    injured = radionecrosis.injured(bears, tumour, dose, radiation)
     fractions = {n // 5 * 7 + n % 5 for n in range(cells.FRACTIONS)}
     contours = []
     for now in range(days[1], days[-1]):
@@ -176,6 +180,7 @@ def _followed(
             effect = cells.killing(tumour, dose / cells.FRACTIONS, radiation, who.alpha)
         temozolomide = 0 <= now < 42 or (now > 70 and now % 28 < 5)
         cells.day(tumour, brain, who, rng, effect, temozolomide)
+        tumour.leak = np.maximum(tumour.leak, bears.leak(injured, now))
         if now + 1 in days[2:]:
             contours.append(cells.seen(tumour, who, days.index(now + 1), rng))
     return tuple(contours)

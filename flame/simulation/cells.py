@@ -2,8 +2,8 @@
 
 Cells divide or wander (go or grow), by the oxygen around them. They move along white matter by
 chance, die of hypoxia, are killed by radiation and temozolomide, and are cleared later. Surgery
-leaves a cavity, steroids hide enhancement, and dying cells leak contrast (pseudoprogression). What
-a hospital sees is drawn by readers with a bias of their own on slices of 6.5 mm, at days that
+leaves a cavity, steroids hide enhancement, and dying cells leak contrast (pseudoprogression), as
+injured tissue does later (``flame.simulation.radionecrosis``). What a hospital sees is drawn by readers with a bias of their own on slices of 6.5 mm, at days that
 differ from those planned. This module imports nothing of ``flame.models``. Like every account of
 fractionation it kills by the linear-quadratic model, with parameters of its own.
 
@@ -289,12 +289,17 @@ def killing(tumour: Tumour, dose: Volume, radiation: Radiation, alpha: float) ->
     Returns:
         Minus the log survival (x, y, z).
     """
-    true = {Radiation.PROTON: (1 + 0.10 * LET[Radiation.PROTON]) / 1.1, Radiation.CARBON: CARBON}
-    effective = dose * true.get(radiation, 1.0)
+    effective = dose * true_over_recorded(radiation)
     hypoxia = np.clip(gaussian_filter(tumour.filled, 1.2) - 0.4, 0, 0.6) / 0.6
     needed = 1 + (OXYGEN_ENHANCEMENT[radiation] - 1) * hypoxia
     effective = effective / needed
     return np.asarray(alpha * (effective + effective**2 / 10.0))
+
+
+def true_over_recorded(radiation: Radiation) -> float:
+    """Return the true over the recorded effect of a dose in well-oxygenated tissue."""
+    true = {Radiation.PROTON: (1 + 0.10 * LET[Radiation.PROTON]) / 1.1, Radiation.CARBON: CARBON}
+    return true.get(radiation, 1.0)
 
 
 def dose_of(target: Mask, radiation: Radiation) -> Volume:
