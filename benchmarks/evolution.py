@@ -54,9 +54,9 @@ from flame.models.evolution import (  # noqa: F401  (they register themselves)
     learned,
     volume_baselines,
 )
-from flame.models.evolution.calibrated import Calibrated
+from flame.models.evolution.calibrated import Calibrated, summed
 from flame.models.evolution.config import BASELINES
-from flame.models.evolution.model import EVOLUTION_MODELS, EvolutionModel
+from flame.models.evolution.model import EVOLUTION_MODELS, EvolutionCase
 from flame.pipelines.parallel import in_parallel
 from flame.simulation.world import WORLDS
 
@@ -105,11 +105,18 @@ def trained(design: str) -> Iterator[str]:
             yield name
 
 
-def untrained(name: str, size: Size) -> EvolutionModel:
-    """Return a new model."""
-    if name in NETWORKS and size.steps:
-        return EVOLUTION_MODELS[name](steps=size.steps)
-    return EVOLUTION_MODELS[name]()
+def models(design: str, cases: list[EvolutionCase], size: Size) -> Iterator[tuple[str, Calibrated]]:
+    """Train the models of a design; the mechanistic one is the part of the hybrid."""
+    names = set(trained(design))
+    for name in sorted(names - {"mechanistic"}):
+        steps = {"steps": size.steps} if name in NETWORKS and size.steps else {}
+        model = Calibrated(EVOLUTION_MODELS[name](**steps))
+        model.fit(cases)
+        yield name, model
+        if name == "hybrid":
+            part = Calibrated(model.model.mechanistic)
+            part.calibration = summed(part.model, model.split(cases)[1]).calibration()
+            yield "mechanistic", part
 
 
 def one_run(seed: int, design: str, size: Size) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -120,9 +127,7 @@ def one_run(seed: int, design: str, size: Size) -> tuple[pd.DataFrame, pd.DataFr
     tested = cohort("b", "null crossed" if null else "crossed", size.test, 1000 + seed, True)
     known = [t.case for t in tested]
     cases = [s.case for s in cohort("a", design, size.train, seed, False)]
-    for name in trained(design):
-        model = Calibrated(untrained(name, size))
-        model.fit(cases)
+    for name, model in models(design, cases, size):
         if design == "crossed":
             scores.append(evaluate(model, name, known, seed).assign(world="b"))
             _, unseen = model.split(cases)
