@@ -11,17 +11,17 @@ import hashlib
 import json
 import pickle
 import shutil
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from flame.core.files import atomic_path
 from flame.federation.calls import Replies, arguments_of
 from flame.federation.gossip.network import GossipNetwork
+from flame.federation.mailbox import RELAYED, Mailbox, Neighbours, Post
 from flame.federation.task import Message
 from flame.federation.trainings import Training
 
@@ -29,8 +29,6 @@ LocalCall = Callable[[str, Message], Message]
 """Runs a method of this site: takes its name and its arguments by name, returns the reply."""
 SENT = "sent"
 """Folder, in the run folder of the site, of messages that may have to be sent again."""
-_RELAYED = "news:"
-"""Prefix of topics that are relayed."""
 _MISSING = ":missed"
 """Suffix of topics that name sites that will not reply."""
 _UNION = 16
@@ -39,100 +37,8 @@ _WAKE_S = 0.05
 """Interval in s between two checks for items to relay."""
 
 
-class Mailbox:
-    """Messages received from peers, by topic and by the site that they are about; thread-safe."""
-
-    def __init__(self) -> None:
-        self._items: dict[str, dict[str, Message]] = {}
-        self._heard: dict[str, int] = {}
-        self._changed = threading.Condition()
-
-    def put(self, topic: str, sender: str, items: Mapping[str, Message]) -> None:
-        """Store a message.
-
-        On every topic a sender may send an item about itself. Items about other sites are accepted
-        on relayed topics only, so that no site can send the update of another. An item about
-        another site never replaces a stored one.
-
-        Args:
-            topic: topic of the message.
-            sender: name of the site that sent it.
-            items: contents by the site that they are about.
-        """
-        about_sender = {name: item for name, item in items.items() if name == sender}
-        relayed = items if topic.startswith(_RELAYED) else {}
-        with self._changed:
-            self._items[topic] = {**relayed, **self._items.get(topic, {}), **about_sender}
-            self._heard[sender] = self._heard.get(sender, 0) + 1
-            self._changed.notify_all()
-
-    def heard(self, sender: str) -> int:
-        """Count the messages of a site that have arrived.
-
-        Args:
-            sender: name of the site.
-
-        Returns:
-            Number of messages on all topics.
-        """
-        with self._changed:
-            return self._heard.get(sender, 0)
-
-    def of(self, topic: str) -> dict[str, Message]:
-        """Return the items of a topic that have arrived, without waiting.
-
-        Args:
-            topic: topic of the messages.
-
-        Returns:
-            Items by the site that they are about.
-        """
-        with self._changed:
-            return dict(self._items.get(topic, {}))
-
-    def wait(self, topic: str, wanted: set[str], seconds: float) -> dict[str, Message]:
-        """Wait for items of a topic, and return those that have arrived.
-
-        Args:
-            topic: topic of the messages.
-            wanted: names of the sites whose items end the waiting, once all have arrived.
-            seconds: longest time to wait, in s.
-
-        Returns:
-            Items by the site that they are about; some of ``wanted`` may be missing.
-        """
-        with self._changed:
-            self._changed.wait_for(lambda: wanted <= set(self._items.get(topic, {})), seconds)
-            return dict(self._items.get(topic, {}))
-
-    def drop(self, topic: str) -> None:
-        """Delete the items of a topic.
-
-        Args:
-            topic: topic of the messages.
-        """
-        with self._changed:
-            self._items.pop(topic, None)
-
-
-class Post(Protocol):
-    """Sends a message to a neighbour and returns at once."""
-
-    def __call__(self, neighbour: str, topic: str, items: Mapping[str, Message]) -> None:
-        """Send ``items`` to ``neighbour``.
-
-        Args:
-            neighbour: name of the receiving site.
-            topic: topic of the message.
-            items: contents by the site that they are about.
-        """
-
-
 class PeerCall:
     """The calls of one site: it runs every method itself and exchanges replies with its neighbours.
-
-    If the update of a neighbour does not arrive in time, the site does not wait for this neighbour
-    in later rounds until a message from it arrives.
 
     Args:
         name: name of the site.
@@ -165,7 +71,7 @@ class PeerCall:
         self.peers_of = peers_of
         self.folder = folder
         self.timeout_s, self.heartbeat_timeout_s = times
-        self._silent: dict[str, int] = {}
+        self.neighbours = Neighbours(box, lives, times)
         self._queried: dict[str, int] = {}
         self._training = ""
         self._everyone: tuple[str, ...] = (name,)
@@ -232,25 +138,10 @@ class PeerCall:
         self._send(topic, receivers, {self.name: reply})
         self._stored(f"{training}:{number - 2}").unlink(missing_ok=True)
         wanted = {sites[k] for k in np.flatnonzero(links[place])}
-        updates = self._wait(topic, {name for name in wanted if not self._is_silent(name)})
-        lost = dict.fromkeys(wanted - set(updates), "was silent")
-        for name in lost:
-            self._silent[name] = self.box.heard(name)
+        got = self.neighbours.wait(topic, wanted)
         self.box.drop(f"{training}:{number - 1}")
-        got = {name: updates[name] for name in wanted & set(updates)}
+        lost = dict.fromkeys(wanted - set(got), "was silent")
         return Replies({**got, self.name: reply}, lost)
-
-    def _wait(self, topic: str, wanted: set[str]) -> dict[str, Message]:
-        """Wait for the sites in ``wanted`` up to the time-out; stop for those that do not live."""
-        end = time.monotonic() + self.timeout_s
-        while True:
-            items = self.box.wait(
-                topic, wanted, min(self.heartbeat_timeout_s, end - time.monotonic())
-            )
-            missing = wanted - set(items)
-            if not missing or time.monotonic() >= end:
-                return items
-            wanted -= {name for name in missing if not self.lives(name, topic)}
 
     def _with_all(
         self, method: str, sites: tuple[str, ...], arguments: Message, reply: Message | None
@@ -267,7 +158,7 @@ class PeerCall:
         missing = set[str]()
         next_check = time.monotonic() + self.heartbeat_timeout_s
         end = time.monotonic() + self.timeout_s
-        silent = [name for name in near if self._is_silent(name)]
+        silent = [name for name in near if self.neighbours.is_silent(name)]
         self._miss(topic, [name for name in silent if not self.lives(name, topic)])
         suspects = set[str]()
         if reply is not None:
@@ -301,12 +192,8 @@ class PeerCall:
 
     def _miss(self, topic: str, names: list[str]) -> None:
         """Announce that neighbours are dead, so that no site waits for their replies."""
-        self._silent.update({name: self.box.heard(name) for name in names})
+        self.neighbours.silence(names)
         self.box.put(topic + _MISSING, self.name, {name: {} for name in names})
-
-    def _is_silent(self, name: str) -> bool:
-        """Whether a neighbour was dead when last checked and has sent nothing since."""
-        return name in self._silent and self.box.heard(name) == self._silent[name]
 
     def _near(self, sites: tuple[str, ...]) -> list[str]:
         """Names of the sites that receive from this site in some round."""
@@ -324,7 +211,7 @@ class PeerCall:
         text = json.dumps([training, method, plain], sort_keys=True, default=lambda _: "")
         label = hashlib.sha256(text.encode()).hexdigest()[:16]
         self._queried[label] = self._queried.get(label, 0) + 1
-        return f"{_RELAYED}{method}:{label}:{self._queried[label]}"
+        return f"{RELAYED}{method}:{label}:{self._queried[label]}"
 
     def _send(self, topic: str, to: list[str], items: Mapping[str, Message]) -> None:
         for name in to:

@@ -3,9 +3,10 @@
 Cells divide or wander (go or grow), by the oxygen around them. They move along white matter by
 chance, die of hypoxia, are killed by radiation and temozolomide, and are cleared later. Surgery
 leaves a cavity, steroids hide enhancement, and dying cells leak contrast (pseudoprogression), as
-injured tissue does later (``flame.simulation.radionecrosis``). What a hospital sees is drawn by readers with a bias of their own on slices of 6.5 mm, at days that
-differ from those planned. This module imports nothing of ``flame.models``. Like every account of
-fractionation it kills by the linear-quadratic model, with parameters of its own.
+injured tissue does later (``flame.simulation.radionecrosis``). What a hospital sees is drawn by
+readers with a bias of their own on slices of 6.5 mm, at days that differ from those planned. This
+module imports nothing of ``flame.models``. Like every account of fractionation it kills by the
+linear-quadratic model, with parameters of its own.
 
 All numbers were set before any model was run on it. Rates of division and spread: Harpold 2007
 (J Neuropathol Exp Neurol 66:1), doubling of untreated tumours: Stensjoen 2015

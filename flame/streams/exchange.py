@@ -1,6 +1,7 @@
 """How nodes exchange models in a round: not at all, with a server, or with neighbours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from flame.federation.gossip.method import NodeStates, Round, open_method
 from flame.federation.gossip.network import GossipNetwork
 from flame.federation.strategies.strategy import State, open_strategy
 from flame.streams.networks.base import Array
+from flame.streams.transport import News, OneProcess, Shared, Transport
 
 BYTES = 4
 """Bytes of a number in a message: numbers are sent in 32 bits."""
@@ -22,14 +24,17 @@ class Exchange:
     """How the nodes of a stream exchange models, round by round.
 
     Rounds are counted over all steps of the stream. ``number`` is the number of the current round,
-    from 0, and -1 before the first. ``now`` holds its mixing weights and the messages that arrive.
-    ``sent`` (n,) counts the bytes that each node has sent.
+    from 0, and -1 before the first. ``now`` holds its mixing weights and the messages that arrive,
+    between all nodes of the network. ``own`` holds the numbers of the ``nodes`` nodes that are in
+    this process: all of them, or a site's own one. Arrays (n, ...) of a learner are of these.
+    ``sent`` (n,) counts the bytes that each has sent.
 
     Args:
         peers: the nodes, their links, and when they are away.
         name: name of the gossip method, or of the aggregation strategy of the server.
         options: options of the method or strategy.
         rate: learning rate of the nodes, the default of some strategies.
+        transport: carries messages between processes; None: all nodes are in this one.
 
     Raises:
         BadInput: the method or strategy is unknown, its options are wrong, or it does not work on
@@ -37,12 +42,22 @@ class Exchange:
     """
 
     def __init__(
-        self, peers: GossipNetwork, name: str, options: Mapping[str, float], rate: float
+        self,
+        peers: GossipNetwork,
+        name: str,
+        options: Mapping[str, float],
+        rate: float,
+        transport: Transport | None = None,
     ) -> None:
         self.peers = peers
-        self.nodes = len(peers.names)
+        self.transport = transport or OneProcess(len(peers.names))
+        self.own = self.transport.own
+        self.nodes = len(self.own)
+        self.everyone = len(peers.names)
         self.number = -1
         self.sent = np.zeros(self.nodes)
+        self.news = News()
+        self._calls = 0
         self.now = self._round(0)
         self.open(name, options, rate)
 
@@ -59,7 +74,49 @@ class Exchange:
         """Begin the next round, and return the mask (n,) of the nodes that take part."""
         self.number += 1
         self.now = self._round(self.number)
-        return self.peers.participating(self.number)
+        self._calls = 0
+        return self.participating(self.number)
+
+    def participating(self, number: int) -> NDArray[np.bool_]:
+        """Return the mask (n,) of the nodes that take part in a round.
+
+        Args:
+            number: number of the round, from 0.
+        """
+        return self.peers.participating(number)[self.own]
+
+    def tell(self, told: Sequence[Any], sizes: Sequence[float]) -> None:
+        """Begin to spread news of each node, which ``share`` forwards from round to round.
+
+        Args:
+            told: the news of each node (n,).
+            sizes: their sizes (n,) in numbers.
+        """
+        own = self.own.tolist()
+        reach = np.eye(self.everyone, dtype=bool)[self.own]
+        told_by, size_by = (dict(zip(own, each, strict=True)) for each in (told, sizes))
+        self.news = News(told_by, size_by, reach)
+
+    def share(self, parts: Mapping[str, Shared]) -> Mapping[str, Shared]:
+        """Send the models of nodes to those that receive from them, with the news.
+
+        ``now`` then tells which messages arrived.
+
+        Args:
+            parts: models of the nodes, by a name that is the same at every node.
+
+        Returns:
+            The models of all nodes of the network; 0, and not held, where none arrived.
+        """
+        topic = f"{self.number}.{self._calls}"
+        self._calls += 1
+        shared, self.now, numbers = self.transport.share(topic, self.now, parts, self.news)
+        self.sent = self.sent + BYTES * numbers
+        return shared
+
+    def _shared(self, models: Array, counts: Array) -> Shared:
+        """Share one model of each node, which all of them have."""
+        return self.share({"": Shared(models, counts, np.ones(self.nodes, bool))})[""]
 
     def _round(self, number: int) -> Round:
         """Return the mixing weights and the arrived messages of a round."""
@@ -101,16 +158,17 @@ class Exchange:
         Returns:
             The average (n, size) at each node.
         """
-        return self.now.by(counts) @ models
+        shared = self._shared(models, counts)
+        return np.asarray((self.now.by(shared.counts) @ shared.models)[self.own])
 
     def sends(self, numbers: float | Array) -> None:
         """Count the bytes of a message to every node that receives from the sender.
 
         Args:
-            numbers: size of the message in numbers: one size, one for each sender (n,), or one for
-                each receiver and sender (n, n).
+            numbers: size of the message in numbers: one size, or one for each sender (n,).
         """
-        self.sent = self.sent + BYTES * np.where(self.now.hears, numbers, 0.0).sum(axis=0)
+        receivers = self.now.hears[:, self.own].sum(axis=0)
+        self.sent = self.sent + BYTES * receivers * numbers
 
     def correction(self, node: int) -> Correction:
         """Return the strategy's change to the gradients of a node.
@@ -173,10 +231,13 @@ class Gossip(Exchange):
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
         """See ``Exchange``."""
-        states = self.method.mix(NodeStates(before, self._memory), trained, self.now)
+        shared = self._shared(trained, counts)
+        of_all = np.zeros((self.everyone, before.shape[1]))
+        of_all[self.own] = before
+        states = self.method.mix(NodeStates(of_all, self._memory), shared.models, self.now)
         self._memory = states.memory
-        self.sent = self.sent + BYTES * self.method.numbers(before.shape[1], self.now)
-        return states.models
+        self.sent = self.sent + BYTES * self.method.numbers(before.shape[1], self.now)[self.own]
+        return states.models[self.own]
 
 
 @EXCHANGES.register("server")
@@ -248,8 +309,7 @@ class Server(Exchange):
         Args:
             numbers: as in ``Exchange``; a message for several receivers is uploaded once.
         """
-        size = numbers.max(axis=0) if np.ndim(numbers) > 1 else numbers  # type: ignore[union-attr]
-        self.sent = self.sent + BYTES * size * self.peers.participating(max(self.number, 0))
+        self.sent = self.sent + BYTES * numbers * self.participating(max(self.number, 0))
 
     def correction(self, node: int) -> Correction:
         """See ``Exchange``."""

@@ -7,12 +7,15 @@ from typing import Any
 from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.core.registry import nearest
+from flame.federation.gossip.method import GOSSIP, PER_SITE
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.streams.exchange import EXCHANGES
 from flame.streams.learners.learner import LEARNERS, Learner, Pace, open_learner
 from flame.streams.networks.base import Network
 from flame.streams.networks.metered import Metered
+from flame.streams.nodes.at_server import AtServer
 from flame.streams.stream import Stream
+from flame.streams.transport import Transport
 
 
 @dataclass(frozen=True)
@@ -134,16 +137,78 @@ def begin(
         BadInput: an option is wrong, the method needs true concepts that the stream does not have,
             or the exchange cannot use the strategy or the gossip method.
     """
-    exchange = EXCHANGES[method.exchange]
-    learner = open_learner(method.learner, method.options)
-    if learner.is_oracle and (stream.concept < 0).any():
+    if LEARNERS[method.learner].is_oracle and (stream.concept < 0).any():
         raise BadInput(
             f"learner '{method.learner}' needs the true concepts, which this stream does not have; "
             "leave it out"
         )
     peers = GossipNetwork(gossip, stream.nodes, stream.links)
-    name = method.strategy if method.exchange == "server" else gossip.method
-    options = method.strategy_options if method.exchange == "server" else gossip.options
+    return begin_among(method, peers, network, pace, seed)
+
+
+def begin_among(
+    method: MethodConfig,
+    peers: GossipNetwork,
+    network: Network,
+    pace: Pace,
+    seed: int,
+    transport: Transport | None = None,
+) -> Learner:
+    """Open a learner for all nodes of a network, or for one of them.
+
+    Args:
+        method: the method.
+        peers: the network of all nodes.
+        network: the network to train.
+        pace: training of a step.
+        seed: decides the initial weights and the random draws of the learner.
+        transport: carries the messages of one node; None: all nodes are in this process.
+
+    Returns:
+        The learner, with its network, exchange and initial weights.
+
+    Raises:
+        BadInput: an option is wrong, the exchange cannot use the strategy or the gossip method, or
+            the method does not work with nodes in processes of their own.
+    """
+    learner = open_learner(method.learner, method.options)
+    exchange = EXCHANGES[method.exchange]
+    if transport:
+        check_distributed(method, peers.config.method)
+        exchange = AtServer if method.exchange == "server" else exchange
+    at_server = method.exchange == "server"
+    name = method.strategy if at_server else peers.config.method
+    options = method.strategy_options if at_server else peers.config.options
     pace = replace(pace, annealed=pace.annealed or method.annealed)
-    learner.begin(Metered(network), exchange(peers, name, options, pace.rate), pace, seed)
+    opened = exchange(peers, name, options, pace.rate, transport)
+    learner.begin(Metered(network), opened, pace, seed)
     return learner
+
+
+def check_distributed(method: MethodConfig, gossip: str) -> None:
+    """Check that a method works with nodes in processes of their own.
+
+    Args:
+        method: the method.
+        gossip: name of the gossip method of the run.
+
+    Raises:
+        BadInput: it does not; the message says what does.
+    """
+    learner = LEARNERS[method.learner]
+    if not learner.distributed:
+        known = ", ".join(sorted(n for n, kind in LEARNERS.items() if kind.distributed))
+        raise BadInput(
+            f"learner '{method.learner}' needs all nodes in one process; at sites of their own "
+            f"work {known}"
+        )
+    if method.exchange == "server" and not learner.mixes:
+        raise BadInput(
+            f"learner '{method.learner}' has several models for each node, and works at sites of "
+            "their own with exchange 'gossip' or 'alone' only"
+        )
+    if method.exchange == GOSSIP and learner.mixes and gossip not in PER_SITE:
+        raise BadInput(
+            f"gossip.method '{gossip}' needs all nodes in one process; at sites of their own work "
+            f"{', '.join(PER_SITE)}"
+        )

@@ -1,5 +1,6 @@
 """Prequential evaluation: each batch tests the models before they learn from it."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -27,66 +28,111 @@ def prequential(
 ) -> pd.DataFrame:
     """Run a learner over a stream, and test each batch before the learner trains on it.
 
-    A node that is away in the first round of a step never trains on the batch of that step.
-
     Args:
         learner: a learner that has begun; it is trained.
         stream: the stream.
         detectors: names of drift detectors to watch the errors of each node.
 
     Returns:
-        A row for each step, from the second on, and each node, with the columns:
-
-        - ``step``, ``node``, ``concept`` and ``changed``: as in the stream.
-        - ``rows``: number of rows of the batch.
-        - ``accuracy``: share of true labels predicted before training; NaN without a row.
-        - the columns of ``classified.counted``.
-        - ``earlier``: mean accuracy on up to ten batches before the previous one.
-        - ``alarm_NAME``: row at which the detector raised its first alarm, from 1, or NaN.
-          Detectors see errors on the training labels, which may be wrong, as they would at a
-          hospital.
-        - ``bytes``, ``gradients``, ``held``, ``moved``, ``divergence`` and ``consensus``: of the
-          training in the step before. ``bytes`` counts the bytes sent, ``gradients`` those of
-          rows, and ``held`` the bytes that the learner remembers, both the mean over nodes.
-          ``moved`` is the distance that the mean model
-          moved. The mean distance of the nodes' models from their mean is ``divergence`` before
-          they were first mixed, and ``consensus`` at the end.
-        - ``alarm``: whether the learner assigned the batch to another concept; NaN where it raises
-          no alarms.
+        The table of ``Prequential``.
 
     Raises:
         FlameError: a model is no longer finite.
     """
-    watch = Watch(detectors, len(stream.nodes))
-    tables: list[pd.DataFrame] = []
-    trained: Mapping[str, Any] = {}
+    run = Prequential(learner, stream.nodes, detectors)
     for step, batch in enumerate(stream.batches):
-        if step:
-            probability = learner.predict(batch.x)
-            predicted = probability.argmax(axis=-1)
-            older = stream.batches[max(0, step - 1 - _EARLIER) : step - 1]
-            alarms = watch.see((predicted != batch.y).astype(float), batch.exists)
-            tested = {
-                "step": step,
-                "node": stream.nodes,
-                "concept": stream.concept[step],
-                "changed": stream.changed[step],
-                "rows": batch.exists.sum(axis=1),
-                "accuracy": _share(predicted == batch.truth, batch),
-                **counted(probability, batch),
-                "earlier": _earlier(learner, older),
-                **{f"alarm_{name}": rows for name, rows in alarms.items()},
-            }
-            tables.append(pd.DataFrame({**tested, **trained}))
-        trained = _train(learner, batch, stream.concept[step])
-        if not np.isfinite(learner.models).all():
+        run.see(batch, stream.concept[step], stream.changed[step])
+    return run.rows
+
+
+class Prequential:
+    """Tests a learner on one batch after another, each before the learner trains on it.
+
+    A node that is away in the first round of a step never trains on the batch of that step. The
+    object can be pickled after any batch, and goes on from there.
+
+    Args:
+        learner: a learner that has begun; it is trained.
+        nodes: names of its nodes.
+        detectors: names of drift detectors to watch the errors of each node.
+    """
+
+    def __init__(
+        self, learner: Learner, nodes: Sequence[str], detectors: Sequence[str] = ()
+    ) -> None:
+        self.learner = learner
+        self.nodes = tuple(nodes)
+        self.step = 0
+        self._watch = Watch(detectors, len(nodes))
+        self._tables: list[pd.DataFrame] = []
+        self._trained: Mapping[str, Any] = {}
+        self._seen: deque[Batch] = deque(maxlen=_EARLIER + 1)
+
+    def see(self, batch: Batch, concept: NDArray[np.int_], changed: NDArray[np.bool_]) -> None:
+        """Test the learner on a batch, from the second on, and train it.
+
+        Args:
+            batch: the batch of all nodes.
+            concept: true concept (n,) of each node; -1 where it is unknown.
+            changed: mask (n,) of the nodes whose concept changes.
+
+        Raises:
+            FlameError: a model is no longer finite.
+        """
+        if self.step:
+            self._test(batch, concept, changed)
+        self._trained = _train(self.learner, batch, concept)
+        if not np.isfinite(self.learner.models).all():
             raise FlameError(
-                f"at step {step} its models are no longer finite; lower training.rate, or the rate "
-                "in its strategy_options"
+                f"at step {self.step} its models are no longer finite; lower training.rate, or the "
+                "rate in its strategy_options"
             )
-        if tables:
-            tables[-1]["alarm"] = learner.alarms if learner.alarming else np.nan
-    return pd.concat(tables, ignore_index=True)
+        if self._tables:
+            self._tables[-1]["alarm"] = self.learner.alarms if self.learner.alarming else np.nan
+        self._seen.append(batch)
+        self.step += 1
+
+    def _test(self, batch: Batch, concept: NDArray[np.int_], changed: NDArray[np.bool_]) -> None:
+        probability = self.learner.predict(batch.x)
+        predicted = probability.argmax(axis=-1)
+        alarms = self._watch.see((predicted != batch.y).astype(float), batch.exists)
+        tested = {
+            "step": self.step,
+            "node": self.nodes,
+            "concept": concept,
+            "changed": changed,
+            "rows": batch.exists.sum(axis=1),
+            "accuracy": _share(predicted == batch.truth, batch),
+            **counted(probability, batch),
+            "earlier": _earlier(self.learner, list(self._seen)[:-1]),
+            **{f"alarm_{name}": rows for name, rows in alarms.items()},
+        }
+        self._tables.append(pd.DataFrame({**tested, **self._trained}))
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """A row for each step, from the second on, and each node.
+
+        Columns:
+
+            - ``step``, ``node``, ``concept`` and ``changed``: as in the stream.
+            - ``rows``: number of rows of the batch.
+            - ``accuracy``: share of true labels predicted before training; NaN without a row.
+            - the columns of ``classified.counted``.
+            - ``earlier``: mean accuracy on up to ten batches before the previous one.
+            - ``alarm_NAME``: row at which the detector raised its first alarm, from 1, or NaN.
+              Detectors see errors on the training labels, which may be wrong, as they would at a
+              hospital.
+            - ``bytes``, ``gradients``, ``held``, ``moved``, ``divergence`` and ``consensus``: of the
+              training in the step before. ``bytes`` counts the bytes sent, ``gradients`` those of
+              rows, and ``held`` the bytes that the learner remembers, both the mean over nodes.
+              ``moved`` is the distance that the mean model
+              moved. The mean distance of the nodes' models from their mean is ``divergence`` before
+              they were first mixed, and ``consensus`` at the end.
+            - ``alarm``: whether the learner assigned the batch to another concept; NaN where it raises
+              no alarms.
+        """
+        return pd.concat(self._tables, ignore_index=True)
 
 
 def _train(learner: Learner, batch: Batch, concept: NDArray[np.int_]) -> Mapping[str, Any]:
@@ -95,7 +141,7 @@ def _train(learner: Learner, batch: Batch, concept: NDArray[np.int_]) -> Mapping
     gradients_before = learner.network.gradients
     nodes = learner.exchange.nodes
     mean_before = learner.models.mean(axis=0)
-    participating = learner.exchange.peers.participating(learner.exchange.number + 1)
+    participating = learner.exchange.participating(learner.exchange.number + 1)
     learner.learn(replace(batch, exists=batch.exists & participating[:, None]), concept)
     return {
         "bytes": learner.exchange.sent - sent_before,

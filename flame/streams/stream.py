@@ -93,13 +93,40 @@ class Stream:
             self, batches=self.batches[:steps], concept=self.concept[:steps], moving=moving
         )
 
+    def of(self, node: int) -> "Stream":
+        """Return the stream of one node, as a process of its own has it.
 
-def padded(rows: list[tuple[Array, Labels, Labels]], shape: tuple[int, ...]) -> Batch:
+        Args:
+            node: number of the node.
+
+        Returns:
+            Its batches, padded only where it has no row. It knows neither links nor places.
+        """
+        batches = []
+        for batch in self.batches:
+            rows = [part[node][batch.exists[node]] for part in (batch.x, batch.y, batch.truth)]
+            batches.append(padded([(rows[0], rows[1], rows[2])], self.shape, least=1))
+        return replace(
+            self,
+            nodes=(self.nodes[node],),
+            batches=tuple(batches),
+            concept=self.concept[:, [node]],
+            links=None,
+            places=None,
+            moving=None if self.moving is None else self.moving[:, [node]],
+            silent=(),
+        )
+
+
+def padded(
+    rows: list[tuple[Array, Labels, Labels]], shape: tuple[int, ...], least: int = 0
+) -> Batch:
     """Pad the rows of all nodes to one number of rows.
 
     Args:
         rows: features (m, ...), labels (m,) and true labels (m,) of each node; m may differ.
         shape: shape of the features of one row.
+        least: least number of rows.
 
     Returns:
         The batch, in which padding is 0.
@@ -111,6 +138,7 @@ def padded(rows: list[tuple[Array, Labels, Labels]], shape: tuple[int, ...]) -> 
         [[True, False], [True, True]]
     """
     most = max((len(y) for _, y, _ in rows), default=0)
+    most = max(most, least)
     x = np.zeros((len(rows), most, *shape))
     y = np.zeros((len(rows), most), np.int64)
     truth = np.zeros((len(rows), most), np.int64)

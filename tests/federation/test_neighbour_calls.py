@@ -20,7 +20,8 @@ from flame.federation.coordinator import Coordinator
 from flame.federation.gossip.method import METHODS
 from flame.federation.gossip.network import GossipConfig
 from flame.federation.in_process import in_process_call
-from flame.federation.neighbour_calls import SENT, Mailbox, PeerCall
+from flame.federation.mailbox import Mailbox
+from flame.federation.neighbour_calls import SENT, PeerCall
 from flame.federation.run_strategy import strategy_of
 from flame.federation.site import Site
 from flame.federation.strategies.gossip import Gossip

@@ -26,7 +26,7 @@ def taught(batch: Batch) -> Array:
 
 def bank_of(*taught: int) -> Bank:
     """Batches of as many steps, of which each taught the entry that is named."""
-    found, bank, rng = sine(), Bank(), np.random.default_rng(2)
+    found, bank, rng = sine(), Bank(10), np.random.default_rng(2)
     for step, entry in enumerate(taught):
         told = rng.dirichlet([1, 1], (10, 100))
         bank.memories.append(Memory(step, found.batches[step], told, np.full(10, entry)))
@@ -36,7 +36,9 @@ def bank_of(*taught: int) -> Bank:
 def opened(bank: Bank, *steps: int) -> Bank:
     """The bank with a model more for each step that is named, opened then, that all nodes hold."""
     rng = np.random.default_rng(3)
+    remembered, bank.memories = bank.memories, []  # which name entries that are to come
     for step in steps:
-        bank.open(step, len(bank.entries), NETWORK.start(rng))
-        bank.entries[-1].held[:] = True
+        number = bank.place((step, len(bank.entries)), NETWORK.start(rng))
+        bank.entries[number].held[:] = True
+    bank.memories = remembered
     return bank

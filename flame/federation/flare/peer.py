@@ -16,7 +16,8 @@ from flame.federation.coordinator import Coordinator
 from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.outbox import Outbox
 from flame.federation.history import write_history
-from flame.federation.neighbour_calls import LocalCall, Mailbox, PeerCall
+from flame.federation.mailbox import Mailbox
+from flame.federation.neighbour_calls import LocalCall, PeerCall
 from flame.federation.networks import write_networks
 from flame.federation.run_files import CONFIG, config_text
 from flame.federation.run_strategy import gossip_of

@@ -28,7 +28,7 @@ from flame.federation.flare.limits import size_of
 from flame.federation.flare.peer import Peer, not_begun
 from flame.federation.flare.pieces import LARGE, cut, joined, on_disk
 from flame.federation.flare.trainings import flare_plan
-from flame.federation.neighbour_calls import Mailbox
+from flame.federation.mailbox import Mailbox
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
 from flame.federation.privacy.budget import BUDGET_FILE, Budget
 from flame.federation.privacy.declaration import Declaration

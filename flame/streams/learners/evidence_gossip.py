@@ -25,12 +25,16 @@ from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, Memory, roots
 from flame.streams.learners.evidence.expert_weights import ExpertWeights
 from flame.streams.learners.evidence.labelling import Labelling
 from flame.streams.learners.evidence.model_merging import agreed, evidence_tables, joined_pairs
+from flame.streams.learners.evidence.news import NewEntry, NodeEvidence, NodeMerges
 from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.evidence.shared_backbones import averaged
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.networks.base import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
+from flame.streams.transport import Shared
 
+Pair = tuple[int, int]
+"""Numbers of two entries that are merged."""
 _SENT_WITH_A_MODEL = 2
 """Numbers sent with a model: its memories and its evidence."""
 _SENT_WITH_A_NEW_MODEL = 3
@@ -75,6 +79,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
     """
 
     alarming = True
+    distributed = True
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``; raise BadInput where a step has fewer than four rounds."""
@@ -83,14 +88,15 @@ class EvidenceGossip(EvidenceOptions, Learner):
             raise BadInput(
                 f"training.rounds: {_LEAST_ROUNDS} or more, because news take rounds to spread"
             )
-        self.bank = Bank()
+        nodes = exchange.nodes
+        self.bank = Bank(nodes)
         self.step = -1
-        self._rng = np.random.default_rng([seed, 9])
-        self.entry = np.full(exchange.nodes, FORGOTTEN)
-        self._posterior = np.zeros((exchange.nodes, 0))
+        self._rngs = [np.random.default_rng([seed, 9, int(k)]) for k in exchange.own]
+        self.entry = np.full(nodes, FORGOTTEN)
+        self._posterior = np.zeros((nodes, 0))
         self._labelling = Labelling(network, self.start, pace, self)
         self._global_models = self.start
-        self._expert_weights = ExpertWeights(exchange.nodes)
+        self._expert_weights = ExpertWeights(nodes)
         config = exchange.peers.config
         needed = exchange.peers.diameter * (2 if config.loss or config.away or config.slow else 1)
         self._flood = max(1, min(self.flood or needed, pace.rounds // 4))
@@ -116,132 +122,185 @@ class EvidenceGossip(EvidenceOptions, Learner):
             of_global_model = self.network.probability(self._global_models, batch.x)
             self._expert_weights.score(batch, self._predict_by_bank(batch.x), of_global_model)
         self.step += 1
-        self._last_entry = self.entry
-        new = self._label(batch)
-        self._adams = [Adam(self.start.shape, self.pace.rate) for _ in [*self.bank.entries, None]]
-        self._introduce(new)
-        pairs = self._compare(new) if self.joins else [[] for _ in self.entry]
-        done = self._flood * (1 + self.joins)
-        news = [2 * len(p) for p in pairs]
-        reach = self._rounds(done, self.pace.rounds - done, frozenset(), news)
-        self._agree(pairs, reach)
+        self._last_entry = self.entry.copy()
+        self._adams: dict[tuple[int, int] | None, Adam] = {}
+        self._introduce(self._label(batch))
+        pairs = self._compare() if self.joins else [[] for _ in self.entry]
+        self._agree(pairs)
         if self.global_model:
             self._expert_weights.weigh()
         self.alarms = (self.entry != self._last_entry) & (self.step > 0)
         self._tidy()
 
-    def _introduce(self, new: frozenset[int]) -> None:
-        """Spread ``new`` entries over the network, while the other entries train."""
-        news = np.zeros(len(self.entry))
-        for number in new:
-            news[self.bank.entries[number].opened[1]] = self.network.size + _SENT_WITH_A_NEW_MODEL
-        reach = self._rounds(0, self._flood, new, news)
-        for number in new:
-            entry = self.bank.entries[number]
-            entry.held = reach[:, entry.opened[1]]
+    def _introduce(self, opened: Sequence[NewEntry | None]) -> None:
+        """Spread new entries over the network, while the other entries train."""
+        new = self.network.size + _SENT_WITH_A_NEW_MODEL
+        self.exchange.tell(opened, [new if entry else 0.0 for entry in opened])
+        self._rounds(0, self._flood, resting=True)
+        news = self.exchange.news
+        for node, told in sorted(news.told.items()):
+            if told is not None:
+                number = self._number(told.opened, told.model, told.parent)
+                self.bank.entries[number].held = news.reach[:, node].copy()
 
-    def _compare(self, new: frozenset[int]) -> list[list[tuple[int, int]]]:
+    def _compare(self) -> list[list[Pair]]:
         """Spread evidence, merge entries at each node, and return the pairs merged at each."""
         evidence, counts = evidence_tables(self.network, self.bank)
-        news = (evidence != 0).sum(axis=(1, 2)) + (counts > 0).sum(axis=1)
-        reach = self._rounds(self._flood, self._flood, new, news)
-        return self._join(evidence, counts, reach)
+        told = [self._told(node, evidence[node], counts[node]) for node in range(len(counts))]
+        sizes = (evidence != 0).sum(axis=(1, 2)) + (counts > 0).sum(axis=1)
+        self.exchange.tell(told, sizes.tolist())
+        self._rounds(self._flood, self._flood, resting=True)
+        evidence, counts = self._tables()
+        return self._join(evidence, counts, self.exchange.news.reach)
 
-    def _label(self, batch: Batch) -> frozenset[int]:
-        """Decide which entry the batch teaches at each node; return the entries opened for it."""
-        n = len(batch.x)
+    def _told(self, node: int, evidence: Array, counts: NDArray[np.int_]) -> NodeEvidence:
+        """Return what a node tells of the entries that it holds or remembers."""
+        known = self._known(node, counts)
+        opened = [self.bank.entries[i].opened for i in known]
+        return NodeEvidence(opened, evidence[np.ix_(known, known)], counts[known])
+
+    def _known(self, node: int, counts: NDArray[np.int_]) -> NDArray[np.int_]:
+        """Return the numbers of the entries that a node holds or remembers."""
+        held = np.array([entry.held[node] for entry in self.bank.entries], bool)
+        return np.flatnonzero(held | (counts > 0))
+
+    def _tables(self) -> tuple[Array, NDArray[np.int_]]:
+        """Return the evidence (all nodes, entry, entry) and memories of the news that arrived."""
+        told = self.exchange.news.told
+        for of_node in told.values():
+            for opened in of_node.opened:
+                self._number(opened)
+        count, nodes = len(self.bank.entries), self.exchange.everyone
+        evidence = np.zeros((nodes, count, count))
+        counts = np.zeros((nodes, count), int)
+        for node, of_node in told.items():
+            numbers = [self._number(opened) for opened in of_node.opened]
+            evidence[node][np.ix_(numbers, numbers)] = of_node.evidence
+            counts[node, numbers] = of_node.counts
+        return evidence, counts
+
+    def _number(
+        self,
+        opened: tuple[int, int],
+        model: Array | None = None,
+        parent: tuple[int, int] | None = None,
+    ) -> int:
+        """Return the number of an entry; it is added where another node knows it alone."""
+        before = len(self.bank.entries)
+        kin = None if parent is None else self.bank.entries[self._number(parent)]
+        start = self.start[0] if model is None else model
+        number = self.bank.place(opened, start, kin)
+        if len(self.bank.entries) > before:
+            for followed in (self.entry, self._last_entry):
+                followed[followed >= number] += 1
+            self._posterior = np.insert(self._posterior, number, 0.0, axis=1)
+        return number
+
+    def _label(self, batch: Batch) -> list[NewEntry | None]:
+        """Decide which entry the batch teaches at each node; return what nodes opened for it."""
         count = len(self.bank.entries)
         labels = self._labelling.verdict(self.bank, batch, self.entry)
         has_rows = np.asarray(batch.exists.any(axis=1))
         chosen = np.where(has_rows, labels.best, FORGOTTEN)
-        self.bank.memories.append(Memory(self.step, batch, labels.predicted, chosen))
+        memory = Memory(self.step, batch, labels.predicted, chosen)
+        self.bank.memories.append(memory)
         opening = np.flatnonzero(chosen == count)
         of_known = np.where(has_rows[:, None], labels.posterior[:, :count], self._posterior)
-        self._posterior = np.hstack([of_known, np.zeros((n, len(opening)))])
+        self._posterior = np.asarray(of_known)
+        parents = [entry.opened for entry in self.bank.entries]
+        self.entry = np.where(has_rows & (chosen < count), chosen, self.entry)
+        new: list[NewEntry | None] = [None] * len(chosen)
+        memory.entry[opening] = FORGOTTEN
         for node in opening:
-            shares_backbone = labels.new.frozen[node] and labels.parent[node] != FORGOTTEN
-            parent = self.bank.entries[labels.parent[node]] if shares_backbone else None
-            number = self.bank.open(self.step, int(node), labels.new.models[node], parent)
-            chosen[node] = number
+            place = labels.parent[node]
+            parent = parents[place] if labels.new.frozen[node] and place != FORGOTTEN else None
+            opened = (self.step, int(self.exchange.own[node]))
+            number = self._number(opened, labels.new.models[node], parent)
+            self.bank.entries[number].held[node] = True
+            memory.entry[node] = self.entry[node] = number
             self._posterior[node, number] = labels.posterior[node, count]
-        self.entry = np.where(has_rows, chosen, self.entry)
-        return frozenset(range(count, len(self.bank.entries)))
+            new[node] = NewEntry(opened, labels.new.models[node], parent)
+        return new
 
-    def _rounds(
-        self, first: int, rounds: int, resting: frozenset[int], news: Sequence[float] | Array
-    ) -> NDArray[np.bool_]:
-        """Train and average all entries but ``resting`` ones, while news spread.
+    def _rounds(self, first: int, rounds: int, resting: bool = False) -> None:
+        """Train and average the entries, while news spread.
 
         A message names the nodes whose news its sender has, with a bit for each. Receivers are sent
-        the news that they lack, again where a message was lost.
+        the news that they lack, again where a message was lost. A node trains an entry of which it
+        knows more than one memory.
 
         Args:
             first: number of the first of these rounds in the step.
             rounds: number of rounds.
-            resting: numbers of entries that do not train.
-            news: size (n,) of the news of each node, in numbers.
-
-        Returns:
-            Mask (n, n): whether the news of the column's node reached the row's node.
+            resting: whether the entries of this step do not train yet.
         """
-        reach = np.eye(self.exchange.nodes, dtype=bool)
         memories = self.bank.memories if self.old else self.bank.memories[-1:]
         x, y = (np.concatenate([getattr(m.batch, part) for m in memories], axis=1) for part in "xy")
         counts = self.bank.counts()
-        learning = [
+        numbers = [
             number
-            for number in range(len(self.bank.entries))
-            if number not in resting and counts[:, number].sum() > 1
+            for number, entry in enumerate(self.bank.entries)
+            if not (resting and entry.opened[0] == self.step)
         ]
-        entries = [self.bank.entries[number] for number in learning]
-        weights = [self.bank.rows(number, self.fade)[:, -x.shape[1] :] for number in learning]
+        entries = [self.bank.entries[number] for number in numbers]
+        weights = [
+            self.bank.rows(number, self.fade)[:, -x.shape[1] :]
+            * (counts[:, number] + entry.heard > 1)[:, None]
+            for number, entry in zip(numbers, entries, strict=True)
+        ]
         all_weights = self.bank.rows()[:, -x.shape[1] :]
-        for number, participating in self.rounds(self._adams, first, rounds):
-            trained = [
-                self.network.descend(
-                    entry.models,
-                    x,
-                    y,
-                    weight * participating[:, None],
-                    self._adams[i],
-                    self.pace.local_steps,
+        adams = [self._adam(entry.opened) for entry in entries]
+        for number, participating in self.rounds([*adams, self._adam(None)], first, rounds):
+            there = participating[:, None]
+            parts = {
+                _name(entry.opened): Shared(
+                    self.network.descend(
+                        entry.models, x, y, weight * there, adam, self.pace.local_steps
+                    ),
+                    counts[:, i],
+                    entry.held,
                 )
-                for i, entry, weight in zip(learning, entries, weights, strict=True)
-            ]
+                for i, entry, weight, adam in zip(numbers, entries, weights, adams, strict=True)
+            }
+            if self.global_model:
+                parts[""] = self._trained_global_model(x, y, all_weights * there)
+            sent = self.exchange.share(parts)
             body = self.network.body if number < self.pace.rounds // 2 else 0
-            means = averaged(self.exchange.now, entries, trained, counts[:, learning], body)
+            of_entries = [sent[_name(entry.opened)] for entry in entries]
+            now = self.exchange.now
+            means = averaged(now, self.exchange.own, entries, of_entries, body)
             for entry, mean in zip(entries, means, strict=True):
                 entry.models = np.where((entry.held & participating)[:, None], mean, entry.models)
             if self.global_model:
-                self._global_models = self._train_global_model(
-                    x, y, all_weights * participating[:, None], participating
-                )
-            models_held = int(self.global_model) + np.sum(
-                [entry.held for entry in self.bank.entries], axis=0
-            )
-            numbers = models_held * (self.network.size + _SENT_WITH_A_MODEL)
-            self.exchange.sends(numbers + len(reach) / 32)
-            self.exchange.sends(~reach * news @ reach.T)
-            received = self.exchange.now.arrived & (self.exchange.now.weights > 0)
-            reach = reach | ((received.astype(int) @ reach) > 0)
-        return reach
+                mean = (now.by(sent[""].counts) @ sent[""].models)[self.exchange.own]
+                self._global_models = np.where(there, mean, self._global_models)
+            self._count_bytes()
 
-    def _train_global_model(
-        self, x: Array, y: Labels, weight: Array, participating: NDArray[np.bool_]
-    ) -> Array:
-        """Return the global model of each node (n, size) after one more round."""
+    def _adam(self, opened: tuple[int, int] | None) -> Adam:
+        """Return the optimizer of an entry in this step; None: of the global model."""
+        if opened not in self._adams:
+            self._adams[opened] = Adam(self.start.shape, self.pace.rate)
+        return self._adams[opened]
+
+    def _trained_global_model(self, x: Array, y: Labels, weight: Array) -> Shared:
+        """Return the global model of each node after one more round of training."""
         trained = self.network.descend(
-            self._global_models, x, y, weight, self._adams[-1], self.pace.local_steps
+            self._global_models, x, y, weight, self._adam(None), self.pace.local_steps
         )
-        mean = self.exchange.now.by(weight.sum(axis=1)) @ trained
-        return np.where(participating[:, None], mean, self._global_models)
+        return Shared(trained, weight.sum(axis=1), np.ones(len(trained), bool))
+
+    def _count_bytes(self) -> None:
+        """Count the bytes of the models that each node sent, and of the names of news."""
+        held = np.sum([entry.held for entry in self.bank.entries], axis=0)
+        models = (int(self.global_model) + held) * (self.network.size + _SENT_WITH_A_MODEL)
+        self.exchange.sends(models + self.exchange.everyone / 32)
 
     def _join(
         self, evidence: Array, counts: NDArray[np.int_], reach: NDArray[np.bool_]
-    ) -> list[list[tuple[int, int]]]:
+    ) -> list[list[Pair]]:
         """Merge entries at each node by the evidence that reached it; return its pairs."""
-        opened = [entry.opened for entry in self.bank.entries]
-        pairs_of_senders: dict[bytes, list[tuple[int, int]]] = {}
+        opened = self.bank.opened
+        pairs_of_senders: dict[bytes, list[Pair]] = {}
         pairs = []
         for node, senders in enumerate(reach):
             key = senders.tobytes()
@@ -250,9 +309,15 @@ class EvidenceGossip(EvidenceOptions, Learner):
                     evidence[senders], counts[senders].sum(axis=0), opened, self.num_byzantine
                 )
             pairs.append(pairs_of_senders[key])
-            root = roots(pairs_of_senders[key], opened)
-            self._merge(node, root, counts[senders].sum(axis=0))
+            self._hear(node, counts, senders)
+            self._merge(node, roots(pairs_of_senders[key], opened), counts[senders].sum(axis=0))
         return pairs
+
+    def _hear(self, node: int, counts: NDArray[np.int_], senders: NDArray[np.bool_]) -> None:
+        """Remember how many memories the other nodes have of each entry."""
+        others = counts[senders].sum(axis=0) - counts[self.exchange.own[node]]
+        for entry, count in zip(self.bank.entries, others, strict=True):
+            entry.heard[node] = count
 
     def _merge(self, node: int, root: NDArray[np.int_], counts: NDArray[np.int_]) -> None:
         """Merge entries at a node into their ``root``, with all that refers to them."""
@@ -264,23 +329,50 @@ class EvidenceGossip(EvidenceOptions, Learner):
         np.add.at(shares, root, self._posterior[node])
         self._posterior[node] = shares
 
-    def _agree(self, pairs: list[list[tuple[int, int]]], reach: NDArray[np.bool_]) -> None:
-        """Repeat merges of more than ``num_byzantine`` nodes at all nodes that receive them."""
-        if all(of_node == pairs[0] for of_node in pairs):
-            return
-        opened = [entry.opened for entry in self.bank.entries]
+    def _agree(self, pairs: list[list[Pair]]) -> None:
+        """Train on, and repeat merges of more than ``num_byzantine`` nodes where they arrive."""
+        opened = self.bank.opened
         counts = self.bank.counts()
-        made = [roots(of_node, opened) for of_node in pairs]
-        for node, senders in enumerate(reach):
-            common = agreed(
-                [made[sender] for sender in np.flatnonzero(senders)], self.num_byzantine
-            )
-            self._merge(node, roots(common, opened), counts[senders].sum(axis=0))
+        told = []
+        for node, of_node in enumerate(pairs):
+            known = self._known(node, counts[node])
+            named = [(opened[a], opened[b]) for a, b in of_node]
+            told.append(NodeMerges(named, [opened[i] for i in known], counts[node, known]))
+        sizes = [2.0 * len(t.pairs) + np.count_nonzero(t.counts) for t in told]
+        self.exchange.tell(told, sizes)
+        done = self._flood * (1 + self.joins)
+        self._rounds(done, self.pace.rounds - done)
+        made, counts = self._merges()
+        opened = self.bank.opened
+        for node, senders in enumerate(self.exchange.news.reach):
+            of_senders = {made[k] for k in np.flatnonzero(senders)}
+            self._hear(node, counts, senders)
+            if len(of_senders) > 1:
+                each = [roots(made[k], opened) for k in np.flatnonzero(senders)]
+                common = roots(agreed(each, self.num_byzantine), opened)
+                self._merge(node, common, counts[senders].sum(axis=0))
+
+    def _merges(self) -> tuple[dict[int, tuple[Pair, ...]], NDArray[np.int_]]:
+        """Return the pairs of each node whose news arrived, and memories (all nodes, entry)."""
+        told = self.exchange.news.told
+        for of_node in told.values():
+            for opened in [*of_node.opened, *sum(of_node.pairs, ())]:
+                self._number(opened)
+        counts = np.zeros((self.exchange.everyone, len(self.bank.entries)), int)
+        made = {}
+        for node, of_node in told.items():
+            counts[node, [self._number(o) for o in of_node.opened]] = of_node.counts
+            made[node] = tuple((self._number(a), self._number(b)) for a, b in of_node.pairs)
+        return made, counts
 
     def _tidy(self) -> None:
         """Forget batches, drop unused entries, and set the models with which nodes predict."""
-        self.bank.forget(self.memory, self._rng)
+        self.bank.forget(self.memory, self._rngs)
         kept = self.bank.drop_unused()
+        if not len(kept):
+            self.entry[:] = FORGOTTEN
+            self._posterior, self.models = self._posterior[:, :0], self.start
+            return
         # A node that never had a row follows the first model.
         self.entry = np.searchsorted(kept, np.maximum(self.entry, 0)).clip(max=len(kept) - 1)
         for entry in self.bank.entries:  # initial weights at nodes that do not hold it
@@ -291,3 +383,8 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._posterior /= self._posterior.sum(axis=1, keepdims=True)
         stack = np.stack([entry.models for entry in self.bank.entries])
         self.models = stack[self.entry, np.arange(len(self.entry))]
+
+
+def _name(opened: tuple[int, int]) -> str:
+    """Return the name of an entry in messages."""
+    return f"{opened[0]}.{opened[1]}"

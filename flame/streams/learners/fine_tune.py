@@ -40,6 +40,7 @@ class FineTune(Learner):
     """
 
     mixes = True
+    distributed = True
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""

@@ -33,6 +33,8 @@ class Majority(Learner):
         [[1, 1, 1]]
     """
 
+    distributed = True
+
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)

@@ -1,5 +1,6 @@
 """Learners that rehearse a sample of old rows: reservoir replay, A-GEM and DER++."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ class Reservoir:
     """A uniform sample of the rows of each node so far, drawn by reservoir sampling.
 
     Args:
-        nodes: number of nodes.
+        nodes: numbers (n,) of the nodes.
         size: number of rows that are kept for each node.
         shape: shape of the features of one row.
         outputs: number of logits of one row.
@@ -27,13 +28,15 @@ class Reservoir:
         Vitter 1985.
     """
 
-    def __init__(self, nodes: int, size: int, shape: tuple[int, ...], outputs: int, seed: int):
-        self.x = np.zeros((nodes, size, *shape))
-        self.y = np.zeros((nodes, size), np.int64)
-        self.weight = np.zeros((nodes, size))
-        self.logits = np.zeros((nodes, size, outputs))
-        self._offered = np.zeros(nodes, int)
-        self._rng = np.random.default_rng([seed, 3])
+    def __init__(
+        self, nodes: Sequence[int], size: int, shape: tuple[int, ...], outputs: int, seed: int
+    ) -> None:
+        self.x = np.zeros((len(nodes), size, *shape))
+        self.y = np.zeros((len(nodes), size), np.int64)
+        self.weight = np.zeros((len(nodes), size))
+        self.logits = np.zeros((len(nodes), size, outputs))
+        self._offered = np.zeros(len(nodes), int)
+        self._rngs = [np.random.default_rng([seed, 3, k]) for k in nodes]
 
     @property
     def rows(self) -> Rows:
@@ -51,7 +54,7 @@ class Reservoir:
             place = self._offered[node]
             self._offered[node] += 1
             if place >= self.weight.shape[1]:
-                place = self._rng.integers(self._offered[node])
+                place = self._rngs[node].integers(self._offered[node])
                 if place >= self.weight.shape[1]:
                     continue
             self.x[node, place] = batch.x[node, row]
@@ -110,7 +113,8 @@ class Replay(FineTune):
         if self.old is None:
             shape = batch.x.shape[2:]
             outputs = self.network.classes - 1
-            self.old = Reservoir(len(batch.x), self.size, shape, outputs, self.seed)
+            nodes = self.exchange.own.tolist()
+            self.old = Reservoir(nodes, self.size, shape, outputs, self.seed)
         return self.old
 
     def rows(self, batch: Batch) -> Rows:

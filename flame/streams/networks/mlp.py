@@ -177,16 +177,17 @@ def _logits(parameters, x, hidden, outputs):  # type: ignore[no-untyped-def]
 
 @_compiled
 def _gradient(parameters, x, pull, hidden):  # type: ignore[no-untyped-def]
-    nodes, rows, _ = x.shape
     outputs = pull.shape[2]
     gradient = np.empty(parameters.shape)
-    units = np.empty((hidden, rows))
-    logits = np.empty((outputs, rows))
-    back = np.empty(rows)
-    for n in range(nodes):
-        columns = x[n].T.copy()
+    for n in range(len(x)):
+        counts = np.flatnonzero(np.abs(pull[n]).sum(axis=1))  # without the padding of the batch
+        rows = len(counts)
+        units = np.empty((hidden, rows))
+        logits = np.empty((outputs, rows))
+        back = np.empty(rows)
+        columns = x[n][counts].T.copy()
         _forward(parameters[n], columns, units, logits)
-        _backward(parameters[n], columns, units, pull[n].T.copy(), back, gradient[n])
+        _backward(parameters[n], columns, units, pull[n][counts].T.copy(), back, gradient[n])
     return gradient
 
 

@@ -106,7 +106,7 @@ def test_a_site_that_failed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_a_peer_tells_has_no_array(toy: TrainConfig, tmp_path: Path) -> None:
     from flame.federation.flare.peer import Peer
-    from flame.federation.neighbour_calls import Mailbox
+    from flame.federation.mailbox import Mailbox
 
     def broken(method: str, arguments: Any) -> Any:
         raise ValueError("patient 0815 has no image")

@@ -265,7 +265,7 @@ def test_the_fisher_of_ewc_is_the_mean_squared_gradient_of_single_rows() -> None
 def test_a_reservoir_keeps_every_row_as_likely() -> None:
     kept = np.zeros(40)
     for seed in range(400):
-        sample = Reservoir(1, 10, (1,), 1, seed)
+        sample = Reservoir([0], 10, (1,), 1, seed)
         x = np.arange(40.0).reshape(1, 40, 1)
         y = np.zeros((1, 40), np.int64)
         sample.add(Batch(x, y, y, np.ones((1, 40), bool)), np.zeros((1, 40, 1)))

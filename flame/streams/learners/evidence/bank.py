@@ -1,5 +1,6 @@
 """The bank of models that nodes share, and the batches that taught each model."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 from flame.streams.networks.base import Array
 from flame.streams.stream import Batch
 
+_MOST_NODES = 1 << 20
+"""Nodes that the number of a backbone tells apart: step * this + the node that opened it."""
 FORGOTTEN = -1
 """Stands for no entry: of a batch that a node does not remember, or does not have."""
 
@@ -23,12 +26,14 @@ class BankEntry:
         held: mask (n,) of the nodes that hold it.
         backbone: number (n,) of its backbone as each node knows it; entries with the same number
             share their representation.
+        heard: number (n,) of memories that all other nodes have of it, as each node last heard.
     """
 
     opened: tuple[int, int]
     models: Array
     held: NDArray[np.bool_]
     backbone: NDArray[np.int_]
+    heard: NDArray[np.int_]
 
 
 @dataclass(eq=False)
@@ -51,27 +56,35 @@ class Memory:
 
 @dataclass(eq=False)
 class Bank:
-    """The entries and memories of all nodes.
+    """The entries and memories of the nodes of this process.
 
     Args:
-        entries: the models; the number of an entry is its place in this list.
+        nodes: number n of these nodes.
+        entries: the models, in the order in which they were opened; the number of an entry is its
+            place in this list.
         memories: remembered batches, the oldest first.
-        backbones: number of backbones so far.
     """
 
+    nodes: int
     entries: list[BankEntry] = field(default_factory=list)
     memories: list[Memory] = field(default_factory=list)
-    backbones: int = 0
 
     @property
     def taught(self) -> NDArray[np.int_]:
         """Number (n, memory) of the entry that each memory teaches at each node."""
-        return np.stack([memory.entry for memory in self.memories], axis=1)
+        none = np.zeros((self.nodes, 0), int)
+        return np.hstack([none, *(memory.entry[:, None] for memory in self.memories)])
+
+    @property
+    def opened(self) -> list[tuple[int, int]]:
+        """Step and node that opened each entry."""
+        return [entry.opened for entry in self.entries]
 
     def counts(self) -> NDArray[np.int_]:
         """Return the number of memories (n, entry) of each node in each entry."""
         taught = self.taught
-        return np.stack([(taught == i).sum(axis=1) for i in range(len(self.entries))], axis=1)
+        counts = [(taught == i).sum(axis=1) for i in range(len(self.entries))]
+        return np.array(counts, int).reshape(-1, self.nodes).T
 
     def rows(self, entry: int | None = None, fade: float = 1.0) -> Array:
         """Compute the weights with which rows train an entry.
@@ -91,28 +104,32 @@ class Bank:
         ]
         return np.concatenate(parts, axis=1)
 
-    def open(self, step: int, node: int, model: Array, kin: BankEntry | None = None) -> int:
-        """Add an entry that its node alone holds.
+    def place(self, opened: tuple[int, int], model: Array, kin: BankEntry | None = None) -> int:
+        """Return the number of an entry, which is added where it is unknown, and then held nowhere.
 
         Args:
-            step: step in which it is opened.
-            node: node that opens it.
-            model: parameters (size,).
-            kin: entry whose backbone it shares; None: it receives a new backbone.
+            opened: step and node that opened it.
+            model: parameters (size,) of a new entry.
+            kin: entry whose backbone a new entry shares; None: it has its own.
 
         Returns:
-            The number of the entry.
+            The number of the entry; those of later entries rise by 1 where it is added.
         """
-        nodes = len(self.memories[0].entry)
-        held = np.zeros(nodes, bool)
-        held[node] = True
-        if kin is None:
-            backbone = np.full(nodes, self.backbones)
-            self.backbones += 1
-        else:
-            backbone = kin.backbone.copy()
-        self.entries.append(BankEntry((step, node), np.tile(model, (nodes, 1)), held, backbone))
-        return len(self.entries) - 1
+        number = bisect_left(self.opened, opened)
+        if number < len(self.entries) and self.entries[number].opened == opened:
+            return number
+        own = np.full(self.nodes, opened[0] * _MOST_NODES + opened[1])
+        entry = BankEntry(
+            opened,
+            np.tile(model, (self.nodes, 1)),
+            np.zeros(self.nodes, bool),
+            own if kin is None else kin.backbone.copy(),
+            np.zeros(self.nodes, int),
+        )
+        self.entries.insert(number, entry)
+        for memory in self.memories:
+            memory.entry[memory.entry >= number] += 1
+        return number
 
     def join(self, node: int, root: NDArray[np.int_], counts: NDArray[np.int_]) -> None:
         """Merge entries at a node: average their models, weighted by memories.
@@ -136,34 +153,41 @@ class Bank:
                 self.entries[i].held[node] = False
             self.entries[keep].models[node] = weight @ models / weight.sum()
             self.entries[keep].held[node] = True
+        heard = [entry.heard[node] for entry in self.entries]
+        for entry, total in zip(self.entries, np.bincount(root, heard, len(root)), strict=True):
+            entry.heard[node] = total
         for memory in self.memories:
             if memory.entry[node] != FORGOTTEN:
                 memory.entry[node] = root[memory.entry[node]]
 
-    def forget(self, most: int, rng: np.random.Generator) -> None:
+    def forget(self, most: int, rngs: Sequence[np.random.Generator]) -> None:
         """Make nodes with too many memories forget one, and drop batches that no node remembers.
 
         A node forgets a random memory, but not the newest, of the entry with the most memories.
 
         Args:
             most: number of memories that a node may keep.
-            rng: draws the memories.
+            rngs: random numbers (n,) of each node, which draw its memories.
         """
         taught = self.taught
         for node in np.flatnonzero((taught != FORGOTTEN).sum(axis=1) > most):
             earlier = taught[node, :-1]
             entries, sizes = np.unique(earlier[earlier != FORGOTTEN], return_counts=True)
             candidates = np.flatnonzero(earlier == entries[sizes.argmax()])
-            self.memories[rng.choice(candidates)].entry[node] = FORGOTTEN
+            self.memories[rngs[node].choice(candidates)].entry[node] = FORGOTTEN
         self.memories = [m for m in self.memories if (m.entry != FORGOTTEN).any()]
 
     def drop_unused(self) -> NDArray[np.int_]:
-        """Drop entries without a memory.
+        """Let nodes drop entries of which they know no memory, and forget those that none holds.
 
         Returns:
             The numbers (kept,) that the remaining entries had before.
         """
-        used = (self.counts() > 0).any(axis=0)
+        counts = self.counts()
+        for entry, own in zip(self.entries, counts.T, strict=True):
+            entry.held = entry.held & (own + entry.heard > 0)
+        held = [entry.held.any() for entry in self.entries]
+        used = np.array(held, bool) | (counts > 0).any(axis=0)
         kept = np.flatnonzero(used)
         number = np.append(np.cumsum(used) - 1, FORGOTTEN)  # FORGOTTEN, -1, indexes the last
         self.entries = [self.entries[i] for i in kept]

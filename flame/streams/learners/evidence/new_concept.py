@@ -76,7 +76,8 @@ def chunk_evidence(predicted: Array, batch: Batch) -> Array:
     classes = predicted.shape[-1]
     floor = 1 / np.maximum(count + classes, classes + 1)
     rows = log_likelihood(predicted, np.broadcast_to(batch.y, predicted.shape[:-1]), floor)
-    return np.asarray(np.where(batch.exists, rows, 0).sum(axis=-1))
+    # Added row by row, so that the padding of a batch does not change the last bit.
+    return np.asarray(np.where(batch.exists, rows, 0).cumsum(axis=-1)[..., -1:].sum(axis=-1))
 
 
 def new_concept(network: Network, batch: Batch, forks: Sequence[Fork], pace: Pace) -> NewConcept:
@@ -150,7 +151,7 @@ def _out_of_sample(
     predicted = []
     for checkpoint in checkpoints:
         steps = (checkpoint - done) * pace.local_steps
-        models = network.descend(models, x, y, weight.reshape(-1, m), adam, steps)
+        models = network.descend(models, x, y, weight.reshape(len(models), m), adam, steps)
         of_folds = network.probability(models, x).reshape(n, FOLDS, m, -1)
         predicted.append(of_folds[nodes[:, None], fold, rows])
         done = checkpoint

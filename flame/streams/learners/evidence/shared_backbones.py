@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from flame.federation.gossip.method import Round
 from flame.streams.learners.evidence.bank import BankEntry
 from flame.streams.networks.base import Array
+from flame.streams.transport import Shared
 
 _NO_BATCH = 1e-6
 """Weight of a node that holds a model but has no batch of it, so that it still relays the model."""
@@ -15,9 +16,9 @@ _NO_BATCH = 1e-6
 
 def averaged(
     now: Round,
+    own: NDArray[np.int_],
     entries: Sequence[BankEntry],
-    trained: Sequence[Array],
-    counts: NDArray[np.int_],
+    sent: Sequence[Shared],
     body: int,
 ) -> list[Array]:
     """Average the models of entries over nodes.
@@ -27,10 +28,10 @@ def averaged(
     a backbone, as FedRep shares a representation among clients.
 
     Args:
-        now: the round, with its weights and the messages that arrived.
-        entries: the entries.
-        trained: parameters (n, size) of each entry after local training.
-        counts: number (n, entry) of memories.
+        now: the round, with its weights and the messages that arrived between all nodes.
+        own: numbers (n,) of the nodes that are in this process.
+        entries: the entries, as these nodes have them.
+        sent: what all nodes sent of each entry: parameters after local training, and memories.
         body: number of parameters that a backbone shares; 0: none.
 
     Returns:
@@ -44,17 +45,18 @@ def averaged(
 
         >>> everyone = np.ones((2, 2), bool)
         >>> now = Round(np.full((2, 2), 0.5), everyone, everyone[0], np.random.default_rng(0))
-        >>> trained = np.array([[0.0], [1.0]])
-        >>> entry = BankEntry((0, 0), trained, held=everyone[0], backbone=np.zeros(2, int))
-        >>> averaged(now, [entry], [trained], counts=np.array([[1], [3]]), body=0)[0].tolist()
+        >>> sent = Shared(np.array([[0.0], [1.0]]), np.array([1, 3]), everyone[0])
+        >>> none = np.zeros(2, int)
+        >>> entry = BankEntry((0, 0), sent.models, held=everyone[0], backbone=none, heard=none)
+        >>> averaged(now, np.arange(2), [entry], [sent], body=0)[0].tolist()
         [[0.75], [0.75]]
     """
     sums = []
     totals = []
-    for entry, models, count in zip(entries, trained, counts.T, strict=True):
-        weights = np.where(now.arrived & entry.held, now.weights, 0) * np.maximum(count, _NO_BATCH)
-        sums.append(weights @ models)
-        totals.append(weights.sum(axis=1, keepdims=True))
+    for models, count, held in sent:
+        weights = np.where(now.arrived & held, now.weights, 0) * np.maximum(count, _NO_BATCH)
+        sums.append((weights @ models)[own])
+        totals.append(weights.sum(axis=1, keepdims=True)[own])
     means = []
     for entry, weighted, total in zip(entries, sums, totals, strict=True):
         shares = [((entry.backbone == e.backbone) & e.held)[:, None] for e in entries]

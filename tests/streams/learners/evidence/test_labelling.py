@@ -55,7 +55,7 @@ def test_a_model_that_learned_the_concept_is_gone_back_to_and_told_by() -> None:
 def test_who_holds_nothing_opens_a_model_from_the_first_weights(births: bool) -> None:
     batch, bank = sine().batches[0], opened(bank_of(0), 0)
     bank.entries[0].held[:] = False
-    for each in (Bank(), bank):
+    for each in (Bank(10), bank):
         found = labelling(births=births).verdict(each, batch, NOBODY)
         assert (found.best == len(each.entries)).all()
         assert (found.parent == FORGOTTEN).all()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from flame.federation.gossip.method import Round
 from flame.federation.gossip.network import GossipConfig
@@ -9,23 +10,33 @@ from flame.streams.learners.evidence.bank import Bank, Memory
 from flame.streams.learners.evidence.shared_backbones import averaged
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import MethodConfig, begin
+from flame.streams.networks.base import Array
 from flame.streams.networks.mlp import MLP
 from flame.streams.sources.schedules import ScheduleConfig, plan_of
 from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.stream import Batch
+from flame.streams.transport import Shared
 
 ALL = np.ones((2, 2), bool)
 EVEN = Round(np.full((2, 2), 0.5), ALL, ALL[0], np.random.default_rng(0))
 
 
 def bank_of(*parents: int | None) -> Bank:
-    y, bank = np.zeros((2, 1), np.int64), Bank()
+    y, bank = np.zeros((2, 1), np.int64), Bank(2)
     batch = Batch(np.zeros((2, 1, 1)), y, y, np.ones((2, 1), bool))
+    for node, parent in enumerate(parents):
+        kin = None if parent is None else bank.entries[parent]
+        bank.entries[bank.place((0, node), np.zeros(2), kin)].held[:] = True
     bank.memories.append(Memory(0, batch, np.zeros(0), np.zeros(2, int)))
-    for parent in parents:
-        bank.open(0, 0, np.zeros(2), None if parent is None else bank.entries[parent])
-        bank.entries[-1].held[:] = True
     return bank
+
+
+def means(bank: Bank, trained: list[Array], counts: NDArray[np.int_], body: int) -> list[Array]:
+    sent = [
+        Shared(models, count, entry.held)
+        for models, count, entry in zip(trained, counts.T, bank.entries, strict=True)
+    ]
+    return averaged(EVEN, np.arange(2), bank.entries, sent, body)
 
 
 def test_a_family_has_one_body_and_heads_of_its_models() -> None:
@@ -36,22 +47,22 @@ def test_a_family_has_one_body_and_heads_of_its_models() -> None:
         np.array([[7.0, 70.0], [7.0, 70.0]]),
     ]
     counts = np.array([[1, 0, 1], [1, 2, 1]])
-    one, other, alone = averaged(EVEN, bank.entries, trained, counts, body=1)
+    one, other, alone = means(bank, trained, counts, body=1)
     assert one[:, 1] == pytest.approx([15, 15])
     assert other[:, 1] == pytest.approx([90, 90])  # the first node has no batch of it
     shared = (1 + 2 + 2 * 9) / 4
     assert one[:, 0] == pytest.approx([shared] * 2, rel=1e-5)
     assert other[:, 0] == pytest.approx([shared] * 2, rel=1e-5)
     assert np.allclose(alone, 7 * np.array([1, 10]))
-    apart = averaged(EVEN, bank.entries, trained, counts, body=0)
+    apart = means(bank, trained, counts, body=0)
     assert apart[0][:, 0] == pytest.approx([1.5, 1.5])
 
 
 def test_families_are_known_by_node_and_joined_with_their_models() -> None:
     bank = bank_of(None, 0, None)
-    assert [entry.backbone.tolist() for entry in bank.entries] == [[0, 0], [0, 0], [1, 1]]
+    assert [entry.backbone.tolist() for entry in bank.entries] == [[0, 0], [0, 0], [2, 2]]
     bank.join(1, np.array([0, 1, 1]), np.ones(3, int))
-    assert [entry.backbone.tolist() for entry in bank.entries] == [[0, 0], [0, 0], [1, 0]]
+    assert [entry.backbone.tolist() for entry in bank.entries] == [[0, 0], [0, 0], [2, 0]]
 
 
 def test_a_family_is_kept_by_a_join_into_a_model_that_a_node_does_not_hold() -> None:
@@ -70,7 +81,7 @@ def test_what_a_node_does_not_hold_is_no_part_of_its_family() -> None:
     bank = bank_of(None, 0)
     bank.entries[1].held[0] = False
     trained = [np.array([[1.0], [3.0]]), np.array([[9.0], [9.0]])]
-    one, _ = averaged(EVEN, bank.entries, trained, np.ones((2, 2), int), body=1)
+    one, _ = means(bank, trained, np.ones((2, 2), int), body=1)
     assert one[:, 0] == pytest.approx([2, (1 + 3 + 9) / 3])
 
 

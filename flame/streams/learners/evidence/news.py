@@ -1,0 +1,124 @@
+"""What nodes of evidence gossip tell all others: new entries, evidence, and merges.
+
+Entries are named by the step and the node that opened them, which is the same at every node.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.core.errors import BadInput
+from flame.streams.networks.base import Array
+
+Opened = tuple[int, int]
+"""Step and node that opened an entry."""
+
+
+class NewEntry(NamedTuple):
+    """An entry that a node opened in this step.
+
+    Args:
+        opened: step and node that opened it.
+        model: its parameters (size,).
+        parent: the entry whose backbone it shares; None: it has its own.
+    """
+
+    opened: Opened
+    model: Array
+    parent: Opened | None
+
+
+class NodeEvidence(NamedTuple):
+    """The evidence of a node on pairs of entries that it knows.
+
+    Args:
+        opened: the entries.
+        evidence: evidence (entry, entry) in nats; see ``evidence_tables``.
+        counts: number (entry,) of its memories of each.
+    """
+
+    opened: list[Opened]
+    evidence: Array
+    counts: NDArray[np.int_]
+
+
+class NodeMerges(NamedTuple):
+    """The merges of a node in this step.
+
+    Args:
+        pairs: pairs of entries that it merged.
+        opened: the entries that it knows afterwards.
+        counts: number (entry,) of its memories of each.
+    """
+
+    pairs: list[tuple[Opened, Opened]]
+    opened: list[Opened]
+    counts: NDArray[np.int_]
+
+
+News = NewEntry | NodeEvidence | NodeMerges
+_KINDS = {kind.__name__: kind for kind in (NewEntry, NodeEvidence, NodeMerges)}
+
+
+def plain(news: News | None) -> dict[str, Any] | None:
+    """Return news as a message of arrays, numbers and text.
+
+    Args:
+        news: the news; None: a node has none.
+
+    Returns:
+        The message.
+    """
+    return None if news is None else {"kind": type(news).__name__, **news._asdict()}
+
+
+def told(message: dict[str, Any] | None) -> News | None:
+    """Return the news of a message.
+
+    Args:
+        message: a message of ``plain``, whose tuples may have become lists.
+
+    Returns:
+        The news; None: a node has none.
+
+    Raises:
+        BadInput: it is no message of ``plain``, or its numbers are not finite.
+
+    Example:
+        >>> told(plain(NodeMerges([((0, 1), (0, 2))], [(0, 1)], np.array([3])))).pairs
+        [((0, 1), (0, 2))]
+    """
+    if message is None:
+        return None
+    kind, fields = message.get("kind"), {k: v for k, v in message.items() if k != "kind"}
+    if kind == "NewEntry":
+        parent = fields["parent"]
+        model = _finite(fields["model"])
+        return NewEntry(
+            _opened(fields["opened"]), model, None if parent is None else _opened(parent)
+        )
+    if kind not in _KINDS:
+        raise BadInput("news of an unknown kind")
+    opened = [_opened(each) for each in fields["opened"]]
+    counts = _finite(fields["counts"]).astype(int)
+    if counts.shape != (len(opened),) or (counts < 0).any():
+        raise BadInput("news with another number of entries than counts")
+    if kind == "NodeMerges":
+        return NodeMerges([(_opened(a), _opened(b)) for a, b in fields["pairs"]], opened, counts)
+    evidence = _finite(fields["evidence"])
+    if evidence.shape != (len(opened),) * 2:
+        raise BadInput("news with another number of entries than evidence")
+    return NodeEvidence(opened, evidence, counts)
+
+
+def _opened(pair: Any) -> Opened:
+    step, node = pair
+    return int(step), int(node)
+
+
+def _finite(values: Any) -> Array:
+    array = np.asarray(values, float)
+    if not np.isfinite(array).all():
+        raise BadInput("news that are not finite")
+    return array

@@ -1,0 +1,98 @@
+"""Nodes of a stream in threads of their own, which know each other by messages alone."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from flame.federation.gossip.network import GossipConfig, GossipNetwork
+from flame.federation.mailbox import Mailbox, Neighbours
+from flame.streams.exchange import Server
+from flame.streams.learners.learner import Pace
+from flame.streams.methods import MethodConfig, begin_among
+from flame.streams.networks.base import Network
+from flame.streams.nodes.at_server import serve_rounds
+from flame.streams.nodes.posted import SERVER, Posted
+from flame.streams.prequential import Prequential
+from flame.streams.stream import Stream
+
+Lost = Callable[[str, str, str], bool]
+"""Whether the message of a sender to a receiver on a topic is lost."""
+TIMES = (8.0, 2.0)
+
+
+class Plain(json.JSONEncoder):
+    """Messages as JSON, in which tuples become lists; arrays are listed exactly."""
+
+    def default(self, value: Any) -> Any:
+        return {"array": value.tolist(), "type": str(value.dtype)}
+
+
+def sent(message: Any) -> Any:
+    """Return a message as it arrives, so that nothing is shared by memory."""
+
+    def array(found: dict[str, Any]) -> Any:
+        return np.array(found["array"], found["type"]) if set(found) == {"array", "type"} else found
+
+    return json.loads(json.dumps(message, cls=Plain), object_hook=array)
+
+
+class Network_:
+    """Mailboxes of all nodes and of a server."""
+
+    def __init__(self, names: tuple[str, ...], lost: Lost) -> None:
+        self.boxes = {name: Mailbox() for name in (*names, SERVER)}
+        self.lost = lost
+        self.dead: set[str] = set()
+        self.lock = threading.Lock()
+
+    def post(self, sender: str) -> Callable[[str, str, Mapping[str, Any]], None]:
+        def post(to: str, topic: str, items: Mapping[str, Any]) -> None:
+            if not self.lost(sender, to, topic):
+                self.boxes[to].put(topic, sender, sent(items))
+
+        return post
+
+    def neighbours(self, name: str) -> Neighbours:
+        return Neighbours(self.boxes[name], lambda other, _: other not in self.dead, TIMES)
+
+
+def run_apart(
+    method: MethodConfig,
+    stream: Stream,
+    network: Network,
+    gossip: GossipConfig,
+    pace: Pace,
+    seed: int = 0,
+    lost: Lost = lambda *_: False,
+) -> list[Prequential]:
+    """Run every node in a thread; return what each has done."""
+    names = stream.nodes
+    mail = Network_(names, lost)
+
+    def node(place: int) -> Prequential:
+        posted = Posted(
+            place, names, "run", mail.neighbours(names[place]), mail.post(names[place])
+        )
+        peers = GossipNetwork(gossip, names, stream.links)
+        own = stream.of(place)
+        run = Prequential(begin_among(method, peers, network, pace, seed, posted), own.nodes)
+        for step, batch in enumerate(own.batches):
+            run.see(batch, own.concept[step], own.changed[step])
+        return run
+
+    with ThreadPoolExecutor(len(names) + 1) as pool:
+        if method.exchange == "server":
+            peers = GossipNetwork(gossip, names, stream.links)
+            at = Server(peers, method.strategy, method.strategy_options, pace.rate)
+            rounds = pace.rounds * len(stream.batches)
+            mailed = (mail.neighbours(SERVER), mail.post(SERVER))
+            start = network.start(np.random.default_rng([seed, 1]))
+            served = pool.submit(serve_rounds, at, "run", rounds, start, *mailed, lambda _: None)
+        runs = list(pool.map(node, range(len(names))))
+        if method.exchange == "server":
+            served.result()
+    return runs

@@ -1,0 +1,96 @@
+"""Nodes in threads of their own, by messages alone, against the simulation in one process."""
+
+import numpy as np
+import pytest
+
+from flame.federation.gossip.network import GossipConfig
+from flame.streams.learners.evidence_gossip import EvidenceGossip
+from flame.streams.learners.learner import Pace
+from flame.streams.methods import KNOWN, MethodConfig, begin
+from flame.streams.networks.mlp import MLP
+from flame.streams.prequential import Prequential
+from flame.streams.sources.schedules import ScheduleConfig, plan_of
+from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
+from flame.streams.stream import Batch, Stream, padded
+from tests.helpers.posted_nodes import run_apart
+
+NETWORK = MLP(2, 6)
+PACE = Pace(rounds=12, local_steps=2)
+
+
+def sine(nodes: int = 6, steps: int = 6) -> Stream:
+    """A stream whose nodes have unlike numbers of rows, and none in one step."""
+    plan = plan_of(ScheduleConfig(nodes=nodes, steps=steps, at=(2, 4), order=(0, 1, 0)), None, 0)
+    found = synthetic_stream(SyntheticConfig("sine", samples=40), plan, 0)
+    return Stream(
+        found.nodes,
+        found.classes,
+        tuple(uneven(batch, step) for step, batch in enumerate(found.batches)),
+        found.concept,
+        simulated=True,
+    )
+
+
+def uneven(batch: Batch, step: int) -> Batch:
+    rows = []
+    for node in range(len(batch.y)):
+        count = 0 if (step, node) == (3, 1) else 40 - 3 * node
+        rows.append((batch.x[node, :count], batch.y[node, :count], batch.truth[node, :count]))
+    return padded(rows, batch.x.shape[2:])
+
+
+def together(
+    method: MethodConfig, stream: Stream, gossip: GossipConfig, pace: Pace = PACE
+) -> Prequential:
+    run = Prequential(begin(method, stream, NETWORK, gossip, pace, 0), stream.nodes)
+    for step, batch in enumerate(stream.batches):
+        run.see(batch, stream.concept[step], stream.changed[step])
+    return run
+
+
+GRAPHS = {
+    "ring": GossipConfig(),
+    "exponential": GossipConfig(topology="exponential"),
+    "losses": GossipConfig(loss=0.2),
+    "away": GossipConfig(away={"node-2": (14, 30)}),
+}
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("name", ["local", "gossip", "gossip-replay", "evidence-gossip"])
+def test_models_and_predictions_are_those_of_one_process_to_the_bit(graph: str, name: str) -> None:
+    stream, method, gossip = sine(), KNOWN[name], GRAPHS[graph]
+    whole = together(method, stream, gossip)
+    apart = run_apart(method, stream, NETWORK, gossip, PACE)
+    for node, run in enumerate(apart):
+        assert np.array_equal(run.learner.models[0], whole.learner.models[node])
+        of_node = whole.rows[whole.rows.node == stream.nodes[node]].reset_index(drop=True)
+        for column in ("accuracy", "earlier", "alarm"):
+            assert run.rows[column].equals(of_node[column]), column
+
+
+@pytest.mark.parametrize("graph", ["ring", "exponential"])
+def test_decisions_of_evidence_gossip_are_those_of_one_process(graph: str) -> None:
+    stream, method = sine(), KNOWN["evidence-gossip"]
+    whole = together(method, stream, GRAPHS[graph]).learner
+    assert isinstance(whole, EvidenceGossip)
+    assert len(whole.bank.entries) > 1
+    for node, run in enumerate(run_apart(method, stream, NETWORK, GRAPHS[graph], PACE)):
+        learner = run.learner
+        assert isinstance(learner, EvidenceGossip)
+        held = [e.opened for e in learner.bank.entries if e.held[0]]
+        assert held == [e.opened for e in whole.bank.entries if e.held[node]]
+        followed = learner.bank.opened[learner.entry[0]]
+        assert followed == whole.bank.opened[whole.entry[node]]
+        names = [learner.bank.opened[m.entry[0]] for m in learner.bank.memories]
+        remembered = [m.entry[node] for m in whole.bank.memories]
+        assert names == [whole.bank.opened[k] for k in remembered if k >= 0]
+
+
+@pytest.mark.parametrize("name", ["fedavg", "fedprox", "fedadam", "adaptive-fedavg", "flash"])
+@pytest.mark.parametrize("graph", ["ring", "away"])
+def test_a_server_elsewhere_is_the_server_of_one_process(graph: str, name: str) -> None:
+    stream, method = sine(), KNOWN[name]
+    whole = together(method, stream, GRAPHS[graph])
+    for node, run in enumerate(run_apart(method, stream, NETWORK, GRAPHS[graph], PACE)):
+        assert np.array_equal(run.learner.models[0], whole.learner.models[node])
