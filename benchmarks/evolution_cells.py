@@ -3,10 +3,11 @@
     python benchmarks/evolution_cells.py [--quick] [--seeds 0 1 2] [--train 24] [--test 12]
 
 Simulated patients only, of ``flame.simulation.cells``: the parameters were set before any model was
-run on it. Every course has 30 fractions of 2 Gy(RBE), so that radiations are compared and not
-prescriptions. Each seed has training and test patients of its own; intervals are over patients and
-seeds of training. Volume models and ``surface`` get masks, days and courses; the mechanistic model
-and the hybrid also get the dose and the tissue, and are calibrated on a third of their patients.
+run on it, and so were those of radionecrosis, which came later. Every course has 30 fractions of
+2 Gy(RBE), so that radiations are compared and not prescriptions. Each seed has training and test
+patients of its own; intervals are over patients and seeds of training. Volume models and
+``surface`` get masks, days and courses; the mechanistic model and the hybrid also get the dose and
+the tissue, and are calibrated on a third of their patients.
 Prints the scores, the differences from persistence, how often the sign of the effect of another
 radiation is right, over all test patients and over those where the rule "carbon is smaller, protons
 are equal" errs, and what the follow-ups so far add to a forecast of the last day.

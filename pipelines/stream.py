@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -12,18 +13,17 @@ from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.core.progress import StageProgress, silent_stages
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import GossipNetwork
-from flame.federation.run_files import CONFIG, config_text
+from flame.federation.run_files import CONFIG, PEERS, config_text
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.parallel import in_parallel
 from flame.streams.config import StreamConfig, open_network, open_stream
 from flame.streams.measures import Interval, interval, possible, summary
-from flame.streams.methods import begin
+from flame.streams.methods import begin, check_distributed
+from flame.streams.nodes.program import steps_file
 from flame.streams.prequential import prequential
 from flame.streams.sources.tables.config import paths_of
 from flame.streams.stream import Stream
 
-STEPS = "steps"
-"""Folder in a run folder with one table per method and seed."""
 PAGE = "stream.html"
 """Name of the page in a run folder."""
 SUMMARY = "summary.csv"
@@ -79,14 +79,17 @@ def run(
     _claim(config, out, stream)
     with locked(out / ".lock"):
         pairs = [(m, s) for s, m in product(config.seeds, config.all_methods)]
-        remaining = [(m, s) for m, s in pairs if not _path(out, m, s).exists()]
+        remaining = [(m, s) for m, s in pairs if not steps_file(out, m, s).exists()]
         finished = len(pairs) - len(remaining)
         progress("methods and seeds", finished, len(pairs))
+        if remaining and config.sites.engine == "flare":
+            _run_nodes(config, out, stream.nodes, progress)
+            remaining = []
         for done, _ in enumerate(_run_all(config, out, remaining, jobs), finished + 1):
             progress("methods and seeds", done, len(pairs))
-    rows = _joined(out, [_read(out, m, s) for m, s in pairs])
+    rows = _joined(out, [read_steps(out, m, s) for m, s in pairs])
     figures = summaries(rows, list(config.all_methods))
-    write_text(out / SUMMARY, _as_table(figures).to_csv(index=False))
+    write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
     write_text(out / PAGE, render(config, stream, rows, figures))
     warnings = (silent_nodes(stream),) if stream.silent else ()
     return StreamResult(figures, rows, stream.simulated, out / PAGE, warnings)
@@ -128,6 +131,22 @@ def _run_all(
         yield method
 
 
+def _run_nodes(
+    config: StreamConfig, out: Path, names: tuple[str, ...], progress: StageProgress
+) -> None:
+    """Run every node in a process of its own, and join their tables."""
+    from flame.federation.flare.simulator import run_nodes_on_flare
+
+    run_nodes_on_flare("stream", config.to_json(), names, out, partial(progress, "steps"))
+    for method, seed in product(config.all_methods, config.seeds):
+        parts = [read_steps(out / PEERS / name, method, seed) for name in names]
+        rows = pd.concat(parts).sort_values("step", kind="stable", ignore_index=True)
+        for mean in ("gradients", "held"):
+            rows[mean] = rows.groupby("step")[mean].transform("mean")
+        with atomic_path(steps_file(out, method, seed)) as temporary:
+            rows.drop(columns=["method", "seed"]).to_csv(temporary, index=False)
+
+
 def _run_method(
     config: StreamConfig, out: Path, method: str, seed: int, stream: Stream | None = None
 ) -> None:
@@ -144,16 +163,25 @@ def _run_method(
         rows = prequential(learner, stream, config.detectors)
     except FlameError as error:
         raise type(error)(f"method '{method}', seed {seed}: {error}") from None
-    with atomic_path(_path(out, method, seed)) as temporary:
+    with atomic_path(steps_file(out, method, seed)) as temporary:
         rows.to_csv(temporary, index=False)
 
 
-def _path(out: Path, method: str, seed: int) -> Path:
-    return out / STEPS / f"{method}.seed-{seed}.csv"
+def read_steps(out: Path, method: str, seed: int) -> pd.DataFrame:
+    """Read the rows of a method and a seed.
 
+    Args:
+        out: run folder, or that of a node.
+        method: name of the method.
+        seed: the seed.
 
-def _read(out: Path, method: str, seed: int) -> pd.DataFrame:
-    path = _path(out, method, seed)
+    Returns:
+        The table of ``Prequential``, with the columns ``method`` and ``seed``.
+
+    Raises:
+        BadInput: the file is damaged.
+    """
+    path = steps_file(out, method, seed)
     try:
         rows = pd.read_csv(path, converters={"node": str})  # names of nodes such as NA or 01
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
@@ -169,8 +197,8 @@ def _joined(out: Path, tables: list[pd.DataFrame]) -> pd.DataFrame:
         method = part.method.iloc[0]
         seed = int(part.seed.iloc[0])
         uneven = part.groupby("step").size().nunique() > 1
-        if len(part) < most[seed] or uneven or part.consensus.isna().any():
-            raise BadInput(_DAMAGED.format(_path(out, method, seed)))
+        if len(part) < most[seed] or uneven or part.moved.isna().any():
+            raise BadInput(_DAMAGED.format(steps_file(out, method, seed)))
     return rows
 
 
@@ -180,6 +208,8 @@ def _checked(config: StreamConfig) -> Stream:
     network = open_network(config, stream)
     for name, method in config.all_methods.items():
         try:
+            if config.sites.engine == "flare":
+                check_distributed(method, config.gossip.method)
             begin(method, stream, network, config.gossip, config.training, config.seeds[0])
         except BadInput as error:
             raise BadInput(f"method '{name}': {error}") from None
@@ -200,7 +230,15 @@ def _claim(config: StreamConfig, out: Path, stream: Stream) -> None:
     write_text(out / CONFIG, config_text(config))
 
 
-def _as_table(figures: dict[str, dict[str, Interval]]) -> pd.DataFrame:
+def as_table(figures: dict[str, dict[str, Interval]]) -> pd.DataFrame:
+    """Arrange figures as a table.
+
+    Args:
+        figures: figures with their intervals, by method and name.
+
+    Returns:
+        A row for each method and figure.
+    """
     return pd.DataFrame(
         [
             {"method": method, "figure": name, "value": f.value, "low": f.low, "high": f.high}

@@ -50,7 +50,7 @@ def run(
         BadInput: the configuration, the kit or ``out`` cannot be used.
         FlameError: training failed, or sites are missing.
     """
-    from flame.federation.flare.admin import AdminSession
+    from flame.federation.flare.admin import AdminSession, Submission
     from flame.federation.flare.kit import ADMIN, check_kit
 
     admin = AdminSession(check_kit(kit, ADMIN), patience_s)
@@ -78,7 +78,7 @@ def run(
             add_history(out, rows)
         show(news)
 
-    admin.run(config, name, out, follow, say)
+    admin.run(Submission.of_training(config, name), out, follow, say)
     if config.federation.strategy == GOSSIP:
         return f"Every site has its own model, in {RUNS}/{name} of its kit; none is on this machine"
     RunFolder(out).write_results(config)

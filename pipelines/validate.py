@@ -114,7 +114,7 @@ def run_in_federation(
     """
     from flame.bundles.federated_validation import gathered, run_config
     from flame.bundles.validation import with_references
-    from flame.federation.flare.admin import AdminSession
+    from flame.federation.flare.admin import AdminSession, Submission
     from flame.federation.flare.kit import ADMIN, check_kit
 
     opened = open_model(model)
@@ -126,7 +126,8 @@ def run_in_federation(
         raise BadInput("no hospital is connected; start flame join at each, then try again")
     config = run_config(opened, sites, "flare")
     folder = RunFolder(out / "run")
-    admin.run(config, folder.claim_name(config), folder.path, show, say)
+    submission = Submission.of_training(config, folder.claim_name(config))
+    admin.run(submission, folder.path, show, say)
     shared = folder.model(Training(FEDERATED, config.data.centres, 0, 2)).shared
     cohorts = with_references(gathered(opened, shared, opened.simulated is True))
     note = (

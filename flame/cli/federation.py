@@ -143,7 +143,7 @@ def submit(
             metavar="CONFIG",
             exists=True,
             dir_okay=False,
-            help="TOML configuration, as for flame train.",
+            help="TOML configuration, as for flame train or flame stream.",
         ),
     ],
     kit: Annotated[Path, typer.Option(help="Kit of the admin.")],
@@ -156,12 +156,15 @@ def submit(
     ] = False,
     overrides: Overrides = None,
 ) -> None:
-    """Train in a real federation; a second run continues from the last round."""
+    """Train, or learn from a stream, in a real federation; a second run continues."""
     from flame.core.config import load_config
     from flame.federation.config import TrainConfig
     from flame.federation.history import in_a_line
     from flame.pipelines import submit as pipeline
 
+    if _is_stream(config):
+        _submit_stream(config, kit, folder, patience, overrides or [])
+        return
     settings = load_config(TrainConfig, config, overrides or [])
     with bars() as show:
         shown: list[str] = []
@@ -177,6 +180,34 @@ def submit(
 
         where = pipeline.run(settings, kit, folder, show_progress, _print_line, patience, further)
     out.print(where)
+
+
+def _is_stream(config: Path) -> bool:
+    """Whether a configuration is one of flame stream: it has a table, and no patients."""
+    import tomllib
+
+    try:
+        keys = set(tomllib.loads(config.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return False  # load_config says what is wrong
+    return "table" in keys and not {"data", "task"} & keys
+
+
+def _submit_stream(
+    config: Path, kit: Path, folder: Path, patience: float, overrides: list[str]
+) -> None:
+    from flame.core.config import load_config
+    from flame.pipelines import submit_stream as pipeline
+    from flame.streams.config import StreamConfig
+
+    settings = load_config(StreamConfig, config, overrides)
+    with bars() as show:
+
+        def show_progress(news: dict[str, Any]) -> None:
+            show("steps", news.get("done", 0), news.get("total", 1))
+
+        where = pipeline.run(settings, kit, folder, show_progress, _print_line, patience)
+    out.print(where, soft_wrap=True)
 
 
 @app.command()

@@ -17,6 +17,10 @@ def stream(
     ],
     folder: Annotated[Path, typer.Option("--out", metavar="RUN", help="Run folder.")],
     jobs: Annotated[int, typer.Option(min=1, help="Parallel processes.")] = 1,
+    engine: Annotated[
+        str,
+        typer.Option(help="flare: every node in a process of its own; default: sites.engine."),
+    ] = "",
     overrides: Overrides = None,
     plugin: Plugins = None,
 ) -> None:
@@ -26,7 +30,8 @@ def stream(
     from flame.streams.config import StreamConfig
 
     load_plugins(plugin or [])
-    settings = load_config(StreamConfig, config, overrides or [])
+    chosen = [f"sites.engine={engine}"] if engine else []
+    settings = load_config(StreamConfig, config, [*(overrides or []), *chosen])
     with bars() as show:
         result = pipeline.run(settings, folder, show, jobs)
     kind = "SIMULATED" if result.simulated else "real"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flame.core.cohort import Cohort
-from flame.core.config import load_config
+from flame.core.config import Section, load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import write_text
 from flame.core.plugins import plugin_hashes
@@ -69,7 +69,7 @@ class RunFolder:
             write_text(self.path / run_files.PLUGINS, json.dumps(hashes, indent=1))
         write_text(self.path / run_files.CONFIG, run_files.config_text(config))
 
-    def claim_name(self, config: TrainConfig, further: bool = False) -> str:
+    def claim_name(self, config: Section, further: bool = False) -> str:
         """Write the configuration and a new name for the server, unless the folder has a name.
 
         Args:
@@ -83,7 +83,11 @@ class RunFolder:
             BadInput: the folder holds another run or other files; or no run that can go on.
         """
         file = self.path / run_files.RUN_NAME
-        if further and run_files.config_text(config) != run_files.config_text(self.config()):
+        if (
+            further
+            and isinstance(config, TrainConfig)
+            and run_files.config_text(config) != run_files.config_text(self.config())
+        ):
             self._check_further(config)
             write_text(self.path / run_files.CONFIG, run_files.config_text(config))
         if self.holds(config):

@@ -50,7 +50,8 @@ class Tolerance:
 
     def leak(self, injured: NDArray[np.bool_], day: int) -> NDArray[np.float64]:
         """Return the leak (x, y, z) of injured tissue on a day, 0 to 1."""
-        return injured * self.leaks * float(np.clip((day - self.begins) / RISE, 0, 1))
+        rise = float(np.clip((day - self.begins) / RISE, 0, 1))
+        return np.asarray(injured * (self.leaks * rise), float)
 
 
 def tolerance(tissue: NDArray[np.float64], rng: np.random.Generator) -> Tolerance:

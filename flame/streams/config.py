@@ -1,16 +1,18 @@
 """Configuration of a stream run, and the functions that open its stream and its network."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Len
+import numpy as np
+from annotated_types import Ge, Gt, Len
 
-from flame.core.config import Rule, Section
+from flame.core.config import Rule, Section, as_json, build
 from flame.core.errors import BadInput
 from flame.federation.gossip.network import PLACES, GossipConfig, GossipNetwork
-from flame.federation.gossip.topology import CHANGING
+from flame.federation.gossip.topology import CHANGING, near
 from flame.streams.detectors import DETECTORS
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import KNOWN, MAJORITY, MethodConfig, chosen
@@ -20,8 +22,10 @@ from flame.streams.sources.mri import MRIConfig, mri_stream
 from flame.streams.sources.schedules import ALONG_GRAPH, ScheduleConfig, plan_of
 from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.features import feature_count
+from flame.streams.sources.tables.outcomes import outcome_classes
 from flame.streams.sources.tables.stream import table_stream
-from flame.streams.stream import Stream
+from flame.streams.stream import Frame, Stream
 
 _SOURCE_KEYS = {
     "synthetic": "synthetic.source",
@@ -30,6 +34,26 @@ _SOURCE_KEYS = {
     "schedule": "synthetic.source",
 }
 """The key that chooses the source of rows which each section describes."""
+
+
+@dataclass(frozen=True)
+class SitesConfig(Section):
+    """Nodes in processes of their own, which know each other by messages alone."""
+
+    engine: Literal["in-process", "flare"] = "in-process"
+    """``flare``: every node is a process of NVIDIA FLARE; models and figures are the same to the
+    bit as long as no message is lost."""
+    timeout_s: Annotated[float, Gt(0)] = 3600.0
+    """Longest time in s that a node waits for a message of another one."""
+    heartbeat_timeout_s: Annotated[float, Gt(0)] = 10.0
+    """Time in s without a message, or a response, after which a node goes on without another."""
+    names: tuple[str, ...] = ()
+    """Sites of a real federation that are the nodes; empty: all that are connected."""
+    steps: Annotated[int, Ge(0)] = 0
+    """Number of steps at the sites of a real federation."""
+    follow: bool = False
+    """Whether the tables of these sites grow: a step begins once its time is over, and its batch is
+    what has arrived since the step before."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +84,27 @@ class StreamConfig(Section):
     """Hidden units of the network ``table``; filters of the first convolution of ``image``."""
     seeds: Annotated[tuple[Annotated[int, Ge(0)], ...], Len(1)] = (0, 1, 2, 3, 4)
     """Every method runs once for each seed, which decides the rows and the initial weights."""
+    sites: SitesConfig = SitesConfig()
+    """Nodes in processes of their own."""
+
+    def to_json(self) -> str:
+        """Return the configuration as JSON, the form in which nodes receive it."""
+        return as_json(self)
+
+    @staticmethod
+    def from_json(text: str) -> "StreamConfig":
+        """Build a configuration from the JSON of ``to_json``.
+
+        Args:
+            text: the JSON.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            BadInput: a key is unknown or a value is wrong.
+        """
+        return build(StreamConfig, json.loads(text), "configuration of the stream")
 
     def rules(self) -> Iterator[Rule]:
         """One source, no section of another source, and methods and detectors that exist."""
@@ -67,15 +112,18 @@ class StreamConfig(Section):
             "synthetic.source": self.synthetic.source,
             "table.files": self.table.files,
             "mri.hospitals": self.mri.hospitals,
+            "sites.steps": self.sites.steps,
         }
         yield (
             sum(map(bool, sources.values())) == 1,
-            "set exactly one of synthetic.source, table.files and mri.hospitals",
+            "set exactly one of synthetic.source, table.files, mri.hospitals and sites.steps",
         )
         for name, key in _SOURCE_KEYS.items():
             section = getattr(self, name)
             yield (
-                sources[key] or section == type(section)(),
+                sources[key]
+                or section == type(section)()
+                or (name == "table" and self.sites.steps > 0),
                 f"[{name}] has an effect only where {key} is set: remove [{name}], or set {key} as "
                 "the only source",
             )
@@ -114,6 +162,8 @@ def open_stream(config: StreamConfig, seed: int) -> Stream:
         BadInput: the topology needs places that the source does not have, or it changes over
             rounds where drift spreads along it.
     """
+    if config.sites.steps:
+        raise BadInput("sites.steps: the rows are at the sites; run it with flame submit")
     if config.table.files:
         return table_stream(config.table, config.gossip.degree, seed)
     if config.gossip.topology == PLACES:
@@ -131,7 +181,51 @@ def open_stream(config: StreamConfig, seed: int) -> Stream:
     return synthetic_stream(config.synthetic, plan, seed)
 
 
-def open_network(config: StreamConfig, stream: Stream) -> Network:
+def frame_at_sites(config: StreamConfig) -> Frame:
+    """Describe the stream of sites of a real federation, from the configuration alone.
+
+    Args:
+        config: the configuration, with ``sites.names``.
+
+    Returns:
+        What every node knows.
+
+    Raises:
+        BadInput: the configuration leaves open what a site cannot know of the others.
+    """
+    table, sites = config.table, config.sites
+    missing = {
+        "table.outcome and table.features": not table.features,
+        "table.above or table.positive": table.above is None and not table.positive,
+        "table.time_columns": not table.time_columns,
+        "table.start": not table.start,
+        "table.scale = 'node'": table.scale != "node",
+        "sites.steps of 2 or more": sites.steps < 2,
+        "2 or more sites": len(sites.names) < 2,
+    }
+    lacks = [key for key, lacking in missing.items() if lacking]
+    if lacks:
+        raise BadInput(
+            f"a stream at sites needs {', '.join(lacks)}: no site knows the rows of the others"
+        )
+    if table.files or table.site_column or table.deal or table.columns:
+        raise BadInput(
+            "table.files, columns, site_column and deal do not go with a stream at sites: each "
+            "reads the table of its own flame join, with a header"
+        )
+    names = tuple(sorted(sites.names))
+    places = [table.places.get(name, ()) for name in names]
+    links = None
+    if config.gossip.topology == PLACES:
+        if not all(places):
+            raise BadInput("table.places: latitude and longitude of a site are missing")
+        latitude, longitude = np.array(places, float).T
+        links = near(latitude, longitude, config.gossip.degree)
+    classes = outcome_classes(table)
+    return Frame(names, sites.steps, (feature_count(table),), classes, links)
+
+
+def open_network(config: StreamConfig, stream: Stream | Frame) -> Network:
     """Open the network that every method trains.
 
     Args:

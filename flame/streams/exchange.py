@@ -82,6 +82,9 @@ class Exchange:
 
         Args:
             number: number of the round, from 0.
+
+        Returns:
+            Mask (n,), False for nodes that are away.
         """
         return self.peers.participating(number)[self.own]
 

@@ -197,7 +197,7 @@ def check_distributed(method: MethodConfig, gossip: str) -> None:
     """
     learner = LEARNERS[method.learner]
     if not learner.distributed:
-        known = ", ".join(sorted(n for n, kind in LEARNERS.items() if kind.distributed))
+        known = ", ".join(name for name in sorted(LEARNERS) if LEARNERS[name].distributed)
         raise BadInput(
             f"learner '{method.learner}' needs all nodes in one process; at sites of their own "
             f"work {known}"

@@ -113,24 +113,22 @@ class Prequential:
     def rows(self) -> pd.DataFrame:
         """A row for each step, from the second on, and each node.
 
-        Columns:
-
-            - ``step``, ``node``, ``concept`` and ``changed``: as in the stream.
-            - ``rows``: number of rows of the batch.
-            - ``accuracy``: share of true labels predicted before training; NaN without a row.
-            - the columns of ``classified.counted``.
-            - ``earlier``: mean accuracy on up to ten batches before the previous one.
-            - ``alarm_NAME``: row at which the detector raised its first alarm, from 1, or NaN.
-              Detectors see errors on the training labels, which may be wrong, as they would at a
-              hospital.
-            - ``bytes``, ``gradients``, ``held``, ``moved``, ``divergence`` and ``consensus``: of the
-              training in the step before. ``bytes`` counts the bytes sent, ``gradients`` those of
-              rows, and ``held`` the bytes that the learner remembers, both the mean over nodes.
-              ``moved`` is the distance that the mean model
-              moved. The mean distance of the nodes' models from their mean is ``divergence`` before
-              they were first mixed, and ``consensus`` at the end.
-            - ``alarm``: whether the learner assigned the batch to another concept; NaN where it raises
-              no alarms.
+        - ``step``, ``node``, ``concept`` and ``changed``: as in the stream.
+        - ``rows``: number of rows of the batch.
+        - ``accuracy``: share of true labels predicted before training; NaN without a row.
+        - the columns of ``classified.counted``.
+        - ``earlier``: mean accuracy on up to ten batches before the previous one.
+        - ``alarm_NAME``: row at which the detector raised its first alarm, from 1, or NaN.
+          Detectors see errors on the training labels, which may be wrong, as they would at a
+          hospital.
+        - ``bytes``, ``gradients``, ``held``, ``moved``, ``divergence`` and ``consensus``: of the
+          training in the step before. ``bytes`` counts the bytes sent, ``gradients`` those of rows,
+          and ``held`` the bytes that the learner remembers, both the mean over nodes. ``moved`` is
+          the distance that the mean model moved. The mean distance of the nodes' models from their
+          mean is ``divergence`` before they were first mixed, and ``consensus`` at the end; NaN
+          where the other nodes are in processes of their own.
+        - ``alarm``: whether the learner assigned the batch to another concept; NaN where it raises
+          no alarms.
         """
         return pd.concat(self._tables, ignore_index=True)
 
@@ -140,6 +138,7 @@ def _train(learner: Learner, batch: Batch, concept: NDArray[np.int_]) -> Mapping
     sent_before = learner.exchange.sent
     gradients_before = learner.network.gradients
     nodes = learner.exchange.nodes
+    whole = nodes == learner.exchange.everyone
     mean_before = learner.models.mean(axis=0)
     participating = learner.exchange.participating(learner.exchange.number + 1)
     learner.learn(replace(batch, exists=batch.exists & participating[:, None]), concept)
@@ -148,8 +147,8 @@ def _train(learner: Learner, batch: Batch, concept: NDArray[np.int_]) -> Mapping
         "gradients": (learner.network.gradients - gradients_before) / nodes,
         "held": held_bytes(learner) / nodes,
         "moved": np.linalg.norm(learner.models.mean(axis=0) - mean_before),
-        "divergence": learner.divergence,
-        "consensus": apart(learner.models),
+        "divergence": learner.divergence if whole else np.nan,
+        "consensus": apart(learner.models) if whole else np.nan,
     }
 
 

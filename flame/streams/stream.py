@@ -33,6 +33,25 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
+class Frame:
+    """What every node and the server know of a stream: not its rows.
+
+    Args:
+        nodes: names of the nodes.
+        steps: number of batches.
+        shape: shape of the features of one row.
+        classes: names of the classes.
+        links: links (node, node) between neighbours by geography; None: the nodes have no places.
+    """
+
+    nodes: tuple[str, ...]
+    steps: int
+    shape: tuple[int, ...]
+    classes: tuple[str, ...]
+    links: Links | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Stream:
     """The batches of all nodes over time.
 
@@ -78,6 +97,11 @@ class Stream:
     def shape(self) -> tuple[int, ...]:
         """Shape of the features of one row."""
         return self.batches[0].x.shape[2:]
+
+    @property
+    def frame(self) -> Frame:
+        """What every node knows of it."""
+        return Frame(self.nodes, len(self.batches), self.shape, self.classes, self.links)
 
     def first(self, steps: int) -> "Stream":
         """Cut the stream after its first steps.

@@ -74,9 +74,7 @@ def run_apart(
     mail = Network_(names, lost)
 
     def node(place: int) -> Prequential:
-        posted = Posted(
-            place, names, "run", mail.neighbours(names[place]), mail.post(names[place])
-        )
+        posted = Posted(place, names, "run", mail.neighbours(names[place]), mail.post(names[place]))
         peers = GossipNetwork(gossip, names, stream.links)
         own = stream.of(place)
         run = Prequential(begin_among(method, peers, network, pace, seed, posted), own.nodes)
@@ -90,8 +88,8 @@ def run_apart(
             at = Server(peers, method.strategy, method.strategy_options, pace.rate)
             rounds = pace.rounds * len(stream.batches)
             mailed = (mail.neighbours(SERVER), mail.post(SERVER))
-            start = network.start(np.random.default_rng([seed, 1]))
-            served = pool.submit(serve_rounds, at, "run", rounds, start, *mailed, lambda _: None)
+            first = np.tile(network.start(np.random.default_rng([seed, 1])), (len(names), 1))
+            served = pool.submit(serve_rounds, at, "run", rounds, first, *mailed, lambda *_: None)
         runs = list(pool.map(node, range(len(names))))
         if method.exchange == "server":
             served.result()

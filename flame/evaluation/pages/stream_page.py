@@ -138,6 +138,8 @@ def _classes(stream: Stream) -> str:
     if len(stream.classes) > _NAMED:
         return f"{len(stream.classes)} classes"
     truth = np.concatenate([batch.truth[batch.exists] for batch in stream.batches])
+    if not len(truth):  # the rows are at their sites
+        return f"classes: {', '.join(stream.classes)}"
     shares = np.bincount(truth, minlength=len(stream.classes)) / len(truth)
     named = zip(stream.classes, shares, strict=True)
     return "classes " + ", ".join(f"{name} ({100 * share:.0f} %)" for name, share in named)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nvflare.collab.recipe import CollabRecipe
 from nvflare.fuel.flare_api.api_spec import (
     CommandError,
     InternalError,
@@ -25,6 +26,7 @@ from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.job import job_of
 from flame.federation.flare.kit import ADMIN
+from flame.federation.flare.nodes import RESULTS, job_of_nodes
 from flame.federation.flare.server import PROGRESS_COMMAND, RESULT
 from flame.federation.run_files import CROSS_SITE, ERROR, MODELS
 
@@ -46,6 +48,51 @@ _OVERDUE_S = 16.0
 """Age in s from which a heartbeat is overdue; FLARE's sites send one every 10 s."""
 _TRIES = 2
 """Number of jobs in a row without progress after which a run fails."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What an admin submits.
+
+    Args:
+        name: name of the run at the server.
+        sites: names of the sites that take part.
+        recipe: makes FLARE's recipe of a job.
+    """
+
+    name: str
+    sites: tuple[str, ...]
+    recipe: Callable[[], CollabRecipe]
+
+    @staticmethod
+    def of_training(config: TrainConfig, name: str) -> "Submission":
+        """Describe a run of trainings.
+
+        Args:
+            config: the configuration of the run.
+            name: name of the run at the server.
+
+        Returns:
+            The submission.
+        """
+        return Submission(name, centres(config.data), lambda: job_of(config, name, name, _START_S))
+
+    @staticmethod
+    def of_nodes(kind: str, config: str, sites: tuple[str, ...], name: str) -> "Submission":
+        """Describe a run of programs that talk to each other.
+
+        Args:
+            kind: kind of the programs.
+            config: their configuration as JSON.
+            sites: names of the sites.
+            name: name of the run at the server.
+
+        Returns:
+            The submission.
+        """
+        return Submission(
+            name, sites, lambda: job_of_nodes(kind, config, sites, name, name, _START_S)
+        )
 
 
 @dataclass(frozen=True)
@@ -139,7 +186,7 @@ class AdminSession:
         ]
 
     def run(
-        self, config: TrainConfig, name: str, out: Path, show: Callable[[RunState], None], say: Say
+        self, submission: Submission, out: Path, show: Callable[[RunState], None], say: Say
     ) -> None:
         """Submit a run, follow it to its end and fetch its models.
 
@@ -147,10 +194,8 @@ class AdminSession:
         connected. After two jobs in a row without a further round, the run fails.
 
         Args:
-            config: the configuration of the run.
-            name: name of the run at the server.
-            out: the run folder on this machine, into which models and cross-site metrics are
-                copied.
+            submission: what is run, and where.
+            out: the run folder on this machine, into which models and tables are copied.
             show: called about once a second with the state of the run: ``done`` and ``total``
                 steps, the ``latest`` rows of the history, ``status``, and ``connected`` and
                 ``silent`` sites.
@@ -162,7 +207,7 @@ class AdminSession:
         furthest = -1
         tries = 0
         while True:
-            done, why = self._one_job(config, name, out, show, say)
+            done, why = self._one_job(submission, out, show, say)
             if not why:
                 return
             tries = 0 if done > furthest else tries + 1
@@ -172,15 +217,14 @@ class AdminSession:
             say(f"{why}; going on from the last round")
 
     def _one_job(
-        self, config: TrainConfig, name: str, out: Path, show: Callable[[RunState], None], say: Say
+        self, submission: Submission, out: Path, show: Callable[[RunState], None], say: Say
     ) -> tuple[int, str]:
         """Submit and follow one job; return its steps done, and why it ended early, if it did."""
-        names = centres(config.data)
         state: RunState = {"done": 0}
         try:
             with self.session() as session:
-                _wait_for(session, names, self.patience_s, say)
-                job = _submit(session, config, name)
+                _wait_for(session, submission.sites, self.patience_s, say)
+                job = _submit(session, submission)
                 status = _follow(session, job, state, show)
                 why = _fetch(session, job, out)
         except _LOST as error:
@@ -214,13 +258,13 @@ def _wait_for(session: Any, names: tuple[str, ...], patience_s: float, say: Say)
         time.sleep(1)
 
 
-def _submit(session: Any, config: TrainConfig, name: str) -> str:
-    recipe = job_of(config, name, name, _START_S)
+def _submit(session: Any, submission: Submission) -> str:
+    recipe = submission.recipe()
     with tempfile.TemporaryDirectory() as scratch:
         recipe.export(scratch)
         for code in Path(scratch).glob("*/*/custom"):
             shutil.rmtree(code)  # sites run installed code only
-        return str(session.submit_job(str(Path(scratch) / name)))
+        return str(session.submit_job(str(Path(scratch) / submission.name)))
 
 
 def _follow(session: Any, job: str, state: RunState, show: Callable[[RunState], None]) -> str:
@@ -252,8 +296,9 @@ def _fetch(session: Any, job: str, out: Path) -> str:
     """Copy the results of a job to ``out``, and return why it failed; empty if it did not."""
     with tempfile.TemporaryDirectory() as scratch:
         result = Path(session.download_job_result(job, scratch)) / "workspace" / RESULT
-        if (result / MODELS).is_dir():
-            shutil.copytree(result / MODELS, out / MODELS, dirs_exist_ok=True)
+        for folder in (MODELS, RESULTS):
+            if (result / folder).is_dir():
+                shutil.copytree(result / folder, out / folder, dirs_exist_ok=True)
         if (result / CROSS_SITE).exists():
             shutil.copy(result / CROSS_SITE, out)
         error = result / ERROR

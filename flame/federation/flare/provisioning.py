@@ -43,9 +43,13 @@ _ROOT_DAYS = 3600
 """Validity in days of the certificate that signs the others."""
 _HEARTBEAT_S = 86_400
 """Time in s after which FLARE's server gives up a site and ends the job of all sites: one day."""
+_LAUNCHER = "flame.federation.flare.launcher.SiteLauncher"
+_ONE_PROCESS = "flame.federation.flare.one_process.OneProcess"
 CLASSES = (
-    "flame.federation.flare.launcher.SiteLauncher",
-    "flame.federation.flare.one_process.OneProcess",
+    _LAUNCHER,
+    "flame.federation.flare.nodes.FlareNode",
+    "flame.federation.flare.nodes.FlareNodes",
+    _ONE_PROCESS,
     "flame.federation.flare.server.FlareServer",
     "flame.federation.flare.site.FlareSite",
     "nvflare.collab.runtime.controller.CollabController",
@@ -287,7 +291,7 @@ def _finish(kit: Path, name: str) -> None:
     resources = json.loads((local / "resources.json.default").read_text())
     resources["class_allow_list"] = list(CLASSES)
     is_site = name != SERVER
-    resources["components"].append({"id": "one_process", "path": CLASSES[1], "args": {}})
+    resources["components"].append({"id": "one_process", "path": _ONE_PROCESS, "args": {}})
     if not is_site:
         resources["servers"][0]["heart_beat_timeout"] = _HEARTBEAT_S
     else:
@@ -297,7 +301,7 @@ def _finish(kit: Path, name: str) -> None:
         ]
         for component in resources["components"]:
             if component["id"] == "process_launcher":
-                component["path"] = CLASSES[0]
+                component["path"] = _LAUNCHER
         (local / POLICY_FILE).write_text(
             "# Policy of this hospital: what may leave it. Nobody else can change this file.\n"
             "# learners: tasks and response models that may learn here; empty: all.\n"

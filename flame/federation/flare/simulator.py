@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from nvflare.recipe.sim_env import SimEnv
 
@@ -34,13 +35,36 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
         FlameError: localhost is unknown, or the coordinator or the simulator failed; the message
             has the reason, if it is known, and names the log.
     """
+    job = {"kind": "", "config": config.to_json(), "names": list(centres(config.data))}
+    _run_simulator(job, run, progress)
+
+
+def run_nodes_on_flare(
+    kind: str, config: str, names: tuple[str, ...], run: Path, progress: Progress
+) -> None:
+    """Run a program with a node for each name in FLARE's simulator, and wait for its end.
+
+    Args:
+        kind: kind of the program; see ``nodes.PROGRAMS``.
+        config: its configuration as JSON.
+        names: names of the nodes.
+        run: the run folder.
+        progress: called with the steps done and the total.
+
+    Raises:
+        FlameError: as ``train_on_flare``.
+    """
+    _run_simulator({"kind": kind, "config": config, "names": list(names)}, run, progress)
+
+
+def _run_simulator(job: dict[str, Any], run: Path, progress: Progress) -> None:
     check_loopback()
     for stale in (PROGRESS, ERROR):
         (run / stale).unlink(missing_ok=True)
-    code = _simulated(config, run, progress)
+    code = _simulated(job, run, progress)
     if code != 0 and not (run / PROGRESS).exists() and not (run / ERROR).exists():
         # On a busy machine the port that FLARE chose may be taken before FLARE opens it.
-        code = _simulated(config, run, progress)
+        code = _simulated(job, run, progress)
     if (run / ERROR).exists():
         reason = json.loads((run / ERROR).read_text())["why"]
         raise FlameError(f"{reason} (see {FLARE_LOG}; run the same command again to continue)")
@@ -48,7 +72,7 @@ def train_on_flare(config: TrainConfig, run: Path, progress: Progress) -> None:
         raise FlameError(f"NVIDIA FLARE ended with code {code}; see {run / FLARE_LOG}")
 
 
-def _simulated(config: TrainConfig, run: Path, progress: Progress) -> int:
+def _simulated(job: dict[str, Any], run: Path, progress: Progress) -> int:
     """Run the simulator once and return its exit code."""
     command = [sys.executable, "-m", "flame.federation.flare.simulator", str(run.resolve())]
     with (
@@ -59,12 +83,12 @@ def _simulated(config: TrainConfig, run: Path, progress: Progress) -> int:
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
-            env=_environment(len(centres(config.data))),
+            env=_environment(len(job["names"])),
         ) as process,
     ):
         try:
             assert process.stdin is not None
-            print(config.to_json(), file=process.stdin, flush=True)
+            print(json.dumps(job), file=process.stdin, flush=True)
             while process.poll() is None:
                 time.sleep(0.2)
                 _report(run, progress)
@@ -101,13 +125,17 @@ def _die_with_parent() -> None:
     kill_tree(os.getpid())
 
 
-def _simulate(run: Path, config: str) -> None:
+def _simulate(run: Path, job: dict[str, Any]) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    settings = TrainConfig.from_json(config)
-    names = list(centres(settings.data))
-    recipe = job_of(settings, "flame", str(run), _START_S)
-    recipe.execute(SimEnv(clients=names, workspace_root=str(run / "flare")))
+    if job["kind"]:
+        from flame.federation.flare.nodes import job_of_nodes
+
+        names = tuple(job["names"])
+        recipe = job_of_nodes(job["kind"], job["config"], names, "flame", str(run), _START_S)
+    else:
+        recipe = job_of(TrainConfig.from_json(job["config"]), "flame", str(run), _START_S)
+    recipe.execute(SimEnv(clients=job["names"], workspace_root=str(run / "flare")))
 
 
 if __name__ == "__main__":
-    _simulate(Path(sys.argv[1]), sys.stdin.readline())
+    _simulate(Path(sys.argv[1]), json.loads(sys.stdin.readline()))

@@ -35,6 +35,8 @@ class SitePolicy:
             0: no such limit.
         delta: delta of ``epsilon``.
         peers: whether updates and sums may be sent to single other hospitals (strategy gossip).
+        evidence: whether streams may send how well models predict the batches here (the learner
+            evidence-gossip).
         validations: different models that may be validated here, over all runs.
         selections: different choices of patients (``data.include``, ranges, the landmark and the
             like), over all runs.
@@ -51,6 +53,7 @@ class SitePolicy:
     epsilon: float = 0.0
     delta: float = 1e-5
     peers: bool = False
+    evidence: bool = True
     validations: int = 20
     selections: int = 10
     runs: int = 200
@@ -123,7 +126,8 @@ def read_policy(path: Path) -> SitePolicy:
     """
     policy = load_config(SitePolicy, path, [])
     if policy.learners:
-        known = sorted({*TASKS, *RESPONSE_MODELS} - {"network"})  # a network's task is "response"
+        # A network's task is "response"; "stream" stands for all methods of streams.
+        known = sorted({*TASKS, *RESPONSE_MODELS, "stream"} - {"network"})
         for name in policy.learners:
             if name not in known:
                 raise BadInput(f"{path}: unknown learner '{name}': {nearest(name, known)}")

@@ -257,7 +257,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
                     self.network.descend(
                         entry.models, x, y, weight * there, adam, self.pace.local_steps
                     ),
-                    counts[:, i],
+                    counts[:, i].astype(float),
                     entry.held,
                 )
                 for i, entry, weight, adam in zip(numbers, entries, weights, adams, strict=True)
@@ -345,10 +345,10 @@ class EvidenceGossip(EvidenceOptions, Learner):
         made, counts = self._merges()
         opened = self.bank.opened
         for node, senders in enumerate(self.exchange.news.reach):
-            of_senders = {made[k] for k in np.flatnonzero(senders)}
+            reached = np.flatnonzero(senders).tolist()
             self._hear(node, counts, senders)
-            if len(of_senders) > 1:
-                each = [roots(made[k], opened) for k in np.flatnonzero(senders)]
+            if len({made[k] for k in reached}) > 1:
+                each = [roots(made[k], opened) for k in reached]
                 common = roots(agreed(each, self.num_byzantine), opened)
                 self._merge(node, common, counts[senders].sum(axis=0))
 

@@ -57,8 +57,8 @@ class Learner:
     A learner with ``is_oracle`` uses the true concepts, which are only known in simulations. A
     learner that is ``alarming`` raises alarms. A learner that ``mixes`` has one model for each
     node, which the strategy or gossip method combines. The others average models by the rows that
-    each node trained on. A learner that works ``apart`` learns of other nodes by its exchange alone,
-    so that each node can be in a process of its own.
+    each node trained on. A ``distributed`` learner hears of other nodes by its exchange alone, so
+    that each node can be in a process of its own.
     """
 
     is_oracle: ClassVar[bool] = False

@@ -58,25 +58,24 @@ def serve_rounds(
     exchange: Server,
     run: str,
     rounds: int,
-    start: Array,
+    before: Array,
     neighbours: Neighbours,
     post: Post,
-    progress: Callable[[int], None],
+    progress: Callable[[int, Array], None],
 ) -> None:
     """Combine the models that nodes send in every round, and send them the result.
 
     Args:
-        exchange: the server's exchange, of all nodes.
+        exchange: the server's exchange, of all nodes; it goes on after its last round.
         run: names the stream and the method in topics.
         rounds: number of rounds.
-        start: initial weights (size,) of every node.
+        before: models (n, size) with which the nodes begin.
         neighbours: waits for messages.
         post: sends a message.
-        progress: called with the number of rounds that are done.
+        progress: called with the number of rounds that are done, and the models after them.
     """
     names = exchange.peers.names
-    before = np.tile(start, (len(names), 1))
-    for number in range(rounds):
+    for number in range(exchange.number + 1, rounds):
         returning = exchange.next() & ~exchange._latest
         for node in np.flatnonzero(returning):
             present = before[exchange._latest.argmax()]
@@ -89,7 +88,7 @@ def serve_rounds(
         before = exchange.mix(before, trained, counts)
         for name in got:
             _reply(post, name, f"{topic}:back", before[names.index(name)])
-        progress(number + 1)
+        progress(number + 1, before)
 
 
 def _models(

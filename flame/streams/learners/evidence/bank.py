@@ -170,7 +170,7 @@ class Bank:
             rngs: random numbers (n,) of each node, which draw its memories.
         """
         taught = self.taught
-        for node in np.flatnonzero((taught != FORGOTTEN).sum(axis=1) > most):
+        for node in np.flatnonzero((taught != FORGOTTEN).sum(axis=1) > most).tolist():
             earlier = taught[node, :-1]
             entries, sizes = np.unique(earlier[earlier != FORGOTTEN], return_counts=True)
             candidates = np.flatnonzero(earlier == entries[sizes.argmax()])

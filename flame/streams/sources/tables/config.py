@@ -4,11 +4,16 @@ import glob
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt
 
 from flame.core.config import Rule, Section
+
+SITE = "\0site"
+"""Column with the node of a row; the leading NUL keeps it apart from columns of files."""
+TIME = "\0time"
+"""Column with the time of a row; the leading NUL keeps it apart from columns of files."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,10 @@ class TableConfig(Section):
     """Column with the outcome."""
     features: tuple[str, ...] = ()
     """Columns with the numbers from which the outcome is predicted. Each is scaled by mean and
-    standard deviation of its first values over all nodes, at least 30 and not all equal, up to the
-    end of a step; a missing value becomes the mean."""
+    standard deviation of its first values, at least 30 and not all equal, up to the end of a step;
+    a missing value becomes the mean."""
+    scale: Literal["all", "node"] = "all"
+    """Whether these are the values of all nodes, or those of the node of a row alone."""
     time_columns: tuple[str, ...] = ()
     """One column of dates or numbers, or four: year, month, day and hour. Empty: each file is a
     point in time, in the order given."""
@@ -38,6 +45,9 @@ class TableConfig(Section):
     the same node, and ``ahead`` reads the outcome from rows of the same subject."""
     step: Annotated[float, Gt(0)] = 30.0
     """Length of a step in days, or in units of a time that is a number."""
+    start: str = ""
+    """Date or number at which the first step begins; earlier rows are left out. Empty: the first
+    time of all tables."""
     parts: Annotated[int, Ge(1)] = 1
     """Number of steps that each ``step``, or each file without a time, is cut into."""
     above: float | None = None
@@ -74,6 +84,7 @@ class TableConfig(Section):
         )
         yield len(set(self.columns)) == len(self.columns), "table.columns names a column twice"
         yield self.above is None or not self.positive, "table: set above or positive, not both"
+        yield not self.start or self.time_columns, "table.start needs table.time_columns"
         yield not self.ahead or self.time_columns, "table.ahead needs table.time_columns"
         yield not self.changes or self.time_columns, "table.changes needs table.time_columns"
         yield (

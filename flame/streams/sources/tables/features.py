@@ -13,7 +13,7 @@ from flame.preprocessing.harmonisation.standardisation import (
     summarise,
 )
 from flame.streams.networks.base import Array
-from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.config import SITE, TableConfig
 
 _LARGEST = 1e100
 """Largest magnitude of a number, so that its square is finite."""
@@ -25,10 +25,8 @@ error of about 13 %."""
 def features(config: TableConfig, table: pd.DataFrame, step: NDArray[np.int_]) -> Array:
     """Compute the scaled features of a table.
 
-    A cyclic feature becomes the sine and cosine of its phase. A feature is scaled by mean and
-    standard deviation of its values until the end of the row's step, over all nodes; once there are
-    30 values that are not all equal, these two remain. A missing value becomes the mean, and scaled
-    values are clipped to +- 10.
+    A cyclic feature becomes the sine and cosine of its phase. A feature is scaled by ``Scale`` with
+    its values until the end of the row's step, of all nodes or of the node of the row.
 
     Args:
         config: names of the columns, and periods of the cyclic ones.
@@ -37,6 +35,28 @@ def features(config: TableConfig, table: pd.DataFrame, step: NDArray[np.int_]) -
 
     Returns:
         Features (row, feature) in the order of ``config.raw``, then of ``config.changes``.
+
+    Raises:
+        BadInput: a cell is not a number, or is beyond 1e100.
+    """
+    values = unscaled(config, table)
+    if config.scale == "all":
+        return _scaled(values, step)
+    scaled = np.zeros(values.shape)
+    for rows in table.groupby(SITE).indices.values():
+        scaled[rows] = _scaled(values[rows], step[rows])
+    return scaled
+
+
+def unscaled(config: TableConfig, table: pd.DataFrame) -> Array:
+    """Compute the features of a table as they are.
+
+    Args:
+        config: names of the columns, and periods of the cyclic ones.
+        table: rows as text.
+
+    Returns:
+        Features (row, feature); NaN where a value is missing.
 
     Raises:
         BadInput: a cell is not a number, or is beyond 1e100.
@@ -50,7 +70,12 @@ def features(config: TableConfig, table: pd.DataFrame, step: NDArray[np.int_]) -
         else:
             columns.append(values)
     columns += [table[since(name)].to_numpy(float) for name in config.changes]
-    return _scaled(np.column_stack(columns), step)
+    return np.column_stack(columns)
+
+
+def feature_count(config: TableConfig) -> int:
+    """Return the number of features of a row."""
+    return len(config.raw) + len(set(config.cyclic)) + len(config.changes)
 
 
 def since(name: str) -> str:
@@ -90,15 +115,43 @@ def numbers(column: "pd.Series[str]", where: str) -> Array:
     return array
 
 
-def _scaled(features: Array, step: NDArray[np.int_]) -> Array:
-    """Scale each feature by its values so far, and by the same ones once they are enough."""
-    scaled = np.zeros(features.shape)
-    fitted = summarise(features[:0])
-    for now in np.unique(step):
-        rows = step == now
-        enough = (fitted.count >= _ENOUGH) & np.isfinite(spread(fitted))
+class Scale:
+    """Scales features by the mean and standard deviation of their values so far.
+
+    Once there are 30 values of a feature that are not all equal, these two remain. A missing value
+    becomes the mean, and scaled values are clipped to +- 10.
+
+    Args:
+        features: number of features.
+
+    Example:
+        >>> Scale(1).see(np.array([[1.0], [3.0], [np.nan]])).round(2).tolist()
+        [[-0.71], [0.71], [0.0]]
+    """
+
+    def __init__(self, features: int) -> None:
+        self._fitted = summarise(np.zeros((0, features)))
+
+    def see(self, features: Array) -> Array:
+        """Scale the rows of a step.
+
+        Args:
+            features: features (row, feature); NaN is a missing value.
+
+        Returns:
+            Scaled features (row, feature).
+        """
+        enough = (self._fitted.count >= _ENOUGH) & np.isfinite(spread(self._fitted))
         if not enough.all():
-            unfixed = np.where(enough, np.nan, features[rows])
-            fitted = merge([fitted, summarise(unfixed)])
-        scaled[rows] = np.clip(standardise(features[rows], fitted), -10, 10)
+            unfixed = np.where(enough, np.nan, features)
+            self._fitted = merge([self._fitted, summarise(unfixed)])
+        return np.asarray(np.clip(standardise(features, self._fitted), -10, 10))
+
+
+def _scaled(features: Array, step: NDArray[np.int_]) -> Array:
+    """Scale each feature step by step."""
+    scaled = np.zeros(features.shape)
+    scale = Scale(features.shape[1])
+    for now in np.unique(step):
+        scaled[step == now] = scale.see(features[step == now])
     return scaled

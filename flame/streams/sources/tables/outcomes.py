@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 
 from flame.core.errors import BadInput
-from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.config import TIME, TableConfig
 from flame.streams.sources.tables.features import numbers
-from flame.streams.sources.tables.rows import TIME
 from flame.streams.sources.tables.shifted import shifted
 
 Y = "\0y"
@@ -29,8 +28,8 @@ def with_outcomes(config: TableConfig, table: pd.DataFrame) -> tuple[pd.DataFram
         The rows with a column ``Y`` of classes from 0, and the names of the classes.
 
     Raises:
-        BadInput: no outcome is known, all are of one class, or there are more than 50 classes; or
-            rows are ambiguous where the outcome is read from later rows.
+        BadInput: there are more than 50 classes, or rows are ambiguous where the outcome is read
+            from later rows.
     """
     value = table[config.outcome]
     if config.ahead:
@@ -44,12 +43,11 @@ def with_outcomes(config: TableConfig, table: pd.DataFrame) -> tuple[pd.DataFram
         known &= value.isin(_normalised(config.among))
     table = table[known].copy()
     value = value[known]
+    classes = list(outcome_classes(config))
     if config.above is not None:
         table[Y] = (numbers(value, "table") > config.above).astype(int)
-        classes = [f"up to {config.above:g}", f"above {config.above:g}"]
     elif config.positive:
         table[Y] = value.isin(_normalised(config.positive)).astype(int)
-        classes = ["other", " or ".join(config.positive)]
     else:
         classes = sorted(value.unique())
         if len(classes) > _CLASSES:
@@ -58,11 +56,37 @@ def with_outcomes(config: TableConfig, table: pd.DataFrame) -> tuple[pd.DataFram
                 "count as classes: set table.above, table.positive or table.among"
             )
         table[Y] = value.map({name: k for k, name in enumerate(classes)})
+    return table.reset_index(drop=True), tuple(classes)
+
+
+def outcome_classes(config: TableConfig) -> tuple[str, ...]:
+    """Name the classes that a configuration defines.
+
+    Args:
+        config: how the outcome becomes a class.
+
+    Returns:
+        Names of two classes; none where every value of the outcome is a class.
+    """
+    if config.above is not None:
+        return f"up to {config.above:g}", f"above {config.above:g}"
+    return ("other", " or ".join(config.positive)) if config.positive else ()
+
+
+def check_outcomes(config: TableConfig, table: pd.DataFrame) -> None:
+    """Check that there is something to learn.
+
+    Args:
+        config: the column of the outcome.
+        table: rows of ``with_outcomes``.
+
+    Raises:
+        BadInput: no outcome is known, or all are of one class.
+    """
     if table.empty:
         raise BadInput(f"table.outcome {config.outcome}: no row has a known time and outcome")
     if table[Y].nunique() < 2:
         raise BadInput(f"table.outcome {config.outcome}: all known values belong to one class")
-    return table.reset_index(drop=True), tuple(classes)
 
 
 def _normalised(cells: "Iterable[str]") -> "pd.Series[str]":

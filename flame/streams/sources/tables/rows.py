@@ -7,7 +7,7 @@ import pandas as pd
 
 from flame.core.errors import BadInput
 from flame.io.tables import read_table
-from flame.streams.sources.tables.config import TableConfig, paths_of
+from flame.streams.sources.tables.config import SITE, TIME, TableConfig, paths_of
 from flame.streams.sources.tables.features import numbers
 
 _COMPACT = r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
@@ -16,10 +16,6 @@ _ZONED = r"\d[T ]\d{1,2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
 """Pattern of times that name their time zone."""
 _WHOLE = r"^(-?\d+)\.0+$"
 """Pattern of whole numbers that a program has written as 1.0; names are then 1."""
-SITE = "\0site"
-"""Column with the node of a row; the leading NUL keeps it apart from columns of files."""
-TIME = "\0time"
-"""Column with the time of a row; the leading NUL keeps it apart from columns of files."""
 
 
 def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
@@ -130,7 +126,7 @@ def _times(part: pd.DataFrame, columns: tuple[str, ...], path: Path) -> "pd.Seri
                 f"{path}: columns {', '.join(columns)} cannot be read as dates; name them year, "
                 "month, day and hour"
             ) from None
-        return _hours(dates)
+        return hours(dates)
     column = part[columns[0]]
     times = pd.to_numeric(column, errors="coerce")
     if np.isinf(times).any():
@@ -169,7 +165,7 @@ def _times(part: pd.DataFrame, columns: tuple[str, ...], path: Path) -> "pd.Seri
             f"{path}: column {columns[0]} contains times with and without a time zone; the first "
             f"without one is row {plain[0] + 1}: write all in one way"
         )
-    return _hours(dates.dt.tz_localize(None))
+    return hours(dates.dt.tz_localize(None))
 
 
 def zoned(column: "pd.Series[str]") -> "pd.Series[bool]":
@@ -188,8 +184,15 @@ def zoned(column: "pd.Series[str]") -> "pd.Series[bool]":
     return column.str.contains(_ZONED, na=False).astype(bool)
 
 
-def _hours(dates: "pd.Series[pd.Timestamp]") -> "pd.Series[float]":
-    """Return the hours since the beginning of the year 2000."""
+def hours(dates: "pd.Series[pd.Timestamp]") -> "pd.Series[float]":
+    """Convert dates to times of rows.
+
+    Args:
+        dates: dates without a time zone.
+
+    Returns:
+        Hours since the beginning of the year 2000.
+    """
     return (dates - pd.Timestamp("2000-01-01")) / pd.Timedelta(hours=1)
 
 

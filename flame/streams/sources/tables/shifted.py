@@ -4,9 +4,8 @@ import pandas as pd
 
 from flame.core.errors import BadInput
 from flame.streams.networks.base import Array
-from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.config import SITE, TIME, TableConfig
 from flame.streams.sources.tables.features import numbers, since
-from flame.streams.sources.tables.rows import SITE, TIME
 
 _ROW = "\0row"
 """Column with the index of a row."""

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
 from flame.federation.gossip.topology import near
+from flame.io.tables import number
 from flame.streams.networks.base import Array, Labels
-from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.config import SITE, TIME, TableConfig
 from flame.streams.sources.tables.features import features
-from flame.streams.sources.tables.outcomes import Y, with_outcomes
-from flame.streams.sources.tables.rows import SITE, TIME, is_number, read_rows
+from flame.streams.sources.tables.outcomes import Y, check_outcomes, with_outcomes
+from flame.streams.sources.tables.rows import hours, is_number, read_rows
 from flame.streams.sources.tables.shifted import with_changes
 from flame.streams.stream import Stream, padded
 
@@ -37,7 +38,8 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
     """
     rows = with_changes(config, read_rows(config, seed))
     table, classes = with_outcomes(config, rows)
-    table[_STEP] = _steps(config, table)
+    check_outcomes(config, table)
+    table[_STEP] = steps_of(config, table)
     table = table[table[_STEP] >= 0].reset_index(drop=True)
     if table.empty:
         raise BadInput("table.ahead: every outcome lies in a later step; make table.step longer")
@@ -66,8 +68,20 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
     return replace(stream, left_out=len(rows) - stream.rows, silent=silent)
 
 
-def _steps(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
-    """Return the step of each row; -1 where its outcome is known only in a later step."""
+def steps_of(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
+    """Compute the step of each row.
+
+    Args:
+        config: length and start of steps.
+        table: rows of ``with_outcomes``.
+
+    Returns:
+        Numbers from 0; -1 for a row before the start, or whose outcome is known only in a later
+        step.
+
+    Raises:
+        BadInput: the start is no date or number, as the times of rows are.
+    """
     time = table[TIME]
     if not config.time_columns:
         place = table.groupby([TIME, SITE]).cumcount()
@@ -76,9 +90,31 @@ def _steps(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
         return pd.Series(time * config.parts + part, dtype=int)
     dated = len(config.time_columns) > 1 or not is_number(table[config.time_columns[0]])
     size = config.step * (24 if dated else 1) / config.parts
-    since = time - time.min()
+    since = time - (start_of(config, dated) if config.start else time.min())
     step = (since // size).astype(int)
-    return pd.Series(step.where((since + config.ahead) // size == step, -1))
+    in_time = (since >= 0) & ((since + config.ahead) // size == step)
+    return pd.Series(step.where(in_time, -1))
+
+
+def start_of(config: TableConfig, dated: bool) -> float:
+    """Return the start of the first step as a time of rows.
+
+    Args:
+        config: the configuration.
+        dated: whether times are dates, which count in hours.
+
+    Returns:
+        The time.
+
+    Raises:
+        BadInput: the start is no date, or no number.
+    """
+    if not dated:
+        return number(config.start, "table", "start")
+    try:
+        return hours(pd.Series(pd.to_datetime([config.start]))).iloc[0]
+    except ValueError:
+        raise BadInput(f"table.start: '{config.start}' is no date such as 2020-12-31") from None
 
 
 def _node(

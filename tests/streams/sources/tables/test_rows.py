@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from flame.core.errors import BadInput
-from flame.streams.sources.tables.config import TableConfig, paths_of
+from flame.streams.sources.tables.config import SITE, TIME, TableConfig, paths_of
 from flame.streams.sources.tables.features import features, numbers
 from flame.streams.sources.tables.outcomes import with_outcomes
-from flame.streams.sources.tables.rows import SITE, TIME, is_number, read_rows
+from flame.streams.sources.tables.rows import is_number, read_rows
 
 
 def config(folder: Path, **changes: object) -> TableConfig:

@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from flame.core.errors import BadInput
-from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.config import SITE, TableConfig
 from flame.streams.sources.tables.features import since
-from flame.streams.sources.tables.rows import SITE, read_rows
+from flame.streams.sources.tables.rows import read_rows
 from flame.streams.sources.tables.shifted import with_changes
 from flame.streams.sources.tables.stream import table_stream
 

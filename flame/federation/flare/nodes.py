@@ -1,0 +1,414 @@
+"""FLARE's objects for programs whose nodes talk to each other, such as those of streams.
+
+The program is chosen by its kind among those of FLAME, and runs in a thread of its own. The server
+starts the programs of all sites at the same step and waits for their end; messages between sites
+pass through it.
+"""
+
+import importlib
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nvflare.collab import collab
+from nvflare.collab.api.exceptions import CollabCallError, RunAborted
+from nvflare.collab.recipe import CollabRecipe
+
+from flame.core.errors import BadInput, FlameError, Refusal
+from flame.core.files import write_text
+from flame.federation.calls import said
+from flame.federation.flare.failures import in_words, logged_kind
+from flame.federation.flare.limits import flare_timeouts
+from flame.federation.flare.outbox import Outbox
+from flame.federation.flare.pieces import joined
+from flame.federation.flare.server import PROGRESS_COMMAND, RESULT
+from flame.federation.flare.site import DATA_VARIABLE
+from flame.federation.mailbox import Mailbox, Neighbours
+from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
+from flame.federation.privacy.site_policy import POLICY_FILE, read_policy
+from flame.federation.run_files import ERROR, PEERS, PROGRESS, folder_of_run, is_kit
+from flame.federation.task import Message
+
+PROGRAMS: Mapping[str, str] = {"stream": "flame.streams.nodes.program"}
+"""Module of each kind of program; its ``node_program`` and ``server_program`` open them."""
+SERVER = "server"
+"""Name of the server among the senders of messages."""
+RESULTS = "results"
+"""Folder of the tables that sites have sent, a folder for each site."""
+_PING_S = 3.0
+"""Time-out in s of a check whether another process is alive."""
+_POLL_S = 0.5
+"""Interval in s at which the server asks the sites how far they are."""
+_STARTING_S = 300.0
+"""Time in s that a site has to read its data."""
+
+
+def job_of_nodes(
+    kind: str, config: str, names: tuple[str, ...], name: str, run: str, sync_s: int
+) -> CollabRecipe:
+    """Describe the job of a program.
+
+    Args:
+        kind: kind of the program.
+        config: its configuration as JSON, with ``sites.timeout_s`` and ``heartbeat_timeout_s``.
+        names: names of the sites.
+        name: name of the job.
+        run: run folder in a simulation, or the name of the run at a server.
+        sync_s: time in s in which the processes of all sites must have started.
+
+    Returns:
+        FLARE's recipe.
+    """
+    recipe = CollabRecipe(
+        job_name=name,
+        server=FlareNodes(kind, config, run, list(names)),
+        client=FlareNode(kind, config),
+        min_clients=len(names),
+        sync_task_timeout=sync_s,
+    )
+    limits = flare_timeouts(_times(config)[1])
+    recipe.add_server_config(limits)
+    recipe.add_client_config(limits)
+    return recipe
+
+
+def _times(config: str) -> tuple[float, float]:
+    sites = json.loads(config)["sites"]
+    return float(sites["timeout_s"]), float(sites["heartbeat_timeout_s"])
+
+
+class _Running:
+    """A program in a thread, with its mailbox.
+
+    ``state`` holds ``position``, ``total``, ``finished`` and ``error``; it may leave the site.
+
+    Args:
+        program: the program, as ``NodeProgram`` of streams.
+        proxies: FLARE's proxy of each process that it sends to, by name.
+        times: see ``Neighbours``.
+        box: what other processes have sent.
+        folder: kit, or run folder, beside which errors are logged.
+        provisioned: whether this is a real site: its messages to others are encrypted end to end,
+            and of an error only the kind leaves it.
+    """
+
+    def __init__(
+        self,
+        program: Any,
+        proxies: Mapping[str, Any],
+        times: tuple[float, float],
+        box: Mailbox,
+        folder: Path,
+        provisioned: bool,
+    ) -> None:
+        self.program = program
+        self.proxies = proxies
+        self.times = times
+        self.box = box
+        self.folder = folder
+        self.provisioned = provisioned
+        self.state: Message = {"finished": False, "error": "", "refused": False}
+        self.state |= {"position": program.position(), "total": program.total}
+        to_server = {name: p for name, p in proxies.items() if name == SERVER}
+        to_sites = {name: p for name, p in proxies.items() if name != SERVER}
+        self._outboxes = (
+            Outbox(to_server, times[1], secure=False),
+            Outbox(to_sites, times[1], secure=provisioned and bool(to_server)),
+        )
+        self._latest = (-1, -1)
+        self._thread: threading.Thread | None = None
+
+    def begin(self, position: int) -> None:
+        """Start the program, once.
+
+        Args:
+            position: number of steps that are done.
+        """
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, args=(position,), daemon=True)
+            self._thread.start()
+
+    def _work(self, position: int) -> None:
+        def progress(done: int, total: int) -> None:
+            self.state.update(position=done, total=total)
+
+        try:
+            neighbours = Neighbours(self.box, self._lives, self.times)
+            self.program.run(position, neighbours, self._post, progress)
+            for outbox in self._outboxes:
+                outbox.wait(self.times[1])
+            self.state.update(finished=True)
+        except Exception as error:
+            self.state.update(_told(error, "node", self.folder, self.provisioned))
+
+    def owes(self, topic: str) -> bool:
+        """Check whether another process may still expect a message of a topic from this one.
+
+        Args:
+            topic: the topic: number of the job and of the round.
+
+        Returns:
+            True if a message of the topic is not sent yet, or may still be created.
+        """
+        if any(outbox.has(topic) for outbox in self._outboxes):
+            return True
+        if self.state["finished"] or self.state["error"]:
+            return False
+        return _place(topic) > self._latest
+
+    def _post(self, to: str, topic: str, items: Mapping[str, Message]) -> None:
+        self._outboxes[to != SERVER].post(to, topic, items)
+        self._latest = max(self._latest, _place(topic))
+
+    def _lives(self, name: str, topic: str) -> bool:
+        try:
+            return bool(self.proxies[name](timeout=_PING_S).owes(topic=topic))
+        except CollabCallError:
+            return False
+
+
+def _told(error: Exception, what: str, folder: Path, provisioned: bool) -> Message:
+    """Return what of an error may leave a process, and whether it would come again."""
+    final = isinstance(error, BadInput | Refusal)
+    if isinstance(error, Refusal) or (isinstance(error, FlameError) and not provisioned):
+        return {"error": str(error), "refused": final}
+    return {"error": in_words(logged_kind(what, error, folder)), "refused": final}
+
+
+def _place(topic: str) -> tuple[int, int]:
+    job, number = topic.split(":")[:2]
+    return int(job), int(number.split(".")[0])
+
+
+class FlareNode:
+    """FLARE's client object: the program of one site.
+
+    Args:
+        kind: kind of the program.
+        config: its configuration as JSON.
+    """
+
+    def __init__(self, kind: str, config: str) -> None:
+        self.kind = kind
+        self.config = config
+        self._box = Mailbox()
+        self._running: _Running | None = None
+        self._lock = threading.Lock()
+
+    @collab.publish
+    def ready(self, run: str, names: list[str]) -> Message:
+        """Read the data, and return the state with the position from which this site can go on.
+
+        Args:
+            run: name of the run in the kit; in a simulation the run folder.
+            names: names of all sites.
+
+        Returns:
+            The state of ``_Running``.
+        """
+        with self._lock:
+            kit = Path(collab.workspace.get_root_dir())
+            data = os.environ.get(DATA_VARIABLE, "")
+            if self._running is None:
+                try:
+                    self._running = self._opened(kit, data, run, names)
+                except Exception as error:
+                    return {"finished": False, **_told(error, "ready", kit, bool(data))}
+            return dict(self._running.state)
+
+    def _opened(self, kit: Path, data: str, run: str, names: list[str]) -> _Running:
+        site = collab.site_name
+        proxies = {n: collab.get_clients([n])[0] for n in names if n != site}
+        proxies[SERVER] = collab.server
+        module = _module(self.kind)
+        if data:
+            policy = read_policy(Path(collab.workspace.get_site_config_dir()) / POLICY_FILE)
+            audit = AuditLog(kit / AUDIT_FILE)
+            folder = folder_of_run(kit, run)
+            program = module.node_program(self.config, site, folder, data, policy, audit.note)
+        else:
+            program = module.node_program(self.config, site, Path(run) / PEERS / site)
+        return _Running(program, proxies, _times(self.config), self._box, kit, bool(data))
+
+    @collab.publish
+    def begin(self, position: int) -> bool:
+        """Start the program.
+
+        Args:
+            position: number of steps that are done at all sites.
+
+        Returns:
+            Whether this site is ready.
+        """
+        if self._running:
+            self._running.begin(position)
+        return self._running is not None
+
+    @collab.publish
+    def state(self) -> Message:
+        """Return the progress of this site, without models and rows."""
+        return dict(self._running.state) if self._running else {}
+
+    @collab.publish
+    def results(self) -> dict[str, str]:
+        """Return the tables that may leave this site, as CSV by the name of their file."""
+        tables: dict[str, str] = self._running.program.results() if self._running else {}
+        return tables
+
+    @collab.publish
+    def owes(self, topic: str) -> bool:
+        """See ``_Running.owes``; True as long as this site has not begun."""
+        return self._running is None or self._running.owes(topic)
+
+    @collab.publish
+    def deliver(self, topic: str, items: dict[str, Any]) -> bool:
+        """Accept a message of another process; FLARE has authenticated the sender.
+
+        Args:
+            topic: topic of the message.
+            items: contents by the sender.
+
+        Returns:
+            True: the message is stored.
+        """
+        kit = Path(collab.workspace.get_root_dir())
+        self._box.put(topic, collab.caller, joined(items, kit))
+        return True
+
+
+class FlareNodes:
+    """FLARE's server object: starts the programs of the sites, and has one of its own.
+
+    Args:
+        kind: kind of the program.
+        config: its configuration as JSON.
+        run_folder: run folder in a simulation, or the name of the run at a server.
+        names: names of the sites.
+    """
+
+    def __init__(self, kind: str, config: str, run_folder: str, names: list[str]) -> None:
+        self.kind = kind
+        self.config = config
+        self.run_folder = run_folder
+        self.names = names
+        self._box = Mailbox()
+        self._running: _Running | None = None
+
+    @collab.main
+    def main(self) -> None:
+        """Run the programs; on failure write the reason into the run folder.
+
+        Raises:
+            FlameError: the run failed.
+        """
+        kit = Path(collab.workspace.get_root_dir())
+        provisioned = is_kit(kit)
+        run = folder_of_run(kit, self.run_folder) if provisioned else Path(self.run_folder)
+        (run / ERROR).unlink(missing_ok=True)
+        self._state: dict[str, Any] = {"done": 0, "total": 1, "latest": [], "silent": []}
+        engine = collab.fl_ctx.get_engine()
+        engine.register_app_command(PROGRESS_COMMAND, lambda *_: self._state)
+        job = Path(collab.workspace.get_run_dir(collab.fl_ctx.get_job_id()))
+        try:
+            self._run(run, provisioned)
+        except FlameError as error:
+            final = isinstance(error, BadInput)
+            write_text(run / ERROR, json.dumps({"why": str(error), "final": final}))
+            raise
+        except RunAborted:
+            why = "NVIDIA FLARE ended the job, as it does when the process of a site dies"
+            write_text(run / ERROR, json.dumps({"why": why, "final": False}))
+            raise
+        finally:
+            if provisioned:
+                _hand_over(run, job / RESULT)
+
+    def _run(self, run: Path, provisioned: bool) -> None:
+        proxies = {name: collab.get_clients([name])[0] for name in self.names}
+        program = _module(self.kind).server_program(self.config, run, provisioned)
+        times = _times(self.config)
+        self._running = _Running(program, proxies, times, self._box, run, provisioned)
+        states = {
+            name: proxy(timeout=_STARTING_S).ready(self.run_folder, self.names)
+            for name, proxy in proxies.items()
+        }
+        _check(states)
+        kept = [int(state["position"]) for state in states.values()]
+        begin = min([*kept, *([program.position()] if program.serves else [])])
+        self._running.begin(begin)
+        for proxy in proxies.values():
+            proxy(timeout=_STARTING_S).begin(begin)
+        self._watch(proxies, states, run)
+        for name, proxy in proxies.items() if provisioned else ():
+            for file, table in proxy(timeout=_STARTING_S).results().items():
+                write_text(run / RESULTS / name / Path(file).name, table)
+
+    def _watch(self, proxies: Mapping[str, Any], states: dict[str, Message], run: Path) -> None:
+        """Wait until all sites that respond are done."""
+        heartbeat_s = _times(self.config)[1]
+        last = dict.fromkeys(proxies, time.monotonic())
+        waiting = set(proxies)
+        while waiting:
+            for name in sorted(waiting):
+                try:
+                    states[name] = proxies[name](timeout=heartbeat_s).state() or states[name]
+                    last[name] = time.monotonic()
+                except RunAborted:
+                    raise
+                except CollabCallError:
+                    if time.monotonic() - last[name] > heartbeat_s:
+                        self._state["silent"] = sorted({*self._state["silent"], name})
+                        waiting.discard(name)
+                    continue
+                if states[name]["finished"] or states[name]["error"]:
+                    waiting.discard(name)
+            done = min(int(state["position"]) for state in states.values())
+            self._state.update(done=done, total=states[self.names[0]]["total"])
+            write_text(run / PROGRESS, json.dumps([done, self._state["total"]]))
+            time.sleep(_POLL_S)
+        _check(states)
+        lost = [name for name in proxies if not states[name]["finished"]]
+        if lost:
+            raise FlameError(said(dict.fromkeys(lost, "was lost; the others have ended")))
+
+    @collab.publish
+    def owes(self, topic: str) -> bool:
+        """See ``_Running.owes``."""
+        return self._running is None or self._running.owes(topic)
+
+    @collab.publish
+    def deliver(self, topic: str, items: dict[str, Any]) -> bool:
+        """See ``FlareNode.deliver``."""
+        kit = Path(collab.workspace.get_root_dir())
+        self._box.put(topic, collab.caller, joined(items, kit))
+        return True
+
+
+def _hand_over(run: Path, result: Path) -> None:
+    """Copy the tables of the sites to the folder that the admin downloads."""
+    result.mkdir(parents=True, exist_ok=True)
+    if (run / RESULTS).is_dir():
+        shutil.copytree(run / RESULTS, result / RESULTS)
+    if (run / ERROR).exists():
+        shutil.copy(run / ERROR, result)
+
+
+def _check(states: Mapping[str, Message]) -> None:
+    """Raise the errors of sites."""
+    errors = {name: str(state["error"]) for name, state in states.items() if state.get("error")}
+    if not errors:
+        return
+    if any(state.get("refused") for state in states.values()):
+        raise BadInput(said(errors))
+    raise FlameError(said(errors))
+
+
+def _module(kind: str) -> Any:
+    if kind not in PROGRAMS:
+        raise BadInput(f"unknown kind of program '{kind}'")
+    return importlib.import_module(PROGRAMS[kind])

@@ -1,0 +1,105 @@
+"""What may leave a node of a stream: its policy, its audit log, and figures that are suppressed."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from flame.core.errors import Refusal
+from flame.federation.gossip.method import GOSSIP
+from flame.federation.privacy.site_policy import SitePolicy
+from flame.streams.methods import MethodConfig
+from flame.streams.stream import Batch
+
+EVIDENCE = "evidence-gossip"
+"""Name of the learner that sends evidence."""
+STREAMS = "stream"
+"""Name of streams among the learners of a policy."""
+_TOLD = ["step", "node", "concept", "changed", "rows", "alarm", "bytes", "gradients"]
+"""Columns that may leave whatever the number of rows."""
+_CLASSES = r"^(true|predicted|right)_\d+$|^(pairs|ordered)$"
+"""Columns with rows of single classes."""
+
+
+class Leaving:
+    """Decides what may leave a node, and writes it to the audit log before it does.
+
+    Args:
+        policy: policy of the node; None: in a simulation, where everything may.
+        note: writes a line to the audit log.
+    """
+
+    def __init__(self, policy: SitePolicy | None, note: Callable[[str], None]) -> None:
+        self.policy = policy
+        self.write = note
+        self.least = max(policy.least_patients, policy.least_count) if policy else 1
+
+    def check(self, method: MethodConfig) -> None:
+        """Check that a method sends nothing that the policy forbids.
+
+        Args:
+            method: the method.
+
+        Raises:
+            Refusal: it would.
+        """
+        policy = self.policy
+        if policy is None:
+            return
+        if policy.learners and STREAMS not in policy.learners:
+            raise Refusal(f"does not take part in streams: its policy does not list '{STREAMS}'")
+        if method.exchange == "alone":
+            return
+        if policy.secure or policy.epsilon > 0:
+            raise Refusal(
+                "sends updates under masks or with differential privacy only, which streams do not "
+                "have; only methods with exchange 'alone' can run here"
+            )
+        if method.exchange == GOSSIP and not policy.peers:
+            raise Refusal("sends its models to no other site: its policy has no peers = true")
+        if method.learner == EVIDENCE and not policy.evidence:
+            raise Refusal("sends no evidence on models: its policy has evidence = false")
+
+    def note(
+        self, name: str, method: MethodConfig, step: int, batch: Batch, to: Sequence[str]
+    ) -> None:
+        """Write what a step will send, before it does.
+
+        Args:
+            name: name of the method.
+            method: the method.
+            step: number of the step.
+            batch: the batch that the models learn.
+            to: names of the receivers.
+        """
+        if not to:
+            return
+        what = "models"
+        if method.learner == EVIDENCE:
+            what += ", new models, evidence on them and numbers of its batches"
+        rows = int(batch.exists.sum())
+        self.write(
+            f"{what} in the rounds of step {step} of {name}, learned from {rows} further rows and "
+            f"those before, to {', '.join(to)}"
+        )
+
+    def suppressed(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Remove the figures of steps with fewer rows than the policy asks for.
+
+        Args:
+            rows: the table of ``Prequential``.
+
+        Returns:
+            The table with 0 rows, and no figures of them, where there were too few; and no counts
+            of classes where a class had too few.
+        """
+        few = rows.rows < self.least
+        shown = rows.copy()
+        for column in shown.columns.difference(_TOLD):
+            shown[column] = shown[column].astype(float).where(~few, np.nan)
+        shown["rows"] = shown.rows.where(~few, 0)
+        true = rows.filter(regex=r"^true_\d+$")
+        rare = ((true > 0) & (true < self.least)).any(axis=1)
+        for column in shown.filter(regex=_CLASSES).columns:
+            shown[column] = shown[column].where(~rare, np.nan)
+        return shown

@@ -1,0 +1,139 @@
+"""Batches of a site from its own table, which may grow."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from flame.core.errors import BadInput
+from flame.streams.config import StreamConfig
+from flame.streams.sources.tables.config import TIME, TableConfig
+from flame.streams.sources.tables.features import Scale, feature_count, unscaled
+from flame.streams.sources.tables.outcomes import Y, with_outcomes
+from flame.streams.sources.tables.rows import read_rows
+from flame.streams.sources.tables.shifted import with_changes
+from flame.streams.sources.tables.stream import start_of, steps_of
+from flame.streams.stream import Batch, padded
+
+_EPOCH_H = pd.Timestamp("2000-01-01").timestamp() / 3600
+"""Hours from 1970, where clocks begin, to 2000, where the times of rows do."""
+_LOOK_S = 60.0
+"""Longest pause in s between two looks at the clock."""
+
+
+class SiteTable:
+    """The table of one site: a batch is what has arrived since the one before.
+
+    A row belongs to the batch of its own step, or to a later one if it arrives late. Rows of fewer
+    patients than ``least`` wait for the next step.
+
+    Args:
+        config: the configuration of the stream.
+        path: CSV file, or a folder with ``participants.tsv``.
+        least: least number of patients, or rows where no column names them, in a batch.
+        clock: returns the time in s since 1970.
+        wait: waits for a number of seconds.
+    """
+
+    def __init__(
+        self,
+        config: StreamConfig,
+        path: Path,
+        least: int = 1,
+        clock: Callable[[], float] = time.time,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        file = path / "participants.tsv" if path.is_dir() else path
+        self.config: TableConfig = replace(config.table, files=(str(file),))
+        self.follow = config.sites.follow
+        self.least = least
+        self.seen: set[int] = set()
+        self.scale = Scale(feature_count(self.config))
+        self._clock = clock
+        self._wait = wait
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return what is stored with a run: the rows that are in batches, and the scale."""
+        return {"seen": self.seen, "scale": self.scale}
+
+    def resume(self, earlier: "SiteTable") -> None:
+        """Go on from a stored state.
+
+        Args:
+            earlier: the table as it was stored.
+        """
+        self.seen, self.scale = earlier.seen, earlier.scale
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of a step; with ``sites.follow`` once the time of the step is over.
+
+        Args:
+            step: number of the step, from 0.
+
+        Returns:
+            The batch of one node.
+
+        Raises:
+            BadInput: the table cannot be read.
+        """
+        if self.follow:
+            self._wait_for(step)
+        rows = with_changes(self.config, read_rows(self.config, 0))
+        table, _ = with_outcomes(self.config, rows)
+        steps = steps_of(self.config, table).to_numpy(int)
+        keys = _keys(table)
+        new = (steps >= 0) & (steps <= step) & ~np.isin(keys, list(self.seen))
+        names = table.loc[new, self.config.subject_column or TIME]
+        if (names.nunique() if self.config.subject_column else len(names)) < self.least:
+            new[:] = False
+        self.seen |= set(keys[new].tolist())
+        return self._batch(table[new])
+
+    def _batch(self, table: pd.DataFrame) -> Batch:
+        shape = (feature_count(self.config),)
+        x = np.zeros((0, *shape))
+        if len(table):
+            x = self.scale.see(unscaled(self.config, table))
+        y = table[Y].to_numpy(np.int64)
+        most = self.config.rows
+        if most and len(y) > most:
+            chosen = np.linspace(0, len(y) - 1, most).astype(int)
+            x, y = x[chosen], y[chosen]
+        return padded([(x, y, y)], shape, least=1)
+
+    def _wait_for(self, step: int) -> None:
+        """Wait until a step is over."""
+        start = start_of(self.config, dated=True)
+        end = 3600 * (start + _EPOCH_H + (step + 1) * 24 * self.config.step / self.config.parts)
+        while (left := end - self._clock()) > 0:
+            self._wait(min(left, _LOOK_S))
+
+
+def _keys(table: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Return a number for each row that stays the same when rows are added to the file."""
+    of_file = [name for name in table if name == TIME or not str(name).startswith("\0")]
+    cells = table[of_file].astype(str)
+    content = pd.util.hash_pandas_object(cells, index=False)
+    again = content.groupby(content).cumcount()
+    return (content.to_numpy(np.uint64) + again.to_numpy(np.uint64)).astype(np.int64)
+
+
+def check_follow(config: StreamConfig) -> None:
+    """Check that steps of a table that grows can be told by the clock.
+
+    Args:
+        config: the configuration of the stream.
+
+    Raises:
+        BadInput: times are numbers, which no clock shows.
+    """
+    if config.sites.follow:
+        try:
+            start_of(config.table, dated=True)
+            float(config.table.start)
+        except ValueError:
+            return  # a date, and no number
+        raise BadInput("sites.follow needs times that are dates, and table.start as a date")

@@ -1,0 +1,142 @@
+"""``flame submit`` of a stream: methods that learn from the growing tables of real sites."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from flame.core.errors import BadInput, FlameError
+from flame.core.files import atomic_path, write_text
+from flame.federation.gossip.network import FILE
+from flame.federation.run_folder import RunFolder
+from flame.pipelines.stream import PAGE, SUMMARY, as_table, read_steps, summaries
+from flame.streams.config import StreamConfig, frame_at_sites
+from flame.streams.methods import check_distributed
+from flame.streams.nodes.program import steps_file
+from flame.streams.nodes.site_table import check_follow
+from flame.streams.stream import Frame, Stream, padded
+
+
+def run(
+    config: StreamConfig,
+    kit: Path,
+    out: Path,
+    show: Callable[[dict[str, Any]], None],
+    say: Callable[[str], None],
+    patience_s: float = 600.0,
+) -> str:
+    """Run the methods of a stream at the sites of a federation; a second call continues.
+
+    Each site reads the table of its own ``flame join``, and keeps its models and rows. What
+    arrives here are its figures of steps with enough rows.
+
+    Args:
+        config: the configuration; without ``sites.names``, all connected sites take part.
+        kit: start-up kit of the admin.
+        out: the run folder on this machine.
+        show: called with the progress, see ``AdminSession.run``.
+        say: called with each line of output.
+        patience_s: time to wait for sites that are not connected, in s.
+
+    Returns:
+        A sentence that says where the page is.
+
+    Raises:
+        BadInput: the configuration, the kit or ``out`` cannot be used.
+        FlameError: a method failed, or sites are missing.
+    """
+    from flame.federation.flare.admin import AdminSession, Submission
+    from flame.federation.flare.kit import ADMIN, check_kit
+
+    admin = AdminSession(check_kit(kit, ADMIN), patience_s)
+    if not config.sites.names:
+        config = replace(config, sites=replace(config.sites, names=admin.sites()))
+    frame = checked(config)
+    name = RunFolder(out).claim_name(config)
+    admin.run(Submission.of_nodes("stream", config.to_json(), frame.nodes, name), out, show, say)
+    page = write_results(config, frame, out)
+    return f"Every site keeps its models and rows; what they tell together: {page}"
+
+
+def checked(config: StreamConfig) -> Frame:
+    """Check a configuration for real sites.
+
+    Args:
+        config: the configuration, with ``sites.names``.
+
+    Returns:
+        What every node knows of the stream.
+
+    Raises:
+        BadInput: it does not fit.
+    """
+    frame = frame_at_sites(config)
+    check_follow(config)
+    gossip = config.gossip
+    if gossip.topology == FILE:
+        raise BadInput("gossip.file is on this machine alone; give another gossip.topology")
+    if gossip.loss or gossip.away or gossip.slow:
+        raise BadInput("gossip.loss, away and slow simulate what real sites do anyway; remove them")
+    for name, method in config.all_methods.items():
+        try:
+            check_distributed(method, gossip.method)
+        except BadInput as error:
+            raise BadInput(f"method '{name}': {error}") from None
+    return frame
+
+
+def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
+    """Join the tables of the sites, and write summary and page.
+
+    Args:
+        config: the configuration.
+        frame: what every node knows of the stream.
+        out: the run folder, with the tables of the sites.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        FlameError: the table of a site is missing.
+    """
+    from flame.evaluation.pages.stream_page import render
+    from flame.federation.flare.nodes import RESULTS
+
+    tables = []
+    for method, seed in product(config.all_methods, config.seeds):
+        parts = [out / RESULTS / site / steps_file(out, method, seed).name for site in frame.nodes]
+        missing = [path.parent.name for path in parts if not path.exists()]
+        if missing:
+            raise FlameError(f"no figures of {', '.join(missing)}; run the same command again")
+        rows = pd.concat([pd.read_csv(path, converters={"node": str}) for path in parts])
+        rows = rows.sort_values("step", kind="stable", ignore_index=True)
+        with atomic_path(steps_file(out, method, seed)) as temporary:
+            rows.to_csv(temporary, index=False)
+        tables.append(read_steps(out, method, seed))
+    rows = pd.concat(tables, ignore_index=True)
+    figures = summaries(rows, list(config.all_methods))
+    write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
+    write_text(out / PAGE, render(config, _without_rows(config, frame), rows, figures))
+    return out / PAGE
+
+
+def _without_rows(config: StreamConfig, frame: Frame) -> Stream:
+    """Return the stream of sites as it is known here: nodes and steps, and no row."""
+    none = (np.zeros((0, *frame.shape)), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    batch = padded([none] * len(frame.nodes), frame.shape)
+    unknown = np.full((frame.steps, len(frame.nodes)), -1)
+    places = [config.table.places.get(name, ()) for name in frame.nodes]
+    known = np.array(places, float) if all(places) else None
+    return Stream(
+        frame.nodes,
+        frame.classes,
+        (batch,) * frame.steps,
+        unknown,
+        config.table.simulated,
+        frame.links,
+        known,
+    )
