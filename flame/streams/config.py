@@ -51,6 +51,9 @@ class SitesConfig(Section):
     """Sites of a real federation that are the nodes; empty: all that are connected."""
     steps: Annotated[int, Ge(0)] = 0
     """Number of steps at the sites of a real federation."""
+    min_sites: Annotated[int, Ge(0)] = 0
+    """Number of these sites with which the stream goes on once the others have been waited for;
+    0: all. A site that comes back goes on with the others."""
     follow: bool = False
     """Whether the tables of these sites grow: a step begins once its time is over, and its batch is
     what has arrived since the step before."""

@@ -4,9 +4,11 @@ import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.federation.mailbox import Mailbox, Neighbours
@@ -94,3 +96,19 @@ def run_apart(
         if method.exchange == "server":
             served.result()
     return runs
+
+
+def station_files(folder: Path, count: int) -> tuple[tuple[str, ...], dict[str, tuple[float, ...]]]:
+    """Write a table of each of several stations, along a river; return files and places."""
+    rng = np.random.default_rng(5)
+    files, places = [], {}
+    for k in range(count):
+        rows = 40 + 3 * k
+        day = np.sort(rng.uniform(0, 50, rows)).round(3)
+        a, b = rng.normal(size=(2, rows)).round(4)
+        wet = ((a > 0) ^ ((day > 20) & (k >= count // 2))).astype(int)
+        path = folder / f"station-{k + 1}.csv"
+        pd.DataFrame({"day": day, "a": a, "b": b, "wet": wet}).to_csv(path, index=False)
+        files.append(str(path))
+        places[f"station-{k + 1}"] = (47.0 + 0.3 * k, 8.0 + 0.1 * k * k)
+    return tuple(files), places

@@ -58,11 +58,13 @@ class Submission:
         name: name of the run at the server.
         sites: names of the sites that take part.
         recipe: makes FLARE's recipe of a job.
+        least: number of sites with which a job may begin; 0: all.
     """
 
     name: str
     sites: tuple[str, ...]
     recipe: Callable[[], CollabRecipe]
+    least: int = 0
 
     @staticmethod
     def of_training(config: TrainConfig, name: str) -> "Submission":
@@ -78,7 +80,9 @@ class Submission:
         return Submission(name, centres(config.data), lambda: job_of(config, name, name, _START_S))
 
     @staticmethod
-    def of_nodes(kind: str, config: str, sites: tuple[str, ...], name: str) -> "Submission":
+    def of_nodes(
+        kind: str, config: str, sites: tuple[str, ...], name: str, least: int
+    ) -> "Submission":
         """Describe a run of programs that talk to each other.
 
         Args:
@@ -86,12 +90,13 @@ class Submission:
             config: their configuration as JSON.
             sites: names of the sites.
             name: name of the run at the server.
+            least: number of sites with which a job may begin; 0: all.
 
         Returns:
             The submission.
         """
         return Submission(
-            name, sites, lambda: job_of_nodes(kind, config, sites, name, name, _START_S)
+            name, sites, lambda: job_of_nodes(kind, config, sites, name, name, _START_S), least
         )
 
 
@@ -223,7 +228,7 @@ class AdminSession:
         state: RunState = {"done": 0}
         try:
             with self.session() as session:
-                _wait_for(session, submission.sites, self.patience_s, say)
+                _wait_for(session, submission, self.patience_s, say)
                 job = _submit(session, submission)
                 status = _follow(session, job, state, show)
                 why = _fetch(session, job, out)
@@ -242,8 +247,9 @@ def _connected(session: Any) -> tuple[str, ...]:
     return tuple(sorted(name for name, beat in beats.items() if newest - beat < _OVERDUE_S))
 
 
-def _wait_for(session: Any, names: tuple[str, ...], patience_s: float, say: Say) -> None:
-    """Wait until all sites are connected, and show which are missing whenever this changes."""
+def _wait_for(session: Any, submission: Submission, patience_s: float, say: Say) -> None:
+    """Wait until all sites are connected, or enough of them; show which are missing."""
+    names = submission.sites
     end = time.monotonic() + patience_s
     shown = ""
     while True:
@@ -251,6 +257,10 @@ def _wait_for(session: Any, names: tuple[str, ...], patience_s: float, say: Say)
         if not missing:
             return
         if time.monotonic() > end:
+            there = set(names) & set(_connected(session))
+            if len(there) >= (submission.least or len(names)):
+                say(f"going on without {missing}")
+                return
             raise FlameError(f"not connected: {missing}; start flame join there")
         if missing != shown:
             shown = missing

@@ -68,7 +68,7 @@ def job_of_nodes(
         job_name=name,
         server=FlareNodes(kind, config, run, list(names)),
         client=FlareNode(kind, config),
-        min_clients=len(names),
+        min_clients=json.loads(config)["sites"]["min_sites"] or len(names),
         sync_task_timeout=sync_s,
     )
     limits = flare_timeouts(_times(config)[1])
@@ -162,14 +162,23 @@ class _Running:
         return _place(topic) > self._latest
 
     def _post(self, to: str, topic: str, items: Mapping[str, Message]) -> None:
-        self._outboxes[to != SERVER].post(to, topic, items)
+        if to in self.proxies:  # another site may not be there
+            self._outboxes[to != SERVER].post(to, topic, items)
         self._latest = max(self._latest, _place(topic))
 
     def _lives(self, name: str, topic: str) -> bool:
+        if name not in self.proxies:
+            return False
         try:
             return bool(self.proxies[name](timeout=_PING_S).owes(topic=topic))
         except CollabCallError:
             return False
+
+
+def _proxies(names: list[str], but: str = "") -> dict[str, Any]:
+    """Return FLARE's proxy of each site of a job that is there, by name."""
+    there = {proxy.name: proxy for proxy in collab.clients}
+    return {name: there[name] for name in names if name in there and name != but}
 
 
 def _told(error: Exception, what: str, folder: Path, provisioned: bool) -> Message:
@@ -223,7 +232,7 @@ class FlareNode:
 
     def _opened(self, kit: Path, data: str, run: str, names: list[str]) -> _Running:
         site = collab.site_name
-        proxies = {n: collab.get_clients([n])[0] for n in names if n != site}
+        proxies = _proxies(names, site)
         proxies[SERVER] = collab.server
         module = _module(self.kind)
         if data:
@@ -324,35 +333,52 @@ class FlareNodes:
             why = "NVIDIA FLARE ended the job, as it does when the process of a site dies"
             write_text(run / ERROR, json.dumps({"why": why, "final": False}))
             raise
+        except Exception as error:
+            why = f"the server failed ({type(error).__name__})"
+            write_text(run / ERROR, json.dumps({"why": why, "final": False}))
+            raise
         finally:
             if provisioned:
                 _hand_over(run, job / RESULT)
 
     def _run(self, run: Path, provisioned: bool) -> None:
-        proxies = {name: collab.get_clients([name])[0] for name in self.names}
+        proxies = _proxies(self.names)
+        absent = sorted(set(self.names) - set(proxies))
+        self._state["silent"] = absent
         program = _module(self.kind).server_program(self.config, run, provisioned)
         times = _times(self.config)
         self._running = _Running(program, proxies, times, self._box, run, provisioned)
-        states = {
-            name: proxy(timeout=_STARTING_S).ready(self.run_folder, self.names)
-            for name, proxy in proxies.items()
-        }
+        states = self._ready(proxies)
         _check(states)
         kept = [int(state["position"]) for state in states.values()]
         begin = min([*kept, *([program.position()] if program.serves else [])])
         self._running.begin(begin)
-        for proxy in proxies.values():
-            proxy(timeout=_STARTING_S).begin(begin)
+        for name in states:
+            proxies[name](timeout=_STARTING_S).begin(begin)
         self._watch(proxies, states, run)
-        for name, proxy in proxies.items() if provisioned else ():
-            for file, table in proxy(timeout=_STARTING_S).results().items():
+        there = [name for name, state in states.items() if state["finished"]]
+        for name in there if provisioned else ():
+            for file, table in proxies[name](timeout=_STARTING_S).results().items():
                 write_text(run / RESULTS / name / Path(file).name, table)
+
+    def _ready(self, proxies: Mapping[str, Any]) -> dict[str, Message]:
+        """Return the states of the sites that are there; of all, unless fewer are enough."""
+        least = json.loads(self.config)["sites"]["min_sites"] or len(self.names)
+        states: dict[str, Message] = {}
+        for name, proxy in proxies.items():
+            try:
+                states[name] = proxy(timeout=_STARTING_S).ready(self.run_folder, self.names)
+            except CollabCallError:
+                self._state["silent"].append(name)
+        if len(states) < least:
+            raise FlameError(said(dict.fromkeys(self._state["silent"], "did not respond")))
+        return states
 
     def _watch(self, proxies: Mapping[str, Any], states: dict[str, Message], run: Path) -> None:
         """Wait until all sites that respond are done."""
         heartbeat_s = _times(self.config)[1]
-        last = dict.fromkeys(proxies, time.monotonic())
-        waiting = set(proxies)
+        last = dict.fromkeys(states, time.monotonic())
+        waiting = set(states)
         while waiting:
             for name in sorted(waiting):
                 try:
@@ -368,12 +394,13 @@ class FlareNodes:
                 if states[name]["finished"] or states[name]["error"]:
                     waiting.discard(name)
             done = min(int(state["position"]) for state in states.values())
-            self._state.update(done=done, total=states[self.names[0]]["total"])
+            self._state.update(done=done, total=next(iter(states.values()))["total"])
             write_text(run / PROGRESS, json.dumps([done, self._state["total"]]))
             time.sleep(_POLL_S)
         _check(states)
-        lost = [name for name in proxies if not states[name]["finished"]]
-        if lost:
+        lost = [name for name in states if not states[name]["finished"]]
+        least = json.loads(self.config)["sites"]["min_sites"] or len(self.names)
+        if lost and len(states) - len(lost) < least:
             raise FlameError(said(dict.fromkeys(lost, "was lost; the others have ended")))
 
     @collab.publish

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,9 +132,7 @@ def check_follow(config: StreamConfig) -> None:
         BadInput: times are numbers, which no clock shows.
     """
     if config.sites.follow:
-        try:
-            start_of(config.table, dated=True)
+        with suppress(ValueError):
             float(config.table.start)
-        except ValueError:
-            return  # a date, and no number
-        raise BadInput("sites.follow needs times that are dates, and table.start as a date")
+            raise BadInput("sites.follow needs times that are dates, and table.start as a date")
+        start_of(config.table, dated=True)

@@ -126,7 +126,7 @@ class Scale:
 
     Example:
         >>> Scale(1).see(np.array([[1.0], [3.0], [np.nan]])).round(2).tolist()
-        [[-0.71], [0.71], [0.0]]
+        [[-1.0], [1.0], [0.0]]
     """
 
     def __init__(self, features: int) -> None:

@@ -1,0 +1,69 @@
+"""What a policy keeps at a site: methods, figures of few rows, and lines of the audit log."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flame.core.errors import Refusal
+from flame.federation.privacy.site_policy import SitePolicy
+from flame.streams.methods import KNOWN
+from flame.streams.nodes.leaving import Leaving
+from flame.streams.stream import padded
+
+
+@pytest.mark.parametrize(
+    ("policy", "method", "why"),
+    [
+        (SitePolicy(), "gossip", "peers = true"),
+        (SitePolicy(peers=True, evidence=False), "evidence-gossip", "no evidence"),
+        (SitePolicy(secure=True), "fedavg", "under masks"),
+        (SitePolicy(epsilon=1.0), "fedavg", "differential privacy"),
+        (SitePolicy(learners=("response",)), "local", "does not list 'stream'"),
+    ],
+)
+def test_a_policy_refuses_what_a_method_would_send(
+    policy: SitePolicy, method: str, why: str
+) -> None:
+    with pytest.raises(Refusal, match=why):
+        Leaving(policy, lambda _: None).check(KNOWN[method])
+
+
+def test_what_sends_nothing_needs_no_permission() -> None:
+    strict = SitePolicy(secure=True, epsilon=1.0, evidence=False)
+    Leaving(strict, lambda _: None).check(KNOWN["local"])
+    Leaving(SitePolicy(learners=("stream",), peers=True), lambda _: None).check(KNOWN["gossip"])
+    Leaving(None, lambda _: None).check(KNOWN["evidence-gossip"])
+
+
+def test_the_log_says_what_goes_to_whom_before_it_goes() -> None:
+    lines: list[str] = []
+    x, y = np.zeros((7, 1)), np.zeros(7, np.int64)
+    batch = padded([(x, y, y)], (1,))
+    leaving = Leaving(SitePolicy(peers=True), lines.append)
+    leaving.note("mine", KNOWN["evidence-gossip"], 3, batch, ["a", "b"])
+    assert "evidence" in lines[0]
+    assert "step 3 of mine, learned from 7 further rows" in lines[0]
+    assert lines[0].endswith("to a, b")
+    leaving.note("local", KNOWN["local"], 3, batch, [])
+    assert len(lines) == 1
+
+
+def test_figures_of_few_rows_or_of_a_rare_class_stay() -> None:
+    rows = pd.DataFrame(
+        {
+            "step": [1, 2, 3],
+            "node": ["a"] * 3,
+            "rows": [12, 4, 30],
+            "accuracy": [0.75, 0.5, 0.9],
+            "true_0": [6, 2, 28],
+            "true_1": [6, 2, 2],
+            "right_1": [5, 1, 1],
+            "bytes": [100.0, 100.0, 100.0],
+        }
+    )
+    shown = Leaving(SitePolicy(least_patients=5), lambda _: None).suppressed(rows)
+    assert shown["rows"].tolist() == [12, 0, 30]
+    assert shown.accuracy.tolist() == pytest.approx([0.75, np.nan, 0.9], nan_ok=True)
+    assert shown.true_1.tolist() == pytest.approx([6, np.nan, np.nan], nan_ok=True)
+    assert shown.right_1.tolist() == pytest.approx([5, np.nan, np.nan], nan_ok=True)
+    assert shown.bytes.tolist() == [100.0] * 3

@@ -1,0 +1,53 @@
+"""The program of a node: killed after a step it goes on from there, to the bit."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flame.federation.mailbox import Mailbox, Neighbours
+from flame.streams.config import StreamConfig
+from flame.streams.nodes.program import NodeProgram, node_program, server_program, steps_file
+from flame.streams.sources.schedules import ScheduleConfig
+from flame.streams.sources.synthetic import SyntheticConfig
+
+CONFIG = StreamConfig(
+    synthetic=SyntheticConfig("sine", samples=30),
+    schedule=ScheduleConfig(nodes=2, steps=4, at=(2,), order=(0, 1)),
+    compare=("local",),
+    seeds=(0, 1),
+)
+
+
+class Killed(Exception):
+    """Stands for a power cut."""
+
+
+def ran(program: NodeProgram, begin: int, until: int) -> None:
+    def progress(done: int, total: int) -> None:
+        assert total == 2 * 2 * 4  # seeds, methods with the trivial rule, steps
+        if done == until:
+            raise Killed
+
+    alone = Neighbours(Mailbox(), lambda *_: False, (1.0, 1.0))
+    program.run(begin, alone, lambda *_: None, progress)
+
+
+@pytest.mark.parametrize("until", [3, 4, 6])
+def test_a_killed_program_goes_on_from_its_last_step(tmp_path: Path, until: int) -> None:
+    ran(node_program(CONFIG.to_json(), "node-1", tmp_path / "whole"), 0, -1)
+    with pytest.raises(Killed):
+        ran(node_program(CONFIG.to_json(), "node-1", tmp_path / "cut"), 0, until)
+    again = node_program(CONFIG.to_json(), "node-1", tmp_path / "cut")
+    assert again.position() == until
+    ran(again, until, -1)
+    for method in ("majority", "local"):
+        for seed in (0, 1):
+            tables = [
+                pd.read_csv(steps_file(tmp_path / name, method, seed)) for name in ("whole", "cut")
+            ]
+            pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_server_has_work_only_where_a_method_has_one(tmp_path: Path) -> None:
+    assert not server_program(CONFIG.to_json(), tmp_path).serves

@@ -1,0 +1,123 @@
+"""A site's own table: batches by hand, late rows, few patients, and a table that grows."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from flame.core.errors import BadInput
+from flame.streams.config import SitesConfig, StreamConfig, frame_at_sites
+from flame.streams.nodes.site_table import SiteTable, check_follow
+from flame.streams.sources.tables.config import TableConfig
+from flame.streams.sources.tables.stream import table_stream
+
+TABLE = TableConfig(
+    outcome="ill",
+    features=("a",),
+    time_columns=("when",),
+    positive=("1",),
+    step=10.0,
+    start="2024-01-01",
+    scale="node",
+)
+CONFIG = StreamConfig(table=TABLE, sites=SitesConfig(names=("x", "y"), steps=3))
+HEADER = "when,patient,a,ill\n"
+FIRST = "2024-01-02,1,1.0,0\n2024-01-03,2,3.0,1\n"
+SECOND = "2024-01-12,3,5.0,1\n2024-01-13,4,7.0,0\n"
+
+
+def written(folder: Path, *rows: str) -> Path:
+    path = folder / "rows.csv"
+    path.write_text(HEADER + "".join(rows))
+    return path
+
+
+def test_a_batch_has_the_rows_of_its_step_scaled_by_those_so_far(tmp_path: Path) -> None:
+    """By hand: 1 and 3 have mean 2 and deviation 1; with 5 and 7 mean 4 and sqrt(5)."""
+    table = SiteTable(CONFIG, written(tmp_path, FIRST, SECOND))
+    first, second = table.batch(0), table.batch(1)
+    assert first.y[0].tolist() == [0, 1]
+    assert first.x[0, :, 0] == pytest.approx(np.array([-1, 1]))
+    assert second.x[0, :, 0] == pytest.approx(np.array([1, 3]) / np.sqrt(5))
+    assert not table.batch(2).exists.any()
+
+
+def test_rows_that_arrive_late_are_in_the_next_batch_and_in_one_only(tmp_path: Path) -> None:
+    table = SiteTable(CONFIG, written(tmp_path, FIRST))
+    assert table.batch(0).exists.sum() == 2
+    late = "2024-01-04,9,9.0,1\n"
+    written(tmp_path, FIRST, late, SECOND)
+    assert table.batch(1).exists.sum() == 3
+    assert not table.batch(2).exists.any()
+
+
+def test_equal_rows_are_two_rows(tmp_path: Path) -> None:
+    path = written(tmp_path, FIRST, "2024-01-02,1,1.0,0\n")
+    assert SiteTable(CONFIG, path).batch(0).exists.sum() == 3
+
+
+def test_fewer_patients_than_the_policy_asks_for_wait(tmp_path: Path) -> None:
+    config = replace(CONFIG, table=replace(TABLE, subject_column="patient", ahead=24.0))
+    rows = [f"2024-01-0{d},{p},1.0,{p % 2}\n" for d in (2, 3, 4) for p in (1, 2)]
+    later = [f"2024-01-1{d},{p},1.0,{p % 2}\n" for d in (2, 3) for p in (3, 4)]
+    table = SiteTable(config, written(tmp_path, *rows, *later), least=3)
+    assert not table.batch(0).exists.any()  # two patients, in four rows with a row a day later
+    assert table.batch(1).exists.sum() == 4 + 2
+    assert SiteTable(config, tmp_path / "rows.csv", least=2).batch(0).exists.sum() == 4
+
+
+def test_a_site_sees_what_the_whole_stream_gives_its_node(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("x", "y"):
+        when = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.sort(rng.uniform(0, 30, 90)), "D")
+        ill = rng.integers(0, 2, 90)
+        rows = pd.DataFrame({"when": when, "a": rng.normal(size=90), "ill": ill})
+        rows.to_csv(tmp_path / f"{name}.csv", index=False)
+    files = tuple(str(tmp_path / f"{name}.csv") for name in ("x", "y"))
+    whole = table_stream(replace(TABLE, files=files), 1, 0)
+    for place, file in enumerate(files):
+        table = SiteTable(CONFIG, Path(file))
+        for step, batch in enumerate(whole.of(place).batches):
+            own = table.batch(step)
+            assert np.array_equal(own.x, batch.x)
+            assert np.array_equal(own.y, batch.y)
+
+
+def test_a_table_that_grows_is_read_when_the_step_is_over(tmp_path: Path) -> None:
+    now = [pd.Timestamp("2024-01-05").timestamp()]
+    path = written(tmp_path, FIRST)
+
+    def wait(seconds: float) -> None:
+        now[0] += 86_400.0 if seconds == 60 else seconds
+        if now[0] > pd.Timestamp("2024-01-08").timestamp():
+            written(tmp_path, FIRST, "2024-01-08,5,2.0,1\n")
+
+    config = replace(CONFIG, sites=replace(CONFIG.sites, follow=True))
+    table = SiteTable(config, path, clock=lambda: now[0], wait=wait)
+    assert table.batch(0).exists.sum() == 3
+    assert now[0] >= pd.Timestamp("2024-01-11").timestamp()
+
+
+def test_a_clock_cannot_tell_steps_of_plain_numbers() -> None:
+    sites = replace(CONFIG.sites, follow=True)
+    with pytest.raises(BadInput, match=r"sites\.follow"):
+        check_follow(replace(CONFIG, sites=sites, table=replace(TABLE, start="12")))
+    check_follow(replace(CONFIG, sites=sites))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"positive": ()}, "table.above or table.positive"),
+        ({"start": ""}, "table.start"),
+        ({"scale": "all"}, r"table.scale = 'node'"),
+        ({"columns": ("when", "a", "ill")}, "columns"),
+    ],
+)
+def test_what_no_site_can_know_is_asked_for(change: dict[str, object], named: str) -> None:
+    frame = frame_at_sites(CONFIG)
+    assert (frame.nodes, frame.steps, frame.shape) == (("x", "y"), 3, (1,))
+    with pytest.raises(BadInput, match=named):
+        frame_at_sites(replace(CONFIG, table=replace(TABLE, **change)))  # type: ignore[arg-type]
