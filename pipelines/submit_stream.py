@@ -51,6 +51,7 @@ def run(
     """
     from flame.federation.flare.admin import AdminSession, Submission
     from flame.federation.flare.kit import ADMIN, check_kit
+    from flame.federation.flare.nodes import RESULTS
 
     admin = AdminSession(check_kit(kit, ADMIN), patience_s)
     if not config.sites.names:
@@ -61,7 +62,9 @@ def run(
     run_of_all = Submission.of_nodes("stream", config.to_json(), frame.nodes, name, least)
     admin.run(run_of_all, out, show, say)
     page = write_results(config, frame, out)
-    return f"Every site keeps its models and rows; what they tell together: {page}"
+    silent = [site for site in frame.nodes if not (out / RESULTS / site).is_dir()]
+    without = f" Nothing came from {', '.join(silent)}." if silent else ""
+    return f"Every site keeps its models and rows; what they tell together: {page}.{without}"
 
 
 def checked(config: StreamConfig) -> Frame:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
-from flame.core.config import as_toml
+from flame.core.config import Section, as_toml
 from flame.federation.checkpoint import load_checkpoint
 from flame.federation.config import TrainConfig
 
@@ -135,20 +135,18 @@ class Hospitals:
         found = [p for p in self.family(name) if any(kind in part for part in p.cmdline())]
         return found[-1]
 
-    def submit(self, config: TrainConfig, out: Path, *options: str) -> "subprocess.Popen[bytes]":
+    def submit(self, config: Section, out: Path, *options: str) -> "subprocess.Popen[bytes]":
         written = self.root / f"config-{len(self.submitted)}.toml"
         written.write_text(as_toml(config))
         command = [
             *FLAME,
             "submit",
             str(written),
-            *options,
             "--kit",
             str(self.kit("admin")),
             "--out",
             str(out),
-            "--patience",
-            "600",
+            *(options if "--patience" in options else (*options, "--patience", "600")),
         ]
         with (self.root / "submit.out").open("ab") as told:
             self.submitted.append(subprocess.Popen(command, stdout=told, stderr=told))

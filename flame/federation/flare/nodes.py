@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from nvflare.collab import collab
 from nvflare.collab.api.exceptions import CollabCallError, RunAborted
 from nvflare.collab.recipe import CollabRecipe
 
+from flame.core.arrays import digest
 from flame.core.errors import BadInput, FlameError, Refusal
 from flame.core.files import write_text
 from flame.federation.calls import said
@@ -30,7 +32,8 @@ from flame.federation.flare.server import PROGRESS_COMMAND, RESULT
 from flame.federation.flare.site import DATA_VARIABLE
 from flame.federation.mailbox import Mailbox, Neighbours
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
-from flame.federation.privacy.site_policy import POLICY_FILE, read_policy
+from flame.federation.privacy.probes import RUNS_FILE, SELECTIONS_FILE, count_probe
+from flame.federation.privacy.site_policy import POLICY_FILE, SitePolicy, read_policy
 from flame.federation.run_files import ERROR, PEERS, PROGRESS, folder_of_run, is_kit
 from flame.federation.task import Message
 
@@ -175,6 +178,15 @@ class _Running:
             return False
 
 
+def _count_run(kit: Path, policy: SitePolicy, config: str) -> None:
+    """Count the jobs, and the choices of rows, by which runs could tell patients apart."""
+    told = "has had its rows selected in {most} ways, as many as selections"
+    chosen = digest({"table": str(json.loads(config).get("table"))})
+    count_probe(kit / SELECTIONS_FILE, chosen, policy.selections, told)
+    told = "has replied to {most} jobs, as many as runs"
+    count_probe(kit / RUNS_FILE, token_hex(8), policy.runs, told)
+
+
 def _proxies(names: list[str], but: str = "") -> dict[str, Any]:
     """Return FLARE's proxy of each site of a job that is there, by name."""
     there = {proxy.name: proxy for proxy in collab.clients}
@@ -237,6 +249,7 @@ class FlareNode:
         module = _module(self.kind)
         if data:
             policy = read_policy(Path(collab.workspace.get_site_config_dir()) / POLICY_FILE)
+            _count_run(kit, policy, self.config)
             audit = AuditLog(kit / AUDIT_FILE)
             folder = folder_of_run(kit, run)
             program = module.node_program(self.config, site, folder, data, policy, audit.note)
