@@ -90,7 +90,8 @@ def cell_patient(seed: int, number: int, every: bool) -> CellPatient:
         return cell_patient(seed, number + 300, every)
     later, dose = {}, {}
     course = int(rng.integers(2**31))
-    bears = radionecrosis.tolerance(brain.tissue, np.random.default_rng([seed, number, 43]))
+    tissue = np.where(brain.space > 0, brain.tissue, 0.0)  # none is left in a cavity
+    bears = radionecrosis.tolerance(tissue, np.random.default_rng([seed, number, 43]))
     for radiation in Radiation if every else (given,):
         dose[radiation] = cells.dose_of(baseline, radiation)
         chance = np.random.default_rng(course)
