@@ -39,6 +39,7 @@ USED_FOR = {
     "pillow": "thumbnails of quality.html", "psutil": "child processes, memory",
     "pydicom": "DICOM files", "pyjpegls": "JPEG-LS decoder",
     "pydantic": "checks of configuration values", "filelock": "one process per folder",
+    "pynetdicom": "exchange with DICOM archives",
     "pylibjpeg": "decoding of compressed images", "pylibjpeg-openjpeg": "JPEG 2000 decoder",
     "python-gdcm": "JPEG decoder",
     "rich": "terminal output", "river": "drift detectors", "scikit-learn": "metrics, baselines",

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from flame.core.config import load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path, write_text
-from flame.federation.gossip.network import FILE
+from flame.federation.run_files import CONFIG
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.stream import PAGE, SUMMARY, as_table, read_steps, summaries
 from flame.streams.config import StreamConfig, frame_at_sites
@@ -55,7 +56,7 @@ def run(
 
     admin = AdminSession(check_kit(kit, ADMIN), patience_s)
     if not config.sites.names:
-        config = replace(config, sites=replace(config.sites, names=admin.sites()))
+        config = replace(config, sites=replace(config.sites, names=_names(out) or admin.sites()))
     frame = checked(config)
     name = RunFolder(out).claim_name(config)
     least = config.sites.min_sites
@@ -65,6 +66,12 @@ def run(
     silent = [site for site in frame.nodes if not (out / RESULTS / site).is_dir()]
     without = f" Nothing came from {', '.join(silent)}." if silent else ""
     return f"Every site keeps its models and rows; what they tell together: {page}.{without}"
+
+
+def _names(out: Path) -> tuple[str, ...]:
+    """Return the sites of a run that is in the folder; none where it is new."""
+    file = out / CONFIG
+    return load_config(StreamConfig, file, []).sites.names if file.exists() else ()
 
 
 def checked(config: StreamConfig) -> Frame:
@@ -81,14 +88,9 @@ def checked(config: StreamConfig) -> Frame:
     """
     frame = frame_at_sites(config)
     check_follow(config)
-    gossip = config.gossip
-    if gossip.topology == FILE:
-        raise BadInput("gossip.file is on this machine alone; give another gossip.topology")
-    if gossip.loss or gossip.away or gossip.slow:
-        raise BadInput("gossip.loss, away and slow simulate what real sites do anyway; remove them")
     for name, method in config.all_methods.items():
         try:
-            check_distributed(method, gossip.method)
+            check_distributed(method, config.gossip.method)
         except BadInput as error:
             raise BadInput(f"method '{name}': {error}") from None
     return frame
@@ -118,7 +120,7 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
         there = [path for path in parts if path.exists()]
         if not there:
             raise FlameError("no site has sent its figures; run the same command again")
-        rows = pd.concat([pd.read_csv(path, converters={"node": str}) for path in there])
+        rows = pd.concat([_table(path) for path in there])
         rows = rows.sort_values("step", kind="stable", ignore_index=True)
         with atomic_path(steps_file(out, method, seed)) as temporary:
             rows.to_csv(temporary, index=False)
@@ -128,6 +130,17 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
     write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
     write_text(out / PAGE, render(config, _without_rows(config, frame), rows, figures))
     return out / PAGE
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """Read the table that a site has sent; the site is the node, whatever the table says."""
+    try:
+        rows = pd.read_csv(path).assign(node=path.parent.name)
+        rows["step"].astype(int)
+        rows[["rows", "accuracy", "moved"]].astype(float)
+    except (ValueError, KeyError, UnicodeDecodeError, pd.errors.ParserError):
+        raise FlameError(f"{path} is no table of steps: ask its site what it sent") from None
+    return rows
 
 
 def _without_rows(config: StreamConfig, frame: Frame) -> Stream:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.markup import escape
 
-from flame.cli import data, federation, models, streams  # noqa: F401  (they register themselves)
+from flame.cli import archive, data, federation, models, streams  # noqa: F401  (they register themselves)
 from flame.cli.console import app, err, is_verbose
 from flame.core.error_log import log_error
 from flame.core.errors import FlameError

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Len
 
 from flame.core.config import Rule, Section, as_json, build
 from flame.core.errors import BadInput
-from flame.federation.gossip.network import PLACES, GossipConfig, GossipNetwork
+from flame.federation.gossip.network import FILE, PLACES, GossipConfig, GossipNetwork
 from flame.federation.gossip.topology import CHANGING, near
 from flame.streams.detectors import DETECTORS
 from flame.streams.learners.learner import Pace
@@ -27,6 +27,8 @@ from flame.streams.sources.tables.outcomes import outcome_classes
 from flame.streams.sources.tables.stream import table_stream
 from flame.streams.stream import Frame, Stream
 
+_SERVER = "server"
+"""Name of the server among the processes of a federation, which no site can have."""
 _SOURCE_KEYS = {
     "synthetic": "synthetic.source",
     "table": "table.files",
@@ -198,7 +200,7 @@ def frame_at_sites(config: StreamConfig) -> Frame:
     """
     table, sites = config.table, config.sites
     missing = {
-        "table.outcome and table.features": not table.features,
+        "table.outcome and table.features": not (table.outcome and table.features),
         "table.above or table.positive": table.above is None and not table.positive,
         "table.time_columns": not table.time_columns,
         "table.start": not table.start,
@@ -217,13 +219,25 @@ def frame_at_sites(config: StreamConfig) -> Frame:
             "reads the table of its own flame join, with a header"
         )
     names = tuple(sorted(sites.names))
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", name) or name == _SERVER:
+            raise BadInput(f"sites.names: '{name}' is no name of a site")
+    if len(set(names)) < len(names):
+        raise BadInput("sites.names: name each site once")
+    if sites.min_sites > len(names):
+        raise BadInput(f"sites.min_sites: there are {len(names)} sites")
+    gossip = config.gossip
+    if gossip.topology == FILE:
+        raise BadInput("gossip.file is on one machine alone; give another gossip.topology")
+    if gossip.loss or gossip.away or gossip.slow:
+        raise BadInput("gossip.loss, away and slow simulate what real sites do anyway; remove them")
     places = [table.places.get(name, ()) for name in names]
     links = None
-    if config.gossip.topology == PLACES:
+    if gossip.topology == PLACES:
         if not all(places):
             raise BadInput("table.places: latitude and longitude of a site are missing")
         latitude, longitude = np.array(places, float).T
-        links = near(latitude, longitude, config.gossip.degree)
+        links = near(latitude, longitude, gossip.degree)
     classes = outcome_classes(table)
     return Frame(names, sites.steps, (feature_count(table),), classes, links)
 

@@ -77,6 +77,15 @@ class Exchange:
         self._calls = 0
         return self.participating(self.number)
 
+    def skip(self, rounds: int) -> None:
+        """Pass rounds in which the nodes of this process took no part.
+
+        Args:
+            rounds: number of rounds.
+        """
+        self.number += rounds
+        self.now = self._round(max(self.number, 0))
+
     def participating(self, number: int) -> NDArray[np.bool_]:
         """Return the mask (n,) of the nodes that take part in a round.
 
@@ -198,8 +207,9 @@ class Alone(Exchange):
     """
 
     def _round(self, number: int) -> Round:
-        arrived = np.eye(self.nodes, dtype=bool)
-        return Round(arrived * 1.0, arrived, np.ones(self.nodes, bool), np.random.default_rng(0))
+        arrived = np.eye(self.everyone, dtype=bool)
+        there = np.ones(self.everyone, bool)
+        return Round(arrived * 1.0, arrived, there, np.random.default_rng(0))
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
         """See ``Exchange``."""

@@ -68,6 +68,15 @@ class Prequential:
         self._trained: Mapping[str, Any] = {}
         self._seen: deque[Batch] = deque(maxlen=_EARLIER + 1)
 
+    def skip(self, steps: int) -> None:
+        """Pass steps in which the nodes took no part.
+
+        Args:
+            steps: number of steps.
+        """
+        self.step += steps
+        self.learner.skip(steps)
+
     def see(self, batch: Batch, concept: NDArray[np.int_], changed: NDArray[np.bool_]) -> None:
         """Test the learner on a batch, from the second on, and train it.
 
@@ -79,7 +88,7 @@ class Prequential:
         Raises:
             FlameError: a model is no longer finite.
         """
-        if self.step:
+        if self._seen:
             self._test(batch, concept, changed)
         self._trained = _train(self.learner, batch, concept)
         if not np.isfinite(self.learner.models).all():

@@ -91,7 +91,7 @@ def run_apart(
             rounds = pace.rounds * len(stream.batches)
             mailed = (mail.neighbours(SERVER), mail.post(SERVER))
             first = np.tile(network.start(np.random.default_rng([seed, 1])), (len(names), 1))
-            served = pool.submit(serve_rounds, at, "run", rounds, first, *mailed, lambda *_: None)
+            served = pool.submit(serve_rounds, at, "run", rounds, first, *mailed)
         runs = list(pool.map(node, range(len(names))))
         if method.exchange == "server":
             served.result()

@@ -8,6 +8,7 @@ pass through it.
 import importlib
 import json
 import os
+import re
 import shutil
 import threading
 import time
@@ -43,12 +44,18 @@ SERVER = "server"
 """Name of the server among the senders of messages."""
 RESULTS = "results"
 """Folder of the tables that sites have sent, a folder for each site."""
+_RESULT_FILE, _LARGEST_TABLE = r"[A-Za-z0-9][\w.+-]*\.seed-\d+\.csv", 50_000_000
+"""Names of tables of sites, and the letters that one can have."""
 _PING_S = 3.0
 """Time-out in s of a check whether another process is alive."""
 _POLL_S = 0.5
 """Interval in s at which the server asks the sites how far they are."""
 _STARTING_S = 300.0
 """Time in s that a site has to read its data."""
+_STEPS_KEPT, _LONGEST_TOPIC = 1, 60
+"""Earlier steps of which messages are still stored, and letters of a topic."""
+_TRIES = 3
+"""Calls in a row without a response after which a site can be lost."""
 
 
 def job_of_nodes(
@@ -88,7 +95,8 @@ def _times(config: str) -> tuple[float, float]:
 class _Running:
     """A program in a thread, with its mailbox.
 
-    ``state`` holds ``position``, ``total``, ``finished`` and ``error``; it may leave the site.
+    ``state`` holds ``position``, ``total``, ``positions`` from which the program can go on,
+    ``finished`` and ``error``; it may leave the site.
 
     Args:
         program: the program, as ``NodeProgram`` of streams.
@@ -116,14 +124,15 @@ class _Running:
         self.folder = folder
         self.provisioned = provisioned
         self.state: Message = {"finished": False, "error": "", "refused": False}
-        self.state |= {"position": program.position(), "total": program.total}
+        positions = program.positions()
+        self.state |= {"position": positions[-1], "positions": positions, "total": program.total}
         to_server = {name: p for name, p in proxies.items() if name == SERVER}
         to_sites = {name: p for name, p in proxies.items() if name != SERVER}
         self._outboxes = (
             Outbox(to_server, times[1], secure=False),
             Outbox(to_sites, times[1], secure=provisioned and bool(to_server)),
         )
-        self._latest = (-1, -1)
+        self._latest = (-1, -1, -1)
         self._thread: threading.Thread | None = None
 
     def begin(self, position: int) -> None:
@@ -162,12 +171,28 @@ class _Running:
             return True
         if self.state["finished"] or self.state["error"]:
             return False
-        return _place(topic) > self._latest
+        return _place(topic, self.program.rounds) > self._latest
+
+    def expects(self, topic: str) -> bool:
+        """Check whether a message of a topic can be of use, so that no other fills the mailbox.
+
+        Args:
+            topic: the topic.
+
+        Returns:
+            Whether it is of a job of this run, and of the last, the present or the next steps.
+        """
+        try:
+            step, job, number = _place(topic, self.program.rounds)
+        except ValueError:
+            return False
+        known = 0 <= job < len(self.program.jobs) and number >= 0 and step < self.program.total
+        return known and self._latest[0] - _STEPS_KEPT <= step and len(topic) <= _LONGEST_TOPIC
 
     def _post(self, to: str, topic: str, items: Mapping[str, Message]) -> None:
         if to in self.proxies:  # another site may not be there
             self._outboxes[to != SERVER].post(to, topic, items)
-        self._latest = max(self._latest, _place(topic))
+        self._latest = max(self._latest, _place(topic, self.program.rounds))
 
     def _lives(self, name: str, topic: str) -> bool:
         if name not in self.proxies:
@@ -201,9 +226,17 @@ def _told(error: Exception, what: str, folder: Path, provisioned: bool) -> Messa
     return {"error": in_words(logged_kind(what, error, folder)), "refused": final}
 
 
-def _place(topic: str) -> tuple[int, int]:
+def _place(topic: str, rounds: int) -> tuple[int, int, int]:
+    """Return step, job and round of a topic, in the order in which they come."""
     job, number = topic.split(":")[:2]
-    return int(job), int(number.split(".")[0])
+    at = int(number.split(".")[0])
+    return at // rounds, int(job), at
+
+
+def _of_server(what: str) -> None:
+    """Refuse a call of another site."""
+    if collab.caller != SERVER:
+        raise Refusal(f"lets only the server call '{what}'")
 
 
 class FlareNode:
@@ -232,6 +265,7 @@ class FlareNode:
         Returns:
             The state of ``_Running``.
         """
+        _of_server("ready")
         with self._lock:
             kit = Path(collab.workspace.get_root_dir())
             data = os.environ.get(DATA_VARIABLE, "")
@@ -267,9 +301,11 @@ class FlareNode:
         Returns:
             Whether this site is ready.
         """
-        if self._running:
-            self._running.begin(position)
-        return self._running is not None
+        _of_server("begin")
+        if self._running and 0 <= position <= self._running.program.total:
+            self._running.begin(int(position))
+            return True
+        return False
 
     @collab.publish
     def state(self) -> Message:
@@ -279,8 +315,30 @@ class FlareNode:
     @collab.publish
     def results(self) -> dict[str, str]:
         """Return the tables that may leave this site, as CSV by the name of their file."""
-        tables: dict[str, str] = self._running.program.results() if self._running else {}
+        _of_server("results")
+        running = self._running
+        if running is None or not running.state["finished"]:
+            return {}
+        try:
+            tables: dict[str, str] = running.program.results()
+        except Exception as error:
+            _told(error, "results", running.folder, running.provisioned)
+            return {}
         return tables
+
+    @collab.publish
+    def finish(self) -> bool:
+        """Delete what is needed to go on: all sites are finished.
+
+        Returns:
+            Whether this site is.
+        """
+        _of_server("finish")
+        running = self._running
+        if running and running.state["finished"]:
+            running.program.finish()
+            return True
+        return False
 
     @collab.publish
     def owes(self, topic: str) -> bool:
@@ -296,11 +354,9 @@ class FlareNode:
             items: contents by the sender.
 
         Returns:
-            True: the message is stored.
+            Whether the message is stored.
         """
-        kit = Path(collab.workspace.get_root_dir())
-        self._box.put(topic, collab.caller, joined(items, kit))
-        return True
+        return _delivered(self._running, self._box, topic, items)
 
 
 class FlareNodes:
@@ -362,9 +418,7 @@ class FlareNodes:
         times = _times(self.config)
         self._running = _Running(program, proxies, times, self._box, run, provisioned)
         states = self._ready(proxies)
-        _check(states)
-        kept = [int(state["position"]) for state in states.values()]
-        begin = min([*kept, *([program.position()] if program.serves else [])])
+        begin = self._begin(states, program)
         self._running.begin(begin)
         for name in states:
             proxies[name](timeout=_STARTING_S).begin(begin)
@@ -372,35 +426,69 @@ class FlareNodes:
         there = [name for name, state in states.items() if state["finished"]]
         for name in there if provisioned else ():
             for file, table in proxies[name](timeout=_STARTING_S).results().items():
-                write_text(run / RESULTS / name / Path(file).name, table)
+                if re.fullmatch(_RESULT_FILE, file) and len(table) <= _LARGEST_TABLE:
+                    write_text(run / RESULTS / name / file, table)
+        self._check(states)
+        for name in there:
+            proxies[name](timeout=_STARTING_S).finish()
+        program.finish()
+
+    def _begin(self, states: Mapping[str, Message], program: Any) -> int:
+        """Choose the latest step from which enough sites, and the server, can go on."""
+        held = [set(state["positions"]) for state in states.values()]
+        known = set.union(*held)
+        if program.serves:
+            known &= set(program.positions())
+        enough = [p for p in known if sum(p in each for each in held) >= self._least]
+        return max(enough, default=0)
 
     def _ready(self, proxies: Mapping[str, Any]) -> dict[str, Message]:
         """Return the states of the sites that are there; of all, unless fewer are enough."""
-        least = json.loads(self.config)["sites"]["min_sites"] or len(self.names)
         states: dict[str, Message] = {}
         for name, proxy in proxies.items():
             try:
                 states[name] = proxy(timeout=_STARTING_S).ready(self.run_folder, self.names)
             except CollabCallError:
                 self._state["silent"].append(name)
-        if len(states) < least:
-            raise FlameError(said(dict.fromkeys(self._state["silent"], "did not respond")))
-        return states
+        self._check(states, asked=True)
+        return {name: state for name, state in states.items() if not state.get("error")}
+
+    @property
+    def _least(self) -> int:
+        """Number of sites without which the run fails."""
+        return int(json.loads(self.config)["sites"]["min_sites"]) or len(self.names)
+
+    def _check(self, states: Mapping[str, Message], asked: bool = False) -> None:
+        """Raise the errors of sites, unless enough others are ready, or finished."""
+        key = "error" if asked else "finished"
+        well = [n for n, state in states.items() if bool(state.get(key)) != asked]
+        errors = {n: str(state["error"]) for n, state in states.items() if state.get("error")}
+        lost = "did not respond" if asked else "was lost; the others have ended"
+        reasons = {**dict.fromkeys(set(self.names) - set(well), lost), **errors}
+        assert self._running is not None
+        if self._running.state["error"]:
+            raise FlameError(f"the server {self._running.state['error']}")
+        if len(well) < self._least:
+            final = any(state.get("refused") for state in states.values())
+            raise (BadInput if final else FlameError)(said(reasons))
 
     def _watch(self, proxies: Mapping[str, Any], states: dict[str, Message], run: Path) -> None:
         """Wait until all sites that respond are done."""
         heartbeat_s = _times(self.config)[1]
         last = dict.fromkeys(states, time.monotonic())
+        failed = dict.fromkeys(states, 0)
         waiting = set(states)
-        while waiting:
+        while waiting and not (self._running and self._running.state["error"]):
             for name in sorted(waiting):
                 try:
                     states[name] = proxies[name](timeout=heartbeat_s).state() or states[name]
-                    last[name] = time.monotonic()
+                    last[name], failed[name] = time.monotonic(), 0
                 except RunAborted:
                     raise
                 except CollabCallError:
-                    if time.monotonic() - last[name] > heartbeat_s:
+                    failed[name] += 1
+                    silent_s = time.monotonic() - last[name]
+                    if silent_s > heartbeat_s and failed[name] >= _TRIES:
                         self._state["silent"] = sorted({*self._state["silent"], name})
                         waiting.discard(name)
                     continue
@@ -410,11 +498,6 @@ class FlareNodes:
             self._state.update(done=done, total=next(iter(states.values()))["total"])
             write_text(run / PROGRESS, json.dumps([done, self._state["total"]]))
             time.sleep(_POLL_S)
-        _check(states)
-        lost = [name for name in states if not states[name]["finished"]]
-        least = json.loads(self.config)["sites"]["min_sites"] or len(self.names)
-        if lost and len(states) - len(lost) < least:
-            raise FlameError(said(dict.fromkeys(lost, "was lost; the others have ended")))
 
     @collab.publish
     def owes(self, topic: str) -> bool:
@@ -424,9 +507,19 @@ class FlareNodes:
     @collab.publish
     def deliver(self, topic: str, items: dict[str, Any]) -> bool:
         """See ``FlareNode.deliver``."""
-        kit = Path(collab.workspace.get_root_dir())
-        self._box.put(topic, collab.caller, joined(items, kit))
-        return True
+        return _delivered(self._running, self._box, topic, items)
+
+
+def _delivered(running: _Running | None, box: Mailbox, topic: str, items: dict[str, Any]) -> bool:
+    """Store a message of another process, if it is of use."""
+    if running is None or not running.expects(topic):
+        return False
+    try:
+        box.put(topic, collab.caller, joined(items, Path(collab.workspace.get_root_dir())))
+    except Exception as error:  # whatever another process sends
+        logged_kind("deliver", error, running.folder)
+        return False
+    return True
 
 
 def _hand_over(run: Path, result: Path) -> None:
@@ -436,16 +529,6 @@ def _hand_over(run: Path, result: Path) -> None:
         shutil.copytree(run / RESULTS, result / RESULTS)
     if (run / ERROR).exists():
         shutil.copy(run / ERROR, result)
-
-
-def _check(states: Mapping[str, Message]) -> None:
-    """Raise the errors of sites."""
-    errors = {name: str(state["error"]) for name, state in states.items() if state.get("error")}
-    if not errors:
-        return
-    if any(state.get("refused") for state in states.values()):
-        raise BadInput(said(errors))
-    raise FlameError(said(errors))
 
 
 def _module(kind: str) -> Any:

@@ -37,6 +37,8 @@ class SitePolicy:
         peers: whether updates and sums may be sent to single other hospitals (strategy gossip).
         evidence: whether streams may send how well models predict the batches here (the learner
             evidence-gossip).
+        patient_column: for streams, the column of the table that names the patient of a row; empty:
+            every row counts as a patient.
         validations: different models that may be validated here, over all runs.
         selections: different choices of patients (``data.include``, ranges, the landmark and the
             like), over all runs.
@@ -54,6 +56,7 @@ class SitePolicy:
     delta: float = 1e-5
     peers: bool = False
     evidence: bool = True
+    patient_column: str = ""
     validations: int = 20
     selections: int = 10
     runs: int = 200

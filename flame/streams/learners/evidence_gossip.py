@@ -15,6 +15,7 @@ the method and its limits.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,7 @@ from flame.streams.networks.base import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
 from flame.streams.transport import Shared
 
+Told = TypeVar("Told", NodeEvidence, NodeMerges)
 Pair = tuple[int, int]
 """Numbers of two entries that are merged."""
 _SENT_WITH_A_MODEL = 2
@@ -116,6 +118,11 @@ class EvidenceGossip(EvidenceOptions, Learner):
         ]
         return np.asarray(sum(parts))
 
+    def skip(self, steps: int) -> None:
+        """See ``Learner``."""
+        super().skip(steps)
+        self.step += steps
+
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
         if self.bank.entries and self.global_model:
@@ -139,7 +146,9 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._rounds(0, self._flood, resting=True)
         news = self.exchange.news
         for node, told in sorted(news.told.items()):
-            if told is not None:
+            # Nobody opens an entry for another node, or for an earlier step.
+            fits = isinstance(told, NewEntry) and told.opened == (self.step, node)
+            if fits and told.model.shape == self.start.shape[1:]:
                 number = self._number(told.opened, told.model, told.parent)
                 self.bank.entries[number].held = news.reach[:, node].copy()
 
@@ -166,7 +175,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def _tables(self) -> tuple[Array, NDArray[np.int_]]:
         """Return the evidence (all nodes, entry, entry) and memories of the news that arrived."""
-        told = self.exchange.news.told
+        told = self._told_of(NodeEvidence)
         for of_node in told.values():
             for opened in of_node.opened:
                 self._number(opened)
@@ -178,6 +187,11 @@ class EvidenceGossip(EvidenceOptions, Learner):
             evidence[node][np.ix_(numbers, numbers)] = of_node.evidence
             counts[node, numbers] = of_node.counts
         return evidence, counts
+
+    def _told_of(self, kind: type[Told]) -> dict[int, Told]:
+        """Return the news of a kind that arrived, by node; other kinds are out of turn."""
+        told = self.exchange.news.told
+        return {node: news for node, news in told.items() if isinstance(news, kind)}
 
     def _number(
         self,
@@ -345,7 +359,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         made, counts = self._merges()
         opened = self.bank.opened
         for node, senders in enumerate(self.exchange.news.reach):
-            reached = np.flatnonzero(senders).tolist()
+            reached = [k for k in np.flatnonzero(senders).tolist() if k in made]
             self._hear(node, counts, senders)
             if len({made[k] for k in reached}) > 1:
                 each = [roots(made[k], opened) for k in reached]
@@ -354,7 +368,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def _merges(self) -> tuple[dict[int, tuple[Pair, ...]], NDArray[np.int_]]:
         """Return the pairs of each node whose news arrived, and memories (all nodes, entry)."""
-        told = self.exchange.news.told
+        told = self._told_of(NodeMerges)
         for of_node in told.values():
             for opened in [*of_node.opened, *sum(of_node.pairs, ())]:
                 self._number(opened)

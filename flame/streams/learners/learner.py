@@ -93,6 +93,14 @@ class Learner:
         """
         raise NotImplementedError
 
+    def skip(self, steps: int) -> None:
+        """Pass steps in which the nodes of this process took no part.
+
+        Args:
+            steps: number of steps.
+        """
+        self.exchange.skip(steps * self.pace.rounds)
+
     def rounds(
         self, adams: Iterable[Adam], first: int = 0, many: int | None = None
     ) -> Iterator[tuple[int, NDArray[np.bool_]]]:

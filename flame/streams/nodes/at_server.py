@@ -1,6 +1,7 @@
 """A server for nodes in processes of their own, and the exchange of such a node with it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from flame.federation.mailbox import Neighbours, Post
 from flame.federation.strategies.strategy import State
 from flame.streams.exchange import Server
 from flame.streams.networks.base import Array
-from flame.streams.nodes.posted import SERVER, Posted
+from flame.streams.nodes.posted import SERVER, Posted, checked_model
 
 
 class AtServer(Server):
@@ -61,18 +62,19 @@ def serve_rounds(
     before: Array,
     neighbours: Neighbours,
     post: Post,
-    progress: Callable[[int, Array], None],
-) -> None:
+) -> Array:
     """Combine the models that nodes send in every round, and send them the result.
 
     Args:
         exchange: the server's exchange, of all nodes; it goes on after its last round.
         run: names the stream and the method in topics.
-        rounds: number of rounds.
+        rounds: number of rounds after which it returns, those before included.
         before: models (n, size) with which the nodes begin.
         neighbours: waits for messages.
         post: sends a message.
-        progress: called with the number of rounds that are done, and the models after them.
+
+    Returns:
+        Models (n, size) with which the nodes end.
     """
     names = exchange.peers.names
     for number in range(exchange.number + 1, rounds):
@@ -88,18 +90,20 @@ def serve_rounds(
         before = exchange.mix(before, trained, counts)
         for name in got:
             _reply(post, name, f"{topic}:back", before[names.index(name)])
-        progress(number + 1, before)
+    return before
 
 
 def _models(
-    got: Mapping[str, Mapping[str, object]], names: tuple[str, ...], before: Array
+    got: Mapping[str, Mapping[str, Any]], names: tuple[str, ...], before: Array
 ) -> tuple[Array, Array]:
     """Return the models and counts of all nodes; 0 rows of one that sent nothing that fits."""
     trained, counts = before.copy(), np.zeros(len(names))
     for name, message in got.items():
-        model, count = np.asarray(message["model"], float), float(str(message["count"]))
-        if model.shape == before.shape[1:] and np.isfinite(model).all() and count >= 0:
-            trained[names.index(name)], counts[names.index(name)] = model, count
+        try:
+            model, count = checked_model(message["model"], message["count"], before.shape[1:])
+        except BadInput:
+            continue  # as if it had sent nothing
+        trained[names.index(name)], counts[names.index(name)] = model, count
     return trained, counts
 
 

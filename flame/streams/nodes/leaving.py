@@ -15,10 +15,14 @@ EVIDENCE = "evidence-gossip"
 """Name of the learner that sends evidence."""
 STREAMS = "stream"
 """Name of streams among the learners of a policy."""
-_TOLD = ["step", "node", "concept", "changed", "rows", "alarm", "bytes", "gradients"]
+FIGURES = "figures"
+"""Name of the tables of steps among the queries of a policy."""
+_ALWAYS = ["step", "node", "concept", "changed", "rows", "alarm", "bytes", "held", "moved"]
 """Columns that may leave whatever the number of rows."""
-_CLASSES = r"^(true|predicted|right)_\d+$|^(pairs|ordered)$"
-"""Columns with rows of single classes."""
+_NEVER = r"^(gradients|alarm_.+)$"
+"""Columns from which rows can be counted, or which tell of a single one."""
+_CLASSES = r"^(true|predicted|right)_\d+$|^(pairs|ordered|accuracy|earlier)$"
+"""Columns with rows of single classes; of two classes, accuracy tells the one that is rare."""
 
 
 class Leaving:
@@ -60,6 +64,20 @@ class Leaving:
         if method.learner == EVIDENCE and not policy.evidence:
             raise Refusal("sends no evidence on models: its policy has evidence = false")
 
+    def figures(self) -> None:
+        """Write that the tables of steps leave, before they do.
+
+        Raises:
+            Refusal: the policy does not allow it, or the log cannot be written.
+        """
+        policy = self.policy
+        if policy and policy.queries and FIGURES not in policy.queries:
+            raise Refusal(f"sends no figures of its steps: its policy does not list '{FIGURES}'")
+        self.write(
+            "tables with accuracy, alarms and counts of the steps of all methods, to the server; "
+            f"without figures of fewer than {self.least} rows"
+        )
+
     def note(
         self, name: str, method: MethodConfig, step: int, batch: Batch, to: Sequence[str]
     ) -> None:
@@ -95,11 +113,14 @@ class Leaving:
         """
         few = rows.rows < self.least
         shown = rows.copy()
-        for column in shown.columns.difference(_TOLD):
+        for column in shown.columns.difference(_ALWAYS):
             shown[column] = shown[column].astype(float).where(~few, np.nan)
         shown["rows"] = shown.rows.where(~few, 0)
-        true = rows.filter(regex=r"^true_\d+$")
-        rare = ((true > 0) & (true < self.least)).any(axis=1)
+        for column in shown.filter(regex=_NEVER).columns:
+            shown[column] = np.nan
+        true, right = (rows.filter(regex=rf"^{kind}_\d+$") for kind in ("true", "right"))
+        counts = pd.concat([true, right, true - right.to_numpy()], axis=1)
+        rare = ((counts > 0) & (counts < self.least)).any(axis=1)
         for column in shown.filter(regex=_CLASSES).columns:
             shown[column] = shown[column].where(~rare, np.nan)
         return shown

@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
 from flame.federation.gossip.method import Round
 from flame.federation.mailbox import Neighbours, Post
 from flame.federation.task import Message
-from flame.streams.learners.evidence.news import plain, told
+from flame.streams.learners.evidence.news import numbers_in, plain, told
 from flame.streams.networks.base import Array
 from flame.streams.transport import News, Shared
 
@@ -20,6 +19,8 @@ SERVER = "server"
 """Name of the server among the senders of messages."""
 _KEPT = 64
 """Number of latest topics of which late messages are still stored."""
+_MOST_ROWS = 1e9
+"""Largest count of rows that a site can have."""
 
 
 class Posted:
@@ -69,21 +70,41 @@ class Posted:
         arrived[place, list(wanted.values())] = False
         for number, message in sorted(received.items()):
             try:
-                checked = _checked(message, parts)
-                heard = [(int(k), told(v[0]), float(v[1])) for k, v in message["news"].items()]
-            except (BadInput, KeyError, TypeError, ValueError, IndexError):
-                continue
+                models, heard, known = self._read(message, parts)
+            except BadInput:
+                continue  # as if it had not arrived
             arrived[place, number] = True
-            for name, (model, count) in checked.items():
+            for name, (model, count) in models.items():
                 shared[name].models[number] = model
                 shared[name].counts[number] = count
                 shared[name].held[number] = True
-            self._known[number] = {int(k) for k in message["known"]}
-            for k, of_node, size in heard:
-                if 0 <= k < len(self.names) and k not in news.told:
-                    news.told[k], news.sizes[k] = of_node, size
+            self._known[number] = known
+            for k, of_node in heard.items():
+                # What a node says itself goes before what others say of it.
+                if k not in news.told or k == number:
+                    news.told[k], news.sizes[k] = of_node, numbers_in(of_node)
                     news.reach[0, k] = True
         return shared, replace(now, arrived=arrived), np.array([sent])
+
+    def _read(
+        self, message: Any, parts: Mapping[str, Shared]
+    ) -> tuple[dict[str, tuple[Array, float]], dict[int, Any], set[int]]:
+        """Read a message as a whole; raise BadInput if anything in it is wrong."""
+        try:
+            models = {}
+            for name, part in parts.items():
+                if name in message["models"]:
+                    model, count = message["models"][name]
+                    models[name] = checked_model(model, count, part.models.shape[1:])
+            nodes = range(len(self.names))
+            heard = {int(k): told(of_node) for k, of_node in message["news"].items()}
+            known = {int(k) for k in message["known"]}
+            heard.pop(int(self.own[0]), None)
+        except Exception as error:  # of whatever a neighbour has sent
+            raise BadInput("a message of another form") from error
+        if not known <= set(nodes) or not set(heard) <= set(nodes):
+            raise BadInput("news of nodes that there are not")
+        return models, heard, known
 
     def ask(self, topic: str, message: Message) -> Array | None:
         """Send a message to the server, and return the model that it replies; None: it is lost."""
@@ -113,7 +134,7 @@ def _message(parts: Mapping[str, Shared], news: News, lacking: set[int]) -> Mess
         for name, part in parts.items()
         if part.held[0]
     }
-    forwarded = {str(k): [plain(news.told[k]), float(news.sizes[k])] for k in sorted(lacking)}
+    forwarded = {str(k): plain(news.told[k]) for k in sorted(lacking)}
     return {"models": models, "news": forwarded, "known": sorted(news.told)}
 
 
@@ -126,18 +147,25 @@ def _spread(part: Shared, place: int, nodes: int) -> Shared:
     return Shared(models, counts, held)
 
 
-def _checked(
-    message: Message, parts: Mapping[str, Shared]
-) -> dict[str, tuple[NDArray[np.float64], float]]:
-    """Return the models and counts of a message that this node knows; raise BadInput if wrong."""
-    found = {}
-    for name, part in parts.items():
-        sent: Any = message["models"].get(name)
-        if sent is None:
-            continue
-        model, count = np.asarray(sent[0], float), float(sent[1])
-        fits = model.shape == part.models.shape[1:] and np.isfinite(model).all()
-        if not fits or not np.isfinite(count) or count < 0:
-            raise BadInput("a model of another shape, or not finite")
-        found[name] = (model, count)
-    return found
+def checked_model(model: Any, count: Any, shape: tuple[int, ...]) -> tuple[Array, float]:
+    """Check a model that another process has sent.
+
+    Args:
+        model: its parameters.
+        count: number of rows or batches behind it.
+        shape: shape that the parameters must have.
+
+    Returns:
+        Parameters and count.
+
+    Raises:
+        BadInput: the model has another shape or is not finite, or the count is no number that a
+            site can have.
+    """
+    try:
+        array, number = np.asarray(model, float), float(count)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInput("a model that is no array of numbers") from None
+    if array.shape != shape or not np.isfinite(array).all() or not 0 <= number <= _MOST_ROWS:
+        raise BadInput("a model of another shape, not finite, or of an impossible count")
+    return array, number

@@ -1,6 +1,6 @@
 """The program of one node of a stream, and that of the server, whatever carries their messages."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from flame.core.errors import FlameError
 from flame.core.files import atomic_path
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import GossipNetwork
+from flame.federation.gossip.topology import CHANGING
 from flame.federation.mailbox import Neighbours, Post
 from flame.federation.privacy.site_policy import SitePolicy
 from flame.streams.config import StreamConfig, frame_at_sites, open_network, open_stream
@@ -18,9 +19,9 @@ from flame.streams.exchange import Server
 from flame.streams.methods import MethodConfig, begin_among
 from flame.streams.nodes.at_server import serve_rounds
 from flame.streams.nodes.checkpoints import Checkpoints
-from flame.streams.nodes.leaving import Leaving
+from flame.streams.nodes.leaving import EVIDENCE, Leaving
 from flame.streams.nodes.posted import Posted
-from flame.streams.nodes.site_table import SiteTable, check_follow
+from flame.streams.nodes.site_table import SiteTable
 from flame.streams.prequential import Prequential
 from flame.streams.stream import Batch, Frame, Stream
 
@@ -30,10 +31,10 @@ CHECKPOINTS = "checkpoints"
 """Folder of what is needed to go on."""
 _UNKNOWN = (np.array([-1]), np.zeros(1, bool))
 """Concept and change of a node whose concepts nobody knows."""
-_ROUNDS = 16
-"""Rounds whose links together tell to whom a node sends."""
+MODELS = "models"
+"""Folder with one model per method and seed."""
 Progress = Callable[[int, int], None]
-"""Called with the steps done of all methods and seeds, and their total."""
+"""Called with the steps done, and their total."""
 
 
 def steps_file(folder: Path, method: str, seed: int) -> Path:
@@ -85,7 +86,7 @@ class Replay:
 
 
 class _Program:
-    """Methods and seeds of a run one after another, each with the same number of steps."""
+    """All methods and seeds of a run, step by step, so that each sees a batch when it arrives."""
 
     def __init__(self, config: StreamConfig, frame: Frame, folder: Path) -> None:
         self.config = config
@@ -95,22 +96,20 @@ class _Program:
         self.jobs = [(seed, name) for seed in config.seeds for name in config.all_methods]
         self.network = open_network(config, frame)
         self.peers = GossipNetwork(config.gossip, frame.nodes, frame.links)
+        self.rounds = config.training.rounds
 
     @property
     def total(self) -> int:
-        """Number of steps of all methods and seeds."""
-        return len(self.jobs) * self.frame.steps
+        """Number of steps."""
+        return self.frame.steps
 
-    def position(self) -> int:
-        """Return the number of steps after which this program can go on."""
-        return max(self.kept.positions(), default=0)
+    def positions(self) -> list[int]:
+        """Return the numbers of steps from which this program can go on."""
+        return self.kept.positions()
 
-    def _from(self, begin: int) -> Iterator[tuple[int, int, MethodConfig, int]]:
-        """Yield number, seed, method and first step of each job that is not finished."""
-        for number, (seed, name) in enumerate(self.jobs):
-            first = max(begin - number * self.frame.steps, 0)
-            if first < self.frame.steps:
-                yield number, seed, self.config.all_methods[name], first
+    def finish(self) -> None:
+        """Delete what is needed to go on, once all programs are finished."""
+        self.kept.finish(self.total)
 
 
 class NodeProgram(_Program):
@@ -120,7 +119,7 @@ class NodeProgram(_Program):
         config: the configuration of the stream.
         frame: what all nodes know of the stream.
         name: name of the node.
-        source: opens the batches of this node for a seed.
+        source: opens the batches of this node for a seed; the same object may serve several seeds.
         folder: folder of the run at this node.
         leaving: decides what may leave the node, and logs it.
         truth: returns concept and change of this node in a step of a seed, where they are known.
@@ -138,17 +137,17 @@ class NodeProgram(_Program):
     ) -> None:
         super().__init__(config, frame, folder)
         self.place = frame.nodes.index(name)
-        self.source = source
+        self.sources = {seed: source(seed) for seed in config.seeds}
         self.leaving = leaving
         self.truth = truth
         for method in config.all_methods.values():
             leaving.check(method)
 
     def run(self, begin: int, neighbours: Neighbours, post: Post, progress: Progress) -> None:
-        """Run all methods and seeds, and write a table for each.
+        """Run all methods and seeds, and write a table and a model for each.
 
         Args:
-            begin: number of steps that are done, at this node and at all others.
+            begin: number of steps from which all go on; this node passes those that it missed.
             neighbours: waits for messages.
             post: sends a message.
             progress: called after each step.
@@ -156,51 +155,72 @@ class NodeProgram(_Program):
         Raises:
             FlameError: a method failed.
         """
-        for number, seed, method, first in self._from(begin):
-            name = self.jobs[number][1]
-            posted = Posted(self.place, self.frame.nodes, str(number), neighbours, post)
-            run, source = self._begun(number, first, method, seed, posted)
-            for step in range(run.step, self.frame.steps):
-                batch = source.batch(step)
-                self.leaving.note(name, method, step, batch, self._receivers(method))
+        if begin >= self.total:
+            return
+        runs = self._begun(begin, neighbours, post)
+        for step in range(begin, self.total):
+            batches = {seed: source.batch(step) for seed, source in self.sources.items()}
+            for (seed, name), run in zip(self.jobs, runs, strict=True):
+                method = self.config.all_methods[name]
+                receivers = self._receivers(method)
+                self.leaving.note(name, method, step, batches[seed], receivers)
                 try:
-                    run.see(batch, *self.truth(seed, step))
+                    run.see(batches[seed], *self.truth(seed, step))
                 except FlameError as error:
                     raise type(error)(f"method '{name}', seed {seed}: {error}") from None
-                if step == self.frame.steps - 1:
-                    self._write(run.rows, name, seed)
-                done = number * self.frame.steps + step + 1
-                self.kept.save(done, (run, source))
-                progress(done, self.total)
+            if step == self.total - 1:
+                self._write(runs)
+            self.kept.save(step + 1, (runs, self.sources))
+            progress(step + 1, self.total)
 
-    def _begun(
-        self, number: int, first: int, method: MethodConfig, seed: int, posted: Posted
-    ) -> tuple[Prequential, Source]:
-        """Return the run and the batches of a job, as they were after its first steps."""
-        source = self.source(seed)
-        kept = self.kept.load(number * self.frame.steps + first) if first else None
-        if kept is not None:
-            run: Prequential = kept[0]
-            run.learner.exchange.transport = posted
-            source.resume(kept[1])
-            return run, source
-        pace = self.config.training
+    def _begun(self, begin: int, neighbours: Neighbours, post: Post) -> list[Prequential]:
+        """Return the run of each job as it was after its last step, or new ones."""
+        names = self.frame.nodes
+        position, state = self.kept.latest(begin)
+        posted = [
+            Posted(self.place, names, str(number), neighbours, post)
+            for number in range(len(self.jobs))
+        ]
+        runs: list[Prequential]
+        if state is None:
+            runs = [self._new(*job, sends) for job, sends in zip(self.jobs, posted, strict=True)]
+        else:
+            runs, earlier = state
+            for run, sends in zip(runs, posted, strict=True):
+                exchange = run.learner.exchange
+                exchange.transport, exchange.own = sends, sends.own
+            for seed, source in self.sources.items():
+                source.resume(earlier[seed])
+        if position < begin:
+            for run in runs:
+                run.skip(begin - position)
+        return runs
+
+    def _new(self, seed: int, name: str, posted: Posted) -> Prequential:
+        pace, method = self.config.training, self.config.all_methods[name]
         learner = begin_among(method, self.peers, self.network, pace, seed, posted)
-        return Prequential(learner, (self.frame.nodes[self.place],), self.config.detectors), source
+        return Prequential(learner, (self.frame.nodes[self.place],), self.config.detectors)
 
     def _receivers(self, method: MethodConfig) -> list[str]:
-        """Return to whom models of a method go."""
+        """Return to whom what a method sends may come."""
         if method.exchange != GOSSIP:
             return ["the server"] if method.exchange == "server" else []
-        links = np.any([self.peers.links(k) for k in range(_ROUNDS)], axis=0)
-        return [self.frame.nodes[k] for k in np.flatnonzero(links[:, self.place])]
+        others = [name for k, name in enumerate(self.frame.nodes) if k != self.place]
+        if method.learner == EVIDENCE or self.config.gossip.topology in CHANGING:
+            return others  # news are forwarded, and links change
+        links = self.peers.links(0)[:, self.place]
+        return [self.frame.nodes[k] for k in np.flatnonzero(links)]
 
-    def _write(self, rows: pd.DataFrame, method: str, seed: int) -> None:
-        with atomic_path(steps_file(self.folder, method, seed)) as path:
-            rows.to_csv(path, index=False)
+    def _write(self, runs: list[Prequential]) -> None:
+        for (seed, name), run in zip(self.jobs, runs, strict=True):
+            with atomic_path(steps_file(self.folder, name, seed)) as path:
+                run.rows.to_csv(path, index=False)
+            with atomic_path(self.folder / MODELS / f"{name}.seed-{seed}.npy") as path:
+                np.save(path, run.learner.models[0])
 
     def results(self) -> dict[str, str]:
         """Return the tables of steps that may leave this node, as CSV by the name of their file."""
+        self.leaving.figures()
         tables = {}
         for seed, method in self.jobs:
             path = steps_file(self.folder, method, seed)
@@ -225,24 +245,30 @@ class ServerProgram(_Program):
 
     def run(self, begin: int, neighbours: Neighbours, post: Post, progress: Progress) -> None:
         """Serve all methods and seeds; see ``NodeProgram.run``."""
-        for number, seed, method, first in self._from(begin):
-            if method.exchange != "server":
-                continue
-            pace, count = self.config.training, len(self.frame.nodes)
-            opened = Server(self.peers, method.strategy, method.strategy_options, pace.rate)
-            start = self.network.start(np.random.default_rng([seed, 1]))
-            state: Any = self.kept.load(number * self.frame.steps + first) if first else None
-            exchange, before = state or (opened, np.tile(start, (count, 1)))
+        position, state = self.kept.latest(begin)
+        served: dict[int, tuple[Server, Any]] = state or self._new()
+        if position < begin:
+            for exchange, _ in served.values():
+                exchange.skip((begin - position) * self.rounds)
+        for step in range(begin, self.total if served else begin):
+            for number, (exchange, before) in served.items():
+                rounds = (step + 1) * self.rounds
+                after = serve_rounds(exchange, str(number), rounds, before, neighbours, post)
+                served[number] = (exchange, after)
+            self.kept.save(step + 1, served)
+            progress(step + 1, self.total)
 
-            def done(rounds: int, models: Any, number: int = number, at: Server = exchange) -> None:
-                steps, rest = divmod(rounds, self.config.training.rounds)
-                if not rest:
-                    position = number * self.frame.steps + steps
-                    self.kept.save(position, (at, models))
-                    progress(position, self.total)
-
-            rounds = self.frame.steps * pace.rounds
-            serve_rounds(exchange, str(number), rounds, before, neighbours, post, done)
+    def _new(self) -> dict[int, tuple[Server, Any]]:
+        """Return exchange and models of each job with a server."""
+        served = {}
+        for number, (seed, name) in enumerate(self.jobs):
+            method = self.config.all_methods[name]
+            if method.exchange == "server":
+                rate = self.config.training.rate
+                exchange = Server(self.peers, method.strategy, method.strategy_options, rate)
+                start = self.network.start(np.random.default_rng([seed, 1]))
+                served[number] = (exchange, np.tile(start, (len(self.frame.nodes), 1)))
+        return served
 
 
 def node_program(
@@ -287,15 +313,8 @@ def node_program(
         )
     leaving = Leaving(policy, note)
     frame = frame_at_sites(settings)
-    check_follow(settings)
-    return NodeProgram(
-        settings,
-        frame,
-        name,
-        lambda seed: SiteTable(settings, Path(data), leaving.least),
-        folder,
-        leaving,
-    )
+    table = SiteTable(settings, Path(data), leaving.least, policy.patient_column)
+    return NodeProgram(settings, frame, name, lambda seed: table, folder, leaving)
 
 
 def server_program(config: str, folder: Path, apart: bool = False) -> ServerProgram:

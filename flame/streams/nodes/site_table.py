@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from flame.core.errors import BadInput
+from flame.core.errors import BadInput, Refusal
 from flame.streams.config import StreamConfig
 from flame.streams.sources.tables.config import TIME, TableConfig
-from flame.streams.sources.tables.features import Scale, feature_count, unscaled
+from flame.streams.sources.tables.features import Scale, feature_count, numbers, unscaled
 from flame.streams.sources.tables.outcomes import Y, with_outcomes
 from flame.streams.sources.tables.rows import read_rows
 from flame.streams.sources.tables.shifted import with_changes
@@ -29,14 +30,20 @@ class SiteTable:
     """The table of one site: a batch is what has arrived since the one before.
 
     A row belongs to the batch of its own step, or to a later one if it arrives late. Rows of fewer
-    patients than ``least`` wait for the next step.
+    patients than ``least`` wait for the next step. A row is known again by its time, features and
+    subject, so that a corrected outcome is no further row.
 
     Args:
         config: the configuration of the stream.
         path: CSV file, or a folder with ``participants.tsv``.
-        least: least number of patients, or rows where no column names them, in a batch.
+        least: least number of patients in a batch.
+        patients: column that names the patient of a row; empty: the subject, or else every row
+            counts as a patient.
         clock: returns the time in s since 1970.
         wait: waits for a number of seconds.
+
+    Raises:
+        Refusal: ``table.rows`` would make batches smaller than ``least``.
     """
 
     def __init__(
@@ -44,15 +51,21 @@ class SiteTable:
         config: StreamConfig,
         path: Path,
         least: int = 1,
+        patients: str = "",
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         file = path / "participants.tsv" if path.is_dir() else path
+        if 0 < config.table.rows < least:
+            raise Refusal(f"learns from {least} rows or more at once: set table.rows to 0, or more")
         self.config: TableConfig = replace(config.table, files=(str(file),))
+        if patients:
+            self.config = replace(self.config, subject_column=patients)
         self.follow = config.sites.follow
         self.least = least
         self.seen: set[int] = set()
         self.scale = Scale(feature_count(self.config))
+        self._last: tuple[int, Batch] | None = None
         self._clock = clock
         self._wait = wait
 
@@ -72,7 +85,7 @@ class SiteTable:
         """Return the batch of a step; with ``sites.follow`` once the time of the step is over.
 
         Args:
-            step: number of the step, from 0.
+            step: number of the step, from 0; asked again, it is the same batch.
 
         Returns:
             The batch of one node.
@@ -80,29 +93,39 @@ class SiteTable:
         Raises:
             BadInput: the table cannot be read.
         """
+        if self._last and self._last[0] == step:
+            return self._last[1]
         if self.follow:
             self._wait_for(step)
-        rows = with_changes(self.config, read_rows(self.config, 0))
-        table, _ = with_outcomes(self.config, rows)
+        self._last = (step, self._batch(self._new(step)))
+        return self._last[1]
+
+    def _new(self, step: int) -> pd.DataFrame:
+        """Return the rows that have arrived since the last batch, and remember them."""
+        rows = read_rows(self.config, 0)
+        table, _ = with_outcomes(self.config, with_changes(self.config, rows))
+        if table.empty:
+            return table
         steps = steps_of(self.config, table).to_numpy(int)
-        keys = _keys(table)
+        keys = _keys(self.config, table)
         new = (steps >= 0) & (steps <= step) & ~np.isin(keys, list(self.seen))
-        names = table.loc[new, self.config.subject_column or TIME]
-        if (names.nunique() if self.config.subject_column else len(names)) < self.least:
-            new[:] = False
+        chosen = np.flatnonzero(new)
+        most = self.config.rows
+        if most and len(chosen) > most:
+            chosen = chosen[np.linspace(0, len(chosen) - 1, most).astype(int)]
+        subject = self.config.subject_column
+        patients = table[subject].iloc[chosen].nunique() if subject else len(chosen)
+        if patients < self.least:
+            return table.iloc[:0]
         self.seen |= set(keys[new].tolist())
-        return self._batch(table[new])
+        self._scaled = self.scale.see(unscaled(self.config, table[new]))
+        self._scaled = self._scaled[np.searchsorted(np.flatnonzero(new), chosen)]
+        return table.iloc[chosen]
 
     def _batch(self, table: pd.DataFrame) -> Batch:
         shape = (feature_count(self.config),)
-        x = np.zeros((0, *shape))
-        if len(table):
-            x = self.scale.see(unscaled(self.config, table))
+        x = self._scaled if len(table) else np.zeros((0, *shape))
         y = table[Y].to_numpy(np.int64)
-        most = self.config.rows
-        if most and len(y) > most:
-            chosen = np.linspace(0, len(y) - 1, most).astype(int)
-            x, y = x[chosen], y[chosen]
         return padded([(x, y, y)], shape, least=1)
 
     def _wait_for(self, step: int) -> None:
@@ -113,10 +136,11 @@ class SiteTable:
             self._wait(min(left, _LOOK_S))
 
 
-def _keys(table: pd.DataFrame) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-    """Return a number for each row that stays the same when rows are added to the file."""
-    of_file = [name for name in table if name == TIME or not str(name).startswith("\0")]
-    cells = table[of_file].astype(str)
+def _keys(config: TableConfig, table: pd.DataFrame) -> NDArray[np.int64]:
+    """Return a number for each row that stays the same when rows are added or rewritten."""
+    cells = pd.DataFrame({TIME: table[TIME], **{n: numbers(table[n], "table") for n in config.raw}})
+    if config.subject_column:
+        cells[config.subject_column] = table[config.subject_column].astype(str)
     content = pd.util.hash_pandas_object(cells, index=False)
     again = content.groupby(content).cumcount()
     return (content.to_numpy(np.uint64) + again.to_numpy(np.uint64)).astype(np.int64)

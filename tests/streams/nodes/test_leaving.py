@@ -53,17 +53,30 @@ def test_figures_of_few_rows_or_of_a_rare_class_stay() -> None:
         {
             "step": [1, 2, 3],
             "node": ["a"] * 3,
-            "rows": [12, 4, 30],
-            "accuracy": [0.75, 0.5, 0.9],
-            "true_0": [6, 2, 28],
-            "true_1": [6, 2, 2],
-            "right_1": [5, 1, 1],
-            "bytes": [100.0, 100.0, 100.0],
+            "rows": [14, 4, 30],
+            "accuracy": [1.0, 0.5, 0.9],
+            "true_0": [7, 2, 28],
+            "true_1": [7, 2, 2],
+            "right_0": [7, 1, 28],
+            "right_1": [7, 1, 1],
+            "gradients": [1400.0, 400.0, 3000.0],
+            "alarm_adwin": [3.0, 1.0, 2.0],
+            "moved": [0.1, 0.1, 0.1],
         }
     )
     shown = Leaving(SitePolicy(least_patients=5), lambda _: None).suppressed(rows)
-    assert shown["rows"].tolist() == [12, 0, 30]
-    assert shown.accuracy.tolist() == pytest.approx([0.75, np.nan, 0.9], nan_ok=True)
-    assert shown.true_1.tolist() == pytest.approx([6, np.nan, np.nan], nan_ok=True)
-    assert shown.right_1.tolist() == pytest.approx([5, np.nan, np.nan], nan_ok=True)
-    assert shown.bytes.tolist() == [100.0] * 3
+    assert shown["rows"].tolist() == [14, 0, 30]
+    for column in ("accuracy", "true_1", "right_1"):  # accuracy of the trivial rule tells classes
+        kept = [rows[column][0], np.nan, np.nan]
+        assert shown[column].tolist() == pytest.approx(kept, nan_ok=True)
+    assert shown.gradients.isna().all()  # a multiple of the rows
+    assert shown.alarm_adwin.isna().all()  # the place of a single row
+    assert shown.moved.tolist() == [0.1] * 3
+
+
+def test_figures_leave_after_a_line_of_the_log_and_where_the_policy_lists_them() -> None:
+    lines: list[str] = []
+    Leaving(SitePolicy(queries=("figures",)), lines.append).figures()
+    assert lines[0].startswith("tables with accuracy")
+    with pytest.raises(Refusal, match="does not list 'figures'"):
+        Leaving(SitePolicy(queries=("moments",)), lines.append).figures()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from flame.core.errors import BadInput
+from flame.core.errors import BadInput, Refusal
 from flame.streams.config import SitesConfig, StreamConfig, frame_at_sites
 from flame.streams.nodes.site_table import SiteTable, check_follow
 from flame.streams.sources.tables.config import TableConfig
@@ -66,6 +66,42 @@ def test_fewer_patients_than_the_policy_asks_for_wait(tmp_path: Path) -> None:
     assert not table.batch(0).exists.any()  # two patients, in four rows with a row a day later
     assert table.batch(1).exists.sum() == 4 + 2
     assert SiteTable(config, tmp_path / "rows.csv", least=2).batch(0).exists.sum() == 4
+
+
+def test_rows_of_one_patient_are_one_patient_whatever_the_configuration_says(
+    tmp_path: Path,
+) -> None:
+    rows = [f"2024-01-0{d},7,{d}.5,{d % 2}\n" for d in range(2, 9)]
+    table = SiteTable(CONFIG, written(tmp_path, *rows), least=3, patients="patient")
+    assert not table.batch(0).exists.any()
+    assert SiteTable(CONFIG, tmp_path / "rows.csv", least=3).batch(0).exists.sum() == 7
+    with pytest.raises(Refusal, match="learns from 5 rows or more"):
+        SiteTable(replace(CONFIG, table=replace(TABLE, rows=1)), tmp_path / "rows.csv", least=5)
+
+
+def test_a_rewritten_table_and_a_corrected_outcome_are_no_further_rows(tmp_path: Path) -> None:
+    table = SiteTable(CONFIG, written(tmp_path, FIRST))
+    assert table.batch(0).exists.sum() == 2
+    written(tmp_path, "2024-01-02 00:00,1,1,1\n2024-01-03T00:00:00,2,3,1\n")
+    assert not table.batch(1).exists.any()
+
+
+def test_all_methods_and_seeds_see_the_same_batch(tmp_path: Path) -> None:
+    table = SiteTable(CONFIG, written(tmp_path, FIRST))
+    first = table.batch(0)
+    written(tmp_path, FIRST, "2024-01-04,9,9.0,1\n")
+    assert table.batch(0) is first
+
+
+def test_a_table_without_rows_or_known_outcomes_has_empty_batches(tmp_path: Path) -> None:
+    assert not SiteTable(CONFIG, written(tmp_path)).batch(0).exists.any()
+    assert not SiteTable(CONFIG, written(tmp_path, "2024-01-02,1,1.0,\n")).batch(0).exists.any()
+
+
+@pytest.mark.parametrize("names", [("x", "server"), ("x", "x"), ("x", "../y")])
+def test_names_that_no_site_can_have_are_refused(names: tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match=r"sites\.names"):
+        frame_at_sites(replace(CONFIG, sites=replace(CONFIG.sites, names=names)))
 
 
 def test_a_site_sees_what_the_whole_stream_gives_its_node(tmp_path: Path) -> None:

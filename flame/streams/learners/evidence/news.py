@@ -58,6 +58,8 @@ class NodeMerges(NamedTuple):
 
 
 News = NewEntry | NodeEvidence | NodeMerges
+_MOST_ENTRIES, _MOST_BATCHES = 512, 10**6
+"""Most entries that a node can name, and batches that it can remember."""
 _KINDS = {kind.__name__: kind for kind in (NewEntry, NodeEvidence, NodeMerges)}
 
 
@@ -71,6 +73,24 @@ def plain(news: News | None) -> dict[str, Any] | None:
         The message.
     """
     return None if news is None else {"kind": type(news).__name__, **news._asdict()}
+
+
+def numbers_in(news: News | None) -> float:
+    """Count the numbers of news.
+
+    Args:
+        news: the news; None: a node has none.
+
+    Returns:
+        Number of parameters, evidence, counts and merges.
+    """
+    if news is None:
+        return 0.0
+    if isinstance(news, NewEntry):
+        return float(news.model.size + 3)
+    if isinstance(news, NodeEvidence):
+        return float(np.count_nonzero(news.evidence) + np.count_nonzero(news.counts))
+    return float(2 * len(news.pairs) + np.count_nonzero(news.counts))
 
 
 def told(message: dict[str, Any] | None) -> News | None:
@@ -100,10 +120,13 @@ def told(message: dict[str, Any] | None) -> News | None:
         )
     if kind not in _KINDS:
         raise BadInput("news of an unknown kind")
+    if len(fields["opened"]) > _MOST_ENTRIES or len(fields.get("pairs", ())) > _MOST_ENTRIES:
+        raise BadInput(f"news of more than {_MOST_ENTRIES} entries")
     opened = [_opened(each) for each in fields["opened"]]
-    counts = _finite(fields["counts"]).astype(int)
-    if counts.shape != (len(opened),) or (counts < 0).any():
-        raise BadInput("news with another number of entries than counts")
+    numbers = _finite(fields["counts"])
+    if numbers.shape != (len(opened),) or ((numbers < 0) | (numbers > _MOST_BATCHES)).any():
+        raise BadInput("news with another number of entries than counts, or impossible counts")
+    counts = numbers.astype(int)
     if kind == "NodeMerges":
         return NodeMerges([(_opened(a), _opened(b)) for a, b in fields["pairs"]], opened, counts)
     evidence = _finite(fields["evidence"])
@@ -113,8 +136,10 @@ def told(message: dict[str, Any] | None) -> News | None:
 
 
 def _opened(pair: Any) -> Opened:
-    step, node = pair
-    return int(step), int(node)
+    step, node = (int(number) for number in pair)
+    if not (0 <= step < 2**31 and 0 <= node < 2**20):
+        raise BadInput("an entry of a step or node that there is not")
+    return step, node
 
 
 def _finite(values: Any) -> Array:

@@ -100,8 +100,8 @@ class TableConfig(Section):
             "table: each file would be a node and a time; set time_columns, site_column or deal",
         )
         yield (
-            not self.subject_column or self.deal or self.ahead or self.changes,
-            "table.subject_column has an effect only with table.deal, table.ahead or table.changes",
+            not self.subject_column or self.deal or self.ahead or self.changes or self.start,
+            "table.subject_column has an effect only with table.deal, ahead, changes or start",
         )
         yield (
             all(

@@ -128,6 +128,8 @@ def _times(part: pd.DataFrame, columns: tuple[str, ...], path: Path) -> "pd.Seri
             ) from None
         return hours(dates)
     column = part[columns[0]]
+    if part.empty:
+        return pd.Series(dtype=float)
     times = pd.to_numeric(column, errors="coerce")
     if np.isinf(times).any():
         raise BadInput(

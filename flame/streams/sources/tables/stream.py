@@ -112,7 +112,8 @@ def start_of(config: TableConfig, dated: bool) -> float:
     if not dated:
         return number(config.start, "table", "start")
     try:
-        return hours(pd.Series(pd.to_datetime([config.start]))).iloc[0]
+        start = pd.to_datetime(pd.Series([config.start]), utc=True, format="ISO8601")
+        return float(hours(start.dt.tz_localize(None)).iloc[0])
     except ValueError:
         raise BadInput(f"table.start: '{config.start}' is no date such as 2020-12-31") from None
 
