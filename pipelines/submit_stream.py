@@ -108,7 +108,7 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
         Path of the page.
 
     Raises:
-        FlameError: no site has sent its tables.
+        FlameError: no site has sent its tables, or none shows figures.
     """
     from flame.evaluation.pages.stream_page import render
     from flame.federation.flare.nodes import RESULTS
@@ -126,6 +126,11 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
             rows.to_csv(temporary, index=False)
         tables.append(read_steps(out, method, seed))
     rows = pd.concat(tables, ignore_index=True)
+    if rows.accuracy.isna().all():
+        raise FlameError(
+            "no site shows figures: each step has fewer rows, or rows of a class, than the policies "
+            f"ask for. The tables are in {out / RESULTS}; make table.step longer"
+        )
     figures = summaries(rows, list(config.all_methods))
     write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
     write_text(out / PAGE, render(config, _without_rows(config, frame), rows, figures))
