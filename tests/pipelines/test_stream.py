@@ -14,6 +14,7 @@ from flame.core.config import build, load_config
 from flame.core.errors import BadInput, FlameError
 from flame.pipelines import stream
 from flame.streams.config import SitesConfig, StreamConfig
+from flame.streams.nodes.program import STEPS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SMALL = [
@@ -36,7 +37,7 @@ def small(*more: str) -> StreamConfig:
 def test_a_killed_run_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     whole = stream.run(small(), tmp_path / "whole")
     stream.run(small(), tmp_path / "cut")
-    steps = tmp_path / "cut" / stream.STEPS
+    steps = tmp_path / "cut" / STEPS
     (steps / "oracle.seed-1.csv").unlink()
     kept = (steps / "local.seed-0.csv").stat().st_mtime_ns
     again = stream.run(small(), tmp_path / "cut", jobs=2)
@@ -114,7 +115,7 @@ def test_nodes_keep_names_that_look_like_numbers(tmp_path: Path) -> None:
     again = stream.run(config, tmp_path / "run")
     local = again.rows[again.rows.method == "local"]
     assert local.groupby("node").size().tolist() == [3, 3, 3]
-    damaged = next((tmp_path / "run" / stream.STEPS).iterdir())
+    damaged = next((tmp_path / "run" / STEPS).iterdir())
     damaged.write_text("")
     with pytest.raises(BadInput, match=rf"{damaged.name}.*delete it"):
         stream.run(config, tmp_path / "run")
@@ -122,7 +123,7 @@ def test_nodes_keep_names_that_look_like_numbers(tmp_path: Path) -> None:
 
 def test_steps_that_were_cut_are_noticed(tmp_path: Path) -> None:
     stream.run(small("seeds=[0]"), tmp_path / "run")
-    path = tmp_path / "run" / stream.STEPS / "local.seed-0.csv"
+    path = tmp_path / "run" / STEPS / "local.seed-0.csv"
     whole = path.read_text()
     for kept in (whole[: len(whole) // 2], "".join(whole.splitlines(keepends=True)[:-4])):
         path.write_text(kept)

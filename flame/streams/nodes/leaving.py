@@ -21,8 +21,10 @@ _ALWAYS = ["step", "node", "concept", "changed", "rows", "alarm", "bytes", "held
 """Columns that may leave whatever the number of rows."""
 _NEVER = r"^(gradients|alarm_.+)$"
 """Columns from which rows can be counted, or which tell of a single one."""
-_CLASSES = r"^(true|predicted|right)_\d+$|^(pairs|ordered|accuracy|earlier)$"
-"""Columns with rows of single classes; of two classes, accuracy tells the one that is rare."""
+_CLASSES = r"^(true|predicted|right)_\d+$|^(pairs|ordered)$"
+"""Columns with rows of single classes."""
+_SHARES = ["accuracy", "earlier"]
+"""Columns that tell how frequent a class is, of a method that always answers with one."""
 
 
 class Leaving:
@@ -119,8 +121,14 @@ class Leaving:
         for column in shown.filter(regex=_NEVER).columns:
             shown[column] = np.nan
         true, right = (rows.filter(regex=rf"^{kind}_\d+$") for kind in ("true", "right"))
-        counts = pd.concat([true, right, true - right.to_numpy()], axis=1)
-        rare = ((counts > 0) & (counts < self.least)).any(axis=1)
+        rare = self._few(true)
+        for column in _SHARES:
+            shown[column] = shown[column].where(~rare, np.nan)
+        rare |= self._few(right) | self._few(true - right.to_numpy())
         for column in shown.filter(regex=_CLASSES).columns:
             shown[column] = shown[column].where(~rare, np.nan)
         return shown
+
+    def _few(self, counts: pd.DataFrame) -> "pd.Series[bool]":
+        """Return the steps in which a count is above 0 and below the least."""
+        return ((counts > 0) & (counts < self.least)).any(axis=1)

@@ -55,6 +55,7 @@ def test_figures_of_few_rows_or_of_a_rare_class_stay() -> None:
             "node": ["a"] * 3,
             "rows": [14, 4, 30],
             "accuracy": [1.0, 0.5, 0.9],
+            "earlier": [0.5, 0.5, 0.5],
             "true_0": [7, 2, 28],
             "true_1": [7, 2, 2],
             "right_0": [7, 1, 28],
@@ -66,7 +67,8 @@ def test_figures_of_few_rows_or_of_a_rare_class_stay() -> None:
     )
     shown = Leaving(SitePolicy(least_patients=5), lambda _: None).suppressed(rows)
     assert shown["rows"].tolist() == [14, 0, 30]
-    for column in ("accuracy", "true_1", "right_1"):  # accuracy of the trivial rule tells classes
+    # The accuracy of the trivial rule tells how frequent a class is.
+    for column in ("accuracy", "earlier", "true_1", "right_1"):
         kept = [rows[column][0], np.nan, np.nan]
         assert shown[column].tolist() == pytest.approx(kept, nan_ok=True)
     assert shown.gradients.isna().all()  # a multiple of the rows
