@@ -128,8 +128,8 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
     rows = pd.concat(tables, ignore_index=True)
     if rows.accuracy.isna().all():
         raise FlameError(
-            "no site shows figures: each step has fewer rows, or rows of a class, than policies ask "
-            f"for. The tables are in {out / RESULTS}; make table.step longer"
+            "no site shows figures: each step has fewer rows, or rows of a class, than policies "
+            f"ask for. The tables are in {out / RESULTS}; make table.step longer"
         )
     figures = summaries(rows, list(config.all_methods))
     write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
