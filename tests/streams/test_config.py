@@ -16,10 +16,10 @@ def config(**given: Any) -> StreamConfig:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "exactly one of synthetic.source, table.files and mri.hospitals"),
+        ({}, "exactly one of synthetic.source, table.files, mri.hospitals and"),
         (
             {"synthetic": {"source": "sine"}, "mri": {"hospitals": 3}},
-            "exactly one of synthetic.source, table.files and mri.hospitals",
+            "exactly one of synthetic.source, table.files, mri.hospitals and",
         ),
         ({"synthetic": {"source": "sine"}, "compare": []}, "name at least one method"),
         ({"synthetic": {"source": "sine"}, "detectors": ["adwim"]}, "did you mean 'adwin'"),

@@ -165,7 +165,7 @@ def test_bad_tables_are_refused(tmp_path: Path, given: dict[str, object], messag
         ({"time_columns": ()}, "ahead needs table.time_columns"),
         ({"deal": -3}, "deal must be 0 or more"),
         ({"time_columns": (), "ahead": 0.0, "site_column": ""}, "a node and a time"),
-        ({"ahead": 0.0, "subject_column": "site"}, "only with table.deal, table.ahead or"),
+        ({"ahead": 0.0, "subject_column": "site"}, "only with table.deal, ahead, changes or start"),
         ({"places": {"x": (4000.0, 2.0)}}, "latitude from -90 to 90"),
     ],
 )
