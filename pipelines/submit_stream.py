@@ -52,7 +52,7 @@ def run(
     """
     from flame.federation.flare.admin import AdminSession, Submission
     from flame.federation.flare.kit import ADMIN, check_kit
-    from flame.federation.flare.nodes import RESULTS
+    from flame.federation.flare.node_server import RESULTS
 
     admin = AdminSession(check_kit(kit, ADMIN), patience_s)
     if not config.sites.names:
@@ -111,7 +111,7 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
         FlameError: no site has sent its tables, or none shows figures.
     """
     from flame.evaluation.pages.stream_page import render
-    from flame.federation.flare.nodes import RESULTS
+    from flame.federation.flare.node_server import RESULTS
 
     tables = []
     for method, seed in product(config.all_methods, config.seeds):

@@ -24,9 +24,9 @@ from nvflare.fuel.flare_api.flare_api import new_secure_session
 
 from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig, centres
-from flame.federation.flare.job import job_of
+from flame.federation.flare.job import job_of, job_of_nodes
 from flame.federation.flare.kit import ADMIN
-from flame.federation.flare.nodes import RESULTS, job_of_nodes
+from flame.federation.flare.node_server import RESULTS
 from flame.federation.flare.server import PROGRESS_COMMAND, RESULT
 from flame.federation.run_files import CROSS_SITE, ERROR, MODELS
 

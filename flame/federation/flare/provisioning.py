@@ -47,8 +47,8 @@ _LAUNCHER = "flame.federation.flare.launcher.SiteLauncher"
 _ONE_PROCESS = "flame.federation.flare.one_process.OneProcess"
 CLASSES = (
     _LAUNCHER,
-    "flame.federation.flare.nodes.FlareNode",
-    "flame.federation.flare.nodes.FlareNodes",
+    "flame.federation.flare.node_site.FlareNode",
+    "flame.federation.flare.node_server.FlareNodes",
     _ONE_PROCESS,
     "flame.federation.flare.server.FlareServer",
     "flame.federation.flare.site.FlareSite",

@@ -45,7 +45,7 @@ def run_nodes_on_flare(
     """Run a program with a node for each name in FLARE's simulator, and wait for its end.
 
     Args:
-        kind: kind of the program; see ``nodes.PROGRAMS``.
+        kind: kind of the program; see ``running_program.PROGRAMS``.
         config: its configuration as JSON.
         names: names of the nodes.
         run: the run folder.
@@ -128,7 +128,7 @@ def _die_with_parent() -> None:
 def _simulate(run: Path, job: dict[str, Any]) -> None:
     threading.Thread(target=_die_with_parent, daemon=True).start()
     if job["kind"]:
-        from flame.federation.flare.nodes import job_of_nodes
+        from flame.federation.flare.job import job_of_nodes
 
         names = tuple(job["names"])
         recipe = job_of_nodes(job["kind"], job["config"], names, "flame", str(run), _START_S)

@@ -6,8 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flame.federation.flare.nodes import PROGRAMS, _place, job_of_nodes
+from flame.core.errors import BadInput, FlameError
+from flame.federation.flare.job import job_of_nodes
+from flame.federation.flare.node_server import FlareNodes
+from flame.federation.flare.node_site import FlareNode
+from flame.federation.flare.running_program import (
+    PROGRAMS,
+    RunningProgram,
+    delivered,
+    place_of,
+)
 from flame.federation.gossip.network import GossipConfig
+from flame.federation.mailbox import Mailbox
 from flame.pipelines import stream
 from flame.streams.config import SitesConfig, StreamConfig
 from flame.streams.learners.learner import Pace
@@ -29,8 +39,57 @@ EQUAL = ["step", "node", "rows", "accuracy", "earlier", "alarm", "true_0", "righ
 def test_a_job_names_its_program_and_tells_places_of_topics() -> None:
     job_of_nodes("stream", CONFIG.to_json(), ("a", "b"), "run", "run", 60)
     assert PROGRAMS["stream"] == "flame.streams.nodes.program"
-    assert _place("3:41.2", rounds=20) == (2, 3, 41)
-    assert _place("4:39.0", 20) < _place("3:40.mix:back", 20)  # step by step, then job by job
+    assert place_of("3:41.2", rounds=20) == (2, 3, 41)
+    assert place_of("4:39.0", 20) < place_of("3:40.mix:back", 20)  # step by step, then job by job
+
+
+class Played:
+    """A program of two jobs and three steps of four rounds."""
+
+    rounds, total, jobs, serves = 4, 3, ("a", "b"), True
+
+    def __init__(self, *positions: int) -> None:
+        self.held = [0, *positions]
+
+    def positions(self) -> list[int]:
+        return self.held
+
+
+def running(*positions: int) -> RunningProgram:
+    return RunningProgram(Played(*positions), {}, (1.0, 1.0), Mailbox(), Path(), provisioned=False)
+
+
+def test_a_mailbox_takes_what_can_be_of_use_alone() -> None:
+    found = running()
+    assert found.expects("1:11.0")
+    for topic in ("2:0.0", "-1:0.0", "0:12.0", "0:-1.0", "x", "0:1." + "0" * 60):
+        assert not found.expects(topic), topic
+    assert not delivered(None, Mailbox(), "0:0.0", {})
+    assert FlareNode("stream", "{}").owes("0:0.0")  # it may still begin
+
+
+def server(least: int) -> FlareNodes:
+    sites = replace(CONFIG.sites, min_sites=least)
+    found = FlareNodes("stream", replace(CONFIG, sites=sites).to_json(), "run", ["a", "b", "c"])
+    found._running = running()
+    return found
+
+
+def test_a_run_goes_on_from_the_latest_step_that_enough_sites_hold() -> None:
+    states = {"a": {"positions": [0, 3, 4]}, "b": {"positions": [0, 4, 5]}, "c": {"positions": [0]}}
+    assert server(2)._begin(states, Played(3, 4, 5)) == 4
+    assert server(2)._begin(states, Played(3)) == 0  # the server itself lost step 4
+    assert server(0)._begin(states, Played(3, 4, 5)) == 0  # of all three
+
+
+def test_an_error_of_a_site_ends_a_run_where_too_few_are_left() -> None:
+    well = {"finished": True}
+    states = {"a": well, "b": {"finished": False, "error": "says no", "refused": True}, "c": well}
+    server(2)._check(states)
+    with pytest.raises(BadInput, match="site b says no"):
+        server(3)._check(states)
+    with pytest.raises(FlameError, match="site c was lost"):
+        server(2)._check({"a": well, "b": {"finished": False}})
 
 
 def same(config: StreamConfig, folder: Path) -> None:
