@@ -112,7 +112,8 @@ def drift_figure(rows: pd.DataFrame) -> str:
         rows: test-then-train results, one row for each method, seed, step and node.
 
     Returns:
-        The figure as an SVG element.
+        The figure as an SVG element, without what is unknown because every node was a process of
+        its own.
     """
     titles = {
         "moved": "movement of the mean model",
@@ -120,6 +121,9 @@ def drift_figure(rows: pd.DataFrame) -> str:
         "consensus": "consensus distance after mixing",
         "earlier": "accuracy on earlier batches",
     }
+    if rows.consensus.isna().all():
+        titles["moved"] = "movement of each node's model"
+    titles = {column: title for column, title in titles.items() if rows[column].notna().any()}
     figure, axes = panels(len(titles), height=2.8)
     for axis, (column, title) in zip(axes, titles.items(), strict=True):
         # All but the accuracy on earlier batches are of the training in the step before.

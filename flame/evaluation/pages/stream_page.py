@@ -31,6 +31,8 @@ from flame.streams.stream import Stream
 _NAMED = 10
 """Largest number of classes that the page lists with their shares."""
 
+_APART = " Every node was a process of its own: distances between models are unknown."
+
 
 def render(
     config: StreamConfig,
@@ -78,7 +80,9 @@ def render(
             "distance of the nodes' models from their mean before the first mixing of a step, for "
             "methods that mix one model per node. Consensus distance: the same distance after the "
             "last mixing. Accuracy on earlier batches: accuracy of each model on the batches of "
-            "earlier steps when the batch of a step arrives; it falls if the model forgets.",
+            "earlier steps when the batch of a step arrives; it falls if the model forgets."
+            + _APART
+            * bool(learned.consensus.isna().all()),
             figure=Markup(drift_figure(learned)),
         ),
         *detection_sections(config, stream, learned),

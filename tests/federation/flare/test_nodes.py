@@ -97,6 +97,9 @@ def same(config: StreamConfig, folder: Path) -> None:
     there = stream.run(replace(config, sites=FLARE), folder / "there").rows
     for column in EQUAL:
         assert there[column].equals(here[column]), column
+    told = "distances between models are unknown"
+    assert told in (folder / "there" / stream.PAGE).read_text()
+    assert told not in (folder / "here" / stream.PAGE).read_text()
 
 
 @pytest.mark.flare
