@@ -12,13 +12,12 @@ import pandas as pd
 from flame.core.config import load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path, write_text
-from flame.federation.run_files import CONFIG
+from flame.federation.run_files import CONFIG, RESULTS
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.stream import PAGE, SUMMARY, as_table, read_steps, summaries
 from flame.streams.config import StreamConfig, frame_at_sites
 from flame.streams.methods import check_distributed
 from flame.streams.nodes.program import steps_file
-from flame.streams.nodes.site_table import check_follow
 from flame.streams.stream import Frame, Stream, padded
 
 
@@ -52,7 +51,6 @@ def run(
     """
     from flame.federation.flare.admin import AdminSession, Submission
     from flame.federation.flare.kit import ADMIN, check_kit
-    from flame.federation.flare.node_server import RESULTS
 
     admin = AdminSession(check_kit(kit, ADMIN), patience_s)
     if not config.sites.names:
@@ -87,7 +85,6 @@ def checked(config: StreamConfig) -> Frame:
         BadInput: it does not fit.
     """
     frame = frame_at_sites(config)
-    check_follow(config)
     for name, method in config.all_methods.items():
         try:
             check_distributed(method, config.gossip.method)
@@ -111,7 +108,6 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
         FlameError: no site has sent its tables, or none shows figures.
     """
     from flame.evaluation.pages.stream_page import render
-    from flame.federation.flare.node_server import RESULTS
 
     tables = []
     for method, seed in product(config.all_methods, config.seeds):

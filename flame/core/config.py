@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin
 
 import tomli_w
 
@@ -33,6 +33,25 @@ class Section:
         problems = problems or list(_broken(self.rules()))
         if problems:
             raise BadInput("\n".join(problems))
+
+    def to_json(self) -> str:
+        """Return the configuration as JSON, the form in which other processes receive it."""
+        return as_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Build a configuration from the JSON of ``to_json``.
+
+        Args:
+            text: the JSON.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            BadInput: a key is unknown or a value is wrong.
+        """
+        return build(cls, json.loads(text), "run configuration")
 
     def rules(self) -> Iterator[Rule]:
         """Yield the conditions between keys; they are checked once every key is valid by itself."""

@@ -1,12 +1,11 @@
 """The configuration of a training run, and the centres that it names."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flame.core.config import Rule, Section, as_json, build
+from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.federation.gossip.method import GOSSIP, PER_SITE
 from flame.federation.gossip.network import GossipConfig
@@ -154,25 +153,6 @@ class TrainConfig(Section):
             self.gossip.topology != "places",
             "gossip.topology = 'places' is for flame stream only",
         )
-
-    def to_json(self) -> str:
-        """Return the configuration as JSON, the form in which sites receive it."""
-        return as_json(self)
-
-    @staticmethod
-    def from_json(text: str) -> "TrainConfig":
-        """Build a configuration from the JSON of ``to_json``.
-
-        Args:
-            text: the JSON.
-
-        Returns:
-            The configuration.
-
-        Raises:
-            BadInput: a key is unknown or a value is wrong.
-        """
-        return build(TrainConfig, json.loads(text), "run configuration")
 
     def features(self) -> tuple[str, ...]:
         """Return the clinical features of the model and the baselines, in order and once each."""

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from flame.federation.task import Message
 
+SERVER = "server"
+"""Name of the server among the senders of messages, which no site can have."""
 RELAYED = "news:"
 """Prefix of topics that are relayed."""
 

@@ -1,18 +1,19 @@
 """Configuration of a stream run, and the functions that open its stream and its network."""
 
-import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Len
 
-from flame.core.config import Rule, Section, as_json, build
+from flame.core.config import Rule, Section
 from flame.core.errors import BadInput
 from flame.federation.gossip.network import FILE, PLACES, GossipConfig, GossipNetwork
 from flame.federation.gossip.topology import CHANGING, near
+from flame.federation.mailbox import SERVER
 from flame.streams.detectors import DETECTORS
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import KNOWN, MAJORITY, MethodConfig, chosen
@@ -24,11 +25,9 @@ from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.sources.tables.config import TableConfig
 from flame.streams.sources.tables.features import feature_count
 from flame.streams.sources.tables.outcomes import outcome_classes
-from flame.streams.sources.tables.stream import table_stream
+from flame.streams.sources.tables.stream import start_of, table_stream
 from flame.streams.stream import Frame, Stream
 
-_SERVER = "server"
-"""Name of the server among the processes of a federation, which no site can have."""
 _SOURCE_KEYS = {
     "synthetic": "synthetic.source",
     "table": "table.files",
@@ -91,25 +90,6 @@ class StreamConfig(Section):
     """Every method runs once for each seed, which decides the rows and the initial weights."""
     sites: SitesConfig = SitesConfig()
     """Nodes in processes of their own."""
-
-    def to_json(self) -> str:
-        """Return the configuration as JSON, the form in which nodes receive it."""
-        return as_json(self)
-
-    @staticmethod
-    def from_json(text: str) -> "StreamConfig":
-        """Build a configuration from the JSON of ``to_json``.
-
-        Args:
-            text: the JSON.
-
-        Returns:
-            The configuration.
-
-        Raises:
-            BadInput: a key is unknown or a value is wrong.
-        """
-        return build(StreamConfig, json.loads(text), "configuration of the stream")
 
     def rules(self) -> Iterator[Rule]:
         """One source, no section of another source, and methods and detectors that exist."""
@@ -220,7 +200,7 @@ def frame_at_sites(config: StreamConfig) -> Frame:
         )
     names = tuple(sorted(sites.names))
     for name in names:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", name) or name == _SERVER:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*", name) or name == SERVER:
             raise BadInput(f"sites.names: '{name}' is no name of a site")
     if len(set(names)) < len(names):
         raise BadInput("sites.names: name each site once")
@@ -238,8 +218,18 @@ def frame_at_sites(config: StreamConfig) -> Frame:
             raise BadInput("table.places: latitude and longitude of a site are missing")
         latitude, longitude = np.array(places, float).T
         links = near(latitude, longitude, gossip.degree)
+    if sites.follow:
+        _check_clock(table)
     classes = outcome_classes(table)
     return Frame(names, sites.steps, (feature_count(table),), classes, links)
+
+
+def _check_clock(table: TableConfig) -> None:
+    """Check that steps of a table that grows can be told by the clock, which shows dates."""
+    with suppress(ValueError):
+        float(table.start)
+        raise BadInput("sites.follow needs times that are dates, and table.start as a date")
+    start_of(table, dated=True)
 
 
 def open_network(config: StreamConfig, stream: Stream | Frame) -> Network:

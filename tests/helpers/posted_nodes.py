@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
-from flame.federation.mailbox import Mailbox, Neighbours
+from flame.federation.mailbox import SERVER, Mailbox, Neighbours
 from flame.streams.exchange import Server
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import MethodConfig, begin_among
 from flame.streams.networks.base import Network
 from flame.streams.nodes.at_server import serve_rounds
-from flame.streams.nodes.posted import SERVER, Posted
+from flame.streams.nodes.posted import Posted
 from flame.streams.prequential import Prequential
 from flame.streams.stream import Stream
 

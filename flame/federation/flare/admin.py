@@ -26,9 +26,8 @@ from flame.core.errors import FlameError
 from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.job import job_of, job_of_nodes
 from flame.federation.flare.kit import ADMIN
-from flame.federation.flare.node_server import RESULTS
 from flame.federation.flare.server import PROGRESS_COMMAND, RESULT
-from flame.federation.run_files import CROSS_SITE, ERROR, MODELS
+from flame.federation.run_files import CROSS_SITE, ERROR, MODELS, RESULTS
 
 Say = Callable[[str], None]
 """Shows a message in words."""

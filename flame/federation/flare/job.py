@@ -1,6 +1,6 @@
 """The job of a run for NVIDIA FLARE, with FLARE's time-outs tied to those of the run."""
 
-import json
+from typing import Any
 
 from nvflare.collab.recipe import CollabRecipe
 
@@ -8,7 +8,7 @@ from flame.federation.config import TrainConfig, centres
 from flame.federation.flare.limits import flare_timeouts
 from flame.federation.flare.node_server import FlareNodes
 from flame.federation.flare.node_site import FlareNode
-from flame.federation.flare.running_program import times_of
+from flame.federation.flare.running_program import least_of, times_of
 from flame.federation.flare.server import FlareServer
 from flame.federation.flare.site import FlareSite
 
@@ -25,17 +25,9 @@ def job_of(config: TrainConfig, name: str, run: str, sync_s: int) -> CollabRecip
     Returns:
         FLARE's recipe.
     """
-    recipe = CollabRecipe(
-        job_name=name,
-        server=FlareServer(config.to_json(), run),
-        client=FlareSite(config.to_json()),
-        min_clients=len(centres(config.data)),
-        sync_task_timeout=sync_s,
-    )
-    limits = flare_timeouts(config.federation.heartbeat_timeout_s)
-    recipe.add_server_config(limits)
-    recipe.add_client_config(limits)
-    return recipe
+    server, site = FlareServer(config.to_json(), run), FlareSite(config.to_json())
+    heartbeat_s = config.federation.heartbeat_timeout_s
+    return _recipe(name, server, site, len(centres(config.data)), sync_s, heartbeat_s)
 
 
 def job_of_nodes(
@@ -54,14 +46,17 @@ def job_of_nodes(
     Returns:
         FLARE's recipe.
     """
+    server, site = FlareNodes(kind, config, run, list(names)), FlareNode(kind, config)
+    return _recipe(name, server, site, least_of(config, names), sync_s, times_of(config)[1])
+
+
+def _recipe(
+    name: str, server: Any, site: Any, least: int, sync_s: int, heartbeat_s: float
+) -> CollabRecipe:
     recipe = CollabRecipe(
-        job_name=name,
-        server=FlareNodes(kind, config, run, list(names)),
-        client=FlareNode(kind, config),
-        min_clients=json.loads(config)["sites"]["min_sites"] or len(names),
-        sync_task_timeout=sync_s,
+        job_name=name, server=server, client=site, min_clients=least, sync_task_timeout=sync_s
     )
-    limits = flare_timeouts(times_of(config)[1])
+    limits = flare_timeouts(heartbeat_s)
     recipe.add_server_config(limits)
     recipe.add_client_config(limits)
     return recipe

@@ -6,7 +6,6 @@ sites pass through it.
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,17 +20,16 @@ from flame.federation.calls import said
 from flame.federation.flare.running_program import (
     RunningProgram,
     delivered,
+    least_of,
     program_of,
     proxies_of,
     times_of,
 )
-from flame.federation.flare.server import PROGRESS_COMMAND, RESULT
+from flame.federation.flare.server import PROGRESS_COMMAND, RESULT, hand_over, write_failure
 from flame.federation.mailbox import Mailbox
-from flame.federation.run_files import ERROR, PROGRESS, folder_of_run, is_kit
+from flame.federation.run_files import ERROR, PROGRESS, RESULTS, folder_of_run, is_kit
 from flame.federation.task import Message
 
-RESULTS = "results"
-"""Folder of the tables that sites have sent, a folder for each site."""
 _RESULT_FILE, _LARGEST_TABLE = r"[A-Za-z0-9][\w.+-]*\.seed-\d+\.csv", 50_000_000
 """Names of tables of sites, and the letters that one can have."""
 _POLL_S = 0.5
@@ -77,21 +75,12 @@ class FlareNodes:
         job = Path(collab.workspace.get_run_dir(collab.fl_ctx.get_job_id()))
         try:
             self._run(run, provisioned)
-        except FlameError as error:
-            final = isinstance(error, BadInput)
-            write_text(run / ERROR, json.dumps({"why": str(error), "final": final}))
-            raise
-        except RunAborted:
-            why = "NVIDIA FLARE ended the job, as it does when the process of a site dies"
-            write_text(run / ERROR, json.dumps({"why": why, "final": False}))
-            raise
         except Exception as error:
-            why = f"the server failed ({type(error).__name__})"
-            write_text(run / ERROR, json.dumps({"why": why, "final": False}))
+            write_failure(run, error, isinstance(error, BadInput))
             raise
         finally:
             if provisioned:
-                _hand_over(run, job / RESULT)
+                hand_over(run, job / RESULT)
 
     def _run(self, run: Path, provisioned: bool) -> None:
         proxies = proxies_of(self.names)
@@ -122,7 +111,9 @@ class FlareNodes:
         known = set.union(*held)
         if program.serves:
             known &= set(program.positions())
-        enough = [p for p in known if sum(p in each for each in held) >= self._least]
+        enough = [
+            p for p in known if sum(p in each for each in held) >= least_of(self.config, self.names)
+        ]
         return max(enough, default=0)
 
     def _ready(self, proxies: Mapping[str, Any]) -> dict[str, Message]:
@@ -136,11 +127,6 @@ class FlareNodes:
         self._check(states, asked=True)
         return {name: state for name, state in states.items() if not state.get("error")}
 
-    @property
-    def _least(self) -> int:
-        """Number of sites without which the run fails."""
-        return int(json.loads(self.config)["sites"]["min_sites"]) or len(self.names)
-
     def _check(self, states: Mapping[str, Message], asked: bool = False) -> None:
         """Raise the errors of sites, unless enough others are ready, or finished."""
         key = "error" if asked else "finished"
@@ -151,7 +137,7 @@ class FlareNodes:
         assert self._running is not None
         if self._running.state["error"]:
             raise FlameError(f"the server {self._running.state['error']}")
-        if len(well) < self._least:
+        if len(well) < least_of(self.config, self.names):
             final = any(state.get("refused") for state in states.values())
             raise (BadInput if final else FlameError)(said(reasons))
 
@@ -191,12 +177,3 @@ class FlareNodes:
     def deliver(self, topic: str, items: dict[str, Any]) -> bool:
         """See ``FlareNode.deliver``."""
         return delivered(self._running, self._box, topic, items)
-
-
-def _hand_over(run: Path, result: Path) -> None:
-    """Copy the tables of the sites to the folder that the admin downloads."""
-    result.mkdir(parents=True, exist_ok=True)
-    if (run / RESULTS).is_dir():
-        shutil.copytree(run / RESULTS, result / RESULTS)
-    if (run / ERROR).exists():
-        shutil.copy(run / ERROR, result)

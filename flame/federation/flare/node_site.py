@@ -12,7 +12,6 @@ from nvflare.collab import collab
 from flame.core.arrays import digest
 from flame.core.errors import Refusal
 from flame.federation.flare.running_program import (
-    SERVER,
     RunningProgram,
     delivered,
     program_of,
@@ -21,7 +20,7 @@ from flame.federation.flare.running_program import (
     told_of,
 )
 from flame.federation.flare.site import DATA_VARIABLE
-from flame.federation.mailbox import Mailbox
+from flame.federation.mailbox import SERVER, Mailbox
 from flame.federation.privacy.audit_log import AUDIT_FILE, AuditLog
 from flame.federation.privacy.probes import RUNS_FILE, SELECTIONS_FILE, count_probe
 from flame.federation.privacy.site_policy import POLICY_FILE, SitePolicy, read_policy

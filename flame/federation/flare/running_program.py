@@ -3,7 +3,7 @@
 import importlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,11 @@ from flame.core.errors import BadInput, FlameError, Refusal
 from flame.federation.flare.failures import in_words, logged_kind
 from flame.federation.flare.outbox import Outbox
 from flame.federation.flare.pieces import joined
-from flame.federation.mailbox import Mailbox, Neighbours
+from flame.federation.mailbox import SERVER, Mailbox, Neighbours
 from flame.federation.task import Message
 
 PROGRAMS: Mapping[str, str] = {"stream": "flame.streams.nodes.program"}
 """Module of each kind of program; its ``node_program`` and ``server_program`` open them."""
-SERVER = "server"
-"""Name of the server among the senders of messages."""
 _PING_S = 3.0
 """Time-out in s of a check whether another process is alive."""
 _STEPS_KEPT, _LONGEST_TOPIC = 1, 60
@@ -166,6 +164,19 @@ def times_of(config: str) -> tuple[float, float]:
     """
     sites = json.loads(config)["sites"]
     return float(sites["timeout_s"]), float(sites["heartbeat_timeout_s"])
+
+
+def least_of(config: str, names: Sequence[str]) -> int:
+    """Return the number of sites without which a run fails.
+
+    Args:
+        config: configuration of the program as JSON.
+        names: names of all sites.
+
+    Returns:
+        ``sites.min_sites``; all where it is 0.
+    """
+    return int(json.loads(config)["sites"]["min_sites"]) or len(names)
 
 
 def proxies_of(names: list[str], but: str = "") -> dict[str, Any]:

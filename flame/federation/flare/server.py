@@ -26,6 +26,7 @@ from flame.federation.run_files import (
     ERROR,
     MODELS,
     PROGRESS,
+    RESULTS,
     ROUNDS,
     config_text,
     folder_of_run,
@@ -103,17 +104,10 @@ class FlareServer:
             coordinator.run(calls, lambda training: training.centres)
             if provisioned:
                 self._evaluate(config, run, plan, calls, state)
-        except FlameError as error:
-            final = isinstance(error, BadInput) or bool(calls and calls.refused)
-            _failed(run, str(error), final)
-            raise
-        except RunAborted:
-            why = "NVIDIA FLARE ended the job, as it does when the process of a site dies"
-            _failed(run, why, False)
-            raise
         except Exception as error:
-            kind = getattr(error, "strerror", None) or type(error).__name__
-            _failed(run, f"the server failed ({kind})", False)
+            final = isinstance(error, BadInput)
+            final = final or (isinstance(error, FlameError) and bool(calls and calls.refused))
+            write_failure(run, error, final)
             raise
         finally:
             if provisioned:
@@ -145,21 +139,35 @@ def _say(text: str, kit: Path) -> None:
         print(text, file=file)
 
 
-def _failed(run: Path, why: str, final: bool) -> None:
-    """Write why the run failed; ``final`` means that a new job would fail in the same way."""
+def write_failure(run: Path, error: Exception, final: bool) -> None:
+    """Write why a run failed.
+
+    Args:
+        run: the run folder.
+        error: the error, of which only those of FLAME are told as they are.
+        final: whether a new job would fail in the same way.
+    """
+    if isinstance(error, FlameError):
+        why = str(error)
+    elif isinstance(error, RunAborted):
+        why = "NVIDIA FLARE ended the job, as it does when the process of a site dies"
+    else:
+        why = f"the server failed ({getattr(error, 'strerror', None) or type(error).__name__})"
     with contextlib.suppress(OSError):  # the disk may be full
         write_text(run / ERROR, json.dumps({"why": why, "final": final}))
 
 
 def hand_over(run: Path, result: Path) -> None:
-    """Copy the checkpoints and results so far to the folder that the admin downloads.
+    """Copy checkpoints, and results or tables of sites so far, to the folder for the admin.
 
     Args:
         run: the run folder at the server.
         result: folder of the job's results.
     """
-    if (run / MODELS).is_dir():
-        shutil.copytree(run / MODELS, result / MODELS, ignore=shutil.ignore_patterns(".*"))
+    for folder in (MODELS, RESULTS):
+        if (run / folder).is_dir():
+            ignored = shutil.ignore_patterns(".*")
+            shutil.copytree(run / folder, result / folder, ignore=ignored)
     result.mkdir(parents=True, exist_ok=True)
     for name in (ERROR, CROSS_SITE):
         if (run / name).exists():

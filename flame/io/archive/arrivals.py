@@ -12,7 +12,10 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
+
+from pydicom import dcmread
 
 from flame.core.files import atomic_path
 
@@ -170,9 +173,5 @@ def _digest(uid: str) -> str:
 
 def _same(file: Path, content: bytes) -> bool:
     """Whether a file holds the same image; its preamble and file meta may differ."""
-    from io import BytesIO
-
-    from pydicom import dcmread
-
     kept = file.read_bytes()
     return kept == content or dcmread(BytesIO(kept)) == dcmread(BytesIO(content))

@@ -26,7 +26,13 @@ from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, Memory, roots
 from flame.streams.learners.evidence.expert_weights import ExpertWeights
 from flame.streams.learners.evidence.labelling import Labelling
 from flame.streams.learners.evidence.model_merging import agreed, evidence_tables, joined_pairs
-from flame.streams.learners.evidence.news import NewEntry, NodeEvidence, NodeMerges
+from flame.streams.learners.evidence.news import (
+    NewEntry,
+    News,
+    NodeEvidence,
+    NodeMerges,
+    numbers_in,
+)
 from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.evidence.shared_backbones import averaged
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
@@ -39,8 +45,6 @@ Pair = tuple[int, int]
 """Numbers of two entries that are merged."""
 _SENT_WITH_A_MODEL = 2
 """Numbers sent with a model: its memories and its evidence."""
-_SENT_WITH_A_NEW_MODEL = 3
-"""Numbers sent with a new model: the step and the node that opened it, and its backbone."""
 _LEAST_ROUNDS = 4
 """Fewest rounds of a step: each kind of news spreads for at most a quarter of them."""
 
@@ -82,6 +86,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     alarming = True
     distributed = True
+    tells = True
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``; raise BadInput where a step has fewer than four rounds."""
@@ -141,8 +146,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def _introduce(self, opened: Sequence[NewEntry | None]) -> None:
         """Spread new entries over the network, while the other entries train."""
-        new = self.network.size + _SENT_WITH_A_NEW_MODEL
-        self.exchange.tell(opened, [new if entry else 0.0 for entry in opened])
+        self._tell(opened)
         self._rounds(0, self._flood, resting=True)
         news = self.exchange.news
         for node, told in sorted(news.told.items()):
@@ -156,11 +160,14 @@ class EvidenceGossip(EvidenceOptions, Learner):
         """Spread evidence, merge entries at each node, and return the pairs merged at each."""
         evidence, counts = evidence_tables(self.network, self.bank)
         told = [self._told(node, evidence[node], counts[node]) for node in range(len(counts))]
-        sizes = (evidence != 0).sum(axis=(1, 2)) + (counts > 0).sum(axis=1)
-        self.exchange.tell(told, sizes.tolist())
+        self._tell(told)
         self._rounds(self._flood, self._flood, resting=True)
         evidence, counts = self._tables()
         return self._join(evidence, counts, self.exchange.news.reach)
+
+    def _tell(self, told: Sequence[News | None]) -> None:
+        """Begin to spread the news of each node."""
+        self.exchange.tell(told, [numbers_in(news) for news in told])
 
     def _told(self, node: int, evidence: Array, counts: NDArray[np.int_]) -> NodeEvidence:
         """Return what a node tells of the entries that it holds or remembers."""
@@ -352,8 +359,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
             known = self._known(node, counts[node])
             named = [(opened[a], opened[b]) for a, b in of_node]
             told.append(NodeMerges(named, [opened[i] for i in known], counts[node, known]))
-        sizes = [2.0 * len(t.pairs) + np.count_nonzero(t.counts) for t in told]
-        self.exchange.tell(told, sizes)
+        self._tell(told)
         done = self._flood * (1 + self.joins)
         self._rounds(done, self.pace.rounds - done)
         made, counts = self._merges()

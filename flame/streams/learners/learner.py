@@ -58,13 +58,15 @@ class Learner:
     learner that is ``alarming`` raises alarms. A learner that ``mixes`` has one model for each
     node, which the strategy or gossip method combines. The others average models by the rows that
     each node trained on. A ``distributed`` learner hears of other nodes by its exchange alone, so
-    that each node can be in a process of its own.
+    that each node can be in a process of its own. A learner that ``tells`` spreads news of its
+    batches to all nodes, such as evidence, which the policy of a site can forbid.
     """
 
     is_oracle: ClassVar[bool] = False
     alarming: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     distributed: ClassVar[bool] = False
+    tells: ClassVar[bool] = False
     divergence: float = float("nan")
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:

@@ -7,11 +7,11 @@ import numpy as np
 
 from flame.core.errors import BadInput
 from flame.core.scores import Correction
-from flame.federation.mailbox import Neighbours, Post
+from flame.federation.mailbox import SERVER, Neighbours, Post
 from flame.federation.strategies.strategy import State
 from flame.streams.exchange import Server
 from flame.streams.networks.base import Array
-from flame.streams.nodes.posted import SERVER, Posted, checked_model
+from flame.streams.nodes.posted import Posted, checked_model
 
 
 class AtServer(Server):

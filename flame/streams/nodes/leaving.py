@@ -8,11 +8,10 @@ import pandas as pd
 from flame.core.errors import Refusal
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.privacy.site_policy import SitePolicy
+from flame.streams.learners.learner import LEARNERS
 from flame.streams.methods import MethodConfig
 from flame.streams.stream import Batch
 
-EVIDENCE = "evidence-gossip"
-"""Name of the learner that sends evidence."""
 STREAMS = "stream"
 """Name of streams among the learners of a policy."""
 FIGURES = "figures"
@@ -63,7 +62,7 @@ class Leaving:
             )
         if method.exchange == GOSSIP and not policy.peers:
             raise Refusal("sends its models to no other site: its policy has no peers = true")
-        if method.learner == EVIDENCE and not policy.evidence:
+        if LEARNERS[method.learner].tells and not policy.evidence:
             raise Refusal("sends no evidence on models: its policy has evidence = false")
 
     def figures(self) -> None:
@@ -95,7 +94,7 @@ class Leaving:
         if not to:
             return
         what = "models"
-        if method.learner == EVIDENCE:
+        if LEARNERS[method.learner].tells:
             what += ", new models, evidence on them and numbers of its batches"
         rows = int(batch.exists.sum())
         self.write(

@@ -9,14 +9,12 @@ import numpy as np
 
 from flame.core.errors import BadInput
 from flame.federation.gossip.method import Round
-from flame.federation.mailbox import Neighbours, Post
+from flame.federation.mailbox import SERVER, Neighbours, Post
 from flame.federation.task import Message
 from flame.streams.learners.evidence.news import numbers_in, plain, told
 from flame.streams.networks.base import Array
 from flame.streams.transport import News, Shared
 
-SERVER = "server"
-"""Name of the server among the senders of messages."""
 _KEPT = 64
 """Number of latest topics of which late messages are still stored."""
 _MOST_ROWS = 1e9

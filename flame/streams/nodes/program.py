@@ -14,12 +14,14 @@ from flame.federation.gossip.network import GossipNetwork
 from flame.federation.gossip.topology import CHANGING
 from flame.federation.mailbox import Neighbours, Post
 from flame.federation.privacy.site_policy import SitePolicy
+from flame.federation.run_files import MODELS
 from flame.streams.config import StreamConfig, frame_at_sites, open_network, open_stream
 from flame.streams.exchange import Server
+from flame.streams.learners.learner import LEARNERS
 from flame.streams.methods import MethodConfig, begin_among
 from flame.streams.nodes.at_server import serve_rounds
 from flame.streams.nodes.checkpoints import Checkpoints
-from flame.streams.nodes.leaving import EVIDENCE, Leaving
+from flame.streams.nodes.leaving import Leaving
 from flame.streams.nodes.posted import Posted
 from flame.streams.nodes.site_table import SiteTable
 from flame.streams.prequential import Prequential
@@ -31,8 +33,6 @@ CHECKPOINTS = "checkpoints"
 """Folder of what is needed to go on."""
 _UNKNOWN = (np.array([-1]), np.zeros(1, bool))
 """Concept and change of a node whose concepts nobody knows."""
-MODELS = "models"
-"""Folder with one model per method and seed."""
 Progress = Callable[[int, int], None]
 """Called with the steps done, and their total."""
 
@@ -206,7 +206,7 @@ class NodeProgram(_Program):
         if method.exchange != GOSSIP:
             return ["the server"] if method.exchange == "server" else []
         others = [name for k, name in enumerate(self.frame.nodes) if k != self.place]
-        if method.learner == EVIDENCE or self.config.gossip.topology in CHANGING:
+        if LEARNERS[method.learner].tells or self.config.gossip.topology in CHANGING:
             return others  # news are forwarded, and links change
         links = self.peers.links(0)[:, self.place]
         return [self.frame.nodes[k] for k in np.flatnonzero(links)]

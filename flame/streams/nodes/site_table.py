@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput, Refusal
+from flame.core.errors import Refusal
 from flame.streams.config import StreamConfig
+from flame.streams.networks.base import Array, Labels
 from flame.streams.sources.tables.config import TIME, TableConfig
 from flame.streams.sources.tables.features import Scale, feature_count, numbers, unscaled
 from flame.streams.sources.tables.outcomes import Y, with_outcomes
@@ -97,15 +97,17 @@ class SiteTable:
             return self._last[1]
         if self.follow:
             self._wait_for(step)
-        self._last = (step, self._batch(self._new(step)))
+        x, y = self._new(step)
+        self._last = (step, padded([(x, y, y)], x.shape[1:], least=1))
         return self._last[1]
 
-    def _new(self, step: int) -> pd.DataFrame:
-        """Return the rows that have arrived since the last batch, and remember them."""
+    def _new(self, step: int) -> tuple[Array, Labels]:
+        """Return features and labels of what has arrived since the last batch, and remember it."""
+        none = np.zeros((0, feature_count(self.config))), np.zeros(0, np.int64)
         rows = read_rows(self.config, 0)
         table, _ = with_outcomes(self.config, with_changes(self.config, rows))
         if table.empty:
-            return table
+            return none
         steps = steps_of(self.config, table).to_numpy(int)
         keys = _keys(self.config, table)
         new = (steps >= 0) & (steps <= step) & ~np.isin(keys, list(self.seen))
@@ -116,17 +118,11 @@ class SiteTable:
         subject = self.config.subject_column
         patients = table[subject].iloc[chosen].nunique() if subject else len(chosen)
         if patients < self.least:
-            return table.iloc[:0]
+            return none
         self.seen |= set(keys[new].tolist())
-        self._scaled = self.scale.see(unscaled(self.config, table[new]))
-        self._scaled = self._scaled[np.searchsorted(np.flatnonzero(new), chosen)]
-        return table.iloc[chosen]
-
-    def _batch(self, table: pd.DataFrame) -> Batch:
-        shape = (feature_count(self.config),)
-        x = self._scaled if len(table) else np.zeros((0, *shape))
-        y = table[Y].to_numpy(np.int64)
-        return padded([(x, y, y)], shape, least=1)
+        scaled = np.zeros((len(table), feature_count(self.config)))
+        scaled[new] = self.scale.see(unscaled(self.config, table[new]))
+        return scaled[chosen], table[Y].to_numpy(np.int64)[chosen]
 
     def _wait_for(self, step: int) -> None:
         """Wait until a step is over."""
@@ -144,19 +140,3 @@ def _keys(config: TableConfig, table: pd.DataFrame) -> NDArray[np.int64]:
     content = pd.util.hash_pandas_object(cells, index=False)
     again = content.groupby(content).cumcount()
     return (content.to_numpy(np.uint64) + again.to_numpy(np.uint64)).astype(np.int64)
-
-
-def check_follow(config: StreamConfig) -> None:
-    """Check that steps of a table that grows can be told by the clock.
-
-    Args:
-        config: the configuration of the stream.
-
-    Raises:
-        BadInput: times are numbers, which no clock shows.
-    """
-    if config.sites.follow:
-        with suppress(ValueError):
-            float(config.table.start)
-            raise BadInput("sites.follow needs times that are dates, and table.start as a date")
-        start_of(config.table, dated=True)

@@ -5,9 +5,9 @@ import pytest
 
 from flame.core.errors import BadInput
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
-from flame.federation.mailbox import Mailbox, Neighbours
+from flame.federation.mailbox import SERVER, Mailbox, Neighbours
 from flame.streams.nodes.at_server import AtServer
-from flame.streams.nodes.posted import SERVER, Posted
+from flame.streams.nodes.posted import Posted
 
 PEERS = GossipNetwork(GossipConfig(), ("a", "b"))
 

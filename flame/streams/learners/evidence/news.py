@@ -87,7 +87,7 @@ def numbers_in(news: News | None) -> float:
     if news is None:
         return 0.0
     if isinstance(news, NewEntry):
-        return float(news.model.size + 3)
+        return float(news.model.size + 3)  # with the step and node that opened it, and its backbone
     if isinstance(news, NodeEvidence):
         return float(np.count_nonzero(news.evidence) + np.count_nonzero(news.counts))
     return float(2 * len(news.pairs) + np.count_nonzero(news.counts))
