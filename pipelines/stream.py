@@ -13,9 +13,10 @@ from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.core.progress import StageProgress, silent_stages
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import GossipNetwork
-from flame.federation.run_files import CONFIG, PEERS, config_text
+from flame.federation.run_files import CONFIG, DRIFT, PEERS, config_text
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.parallel import in_parallel
+from flame.streams.arrivals import ArrivalWatch, joined
 from flame.streams.config import StreamConfig, open_network, open_stream
 from flame.streams.measures import Interval, interval, possible, summary
 from flame.streams.methods import begin, check_distributed
@@ -90,7 +91,7 @@ def run(
     rows = _joined(out, [read_steps(out, m, s) for m, s in pairs])
     figures = summaries(rows, list(config.all_methods))
     write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
-    write_text(out / PAGE, render(config, stream, rows, figures))
+    write_text(out / PAGE, render(config, stream, rows, figures, _arrivals(config, stream, out)))
     warnings = (silent_nodes(stream),) if stream.silent else ()
     return StreamResult(figures, rows, stream.simulated, out / PAGE, warnings)
 
@@ -147,6 +148,23 @@ def _run_nodes(
             rows.drop(columns=["method", "seed"]).to_csv(temporary, index=False)
 
 
+def _arrivals(config: StreamConfig, stream: Stream, out: Path) -> pd.DataFrame:
+    """Return the alarms by features of all nodes for the first seed, and write them down."""
+    tables = []
+    for place, name in enumerate(stream.nodes):
+        if config.sites.engine == "flare":
+            tables.append(pd.read_csv(out / PEERS / name / DRIFT))
+            continue
+        watch = ArrivalWatch(name, stream.frame.feature_names, config.alarms)
+        for step in range(len(stream.batches)):
+            watch.see(step, stream.arrived(step, place))
+        tables.append(watch.alarms)
+    alarms = joined(tables)
+    with atomic_path(out / DRIFT) as temporary:
+        alarms.to_csv(temporary, index=False)
+    return alarms
+
+
 def _run_method(
     config: StreamConfig, out: Path, method: str, seed: int, stream: Stream | None = None
 ) -> None:
@@ -160,7 +178,7 @@ def _run_method(
         seed,
     )
     try:
-        rows = prequential(learner, stream, config.detectors)
+        rows = prequential(learner, stream, config.detectors, config.alarms.level)
     except FlameError as error:
         raise type(error)(f"method '{method}', seed {seed}: {error}") from None
     with atomic_path(steps_file(out, method, seed)) as temporary:

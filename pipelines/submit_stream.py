@@ -12,9 +12,10 @@ import pandas as pd
 from flame.core.config import load_config
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import atomic_path, write_text
-from flame.federation.run_files import CONFIG, RESULTS
+from flame.federation.run_files import CONFIG, DRIFT, RESULTS
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.stream import PAGE, SUMMARY, as_table, read_steps, summaries
+from flame.streams.arrivals import ALARMS, joined
 from flame.streams.config import StreamConfig, frame_at_sites
 from flame.streams.methods import check_distributed
 from flame.streams.nodes.program import steps_file
@@ -129,7 +130,9 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
         )
     figures = summaries(rows, list(config.all_methods))
     write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
-    write_text(out / PAGE, render(config, _without_rows(config, frame), rows, figures))
+    sent = [out / RESULTS / site / DRIFT for site in frame.nodes]
+    arrivals = joined([_alarms(path) for path in sent if path.exists()])
+    write_text(out / PAGE, render(config, _without_rows(config, frame), rows, figures, arrivals))
     return out / PAGE
 
 
@@ -142,6 +145,17 @@ def _table(path: Path) -> pd.DataFrame:
     except (ValueError, KeyError, UnicodeDecodeError, pd.errors.ParserError):
         raise FlameError(f"{path} is no table of steps: ask its site what it sent") from None
     return rows
+
+
+def _alarms(path: Path) -> pd.DataFrame:
+    """Read the alarms that a site has sent, without what only the site may know."""
+    try:
+        alarms = pd.read_csv(path)[list(ALARMS)].assign(node=path.parent.name)
+        alarms[["step", "since"]].astype(int)
+        alarms[["rows", "before", "after"]].astype(float)
+    except (ValueError, KeyError, UnicodeDecodeError, pd.errors.ParserError):
+        raise FlameError(f"{path} is no table of alarms: ask its site what it sent") from None
+    return alarms
 
 
 def _without_rows(config: StreamConfig, frame: Frame) -> Stream:

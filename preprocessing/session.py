@@ -179,6 +179,7 @@ def preprocess_study(
         "ReferenceSession": day.session if day else study.session,
         "FlameVersion": __version__,
         "Day": study.day,
+        **study.scanner,
         "Maps": [str(s) for s in MAPS if s in files.timepoint.scans],
         "Note": note,
         "Checks": [asdict(c) for c in checks],

@@ -10,6 +10,7 @@ from flame.core.imaging import Sequence
 from flame.core.treatment import courses
 from flame.io.dicom.intake import Examination, ImportReport
 from flame.io.dicom.radiotherapy import Radiotherapy
+from flame.io.dicom.scanner import scanner_of
 from flame.io.dicom.series_report import SeriesReport
 from flame.io.pseudonym import pseudonym
 from flame.preprocessing.cohort.clinical import ClinicalTable
@@ -90,6 +91,7 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
                 ),
                 word == ACCEPT,
                 word == EXCLUDE,
+                scanner_of(_first(series).series.header),
             )
         )
     for folder, used in (
@@ -99,6 +101,11 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
         if folder and not used:
             raise BadInput(f"{folder}: no mask matches a day; name masks PatientID_YYYYMMDD.nii.gz")
     return studies
+
+
+def _first(series: Taken) -> SeriesReport:
+    """Return the series that a day is known by: that on which tumours are drawn first."""
+    return series[next(s for s in (*DRAWN_ON, *series) if s in series)]
 
 
 def _with_tumour(planned: RadiotherapyPlan, series: Taken, mask: str) -> RadiotherapyPlan:

@@ -1,5 +1,6 @@
 """One imaging day of a patient, before and after preprocessing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flame.core.cohort import Timepoint
@@ -27,6 +28,7 @@ class Study:
         planned: radiotherapy that belongs to the day.
         accepted: whether a person has reviewed failed checks and accepted the day.
         excluded: whether a person has excluded the day, or its patient.
+        scanner: what ``scanner_of`` tells of the scanner.
     """
 
     subject: str
@@ -39,6 +41,7 @@ class Study:
     planned: RadiotherapyPlan = field(default_factory=RadiotherapyPlan)
     accepted: bool = False
     excluded: bool = False
+    scanner: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def structural(self) -> dict[Sequence, Source]:

@@ -19,11 +19,12 @@ from flame.streams.learners.learner import Pace
 from flame.streams.methods import KNOWN, MAJORITY, MethodConfig, chosen
 from flame.streams.networks.base import Network
 from flame.streams.networks.mlp import MLP
+from flame.streams.shift_watch import AlarmConfig
 from flame.streams.sources.mri import MRIConfig, mri_stream
 from flame.streams.sources.schedules import ALONG_GRAPH, ScheduleConfig, plan_of
 from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 from flame.streams.sources.tables.config import TableConfig
-from flame.streams.sources.tables.features import feature_count
+from flame.streams.sources.tables.features import feature_names
 from flame.streams.sources.tables.outcomes import outcome_classes
 from flame.streams.sources.tables.stream import start_of, table_stream
 from flame.streams.stream import Frame, Stream
@@ -80,6 +81,8 @@ class StreamConfig(Section):
     """Names of built-in methods to run."""
     methods: dict[str, MethodConfig] = field(default_factory=dict)
     """Further methods to run, by name."""
+    alarms: AlarmConfig = AlarmConfig()
+    """How often a false alarm is accepted."""
     detectors: tuple[str, ...] = ("adwin", "page-hinkley")
     """Drift detectors that watch the errors of each node."""
     network: Literal["table", "image"] = "table"
@@ -221,7 +224,8 @@ def frame_at_sites(config: StreamConfig) -> Frame:
     if sites.follow:
         _check_clock(table)
     classes = outcome_classes(table)
-    return Frame(names, sites.steps, (feature_count(table),), classes, links)
+    features = feature_names(table)
+    return Frame(names, sites.steps, (len(features),), classes, links, features)
 
 
 def _check_clock(table: TableConfig) -> None:

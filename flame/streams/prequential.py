@@ -25,6 +25,7 @@ def prequential(
     learner: Learner,
     stream: Stream,
     detectors: Sequence[str] = (),
+    level: float = 0.01,
 ) -> pd.DataFrame:
     """Run a learner over a stream, and test each batch before the learner trains on it.
 
@@ -32,6 +33,7 @@ def prequential(
         learner: a learner that has begun; it is trained.
         stream: the stream.
         detectors: names of drift detectors to watch the errors of each node.
+        level: largest probability of a false alarm of a node in a step, see ``Learner.told``.
 
     Returns:
         The table of ``Prequential``.
@@ -39,7 +41,7 @@ def prequential(
     Raises:
         FlameError: a model is no longer finite.
     """
-    run = Prequential(learner, stream.nodes, detectors)
+    run = Prequential(learner, stream.nodes, detectors, level)
     for step, batch in enumerate(stream.batches):
         run.see(batch, stream.concept[step], stream.changed[step])
     return run.rows
@@ -55,15 +57,21 @@ class Prequential:
         learner: a learner that has begun; it is trained.
         nodes: names of its nodes.
         detectors: names of drift detectors to watch the errors of each node.
+        level: largest probability of a false alarm of a node in a step, see ``Learner.told``.
     """
 
     def __init__(
-        self, learner: Learner, nodes: Sequence[str], detectors: Sequence[str] = ()
+        self,
+        learner: Learner,
+        nodes: Sequence[str],
+        detectors: Sequence[str] = (),
+        level: float = 0.01,
     ) -> None:
         self.learner = learner
         self.nodes = tuple(nodes)
         self.step = 0
         self._watch = Watch(detectors, len(nodes))
+        self._level = level
         self._tables: list[pd.DataFrame] = []
         self._trained: Mapping[str, Any] = {}
         self._seen: deque[Batch] = deque(maxlen=_EARLIER + 1)
@@ -97,7 +105,8 @@ class Prequential:
                 "rate in its strategy_options"
             )
         if self._tables:
-            self._tables[-1]["alarm"] = self.learner.alarms if self.learner.alarming else np.nan
+            alarms = self.learner.told(self._level) if self.learner.alarming else np.nan
+            self._tables[-1]["alarm"] = alarms
         self._seen.append(batch)
         self.step += 1
 
@@ -136,8 +145,8 @@ class Prequential:
           the distance that the mean model moved. The mean distance of the nodes' models from their
           mean is ``divergence`` before they were first mixed, and ``consensus`` at the end; NaN
           where the other nodes are in processes of their own.
-        - ``alarm``: whether the learner assigned the batch to another concept; NaN where it raises
-          no alarms.
+        - ``alarm``: whether the learner says that the batch has another concept; NaN where it
+          raises no alarms.
         """
         return pd.concat(self._tables, ignore_index=True)
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.federation.gossip.topology import Links
+from flame.streams.arrivals import Arrivals
 from flame.streams.networks.base import Array, Labels
 
 
@@ -42,6 +43,7 @@ class Frame:
         shape: shape of the features of one row.
         classes: names of the classes.
         links: links (node, node) between neighbours by geography; None: the nodes have no places.
+        features: names of the features; empty: they have none.
     """
 
     nodes: tuple[str, ...]
@@ -49,6 +51,13 @@ class Frame:
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     links: Links | None = None
+    features: tuple[str, ...] = ()
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features, or else their numbers."""
+        numbers = range(1, 1 + int(np.prod(self.shape)))
+        return self.features or tuple(f"feature {number}" for number in numbers)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +77,9 @@ class Stream:
             continues; None: changes are sudden or unknown.
         left_out: number of rows of a table that are in no batch.
         silent: names of nodes of a table that are left out, as none of their rows is in a batch.
+        features: names of the features; empty: they have none.
+        arrivals: what arrived in each step at each node, before it was scaled; empty: the features
+            of the batches.
     """
 
     nodes: tuple[str, ...]
@@ -80,6 +92,23 @@ class Stream:
     moving: NDArray[np.bool_] | None = None
     left_out: int = 0
     silent: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    arrivals: tuple[tuple[Arrivals, ...], ...] = ()
+
+    def arrived(self, step: int, node: int) -> Arrivals:
+        """Return the rows that arrived at a node in a step.
+
+        Args:
+            step: number of the step, from 0.
+            node: number of the node, from 0.
+
+        Returns:
+            The rows, as far as it is known with their devices and patients.
+        """
+        if self.arrivals:
+            return self.arrivals[step][node]
+        batch = self.batches[step]
+        return Arrivals.of(batch.x[node][batch.exists[node]])
 
     @property
     def rows(self) -> int:
@@ -101,7 +130,9 @@ class Stream:
     @property
     def frame(self) -> Frame:
         """What every node knows of it."""
-        return Frame(self.nodes, len(self.batches), self.shape, self.classes, self.links)
+        return Frame(
+            self.nodes, len(self.batches), self.shape, self.classes, self.links, self.features
+        )
 
     def first(self, steps: int) -> "Stream":
         """Cut the stream after its first steps.
@@ -114,7 +145,11 @@ class Stream:
         """
         moving = None if self.moving is None else self.moving[:steps]
         return replace(
-            self, batches=self.batches[:steps], concept=self.concept[:steps], moving=moving
+            self,
+            batches=self.batches[:steps],
+            concept=self.concept[:steps],
+            moving=moving,
+            arrivals=self.arrivals[:steps],
         )
 
     def of(self, node: int) -> "Stream":
@@ -139,6 +174,7 @@ class Stream:
             places=None,
             moving=None if self.moving is None else self.moving[:, [node]],
             silent=(),
+            arrivals=tuple((each[node],) for each in self.arrivals),
         )
 
 

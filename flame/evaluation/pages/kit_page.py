@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
+from flame.evaluation.pages.drift_section import drift_section
 from flame.evaluation.pages.page import filled
 from flame.evaluation.pages.sections import Section
 from flame.federation.history import in_a_line, read_history
@@ -14,7 +17,7 @@ from flame.federation.privacy.audit_log import AUDIT_FILE
 from flame.federation.privacy.budget import BUDGET_FILE, Budget, epsilon
 from flame.federation.privacy.probes import PROBES_FILE, RUNS_FILE, SELECTIONS_FILE
 from flame.federation.privacy.site_policy import SitePolicy
-from flame.federation.run_files import ERROR, PROGRESS, RUNS
+from flame.federation.run_files import DRIFT, ERROR, PROGRESS, RUNS
 
 _SHOWN = 40
 """Latest messages that the page shows."""
@@ -115,10 +118,23 @@ def site_page(
             ["when (UTC)", "what"],
             [line.split(" ", 1) for line in reversed(lines[-_SHOWN:])],
         ),
+        *_drift(kit),
         _messages([t for t in told if not t.text.startswith("sent: ")]),
     ]
     state = next((t.text for t in reversed(told) if not t.text.startswith("sent: ")), "starting")
     return _page("Site of a federation", kit, sections, f"Latest: {state}.", refresh_s, policy)
+
+
+def _drift(kit: Path) -> list[Section]:
+    """Return what drifted in the newest stream of a site."""
+    tables = sorted((kit / RUNS).glob(f"*/{DRIFT}"), key=lambda path: path.stat().st_mtime)
+    if not tables:
+        return []
+    note = (
+        f"In what arrived for the newest stream, {tables[-1].parent.name}, with or without "
+        "outcomes. Patients are named on this page only."
+    )
+    return [drift_section(pd.read_csv(tables[-1]), pd.DataFrame(), note)]
 
 
 def _page(

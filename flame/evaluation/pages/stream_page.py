@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from flame.evaluation.pages.drift_section import drift_note, drift_section
 from flame.evaluation.pages.page import filled
 from flame.evaluation.pages.sections import Section
 from flame.evaluation.pages.stream_figures import (
@@ -39,6 +40,7 @@ def render(
     stream: Stream,
     rows: pd.DataFrame,
     figures: dict[str, dict[str, Interval]],
+    arrivals: pd.DataFrame,
 ) -> str:
     """Render the page.
 
@@ -47,6 +49,7 @@ def render(
         stream: stream of the first seed.
         rows: test-then-train results of all methods and seeds, one row for each step and node.
         figures: mean and interval over seeds, by method and name of the measure.
+        arrivals: alarms of ``ArrivalWatch`` of all nodes, for the first seed.
 
     Returns:
         The page as HTML.
@@ -84,6 +87,11 @@ def render(
             + _APART
             * bool(learned.consensus.isna().all()),
             figure=Markup(drift_figure(learned)),
+        ),
+        drift_section(
+            arrivals,
+            learned,
+            drift_note(config.alarms, len(stream.nodes), len(stream.batches)),
         ),
         *detection_sections(config, stream, learned),
         *_topology(config, stream),

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
+from flame.streams.learners.evidence.alarm_tests import alarm_p
 from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, Memory, roots
 from flame.streams.learners.evidence.expert_weights import ExpertWeights
 from flame.streams.learners.evidence.labelling import Labelling
@@ -100,6 +101,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self.step = -1
         self._rngs = [np.random.default_rng([seed, 9, int(k)]) for k in exchange.own]
         self.entry = np.full(nodes, FORGOTTEN)
+        self._alarm_p = np.ones(nodes)
         self._posterior = np.zeros((nodes, 0))
         self._labelling = Labelling(network, self.start, pace, self)
         self._global_models = self.start
@@ -122,6 +124,10 @@ class EvidenceGossip(EvidenceOptions, Learner):
             for share, entry in zip(self._posterior.T, self.bank.entries, strict=True)
         ]
         return np.asarray(sum(parts))
+
+    def told(self, level: float) -> NDArray[np.bool_]:
+        """See ``Learner``; by ``alarm_p``, whatever the node then does with the batch."""
+        return self._alarm_p <= level
 
     def skip(self, steps: int) -> None:
         """See ``Learner``."""
@@ -221,6 +227,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         """Decide which entry the batch teaches at each node; return what nodes opened for it."""
         count = len(self.bank.entries)
         labels = self._labelling.verdict(self.bank, batch, self.entry)
+        self._alarm_p = alarm_p(self.network, self.bank, batch, labels, self.entry)
         has_rows = np.asarray(batch.exists.any(axis=1))
         chosen = np.where(has_rows, labels.best, FORGOTTEN)
         memory = Memory(self.step, batch, labels.predicted, chosen)

@@ -95,6 +95,15 @@ class Learner:
         """
         raise NotImplementedError
 
+    def told(self, level: float) -> NDArray[np.bool_]:
+        """Return the mask (n,) of the nodes whose newest batch has another concept.
+
+        Args:
+            level: largest probability of a false alarm of a node in a step, for learners that can
+                keep to one.
+        """
+        return self.alarms
+
     def skip(self, steps: int) -> None:
         """Pass steps in which the nodes of this process took no part.
 

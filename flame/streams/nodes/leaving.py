@@ -8,6 +8,7 @@ import pandas as pd
 from flame.core.errors import Refusal
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.privacy.site_policy import SitePolicy
+from flame.streams.arrivals import ALARMS
 from flame.streams.learners.learner import LEARNERS
 from flame.streams.methods import MethodConfig
 from flame.streams.stream import Batch
@@ -75,7 +76,8 @@ class Leaving:
         if policy and policy.queries and FIGURES not in policy.queries:
             raise Refusal(f"sends no figures of its steps: its policy does not list '{FIGURES}'")
         self.write(
-            "tables with accuracy, alarms and counts of the steps of all methods, to the server; "
+            "tables with accuracy, alarms and counts of the steps of all methods, and the means of "
+            "features that drifted, to the server; "
             f"without figures of fewer than {self.least} rows"
         )
 
@@ -126,6 +128,21 @@ class Leaving:
         rare |= self._few(right) | self._few(true - right.to_numpy())
         for column in shown.filter(regex=_CLASSES).columns:
             shown[column] = shown[column].where(~rare, np.nan)
+        return shown
+
+    def alarms(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Remove patients and devices from a table of alarms, and values of too few rows.
+
+        Args:
+            rows: the table of ``ArrivalWatch``, as text.
+
+        Returns:
+            The table without them, and without the numbers of alarms of too few rows.
+        """
+        shown = rows[list(ALARMS)].copy()
+        counts = ["rows_before", "rows"]
+        few = (shown[counts].astype(int) < self.least).any(axis=1)
+        shown.loc[few, [*counts, "before", "after", "p"]] = np.nan
         return shown
 
     def _few(self, counts: pd.DataFrame) -> "pd.Series[bool]":

@@ -14,7 +14,8 @@ from flame.federation.gossip.network import GossipNetwork
 from flame.federation.gossip.topology import CHANGING
 from flame.federation.mailbox import Neighbours, Post
 from flame.federation.privacy.site_policy import SitePolicy
-from flame.federation.run_files import MODELS
+from flame.federation.run_files import DRIFT, MODELS
+from flame.streams.arrivals import Arrivals, ArrivalWatch
 from flame.streams.config import StreamConfig, frame_at_sites, open_network, open_stream
 from flame.streams.exchange import Server
 from flame.streams.learners.learner import LEARNERS
@@ -58,6 +59,10 @@ class Source(Protocol):
         """Return the batch of a step."""
         ...
 
+    def arrived(self, step: int) -> Arrivals:
+        """Return what arrived in a step, with or without outcomes."""
+        ...
+
     def resume(self, earlier: Any) -> None:
         """Go on from a stored state of this source."""
         ...
@@ -80,6 +85,10 @@ class Replay:
     def batch(self, step: int) -> Batch:
         """See ``Source``."""
         return self.stream.batches[step]
+
+    def arrived(self, step: int) -> Arrivals:
+        """See ``Source``."""
+        return self.stream.arrived(step, 0)
 
     def resume(self, earlier: "Replay") -> None:
         """See ``Source``."""
@@ -138,6 +147,7 @@ class NodeProgram(_Program):
         super().__init__(config, frame, folder)
         self.place = frame.nodes.index(name)
         self.sources = {seed: source(seed) for seed in config.seeds}
+        self.watch = ArrivalWatch(name, frame.feature_names, config.alarms)
         self.leaving = leaving
         self.truth = truth
         for method in config.all_methods.values():
@@ -160,6 +170,7 @@ class NodeProgram(_Program):
         runs = self._begun(begin, neighbours, post)
         for step in range(begin, self.total):
             batches = {seed: source.batch(step) for seed, source in self.sources.items()}
+            self._watch_arrivals(step)
             for (seed, name), run in zip(self.jobs, runs, strict=True):
                 method = self.config.all_methods[name]
                 receivers = self._receivers(method)
@@ -170,7 +181,7 @@ class NodeProgram(_Program):
                     raise type(error)(f"method '{name}', seed {seed}: {error}") from None
             if step == self.total - 1:
                 self._write(runs)
-            self.kept.save(step + 1, (runs, self.sources))
+            self.kept.save(step + 1, (runs, self.sources, self.watch))
             progress(step + 1, self.total)
 
     def _begun(self, begin: int, neighbours: Neighbours, post: Post) -> list[Prequential]:
@@ -185,7 +196,7 @@ class NodeProgram(_Program):
         if state is None:
             runs = [self._new(*job, sends) for job, sends in zip(self.jobs, posted, strict=True)]
         else:
-            runs, earlier = state
+            runs, earlier, self.watch = state
             for run, sends in zip(runs, posted, strict=True):
                 exchange = run.learner.exchange
                 exchange.transport, exchange.own = sends, sends.own
@@ -199,7 +210,14 @@ class NodeProgram(_Program):
     def _new(self, seed: int, name: str, posted: Posted) -> Prequential:
         pace, method = self.config.training, self.config.all_methods[name]
         learner = begin_among(method, self.peers, self.network, pace, seed, posted)
-        return Prequential(learner, (self.frame.nodes[self.place],), self.config.detectors)
+        own = (self.frame.nodes[self.place],)
+        return Prequential(learner, own, self.config.detectors, self.config.alarms.level)
+
+    def _watch_arrivals(self, step: int) -> None:
+        """Look for drift in what arrived for the first seed, and write down all alarms."""
+        self.watch.see(step, self.sources[self.config.seeds[0]].arrived(step))
+        with atomic_path(self.folder / DRIFT) as path:
+            self.watch.alarms.to_csv(path, index=False)
 
     def _receivers(self, method: MethodConfig) -> list[str]:
         """Return to whom what a method sends may come."""
@@ -219,9 +237,10 @@ class NodeProgram(_Program):
                 np.save(path, run.learner.models[0])
 
     def results(self) -> dict[str, str]:
-        """Return the tables of steps that may leave this node, as CSV by the name of their file."""
+        """Return the tables that may leave this node, as CSV by the name of their file."""
         self.leaving.figures()
-        tables = {}
+        alarms = self.leaving.alarms(pd.read_csv(self.folder / DRIFT, dtype=str))
+        tables = {DRIFT: alarms.to_csv(index=False)}
         for seed, method in self.jobs:
             path = steps_file(self.folder, method, seed)
             rows = pd.read_csv(path, converters={"node": str})

@@ -10,11 +10,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flame.core.errors import Refusal
+from flame.streams.arrivals import Arrivals
 from flame.streams.config import StreamConfig
 from flame.streams.networks.base import Array, Labels
 from flame.streams.sources.tables.config import TIME, TableConfig
-from flame.streams.sources.tables.features import Scale, feature_count, numbers, unscaled
+from flame.streams.sources.tables.features import (
+    Scale,
+    arrivals_of,
+    feature_count,
+    numbers,
+    unscaled,
+)
 from flame.streams.sources.tables.outcomes import Y, with_outcomes
+from flame.streams.sources.tables.patients import PARTICIPANT
 from flame.streams.sources.tables.rows import read_rows
 from flame.streams.sources.tables.shifted import with_changes
 from flame.streams.sources.tables.stream import start_of, steps_of
@@ -35,7 +43,7 @@ class SiteTable:
 
     Args:
         config: the configuration of the stream.
-        path: CSV file, or a folder with ``participants.tsv``.
+        path: CSV file, or a folder of ``flame preprocess``.
         least: least number of patients in a batch.
         patients: column that names the patient of a row; empty: the subject, or else every row
             counts as a patient.
@@ -55,23 +63,23 @@ class SiteTable:
         clock: Callable[[], float] = time.time,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
-        file = path / "participants.tsv" if path.is_dir() else path
         if 0 < config.table.rows < least:
             raise Refusal(f"learns from {least} rows or more at once: set table.rows to 0, or more")
-        self.config: TableConfig = replace(config.table, files=(str(file),))
+        self.config: TableConfig = replace(config.table, files=(str(path),))
         if patients:
             self.config = replace(self.config, subject_column=patients)
         self.follow = config.sites.follow
         self.least = least
         self.seen: set[int] = set()
+        self.watched: set[int] = set()
         self.scale = Scale(feature_count(self.config))
-        self._last: tuple[int, Batch] | None = None
+        self._last: tuple[int, Batch, Arrivals] | None = None
         self._clock = clock
         self._wait = wait
 
     def __getstate__(self) -> dict[str, object]:
         """Return what is stored with a run: the rows that are in batches, and the scale."""
-        return {"seen": self.seen, "scale": self.scale}
+        return {"seen": self.seen, "watched": self.watched, "scale": self.scale}
 
     def resume(self, earlier: "SiteTable") -> None:
         """Go on from a stored state.
@@ -79,7 +87,7 @@ class SiteTable:
         Args:
             earlier: the table as it was stored.
         """
-        self.seen, self.scale = earlier.seen, earlier.scale
+        self.seen, self.watched, self.scale = earlier.seen, earlier.watched, earlier.scale
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step; with ``sites.follow`` once the time of the step is over.
@@ -93,19 +101,48 @@ class SiteTable:
         Raises:
             BadInput: the table cannot be read.
         """
-        if self._last and self._last[0] == step:
-            return self._last[1]
-        if self.follow:
-            self._wait_for(step)
-        x, y = self._new(step)
-        self._last = (step, padded([(x, y, y)], x.shape[1:], least=1))
-        return self._last[1]
+        return self._read(step)[0]
 
-    def _new(self, step: int) -> tuple[Array, Labels]:
+    def arrived(self, step: int) -> Arrivals:
+        """Return what has arrived since the step before, also rows without an outcome.
+
+        Args:
+            step: number of the step, from 0; asked again, these are the same rows.
+
+        Returns:
+            The rows.
+
+        Raises:
+            BadInput: the table cannot be read.
+        """
+        return self._read(step)[1]
+
+    def _read(self, step: int) -> tuple[Batch, Arrivals]:
+        """Read the table once for a step."""
+        if self._last is None or self._last[0] != step:
+            if self.follow:
+                self._wait_for(step)
+            rows = with_changes(self.config, read_rows(self.config, 0))
+            x, y = self._new(step, rows)
+            batch = padded([(x, y, y)], x.shape[1:], least=1)
+            self._last = (step, batch, self._unwatched(step, rows))
+        return self._last[1], self._last[2]
+
+    def _unwatched(self, step: int, rows: pd.DataFrame) -> Arrivals:
+        """Return rows that have not been watched, and remember them."""
+        rows = rows[rows[TIME].notna()]
+        if rows.empty:
+            return arrivals_of(self.config, rows)
+        steps = steps_of(replace(self.config, ahead=0.0), rows).to_numpy(int)
+        keys = _keys(self.config, rows)
+        new = (steps >= 0) & (steps <= step) & ~np.isin(keys, list(self.watched))
+        self.watched |= set(keys[new].tolist())
+        return arrivals_of(self.config, rows[new])
+
+    def _new(self, step: int, rows: pd.DataFrame) -> tuple[Array, Labels]:
         """Return features and labels of what has arrived since the last batch, and remember it."""
         none = np.zeros((0, feature_count(self.config))), np.zeros(0, np.int64)
-        rows = read_rows(self.config, 0)
-        table, _ = with_outcomes(self.config, with_changes(self.config, rows))
+        table, _ = with_outcomes(self.config, rows)
         if table.empty:
             return none
         steps = steps_of(self.config, table).to_numpy(int)
@@ -133,7 +170,13 @@ class SiteTable:
 
 
 def _keys(config: TableConfig, table: pd.DataFrame) -> NDArray[np.int64]:
-    """Return a number for each row that stays the same when rows are added or rewritten."""
+    """Return a number for each row that stays the same when rows are added or rewritten.
+
+    A preprocessed patient has one row, whatever is measured again.
+    """
+    if PARTICIPANT in table:
+        names = pd.util.hash_pandas_object(table[PARTICIPANT].astype(str), index=False)
+        return names.to_numpy(np.uint64).astype(np.int64)
     cells = pd.DataFrame({TIME: table[TIME], **{n: numbers(table[n], "table") for n in config.raw}})
     if config.subject_column:
         cells[config.subject_column] = table[config.subject_column].astype(str)

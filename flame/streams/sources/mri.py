@@ -15,11 +15,14 @@ from annotated_types import Ge
 from flame.core.config import Rule, Section
 from flame.core.imaging import STRUCTURAL, Sequence
 from flame.simulation.scanner import SCANNERS, TISSUES_OF_TUMOUR, Scanner, relative_signal
+from flame.streams.arrivals import Arrivals
 from flame.streams.networks.base import Array, Labels
 from flame.streams.stream import Batch, Stream
 
 _WHITE_MATTER = 2
 """Index of white matter in the table of signals."""
+_STATISTICS = ("mean", "sd", "p10", "p90")
+"""Statistics of the intensities of a sequence, in the order of features."""
 _VOXELS = 60
 """Voxels of a tumour."""
 _STRENGTH = 12
@@ -92,7 +95,18 @@ def mri_stream(config: MRIConfig, seed: int) -> Stream:
         batches.append(Batch(x, y, y, np.ones(y.shape, bool)))
     names = tuple(f"hospital-{k + 1}" for k in range(config.hospitals))
     classes = ("no response", "response")
-    return Stream(names, classes, tuple(batches), concept, simulated=True)
+    features = tuple(f"{sequence} {name}" for sequence in STRUCTURAL for name in _STATISTICS)
+    arrivals = tuple(
+        tuple(_arrived(x, c) for x, c in zip(batch.x, row, strict=True))
+        for batch, row in zip(batches, concept, strict=True)
+    )
+    stream = Stream(names, classes, tuple(batches), concept, simulated=True)
+    return replace(stream, features=features, arrivals=arrivals)
+
+
+def _arrived(x: Array, scanner: int) -> Arrivals:
+    """Return the rows of a hospital, whose images name their scanner."""
+    return replace(Arrivals.of(x), device=np.full(len(x), f"scanner {scanner + 1}"))
 
 
 def _hospital(

@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flame.evaluation.pages.kit_page import Told, server_page, site_page
 from flame.federation.privacy.budget import Spent, epsilon
 from flame.federation.privacy.site_policy import SitePolicy
+from flame.streams.arrivals import Arrivals, ArrivalWatch
+from flame.streams.shift_watch import AlarmConfig
 from tests.evaluation.pages.test_training_page import cells
 
 
@@ -64,3 +67,17 @@ def test_a_hospital_sees_what_left_and_what_was_spent(tmp_path: Path) -> None:
     assert ledger[:3] == ["jobs that were answered", "2", "200"]
     assert ledger[-3:] == ["epsilon", "4.73", "6"]
     assert cells(html, "sent")[1].startswith("weights after round 1")
+
+
+def test_a_hospital_sees_the_drift_of_its_newest_stream_with_patients(tmp_path: Path) -> None:
+    folder = tmp_path / "flame-runs" / "winter"
+    folder.mkdir(parents=True)
+    watch = ArrivalWatch("basel", ["age"], AlarmConfig(run_length=20))
+    for step in range(3):
+        x = np.random.default_rng(step).normal(60 + 40 * (step == 2), 5, (20, 1))
+        watch.see(step, Arrivals(x, np.full(20, "B"), np.array([f"sub-{k}" for k in range(20)])))
+    watch.alarms.to_csv(folder / "drift.csv", index=False)
+    html = site_page(tmp_path, told("connected"), SitePolicy(), "12 patients.", 5)
+    assert "the newest stream, winter" in html
+    assert "sub-19" in html
+    assert cells(html, "seen")[:5] == ["2", "basel", "2", "features", "age: mean 60.6 to 99.5"]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from flame.core.config import build
 from flame.evaluation.pages.stream_page import render
+from flame.streams.arrivals import ArrivalWatch
 from flame.streams.config import StreamConfig, open_stream
 from flame.streams.measures import Interval
 from flame.streams.stream import Stream
@@ -61,7 +62,8 @@ def page(settings: StreamConfig, value: float = 0.8) -> str:
         method: dict.fromkeys(FIGURES, Interval(value, value - 0.01, value + 0.01))
         for method in settings.all_methods
     }
-    return render(settings, stream, rows(stream, settings), figures)
+    none = ArrivalWatch("node-1", ["x"], settings.alarms).alarms
+    return render(settings, stream, rows(stream, settings), figures, none)
 
 
 def test_every_method_has_a_row_with_its_interval() -> None:

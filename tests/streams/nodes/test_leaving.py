@@ -82,3 +82,19 @@ def test_figures_leave_after_a_line_of_the_log_and_where_the_policy_lists_them()
     assert lines[0].startswith("tables with accuracy")
     with pytest.raises(Refusal, match="does not list 'figures'"):
         Leaving(SitePolicy(queries=("moments",)), lines.append).figures()
+
+
+def test_alarms_leave_without_devices_patients_and_numbers_of_few_rows() -> None:
+    common = {"node": "a", "feature": "age", "p": "0.001", "new": "1", "since": "2"}
+    numbers = {"before": "1.5", "after": "2.5", "devices": "B", "subjects": "sub-1"}
+    rows = pd.DataFrame(
+        [
+            {**common, **numbers, "step": "3", "rows_before": "40", "rows": "12"},
+            {**common, **numbers, "step": "9", "rows_before": "40", "rows": "4"},
+        ]
+    )
+    shown = Leaving(SitePolicy(least_patients=5), lambda _: None).alarms(rows)
+    assert not {"devices", "subjects"} & set(shown.columns)
+    assert shown.after.tolist() == ["2.5", pytest.approx(np.nan, nan_ok=True)]
+    assert shown["rows"].isna().tolist() == [False, True]
+    assert shown.step.tolist() == ["3", "9"]

@@ -1,5 +1,6 @@
 """The program of a node: killed after a step it goes on from there, to the bit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pandas as pd
 import pytest
 
 from flame.federation.mailbox import Mailbox, Neighbours
+from flame.federation.run_files import DRIFT
 from flame.streams.config import StreamConfig
 from flame.streams.nodes.program import NodeProgram, node_program, server_program, steps_file
 from flame.streams.sources.schedules import ScheduleConfig
@@ -48,6 +50,20 @@ def test_a_killed_program_goes_on_from_its_last_step(tmp_path: Path, until: int)
                 pd.read_csv(steps_file(tmp_path / name, method, seed)) for name in ("whole", "cut")
             ]
             pd.testing.assert_frame_equal(*tables)
+
+
+def test_a_killed_program_goes_on_watching_what_arrives(tmp_path: Path) -> None:
+    """The share of positive features moves in step 2."""
+    moved = replace(CONFIG, synthetic=replace(CONFIG.synthetic, drift="covariate", samples=200))
+    ran(node_program(moved.to_json(), "node-1", tmp_path / "whole"), 0, -1)
+    with pytest.raises(Killed):
+        ran(node_program(moved.to_json(), "node-1", tmp_path / "cut"), 0, 1)
+    program = node_program(moved.to_json(), "node-1", tmp_path / "cut")
+    ran(program, 1, -1)
+    whole, cut = (pd.read_csv(tmp_path / name / DRIFT) for name in ("whole", "cut"))
+    assert whole.step.tolist() == [2]
+    pd.testing.assert_frame_equal(whole, cut)
+    assert "subjects" not in program.results()[DRIFT]
 
 
 def test_a_node_that_comes_back_passes_the_steps_that_it_missed(tmp_path: Path) -> None:

@@ -157,3 +157,19 @@ def test_what_no_site_can_know_is_asked_for(change: dict[str, object], named: st
     assert (frame.nodes, frame.steps, frame.shape) == (("x", "y"), 3, (1,))
     with pytest.raises(BadInput, match=named):
         frame_at_sites(replace(CONFIG, table=replace(TABLE, **change)))  # type: ignore[arg-type]
+
+
+def test_rows_without_an_outcome_arrive_too_and_once(tmp_path: Path) -> None:
+    config = replace(CONFIG, table=replace(TABLE, device_column="patient"))
+    unknown = "2024-01-04,9,9.0,\n"
+    table = SiteTable(config, written(tmp_path, FIRST, unknown, SECOND))
+    assert table.batch(0).exists.sum() == 2
+    first = table.arrived(0)
+    assert first.x[:, 0].tolist() == [1.0, 3.0, 9.0]  # as they are, not scaled
+    assert first.device.tolist() == ["1", "2", "9"]
+    again = SiteTable(config, tmp_path / "rows.csv")
+    again.resume(table)
+    written(tmp_path, FIRST, unknown.replace(",\n", ",1\n"), SECOND)
+    assert again.arrived(1).x[:, 0].tolist() == [5.0, 7.0]
+    assert again.batch(1).exists.sum() == 3  # the outcome of the late row is known now
+    assert again.arrived(2).x.shape == (0, 1)

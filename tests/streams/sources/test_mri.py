@@ -12,3 +12,11 @@ def test_a_scanner_upgrade_changes_what_one_hospital_sees() -> None:
     assert found.changed.sum() == 1
     assert found.changed[2, 1]
     assert found.simulated
+
+
+def test_images_name_their_scanner() -> None:
+    found = mri_stream(MRIConfig(hospitals=2, patients=5, steps=3, at=1, where=1), 0)
+    assert found.frame.feature_names[:2] == ("T1 mean", "T1 sd")
+    assert set(found.arrived(0, 1).device) == {"scanner 2"}
+    assert set(found.arrived(1, 1).device) != set(found.arrived(0, 1).device)
+    assert np.array_equal(found.of(1).arrived(2, 0).x, found.batches[2].x[1])

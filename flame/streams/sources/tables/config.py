@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt
 
 from flame.core.config import Rule, Section
+from flame.preprocessing.cohort.radiomics import expanded
 
 SITE = "\0site"
 """Column with the node of a row; the leading NUL keeps it apart from columns of files."""
@@ -21,16 +22,17 @@ class TableConfig(Section):
     """Tables whose rows have a time, a site, features and an outcome to predict."""
 
     files: tuple[str, ...] = ()
-    """CSV or ARFF files, also gzipped or alone in a zip archive; ``*`` and ``?`` are wildcards.
-    Empty: no stream of tables."""
+    """CSV or ARFF files, also gzipped or alone in a zip archive, or folders of ``flame
+    preprocess``; ``*`` and ``?`` are wildcards. Empty: no stream of tables."""
     columns: tuple[str, ...] = ()
     """Names of the columns of files without a header line."""
     outcome: str = ""
     """Column with the outcome."""
     features: tuple[str, ...] = ()
-    """Columns with the numbers from which the outcome is predicted. Each is scaled by mean and
-    standard deviation of its first values, at least 30 and not all equal, up to the end of a step;
-    a missing value becomes the mean."""
+    """Columns with the numbers from which the outcome is predicted; for folders also families of
+    radiomics features, such as ``radiomics.first-order``. Each is scaled by mean and standard
+    deviation of its first values, at least 30 and not all equal, up to the end of a step; a missing
+    value becomes the mean."""
     scale: Literal["all", "node"] = "all"
     """Whether these are the values of all nodes, or those of the node of a row alone."""
     time_columns: tuple[str, ...] = ()
@@ -43,6 +45,9 @@ class TableConfig(Section):
     subject_column: str = ""
     """Column that names the patient (station, machine) of a row. Rows of a subject are dealt to
     the same node, and ``ahead`` reads the outcome from rows of the same subject."""
+    device_column: str = ""
+    """Column that names the device of a row, such as the scanner: drift is also sought device by
+    device. Folders of ``flame preprocess`` have ``scanner``."""
     step: Annotated[float, Gt(0)] = 30.0
     """Length of a step in days, or in units of a time that is a number."""
     start: str = ""
@@ -120,7 +125,7 @@ class TableConfig(Section):
     @property
     def raw(self) -> list[str]:
         """Columns that features are computed from, each once: ``features``, then ``cyclic``."""
-        return list(dict.fromkeys([*self.features, *self.cyclic]))
+        return list(dict.fromkeys([*expanded(self.features), *self.cyclic]))
 
 
 def paths_of(config: TableConfig) -> list[Path]:

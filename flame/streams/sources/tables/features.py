@@ -12,6 +12,7 @@ from flame.preprocessing.harmonisation.standardisation import (
     standardise,
     summarise,
 )
+from flame.streams.arrivals import Arrivals
 from flame.streams.networks.base import Array
 from flame.streams.sources.tables.config import SITE, TableConfig
 
@@ -73,9 +74,35 @@ def unscaled(config: TableConfig, table: pd.DataFrame) -> Array:
     return np.column_stack(columns)
 
 
+def arrivals_of(config: TableConfig, table: pd.DataFrame) -> Arrivals:
+    """Return rows as a watch for drift sees them: not scaled.
+
+    Args:
+        config: names of the columns.
+        table: rows as text.
+
+    Returns:
+        The rows, with devices and patients where the configuration names their columns.
+    """
+    unknown = pd.Series("", table.index)
+    device, subject = (
+        table[name].fillna("").astype(str) if name else unknown
+        for name in (config.device_column, config.subject_column)
+    )
+    return Arrivals(unscaled(config, table), device.to_numpy(str), subject.to_numpy(str))
+
+
 def feature_count(config: TableConfig) -> int:
     """Return the number of features of a row."""
-    return len(config.raw) + len(set(config.cyclic)) + len(config.changes)
+    return len(feature_names(config))
+
+
+def feature_names(config: TableConfig) -> tuple[str, ...]:
+    """Return the names of the features of a row."""
+    names: list[str] = []
+    for name in config.raw:
+        names += [f"sine of {name}", f"cosine of {name}"] if name in config.cyclic else [name]
+    return (*names, *(f"change of {name}" for name in config.changes))
 
 
 def since(name: str) -> str:

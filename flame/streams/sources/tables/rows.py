@@ -9,6 +9,7 @@ from flame.core.errors import BadInput
 from flame.io.tables import read_table
 from flame.streams.sources.tables.config import SITE, TIME, TableConfig, paths_of
 from flame.streams.sources.tables.features import numbers
+from flame.streams.sources.tables.patients import patient_rows
 
 _COMPACT = r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 """Pattern of dates such as 20201231, which would pass for plain numbers."""
@@ -40,12 +41,17 @@ def read_rows(config: TableConfig, seed: int) -> pd.DataFrame:
         *config.raw,
         config.outcome,
         *times,
-        *filter(None, [config.site_column, config.subject_column]),
+        *filter(None, [config.site_column, config.subject_column, config.device_column]),
     ]
     paths = paths_of(config)
     parts = []
     for place, path in enumerate(paths):
-        part = read_table(path, needed, config.columns).apply(lambda column: column.str.strip())
+        read = (
+            patient_rows(path, needed)
+            if path.is_dir()
+            else read_table(path, needed, config.columns)
+        )
+        part = read.apply(lambda column: column.str.strip())
         part = part.replace([name.strip() for name in config.missing], np.nan)
         for name in config.raw:
             numbers(part[name], str(path))

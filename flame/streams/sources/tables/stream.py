@@ -11,7 +11,7 @@ from flame.federation.gossip.topology import near
 from flame.io.tables import number
 from flame.streams.networks.base import Array, Labels
 from flame.streams.sources.tables.config import SITE, TIME, TableConfig
-from flame.streams.sources.tables.features import features
+from flame.streams.sources.tables.features import arrivals_of, feature_names, features
 from flame.streams.sources.tables.outcomes import Y, check_outcomes, with_outcomes
 from flame.streams.sources.tables.rows import hours, is_number, read_rows
 from flame.streams.sources.tables.shifted import with_changes
@@ -61,11 +61,21 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
         )
         for step in steps
     ]
+    seen = arrivals_of(config, table)
+    arrivals = tuple(
+        tuple(seen.at(groups.get((step, name), no_rows)) for name in nodes) for step in steps
+    )
     unknown = np.full((len(steps), len(nodes)), -1)
     places = _places(config, nodes)
     links = None if places is None else near(places[:, 0], places[:, 1], degree)
     stream = Stream(nodes, classes, tuple(batches), unknown, config.simulated, links, places)
-    return replace(stream, left_out=len(rows) - stream.rows, silent=silent)
+    return replace(
+        stream,
+        left_out=len(rows) - stream.rows,
+        silent=silent,
+        features=feature_names(config),
+        arrivals=arrivals,
+    )
 
 
 def steps_of(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":

@@ -1,0 +1,157 @@
+"""The rows that arrive at a node in a step, as a watch for drift sees them: without outcomes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from flame.streams.networks.base import Array
+from flame.streams.shift_watch import MOST_STEPS, AlarmConfig, ShiftWatch
+
+ALARMS = (
+    "step",
+    "node",
+    "since",
+    "rows_before",
+    "rows",
+    "feature",
+    "before",
+    "after",
+    "p",
+    "new",
+)
+"""Columns of the table of alarms that may leave a node."""
+DEVICES, SUBJECTS = "devices", "subjects"
+"""Columns with the devices and patients whose rows arrived since the drift began. They stay at the
+node: whoever configures a stream chooses the columns that they are read from."""
+_UNKNOWN = "unknown"
+"""Device of a row that names none."""
+
+
+@dataclass(frozen=True, eq=False)
+class Arrivals:
+    """Rows of a node.
+
+    Args:
+        x: features (m, d); NaN is a missing value.
+        device: device of each row (m,), such as the scanner; empty: unknown.
+        subject: patient of each row (m,); empty: unknown.
+    """
+
+    x: Array
+    device: NDArray[np.str_]
+    subject: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, x: Array) -> "Arrivals":
+        """Return rows of unknown devices and patients.
+
+        Args:
+            x: features (m, ...).
+        """
+        unknown = np.full(len(x), "")
+        return cls(x.reshape(len(x), int(np.prod(x.shape[1:]))), unknown, unknown)
+
+    def at(self, rows: NDArray[np.int_]) -> "Arrivals":
+        """Return some of the rows.
+
+        Args:
+            rows: their numbers.
+        """
+        return Arrivals(self.x[rows], self.device[rows], self.subject[rows])
+
+
+class ArrivalWatch:
+    """Watches what arrives at one node for drift, feature by feature and device by device.
+
+    Args:
+        node: name of the node.
+        names: names of the features.
+        config: the run length.
+
+    Example:
+        The second scanner doubles the intensities.
+
+        >>> watch = ArrivalWatch("basel", ["FLAIR mean"], AlarmConfig(run_length=20))
+        >>> rng = np.random.default_rng(0)
+        >>> for step, gain in enumerate([1, 1, 2]):
+        ...     x = gain * rng.normal(10, 1, (30, 1))
+        ...     watch.see(step, Arrivals(x, np.full(30, f"scanner-{gain}"), np.full(30, "")))
+        >>> watch.alarms[["step", "since", "feature", "new"]].to_numpy().tolist()
+        [[2, 2, 'FLAIR mean', 1]]
+    """
+
+    def __init__(self, node: str, names: Sequence[str], config: AlarmConfig) -> None:
+        self.node = node
+        self.names = list(names)
+        self._watch = ShiftWatch(config)
+        self._known: set[str] = set()
+        self._latest: list[tuple[int, Arrivals]] = []
+        self._rows: list[dict[str, object]] = []
+
+    def see(self, step: int, rows: Arrivals) -> None:
+        """Compare the rows of a step with those before.
+
+        Args:
+            step: number of the step.
+            rows: what arrived.
+        """
+        devices = np.where(rows.device == "", _UNKNOWN, rows.device)
+        new = sorted(set(devices.tolist()) - self._known - {_UNKNOWN}) if self._known else []
+        self._known |= set(devices.tolist())
+        values = np.where(np.isnan(rows.x), -np.inf, rows.x)  # more gaps are a shift, too
+        shift = self._watch.see(step, values, devices)
+        self._latest = [*self._latest, (step, rows)][-MOST_STEPS:]
+        if shift is None:
+            return
+        self._latest = [each for each in self._latest if each[0] >= shift.since]
+        affected = [r for _, r in self._latest]
+        subjects = np.concatenate([r.subject for r in affected])
+        device = np.concatenate([r.device for r in affected])
+        chosen = (device == shift.group) | (shift.group in ("", _UNKNOWN))
+        self._rows.append(
+            {
+                "step": step,
+                "node": self.node,
+                "since": shift.since,
+                "rows_before": shift.rows_before,
+                "rows": int(chosen.sum()),
+                "feature": self.names[shift.value],
+                "before": shift.before,
+                "after": shift.after,
+                "p": shift.p,
+                "new": len(new),
+                DEVICES: ", ".join(sorted(set(device[chosen].tolist()) - {""})),
+                SUBJECTS: " ".join(sorted(set(subjects[chosen].tolist()) - {""})),
+            }
+        )
+
+    @property
+    def alarms(self) -> pd.DataFrame:
+        """A row for each alarm.
+
+        - ``step``: step that raised it. ``since``: step with which the drift began.
+        - ``node``: the node.
+        - ``rows``: rows since then, of the device that drifted or of all. ``rows_before``: those
+          with which they were compared.
+        - ``feature``, ``before`` and ``after``: the feature that moved most, with its means.
+        - ``p``: p-value, corrected for all comparisons of the step.
+        - ``new``: number of devices of the step that were never seen before.
+        - ``devices`` and ``subjects``: devices and patients of these rows.
+        """
+        return pd.DataFrame(self._rows, columns=[*ALARMS, DEVICES, SUBJECTS])
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Join tables of alarms.
+
+    Args:
+        tables: tables of ``ArrivalWatch.alarms``.
+
+    Returns:
+        Their rows in order of steps.
+    """
+    filled = [table for table in tables if len(table)] or [pd.DataFrame(columns=[*ALARMS])]
+    return pd.concat(filled).sort_values("step", kind="stable", ignore_index=True)

@@ -1,0 +1,46 @@
+"""What drifted at a node: feature, devices and patients, from rows by hand."""
+
+import numpy as np
+import pandas as pd
+
+from flame.streams.arrivals import ALARMS, DEVICES, SUBJECTS, Arrivals, ArrivalWatch, joined
+from flame.streams.shift_watch import AlarmConfig
+
+
+def rows(level: float, device: str, first: int, seed: int) -> Arrivals:
+    x = np.random.default_rng(seed).normal([level, 0], 1, (20, 2))
+    subject = np.array([f"p{first + k}" for k in range(20)])
+    return Arrivals(x, np.full(20, device), subject)
+
+
+def test_an_alarm_names_feature_devices_and_patients() -> None:
+    watch = ArrivalWatch("basel", ["FLAIR mean", "age"], AlarmConfig(run_length=20))
+    for step, (level, device) in enumerate([(0, "A"), (0, "A"), (4, "B"), (4, "B")]):
+        watch.see(step, rows(level, device, 20 * step, step))
+    (alarm,) = watch.alarms.to_dict("records")
+    assert (alarm["step"], alarm["since"], alarm["node"]) == (2, 2, "basel")
+    assert (alarm["feature"], alarm[DEVICES], alarm["new"]) == ("FLAIR mean", "B", 1)
+    assert (alarm["rows_before"], alarm["rows"]) == (40, 20)
+    assert alarm[SUBJECTS].split()[:2] == ["p40", "p41"]
+    assert len(alarm[SUBJECTS].split()) == 20
+
+
+def test_a_feature_that_is_no_longer_filled_in_is_an_alarm() -> None:
+    watch = ArrivalWatch("basel", ["age"], AlarmConfig(run_length=20))
+    for step in range(4):
+        x = np.random.default_rng(step).normal(60, 9, (20, 1))
+        watch.see(step, Arrivals.of(x if step < 3 else np.full_like(x, np.nan)))
+    (alarm,) = watch.alarms.to_dict("records")
+    assert alarm["step"] == 3
+    assert abs(alarm["before"] - 60) < 5
+    assert np.isnan(alarm["after"])
+
+
+def test_images_are_rows_of_pixels_and_tables_without_alarms_can_be_joined() -> None:
+    assert Arrivals.of(np.zeros((5, 8, 8))).x.shape == (5, 64)
+    assert Arrivals.of(np.zeros((5, 1))).at(np.array([1, 2])).x.shape == (2, 1)
+    none = ArrivalWatch("a", ["x"], AlarmConfig()).alarms
+    assert list(joined([none, none]).columns) == [*ALARMS]
+    assert list(none.columns) == [*ALARMS, DEVICES, SUBJECTS]
+    one = pd.DataFrame([{**dict.fromkeys(ALARMS, 1), DEVICES: "", SUBJECTS: "p"}])
+    assert len(joined([none, one, none])) == 1
