@@ -26,8 +26,20 @@ from flame.preprocessing.cohort.cohort import at_spacing, read_cohort
 from flame.preprocessing.cohort.tumour_cube import on_cube
 from flame.preprocessing.config import StageConfig, stages
 from flame.preprocessing.stages.interpolation import resample_labels
+from flame.simulation.scanner import SCANNERS
 from tests.helpers.dicom_series import write_mr_series
 from tests.helpers.preprocess_config import preprocess_config
+
+
+def test_sidecars_name_the_scanner_of_the_simulator(derivatives: Path) -> None:
+    true = SCANNERS[0]
+    sidecars = list(derivatives.glob("sub-*/ses-*/anat/*_desc-brain_mask.json"))
+    assert len(sidecars) == 2
+    for path in sidecars:
+        sidecar = json.loads(path.read_text())
+        assert sidecar["Manufacturer"] == true.manufacturer
+        assert sidecar["ManufacturersModelName"] == true.model
+        assert sidecar["MagneticFieldStrength"] == true.field
 
 
 def test_layout_days_and_tables(hospital: Path, derivatives: Path) -> None:

@@ -22,7 +22,7 @@ from flame.streams.sources.tables.features import (
     unscaled,
 )
 from flame.streams.sources.tables.outcomes import Y, with_outcomes
-from flame.streams.sources.tables.patients import PARTICIPANT
+from flame.streams.sources.tables.patients import PARTICIPANT, is_finished
 from flame.streams.sources.tables.rows import read_rows
 from flame.streams.sources.tables.shifted import with_changes
 from flame.streams.sources.tables.stream import start_of, steps_of
@@ -69,6 +69,7 @@ class SiteTable:
         if patients:
             self.config = replace(self.config, subject_column=patients)
         self.follow = config.sites.follow
+        self._patience_s = config.sites.timeout_s
         self.least = least
         self.seen: set[int] = set()
         self.watched: set[int] = set()
@@ -122,6 +123,7 @@ class SiteTable:
         if self._last is None or self._last[0] != step:
             if self.follow:
                 self._wait_for(step)
+                self._wait_for_cohort()
             rows = with_changes(self.config, read_rows(self.config, 0))
             x, y = self._new(step, rows)
             batch = padded([(x, y, y)], x.shape[1:], least=1)
@@ -167,6 +169,13 @@ class SiteTable:
         end = 3600 * (start + _EPOCH_H + (step + 1) * 24 * self.config.step / self.config.parts)
         while (left := end - self._clock()) > 0:
             self._wait(min(left, _LOOK_S))
+
+    def _wait_for_cohort(self) -> None:
+        """Wait while ``flame preprocess`` renews the folder, which has no table until it ends."""
+        folder = Path(self.config.files[0])
+        latest = self._clock() + self._patience_s
+        while folder.is_dir() and not is_finished(folder) and self._clock() < latest:
+            self._wait(min(latest - self._clock(), _LOOK_S))
 
 
 def _keys(config: TableConfig, table: pd.DataFrame) -> NDArray[np.int64]:

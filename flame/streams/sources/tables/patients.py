@@ -23,6 +23,16 @@ ARRIVED = "arrived"
 """Column with the time (UTC) at which the first imaging day of the patient was preprocessed."""
 SCANNER = "scanner"
 """Column with the scanner of the imaging day that the features are of."""
+_TABLE = "participants.tsv"
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether ``flame preprocess`` has finished a folder; it removes its table meanwhile.
+
+    Args:
+        folder: the folder.
+    """
+    return (folder / _TABLE).exists()
 
 
 def patient_rows(folder: Path, needed: Sequence[str]) -> pd.DataFrame:
@@ -41,8 +51,8 @@ def patient_rows(folder: Path, needed: Sequence[str]) -> pd.DataFrame:
     Raises:
         BadInput: the folder is not finished, or lacks a column.
     """
-    file = folder / "participants.tsv"
-    if not file.exists():
+    file = folder / _TABLE
+    if not is_finished(folder):
         raise BadInput(f"{folder} is no finished cohort; run flame preprocess with it as OUT")
     features = [name for name in needed if name in FAMILY_OF]
     told = {ARRIVED, SCANNER, *features}

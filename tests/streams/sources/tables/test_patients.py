@@ -89,3 +89,36 @@ def test_families_of_features_are_named_in_a_configuration() -> None:
     assert CONFIG.table.raw == ["core_ml", "whole_ml", "enhancing_ml"]
     with pytest.raises(BadInput, match="unknown features 'radiomics.colour'"):
         _ = replace(CONFIG.table, features=("radiomics.colour",)).raw
+
+
+def test_a_folder_that_is_being_renewed_is_waited_for(tmp_path: Path) -> None:
+    """Preprocessing ends three looks of a minute after the step; a run without end is not."""
+    folder = cohort(tmp_path)
+    kept = (folder / "participants.tsv").read_text()
+    (folder / "participants.tsv").unlink()
+    now = [NOON + 30 * DAY]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] >= NOON + 30 * DAY + 180:
+            (folder / "participants.tsv").write_text(kept)
+
+    followed = replace(CONFIG, sites=replace(CONFIG.sites, follow=True))
+    table = SiteTable(followed, folder, clock=lambda: now[0], wait=wait)
+    assert table.batch(0).exists.sum() == 2
+    assert now[0] == NOON + 30 * DAY + 180
+
+
+def test_a_folder_that_is_never_finished_is_an_error_in_the_end(tmp_path: Path) -> None:
+    folder = cohort(tmp_path)
+    (folder / "participants.tsv").unlink()
+    now = [NOON + 30 * DAY]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    sites = replace(CONFIG.sites, follow=True, timeout_s=90.0)
+    table = SiteTable(replace(CONFIG, sites=sites), folder, clock=lambda: now[0], wait=wait)
+    with pytest.raises(BadInput, match="no finished cohort"):
+        table.batch(0)
+    assert now[0] == NOON + 30 * DAY + 90
