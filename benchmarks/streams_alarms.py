@@ -58,7 +58,8 @@ def feature_alarms(stream: Stream, run_length: float) -> tuple[float, float]:
         watch = ArrivalWatch(stream.nodes[node], names, AlarmConfig(run_length))
         for step in steps:
             watch.see(step, stream.arrived(step, node))
-        raised[watch.alarms.step.to_numpy(int), node] = True
+        moved = watch.alarms[watch.alarms.feature != ""]  # a new device alone is no test
+        raised[moved.step.to_numpy(int), node] = True
     rows = pd.DataFrame(
         {
             "node": np.tile(stream.nodes, len(steps)),

@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from flame.streams.networks.base import Array
-from flame.streams.shift_watch import MOST_STEPS, AlarmConfig, ShiftWatch
+from flame.streams.shift_watch import MOST_STEPS, AlarmConfig, Shift, ShiftWatch
 
 ALARMS = (
     "step",
@@ -104,13 +104,21 @@ class ArrivalWatch:
         values = np.where(np.isnan(rows.x), -np.inf, rows.x)  # more gaps are a shift, too
         shift = self._watch.see(step, values, devices)
         self._latest = [*self._latest, (step, rows)][-MOST_STEPS:]
-        if shift is None:
-            return
-        self._latest = [each for each in self._latest if each[0] >= shift.since]
-        affected = [r for _, r in self._latest]
-        subjects = np.concatenate([r.subject for r in affected])
-        device = np.concatenate([r.device for r in affected])
-        chosen = (device == shift.group) | (shift.group in ("", _UNKNOWN))
+        if shift is not None:
+            self._latest = [each for each in self._latest if each[0] >= shift.since]
+            moved = set() if shift.group in ("", _UNKNOWN) else {shift.group}
+            self._note(step, shift, moved, len(new))
+        elif new:
+            before = sum(len(earlier.x) for _, earlier in self._latest[:-1])
+            unmoved = Shift(step, np.nan, -1, "", np.nan, np.nan, before)
+            self._note(step, unmoved, set(new), len(new))
+
+    def _note(self, step: int, shift: Shift, devices: set[str], new: int) -> None:
+        """Note an alarm, with the rows since then of some devices; without names: of all."""
+        since = [rows for number, rows in self._latest if number >= shift.since]
+        subjects = np.concatenate([rows.subject for rows in since])
+        device = np.concatenate([rows.device for rows in since])
+        chosen = np.isin(device, sorted(devices)) | (not devices)
         self._rows.append(
             {
                 "step": step,
@@ -118,11 +126,11 @@ class ArrivalWatch:
                 "since": shift.since,
                 "rows_before": shift.rows_before,
                 "rows": int(chosen.sum()),
-                "feature": self.names[shift.value],
+                "feature": self.names[shift.value] if shift.value >= 0 else "",
                 "before": shift.before,
                 "after": shift.after,
                 "p": shift.p,
-                "new": len(new),
+                "new": new,
                 DEVICES: ", ".join(sorted(set(device[chosen].tolist()) - {""})),
                 SUBJECTS: " ".join(sorted(set(subjects[chosen].tolist()) - {""})),
             }
@@ -130,13 +138,14 @@ class ArrivalWatch:
 
     @property
     def alarms(self) -> pd.DataFrame:
-        """A row for each alarm.
+        """A row for each alarm, and for each device never seen before where no feature moved.
 
         - ``step``: step that raised it. ``since``: step with which the drift began.
         - ``node``: the node.
         - ``rows``: rows since then, of the device that drifted or of all. ``rows_before``: those
           with which they were compared.
-        - ``feature``, ``before`` and ``after``: the feature that moved most, with its means.
+        - ``feature``, ``before`` and ``after``: the feature that moved most, with its means; empty
+          where none moved.
         - ``p``: p-value, corrected for all comparisons of the step.
         - ``new``: number of devices of the step that were never seen before.
         - ``devices`` and ``subjects``: devices and patients of these rows.

@@ -1,5 +1,7 @@
 """What drifted at a node: feature, devices and patients, from rows by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -23,6 +25,20 @@ def test_an_alarm_names_feature_devices_and_patients() -> None:
     assert (alarm["rows_before"], alarm["rows"]) == (40, 20)
     assert alarm[SUBJECTS].split()[:2] == ["p40", "p41"]
     assert len(alarm[SUBJECTS].split()) == 20
+
+
+def test_a_new_device_is_told_once_also_where_nothing_moved() -> None:
+    """In step 2 half of the 20 patients are of device B, with the same values as those before."""
+    watch = ArrivalWatch("basel", ["FLAIR mean", "age"], AlarmConfig(run_length=1000))
+    for step in range(4):
+        now = rows(0, "A", 20 * step, 0)
+        device = np.where(np.arange(20) % 2 == 0, "B" if step > 1 else "A", "A")
+        watch.see(step, replace(now, device=device))
+    (alarm,) = watch.alarms.to_dict("records")
+    assert (alarm["step"], alarm["since"], alarm["feature"], alarm["new"]) == (2, 2, "", 1)
+    assert (alarm["rows_before"], alarm["rows"], alarm[DEVICES]) == (40, 10, "B")
+    assert alarm[SUBJECTS].split()[:2] == ["p40", "p42"]
+    assert np.isnan(alarm["p"])
 
 
 def test_a_feature_that_is_no_longer_filled_in_is_an_alarm() -> None:

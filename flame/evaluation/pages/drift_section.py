@@ -37,7 +37,8 @@ def drift_note(config: AlarmConfig, nodes: int, steps: int) -> str:
         f"at most one false alarm in {config.run_length:g} steps of a node (alarms.run_length) is "
         f"to be expected: {compared / config.run_length:.1f} in {compared} steps here. By labels: "
         "a method says that a batch has another concept, evidence gossip by a test of the same "
-        "level. Cost: mean accuracy in up to three steps before the drift and from its beginning."
+        "level. A device that was never seen before is told even where no feature moved. Cost: mean "
+        "accuracy in up to three steps before the drift and from its beginning."
     )
 
 
@@ -52,7 +53,7 @@ def drift_section(arrivals: pd.DataFrame, rows: pd.DataFrame, note: str) -> Sect
     Returns:
         A section with a row for each alarm, in order of steps.
     """
-    alarms = [*_by_features(arrivals), *_by_labels(rows)]
+    alarms = [*_by_arrivals(arrivals), *_by_labels(rows)]
     alarms.sort(key=lambda alarm: (alarm["noticed in step"], alarm["node"]))
     if not alarms:
         return Section("seen", "Drift seen", f"{note} No drift was seen.")
@@ -71,13 +72,13 @@ _Alarm = dict[str, str | int]
 """Cells of an alarm by column."""
 
 
-def _by_features(arrivals: pd.DataFrame) -> list[_Alarm]:
+def _by_arrivals(arrivals: pd.DataFrame) -> list[_Alarm]:
     return [
         {
             "noticed in step": int(alarm["step"]),
             "node": str(alarm["node"]),
             "since step": int(alarm["since"]),
-            "by": "features",
+            "by": "features" if _names_feature(alarm) else "a device never seen before",
             "what": _moved(alarm),
             "devices": _devices(alarm),
             "rows": _count(alarm["rows"]),
@@ -106,7 +107,13 @@ def _by_labels(rows: pd.DataFrame) -> list[_Alarm]:
     ]
 
 
+def _names_feature(alarm: Mapping[Hashable, Any]) -> bool:
+    return isinstance(alarm["feature"], str) and alarm["feature"] != ""
+
+
 def _moved(alarm: Mapping[Hashable, Any]) -> str:
+    if not _names_feature(alarm):
+        return "no feature moved"
     before, after = (float(str(alarm[name])) for name in ("before", "after"))
     if not np.isfinite([before, after]).any():
         return str(alarm["feature"])

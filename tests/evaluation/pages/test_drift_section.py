@@ -66,6 +66,14 @@ def test_what_a_site_has_suppressed_is_few_and_alarms_by_labels_stand_beside() -
     assert "patients" not in first
 
 
+def test_a_new_device_is_told_where_no_feature_moved() -> None:
+    new = {**ALARM, "feature": np.nan, "before": np.nan, "p": np.nan}  # as read from a file
+    section = drift_section(pd.DataFrame([new]), pd.DataFrame(), "note")
+    (row,) = (dict(zip(section.columns, row, strict=True)) for row in section.rows)
+    assert (row["by"], row["what"]) == ("a device never seen before", "no feature moved")
+    assert row["devices"] == "B (new here)"
+
+
 def test_no_alarm_is_said_and_how_many_false_ones_are_expected() -> None:
     section = drift_section(pd.DataFrame([ALARM])[:0], steps(0), "note.")
     assert (section.note, list(section.rows)) == ("note. No drift was seen.", [])

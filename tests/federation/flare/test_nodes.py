@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from flame.core.errors import BadInput, FlameError
@@ -18,10 +19,12 @@ from flame.federation.flare.running_program import (
 )
 from flame.federation.gossip.network import GossipConfig
 from flame.federation.mailbox import Mailbox
+from flame.federation.run_files import DRIFT
 from flame.pipelines import stream
 from flame.streams.config import SitesConfig, StreamConfig
 from flame.streams.learners.learner import Pace
 from flame.streams.nodes.checkpoints import Checkpoints
+from flame.streams.sources.mri import MRIConfig
 from flame.streams.sources.schedules import ScheduleConfig
 from flame.streams.sources.synthetic import SyntheticConfig
 from flame.streams.sources.tables.config import TableConfig
@@ -97,6 +100,8 @@ def same(config: StreamConfig, folder: Path) -> None:
     there = stream.run(replace(config, sites=FLARE), folder / "there").rows
     for column in EQUAL:
         assert there[column].equals(here[column]), column
+    drifts = [(folder / where / DRIFT).read_text() for where in ("here", "there")]
+    assert drifts[0] == drifts[1]
     told = "distances between models are unknown"
     assert told in (folder / "there" / stream.PAGE).read_text()
     assert told not in (folder / "here" / stream.PAGE).read_text()
@@ -141,3 +146,32 @@ def test_six_nodes_on_a_graph(graph: str, tmp_path: Path) -> None:
     if graph == "map":
         config = on_a_map(tmp_path)
     same(replace(config, compare=("gossip", "evidence-gossip")), tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.flare
+def test_hospitals_as_processes_see_a_new_scanner_at_once_and_others_are_unharmed(
+    tmp_path: Path,
+) -> None:
+    """Of 44 steps of a hospital, 42 are calm: at most 5 in 100 alarms are two of each kind."""
+    mri = MRIConfig(hospitals=4, patients=60, steps=12, at=6, normalised=False)
+    config = StreamConfig(mri=mri, compare=("evidence-gossip",), seeds=(0,), sites=FLARE)
+    found = stream.run(config, tmp_path / "run")
+    drift = pd.read_csv(tmp_path / "run" / DRIFT)
+    changed = (drift.node == "hospital-2") & drift.step.isin([6, 7])
+    assert drift[changed].step.min() == 6
+    assert drift[changed].iloc[0].since == 6
+    assert "scanner" in drift[changed].iloc[0].devices
+    assert (~changed).sum() <= 2
+    rows = found.rows[found.rows.method == "evidence-gossip"]
+    calm = (rows.node != "hospital-2") | ~rows.step.isin([6, 7])
+    assert rows[calm].alarm.sum() <= 2
+    never = replace(config, mri=replace(mri, at=11), sites=SitesConfig())
+    without = stream.run(never, tmp_path / "without").rows
+    assert _elsewhere(found.rows) >= _elsewhere(without) - 0.02
+
+
+def _elsewhere(rows: pd.DataFrame) -> float:
+    """Mean accuracy of the hospitals that never change, on rows that are the same in both runs."""
+    other = (rows.node != "hospital-2") & rows.step.between(6, 10)
+    return float(rows[other & (rows.method == "evidence-gossip")].accuracy.mean())
