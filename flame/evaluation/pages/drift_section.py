@@ -37,7 +37,7 @@ def drift_note(config: AlarmConfig, nodes: int, steps: int) -> str:
         f"at most one false alarm in {config.run_length:g} steps of a node (alarms.run_length) is "
         f"to be expected: {compared / config.run_length:.1f} in {compared} steps here. By labels: "
         "a method says that a batch has another concept, evidence gossip by a test of the same "
-        "level. A device that was never seen before is told even where no feature moved. Cost: mean "
+        "level. A device never seen before is told even where no feature moved. Cost: mean "
         "accuracy in up to three steps before the drift and from its beginning."
     )
 
