@@ -27,10 +27,13 @@ _TABLE = "participants.tsv"
 
 
 def is_finished(folder: Path) -> bool:
-    """Return whether ``flame preprocess`` has finished a folder; it removes its table meanwhile.
+    """Look whether a folder is finished; ``flame preprocess`` removes its table meanwhile.
 
     Args:
         folder: the folder.
+
+    Returns:
+        Whether the table is there.
     """
     return (folder / _TABLE).exists()
 
