@@ -46,19 +46,25 @@ class Arrivals:
 
     @classmethod
     def of(cls, x: Array) -> "Arrivals":
-        """Return rows of unknown devices and patients.
+        """Make arrivals of unknown devices and patients.
 
         Args:
             x: features (m, ...).
+
+        Returns:
+            The rows.
         """
         unknown = np.full(len(x), "")
         return cls(x.reshape(len(x), int(np.prod(x.shape[1:]))), unknown, unknown)
 
     def at(self, rows: NDArray[np.int_]) -> "Arrivals":
-        """Return some of the rows.
+        """Choose some of the rows.
 
         Args:
             rows: their numbers.
+
+        Returns:
+            These rows.
         """
         return Arrivals(self.x[rows], self.device[rows], self.subject[rows])
 

@@ -2,6 +2,8 @@
 
 from flame.streams.learners import (  # noqa: F401  (they register themselves)
     adaptive_fedavg,
+    adaptive_window,
+    dcfcl,
     early_stop,
     elastic,
     evidence_gossip,

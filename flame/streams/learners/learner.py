@@ -96,11 +96,14 @@ class Learner:
         raise NotImplementedError
 
     def told(self, level: float) -> NDArray[np.bool_]:
-        """Return the mask (n,) of the nodes whose newest batch has another concept.
+        """Say at which nodes the newest batch has another concept.
 
         Args:
             level: largest probability of a false alarm of a node in a step, for learners that can
                 keep to one.
+
+        Returns:
+            Mask (n,) of these nodes.
         """
         return self.alarms
 
