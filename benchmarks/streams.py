@@ -1,6 +1,7 @@
 """Methods on published streams that drift: accuracy, and share of the gap to the oracle closed.
 
-    python benchmarks/streams.py [--ablate] [--seeds 5] [--jobs 2] [--quick]
+    python benchmarks/streams.py [--ablate] [--seeds 10] [--jobs 2] [--quick]
+    python benchmarks/streams.py --out FILE --plot FILE   keeps every row; a second run continues
 
 FedDrift's schedules with its sources SINE, CIRCLE and SEA, SEA with 10 % wrong labels, and
 hyperplanes. Ten nodes, ten steps, 100 rows per node and step, on a ring and on an exponential graph
@@ -9,15 +10,21 @@ CIRCLE X and SEA C, E and R0, seeds 100 to 103; the printed schedules and seeds 
 in %, over all steps and without steps at which the concept of a node had just changed. Intervals
 are over seeds, as the rows of a seed are the same on every schedule. Evidence gossip lets its
 learning rate fall over the rounds of a step. The comparison therefore includes peers that do so,
-too, and gaps to an oracle that does and to one that does not.
+too, and gaps to an oracle that does and to one that does not. The last table and the plot (SVG)
+rank all methods but the oracles over the 13 schedules, which count as independent streams: a
+Friedman test, the critical difference of mean ranks (Nemenyi, 5 %), and paired tests (Wilcoxon) of
+evidence gossip against each other method, corrected for their number (Holm).
 """
 
 import argparse
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pandas as pd
+from critical_difference import plotted, ranked
 from result_line import add_quick, print_result_line
 
 from flame.federation.gossip.network import GossipConfig
@@ -33,7 +40,9 @@ OWN = "evidence-gossip"
 ORACLES = ("oracle", "oracle-annealed")
 LOCAL = ("local", "local-scratch", "local-all", "local-window")
 PEERS = ("gossip", "gossip-annealed", "gossip-ifca", "reset-and-gate", "reset-and-gate-annealed")
-CENTRAL = ("fedavg", "flash", "ifca", "feddrift", "feddrift-apart")
+TODAY = ("gossip-fedrc", "facade", "dfedavgm-adwin")
+"""Clustered and adaptive peers of 2024 and later, and DFedAvgM with a drift detector."""
+CENTRAL = ("fedavg", "flash", "ifca", "feddrift", "feddrift-apart", "dcfcl")
 PAPER = {"feddrift-paper": "feddrift", "feddrift-apart-paper": "feddrift-apart"}
 """Methods with the published threshold, by name."""
 SETS = {
@@ -42,6 +51,11 @@ SETS = {
     "SEA-4": ("sea", ("B", "D", "F", "R5"), 0.0),
     "SEA-4, 10 % noise": ("sea", ("B", "D", "F", "R5"), 0.1),
     "hyperplane": ("hyperplane", "B", 0.0),
+}
+METHODS = {
+    **KNOWN,
+    "reset-and-gate-annealed": replace(KNOWN["reset-and-gate"], annealed=True),
+    "dfedavgm-adwin": KNOWN["gossip-adaptive-window"],
 }
 GRAPHS = {
     "ring": GossipConfig(),
@@ -93,7 +107,10 @@ def done(job: Job) -> dict[str, object]:
     plan = plan_of(ScheduleConfig(job.schedule), None, 0)
     stream = synthetic_stream(SyntheticConfig(source, noise=noise), plan, job.seed)
     network = MLP(stream.shape[0], 20)
-    learner = begin(job.method, stream, network, GRAPHS[job.graph], job.pace, job.seed)
+    gossip = GRAPHS[job.graph]
+    if job.name.startswith("dfedavgm"):
+        gossip = replace(gossip, method="dfedavgm")
+    learner = begin(job.method, stream, network, gossip, job.pace, job.seed)
     rows = prequential(learner, stream)
     return {
         "set": job.set,
@@ -113,8 +130,8 @@ def done(job: Job) -> dict[str, object]:
 def compared(seeds: int) -> Iterator[Job]:
     """Yield every method on every set; methods without a graph once, as on the ring."""
     for name, (source, schedules, _) in SETS.items():
-        methods = {m: KNOWN[m] for m in (*LOCAL, *PEERS[:-1], *CENTRAL, OWN, *ORACLES)}
-        methods[PEERS[-1]] = replace(KNOWN[PEERS[-2]], annealed=True)
+        every = (*LOCAL, *PEERS, *TODAY, *CENTRAL, OWN, *ORACLES)
+        methods = {m: METHODS[m] for m in every}
         for paper, usual in PAPER.items():
             options = {**KNOWN[usual].options, "drop": PAPER_DROP[source]}
             methods[paper] = replace(KNOWN[usual], options=options)
@@ -137,6 +154,30 @@ def ablated(seeds: int) -> Iterator[Job]:
                 yield Job(name, schedules[0], "ring", variant, how, seed)
 
 
+def kept(jobs: Sequence[Job], out: Path | None, workers: int) -> pd.DataFrame:
+    """Run the jobs that have no row in a file of JSON lines yet; each row is kept once it is there.
+
+    Rows of other jobs in the file are left out.
+    """
+    lines = out.read_text().splitlines() if out and out.exists() else []
+    rows = {_key(**row): row for row in map(json.loads, lines)}
+    keys = [_key(job.set, job.schedule, job.graph, job.name, job.seed) for job in jobs]
+    todo = [job for job, key in zip(jobs, keys, strict=True) if key not in rows]
+    with ProcessPoolExecutor(workers) as pool:
+        for row in pool.map(done, todo):
+            rows[_key(**row)] = row
+            if out:
+                with out.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+    return pd.DataFrame([rows[key] for key in keys])
+
+
+def _key(
+    set: str, schedule: str, graph: str, method: str, seed: int, **_: object
+) -> tuple[object, ...]:
+    return set, schedule, graph, method, seed
+
+
 def table(results: pd.DataFrame) -> dict[str, float]:
     """Print means, gap closed and margin over the best local of each seed, by set and graph.
 
@@ -150,7 +191,7 @@ def table(results: pd.DataFrame) -> dict[str, float]:
         means = part.groupby("method")[["all", "calm", "kB"]].mean()
         print(f"\n{name}, {graph} ({part[part.method == OWN].shape[0]} runs)\n")
         print("| method | all steps | without changes | kB a node |\n|---|---|---|---|")
-        for method in (*LOCAL, *PEERS, *CENTRAL, *PAPER, OWN, *ORACLES):
+        for method in (*LOCAL, *PEERS, *TODAY, *CENTRAL, *PAPER, OWN, *ORACLES):
             row = means.loc[method]
             print(f"| {method} | {row['all']:.2f} | {row.calm:.2f} | {row.kB:.0f} |")
             if method in (OWN, *ORACLES):
@@ -168,7 +209,7 @@ def table(results: pd.DataFrame) -> dict[str, float]:
 def _gap(part: pd.DataFrame, means: pd.DataFrame, score: str, oracle: str) -> tuple[float, float]:
     """Print and return the margin over the best local or peer in points, and the gap closed."""
     wide = part.pivot_table(index=["schedule", "seed"], columns="method", values=score)
-    best = means.loc[[*LOCAL, *PEERS], score].idxmax()
+    best = means.loc[[*LOCAL, *PEERS, *TODAY], score].idxmax()
     more = interval((wide[OWN] - wide[best]).groupby("seed").mean())
     closed = gap_closed(*(means.loc[m, score] for m in (OWN, best, oracle)))
     margin = wide[OWN] - wide[list(LOCAL)].max(axis=1)
@@ -181,12 +222,38 @@ def _gap(part: pd.DataFrame, means: pd.DataFrame, score: str, oracle: str) -> tu
     return more.value, closed
 
 
+def ranks(results: pd.DataFrame, plot: Path | None) -> dict[str, float]:
+    """Print mean ranks and corrected tests on each graph, and draw those on the ring."""
+    headline: dict[str, float] = {}
+    everywhere = results[(results.graph == "ring") & ~results.method.isin(ORACLES)]
+    for graph in results.graph.unique():
+        part = results[(results.graph == graph) & ~results.method.isin(ORACLES)]
+        part = pd.concat([part, everywhere[~everywhere.method.isin(part.method)]])
+        mean = part.groupby(["set", "schedule", "method"])["all"].mean().unstack()
+        found = ranked(mean, OWN)
+        print(f"\nRanks over {len(mean)} streams, {graph}: Friedman p = {found.p:.1g}, critical")
+        print(f"difference {found.critical:.2f}\n")
+        print(f"| method | mean rank | {OWN} more accurate in | points more | p, corrected |")
+        print("|---|---|---|---|---|")
+        for name, row in found.table.iterrows():
+            cells = [f"{row['rank']:.2f}"]
+            if name != OWN:
+                cells += [f"{row.wins:.0f} of {len(mean)}", f"{row.more:+.2f}", f"{row.p:.2g}"]
+            print(f"| {name} | {' | '.join(cells)} |" + " | | |" * (name == OWN))
+            headline[f"{graph}, {name}, rank"] = row["rank"]
+        if plot and graph == "ring":
+            plotted(found, plot)
+    return headline
+
+
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ablate", action="store_true")
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="file of JSON lines that keeps every row")
+    parser.add_argument("--plot", type=Path, help="file of the diagram of ranks (SVG)")
     add_quick(parser, "one schedule of SINE-2 on a ring, one seed")
     arguments = parser.parse_args()
     jobs = list(
@@ -194,8 +261,7 @@ def main() -> None:
     )
     if arguments.quick:
         jobs = [j for j in jobs if (j.set, j.schedule, j.graph) == QUICK]
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        results = pd.DataFrame(pool.map(done, jobs, chunksize=4))
+    results = kept(jobs, arguments.out, arguments.jobs)
     if arguments.ablate:
         means = results.groupby(["method", "set"], sort=False)[["all", "calm"]].mean().unstack()
         print(means.round(2).to_string())
@@ -204,6 +270,8 @@ def main() -> None:
         }
     else:
         headline = table(results)
+        if not arguments.quick:
+            headline |= ranks(results, arguments.plot)
     print_result_line(__file__, arguments.quick, headline)
 
 
