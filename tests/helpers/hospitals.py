@@ -70,6 +70,7 @@ class Hospitals:
             least = f"least_patients = {least_patients}"
             policy.write_text(policy.read_text().replace("least_patients = 5", least))
             table[table.centre == name].to_csv(root / name / "patients.csv", index=False)
+        self.data = {name: root / name / "patients.csv" for name in sites}
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.submitted: list[subprocess.Popen[bytes]] = []
 
@@ -89,10 +90,17 @@ class Hospitals:
     def kit(self, name: str) -> Path:
         return self.root / name / "kit" if name in self.sites else self.root / "kits" / name
 
-    def start(self, *names: str, changed: str = "", hosts: Path | None = None) -> None:
+    def start(
+        self,
+        *names: str,
+        changed: str = "",
+        hosts: Path | None = None,
+        options: tuple[str, ...] = (),
+    ) -> None:
         """Start them, each Python process with code that is ``changed`` by these lines first.
 
-        They see the file ``hosts`` as ``/etc/hosts``, which needs the rights of root.
+        They see the file ``hosts`` as ``/etc/hosts``, which needs the rights of root. Sites join
+        with these ``options``.
         """
         environment = dict(os.environ)
         if changed:
@@ -103,8 +111,8 @@ class Hospitals:
         for name in names:
             command = [*FLAME, "serve", str(self.kit(name))]
             if name in self.sites:
-                data = self.root / name / "patients.csv"
-                command = [*FLAME, "join", str(self.kit(name)), "--data", str(data)]
+                data = str(self.data[name])
+                command = [*FLAME, "join", str(self.kit(name)), "--data", data, *options]
             if hosts:
                 seen = f'mount --bind {hosts} /etc/hosts && exec "$@"'
                 command = ["unshare", "--mount", "sh", "-c", seen, "sh", *command]

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
+from flame.federation.gossip.method import Round
 from flame.streams.exchange import Exchange
 from flame.streams.learners.evidence.alarm_tests import alarm_p
 from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, Memory, roots
@@ -36,6 +37,7 @@ from flame.streams.learners.evidence.news import (
 )
 from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.evidence.shared_backbones import averaged
+from flame.streams.learners.evidence.trusted_models import checked, trusting
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.networks.base import Adam, Array, Labels, Network
 from flame.streams.stream import Batch
@@ -295,14 +297,29 @@ class EvidenceGossip(EvidenceOptions, Learner):
             sent = self.exchange.share(parts)
             body = self.network.body if number < self.pace.rounds // 2 else 0
             of_entries = [sent[_name(entry.opened)] for entry in entries]
-            now = self.exchange.now
-            means = averaged(now, self.exchange.own, entries, of_entries, body)
+            rounds_of = [self.exchange.now] * len(entries)
+            if self.num_byzantine:
+                of_entries = [checked(shared) for shared in of_entries]
+                rounds_of = [
+                    self._trusting(e, x, y, w) for e, w in zip(of_entries, weights, strict=True)
+                ]
+            means = averaged(rounds_of, self.exchange.own, entries, of_entries, body)
             for entry, mean in zip(entries, means, strict=True):
                 entry.models = np.where((entry.held & participating)[:, None], mean, entry.models)
             if self.global_model:
-                mean = (now.by(sent[""].counts) @ sent[""].models)[self.exchange.own]
+                shared, now = sent[""], self.exchange.now
+                if self.num_byzantine:
+                    shared = checked(shared)
+                    now = self._trusting(shared, x, y, all_weights)
+                mean = (now.by(shared.counts) @ shared.models)[self.exchange.own]
                 self._global_models = np.where(there, mean, self._global_models)
             self._count_bytes()
+
+    def _trusting(self, sent: Shared, x: Array, y: Labels, weight: Array) -> Round:
+        """Return the round without the received models that a node's own rows speak against."""
+        exchange = self.exchange
+        rows = x, y, weight
+        return trusting(self.network, exchange.now, exchange.own, sent, rows, self.num_byzantine)
 
     def _adam(self, opened: tuple[int, int] | None) -> Adam:
         """Return the optimizer of an entry in this step; None: of the global model."""

@@ -15,7 +15,7 @@ _NO_BATCH = 1e-6
 
 
 def averaged(
-    now: Round,
+    rounds: Sequence[Round],
     own: NDArray[np.int_],
     entries: Sequence[BankEntry],
     sent: Sequence[Shared],
@@ -28,7 +28,8 @@ def averaged(
     a backbone, as FedRep shares a representation among clients.
 
     Args:
-        now: the round, with its weights and the messages that arrived between all nodes.
+        rounds: the round, with its weights and the messages that arrived between all nodes, as it
+            is for each entry.
         own: numbers (n,) of the nodes that are in this process.
         entries: the entries, as these nodes have them.
         sent: what all nodes sent of each entry: parameters after local training, and memories.
@@ -48,12 +49,12 @@ def averaged(
         >>> sent = Shared(np.array([[0.0], [1.0]]), np.array([1, 3]), everyone[0])
         >>> none = np.zeros(2, int)
         >>> entry = BankEntry((0, 0), sent.models, held=everyone[0], backbone=none, heard=none)
-        >>> averaged(now, np.arange(2), [entry], [sent], body=0)[0].tolist()
+        >>> averaged([now], np.arange(2), [entry], [sent], body=0)[0].tolist()
         [[0.75], [0.75]]
     """
     sums = []
     totals = []
-    for models, count, held in sent:
+    for now, (models, count, held) in zip(rounds, sent, strict=True):
         weights = np.where(now.arrived & held, now.weights, 0) * np.maximum(count, _NO_BATCH)
         sums.append((weights @ models)[own])
         totals.append(weights.sum(axis=1, keepdims=True)[own])

@@ -36,7 +36,7 @@ def means(bank: Bank, trained: list[Array], counts: NDArray[np.int_], body: int)
         Shared(models, count, entry.held)
         for models, count, entry in zip(trained, counts.T, bank.entries, strict=True)
     ]
-    return averaged(EVEN, np.arange(2), bank.entries, sent, body)
+    return averaged([EVEN] * len(sent), np.arange(2), bank.entries, sent, body)
 
 
 def test_a_family_has_one_body_and_heads_of_its_models() -> None:

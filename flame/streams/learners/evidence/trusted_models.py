@@ -1,0 +1,74 @@
+"""Which received models a node averages, where some nodes may be malicious."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flame.federation.gossip.method import Round
+from flame.streams.networks.base import Array, Labels, Network, log_loss, shares
+from flame.streams.transport import Shared
+
+
+def trusting(
+    network: Network,
+    now: Round,
+    own: NDArray[np.int_],
+    sent: Shared,
+    rows: tuple[Array, Labels, Array],
+    num_byzantine: int,
+) -> Round:
+    """Leave out received models that a node has reason to doubt.
+
+    A node that trains the model leaves out those that predict its rows worse than their label
+    frequencies do, and worse than its own copy does. A node without rows cannot tell, and leaves
+    out the ``num_byzantine`` copies that are farthest from its own.
+
+    Args:
+        network: the network.
+        now: the round, with the messages that arrived between all nodes.
+        own: numbers (n,) of the nodes that are in this process.
+        sent: what all nodes sent of one model.
+        rows: features (n, m, ...), labels (n, m) and weights (n, m) of the rows that train it.
+        num_byzantine: number of nodes that may be malicious.
+
+    Returns:
+        The round, in which messages with such models did not arrive at these nodes.
+    """
+    received = (now.arrived & (now.weights > 0) & sent.held)[own]
+    received[np.arange(len(own)), own] = False
+    x, y, weight = rows
+    share, has_rows = shares(weight), weight.sum(axis=1) > 0
+    frequent = np.stack([(share * (y == c)).sum(axis=1) for c in range(network.classes)], axis=1)
+    least = -(frequent * np.log(np.where(frequent > 0, frequent, 1))).sum(axis=1)
+    least = np.maximum(least, _loss(network, sent.models[own], x, y, share))
+    to, of = np.nonzero(received & has_rows[:, None])
+    poor = _loss(network, sent.models[of], x[to], y[to], share[to]) > least[to]
+    arrived = now.arrived & (sent.held | np.eye(len(now.arrived), dtype=bool))
+    arrived[own[to[poor]], of[poor]] = False
+    for node in np.flatnonzero(~has_rows).tolist():
+        senders = np.flatnonzero(received[node])
+        apart = np.linalg.norm(sent.models[senders] - sent.models[own[node]], axis=1)
+        farthest = np.argsort(apart, kind="stable")[::-1][:num_byzantine]
+        arrived[own[node], senders[farthest]] = False
+    return replace(now, arrived=arrived)
+
+
+def checked(sent: Shared) -> Shared:
+    """Take from what nodes sent what no node can check.
+
+    Args:
+        sent: what all nodes sent of one model.
+
+    Returns:
+        The same with counts of 0 or 1, as a node may claim any, and without models that are not
+        finite.
+    """
+    finite = np.isfinite(sent.models).all(axis=1)
+    models = np.where(finite[:, None], sent.models, 0)
+    return Shared(models, np.minimum(sent.counts, 1), sent.held & finite)
+
+
+def _loss(network: Network, models: Array, x: Array, y: Labels, share: Array) -> Array:
+    """Return the mean log loss (n,) in nats."""
+    return np.asarray((log_loss(network.logits(models, x), y) * share).sum(axis=1))
