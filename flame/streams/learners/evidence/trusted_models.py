@@ -43,7 +43,7 @@ def trusting(
     least = -(frequent * np.log(np.where(frequent > 0, frequent, 1))).sum(axis=1)
     least = np.maximum(least, _loss(network, sent.models[own], x, y, share))
     to, of = np.nonzero(received & has_rows[:, None])
-    poor = _loss(network, sent.models[of], x[to], y[to], share[to]) > least[to]
+    poor = np.asarray(_loss(network, sent.models[of], x[to], y[to], share[to]) > least[to])
     arrived = now.arrived & (sent.held | np.eye(len(now.arrived), dtype=bool))
     arrived[own[to[poor]], of[poor]] = False
     for node in np.flatnonzero(~has_rows).tolist():
