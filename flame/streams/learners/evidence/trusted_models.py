@@ -64,7 +64,7 @@ def checked(sent: Shared) -> Shared:
         The same with counts of 0 or 1, as a node may claim any, and without models that are not
         finite.
     """
-    finite = np.isfinite(sent.models).all(axis=1)
+    finite = np.asarray(np.isfinite(sent.models).all(axis=1))
     models = np.where(finite[:, None], sent.models, 0)
     return Shared(models, np.minimum(sent.counts, 1), sent.held & finite)
 
