@@ -16,7 +16,7 @@ DEV = $(VENV)/.ready-dev
 SUPPORTED = 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 PIP = $(BIN)/pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-all test-faults lint docs wheelhouse gpu clean
+.PHONY: demo test test-all test-faults lint docs paper wheelhouse gpu clean
 
 demo: $(READY)
 	$(BIN)/flame demo --out $(OUT)
@@ -57,6 +57,9 @@ docs: $(READY)
 	$(BIN)/python docs/generate_reference.py
 	$(BIN)/python docs/generate_licences.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+paper: $(READY)
+	$(BIN)/python docs/renew_tables.py docs/explanation/evidence-gossip.md docs/benchmarks/detectors.md
 
 wheelhouse: $(READY)
 	$(BIN)/pip wheel --quiet --disable-pip-version-check -c constraints.txt -w wheelhouse torch

@@ -131,6 +131,7 @@ def main() -> None:
         alarms = pd.DataFrame([row for part in rows for one in part for row in one])
         harm = pd.DataFrame([row for part in harmed for one in part for row in one])
     figures = {}
+    print("\nAlarms\n")
     print("| stream | alarms by | run length | changes detected, % | false in 100 calm steps |")
     print("|---|---|---|---|---|")
     for (stream, by, length), part in alarms.groupby(["stream", "by", "run"], sort=False):
@@ -140,7 +141,8 @@ def main() -> None:
             "detected": part.detected.mean(),
             "false in 100": part.false.mean(),
         }
-    print("\n| stream | method | cost to the other hospitals, points of accuracy |\n|---|---|---|")
+    print("\nHarm\n\n| stream | method | cost to the other hospitals, points of accuracy |")
+    print("|---|---|---|")
     for (stream, method), part in harm.groupby(["stream", "method"], sort=False):
         print(f"| {stream} | {method} | {told(part.harm)} |")
         figures[f"{stream}, {method}, harm"] = part.harm.mean()
