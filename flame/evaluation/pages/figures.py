@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.text import Text
+from matplotlib.ticker import NullFormatter
 
 from flame.core.imaging import Scan
 from flame.evaluation.metrics.generalisation import UNSEEN
@@ -116,6 +117,10 @@ def to_svg(figure: Figure, name: str, alternative: str = "") -> str:
         The element, which is the same text for the same figure.
     """
     stream = io.StringIO()
+    for side in (side for axis in figure.axes for side in (axis.xaxis, axis.yaxis)):
+        if side.get_scale() == "log":  # 100 instead of TeX, which is not parsed
+            side.set_major_formatter("{x:g}")
+            side.set_minor_formatter(NullFormatter())
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # the name of a site or method may contain a $
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none"}):

@@ -50,6 +50,15 @@ def test_a_dollar_in_a_name_is_no_formula() -> None:
     assert drawn("first", "costs $5 or $6").startswith("<svg")
 
 
+def test_ticks_of_a_logarithmic_axis_are_numbers() -> None:
+    figure, (axis,) = panels(1)
+    axis.plot([0, 1], [0.1, 1000])
+    axis.set_yscale("log")
+    svg = to_svg(figure, "volumes")
+    assert {"0.1", "10", "1000"} <= set(re.findall(r">([^<>]+)</text>", svg))
+    assert "$" not in svg
+
+
 def test_panels_lie_side_by_side() -> None:
     figure, axes = panels(3)
     assert len(axes) == 3
