@@ -194,7 +194,7 @@ def test_two_leads_at_once(hospitals: Hospitals, toy: TrainConfig, tmp_path: Pat
     hospitals.start("server", *SITES)
     one, other = settings(toy, 3), settings(toy, 4)
     both = [hospitals.submit(one, tmp_path / "one")]
-    until(lambda: "waiting" in hospitals.said() or hospitals.rounds() > 0, 120)
+    until(lambda: "waiting" in hospitals.said() or hospitals.rounds() > 0)
     both.append(hospitals.submit(other, tmp_path / "other"))
     for submitted in both:
         ended(hospitals, submitted)
