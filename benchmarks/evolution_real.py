@@ -111,7 +111,7 @@ def main() -> None:
     for name, part in rows.groupby("model", sort=False):
         cells, figures[str(name)] = [], {}
         for metric in SHOWN:
-            values = part[metric].dropna().to_numpy(float) if metric in part else np.zeros(0)
+            values = part[metric].dropna().to_numpy(float).round(9) if metric in part else np.zeros(0)
             if not len(values):
                 cells.append("")
                 continue
