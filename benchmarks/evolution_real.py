@@ -111,7 +111,8 @@ def main() -> None:
     for name, part in rows.groupby("model", sort=False):
         cells, figures[str(name)] = [], {}
         for metric in SHOWN:
-            values = part[metric].dropna().to_numpy(float).round(9) if metric in part else np.zeros(0)
+            known = part[metric].dropna() if metric in part else pd.Series(dtype=float)
+            values = known.to_numpy(float).round(9)
             if not len(values):
                 cells.append("")
                 continue
