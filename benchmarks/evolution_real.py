@@ -111,8 +111,8 @@ def main() -> None:
     for name, part in rows.groupby("model", sort=False):
         cells, figures[str(name)] = [], {}
         for metric in SHOWN:
-            known = part[metric].dropna() if metric in part else pd.Series(dtype=float)
-            values = known.to_numpy(float).round(9)
+            scored = part[metric].dropna() if metric in part else pd.Series(dtype=float)
+            values = scored.to_numpy(float).round(9)
             if not len(values):
                 cells.append("")
                 continue
