@@ -4,16 +4,20 @@
 
 A table stands between ``<!-- renewed: COMMAND | HEADING -->`` and ``<!-- /renewed -->``: the first
 one that the command prints below a line with this heading, or at all where none is given. Commands
-run in the repository, each once; what they print is kept in FOLDER, and not run again.
+run in the repository, each once; what they print is kept in FOLDER, and not run again as long as
+the commit has the same code and benchmarks.
 """
 
 import argparse
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+CODE = ("benchmarks", "flame", "models", "pipelines", "preprocessing")
+"""Folders whose change makes earlier output old."""
 MARKED = re.compile(
     r"(?P<begin><!-- renewed: (?P<command>[^|>]+?)(?: \| (?P<heading>[^>]+?))? -->\n)"
     r"(?P<table>.*?)(?P<end><!-- /renewed -->)",
@@ -46,15 +50,22 @@ def table_in(printed: str, heading: str) -> str:
     return "\n".join(rows) + "\n"
 
 
+def version() -> str:
+    """Name the code and the benchmarks of the commit."""
+    command = ["git", "rev-parse", *(f"HEAD:{folder}" for folder in CODE)]
+    trees = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return sha256(trees.encode()).hexdigest()[:12]
+
+
 def printed_by(command: str, kept: Path) -> str:
     """Return what a command prints, which is kept as it was printed once."""
-    file = kept / (re.sub(r"\W+", "-", command) + ".txt")
+    file = kept / version() / (re.sub(r"\W+", "-", command) + ".txt")
     if not file.exists():
         print(command, flush=True)
         done = subprocess.run(
             [sys.executable, *command.split()], cwd=ROOT, capture_output=True, text=True, check=True
         )
-        kept.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(done.stdout)
     return file.read_text()
 

@@ -23,9 +23,15 @@ ALARMS = (
     "new",
 )
 """Columns of the table of alarms that may leave a node."""
-DEVICES, SUBJECTS = "devices", "subjects"
-"""Columns with the devices and patients whose rows arrived since the drift began. They stay at the
-node: whoever configures a stream chooses the columns that they are read from."""
+DEVICES, NEW_DEVICES, SUBJECTS = "devices", "new_devices", "subjects"
+"""Columns with the devices and patients whose rows arrived since the drift began, and with those
+devices of the step that were never seen before. They stay at the node: whoever configures a stream
+chooses the columns that they are read from."""
+KNOWN_BEFORE, KNOWN = "known_before", "known"
+"""Columns with the numbers of patients (rows, where none is named) behind the two means of an
+alarm. They stay at the node, which leaves out means of too few."""
+LOCAL = (DEVICES, NEW_DEVICES, SUBJECTS, KNOWN_BEFORE, KNOWN)
+"""Columns of the table of alarms that never leave a node."""
 _UNKNOWN = "unknown"
 """Device of a row that names none."""
 
@@ -111,34 +117,39 @@ class ArrivalWatch:
         shift = self._watch.see(step, values, devices)
         self._latest = [*self._latest, (step, rows)][-MOST_STEPS:]
         if shift is not None:
-            self._latest = [each for each in self._latest if each[0] >= shift.since]
             moved = set() if shift.group in ("", _UNKNOWN) else {shift.group}
-            self._note(step, shift, moved, len(new))
+            self._note(step, shift, moved, new)
+            self._latest = [each for each in self._latest if each[0] >= shift.since]
         elif new:
             before = sum(len(earlier.x) for _, earlier in self._latest[:-1])
             unmoved = Shift(step, np.nan, -1, "", np.nan, np.nan, before)
-            self._note(step, unmoved, set(new), len(new))
+            self._note(step, unmoved, set(new), new)
 
-    def _note(self, step: int, shift: Shift, devices: set[str], new: int) -> None:
+    def _note(self, step: int, shift: Shift, devices: set[str], new: Sequence[str]) -> None:
         """Note an alarm, with the rows since then of some devices; without names: of all."""
-        since = [rows for number, rows in self._latest if number >= shift.since]
-        subjects = np.concatenate([rows.subject for rows in since])
-        device = np.concatenate([rows.device for rows in since])
-        chosen = np.isin(device, sorted(devices)) | (not devices)
+        since = _joined([rows for number, rows in self._latest if number >= shift.since])
+        before = _joined([rows for number, rows in self._latest if number < shift.since])
+        affected, earlier = (
+            rows.at(np.flatnonzero(np.isin(rows.device, sorted(devices)) | (not devices)))
+            for rows in (since, before)
+        )
         self._rows.append(
             {
                 "step": step,
                 "node": self.node,
                 "since": shift.since,
                 "rows_before": shift.rows_before,
-                "rows": int(chosen.sum()),
+                "rows": len(affected.x),
                 "feature": self.names[shift.value] if shift.value >= 0 else "",
                 "before": shift.before,
                 "after": shift.after,
                 "p": shift.p,
-                "new": new,
-                DEVICES: ", ".join(sorted(set(device[chosen].tolist()) - {""})),
-                SUBJECTS: " ".join(sorted(set(subjects[chosen].tolist()) - {""})),
+                "new": len(new),
+                DEVICES: ", ".join(sorted(set(affected.device.tolist()) - {""})),
+                NEW_DEVICES: ", ".join(new),
+                SUBJECTS: " ".join(sorted(set(affected.subject.tolist()) - {""})),
+                KNOWN_BEFORE: _patients(earlier if shift.value >= 0 else before, shift.value),
+                KNOWN: _patients(affected, shift.value),
             }
         )
 
@@ -154,9 +165,27 @@ class ArrivalWatch:
           where none moved.
         - ``p``: p-value, corrected for all comparisons of the step.
         - ``new``: number of devices of the step that were never seen before.
-        - ``devices`` and ``subjects``: devices and patients of these rows.
+        - ``devices``, ``new_devices`` and ``subjects``: devices and patients of these rows, and the
+          new devices of the step.
+        - ``known_before`` and ``known``: numbers of patients behind ``before`` and ``after``.
         """
-        return pd.DataFrame(self._rows, columns=[*ALARMS, DEVICES, SUBJECTS])
+        return pd.DataFrame(self._rows, columns=[*ALARMS, *LOCAL])
+
+
+def _joined(parts: Sequence[Arrivals]) -> Arrivals:
+    """Return the rows of all parts, of which there may be none."""
+    if not parts:
+        return Arrivals.of(np.zeros((0, 1)))
+    each = [(rows.x, rows.device, rows.subject) for rows in parts]
+    x, device, subject = (np.concatenate(part) for part in zip(*each, strict=True))
+    return Arrivals(x, device, subject)
+
+
+def _patients(rows: Arrivals, value: int) -> int:
+    """Count the patients with a finite value; a row without a patient counts as one."""
+    known = np.isfinite(rows.x[:, value]) if value >= 0 else np.ones(len(rows.x), bool)
+    named = rows.subject[known & (rows.subject != "")]
+    return len(set(named.tolist())) + int((known & (rows.subject == "")).sum())
 
 
 def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

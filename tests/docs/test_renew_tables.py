@@ -22,12 +22,16 @@ def test_a_table_is_replaced_by_what_its_command_prints_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(renew_tables, "ROOT", tmp_path)
+    monkeypatch.setattr(renew_tables, "version", lambda: "one")
     (tmp_path / "made.py").write_text(PRINTS)
     page = "before\n<!-- renewed: made.py | ring -->\n| a |\n| 0 |\n<!-- /renewed -->\nafter"
     expected = page.replace("| 0 |", "| 1 |")
     assert renew_tables.renewed(page, tmp_path / "kept") == expected
     assert renew_tables.renewed(page, tmp_path / "kept") == expected
     assert (tmp_path / "ran").read_text() == "x"
+    monkeypatch.setattr(renew_tables, "version", lambda: "two")
+    assert renew_tables.renewed(page, tmp_path / "kept") == expected
+    assert (tmp_path / "ran").read_text() == "xx"
     with pytest.raises(ValueError, match="no table below 'line'"):
         renew_tables.renewed(page.replace("ring", "line"), tmp_path / "kept")
 

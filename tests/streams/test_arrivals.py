@@ -5,7 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from flame.streams.arrivals import ALARMS, DEVICES, SUBJECTS, Arrivals, ArrivalWatch, joined
+from flame.streams.arrivals import (
+    ALARMS,
+    DEVICES,
+    LOCAL,
+    NEW_DEVICES,
+    SUBJECTS,
+    Arrivals,
+    ArrivalWatch,
+    joined,
+)
 from flame.streams.shift_watch import AlarmConfig
 
 
@@ -41,6 +50,31 @@ def test_a_new_device_is_told_once_also_where_nothing_moved() -> None:
     assert np.isnan(alarm["p"])
 
 
+def test_patients_behind_a_mean_are_counted_where_the_value_is_known() -> None:
+    """Of 20 rows of the last step one value is known; those before are of two patients."""
+    watch = ArrivalWatch("basel", ["NIHSS"], AlarmConfig(run_length=20))
+    for step in range(5):
+        x = np.random.default_rng(step).normal(10, 1, (20, 1))
+        if step == 4:
+            x[1:] = np.nan
+        patients = np.array([f"p{k % 2}" for k in range(20)])
+        watch.see(step, Arrivals(x, np.full(20, ""), patients))
+    (alarm,) = watch.alarms.to_dict("records")
+    assert (alarm["rows_before"], alarm["known_before"]) == (80, 2)
+    assert (alarm["rows"], alarm["known"]) == (20, 1)
+
+
+def test_a_new_device_is_named_beside_another_one_that_moves() -> None:
+    watch = ArrivalWatch("basel", ["FLAIR mean", "age"], AlarmConfig(run_length=20))
+    for step in range(3):
+        now = rows(9 if step == 2 else 0, "A", 20 * step, step)
+        device = np.where(np.arange(20) == 0, "B", "A") if step == 2 else now.device
+        watch.see(step, replace(now, device=device))
+    (alarm,) = watch.alarms.to_dict("records")
+    assert alarm[NEW_DEVICES] == "B"
+    assert "A" in alarm[DEVICES]
+
+
 def test_a_feature_that_is_no_longer_filled_in_is_an_alarm() -> None:
     watch = ArrivalWatch("basel", ["age"], AlarmConfig(run_length=20))
     for step in range(4):
@@ -57,6 +91,6 @@ def test_images_are_rows_of_pixels_and_tables_without_alarms_can_be_joined() -> 
     assert Arrivals.of(np.zeros((5, 1))).at(np.array([1, 2])).x.shape == (2, 1)
     none = ArrivalWatch("a", ["x"], AlarmConfig()).alarms
     assert list(joined([none, none]).columns) == [*ALARMS]
-    assert list(none.columns) == [*ALARMS, DEVICES, SUBJECTS]
+    assert list(none.columns) == [*ALARMS, *LOCAL]
     one = pd.DataFrame([{**dict.fromkeys(ALARMS, 1), DEVICES: "", SUBJECTS: "p"}])
     assert len(joined([none, one, none])) == 1

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from flame.evaluation.pages.sections import Section
-from flame.streams.arrivals import DEVICES, SUBJECTS
+from flame.streams.arrivals import DEVICES, NEW_DEVICES, SUBJECTS
 from flame.streams.methods import MAJORITY
 from flame.streams.shift_watch import AlarmConfig
 
@@ -122,10 +122,15 @@ def _moved(alarm: Mapping[Hashable, Any]) -> str:
 
 
 def _devices(alarm: Mapping[Hashable, Any]) -> str:
-    names = alarm.get(DEVICES)
-    named = names if isinstance(names, str) else ""
-    new = "new here" if alarm["new"] else ""
-    return f"{named} ({new})" if named and new else named or new
+    named, new = (
+        name if isinstance(name := alarm.get(column), str) else ""
+        for column in (DEVICES, NEW_DEVICES)
+    )
+    if new and new == named:
+        return f"{named} (new here)"
+    if not new and float(str(alarm["new"])) > 0:
+        new = "a device"
+    return "; ".join([named] * bool(named) + [f"{new} (new here)"] * bool(new))
 
 
 def _count(value: object) -> str:

@@ -22,9 +22,9 @@ class DCFCL(LwF):
     """Learning without forgetting, and averages within coalitions that are formed in every round.
 
     The gain of node c in a coalition is the similarity of its update with the mean update of the
-    others: with u_i the update of node i in the round and s_ij = cos(u_i, u_j) + alike * cos(w_i,
-    w_j), it is sum_i |u_i| s_ic / sqrt(sum_ij |u_i| |u_j| s_ij). Alone it is 0. Every node hears of
-    every other one, whatever the graph.
+    others: with u_i the update of node i in the round, s_ij = cos(u_i, u_j) + alike * cos(w_i,
+    w_j) of two nodes and s_ii = 1, it is sum_i |u_i| s_ic / sqrt(sum_ij |u_i| |u_j| s_ij). Alone it
+    is 0. Every node hears of every other one, whatever the graph.
 
     Args:
         alike: weight of the similarity of models beside that of updates, 0 or more.
@@ -75,7 +75,7 @@ class DCFCL(LwF):
         for _, participating in self.rounds([adam]):
             trained = self.train(rows, adam)
             counts = batch.weight.sum(axis=1) * participating
-            weighted = _weighted(trained - self.models, trained, self.alike)
+            weighted = products(trained - self.models, trained, self.alike)
             self.coalitions = formed(self.coalitions, weighted, participating & (counts > 0))
             for coalition in self.coalitions:
                 if len(coalition) > 1:
@@ -87,16 +87,35 @@ class DCFCL(LwF):
         self.end(batch)
 
 
-def _weighted(updates: Array, models: Array, alike: float) -> Array:
-    """Return |u_i| |u_j| s_ij (n, n) of all pairs of nodes."""
+def products(updates: Array, models: Array, alike: float) -> Array:
+    """Compute the products of similarity and lengths of all pairs of nodes.
+
+    Args:
+        updates: update (n, size) of each node.
+        models: model (n, size) of each node.
+        alike: weight of the similarity of models.
+
+    Returns:
+        |u_i| |u_j| s_ij (n, n); |u_i|^2 on the diagonal.
+    """
     length = np.linalg.norm(updates, axis=1)
     size = np.maximum(np.linalg.norm(models, axis=1), np.finfo(float).tiny)
     of_models = (models @ models.T) / np.outer(size, size)
+    np.fill_diagonal(of_models, 0)  # a node is no more like itself than 1
     return np.asarray(updates @ updates.T + alike * np.outer(length, length) * of_models)
 
 
-def _gain(node: int, coalition: Coalition, weighted: Array) -> float:
-    """Return what a node gains in a coalition; 0 alone."""
+def gain(node: int, coalition: Coalition, weighted: Array) -> float:
+    """Compute what a node gains in a coalition.
+
+    Args:
+        node: the node.
+        coalition: its coalition, with itself.
+        weighted: ``products`` of all nodes.
+
+    Returns:
+        The gain; 0 alone.
+    """
     others = sorted(coalition - {node})
     if not others:
         return 0.0
@@ -114,7 +133,7 @@ def formed(
 
     Args:
         before: coalitions of the round before.
-        weighted: products (n, n) of the lengths of two updates and their similarity.
+        weighted: ``products`` (n, n) of all nodes.
         present: mask (n,) of the nodes that take part; the others are alone.
 
     Returns:
@@ -134,8 +153,8 @@ def _split(coalition: Coalition, weighted: Array) -> list[Coalition]:
     """Let the node that loses most leave, until none loses."""
     left, gone = coalition, []
     while len(left) > 1:
-        worst = min(sorted(left), key=lambda node: _gain(node, left, weighted))
-        if _gain(worst, left, weighted) >= 0:
+        worst = min(sorted(left), key=lambda node: gain(node, left, weighted))
+        if gain(worst, left, weighted) >= 0:
             break
         gone.append(frozenset({worst}))
         left = left - {worst}
@@ -150,7 +169,7 @@ def _best_pair(
     for number, one in enumerate(coalitions):
         for other in coalitions[:number]:
             more = [
-                _gain(node, one | other, weighted) - _gain(node, own, weighted)
+                gain(node, one | other, weighted) - gain(node, own, weighted)
                 for own in (one, other)
                 for node in own
             ]

@@ -8,7 +8,7 @@ import pandas as pd
 from flame.core.errors import Refusal
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.privacy.site_policy import SitePolicy
-from flame.streams.arrivals import ALARMS
+from flame.streams.arrivals import ALARMS, KNOWN, KNOWN_BEFORE
 from flame.streams.learners.learner import LEARNERS
 from flame.streams.methods import MethodConfig
 from flame.streams.stream import Batch
@@ -137,13 +137,13 @@ class Leaving:
             rows: the table of ``ArrivalWatch``, as text.
 
         Returns:
-            The table without them, and without the numbers of alarms of too few rows.
+            The table without them, and without the numbers of alarms of too few patients. That a
+            device of too few patients is new does not leave at all.
         """
+        few = (rows[[KNOWN_BEFORE, KNOWN]].astype(int) < self.least).any(axis=1)
         shown = rows[list(ALARMS)].copy()
-        counts = ["rows_before", "rows"]
-        few = (shown[counts].astype(int) < self.least).any(axis=1)
-        shown.loc[few, [*counts, "before", "after", "p"]] = np.nan
-        return shown
+        shown.loc[few, ["rows_before", "rows", "before", "after", "p", "new"]] = np.nan
+        return shown[~few | (shown.feature.fillna("") != "")]
 
     def _few(self, counts: pd.DataFrame) -> "pd.Series[bool]":
         """Return the steps in which a count is above 0 and below the least."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from flame.core.errors import Refusal
+from flame.core.errors import BadInput, Refusal
 from flame.streams.arrivals import Arrivals
 from flame.streams.config import StreamConfig
 from flame.streams.networks.base import Array, Labels
@@ -25,7 +25,7 @@ from flame.streams.sources.tables.outcomes import Y, with_outcomes
 from flame.streams.sources.tables.patients import PARTICIPANT, is_finished
 from flame.streams.sources.tables.rows import read_rows
 from flame.streams.sources.tables.shifted import with_changes
-from flame.streams.sources.tables.stream import start_of, steps_of
+from flame.streams.sources.tables.stream import start_of, steps_of, times_in_steps
 from flame.streams.stream import Batch, padded
 
 _EPOCH_H = pd.Timestamp("2000-01-01").timestamp() / 3600
@@ -123,8 +123,7 @@ class SiteTable:
         if self._last is None or self._last[0] != step:
             if self.follow:
                 self._wait_for(step)
-                self._wait_for_cohort()
-            rows = with_changes(self.config, read_rows(self.config, 0))
+            rows = self._rows()
             x, y = self._new(step, rows)
             batch = padded([(x, y, y)], x.shape[1:], least=1)
             self._last = (step, batch, self._unwatched(step, rows))
@@ -135,7 +134,7 @@ class SiteTable:
         rows = rows[rows[TIME].notna()]
         if rows.empty:
             return arrivals_of(self.config, rows)
-        steps = steps_of(replace(self.config, ahead=0.0), rows).to_numpy(int)
+        steps = times_in_steps(self.config, rows, 0.0).to_numpy(int)
         keys = _keys(self.config, rows)
         new = (steps >= 0) & (steps <= step) & ~np.isin(keys, list(self.watched))
         self.watched |= set(keys[new].tolist())
@@ -170,9 +169,21 @@ class SiteTable:
         while (left := end - self._clock()) > 0:
             self._wait(min(left, _LOOK_S))
 
-    def _wait_for_cohort(self) -> None:
-        """Wait while ``flame preprocess`` renews the folder, which has no table until it ends."""
+    def _rows(self) -> pd.DataFrame:
+        """Read all rows; again where the folder begins to be renewed while it is read."""
         folder = Path(self.config.files[0])
+        while True:
+            if self.follow:
+                self._wait_for_cohort(folder)
+            whole = is_finished(folder)
+            try:
+                return with_changes(self.config, read_rows(self.config, 0))
+            except (BadInput, OSError):
+                if not (self.follow and whole) or is_finished(folder):
+                    raise
+
+    def _wait_for_cohort(self, folder: Path) -> None:
+        """Wait while ``flame preprocess`` renews a folder, which has no table until it ends."""
         latest = self._clock() + self._patience_s
         while folder.is_dir() and not is_finished(folder) and self._clock() < latest:
             self._wait(min(latest - self._clock(), _LOOK_S))
@@ -183,7 +194,7 @@ def _keys(config: TableConfig, table: pd.DataFrame) -> NDArray[np.int64]:
 
     A preprocessed patient has one row, whatever is measured again.
     """
-    if PARTICIPANT in table:
+    if all(Path(file).is_dir() for file in config.files):
         names = pd.util.hash_pandas_object(table[PARTICIPANT].astype(str), index=False)
         return names.to_numpy(np.uint64).astype(np.int64)
     cells = pd.DataFrame({TIME: table[TIME], **{n: numbers(table[n], "table") for n in config.raw}})

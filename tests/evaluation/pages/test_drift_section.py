@@ -18,6 +18,7 @@ ALARM = {
     "p": 1e-9,
     "new": 1,
     "devices": "B",
+    "new_devices": "B",
     "subjects": "sub-1 sub-2",
 }
 
@@ -56,11 +57,11 @@ def test_an_alarm_says_since_when_where_what_who_and_what_it_costs() -> None:
 
 def test_what_a_site_has_suppressed_is_few_and_alarms_by_labels_stand_beside() -> None:
     few = {**ALARM, "rows": np.nan, "before": np.nan, "subjects": ""}
-    sent = pd.DataFrame([few]).drop(columns=["subjects", "devices"])
+    sent = pd.DataFrame([few]).drop(columns=["subjects", "devices", "new_devices"])
     section = drift_section(sent, steps(1), "note")
     first, second = (dict(zip(section.columns, row, strict=True)) for row in section.rows)
     assert (first["rows"], first["what"]) == ("few", "FLAIR mean")
-    assert first["devices"] == "new here"
+    assert first["devices"] == "a device (new here)"
     assert (second["by"], second["since step"]) == ("labels, local", "6")
     assert second["accuracy before and after, %"] == "local 73.3 to 60.0"
     assert "patients" not in first
@@ -72,6 +73,12 @@ def test_a_new_device_is_told_where_no_feature_moved() -> None:
     (row,) = (dict(zip(section.columns, row, strict=True)) for row in section.rows)
     assert (row["by"], row["what"]) == ("a device never seen before", "no feature moved")
     assert row["devices"] == "B (new here)"
+
+
+def test_a_new_device_is_told_apart_from_the_one_that_moved() -> None:
+    section = drift_section(pd.DataFrame([{**ALARM, "devices": "A"}]), pd.DataFrame(), "note")
+    (row,) = (dict(zip(section.columns, row, strict=True)) for row in section.rows)
+    assert row["devices"] == "A; B (new here)"
 
 
 def test_no_alarm_is_said_and_how_many_false_ones_are_expected() -> None:

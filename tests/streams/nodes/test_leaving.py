@@ -6,6 +6,7 @@ import pytest
 
 from flame.core.errors import Refusal
 from flame.federation.privacy.site_policy import SitePolicy
+from flame.streams.arrivals import ALARMS
 from flame.streams.methods import KNOWN
 from flame.streams.nodes.leaving import Leaving
 from flame.streams.stream import padded
@@ -86,15 +87,18 @@ def test_figures_leave_after_a_line_of_the_log_and_where_the_policy_lists_them()
 
 def test_alarms_leave_without_devices_patients_and_numbers_of_few_rows() -> None:
     common = {"node": "a", "feature": "age", "p": "0.001", "new": "1", "since": "2"}
-    numbers = {"before": "1.5", "after": "2.5", "devices": "B", "subjects": "sub-1"}
+    own = {"devices": "B", "new_devices": "B", "subjects": "sub-1", "known_before": "40"}
+    numbers = {"before": "1.5", "after": "2.5", "rows_before": "40", "rows": "12", **own}
     rows = pd.DataFrame(
         [
-            {**common, **numbers, "step": "3", "rows_before": "40", "rows": "12"},
-            {**common, **numbers, "step": "9", "rows_before": "40", "rows": "4"},
+            {**common, **numbers, "step": "3", "known": "12"},
+            {**common, **numbers, "step": "9", "known": "4"},  # of 4 patients, or values
+            {**common, **numbers, "step": "10", "known": "4", "feature": ""},  # a new device alone
         ]
     )
     shown = Leaving(SitePolicy(least_patients=5), lambda _: None).alarms(rows)
-    assert not {"devices", "subjects"} & set(shown.columns)
+    assert list(shown.columns) == [*ALARMS]
+    assert shown.new.isna().tolist() == [False, True]
     assert shown.after.tolist() == ["2.5", pytest.approx(np.nan, nan_ok=True)]
     assert shown["rows"].isna().tolist() == [False, True]
     assert shown.step.tolist() == ["3", "9"]

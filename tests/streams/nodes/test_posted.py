@@ -1,5 +1,7 @@
 """Nodes in threads of their own, by messages alone, against the simulation in one process."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,10 +58,11 @@ GRAPHS = {
 }
 
 
-@pytest.mark.parametrize("graph", GRAPHS)
-@pytest.mark.parametrize("name", ["local", "gossip", "gossip-replay", "evidence-gossip"])
-def test_models_and_predictions_are_those_of_one_process_to_the_bit(graph: str, name: str) -> None:
-    stream, method, gossip = sine(), KNOWN[name], GRAPHS[graph]
+MALICIOUS = replace(KNOWN["evidence-gossip"], options={"num_byzantine": 1})
+
+
+def same_as_in_one_process(method: MethodConfig, gossip: GossipConfig) -> None:
+    stream = sine()
     whole = together(method, stream, gossip)
     apart = run_apart(method, stream, NETWORK, gossip, PACE)
     for node, run in enumerate(apart):
@@ -67,6 +70,17 @@ def test_models_and_predictions_are_those_of_one_process_to_the_bit(graph: str, 
         of_node = whole.rows[whole.rows.node == stream.nodes[node]].reset_index(drop=True)
         for column in ("accuracy", "earlier", "alarm"):
             assert run.rows[column].equals(of_node[column]), column
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("name", ["local", "gossip", "gossip-replay", "evidence-gossip"])
+def test_models_and_predictions_are_those_of_one_process_to_the_bit(graph: str, name: str) -> None:
+    same_as_in_one_process(KNOWN[name], GRAPHS[graph])
+
+
+@pytest.mark.parametrize("graph", ["ring", "exponential", "losses"])
+def test_nodes_that_expect_a_malicious_one_do_what_one_process_does(graph: str) -> None:
+    same_as_in_one_process(MALICIOUS, GRAPHS[graph])
 
 
 @pytest.mark.parametrize("graph", ["ring", "exponential"])

@@ -25,8 +25,10 @@ def alarm_p(
 
     The preference of a row is the log probability of its label under the other model less that
     under the present one. The remembered batches of the present concept were predicted before they
-    were learned, and the other model did not learn them. All are out of sample. The p-value is
-    multiplied by the number of models among which the other one was chosen.
+    were learned. A new model counts with its cross-validated predictions of the newest batch, and
+    on the remembered ones as it was trained; it may have started from the present model, which
+    learned them. The p-value is multiplied by the number of models among which the other one was
+    chosen. The level is therefore nominal.
 
     Args:
         network: the network.

@@ -20,7 +20,8 @@ from flame.preprocessing.quality.reviews import EXCLUDE, decision, read_decision
 PARTICIPANT = "participant_id"
 """Column with the pseudonym of the patient."""
 ARRIVED = "arrived"
-"""Column with the time (UTC) at which the first imaging day of the patient was preprocessed."""
+"""Column with the time (UTC) at which the first imaging day of the patient was preprocessed: that
+of its file, which copies must keep."""
 SCANNER = "scanner"
 """Column with the scanner of the imaging day that the features are of."""
 _TABLE = "participants.tsv"
@@ -45,8 +46,8 @@ def patient_rows(folder: Path, needed: Sequence[str]) -> pd.DataFrame:
 
     Args:
         folder: the folder.
-        needed: columns that the table must have: those of participants.tsv, ``arrived``,
-            ``scanner`` and radiomics features.
+        needed: columns that the table must have: those of participants.tsv, radiomics features,
+            and ``arrived`` and ``scanner``, which are those of participants.tsv where it has them.
 
     Returns:
         One row for each patient, as text.
@@ -69,14 +70,16 @@ def patient_rows(folder: Path, needed: Sequence[str]) -> pd.DataFrame:
             continue
         session = next((s for s, day in reversed(days) if day <= 0), days[0][0])
         sidecar = session_sidecar(folder, subject, session) or {}
-        cells |= {ARRIVED: _arrival(folder, subject), SCANNER: scanner_in_words(sidecar)}
+        told_by_files = {ARRIVED: _arrival(folder, subject), SCANNER: scanner_in_words(sidecar)}
+        cells = told_by_files | cells
         if features:
-            identity = json.dumps([sidecar.get("InputHash"), [day for _, day in days]])
+            identity = json.dumps([sidecar.get("InputHash"), days, _changed(folder, subject)])
             families = tuple(dict.fromkeys(FAMILY_OF[name] for name in features))
             values = _measured(folder.resolve(), subject, families, identity)
             cells |= {name: values.get(name) for name in features}
         rows.append(cells)
-    return pd.DataFrame(rows, columns=[*table.columns, ARRIVED, SCANNER, *features], dtype=object)
+    columns = dict.fromkeys([*table.columns, ARRIVED, SCANNER, *features])
+    return pd.DataFrame(rows, columns=[*columns], dtype=object)
 
 
 def _arrival(folder: Path, subject: str) -> str:
@@ -84,6 +87,12 @@ def _arrival(folder: Path, subject: str) -> str:
     sidecars = folder.glob(f"sub-{subject}/ses-*/anat/*_desc-brain_mask.json")
     first = min(path.stat().st_mtime for path in sidecars)
     return datetime.fromtimestamp(first, UTC).isoformat(timespec="seconds")
+
+
+def _changed(folder: Path, subject: str) -> float:
+    """Return when the latest mask of a patient was written, by hand or not."""
+    masks = folder.glob(f"sub-{subject}/ses-*/anat/*_mask.nii.gz")
+    return max((path.stat().st_mtime for path in masks), default=0.0)
 
 
 @lru_cache(maxsize=4096)

@@ -61,9 +61,11 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
         )
         for step in steps
     ]
-    seen = arrivals_of(config, table)
+    arrived = _arrived(config, rows, table, steps) if config.time_columns else table
+    seen = arrivals_of(config, arrived)
+    places_of = {k: np.asarray(at) for k, at in arrived.groupby([_STEP, SITE]).indices.items()}
     arrivals = tuple(
-        tuple(seen.at(groups.get((step, name), no_rows)) for name in nodes) for step in steps
+        tuple(seen.at(places_of.get((step, name), no_rows)) for name in nodes) for step in steps
     )
     unknown = np.full((len(steps), len(nodes)), -1)
     places = _places(config, nodes)
@@ -76,6 +78,20 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
         features=feature_names(config),
         arrivals=arrivals,
     )
+
+
+def _arrived(
+    config: TableConfig, rows: pd.DataFrame, table: pd.DataFrame, steps: list[int]
+) -> pd.DataFrame:
+    """Return all rows, also those without an outcome, with the step in which a site sees them.
+
+    Rows of a step without any outcome arrive in the next one.
+    """
+    timed = rows[rows[TIME].notna()].reset_index(drop=True)
+    own = times_in_steps(config, timed, table[TIME].min()).to_numpy(int)
+    later = np.searchsorted(steps, own)
+    known = (own >= 0) & (later < len(steps))
+    return timed[known].assign(**{_STEP: np.array(steps)[later[known]]}).reset_index(drop=True)
 
 
 def steps_of(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
@@ -98,12 +114,26 @@ def steps_of(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
         count = table.groupby([TIME, SITE])[Y].transform("size")
         part = place * config.parts // count
         return pd.Series(time * config.parts + part, dtype=int)
+    step = times_in_steps(config, table, time.min())
+    known = times_in_steps(config, table.assign(**{TIME: time + config.ahead}), time.min())
+    return pd.Series(step.where((step >= 0) & (known == step), -1))
+
+
+def times_in_steps(config: TableConfig, table: pd.DataFrame, first: float) -> "pd.Series[int]":
+    """Compute the step in which the time of each row lies.
+
+    Args:
+        config: length and start of steps.
+        table: rows with a time.
+        first: time at which the first step begins where the configuration does not say it.
+
+    Returns:
+        Numbers from 0, and negative ones before the first step.
+    """
     dated = len(config.time_columns) > 1 or not is_number(table[config.time_columns[0]])
     size = config.step * (24 if dated else 1) / config.parts
-    since = time - (start_of(config, dated) if config.start else time.min())
-    step = (since // size).astype(int)
-    in_time = (since >= 0) & ((since + config.ahead) // size == step)
-    return pd.Series(step.where(in_time, -1))
+    start = start_of(config, dated) if config.start else first
+    return pd.Series(((table[TIME] - start) // size).astype(int))
 
 
 def start_of(config: TableConfig, dated: bool) -> float:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from flame.core.errors import BadInput
 from flame.streams.config import SitesConfig, StreamConfig
+from flame.streams.nodes import site_table
 from flame.streams.nodes.site_table import SiteTable
 from flame.streams.sources.tables.config import TableConfig
 from flame.streams.sources.tables.patients import ARRIVED, SCANNER, patient_rows
@@ -107,6 +109,29 @@ def test_a_folder_that_is_being_renewed_is_waited_for(tmp_path: Path) -> None:
     table = SiteTable(followed, folder, clock=lambda: now[0], wait=wait)
     assert table.batch(0).exists.sum() == 2
     assert now[0] == NOON + 30 * DAY + 180
+
+
+def test_a_folder_that_begins_to_be_renewed_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = cohort(tmp_path)
+    kept = (folder / "participants.tsv").read_text()
+    whole, calls = site_table.read_rows, []
+
+    def renewed(config: TableConfig, seed: int) -> pd.DataFrame:
+        calls.append(1)
+        if len(calls) == 1:
+            (folder / "participants.tsv").unlink()
+        return whole(config, seed)
+
+    def wait(seconds: float) -> None:
+        (folder / "participants.tsv").write_text(kept)
+
+    monkeypatch.setattr(site_table, "read_rows", renewed)
+    followed = replace(CONFIG, sites=replace(CONFIG.sites, follow=True))
+    table = SiteTable(followed, folder, clock=lambda: NOON + 30 * DAY, wait=wait)
+    assert table.batch(0).exists.sum() == 2
+    assert len(calls) == 2
 
 
 def test_a_folder_that_is_never_finished_is_an_error_in_the_end(tmp_path: Path) -> None:
