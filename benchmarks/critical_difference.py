@@ -95,8 +95,7 @@ def plotted(ranks: Ranks, path: Path) -> None:
     axes.set_yticks(rows, rank.index)
     axes.invert_yaxis()
     axes.set_xlabel(
-        f"mean rank (1 is best); a line reaches to ranks no further than "
-        f"{ranks.critical:.2f}, which differ by chance"
+        f"mean rank (1 is best); lines: ranks that differ by chance, {ranks.critical:.2f}"
     )
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
