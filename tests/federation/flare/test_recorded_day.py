@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.flare, pytest.mark.slow, needs_orthanc]
 SITES = ("east", "north", "west")
 STEPS, PATIENTS, STEP_S = 3, 5, 300
 """Steps, patients of a hospital in each, and seconds of a step: preprocessing takes two minutes."""
-NEW = "TOSHIBA_MEC"
+NEW = "Toshiba"
 """Manufacturer of the fourth scanner of the simulator, which north has from the third step on."""
 
 
