@@ -8,7 +8,7 @@ from annotated_types import Ge
 from numpy.typing import NDArray
 
 from flame.core.config import Section
-from flame.streams.networks.base import Array
+from flame.streams.networks.base import Array, evenly
 
 _WINDOWS = (1, 2, 4, 8)
 """Numbers of latest steps that are compared with all before: a slow drift needs several."""
@@ -132,18 +132,12 @@ class ShiftWatch:
         since = parts[1][0].step
         if not len(old) or not len(new):
             return Shift(since, 1.0, 0, group, np.nan, np.nan, len(old))
-        logs = log_p(_thinned(old), _thinned(new))
+        logs = log_p(evenly(old, _MOST_ROWS), evenly(new, _MOST_ROWS))
         value = int(logs.argmin())
         windows = windows or sum(w < len(self._seen) for w in _WINDOWS)
         tests = len(logs) * windows * len(self._groups(self._seen[-1].groups))
         p = min(1.0, np.e * tests * float(np.exp(logs[value])))
         return Shift(since, p, value, group, _mean(old[:, value]), _mean(new[:, value]), len(old))
-
-
-def _thinned(values: Array) -> Array:
-    """Return at most ``_MOST_ROWS`` rows, at even distances."""
-    most = min(len(values), _MOST_ROWS)
-    return np.asarray(values[np.linspace(0, len(values) - 1, most).astype(int)])
 
 
 def _mean(values: Array) -> float:

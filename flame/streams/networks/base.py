@@ -1,11 +1,14 @@
 """Networks whose parameters of all nodes are one matrix, and the optimizer that trains them."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax, softmax
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]
+Kind = TypeVar("Kind", bound=np.generic)
 FAST = 0.9
 """Adam's decay rate of the first moment, the default of Kingma 2015."""
 SLOW = 0.999
@@ -201,6 +204,42 @@ def shares(weight: Array) -> Array:
     """
     total = weight.sum(axis=1, keepdims=True)
     return np.asarray(weight / np.where(total > 0, total, 1))
+
+
+def added(rows: Array) -> Array:
+    """Add values row by row, so that the padding of a batch does not change the last bit.
+
+    Args:
+        rows: values (..., m), 0 where a row is padding.
+
+    Returns:
+        Sums (...); 0 without rows.
+
+    Example:
+        >>> added(np.array([[0.1, 0.2, 0.0], [0.0, 0.0, 0.0]])).round(1).tolist()
+        [0.3, 0.0]
+    """
+    return np.asarray(rows.cumsum(axis=-1)[..., -1:].sum(axis=-1))
+
+
+def evenly(rows: NDArray[Kind], most: int) -> NDArray[Kind]:
+    """Choose rows at even distances.
+
+    Args:
+        rows: rows (m, ...).
+        most: largest number of rows; 0: all.
+
+    Returns:
+        Rows (at most ``most``, ...), the first and the last among them.
+
+    Example:
+        >>> evenly(np.arange(5), most=3).tolist()
+        [0, 2, 4]
+    """
+    if not most or len(rows) <= most:
+        return rows
+    chosen = np.linspace(0, len(rows) - 1, most).astype(int)
+    return np.take(rows, chosen, axis=0)
 
 
 def log_likelihood(probability: Array, y: Labels, floor: float) -> Array:

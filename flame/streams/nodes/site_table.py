@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput, Refusal
 from flame.streams.arrivals import Arrivals
 from flame.streams.config import StreamConfig
-from flame.streams.networks.base import Array, Labels
+from flame.streams.networks.base import Array, Labels, evenly
 from flame.streams.sources.tables.config import TIME, TableConfig
 from flame.streams.sources.tables.features import (
     Scale,
@@ -149,10 +149,7 @@ class SiteTable:
         steps = steps_of(self.config, table).to_numpy(int)
         keys = _keys(self.config, table)
         new = (steps >= 0) & (steps <= step) & ~np.isin(keys, list(self.seen))
-        chosen = np.flatnonzero(new)
-        most = self.config.rows
-        if most and len(chosen) > most:
-            chosen = chosen[np.linspace(0, len(chosen) - 1, most).astype(int)]
+        chosen = evenly(np.flatnonzero(new), self.config.rows)
         subject = self.config.subject_column
         patients = table[subject].iloc[chosen].nunique() if subject else len(chosen)
         if patients < self.least:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from flame.streams.learners.learner import Pace
-from flame.streams.networks.base import Adam, Array, Network, log_likelihood
+from flame.streams.networks.base import Adam, Array, Network, added, log_likelihood
 from flame.streams.stream import Batch
 
 FOLDS = 5
@@ -76,8 +76,7 @@ def chunk_evidence(predicted: Array, batch: Batch) -> Array:
     classes = predicted.shape[-1]
     floor = 1 / np.maximum(count + classes, classes + 1)
     rows = log_likelihood(predicted, np.broadcast_to(batch.y, predicted.shape[:-1]), floor)
-    # Added row by row, so that the padding of a batch does not change the last bit.
-    return np.asarray(np.where(batch.exists, rows, 0).cumsum(axis=-1)[..., -1:].sum(axis=-1))
+    return added(np.where(batch.exists, rows, 0))
 
 
 def new_concept(network: Network, batch: Batch, forks: Sequence[Fork], pace: Pace) -> NewConcept:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.federation.gossip.method import Round
-from flame.streams.networks.base import Array, Labels, Network, log_loss, shares
+from flame.streams.networks.base import Array, Labels, Network, added, log_loss, shares
 from flame.streams.transport import Shared
 
 
@@ -39,7 +39,7 @@ def trusting(
     received[np.arange(len(own)), own] = False
     x, y, weight = rows
     share, has_rows = shares(weight), weight.sum(axis=1) > 0
-    frequent = np.stack([_sum(share * (y == c)) for c in range(network.classes)], axis=1)
+    frequent = np.stack([added(share * (y == c)) for c in range(network.classes)], axis=1)
     least = -(frequent * np.log(np.where(frequent > 0, frequent, 1))).sum(axis=1)
     least = np.maximum(least, _loss(network, sent.models[own], x, y, share))
     to, of = np.nonzero(received & has_rows[:, None])
@@ -71,9 +71,4 @@ def checked(sent: Shared) -> Shared:
 
 def _loss(network: Network, models: Array, x: Array, y: Labels, share: Array) -> Array:
     """Return the mean log loss (n,) in nats."""
-    return _sum(np.where(share > 0, log_loss(network.logits(models, x), y) * share, 0))
-
-
-def _sum(rows: Array) -> Array:
-    """Add row by row, so that the padding of a batch does not change the last bit."""
-    return np.asarray(rows.cumsum(axis=1)[:, -1:].sum(axis=1))
+    return added(np.where(share > 0, log_loss(network.logits(models, x), y) * share, 0))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from flame.core.errors import BadInput
 from flame.federation.gossip.topology import near
 from flame.io.tables import number
-from flame.streams.networks.base import Array, Labels
+from flame.streams.networks.base import Array, Labels, evenly
 from flame.streams.sources.tables.config import SITE, TIME, TableConfig
 from flame.streams.sources.tables.features import arrivals_of, feature_names, features
 from flame.streams.sources.tables.outcomes import Y, check_outcomes, with_outcomes
@@ -114,9 +114,10 @@ def steps_of(config: TableConfig, table: pd.DataFrame) -> "pd.Series[int]":
         count = table.groupby([TIME, SITE])[Y].transform("size")
         part = place * config.parts // count
         return pd.Series(time * config.parts + part, dtype=int)
-    step = times_in_steps(config, table, time.min())
-    known = times_in_steps(config, table.assign(**{TIME: time + config.ahead}), time.min())
-    return pd.Series(step.where((step >= 0) & (known == step), -1))
+    since, size = _since_start(config, table, time.min())
+    step = (since // size).astype(int)
+    in_time = (since >= 0) & ((since + config.ahead) // size == step)
+    return pd.Series(step.where(in_time, -1))
 
 
 def times_in_steps(config: TableConfig, table: pd.DataFrame, first: float) -> "pd.Series[int]":
@@ -130,10 +131,17 @@ def times_in_steps(config: TableConfig, table: pd.DataFrame, first: float) -> "p
     Returns:
         Numbers from 0, and negative ones before the first step.
     """
+    since, size = _since_start(config, table, first)
+    return pd.Series((since // size).astype(int))
+
+
+def _since_start(
+    config: TableConfig, table: pd.DataFrame, first: float
+) -> tuple["pd.Series[float]", float]:
+    """Return the time of each row since the first step began, and the length of a step."""
     dated = len(config.time_columns) > 1 or not is_number(table[config.time_columns[0]])
-    size = config.step * (24 if dated else 1) / config.parts
     start = start_of(config, dated) if config.start else first
-    return pd.Series(((table[TIME] - start) // size).astype(int))
+    return table[TIME] - start, config.step * (24 if dated else 1) / config.parts
 
 
 def start_of(config: TableConfig, dated: bool) -> float:
@@ -162,8 +170,7 @@ def _node(
     config: TableConfig, x: Array, labels: Labels, rows: NDArray[np.int_]
 ) -> tuple[Array, Labels, Labels]:
     """Return the features, labels and true labels of a node in a step."""
-    if config.rows and len(rows) > config.rows:
-        rows = rows[np.linspace(0, len(rows) - 1, config.rows).astype(int)]
+    rows = evenly(rows, config.rows)
     return x[rows], labels[rows], labels[rows]
 
 
