@@ -10,9 +10,10 @@ from flame.pipelines.demo_patients import DemoPatients
 
 
 @pytest.mark.slow
-def test_small_demo(tmp_path: Path) -> None:
+def test_small_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     patients = DemoPatients(centres=2, scanned=1, more=12, spacing=4.0, imaging_days=(-10, 30, 165))
-    config = DemoConfig(str(tmp_path), patients, engine="in-process")
+    config = DemoConfig("out", patients, engine="in-process")
     result = run(config)
     assert [s.name for s in result.timing.stages] == [
         "simulate",
@@ -31,8 +32,8 @@ def test_small_demo(tmp_path: Path) -> None:
     assert "Simulated patients" in page
     links = re.findall(r'href="([^"#]+)"', page)
     assert len(links) == 6  # two of quality, and of response, survival, forecast and stream
-    assert all((tmp_path / link).is_file() for link in links)
-    images = sorted((tmp_path / "bids").rglob("*.nii.gz"))
+    assert all((tmp_path / "out" / link).is_file() for link in links)
+    images = sorted((tmp_path / "out" / "bids").rglob("*.nii.gz"))
     before = [path.stat().st_mtime_ns for path in images]
     run(config)
     assert images

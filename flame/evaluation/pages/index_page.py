@@ -63,13 +63,18 @@ def render(
             step.look,
             step.columns,
             step.rows,
-            links={text: path.relative_to(out).as_posix() for text, path in step.pages.items()},
+            links={text: _link(path, out) for text, path in step.pages.items()},
         )
         for step in steps
     ]
     return filled(
         title, "demonstration", ("patients", simulated), [], sections, limits, config, verdict
     )
+
+
+def _link(page: Path, out: Path) -> str:
+    # A pipeline may answer with an absolute path where its output was given relative.
+    return page.resolve().relative_to(out.resolve()).as_posix()
 
 
 def scored_step(name: str, title: str, look: str, report: GeneralisationReport, page: Path) -> Step:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from flame.core.scores import CentreScore, GeneralisationReport
 from flame.evaluation.pages.index_page import Step, matrix, render, verdict
 from flame.pipelines.demo_patients import DemoPatients
@@ -42,9 +44,14 @@ def test_the_table_shows_the_own_model_of_each_hospital() -> None:
     ]
 
 
-def test_links_are_relative_to_the_page(tmp_path: Path) -> None:
+@pytest.mark.parametrize("relative", [False, True], ids=["absolute", "relative"])
+def test_links_are_relative_to_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative: bool
+) -> None:
+    monkeypatch.chdir(tmp_path.parent)
+    out = Path(tmp_path.name) if relative else tmp_path
     step = Step("one", "One", "Look here.", {"A page": tmp_path / "run" / "report.html"})
-    html = render(tmp_path, "Title", [step], "In words.", True, ["a limit"], DemoPatients())
+    html = render(out, "Title", [step], "In words.", True, ["a limit"], DemoPatients())
     assert 'href="run/report.html"' in html
     assert str(tmp_path) not in html
     assert "In words." in html
