@@ -39,7 +39,7 @@ from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.evidence.shared_backbones import averaged
 from flame.streams.learners.evidence.trusted_models import checked, trusting
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
-from flame.streams.networks.base import Adam, Array, Labels, Network
+from flame.streams.networks.base import Adam, Array, Labels, Network, added
 from flame.streams.stream import Batch
 from flame.streams.transport import Shared
 
@@ -421,10 +421,13 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self.entry = np.searchsorted(kept, np.maximum(self.entry, 0)).clip(max=len(kept) - 1)
         for entry in self.bank.entries:  # initial weights at nodes that do not hold it
             entry.models = np.where(entry.held[:, None], entry.models, self.start)
-        self._posterior = self._posterior[:, kept]
+        # A node forgets what it thought of an entry that it holds no more.
+        self._posterior = self._posterior[:, kept] * np.transpose(
+            [e.held for e in self.bank.entries]
+        )
         undecided = np.flatnonzero(self._posterior.sum(axis=1) == 0)
         self._posterior[undecided, self.entry[undecided]] = 1.0
-        self._posterior /= self._posterior.sum(axis=1, keepdims=True)
+        self._posterior /= added(self._posterior)[:, None]
         stack = np.stack([entry.models for entry in self.bank.entries])
         self.models = stack[self.entry, np.arange(len(self.entry))]
 

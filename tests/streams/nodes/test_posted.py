@@ -78,14 +78,17 @@ def test_models_and_predictions_are_those_of_one_process_to_the_bit(graph: str, 
     same_as_in_one_process(KNOWN[name], GRAPHS[graph])
 
 
-@pytest.mark.parametrize("graph", ["ring", "exponential", "losses"])
+@pytest.mark.parametrize("graph", GRAPHS)
 def test_nodes_that_expect_a_malicious_one_do_what_one_process_does(graph: str) -> None:
     same_as_in_one_process(MALICIOUS, GRAPHS[graph])
 
 
-@pytest.mark.parametrize("graph", ["ring", "exponential"])
-def test_decisions_of_evidence_gossip_are_those_of_one_process(graph: str) -> None:
-    stream, method = sine(), KNOWN["evidence-gossip"]
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("method", [KNOWN["evidence-gossip"], MALICIOUS], ids=["plain", "wary"])
+def test_decisions_of_evidence_gossip_are_those_of_one_process(
+    method: MethodConfig, graph: str
+) -> None:
+    stream = sine()
     whole = together(method, stream, GRAPHS[graph]).learner
     assert isinstance(whole, EvidenceGossip)
     assert len(whole.bank.entries) > 1
@@ -94,6 +97,10 @@ def test_decisions_of_evidence_gossip_are_those_of_one_process(graph: str) -> No
         assert isinstance(learner, EvidenceGossip)
         held = [e.opened for e in learner.bank.entries if e.held[0]]
         assert held == [e.opened for e in whole.bank.entries if e.held[node]]
+        belief = dict(zip(learner.bank.opened, learner._posterior[0], strict=True))
+        of_node = dict(zip(whole.bank.opened, whole._posterior[node], strict=True))
+        assert {k: p for k, p in of_node.items() if k in held} == {k: belief[k] for k in held}
+        assert sum(p for k, p in of_node.items() if k not in held) == 0
         followed = learner.bank.opened[learner.entry[0]]
         assert followed == whole.bank.opened[whole.entry[node]]
         names = [learner.bank.opened[m.entry[0]] for m in learner.bank.memories]

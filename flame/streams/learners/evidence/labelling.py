@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from flame.streams.learners.evidence.bank import FORGOTTEN, Bank
 from flame.streams.learners.evidence.new_concept import (
@@ -15,7 +14,7 @@ from flame.streams.learners.evidence.new_concept import (
 )
 from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.learner import Pace
-from flame.streams.networks.base import Array, Network
+from flame.streams.networks.base import Array, Network, added
 from flame.streams.stream import Batch
 
 _LOG_PRIOR = np.log([0.5, 0.25, 0.25])
@@ -88,7 +87,8 @@ class Labelling:
         may_open = self.options.births | (parent == FORGOTTEN)
         log[:, count] = np.where(may_open, new.evidence, -np.inf)
         log = log + log_prior(log, current)
-        posterior = np.exp(log - logsumexp(log, axis=1, keepdims=True))
+        likely = np.exp(log - log.max(axis=1, keepdims=True))
+        posterior = likely / added(likely)[:, None]
         best = log.argmax(axis=1)
         of_best = np.stack([*predicted, new.predicted])[best, np.arange(n)]
         return BatchLabels(posterior, best, of_best, new, parent)

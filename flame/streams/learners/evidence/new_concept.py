@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from flame.streams.learners.learner import Pace
 from flame.streams.networks.base import Adam, Array, Network, added, log_likelihood
@@ -104,8 +103,9 @@ def new_concept(network: Network, batch: Batch, forks: Sequence[Fork], pace: Pac
     predicted = predicted.reshape(-1, *predicted.shape[2:])  # hypothesis, node, row, class
     among = np.stack([np.broadcast_to(fork.among, len(batch.x)) for fork in forks])
     evidence = chunk_evidence(predicted, batch) - np.repeat(np.log(among), len(checkpoints), axis=0)
-    total = logsumexp(evidence, axis=0)
-    mixture = np.einsum("hn,hnmk->nmk", np.exp(evidence - total), predicted)
+    likeliest = evidence.max(axis=0)
+    total = likeliest + np.log(added(np.exp(evidence - likeliest).T))
+    mixture = (np.exp(evidence - total)[..., None, None] * predicted).sum(axis=0)
     best, place = np.divmod(evidence.argmax(axis=0), len(checkpoints))
     models = _trained(network, batch, forks, pace, best, np.array(checkpoints)[place])
     frozen = np.array([fork.frozen for fork in forks])[best]
