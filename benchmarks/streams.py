@@ -40,8 +40,8 @@ OWN = "evidence-gossip"
 ORACLES = ("oracle", "oracle-annealed")
 LOCAL = ("local", "local-scratch", "local-all", "local-window")
 PEERS = ("gossip", "gossip-annealed", "gossip-ifca", "reset-and-gate", "reset-and-gate-annealed")
-TODAY = ("gossip-fedrc", "facade", "dfedavgm-adwin")
-"""Clustered and adaptive peers of 2024 and later, and DFedAvgM with a drift detector."""
+TODAY = ("gossip-fedrc", "facade", "dac", "dfedavgm-adwin")
+"""Clustered and adaptive peers of 2022 and later, and DFedAvgM with a drift detector."""
 CENTRAL = ("fedavg", "flash", "ifca", "feddrift", "feddrift-apart", "dcfcl")
 PAPER = {"feddrift-paper": "feddrift", "feddrift-apart-paper": "feddrift-apart"}
 """Methods with the published threshold, by name."""

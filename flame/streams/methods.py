@@ -83,6 +83,7 @@ KNOWN: Mapping[str, MethodConfig] = {
     "gossip-ifca": MethodConfig("ifca"),
     "gossip-fedrc": MethodConfig("fedrc"),
     "facade": MethodConfig("facade"),
+    "dac": MethodConfig("dac"),
     "reset-and-gate": MethodConfig("reset-and-gate"),
     "evidence-gossip": MethodConfig("evidence-gossip", annealed=True),
     "oracle": MethodConfig("oracle"),

@@ -3,6 +3,7 @@
 from flame.streams.learners import (  # noqa: F401  (they register themselves)
     adaptive_fedavg,
     adaptive_window,
+    dac,
     dcfcl,
     early_stop,
     elastic,

@@ -222,6 +222,22 @@ def added(rows: Array) -> Array:
     return np.asarray(rows.cumsum(axis=-1)[..., -1:].sum(axis=-1))
 
 
+def mean_loss(network: "Network", models: Array, x: Array, y: Labels, share: Array) -> Array:
+    """Compute the mean log loss of models on rows.
+
+    Args:
+        network: the network.
+        models: models (n, size).
+        x: features (n, m, ...).
+        y: labels (n, m).
+        share: share (n, m) of each row, as by ``shares``; 0 where it is padding.
+
+    Returns:
+        Losses (n,) in nats; 0 without rows.
+    """
+    return added(np.where(share > 0, log_loss(network.logits(models, x), y) * share, 0))
+
+
 def evenly(rows: NDArray[Kind], most: int) -> NDArray[Kind]:
     """Choose rows at even distances.
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flame.federation.gossip.method import Round
-from flame.streams.networks.base import Array, Labels, Network, added, log_loss, shares
+from flame.streams.networks.base import Array, Labels, Network, added, mean_loss, shares
 from flame.streams.transport import Shared
 
 
@@ -41,9 +41,9 @@ def trusting(
     share, has_rows = shares(weight), weight.sum(axis=1) > 0
     frequent = np.stack([added(share * (y == c)) for c in range(network.classes)], axis=1)
     least = -(frequent * np.log(np.where(frequent > 0, frequent, 1))).sum(axis=1)
-    least = np.maximum(least, _loss(network, sent.models[own], x, y, share))
+    least = np.maximum(least, mean_loss(network, sent.models[own], x, y, share))
     to, of = np.nonzero(received & has_rows[:, None])
-    poor = np.asarray(_loss(network, sent.models[of], x[to], y[to], share[to]) > least[to])
+    poor = mean_loss(network, sent.models[of], x[to], y[to], share[to]) > least[to]
     arrived = now.arrived & (sent.held | np.eye(len(now.arrived), dtype=bool))
     arrived[own[to[poor]], of[poor]] = False
     for node in np.flatnonzero(~has_rows).tolist():
@@ -67,8 +67,3 @@ def checked(sent: Shared) -> Shared:
     finite = np.asarray(np.isfinite(sent.models).all(axis=1))
     models = np.where(finite[:, None], sent.models, 0)
     return Shared(models, np.minimum(sent.counts, 1), sent.held & finite)
-
-
-def _loss(network: Network, models: Array, x: Array, y: Labels, share: Array) -> Array:
-    """Return the mean log loss (n,) in nats."""
-    return added(np.where(share > 0, log_loss(network.logits(models, x), y) * share, 0))
