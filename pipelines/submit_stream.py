@@ -108,7 +108,7 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
     Raises:
         FlameError: no site has sent its tables, or none shows figures.
     """
-    from flame.evaluation.pages.stream_page import render
+    from flame.evaluation.pages.stream_page import NO_FIGURES, has_figures, render
 
     tables = []
     for method, seed in product(config.all_methods, config.seeds):
@@ -123,15 +123,12 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
             rows.to_csv(temporary, index=False)
         tables.append(read_steps(out, method, seed))
     rows = pd.concat(tables, ignore_index=True)
-    if rows.accuracy.isna().all():
-        raise FlameError(
-            "no site shows figures: each step has fewer rows, or rows of a class, than policies "
-            f"ask for. The tables are in {out / RESULTS}; make table.step longer"
-        )
-    figures = summaries(rows, list(config.all_methods))
-    write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
     sent = [out / RESULTS / site / DRIFT for site in frame.nodes]
     arrivals = joined([_alarms(path) for path in sent if path.exists()])
+    if not has_figures(rows) and arrivals.empty:
+        raise FlameError(f"{NO_FIGURES}. The tables are in {out / RESULTS}")
+    figures = summaries(rows, list(config.all_methods))
+    write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
     write_text(out / PAGE, render(config, _without_rows(config, frame), rows, figures, arrivals))
     return out / PAGE
 

@@ -11,7 +11,9 @@ from flame.core.config import load_config
 from flame.core.errors import BadInput, FlameError
 from flame.pipelines import submit_stream
 from flame.pipelines.stream import SUMMARY
+from flame.streams.arrivals import ALARMS, Arrivals, ArrivalWatch
 from flame.streams.config import StreamConfig, frame_at_sites
+from flame.streams.shift_watch import AlarmConfig
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "stream_sites.toml"
 
@@ -62,11 +64,19 @@ def test_a_site_speaks_of_itself_alone(tmp_path: Path) -> None:
     assert summary["local", "accuracy"] == 0.75
 
 
-def test_steps_that_policies_hide_leave_no_page(tmp_path: Path) -> None:
+def test_steps_that_policies_hide_leave_a_page_of_drift_alone(tmp_path: Path) -> None:
     for site in ("a", "b"):
         sent(tmp_path, site, np.nan)
-    with pytest.raises(FlameError, match="no site shows figures"):
+    with pytest.raises(FlameError, match="No site shows figures"):
         submit_stream.write_results(config(), frame_at_sites(config()), tmp_path)
+    watch = ArrivalWatch("b", ["age"], AlarmConfig())
+    for step, device in enumerate(("old", "new")):
+        watch.see(step, Arrivals(np.zeros((4, 1)), np.full(4, device), np.full(4, "")))
+    watch.alarms[list(ALARMS)].to_csv(tmp_path / "results" / "b" / "drift.csv", index=False)
+    page = submit_stream.write_results(config(), frame_at_sites(config()), tmp_path).read_text()
+    assert "a device never seen before" in page
+    assert "No site shows figures" in page
+    assert "Accuracy over time" not in page
 
 
 @pytest.mark.parametrize("text", ["", "step,node\n1,a\n", "step,rows,accuracy,moved\nx,1,1,1\n"])

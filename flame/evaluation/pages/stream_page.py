@@ -32,6 +32,11 @@ from flame.streams.stream import Stream
 _NAMED = 10
 """Largest number of classes that the page lists with their shares."""
 
+NO_FIGURES = (
+    "No site shows figures: each step has fewer rows, or rows of a class, than policies ask for; "
+    "make table.step longer"
+)
+"""Why there is no accuracy."""
 _APART = " Every node was a process of its own: distances between models are unknown."
 
 
@@ -55,7 +60,47 @@ def render(
         The page as HTML.
     """
     learned = rows[rows.method != MAJORITY]
+    seen = drift_note(config.alarms, len(stream.nodes), len(stream.batches))
+    shown = has_figures(rows)
     sections = [
+        *(_accuracy_sections(config, rows, learned, figures) if shown else []),
+        drift_section(arrivals, learned, seen),
+        *(detection_sections(config, stream, learned) if shown else []),
+        *_topology(config, stream),
+    ]
+    about = f"{len(stream.nodes)} nodes · {len(stream.batches)} steps · {len(config.seeds)} seed(s)"
+    about += f" · {_classes(stream)}"
+    return filled(
+        "Learning from a drifting stream",
+        about,
+        (_subject(config), stream.simulated),
+        _warnings(config, stream) + [NO_FIGURES] * (not shown),
+        sections,
+        [*_LIMITS, *_left_out(stream)],
+        _without_paths(config),
+        _verdict(config, figures),
+    )
+
+
+def has_figures(rows: pd.DataFrame) -> bool:
+    """Say whether the accuracy of any step is known.
+
+    Args:
+        rows: test-then-train results.
+
+    Returns:
+        False where sites have suppressed it for all steps.
+    """
+    return bool(rows.accuracy.notna().any())
+
+
+def _accuracy_sections(
+    config: StreamConfig,
+    rows: pd.DataFrame,
+    learned: pd.DataFrame,
+    figures: dict[str, dict[str, Interval]],
+) -> list[Section]:
+    return [
         summary_section(figures),
         comparison_section(config, rows),
         Section(
@@ -88,26 +133,7 @@ def render(
             * bool(learned.consensus.isna().all()),
             figure=Markup(drift_figure(learned)),
         ),
-        drift_section(
-            arrivals,
-            learned,
-            drift_note(config.alarms, len(stream.nodes), len(stream.batches)),
-        ),
-        *detection_sections(config, stream, learned),
-        *_topology(config, stream),
     ]
-    about = f"{len(stream.nodes)} nodes · {len(stream.batches)} steps · {len(config.seeds)} seed(s)"
-    about += f" · {_classes(stream)}"
-    return filled(
-        "Learning from a drifting stream",
-        about,
-        (_subject(config), stream.simulated),
-        _warnings(config, stream),
-        sections,
-        [*_LIMITS, *_left_out(stream)],
-        _without_paths(config),
-        _verdict(config, figures),
-    )
 
 
 def _verdict(config: StreamConfig, figures: dict[str, dict[str, Interval]]) -> str:

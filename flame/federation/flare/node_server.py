@@ -27,10 +27,17 @@ from flame.federation.flare.running_program import (
 )
 from flame.federation.flare.server import PROGRESS_COMMAND, RESULT, hand_over, write_failure
 from flame.federation.mailbox import Mailbox
-from flame.federation.run_files import ERROR, PROGRESS, RESULTS, folder_of_run, is_kit
+from flame.federation.run_files import (
+    ERROR,
+    PROGRESS,
+    RESULT_FILE,
+    RESULTS,
+    folder_of_run,
+    is_kit,
+)
 from flame.federation.task import Message
 
-_RESULT_FILE, _LARGEST_TABLE = r"[A-Za-z0-9][\w.+-]*\.seed-\d+\.csv", 50_000_000
+_LARGEST_TABLE = 50_000_000
 """Names of tables of sites, and the letters that one can have."""
 _POLL_S = 0.5
 """Interval in s at which the server asks the sites how far they are."""
@@ -98,7 +105,7 @@ class FlareNodes:
         there = [name for name, state in states.items() if state["finished"]]
         for name in there if provisioned else ():
             for file, table in proxies[name](timeout=_STARTING_S).results().items():
-                if re.fullmatch(_RESULT_FILE, file) and len(table) <= _LARGEST_TABLE:
+                if re.fullmatch(RESULT_FILE, file) and len(table) <= _LARGEST_TABLE:
                     write_text(run / RESULTS / name / file, table)
         self._check(states)
         for name in there:

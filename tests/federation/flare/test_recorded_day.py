@@ -121,6 +121,7 @@ def stream_from(start: float) -> StreamConfig:
         start=pd.Timestamp(start, unit="s").isoformat(),
         step=STEP_S / 86_400,
         scale="node",
+        simulated=True,
     )
     return StreamConfig(
         table=table,
@@ -136,7 +137,8 @@ def stream_from(start: float) -> StreamConfig:
 def test_the_pages_show_the_hospital_with_the_new_scanner(day: Day, federation: Hospitals) -> None:
     for name in SITES:
         policy = federation.kit(name) / "local" / "policy.toml"
-        policy.write_text(policy.read_text().replace("peers = false", "peers = true"))
+        told = policy.read_text().replace("peers = false", "peers = true")
+        policy.write_text(told.replace("least_count = 5", "least_count = 1"))  # simulated patients
     start = time.time()
     for step in range(STEPS):
         day.send(step)

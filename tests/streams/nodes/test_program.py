@@ -1,5 +1,6 @@
 """The program of a node: killed after a step it goes on from there, to the bit."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from flame.federation.mailbox import Mailbox, Neighbours
-from flame.federation.run_files import DRIFT
+from flame.federation.run_files import DRIFT, RESULT_FILE
 from flame.streams.config import StreamConfig
 from flame.streams.nodes.program import NodeProgram, node_program, server_program, steps_file
 from flame.streams.sources.schedules import ScheduleConfig
@@ -64,6 +65,7 @@ def test_a_killed_program_goes_on_watching_what_arrives(tmp_path: Path) -> None:
     assert whole.step.tolist() == [2]
     pd.testing.assert_frame_equal(whole, cut)
     assert "subjects" not in program.results()[DRIFT]
+    assert all(re.fullmatch(RESULT_FILE, name) for name in program.results())  # none is dropped
 
 
 def test_a_node_that_comes_back_passes_the_steps_that_it_missed(tmp_path: Path) -> None:
