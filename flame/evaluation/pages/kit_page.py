@@ -93,7 +93,8 @@ def site_page(
     """
     log = kit / AUDIT_FILE
     lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    size = sum(float(found["size"]) for line in lines if (found := _AMOUNT.search(line)))
+    sizes = [float(found["size"]) for line in lines if (found := _AMOUNT.search(line))]
+    size = f"; those with a size, 0.1 kB or more, have {sum(sizes):.1f} kB in all" if sizes else ""
     ledger = [
         ["jobs that were answered", _count(kit / RUNS_FILE), str(policy.runs)],
         ["choices of patients", _count(kit / SELECTIONS_FILE), str(policy.selections)],
@@ -113,8 +114,7 @@ def site_page(
         Section(
             "sent",
             "What left",
-            f"{len(lines)} messages, of which those of 0.1 kB and more have {size:.1f} kB in all. "
-            f"All are in {AUDIT_FILE}. Latest first.",
+            f"{len(lines)} entries of {AUDIT_FILE}{size}. Latest first.",
             ["when (UTC)", "what"],
             [line.split(" ", 1) for line in reversed(lines[-_SHOWN:])],
         ),

@@ -58,7 +58,7 @@ def test_a_hospital_sees_what_left_and_what_was_spent(tmp_path: Path) -> None:
     (tmp_path / "budget.json").write_text(json.dumps(steps))
     policy = SitePolicy(least_patients=7, epsilon=6.0)
     html = site_page(tmp_path, told("connected", "sent: weights"), policy, "12 patients.", 5)
-    assert "2 messages, of which those of 0.1 kB and more have 1.7 kB in all" in html
+    assert "2 entries of sent.log; those with a size, 0.1 kB or more, have 1.7 kB in all" in html
     assert "Latest: connected." in html
     assert "fewer than 7 patients" in html
     spent = epsilon([Spent(2.0, 4)], policy.delta)
