@@ -5,9 +5,9 @@
 Four nodes on a ring of one machine, a network of 3-20-2 (3-20-1 here), 100 rows a node, and per
 round 5 full-batch steps of Adam. FLAME's nodes are sites of NVIDIA FLARE, each a process of its
 own, whose messages pass the server's relay with TLS; decentralizepy (EPFL, MIT) has a process for
-each node, too, and plain TCP between them; p2pfl (GPL, 0.4.4) has threads with gRPC and TLS, votes
-in each round, and averages over all nodes instead of neighbours. PYTHON is the interpreter of an
-environment of theirs, which runs ``peers/decentralizepy_rounds.py`` and ``peers/p2pfl_rounds.py``.
+each node, too, and plain TCP between them; p2pfl (GPL, 0.4.4) has processes with gRPC and TLS,
+votes in each round, and averages over all nodes instead of neighbours. PYTHON is the interpreter of
+an environment of theirs, which runs ``decentralizepy_rounds.py`` and ``p2pfl_rounds.py`` of peers/.
 
 Each program runs few rounds and then many. The difference in time, and in bytes over the loopback
 device, is divided by the difference in rounds (bytes also by nodes), so that starts do not count.
@@ -33,8 +33,8 @@ from flame.streams.sources.synthetic import SyntheticConfig
 
 PEERS = Path(__file__).parent / "peers"
 NODES = 4
-ROUNDS = {"FLAME": (20, 220), "decentralizepy": (20, 220), "p2pfl": (2, 6)}
-"""Few and many rounds: a round of p2pfl lasts seconds."""
+ROUNDS = {"FLAME": (20, 220), "decentralizepy": (100, 1600), "p2pfl": (1, 4)}
+"""Few and many rounds: a round of p2pfl lasts half a minute, one of decentralizepy milliseconds."""
 STEPS = 2
 """Steps of FLAME's stream, each with half of the rounds."""
 Start = Callable[[int], None]
@@ -69,7 +69,10 @@ def peer(python: str, script: str) -> Start:
 
     def start(rounds: int) -> None:
         command = [python, str(PEERS / script), str(NODES), str(rounds)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        with tempfile.TemporaryDirectory() as folder:  # p2pfl writes logs where it runs
+            done = subprocess.run(
+                command, env=environment, cwd=folder, capture_output=True, text=True, check=False
+            )
         if done.returncode:
             raise SystemExit(done.stderr[-2000:])
 

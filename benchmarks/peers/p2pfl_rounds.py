@@ -1,10 +1,15 @@
 """Rounds of learning in p2pfl, in its own environment: p2pfl_rounds.py NODES ROUNDS.
 
-Each node has a gRPC server, 100 rows and a network of 3-20-2, and is connected with two neighbours
-of a ring. In a round, nodes vote for those that train, which take 5 full-batch steps of Adam and
-pass models on until each has the mean of all of them. Its settings for one machine are used.
+Each node is a process with a gRPC server, 100 rows and a network of 3-20-2, and is connected with
+two neighbours of a ring. In a round, nodes vote for those that train, which take 5 full-batch steps
+of Adam and pass models on until each has the mean of all of them. Its settings for one machine are
+used, without Ray.
 """
 
+# ruff: noqa: E402
+import multiprocessing
+import os
+import socket
 import sys
 
 import lightning
@@ -12,12 +17,13 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset, DatasetDict
+from p2pfl.settings import Settings
+
+Settings.general.DISABLE_RAY = True  # before the other imports, which start it
 from p2pfl.communication.protocols.protobuff.grpc import GrpcCommunicationProtocol
 from p2pfl.learning.dataset.p2pfl_dataset import P2PFLDataset
 from p2pfl.learning.frameworks.pytorch.lightning_model import LightningModel
 from p2pfl.node import Node
-from p2pfl.settings import Settings
-from p2pfl.utils.topologies import TopologyFactory, TopologyType
 from p2pfl.utils.utils import set_standalone_settings, wait_convergence, wait_to_finish
 
 STEPS = 5
@@ -51,26 +57,43 @@ def rows(node: int, count: int) -> Dataset:
     return Dataset.from_pandas(pd.DataFrame({"x": list(x), "y": (x.sum(axis=1) > 0).astype(int)}))
 
 
-def main(nodes: int, rounds: int) -> None:
-    """Run the nodes."""
+def node(place: int, addresses: list[str], rounds: int, up: "multiprocessing.Barrier") -> None:
+    """Run a node until all rounds are over."""
     set_standalone_settings()
-    Settings.general.DISABLE_RAY = True
     Settings.general.LOG_LEVEL = "ERROR"
     Settings.training.DEFAULT_BATCH_SIZE = 100
-    started = []
-    for k in range(nodes):
-        data = P2PFLDataset(DatasetDict({"train": rows(k, 100), "test": rows(k, 1)}))
-        protocol = GrpcCommunicationProtocol()
-        node = Node(LightningModel(Net()), data, protocol=protocol, addr="127.0.0.1")
-        node.start()
-        started.append(node)
-    ring = TopologyFactory.generate_matrix(TopologyType.RING, nodes)
-    TopologyFactory.connect_nodes(ring, started)
-    wait_convergence(started, nodes - 1, only_direct=False, wait=60)
-    started[0].set_start_learning(rounds=rounds, epochs=STEPS)
-    wait_to_finish(started, timeout=3600)
-    for node in started:
-        node.stop()
+    data = P2PFLDataset(DatasetDict({"train": rows(place, 100), "test": rows(place, 1)}))
+    protocol = GrpcCommunicationProtocol()
+    own = Node(LightningModel(Net()), data, protocol=protocol, addr=addresses[place])
+    own.start()
+    up.wait()
+    own.connect(addresses[(place + 1) % len(addresses)])
+    wait_convergence([own], len(addresses) - 1, only_direct=False, wait=60)
+    up.wait()
+    if place == 0:
+        own.set_start_learning(rounds=rounds, epochs=STEPS)
+    wait_to_finish([own], timeout=3600)
+    up.wait()
+    os._exit(0)  # stopping waits for threads that never end
+
+
+def main(nodes: int, rounds: int) -> None:
+    """Run the nodes."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(nodes)]
+    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+    for each in sockets:
+        each.close()
+    context = multiprocessing.get_context("spawn")
+    up = context.Barrier(nodes)
+    processes = [
+        context.Process(target=node, args=(place, addresses, rounds, up)) for place in range(nodes)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    if any(process.exitcode for process in processes):
+        raise SystemExit("a node ended early")
 
 
 if __name__ == "__main__":
