@@ -179,11 +179,12 @@ def _key(
 
 
 def table(results: pd.DataFrame) -> dict[str, float]:
-    """Print means, gap closed and margin over the best local of each seed, by set and graph.
+    """Print means by set and graph, then the best of each kind, and gaps closed.
 
     Returns the headline figures.
     """
     headline: dict[str, float] = {}
+    best, gaps = [], []
     for (name, graph), part in results.groupby(["set", "graph"], sort=False):
         everywhere = results[(results.set == name) & (results.graph == "ring")]
         others = everywhere[everywhere.method.isin((*LOCAL, *CENTRAL, *PAPER))]
@@ -197,29 +198,71 @@ def table(results: pd.DataFrame) -> dict[str, float]:
             if method in (OWN, *ORACLES):
                 for score, steps in STEPS.items():
                     headline[f"{name}, {graph}, {method}, {steps}"] = row[score]
-        for score in STEPS:
-            for oracle in ORACLES:
-                more, closed = _gap(part, means, score, oracle)
-                which = f"{name}, {graph}, {OWN}, {STEPS[score]}"
-                headline[f"{which}, more than the best local or peer"] = more
+        best.append(f"| {name}, {graph} | {_best(means)} |")
+        for score, steps in STEPS.items():
+            gap = _gap(part, means, score)
+            gaps.append(f"| {name}, {graph} | {steps} | {gap.told} |")
+            which = f"{name}, {graph}, {OWN}, {steps}"
+            headline[f"{which}, more than the best local or peer"] = gap.more
+            for oracle, closed in gap.closed.items():
                 headline[f"{which}, share of the gap to {oracle}"] = closed
+    print("\nBest of each kind: all steps / without changes\n")
+    print(
+        "| set, graph | local | other peer | with a server, one setting | FedDrift, its drop |",
+        end="",
+    )
+    print(f" {OWN} | oracle | annealed oracle | kB a node: {OWN}, oracle |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    print("\n".join(best))
+    print("\nGaps closed\n")
+    print(f"| set, graph | steps | {OWN} minus the best local or peer, points (95 %) |", end="")
+    print(" gap to the oracle closed | to the annealed oracle | runs below the best local |")
+    print("|---|---|---|---|---|---|")
+    print("\n".join(gaps))
     return headline
 
 
-def _gap(part: pd.DataFrame, means: pd.DataFrame, score: str, oracle: str) -> tuple[float, float]:
-    """Print and return the margin over the best local or peer in points, and the gap closed."""
+def _best(means: pd.DataFrame) -> str:
+    """Return cells with the best method of each kind."""
+    kinds = (LOCAL, (*PEERS, *TODAY), CENTRAL, tuple(PAPER), (OWN,), *((o,) for o in ORACLES))
+    cells = []
+    for kind in kinds:
+        name = means.loc[list(kind), "all"].idxmax()
+        named = f" ({name})" if len(kind) > 1 else ""
+        cells.append(f"{means.loc[name, 'all']:.2f} / {means.loc[name, 'calm']:.2f}{named}")
+    sent = ", ".join(f"{means.loc[name, 'kB']:.0f}" for name in (OWN, "oracle"))
+    return " | ".join([*cells, sent])
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What evidence gossip adds to the best local or peer.
+
+    Args:
+        more: points.
+        closed: share of the gap to each oracle.
+        told: cells of a table.
+    """
+
+    more: float
+    closed: dict[str, float]
+    told: str
+
+
+def _gap(part: pd.DataFrame, means: pd.DataFrame, score: str) -> Gap:
     wide = part.pivot_table(index=["schedule", "seed"], columns="method", values=score)
     best = means.loc[[*LOCAL, *PEERS, *TODAY], score].idxmax()
     more = interval((wide[OWN] - wide[best]).groupby("seed").mean())
-    closed = gap_closed(*(means.loc[m, score] for m in (OWN, best, oracle)))
     margin = wide[OWN] - wide[list(LOCAL)].max(axis=1)
-    print(
-        f"{score}, {oracle}: {OWN} more than the best local or peer {more.value:+.2f} "
-        f"({more.low:+.2f} to {more.high:+.2f}); {100 * closed:.0f} % of the gap from {best} of "
-        f"{means.loc[oracle, score] - means.loc[best, score]:.2f}; below the best local of its "
-        f"seed in {(margin < 0).sum()} of {len(margin)} runs (smallest margin {margin.min():+.2f})"
-    )
-    return more.value, closed
+    cells = [f"{more.value:+.2f} ({more.low:+.2f} to {more.high:+.2f}), {best}"]
+    closed = {}
+    for oracle in ORACLES:
+        closed[oracle] = gap_closed(*(means.loc[m, score] for m in (OWN, best, oracle)))
+        width = means.loc[oracle, score] - means.loc[best, score]
+        share = f"{100 * closed[oracle]:.0f} % of {width:.2f}"
+        cells.append(share if width > 0 else f"no gap: the oracle is {-width:.2f} below {best}")
+    below = f"{(margin < 0).sum()} of {len(margin)} (smallest margin {margin.min():+.2f})"
+    return Gap(more.value, closed, " | ".join([*cells, below]))
 
 
 def ranks(results: pd.DataFrame, plot: Path | None) -> dict[str, float]:
