@@ -5,7 +5,7 @@
 Four nodes on a ring of one machine, a network of 3-20-2 (3-20-1 here), 100 rows a node, and per
 round 5 full-batch steps of Adam. FLAME's nodes are sites of NVIDIA FLARE, each a process of its
 own, whose messages pass the server's relay with TLS; decentralizepy (EPFL, MIT) has a process for
-each node, too, and plain TCP between them; p2pfl (GPL, 0.4.4) has processes with gRPC and TLS,
+each node, too, and plain TCP between them; p2pfl (GPL, 0.4.4) has processes with gRPC,
 votes in each round, and averages over all nodes instead of neighbours. PYTHON is the interpreter of
 an environment of theirs, which runs ``decentralizepy_rounds.py`` and ``p2pfl_rounds.py`` of peers/.
 
@@ -34,7 +34,7 @@ from flame.streams.sources.synthetic import SyntheticConfig
 PEERS = Path(__file__).parent / "peers"
 NODES = 4
 ROUNDS = {"FLAME": (20, 220), "decentralizepy": (100, 1600), "p2pfl": (1, 4)}
-"""Few and many rounds: a round of p2pfl lasts half a minute, one of decentralizepy milliseconds."""
+"""Few and many rounds: a round of p2pfl lasts seconds, one of decentralizepy milliseconds."""
 STEPS = 2
 """Steps of FLAME's stream, each with half of the rounds."""
 Start = Callable[[int], None]
@@ -110,7 +110,7 @@ def main() -> None:
         if name != "FLAME" and not getattr(arguments, name):
             continue
         few, many = ROUNDS[name]
-        many = few + (many - few) // 4 if arguments.quick else many
+        many = few + max(1, (many - few) // 4) if arguments.quick else many
         found[name] = seconds, sent = measured(start, few, many)
         ratios = [a / b for a, b in zip(found[name], found["FLAME"], strict=True)]
         print(f"| {name} | {seconds:.4f} | {sent:.0f} | {ratios[0]:.2f} | {ratios[1]:.2f} |")

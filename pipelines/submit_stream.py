@@ -149,7 +149,7 @@ def _alarms(path: Path) -> pd.DataFrame:
     try:
         alarms = pd.read_csv(path)[list(ALARMS)].assign(node=path.parent.name)
         alarms[["step", "since"]].astype(int)
-        alarms[["rows", "before", "after"]].astype(float)
+        alarms[["rows", "before", "after", "p", "new"]].astype(float)
     except (ValueError, KeyError, UnicodeDecodeError, pd.errors.ParserError):
         raise FlameError(f"{path} is no table of alarms: ask its site what it sent") from None
     return alarms

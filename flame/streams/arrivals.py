@@ -29,8 +29,10 @@ devices of the step that were never seen before. They stay at the node: whoever 
 chooses the columns that they are read from."""
 KNOWN_BEFORE, KNOWN = "known_before", "known"
 """Columns with the numbers of patients (rows, where none is named) behind the two means of an
-alarm. They stay at the node, which leaves out means of too few."""
-LOCAL = (DEVICES, NEW_DEVICES, SUBJECTS, KNOWN_BEFORE, KNOWN)
+alarm. They stay at the node, which tells no drift of too few."""
+KNOWN_NEW = "known_new"
+"""Column with the smallest number of patients of a new device. It stays at the node, too."""
+LOCAL = (DEVICES, NEW_DEVICES, SUBJECTS, KNOWN_BEFORE, KNOWN, KNOWN_NEW)
 """Columns of the table of alarms that never leave a node."""
 _UNKNOWN = "unknown"
 """Device of a row that names none."""
@@ -116,16 +118,19 @@ class ArrivalWatch:
         values = np.where(np.isnan(rows.x), -np.inf, rows.x)  # more gaps are a shift, too
         shift = self._watch.see(step, values, devices)
         self._latest = [*self._latest, (step, rows)][-MOST_STEPS:]
+        fewest = min((_patients(rows.at(np.flatnonzero(devices == d)), -1) for d in new), default=0)
         if shift is not None:
             moved = set() if shift.group in ("", _UNKNOWN) else {shift.group}
-            self._note(step, shift, moved, new)
+            self._note(step, shift, moved, new, fewest)
             self._latest = [each for each in self._latest if each[0] >= shift.since]
         elif new:
             before = sum(len(earlier.x) for _, earlier in self._latest[:-1])
             unmoved = Shift(step, np.nan, -1, "", np.nan, np.nan, before)
-            self._note(step, unmoved, set(new), new)
+            self._note(step, unmoved, set(new), new, fewest)
 
-    def _note(self, step: int, shift: Shift, devices: set[str], new: Sequence[str]) -> None:
+    def _note(
+        self, step: int, shift: Shift, devices: set[str], new: Sequence[str], fewest: int
+    ) -> None:
         """Note an alarm, with the rows since then of some devices; without names: of all."""
         since = _joined([rows for number, rows in self._latest if number >= shift.since])
         before = _joined([rows for number, rows in self._latest if number < shift.since])
@@ -150,6 +155,7 @@ class ArrivalWatch:
                 SUBJECTS: " ".join(sorted(set(affected.subject.tolist()) - {""})),
                 KNOWN_BEFORE: _patients(earlier if shift.value >= 0 else before, shift.value),
                 KNOWN: _patients(affected, shift.value),
+                KNOWN_NEW: fewest,
             }
         )
 
@@ -168,6 +174,7 @@ class ArrivalWatch:
         - ``devices``, ``new_devices`` and ``subjects``: devices and patients of these rows, and the
           new devices of the step.
         - ``known_before`` and ``known``: numbers of patients behind ``before`` and ``after``.
+        - ``known_new``: smallest number of patients of a new device of the step; 0 without one.
         """
         return pd.DataFrame(self._rows, columns=[*ALARMS, *LOCAL])
 

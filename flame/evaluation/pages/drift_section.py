@@ -135,7 +135,7 @@ def _devices(alarm: Mapping[Hashable, Any]) -> str:
 
 def _count(value: object) -> str:
     number = float(str(value))
-    return "few" if np.isnan(number) else f"{number:.0f}"
+    return "" if np.isnan(number) else f"{number:.0f}"
 
 
 def _patients(value: object) -> str:

@@ -99,7 +99,7 @@ class DAC(Learner):
             noisy = appeal[node, there] + self._rngs[node].gumbel(size=len(there))
             drawn = there[np.argsort(-noisy)[: self.sampled or None]]
             arrived[own[node], drawn] = True
-        return replace(now, arrived=arrived)
+        return replace(now, arrived=arrived, weights=np.ones_like(now.weights))
 
     def _appeal(self, heard: NDArray[np.bool_], models: Array, batch: Batch) -> Array:
         """Return the logarithm (n, everyone) of what the probability of a partner is like."""

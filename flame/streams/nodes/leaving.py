@@ -8,7 +8,7 @@ import pandas as pd
 from flame.core.errors import Refusal
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.privacy.site_policy import SitePolicy
-from flame.streams.arrivals import ALARMS, KNOWN, KNOWN_BEFORE
+from flame.streams.arrivals import ALARMS, KNOWN, KNOWN_BEFORE, KNOWN_NEW
 from flame.streams.learners.learner import LEARNERS
 from flame.streams.methods import MethodConfig
 from flame.streams.stream import Batch
@@ -76,8 +76,8 @@ class Leaving:
         if policy and policy.queries and FIGURES not in policy.queries:
             raise Refusal(f"sends no figures of its steps: its policy does not list '{FIGURES}'")
         self.write(
-            "tables with accuracy, alarms and counts of the steps of all methods, and the means of "
-            "features that drifted, to the server; "
+            "tables with accuracy, alarms and counts of the steps of all methods, and which "
+            "features drifted, to the server; "
             f"without figures of fewer than {self.least} rows"
         )
 
@@ -131,19 +131,24 @@ class Leaving:
         return shown
 
     def alarms(self, rows: pd.DataFrame) -> pd.DataFrame:
-        """Remove patients and devices from a table of alarms, and values of too few rows.
+        """Keep of a table of alarms where drift was seen, since when, and in which feature.
+
+        No number leaves: the rows behind the mean after one alarm are among those before the next,
+        so that two alarms together would tell the values of the rows between them.
 
         Args:
             rows: the table of ``ArrivalWatch``, as text.
 
         Returns:
-            The table without them, and without the numbers of alarms of too few patients. That a
-            device of too few patients is new does not leave at all.
+            The alarms that are of enough patients, without numbers, devices and patients. New
+            devices count where each has enough patients.
         """
-        few = (rows[[KNOWN_BEFORE, KNOWN]].astype(int) < self.least).any(axis=1)
+        known = rows[[KNOWN_BEFORE, KNOWN, KNOWN_NEW]].astype(int)
         shown = rows[list(ALARMS)].copy()
-        shown.loc[few, ["rows_before", "rows", "before", "after", "p", "new"]] = np.nan
-        return shown[~few | (shown.feature.fillna("") != "")]
+        shown["new"] = rows.new.astype(int).where(known[KNOWN_NEW] >= self.least, 0)
+        shown[["rows_before", "rows", "before", "after", "p"]] = np.nan
+        enough = (known[[KNOWN_BEFORE, KNOWN]] >= self.least).all(axis=1)
+        return shown[enough & ((shown.feature.fillna("") != "") | (shown.new > 0))]
 
     def _few(self, counts: pd.DataFrame) -> "pd.Series[bool]":
         """Return the steps in which a count is above 0 and below the least."""

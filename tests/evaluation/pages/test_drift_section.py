@@ -55,12 +55,12 @@ def test_an_alarm_says_since_when_where_what_who_and_what_it_costs() -> None:
     }
 
 
-def test_what_a_site_has_suppressed_is_few_and_alarms_by_labels_stand_beside() -> None:
+def test_what_a_site_has_suppressed_is_empty_and_alarms_by_labels_stand_beside() -> None:
     few = {**ALARM, "rows": np.nan, "before": np.nan, "subjects": ""}
     sent = pd.DataFrame([few]).drop(columns=["subjects", "devices", "new_devices"])
     section = drift_section(sent, steps(1), "note")
     first, second = (dict(zip(section.columns, row, strict=True)) for row in section.rows)
-    assert (first["rows"], first["what"]) == ("few", "FLAIR mean")
+    assert (first["rows"], first["what"]) == ("", "FLAIR mean")
     assert first["devices"] == "a device (new here)"
     assert (second["by"], second["since step"]) == ("labels, local", "6")
     assert second["accuracy before and after, %"] == "local 73.3 to 60.0"

@@ -85,20 +85,24 @@ def test_figures_leave_after_a_line_of_the_log_and_where_the_policy_lists_them()
         Leaving(SitePolicy(queries=("moments",)), lines.append).figures()
 
 
-def test_alarms_leave_without_devices_patients_and_numbers_of_few_rows() -> None:
+def test_alarms_leave_without_numbers_devices_and_patients_and_of_enough_patients() -> None:
     common = {"node": "a", "feature": "age", "p": "0.001", "new": "1", "since": "2"}
     own = {"devices": "B", "new_devices": "B", "subjects": "sub-1", "known_before": "40"}
     numbers = {"before": "1.5", "after": "2.5", "rows_before": "40", "rows": "12", **own}
+    alarm = {**common, **numbers, "known": "12", "known_new": "12"}
     rows = pd.DataFrame(
         [
-            {**common, **numbers, "step": "3", "known": "12"},
-            {**common, **numbers, "step": "9", "known": "4"},  # of 4 patients, or values
-            {**common, **numbers, "step": "10", "known": "4", "feature": ""},  # a new device alone
+            {**alarm, "step": "3"},
+            {**alarm, "step": "9", "known": "4"},  # of 4 patients, or values
+            {**alarm, "step": "10", "known": "4", "feature": ""},  # a new device of 4
+            {**alarm, "step": "11", "known_new": "1"},  # 12 patients, of whom 1 has a new device
+            {**alarm, "step": "12", "known_new": "1", "feature": ""},  # 12 devices of 1 each
+            {**alarm, "step": "13", "feature": ""},
         ]
     )
     shown = Leaving(SitePolicy(least_patients=5), lambda _: None).alarms(rows)
     assert list(shown.columns) == [*ALARMS]
-    assert shown.new.isna().tolist() == [False, True]
-    assert shown.after.tolist() == ["2.5", pytest.approx(np.nan, nan_ok=True)]
-    assert shown["rows"].isna().tolist() == [False, True]
-    assert shown.step.tolist() == ["3", "9"]
+    assert shown.step.tolist() == ["3", "11", "13"]
+    assert shown.new.tolist() == [1, 0, 1]
+    # Two alarms in a row would tell the values of the rows between them.
+    assert shown[["before", "after", "rows_before", "rows", "p"]].isna().all(axis=None)
