@@ -106,7 +106,7 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
         Path of the page.
 
     Raises:
-        FlameError: no site has sent its tables, or none shows figures.
+        FlameError: no site has sent its tables, or none shows figures and none saw drift.
     """
     from flame.evaluation.pages.stream_page import NO_FIGURES, has_figures, render
 

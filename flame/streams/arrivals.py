@@ -22,7 +22,7 @@ ALARMS = (
     "p",
     "new",
 )
-"""Columns of the table of alarms that may leave a node."""
+"""Columns of the table of alarms that may leave a node; ``Leaving.alarms`` empties the numbers."""
 DEVICES, NEW_DEVICES, SUBJECTS = "devices", "new_devices", "subjects"
 """Columns with the devices and patients whose rows arrived since the drift began, and with those
 devices of the step that were never seen before. They stay at the node: whoever configures a stream

@@ -126,8 +126,16 @@ class Exchange:
         self.sent = self.sent + BYTES * numbers
         return shared
 
-    def _shared(self, models: Array, counts: Array) -> Shared:
-        """Share one model of each node, which all of them have."""
+    def shared(self, models: Array, counts: Array) -> Shared:
+        """Share one model of each node, which all of them have.
+
+        Args:
+            models: models (n, size) of the nodes.
+            counts: number (n,) of rows that each was trained on.
+
+        Returns:
+            The models of all nodes of the network, see ``share``.
+        """
         return self.share({"": Shared(models, counts, np.ones(self.nodes, bool))})[""]
 
     def _round(self, number: int) -> Round:
@@ -170,7 +178,7 @@ class Exchange:
         Returns:
             The average (n, size) at each node.
         """
-        shared = self._shared(models, counts)
+        shared = self.shared(models, counts)
         return np.asarray((self.now.by(shared.counts) @ shared.models)[self.own])
 
     def sends(self, numbers: float | Array) -> None:
@@ -244,7 +252,7 @@ class Gossip(Exchange):
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
         """See ``Exchange``."""
-        shared = self._shared(trained, counts)
+        shared = self.shared(trained, counts)
         of_all = np.zeros((self.everyone, before.shape[1]))
         of_all[self.own] = before
         states = self.method.mix(NodeStates(of_all, self._memory), shared.models, self.now)

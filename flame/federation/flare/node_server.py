@@ -38,7 +38,7 @@ from flame.federation.run_files import (
 from flame.federation.task import Message
 
 _LARGEST_TABLE = 50_000_000
-"""Names of tables of sites, and the letters that one can have."""
+"""Largest number of letters of a table that a site sends."""
 _POLL_S = 0.5
 """Interval in s at which the server asks the sites how far they are."""
 _STARTING_S = 300.0

@@ -77,9 +77,7 @@ class DAC(Learner):
             trained = self.network.descend(
                 started, batch.x, batch.y, weight, adam, self.pace.local_steps
             )
-            counts = weight.sum(axis=1)
-            held = np.ones(len(counts), bool)
-            sent = self.exchange.share({"": Shared(trained, counts, held)})[""]
+            sent = self.exchange.shared(trained, weight.sum(axis=1))
             mean = self._with_partners(sent, batch).by(sent.counts) @ sent.models
             self.exchange.sends(self.network.size + 1)
             new = mean[self.exchange.own]

@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import numpy as np
+import pytest
 from scipy.special import softmax
 
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
@@ -27,9 +28,9 @@ def opposite(rows: tuple[int, ...] = (60, 60, 60, 60)) -> Batch:
     return padded(parts, shape=(1,))
 
 
-def begun(**options: float) -> DAC:
+def begun(topology: str = "full", **options: float) -> DAC:
     learner = DAC(**options)  # type: ignore[arg-type]
-    peers = GossipNetwork(GossipConfig(topology="full"), NAMES)
+    peers = GossipNetwork(GossipConfig(topology=topology), NAMES)
     exchange = EXCHANGES["gossip"](peers, "dpsgd", {}, 0.05)
     learner.begin(MLP(1, 6), exchange, Pace(rounds=40, local_steps=5), 1)
     return learner
@@ -74,8 +75,10 @@ def test_partners_are_drawn_by_the_softmax_of_their_appeal() -> None:
     assert np.abs(drawn[1:] / 2000 - expected).max() < 0.034
 
 
-def test_a_node_averages_with_its_partner_by_rows() -> None:
-    batch, learner = opposite((60, 30, 60, 30)), begun()
+@pytest.mark.parametrize("topology", ["full", "star", "line"])
+def test_a_node_averages_with_its_partner_by_rows(topology: str) -> None:
+    """Whatever weights the graph has."""
+    batch, learner = opposite((60, 30, 60, 30)), begun(topology)
     learner.pace = Pace(rounds=1, local_steps=5)
     network, start = learner.network, learner.start
     learner.learn(batch, np.zeros(4, int))
