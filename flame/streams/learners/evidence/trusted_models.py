@@ -18,11 +18,13 @@ def trusting(
     rows: tuple[Array, Labels, Array],
     num_byzantine: int,
 ) -> Round:
-    """Leave out received models that a node has reason to doubt.
+    """Leave out received models that a node has reason to doubt, and clip the others.
 
     A node that trains the model leaves out those that predict its rows worse than their label
     frequencies do, and worse than its own copy does. A node without rows cannot tell, and leaves
-    out the ``num_byzantine`` copies that are farthest from its own.
+    out the ``num_byzantine`` copies that are farthest from its own. What is left is clipped to the
+    distance of the copy that is farthest but for ``num_byzantine`` received ones, which one honest
+    node at least is as far from.
 
     Args:
         network: the network.
@@ -33,7 +35,11 @@ def trusting(
         num_byzantine: number of nodes that may be malicious.
 
     Returns:
-        The round, in which messages with such models did not arrive at these nodes.
+        The round, in which messages with such models did not arrive at these nodes, and in which a
+        clipped model has the less weight, and a node's own model the more.
+
+    Reference:
+        He 2022, arXiv:2202.01545, for clipped gossip.
     """
     received = (now.arrived & (now.weights > 0) & sent.held)[own]
     received[np.arange(len(own)), own] = False
@@ -46,12 +52,19 @@ def trusting(
     poor = mean_loss(network, sent.models[of], x[to], y[to], share[to]) > least[to]
     arrived = now.arrived & (sent.held | np.eye(len(now.arrived), dtype=bool))
     arrived[own[to[poor]], of[poor]] = False
-    for node in np.flatnonzero(~has_rows).tolist():
-        senders = np.flatnonzero(received[node])
-        apart = np.linalg.norm(sent.models[senders] - sent.models[own[node]], axis=1)
-        farthest = np.argsort(apart, kind="stable")[::-1][:num_byzantine]
-        arrived[own[node], senders[farthest]] = False
-    return replace(now, arrived=arrived)
+    weights = now.weights.copy()
+    for node, heard, trains in zip(own.tolist(), received, has_rows.tolist(), strict=True):
+        senders = np.flatnonzero(heard)
+        apart = np.linalg.norm(sent.models[senders] - sent.models[node], axis=1)
+        nearest = np.argsort(apart, kind="stable")
+        if not trains:
+            arrived[node, senders[nearest[::-1][:num_byzantine]]] = False
+        elif len(senders) > num_byzantine:
+            radius = apart[nearest[-1 - num_byzantine]]
+            beyond = apart > radius
+            weights[node, senders[beyond]] *= radius / apart[beyond]
+            weights[node, node] += now.weights[node].sum() - weights[node].sum()
+    return replace(now, weights=weights, arrived=arrived)
 
 
 def checked(sent: Shared) -> Shared:

@@ -54,6 +54,17 @@ def test_who_has_no_rows_leaves_out_the_farthest_ones() -> None:
     assert arrived(models, weight, num_byzantine=2)[0] == [True, True, False, False]
 
 
+def test_who_is_farther_than_all_but_the_byzantine_ones_is_clipped() -> None:
+    """The first node's model is 1, 2 and 4 away from the others: 4 is clipped to 2, by half."""
+    models = np.stack([predicting(v) for v in (-1.0, 0.0, 1.0, 3.0)])
+    sent = Shared(models, np.ones(4), EVERYONE)
+    found = trusting(NETWORK, NOW, np.arange(4), sent, (X, Y, np.ones((4, 4))), num_byzantine=1)
+    assert found.arrived[0].all()
+    assert found.weights[0] == pytest.approx([0.375, 0.25, 0.25, 0.125])
+    mixed = -1 + 0.25 * 1 + 0.25 * 2 + 0.25 * 2  # the formula of clipped gossip
+    assert (found.by(sent.counts) @ models)[0, -1] == pytest.approx(mixed)
+
+
 def test_claims_of_many_batches_count_as_one_and_what_is_not_finite_as_not_sent() -> None:
     models = np.array([[0.0], [np.nan], [1.0]])
     sent = checked(Shared(models, np.array([0.0, 3.0, 1e9]), np.ones(3, bool)))
