@@ -106,7 +106,7 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
         Path of the page.
 
     Raises:
-        FlameError: no site has sent its tables, or none shows figures and none saw drift.
+        FlameError: no site has sent its tables, or none shows figures and none looked for drift.
     """
     from flame.evaluation.pages.stream_page import NO_FIGURES, has_figures, render
 
@@ -124,12 +124,13 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
         tables.append(read_steps(out, method, seed))
     rows = pd.concat(tables, ignore_index=True)
     sent = [out / RESULTS / site / DRIFT for site in frame.nodes]
-    arrivals = joined([_alarms(path) for path in sent if path.exists()])
-    if not has_figures(rows) and arrivals.empty:
+    watched = [_alarms(path) for path in sent if path.exists()]
+    if not has_figures(rows) and not watched:
         raise FlameError(f"{NO_FIGURES}. The tables are in {out / RESULTS}")
     figures = summaries(rows, list(config.all_methods))
     write_text(out / SUMMARY, as_table(figures).to_csv(index=False))
-    write_text(out / PAGE, render(config, _without_rows(config, frame), rows, figures, arrivals))
+    known = _without_rows(config, frame)
+    write_text(out / PAGE, render(config, known, rows, figures, joined(watched)))
     return out / PAGE
 
 
@@ -149,7 +150,7 @@ def _alarms(path: Path) -> pd.DataFrame:
     try:
         alarms = pd.read_csv(path)[list(ALARMS)].assign(node=path.parent.name)
         alarms[["step", "since"]].astype(int)
-        alarms[["rows", "before", "after", "p", "new"]].astype(float)
+        alarms["new"].astype(float)
     except (ValueError, KeyError, UnicodeDecodeError, pd.errors.ParserError):
         raise FlameError(f"{path} is no table of alarms: ask its site what it sent") from None
     return alarms

@@ -10,19 +10,11 @@ from numpy.typing import NDArray
 from flame.streams.networks.base import Array
 from flame.streams.shift_watch import MOST_STEPS, AlarmConfig, Shift, ShiftWatch
 
-ALARMS = (
-    "step",
-    "node",
-    "since",
-    "rows_before",
-    "rows",
-    "feature",
-    "before",
-    "after",
-    "p",
-    "new",
-)
-"""Columns of the table of alarms that may leave a node; ``Leaving.alarms`` empties the numbers."""
+ALARMS = ("step", "node", "since", "feature", "new")
+"""Columns of the table of alarms that may leave a node."""
+_FIGURES = ("rows_before", "rows", "before", "after", "p")
+"""Columns with numbers of rows and means. They stay at the node: the rows behind the mean after one
+alarm are among those before the next, so that two alarms would tell the values between them."""
 DEVICES, NEW_DEVICES, SUBJECTS = "devices", "new_devices", "subjects"
 """Columns with the devices and patients whose rows arrived since the drift began, and with those
 devices of the step that were never seen before. They stay at the node: whoever configures a stream
@@ -32,7 +24,7 @@ KNOWN_BEFORE, KNOWN = "known_before", "known"
 alarm. They stay at the node, which tells no drift of too few."""
 KNOWN_NEW = "known_new"
 """Column with the smallest number of patients of a new device. It stays at the node, too."""
-LOCAL = (DEVICES, NEW_DEVICES, SUBJECTS, KNOWN_BEFORE, KNOWN, KNOWN_NEW)
+LOCAL = (*_FIGURES, DEVICES, NEW_DEVICES, SUBJECTS, KNOWN_BEFORE, KNOWN, KNOWN_NEW)
 """Columns of the table of alarms that never leave a node."""
 _UNKNOWN = "unknown"
 """Device of a row that names none."""
@@ -143,13 +135,13 @@ class ArrivalWatch:
                 "step": step,
                 "node": self.node,
                 "since": shift.since,
+                "feature": self.names[shift.value] if shift.value >= 0 else "",
+                "new": len(new),
                 "rows_before": shift.rows_before,
                 "rows": len(affected.x),
-                "feature": self.names[shift.value] if shift.value >= 0 else "",
                 "before": shift.before,
                 "after": shift.after,
                 "p": shift.p,
-                "new": len(new),
                 DEVICES: ", ".join(sorted(set(affected.device.tolist()) - {""})),
                 NEW_DEVICES: ", ".join(new),
                 SUBJECTS: " ".join(sorted(set(affected.subject.tolist()) - {""})),
@@ -165,12 +157,12 @@ class ArrivalWatch:
 
         - ``step``: step that raised it. ``since``: step with which the drift began.
         - ``node``: the node.
-        - ``rows``: rows since then, of the device that drifted or of all. ``rows_before``: those
-          with which they were compared.
         - ``feature``, ``before`` and ``after``: the feature that moved most, with its means; empty
           where none moved.
-        - ``p``: p-value, corrected for all comparisons of the step.
         - ``new``: number of devices of the step that were never seen before.
+        - ``rows``: rows since then, of the device that drifted or of all. ``rows_before``: those
+          with which they were compared.
+        - ``p``: p-value, corrected for all comparisons of the step.
         - ``devices``, ``new_devices`` and ``subjects``: devices and patients of these rows, and the
           new devices of the step.
         - ``known_before`` and ``known``: numbers of patients behind ``before`` and ``after``.

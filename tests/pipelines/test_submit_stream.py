@@ -70,6 +70,10 @@ def test_steps_that_policies_hide_leave_a_page_of_drift_alone(tmp_path: Path) ->
     with pytest.raises(FlameError, match="No site shows figures"):
         submit_stream.write_results(config(), frame_at_sites(config()), tmp_path)
     watch = ArrivalWatch("b", ["age"], AlarmConfig())
+    calm = tmp_path / "results" / "a" / "drift.csv"
+    watch.alarms[list(ALARMS)].to_csv(calm, index=False)
+    page = submit_stream.write_results(config(), frame_at_sites(config()), tmp_path).read_text()
+    assert "No drift was seen" in page
     for step, device in enumerate(("old", "new")):
         watch.see(step, Arrivals(np.zeros((4, 1)), np.full(4, device), np.full(4, "")))
     watch.alarms[list(ALARMS)].to_csv(tmp_path / "results" / "b" / "drift.csv", index=False)

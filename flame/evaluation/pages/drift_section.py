@@ -81,7 +81,7 @@ def _by_arrivals(arrivals: pd.DataFrame) -> list[_Alarm]:
             "by": "features" if _names_feature(alarm) else "a device never seen before",
             "what": _moved(alarm),
             "devices": _devices(alarm),
-            "rows": _count(alarm["rows"]),
+            "rows": _count(alarm.get("rows", np.nan)),
             "patients": _patients(alarm.get(SUBJECTS)),
         }
         for alarm in arrivals.to_dict("records")
@@ -114,9 +114,9 @@ def _names_feature(alarm: Mapping[Hashable, Any]) -> bool:
 def _moved(alarm: Mapping[Hashable, Any]) -> str:
     if not _names_feature(alarm):
         return "no feature moved"
-    before, after = (float(str(alarm[name])) for name in ("before", "after"))
-    if not np.isfinite([before, after]).any():
+    if "before" not in alarm:
         return str(alarm["feature"])
+    before, after = (float(str(alarm[name])) for name in ("before", "after"))
     shown = ["missing" if np.isnan(value) else f"{value:.3g}" for value in (before, after)]
     return f"{alarm['feature']}: mean {shown[0]} to {shown[1]}"
 

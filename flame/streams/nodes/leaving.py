@@ -133,20 +133,16 @@ class Leaving:
     def alarms(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Keep of a table of alarms where drift was seen, since when, and in which feature.
 
-        No number leaves: the rows behind the mean after one alarm are among those before the next,
-        so that two alarms together would tell the values of the rows between them.
-
         Args:
             rows: the table of ``ArrivalWatch``, as text.
 
         Returns:
-            The alarms that are of enough patients, without numbers, devices and patients. New
+            The alarms that are of enough patients, without figures, devices and patients. New
             devices count where each has enough patients.
         """
         known = rows[[KNOWN_BEFORE, KNOWN, KNOWN_NEW]].astype(int)
         shown = rows[list(ALARMS)].copy()
         shown["new"] = rows.new.astype(int).where(known[KNOWN_NEW] >= self.least, 0)
-        shown[["rows_before", "rows", "before", "after", "p"]] = np.nan
         enough = (known[[KNOWN_BEFORE, KNOWN]] >= self.least).all(axis=1)
         return shown[enough & ((shown.feature.fillna("") != "") | (shown.new > 0))]
 

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from flame.evaluation.pages.drift_section import drift_note, drift_section
+from flame.streams.arrivals import ALARMS
 from flame.streams.shift_watch import AlarmConfig
 
 ALARM = {
@@ -55,9 +56,8 @@ def test_an_alarm_says_since_when_where_what_who_and_what_it_costs() -> None:
     }
 
 
-def test_what_a_site_has_suppressed_is_empty_and_alarms_by_labels_stand_beside() -> None:
-    few = {**ALARM, "rows": np.nan, "before": np.nan, "subjects": ""}
-    sent = pd.DataFrame([few]).drop(columns=["subjects", "devices", "new_devices"])
+def test_what_a_site_keeps_is_empty_and_alarms_by_labels_stand_beside() -> None:
+    sent = pd.DataFrame([ALARM])[[*ALARMS]]
     section = drift_section(sent, steps(1), "note")
     first, second = (dict(zip(section.columns, row, strict=True)) for row in section.rows)
     assert (first["rows"], first["what"]) == ("", "FLAIR mean")

@@ -105,4 +105,4 @@ def test_alarms_leave_without_numbers_devices_and_patients_and_of_enough_patient
     assert shown.step.tolist() == ["3", "11", "13"]
     assert shown.new.tolist() == [1, 0, 1]
     # Two alarms in a row would tell the values of the rows between them.
-    assert shown[["before", "after", "rows_before", "rows", "p"]].isna().all(axis=None)
+    assert not {"before", "after", "rows_before", "rows", "p"} & {*shown.columns}
