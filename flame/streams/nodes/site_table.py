@@ -23,12 +23,12 @@ from flame.streams.sources.tables.features import (
 )
 from flame.streams.sources.tables.outcomes import Y, with_outcomes
 from flame.streams.sources.tables.patients import PARTICIPANT, is_finished
-from flame.streams.sources.tables.rows import read_rows
+from flame.streams.sources.tables.rows import EPOCH, read_rows
 from flame.streams.sources.tables.shifted import with_changes
 from flame.streams.sources.tables.stream import start_of, steps_of, times_in_steps
 from flame.streams.stream import Batch, padded
 
-_EPOCH_H = pd.Timestamp("2000-01-01").timestamp() / 3600
+_EPOCH_H = EPOCH.timestamp() / 3600
 """Hours from 1970, where clocks begin, to 2000, where the times of rows do."""
 _LOOK_S = 60.0
 """Longest pause in s between two looks at the clock."""

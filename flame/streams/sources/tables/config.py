@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Lt
 
 from flame.core.config import Rule, Section
 from flame.preprocessing.cohort.radiomics import expanded
@@ -57,9 +57,14 @@ class TableConfig(Section):
     """Number of steps that each ``step``, or each file without a time, is cut into."""
     above: float | None = None
     """The class is 1 where the outcome is above this number."""
+    below_quantile: Annotated[float, Gt(0), Lt(1)] | None = None
+    """The class is 1 where the outcome is below this quantile of its season: of the values that the
+    node (and subject) had in the 31 days around the same day of all earlier years. Rows without 30
+    such values are left out."""
     positive: tuple[str, ...] = ()
-    """The class is 1 where the outcome is one of these values; without ``above`` and ``positive``
-    every value of the outcome is a class, and 1 and 1.0 are the same."""
+    """The class is 1 where the outcome is one of these values; without ``above``,
+    ``below_quantile`` and ``positive`` every value of the outcome is a class, and 1 and 1.0 are the
+    same."""
     among: tuple[str, ...] = ()
     """Values of the outcome whose rows are used; empty: all."""
     ahead: Annotated[float, Ge(0)] = 0.0
@@ -88,7 +93,12 @@ class TableConfig(Section):
             "table: set outcome and features",
         )
         yield len(set(self.columns)) == len(self.columns), "table.columns names a column twice"
-        yield self.above is None or not self.positive, "table: set above or positive, not both"
+        given = (self.above is not None, self.below_quantile is not None, bool(self.positive))
+        yield sum(given) < 2, "table: set one of above, below_quantile and positive"
+        yield (
+            self.below_quantile is None or self.time_columns,
+            "table.below_quantile needs table.time_columns",
+        )
         yield not self.start or self.time_columns, "table.start needs table.time_columns"
         yield not self.ahead or self.time_columns, "table.ahead needs table.time_columns"
         yield not self.changes or self.time_columns, "table.changes needs table.time_columns"

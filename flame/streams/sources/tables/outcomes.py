@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from flame.core.errors import BadInput
+from flame.streams.networks.base import Array
 from flame.streams.sources.tables.config import TIME, TableConfig
 from flame.streams.sources.tables.features import numbers
+from flame.streams.sources.tables.seasonal import seasonal_quantiles
 from flame.streams.sources.tables.shifted import shifted
 
 Y = "\0y"
@@ -39,6 +41,10 @@ def with_outcomes(config: TableConfig, table: pd.DataFrame) -> tuple[pd.DataFram
         value = pd.Series(numbers(value, "table") - now, table.index, object)
     value = _normalised(value)
     known = value.notna() & table[TIME].notna()
+    season: Array | None = None
+    if config.below_quantile is not None:
+        season = seasonal_quantiles(config, table, config.below_quantile)
+        known &= np.isfinite(season)
     if config.among:
         known &= value.isin(_normalised(config.among))
     table = table[known].copy()
@@ -46,6 +52,8 @@ def with_outcomes(config: TableConfig, table: pd.DataFrame) -> tuple[pd.DataFram
     classes = list(outcome_classes(config))
     if config.above is not None:
         table[Y] = (numbers(value, "table") > config.above).astype(int)
+    elif season is not None:
+        table[Y] = (numbers(value, "table") < season[known.to_numpy()]).astype(int)
     elif config.positive:
         table[Y] = value.isin(_normalised(config.positive)).astype(int)
     else:
@@ -53,7 +61,7 @@ def with_outcomes(config: TableConfig, table: pd.DataFrame) -> tuple[pd.DataFram
         if len(classes) > _CLASSES:
             raise BadInput(
                 f"table.outcome {config.outcome} has {len(classes)} values, and at most {_CLASSES} "
-                "count as classes: set table.above, table.positive or table.among"
+                "count as classes: set table.above, below_quantile, positive or among"
             )
         table[Y] = value.map({name: k for k, name in enumerate(classes)})
     return table.reset_index(drop=True), tuple(classes)
@@ -70,6 +78,9 @@ def outcome_classes(config: TableConfig) -> tuple[str, ...]:
     """
     if config.above is not None:
         return f"up to {config.above:g}", f"above {config.above:g}"
+    if config.below_quantile is not None:
+        quantile = f"the {100 * config.below_quantile:g} % quantile of the season"
+        return f"not below {quantile}", f"below {quantile}"
     return ("other", " or ".join(config.positive)) if config.positive else ()
 
 
@@ -84,7 +95,9 @@ def check_outcomes(config: TableConfig, table: pd.DataFrame) -> None:
         BadInput: no outcome is known, or all are of one class.
     """
     if table.empty:
-        raise BadInput(f"table.outcome {config.outcome}: no row has a known time and outcome")
+        seasonal = config.below_quantile is not None
+        why = ", in a season of which an earlier year has values" * seasonal
+        raise BadInput(f"table.outcome {config.outcome}: no row has a known time and outcome{why}")
     if table[Y].nunique() < 2:
         raise BadInput(f"table.outcome {config.outcome}: all known values belong to one class")
 

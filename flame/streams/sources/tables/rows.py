@@ -11,6 +11,8 @@ from flame.streams.sources.tables.config import SITE, TIME, TableConfig, paths_o
 from flame.streams.sources.tables.features import numbers
 from flame.streams.sources.tables.patients import patient_rows
 
+EPOCH = pd.Timestamp("2000-01-01")
+"""Time 0 of rows with dates."""
 _COMPACT = r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])"
 """Pattern of dates such as 20201231, which would pass for plain numbers."""
 _ZONED = r"\d[T ]\d{1,2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
@@ -201,7 +203,7 @@ def hours(dates: "pd.Series[pd.Timestamp]") -> "pd.Series[float]":
     Returns:
         Hours since the beginning of the year 2000.
     """
-    return (dates - pd.Timestamp("2000-01-01")) / pd.Timedelta(hours=1)
+    return (dates - EPOCH) / pd.Timedelta(hours=1)
 
 
 def is_number(column: "pd.Series[str]") -> bool:

@@ -49,7 +49,9 @@ def table_stream(config: TableConfig, degree: int, seed: int) -> Stream:
         raise BadInput("table: all rows belong to 1 node; set table.site_column or table.deal")
     steps = sorted(table[_STEP].unique())
     if len(steps) < 2:
-        raise BadInput("table: all rows belong to one step; make table.step smaller")
+        seasonal = config.below_quantile is not None
+        more = ", or give rows of an earlier year, whose season has the quantile" * seasonal
+        raise BadInput(f"table: all rows belong to one step; make table.step smaller{more}")
     x = features(config, table, table[_STEP].to_numpy(int))
     labels = table[Y].to_numpy(np.int64)
     no_rows = np.zeros(0, int)
