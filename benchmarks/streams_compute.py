@@ -2,7 +2,8 @@
 
     python benchmarks/streams_compute.py [--seeds 5] [--jobs 2] [--plot FILE] [--quick]
 
-SEA-4 with 10 % wrong labels on FedDrift's schedule B, ten nodes on a ring, ten steps of 100 rows.
+SEA-4 with 10 % wrong labels on FedDrift's schedule B, and SINE-2 on schedule A: ten nodes on a
+ring, ten steps of 100 rows.
 Compute is the number of gradients of single rows, the mean over nodes; bytes are what a node sent,
 and memory is what it remembers. Interpolated linearly in the logarithm of the gradients, the last
 table compares all methods where each has as many gradients as every other one, and never beyond the
@@ -17,13 +18,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from result_line import add_quick, print_result_line
-from streams import SETS, Job, done
+from streams import Job, done
 
 from flame.streams.learners.learner import Pace
 from flame.streams.measures import interval
 from flame.streams.methods import KNOWN
 
-SET = "SEA-4, 10 % noise"
+COMPARED = {"SEA-4, 10 % noise": "B", "SINE-2": "A"}
+"""Data sets, and their schedules."""
 METHODS = (
     *("local", "local-all", "fedavg", "fedrc", "feddrift", "gossip", "gossip-annealed"),
     *("gossip-window", "gossip-ifca", "gossip-fedrc", "facade", "reset-and-gate"),
@@ -46,20 +48,39 @@ def at_equal_compute(results: pd.DataFrame, gradients: float) -> dict[str, float
     return found
 
 
-def plotted(results: pd.DataFrame, path: Path) -> None:
+def run(name: str, arguments: argparse.Namespace) -> pd.DataFrame:
+    """Run all methods with all numbers of rounds on a data set."""
+    methods, rounds, seeds = METHODS, ROUNDS, arguments.seeds
+    if arguments.quick:
+        methods, rounds, seeds = ("local", "gossip", "evidence-gossip"), ROUNDS[:2], 1
+    jobs = [
+        Job(name, COMPARED[name], "ring", m, KNOWN[m], s, Pace(rounds=r))
+        for m in methods
+        for r in rounds
+        for s in range(seeds)
+    ]
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        return pd.DataFrame(pool.map(done, jobs))
+
+
+def plotted(everything: dict[str, pd.DataFrame], path: Path) -> None:
     """Draw accuracy by gradients, a line for each method."""
     import matplotlib as mpl
 
     mpl.use("svg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(8, 5))
+    figure, plots = plt.subplots(
+        1, len(everything), figsize=(6 * len(everything), 5), squeeze=False
+    )
     styles = ["-", "--", ":", "-."]
-    for number, (method, part) in enumerate(results.groupby("method", sort=False)):
-        curve = part.groupby("rounds")[["gradients", "all"]].mean()
-        axes.semilogx(*curve.to_numpy().T, styles[number % 4], marker=".", label=method)
-    axes.set_xlabel("gradients of rows per node")
-    axes.set_ylabel("accuracy before training, %")
+    for axes, (name, results) in zip(plots[0], everything.items(), strict=True):
+        for number, (method, part) in enumerate(results.groupby("method", sort=False)):
+            curve = part.groupby("rounds")[["gradients", "all"]].mean()
+            axes.semilogx(*curve.to_numpy().T, styles[number % 4], marker=".", label=method)
+        axes.set_title(f"{name} (simulated)")
+        axes.set_xlabel("gradients of rows per node")
+    plots[0, 0].set_ylabel("accuracy before training, %")
     axes.legend(bbox_to_anchor=(1.02, 1), loc="upper left", frameon=False)
     figure.savefig(path, bbox_inches="tight")
 
@@ -72,33 +93,42 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     add_quick(parser, "one seed, three methods and two numbers of rounds")
     arguments = parser.parse_args()
-    methods, rounds = METHODS, ROUNDS
-    if arguments.quick:
-        methods, rounds = ("local", "gossip", "evidence-gossip"), ROUNDS[:2]
-    seeds = range(1 if arguments.quick else arguments.seeds)
-    schedule = SETS[SET][1][0]
-    jobs = [
-        Job(SET, schedule, "ring", m, KNOWN[m], s, Pace(rounds=r))
-        for m in methods
-        for r in rounds
-        for s in seeds
-    ]
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        results = pd.DataFrame(pool.map(done, jobs))
-    print(f"SIMULATED, {SET}, schedule B, ring: accuracy, % (95 % over seeds), by rounds in a step")
+    everything = {
+        name: run(name, arguments) for name in list(COMPARED)[: 1 if arguments.quick else 2]
+    }
+    headline: dict[str, float | None] = {}
+    for name, results in everything.items():
+        headline |= printed(name, results)
+    if arguments.plot:
+        plotted(everything, arguments.plot)
+    print_result_line(__file__, arguments.quick, headline)
+
+
+def printed(name: str, results: pd.DataFrame) -> dict[str, float | None]:
+    """Print the tables of a data set, and return the figures at equal compute."""
     table = results.groupby(["method", "rounds"], sort=False)
     shown = table[["gradients", "kB", "remembered kB"]].mean()
     shown.insert(0, "accuracy", [_in_words(part["all"]) for _, part in table])
-    print(shown.map(lambda v: v if isinstance(v, str) else f"{v:.3g}").to_string())
-    print("\nAccuracy, %, where every method has as many gradients of rows per node")
-    equal = pd.DataFrame({f"{n:g}": at_equal_compute(results, n) for n in AT})
-    print(equal.round(2).to_string())
-    if arguments.plot:
-        plotted(results, arguments.plot)
-    headline = {f"{m} at {n} gradients": v for n in equal for m, v in equal[n].items()}
-    print_result_line(
-        __file__, arguments.quick, {k: v if v == v else None for k, v in headline.items()}
+    markdown(
+        f"SIMULATED, {name}, schedule {COMPARED[name]}, ring: accuracy, % (95 % over seeds)",
+        shown.map(lambda v: v if isinstance(v, str) else f"{v:.3g}").reset_index(),
     )
+    equal = pd.DataFrame({f"{n:g}": at_equal_compute(results, n) for n in AT})
+    cells = equal.map(lambda v: "" if np.isnan(v) else f"{v:.1f}")
+    title = f"{name}: accuracy, %, where every method has as many gradients of rows per node"
+    markdown(title, cells.rename_axis("method").reset_index())
+    return {
+        f"{name}, {m} at {n} gradients": None if np.isnan(v) else v
+        for n in equal
+        for m, v in equal[n].items()
+    }
+
+
+def markdown(title: str, cells: pd.DataFrame) -> None:
+    """Print a table."""
+    print(f"\n{title}\n\n| {' | '.join(cells)} |\n|{'---|' * cells.shape[1]}")
+    for row in cells.itertuples(index=False):
+        print(f"| {' | '.join(map(str, row))} |")
 
 
 def _in_words(values: "pd.Series[float]") -> str:

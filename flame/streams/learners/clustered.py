@@ -7,7 +7,7 @@ import numpy as np
 from flame.core.errors import BadInput
 from flame.streams.exchange import Exchange
 from flame.streams.learners.learner import Learner, Pace
-from flame.streams.networks.base import Array, Network, log_loss, shares
+from flame.streams.networks.base import Array, Network, mean_loss, shares
 from flame.streams.stream import Batch
 
 
@@ -19,6 +19,7 @@ class Clustered(Learner):
         clusters: number of models.
     """
 
+    distributed = True
     clusters: int = 4
 
     def __post_init__(self) -> None:
@@ -42,7 +43,4 @@ class Clustered(Learner):
             Losses (clusters, n) in nats; 0 without rows.
         """
         share = shares(batch.weight)
-        each = [
-            (log_loss(self.network.logits(m, batch.x), batch.y) * share).sum(axis=1) for m in models
-        ]
-        return np.stack(each)
+        return np.stack([mean_loss(self.network, m, batch.x, batch.y, share) for m in models])

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from flame.streams.exchange import Exchange
 from flame.streams.learners.clustered import Clustered
 from flame.streams.learners.learner import LEARNERS, Pace
-from flame.streams.networks.base import Adam, Array, Network
+from flame.streams.networks.base import Adam, Array, Network, one_hot
 from flame.streams.stream import Batch
+from flame.streams.transport import Shared
 
 
 @LEARNERS.register("facade")
@@ -67,9 +68,11 @@ class FACADE(Clustered):
             trained = self.network.descend(
                 started, batch.x, batch.y, weight, adam, self.pace.local_steps
             )
-            core = self.exchange.average(trained, weight.sum(axis=1))[:, :body]
+            sent, of_head = self._shared(trained, weight.sum(axis=1))
+            by_counts = self.exchange.now.by(sent.counts)
+            core = (by_counts @ sent.models)[self.exchange.own][:, :body]
             self.heads[self._chosen, nodes] = trained[:, body:]
-            self.heads = self._averaged(weight.sum(axis=1), participating)
+            self.heads = self._averaged(sent, of_head, by_counts, participating)
             self.exchange.sends(self.network.size + 1)  # with the number of the head
             new = np.hstack([core, self.heads[self._chosen, nodes]])
             self.models = np.where(participating[:, None], new, self.models)
@@ -79,12 +82,38 @@ class FACADE(Clustered):
         losses = self.losses([np.hstack([core, heads]) for heads in self.heads], batch)
         return np.where(batch.exists.any(axis=1), np.argmin(losses, axis=0), self._chosen)
 
-    def _averaged(self, counts: Array, participating: NDArray[np.bool_]) -> Array:
+    def _shared(self, trained: Array, counts: Array) -> tuple[Shared, NDArray[np.bool_]]:
+        """Send models by the number of their head; return those of all nodes, with these numbers.
+
+        Returns:
+            The models of all nodes, and a mask (clusters, everyone) of the head that each trained.
+        """
+        names = [str(c) for c in range(self.clusters)]
+        of_own = one_hot(self._chosen, self.clusters).T > 0
+        parts = {
+            name: Shared(trained, counts, held) for name, held in zip(names, of_own, strict=True)
+        }
+        shared = self.exchange.share(parts)
+        of_head = np.stack([shared[name].held for name in names])
+        models = sum(np.where(part.held[:, None], part.models, 0) for part in shared.values())
+        rows = sum(np.where(part.held, part.counts, 0) for part in shared.values())
+        held = np.asarray(of_head.any(axis=0))
+        return Shared(np.asarray(models), np.asarray(rows), held), of_head
+
+    def _averaged(
+        self,
+        sent: Shared,
+        of_head: NDArray[np.bool_],
+        by_counts: Array,
+        participating: NDArray[np.bool_],
+    ) -> Array:
         """Average each head over the node itself and the neighbours that trained it."""
-        by_counts = self.exchange.now.by(counts)
+        itself = np.eye(len(by_counts), dtype=bool)
         averaged = []
-        for c, heads in enumerate(self.heads):
-            from_whom = by_counts * ((self._chosen == c)[None] | np.eye(len(heads), dtype=bool))
-            mean = from_whom / from_whom.sum(axis=1, keepdims=True) @ heads
+        for trained_it, heads in zip(of_head, self.heads, strict=True):
+            of_all = sent.models[:, self.network.body :].copy()
+            of_all[self.exchange.own] = heads
+            from_whom = by_counts * (trained_it | itself)
+            mean = (from_whom / from_whom.sum(axis=1, keepdims=True) @ of_all)[self.exchange.own]
             averaged.append(np.where(participating[:, None], mean, heads))
         return np.stack(averaged)

@@ -202,7 +202,7 @@ def shares(weight: Array) -> Array:
         >>> shares(np.array([[1.0, 3.0], [0.0, 0.0]])).tolist()
         [[0.25, 0.75], [0.0, 0.0]]
     """
-    total = weight.sum(axis=1, keepdims=True)
+    total = added(weight)[:, None]
     return np.asarray(weight / np.where(total > 0, total, 1))
 
 

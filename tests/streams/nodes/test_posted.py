@@ -73,7 +73,13 @@ def same_as_in_one_process(method: MethodConfig, gossip: GossipConfig) -> None:
 
 
 @pytest.mark.parametrize("graph", GRAPHS)
-@pytest.mark.parametrize("name", ["local", "gossip", "gossip-replay", "dac", "evidence-gossip"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("local", "gossip", "gossip-replay", "dac", "evidence-gossip"),
+        *("gossip-ifca", "gossip-fedrc", "facade"),
+    ],
+)
 def test_models_and_predictions_are_those_of_one_process_to_the_bit(graph: str, name: str) -> None:
     same_as_in_one_process(KNOWN[name], GRAPHS[graph])
 
