@@ -16,7 +16,7 @@ from flame.core.config import Section, build
 from flame.core.registry import Registry
 
 Array = NDArray[np.float64]
-_NO_DATA = 1e-6
+NO_DATA = 1e-6
 """Count of a node without data, where a node with one row has 1."""
 GOSSIP = "gossip"
 """Name of the strategy of ``flame train`` by which sites learn peer to peer."""
@@ -100,7 +100,7 @@ class Round:
             >>> now.by(np.array([3.0, 1.0])).tolist()
             [[0.75, 0.25], [0.75, 0.25]]
         """
-        weights = np.where(self.arrived, self.weights, 0.0) * np.maximum(counts, _NO_DATA)
+        weights = np.where(self.arrived, self.weights, 0.0) * np.maximum(counts, NO_DATA)
         return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 

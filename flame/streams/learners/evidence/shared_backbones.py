@@ -5,13 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.federation.gossip.method import Round
+from flame.federation.gossip.method import NO_DATA, Round
 from flame.streams.learners.evidence.bank import BankEntry
 from flame.streams.networks.base import Array
 from flame.streams.transport import Shared
-
-_NO_BATCH = 1e-6
-"""Weight of a node that holds a model but has no batch of it, so that it still relays the model."""
 
 
 def averaged(
@@ -55,7 +52,7 @@ def averaged(
     sums = []
     totals = []
     for now, (models, count, held) in zip(rounds, sent, strict=True):
-        weights = np.where(now.arrived & held, now.weights, 0) * np.maximum(count, _NO_BATCH)
+        weights = np.where(now.arrived & held, now.weights, 0) * np.maximum(count, NO_DATA)
         sums.append((weights @ models)[own])
         totals.append(weights.sum(axis=1, keepdims=True)[own])
     means = []

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.federation.gossip.method import Round
+from flame.federation.gossip.method import NO_DATA, Round
 from flame.streams.networks.base import Array, Labels, Network, added, mean_loss, shares
 from flame.streams.transport import Shared
 
@@ -23,8 +23,8 @@ def trusting(
     A node that trains the model leaves out those that predict its rows worse than their label
     frequencies do, and worse than its own copy does. A node without rows cannot tell, and leaves
     out the ``num_byzantine`` copies that are farthest from its own. What is left is clipped to the
-    distance of the copy that is farthest but for ``num_byzantine`` received ones, which one honest
-    node at least is as far from.
+    distance of the copy that is farthest but for ``num_byzantine`` received ones: at least one
+    honest copy is that far away. Where no more than ``num_byzantine`` arrived, nothing is clipped.
 
     Args:
         network: the network.
@@ -36,7 +36,7 @@ def trusting(
 
     Returns:
         The round, in which messages with such models did not arrive at these nodes, and in which a
-        clipped model has the less weight, and a node's own model the more.
+        clipped model has less weight, and a node's own model more, in averages by count.
 
     Reference:
         He 2022, arXiv:2202.01545, for clipped gossip.
@@ -52,7 +52,7 @@ def trusting(
     poor = mean_loss(network, sent.models[of], x[to], y[to], share[to]) > least[to]
     arrived = now.arrived & (sent.held | np.eye(len(now.arrived), dtype=bool))
     arrived[own[to[poor]], of[poor]] = False
-    weights = now.weights.copy()
+    weights, counts = now.weights.copy(), np.maximum(sent.counts, NO_DATA)
     for node, heard, trains in zip(own.tolist(), received, has_rows.tolist(), strict=True):
         senders = np.flatnonzero(heard)
         apart = np.linalg.norm(sent.models[senders] - sent.models[node], axis=1)
@@ -61,9 +61,11 @@ def trusting(
             arrived[node, senders[nearest[::-1][:num_byzantine]]] = False
         elif len(senders) > num_byzantine:
             radius = apart[nearest[-1 - num_byzantine]]
-            beyond = apart > radius
-            weights[node, senders[beyond]] *= radius / apart[beyond]
-            weights[node, node] += now.weights[node].sum() - weights[node].sum()
+            beyond = (apart > radius) & arrived[node, senders]
+            far = senders[beyond]
+            clipped = now.weights[node, far] * (1 - radius / apart[beyond])
+            weights[node, far] -= clipped
+            weights[node, node] += clipped @ counts[far] / counts[node]
     return replace(now, weights=weights, arrived=arrived)
 
 

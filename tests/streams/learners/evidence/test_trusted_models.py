@@ -54,15 +54,29 @@ def test_who_has_no_rows_leaves_out_the_farthest_ones() -> None:
     assert arrived(models, weight, num_byzantine=2)[0] == [True, True, False, False]
 
 
-def test_who_is_farther_than_all_but_the_byzantine_ones_is_clipped() -> None:
-    """The first node's model is 1, 2 and 4 away from the others: 4 is clipped to 2, by half."""
-    models = np.stack([predicting(v) for v in (-1.0, 0.0, 1.0, 3.0)])
-    sent = Shared(models, np.ones(4), EVERYONE)
+@pytest.mark.parametrize(
+    ("logits", "counts", "weights"),
+    [
+        # The first model is 1, 2 and 4 away from the others: 4 is clipped to 2, by half.
+        ((-1, 0, 1, 3), (1, 1, 1, 1), (0.375, 0.25, 0.25, 0.125)),
+        # -9 predicts worse than -1 does: it is left out as a whole, and the other two stay.
+        ((-1, 0, 1, -9), (1, 1, 1, 1), (0.25, 0.25, 0.25, 0.25)),
+        # Who claims no rows has no weight that could be clipped.
+        ((-1, 0, 1, 3), (1, 1, 1, 0), (0.25, 0.25, 0.25, 0.125)),
+    ],
+)
+def test_who_is_farther_than_all_but_the_byzantine_ones_is_clipped(
+    logits: tuple[float, ...], counts: tuple[float, ...], weights: tuple[float, ...]
+) -> None:
+    models = np.stack([predicting(v) for v in logits])
+    sent = Shared(models, np.array(counts, float), EVERYONE)
     found = trusting(NETWORK, NOW, np.arange(4), sent, (X, Y, np.ones((4, 4))), num_byzantine=1)
-    assert found.arrived[0].all()
-    assert found.weights[0] == pytest.approx([0.375, 0.25, 0.25, 0.125])
-    mixed = -1 + 0.25 * 1 + 0.25 * 2 + 0.25 * 2  # the formula of clipped gossip
-    assert (found.by(sent.counts) @ models)[0, -1] == pytest.approx(mixed)
+    assert found.weights[0] == pytest.approx(weights, abs=1e-6)
+    # the formula of clipped gossip, weighted by counts, over what is left
+    steps = np.clip(np.array(logits) + 1, -2, 2) * counts * (np.array(logits) > -9)
+    shares = 1 / sum(c for c, v in zip(counts, logits, strict=True) if v > -9)
+    mixed = (found.by(sent.counts) @ models)[0, -1]
+    assert mixed == pytest.approx(-1 + shares * steps.sum(), abs=1e-5)
 
 
 def test_claims_of_many_batches_count_as_one_and_what_is_not_finite_as_not_sent() -> None:
