@@ -4,7 +4,8 @@
 
 SEA-4 with 10 % wrong labels on FedDrift's schedule B, and SINE-2 on schedule A: ten nodes on a
 ring, ten steps of 100 rows.
-Compute is the number of gradients of single rows, the mean over nodes; bytes are what a node sent,
+Compute is the number of gradients of single rows, the mean over nodes, without what only predicts
+(choices by loss, evidence); bytes are what a node sent,
 and memory is what it remembers. Interpolated linearly in the logarithm of the gradients, the last
 table compares all methods where each has as many gradients as every other one, and never beyond the
 fewest or most that a method was run with. Nothing is tuned on the rounds. Prints tables, writes the
@@ -115,7 +116,7 @@ def printed(name: str, results: pd.DataFrame) -> dict[str, float | None]:
     )
     equal = pd.DataFrame({f"{n:g}": at_equal_compute(results, n) for n in AT})
     cells = equal.map(lambda v: "" if np.isnan(v) else f"{v:.1f}")
-    title = f"{name}: accuracy, %, where every method has as many gradients of rows per node"
+    title = f"{name}: accuracy, %, at as many gradients of rows per node; empty: not run with so few"
     markdown(title, cells.rename_axis("method").reset_index())
     return {
         f"{name}, {m} at {n} gradients": None if np.isnan(v) else v

@@ -184,7 +184,7 @@ def frame_at_sites(config: StreamConfig) -> Frame:
     table, sites = config.table, config.sites
     missing = {
         "table.outcome and table.features": not (table.outcome and table.features),
-        "table.above or table.positive": table.above is None and not table.positive,
+        "table.above, below_quantile or positive": not outcome_classes(table),
         "table.time_columns": not table.time_columns,
         "table.start": not table.start,
         "table.scale = 'node'": table.scale != "node",

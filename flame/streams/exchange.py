@@ -1,6 +1,7 @@
 """How nodes exchange models in a round: not at all, with a server, or with neighbours."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -134,9 +135,21 @@ class Exchange:
             counts: number (n,) of rows that each was trained on.
 
         Returns:
-            The models of all nodes of the network, see ``share``.
+            The models of all nodes of the network, see ``share``. A message without one counts as
+            lost.
         """
-        return self.share({"": Shared(models, counts, np.ones(self.nodes, bool))})[""]
+        shared = self.share({"": Shared(models, counts, np.ones(self.nodes, bool))})[""]
+        self.only_from(shared.held)
+        return shared
+
+    def only_from(self, senders: NDArray[np.bool_]) -> None:
+        """Count the messages of other nodes in this round as lost.
+
+        Args:
+            senders: mask (everyone,) of the nodes whose messages are of use.
+        """
+        useful = senders | np.eye(self.everyone, dtype=bool)
+        self.now = replace(self.now, arrived=self.now.arrived & useful)
 
     def _round(self, number: int) -> Round:
         """Return the mixing weights and the arrived messages of a round."""

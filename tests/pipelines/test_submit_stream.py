@@ -73,6 +73,7 @@ def test_steps_that_policies_hide_leave_a_page_of_drift_alone(tmp_path: Path) ->
     calm = tmp_path / "results" / "a" / "drift.csv"
     watch.alarms[list(ALARMS)].to_csv(calm, index=False)
     page = submit_stream.write_results(config(), frame_at_sites(config()), tmp_path).read_text()
+    assert "A site tells no drift of fewer patients than its policy asks for." in page
     assert "No drift was seen" in page
     for step, device in enumerate(("old", "new")):
         watch.see(step, Arrivals(np.zeros((4, 1)), np.full(4, device), np.full(4, "")))

@@ -37,6 +37,7 @@ NO_FIGURES = (
     "make table.step longer"
 )
 """Why there is no accuracy."""
+_TOLD = " A site tells no drift of fewer patients than its policy asks for."
 _APART = " Every node was a process of its own: distances between models are unknown."
 
 
@@ -61,6 +62,8 @@ def render(
     """
     learned = rows[rows.method != MAJORITY]
     seen = drift_note(config.alarms, len(stream.nodes), len(stream.batches))
+    if not stream.rows:  # of sites, whose rows are theirs
+        seen += _TOLD
     shown = has_figures(rows)
     sections = [
         *(_accuracy_sections(config, rows, learned, figures) if shown else []),

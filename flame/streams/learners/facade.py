@@ -95,9 +95,12 @@ class FACADE(Clustered):
         }
         shared = self.exchange.share(parts)
         of_head = np.stack([shared[name].held for name in names])
-        models = sum(np.where(part.held[:, None], part.models, 0) for part in shared.values())
-        rows = sum(np.where(part.held, part.counts, 0) for part in shared.values())
-        held = np.asarray(of_head.any(axis=0))
+        held = np.asarray(of_head.sum(axis=0) == 1)  # a message of none or several is lost
+        of_head = of_head & held
+        self.exchange.only_from(held)
+        each = [(of, shared[name]) for of, name in zip(of_head, names, strict=True)]
+        models = sum(np.where(of[:, None], part.models, 0) for of, part in each)
+        rows = sum(np.where(of, part.counts, 0) for of, part in each)
         return Shared(np.asarray(models), np.asarray(rows), held), of_head
 
     def _averaged(

@@ -51,6 +51,7 @@ class FedRC(Clustered):
         True
     """
 
+    distributed = False  # it sends how frequent labels are, which sites keep
     clusters: int = 3
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:

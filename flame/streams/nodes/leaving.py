@@ -9,6 +9,7 @@ from flame.core.errors import Refusal
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.privacy.site_policy import SitePolicy
 from flame.streams.arrivals import ALARMS, KNOWN, KNOWN_BEFORE, KNOWN_NEW
+from flame.streams.learners.clustered import Clustered
 from flame.streams.learners.learner import LEARNERS
 from flame.streams.methods import MethodConfig
 from flame.streams.stream import Batch
@@ -98,6 +99,8 @@ class Leaving:
         what = "models"
         if LEARNERS[method.learner].tells:
             what += ", new models, evidence on them and numbers of its batches"
+        if issubclass(LEARNERS[method.learner], Clustered):
+            what += ", and which of several each of them is,"
         rows = int(batch.exists.sum())
         self.write(
             f"{what} in the rounds of step {step} of {name}, learned from {rows} further rows and "

@@ -1,17 +1,21 @@
 """Clusters of nodes by FACADE and FedRC: their formulas by hand, and what they tell apart."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
+from flame.federation.gossip.method import Round
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.streams.exchange import EXCHANGES
 from flame.streams.learners.learner import Pace, open_learner
-from flame.streams.networks.base import Adam
+from flame.streams.networks.base import Adam, Array
 from flame.streams.networks.mlp import MLP
 from flame.streams.stream import Batch, padded
+from flame.streams.transport import News, OneProcess, Shared
 
 NAMES = ("a", "b", "c", "d")
 
@@ -85,3 +89,42 @@ def test_fedrc_does_not_part_nodes_that_differ_in_how_frequent_labels_are() -> N
     learner = taught("fedrc", "server", batch, clusters=2)
     best = learner.weights.argmax(axis=1)
     assert best[0] == best[1] != best[2] == best[3]
+
+
+class Broken(OneProcess):
+    """The last node's message is lost, or arrives without a model, or with one of every name."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__(len(NAMES))
+        self.how = how
+
+    def share(
+        self, topic: str, now: Round, parts: Mapping[str, Shared], news: News
+    ) -> tuple[Mapping[str, Shared], Round, Array]:
+        """See ``Transport``."""
+        arrived = now.arrived.copy()
+        arrived[:-1, -1] = self.how != "lost"
+        sent = {}
+        for name, part in parts.items():
+            models, held = part.models.copy(), part.held.copy()
+            held[-1] = self.how == "several"
+            models[-1] *= held[-1]
+            sent[name] = Shared(models, part.counts, held)
+        return sent, replace(now, arrived=arrived), np.zeros(len(NAMES))
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [("fine-tune", "empty"), ("facade", "empty"), ("facade", "several")]
+)
+def test_a_message_without_a_model_or_with_several_counts_as_lost(name: str, how: str) -> None:
+    """The other three nodes average what they do where the message is lost."""
+    batch = batch_of((1, 1, -1, 1))
+    found = []
+    for each in (how, "lost"):
+        peers = GossipNetwork(GossipConfig(topology="full"), NAMES)
+        learner = open_learner(name, {})
+        exchange = EXCHANGES["gossip"](peers, "dpsgd", {}, 0.05, Broken(each))
+        learner.begin(MLP(1, 6), exchange, Pace(rounds=1), 1)
+        learner.learn(batch, np.zeros(4, int))
+        found.append(learner.models[:3])
+    assert np.array_equal(*found)

@@ -46,7 +46,11 @@ def test_the_log_says_what_goes_to_whom_before_it_goes() -> None:
     assert "step 3 of mine, learned from 7 further rows" in lines[0]
     assert lines[0].endswith("to a, b")
     leaving.note("local", KNOWN["local"], 3, batch, [])
-    assert len(lines) == 1
+    leaving.note("mine", KNOWN["gossip-ifca"], 3, batch, ["a"])
+    assert lines[1:] == [
+        "models, and which of several each of them is, in the rounds of step 3 of mine, learned "
+        "from 7 further rows and those before, to a"
+    ]
 
 
 def test_figures_of_few_rows_or_of_a_rare_class_stay() -> None:

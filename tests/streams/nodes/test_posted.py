@@ -77,7 +77,7 @@ def same_as_in_one_process(method: MethodConfig, gossip: GossipConfig) -> None:
     "name",
     [
         *("local", "gossip", "gossip-replay", "dac", "evidence-gossip"),
-        *("gossip-ifca", "gossip-fedrc", "facade"),
+        *("gossip-ifca", "facade"),
     ],
 )
 def test_models_and_predictions_are_those_of_one_process_to_the_bit(graph: str, name: str) -> None:

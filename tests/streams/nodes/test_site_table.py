@@ -146,7 +146,7 @@ def test_a_clock_cannot_tell_steps_of_plain_numbers() -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"positive": ()}, "table.above or table.positive"),
+        ({"positive": ()}, "table.above, below_quantile or positive"),
         ({"start": ""}, "table.start"),
         ({"scale": "all"}, r"table.scale = 'node'"),
         ({"columns": ("when", "a", "ill")}, "columns"),

@@ -59,8 +59,8 @@ class TableConfig(Section):
     """The class is 1 where the outcome is above this number."""
     below_quantile: Annotated[float, Gt(0), Lt(1)] | None = None
     """The class is 1 where the outcome is below this quantile of its season: of the values that the
-    node (and subject) had in the 31 days around the same day of all earlier years. Rows without 30
-    such values are left out."""
+    node had in the 31 days around the same day of all earlier years. Rows without 30 such values
+    are left out, so that steps begin with the second year where no ``start`` is given."""
     positive: tuple[str, ...] = ()
     """The class is 1 where the outcome is one of these values; without ``above``,
     ``below_quantile`` and ``positive`` every value of the outcome is a class, and 1 and 1.0 are the

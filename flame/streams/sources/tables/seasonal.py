@@ -22,11 +22,11 @@ _LEAST = 30
 def seasonal_quantiles(config: TableConfig, table: pd.DataFrame, share: float) -> Array:
     """Compute the quantile of the outcome's column in the season of each row.
 
-    The season of a row are the 31 days around the day of its outcome, in all earlier years, at the
-    same node and subject. Later rows change no quantile, so that a table may grow.
+    The season of a row is the 31 days around the day of its outcome, in all earlier years, at the
+    same node. Later rows change no quantile, so that a table may grow.
 
     Args:
-        config: the outcome, how much later it is read, and the columns of times and subjects.
+        config: the outcome, how much later it is read, and the columns of times.
         table: rows with the columns of ``read_rows``.
         share: share of the values below the quantile, between 0 and 1.
 
@@ -49,35 +49,39 @@ def seasonal_quantiles(config: TableConfig, table: pd.DataFrame, share: float) -
         >>> float(seasonal_quantiles(config, table, 0.5)[-1])
         31.5
     """
+    times = table[TIME].to_numpy(float)
+    quantiles = np.full(len(table), np.nan)
+    dated = np.isfinite(times)
+    if not dated.any():
+        return quantiles
     if len(config.time_columns) == 1 and is_number(table[config.time_columns[0]]):
         raise BadInput("table.below_quantile: times are numbers, and seasons need dates")
     values = numbers(table[config.outcome], "table")
-    quantiles = np.full(len(table), np.nan)
-    keys = [SITE, *filter(None, [config.subject_column])]
-    for at in table.reset_index(drop=True).groupby(keys).indices.values():
-        times = table[TIME].to_numpy(float)[at]
-        known = np.isfinite(times) & np.isfinite(values[at])
-        order = np.argsort(times[known], kind="stable")
-        past, levels = times[known][order], values[at][known][order]
+    known = dated & np.isfinite(values)
+    for of_node in table.reset_index(drop=True).groupby(SITE).indices.values():
+        rows, past = of_node[dated[of_node]], of_node[known[of_node]]
+        past = past[np.argsort(times[past], kind="stable")]
         if len(past):
-            quantiles[at] = _at_days(past, levels, times + config.ahead, config.ahead, share)
+            earlier = times[past], values[past]
+            quantiles[rows] = _at(times[rows] + config.ahead, config.ahead, *earlier, share)
     return quantiles
 
 
-def _at_days(past: Array, levels: Array, wanted: Array, ahead: float, share: float) -> Array:
-    """Return the quantile of the season of each wanted time; values are in order of ``past``."""
-    day = np.where(np.isfinite(wanted), wanted, 0.0) // _DAY
-    days, place = np.unique(day, return_inverse=True)
+def _at(wanted: Array, ahead: float, past: Array, levels: Array, share: float) -> Array:
+    """Return the quantile of the season of each wanted time; levels are in order of ``past``."""
+    days, place = np.unique(wanted // _DAY, return_inverse=True)
+    noon = (days + 0.5) * _DAY
     seasons: list[list[Array]] = [[] for _ in days]
-    noon = pd.DatetimeIndex(EPOCH + pd.to_timedelta((days + 0.5) * _DAY, unit="h"))
-    earliest = 1 + int((ahead + _SEASON + _DAY) // _YEAR)  # nothing that is later than the row
-    for years in range(earliest, earliest + int((wanted.max() - past[0]) / _YEAR) + 2):
-        middle = hours(pd.Series(noon - pd.DateOffset(years=years))).to_numpy(float)
+    years = 1 + int((ahead + _SEASON + _DAY) // _YEAR)  # nothing that is later than the row
+    while len(late := np.flatnonzero(noon - years * _YEAR + _SEASON + _DAY > past[0])):
+        dates = pd.DatetimeIndex(EPOCH + pd.to_timedelta(noon[late], unit="h"))
+        middle = hours(pd.Series(dates - pd.DateOffset(years=years))).to_numpy(float)
         first, last = (np.searchsorted(past, middle + side) for side in (-_SEASON, _SEASON))
-        for season, a, b in zip(seasons, first, last, strict=True):
-            season.append(levels[a:b])
+        for day, begin, end in zip(late.tolist(), first, last, strict=True):
+            seasons[day].append(levels[begin:end])
+        years += 1
     found = [
         np.quantile(np.concatenate(season), share) if sum(map(len, season)) >= _LEAST else np.nan
         for season in seasons
     ]
-    return np.where(np.isfinite(wanted), np.array(found)[place], np.nan)
+    return np.array(found)[place]

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from flame.core.errors import BadInput
-from flame.streams.sources.tables.config import TIME, TableConfig
+from flame.streams.sources.tables.config import SITE, TIME, TableConfig
 from flame.streams.sources.tables.outcomes import Y, with_outcomes
-from flame.streams.sources.tables.rows import read_rows
+from flame.streams.sources.tables.rows import hours, read_rows
 from flame.streams.sources.tables.seasonal import seasonal_quantiles
 from flame.streams.sources.tables.stream import table_stream
 
@@ -80,6 +80,26 @@ def test_a_stream_begins_with_its_second_year(tmp_path: Path) -> None:
 def test_one_year_has_no_season_to_compare_with(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="an earlier year has values"):
         table_stream(table(tmp_path, 300), 1, 0)
+
+
+def test_rows_without_a_time_and_records_of_two_centuries_are_no_obstacle(tmp_path: Path) -> None:
+    config = table(tmp_path, 800, np.random.default_rng(0).normal(100, 20, 800))
+    rows = pd.read_csv(config.files[0])
+    whole = table_stream(config, 1, 0)
+    rows.loc[len(rows)] = {"gauge": "a", "time": None, "level": 1.0, "rain": 1}
+    rows.to_csv(config.files[0], index=False)
+    assert table_stream(config, 1, 0).rows == whole.rows
+    dates = pd.date_range("1816-05-01", "2023-05-01", freq=pd.DateOffset(years=1))
+    old = pd.DataFrame({SITE: "a", TIME: hours(pd.Series(dates)), "time": "date"})
+    old["level"] = range(len(old))  # the quantile of 207 values from 0 to 206 is at 0.2 * 206
+    assert seasonal_quantiles(replace(CONFIG, ahead=0.0), old, 0.2)[-1] == pytest.approx(41.2)
+
+
+def test_a_table_without_times_yet_has_no_outcome(tmp_path: Path) -> None:
+    config = table(tmp_path, 40)
+    rows = pd.read_csv(config.files[0]).iloc[:0]
+    rows.to_csv(config.files[0], index=False)
+    assert with_outcomes(config, read_rows(config, 0))[0].empty
 
 
 def test_times_need_years(tmp_path: Path) -> None:
