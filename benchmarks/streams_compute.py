@@ -116,7 +116,7 @@ def printed(name: str, results: pd.DataFrame) -> dict[str, float | None]:
     )
     equal = pd.DataFrame({f"{n:g}": at_equal_compute(results, n) for n in AT})
     cells = equal.map(lambda v: "" if np.isnan(v) else f"{v:.1f}")
-    title = f"{name}: accuracy, %, at as many gradients of rows per node; empty: not run with so few"
+    title = f"{name}: accuracy, %, at as many gradients of rows per node (empty: not run so)"
     markdown(title, cells.rename_axis("method").reset_index())
     return {
         f"{name}, {m} at {n} gradients": None if np.isnan(v) else v
