@@ -5,11 +5,10 @@
 SEA-4 with 10 % wrong labels on FedDrift's schedule B, and SINE-2 on schedule A: ten nodes on a
 ring, ten steps of 100 rows.
 Compute is the number of gradients of single rows, the mean over nodes, without what only predicts
-(choices by loss, evidence); bytes are what a node sent,
-and memory is what it remembers. Interpolated linearly in the logarithm of the gradients, the last
-table compares all methods where each has as many gradients as every other one, and never beyond the
-fewest or most that a method was run with. Nothing is tuned on the rounds. Prints tables, writes the
-curves into FILE (SVG), and ends with one JSON object.
+(choices by loss, evidence); bytes are what a node sent, and memory is what it remembers. The last
+table of a data set compares methods at as many gradients, interpolated linearly in their logarithm
+and never beyond the fewest or most that a method was run with. Nothing is tuned on the rounds.
+Prints tables, writes the curves into FILE (SVG), and ends with one JSON object.
 """
 
 import argparse

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from flame.streams.exchange import Exchange
 from flame.streams.learners.clustered import Clustered
 from flame.streams.learners.learner import LEARNERS, Pace
-from flame.streams.networks.base import Adam, Array, Network, added, log_loss, one_hot
+from flame.streams.networks.base import Adam, Array, Network, log_loss, one_hot
 from flame.streams.stream import Batch
 
 _TINY = 1e-9
@@ -69,15 +69,14 @@ class FedRC(Clustered):
             taking_part = participating & batch.exists.any(axis=1)
             shares = self.shares(batch) * (batch.exists & participating[:, None])
             rows = np.maximum(batch.exists.sum(axis=1), 1)
-            mean = np.maximum(np.stack(list(map(added, shares)), axis=1) / rows[:, None], _TINY)
+            mean = np.maximum(shares.sum(axis=2).T / rows[:, None], _TINY)
             self.weights = np.where(taking_part[:, None], mean, self.weights)
             for k, share in enumerate(shares):
                 trained = self.network.descend(
                     self.bank[k], batch.x, batch.y, share, adams[k], self.pace.local_steps
                 )
-                counts = added(share)
-                each = one_hot(batch.y, self.network.classes) * share[..., None]
-                labels = added(np.moveaxis(each, 1, 2))
+                counts = share.sum(axis=1)
+                labels = (share[..., None] * one_hot(batch.y, self.network.classes)).sum(axis=1)
                 sent = np.hstack([trained, labels / np.maximum(counts, _TINY)[:, None]])
                 got = self.exchange.average(sent, counts)
                 moved = np.where(participating[:, None], got[:, : self.network.size], self.bank[k])
@@ -98,10 +97,9 @@ class FedRC(Clustered):
             Shares (clusters, n, m), which sum to 1 over the models.
         """
         nodes = np.arange(len(batch.y))[:, None]
-        log_weights = np.log(self.weights)
         log = np.stack(
             [
-                log_weights[:, k, None]
+                np.log(self.weights[:, k, None])
                 - log_loss(self.network.logits(models, batch.x), batch.y)
                 - np.log(self._labels[k][nodes, batch.y])
                 for k, models in enumerate(self.bank)
