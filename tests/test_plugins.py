@@ -156,6 +156,7 @@ def weights_of(run: Path, kind: str) -> list[np.ndarray]:
         return [file[k] for k in sorted(file.files) if k.startswith("state.weights")]
 
 
+@pytest.mark.slow
 def test_strategy(toy: TrainConfig, tmp_path: Path) -> None:
     plugin = written(tmp_path, "half", STRATEGY)
     one = replace(toy, training=replace(toy.training, rounds=1))
@@ -197,6 +198,7 @@ def test_a_task_without_its_plugin_is_unknown(toy: TrainConfig, tmp_path: Path) 
     assert "unknown task 'first-feature'" in done.stderr
 
 
+@pytest.mark.slow
 def test_stream_learner(tmp_path: Path) -> None:
     plugin = written(tmp_path, "lazy", LEARNER)
     config = tmp_path / "stream.toml"

@@ -49,9 +49,9 @@ def redone(before: dict[str, int], after: dict[str, int]) -> set[str]:
     ("change", "expected"),
     [
         ({"spacing": 4.0}, set()),
-        ({"intensity": "percentile"}, set()),
+        pytest.param({"intensity": "percentile"}, set(), marks=pytest.mark.slow),
         ({"brain": "hd-bet"}, set(STAGES[2:])),
-        ({"bias_field": "none"}, set(STAGES) - {"bias_field"}),
+        pytest.param({"bias_field": "none"}, set(STAGES) - {"bias_field"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_changed_parameter_redoes_exactly_what_it_touches(
