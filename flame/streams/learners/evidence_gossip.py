@@ -6,8 +6,8 @@
    other, with the evidence summed over the network.
 3. A model trains on all remembered batches of its concept, and is averaged over the nodes that hold
    it.
-4. Beside the bank, one global model trains on all batches. A node weights the bank and the global
-   model by how well each predicted its batches so far.
+4. Beside the bank, one global model trains on all remembered batches, and one on the newest batch.
+   A node weights the bank and the global models by how well each predicted its batches so far.
 
 Every decision is a Bayes factor compared with 1. ``docs/explanation/evidence-gossip.md`` explains
 the method and its limits.
@@ -24,15 +24,17 @@ from flame.core.errors import BadInput
 from flame.federation.gossip.method import Round
 from flame.streams.exchange import Exchange
 from flame.streams.learners.evidence.alarm_tests import alarm_p
-from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, Memory, roots
+from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, BankEntry, Memory, roots
 from flame.streams.learners.evidence.expert_weights import ExpertWeights
-from flame.streams.learners.evidence.labelling import Labelling
+from flame.streams.learners.evidence.global_models import global_models, rows_of
+from flame.streams.learners.evidence.labelling import Labelling, Moves
 from flame.streams.learners.evidence.model_merging import agreed, evidence_tables, joined_pairs
 from flame.streams.learners.evidence.news import (
     NewEntry,
     News,
     NodeEvidence,
     NodeMerges,
+    Opened,
     numbers_in,
 )
 from flame.streams.learners.evidence.options import EvidenceOptions
@@ -46,6 +48,10 @@ from flame.streams.transport import Shared
 Told = TypeVar("Told", NodeEvidence, NodeMerges)
 Pair = tuple[int, int]
 """Numbers of two entries that are merged."""
+Rows = tuple[Array, Labels, Array]
+"""Features (n, m, ...), labels (n, m) and weights (n, m) of rows."""
+NamedPair = tuple[Opened, Opened]
+"""Names of two entries that are merged."""
 _SENT_WITH_A_MODEL = 2
 """Numbers sent with a model: its memories and its evidence."""
 _LEAST_ROUNDS = 4
@@ -103,29 +109,31 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self.step = -1
         self._rngs = [np.random.default_rng([seed, 9, int(k)]) for k in exchange.own]
         self.entry = np.full(nodes, FORGOTTEN)
+        self._renamed: list[list[NamedPair]] = [[] for _ in range(nodes)]
         self._alarm_p = np.ones(nodes)
         self._posterior = np.zeros((nodes, 0))
+        self._moves = Moves(nodes)
         self._labelling = Labelling(network, self.start, pace, self)
-        self._global_models = self.start
-        self._expert_weights = ExpertWeights(nodes)
+        self._global_models = global_models(self.start) if self.global_model else []
+        self._expert_weights = ExpertWeights(nodes, 1 + len(self._global_models))
         config = exchange.peers.config
         needed = exchange.peers.diameter * (2 if config.loss or config.away or config.slow else 1)
         self._flood = max(1, min(self.flood or needed, pace.rounds // 4))
 
     def predict(self, x: Array) -> Array:
-        """See ``Learner``. The bank and the global model are mixed by their expert weights."""
+        """See ``Learner``. The bank and the global models are mixed by their expert weights."""
         if not self.bank.entries:
             return super().predict(x)
-        of_global_model = self.network.probability(self._global_models, x)
-        return self._expert_weights.mixed(self._predict_by_bank(x), of_global_model)
+        return self._expert_weights.mixed(self._told_by_experts(x))
 
-    def _predict_by_bank(self, x: Array) -> Array:
-        """Return the bank's probabilities: entries mixed by posterior for the newest batch."""
+    def _told_by_experts(self, x: Array) -> list[Array]:
+        """Return the probabilities of the bank, mixed by posterior, and of each global model."""
         parts = [
             share[:, None, None] * self.network.probability(entry.models, x)
             for share, entry in zip(self._posterior.T, self.bank.entries, strict=True)
         ]
-        return np.asarray(sum(parts))
+        of_global_models = [self.network.probability(g.models, x) for g in self._global_models]
+        return [np.asarray(sum(parts)), *of_global_models]
 
     def told(self, level: float) -> NDArray[np.bool_]:
         """See ``Learner``; by ``alarm_p``, whatever the node then does with the batch."""
@@ -138,19 +146,28 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
-        if self.bank.entries and self.global_model:
-            of_global_model = self.network.probability(self._global_models, batch.x)
-            self._expert_weights.score(batch, self._predict_by_bank(batch.x), of_global_model)
+        if self.bank.entries and self._global_models:
+            self._expert_weights.score(batch, self._told_by_experts(batch.x))
         self.step += 1
         self._last_entry = self.entry.copy()
-        self._adams: dict[tuple[int, int] | None, Adam] = {}
+        self._renamed_before, self._renamed = self._renamed, [[] for _ in self.entry]
+        self._adams: dict[Opened, Adam] = {}
         self._introduce(self._label(batch))
         pairs = self._compare() if self.joins else [[] for _ in self.entry]
         self._agree(pairs)
-        if self.global_model:
+        if self._global_models:
             self._expert_weights.weigh()
         self.alarms = (self.entry != self._last_entry) & (self.step > 0)
+        self._count_moves(batch)
         self._tidy()
+
+    def _count_moves(self, batch: Batch) -> None:
+        """Count whether each node stayed, returned to another entry, or opened one that it kept."""
+        moved = np.where(self.alarms, Moves.RETURN, Moves.STAY)
+        for number, (step, node) in enumerate(self.bank.opened):
+            if step == self.step:
+                moved[(self.entry == number) & (self.exchange.own == node)] = Moves.NEW
+        self._moves.count(moved, batch.exists.any(axis=1) & (self._last_entry != FORGOTTEN))
 
     def _introduce(self, opened: Sequence[NewEntry | None]) -> None:
         """Spread new entries over the network, while the other entries train."""
@@ -228,7 +245,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
     def _label(self, batch: Batch) -> list[NewEntry | None]:
         """Decide which entry the batch teaches at each node; return what nodes opened for it."""
         count = len(self.bank.entries)
-        labels = self._labelling.verdict(self.bank, batch, self.entry)
+        labels = self._labelling.verdict(self.bank, batch, self._posterior, self._moves)
         self._alarm_p = alarm_p(self.network, self.bank, batch, labels, self.entry)
         has_rows = np.asarray(batch.exists.any(axis=1))
         chosen = np.where(has_rows, labels.best, FORGOTTEN)
@@ -278,22 +295,20 @@ class EvidenceGossip(EvidenceOptions, Learner):
             * (counts[:, number] + entry.heard > 1)[:, None]
             for number, entry in zip(numbers, entries, strict=True)
         ]
-        all_weights = self.bank.rows()[:, -x.shape[1] :]
+        sizes = [counts[:, number].astype(float) for number in numbers]
+        for model in self._global_models:
+            entries.append(model)
+            weights.append(rows_of(self.bank, model)[:, -x.shape[1] :])
+            sizes.append(weights[-1].sum(axis=1))
         adams = [self._adam(entry.opened) for entry in entries]
-        for number, participating in self.rounds([*adams, self._adam(None)], first, rounds):
-            there = participating[:, None]
+        rows = [(x[:, -w.shape[1] :], y[:, -w.shape[1] :], w) for w in weights]
+        for number, participating in self.rounds(adams, first, rounds):
             parts = {
                 _name(entry.opened): Shared(
-                    self.network.descend(
-                        entry.models, x, y, weight * there, adam, self.pace.local_steps
-                    ),
-                    counts[:, i].astype(float),
-                    entry.held,
+                    self._trained(entry, of_entry, participating), size, entry.held
                 )
-                for i, entry, weight, adam in zip(numbers, entries, weights, adams, strict=True)
+                for entry, of_entry, size in zip(entries, rows, sizes, strict=True)
             }
-            if self.global_model:
-                parts[""] = self._trained_global_model(x, y, all_weights * there)
             sent = self.exchange.share(parts)
             body = self.network.body if number < self.pace.rounds // 2 else 0
             of_entries = [sent[_name(entry.opened)] for entry in entries]
@@ -301,43 +316,35 @@ class EvidenceGossip(EvidenceOptions, Learner):
             if self.num_byzantine:
                 of_entries = [checked(shared) for shared in of_entries]
                 rounds_of = [
-                    self._trusting(e, x, y, w) for e, w in zip(of_entries, weights, strict=True)
+                    self._trusting(shared, r) for shared, r in zip(of_entries, rows, strict=True)
                 ]
             means = averaged(rounds_of, self.exchange.own, entries, of_entries, body)
             for entry, mean in zip(entries, means, strict=True):
                 entry.models = np.where((entry.held & participating)[:, None], mean, entry.models)
-            if self.global_model:
-                shared, now = sent[""], self.exchange.now
-                if self.num_byzantine:
-                    shared = checked(shared)
-                    now = self._trusting(shared, x, y, all_weights)
-                mean = (now.by(shared.counts) @ shared.models)[self.exchange.own]
-                self._global_models = np.where(there, mean, self._global_models)
             self._count_bytes()
 
-    def _trusting(self, sent: Shared, x: Array, y: Labels, weight: Array) -> Round:
+    def _trained(self, entry: BankEntry, rows: Rows, participating: NDArray[np.bool_]) -> Array:
+        """Return the models of an entry after one more round of training."""
+        x, y, weight = rows
+        weight = weight * participating[:, None]
+        adam = self._adam(entry.opened)
+        return self.network.descend(entry.models, x, y, weight, adam, self.pace.local_steps)
+
+    def _trusting(self, sent: Shared, rows: Rows) -> Round:
         """Return the round without the received models that a node's own rows speak against."""
         exchange = self.exchange
-        rows = x, y, weight
         return trusting(self.network, exchange.now, exchange.own, sent, rows, self.num_byzantine)
 
-    def _adam(self, opened: tuple[int, int] | None) -> Adam:
-        """Return the optimizer of an entry in this step; None: of the global model."""
+    def _adam(self, opened: Opened) -> Adam:
+        """Return the optimizer of an entry in this step."""
         if opened not in self._adams:
             self._adams[opened] = Adam(self.start.shape, self.pace.rate)
         return self._adams[opened]
 
-    def _trained_global_model(self, x: Array, y: Labels, weight: Array) -> Shared:
-        """Return the global model of each node after one more round of training."""
-        trained = self.network.descend(
-            self._global_models, x, y, weight, self._adam(None), self.pace.local_steps
-        )
-        return Shared(trained, weight.sum(axis=1), np.ones(len(trained), bool))
-
     def _count_bytes(self) -> None:
         """Count the bytes of the models that each node sent, and of the names of news."""
         held = np.sum([entry.held for entry in self.bank.entries], axis=0)
-        models = (int(self.global_model) + held) * (self.network.size + _SENT_WITH_A_MODEL)
+        models = (len(self._global_models) + held) * (self.network.size + _SENT_WITH_A_MODEL)
         self.exchange.sends(models + self.exchange.everyone / 32)
 
     def _join(
@@ -366,6 +373,12 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def _merge(self, node: int, root: NDArray[np.int_], counts: NDArray[np.int_]) -> None:
         """Merge entries at a node into their ``root``, with all that refers to them."""
+        opened = self.bank.opened
+        self._renamed[node] += [
+            (entry.opened, opened[kept])
+            for entry, kept in zip(self.bank.entries, root, strict=True)
+            if entry.held[node] and entry.opened != opened[kept]
+        ]
         self.bank.join(node, root, counts)
         for entry in (self.entry, self._last_entry):
             if entry[node] != FORGOTTEN:
@@ -375,13 +388,17 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._posterior[node] = shares
 
     def _agree(self, pairs: list[list[Pair]]) -> None:
-        """Train on, and repeat merges of more than ``num_byzantine`` nodes where they arrive."""
+        """Train on, and repeat merges of more than ``num_byzantine`` nodes where they arrive.
+
+        A node tells its merges of the step before again, so that they go on to nodes that news do
+        not reach in one step, and to those where they were lost.
+        """
         opened = self.bank.opened
         counts = self.bank.counts()
         told = []
         for node, of_node in enumerate(pairs):
             known = self._known(node, counts[node])
-            named = [(opened[a], opened[b]) for a, b in of_node]
+            named = [*self._renamed_before[node], *((opened[a], opened[b]) for a, b in of_node)]
             told.append(NodeMerges(named, [opened[i] for i in known], counts[node, known]))
         self._tell(told)
         done = self._flood * (1 + self.joins)

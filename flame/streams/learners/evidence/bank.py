@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -199,6 +200,10 @@ class Bank:
 def roots(pairs: Sequence[tuple[int, int]], opened: Sequence[tuple[int, int]]) -> NDArray[np.int_]:
     """Find the entry that each entry becomes when pairs are merged: the first that was opened.
 
+    Of entries of one step, the one whose name has the lowest hash is kept. Where news reach a part
+    of the network alone, neighbours know almost the same names, and then mostly keep the same one;
+    by the numbers of nodes, each node of a ring would keep another.
+
     Args:
         pairs: pairs of numbers of entries.
         opened: step and node that opened each entry.
@@ -214,6 +219,12 @@ def roots(pairs: Sequence[tuple[int, int]], opened: Sequence[tuple[int, int]]) -
     for first, second in pairs:
         a = root[first]
         b = root[second]
-        kept, merged = (a, b) if opened[a] <= opened[b] else (b, a)
+        kept, merged = (a, b) if _order(opened[a]) <= _order(opened[b]) else (b, a)
         root[root == merged] = kept
     return root
+
+
+def _order(opened: tuple[int, int]) -> tuple[int, int, int]:
+    """Return what decides which of two entries is kept: the lower."""
+    step, node = opened
+    return step, crc32(f"{step}.{node}".encode()), node

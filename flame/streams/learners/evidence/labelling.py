@@ -17,13 +17,43 @@ from flame.streams.learners.learner import Pace
 from flame.streams.networks.base import Array, Network, added
 from flame.streams.stream import Batch
 
-_LOG_PRIOR = np.log([0.5, 0.25, 0.25])
-_STAY = _LOG_PRIOR[0]
-"""Log prior probability that a batch has the concept of the batch before."""
-_RETURN = _LOG_PRIOR[1]
-"""Log prior probability that a batch returns to another known concept."""
-_NEW = _LOG_PRIOR[2]
-"""Log prior probability that a batch has a new concept."""
+_BEFORE = (2.0, 1.0, 1.0)
+"""Pseudo-counts of staying, of returning to another known concept, and of a new one."""
+
+
+class Moves:
+    """How often each node stayed, returned to another entry, or opened one.
+
+    The mean of the posterior over their probabilities, with the prior Dirichlet(2, 1, 1).
+
+    Args:
+        nodes: number of nodes.
+
+    Example:
+        >>> moves = Moves(nodes=1)
+        >>> moves.count(np.array([Moves.STAY]), np.array([True]))
+        >>> moves.probabilities.tolist()
+        [[0.6, 0.2, 0.2]]
+    """
+
+    STAY, RETURN, NEW = range(3)
+
+    def __init__(self, nodes: int) -> None:
+        self._counts = np.tile(_BEFORE, (nodes, 1))
+
+    @property
+    def probabilities(self) -> Array:
+        """Probabilities (n, 3) of staying, of returning, and of a new concept."""
+        return np.asarray(self._counts / added(self._counts)[:, None])
+
+    def count(self, moved: NDArray[np.int_], counted: NDArray[np.bool_]) -> None:
+        """Count one more batch.
+
+        Args:
+            moved: ``STAY``, ``RETURN`` or ``NEW`` (n,).
+            counted: mask (n,) of the nodes to count.
+        """
+        self._counts[counted, moved[counted]] += 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +81,8 @@ class Labelling:
     """Bayes' rule over the entries that a node holds and a new model of the batch alone.
 
     The posterior is proportional to prior * likelihood of the labels of the batch, out of sample.
-    The prior is 1/2 for the present entry, 1/4 shared among the others, and 1/4 for a new one.
+    The prior carries the posterior of the batch before over, as the filter of a hidden Markov model
+    does, with probabilities of moves that each node learns.
 
     Args:
         network: the network.
@@ -65,13 +96,14 @@ class Labelling:
     pace: Pace
     options: EvidenceOptions
 
-    def verdict(self, bank: Bank, batch: Batch, current: NDArray[np.int_]) -> BatchLabels:
+    def verdict(self, bank: Bank, batch: Batch, before: Array, moves: Moves) -> BatchLabels:
         """Decide which entry each node's batch teaches.
 
         Args:
             bank: the bank.
             batch: a batch that no model has learned.
-            current: number (n,) of each node's entry so far, or ``FORGOTTEN``.
+            before: posterior (n, entry) of the batch before.
+            moves: the moves of each node so far.
 
         Returns:
             The decision of every node.
@@ -86,7 +118,7 @@ class Labelling:
         new = new_concept(self.network, batch, self._forks(bank, parent), self.pace)
         may_open = self.options.births | (parent == FORGOTTEN)
         log[:, count] = np.where(may_open, new.evidence, -np.inf)
-        log = log + log_prior(log, current)
+        log = log + log_prior(np.isfinite(log[:, :-1]), before, moves)
         likely = np.exp(log - log.max(axis=1, keepdims=True))
         posterior = likely / added(likely)[:, None]
         best = log.argmax(axis=1)
@@ -108,20 +140,25 @@ class Labelling:
         return forks
 
 
-def log_prior(log: Array, current: NDArray[np.int_]) -> Array:
+def log_prior(held: NDArray[np.bool_], before: Array, moves: Moves) -> Array:
     """Compute the log prior: stay, return to another entry that is held, or open a new one.
 
+    With the posterior P of the batch before, k entries held, and the probabilities of moves, an
+    entry has stay * P + return * (1 - P) / (k - 1), and a new one has new.
+
     Args:
-        log: log likelihood (n, entry + 1) of each entry and, last, of a new one; -inf where the
-            node does not hold the entry.
-        current: number (n,) of each node's entry so far, or ``FORGOTTEN``.
+        held: mask (n, entry) of the entries that each node holds.
+        before: posterior (n, entry) of the batch before.
+        moves: the moves of each node so far.
 
     Returns:
-        Log probabilities (n, entry + 1); those of entries that a node does not hold have no
-        meaning.
+        Log probabilities (n, entry + 1), up to a constant; -inf for entries that are not held.
+
+    Reference:
+        Rabiner 1989, for the filter; Adams 2007, arXiv:0710.3742, for births.
     """
-    held = np.isfinite(log[:, :-1])
-    is_current = np.arange(held.shape[1]) == current[:, None]
-    others = np.maximum((held & ~is_current).sum(axis=1, keepdims=True), 1)
-    of_entries = np.where(is_current, _STAY, _RETURN - np.log(others))
-    return np.hstack([of_entries, np.full((len(log), 1), _NEW)])
+    stay, back, new = moves.probabilities.T[..., None]
+    others = np.maximum(held.sum(axis=1, keepdims=True) - 1, 1)
+    prior = held * (stay * before + back * (1 - before) / others)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.hstack([prior, new])))
