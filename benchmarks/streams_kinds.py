@@ -35,6 +35,7 @@ METHODS = (
     "gossip-window",
     "gossip-replay",
     "reset-and-gate",
+    "gossip-fedrc",
     OWN,
     "oracle-annealed",
 )
