@@ -6,8 +6,8 @@
    other, with the evidence summed over the network.
 3. A model trains on all remembered batches of its concept, and is averaged over the nodes that hold
    it.
-4. Beside the bank, one global model trains on all remembered batches, and one on the newest batch.
-   A node weights the bank and the global models by how well each predicted its batches so far.
+4. Beside the bank, one global model trains on all batches. A node weights the bank and the global
+   model by how well each predicted its batches so far.
 
 Every decision is a Bayes factor compared with 1. ``docs/explanation/evidence-gossip.md`` explains
 the method and its limits.
@@ -26,7 +26,7 @@ from flame.streams.exchange import Exchange
 from flame.streams.learners.evidence.alarm_tests import alarm_p
 from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, BankEntry, Memory, roots
 from flame.streams.learners.evidence.expert_weights import ExpertWeights
-from flame.streams.learners.evidence.global_models import global_models, rows_of
+from flame.streams.learners.evidence.global_model import global_model
 from flame.streams.learners.evidence.labelling import Labelling, Moves
 from flame.streams.learners.evidence.model_merging import agreed, evidence_tables, joined_pairs
 from flame.streams.learners.evidence.news import (
@@ -114,20 +114,20 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._posterior = np.zeros((nodes, 0))
         self._moves = Moves(nodes)
         self._labelling = Labelling(network, self.start, pace, self)
-        self._global_models = global_models(self.start) if self.global_model else []
+        self._global_models = [global_model(self.start)] if self.global_model else []
         self._expert_weights = ExpertWeights(nodes, 1 + len(self._global_models))
         config = exchange.peers.config
         needed = exchange.peers.diameter * (2 if config.loss or config.away or config.slow else 1)
         self._flood = max(1, min(self.flood or needed, pace.rounds // 4))
 
     def predict(self, x: Array) -> Array:
-        """See ``Learner``. The bank and the global models are mixed by their expert weights."""
+        """See ``Learner``. The bank and the global model are mixed by their expert weights."""
         if not self.bank.entries:
             return super().predict(x)
         return self._expert_weights.mixed(self._told_by_experts(x))
 
     def _told_by_experts(self, x: Array) -> list[Array]:
-        """Return the probabilities of the bank, mixed by posterior, and of each global model."""
+        """Return the probabilities of the bank, mixed by posterior, and of the global model."""
         parts = [
             share[:, None, None] * self.network.probability(entry.models, x)
             for share, entry in zip(self._posterior.T, self.bank.entries, strict=True)
@@ -298,7 +298,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         sizes = [counts[:, number].astype(float) for number in numbers]
         for model in self._global_models:
             entries.append(model)
-            weights.append(rows_of(self.bank, model)[:, -x.shape[1] :])
+            weights.append(self.bank.rows()[:, -x.shape[1] :])
             sizes.append(weights[-1].sum(axis=1))
         adams = [self._adam(entry.opened) for entry in entries]
         rows = [(x[:, -w.shape[1] :], y[:, -w.shape[1] :], w) for w in weights]

@@ -1,4 +1,4 @@
-"""Weights of the bank and of the global models in each node's predictions."""
+"""Weights of the bank and of the global model in each node's predictions."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _BANK = 3
 
 
 class ExpertWeights:
-    """Exponential weights of experts, the bank and the global models, by correct rows.
+    """Exponential weights of experts, the bank and the global model, by correct rows.
 
     With r_k correct rows of expert k out of n, the log weight of an expert among K is sqrt(8 log(K)
     / n) * r_k, and log(3 (K - 1)) more for the bank. Before the first ``weigh`` the bank alone

@@ -24,8 +24,7 @@ class EvidenceOptions:
         heads: whether a new model may also train its last layer alone, and then share its
             representation with the model from which it started.
         old: whether models train on the remembered batches of earlier steps.
-        global_model: whether global models, one of all remembered batches and one of the newest,
-            are trained and predict beside the bank.
+        global_model: whether a global model is trained on all batches and predicts beside the bank.
     """
 
     RENAMED: ClassVar[Mapping[str, str]] = {
