@@ -1,6 +1,7 @@
 """Patients of the world of single cells: equal by seed, and what a hospital would see."""
 
 import numpy as np
+import pytest
 
 from flame.core.treatment import Radiation
 from flame.simulation.cell_patients import NOMINAL, SIDE, cell_patient
@@ -14,6 +15,14 @@ def test_equal_seeds_give_equal_patients_and_all_radiations_start_alike() -> Non
     assert set(alone.later) == {Radiation.PROTON}
     for a, b in zip(one.later[Radiation.PROTON], alone.later[Radiation.PROTON], strict=True):
         assert (a == b).all()
+
+
+@pytest.mark.slow
+def test_equal_seeds_give_equal_patients_for_every_radiation() -> None:
+    one, again = cell_patient(3, 1, every=True), cell_patient(3, 1, every=True)
+    for radiation in Radiation:
+        for a, b in zip(one.later[radiation], again.later[radiation], strict=True):
+            assert (a == b).all()
 
 
 def test_days_differ_from_those_planned_and_the_target_gets_its_dose() -> None:

@@ -24,7 +24,7 @@ from flame.core.errors import BadInput
 from flame.federation.gossip.method import Round
 from flame.streams.exchange import Exchange
 from flame.streams.learners.evidence.alarm_tests import alarm_p
-from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, BankEntry, Memory, roots
+from flame.streams.learners.evidence.bank import FORGOTTEN, Bank, BankEntry, Memory, name_of, roots
 from flame.streams.learners.evidence.expert_weights import ExpertWeights
 from flame.streams.learners.evidence.global_model import global_model
 from flame.streams.learners.evidence.labelling import Labelling, Moves
@@ -115,7 +115,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._moves = Moves(nodes)
         self._labelling = Labelling(network, self.start, pace, self)
         self._global_models = [global_model(self.start)] if self.global_model else []
-        self._expert_weights = ExpertWeights(nodes, 1 + len(self._global_models))
+        self._expert_weights = ExpertWeights(nodes)
         config = exchange.peers.config
         needed = exchange.peers.diameter * (2 if config.loss or config.away or config.slow else 1)
         self._flood = max(1, min(self.flood or needed, pace.rounds // 4))
@@ -124,16 +124,22 @@ class EvidenceGossip(EvidenceOptions, Learner):
         """See ``Learner``. The bank and the global model are mixed by their expert weights."""
         if not self.bank.entries:
             return super().predict(x)
-        return self._expert_weights.mixed(self._told_by_experts(x))
+        if not self._global_models:
+            return self._predict_by_bank(x)
+        return self._expert_weights.mixed(*self._predict_by_experts(x))
 
-    def _told_by_experts(self, x: Array) -> list[Array]:
-        """Return the probabilities of the bank, mixed by posterior, and of the global model."""
+    def _predict_by_experts(self, x: Array) -> tuple[Array, Array]:
+        """Return the probabilities of the bank and of the global model."""
+        (model,) = self._global_models
+        return self._predict_by_bank(x), self.network.probability(model.models, x)
+
+    def _predict_by_bank(self, x: Array) -> Array:
+        """Return the bank's probabilities: entries mixed by posterior for the newest batch."""
         parts = [
             share[:, None, None] * self.network.probability(entry.models, x)
             for share, entry in zip(self._posterior.T, self.bank.entries, strict=True)
         ]
-        of_global_models = [self.network.probability(g.models, x) for g in self._global_models]
-        return [np.asarray(sum(parts)), *of_global_models]
+        return np.asarray(sum(parts))
 
     def told(self, level: float) -> NDArray[np.bool_]:
         """See ``Learner``; by ``alarm_p``, whatever the node then does with the batch."""
@@ -147,7 +153,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
         if self.bank.entries and self._global_models:
-            self._expert_weights.score(batch, self._told_by_experts(batch.x))
+            self._expert_weights.score(batch, *self._predict_by_experts(batch.x))
         self.step += 1
         self._last_entry = self.entry.copy()
         self._renamed_before, self._renamed = self._renamed, [[] for _ in self.entry]
@@ -301,17 +307,17 @@ class EvidenceGossip(EvidenceOptions, Learner):
             weights.append(self.bank.rows()[:, -x.shape[1] :])
             sizes.append(weights[-1].sum(axis=1))
         adams = [self._adam(entry.opened) for entry in entries]
-        rows = [(x[:, -w.shape[1] :], y[:, -w.shape[1] :], w) for w in weights]
+        rows = [(x, y, weight) for weight in weights]
         for number, participating in self.rounds(adams, first, rounds):
             parts = {
-                _name(entry.opened): Shared(
+                name_of(entry.opened): Shared(
                     self._trained(entry, of_entry, participating), size, entry.held
                 )
                 for entry, of_entry, size in zip(entries, rows, sizes, strict=True)
             }
             sent = self.exchange.share(parts)
             body = self.network.body if number < self.pace.rounds // 2 else 0
-            of_entries = [sent[_name(entry.opened)] for entry in entries]
+            of_entries = [sent[name_of(entry.opened)] for entry in entries]
             rounds_of = [self.exchange.now] * len(entries)
             if self.num_byzantine:
                 of_entries = [checked(shared) for shared in of_entries]
@@ -447,8 +453,3 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._posterior /= added(self._posterior)[:, None]
         stack = np.stack([entry.models for entry in self.bank.entries])
         self.models = stack[self.entry, np.arange(len(self.entry))]
-
-
-def _name(opened: tuple[int, int]) -> str:
-    """Return the name of an entry in messages."""
-    return f"{opened[0]}.{opened[1]}"

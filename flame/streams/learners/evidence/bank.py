@@ -197,6 +197,22 @@ class Bank:
         return kept
 
 
+def name_of(opened: tuple[int, int]) -> str:
+    """Return the name of an entry, which is the same at every node.
+
+    Args:
+        opened: step and node that opened it.
+
+    Returns:
+        The step and the node with a dot between them.
+
+    Example:
+        >>> name_of((2, 0))
+        '2.0'
+    """
+    return f"{opened[0]}.{opened[1]}"
+
+
 def roots(pairs: Sequence[tuple[int, int]], opened: Sequence[tuple[int, int]]) -> NDArray[np.int_]:
     """Find the entry that each entry becomes when pairs are merged: the first that was opened.
 
@@ -227,4 +243,4 @@ def roots(pairs: Sequence[tuple[int, int]], opened: Sequence[tuple[int, int]]) -
 def _order(opened: tuple[int, int]) -> tuple[int, int, int]:
     """Return what decides which of two entries is kept: the lower."""
     step, node = opened
-    return step, crc32(f"{step}.{node}".encode()), node
+    return step, crc32(name_of(opened).encode()), node
