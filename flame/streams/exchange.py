@@ -7,12 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.core.errors import BadInput
 from flame.core.registry import Registry
-from flame.core.scores import Correction, Update
+from flame.core.scores import Correction
 from flame.federation.gossip.method import NodeStates, Round, open_method
 from flame.federation.gossip.network import GossipNetwork
-from flame.federation.strategies.strategy import State, open_strategy
 from flame.streams.networks.base import Array
 from flame.streams.transport import News, OneProcess, Shared, Transport
 
@@ -272,81 +270,3 @@ class Gossip(Exchange):
         self._memory = states.memory
         self.sent = self.sent + BYTES * self.method.numbers(before.shape[1], self.now)[self.own]
         return states.models[self.own]
-
-
-@EXCHANGES.register("server")
-class Server(Exchange):
-    """A server receives all models, and combines them by a strategy of ``flame train``.
-
-    Only uploads of the nodes are counted as sent.
-
-    Example:
-        FedAvg weights the models by rows: (10 * 0 + 30 * 1) / 40.
-
-        >>> from flame.federation.gossip.network import GossipConfig
-        >>> server = Server(GossipNetwork(GossipConfig(), ("a", "b")), "fedavg", {}, rate=0.02)
-        >>> participating = server.next()
-        >>> trained = np.array([[0.0], [1.0]])
-        >>> server.mix(np.zeros((2, 1)), trained, counts=np.array([10.0, 30.0])).tolist()
-        [[0.75], [0.75]]
-    """
-
-    def open(self, name: str, options: Mapping[str, float], rate: float) -> None:
-        """See ``Exchange``; raise BadInput where the strategy does not work on streams."""
-        self.strategy = open_strategy(name, options, rate)
-        if self.strategy.personal or len(self.strategy.corrections(State([]), "")) > 1:
-            raise BadInput(
-                f"strategy {name} gives sites their own models, which streams do not support"
-            )
-        if self.strategy.enough:
-            raise BadInput(f"strategy {name} does not wait for all sites, and streams need rounds")
-        if self.strategy.plain_gradients:
-            raise BadInput(f"strategy {name} needs plain gradient steps, and streams use Adam")
-        self._state: State | None = None
-        self._latest = np.ones(self.nodes, bool)
-
-    def next(self) -> NDArray[np.bool_]:
-        """See ``Exchange``."""
-        if self.now.participating.any():
-            self._latest = self.now.participating
-        return super().next()
-
-    def _round(self, number: int) -> Round:
-        participating = self.peers.participating(number)
-        arrived = (participating[None] & participating[:, None]) | np.eye(self.nodes, dtype=bool)
-        weights = np.full((self.nodes, self.nodes), 1 / self.nodes)
-        rng = np.random.default_rng([self.peers.config.seed, number])
-        return Round(weights, arrived, participating, rng)
-
-    def given(self, models: Array) -> Array:
-        """See ``Exchange``. A node that was away receives the present model of the server."""
-        returning = self.now.participating & ~self._latest
-        return np.where(returning[:, None], models[self._latest.argmax()], models)
-
-    def mix(self, before: Array, trained: Array, counts: Array) -> Array:
-        """See ``Exchange``."""
-        state = self._state or State([before[0]])
-        sending = self.peers.participating(self.number) & (counts > 0)
-        updates = [
-            Update(f"{k:06d}", [trained[k]], int(counts[k]), 0.0, 0.0)
-            for k in np.flatnonzero(sending)
-        ]
-        if updates:
-            state = self.strategy.aggregate(state, updates)
-        self._state = state
-        self.sends(before.shape[1])
-        return np.where(self.peers.participating(self.number)[:, None], state.weights[0], trained)
-
-    def sends(self, numbers: float | Array) -> None:
-        """Count the upload of a message to the server, which forwards it.
-
-        Args:
-            numbers: as in ``Exchange``; a message for several receivers is uploaded once.
-        """
-        self.sent = self.sent + BYTES * numbers * self.participating(max(self.number, 0))
-
-    def correction(self, node: int) -> Correction:
-        """See ``Exchange``."""
-        if self._state is None:
-            return Correction()
-        return self.strategy.corrections(self._state, f"{node:06d}")[0]

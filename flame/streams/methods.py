@@ -205,10 +205,10 @@ def check_distributed(method: MethodConfig, gossip: str) -> None:
             f"learner '{method.learner}' needs all nodes in one process; at sites of their own "
             f"work {known}"
         )
-    if method.exchange == "server" and not learner.mixes:
+    if method.exchange == "server" and not learner.at_server:
         raise BadInput(
-            f"learner '{method.learner}' has several models for each node, and works at sites of "
-            "their own with exchange 'gossip' or 'alone' only"
+            f"learner '{method.learner}' works at sites of their own with exchange 'gossip' or "
+            "'alone' only"
         )
     if method.exchange == GOSSIP and learner.mixes and gossip not in PER_SITE:
         raise BadInput(

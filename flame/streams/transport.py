@@ -7,8 +7,12 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from flame.core.errors import BadInput
 from flame.federation.gossip.method import Round
 from flame.streams.networks.base import Array
+
+_MOST_ROWS = 1e9
+"""Largest count of rows that a site can have."""
 
 
 class Shared(NamedTuple):
@@ -87,3 +91,27 @@ class OneProcess:
             received = now.arrived & (now.weights > 0)
             news.reach = news.reach | ((received.astype(int) @ news.reach) > 0)
         return parts, now, numbers
+
+
+def checked_model(model: Any, count: Any, shape: tuple[int, ...]) -> tuple[Array, float]:
+    """Check a model that another process has sent.
+
+    Args:
+        model: its parameters.
+        count: number of rows or batches behind it.
+        shape: shape that the parameters must have.
+
+    Returns:
+        Parameters and count.
+
+    Raises:
+        BadInput: the model has another shape or is not finite, or the count is no number that a
+            site can have.
+    """
+    try:
+        array, number = np.asarray(model, float), float(count)
+    except (TypeError, ValueError, OverflowError):
+        raise BadInput("a model that is no array of numbers") from None
+    if array.shape != shape or not np.isfinite(array).all() or not 0 <= number <= _MOST_ROWS:
+        raise BadInput("a model of another shape, not finite, or of an impossible count")
+    return array, number

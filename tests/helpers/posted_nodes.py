@@ -1,7 +1,6 @@
 """Nodes of a stream in threads of their own, which know each other by messages alone."""
 
 import json
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,6 @@ import pandas as pd
 
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
 from flame.federation.mailbox import SERVER, Mailbox, Neighbours
-from flame.streams.exchange import Server
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import MethodConfig, begin_among
 from flame.streams.networks.base import Network
@@ -48,18 +46,22 @@ class Network_:
     def __init__(self, names: tuple[str, ...], lost: Lost) -> None:
         self.boxes = {name: Mailbox() for name in (*names, SERVER)}
         self.lost = lost
-        self.dead: set[str] = set()
-        self.lock = threading.Lock()
+        self.gone: set[tuple[str, str, str]] = set()
 
     def post(self, sender: str) -> Callable[[str, str, Mapping[str, Any]], None]:
         def post(to: str, topic: str, items: Mapping[str, Any]) -> None:
-            if not self.lost(sender, to, topic):
+            if self.lost(sender, to, topic):
+                self.gone.add((sender, to, topic))
+            else:
                 self.boxes[to].put(topic, sender, sent(items))
 
         return post
 
     def neighbours(self, name: str) -> Neighbours:
-        return Neighbours(self.boxes[name], lambda other, _: other not in self.dead, TIMES)
+        def lives(other: str, topic: str) -> bool:
+            return (other, name, topic) not in self.gone
+
+        return Neighbours(self.boxes[name], lives, TIMES)
 
 
 def run_apart(
@@ -87,11 +89,11 @@ def run_apart(
     with ThreadPoolExecutor(len(names) + 1) as pool:
         if method.exchange == "server":
             peers = GossipNetwork(gossip, names, stream.links)
-            at = Server(peers, method.strategy, method.strategy_options, pace.rate)
+            learner = begin_among(method, peers, network, pace, seed)
+            at, part = learner.exchange, learner.server_part()
             rounds = pace.rounds * len(stream.batches)
             mailed = (mail.neighbours(SERVER), mail.post(SERVER))
-            first = np.tile(network.start(np.random.default_rng([seed, 1])), (len(names), 1))
-            served = pool.submit(serve_rounds, at, "run", rounds, first, *mailed)
+            served = pool.submit(serve_rounds, at, part, "run", rounds, *mailed)
         runs = list(pool.map(node, range(len(names))))
         if method.exchange == "server":
             served.result()

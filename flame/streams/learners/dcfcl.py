@@ -40,7 +40,7 @@ class DCFCL(LwF):
         Two nodes with the same labels, and two with the opposite ones.
 
         >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
-        >>> from flame.streams.exchange import Server
+        >>> from flame.streams.server import Server
         >>> from flame.streams.networks.mlp import MLP
         >>> from flame.streams.stream import padded
         >>> peers = GossipNetwork(GossipConfig(), ("a", "b", "c", "d"))

@@ -95,7 +95,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     alarming = True
     distributed = True
-    tells = True
+    tells = "new models, evidence on them and numbers of its batches"
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``; raise BadInput where a step has fewer than four rounds."""

@@ -1,18 +1,21 @@
 """FedDrift and FedDrift-Eager: a bank of models at a server that grows with drift."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 
 from flame.core.errors import BadInput
-from flame.streams.exchange import Exchange, Server
+from flame.federation.task import Message
+from flame.streams.exchange import Exchange
+from flame.streams.learners.drift_bank import MERGE, ROUND, Bank, DriftBank
 from flame.streams.learners.fine_tune import Rows
 from flame.streams.learners.learner import LEARNERS, Learner, Pace
 from flame.streams.learners.window import together
 from flame.streams.networks.base import Adam, Array, Labels, Network
+from flame.streams.server import Server, ServerPart
 from flame.streams.stream import Batch
 
 Labelled = tuple[Array, Labels, Array, NDArray[np.int_]]
@@ -30,13 +33,13 @@ class FedDrift(Learner):
     weights, which it trains alone for one step. The initial weights differ from the authors' code,
     in which a new model starts from the best one and hardly learns its opposite.
 
-    Models are then merged by complete linkage, cut at ``drop``. The distance of models i and j is
-    the larger of two losses of accuracy: of j against i on the rows of i, and of i against j on
-    those of j. FedDrift-Eager (``linkage`` off) opens one model for all nodes whose accuracy fell
-    in a step, and merges nothing.
+    The server then merges models by complete linkage, cut at ``drop``; see ``clusters``.
+    FedDrift-Eager (``linkage`` off) opens one model for all nodes whose accuracy fell in a step,
+    and merges nothing. Numbers of predictions that are right are not counted as sent.
 
-    ``bank`` holds the models (size,). ``batches`` holds the rows of each step so far, and
-    ``labels`` the number (n,) of the model that each node's batch of the step trains.
+    ``banks`` holds the models that each node knows, by number. ``batches`` holds the rows of each
+    step so far, and ``labels`` the number (n,) of the model that each node's batch of the step
+    trains. A node that comes back in the middle of a step only listens in its first round.
 
     Args:
         drop: fall of accuracy that opens a model, and distance below which models are merged; it
@@ -62,11 +65,14 @@ class FedDrift(Learner):
         >>> learner.begin(MLP(1, 4), Server(peers, "fedavg", {}, rate=0.02), Pace(), seed=0)
         >>> for batch in (same, same, drifted):
         ...     learner.learn(batch, concept=np.array([0, 0]))
-        >>> learner.alarms.tolist(), len(learner.bank)
+        >>> learner.alarms.tolist(), len(learner.banks[0])
         ([False, True], 2)
     """
 
     alarming = True
+    distributed = True
+    at_server = True
+    tells = "how many of its rows each model predicts right"
     drop: float = 0.10
     linkage: bool = True
     apart: bool = False
@@ -80,41 +86,75 @@ class FedDrift(Learner):
         super().begin(network, exchange, pace, seed)
         if not isinstance(exchange, Server):
             raise BadInput("feddrift keeps its models at a server: set exchange = 'server'")
-        self.bank: list[Array] = [self.start[0]] * (exchange.nodes if self.apart else 1)
+        self.server = exchange
+        bank = dict.fromkeys(range(exchange.everyone if self.apart else 1), self.start[0])
+        drop = self.drop if self.linkage else 0
+        exchange.part = DriftBank(dict(bank), exchange.everyone, pace.rounds, drop)
+        self.banks: list[Bank] = [bank] * exchange.nodes
         self.batches: list[Rows] = []
         self.labels: list[NDArray[np.int_]] = []
         self._last_accuracy = np.zeros(exchange.nodes)
 
+    def server_part(self) -> ServerPart | None:
+        """See ``Learner``."""
+        return self.server.part
+
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""
-        if self.batches and self.linkage:
-            self.merge()
-        last = self.labels[-1] if self.labels else np.arange(len(batch.x)) % len(self.bank)
+        if self.server.number >= 0:
+            self._merge()
+        last = self.labels[-1] if self.labels else self.server.own * self.apart
+        last = np.array(
+            [k if k in bank else min(bank) for k, bank in zip(last, self.banks, strict=True)]
+        )
         chosen = self._choose(batch, last)
         self.alarms = chosen != last
         self.batches.append((batch.x, batch.y, batch.weight))
         self.labels.append(chosen)
-        adams = [Adam(self.start.shape, self.pace.rate) for _ in self.bank]
-        rows = self._labelled_rows()
-        for _, participating in self.rounds(adams):
-            for model in range(len(self.bank)):
-                self._round(model, rows, adams[model], participating)
-        chosen_models = np.stack([self.bank[model] for model in chosen])
-        self.models = np.where(participating[:, None], chosen_models, self.models)
+        self._adams: dict[tuple[int, int], Adam] = {}
+        for number, participating in self.rounds(()):
+            self._round(self.pace.rate_of(number), participating & ~self.server.returning)
+        chosen_models = [bank[k] for bank, k in zip(self.banks, self.labels[-1], strict=True)]
+        self.models = np.where(participating[:, None], np.stack(chosen_models), self.models)
 
-    def _round(
-        self, model: int, rows: Labelled, adam: Adam, participating: NDArray[np.bool_]
-    ) -> None:
-        """Train a model for a round on the rows that have its label, and average it."""
-        x, y, weight, labels = rows
-        weight = weight * (labels == model) * participating[:, None]
-        counts = weight.sum(axis=1)
-        if not counts.any():
-            return
-        start = np.tile(self.bank[model], (len(x), 1))
-        trained = self.network.descend(start, x, y, weight, adam, self.pace.local_steps)
-        self.bank[model] = counts @ trained / counts.sum()
-        self.exchange.sends(self.network.size * (counts > 0))
+    def _round(self, rate: float, training: NDArray[np.bool_]) -> None:
+        """Train each model for a round on the rows that have its label, and average it."""
+        rows = self._labelled_rows()
+        messages: list[Message] = []
+        for node, trains in enumerate(training.tolist()):
+            models = self._trained(node, rows, rate) if trains else []
+            messages.append({"models": models})
+        self.exchange.sends(np.array([self.network.size * len(m["models"]) for m in messages]))
+        self._take(self.server.ask(self.server.number, ROUND, messages))
+
+    def _trained(self, node: int, rows: Labelled, rate: float) -> list[Any]:
+        """Train the models of which a node has rows; return number, model and rows of each."""
+        x, y, weight, labels = rows[0][[node]], rows[1][[node]], rows[2][[node]], rows[3][[node]]
+        trained = []
+        for number in np.unique(labels[weight > 0]).tolist():
+            own = weight * (labels == number)
+            adam = self._adams.setdefault((node, number), Adam(self.start[:1].shape, rate))
+            adam.rate = rate
+            start = self.banks[node][number][None]
+            model = self.network.descend(start, x, y, own, adam, self.pace.local_steps)[0]
+            self.banks[node] = {**self.banks[node], number: model}
+            trained.append([number, model, float(own.sum())])
+        return trained
+
+    def _take(self, replies: Sequence[Message | None]) -> None:
+        """Go on with the models of the server, where its reply arrived."""
+        for node, reply in enumerate(replies):
+            if reply is None:
+                continue
+            bank = {int(number): np.asarray(model, float) for number, model in reply["bank"]}
+            fits = (m.shape == self.start[0].shape and np.isfinite(m).all() for m in bank.values())
+            if not bank or not all(fits):
+                raise BadInput("the server sent models of another shape, or that are not finite")
+            merged = {int(gone): int(number) for gone, number in reply["merged"]}
+            self.banks[node] = bank
+            for labels in self.labels:
+                label = merged.get(int(labels[node]), int(labels[node]))
+                labels[node] = label if label in bank else next(iter(bank))
 
     def _labelled_rows(self) -> Labelled:
         """Return the rows of all batches so far, with the model that each row trains."""
@@ -125,49 +165,48 @@ class FedDrift(Learner):
         ]
         return x, y, weight, np.concatenate(labels, axis=1)
 
+    def _last(self) -> NDArray[np.int_]:
+        """Return the number (n,) of the model that each node used last."""
+        last = self.labels[-1] if self.labels else self.server.own * self.apart
+        known = zip(last.tolist(), self.banks, strict=True)
+        return np.array([number if number in bank else min(bank) for number, bank in known])
+
     def _choose(self, batch: Batch, last: NDArray[np.int_]) -> NDArray[np.int_]:
         """Return the number (n,) of the model of each node for its newest rows; open new ones."""
-        n = len(batch.x)
-        scores = np.stack(
-            [
-                self.network.accuracy(np.tile(m, (n, 1)), batch.x, batch.y, batch.weight)
-                for m in self.bank
-            ],
-            axis=1,
-        )
-        has_rows = batch.exists.any(axis=1)
-        accuracy = scores.max(axis=1)
-        chosen = np.where(has_rows, scores.argmax(axis=1), last) if self.labels else last
-        dropped = np.flatnonzero(has_rows & (accuracy < self._last_accuracy - self.drop))
-        self._last_accuracy = np.where(has_rows, accuracy, self._last_accuracy)
-        for place, node in enumerate(dropped):
-            if self.linkage or place == 0:
-                self.bank.append(self.start[0])
-            chosen[node] = len(self.bank) - 1
-        return np.asarray(chosen)
+        chosen = last.copy()
+        step = (self.server.number + 1) // self.pace.rounds
+        for node in np.flatnonzero(batch.exists.any(axis=1)).tolist():
+            right = self._right(node, batch.x, batch.y)
+            weight = batch.weight[node]
+            accuracy = right @ weight / weight.sum()
+            bank = self.banks[node]
+            if self.server.number >= 0:
+                chosen[node] = list(bank)[accuracy.argmax()]
+            if accuracy.max() < self._last_accuracy[node] - self.drop:
+                opener = int(self.server.own[node]) if self.linkage else 0
+                chosen[node] = (step + 1) * self.server.everyone + opener
+                self.banks[node] = {**bank, int(chosen[node]): self.start[0]}
+            self._last_accuracy[node] = accuracy.max()
+        return chosen
 
-    def merge(self) -> None:
-        """Merge models that are nearly as accurate as each other on their rows."""
+    def _right(self, node: int, x: Array, y: Labels) -> Array:
+        """Return which rows (models, m) of a node its models predict right."""
+        own = x[[node]]
+        models = self.banks[node].values()
+        found = [self.network.probability(model[None], own)[0].argmax(axis=-1) for model in models]
+        return np.array(np.stack(found) == y[node], float)
+
+    def _merge(self) -> None:
+        """Tell the server how many rows of each model the others predict right; it merges them."""
+        messages = [self._scores(node) for node in range(len(self.banks))]
+        self._take(self.server.ask(self.server.number + 1, MERGE, messages))
+
+    def _scores(self, node: int) -> Message:
+        """Return how many rows of each model each of them predicts right at a node."""
+        bank = self.banks[node]
+        if not self.batches:  # it missed the first steps
+            return {"numbers": [], "rows": [], "right": []}
         x, y, weight, labels = self._labelled_rows()
-        used = [m for m in range(len(self.bank)) if ((labels == m) * weight).any()]
-        weights = [weight * (labels == model) for model in used]
-        predicted = [self.network.probability(np.tile(self.bank[m], (len(x), 1)), x) for m in used]
-        correct = [probability.argmax(axis=-1) == y for probability in predicted]
-        # axes: model whose rows are predicted, model that predicts
-        scores = np.array([[(c * w).sum() / w.sum() for c in correct] for w in weights])
-        distance = np.maximum(np.diag(scores) - scores, 0)
-        distance = np.maximum(distance, distance.T)
-        cluster = np.arange(1, len(used) + 1)
-        if len(used) > 1:
-            np.fill_diagonal(distance, 0)
-            cluster = fcluster(linkage(squareform(distance), "complete"), self.drop, "distance")
-        sizes = np.array([w.sum() for w in weights])
-        bank: list[Array] = []
-        merged_into: dict[int, int] = {}
-        for number in np.unique(cluster):
-            members = np.flatnonzero(cluster == number)
-            merged_into.update({used[m]: len(bank) for m in members})
-            merged = sum(sizes[m] * self.bank[used[m]] for m in members)
-            bank.append(merged / sizes[members].sum())
-        self.bank = bank
-        self.labels = [np.array([merged_into.get(int(k), 0) for k in row]) for row in self.labels]
+        of_model = np.stack([weight[node] * (labels[node] == number) for number in bank])
+        right = of_model @ self._right(node, x, y).T
+        return {"numbers": list(bank), "rows": of_model.sum(axis=1), "right": right}

@@ -37,7 +37,7 @@ class FedRC(Clustered):
         Two nodes whose labels are opposite end with different models.
 
         >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
-        >>> from flame.streams.exchange import Server
+        >>> from flame.streams.server import Server
         >>> from flame.streams.networks.mlp import MLP
         >>> from flame.streams.stream import padded
         >>> peers = GossipNetwork(GossipConfig(), ("a", "b"))

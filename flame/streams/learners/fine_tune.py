@@ -41,6 +41,7 @@ class FineTune(Learner):
 
     mixes = True
     distributed = True
+    at_server = True
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""

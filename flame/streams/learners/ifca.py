@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from flame.streams.exchange import Exchange, Server
+from flame.streams.exchange import Exchange
 from flame.streams.learners.clustered import Clustered
 from flame.streams.learners.learner import LEARNERS, Pace
 from flame.streams.networks.base import Adam, Network
+from flame.streams.server import Averages, Server, ServerPart
 from flame.streams.stream import Batch
 
 
@@ -44,11 +45,17 @@ class IFCA(Clustered):
         True
     """
 
+    at_server = True
+
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)
         self._cluster = np.zeros(exchange.nodes, int)
         self.models = self.bank[0]
+
+    def server_part(self) -> ServerPart | None:
+        """See ``Learner``. The server averages one model after another."""
+        return Averages(self.exchange, self.bank) if isinstance(self.exchange, Server) else None
 
     def learn(self, batch: Batch, concept: NDArray[np.int_]) -> None:
         """See ``Learner``."""

@@ -12,6 +12,7 @@ from flame.core.config import Section, build
 from flame.core.registry import Registry
 from flame.streams.exchange import Exchange
 from flame.streams.networks.base import Adam, Array, Network
+from flame.streams.server import Averages, Server, ServerPart
 from flame.streams.stream import Batch
 
 
@@ -58,15 +59,17 @@ class Learner:
     learner that is ``alarming`` raises alarms. A learner that ``mixes`` has one model for each
     node, which the strategy or gossip method combines. The others average models by the rows that
     each node trained on. A ``distributed`` learner hears of other nodes by its exchange alone, so
-    that each node can be in a process of its own. A learner that ``tells`` spreads news of its
-    batches to all nodes, such as evidence, which the policy of a site can forbid.
+    that each node can be in a process of its own; with ``at_server`` also where the exchange is a
+    server. What a learner ``tells`` of its batches beside models, such as evidence, the policy of a
+    site can forbid.
     """
 
     is_oracle: ClassVar[bool] = False
     alarming: ClassVar[bool] = False
     mixes: ClassVar[bool] = False
     distributed: ClassVar[bool] = False
-    tells: ClassVar[bool] = False
+    at_server: ClassVar[bool] = False
+    tells: ClassVar[str] = ""
     divergence: float = float("nan")
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
@@ -94,6 +97,16 @@ class Learner:
             concept: true concept (n,) of each node, for learners with ``is_oracle``.
         """
         raise NotImplementedError
+
+    def server_part(self) -> ServerPart | None:
+        """Return what the server does for this learner, whose exchange is of all nodes.
+
+        Returns:
+            The server's part; None where the exchange is no server.
+        """
+        if not isinstance(self.exchange, Server):
+            return None
+        return Averages(self.exchange, [self.start], self.mixes)
 
     def told(self, level: float) -> NDArray[np.bool_]:
         """Say at which nodes the newest batch has another concept.

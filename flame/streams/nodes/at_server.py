@@ -1,17 +1,19 @@
-"""A server for nodes in processes of their own, and the exchange of such a node with it."""
+"""The exchange of a node with a server in another process, and the rounds of such a server."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
 from flame.core.scores import Correction
 from flame.federation.mailbox import SERVER, Neighbours, Post
 from flame.federation.strategies.strategy import State
-from flame.streams.exchange import Server
+from flame.federation.task import Message
 from flame.streams.networks.base import Array
-from flame.streams.nodes.posted import Posted, checked_model
+from flame.streams.nodes.posted import Posted
+from flame.streams.server import Server, ServerPart
 
 
 class AtServer(Server):
@@ -19,93 +21,86 @@ class AtServer(Server):
 
     transport: Posted
 
+    def next(self) -> NDArray[np.bool_]:
+        """See ``Exchange``."""
+        self._present: list[Any] | None = None
+        return super().next()
+
     def given(self, models: Array) -> Array:
-        """See ``Exchange``. A node that was away asks the server for its present model."""
-        if not (self.now.participating & ~self._latest)[self.own[0]]:
+        """See ``Exchange``. A learner gives its models one after another.
+
+        A node that was away asks the server for their present state.
+        """
+        if not self.returning[0]:
             return models
-        present = self.transport.ask(f"{self.number}.present", {})
-        return models if present is None else self._fitting(present, models)
+        if self._present is None:
+            reply = self.transport.ask(f"{self.number}.present", {}) or {}
+            self._present = list(reply.get("models", []))
+        return self._fitting(self._present.pop(0), models) if self._present else models
 
     def mix(self, before: Array, trained: Array, counts: Array) -> Array:
         """See ``Exchange``. Without a reply of the server the node goes on with its own model."""
-        if not self.participating(self.number)[0]:
-            return trained
         self.sends(before.shape[1])
-        message = {"model": trained[0], "count": float(counts[0])}
-        reply = self.transport.ask(f"{self.number}.mix", message)
-        if reply is None:
-            return trained
-        mixed = self._fitting(reply, trained)
-        self._state = State([mixed[0]])
-        return mixed
+        combined = self._combined(trained, counts)
+        self._state = State([combined[0]]) if combined is not trained else self._state
+        return combined
 
     def average(self, models: Array, counts: Array) -> Array:
-        """See ``Exchange``; raise BadInput: at a server in another process nodes have one model."""
-        raise BadInput(
-            "learners with several models for each node work with exchange 'gossip' only"
-        )
+        """See ``Exchange``. Without a reply of the server the node goes on with its own model."""
+        return self._combined(models, counts)
+
+    def ask(self, number: int, topic: str, messages: Sequence[Message]) -> Sequence[Message | None]:
+        """See ``Server``."""
+        if not self.participating(number)[0]:
+            return [None]
+        return [self.transport.ask(f"{number}.{topic}", messages[0])]
 
     def correction(self, node: int) -> Correction:
         """See ``Exchange``."""
         return super().correction(int(self.own[node]))
 
-    def _fitting(self, model: Array, models: Array) -> Array:
+    def _combined(self, models: Array, counts: Array) -> Array:
+        """Return what the server makes of the models of all nodes; a model of no row stays here."""
+        call, self._calls = self._calls, self._calls + 1
+        own = {"model": models[0]} if counts[0] else {}
+        (reply,) = self.ask(self.number, str(call), [{**own, "count": float(counts[0])}])
+        return models if reply is None else self._fitting(reply["model"], models)
+
+    def _fitting(self, found: Any, models: Array) -> Array:
+        model = np.asarray(found, float)
         if model.shape != models.shape[1:] or not np.isfinite(model).all():
             raise BadInput("the server sent a model of another shape, or one that is not finite")
         return model[None]
 
 
 def serve_rounds(
-    exchange: Server,
-    run: str,
-    rounds: int,
-    before: Array,
-    neighbours: Neighbours,
-    post: Post,
-) -> Array:
-    """Combine the models that nodes send in every round, and send them the result.
+    exchange: Server, part: ServerPart, run: str, rounds: int, neighbours: Neighbours, post: Post
+) -> None:
+    """Answer the messages of nodes in every round.
 
     Args:
         exchange: the server's exchange, of all nodes; it goes on after its last round.
+        part: answers the messages.
         run: names the stream and the method in topics.
         rounds: number of rounds after which it returns, those before included.
-        before: models (n, size) with which the nodes begin.
         neighbours: waits for messages.
         post: sends a message.
-
-    Returns:
-        Models (n, size) with which the nodes end.
     """
     names = exchange.peers.names
+
+    def reply(messages: Mapping[int, Message], topic: str) -> None:
+        for node, message in messages.items():
+            post(names[node], f"{run}:{topic}:back", {SERVER: message})
+
     for number in range(exchange.number + 1, rounds):
-        returning = exchange.next() & ~exchange._latest
-        for node in np.flatnonzero(returning):
-            present = before[exchange._latest.argmax()]
-            _reply(post, names[node], f"{run}:{number}.present:back", present)
-        wanted = {names[node] for node in np.flatnonzero(exchange.now.participating)}
-        topic = f"{run}:{number}.mix"
-        got = neighbours.wait(topic, wanted)
-        neighbours.box.drop(topic)
-        trained, counts = _models(got, names, before)
-        before = exchange.mix(before, trained, counts)
-        for name in got:
-            _reply(post, name, f"{topic}:back", before[names.index(name)])
-    return before
-
-
-def _models(
-    got: Mapping[str, Mapping[str, Any]], names: tuple[str, ...], before: Array
-) -> tuple[Array, Array]:
-    """Return the models and counts of all nodes; 0 rows of one that sent nothing that fits."""
-    trained, counts = before.copy(), np.zeros(len(names))
-    for name, message in got.items():
-        try:
-            model, count = checked_model(message["model"], message["count"], before.shape[1:])
-        except BadInput:
-            continue  # as if it had sent nothing
-        trained[names.index(name)], counts[names.index(name)] = model, count
-    return trained, counts
-
-
-def _reply(post: Post, to: str, topic: str, model: Array) -> None:
-    post(to, topic, {SERVER: {"model": model}})
+        exchange.next()
+        if present := part.present():
+            reply(dict.fromkeys(np.flatnonzero(exchange.returning), present), f"{number}.present")
+        here = np.flatnonzero(exchange.now.participating).tolist()
+        for topic in part.topics(number):
+            full = f"{run}:{number}.{topic}"
+            got = neighbours.wait(full, {names[node] for node in here})
+            neighbours.box.drop(full)
+            by_node = {names.index(name): message for name, message in sorted(got.items())}
+            of = part.answer(topic, by_node)
+            reply({node: of(node) for node in here}, f"{number}.{topic}")

@@ -97,8 +97,8 @@ class Leaving:
         if not to:
             return
         what = "models"
-        if LEARNERS[method.learner].tells:
-            what += ", new models, evidence on them and numbers of its batches"
+        if told := LEARNERS[method.learner].tells:
+            what += f", {told},"
         if issubclass(LEARNERS[method.learner], Clustered):
             what += ", and which of several each of them is,"
         rows = int(batch.exists.sum())

@@ -13,12 +13,10 @@ from flame.federation.mailbox import SERVER, Neighbours, Post
 from flame.federation.task import Message
 from flame.streams.learners.evidence.news import numbers_in, plain, told
 from flame.streams.networks.base import Array
-from flame.streams.transport import News, Shared
+from flame.streams.transport import News, Shared, checked_model
 
 _KEPT = 64
 """Number of latest topics of which late messages are still stored."""
-_MOST_ROWS = 1e9
-"""Largest count of rows that a site can have."""
 
 
 class Posted:
@@ -104,12 +102,19 @@ class Posted:
             raise BadInput("news of nodes that there are not")
         return models, heard, known
 
-    def ask(self, topic: str, message: Message) -> Array | None:
-        """Send a message to the server, and return the model that it replies; None: it is lost."""
+    def ask(self, topic: str, message: Message) -> Message | None:
+        """Send a message to the server, and return its reply; None: it is lost.
+
+        Args:
+            topic: names the message.
+            message: the message; empty: none is sent.
+
+        Returns:
+            The reply.
+        """
         if message:
             self._send(SERVER, topic, message)
-        reply = self._wait(f"{topic}:back", {SERVER}).get(SERVER)
-        return None if reply is None else np.asarray(reply["model"], float)
+        return self._wait(f"{topic}:back", {SERVER}).get(SERVER)
 
     def _send(self, to: str, topic: str, message: Message) -> None:
         name = self.names[self.own[0]]
@@ -143,27 +148,3 @@ def _spread(part: Shared, place: int, nodes: int) -> Shared:
     held = np.zeros(nodes, bool)
     models[place], counts[place], held[place] = part.models[0], part.counts[0], part.held[0]
     return Shared(models, counts, held)
-
-
-def checked_model(model: Any, count: Any, shape: tuple[int, ...]) -> tuple[Array, float]:
-    """Check a model that another process has sent.
-
-    Args:
-        model: its parameters.
-        count: number of rows or batches behind it.
-        shape: shape that the parameters must have.
-
-    Returns:
-        Parameters and count.
-
-    Raises:
-        BadInput: the model has another shape or is not finite, or the count is no number that a
-            site can have.
-    """
-    try:
-        array, number = np.asarray(model, float), float(count)
-    except (TypeError, ValueError, OverflowError):
-        raise BadInput("a model that is no array of numbers") from None
-    if array.shape != shape or not np.isfinite(array).all() or not 0 <= number <= _MOST_ROWS:
-        raise BadInput("a model of another shape, not finite, or of an impossible count")
-    return array, number

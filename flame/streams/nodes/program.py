@@ -17,7 +17,6 @@ from flame.federation.privacy.site_policy import SitePolicy
 from flame.federation.run_files import DRIFT, MODELS
 from flame.streams.arrivals import Arrivals, ArrivalWatch
 from flame.streams.config import StreamConfig, frame_at_sites, open_network, open_stream
-from flame.streams.exchange import Server
 from flame.streams.learners.learner import LEARNERS
 from flame.streams.methods import MethodConfig, begin_among
 from flame.streams.nodes.at_server import serve_rounds
@@ -26,6 +25,7 @@ from flame.streams.nodes.leaving import Leaving
 from flame.streams.nodes.posted import Posted
 from flame.streams.nodes.site_table import SiteTable
 from flame.streams.prequential import Prequential
+from flame.streams.server import Server, ServerPart
 from flame.streams.stream import Batch, Frame, Stream
 
 STEPS = "steps"
@@ -265,28 +265,26 @@ class ServerProgram(_Program):
     def run(self, begin: int, neighbours: Neighbours, post: Post, progress: Progress) -> None:
         """Serve all methods and seeds; see ``NodeProgram.run``."""
         position, state = self.kept.latest(begin)
-        served: dict[int, tuple[Server, Any]] = state or self._new()
+        served: dict[int, tuple[Server, ServerPart]] = state or self._new()
         if position < begin:
             for exchange, _ in served.values():
                 exchange.skip((begin - position) * self.rounds)
         for step in range(begin, self.total if served else begin):
-            for number, (exchange, before) in served.items():
+            for number, (exchange, part) in served.items():
                 rounds = (step + 1) * self.rounds
-                after = serve_rounds(exchange, str(number), rounds, before, neighbours, post)
-                served[number] = (exchange, after)
+                serve_rounds(exchange, part, str(number), rounds, neighbours, post)
             self.kept.save(step + 1, served)
             progress(step + 1, self.total)
 
-    def _new(self) -> dict[int, tuple[Server, Any]]:
-        """Return exchange and models of each job with a server."""
+    def _new(self) -> dict[int, tuple[Server, ServerPart]]:
+        """Return exchange and part of each job with a server."""
         served = {}
         for number, (seed, name) in enumerate(self.jobs):
-            method = self.config.all_methods[name]
-            if method.exchange == "server":
-                rate = self.config.training.rate
-                exchange = Server(self.peers, method.strategy, method.strategy_options, rate)
-                start = self.network.start(np.random.default_rng([seed, 1]))
-                served[number] = (exchange, np.tile(start, (len(self.frame.nodes), 1)))
+            method, pace = self.config.all_methods[name], self.config.training
+            learner = begin_among(method, self.peers, self.network, pace, seed)
+            part = learner.server_part()
+            if part is not None and isinstance(learner.exchange, Server):
+                served[number] = (learner.exchange, part)
         return served
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from flame.federation.gossip.network import GossipConfig, GossipNetwork
-from flame.streams.exchange import Server
 from flame.streams.learners.dcfcl import DCFCL, formed, gain, products
 from flame.streams.learners.learner import Pace
 from flame.streams.networks.base import Adam
 from flame.streams.networks.mlp import MLP
+from flame.streams.server import Server
 from flame.streams.stream import padded
 
 APART = [frozenset({node}) for node in range(4)]

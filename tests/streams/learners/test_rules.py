@@ -145,11 +145,12 @@ def test_feddrift_compares_a_model_on_its_own_rows_with_itself_on_others(
     told = learner.network.probability(learner.start, batch.x).argmax(axis=-1)
     y = told.copy()
     y[1, ::2] = 1 - y[1, ::2]
-    learner.bank = [learner.start[0], learner.start[0]]
+    bank = {0: learner.start[0], 1: learner.start[0]}
+    learner.server.part.bank, learner.banks = bank, [bank] * 4
     learner.batches = [(batch.x, y, batch.weight)]
     learner.labels = [np.array([0, 1, 0, 0])]
-    learner.merge()
-    assert len(learner.bank) == models
+    learner._merge()
+    assert [len(held) for held in learner.banks] == [models] * 4
     assert learner.labels[0].tolist() == ([0, 1, 0, 0] if models == 2 else [0] * 4)
 
 

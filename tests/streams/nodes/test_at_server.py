@@ -15,7 +15,7 @@ PEERS = GossipNetwork(GossipConfig(), ("a", "b"))
 def node(*replies: list[float]) -> AtServer:
     box = Mailbox()
     for number, model in enumerate(replies):
-        box.put(f"run:{number}.mix:back", SERVER, {SERVER: {"model": np.array(model)}})
+        box.put(f"run:{number}.0:back", SERVER, {SERVER: {"model": np.array(model)}})
     neighbours = Neighbours(box, lambda *_: False, (0.1, 0.1))
     posted = Posted(0, PEERS.names, "run", neighbours, lambda *_: None)
     return AtServer(PEERS, "fedavg", {}, 0.02, posted)

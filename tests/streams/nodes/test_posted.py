@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from flame.federation.gossip.network import GossipConfig
+from flame.federation.mailbox import SERVER
 from flame.streams.learners.evidence_gossip import EvidenceGossip
 from flame.streams.learners.learner import Pace
 from flame.streams.methods import KNOWN, MethodConfig, begin
@@ -125,10 +126,36 @@ def same_decisions_as_in_one_process(method: MethodConfig, graph: str) -> None:
         assert names == [whole.bank.opened[k] for k in remembered if k >= 0]
 
 
-@pytest.mark.parametrize("name", ["fedavg", "fedprox", "fedadam", "adaptive-fedavg", "flash"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("fedavg", "fedprox", "fedadam", "adaptive-fedavg", "flash"),
+        *("ifca", "feddrift", "feddrift-apart", "feddrift-eager"),
+    ],
+)
 @pytest.mark.parametrize("graph", ["ring", "away"])
 def test_a_server_elsewhere_is_the_server_of_one_process(graph: str, name: str) -> None:
     stream, method = sine(), KNOWN[name]
     whole = together(method, stream, GRAPHS[graph])
     for node, run in enumerate(run_apart(method, stream, NETWORK, GRAPHS[graph], PACE)):
         assert np.array_equal(run.learner.models[0], whole.learner.models[node])
+
+
+@pytest.mark.parametrize("topic", ["24.merge:back", "25.round", "25.round:back"])
+def test_who_misses_a_message_of_feddrift_is_up_to_date_after_the_next(topic: str) -> None:
+    """In step 2 half the nodes have another concept, so that models are opened and merged."""
+    stream, method = sine(), KNOWN["feddrift"]
+    losses = {(SERVER, "node-2"), ("node-2", SERVER)}
+
+    def lost(sender: str, receiver: str, on: str) -> bool:
+        return (sender, receiver) in losses and on == f"run:{topic}"
+
+    runs = run_apart(method, stream, NETWORK, GossipConfig(), PACE, lost=lost)
+    banks = [run.learner.banks[0] for run in runs]  # type: ignore[attr-defined]
+    assert len(banks[0]) > 1
+    for bank in banks:
+        assert list(bank) == list(banks[0])
+        assert all(np.array_equal(bank[number], banks[0][number]) for number in bank)
+    whole = together(method, stream, GossipConfig())
+    accuracy = [run.rows.accuracy.iloc[-1] for run in runs]
+    assert np.mean(accuracy) > whole.rows[whole.rows.step == 5].accuracy.mean() - 0.05
