@@ -39,9 +39,12 @@ from flame.streams.sources.synthetic import SyntheticConfig, synthetic_stream
 OWN = "evidence-gossip"
 ORACLES = ("oracle", "oracle-annealed")
 LOCAL = ("local", "local-scratch", "local-all", "local-window")
-PEERS = ("gossip", "gossip-annealed", "gossip-ifca", "reset-and-gate", "reset-and-gate-annealed")
-TODAY = ("gossip-fedrc", "facade", "dac", "dfedavgm-adwin")
-"""Clustered and adaptive peers of 2022 and later, and DFedAvgM with a drift detector."""
+TWINS = ("gossip-ifca", "gossip-fedrc", "facade", "reset-and-gate")
+"""Peers that are tried with an annealed learning rate as well."""
+ANNEALED = tuple(f"{name}-annealed" for name in TWINS)
+PEERS = ("gossip", "gossip-annealed", "gossip-adaptive-window", "gossip-ifca", "reset-and-gate")
+TODAY = ("gossip-fedrc", "facade", "dac", *ANNEALED)
+"""Clustered and adaptive peers of 2022 and later, and annealed twins of clustered ones."""
 CENTRAL = ("fedavg", "flash", "ifca", "feddrift", "feddrift-apart", "dcfcl")
 PAPER = {"feddrift-paper": "feddrift", "feddrift-apart-paper": "feddrift-apart"}
 """Methods with the published threshold, by name."""
@@ -54,8 +57,7 @@ SETS = {
 }
 METHODS = {
     **KNOWN,
-    "reset-and-gate-annealed": replace(KNOWN["reset-and-gate"], annealed=True),
-    "dfedavgm-adwin": KNOWN["gossip-adaptive-window"],
+    **{f"{name}-annealed": replace(KNOWN[name], annealed=True) for name in TWINS},
 }
 GRAPHS = {
     "ring": GossipConfig(),
@@ -108,8 +110,6 @@ def done(job: Job) -> dict[str, object]:
     stream = synthetic_stream(SyntheticConfig(source, noise=noise), plan, job.seed)
     network = MLP(stream.shape[0], 20)
     gossip = GRAPHS[job.graph]
-    if job.name.startswith("dfedavgm"):
-        gossip = replace(gossip, method="dfedavgm")
     learner = begin(job.method, stream, network, gossip, job.pace, job.seed)
     rows = prequential(learner, stream)
     return {

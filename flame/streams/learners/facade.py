@@ -47,8 +47,6 @@ class FACADE(Clustered):
         True
     """
 
-    clusters: int = 2
-
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
         super().begin(network, exchange, pace, seed)

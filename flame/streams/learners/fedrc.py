@@ -52,7 +52,6 @@ class FedRC(Clustered):
     """
 
     distributed = False  # it sends how frequent labels are, which sites keep
-    clusters: int = 3
 
     def begin(self, network: Network, exchange: Exchange, pace: Pace, seed: int) -> None:
         """See ``Learner``."""
