@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,7 +79,7 @@ def receive(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     done = pipeline.run(config, _line, stopped, then if preprocess else None)
-    out.print(f"{done} studies in {folder}", soft_wrap=True)
+    _line(f"{done} studies in {folder}")
 
 
 @app.command()
@@ -109,27 +110,42 @@ def retrieve(
     tls = _tls(tls_certificate, tls_key, tls_authority)
     own = peer_of(title).title
     config = receiving.ReceiveConfig(folder, own, (), port, host, 0, least_free, tls)
-    ids = tuple(patients.read_text(encoding="utf-8").split("\n")) if patients else ()
-    wanted = Wanted(
-        _day(since), _day(until), modality, tuple(filter(None, map(str.strip, ids))), description
-    )
+    ids = _patients(patients) if patients else ()
+    wanted = Wanted(_day(since), _day(until), modality, ids, description)
     with bars() as show:
         found, here = pipeline.run(
             peer_of(archive), wanted, config, _line, lambda n, total: show("studies", n, total)
         )
-    out.print(f"{found} studies found; {here} in {folder}", soft_wrap=True)
+    _line(f"{found} studies found; {here} in {folder}")
 
 
 def _line(text: str) -> None:
-    out.print(text, soft_wrap=True)
+    out.print(text, soft_wrap=True, markup=False)  # senders choose their titles
 
 
 def _day(text: str) -> str:
     """Return a day as DICOM writes it."""
-    digits = text.replace("-", "")
-    if text and not (len(digits) == 8 and digits.isdigit()):
-        raise BadInput(f"'{text}' is no day such as 2026-01-31")
-    return digits
+    try:
+        return f"{date.fromisoformat(text):%Y%m%d}" if text else ""
+    except ValueError:
+        raise BadInput(f"'{text}' is no day such as 2026-01-31") from None
+
+
+def _patients(file: Path) -> tuple[str, ...]:
+    """Return the PatientIDs of a file; without one, the archive would send every patient."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise BadInput(f"{file} is not in UTF-8: save it so") from None
+    ids = tuple(filter(None, map(str.strip, lines)))
+    if not ids:
+        raise BadInput(f"{file} holds no PatientID: give one in each line")
+    wrong = [number for number, name in enumerate(ids, 1) if set(name) & set("*?\\")]
+    if wrong:
+        raise BadInput(
+            f"{file}: PatientID {wrong[0]} has a *, ? or \\, which stands for other patients"
+        )
+    return ids
 
 
 def _tls(certificate: Path | None, key: Path | None, authority: Path | None) -> "Tls | None":

@@ -22,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-out = Console()
+out = Console(markup=False)  # texts may come from elsewhere
 err = Console(stderr=True)
 _VERBOSE = False
 Plugins = Annotated[

@@ -1,8 +1,10 @@
 """Images that arrive one by one, and studies that are complete.
 
 An image lies in ``FOLDER.incoming`` until its study has been quiet for a while and no sender broke
-off in the middle of it. Then the study moves to ``FOLDER``, which holds no half of a study. Names
-of files and folders are digests of UIDs, and tell nothing of the patient.
+off in the middle of it, or had an image refused. Then the study moves to ``FOLDER``. How many
+images a study has, a sender does not tell: one that broke off counts as sent again once a later
+association brings further images of it, or all of those that are here. Names of files and folders
+are digests of UIDs, and tell nothing of the patient.
 """
 
 import os
@@ -60,8 +62,12 @@ class Arrivals:
         self._lock = threading.Lock()
         for each in (folder, self.incoming):
             each.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._sent: dict[str, dict[str, dict[str, bool]]] = {}
+        self._refused: set[str] = set()
         for mark in self.incoming.glob(f"*/{_OPEN}*"):  # this node was killed meanwhile
             _break(mark)
+        for half in self.incoming.glob("*/.*"):  # and was writing an image
+            half.unlink()
 
     def store(self, sender: str, study: str, image: str, content: bytes) -> Stored:
         """Store an image.
@@ -75,25 +81,42 @@ class Arrivals:
         Returns:
             What became of it. The first image of a UID is kept.
         """
-        name, file = _digest(study), f"{_digest(image)}.dcm"
         with self._lock:
-            here = self.incoming / name
-            if here.is_dir():
-                (here / f"{_OPEN}{_digest(sender)}").touch()
-            for known in (here / file, self.folder / name / file):
-                if known.exists():
-                    return Stored.AGAIN if _same(known, content) else Stored.CHANGED
-            if self._free(self.incoming) - len(content) < self.least_free:
-                return Stored.FULL
-            try:
-                here.mkdir(exist_ok=True, mode=0o700)
-                (here / f"{_OPEN}{_digest(sender)}").touch()
-                with atomic_path(here / file) as path:
-                    path.write_bytes(content)
-            except OSError:
-                return Stored.FULL
-            self._touch(here)
-            return Stored.NEW
+            stored = self._store(sender, _digest(study), f"{_digest(image)}.dcm", content)
+            if stored == Stored.FULL:
+                self._refused.add(sender)
+            images = self._sent.setdefault(sender, {}).setdefault(_digest(study), {})
+            images[f"{_digest(image)}.dcm"] = stored == Stored.NEW
+            return stored
+
+    def _store(self, sender: str, name: str, file: str, content: bytes) -> Stored:
+        """See ``store``; the lock is held."""
+        here = self.incoming / name
+        if here.is_dir():
+            (here / f"{_OPEN}{_digest(sender)}").touch()
+        for known in (here / file, self.folder / name / file):
+            if known.exists():
+                return Stored.AGAIN if _same(known, content) else Stored.CHANGED
+        if self._free(self.incoming) - len(content) < self.least_free:
+            return Stored.FULL
+        try:
+            here.mkdir(exist_ok=True, mode=0o700)
+            (here / f"{_OPEN}{_digest(sender)}").touch()
+            with atomic_path(here / file) as path:
+                path.write_bytes(content)
+        except OSError:
+            return Stored.FULL
+        self._touch(here)
+        return Stored.NEW
+
+    def refused(self, sender: str) -> None:
+        """Note that an image of a sender was refused, so that its studies are not whole.
+
+        Args:
+            sender: names the association.
+        """
+        with self._lock:
+            self._refused.add(sender)
 
     def released(self, sender: str) -> None:
         """Note that a sender has sent all that it wanted, also where one broke off before.
@@ -102,11 +125,19 @@ class Arrivals:
             sender: names the association.
         """
         with self._lock:
+            sent = self._sent.pop(sender, {})
+            refused = sender in self._refused
+            self._refused.discard(sender)
             for own in self.incoming.glob(f"*/{_OPEN}{_digest(sender)}"):
+                study, images = own.parent, sent.get(own.parent.name, {})
+                if refused:
+                    _break(own)
+                    continue
                 own.unlink()
-                for broken in own.parent.glob(f"{_BROKEN}*"):
-                    broken.unlink()
-                self._touch(own.parent)
+                if any(images.values()) or {file.name for file in _images(study)} <= set(images):
+                    for broken in study.glob(f"{_BROKEN}*"):
+                        broken.unlink()
+                self._touch(study)
 
     def broken(self, sender: str) -> None:
         """Note that a sender broke off: its studies wait until they are sent again.
@@ -115,6 +146,8 @@ class Arrivals:
             sender: names the association.
         """
         with self._lock:
+            self._sent.pop(sender, None)
+            self._refused.discard(sender)
             for own in self.incoming.glob(f"*/{_OPEN}{_digest(sender)}"):
                 _break(own)
 
@@ -135,7 +168,7 @@ class Arrivals:
                     continue
                 target = self.folder / study.name
                 if target.exists():  # further images of a study that is here
-                    for file in sorted(study.glob("*.dcm")):
+                    for file in _images(study):
                         file.rename(target / file.name)
                     study.rmdir()
                 else:
@@ -152,11 +185,16 @@ class Arrivals:
         Returns:
             The number; 0 where the study is not here.
         """
-        return sum(1 for _ in (self.folder / _digest(study)).glob("*.dcm"))
+        return len(_images(self.folder / _digest(study)))
 
     def half(self) -> int:
         """Return the number of studies of which a sender is sending, or broke off."""
         return sum(_is_half(study) for study in self.incoming.iterdir())
+
+
+def _images(study: Path) -> list[Path]:
+    """Return the images of a study, without one that is being written."""
+    return sorted(file for file in study.glob("*.dcm") if not file.name.startswith("."))
 
 
 def _is_half(study: Path) -> bool:

@@ -26,6 +26,8 @@ _STATUS = {
 _NOT_OF_ITS_CLASS = 0xA900
 _ASSOCIATIONS = 10
 """Senders at the same time."""
+_SILENT_S = 10.0
+"""Longest time in s that a sender is silent while it shakes hands."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,16 @@ def peer_of(text: str) -> Peer:
     return Peer(title.strip(), host, int(port))
 
 
+class _Accepting(ssl.SSLContext):
+    """Shakes hands when the thread of an association reads, not while others wait to connect."""
+
+    def wrap_socket(self, sock: socket.socket, *args: Any, **options: Any) -> ssl.SSLSocket:
+        """See ``ssl.SSLContext``."""
+        sock.settimeout(_SILENT_S)
+        options["do_handshake_on_connect"] = False
+        return super().wrap_socket(sock, *args, **options)
+
+
 @dataclass(frozen=True)
 class Tls:
     """Files of TLS in PEM.
@@ -95,8 +107,11 @@ class Tls:
         Raises:
             BadInput: a file cannot be used.
         """
-        kind = ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT
-        context = ssl.SSLContext(kind)
+        context = (
+            _Accepting(ssl.PROTOCOL_TLS_SERVER)
+            if server
+            else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        )
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
             context.load_cert_chain(self.certificate, self.key)
@@ -186,15 +201,19 @@ class Listener:
 
     def _requested(self, event: Any) -> None:
         """Refuse a sender that is not allowed."""
-        # The title of the association itself is set once it is accepted.
-        title = event.assoc.requestor.primitive.calling_ae_title.strip()
-        host = event.assoc.requestor.address
-        for peer in self.allowed:
-            if peer.title == title and peer.host in ("", host):
-                return
-        self.say(f"refused {_plain(title)} at {host}, which is not among --allow")
-        event.assoc.acse.send_reject(0x01, 0x01, 0x03)  # calling AE title not recognised
-        event.assoc.kill()
+        try:
+            # The title of the association itself is set once it is accepted.
+            title = event.assoc.requestor.primitive.calling_ae_title.strip()
+            host = event.assoc.requestor.address
+            allowed = any(p.title == title and p.host in ("", host) for p in self.allowed)
+        except Exception:  # pynetdicom would go on with a sender that was not looked at
+            title, host, allowed = "a sender", "an unknown address", False
+        if not allowed:
+            try:
+                self.say(f"refused {_plain(title)} at {host}, which is not among --allow")
+            finally:
+                event.assoc.acse.send_reject(0x01, 0x01, 0x03)  # calling AE title not recognised
+                event.assoc.kill()
 
     def _store(self, event: Any) -> int:
         try:
@@ -202,8 +221,9 @@ class Listener:
             study, image = str(dataset.StudyInstanceUID), str(dataset.SOPInstanceUID)
             content = event.encoded_dataset()
         except Exception:  # whatever a sender sends is an answer, never an end of this node
-            return _NOT_OF_ITS_CLASS
+            study = image = ""
         if not study or image != str(event.request.AffectedSOPInstanceUID):
+            self.arrivals.refused(_sender(event))
             return _NOT_OF_ITS_CLASS
         stored = self.arrivals.store(_sender(event), study, image, content)
         with self._lock:

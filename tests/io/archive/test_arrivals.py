@@ -110,3 +110,60 @@ def test_a_full_disk_takes_nothing(tmp_path: Path, clock: Clock) -> None:
     here = arrivals(tmp_path, clock, free=10**9)
     assert here.store("a", "1.2", "1.2.1", image(1)) is Stored.FULL
     assert not list((tmp_path / "studies.incoming").iterdir())
+
+
+def test_a_study_of_which_an_image_was_refused_waits(tmp_path: Path, clock: Clock) -> None:
+    """The disk is full at the second image; the sender releases all the same."""
+    free = [10**12, 0]
+    here = Arrivals(tmp_path / "studies", 60, 10**9, clock, lambda _: free.pop(0))
+    assert here.store("a", "1.2", "1.2.1", image(1)) is Stored.NEW
+    assert here.store("a", "1.2", "1.2.2", image(2)) is Stored.FULL
+    here.released("a")
+    clock.now += 60
+    assert here.complete() == []
+    free += [10**12]
+    assert here.store("b", "1.2", "1.2.2", image(2)) is Stored.NEW
+    here.released("b")
+    clock.now += 60
+    assert here.count("1.2") == 0
+    assert len(here.complete()) == 1
+    assert here.count("1.2") == 2
+
+
+def test_an_unreadable_image_keeps_the_studies_of_its_sender(tmp_path: Path, clock: Clock) -> None:
+    here = arrivals(tmp_path, clock)
+    here.store("a", "1.2", "1.2.1", image(1))
+    here.refused("a")
+    here.released("a")
+    clock.now += 60
+    assert here.complete() == []
+
+
+def test_one_image_sent_again_does_not_complete_half_a_study(tmp_path: Path, clock: Clock) -> None:
+    here = arrivals(tmp_path, clock)
+    for number in (1, 2, 3):
+        here.store("a", "1.2", f"1.2.{number}", image(number))
+    here.broken("a")
+    here.store("b", "1.2", "1.2.1", image(1))
+    here.released("b")
+    clock.now += 60
+    assert here.complete() == []
+    for number in (1, 2, 3):  # now all that are here
+        here.store("c", "1.2", f"1.2.{number}", image(number))
+    here.released("c")
+    clock.now += 60
+    assert len(here.complete()) == 1
+
+
+def test_an_image_that_was_being_written_at_a_kill_is_none(tmp_path: Path, clock: Clock) -> None:
+    here = arrivals(tmp_path, clock)
+    here.store("a", "1.2", "1.2.1", image(1))
+    (study,) = here.incoming.iterdir()
+    (study / ".123-x.dcm").write_bytes(b"half")
+    again = arrivals(tmp_path, clock)
+    again.store("b", "1.2", "1.2.1", image(1))
+    again.released("b")
+    clock.now += 60
+    (moved,) = again.complete()
+    assert [file.name.startswith(".") for file in moved.iterdir()] == [False]
+    assert again.count("1.2") == 1

@@ -69,6 +69,22 @@ def test_strangers_are_refused_and_told(listener: Listener, lines: list[str], ti
     assert lines == [f"refused {title} at 127.0.0.1, which is not among --allow"]
 
 
+def test_a_stranger_is_refused_also_where_it_cannot_be_told(tmp_path: Path) -> None:
+    """A title such as [/x] once broke the console, and its sender was let in."""
+
+    def broken(line: str) -> None:
+        raise ValueError(line)
+
+    arrivals = Arrivals(tmp_path / "studies", quiet_s=0, least_free=0)
+    listener = Listener(arrivals, "FLAME", (Peer("SCANNER"),), broken)
+    port = listener.start(0, "127.0.0.1")
+    try:
+        found = client("[/x]").associate("127.0.0.1", port, ae_title="FLAME")
+        assert not found.is_established
+    finally:
+        listener.stop()
+
+
 def test_a_title_that_is_not_ours_is_refused(listener: Listener) -> None:
     port = listener.start(0, "127.0.0.1")
     assert client().associate("127.0.0.1", port, ae_title="NOT-US").is_rejected
@@ -123,6 +139,24 @@ def test_tls_asks_for_a_certificate_of_the_authority(tmp_path: Path) -> None:
         assert answers(port, tls.context(server=False))
         assert not answers(port, stranger.context(server=False))
         assert not answers(port, nobody)
+    finally:
+        listener.stop()
+
+
+def test_a_silent_connection_keeps_nobody_out(tmp_path: Path) -> None:
+    known = certificates(tmp_path / "known", "localhost")
+    tls = Tls(known.certificate, known.key, known.authority)
+    arrivals = Arrivals(tmp_path / "studies", quiet_s=0, least_free=0)
+    listener = Listener(arrivals, "FLAME", (Peer("SCANNER"),), lambda _: None, tls)
+    port = listener.start(0, "127.0.0.1")
+    try:
+        with socket.create_connection(("localhost", port)) as silent:
+            silent.send(b"\x16")  # the first byte of a greeting
+            found = client().associate(
+                "localhost", port, ae_title="FLAME", tls_args=(tls.context(False), "localhost")
+            )
+            assert found.is_established
+            found.release()
     finally:
         listener.stop()
 
