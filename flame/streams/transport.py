@@ -13,6 +13,9 @@ from flame.streams.networks.base import Array
 
 _MOST_ROWS = 1e9
 """Largest count of rows that a site can have."""
+LARGEST = 1e6
+"""Largest size of a parameter in a message: larger ones end the training of those who average them,
+though they are finite."""
 
 
 class Shared(NamedTuple):
@@ -105,13 +108,14 @@ def checked_model(model: Any, count: Any, shape: tuple[int, ...]) -> tuple[Array
         Parameters and count.
 
     Raises:
-        BadInput: the model has another shape or is not finite, or the count is no number that a
-            site can have.
+        BadInput: the model has another shape, is not finite or larger than any that learns, or the
+            count is no number that a site can have.
     """
     try:
         array, number = np.asarray(model, float), float(count)
     except (TypeError, ValueError, OverflowError):
         raise BadInput("a model that is no array of numbers") from None
-    if array.shape != shape or not np.isfinite(array).all() or not 0 <= number <= _MOST_ROWS:
-        raise BadInput("a model of another shape, not finite, or of an impossible count")
+    fits = array.shape == shape and (np.abs(array) <= LARGEST).all()  # NaN is not
+    if not fits or not 0 <= number <= _MOST_ROWS:
+        raise BadInput("a model of another shape, not finite, too large, or of an impossible count")
     return array, number

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,8 +22,12 @@ PROGRAMS: Mapping[str, str] = {"stream": "flame.streams.nodes.program"}
 """Module of each kind of program; its ``node_program`` and ``server_program`` open them."""
 _PING_S = 3.0
 """Time-out in s of a check whether another process is alive."""
-_STEPS_KEPT, _LONGEST_TOPIC = 1, 60
-"""Earlier steps of which messages are still stored, and letters of a topic."""
+_STEPS_KEPT = 1
+"""Earlier steps of which messages are still stored."""
+_NUMBER = r"(?:0|[1-9][0-9]{0,8})"
+_TOPIC = re.compile(rf"{_NUMBER}:{_NUMBER}\.(?:[1-9]?[0-9]|present|merge|round)(?::back)?")
+"""Job and round, then the number or the name of a message in the round, and whether it is a reply.
+Each is written in one way, so that nobody fills a mailbox with topics that mean the same."""
 
 
 class RunningProgram:
@@ -113,14 +118,13 @@ class RunningProgram:
             topic: the topic.
 
         Returns:
-            Whether it is of a job of this run, and of the last, the present or the next steps.
+            Whether it is of a job of this run, and of the last, the present or a later step.
         """
-        try:
-            step, job, number = place_of(topic, self.program.rounds)
-        except ValueError:
+        if not _TOPIC.fullmatch(topic):
             return False
-        known = 0 <= job < len(self.program.jobs) and number >= 0 and step < self.program.total
-        return known and self._latest[0] - _STEPS_KEPT <= step and len(topic) <= _LONGEST_TOPIC
+        step, job, _ = place_of(topic, self.program.rounds)
+        known = job < len(self.program.jobs) and step < self.program.total
+        return known and self._latest[0] - _STEPS_KEPT <= step
 
     def _post(self, to: str, topic: str, items: Mapping[str, Message]) -> None:
         if to in self.proxies:  # another site may not be there

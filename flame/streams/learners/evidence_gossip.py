@@ -36,6 +36,7 @@ from flame.streams.learners.evidence.news import (
     NodeMerges,
     Opened,
     numbers_in,
+    possible,
 )
 from flame.streams.learners.evidence.options import EvidenceOptions
 from flame.streams.learners.evidence.shared_backbones import averaged
@@ -181,8 +182,7 @@ class EvidenceGossip(EvidenceOptions, Learner):
         self._rounds(0, self._flood, resting=True)
         news = self.exchange.news
         for node, told in sorted(news.told.items()):
-            # Nobody opens an entry for another node, or for an earlier step.
-            fits = isinstance(told, NewEntry) and told.opened == (self.step, node)
+            fits = isinstance(told, NewEntry) and self._possible(told, node)
             if fits and told.model.shape == self.start.shape[1:]:
                 number = self._number(told.opened, told.model, told.parent)
                 self.bank.entries[number].held = news.reach[:, node].copy()
@@ -228,8 +228,14 @@ class EvidenceGossip(EvidenceOptions, Learner):
 
     def _told_of(self, kind: type[Told]) -> dict[int, Told]:
         """Return the news of a kind that arrived, by node; other kinds are out of turn."""
-        told = self.exchange.news.told
-        return {node: news for node, news in told.items() if isinstance(news, kind)}
+        return {
+            node: news
+            for node, news in self.exchange.news.told.items()
+            if isinstance(news, kind) and self._possible(news, node)
+        }
+
+    def _possible(self, news: News, node: int) -> bool:
+        return possible(news, node, self.step, self.exchange.everyone)
 
     def _number(
         self,
@@ -238,8 +244,8 @@ class EvidenceGossip(EvidenceOptions, Learner):
         parent: tuple[int, int] | None = None,
     ) -> int:
         """Return the number of an entry; it is added where another node knows it alone."""
-        before = len(self.bank.entries)
         kin = None if parent is None else self.bank.entries[self._number(parent)]
+        before = len(self.bank.entries)
         start = self.start[0] if model is None else model
         number = self.bank.place(opened, start, kin)
         if len(self.bank.entries) > before:

@@ -20,11 +20,14 @@ FIGURES = "figures"
 """Name of the tables of steps among the queries of a policy."""
 _ALWAYS = ["step", "node", "concept", "changed", "rows", "alarm", "bytes", "held", "moved"]
 """Columns that may leave whatever the number of rows."""
-_NEVER = r"^(gradients|alarm_.+)$"
-"""Columns from which rows can be counted, or which tell of a single one."""
+MOST = "most_of_a_patient"
+"""Column with the largest number of rows that a patient has in the batch."""
+_NEVER = rf"^(gradients|alarm_.+|earlier|{MOST})$"
+"""Columns from which rows can be counted, or which tell of a single one. Two means over earlier
+batches tell the figure of the batch between them, which may have been too small."""
 _CLASSES = r"^(true|predicted|right)_\d+$|^(pairs|ordered)$"
 """Columns with rows of single classes."""
-_SHARES = ["accuracy", "earlier"]
+_SHARES = ["accuracy"]
 """Columns that tell how frequent a class is, of a method that always answers with one."""
 
 
@@ -115,9 +118,11 @@ class Leaving:
 
         Returns:
             The table with 0 rows, and no figures of them, where there were too few; and no counts
-            of classes where a class had too few.
+            of classes where a class had too few. A class of k rows is of k / m patients or more,
+            with the m rows of the patient that has most.
         """
         few = rows.rows < self.least
+        most = rows[MOST] if MOST in rows else pd.Series(1, rows.index)
         shown = rows.copy()
         for column in shown.columns.difference(_ALWAYS):
             shown[column] = shown[column].astype(float).where(~few, np.nan)
@@ -125,13 +130,13 @@ class Leaving:
         for column in shown.filter(regex=_NEVER).columns:
             shown[column] = np.nan
         true, right = (rows.filter(regex=rf"^{kind}_\d+$") for kind in ("true", "right"))
-        rare = self._few(true)
+        rare = self._few(true, most)
         for column in _SHARES:
             shown[column] = shown[column].where(~rare, np.nan)
-        rare |= self._few(right) | self._few(true - right.to_numpy())
+        rare |= self._few(right, most) | self._few(true - right.to_numpy(), most)
         for column in shown.filter(regex=_CLASSES).columns:
             shown[column] = shown[column].where(~rare, np.nan)
-        return shown
+        return shown.drop(columns=MOST, errors="ignore")
 
     def alarms(self, rows: pd.DataFrame) -> pd.DataFrame:
         """Keep of a table of alarms where drift was seen, since when, and in which feature.
@@ -149,6 +154,6 @@ class Leaving:
         enough = (known[[KNOWN_BEFORE, KNOWN]] >= self.least).all(axis=1)
         return shown[enough & ((shown.feature.fillna("") != "") | (shown.new > 0))]
 
-    def _few(self, counts: pd.DataFrame) -> "pd.Series[bool]":
-        """Return the steps in which a count is above 0 and below the least."""
-        return ((counts > 0) & (counts < self.least)).any(axis=1)
+    def _few(self, counts: pd.DataFrame, most: "pd.Series[int]") -> "pd.Series[bool]":
+        """Return the steps in which the rows of a count can be of fewer patients than the least."""
+        return ((counts > 0) & counts.lt(self.least * most, axis=0)).any(axis=1)

@@ -21,7 +21,7 @@ from flame.streams.learners.learner import LEARNERS
 from flame.streams.methods import MethodConfig, begin_among
 from flame.streams.nodes.at_server import serve_rounds
 from flame.streams.nodes.checkpoints import Checkpoints
-from flame.streams.nodes.leaving import Leaving
+from flame.streams.nodes.leaving import MOST, Leaving
 from flame.streams.nodes.posted import Posted
 from flame.streams.nodes.site_table import SiteTable
 from flame.streams.prequential import Prequential
@@ -63,6 +63,10 @@ class Source(Protocol):
         """Return what arrived in a step, with or without outcomes."""
         ...
 
+    def most_of_a_patient(self, step: int) -> int:
+        """Return the largest number of rows that a patient has in the batch of a step."""
+        ...
+
     def resume(self, earlier: Any) -> None:
         """Go on from a stored state of this source."""
         ...
@@ -89,6 +93,10 @@ class Replay:
     def arrived(self, step: int) -> Arrivals:
         """See ``Source``."""
         return self.stream.arrived(step, 0)
+
+    def most_of_a_patient(self, step: int) -> int:
+        """See ``Source``: every row counts as a patient."""
+        return 1
 
     def resume(self, earlier: "Replay") -> None:
         """See ``Source``."""
@@ -231,8 +239,9 @@ class NodeProgram(_Program):
 
     def _write(self, runs: list[Prequential]) -> None:
         for (seed, name), run in zip(self.jobs, runs, strict=True):
+            most = run.rows.step.map(self.sources[seed].most_of_a_patient)
             with atomic_path(steps_file(self.folder, name, seed)) as path:
-                run.rows.to_csv(path, index=False)
+                run.rows.assign(**{MOST: most}).to_csv(path, index=False)
             with atomic_path(self.folder / MODELS / f"{name}.seed-{seed}.npy") as path:
                 np.save(path, run.learner.models[0])
 

@@ -1,5 +1,6 @@
 """Batches of a site from its own table, which may grow."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,8 +31,14 @@ from flame.streams.stream import Batch, padded
 
 _EPOCH_H = EPOCH.timestamp() / 3600
 """Hours from 1970, where clocks begin, to 2000, where the times of rows do."""
+_PACKED = (".gz", ".zip")
+"""Endings of files that tell themselves whether they are whole."""
 _LOOK_S = 60.0
 """Longest pause in s between two looks at the clock."""
+
+
+_STORED = ("seen", "watched", "most", "scale")
+"""Attributes that are stored with a run."""
 
 
 class SiteTable:
@@ -73,14 +80,16 @@ class SiteTable:
         self.least = least
         self.seen: set[int] = set()
         self.watched: set[int] = set()
+        self.most: dict[int, int] = {}
         self.scale = Scale(feature_count(self.config))
         self._last: tuple[int, Batch, Arrivals] | None = None
         self._clock = clock
         self._wait = wait
+        self._unended: bool | tuple[int, int] | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Return what is stored with a run: the rows that are in batches, and the scale."""
-        return {"seen": self.seen, "watched": self.watched, "scale": self.scale}
+        return {name: getattr(self, name) for name in _STORED}
 
     def resume(self, earlier: "SiteTable") -> None:
         """Go on from a stored state.
@@ -88,7 +97,19 @@ class SiteTable:
         Args:
             earlier: the table as it was stored.
         """
-        self.seen, self.watched, self.scale = earlier.seen, earlier.watched, earlier.scale
+        for name in _STORED:
+            setattr(self, name, getattr(earlier, name))
+
+    def most_of_a_patient(self, step: int) -> int:
+        """Return the largest number of rows that a patient has in the batch of a step.
+
+        Args:
+            step: number of a step that was read.
+
+        Returns:
+            The number; 1 where every row counts as a patient.
+        """
+        return self.most.get(step, 1)
 
     def batch(self, step: int) -> Batch:
         """Return the batch of a step; with ``sites.follow`` once the time of the step is over.
@@ -151,9 +172,10 @@ class SiteTable:
         new = (steps >= 0) & (steps <= step) & ~np.isin(keys, list(self.seen))
         chosen = evenly(np.flatnonzero(new), self.config.rows)
         subject = self.config.subject_column
-        patients = table[subject].iloc[chosen].nunique() if subject else len(chosen)
-        if patients < self.least:
+        rows_of = table[subject].iloc[chosen].value_counts() if subject else np.ones(len(chosen))
+        if len(rows_of) < self.least:
             return none
+        self.most[step] = int(max(rows_of, default=1))
         self.seen |= set(keys[new].tolist())
         scaled = np.zeros((len(table), feature_count(self.config)))
         scaled[new] = self.scale.see(unscaled(self.config, table[new]))
@@ -167,23 +189,42 @@ class SiteTable:
             self._wait(min(left, _LOOK_S))
 
     def _rows(self) -> pd.DataFrame:
-        """Read all rows; again where the folder begins to be renewed while it is read."""
-        folder = Path(self.config.files[0])
+        """Read all rows; of a table that grows, again where it was being written."""
+        latest = self._clock() + self._patience_s
         while True:
             if self.follow:
-                self._wait_for_cohort(folder)
-            whole = is_finished(folder)
+                self._wait_for_whole(latest)
             try:
                 return with_changes(self.config, read_rows(self.config, 0))
             except (BadInput, OSError):
-                if not (self.follow and whole) or is_finished(folder):
+                if not self.follow or self._clock() >= latest:
                     raise
+                self._wait(min(latest - self._clock(), _LOOK_S))
 
-    def _wait_for_cohort(self, folder: Path) -> None:
-        """Wait while ``flame preprocess`` renews a folder, which has no table until it ends."""
-        latest = self._clock() + self._patience_s
-        while folder.is_dir() and not is_finished(folder) and self._clock() < latest:
+    def _wait_for_whole(self, latest: float) -> None:
+        """Wait while a folder is renewed, or the last line of a table is written.
+
+        A last line without an end that stays as it is counts as whole.
+        """
+        path = Path(self.config.files[0])
+        while self._clock() < latest:
+            state = is_finished(path) if path.is_dir() else _ended(path)
+            if state is True or state == self._unended:
+                return
             self._wait(min(latest - self._clock(), _LOOK_S))
+        self._unended = None if path.is_dir() else _ended(path)
+
+
+def _ended(path: Path) -> bool | tuple[int, int]:
+    """Return True where a table ends with a whole line, and else its size and time of writing."""
+    try:
+        state = path.stat()
+        with path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            last = file.read(1)
+    except OSError:  # it is not there, or empty
+        return 0, 0
+    return last in b"\r\n" or path.suffix in _PACKED or (state.st_size, state.st_mtime_ns)
 
 
 def _keys(config: TableConfig, table: pd.DataFrame) -> NDArray[np.int64]:

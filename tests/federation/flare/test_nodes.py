@@ -64,8 +64,10 @@ def running(*positions: int) -> RunningProgram:
 
 def test_a_mailbox_takes_what_can_be_of_use_alone() -> None:
     found = running()
-    assert found.expects("1:11.0")
-    for topic in ("2:0.0", "-1:0.0", "0:12.0", "0:-1.0", "x", "0:1." + "0" * 60):
+    for topic in ("1:11.0", "0:4.12", "0:4.present:back", "0:8.merge", "0:8.round:back"):
+        assert found.expects(topic), topic
+    strange = ("00:4.0", "+0:4.0", "0:0_1.0", "0:4", "0:4.zzz", "0:4.00", "0:4.100", "0:4.0\n")
+    for topic in ("2:0.0", "-1:0.0", "0:12.0", "0:-1.0", "x", "0:1." + "0" * 60, *strange):
         assert not found.expects(topic), topic
     assert not delivered(None, Mailbox(), "0:0.0", {})
     assert FlareNode("stream", "{}").owes("0:0.0")  # it may still begin

@@ -73,12 +73,26 @@ def test_figures_of_few_rows_or_of_a_rare_class_stay() -> None:
     shown = Leaving(SitePolicy(least_patients=5), lambda _: None).suppressed(rows)
     assert shown["rows"].tolist() == [14, 0, 30]
     # The accuracy of the trivial rule tells how frequent a class is.
-    for column in ("accuracy", "earlier", "true_1", "right_1"):
+    for column in ("accuracy", "true_1", "right_1"):
         kept = [rows[column][0], np.nan, np.nan]
         assert shown[column].tolist() == pytest.approx(kept, nan_ok=True)
+    assert shown.earlier.isna().all()  # two means tell the batch between them
     assert shown.gradients.isna().all()  # a multiple of the rows
     assert shown.alarm_adwin.isna().all()  # the place of a single row
     assert shown.moved.tolist() == [0.1] * 3
+
+
+def test_rows_of_a_class_count_as_patients_that_they_are_of_for_certain() -> None:
+    """Six rows of a class can be of one patient where a patient has six rows."""
+    rows = pd.DataFrame(
+        {"step": [1, 2], "node": "a", "rows": [26, 26], "accuracy": [0.8, 0.8]}
+        | {"true_0": [20, 20], "true_1": [6, 6], "right_0": [20, 20], "right_1": [6, 6]}
+        | {"most_of_a_patient": [1, 6]}
+    )
+    shown = Leaving(SitePolicy(least_patients=5), lambda _: None).suppressed(rows)
+    for column in ("accuracy", "true_1", "right_1"):
+        assert shown[column].notna().tolist() == [True, False]
+    assert "most_of_a_patient" not in shown
 
 
 def test_figures_leave_after_a_line_of_the_log_and_where_the_policy_lists_them() -> None:

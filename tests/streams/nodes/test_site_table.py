@@ -136,6 +136,56 @@ def test_a_table_that_grows_is_read_when_the_step_is_over(tmp_path: Path) -> Non
     assert now[0] >= pd.Timestamp("2024-01-11").timestamp()
 
 
+@pytest.mark.parametrize("half", ["2024-01-05,6,6", "2024-0", "2024-01-05,6,6.5,"])
+def test_a_row_that_is_being_written_is_waited_for(half: str, tmp_path: Path) -> None:
+    """Read too early, 6 would be learned for 6.5, and the whole row once more."""
+    now = [pd.Timestamp("2024-01-30").timestamp()]
+    path = written(tmp_path, FIRST, half)
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+        path.write_text(HEADER + FIRST + "2024-01-05,6,6.5,1\n")
+
+    config = replace(CONFIG, sites=replace(CONFIG.sites, follow=True))
+    batch = SiteTable(config, path, clock=lambda: now[0], wait=wait).batch(0)
+    assert batch.exists.sum() == 3
+    assert batch.y[0].tolist() == [0, 1, 1]
+
+
+def test_a_last_line_without_an_end_counts_once_it_stays_as_it_is(tmp_path: Path) -> None:
+    now = [pd.Timestamp("2024-01-30").timestamp()]
+    path = written(tmp_path, FIRST, "2024-01-05,6,6.5,1")
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    config = replace(CONFIG, sites=replace(CONFIG.sites, follow=True))
+    table = SiteTable(config, path, clock=lambda: now[0], wait=wait)
+    assert table.batch(0).exists.sum() == 3
+    then = now[0]
+    assert not table.batch(1).exists.any()
+    assert now[0] == then  # it does not wait again
+
+
+def test_a_table_that_is_renamed_into_place_is_waited_for(tmp_path: Path) -> None:
+    now = [pd.Timestamp("2024-01-30").timestamp()]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+        written(tmp_path, FIRST)
+
+    config = replace(CONFIG, sites=replace(CONFIG.sites, follow=True))
+    table = SiteTable(config, tmp_path / "rows.csv", clock=lambda: now[0], wait=wait)
+    assert table.batch(0).exists.sum() == 2
+
+
+def test_the_most_rows_of_a_patient_are_known(tmp_path: Path) -> None:
+    path = written(tmp_path, FIRST, "2024-01-05,1,6.5,1\n")
+    table = SiteTable(CONFIG, path, patients="patient")
+    assert table.batch(0).exists.sum() == 3
+    assert table.most_of_a_patient(0) == 2
+
+
 def test_a_clock_cannot_tell_steps_of_plain_numbers() -> None:
     sites = replace(CONFIG.sites, follow=True)
     with pytest.raises(BadInput, match=r"sites\.follow"):

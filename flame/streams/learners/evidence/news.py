@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flame.core.errors import BadInput
 from flame.streams.networks.base import Array
+from flame.streams.transport import LARGEST
 
 Opened = tuple[int, int]
 """Step and node that opened an entry."""
@@ -60,6 +61,8 @@ class NodeMerges(NamedTuple):
 News = NewEntry | NodeEvidence | NodeMerges
 _MOST_ENTRIES, _MOST_BATCHES = 512, 10**6
 """Most entries that a node can name, and batches that it can remember."""
+_HELD = 64
+"""Most entries that a node can name beside two of each node."""
 _KINDS = {kind.__name__: kind for kind in (NewEntry, NodeEvidence, NodeMerges)}
 
 
@@ -115,6 +118,8 @@ def told(message: dict[str, Any] | None) -> News | None:
     if kind == "NewEntry":
         parent = fields["parent"]
         model = _finite(fields["model"])
+        if (np.abs(model) > LARGEST).any():
+            raise BadInput("a model that is too large to learn")
         return NewEntry(
             _opened(fields["opened"]), model, None if parent is None else _opened(parent)
         )
@@ -133,6 +138,35 @@ def told(message: dict[str, Any] | None) -> News | None:
     if evidence.shape != (len(opened),) * 2:
         raise BadInput("news with another number of entries than evidence")
     return NodeEvidence(opened, evidence, counts)
+
+
+def possible(news: News, sender: int, step: int, nodes: int) -> bool:
+    """Check whether news can be of a node in a step.
+
+    Args:
+        news: the news.
+        sender: number of the node.
+        step: number of the step.
+        nodes: number of nodes.
+
+    Returns:
+        False where it names entries of later steps or of nodes that there are not, or more than a
+        node can know; and where it opens an entry of another node or step, or one that shares the
+        backbone of an entry that is not older.
+
+    Example:
+        >>> merges = NodeMerges([((0, 1), (2, 0))], [(0, 1)], np.array([3]))
+        >>> possible(merges, 0, step=2, nodes=2), possible(merges, 0, step=1, nodes=2)
+        (True, False)
+    """
+    if isinstance(news, NewEntry):
+        kin = news.parent is None or (news.parent[0] < step and news.parent[1] < nodes)
+        return news.opened == (step, sender) and kin
+    named = {*news.opened}
+    if isinstance(news, NodeMerges):
+        named |= {opened for pair in news.pairs for opened in pair}
+    known = all(at <= step and node < nodes for at, node in named)
+    return known and len(named) <= 2 * nodes + _HELD
 
 
 def _opened(pair: Any) -> Opened:
