@@ -1,7 +1,8 @@
 """``flame stream``: test-then-train comparison of methods on a stream that drifts."""
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -13,6 +14,7 @@ from flame.core.files import atomic_path, content_hash, locked, write_text
 from flame.core.progress import StageProgress, silent_stages
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import GossipNetwork
+from flame.federation.mailbox import SERVER
 from flame.federation.run_files import CONFIG, DRIFT, PEERS, config_text
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.parallel import in_parallel
@@ -138,7 +140,14 @@ def _run_nodes(
     """Run every node in a process of its own, and join their tables."""
     from flame.federation.flare.simulator import run_nodes_on_flare
 
-    run_nodes_on_flare("stream", config.to_json(), names, out, partial(progress, "steps"))
+    files = tuple(str(path.resolve()) for path in paths_of(config.table))
+    links = str(Path(config.gossip.file).resolve()) if config.gossip.file else ""
+    here = replace(
+        config,
+        table=replace(config.table, files=files),
+        gossip=replace(config.gossip, file=links),
+    )
+    run_nodes_on_flare("stream", here.to_json(), names, out, partial(progress, "steps"))
     for method, seed in product(config.all_methods, config.seeds):
         parts = [read_steps(out / PEERS / name, method, seed) for name in names]
         rows = pd.concat(parts).sort_values("step", kind="stable", ignore_index=True)
@@ -223,6 +232,8 @@ def _joined(out: Path, tables: list[pd.DataFrame]) -> pd.DataFrame:
 def _checked(config: StreamConfig) -> Stream:
     """Return the stream of the first seed, after all methods and the graph were tried on it."""
     stream = open_stream(config, config.seeds[0])
+    if config.sites.engine == "flare":
+        _check_names(stream.nodes)
     network = open_network(config, stream)
     for name, method in config.all_methods.items():
         try:
@@ -236,15 +247,28 @@ def _checked(config: StreamConfig) -> Stream:
     return stream
 
 
+def _check_names(nodes: tuple[str, ...]) -> None:
+    """Check that nodes can name processes and their folders."""
+    for name in nodes:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name) or name == SERVER:
+            raise BadInput(
+                f"node '{name}' cannot name a process: rename it, with letters, digits, - and _ "
+                f"alone and not '{SERVER}', or use --engine in-process"
+            )
+
+
 def _claim(config: StreamConfig, out: Path, stream: Stream) -> None:
     """Write the configuration, the hash of the data and the nodes, or check existing ones."""
     files = paths_of(config.table) + [Path(config.gossip.file)] * bool(config.gossip.file)
     data = "\n".join([content_hash(files) if files else "", *stream.nodes])
-    if RunFolder(out).holds(config):
+    folder = RunFolder(out)
+    if folder.holds(config):
+        folder.check_plugins()
         if (out / _DATA).read_text(encoding="utf-8") != data:
             raise BadInput(f"{out}: the data changed since the run began; give a new --out")
         return
     write_text(out / _DATA, data)
+    folder.write_plugins()
     write_text(out / CONFIG, config_text(config))
 
 

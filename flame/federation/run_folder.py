@@ -62,11 +62,10 @@ class RunFolder:
         """
         if self.holds(config):
             self.check_data(cohorts)
-            self._check_plugins()
+            self.check_plugins()
             return
         write_text(self.path / run_files.MANIFEST, _manifest(cohorts))
-        if hashes := plugin_hashes():
-            write_text(self.path / run_files.PLUGINS, json.dumps(hashes, indent=1))
+        self.write_plugins()
         write_text(self.path / run_files.CONFIG, run_files.config_text(config))
 
     def claim_name(self, config: Section, further: bool = False) -> str:
@@ -140,16 +139,25 @@ class RunFolder:
         if not file.exists() or file.read_text(encoding="utf-8") != _manifest(cohorts):
             raise BadInput(f"{self.path}: the data changed since training began; train a new run")
 
-    def _check_plugins(self) -> None:
-        """Check that no plug-in that the run was started with has changed since."""
+    def write_plugins(self) -> None:
+        """Write the hashes of the plug-ins with which the run begins."""
+        if hashes := plugin_hashes():
+            write_text(self.path / run_files.PLUGINS, json.dumps(hashes, indent=1))
+
+    def check_plugins(self) -> None:
+        """Check that no plug-in that the run began with has changed since.
+
+        Raises:
+            BadInput: one has.
+        """
         file = self.path / run_files.PLUGINS
         before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         now = plugin_hashes()
         changed = [name for name in before if now.get(name, before[name]) != before[name]]
         if changed:
             raise BadInput(
-                f"{self.path}: the plug-in {changed[0]} changed since training began; give the "
-                "former file, or train a new run"
+                f"{self.path}: the plug-in {changed[0]} changed since the run began; give the "
+                "former file, or another --out"
             )
 
     def _is_vacant(self) -> bool:

@@ -66,7 +66,7 @@ def test_a_changed_plugin_is_another_run(
     monkeypatch.setattr(run_folder, "plugin_hashes", lambda: {"a.py": "1", "b.py": "9"})
     folder.claim(toy, [])  # one more, such as a metric, changes no training
     monkeypatch.setattr(run_folder, "plugin_hashes", lambda: {"a.py": "2"})
-    with pytest.raises(BadInput, match=r"the plug-in a\.py changed since training began"):
+    with pytest.raises(BadInput, match=r"the plug-in a\.py changed since the run began"):
         folder.claim(toy, [])
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from flame.core.config import build, load_config
 from flame.core.errors import BadInput, FlameError
+from flame.federation import run_folder
 from flame.pipelines import stream
 from flame.streams.config import SitesConfig, StreamConfig
 from flame.streams.nodes.program import STEPS
@@ -153,6 +154,41 @@ def test_files_that_were_renamed_are_other_nodes(tmp_path: Path) -> None:
     assert "classes 0 (50 %), 1 (50 %)" in page
     (tmp_path / "b.csv").rename(tmp_path / "z.csv")
     with pytest.raises(BadInput, match="the data changed"):
+        stream.run(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["z -w elsewhere", "..", "Zürich", "server", "-x"])
+def test_a_node_that_cannot_name_a_process_is_refused(name: str, tmp_path: Path) -> None:
+    """Names are cells of a table: as words or paths of a command they could be anything."""
+    rows = "".join(f"{site},{day},{day % 2},{day}\n" for day in range(20) for site in (name, "b"))
+    (tmp_path / "a.csv").write_text("site,day,y,x\n" + rows)
+    given = {
+        "files": [str(tmp_path / "a.csv")],
+        "outcome": "y",
+        "features": ["x"],
+        "time_columns": ["day"],
+        "site_column": "site",
+        "step": 10,
+    }
+    config = build(
+        StreamConfig,
+        {"table": given, "compare": ["local"], "sites": {"engine": "flare"}},
+        "here",
+    )
+    with pytest.raises(BadInput, match="cannot name a process"):
+        stream.run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_with_a_changed_plug_in_does_not_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashes = {"mine.py": "1"}
+    monkeypatch.setattr(run_folder, "plugin_hashes", lambda: hashes)
+    config = small("seeds=[0]", 'compare=["local"]')
+    stream.run(config, tmp_path / "run")
+    hashes["mine.py"] = "2"
+    with pytest.raises(BadInput, match=r"the plug-in mine\.py changed since the run began"):
         stream.run(config, tmp_path / "run")
 
 
