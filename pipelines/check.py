@@ -1,6 +1,7 @@
 """``flame check``: whether a kit, its way to the server and a hospital's data are in order."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,17 +10,18 @@ from flame.federation.config import TrainConfig
 
 if TYPE_CHECKING:
     from flame.federation.flare.findings import Finding
+    from flame.streams.config import StreamConfig
 
 
 def run(
-    kit: Path, data: Path | None = None, config: TrainConfig | None = None
+    kit: Path, data: Path | None = None, config: "TrainConfig | StreamConfig | None" = None
 ) -> Iterator["Finding"]:
     """Check a kit from the machine on which it will run; nothing is started.
 
     Args:
         kit: start-up kit of a server, a site or an admin.
         data: data of the hospital, as for ``flame join``.
-        config: configuration of a run, with which policy and data are compared.
+        config: configuration of a run or of a stream, with which policy and data are compared.
 
     Yields:
         The findings.
@@ -38,7 +40,9 @@ def run(
         yield from _data(kit, data, config)
 
 
-def _data(kit: Path, data: Path, config: TrainConfig | None) -> Iterator["Finding"]:
+def _data(
+    kit: Path, data: Path, config: "TrainConfig | StreamConfig | None"
+) -> Iterator["Finding"]:
     from flame.federation.flare.findings import fault, good
     from flame.pipelines.join import check_data
 
@@ -51,7 +55,10 @@ def _data(kit: Path, data: Path, config: TrainConfig | None) -> Iterator["Findin
         yield good("data", f"{data} can be read; give --config to compare it with a run")
         return
     try:
-        yield _fits(kit, data, config)
+        if isinstance(config, TrainConfig):
+            yield _fits(kit, data, config)
+        else:
+            yield _fits_stream(kit, data, config)
     except (FlameError, Refusal) as error:
         yield fault("data", str(error))
 
@@ -75,3 +82,24 @@ def _fits(kit: Path, data: Path, config: TrainConfig) -> "Finding":
     if found < least:
         return fault("data", f"{found} patients, of whom a sum needs {least}")
     return good("data", f"{found} patients, in {found // least} groups of {least} or more")
+
+
+def _fits_stream(kit: Path, data: Path, config: "StreamConfig") -> "Finding":
+    """Read the table as the site would for a stream, under its policy."""
+    from flame.federation.flare.findings import fault, good
+    from flame.federation.privacy.site_policy import POLICY_FILE, read_policy
+    from flame.streams.nodes.leaving import Leaving
+    from flame.streams.nodes.site_table import SiteTable
+
+    policy = read_policy(kit / "local" / POLICY_FILE)
+    leaving = Leaving(policy, lambda _: None)
+    for name, method in config.all_methods.items():
+        try:
+            leaving.check(method)
+        except Refusal as refusal:
+            return fault("policy", f"with method '{name}', the site {refusal}")
+    now = replace(config, sites=replace(config.sites, follow=False))
+    table = SiteTable(now, data, leaving.least, policy.patient_column)
+    rows = [int(table.batch(step).exists.sum()) for step in range(config.sites.steps)]
+    filled = sum(count > 0 for count in rows)
+    return good("data", f"{sum(rows)} rows, in {filled} of {len(rows)} steps")

@@ -210,7 +210,8 @@ def read_steps(out: Path, method: str, seed: int) -> pd.DataFrame:
     """
     path = steps_file(out, method, seed)
     try:
-        rows = pd.read_csv(path, converters={"node": str})  # names of nodes such as NA or 01
+        # Names of nodes such as NA or 01 stay text.
+        rows = pd.read_csv(path, converters={"node": str}, float_precision="round_trip")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError):
         raise BadInput(_DAMAGED.format(path)) from None
     return rows.assign(method=method, seed=seed)

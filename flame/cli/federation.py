@@ -105,8 +105,13 @@ def check(
     from flame.core.config import load_config
     from flame.federation.config import TrainConfig
     from flame.pipelines import check as pipeline
+    from flame.streams.config import StreamConfig
 
-    settings = load_config(TrainConfig, config, []) if config else None
+    settings: TrainConfig | StreamConfig | None = None
+    if config and _is_stream(config):
+        settings = load_config(StreamConfig, config, [])
+    elif config:
+        settings = load_config(TrainConfig, config, [])
     found = list(pipeline.run(kit, data, settings))
     table(f"{kit}", ["what", "", "found"], [[f.what, f.level, f.words] for f in found])
     if any(f.level == "fault" for f in found):

@@ -35,7 +35,7 @@ def stream(
     with bars() as show:
         result = pipeline.run(settings, folder, show, jobs)
     kind = "SIMULATED" if result.simulated else "real"
-    columns = ["method", "accuracy", "balanced", "worst node", "kB a node", "gradients a node"]
+    columns = ["method", "accuracy", "balanced", "worst", "kB", "gradients"]
     rows = [
         [
             m,
@@ -48,7 +48,8 @@ def stream(
         for m, f in result.summary.items()
     ]
     table(
-        f"Accuracy before training on each step, % (95 % interval over seeds): {kind}",
+        f"Accuracy before training on each step, % (95 % interval over seeds), that of the worst "
+        f"node, and kB sent and gradients computed by a node: {kind}",
         columns,
         rows,
     )

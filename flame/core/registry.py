@@ -20,7 +20,7 @@ def nearest(name: str, choices: list[str]) -> str:
 
     Of very many, as of the columns of a wide table, the first are named.
     """
-    close = get_close_matches(name, choices, n=1, cutoff=0.5)
+    close = get_close_matches(name, choices, n=1, cutoff=0.6)
     hint = f"did you mean '{close[0]}'? " if close else ""
     more = len(choices) - _MOST_NAMED
     rest = f" and {more} more" if more > 0 else ""

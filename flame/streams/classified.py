@@ -67,8 +67,8 @@ def rare_measures(run: pd.DataFrame) -> dict[str, float]:
         expected by chance from the numbers of true and predicted classes (Cohen 1960). ``auc``: the
         share of pairs of rows of the same batch, one of each class, in which that of the second
         class has the higher probability. NaN where a class has no row, or all rows and predictions
-        are of one class; the AUC with more than two classes; all in runs of older versions, which
-        lack the columns.
+        are of one class; the AUC with more than two classes; all where a site told the accuracy of
+        a batch without its counts, or in runs of older versions, which lack the columns.
 
     Example:
         Always the first class, which 9 of 10 rows have.
@@ -79,7 +79,8 @@ def rare_measures(run: pd.DataFrame) -> dict[str, float]:
         >>> rare_measures(pd.DataFrame(counted(always, padded([(x, y, y)], (1,)))))
         {'balanced': 0.5, 'kappa': 0.0, 'auc': 0.5}
     """
-    if f"{_TRUE}0" not in run:
+    told = f"{_TRUE}0" in run and "accuracy" in run
+    if f"{_TRUE}0" not in run or (told and (run.accuracy.notna() & run[f"{_TRUE}0"].isna()).any()):
         return dict.fromkeys(("balanced", "kappa", "auc"), float("nan"))
     true, predicted, right = (_totals(run, name) for name in (_TRUE, _PREDICTED, _RIGHT))
     rows = true.sum()

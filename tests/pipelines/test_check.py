@@ -11,6 +11,7 @@ from flame.core.errors import BadInput
 from flame.federation.config import TrainConfig
 from flame.federation.flare.provisioning import Project, provision
 from flame.pipelines import check
+from flame.streams.config import StreamConfig
 
 
 @pytest.mark.flare
@@ -43,6 +44,38 @@ def test_faults_of_data_and_policy(toy: TrainConfig, tmp_path: Path) -> None:
     assert config.features()[0] in told(mine, config)
     (kit / "local" / "policy.toml").write_text("secure = true\n")
     assert "the site sends updates under masks only" in told(mine, config)
+
+
+@pytest.mark.flare
+def test_a_table_is_compared_with_a_stream(tmp_path: Path) -> None:
+    given = {"name": "wards", "host": "localhost", "sites": ["a", "b"], "port": 9}
+    provision(build(Project, given, "project.toml"), tmp_path / "kits")
+    kit = tmp_path / "kits" / "a"
+    mine = tmp_path / "rows.csv"
+    mine.write_text("when,dose,ill\n" + "2024-01-02,1.5,1\n2024-01-12,2.5,0\n" * 6)
+    stream = {
+        "compare": ["local"],
+        "table": {
+            "outcome": "ill",
+            "positive": ["1"],
+            "features": ["dose"],
+            "time_columns": ["when"],
+            "start": "2024-01-01",
+            "step": 10,
+            "scale": "node",
+        },
+        "sites": {"steps": 3},
+    }
+    config = build(StreamConfig, stream, "stream.toml")
+
+    def told(config: StreamConfig) -> str:
+        found = [f for f in check.run(kit, mine, config) if f.what != "port"]
+        return [f.words for f in found if f.what == "data" or f.level == "fault"][-1]
+
+    assert told(config) == "12 rows, in 2 of 3 steps"
+    assert "has no peers = true" in told(replace(config, compare=("gossip",)))
+    mine.write_text(mine.read_text().replace("dose", "dosis"))
+    assert "did you mean 'dosis'" in told(config)
 
 
 def test_no_kit(tmp_path: Path) -> None:

@@ -53,3 +53,11 @@ def test_what_has_no_row_or_one_class_is_undefined() -> None:
     assert all(
         np.isnan(value) for value in rare_measures(pd.DataFrame({"accuracy": [0.5]})).values()
     )
+
+
+def test_counts_that_a_site_does_not_tell_leave_the_measures_open() -> None:
+    """Of ten batches with an accuracy, one has its counts: it would stand for all."""
+    run = pd.DataFrame({"accuracy": [0.9] * 10, "true_0": [5.0] + [np.nan] * 9})
+    for kind in ("true_1", "predicted_0", "predicted_1", "right_0", "right_1"):
+        run[kind] = run.true_0
+    assert np.isnan(list(rare_measures(run).values())).all()

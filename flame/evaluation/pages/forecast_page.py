@@ -23,6 +23,8 @@ COLOURS = {
     AS_TREATED: "#4b5966",
 }
 """Colour of each radiation in the curves."""
+_ALIKE_ML = 0.05
+"""Difference of volumes in ml that is shown as 0."""
 
 
 def render(prediction: Prediction) -> str:
@@ -88,9 +90,14 @@ def _told_apart(last: dict[str, Forecast]) -> str:
         pairs = ", of ".join(apart)
         return f"The 90 % bands of {pairs} do not overlap: these differences are told."
     medians = [float(np.median(f.volumes)) for f in last.values()]
+    largest = max(medians) - min(medians)
+    alike = (
+        " The radiations are compared at the same equivalent dose, and what these models learned "
+        "of the three is alike."
+    )
     return (
         "The 90 % bands of all radiations overlap: no difference between them can be told (the "
-        f"largest is {max(medians) - min(medians):.1f} ml)."
+        f"largest is {largest:.1f} ml).{alike * (largest < _ALIKE_ML)}"
     )
 
 

@@ -66,8 +66,9 @@ def summary_section(figures: dict[str, dict[str, Interval]]) -> Section:
         "Mean and 95 % interval over seeds; all steps and nodes have equal weight. Recovery: steps "
         "from a change until a node reaches 95 % of its accuracy before, or until the end of the "
         "run. Forgetting: loss of accuracy of a node from its last step with a concept to one step "
-        "after the concept returns. Balanced accuracy, kappa and AUC are over all rows; always the "
-        "most frequent class has 1 / classes, 0 and 0.5. Gradients: how often the gradient of the "
+        "after the concept returns. Balanced accuracy, kappa and AUC are over all rows, and empty "
+        "where a site tells no counts of small classes; always the most frequent class has "
+        "1 / classes, 0 and 0.5. Gradients: how often the gradient of the "
         "loss of a row was computed. Changes detected and false alarms: for methods that raise "
         "alarms."
     )
@@ -160,6 +161,9 @@ def gap_in_words(name: str, own: _Scored, best: _Scored, oracle: _Scored) -> str
     if accuracy < best_accuracy:
         shortfall = 100 * (best_accuracy - accuracy)
         return text + f"{name} is {shortfall:.1f} percentage points below {best_name}."
+    if accuracy > oracle_accuracy:
+        more = 100 * (accuracy - oracle_accuracy)
+        return text + f"{name} is {more:.1f} percentage points better than {oracle_name}."
     share = 100 * gap_closed(accuracy, best_accuracy, oracle_accuracy)
     return text + f"{name} closes {share:.0f} % of that gap."
 

@@ -39,6 +39,6 @@ def in_words(kind: str) -> str:
 
     Example:
         >>> in_words("ValueError")
-        'failed (ValueError); see its own log'
+        'failed (ValueError); the reason is at that machine, in KIT.errors.log beside the kit'
     """
-    return f"failed ({kind}); see its own log"
+    return f"failed ({kind}); the reason is at that machine, in KIT.errors.log beside the kit"

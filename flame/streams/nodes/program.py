@@ -239,9 +239,11 @@ class NodeProgram(_Program):
 
     def _write(self, runs: list[Prequential]) -> None:
         for (seed, name), run in zip(self.jobs, runs, strict=True):
-            most = run.rows.step.map(self.sources[seed].most_of_a_patient)
+            rows = run.rows
+            if self.leaving.policy is not None:
+                rows[MOST] = rows.step.map(self.sources[seed].most_of_a_patient)
             with atomic_path(steps_file(self.folder, name, seed)) as path:
-                run.rows.assign(**{MOST: most}).to_csv(path, index=False)
+                rows.to_csv(path, index=False)
             with atomic_path(self.folder / MODELS / f"{name}.seed-{seed}.npy") as path:
                 np.save(path, run.learner.models[0])
 
@@ -252,7 +254,7 @@ class NodeProgram(_Program):
         tables = {DRIFT: alarms.to_csv(index=False)}
         for seed, method in self.jobs:
             path = steps_file(self.folder, method, seed)
-            rows = pd.read_csv(path, converters={"node": str})
+            rows = pd.read_csv(path, converters={"node": str}, float_precision="round_trip")
             tables[path.name] = self.leaving.suppressed(rows).to_csv(index=False)
         return tables
 

@@ -9,4 +9,6 @@ def test_how_much_of_the_gap_is_closed_is_told_in_words() -> None:
     assert "mine is 1.0 percentage points below other" in gap_in_words(
         "mine", ("mine", 0.79), other, most
     )
+    above = gap_in_words("mine", ("mine", 0.92), other, most)
+    assert above.endswith("mine is 2.0 percentage points better than oracle.")
     assert "is no better" in gap_in_words("mine", ("mine", 0.95), ("other", 0.91), most)

@@ -11,6 +11,7 @@ from nvflare.collab.api.exceptions import CollabCallError
 
 from flame.federation.flare import calls as module
 from flame.federation.flare.calls import Calls
+from flame.federation.flare.failures import in_words
 from flame.federation.flare.site import BUSY, READY, UNKNOWN
 
 
@@ -194,7 +195,7 @@ def test_refusals_are_told_and_failures_are_not(played: Any) -> None:
     call = played(a=Played({"refused": "does not"}), b=Played({"failed": "ValueError"}))
     assert call("reply", ("a", "b")).lost == {
         "a": "does not",
-        "b": "failed (ValueError); see its own log",
+        "b": in_words("ValueError"),
     }
 
 

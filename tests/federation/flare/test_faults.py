@@ -210,7 +210,7 @@ def test_a_site_without_a_column_ends_the_run_at_once(
     pd.read_csv(table).drop(columns="x").to_csv(table, index=False)
     hospitals.start("server", *SITES)
     said = ended(hospitals, hospitals.submit(settings(toy, 3), tmp_path / "run"), code=1)
-    assert "site b failed (BadInput); see its own log" in said
+    assert "site b failed (BadInput); the reason is at that machine" in said
     assert "going on" not in said
     (log,) = (hospitals.root / "b").glob("*.errors.log")
     assert "x" in log.read_text()

@@ -111,7 +111,7 @@ def same(config: StreamConfig, folder: Path) -> None:
 
 @pytest.mark.flare
 def test_nodes_of_a_stream_are_processes_and_learn_what_one_process_does(tmp_path: Path) -> None:
-    same(replace(CONFIG, compare=("fedavg", "evidence-gossip")), tmp_path)
+    same(replace(CONFIG, compare=("fedavg", "ifca", "feddrift", "evidence-gossip")), tmp_path)
     for node in ("node-1", "node-2", "node-3"):
         folder = tmp_path / "there" / "peers" / node
         assert np.load(folder / "models" / "fedavg.seed-0.npy").ndim == 1  # no other node's

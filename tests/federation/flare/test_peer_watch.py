@@ -114,5 +114,5 @@ def test_what_a_peer_tells_has_no_array(toy: TrainConfig, tmp_path: Path) -> Non
     config = replace(in_three(toy, tmp_path), data=replace(toy.data, centres=NAMES))
     peer = Peer("a", config, flare_plan(config), broken, {}, tmp_path, Mailbox(), False)
     peer.thread.join(30)
-    assert peer.state["error"] == "failed (ValueError); see its own log"
+    assert str(peer.state["error"]).startswith("failed (ValueError); the reason is at")
     assert "0815" not in json.dumps(peer.state)

@@ -99,7 +99,12 @@ def check_outcomes(config: TableConfig, table: pd.DataFrame) -> None:
         why = ", in a season of which an earlier year has values" * seasonal
         raise BadInput(f"table.outcome {config.outcome}: no row has a known time and outcome{why}")
     if table[Y].nunique() < 2:
-        raise BadInput(f"table.outcome {config.outcome}: all known values belong to one class")
+        values = table[config.outcome].dropna().astype(str).unique() if config.positive else ()
+        why = f"; table.positive has {', '.join(config.positive)}" if config.positive else ""
+        seen = f", and the column {', '.join(sorted(values)[:5])}" if len(values) else ""
+        raise BadInput(
+            f"table.outcome {config.outcome}: all known values belong to one class{why}{seen}"
+        )
 
 
 def _normalised(cells: "Iterable[str]") -> "pd.Series[str]":
