@@ -1,4 +1,4 @@
-"""Decentralised FedAvg with momentum (after Sun 2021, arXiv:2104.11981)."""
+"""Decentralised FedAvg with momentum (after Sun 2021, arXiv:2104.11375)."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -19,14 +19,15 @@ class DFedAvgM(Method):
 
     v_i <- ``momentum`` v_i + d_i, then x_i <- sum_j W_ij (x_j + v_j).
 
-    In the paper the momentum runs within a round. Here it is carried from round to round, because
-    local training may use any optimiser.
+    In the paper the momentum runs within a round, where it is a matter of the local optimiser: with
+    ``dpsgd`` and a local optimiser that has momentum, training is that of the paper. Here momentum
+    is carried from round to round; with Adam as local optimiser such steps are too large.
 
     Args:
         momentum: share of the velocity v that is kept each round, 0 to below 1.
 
     Reference:
-        After Sun 2021, arXiv:2104.11981.
+        After Sun 2021, arXiv:2104.11375.
 
     Example:
         Both nodes change by 1 in both rounds, so v is 1 and then 1.5.

@@ -21,7 +21,8 @@ class AdaptiveWindow(Window):
     An alarm counts only where the node errs more often than in its batch before, as detectors also
     notice that a model has become better.
 
-    With ``gossip.method = "dfedavgm"`` this is DFedAvgM with drift detectors.
+    Peer to peer this is DFedAvgM with drift detectors, with Adam in place of heavy-ball momentum
+    within a round.
 
     Args:
         detector: name of a drift detector of river.
