@@ -235,7 +235,10 @@ def _survival(result: evaluate.EvaluateResult) -> Step:
 
 
 def _forecast(out: Path, made: Prepared, progress: StageProgress) -> Step:
-    train.run(evolution_config(made.bids), out / "evolution", progress, only_whole=True)
+    def show(stage: str, done: int, total: int) -> None:
+        progress(f"models of the forecast, {stage}", done, total)
+
+    train.run(evolution_config(made.bids), out / "evolution", show, only_whole=True)
     subject = sorted((made.preprocessed / "centre-1").glob("sub-*"))[0]
     settings = forecast.ForecastConfig(
         str(out / "evolution"), str(subject), str(out / "forecast"), days=FORECAST_DAYS

@@ -41,7 +41,8 @@ def page(
     """
     engine = _ENGINES.get(config.federation.engine, "in-process")
     strategy = config.federation.strategy if open_task(config).learns_in_rounds else "exact sums"
-    about = f"{engine} · strategy {strategy} · {len(config.training.seeds)} seed(s)"
+    seeds = len(config.training.seeds)
+    about = f"{engine} · strategy {strategy} · {seeds} seed{'s' * (seeds > 1)}"
     return filled(
         title,
         about,

@@ -71,8 +71,9 @@ def render(
         *(detection_sections(config, stream, learned) if shown else []),
         *_topology(config, stream),
     ]
-    about = f"{len(stream.nodes)} nodes · {len(stream.batches)} steps · {len(config.seeds)} seed(s)"
-    about += f" · {_classes(stream)}"
+    seeds = len(config.seeds)
+    about = f"{len(stream.nodes)} nodes · {len(stream.batches)} steps · {seeds} seed"
+    about += "s" * (seeds > 1) + f" · {_classes(stream)}"
     return filled(
         "Learning from a drifting stream",
         about,
@@ -120,23 +121,38 @@ def _accuracy_sections(
         Section(
             "nodes",
             "Accuracy of each node",
-            "Each row is a node and each column a step; mean over seeds. White lines mark steps at "
-            "which the concept of a node changes.",
+            "Each row is a node and each column a step; mean over seeds."
+            + " White lines mark steps at which the concept of a node changes."
+            * bool(rows.changed.any()),
             figure=Markup(node_figure(learned)),
         ),
         Section(
             "drift",
             "Effects of drift on the models",
-            "Movement: distance that the mean model moves in the training of a step. Divergence: "
-            "distance of the nodes' models from their mean before the first mixing of a step, for "
-            "methods that mix one model per node. Consensus distance: the same distance after the "
-            "last mixing. Accuracy on earlier batches: accuracy of each model on the batches of "
-            "earlier steps when the batch of a step arrives; it falls if the model forgets."
-            + _APART
-            * bool(learned.consensus.isna().all()),
+            _effects(learned),
             figure=Markup(drift_figure(learned)),
         ),
     ]
+
+
+def _effects(rows: pd.DataFrame) -> str:
+    """Explain the panels that the figure of effects has."""
+    apart = bool(rows.consensus.isna().all())
+    of_whom = "each node's model" if apart else "the mean model"
+    text = f"Movement: distance that {of_whom} moves in the training of a step."
+    if rows.divergence.notna().any():
+        text += (
+            " Divergence: distance of the nodes' models from their mean before the first mixing of "
+            "a step, for methods that mix one model per node."
+        )
+    if not apart:
+        text += " Consensus distance: the same distance after the last mixing."
+    if rows.earlier.notna().any():
+        text += (
+            " Accuracy on earlier batches: accuracy of each model on the batches of earlier steps "
+            "when the batch of a step arrives; it falls if the model forgets."
+        )
+    return text + _APART * apart
 
 
 def _verdict(config: StreamConfig, figures: dict[str, dict[str, Interval]]) -> str:

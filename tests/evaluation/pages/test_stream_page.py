@@ -77,7 +77,7 @@ def test_every_method_has_a_row_with_its_interval() -> None:
     ]
     assert "79.0 to 81.0" in table.group()
     assert "Simulated data" in html
-    assert "3 nodes · 4 steps · 2 seed(s)" in html
+    assert "3 nodes · 4 steps · 2 seeds" in html
 
 
 def test_a_column_without_a_value_is_left_out() -> None:
