@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from flame.core.error_log import log_error
 from flame.core.errors import BadInput, FlameError
 from flame.core.files import locked
 from flame.io.archive.arrivals import Arrivals, Stored
@@ -95,8 +96,11 @@ def _counted(listener: Listener) -> str:
 
 
 def _after(then: Callable[[Path], None], folder: Path, say: Callable[[str], None]) -> None:
-    """Preprocess; an error of a study is said, and receiving goes on."""
+    """Preprocess; an error is said, and receiving goes on."""
     try:
         then(folder)
     except FlameError as error:
         say(str(error))
+    except Exception as error:  # of any kind: others still send
+        log = log_error(folder, "flame receive --preprocess", error)
+        say(f"preprocessing failed ({type(error).__name__}); the traceback is in {log}")

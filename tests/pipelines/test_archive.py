@@ -115,6 +115,17 @@ def test_studies_that_an_archive_sends_are_received_and_handed_on(
     assert any(f"{images} images stored" in line for line in lines)
 
 
+@pytest.mark.parametrize("error", [BadInput("no head"), ZeroDivisionError("by 0")])
+def test_receiving_goes_on_whatever_preprocessing_does(error: Exception, tmp_path: Path) -> None:
+    lines: list[str] = []
+
+    def then(folder: Path) -> None:
+        raise error
+
+    receive._after(then, tmp_path / "dicom", lines.append)
+    assert ("no head" in lines[0]) if isinstance(error, BadInput) else ("traceback" in lines[0])
+
+
 def test_nobody_may_send_unless_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="--allow"):
         receive.run(ReceiveConfig(tmp_path / "got", "FLAME", ()), print, threading.Event())
