@@ -104,6 +104,7 @@ def _accuracy_sections(
     learned: pd.DataFrame,
     figures: dict[str, dict[str, Interval]],
 ) -> list[Section]:
+    changes = bool(rows.changed.any())
     return [
         summary_section(figures),
         comparison_section(config, rows),
@@ -113,17 +114,16 @@ def _accuracy_sections(
             "Mean over nodes and seeds, measured before the training of each step"
             + ", with 95 % bands over seeds" * (len(config.seeds) > 1)
             + ". Steps are numbered from 0; in step 0 nothing is tested. The method "
-            f"{MAJORITY} predicts the class that was most frequent at the node so far. Grey bars: "
-            "share of nodes whose concept has just changed. Below: rows of a node in a step (line: "
-            "mean; band: from the fewest to the most).",
+            f"{MAJORITY} predicts the class that was most frequent at the node so far."
+            + " Grey bars: share of nodes whose concept has just changed." * changes
+            + " Below: rows of a node in a step (line: mean; band: from the fewest to the most).",
             figure=Markup(accuracy_figure(rows)),
         ),
         Section(
             "nodes",
             "Accuracy of each node",
             "Each row is a node and each column a step; mean over seeds."
-            + " White lines mark steps at which the concept of a node changes."
-            * bool(rows.changed.any()),
+            + " White lines mark steps at which the concept of a node changes." * changes,
             figure=Markup(node_figure(learned)),
         ),
         Section(
