@@ -15,7 +15,7 @@ from flame.core.progress import StageProgress, silent_stages
 from flame.federation.gossip.method import GOSSIP
 from flame.federation.gossip.network import GossipNetwork
 from flame.federation.mailbox import SERVER
-from flame.federation.run_files import CONFIG, DRIFT, PEERS, config_text
+from flame.federation.run_files import CONFIG, DRIFT, PEERS, STREAM_PAGE, config_text
 from flame.federation.run_folder import RunFolder
 from flame.pipelines.parallel import in_parallel
 from flame.streams.arrivals import ArrivalWatch, joined
@@ -27,7 +27,7 @@ from flame.streams.prequential import prequential
 from flame.streams.sources.tables.config import paths_of
 from flame.streams.stream import Stream
 
-PAGE = "stream.html"
+PAGE = STREAM_PAGE
 """Name of the page in a run folder."""
 SUMMARY = "summary.csv"
 """Name of the table of figures in a run folder."""

@@ -173,6 +173,10 @@ class RunFolder:
                 f"{self.path} is not a run folder (no {run_files.CONFIG}); run flame train first, "
                 f"or at a server take one in KIT/{run_files.RUNS}"
             )
+        if (self.path / run_files.STREAM_PAGE).exists():
+            raise BadInput(
+                f"{self.path} is a run of flame stream: open {self.path / run_files.STREAM_PAGE}"
+            )
         self._check_format()
         return load_config(TrainConfig, file, [])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flame.core.errors import BadInput, FlameError
-from flame.federation import run_folder
+from flame.federation import run_files, run_folder
 from flame.federation.config import TrainConfig
 from flame.federation.run_folder import RunFolder
 from flame.federation.tasks.cohorts import load_cohort
@@ -102,3 +102,10 @@ def test_a_run_goes_on_with_more_rounds_or_sites_alone(toy: TrainConfig, tmp_pat
         folder.claim_name(other, further=True)
     with pytest.raises(BadInput, match="is not a run folder"):
         RunFolder(tmp_path / "none").claim_name(toy, further=True)
+
+
+def test_a_run_of_a_stream_says_where_to_look(tmp_path: Path) -> None:
+    (tmp_path / run_files.CONFIG).write_text("compare = []\n")
+    (tmp_path / run_files.STREAM_PAGE).write_text("page")
+    with pytest.raises(BadInput, match=r"is a run of flame stream: open .*stream\.html"):
+        RunFolder(tmp_path).config()
