@@ -110,9 +110,10 @@ def harm_of(seed: int, name: str) -> list[dict[str, object]]:
     return found
 
 
-def told(values: pd.Series) -> str:
-    """Return a mean with its interval over seeds."""
+def told(values: pd.Series, least: float = 0.0) -> str:
+    """Return a mean with its interval over seeds, cut to what a share in % can be."""
     mean, low, high = interval(values)
+    low, high = max(low, least), min(high, 100.0)
     return f"{mean:.2f} ({low:.2f} to {high:.2f})"
 
 
@@ -144,7 +145,7 @@ def main() -> None:
     print("\nHarm\n\n| stream | method | cost to the other hospitals, points of accuracy |")
     print("|---|---|---|")
     for (stream, method), part in harm.groupby(["stream", "method"], sort=False):
-        print(f"| {stream} | {method} | {told(part.harm)} |")
+        print(f"| {stream} | {method} | {told(part.harm, least=-100.0)} |")
         figures[f"{stream}, {method}, harm"] = part.harm.mean()
     print_result_line(__file__, arguments.quick, figures)
 
