@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 _MOST_NAMED = 40
 """Choices that a hint names."""
+_SHORT = 4
+"""Letters below which a name is short."""
 
 
 def nearest(name: str, choices: list[str]) -> str:
@@ -20,7 +22,8 @@ def nearest(name: str, choices: list[str]) -> str:
 
     Of very many, as of the columns of a wide table, the first are named.
     """
-    close = get_close_matches(name, choices, n=1, cutoff=0.6)
+    alike = 0.5 if len(name) < _SHORT else 0.6  # half of three letters is one wrong letter
+    close = get_close_matches(name, choices, n=1, cutoff=alike)
     hint = f"did you mean '{close[0]}'? " if close else ""
     more = len(choices) - _MOST_NAMED
     rest = f" and {more} more" if more > 0 else ""

@@ -49,7 +49,7 @@ class Server(Exchange):
     Example:
         FedAvg weights the models by rows: (10 * 0 + 30 * 1) / 40.
 
-        >>> from flame.federation.gossip.network import GossipConfig
+        >>> from flame.federation.gossip.network import GossipConfig, GossipNetwork
         >>> server = Server(GossipNetwork(GossipConfig(), ("a", "b")), "fedavg", {}, rate=0.02)
         >>> participating = server.next()
         >>> trained = np.array([[0.0], [1.0]])
