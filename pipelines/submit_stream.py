@@ -137,7 +137,7 @@ def write_results(config: StreamConfig, frame: Frame, out: Path) -> Path:
 def _table(path: Path) -> pd.DataFrame:
     """Read the table that a site has sent; the site is the node, whatever the table says."""
     try:
-        rows = pd.read_csv(path).assign(node=path.parent.name)
+        rows = pd.read_csv(path, float_precision="round_trip").assign(node=path.parent.name)
         rows["step"].astype(int)
         rows[["rows", "accuracy", "moved"]].astype(float)
     except (ValueError, KeyError, UnicodeDecodeError, pd.errors.ParserError):

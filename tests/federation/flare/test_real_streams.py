@@ -57,7 +57,7 @@ def same_as_in_process(hospitals: Hospitals, out: Path, here: Path) -> None:
     table = replace(TABLE, files=tuple(tables))
     whole = stream.run(replace(CONFIG, table=table, sites=SitesConfig()), here).rows
     for method in CONFIG.compare:
-        found = pd.read_csv(out / "steps" / f"{method}.seed-0.csv")
+        found = pd.read_csv(out / "steps" / f"{method}.seed-0.csv", float_precision="round_trip")
         expected = whole[whole.method == method].reset_index(drop=True)
         for column in ("accuracy", "alarm"):
             assert found[column].astype(float).equals(expected[column].astype(float)), column
