@@ -120,7 +120,7 @@ def retrieve(
 
 
 def _line(text: str) -> None:
-    out.print(text, soft_wrap=True, markup=False)  # senders choose their titles
+    out.print(text, soft_wrap=True)
 
 
 def _day(text: str) -> str:

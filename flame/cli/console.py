@@ -121,12 +121,12 @@ def warn(warnings_: Iterable[str]) -> None:
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Print a table; names of up to 24 letters in the first column are not wrapped."""
-    grid = Table(title=escape(shown(title)), title_justify="left")
+    grid = Table(title=shown(title), title_justify="left")
     short = all(len(row[0]) <= 24 for row in rows)
     for column in columns:
         grid.add_column(column, overflow="fold", no_wrap=short and not grid.columns)
     for row in rows:
-        grid.add_row(*(escape(shown_lines(cell)) for cell in row))
+        grid.add_row(*(shown_lines(cell) for cell in row))
     out.print(grid)
 
 

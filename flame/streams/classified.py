@@ -79,8 +79,8 @@ def rare_measures(run: pd.DataFrame) -> dict[str, float]:
         >>> rare_measures(pd.DataFrame(counted(always, padded([(x, y, y)], (1,)))))
         {'balanced': 0.5, 'kappa': 0.0, 'auc': 0.5}
     """
-    told = f"{_TRUE}0" in run and "accuracy" in run
-    if f"{_TRUE}0" not in run or (told and (run.accuracy.notna() & run[f"{_TRUE}0"].isna()).any()):
+    counts = run.get(f"{_TRUE}0")
+    if counts is None or ("accuracy" in run and (run.accuracy.notna() & counts.isna()).any()):
         return dict.fromkeys(("balanced", "kappa", "auc"), float("nan"))
     true, predicted, right = (_totals(run, name) for name in (_TRUE, _PREDICTED, _RIGHT))
     rows = true.sum()

@@ -11,7 +11,7 @@ from flame.core.errors import BadInput
 from flame.federation.gossip.method import Round
 from flame.streams.networks.base import Array
 
-_MOST_ROWS = 1e9
+MOST_ROWS = 1e9
 """Largest count of rows that a site can have."""
 LARGEST = 1e6
 """Largest size of a parameter in a message: larger ones end the training of those who average them,
@@ -116,6 +116,6 @@ def checked_model(model: Any, count: Any, shape: tuple[int, ...]) -> tuple[Array
     except (TypeError, ValueError, OverflowError):
         raise BadInput("a model that is no array of numbers") from None
     fits = array.shape == shape and (np.abs(array) <= LARGEST).all()  # NaN is not
-    if not fits or not 0 <= number <= _MOST_ROWS:
+    if not fits or not 0 <= number <= MOST_ROWS:
         raise BadInput("a model of another shape, not finite, too large, or of an impossible count")
     return array, number

@@ -35,3 +35,11 @@ def test_quiet_says_nothing(
     with console.bars() as show:
         show("headers", 5, 5)
     assert capsys.readouterr().err == ""
+
+
+def test_a_table_shows_brackets_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    console.table("[/x]", ["a"], [["[red]b"]])
+    shown = capsys.readouterr().out
+    assert "[/x]" in shown
+    assert "[red]b" in shown
+    assert "\\" not in shown

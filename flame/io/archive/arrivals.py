@@ -81,12 +81,12 @@ class Arrivals:
         Returns:
             What became of it. The first image of a UID is kept.
         """
+        name, file = _digest(study), f"{_digest(image)}.dcm"
         with self._lock:
-            stored = self._store(sender, _digest(study), f"{_digest(image)}.dcm", content)
+            stored = self._store(sender, name, file, content)
             if stored == Stored.FULL:
                 self._refused.add(sender)
-            images = self._sent.setdefault(sender, {}).setdefault(_digest(study), {})
-            images[f"{_digest(image)}.dcm"] = stored == Stored.NEW
+            self._sent.setdefault(sender, {}).setdefault(name, {})[file] = stored == Stored.NEW
             return stored
 
     def _store(self, sender: str, name: str, file: str, content: bytes) -> Stored:

@@ -11,7 +11,7 @@ from scipy.spatial.distance import squareform
 from flame.core.errors import BadInput
 from flame.federation.task import Message
 from flame.streams.networks.base import Array
-from flame.streams.transport import checked_model
+from flame.streams.transport import MOST_ROWS, checked_model
 
 Bank = dict[int, Array]
 """Models (size,) by their number. Numbers are never given twice."""
@@ -142,17 +142,13 @@ class DriftBank:
         fits = len(set(here)) == len(here) and set(here) <= set(numbers)
         if not fits or rows.shape != (len(here),) or right.shape not in ((len(here),) * 2, (0,)):
             raise BadInput("scores of other models")
-        if not (right >= 0).all() or not (right <= rows[:, None]).all() or rows.sum() > _MOST:
+        if not (right >= 0).all() or not (right <= rows[:, None]).all() or rows.sum() > MOST_ROWS:
             raise BadInput("impossible counts")
         place = np.array([numbers.index(number) for number in here], int)
         found = Scores(*np.zeros((2, len(numbers), len(numbers))))
         found.rows[np.ix_(place, place)] = rows[:, None]
         found.right[np.ix_(place, place)] = right
         return found
-
-
-_MOST = 1e9
-"""Largest number of rows that a site can have."""
 
 
 def clusters(scores: Scores, drop: float) -> NDArray[Any]:

@@ -103,26 +103,25 @@ class FedDrift(Learner):
         """See ``Learner``."""
         if self.server.number >= 0:
             self._merge()
-        last = self.labels[-1] if self.labels else self.server.own * self.apart
-        last = np.array(
-            [k if k in bank else min(bank) for k, bank in zip(last, self.banks, strict=True)]
-        )
+        last = self._last()
         chosen = self._choose(batch, last)
         self.alarms = chosen != last
         self.batches.append((batch.x, batch.y, batch.weight))
         self.labels.append(chosen)
         self._adams: dict[tuple[int, int], Adam] = {}
+        rows = together(self.batches)
         for number, participating in self.rounds(()):
-            self._round(self.pace.rate_of(number), participating & ~self.server.returning)
+            training = participating & ~self.server.returning
+            self._round(rows, self.pace.rate_of(number), training)
         chosen_models = [bank[k] for bank, k in zip(self.banks, self.labels[-1], strict=True)]
         self.models = np.where(participating[:, None], np.stack(chosen_models), self.models)
 
-    def _round(self, rate: float, training: NDArray[np.bool_]) -> None:
+    def _round(self, rows: Rows, rate: float, training: NDArray[np.bool_]) -> None:
         """Train each model for a round on the rows that have its label, and average it."""
-        rows = self._labelled_rows()
+        labelled = self._labelled(rows)
         messages: list[Message] = []
         for node, trains in enumerate(training.tolist()):
-            models = self._trained(node, rows, rate) if trains else []
+            models = self._trained(node, labelled, rate) if trains else []
             messages.append({"models": models})
         self.exchange.sends(np.array([self.network.size * len(m["models"]) for m in messages]))
         self._take(self.server.ask(self.server.number, ROUND, messages))
@@ -133,7 +132,9 @@ class FedDrift(Learner):
         trained = []
         for number in np.unique(labels[weight > 0]).tolist():
             own = weight * (labels == number)
-            adam = self._adams.setdefault((node, number), Adam(self.start[:1].shape, rate))
+            if (node, number) not in self._adams:
+                self._adams[node, number] = Adam(self.start[:1].shape, rate)
+            adam = self._adams[node, number]
             adam.rate = rate
             start = self.banks[node][number][None]
             model = self.network.descend(start, x, y, own, adam, self.pace.local_steps)[0]
@@ -156,14 +157,13 @@ class FedDrift(Learner):
                 label = merged.get(int(labels[node]), int(labels[node]))
                 labels[node] = label if label in bank else next(iter(bank))
 
-    def _labelled_rows(self) -> Labelled:
+    def _labelled(self, all_rows: Rows) -> Labelled:
         """Return the rows of all batches so far, with the model that each row trains."""
-        x, y, weight = together(self.batches)
         labels = [
             np.tile(k[:, None], (1, rows[1].shape[1]))
             for k, rows in zip(self.labels, self.batches, strict=True)
         ]
-        return x, y, weight, np.concatenate(labels, axis=1)
+        return (*all_rows, np.concatenate(labels, axis=1))
 
     def _last(self) -> NDArray[np.int_]:
         """Return the number (n,) of the model that each node used last."""
@@ -198,15 +198,16 @@ class FedDrift(Learner):
 
     def _merge(self) -> None:
         """Tell the server how many rows of each model the others predict right; it merges them."""
-        messages = [self._scores(node) for node in range(len(self.banks))]
+        labelled = self._labelled(together(self.batches)) if self.batches else None
+        messages = [self._scores(node, labelled) for node in range(len(self.banks))]
         self._take(self.server.ask(self.server.number + 1, MERGE, messages))
 
-    def _scores(self, node: int) -> Message:
+    def _scores(self, node: int, labelled: Labelled | None) -> Message:
         """Return how many rows of each model each of them predicts right at a node."""
         bank = self.banks[node]
-        if not self.batches:  # it missed the first steps
+        if labelled is None:  # it missed the first steps
             return {"numbers": [], "rows": [], "right": []}
-        x, y, weight, labels = self._labelled_rows()
+        x, y, weight, labels = labelled
         of_model = np.stack([weight[node] * (labels[node] == number) for number in bank])
         right = of_model @ self._right(node, x, y).T
         return {"numbers": list(bank), "rows": of_model.sum(axis=1), "right": right}
