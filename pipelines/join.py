@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from flame.core.error_log import ENDING
+from flame.core.error_log import log_of
 from flame.core.errors import BadInput
 from flame.federation.privacy.audit_log import AUDIT_FILE
 from flame.pipelines.serve import with_dashboard
@@ -34,7 +34,7 @@ def run(kit: Path, data: Path, say: Callable[[str], None], dashboard: int | None
         if found.level == "fault":
             raise BadInput(f"{found.what}: {found.words}")
     say(f"joining {server_of(kit)}; every message sent is logged in {kit / AUDIT_FILE}")
-    say(f"errors are explained in {kit}{ENDING}")
+    say(f"errors are explained in {log_of(kit)}")
     with with_dashboard(dashboard, kit, data.resolve(), say) as told:
         keep_running(kit, {DATA_VARIABLE: str(data.resolve())}, told)
 

@@ -26,11 +26,23 @@ def log_error(beside: Path, what: str, error: BaseException) -> Path:
         The path of the log. Where the folder cannot be written, the log lies in the temporary
         folder of this machine.
     """
-    path = beside.resolve().with_name(f"{beside.resolve().name}{ENDING}")
+    path = log_of(beside)
     try:
         return _append(path, what, error)
     except OSError:
         return _append(Path(tempfile.mkdtemp(prefix="flame-")) / path.name, what, error)
+
+
+def log_of(beside: Path) -> Path:
+    """Return where errors of an output are logged.
+
+    Args:
+        beside: the output, for example a folder.
+
+    Returns:
+        The log, which lies beside it and has its name.
+    """
+    return beside.resolve().with_name(f"{beside.resolve().name}{ENDING}")
 
 
 def _append(path: Path, what: str, error: BaseException) -> Path:

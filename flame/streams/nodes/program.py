@@ -292,6 +292,8 @@ class ServerProgram(_Program):
         served = {}
         for number, (seed, name) in enumerate(self.jobs):
             method, pace = self.config.all_methods[name], self.config.training
+            if method.exchange != "server":
+                continue
             learner = begin_among(method, self.peers, self.network, pace, seed)
             part = learner.server_part()
             if part is not None and isinstance(learner.exchange, Server):
